@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# What is taken from Debian: one list for each place.
+# shellcheck disable=SC2034 # the lists are read by the stages
+
+# What the host itself must have, as "program package".
+HOST_NEEDS='mmdebstrap mmdebstrap
+apt-get apt
+unshare util-linux
+flock util-linux
+tar tar
+xz xz-utils
+dpkg-deb dpkg'
+
+# The toolchain tree: everything that builds, lints, tests and boots.
+TREE_PACKAGES='rustc rust-src rustfmt rust-clippy cargo bindgen clang lld llvm
+gcc-14 gcc libc6-dev make flex bison bc libelf-dev libssl-dev libdw-dev libnl-3-dev libnl-genl-3-dev pahole kmod cpio
+patch xz-utils zstd python3 rsync git ca-certificates perl shellcheck file less procps
+e2fsprogs libarchive13t64 busybox-static qemu-system-x86 seabios ipxe-qemu pkgconf'
+
+# The guest: the kernel's users as a person would meet them, and what drives and watches traffic.
+GUEST_PACKAGES='iproute2 ipvsadm keepalived nginx-light curl vsftpd ftp lftp socat nftables
+iptables tcpdump conntrack ethtool python3 python3-scapy iperf3 procps kmod ipset iputils-ping
+traceroute bash less ncat gdb-minimal strace ca-certificates'

@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Stages of the set-up: each is done once, and again when what it was made from changes.
+
+LAB_STAMPS=$LAB_CACHE/stamp
+
+# The hash of all that a stage is made from: the files of the lab named before "--", and the words after.
+stage_key() {
+	local files=()
+	while [ "$1" != -- ]; do
+		files+=("$LAB_DIR/$1")
+		shift
+	done
+	shift
+	{ cat "${files[@]}"; printf '%s\n' "$@"; } | sha256sum | cut -c1-16
+}
+
+stage_is_done() {
+	local name=$1 key=$2
+	[ -r "$LAB_STAMPS/$name" ] && [ "$(<"$LAB_STAMPS/$name")" = "$key" ]
+}
+
+# One line of progress: time since the start, the stage, what it does.
+progress() {
+	local name=$1
+	shift
+	printf '%s%8s%s  %-8s %s\n' "$BOLD" "$(duration $(($(now_ms) - SETUP_START)))" "$PLAIN" "$name" "$*" >&2
+}
+
+# stage NAME KEY WORDS FUNCTION…: runs FUNCTION with its output in a log, unless the stamp says that
+# it was done with this very key. The stamp goes first, so that an interrupted stage starts again.
+stage() {
+	local name=$1 key=$2 words=$3 log=$LAB_LOGS/$1.log start status=0
+	shift 3
+	if stage_is_done "$name" "$key"; then
+		return 0
+	fi
+	rm -f "$LAB_STAMPS/$name"
+	: >"$LAB_CACHE/worked"
+	start=$(now_ms)
+	progress "$name" "$words"
+	# A child shell of its own, because "set -e" sleeps inside anything that is tested.
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1
+	status=$?
+	set -e
+	if [ "$status" != 0 ]; then
+		progress "$name" "${RED}failed${PLAIN}; the end of $log:"
+		tail -n 25 "$log" | sed 's/^/    | /' >&2
+		return "$status"
+	fi
+	printf '%s\n' "$key" >"$LAB_STAMPS/$name"
+	progress "$name" "${GREEN}done${PLAIN} in $(duration $(($(now_ms) - start)))"
+}
+
+# Tells the user something from inside a stage, whose own output goes to the log. File descriptor 7
+# is the user's standard error (set in lab_setup).
+aloud() {
+	printf '%s\n' "$*"
+	progress "" "$*" 2>&7
+}
