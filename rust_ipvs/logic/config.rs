@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words in which a service, a destination and a connection are configured and shown.
+//!
+//! Everything here is plain data: the control room fills it from netlink messages and prints it,
+//! the director obeys and answers with it. Ports and marks are in host byte order, addresses are
+//! bytes as on the wire, times are whole seconds unless a name says otherwise.
+
+use core::ffi::CStr;
+
+/// An address of either family, bytes in network order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ip {
+    /// An IPv4 address.
+    V4([u8; 4]),
+    /// An IPv6 address.
+    V6([u8; 16]),
+}
+
+/// The address families that services and destinations have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AddressFamily {
+    /// `AF_INET`, 2.
+    V4,
+    /// `AF_INET6`, 10.
+    V6,
+}
+
+/// What a packet is matched by to belong to a service (V-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServiceKey {
+    /// A protocol, a virtual address and a port; port 0 stands for every port.
+    Address {
+        /// Protocol number; any is accepted, only TCP, UDP and SCTP ever match (G-21).
+        protocol: u16,
+        /// The VIP.
+        addr: Ip,
+        /// The virtual port.
+        port: u16,
+    },
+    /// A firewall mark.
+    Mark(u32),
+}
+
+/// The identity of a service: two services never share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceId {
+    /// Address family, also of a marked service.
+    pub(crate) family: AddressFamily,
+    /// What packets are matched by.
+    pub(crate) key: ServiceKey,
+}
+
+/// A name of at most `N - 1` bytes, as netlink carries it: schedulers, persistence engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Name<N> {
+    /// Makes a name; `None` where it is longer than `N - 1` bytes.
+    pub(crate) fn new(text: &[u8]) -> Option<Self> {
+        if text.len() >= N {
+            return None;
+        }
+        let mut bytes = [0; N];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self {
+            bytes,
+            len: u8::try_from(text.len()).ok()?,
+        })
+    }
+
+    /// The bytes of the name, without a terminator.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    /// The name as text; empty where it is not UTF-8.
+    pub(crate) fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+}
+
+/// A scheduler's name, `IP_VS_SCHEDNAME_MAXLEN` bytes with the terminator.
+pub(crate) type SchedulerName = Name<16>;
+/// A persistence engine's name, `IP_VS_PENAME_MAXLEN` bytes with the terminator.
+pub(crate) type EngineName = Name<17>;
+
+/// Service flags as user space knows them (G-9).
+pub(crate) mod service_flags {
+    /// The service is persistent: a client returns to its server.
+    pub(crate) const PERSISTENT: u32 = 0x1;
+    /// Set on every service that is shown; what a user sends in it is ignored.
+    pub(crate) const HASHED: u32 = 0x2;
+    /// Each UDP datagram is scheduled by itself.
+    pub(crate) const ONEPACKET: u32 = 0x4;
+}
+
+/// All that a user says of a service when adding or editing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceSpec {
+    /// Which service.
+    pub(crate) id: ServiceId,
+    /// Scheduler; `none` is a service without one (V-18).
+    pub(crate) scheduler: SchedulerName,
+    /// Persistence engine, where one is asked for.
+    pub(crate) engine: Option<EngineName>,
+    /// New values of the flags that `flags_mask` selects (G-19).
+    pub(crate) flags: u32,
+    /// Which flags to change.
+    pub(crate) flags_mask: u32,
+    /// Persistence timeout in seconds.
+    pub(crate) timeout: u32,
+    /// IPv4: the mask, bytes in network order read as a native integer (as netlink carries it);
+    /// IPv6: the prefix length.
+    pub(crate) netmask: u32,
+}
+
+/// How packets reach a destination (low three bits of `IP_VS_DEST_ATTR_FWD_METHOD`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ForwardMethod(pub(crate) u8);
+
+impl ForwardMethod {
+    /// NAT.
+    pub(crate) const MASQ: Self = Self(0);
+    /// The director itself.
+    pub(crate) const LOCALNODE: Self = Self(1);
+    /// Encapsulated to the destination.
+    pub(crate) const TUNNEL: Self = Self(2);
+    /// Direct routing: unchanged to the destination's link address.
+    pub(crate) const DROUTE: Self = Self(3);
+    /// Routed by the packet's own address, no destination.
+    pub(crate) const BYPASS: Self = Self(4);
+
+    /// The word of /proc/net/ip_vs (K-2); methods 5 to 7 print as NAT does.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LOCALNODE => "Local",
+            Self::TUNNEL => "Tunnel",
+            Self::DROUTE => "Route",
+            _ => "Masq",
+        }
+    }
+}
+
+/// The identity of a destination within its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DestinationId {
+    /// The real server's address; its family may differ from the service's (V-10).
+    pub(crate) addr: Ip,
+    /// The real server's port; 0 keeps the client's.
+    pub(crate) port: u16,
+}
+
+/// Encapsulation of a tunnelled destination (G-10, attributes 13 to 15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TunnelSpec {
+    /// 0 IPIP, 1 GUE, 2 GRE; other values are kept and sent as IPIP.
+    pub(crate) kind: u8,
+    /// GUE's UDP port.
+    pub(crate) port: u16,
+    /// 1 checksum, 2 remote checksum.
+    pub(crate) flags: u16,
+}
+
+/// All that a user says of a destination when adding or editing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DestinationSpec {
+    /// Which destination.
+    pub(crate) id: DestinationId,
+    /// Forward method.
+    pub(crate) method: ForwardMethod,
+    /// Weight; negative is refused.
+    pub(crate) weight: i32,
+    /// Upper connection threshold, 0 for none.
+    pub(crate) upper: u32,
+    /// Lower connection threshold, 0 for three quarters of the upper.
+    pub(crate) lower: u32,
+    /// Encapsulation.
+    pub(crate) tunnel: TunnelSpec,
+}
+
+/// Counters of a service, a destination or all of them (E-1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Connections scheduled.
+    pub(crate) conns: u64,
+    /// Packets from clients.
+    pub(crate) in_packets: u64,
+    /// Packets to clients.
+    pub(crate) out_packets: u64,
+    /// Bytes from clients.
+    pub(crate) in_bytes: u64,
+    /// Bytes to clients.
+    pub(crate) out_bytes: u64,
+}
+
+/// Rates per second, of the reference's meaning (E-7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rates {
+    /// Connections.
+    pub(crate) conns: u64,
+    /// Packets in.
+    pub(crate) in_packets: u64,
+    /// Packets out.
+    pub(crate) out_packets: u64,
+    /// Bytes in.
+    pub(crate) in_bytes: u64,
+    /// Bytes out.
+    pub(crate) out_bytes: u64,
+}
+
+/// Counters since the last zeroing, with their rates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Statistics {
+    /// Since the last zeroing.
+    pub(crate) counters: Counters,
+    /// Per second.
+    pub(crate) rates: Rates,
+}
+
+/// A service as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceView {
+    /// Which service.
+    pub(crate) id: ServiceId,
+    /// Scheduler, or `none`.
+    pub(crate) scheduler: SchedulerName,
+    /// Persistence engine.
+    pub(crate) engine: Option<EngineName>,
+    /// All flags, `HASHED` among them.
+    pub(crate) flags: u32,
+    /// Persistence timeout in seconds.
+    pub(crate) timeout: u32,
+    /// As in [`ServiceSpec`].
+    pub(crate) netmask: u32,
+    /// Counters and rates.
+    pub(crate) statistics: Statistics,
+}
+
+/// A destination as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DestinationView {
+    /// Its configuration.
+    pub(crate) spec: DestinationSpec,
+    /// Connections in an active state.
+    pub(crate) active: u32,
+    /// Other connections.
+    pub(crate) inactive: u32,
+    /// Templates.
+    pub(crate) persistent: u32,
+    /// Counters and rates.
+    pub(crate) statistics: Statistics,
+}
+
+/// A connection or template as it is shown (K-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionView {
+    /// Protocol number; 0 for a template of a marked service.
+    pub(crate) protocol: u8,
+    /// The client's address and port.
+    pub(crate) client: (Ip, u16),
+    /// The VIP, or a template's mark, and port.
+    pub(crate) virt: (Ip, u16),
+    /// The real server's address and port.
+    pub(crate) dest: (Ip, u16),
+    /// The state's name.
+    pub(crate) state: &'static str,
+    /// Seconds until it expires, 0 where that has passed.
+    pub(crate) expires: u32,
+}
+
+/// Timeouts that a user may set, in seconds (G-14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    /// Established TCP connections.
+    pub(crate) tcp: u32,
+    /// TCP connections after a FIN.
+    pub(crate) tcp_fin: u32,
+    /// UDP.
+    pub(crate) udp: u32,
+}
+
+/// The errors that a request can end with; the control room gives them their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errno {
+    /// `EINVAL`
+    Invalid,
+    /// `EEXIST`
+    Exists,
+    /// `ENOENT`
+    NoEntry,
+    /// `ESRCH`
+    NoService,
+    /// `EAFNOSUPPORT`
+    Family,
+    /// `ERANGE`
+    Range,
+    /// `ENOMEM`
+    NoMemory,
+    /// `EOPNOTSUPP`
+    NotSupported,
+    /// `EBUSY`
+    Busy,
+}
+
+/// Why a request is refused: the errno of the reference, and words for people (extack).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The error number.
+    pub(crate) errno: Errno,
+    /// One line, without a full stop, that names the mistake.
+    pub(crate) words: &'static CStr,
+}
+
+impl Refusal {
+    /// A refusal with its words.
+    pub(crate) const fn new(errno: Errno, words: &'static CStr) -> Self {
+        Self { errno, words }
+    }
+
+    /// Memory ran out.
+    pub(crate) const NO_MEMORY: Self = Self::new(Errno::NoMemory, c"out of memory");
+    /// The service asked for does not exist.
+    pub(crate) const NO_SERVICE: Self = Self::new(Errno::NoService, c"no such service");
+    /// The destination asked for does not exist.
+    pub(crate) const NO_DESTINATION: Self =
+        Self::new(Errno::NoEntry, c"the service has no such destination");
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The keyed hash that spreads connections over a table.
+//!
+//! Who sends packets chooses their addresses and ports, and must not be able to choose their buckets.
+//! That takes a family of hash functions that is universal: for any two different flows, whatever
+//! they are, the chance over the random key that they meet in a bucket is that of chance. Nothing
+//! stronger is needed, as no hash value ever leaves the machine, and universal hashing costs three
+//! multiplications where SipHash-2-4 costs a hundred operations.
+//!
+//! # Construction
+//!
+//! A flow is a few 32-bit words: both addresses, both ports as one word, the protocol. Two layers, all
+//! arithmetic modulo 2^64, keys `k` of 64 random bits each:
+//!
+//! 1. `u = (k3 + w0)(k4 + w1) + (k5 + w2)(k6 + w3) + ...`
+//! 2. `h = top 32 bits of k0 + (k1 + low half of u)(k2 + high half of u)`
+//!
+//! Both are the function that Lemire and Kaser call Multilinear-HM (Strongly universal string hashing is
+//! fast, 2014), going back to the NH of UMAC (Black et al., 1999).
+//!
+//! # Why it is universal
+//!
+//! *Layer 1.* Let two flows differ in word `w0`, by `d` with `0 < |d| < 2^32`. The difference of their
+//! `u` is `d * k4` plus something in which `k4` has no part. If 2^t is the power of two in `d`, `d * k4`
+//! takes each of 2^(64-t) values equally often, so the difference is 0 with a chance of at most
+//! 2^(t-64), and as `t < 32`, of at most 2^-33. Each other word has such a partner key.
+//!
+//! *Layer 2.* For two different `u` the same argument holds of the two halves, and `k0` makes each
+//! value of `h` equally likely: the pair of hashes is uniform over all pairs (the paper's theorem: with
+//! 64-bit keys and 32-bit words the top 33 bits are strongly universal).
+//!
+//! Together, two different flows share a bucket of 2^n with a chance of at most 2^-n + 2^-33, whichever n
+//! bits of `h` choose it. Layer 1 alone would do for two flows; layer 2 is there because consecutive
+//! clients give an arithmetic progression in layer 1, which an unlucky key folds onto few buckets.
+//!
+//! # What it is not
+//!
+//! It is not a pseudo-random function: who could see hash values could solve for the key. Nobody
+//! outside sees them, but a table takes a new key whenever it is resized, which it can do at no cost.
+//!
+//! Both directions of a flow hash alike as the endpoints are sorted before they are hashed; sorting maps
+//! different pairs of endpoints to different words, so the argument is not touched.
+
+/// The random key of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct HashKey([u64; HashKey::WORDS]);
+
+impl HashKey {
+    /// Words in a key: three of layer 2, and one for each word of an IPv6 flow.
+    pub(crate) const WORDS: usize = 13;
+
+    /// Makes a key of random words; it is as good as they are.
+    pub(crate) const fn new(words: [u64; Self::WORDS]) -> Self {
+        Self(words)
+    }
+
+    /// Hashes the words of an IPv4 flow.
+    #[inline]
+    pub(crate) fn four(&self, a: u32, b: u32, ports: u32, protocol: u8) -> u32 {
+        let [k0, k1, k2, k3, k4, k5, k6, ..] = self.0;
+        let u = product(k3, a, k4, b).wrapping_add(product(k5, ports, k6, protocol.into()));
+        finish([k0, k1, k2], u)
+    }
+
+    /// Hashes the words of an IPv6 flow.
+    #[inline]
+    pub(crate) fn ten(&self, a: [u32; 4], b: [u32; 4], ports: u32, protocol: u8) -> u32 {
+        let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12] = self.0;
+        let [a0, a1, a2, a3] = a;
+        let [b0, b1, b2, b3] = b;
+        let u = product(k3, a0, k4, a1)
+            .wrapping_add(product(k5, a2, k6, a3))
+            .wrapping_add(product(k7, b0, k8, b1))
+            .wrapping_add(product(k9, b2, k10, b3))
+            .wrapping_add(product(k11, ports, k12, protocol.into()));
+        finish([k0, k1, k2], u)
+    }
+}
+
+/// `(k + a)(l + b)` modulo 2^64.
+#[inline]
+fn product(k: u64, a: u32, l: u64, b: u32) -> u64 {
+    k.wrapping_add(a.into())
+        .wrapping_mul(l.wrapping_add(b.into()))
+}
+
+/// Layer 2.
+#[inline]
+fn finish([k0, k1, k2]: [u64; 3], u: u64) -> u32 {
+    (k0.wrapping_add(product(k1, u as u32, k2, (u >> 32) as u32)) >> 32) as u32
+}

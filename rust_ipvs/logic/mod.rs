@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What IPVS decides, of packets and of words, without a kernel.
+//!
+//! This room needs nothing but `core`: no allocation, no `unsafe`, no kernel type. The kernel module
+//! compiles it with Kbuild, and `tools/logic-tests` compiles the same files with Cargo to test, fuzz
+//! and run them under Miri. So paths start with `super::`, and state is handed in and out as numbers
+//! and slices.
+//!
+//! Nothing here panics, whatever bytes it is given: what cannot be is `None`, an error, or a value
+//! that harms nobody. The lints below hold that down.
+
+#![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub(crate) mod checksum;
+pub(crate) mod config;
+pub(crate) mod estimator;
+pub(crate) mod family;
+pub(crate) mod hash;
+pub(crate) mod ipip;
+pub(crate) mod nlattr;
+pub(crate) mod packet;
+pub(crate) mod request;
+pub(crate) mod rewrite;
+pub(crate) mod sched;
+pub(crate) mod show;
+pub(crate) mod sizing;
+pub(crate) mod tcp;
+pub(crate) mod udp;
+mod v4;
+mod v6;
+pub(crate) mod wheel;

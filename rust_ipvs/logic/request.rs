@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What users ask for by netlink, read and checked (SPEC 11.1, 11.2).
+//!
+//! Each function takes the payload of a nest, or of the whole message, and gives back typed words or a
+//! [`Refusal`]. It checks what can be known from the message alone, in the reference's order (G-17).
+
+use super::config::{
+    AddressFamily,
+    DestinationId,
+    DestinationSpec,
+    EngineName,
+    Errno,
+    ForwardMethod,
+    Ip,
+    Refusal,
+    SchedulerName,
+    ServiceId,
+    ServiceKey,
+    ServiceSpec,
+    TunnelSpec, //
+};
+use super::nlattr::{
+    self,
+    Attributes, //
+};
+use super::packet::TCP;
+
+/// Attributes of a command (G-5).
+mod command {
+    pub(super) const TIMEOUT_TCP: u16 = 4;
+    pub(super) const TIMEOUT_TCP_FIN: u16 = 5;
+    pub(super) const TIMEOUT_UDP: u16 = 6;
+}
+
+/// Attributes of a service (G-6).
+mod service {
+    pub(super) const FAMILY: u16 = 1;
+    pub(super) const PROTOCOL: u16 = 2;
+    pub(super) const ADDR: u16 = 3;
+    pub(super) const PORT: u16 = 4;
+    pub(super) const MARK: u16 = 5;
+    pub(super) const SCHEDULER: u16 = 6;
+    pub(super) const FLAGS: u16 = 7;
+    pub(super) const TIMEOUT: u16 = 8;
+    pub(super) const NETMASK: u16 = 9;
+    pub(super) const ENGINE: u16 = 11;
+}
+
+/// Attributes of a destination (G-10).
+mod destination {
+    pub(super) const ADDR: u16 = 1;
+    pub(super) const PORT: u16 = 2;
+    pub(super) const METHOD: u16 = 3;
+    pub(super) const WEIGHT: u16 = 4;
+    pub(super) const UPPER: u16 = 5;
+    pub(super) const LOWER: u16 = 6;
+    pub(super) const FAMILY: u16 = 11;
+    pub(super) const TUNNEL_KIND: u16 = 13;
+    pub(super) const TUNNEL_PORT: u16 = 14;
+    pub(super) const TUNNEL_FLAGS: u16 = 15;
+}
+
+/// The bits of `FWD_METHOD` that are the method.
+const METHOD_MASK: u32 = 7;
+/// The tunnel type that is GUE.
+const GUE: u8 = 1;
+
+/// A request that makes no sense.
+const fn invalid(words: &'static core::ffi::CStr) -> Refusal {
+    Refusal::new(Errno::Invalid, words)
+}
+
+/// An address family's number, as far as there is one.
+fn family(number: u16) -> Option<AddressFamily> {
+    match number {
+        2 => Some(AddressFamily::V4),
+        10 => Some(AddressFamily::V6),
+        _ => None,
+    }
+}
+
+/// An address from 16 bytes, of which an IPv4 address is the first four.
+fn address(family: AddressFamily, bytes: [u8; 16]) -> Ip {
+    match family {
+        AddressFamily::V4 => {
+            let [a, b, c, d, ..] = bytes;
+            Ip::V4([a, b, c, d])
+        }
+        AddressFamily::V6 => Ip::V6(bytes),
+    }
+}
+
+/// The attributes of a service that are given.
+#[derive(Default)]
+struct ServiceFields {
+    family: Option<u16>,
+    protocol: Option<u16>,
+    addr: Option<[u8; 16]>,
+    port: Option<u16>,
+    mark: Option<u32>,
+    scheduler: Option<SchedulerName>,
+    flags: Option<[u8; 8]>,
+    timeout: Option<u32>,
+    netmask: Option<u32>,
+    engine: Option<EngineName>,
+}
+
+/// Reads a payload into a field, or says which attribute is wrong.
+///
+/// Each attribute is checked, also one that a later one replaces.
+fn set<T>(
+    field: &mut Option<T>,
+    value: Option<T>,
+    words: &'static core::ffi::CStr,
+) -> Result<(), Refusal> {
+    *field = Some(value.ok_or(invalid(words))?);
+    Ok(())
+}
+
+impl ServiceFields {
+    fn read(nest: &[u8]) -> Result<Self, Refusal> {
+        let mut f = Self::default();
+        for (number, payload) in Attributes::new(nest) {
+            match number {
+                service::FAMILY => set(
+                    &mut f.family,
+                    nlattr::u16(payload),
+                    c"the service's address family is too short",
+                )?,
+                service::PROTOCOL => set(
+                    &mut f.protocol,
+                    nlattr::u16(payload),
+                    c"the service's protocol is too short",
+                )?,
+                service::ADDR => set(
+                    &mut f.addr,
+                    nlattr::binary(payload),
+                    c"the service's address is longer than 16 bytes",
+                )?,
+                service::PORT => set(
+                    &mut f.port,
+                    nlattr::be16(payload),
+                    c"the service's port is too short",
+                )?,
+                service::MARK => set(
+                    &mut f.mark,
+                    nlattr::u32(payload),
+                    c"the service's firewall mark is too short",
+                )?,
+                service::SCHEDULER => set(
+                    &mut f.scheduler,
+                    nlattr::string(payload, 15).and_then(SchedulerName::new),
+                    c"the scheduler's name is not 0 to 15 bytes and a terminator",
+                )?,
+                service::FLAGS => set(
+                    &mut f.flags,
+                    nlattr::binary(payload),
+                    c"the service's flags are longer than 8 bytes",
+                )?,
+                service::TIMEOUT => set(
+                    &mut f.timeout,
+                    nlattr::u32(payload),
+                    c"the persistence timeout is too short",
+                )?,
+                service::NETMASK => set(
+                    &mut f.netmask,
+                    nlattr::u32(payload),
+                    c"the persistence netmask is too short",
+                )?,
+                service::ENGINE => set(
+                    &mut f.engine,
+                    nlattr::string(payload, 16).and_then(EngineName::new),
+                    c"the persistence engine's name is not 0 to 16 bytes and a terminator",
+                )?,
+                _ => {}
+            }
+        }
+        Ok(f)
+    }
+
+    /// The service's identity (G-7).
+    fn id(&self) -> Result<ServiceId, Refusal> {
+        let number = self
+            .family
+            .ok_or(invalid(c"the service has no address family"))?;
+        let by_address = match (self.protocol, self.addr, self.port) {
+            (Some(protocol), Some(addr), Some(port)) => Some((protocol, addr, port)),
+            _ => None,
+        };
+        if self.mark.is_none() && by_address.is_none() {
+            return Err(invalid(
+                c"the service has neither a firewall mark nor a protocol, an address and a port",
+            ));
+        }
+        let family = family(number).ok_or(Refusal::new(
+            Errno::Family,
+            c"the service's address family is neither AF_INET nor AF_INET6",
+        ))?;
+        let key = match (self.mark, by_address) {
+            // A mark wins, but mark 0 is none: what is left is TCP, address 0, port 0.
+            (Some(0), _) | (None, None) => ServiceKey::Address {
+                protocol: TCP.into(),
+                addr: address(family, [0; 16]),
+                port: 0,
+            },
+            (Some(mark), _) => ServiceKey::Mark(mark),
+            (None, Some((protocol, addr, port))) => ServiceKey::Address {
+                protocol,
+                addr: address(family, addr),
+                port,
+            },
+        };
+        Ok(ServiceId { family, key })
+    }
+}
+
+/// Reads which service is meant (G-7).
+///
+/// # Errors
+///
+/// `EINVAL` where an attribute is missing or wrong, `EAFNOSUPPORT` for an unknown address family.
+pub(crate) fn service_id(nest: &[u8]) -> Result<ServiceId, Refusal> {
+    ServiceFields::read(nest)?.id()
+}
+
+/// Reads all of a service (G-6, G-9).
+///
+/// # Errors
+///
+/// As [`service_id`]. The netmask is for [`check_netmask`], which comes later in the order (G-18).
+pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, Refusal> {
+    let f = ServiceFields::read(nest)?;
+    let id = f.id()?;
+    let [f0, f1, f2, f3, m0, m1, m2, m3] = f.flags.ok_or(invalid(c"the service has no flags"))?;
+    Ok(ServiceSpec {
+        id,
+        scheduler: f
+            .scheduler
+            .ok_or(invalid(c"the service has no scheduler's name"))?,
+        engine: f.engine,
+        flags: u32::from_ne_bytes([f0, f1, f2, f3]),
+        flags_mask: u32::from_ne_bytes([m0, m1, m2, m3]),
+        timeout: f
+            .timeout
+            .ok_or(invalid(c"the service has no persistence timeout"))?,
+        netmask: f
+            .netmask
+            .ok_or(invalid(c"the service has no persistence netmask"))?,
+    })
+}
+
+/// Checks a service's netmask: that of IPv6 is a prefix length, persistent or not (G-6, G-18).
+///
+/// # Errors
+///
+/// `EINVAL` where it is not 1 to 128.
+pub(crate) fn check_netmask(spec: &ServiceSpec) -> Result<(), Refusal> {
+    match spec.id.family {
+        AddressFamily::V6 if !(1..=128).contains(&spec.netmask) => Err(invalid(
+            c"the persistence netmask of an IPv6 service is a prefix length of 1 to 128",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The attributes of a destination that are given.
+#[derive(Default)]
+struct DestinationFields {
+    addr: Option<[u8; 16]>,
+    port: Option<u16>,
+    family: Option<u16>,
+    method: Option<u32>,
+    weight: Option<u32>,
+    upper: Option<u32>,
+    lower: Option<u32>,
+    tunnel_kind: Option<u8>,
+    tunnel_port: Option<u16>,
+    tunnel_flags: Option<u16>,
+}
+
+impl DestinationFields {
+    fn read(nest: &[u8]) -> Result<Self, Refusal> {
+        let mut f = Self::default();
+        for (number, payload) in Attributes::new(nest) {
+            match number {
+                destination::ADDR => set(
+                    &mut f.addr,
+                    nlattr::binary(payload),
+                    c"the destination's address is longer than 16 bytes",
+                )?,
+                destination::PORT => set(
+                    &mut f.port,
+                    nlattr::be16(payload),
+                    c"the destination's port is too short",
+                )?,
+                destination::FAMILY => set(
+                    &mut f.family,
+                    nlattr::u16(payload),
+                    c"the destination's address family is too short",
+                )?,
+                destination::METHOD => set(
+                    &mut f.method,
+                    nlattr::u32(payload),
+                    c"the forward method is too short",
+                )?,
+                destination::WEIGHT => set(
+                    &mut f.weight,
+                    nlattr::u32(payload),
+                    c"the weight is too short",
+                )?,
+                destination::UPPER => set(
+                    &mut f.upper,
+                    nlattr::u32(payload),
+                    c"the upper threshold is too short",
+                )?,
+                destination::LOWER => set(
+                    &mut f.lower,
+                    nlattr::u32(payload),
+                    c"the lower threshold is too short",
+                )?,
+                destination::TUNNEL_KIND => set(
+                    &mut f.tunnel_kind,
+                    nlattr::u8(payload),
+                    c"the tunnel type is too short",
+                )?,
+                destination::TUNNEL_PORT => set(
+                    &mut f.tunnel_port,
+                    nlattr::be16(payload),
+                    c"the tunnel port is too short",
+                )?,
+                destination::TUNNEL_FLAGS => set(
+                    &mut f.tunnel_flags,
+                    nlattr::u16(payload),
+                    c"the tunnel flags are too short",
+                )?,
+                _ => {}
+            }
+        }
+        Ok(f)
+    }
+
+    /// The attributes that identify a destination.
+    fn key(&self) -> Result<([u8; 16], u16), Refusal> {
+        Ok((
+            self.addr
+                .ok_or(invalid(c"the destination has no address"))?,
+            self.port.ok_or(invalid(c"the destination has no port"))?,
+        ))
+    }
+
+    /// The destination's own family; absent or 0 it is the service's.
+    fn family(&self, service: AddressFamily) -> Result<AddressFamily, Refusal> {
+        match self.family {
+            None | Some(0) => Ok(service),
+            Some(number) => family(number).ok_or(Refusal::new(
+                Errno::Family,
+                c"the destination's address family is neither AF_INET nor AF_INET6",
+            )),
+        }
+    }
+}
+
+/// Reads which destination of a service of family `service` is meant (G-10).
+///
+/// # Errors
+///
+/// `EINVAL` where an attribute is missing or wrong, `EAFNOSUPPORT` for an unknown address family.
+pub(crate) fn destination_id(
+    nest: &[u8],
+    service: AddressFamily,
+) -> Result<DestinationId, Refusal> {
+    let f = DestinationFields::read(nest)?;
+    let (addr, port) = f.key()?;
+    Ok(DestinationId {
+        addr: address(f.family(service)?, addr),
+        port,
+    })
+}
+
+/// Reads all of a destination of a service of family `service` (G-10, G-17).
+///
+/// # Errors
+///
+/// As [`destination_id`]; `EINVAL` where the families differ and the method is not tunnelling, where the
+/// upper threshold exceeds `INT_MAX`, or GUE has no port; `ERANGE` for a negative weight, or a lower
+/// threshold above the upper one.
+pub(crate) fn destination_spec(
+    nest: &[u8],
+    service: AddressFamily,
+) -> Result<DestinationSpec, Refusal> {
+    let f = DestinationFields::read(nest)?;
+    let (addr, port) = f.key()?;
+    let method = f
+        .method
+        .ok_or(invalid(c"the destination has no forward method"))?;
+    let weight = f.weight.ok_or(invalid(c"the destination has no weight"))?;
+    let upper = f
+        .upper
+        .ok_or(invalid(c"the destination has no upper threshold"))?;
+    let lower = f
+        .lower
+        .ok_or(invalid(c"the destination has no lower threshold"))?;
+    let tunnel = TunnelSpec {
+        kind: f.tunnel_kind.unwrap_or(0),
+        port: f.tunnel_port.unwrap_or(0),
+        flags: f.tunnel_flags.unwrap_or(0),
+    };
+
+    let family = f.family(service)?;
+    let method = ForwardMethod((method & METHOD_MASK) as u8);
+    if family != service && method != ForwardMethod::TUNNEL {
+        return Err(invalid(
+            c"a destination of the other address family can only be reached by tunnelling",
+        ));
+    }
+    let weight = i32::try_from(weight).map_err(|_| {
+        Refusal::new(
+            Errno::Range,
+            c"the weight is negative or greater than 2147483647",
+        )
+    })?;
+    if lower > upper {
+        return Err(Refusal::new(
+            Errno::Range,
+            c"the lower threshold is greater than the upper threshold",
+        ));
+    }
+    if upper > i32::MAX as u32 {
+        return Err(invalid(c"the upper threshold is greater than 2147483647"));
+    }
+    if tunnel.kind == GUE && tunnel.port == 0 {
+        return Err(invalid(c"a GUE tunnel needs a port"));
+    }
+    Ok(DestinationSpec {
+        id: DestinationId {
+            addr: address(family, addr),
+            port,
+        },
+        method,
+        weight,
+        upper,
+        lower,
+        tunnel,
+    })
+}
+
+/// Reads the timeouts of `SET_CONFIG` from a whole message, in seconds, as (TCP, TCP after FIN, UDP) (G-14).
+///
+/// `None` is one that stays as it is: it is missing, or 0. `hz` is the number of jiffies in a second,
+/// by which the reference limits them.
+///
+/// # Errors
+///
+/// `ERANGE` where an attribute is too short, `EINVAL` where a timeout exceeds `INT_MAX` jiffies; none is
+/// to be set then.
+#[allow(clippy::type_complexity)]
+pub(crate) fn timeouts(
+    attributes: &[u8],
+    hz: u32,
+) -> Result<(Option<u32>, Option<u32>, Option<u32>), Refusal> {
+    let limit = (i32::MAX as u32).checked_div(hz).unwrap_or(0);
+    let read = |number: u16| match nlattr::find(attributes, number) {
+        None => Ok(None),
+        Some(payload) => match nlattr::u32(payload) {
+            None => Err(Refusal::new(Errno::Range, c"a timeout is too short")),
+            Some(0) => Ok(None),
+            Some(seconds) if seconds > limit => Err(invalid(
+                c"a timeout is negative or more seconds than jiffies can count",
+            )),
+            Some(seconds) => Ok(Some(seconds)),
+        },
+    };
+    Ok((
+        read(command::TIMEOUT_TCP)?,
+        read(command::TIMEOUT_TCP_FIN)?,
+        read(command::TIMEOUT_UDP)?,
+    ))
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How large a hash table should be (C-29, C-31, V-7).
+//!
+//! Sizes are powers of two and given as their exponents. A load factor `lfactor` asks for a table of
+//! 2^-lfactor buckets for each entry.
+
+/// The size that a table should have, as bits (C-29).
+///
+/// A table grows at once to the size its entries ask for. It shrinks only where that is a sixteenth or
+/// less, and then to twice what is asked, so that it does not swing. Where the load factor was changed it
+/// is taken at its word.
+pub(crate) fn wanted_bits(
+    entries: usize,
+    lfactor: i32,
+    current_bits: u32,
+    min_bits: u32,
+    max_bits: u32,
+    lfactor_changed: bool,
+) -> u32 {
+    let entries_bits = usize::BITS.wrapping_sub(entries.saturating_sub(1).leading_zeros());
+    let asked = i64::from(entries_bits).saturating_sub(lfactor.into());
+    let asked = u32::try_from(asked)
+        .unwrap_or(0)
+        .max(min_bits)
+        .min(max_bits);
+    if lfactor_changed || asked > current_bits {
+        asked
+    } else if asked.saturating_add(4) > current_bits {
+        current_bits
+    } else {
+        asked.saturating_add(1)
+    }
+}
+
+/// The numbers of entries at which a table's size is to be reconsidered, as (lower, upper) (C-31).
+///
+/// With more than `upper` entries it may have to grow, with at most `lower` it may shrink. A table of
+/// the largest size never grows, and one of the smallest never shrinks.
+pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) -> (usize, usize) {
+    /// As many as can be counted; `INT_MAX`, which users may have seen.
+    const NEVER: usize = i32::MAX as usize;
+    let exponent = i64::from(bits).saturating_add(lfactor.into());
+    let upper = match u32::try_from(exponent) {
+        Ok(exponent) => 1usize.checked_shl(exponent).unwrap_or(NEVER).min(NEVER),
+        Err(_) => 0,
+    };
+    let lower = if bits <= min_bits { 0 } else { upper / 16 };
+    (lower, if bits >= max_bits { NEVER } else { upper })
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TCP's flags and the states that a balancer sees a connection in (SPEC 7.1).
+//!
+//! A balancer follows a connection from outside, and may see one direction only. So the states are
+//! not those of RFC 9293: they are what its flags give away, and choose how long to remember it.
+
+/// Which way a packet goes, and whether the other way is seen too (T-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the client, both ways pass here.
+    Input = 0,
+    /// To the client.
+    Output = 1,
+    /// From the client, the answers go another way.
+    InputOnly = 2,
+}
+
+/// What a segment means to the state, the rows of [`NORMAL`] (T-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Opens.
+    Syn = 0,
+    /// Closes one way.
+    Fin = 1,
+    /// Goes on.
+    Ack = 2,
+    /// Ends.
+    Rst = 3,
+}
+
+/// The flags of a segment that matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpFlags(u8);
+
+impl TcpFlags {
+    const FIN: u8 = 0x01;
+    const SYN: u8 = 0x02;
+    const RST: u8 = 0x04;
+    const ACK: u8 = 0x10;
+
+    /// No flag, as of UDP.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Takes byte 13 of a TCP header.
+    #[inline]
+    pub(crate) const fn new(byte: u8) -> Self {
+        Self(byte & (Self::FIN | Self::SYN | Self::RST | Self::ACK))
+    }
+
+    /// Whether SYN is set; ACK may be, too (H-12).
+    #[inline]
+    pub(crate) const fn is_syn(self) -> bool {
+        self.0 & Self::SYN != 0
+    }
+
+    /// Whether ACK is set.
+    #[inline]
+    pub(crate) const fn is_ack(self) -> bool {
+        self.0 & Self::ACK != 0
+    }
+
+    /// Whether RST is set.
+    #[inline]
+    pub(crate) const fn is_rst(self) -> bool {
+        self.0 & Self::RST != 0
+    }
+
+    /// What the segment means: RST before SYN before FIN before ACK, `None` without any (T-1).
+    #[inline]
+    pub(crate) const fn event(self) -> Option<Event> {
+        if self.0 == Self::ACK {
+            Some(Event::Ack)
+        } else if self.is_rst() {
+            Some(Event::Rst)
+        } else if self.is_syn() {
+            Some(Event::Syn)
+        } else if self.0 & Self::FIN != 0 {
+            Some(Event::Fin)
+        } else if self.is_ack() {
+            Some(Event::Ack)
+        } else {
+            None
+        }
+    }
+}
+
+/// New, nothing seen.
+pub(crate) const NONE: u8 = 0;
+/// Open both ways.
+pub(crate) const ESTABLISHED: u8 = 1;
+/// The server side opened.
+pub(crate) const SYN_SENT: u8 = 2;
+/// The client opened.
+pub(crate) const SYN_RECV: u8 = 3;
+/// The server, or with one direction seen the client, closed first.
+pub(crate) const FIN_WAIT: u8 = 4;
+/// Closed both ways.
+pub(crate) const TIME_WAIT: u8 = 5;
+/// Over.
+pub(crate) const CLOSE: u8 = 6;
+/// The client closed first.
+pub(crate) const CLOSE_WAIT: u8 = 7;
+/// The server closed too, one acknowledgement is missing.
+pub(crate) const LAST_ACK: u8 = 8;
+/// Expected, announced by another connection (FTP).
+pub(crate) const LISTEN: u8 = 9;
+/// The client opened, under the `secure_tcp` defence.
+pub(crate) const SYNACK: u8 = 10;
+/// How many states there are.
+pub(crate) const STATES: usize = 11;
+
+/// The next state, by event and state.
+type Table = [[u8; STATES]; 4];
+
+/// The tables of a defence mode, by direction.
+type Tables = [Table; 3];
+
+mod short {
+    //! The states by the two letters of the tables.
+    pub(super) use super::{
+        CLOSE as CL, CLOSE_WAIT as CW, ESTABLISHED as ES, FIN_WAIT as FW, LAST_ACK as LA,
+        LISTEN as LI, SYNACK as SA, SYN_RECV as SR, SYN_SENT as SS, TIME_WAIT as TW,
+    };
+}
+use short::*;
+
+/// The tables as they are without a defence (T-4). Columns: NO ES SS SR FW TW CL CW LA LI SA.
+#[rustfmt::skip]
+static NORMAL: Tables = [
+    [ // Input
+        [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR],
+        [CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW],
+        [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES],
+        [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, SR],
+    ],
+    [ // Output
+        [SS, ES, SS, SR, SS, SS, SS, SS, SS, LI, SR],
+        [TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW],
+        [ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES],
+        [CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL],
+    ],
+    [ // Input only
+        [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR],
+        [CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW],
+        [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES],
+        [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL],
+    ],
+];
+
+/// The tables under the `secure_tcp` defence (T-4, T-5): a SYN's sender has to show that it can receive.
+#[rustfmt::skip]
+static SECURE: Tables = [
+    [ // Input
+        [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SA],
+        [CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, SA],
+        [ES, ES, SS, SR, FW, TW, CL, CW, CL, LI, SA],
+        [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL],
+    ],
+    [ // Output
+        [SS, ES, SS, SA, SS, SS, SS, SS, SS, LI, SA],
+        [TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW],
+        [ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES],
+        [CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL],
+    ],
+    [ // Input only
+        [SA, ES, ES, SR, SA, SA, SA, SA, SA, SA, SA],
+        [CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW],
+        [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES],
+        [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL],
+    ],
+];
+
+/// The state after a segment; a segment without any event closes (T-1), as does a state there is none of.
+///
+/// `secure` chooses the tables of the `secure_tcp` defence (T-5).
+#[inline]
+pub(crate) fn next(secure: bool, direction: Direction, event: Option<Event>, state: u8) -> u8 {
+    let Some(event) = event else {
+        return CLOSE;
+    };
+    let tables = if secure { &SECURE } else { &NORMAL };
+    tables
+        .get(direction as usize)
+        .and_then(|table| table.get(event as usize))
+        .and_then(|row| row.get(usize::from(state)))
+        .copied()
+        .unwrap_or(CLOSE)
+}
+
+/// Whether a connection in a state counts as active (T-3, T-6).
+#[inline]
+pub(crate) const fn active(state: u8) -> bool {
+    matches!(state, ESTABLISHED | SYN_SENT | SYN_RECV | SYNACK)
+}
+
+/// The name of a state, as /proc shows it (T-3).
+pub(crate) fn name(state: u8) -> &'static str {
+    const NAMES: [&str; STATES] = [
+        "NONE",
+        "ESTABLISHED",
+        "SYN_SENT",
+        "SYN_RECV",
+        "FIN_WAIT",
+        "TIME_WAIT",
+        "CLOSE",
+        "CLOSE_WAIT",
+        "LAST_ACK",
+        "LISTEN",
+        "SYNACK",
+    ];
+    NAMES.get(usize::from(state)).copied().unwrap_or("ERR!")
+}
+
+/// How long a connection is remembered after its last packet, in seconds, by state (T-3).
+pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
+    [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! UDP's one state (T-10).
+
+/// The state of every UDP connection.
+pub(crate) const NORMAL: u8 = 0;
+/// How many states there are.
+pub(crate) const STATES: usize = 1;
+
+/// The state after a datagram: always the same.
+#[inline]
+pub(crate) const fn next(_state: u8) -> u8 {
+    NORMAL
+}
+
+/// Whether a connection in a state counts as active: UDP connections never do.
+#[inline]
+pub(crate) const fn active(_state: u8) -> bool {
+    false
+}
+
+/// The name of a state, as /proc shows it.
+pub(crate) fn name(state: u8) -> &'static str {
+    match state {
+        NORMAL => "UDP",
+        _ => "ERR!",
+    }
+}
+
+/// How long a connection is remembered after its last packet, in seconds.
+pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] = [300];

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IPv6 packets (RFC 8200).
+
+use super::checksum::{
+    Change,
+    SumState, //
+};
+use super::config::{
+    AddressFamily,
+    Ip, //
+};
+use super::family::{
+    Endpoint,
+    Family,
+    Side,
+    V6, //
+};
+use super::hash::HashKey;
+use super::packet::{
+    Fragment,
+    Header,
+    ParseError, //
+};
+use super::rewrite;
+
+/// Bytes of the fixed header.
+const HEADER: usize = 40;
+/// Hop-by-hop options.
+const HOP_BY_HOP: u8 = 0;
+/// A routing header.
+const ROUTING: u8 = 43;
+/// A fragment header.
+const FRAGMENT: u8 = 44;
+/// Destination options.
+const DESTINATION: u8 = 60;
+/// Extension headers that are walked over in one packet, at most. Real packets have one or two; a
+/// packet made of nothing else should not cost more than that.
+const EXTENSIONS: usize = 8;
+
+/// Whether a next-header value is an extension header that is walked over. AH and ESP are not: they
+/// are protocols of their own (S-3).
+#[inline]
+fn is_extension(next: u8) -> bool {
+    matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
+}
+
+/// The end of a chain of extension headers.
+struct Chain {
+    protocol: u8,
+    l4: u16,
+    fragment: Fragment,
+}
+
+/// Walks the extension headers that start with one of type `next`, right after the fixed header.
+///
+/// Out of line: few packets have any.
+#[cold]
+#[inline(never)]
+fn walk(l3: &[u8], mut next: u8) -> Result<Chain, ParseError> {
+    let mut at = HEADER;
+    let mut fragment = Fragment::Whole;
+    for _ in 0..EXTENSIONS {
+        if !is_extension(next) {
+            break;
+        }
+        let end = at.wrapping_add(8);
+        let [following, length, o0, o1, ..] = l3
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<8>())
+            .ok_or(ParseError::Short(end))?;
+        if next == FRAGMENT {
+            let word = u16::from_be_bytes([*o0, *o1]);
+            at = end;
+            // What follows in a later fragment is data, whatever it is called.
+            if word & 0xfff8 != 0 {
+                return Ok(Chain {
+                    protocol: *following,
+                    l4: u16::try_from(at).map_err(|_| ParseError::Malformed)?,
+                    fragment: Fragment::Later,
+                });
+            }
+            if word & 1 != 0 {
+                fragment = Fragment::First;
+            }
+        } else {
+            at = end.wrapping_add(usize::from(*length) << 3);
+        }
+        next = *following;
+    }
+    if is_extension(next) {
+        return Err(ParseError::Malformed);
+    }
+    Ok(Chain {
+        protocol: next,
+        l4: u16::try_from(at).map_err(|_| ParseError::Malformed)?,
+        fragment,
+    })
+}
+
+/// The four words of an address.
+#[inline]
+fn words(addr: u128) -> [u32; 4] {
+    [
+        addr as u32,
+        (addr >> 32) as u32,
+        (addr >> 64) as u32,
+        (addr >> 96) as u32,
+    ]
+}
+
+impl Family for V6 {
+    type Addr = [u8; 16];
+
+    const FAMILY: AddressFamily = AddressFamily::V6;
+
+    const UNSPECIFIED: [u8; 16] = [0; 16];
+
+    #[inline]
+    fn ip(a: [u8; 16]) -> Ip {
+        Ip::V6(a)
+    }
+
+    #[inline]
+    fn from_ip(ip: Ip) -> Option<[u8; 16]> {
+        match ip {
+            Ip::V4(_) => None,
+            Ip::V6(a) => Some(a),
+        }
+    }
+
+    #[inline]
+    fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
+        let short = ParseError::Short(HEADER);
+        let (fixed, rest) = l3.split_first_chunk::<8>().ok_or(short)?;
+        let (src, rest) = rest.split_first_chunk::<16>().ok_or(short)?;
+        let (dst, _) = rest.split_first_chunk::<16>().ok_or(short)?;
+        let [v0, v1, _, _, p0, p1, next, hop_limit] = *fixed;
+        if v0 >> 4 != 6 {
+            return Err(ParseError::Malformed);
+        }
+        let end = if is_extension(next) {
+            walk(l3, next)?
+        } else {
+            Chain {
+                protocol: next,
+                l4: HEADER as u16,
+                fragment: Fragment::Whole,
+            }
+        };
+        let length = match u16::from_be_bytes([p0, p1]) {
+            // A packet too long to say (or an empty one, which has no transport header either).
+            0 => 0,
+            payload => u32::from(payload).wrapping_add(HEADER as u32),
+        };
+        if length != 0 && u32::from(end.l4) > length {
+            return Err(ParseError::Malformed);
+        }
+        Ok(Header {
+            src: *src,
+            dst: *dst,
+            protocol: end.protocol,
+            l4: end.l4,
+            fragment: end.fragment,
+            length,
+            dont_fragment: false,
+            tos: (v0 << 4) | (v1 >> 4),
+            ttl: hop_limit,
+        })
+    }
+
+    #[inline]
+    fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32 {
+        let a = (u128::from_ne_bytes(a.addr), a.port);
+        let b = (u128::from_ne_bytes(b.addr), b.port);
+        let ((a, pa), (b, pb)) = if a <= b { (a, b) } else { (b, a) };
+        let ports = (u32::from(pa) << 16) | u32::from(pb);
+        key.ten(words(a), words(b), ports, protocol)
+    }
+
+    #[inline]
+    fn rewrite(
+        l3: &mut [u8],
+        header: &Header<Self>,
+        side: Side,
+        to: &Endpoint<Self>,
+        sum: SumState,
+    ) -> Result<(), ParseError> {
+        let at = usize::from(header.l4);
+        let (ip, l4) = l3.split_at_mut_checked(at).ok_or(ParseError::Short(at))?;
+        let (_, rest) = ip
+            .split_first_chunk_mut::<8>()
+            .ok_or(ParseError::Malformed)?;
+        let (src, rest) = rest
+            .split_first_chunk_mut::<16>()
+            .ok_or(ParseError::Malformed)?;
+        let (dst, _) = rest
+            .split_first_chunk_mut::<16>()
+            .ok_or(ParseError::Malformed)?;
+        let addr = match side {
+            Side::Source => src,
+            Side::Destination => dst,
+        };
+        if header.fragment != Fragment::Later {
+            let change = Change::NONE.and16(*addr, to.addr);
+            rewrite::transport(l4, at, header.protocol, side, to.port, change, sum)?;
+        }
+        *addr = to.addr;
+        Ok(())
+    }
+
+    #[inline]
+    fn age(l3: &mut [u8]) -> bool {
+        let Some([_, _, _, _, _, _, _, hop_limit, ..]) = l3.first_chunk_mut::<HEADER>() else {
+            return false;
+        };
+        if *hop_limit <= 1 {
+            return false;
+        }
+        *hop_limit = hop_limit.wrapping_sub(1);
+        true
+    }
+}

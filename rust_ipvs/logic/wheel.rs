@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A coarse expiry wheel: in which slot a deadline is filed, and which slots a tick looks at.
+//!
+//! The near ring has a slot for each of the next 256 ticks. The far ring has a slot for each of the
+//! next 64 groups of 64 ticks. A far slot is looked at in the first tick of its group, and what it
+//! holds is filed again; what falls due in that group then goes to the near ring, and what was filed
+//! short of its deadline, as it lay beyond the far ring, goes to the far ring once more.
+//!
+//! Whoever looks at a slot compares each deadline with the tick: if it is reached (`deadline - tick` is not
+//! positive, in wrapping arithmetic) the entry expires, else it is filed again with
+//! [`place`]`(tick, deadline)`. So a deadline may move away freely while its entry stays where it is
+//! filed, which is why a packet need not touch the wheel. One that moves closer has to be filed again.
+//!
+//! All ticks wrap; deadlines and ticks are to be less than 2^31 apart (17 years).
+
+/// Milliseconds in a tick.
+pub(crate) const TICK_MS: u32 = 250;
+
+/// Slots of the near ring, one tick each. A power of two.
+const NEAR: u32 = 256;
+/// Slots of the far ring. A power of two.
+const FAR: u32 = 64;
+/// Ticks in a far slot. A power of two.
+const GROUP: u32 = 64;
+
+/// Slots of both rings.
+pub(crate) const SLOTS: usize = 320;
+
+/// A slot of the wheel, of either ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(u16);
+
+impl Slot {
+    /// Where the slot is in an array of [`SLOTS`].
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        self.0.into()
+    }
+
+    /// The near slot of a tick.
+    #[inline]
+    fn near(tick: u32) -> Self {
+        Self((tick & NEAR.wrapping_sub(1)) as u16)
+    }
+
+    /// The far slot of a group of ticks.
+    #[inline]
+    fn far(group: u32) -> Self {
+        Self((group & FAR.wrapping_sub(1)).wrapping_add(NEAR) as u16)
+    }
+}
+
+/// Where to file a deadline.
+///
+/// The slot is looked at, at the latest, in the tick of the deadline, and at the earliest in the tick after
+/// `now`. A deadline that has passed is filed for the tick after `now`.
+#[inline]
+pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> Slot {
+    let left = deadline_tick.wrapping_sub(now_tick) as i32;
+    if left <= 0 {
+        return Slot::near(now_tick.wrapping_add(1));
+    }
+    // 256 ticks ahead is this tick's own slot, which may not have been looked at yet.
+    if left < NEAR as i32 {
+        return Slot::near(deadline_tick);
+    }
+    // Groups are counted from the first tick of the current one, so that wrapping does not split one.
+    let start = now_tick & !GROUP.wrapping_sub(1);
+    let ahead = deadline_tick.wrapping_sub(start) / GROUP;
+    let ahead = ahead.min(FAR.wrapping_sub(1));
+    Slot::far((start / GROUP).wrapping_add(ahead))
+}
+
+/// The slots to look at in a tick: always a near one, and in the first tick of a group its far one.
+#[inline]
+pub(crate) fn due(tick: u32) -> (Slot, Option<Slot>) {
+    let far = (tick & GROUP.wrapping_sub(1) == 0).then(|| Slot::far(tick / GROUP));
+    (Slot::near(tick), far)
+}
