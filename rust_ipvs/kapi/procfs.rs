@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files under `/proc/net`, one set per network namespace.
+//!
+//! C header: [`include/linux/proc_fs.h`](srctree/include/linux/proc_fs.h),
+//! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
+//!
+//! A file that fits a page or two is a [`Show`]: it is written as a whole each time it is read. A
+//! file of any length is a set of [`Records`]: it is written record by record as its reader goes on,
+//! and nothing is held between two reads but a cursor, which each open file has for itself. A record
+//! may be a line or a batch of lines, so the cursor can be whatever finds the place again fast.
+//!
+//! Both write into an [`Output`], which is a [`core::fmt::Write`]. An error from it says that the
+//! buffer is full; it is to be passed on with `?`, and what was written is then written again into a
+//! larger one.
+//!
+//! # Examples
+//!
+//! ```ignore
+//! struct Squares;
+//! impl Records for Squares {
+//!     type Cursor = usize;
+//!
+//!     fn head(_net: &Net, out: &mut Output<'_>) -> fmt::Result {
+//!         writeln!(out, "Number Square")
+//!     }
+//!
+//!     fn record(_net: &Net, cursor: &mut usize, out: &mut Output<'_>) -> Result<More, fmt::Error> {
+//!         writeln!(out, "{} {}", *cursor, *cursor * *cursor)?;
+//!         *cursor += 1;
+//!         Ok(if *cursor < 1000 { More::Follows } else { More::Done })
+//!     }
+//! }
+//!
+//! // In the set-up of a namespace, for as long as its state lives:
+//! let file = Entry::records::<Squares>(net, c"squares", 0o444)?;
+//! ```
+
+use super::net::Net;
+use crate::bindings;
+use core::{
+    fmt::{self, Write},
+    marker::PhantomData,
+    ptr::{self, NonNull},
+};
+use kernel::{prelude::*, types::NotThreadSafe};
+use pin_init::Zeroable;
+
+/// What the reader of a file gets to see.
+///
+/// # Invariants
+///
+/// `seq` is valid for `'a` and used by this thread only.
+pub(crate) struct Output<'a> {
+    seq: NonNull<bindings::seq_file>,
+    _seq: PhantomData<&'a mut bindings::seq_file>,
+    _not_send: NotThreadSafe,
+}
+
+impl Output<'_> {
+    /// Adds raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where the buffer is full.
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> fmt::Result {
+        // SAFETY: `seq` is valid by the type invariant, and the bytes can be read.
+        match unsafe { bindings::seq_write(self.seq.as_ptr(), bytes.as_ptr().cast(), bytes.len()) }
+        {
+            0 => Ok(()),
+            _ => Err(fmt::Error),
+        }
+    }
+
+    /// What a C callback returns for what a Rust one did.
+    ///
+    /// That the buffer overflowed is no error: the caller sees it and tries again. An error without
+    /// an overflow would have it try for ever.
+    fn status(&self, shown: fmt::Result) -> c_int {
+        // SAFETY: `seq` is valid by the type invariant.
+        let seq = unsafe { self.seq.as_ref() };
+        match shown {
+            Err(fmt::Error) if seq.count < seq.size => EIO.to_errno(),
+            _ => 0,
+        }
+    }
+}
+
+impl Write for Output<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write_bytes(text.as_bytes())
+    }
+}
+
+/// A file that is written as a whole.
+pub(crate) trait Show: 'static {
+    /// Writes the file for a reader in `net`. May sleep.
+    fn show(net: &Net, out: &mut Output<'_>) -> fmt::Result;
+}
+
+/// Whether a record was the last one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    /// There may be another one.
+    Follows,
+    /// There is none.
+    Done,
+}
+
+/// A file that is written record by record.
+pub(crate) trait Records: 'static {
+    /// Where a record begins. All zeroes is the first one.
+    type Cursor: Copy + Zeroable;
+
+    /// Writes what comes before all records.
+    fn head(net: &Net, out: &mut Output<'_>) -> fmt::Result;
+
+    /// Writes the record at `cursor`, if there is anything to write, and moves the cursor on.
+    ///
+    /// What it did to the cursor counts only if all of the record found room. May sleep, but must
+    /// not hold anything across records.
+    fn record(
+        net: &Net,
+        cursor: &mut Self::Cursor,
+        out: &mut Output<'_>,
+    ) -> Result<More, fmt::Error>;
+}
+
+/// A file under `/proc/net` of one namespace; dropping it removes the file.
+///
+/// Readers have left its callbacks, and have no way back in, when `drop` returns.
+///
+/// # Invariants
+///
+/// `parent` is the `/proc/net` of a namespace, in which a file `name` was registered by this value;
+/// the namespace is not torn down before this value is dropped.
+pub(crate) struct Entry {
+    parent: NonNull<bindings::proc_dir_entry>,
+    name: &'static CStr,
+}
+
+// SAFETY: Entries may be removed from any thread, and a shared reference gives access to nothing.
+unsafe impl Send for Entry {}
+// SAFETY: As above.
+unsafe impl Sync for Entry {}
+
+impl Entry {
+    /// Adds a file that is written as a whole, with the permission bits `mode`.
+    ///
+    /// The caller keeps it in the state that it has for this namespace.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also where a file of that name exists.
+    pub(crate) fn show<T: Show>(net: &Net, name: &'static CStr, mode: u16) -> Result<Self> {
+        // SAFETY: The callback is static, as is the name, and matches how such files are opened:
+        // with the namespace as their private data.
+        Self::created(net, name, |parent| unsafe {
+            bindings::proc_create_net_single(
+                name.as_char_ptr(),
+                mode,
+                parent,
+                Some(show::<T>),
+                ptr::null_mut(),
+            )
+        })
+    }
+
+    /// Adds a file that is written record by record, with the permission bits `mode`.
+    ///
+    /// The caller keeps it in the state that it has for this namespace.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also where a file of that name exists.
+    pub(crate) fn records<T: Records>(net: &Net, name: &'static CStr, mode: u16) -> Result<Self> {
+        let size = u32::try_from(size_of::<Reader<T::Cursor>>())?;
+        // SAFETY: The callbacks are static, as is the name, and take files opened with a private
+        // area of this size, which begins as `Reader` does.
+        Self::created(net, name, |parent| unsafe {
+            bindings::proc_create_net_data(
+                name.as_char_ptr(),
+                mode,
+                parent,
+                Operations::<T>::TABLE,
+                size,
+                ptr::null_mut(),
+            )
+        })
+    }
+
+    fn created(
+        net: &Net,
+        name: &'static CStr,
+        create: impl FnOnce(*mut bindings::proc_dir_entry) -> *mut bindings::proc_dir_entry,
+    ) -> Result<Self> {
+        // SAFETY: A reference to a namespace is valid.
+        let parent = unsafe { (*net.as_raw()).proc_net };
+        let parent = NonNull::new(parent).ok_or(ENOENT)?;
+        if create(parent.as_ptr()).is_null() {
+            return Err(ENOMEM);
+        }
+        // INVARIANT: Registered just now. That it is dropped in time is what the callers' own
+        // documentation asks of those who keep it.
+        Ok(Self { parent, name })
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the directory is still there, and the file in it.
+        unsafe { bindings::remove_proc_entry(self.name.as_char_ptr(), self.parent.as_ptr()) };
+    }
+}
+
+/// What an open file of records remembers, in C-allocated memory that starts out as zeroes.
+#[repr(C)]
+struct Reader<C> {
+    /// The namespace of the file; at the beginning because C code keeps it there.
+    net: bindings::seq_net_private,
+    /// The number of the record at `cursor`; 0 stands for the head.
+    index: bindings::loff_t,
+    /// Where that record begins.
+    cursor: C,
+    /// Where the one after it begins, once it was written.
+    next: C,
+    /// Whether the record just written was the last.
+    last: bool,
+    /// Whether `index` is past the last record.
+    ended: bool,
+}
+
+/// The C view of a file of records `T`.
+struct Operations<T>(PhantomData<T>);
+
+impl<T: Records> Operations<T> {
+    const TABLE: &'static bindings::seq_operations = &bindings::seq_operations {
+        start: Some(Self::start),
+        stop: Some(Self::stop),
+        next: Some(Self::next),
+        show: Some(Self::show),
+    };
+
+    /// The reader's state.
+    ///
+    /// # Safety
+    ///
+    /// `seq` must be that of an open file of records `T`, used by no other thread for `'a`.
+    unsafe fn reader<'a>(seq: *mut bindings::seq_file) -> &'a mut Reader<T::Cursor> {
+        // SAFETY: By the contract of this function, and as the private area was created large
+        // enough and zeroed, which is valid for each of its fields.
+        unsafe { &mut *(*seq).private.cast() }
+    }
+
+    /// Begins a read at record `*position`. What is returned is not looked at but for being null.
+    ///
+    /// # Safety
+    ///
+    /// Only for the seq_file core, as are the three that follow.
+    unsafe extern "C" fn start(
+        seq: *mut bindings::seq_file,
+        position: *mut bindings::loff_t,
+    ) -> *mut c_void {
+        // SAFETY: By the contract of this function.
+        let (reader, position) = unsafe { (Self::reader(seq), *position) };
+        if position == 0 {
+            reader.index = 0;
+            reader.cursor = pin_init::zeroed();
+            reader.ended = false;
+        } else if reader.ended || position != reader.index {
+            // Reads go on where the last one stopped, or start over.
+            return ptr::null_mut();
+        }
+        ptr::from_mut(reader).cast()
+    }
+
+    /// Moves on to the next record.
+    unsafe extern "C" fn next(
+        seq: *mut bindings::seq_file,
+        token: *mut c_void,
+        position: *mut bindings::loff_t,
+    ) -> *mut c_void {
+        // SAFETY: By the contract of `start`.
+        let (reader, position) = unsafe { (Self::reader(seq), &mut *position) };
+        *position = position.wrapping_add(1);
+        if reader.index != 0 {
+            reader.cursor = reader.next;
+            reader.ended = reader.last;
+        }
+        reader.index = *position;
+        if reader.ended {
+            ptr::null_mut()
+        } else {
+            token
+        }
+    }
+
+    /// Ends a read; nothing is held.
+    unsafe extern "C" fn stop(_seq: *mut bindings::seq_file, _token: *mut c_void) {}
+
+    /// Writes a record.
+    unsafe extern "C" fn show(seq: *mut bindings::seq_file, _token: *mut c_void) -> c_int {
+        // SAFETY: By the contract of `start`. The open file holds a reference to its namespace.
+        let (reader, net) = unsafe {
+            (
+                Self::reader(seq),
+                Net::from_raw(bindings::rust_ipvs_helper_seq_file_net(seq)),
+            )
+        };
+        let Some(seq) = NonNull::new(seq) else {
+            return EINVAL.to_errno();
+        };
+        // INVARIANT: The core passes the file that it is reading.
+        let mut out = Output {
+            seq,
+            _seq: PhantomData,
+            _not_send: NotThreadSafe,
+        };
+        if reader.index == 0 {
+            let shown = T::head(net, &mut out);
+            return out.status(shown);
+        }
+        let mut cursor = reader.cursor;
+        let shown = T::record(net, &mut cursor, &mut out).map(|more| {
+            reader.next = cursor;
+            reader.last = more == More::Done;
+        });
+        out.status(shown)
+    }
+}
+
+/// The C callback of a file that `T` writes as a whole.
+///
+/// # Safety
+///
+/// Only for the seq_file core, for files made by `proc_create_net_single()`.
+unsafe extern "C" fn show<T: Show>(seq: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
+    // SAFETY: By the contract of this function; the open file holds a reference to its namespace.
+    let net = unsafe { Net::from_raw(bindings::rust_ipvs_helper_seq_file_single_net(seq)) };
+    let Some(seq) = NonNull::new(seq) else {
+        return EINVAL.to_errno();
+    };
+    // INVARIANT: The core passes the file that it is reading.
+    let mut out = Output {
+        seq,
+        _seq: PhantomData,
+        _not_send: NotThreadSafe,
+    };
+    let shown = T::show(net, &mut out);
+    out.status(shown)
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tunables under `/proc/sys/net`, one set per network namespace.
+//!
+//! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
+//!
+//! A [`Table`] lists its [`Variable`]s: a name, where its value lives in the state that a namespace
+//! has, and what may be written. The C structures hold no pointer to a value. Each access looks the
+//! state up by its namespace, so no value can be reached once it is gone, and values may live where
+//! their readers want them.
+//!
+//! Files belong to the owner of the namespace: whoever has `CAP_NET_ADMIN` in its user namespace
+//! writes as root does.
+//!
+//! # Examples
+//!
+//! ```ignore
+//! struct Limits { low: Word<i32>, high: Word<i32> }
+//!
+//! impl Table for Limits {
+//!     const PATH: &'static CStr = c"net/example";
+//!     const VARIABLES: &'static [Variable<Self>] = &[
+//!         Variable::new(c"low", |limits: &Self| &limits.low),
+//!         Variable::new(c"high", |limits: &Self| &limits.high).range(0, 100),
+//!     ];
+//!
+//!     fn of(net: &Net) -> &Self { … }
+//! }
+//!
+//! // In the set-up of a namespace, for as long as its state lives:
+//! let registration = Registration::<Limits>::new(net)?;
+//! ```
+
+use super::{net::Net, once::Word};
+use crate::bindings;
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::{
+    error::{from_result, to_result},
+    prelude::*,
+};
+
+/// A directory of variables, and the state that their values are in.
+pub(crate) trait Table: Sized + 'static {
+    /// The directory under `/proc/sys`, without a leading or trailing slash.
+    const PATH: &'static CStr;
+
+    /// The files in it.
+    const VARIABLES: &'static [Variable<Self>];
+
+    /// The values of a namespace.
+    fn of(net: &Net) -> &Self;
+}
+
+/// One file: an integer.
+pub(crate) struct Variable<T> {
+    name: &'static CStr,
+    value: fn(&T) -> &Word<i32>,
+    range: (i32, i32),
+    write: Option<fn(&T, i32) -> Result>,
+    owned_by_host: bool,
+}
+
+impl<T> Variable<T> {
+    /// A variable that takes any integer.
+    pub(crate) const fn new(name: &'static CStr, value: fn(&T) -> &Word<i32>) -> Self {
+        Self {
+            name,
+            value,
+            range: (i32::MIN, i32::MAX),
+            write: None,
+            owned_by_host: false,
+        }
+    }
+
+    /// Refuses what is less than `min` or more than `max`, with `EINVAL`.
+    pub(crate) const fn range(mut self, min: i32, max: i32) -> Self {
+        self.range = (min, max);
+        self
+    }
+
+    /// Has `write` store a new value, or refuse it. It may sleep, and runs as the writing process.
+    pub(crate) const fn on_write(mut self, write: fn(&T, i32) -> Result) -> Self {
+        self.write = Some(write);
+        self
+    }
+
+    /// Read-only in namespaces that belong to another user namespace than the initial one.
+    pub(crate) const fn owned_by_host(mut self) -> Self {
+        self.owned_by_host = true;
+        self
+    }
+
+    /// The C description of this variable in `net`.
+    fn describe(&'static self, net: &Net) -> bindings::ctl_table
+    where
+        T: Table,
+    {
+        // SAFETY: A reference to a namespace is valid; the address of a static may always be taken.
+        let of_host = unsafe { (*net.as_raw()).user_ns == &raw mut bindings::init_user_ns };
+        bindings::ctl_table {
+            procname: self.name.as_char_ptr(),
+            // Not `data`: that is expected to point at a value, and at none of the module's own.
+            extra1: net.as_raw().cast(),
+            extra2: core::ptr::from_ref(self).cast_mut().cast(),
+            maxlen: size_of::<c_int>() as c_int,
+            mode: if self.owned_by_host && !of_host {
+                0o444
+            } else {
+                0o644
+            },
+            proc_handler: Some(handle::<T>),
+            ..pin_init::zeroed()
+        }
+    }
+}
+
+/// The variables of one namespace; dropping it removes them.
+///
+/// No access is under way when `drop` returns.
+///
+/// # Invariants
+///
+/// `header` was registered with the elements of `_table`, which stay in place until it is
+/// unregistered. The namespace is not torn down before this value is dropped.
+pub(crate) struct Registration<T> {
+    header: NonNull<bindings::ctl_table_header>,
+    _table: KVec<bindings::ctl_table>,
+    _of: PhantomData<T>,
+}
+
+// SAFETY: A table may be unregistered from any thread, and a shared reference gives access to
+// nothing.
+unsafe impl<T> Send for Registration<T> {}
+// SAFETY: As above.
+unsafe impl<T> Sync for Registration<T> {}
+
+impl<T: Table> Registration<T> {
+    /// Adds the variables to `net`. [`Table::of`] must find their values from now on.
+    ///
+    /// The caller keeps it in the state that it has for this namespace.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also where a file of such a name exists.
+    pub(crate) fn new(net: &Net) -> Result<Self> {
+        let mut table = KVec::with_capacity(T::VARIABLES.len(), GFP_KERNEL)?;
+        for variable in T::VARIABLES {
+            table.push(variable.describe(net), GFP_KERNEL)?;
+        }
+        // SAFETY: The path is static. The table is on the heap, and is dropped after the header by
+        // the invariant that is established below.
+        let header = unsafe {
+            bindings::register_net_sysctl_sz(
+                net.as_raw(),
+                T::PATH.as_char_ptr(),
+                table.as_mut_ptr(),
+                table.len(),
+            )
+        };
+        // INVARIANT: Registered just now, and nothing is added to the vector, so it does not move.
+        // That it is dropped in time is what this function's documentation asks.
+        Ok(Self {
+            header: NonNull::new(header).ok_or(ENOMEM)?,
+            _table: table,
+            _of: PhantomData,
+        })
+    }
+}
+
+impl<T> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by the type invariant, and unregistered nowhere else. The table is
+        // dropped after this.
+        unsafe { bindings::unregister_net_sysctl_table(self.header.as_ptr()) };
+    }
+}
+
+/// Whether the current process has `CAP_NET_ADMIN` in the initial user namespace.
+///
+/// For writes whose meaning depends on it; that the process may write at all was checked before.
+pub(crate) fn writer_is_host_admin() -> bool {
+    // SAFETY: Process context, as all writes are.
+    unsafe { bindings::capable(bindings::CAP_NET_ADMIN as c_int) }
+}
+
+/// The C callback of all variables of `T`: reads or writes one.
+///
+/// # Safety
+///
+/// Only for the sysctl core, as `ctl_table::proc_handler` of an element that [`Variable::describe`]
+/// made.
+unsafe extern "C" fn handle<T: Table>(
+    table: *const bindings::ctl_table,
+    write: c_int,
+    buffer: *mut c_void,
+    length: *mut usize,
+    position: *mut bindings::loff_t,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: By the contract of this function. The namespace lives while a table is registered
+        // in it, by the type invariant of `Registration`, and the core waits for this callback.
+        let (table, net) = unsafe { (&*table, Net::from_raw((*table).extra1.cast())) };
+        // SAFETY: Set to a static variable of this very `T` in `describe`.
+        let variable = unsafe { &*table.extra2.cast::<Variable<T>>() };
+        let state = T::of(net);
+        let word = (variable.value)(state);
+
+        let before = word.load();
+        let mut value: c_int = before;
+        let (mut min, mut max) = variable.range;
+        let local = bindings::ctl_table {
+            data: (&raw mut value).cast(),
+            maxlen: table.maxlen,
+            mode: table.mode,
+            extra1: (&raw mut min).cast(),
+            extra2: (&raw mut max).cast(),
+            ..pin_init::zeroed()
+        };
+        // SAFETY: `position` is valid by the contract of this function.
+        let at_start = unsafe { *position } == 0;
+        // SAFETY: The integers that `local` points at outlive the call; the other arguments are
+        // what the core passed for the same purpose.
+        to_result(unsafe {
+            bindings::proc_dointvec_minmax(&raw const local, write, buffer, length, position)
+        })?;
+        // What is written behind the start of the file is ignored, unless an old setting says
+        // otherwise.
+        if write != 0 && (at_start || value != before) {
+            match variable.write {
+                Some(write) => write(state, value)?,
+                None => word.store(value),
+            }
+        }
+        Ok(0)
+    })
+}
