@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/* C for what the kernel's headers offer only as inline functions and macros: no logic, no state. */
+
+#include <linux/icmpv6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/jiffies.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+#include <net/addrconf.h>
+#include <net/dst.h>
+#include <net/icmp.h>
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/ip6_fib.h>
+#include <net/ip6_route.h>
+#include <net/ip_tunnels.h>
+#include <net/ipv6.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/netns/generic.h>
+#include <net/route.h>
+#include "helpers.h"
+
+/* kapi/rcu.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
+
+__rust_ipvs_helper unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value)
+{
+	return xchg(word, value);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_lock_init(spinlock_t *lock)
+{
+	spin_lock_init(lock);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_cond_resched(void)
+{
+	cond_resched();
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(u64 __percpu *counter, u64 value)
+{
+	this_cpu_add(*counter, value);
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(u64 __percpu *counter, unsigned int cpu)
+{
+	return READ_ONCE(*per_cpu_ptr(counter, cpu));
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_cpu_limit(void)
+{
+	return nr_cpu_ids;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_cpu_possible(unsigned int cpu)
+{
+	return cpu_possible(cpu);
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_percpu_sum(u64 __percpu *counter)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(counter, cpu));
+	return sum;
+}
+
+__rust_ipvs_helper unsigned long rust_ipvs_helper_jiffies(void)
+{
+	return jiffies;
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_jiffies64(void)
+{
+	return get_jiffies_64();
+}
+
+/* kapi/net.rs */
+
+__rust_ipvs_helper void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id)
+{
+	return net_generic(net, id);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_net_is_init(const struct net *net)
+{
+	return net_eq(net, &init_net);
+}
+
+/* kapi/ticker.rs */
+
+__rust_ipvs_helper void rust_ipvs_helper_init_delayed_work(struct delayed_work *work,
+							   work_func_t func)
+{
+	INIT_DELAYED_WORK(work, func);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_queue_delayed_work(struct delayed_work *work,
+							    unsigned long delay)
+{
+	return queue_delayed_work(system_unbound_wq, work, delay);
+}
+
+/* kapi/skbuff.rs */
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_ipvs_property(const struct sk_buff *skb)
+{
+	return skb->ipvs_property;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_ipvs_property(struct sk_buff *skb)
+{
+	skb->ipvs_property = 1;
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_skb_mark(const struct sk_buff *skb)
+{
+	return skb->mark;
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_skb_headroom(const struct sk_buff *skb)
+{
+	return skb_headroom(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_to_host(const struct sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_HOST;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_has_dst(const struct sk_buff *skb)
+{
+	return skb_dst(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_nodefrag(const struct sk_buff *skb)
+{
+	const struct sock *sk = skb_to_full_sk(skb);
+
+	return sk && sk->sk_family == PF_INET && inet_test_bit(NODEFRAG, sk);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_from_loopback(const struct sk_buff *skb)
+{
+	return !skb->dev || skb->dev->flags & IFF_LOOPBACK;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_dst_is_local(const struct dst_entry *dst, u8 pf)
+{
+	if (pf == NFPROTO_IPV6)
+		return dst->dev && dst->dev->flags & IFF_LOOPBACK;
+	return dst_rtable(dst)->rt_flags & RTCF_LOCAL;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_route_is_local(const struct sk_buff *skb, u8 pf)
+{
+	return rust_ipvs_helper_dst_is_local(skb_dst(skb), pf);
+}
+
+__rust_ipvs_helper u8 *rust_ipvs_helper_skb_l3(const struct sk_buff *skb)
+{
+	return skb_network_header(skb);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_skb_l3_len(const struct sk_buff *skb)
+{
+	return (int)skb_headlen(skb) - skb_network_offset(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_pull_l3(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, skb_network_offset(skb) + len);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len)
+{
+	return !skb_ensure_writable(skb, skb_network_offset(skb) + len);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_partial(const struct sk_buff *skb)
+{
+	return skb->ip_summed == CHECKSUM_PARTIAL;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_sum_changed(struct sk_buff *skb)
+{
+	if (skb->ip_summed == CHECKSUM_COMPLETE)
+		skb->ip_summed = CHECKSUM_NONE;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_gso_fits(const struct sk_buff *skb, unsigned int mtu)
+{
+	return skb_gso_validate_network_len(skb, mtu);
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_skb_frag_max(const struct sk_buff *skb, u8 pf)
+{
+	return pf == NFPROTO_IPV6 ? IP6CB(skb)->frag_max_size : 0;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_untrack(struct sk_buff *skb)
+{
+	if (skb_nfct(skb)) {
+		nf_reset_ct(skb);
+		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
+	}
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_kfree_skb(struct sk_buff *skb)
+{
+	kfree_skb(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_dst_noref(struct sk_buff *skb,
+							   struct dst_entry *dst)
+{
+	skb_dst_drop(skb);
+	skb_dst_set_noref(skb, dst);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst)
+{
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_forwardable(struct sk_buff *skb)
+{
+	skb->ignore_df = 1;
+	/* A socket that early demultiplexing attached; one that sent the packet stays its owner. */
+	if (skb->dev)
+		skb_orphan(skb);
+	skb_forward_csum(skb);
+	skb_clear_tstamp(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb)
+{
+	NF_HOOK(NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
+		dst_output);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb)
+{
+	NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
+		dst_output);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code,
+						   u32 info)
+{
+	icmp_send(skb, type, code, htonl(info));
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code,
+						     u32 info)
+{
+	icmpv6_send(skb, type, code, info);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)
+{
+	dst_link_failure(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_ipip_prepare(struct sk_buff *skb, unsigned int header,
+						      bool outer_v6, const struct dst_entry *dst)
+{
+	if (skb_cow_head(skb, header + LL_RESERVED_SPACE(dst->dev) + dst->header_len))
+		return false;
+	return !iptunnel_handle_offloads(skb, outer_v6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4);
+}
+
+__rust_ipvs_helper u8 *rust_ipvs_helper_skb_push_header(struct sk_buff *skb, unsigned int len)
+{
+	skb_reset_inner_headers(skb);
+	skb->transport_header = skb->network_header;
+	skb_push(skb, len);
+	skb_reset_network_header(skb);
+	memset(&(IPCB(skb)->opt), 0, sizeof(IPCB(skb)->opt));
+	return skb_network_header(skb);
+}
+
+__rust_ipvs_helper u16 rust_ipvs_helper_ip_id(struct net *net, struct sk_buff *skb)
+{
+	struct iphdr *iph = ip_hdr(skb);
+
+	__ip_select_ident(net, iph, skb_is_gso(skb) ? skb_shinfo(skb)->gso_segs : 1);
+	return ntohs(iph->id);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb)
+{
+	skb->ignore_df = 1;
+	return ip_local_out(net, skb->sk, skb);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	skb->ignore_df = 1;
+	return ip6_local_out(net, skb->sk, skb);
+#else
+	kfree_skb(skb);
+	return -EAFNOSUPPORT;
+#endif
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu)
+{
+	if (skb_dst(skb))
+		skb_dst_update_pmtu_no_confirm(skb, mtu);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buff *skb,
+						  unsigned int hook)
+{
+	u32 user = hook == NF_INET_LOCAL_IN ? IP_DEFRAG_VS_IN :
+		   hook == NF_INET_FORWARD ? IP_DEFRAG_VS_FWD : IP_DEFRAG_VS_OUT;
+	int err;
+
+	local_bh_disable();
+	err = ip_defrag(net, skb, user);
+	local_bh_enable();
+	if (!err)
+		ip_send_check(ip_hdr(skb));
+	return err;
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb)
+{
+	return ip_route_me_harder(net, skb->sk, skb, RTN_LOCAL);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return ip6_route_me_harder(net, skb->sk, skb);
+#else
+	return -EAFNOSUPPORT;
+#endif
+}
+
+/* kapi/route.rs */
+
+__rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr,
+							       bool direct, bool source,
+							       __be32 *saddr)
+{
+	struct flowi4 fl4 = {
+		.daddr = daddr,
+		.flowi4_flags = direct ? FLOWI_FLAG_KNOWN_NH : 0,
+	};
+	struct rtable *rt = ip_route_output_key(net, &fl4);
+
+	if (IS_ERR(rt))
+		return NULL;
+	if (source && !*saddr) {
+		/* Once more, now that the source is known: rules may look at it. */
+		ip_rt_put(rt);
+		flowi4_update_output(&fl4, 0, daddr, fl4.saddr);
+		rt = ip_route_output_key(net, &fl4);
+		if (IS_ERR(rt))
+			return NULL;
+	}
+	*saddr = fl4.saddr;
+	return &rt->dst;
+}
+
+__rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v6(struct net *net,
+							       const struct in6_addr *daddr,
+							       bool direct,
+							       struct in6_addr *saddr)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	struct flowi6 fl6 = {
+		.daddr = *daddr,
+		.flowi6_flags = direct ? FLOWI_FLAG_KNOWN_NH : 0,
+	};
+	struct dst_entry *dst = ip6_route_output(net, NULL, &fl6);
+
+	if (dst->error)
+		goto fail;
+	if (ipv6_addr_any(&fl6.saddr) &&
+	    ipv6_dev_get_saddr(net, ip6_dst_idev(dst)->dev, &fl6.daddr, 0, &fl6.saddr) < 0)
+		goto fail;
+	*saddr = fl6.saddr;
+	return dst;
+fail:
+	dst_release(dst);
+#endif
+	return NULL;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_dst_valid(struct dst_entry *dst, u32 cookie)
+{
+	return dst_check(dst, cookie);
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_dst_cookie(struct dst_entry *dst, u8 pf)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6)
+		return rt6_get_cookie(dst_rt6_info(dst));
+#endif
+	return 0;
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_dst_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr)
+{
+	unsigned int type = inet_addr_type(net, addr);
+
+	return type == RTN_UNICAST || type == RTN_LOCAL;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v6(struct net *net,
+							   const struct in6_addr *addr)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	int type = ipv6_addr_type(addr);
+
+	if (type & IPV6_ADDR_UNICAST && !(type & IPV6_ADDR_LINKLOCAL))
+		return true;
+	return ipv6_chk_addr(net, addr, NULL, 0);
+#else
+	return false;
+#endif
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_unprivileged_port_start(const struct net *net)
+{
+	return inet_prot_sock((struct net *)net);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_defrag_v6(struct net *net)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return !nf_defrag_ipv6_enable(net);
+#else
+	return true;
+#endif
+}

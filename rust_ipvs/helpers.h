@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Declarations of helpers.c, for bindgen and for the C compiler. */
+#ifndef _RUST_IPVS_HELPERS_H
+#define _RUST_IPVS_HELPERS_H
+
+#include <linux/icmp.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <net/genetlink.h>
+#include <net/net_namespace.h>
+
+/* Linked as bitcode, a helper disappears in its caller; linked as an object, it is a function. */
+#if defined(RUST_IPVS_INLINE)
+#define __rust_ipvs_helper __always_inline
+#else
+#define __rust_ipvs_helper
+#endif
+
+/* kapi/rcu.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
+unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value);
+void rust_ipvs_helper_spin_lock_init(spinlock_t *lock);
+void rust_ipvs_helper_spin_lock_bh(spinlock_t *lock);
+void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock);
+void rust_ipvs_helper_cond_resched(void);
+void rust_ipvs_helper_this_cpu_add(u64 __percpu *counter, u64 value);
+u64 rust_ipvs_helper_percpu_sum(u64 __percpu *counter);
+u64 rust_ipvs_helper_percpu_read(u64 __percpu *counter, unsigned int cpu);
+unsigned int rust_ipvs_helper_cpu_limit(void);
+bool rust_ipvs_helper_cpu_possible(unsigned int cpu);
+unsigned long rust_ipvs_helper_jiffies(void);
+u64 rust_ipvs_helper_jiffies64(void);
+
+/* kapi/net.rs */
+void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id);
+bool rust_ipvs_helper_net_is_init(const struct net *net);
+
+/* kapi/ticker.rs */
+void rust_ipvs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
+bool rust_ipvs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay);
+
+/* kapi/skbuff.rs */
+bool rust_ipvs_helper_skb_ipvs_property(const struct sk_buff *skb);
+void rust_ipvs_helper_skb_set_ipvs_property(struct sk_buff *skb);
+u32 rust_ipvs_helper_skb_mark(const struct sk_buff *skb);
+unsigned int rust_ipvs_helper_skb_headroom(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_to_host(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_has_dst(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_nodefrag(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_from_loopback(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_route_is_local(const struct sk_buff *skb, u8 pf);
+u8 *rust_ipvs_helper_skb_l3(const struct sk_buff *skb);
+int rust_ipvs_helper_skb_l3_len(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_pull_l3(struct sk_buff *skb, unsigned int len);
+bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len);
+bool rust_ipvs_helper_skb_partial(const struct sk_buff *skb);
+void rust_ipvs_helper_skb_sum_changed(struct sk_buff *skb);
+bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_gso_fits(const struct sk_buff *skb, unsigned int mtu);
+unsigned int rust_ipvs_helper_skb_frag_max(const struct sk_buff *skb, u8 pf);
+void rust_ipvs_helper_skb_untrack(struct sk_buff *skb);
+void rust_ipvs_helper_kfree_skb(struct sk_buff *skb);
+void rust_ipvs_helper_skb_set_dst_noref(struct sk_buff *skb, struct dst_entry *dst);
+void rust_ipvs_helper_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst);
+void rust_ipvs_helper_skb_forwardable(struct sk_buff *skb);
+void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb);
+void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb);
+void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code, u32 info);
+void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
+void rust_ipvs_helper_link_failure(struct sk_buff *skb);
+bool rust_ipvs_helper_ipip_prepare(struct sk_buff *skb, unsigned int header, bool outer_v6,
+				   const struct dst_entry *dst);
+u8 *rust_ipvs_helper_skb_push_header(struct sk_buff *skb, unsigned int len);
+u16 rust_ipvs_helper_ip_id(struct net *net, struct sk_buff *skb);
+int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb);
+int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb);
+void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu);
+int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buff *skb, unsigned int hook);
+int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb);
+int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb);
+
+/* kapi/route.rs */
+struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr, bool direct,
+					    bool source, __be32 *saddr);
+struct dst_entry *rust_ipvs_helper_route_v6(struct net *net, const struct in6_addr *daddr,
+					    bool direct, struct in6_addr *saddr);
+bool rust_ipvs_helper_dst_valid(struct dst_entry *dst, u32 cookie);
+u32 rust_ipvs_helper_dst_cookie(struct dst_entry *dst, u8 pf);
+bool rust_ipvs_helper_dst_is_local(const struct dst_entry *dst, u8 pf);
+u32 rust_ipvs_helper_dst_mtu(const struct dst_entry *dst);
+bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr);
+bool rust_ipvs_helper_addr_is_usable_v6(struct net *net, const struct in6_addr *addr);
+int rust_ipvs_helper_unprivileged_port_start(const struct net *net);
+bool rust_ipvs_helper_defrag_v6(struct net *net);
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe abstractions of kernel facilities that the `kernel` crate does not have yet.
+//!
+//! The only room with `unsafe`. Nothing here knows what a load balancer is: each file could
+//! become a file of `rust/kernel/`, and is documented as one.
+
+pub(crate) mod net;
+pub(crate) mod netfilter;
+pub(crate) mod once;
+pub(crate) mod percpu;
+pub(crate) mod random;
+pub(crate) mod rcu;
+pub(crate) mod route;
+pub(crate) mod shared;
+pub(crate) mod skbuff;
+pub(crate) mod slab;
+pub(crate) mod table;
+pub(crate) mod ticker;
+pub(crate) mod time;

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Network namespaces, and what a module keeps in each.
+//!
+//! C header: [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
+//!
+//! A module's state per namespace is an `Arc<T>`, made when the namespace or the module comes and
+//! let go when either goes. Between [`Namespaced::stop`] and the last drop lies a grace period, so
+//! packets that are still in a hook find the state alive.
+//!
+//! # Examples
+//!
+//! ```ignore
+//! static STATES: Namespaces<State> = Namespaces::new();
+//! impl Namespaced for State {
+//!     type Shared = ();
+//!     fn namespaces() -> &'static Namespaces<Self> { &STATES }
+//!     fn new(net: &Net, _: &()) -> Result<Arc<Self>> { … }
+//!     fn stop(this: &Arc<Self>) {}
+//! }
+//! let registration = STATES.register(())?;
+//! ```
+
+use crate::bindings;
+use core::{cell::UnsafeCell, mem::ManuallyDrop};
+use kernel::{
+    error::{from_result, to_result},
+    prelude::*,
+    sync::Arc,
+    types::Opaque,
+};
+
+/// A network namespace.
+///
+/// # Invariants
+///
+/// A `&Net` is to a live `struct net`.
+#[repr(transparent)]
+pub(crate) struct Net(Opaque<bindings::net>);
+
+// SAFETY: Namespaces are shared by all CPUs; the methods only read what does not change.
+unsafe impl Sync for Net {}
+
+impl Net {
+    /// Wraps a pointer from C.
+    ///
+    /// # Safety
+    ///
+    /// `net` must be a namespace that lives for `'a`.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw<'a>(net: *mut bindings::net) -> &'a Self {
+        // SAFETY: `Net` is transparent, and by the contract of this function.
+        unsafe { &*net.cast() }
+    }
+
+    /// The C structure.
+    #[inline(always)]
+    pub(super) fn as_ptr(&self) -> *mut bindings::net {
+        self.0.get()
+    }
+
+    /// Whether this is the namespace that the machine booted with.
+    pub(crate) fn is_initial(&self) -> bool {
+        // SAFETY: A live namespace by the type invariant.
+        unsafe { bindings::rust_ipvs_helper_net_is_init(self.as_ptr()) }
+    }
+
+    /// The first port that needs no privilege (`net.ipv4.ip_unprivileged_port_start`).
+    pub(crate) fn unprivileged_port_start(&self) -> u32 {
+        // SAFETY: A live namespace by the type invariant.
+        let port = unsafe { bindings::rust_ipvs_helper_unprivileged_port_start(self.as_ptr()) };
+        u32::try_from(port).unwrap_or(0)
+    }
+
+    /// Whether packets can be sent to an IPv4 address from here: unicast or local.
+    pub(crate) fn is_usable_v4(&self, addr: [u8; 4]) -> bool {
+        // SAFETY: A live namespace by the type invariant.
+        unsafe {
+            bindings::rust_ipvs_helper_addr_is_usable_v4(self.as_ptr(), u32::from_ne_bytes(addr))
+        }
+    }
+
+    /// Whether packets can be sent to an IPv6 address from here: unicast beyond the link, or local.
+    pub(crate) fn is_usable_v6(&self, addr: [u8; 16]) -> bool {
+        let addr = super::route::in6(addr);
+        // SAFETY: A live namespace by the type invariant; the address is on this stack.
+        unsafe { bindings::rust_ipvs_helper_addr_is_usable_v6(self.as_ptr(), &addr) }
+    }
+
+    /// Has IPv6 fragments put together before routing, for the rest of the namespace's life.
+    pub(crate) fn reassemble_v6(&self) -> bool {
+        // SAFETY: A live namespace by the type invariant; process context.
+        unsafe { bindings::rust_ipvs_helper_defrag_v6(self.as_ptr()) }
+    }
+}
+
+/// State that a module keeps per namespace.
+pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
+    /// What all namespaces share; made before the first and dropped after the last.
+    type Shared: Send + Sync + 'static;
+
+    /// The static that registers this type.
+    fn namespaces() -> &'static Namespaces<Self>;
+
+    /// Makes the state of a namespace. Process context.
+    fn new(net: &Net, shared: &Self::Shared) -> Result<Arc<Self>>;
+
+    /// Called before the state is let go; nothing may come in from outside any more afterwards.
+    fn stop(this: &Arc<Self>);
+}
+
+/// A registered kind of state. To be kept in a `static`.
+///
+/// # Invariants
+///
+/// `operations`, `id` and `shared` are written only by [`Namespaces::register`], before C code knows
+/// of them, and by the drop of its registration, after it forgot them.
+pub(crate) struct Namespaces<T: Namespaced> {
+    operations: UnsafeCell<bindings::pernet_operations>,
+    id: UnsafeCell<c_uint>,
+    shared: UnsafeCell<Option<T::Shared>>,
+    taken: kernel::sync::atomic::Atomic<i32>,
+}
+
+// SAFETY: By the type invariant, nothing is written while it is shared.
+unsafe impl<T: Namespaced> Sync for Namespaces<T> {}
+
+impl<T: Namespaced> Namespaces<T> {
+    /// An unregistered kind.
+    pub(crate) const fn new() -> Self {
+        Self {
+            operations: UnsafeCell::new(pin_init::zeroed()),
+            id: UnsafeCell::new(0),
+            shared: UnsafeCell::new(None),
+            taken: kernel::sync::atomic::Atomic::new(0),
+        }
+    }
+
+    /// Makes the state of every namespace, now and when one is created later.
+    pub(crate) fn register(&'static self, shared: T::Shared) -> Result<NamespacesGuard<T>> {
+        use kernel::sync::atomic::Acquire;
+        if self.taken.cmpxchg(0, 1, Acquire).is_err() {
+            return Err(EBUSY);
+        }
+        // SAFETY: `taken` makes this call the only one, and C code does not know the static yet.
+        unsafe {
+            *self.shared.get() = Some(shared);
+            *self.operations.get() = bindings::pernet_operations {
+                init: Some(init::<T>),
+                pre_exit: Some(pre_exit::<T>),
+                exit: Some(exit::<T>),
+                id: self.id.get(),
+                size: size_of::<usize>(),
+                ..pin_init::zeroed()
+            };
+        }
+        // From here on the guard undoes it.
+        let guard = NamespacesGuard {
+            namespaces: self,
+            registered: false,
+        };
+        // SAFETY: The operations are static and complete.
+        to_result(unsafe { bindings::register_pernet_subsys(self.operations.get()) })?;
+        let mut guard = ManuallyDrop::new(guard);
+        guard.registered = true;
+        Ok(ManuallyDrop::into_inner(guard))
+    }
+
+    fn slot(&self, net: &Net) -> *mut *const T {
+        // SAFETY: `id` was written by the registration, which is what callers follow on.
+        let id = unsafe { *self.id.get() };
+        // SAFETY: A live namespace by the type invariant of `Net`; the id is registered.
+        unsafe { bindings::rust_ipvs_helper_net_generic(net.as_ptr(), id) }.cast()
+    }
+
+    /// The state of a namespace; `None` before it is made and after it is let go.
+    pub(crate) fn get(&self, net: &Net) -> Option<Arc<T>> {
+        let slot = self.slot(net);
+        if slot.is_null() {
+            return None;
+        }
+        // SAFETY: The slot holds null or an `Arc` that the namespace owns. It is emptied in `exit`
+        // only, when neither the namespace nor the module can be asked for anything any more.
+        let state = unsafe { slot.read() };
+        if state.is_null() {
+            return None;
+        }
+        // SAFETY: As above. The reference that is made must not consume the namespace's own.
+        let own = ManuallyDrop::new(unsafe { Arc::from_raw(state) });
+        Some(Arc::clone(&own))
+    }
+}
+
+/// Keeps a kind of state registered.
+pub(crate) struct NamespacesGuard<T: Namespaced> {
+    namespaces: &'static Namespaces<T>,
+    registered: bool,
+}
+
+impl<T: Namespaced> Drop for NamespacesGuard<T> {
+    fn drop(&mut self) {
+        let namespaces = self.namespaces;
+        if self.registered {
+            // SAFETY: Registered by `register`; this waits for `exit` in all namespaces.
+            unsafe { bindings::unregister_pernet_subsys(namespaces.operations.get()) };
+        }
+        // What the states queued for freeing runs code of this module and may use `shared`.
+        super::rcu::barrier();
+        // SAFETY: C code has forgotten the static, so it is ours again.
+        unsafe { *namespaces.shared.get() = None };
+        namespaces.taken.store(0, kernel::sync::atomic::Release);
+    }
+}
+
+/// # Safety
+///
+/// `net` must be a live namespace, for which `T` is registered.
+unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
+    // SAFETY: By the contract of this function.
+    let net = unsafe { Net::from_raw(net) };
+    let namespaces = T::namespaces();
+    from_result(|| {
+        // SAFETY: Written before the registration and not until after it.
+        let shared = unsafe { &*namespaces.shared.get() };
+        let state = T::new(net, shared.as_ref().ok_or(EINVAL)?)?;
+        // SAFETY: The slot was allocated for this namespace, zeroed, and nobody asks for it yet.
+        unsafe { namespaces.slot(net).write(Arc::into_raw(state)) };
+        Ok(0)
+    })
+}
+
+/// # Safety
+///
+/// As for [`init`], which must have succeeded.
+unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
+    // SAFETY: By the contract of this function.
+    let net = unsafe { Net::from_raw(net) };
+    if let Some(state) = T::namespaces().get(net) {
+        T::stop(&state);
+    }
+}
+
+/// # Safety
+///
+/// As for [`pre_exit`], which must have been called.
+unsafe extern "C" fn exit<T: Namespaced>(net: *mut bindings::net) {
+    // SAFETY: By the contract of this function.
+    let net = unsafe { Net::from_raw(net) };
+    let slot = T::namespaces().slot(net);
+    // SAFETY: The slot holds the `Arc` from `init`; nobody asks for it any more.
+    unsafe {
+        let state = slot.replace(core::ptr::null());
+        if !state.is_null() {
+            drop(Arc::from_raw(state));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Netfilter hooks.
+//!
+//! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
+//!
+//! A hook owns the packet that it is given and says with its [`Verdict`] what became of it: whoever
+//! keeps or sends the packet cannot also give it back, and one that is forgotten is freed.
+//!
+//! # Examples
+//!
+//! ```ignore
+//! struct Count;
+//! impl Hook for Count {
+//!     type Owner = Counter;
+//!     fn run<'g>(owner: &'g Counter, _: Rcu<'g>, _: &State<'g>, packet: Packet) -> Verdict {
+//!         owner.count();
+//!         Verdict::Accept(packet)
+//!     }
+//! }
+//! let hooks = Hooks::register(net, owner, [Spec::new::<Count>(Protocol::Ipv4, Point::LocalIn, 0)])?;
+//! ```
+
+use super::{
+    net::Net,
+    rcu::{self, Rcu},
+    skbuff::Packet,
+};
+use crate::bindings;
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{Arc, ArcBorrow},
+};
+
+/// The protocol families with IP hooks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// `NFPROTO_IPV4`
+    Ipv4,
+    /// `NFPROTO_IPV6`
+    Ipv6,
+}
+
+impl Protocol {
+    /// The number of the family.
+    #[inline(always)]
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Ipv4 => bindings::NFPROTO_IPV4 as u8,
+            Self::Ipv6 => bindings::NFPROTO_IPV6 as u8,
+        }
+    }
+}
+
+/// Where in the stack a hook sits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// Packets for this host.
+    LocalIn,
+    /// Packets that pass through.
+    Forward,
+    /// Packets that this host sends.
+    LocalOut,
+}
+
+impl Point {
+    /// The number of the hook, `NF_INET_*`.
+    #[inline(always)]
+    pub(super) const fn number(self) -> u32 {
+        match self {
+            Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+            Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
+            Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
+        }
+    }
+}
+
+/// Priority of source NAT, by which others place themselves.
+pub(crate) const PRIORITY_NAT_SRC: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC;
+/// Priority of destination NAT.
+pub(crate) const PRIORITY_NAT_DST: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST;
+
+/// What became of a packet.
+pub(crate) enum Verdict {
+    /// It goes on its way.
+    Accept(Packet),
+    /// It is dropped.
+    Drop(Packet),
+    /// The hook kept it, sent it or freed it.
+    Stolen,
+}
+
+/// The call of a hook.
+#[repr(transparent)]
+pub(crate) struct State<'g>(bindings::nf_hook_state, PhantomData<&'g ()>);
+
+impl<'g> State<'g> {
+    /// The namespace of the packet.
+    #[inline(always)]
+    pub(crate) fn net(&self) -> &'g Net {
+        // SAFETY: Netfilter passes a namespace that lives as long as the call.
+        unsafe { Net::from_raw(self.0.net) }
+    }
+}
+
+/// A function that packets pass.
+pub(crate) trait Hook: 'static {
+    /// What the function works on.
+    type Owner: Send + Sync + 'static;
+
+    /// Called for each packet, in softirq or process context; must not sleep.
+    fn run<'g>(
+        owner: &'g Self::Owner,
+        rcu: Rcu<'g>,
+        state: &State<'g>,
+        packet: Packet,
+    ) -> Verdict;
+}
+
+/// A hook with its place.
+pub(crate) struct Spec<O> {
+    operations: bindings::nf_hook_ops,
+    _owner: PhantomData<fn(&O)>,
+}
+
+impl<O> Spec<O> {
+    /// Places `H`; of the hooks of one point, that with the lowest priority is called first.
+    pub(crate) fn new<H: Hook<Owner = O>>(protocol: Protocol, point: Point, priority: i32) -> Self {
+        Self {
+            operations: bindings::nf_hook_ops {
+                hook: Some(call::<H>),
+                pf: protocol.number(),
+                hooknum: point.number(),
+                priority,
+                ..pin_init::zeroed()
+            },
+            _owner: PhantomData,
+        }
+    }
+}
+
+/// Hooks registered in a namespace, until this value is dropped.
+///
+/// # Invariants
+///
+/// `operations` are registered in `net`, with the address of the object in `owner` as their private
+/// pointer.
+pub(crate) struct Hooks<O: Send + Sync + 'static> {
+    net: NonNull<bindings::net>,
+    operations: KVec<bindings::nf_hook_ops>,
+    owner: Arc<O>,
+}
+
+// SAFETY: Registration is serialised by netfilter.
+unsafe impl<O: Send + Sync> Send for Hooks<O> {}
+// SAFETY: As above; there are no methods on a shared reference.
+unsafe impl<O: Send + Sync> Sync for Hooks<O> {}
+
+impl<O: Send + Sync> Hooks<O> {
+    /// Registers hooks. Sleeps.
+    ///
+    /// The value keeps `owner` alive; one that is stored in its owner must be taken out of it, by
+    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which also keeps it from
+    /// outliving the namespace.
+    pub(crate) fn register<const N: usize>(
+        net: &Net,
+        owner: Arc<O>,
+        specs: [Spec<O>; N],
+    ) -> Result<Self> {
+        let mut operations = KVec::with_capacity(N, GFP_KERNEL)?;
+        let owned = Arc::into_raw(owner);
+        // SAFETY: From `into_raw` just above.
+        let owner = unsafe { Arc::from_raw(owned) };
+        for spec in specs {
+            let mut operation = spec.operations;
+            operation.priv_ = owned.cast_mut().cast();
+            operations.push(operation, GFP_KERNEL)?;
+        }
+        let count = u32::try_from(N)?;
+        // SAFETY: The vector stays where it is while registered; the owner lives as long as that.
+        to_result(unsafe {
+            bindings::nf_register_net_hooks(net.as_ptr(), operations.as_ptr(), count)
+        })?;
+        // INVARIANT: Registered just above.
+        Ok(Self {
+            net: NonNull::new(net.as_ptr()).ok_or(EINVAL)?,
+            operations,
+            owner,
+        })
+    }
+}
+
+impl<O: Send + Sync> Drop for Hooks<O> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by the type invariant, in a namespace that is still there.
+        unsafe {
+            bindings::nf_unregister_net_hooks(
+                self.net.as_ptr(),
+                self.operations.as_ptr(),
+                self.operations.len() as u32,
+            );
+        }
+        // Packets may still be in a hook, and use the owner.
+        rcu::synchronize_expedited();
+        let _ = &self.owner;
+    }
+}
+
+/// # Safety
+///
+/// Called by netfilter, with the private pointer that [`Hooks::register`] gave it.
+unsafe extern "C" fn call<H: Hook>(
+    owner: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> c_uint {
+    // SAFETY: The owner is kept alive by `Hooks` until a grace period after the hook is gone.
+    let owner = unsafe { ArcBorrow::<H::Owner>::from_raw(owner.cast()) };
+    // SAFETY: Netfilter calls hooks under `rcu_read_lock()`, and nothing below outlives the call.
+    let rcu = unsafe { Rcu::assume() };
+    // SAFETY: Netfilter passes a valid state; `State` is transparent.
+    let state = unsafe { &*state.cast::<State<'_>>() };
+    // SAFETY: Netfilter passes a packet, which is the hook's until it returns a verdict.
+    let packet = unsafe { Packet::from_raw(skb) };
+    match H::run(&owner, rcu, state, packet) {
+        Verdict::Accept(packet) => {
+            packet.into_raw();
+            bindings::NF_ACCEPT
+        }
+        Verdict::Drop(packet) => {
+            packet.into_raw();
+            bindings::NF_DROP
+        }
+        Verdict::Stolen => bindings::NF_STOLEN,
+    }
+}

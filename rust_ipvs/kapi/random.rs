@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random numbers.
+//!
+//! C header: [`include/linux/random.h`](srctree/include/linux/random.h)
+
+use crate::bindings;
+
+/// `N` words that nobody can guess, once the kernel's generator is seeded.
+pub(crate) fn words<const N: usize>() -> [u64; N] {
+    let mut words = [0u64; N];
+    // SAFETY: The pointer and the length are of the array.
+    unsafe { bindings::get_random_bytes(words.as_mut_ptr().cast(), size_of_val(&words)) };
+    words
+}

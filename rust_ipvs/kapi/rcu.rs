@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Read-copy-update by types.
+//!
+//! C header: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h)
+//!
+//! [`Rcu`] is evidence that the CPU is in a read-side critical section; whatever is found through it
+//! lives as long as the evidence does. [`RcuCell`] is a pointer that readers follow and a writer
+//! replaces; what it replaced is dropped after a grace period, in softirq context, so a `T` that is
+//! put in one must be droppable there.
+//!
+//! # Examples
+//!
+//! ```ignore
+//! let cell = RcuCell::new(Prepared::new(1, GFP_KERNEL)?);
+//! rcu::read(|rcu| assert_eq!(cell.get(rcu), Some(&1)));
+//! cell.replace(Some(Prepared::new(2, GFP_KERNEL)?));
+//! ```
+
+use super::once::Word;
+use crate::bindings;
+use core::{marker::PhantomData, ptr};
+use kernel::{
+    alloc::{AllocError, Flags},
+    container_of,
+    prelude::*,
+    sync::rcu,
+    types::Opaque,
+};
+
+/// Evidence of a read-side critical section that lasts for `'g`.
+///
+/// # Invariants
+///
+/// The current CPU holds the RCU read lock, or may not be preempted by a grace period for another
+/// reason, for all of `'g`.
+#[derive(Clone, Copy)]
+pub(crate) struct Rcu<'g>(PhantomData<(&'g (), *const ())>);
+
+impl Rcu<'_> {
+    /// Evidence where C code took the lock already, as netfilter does around its hooks.
+    ///
+    /// # Safety
+    ///
+    /// The read-side critical section must last for the whole lifetime that the caller lets escape.
+    pub(crate) unsafe fn assume() -> Self {
+        // INVARIANT: The caller promises it.
+        Self(PhantomData)
+    }
+}
+
+/// Runs `f` in a read-side critical section. `f` must not sleep.
+pub(crate) fn read<R>(f: impl FnOnce(Rcu<'_>) -> R) -> R {
+    let _guard = rcu::read_lock();
+    // INVARIANT: `_guard` is held until `f` has returned, and the closure's argument is
+    // higher-ranked, so the evidence cannot outlive the call.
+    f(Rcu(PhantomData))
+}
+
+/// Waits until all callbacks queued so far have run. Sleeps.
+pub(crate) fn barrier() {
+    // SAFETY: May be called from any process context; this is such by contract of the callers.
+    unsafe { bindings::rcu_barrier() }
+}
+
+/// Waits for a grace period, at the price of disturbing the other CPUs. Sleeps.
+pub(crate) fn synchronize_expedited() {
+    // SAFETY: As for `barrier`.
+    unsafe { bindings::synchronize_rcu_expedited() }
+}
+
+struct Node<T> {
+    head: Opaque<bindings::callback_head>,
+    value: T,
+}
+
+/// A value with the memory that [`RcuCell`] needs to publish it and to free it later.
+///
+/// Allocating it apart from publishing it means that nothing is allocated under a lock.
+pub(crate) struct Prepared<T>(KBox<Node<T>>);
+
+impl<T> Prepared<T> {
+    /// Allocates room for `value`.
+    pub(crate) fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
+        Ok(Self(KBox::new(
+            Node {
+                head: Opaque::uninit(),
+                value,
+            },
+            flags,
+        )?))
+    }
+
+    fn into_raw(self) -> usize {
+        KBox::into_raw(self.0) as usize
+    }
+}
+
+/// A pointer that readers follow under RCU and writers replace at any time.
+///
+/// # Invariants
+///
+/// The word is zero or the address of a `Node<T>` that came from `Prepared::into_raw` and that is
+/// freed only after a grace period has passed since it left the cell.
+pub(crate) struct RcuCell<T: Send + Sync + 'static> {
+    pointer: Word<usize>,
+    _owns: PhantomData<KBox<Node<T>>>,
+}
+
+// SAFETY: The cell hands out `&T` on any CPU and drops `T` on any CPU.
+unsafe impl<T: Send + Sync> Send for RcuCell<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for RcuCell<T> {}
+
+impl<T: Send + Sync> RcuCell<T> {
+    /// A cell that holds nothing.
+    pub(crate) const fn empty() -> Self {
+        // INVARIANT: Zero.
+        Self {
+            pointer: Word::new(0),
+            _owns: PhantomData,
+        }
+    }
+
+    /// A cell that holds `value`.
+    pub(crate) fn new(value: Prepared<T>) -> Self {
+        // INVARIANT: From `Prepared::into_raw`.
+        Self {
+            pointer: Word::new(value.into_raw()),
+            _owns: PhantomData,
+        }
+    }
+
+    /// What the cell holds now.
+    #[inline(always)]
+    pub(crate) fn get<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g T> {
+        let node = self.pointer.load() as *const Node<T>;
+        // SAFETY: By the type invariant the node, where there is one, is freed only a grace period
+        // after it left the cell, and the read-side critical section began before that. The
+        // address dependency orders the accesses, as in `rcu_dereference()`.
+        unsafe { node.as_ref() }.map(|node| &node.value)
+    }
+
+    /// Puts `value` in the cell; what was there is dropped after a grace period.
+    ///
+    /// Writers may race: each value that was ever in the cell is dropped once.
+    pub(crate) fn replace(&self, value: Option<Prepared<T>>) {
+        let new = value.map_or(0, Prepared::into_raw);
+        // SAFETY: The word is a `usize` that lives as long as `self`; the exchange is fully
+        // ordered, so the node's contents are visible before its address.
+        let old = unsafe { bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.pointer).cast_mut().cast(), new) };
+        let node = old as *mut Node<T>;
+        if node.is_null() {
+            return;
+        }
+        // SAFETY: This exchange took the node out of the cell, so nobody else queues it, and
+        // `head` is written by nobody but RCU.
+        unsafe { bindings::call_rcu((*node).head.get(), Some(drop_node::<T>)) };
+    }
+}
+
+impl<T: Send + Sync> Drop for RcuCell<T> {
+    fn drop(&mut self) {
+        let node = self.pointer.load() as *mut Node<T>;
+        if !node.is_null() {
+            // SAFETY: `&mut self` means that no reader can be in the cell: each borrowed it. The
+            // node came from `KBox::into_raw` by the type invariant.
+            drop(unsafe { KBox::from_raw(node) });
+        }
+    }
+}
+
+/// Drops a node whose grace period has passed.
+///
+/// # Safety
+///
+/// `head` must be the `head` of a `Node<T>` from `KBox::into_raw` that nobody can reach any more.
+unsafe extern "C" fn drop_node<T>(head: *mut bindings::callback_head) {
+    // SAFETY: By the contract of this function.
+    let node = unsafe { container_of!(Opaque::cast_from(head), Node<T>, head) };
+    // SAFETY: As above; ownership passes to the box.
+    drop(unsafe { KBox::from_raw(node.cast_mut()) });
+}

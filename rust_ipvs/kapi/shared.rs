@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reference-counted objects that RCU readers may still look at after the last reference went.
+//!
+//! C header: [`include/linux/refcount.h`](srctree/include/linux/refcount.h)
+//!
+//! `kernel::sync::Arc` frees its object at once. An [`RcuArc`] queues it instead, so a reader that
+//! found the object through an [`RcuCell`](super::rcu::RcuCell) or a table may go on reading it, and
+//! one that found the `RcuArc` itself there may clone it. The object is dropped in softirq context.
+
+use crate::bindings;
+use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
+use kernel::{
+    alloc::{AllocError, Flags},
+    container_of,
+    prelude::*,
+    sync::Refcount,
+    types::Opaque,
+};
+
+struct Inner<T> {
+    count: Refcount,
+    head: Opaque<bindings::callback_head>,
+    value: T,
+}
+
+/// A counted reference to a `T` that is freed a grace period after the last one is dropped.
+///
+/// # Invariants
+///
+/// The pointer came from `KBox::into_raw`, and this value owns one of the references that `count`
+/// counts.
+pub(crate) struct RcuArc<T: Send + Sync + 'static> {
+    inner: NonNull<Inner<T>>,
+    _owns: PhantomData<Inner<T>>,
+}
+
+// SAFETY: Like `Arc`: shared access to `T` from any CPU, dropped on any CPU.
+unsafe impl<T: Send + Sync> Send for RcuArc<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for RcuArc<T> {}
+
+impl<T: Send + Sync> RcuArc<T> {
+    /// Allocates a shared `value` with one reference.
+    pub(crate) fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
+        let inner = KBox::into_raw(KBox::new(
+            Inner {
+                count: Refcount::new(1),
+                head: Opaque::uninit(),
+                value,
+            },
+            flags,
+        )?);
+        // INVARIANT: The count begins with this reference.
+        Ok(Self {
+            // SAFETY: `KBox::into_raw` never returns null.
+            inner: unsafe { NonNull::new_unchecked(inner) },
+            _owns: PhantomData,
+        })
+    }
+
+    /// Whether two references are to the same object.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+
+    /// Whether this is the only reference.
+    ///
+    /// Others cannot appear behind the back of a caller who has the only one and lets no reader at
+    /// it; for all others the answer is out of date at once.
+    pub(crate) fn is_unique(&self) -> bool {
+        // SAFETY: The object lives while there is a reference.
+        unsafe { self.inner.as_ref() }
+            .count
+            .as_atomic()
+            .load(kernel::sync::atomic::Acquire)
+            == 1
+    }
+}
+
+impl<T: Send + Sync> Clone for RcuArc<T> {
+    fn clone(&self) -> Self {
+        // SAFETY: The object lives while there is a reference.
+        unsafe { self.inner.as_ref() }.count.inc();
+        // INVARIANT: The increment made the new reference.
+        Self {
+            inner: self.inner,
+            _owns: PhantomData,
+        }
+    }
+}
+
+impl<T: Send + Sync> Deref for RcuArc<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: The object lives while there is a reference.
+        &unsafe { self.inner.as_ref() }.value
+    }
+}
+
+impl<T: Send + Sync> Drop for RcuArc<T> {
+    fn drop(&mut self) {
+        // SAFETY: The object lives while there is a reference.
+        if unsafe { self.inner.as_ref() }.count.dec_and_test() {
+            // SAFETY: That was the last reference, so nobody else queues the object; readers that
+            // still see it are gone when the callback runs.
+            unsafe {
+                bindings::call_rcu(
+                    self.inner.as_ref().head.get(),
+                    Some(drop_inner::<T>),
+                )
+            };
+        }
+    }
+}
+
+/// Drops an object whose grace period has passed.
+///
+/// # Safety
+///
+/// `head` must be that of an `Inner<T>` from `KBox::into_raw` to which no reference is left.
+unsafe extern "C" fn drop_inner<T>(head: *mut bindings::callback_head) {
+    // SAFETY: By the contract of this function.
+    let inner = unsafe { container_of!(Opaque::cast_from(head), Inner<T>, head) };
+    // SAFETY: As above; ownership passes to the box.
+    drop(unsafe { KBox::from_raw(inner.cast_mut()) });
+}

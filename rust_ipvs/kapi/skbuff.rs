@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets.
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+//!
+//! A [`Packet`] owns its `sk_buff`. Its bytes are reached as slices of what lies in one piece, from
+//! the network header on; whoever needs more calls [`Packet::pull`], whoever writes calls
+//! [`Packet::writable`]. A reference to bytes borrows the packet, so none can outlive a change of
+//! the buffer.
+
+use super::{
+    net::Net,
+    netfilter::{Point, Protocol},
+    rcu::Rcu,
+    route::Route,
+};
+use crate::bindings;
+use core::{mem::ManuallyDrop, ptr::NonNull};
+use kernel::prelude::*;
+
+/// An owned packet that has a network header.
+///
+/// # Invariants
+///
+/// The pointer is to an `sk_buff` that this value owns, whose network header is at or behind its
+/// data pointer.
+pub(crate) struct Packet(NonNull<bindings::sk_buff>);
+
+/// An error to tell a packet's sender. Types and codes are those of ICMP or ICMPv6, by the packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreachable {
+    /// Nobody listens on the port.
+    Port,
+    /// The time to live, or the hop limit, is used up.
+    TimeExceeded,
+    /// The packet is larger than this many bytes, and may not be cut.
+    TooBig(u32),
+}
+
+const ICMP_DEST_UNREACH: c_int = 3;
+const ICMP_TIME_EXCEEDED: c_int = 11;
+const ICMP_PORT_UNREACH: c_int = 3;
+const ICMP_FRAG_NEEDED: c_int = 4;
+const ICMPV6_DEST_UNREACH: u8 = 1;
+const ICMPV6_PKT_TOOBIG: u8 = 2;
+const ICMPV6_TIME_EXCEED: u8 = 3;
+const ICMPV6_PORT_UNREACH: u8 = 4;
+
+impl Packet {
+    /// Takes ownership of a packet from C.
+    ///
+    /// # Safety
+    ///
+    /// `skb` must be a valid packet with a network header, owned by the caller.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
+        // SAFETY: Valid, so not null.
+        // INVARIANT: By the contract of this function.
+        Self(unsafe { NonNull::new_unchecked(skb) })
+    }
+
+    /// Gives the packet back to C.
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut bindings::sk_buff {
+        self.0.as_ptr()
+    }
+
+    /// Length in bytes from the network header's place on: what the network layer counts.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: Owned by the type invariant, as in all that follow.
+        unsafe { (*self.as_ptr()).len }
+    }
+
+    /// The firewall mark.
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> u32 {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_mark(self.as_ptr()) }
+    }
+
+    /// Whether a load balancer has handled the packet already.
+    #[inline(always)]
+    pub(crate) fn is_handled(&self) -> bool {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_ipvs_property(self.as_ptr()) }
+    }
+
+    /// Marks the packet as handled by a load balancer.
+    #[inline(always)]
+    pub(crate) fn set_handled(&mut self) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_set_ipvs_property(self.as_ptr()) }
+    }
+
+    /// Whether the link layer addressed the packet to this host.
+    #[inline(always)]
+    pub(crate) fn is_to_host(&self) -> bool {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_to_host(self.as_ptr()) }
+    }
+
+    /// Whether the packet has a route.
+    #[inline(always)]
+    pub(crate) fn has_route(&self) -> bool {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_has_dst(self.as_ptr()) }
+    }
+
+    /// Whether the packet's route, which it must have, is to this host.
+    #[inline(always)]
+    pub(crate) fn route_is_local(&self, protocol: Protocol) -> bool {
+        // SAFETY: Owned; a packet without a route is asked nothing.
+        self.has_route()
+            && unsafe {
+                bindings::rust_ipvs_helper_skb_route_is_local(self.as_ptr(), protocol.number())
+            }
+    }
+
+    /// Whether an IPv4 socket sent the packet that forbade its defragmentation.
+    pub(crate) fn is_raw(&self) -> bool {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_nodefrag(self.as_ptr()) }
+    }
+
+    /// Whether the packet comes from this host.
+    pub(crate) fn is_from_here(&self) -> bool {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_from_loopback(self.as_ptr()) }
+    }
+
+    /// The bytes from the network header on that lie in one piece.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: Owned. The header is inside the linear part or at its end by the type invariant,
+        // and the length is what remains of that part.
+        unsafe {
+            let len = bindings::rust_ipvs_helper_skb_l3_len(self.as_ptr());
+            let len = if len > 0 { len as usize } else { 0 };
+            core::slice::from_raw_parts(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
+        }
+    }
+
+    /// Makes the first `len` bytes from the network header on lie in one piece; `false` where the
+    /// packet is shorter, or memory ran out.
+    #[inline]
+    pub(crate) fn pull(&mut self, len: usize) -> bool {
+        let Ok(len) = u32::try_from(len) else {
+            return false;
+        };
+        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_pull_l3(self.as_ptr(), len) }
+    }
+
+    /// The first `len` bytes from the network header on, to be written: in one piece, and shared
+    /// with no other packet. `None` where the packet is shorter, or memory ran out.
+    #[inline(always)]
+    pub(crate) fn writable(&mut self, len: usize) -> Option<&mut [u8]> {
+        let length = u32::try_from(len).ok()?;
+        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        if length > self.len()
+            || !unsafe { bindings::rust_ipvs_helper_skb_writable_l3(self.as_ptr(), length) }
+        {
+            return None;
+        }
+        // SAFETY: So many bytes are in the linear part now, and nobody else has them.
+        Some(unsafe {
+            core::slice::from_raw_parts_mut(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
+        })
+    }
+
+    /// Whether the device, or somebody later, completes the transport checksum.
+    #[inline(always)]
+    pub(crate) fn sum_is_partial(&self) -> bool {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_partial(self.as_ptr()) }
+    }
+
+    /// Says that bytes changed: a sum over the whole packet that a device gave is void.
+    #[inline(always)]
+    pub(crate) fn sum_changed(&mut self) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_sum_changed(self.as_ptr()) }
+    }
+
+    /// Whether the packet fits in `mtu` bytes, or will be cut in segments that do.
+    #[inline]
+    pub(crate) fn fits(&self, mtu: u32) -> bool {
+        // SAFETY: Owned.
+        self.len() <= mtu
+            || unsafe {
+                bindings::rust_ipvs_helper_skb_is_gso(self.as_ptr())
+                    && bindings::rust_ipvs_helper_skb_gso_fits(self.as_ptr(), mtu)
+            }
+    }
+
+    /// The largest fragment that the packet was put together from, 0 where it was not (IPv6).
+    pub(crate) fn largest_fragment(&self, protocol: Protocol) -> u32 {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_frag_max(self.as_ptr(), protocol.number()) }
+    }
+
+    /// Takes the packet out of connection tracking, where it is in it.
+    #[inline(always)]
+    pub(crate) fn untrack(&mut self) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_untrack(self.as_ptr()) }
+    }
+
+    /// Tells the sender what happened to the packet. The packet must have a route.
+    pub(crate) fn send_error(&mut self, protocol: Protocol, error: Unreachable) {
+        match protocol {
+            Protocol::Ipv4 => {
+                let (kind, code, info) = match error {
+                    Unreachable::Port => (ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
+                    Unreachable::TimeExceeded => (ICMP_TIME_EXCEEDED, 0, 0),
+                    Unreachable::TooBig(mtu) => (ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu),
+                };
+                // SAFETY: Owned, with an IPv4 header as the caller says.
+                unsafe { bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind, code, info) }
+            }
+            Protocol::Ipv6 => {
+                let (kind, code, info) = match error {
+                    Unreachable::Port => (ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0),
+                    Unreachable::TimeExceeded => (ICMPV6_TIME_EXCEED, 0, 0),
+                    Unreachable::TooBig(mtu) => (ICMPV6_PKT_TOOBIG, 0, mtu),
+                };
+                // SAFETY: Owned, with an IPv6 header as the caller says.
+                unsafe { bindings::rust_ipvs_helper_icmpv6_send(self.as_ptr(), kind, code, info) }
+            }
+        }
+    }
+
+    /// Tells the packet's route that its link failed, which tells the sender.
+    pub(crate) fn link_failure(&mut self) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_link_failure(self.as_ptr()) }
+    }
+
+    /// Tells a local sender what its route takes, in bytes.
+    pub(crate) fn update_pmtu(&mut self, mtu: u32) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_update_pmtu(self.as_ptr(), mtu) }
+    }
+
+    /// Sends the packet on `route`, past the hooks of locally sent packets, as a forwarder does.
+    #[inline]
+    pub(crate) fn forward<'g>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route) {
+        let protocol = route.protocol();
+        let skb = self.into_raw();
+        // SAFETY: The packet is ours to give away. The route is borrowed without a reference for
+        // the read-side critical section in which this call runs; what queues the packet for
+        // longer takes a reference itself.
+        unsafe {
+            bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());
+            bindings::rust_ipvs_helper_skb_forwardable(skb);
+            match protocol {
+                Protocol::Ipv4 => bindings::rust_ipvs_helper_output_v4(net.as_ptr(), skb),
+                Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb),
+            }
+        }
+    }
+
+    /// Makes room for an outer IP header of `len` bytes and readies offloads for it; consumes the
+    /// packet where that fails.
+    pub(crate) fn encapsulate(self, len: usize, route: &Route) -> Option<Self> {
+        let length = u32::try_from(len).ok()?;
+        let outer_v6 = route.protocol() == Protocol::Ipv6;
+        // SAFETY: Owned; the route is alive.
+        unsafe {
+            bindings::rust_ipvs_helper_ipip_prepare(
+                self.as_ptr(),
+                length,
+                outer_v6,
+                route.as_ptr(),
+            )
+        }
+        .then_some(self)
+    }
+
+    /// Adds an outer IP header after [`Packet::encapsulate`] made room for it.
+    pub(crate) fn push_header<const N: usize>(&mut self, header: &[u8; N]) -> bool {
+        // SAFETY: Owned. Where the room is not there, nothing is pushed.
+        unsafe {
+            let skb = self.as_ptr();
+            if bindings::rust_ipvs_helper_skb_headroom(skb) < N as u32 {
+                return false;
+            }
+            let start = bindings::rust_ipvs_helper_skb_push_header(skb, N as u32);
+            core::ptr::copy_nonoverlapping(header.as_ptr(), start, N);
+        }
+        true
+    }
+
+    /// Fills in an identification in the outermost IPv4 header.
+    pub(crate) fn select_id(&mut self, net: &Net) {
+        // SAFETY: Owned, with an IPv4 header as the outermost.
+        unsafe { bindings::rust_ipvs_helper_ip_id(net.as_ptr(), self.as_ptr()) };
+    }
+
+    /// Sends an encapsulated packet as one of this host's own, with lengths and sums filled in.
+    pub(crate) fn send_local<'g>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route) {
+        let protocol = route.protocol();
+        let skb = self.into_raw();
+        // SAFETY: As in `forward`.
+        unsafe {
+            bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());
+            match protocol {
+                Protocol::Ipv4 => bindings::rust_ipvs_helper_local_out_v4(net.as_ptr(), skb),
+                Protocol::Ipv6 => bindings::rust_ipvs_helper_local_out_v6(net.as_ptr(), skb),
+            };
+        }
+    }
+
+    /// Looks the route up again, as for a packet of this host with the packet's new addresses.
+    pub(crate) fn reroute(&mut self, net: &Net, protocol: Protocol) -> bool {
+        // SAFETY: Owned, with a header of the protocol.
+        let error = unsafe {
+            match protocol {
+                Protocol::Ipv4 => {
+                    bindings::rust_ipvs_helper_me_harder_v4(net.as_ptr(), self.as_ptr())
+                }
+                Protocol::Ipv6 => {
+                    bindings::rust_ipvs_helper_me_harder_v6(net.as_ptr(), self.as_ptr())
+                }
+            }
+        };
+        error == 0
+    }
+
+    /// Puts IPv4 fragments together: the whole packet, or `None` where this was not the last piece.
+    pub(crate) fn defragment(self, net: &Net, point: Point) -> Option<Self> {
+        let skb = self.into_raw();
+        // SAFETY: Ours to give away; where the call fails, it has taken the fragment.
+        if unsafe { bindings::rust_ipvs_helper_ip_defrag(net.as_ptr(), skb, point.number()) } != 0 {
+            return None;
+        }
+        // SAFETY: Where it succeeds, the packet is ours again.
+        Some(unsafe { Self::from_raw(skb) })
+    }
+}
+
+impl Drop for Packet {
+    fn drop(&mut self) {
+        // SAFETY: Owned by the type invariant.
+        unsafe { bindings::rust_ipvs_helper_kfree_skb(self.0.as_ptr()) }
+    }
+}

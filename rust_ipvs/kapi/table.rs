@@ -1,0 +1,759 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A hash table of ageing objects, read under RCU, that is resized while it is read.
+//!
+//! C headers: [`include/linux/rculist.h`](srctree/include/linux/rculist.h),
+//! [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h)
+//!
+//! # What it is
+//!
+//! Each object is in the table under one key or under two (its two *directions*), and in one *slot*
+//! of an expiry wheel whose arithmetic is the user's. Readers look up, use and leave objects without
+//! a lock, a reference count or a store. Writers lock one of [`SHARDS`] locks.
+//!
+//! # Chains
+//!
+//! A bucket is a singly linked chain. A link is the address of an object with the direction in
+//! bit 0, so an object that is in two chains needs two words and no pointer back to itself.
+//!
+//! # Resizing
+//!
+//! New objects go to the new bucket array; old chains are emptied from their tails. As a tail has
+//! nothing behind it, a reader that stands on it when it moves loses nothing: it wanders into a
+//! chain of the new array, and ends there. A reader that finds nothing in the old array goes on to
+//! the new one, which is published in the old one for as long as anybody can see the old one. An
+//! object is linked in the new array before it is unlinked in the old, so it cannot be missed.
+//!
+//! # Locks
+//!
+//! A shard's lock, taken with bottom halves off, protects: every chain whose bucket number has the
+//! shard's number in its low bits, in all arrays; the wheel slots of the shard; and for an object
+//! whose first hash belongs to the shard its [`Aging`]. Only one shard is locked at a time.
+
+use super::{
+    once::Word,
+    rcu::{self, Rcu},
+    slab::SlabBox,
+};
+use crate::bindings;
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ptr::{self, NonNull},
+    sync::atomic::{fence, Ordering},
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::{Acquire, Atomic, Relaxed, Release},
+    types::Opaque,
+};
+
+/// Into how many parts locks and wheel slots are divided; a power of two.
+pub(crate) const SHARDS: usize = 16;
+const SHARD_MASK: usize = SHARDS - 1;
+/// The fewest buckets a table can have, as a power of two.
+pub(crate) const MIN_BITS: u32 = 8;
+/// The most buckets a table can have, as a power of two.
+pub(crate) const MAX_BITS: u32 = 27;
+
+const DIRECTION: usize = 1;
+const LINKED: u32 = 1;
+const SECOND: u32 = 2;
+
+/// The chain words of an object: read on each look-up, so they belong in its first cache line.
+#[repr(C)]
+pub(crate) struct Links {
+    next: [Word<usize>; 2],
+    hash: [Word<u32>; 2],
+}
+
+impl Links {
+    /// Links of an object that is in no table yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            next: [Word::new(0), Word::new(0)],
+            hash: [Word::new(0), Word::new(0)],
+        }
+    }
+}
+
+/// The wheel words of an object, which RCU uses once it has left the table.
+#[repr(C)]
+pub(crate) struct Aging {
+    /// Next object, and the word that points at this one; or an RCU head.
+    words: UnsafeCell<[usize; 2]>,
+    state: Word<u32>,
+}
+
+impl Aging {
+    /// Words of an object that is in no table yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            words: UnsafeCell::new([0; 2]),
+            state: Word::new(0),
+        }
+    }
+
+    /// Whether the object is in its table; the answer may be out of date at once.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.state.load() & LINKED != 0
+    }
+}
+
+const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_head>());
+
+/// Objects that a [`Table`] can hold. Implement it with [`impl_entry!`](crate::impl_entry).
+///
+/// # Safety
+///
+/// `links` and `aging` must return the same field of `self` each time, `AGING_OFFSET` must be the
+/// offset of the latter, and nothing else may write to either.
+pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
+    /// Offset of the [`Aging`] in `Self`.
+    const AGING_OFFSET: usize;
+    /// The chain words.
+    fn links(&self) -> &Links;
+    /// The wheel words.
+    fn aging(&self) -> &Aging;
+    /// Called once, in any context but without a lock, when the object has left the table.
+    fn removed(&self);
+}
+
+/// Implements [`Entry`](crate::kapi::table::Entry) for a structure with fields `links` and `aging`.
+#[macro_export]
+macro_rules! impl_entry {
+    (impl<$g:ident: $bound:path> Entry for $type:ty { removed: $removed:path }) => {
+        // SAFETY: The fields are named once, here; they are private to `kapi::table`'s types.
+        unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
+            const AGING_OFFSET: usize = ::core::mem::offset_of!($type, aging);
+            #[inline(always)]
+            fn links(&self) -> &$crate::kapi::table::Links {
+                &self.links
+            }
+            #[inline(always)]
+            fn aging(&self) -> &$crate::kapi::table::Aging {
+                &self.aging
+            }
+            fn removed(&self) {
+                $removed(self)
+            }
+        }
+    };
+}
+
+/// What is to become of an object whose slot came.
+pub(crate) enum Fate {
+    /// It stays, and is looked at again when this slot comes.
+    Keep(u16),
+    /// It leaves the table.
+    Remove,
+}
+
+/// A bucket array.
+///
+/// # Invariants
+///
+/// `heads` has `mask + 1` elements, a power of two of at least `1 << MIN_BITS`.
+struct Buckets {
+    head: Opaque<bindings::callback_head>,
+    mask: usize,
+    /// The array that replaces this one, zero while there is none.
+    future: Word<usize>,
+    heads: KVVec<Word<usize>>,
+}
+
+impl Buckets {
+    fn new(bits: u32) -> Result<KBox<Self>> {
+        let count = 1usize << bits.clamp(MIN_BITS, MAX_BITS);
+        let mut heads = KVVec::with_capacity(count, GFP_KERNEL)?;
+        // SAFETY: The capacity is `count`, and all of it is written before the length is set. Zero
+        // is an empty chain.
+        unsafe {
+            ptr::write_bytes(heads.as_mut_ptr(), 0, count);
+            heads.inc_len(count);
+        }
+        // INVARIANT: `count` is a power of two and `heads` has that many elements.
+        Ok(KBox::new(
+            Self {
+                head: Opaque::uninit(),
+                mask: count.wrapping_sub(1),
+                future: Word::new(0),
+                heads,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    #[inline(always)]
+    fn bucket(&self, hash: u32) -> &Word<usize> {
+        // SAFETY: The masked number is below the number of elements by the type invariant.
+        unsafe { self.heads.get_unchecked(hash as usize & self.mask) }
+    }
+
+    #[inline(always)]
+    fn future<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g Buckets> {
+        let future = self.future.load() as *const Buckets;
+        // SAFETY: The array that replaces another is freed after it: both go through RCU, in this
+        // order, and the reader's section began before the older one was given up.
+        let future = unsafe { future.as_ref() };
+        if future.is_some() {
+            // A chain that was seen emptied must not be searched in its new place with older eyes.
+            fence(Ordering::Acquire);
+        }
+        future
+    }
+}
+
+struct Shard {
+    lock: Opaque<bindings::spinlock_t>,
+    /// Heads of the wheel's lists; the last is the list of those whose slot has come.
+    slots: UnsafeCell<KVec<usize>>,
+}
+
+/// A locked shard; unlocked when dropped.
+struct ShardGuard<'a>(&'a Shard);
+
+impl ShardGuard<'_> {
+    /// The head of a slot's list, or of the last where there is no such slot.
+    fn slot(&self, slot: usize) -> *mut usize {
+        // SAFETY: The lock is held, so nobody else borrows the vector; its length never changes.
+        let slots = unsafe { &mut *self.0.slots.get() };
+        let last = slots.len().saturating_sub(1);
+        // SAFETY: Every shard is created with at least one head.
+        unsafe { slots.as_mut_ptr().add(slot.min(last)) }
+    }
+
+    fn due(&self) -> *mut usize {
+        self.slot(usize::MAX)
+    }
+}
+
+impl Drop for ShardGuard<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Locked when the guard was made.
+        unsafe { bindings::rust_ipvs_helper_spin_unlock_bh(self.0.lock.get()) }
+    }
+}
+
+/// The table. See the module's documentation.
+///
+/// # Invariants
+///
+/// - `buckets` is the address of a `Buckets` from `KBox::into_raw`, freed through RCU.
+/// - Every link is the address of a live `T` from `SlabBox::into_raw` with a direction in bit 0,
+///   and that object's `LINKED` is set or was when the reader's section began.
+pub(crate) struct Table<T: Entry> {
+    buckets: Word<usize>,
+    shards: KVec<Shard>,
+    len: Atomic<usize>,
+    resizing: Atomic<i32>,
+    _owns: PhantomData<T>,
+}
+
+// SAFETY: All sharing goes through RCU and the shards' locks.
+unsafe impl<T: Entry> Send for Table<T> {}
+// SAFETY: As above.
+unsafe impl<T: Entry> Sync for Table<T> {}
+
+impl<T: Entry> Table<T> {
+    /// Creates a table of `1 << bits` buckets and a wheel of `slots` slots.
+    pub(crate) fn new(bits: u32, slots: u16) -> Result<Self> {
+        let mut shards = KVec::with_capacity(SHARDS, GFP_KERNEL)?;
+        for _ in 0..SHARDS {
+            let heads = KVec::from_elem(0usize, usize::from(slots).saturating_add(1), GFP_KERNEL)?;
+            shards.push(
+                Shard {
+                    lock: Opaque::uninit(),
+                    slots: UnsafeCell::new(heads),
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        for shard in shards.iter() {
+            // SAFETY: The vector is full, so its elements do not move any more.
+            unsafe { bindings::rust_ipvs_helper_spin_lock_init(shard.lock.get()) };
+        }
+        // INVARIANT: A fresh array has no links.
+        Ok(Self {
+            buckets: Word::new(KBox::into_raw(Buckets::new(bits)?) as usize),
+            shards,
+            len: Atomic::new(0),
+            resizing: Atomic::new(0),
+            _owns: PhantomData,
+        })
+    }
+
+    /// How many objects are in the table.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Relaxed)
+    }
+
+    /// How many buckets the table has.
+    pub(crate) fn size(&self) -> usize {
+        rcu::read(|rcu| self.current(rcu).heads.len())
+    }
+
+    #[inline(always)]
+    fn current<'g>(&'g self, _rcu: Rcu<'g>) -> &'g Buckets {
+        // SAFETY: By the type invariant; the array is freed a grace period after it was replaced.
+        unsafe { &*(self.buckets.load() as *const Buckets) }
+    }
+
+    fn lock(&self, hash: u32) -> ShardGuard<'_> {
+        // SAFETY: The vector has `SHARDS` elements.
+        let shard = unsafe { self.shards.get_unchecked(hash as usize & SHARD_MASK) };
+        // SAFETY: The lock was initialised in `new` and has not moved.
+        unsafe { bindings::rust_ipvs_helper_spin_lock_bh(shard.lock.get()) };
+        ShardGuard(shard)
+    }
+
+    /// Finds an object by a hash and by what `matches` says of it and of the direction, 0 or 1,
+    /// in which the hash is its own.
+    #[inline(always)]
+    pub(crate) fn find<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        hash: u32,
+        mut matches: impl FnMut(&'g T, usize) -> bool,
+    ) -> Option<(&'g T, usize)> {
+        let mut buckets = self.current(rcu);
+        loop {
+            let mut link = buckets.bucket(hash).load();
+            while link != 0 {
+                // SAFETY: By the type invariant, links lead to objects that live at least for the
+                // rest of this read-side critical section.
+                let entry = unsafe { &*((link & !DIRECTION) as *const T) };
+                let direction = link & DIRECTION;
+                let (next, own) = step(entry, direction);
+                if own == hash && matches(entry, direction) {
+                    return Some((entry, direction));
+                }
+                link = next;
+            }
+            buckets = buckets.future(rcu)?;
+        }
+    }
+
+    /// Puts `entry` in the table: under `hashes.0`, and under `hashes.1` for the second direction.
+    ///
+    /// Where an object that is the `same` is there already, in the first direction, it is returned
+    /// as the error and `entry` is dropped. `entry` is in the second chain before it is in the
+    /// first, so a reader may see it there before this function returns.
+    pub(crate) fn insert<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        entry: SlabBox<T>,
+        hashes: (u32, Option<u32>),
+        slot: u16,
+        same: impl Fn(&T) -> bool,
+    ) -> Result<&'g T, &'g T> {
+        let raw = entry.into_raw();
+        // SAFETY: `raw` is an object that we own until it is linked, and RCU keeps afterwards.
+        let entry: &'g T = unsafe { &*raw.as_ptr().cast_const() };
+        let (first, second) = hashes;
+        if let Some(second) = second {
+            let guard = self.lock(second);
+            self.push(rcu, &guard, entry, second, 1);
+        }
+        let guard = self.lock(first);
+        let twin = self.find(rcu, first, |other, direction| direction == 0 && same(other));
+        if let Some((twin, _)) = twin {
+            drop(guard);
+            if let Some(second) = second {
+                let guard = self.lock(second);
+                self.unchain(rcu, &guard, entry, second, 1);
+            }
+            // SAFETY: Not in any chain any more, and never `LINKED`, so nobody else frees it.
+            unsafe { self.free_later(entry) };
+            return Err(twin);
+        }
+        let state = LINKED | if second.is_some() { SECOND } else { 0 };
+        // SAFETY: The lock of the object's shard is held, and it is in no list.
+        unsafe { age_link(guard.slot(usize::from(slot)), entry) };
+        entry.aging().state.store(state);
+        self.push(rcu, &guard, entry, first, 0);
+        drop(guard);
+        self.len.add(1, Relaxed);
+        Ok(entry)
+    }
+
+    /// Puts `entry` at the head of its chain in the newest array.
+    fn push(&self, rcu: Rcu<'_>, _guard: &ShardGuard<'_>, entry: &T, hash: u32, direction: usize) {
+        let mut buckets = self.current(rcu);
+        while let Some(future) = buckets.future(rcu) {
+            buckets = future;
+        }
+        let bucket = buckets.bucket(hash);
+        let (next, own) = words(entry, direction);
+        own.store(hash);
+        next.store(bucket.load());
+        bucket.publish(ptr::from_ref(entry) as usize | direction);
+    }
+
+    /// Takes `entry` out of its chain, in whichever array it is.
+    fn unchain(&self, rcu: Rcu<'_>, _guard: &ShardGuard<'_>, entry: &T, hash: u32, direction: usize) {
+        let wanted = ptr::from_ref(entry) as usize | direction;
+        let mut buckets = Some(self.current(rcu));
+        while let Some(array) = buckets {
+            let mut word = array.bucket(hash);
+            loop {
+                let link = word.load();
+                if link == wanted {
+                    word.store(words(entry, direction).0.load());
+                    return;
+                }
+                if link == 0 {
+                    break;
+                }
+                // SAFETY: Links lead to live objects, and the lock of this chain is held.
+                let other = unsafe { &*((link & !DIRECTION) as *const T) };
+                word = words(other, link & DIRECTION).0;
+            }
+            buckets = array.future(rcu);
+        }
+    }
+
+    /// Takes `entry` out of the table and frees it after a grace period.
+    ///
+    /// Returns whether it was this call that did so.
+    pub(crate) fn remove(&self, rcu: Rcu<'_>, entry: &T) -> bool {
+        let hash = entry.links().hash_of(0);
+        let guard = self.lock(hash);
+        if !entry.aging().is_linked() {
+            return false;
+        }
+        self.detach(rcu, &guard, entry, hash);
+        drop(guard);
+        // SAFETY: This call cleared `LINKED`, under the lock.
+        unsafe { self.finish(rcu, entry) };
+        true
+    }
+
+    /// Takes `entry` out of what the first shard's lock protects.
+    fn detach(&self, rcu: Rcu<'_>, guard: &ShardGuard<'_>, entry: &T, hash: u32) {
+        let aging = entry.aging();
+        aging.state.store(aging.state.load() & !LINKED);
+        // SAFETY: The lock is held and the object was in a list, being `LINKED`.
+        unsafe { age_unlink(entry) };
+        self.unchain(rcu, guard, entry, hash, 0);
+    }
+
+    /// Does what is left after `detach`, without its lock.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be the one that detached `entry`.
+    unsafe fn finish(&self, rcu: Rcu<'_>, entry: &T) {
+        if entry.aging().state.load() & SECOND != 0 {
+            let hash = entry.links().hash_of(1);
+            let guard = self.lock(hash);
+            self.unchain(rcu, &guard, entry, hash, 1);
+        }
+        self.len.fetch_sub(1, Relaxed);
+        entry.removed();
+        // SAFETY: In no chain and no list any more; the caller is the only one to get here.
+        unsafe { self.free_later(entry) };
+    }
+
+    /// Frees `entry` when no reader can see it any more.
+    ///
+    /// # Safety
+    ///
+    /// `entry` must be in no chain and no list, and be freed once.
+    unsafe fn free_later(&self, entry: &T) {
+        // SAFETY: The wheel does not use the words any more; they are as large as an RCU head.
+        unsafe {
+            bindings::call_rcu(
+                entry.aging().words.get().cast::<bindings::callback_head>(),
+                Some(free::<T>),
+            )
+        };
+    }
+
+    /// Moves `entry` to another slot; nothing happens where it has left the table.
+    pub(crate) fn refile(&self, entry: &T, slot: u16) {
+        let guard = self.lock(entry.links().hash_of(0));
+        if entry.aging().is_linked() {
+            // SAFETY: The lock is held, and a linked object is in a list.
+            unsafe {
+                age_unlink(entry);
+                age_link(guard.slot(usize::from(slot)), entry);
+            }
+        }
+    }
+
+    /// Asks `fate` for each object in `slot`, with the shard locked. Process context, one caller at
+    /// a time: of two, one may leave a slot's objects where they are.
+    pub(crate) fn expire(&self, slot: u16, mut fate: impl FnMut(&T) -> Fate) {
+        for shard in 0..SHARDS {
+            let guard = self.lock(shard as u32);
+            // SAFETY: The lock is held; both heads are of this shard.
+            unsafe { age_splice::<T>(guard.slot(usize::from(slot)), guard.due()) };
+            drop(guard);
+            while self.expire_one(shard as u32, &mut fate) {
+                // SAFETY: No lock is held and no read-side section is open here.
+                unsafe { bindings::rust_ipvs_helper_cond_resched() };
+            }
+        }
+    }
+
+    /// Decides on some of the due objects of a shard; `false` once there are none.
+    fn expire_one(&self, shard: u32, fate: &mut impl FnMut(&T) -> Fate) -> bool {
+        rcu::read(|rcu| {
+            for _ in 0..64 {
+                let guard = self.lock(shard);
+                // SAFETY: The lock is held; objects in a list are live.
+                let Some(entry) = (unsafe { (*guard.due() as *const T).as_ref() }) else {
+                    return false;
+                };
+                match fate(entry) {
+                    Fate::Keep(slot) => {
+                        // SAFETY: The lock is held and the object is in the list of the due.
+                        unsafe {
+                            age_unlink(entry);
+                            age_link(guard.slot(usize::from(slot)), entry);
+                        }
+                    }
+                    Fate::Remove => {
+                        self.detach(rcu, &guard, entry, entry.links().hash_of(0));
+                        drop(guard);
+                        // SAFETY: Detached just above.
+                        unsafe { self.finish(rcu, entry) };
+                    }
+                }
+            }
+            true
+        })
+    }
+
+    /// Calls `visit` for each object of a bucket; `false` past the last bucket.
+    ///
+    /// While the table is resized the new array's buckets follow the old one's, and an object may be
+    /// visited twice or not at all.
+    pub(crate) fn visit<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        bucket: usize,
+        mut visit: impl FnMut(&'g T),
+    ) -> bool {
+        let mut array = self.current(rcu);
+        let mut index = bucket;
+        while index > array.mask {
+            index = index.wrapping_sub(array.heads.len());
+            match array.future(rcu) {
+                Some(future) => array = future,
+                None => return false,
+            }
+        }
+        // The bucket's number is the hash's low bits, so it does for a hash.
+        let mut link = array.bucket(index as u32).load();
+        while link != 0 {
+            // SAFETY: As in `find`.
+            let entry = unsafe { &*((link & !DIRECTION) as *const T) };
+            if link & DIRECTION == 0 {
+                visit(entry);
+            }
+            link = step(entry, link & DIRECTION).0;
+        }
+        true
+    }
+
+    /// Removes all objects that `which` picks. Process context; others may come in meanwhile.
+    pub(crate) fn retain(&self, mut which: impl FnMut(&T) -> bool) {
+        let mut bucket = 0;
+        let mut more = true;
+        while more {
+            more = rcu::read(|rcu| {
+                self.visit(rcu, bucket, |entry| {
+                    if !which(entry) {
+                        self.remove(rcu, entry);
+                    }
+                })
+            });
+            bucket = bucket.wrapping_add(1);
+            // SAFETY: No lock is held and no read-side section is open here.
+            unsafe { bindings::rust_ipvs_helper_cond_resched() };
+        }
+    }
+
+    /// Changes the number of buckets to `1 << bits`. Sleeps; does nothing while another call does.
+    pub(crate) fn resize(&self, bits: u32) -> Result {
+        let bits = bits.clamp(MIN_BITS, MAX_BITS);
+        if self.size() == 1usize << bits || self.resizing.cmpxchg(0, 1, Acquire).is_err() {
+            return Ok(());
+        }
+        let result = Buckets::new(bits).map(|new| self.replace(new));
+        self.resizing.store(0, Release);
+        result
+    }
+
+    /// Moves everything to `new`. The caller holds `resizing`.
+    fn replace(&self, new: KBox<Buckets>) {
+        let new = KBox::into_raw(new);
+        let old = self.buckets.load() as *mut Buckets;
+        // SAFETY: Only the holder of `resizing` replaces arrays, so `old` stays; `new` is ours and
+        // is never freed before it is `current`.
+        let (old_array, new_array) = unsafe { (&*old, &*new) };
+        old_array.future.publish(new as usize);
+        for bucket in 0..old_array.heads.len() {
+            let guard = self.lock(bucket as u32);
+            while move_tail::<T>(old_array.bucket(bucket as u32), new_array) {}
+            drop(guard);
+            if bucket & 63 == 63 {
+                // SAFETY: No lock is held and no read-side section is open here.
+                unsafe { bindings::rust_ipvs_helper_cond_resched() };
+            }
+        }
+        self.buckets.publish(new as usize);
+        // SAFETY: Nobody finds `old` from now on, and only this call queues it.
+        unsafe { bindings::call_rcu(old_array.head.get(), Some(free_buckets)) };
+    }
+}
+
+impl<T: Entry> Drop for Table<T> {
+    fn drop(&mut self) {
+        self.retain(|_| false);
+        let buckets = self.buckets.load() as *mut Buckets;
+        // SAFETY: `&mut self`: no reader, no writer and no resize can be under way.
+        drop(unsafe { KBox::from_raw(buckets) });
+    }
+}
+
+impl Links {
+    fn hash_of(&self, direction: usize) -> u32 {
+        let [first, second] = &self.hash;
+        if direction == 0 { first } else { second }.load()
+    }
+}
+
+#[inline(always)]
+fn words<T: Entry>(entry: &T, direction: usize) -> (&Word<usize>, &Word<u32>) {
+    let links = entry.links();
+    // SAFETY: A direction is 0 or 1, and both arrays have two elements.
+    unsafe {
+        (
+            links.next.get_unchecked(direction & DIRECTION),
+            links.hash.get_unchecked(direction & DIRECTION),
+        )
+    }
+}
+
+/// The next link of a chain, and the hash under which `entry` is in it.
+#[inline(always)]
+fn step<T: Entry>(entry: &T, direction: usize) -> (usize, u32) {
+    let (next, hash) = words(entry, direction);
+    (next.load(), hash.load())
+}
+
+/// Moves the last object of a chain to the head of its chain in `new`; `false` where there is none.
+///
+/// The chain's shard must be locked; it is the same shard in both arrays.
+fn move_tail<T: Entry>(bucket: &Word<usize>, new: &Buckets) -> bool {
+    let mut word = bucket;
+    let mut link = word.load();
+    if link == 0 {
+        return false;
+    }
+    loop {
+        // SAFETY: Links lead to live objects, and the lock of this chain is held.
+        let entry = unsafe { &*((link & !DIRECTION) as *const T) };
+        let (next, hash) = words(entry, link & DIRECTION);
+        let following = next.load();
+        if following == 0 {
+            let target = new.bucket(hash.load());
+            next.store(target.load());
+            target.publish(link);
+            // After the object is in its new place, for readers between the two.
+            word.publish(0);
+            return true;
+        }
+        word = next;
+        link = following;
+    }
+}
+
+/// Puts `entry` at the head of a wheel list.
+///
+/// # Safety
+///
+/// The shard's lock must be held, `head` be one of its lists, and `entry` in none.
+unsafe fn age_link<T: Entry>(head: *mut usize, entry: &T) {
+    let words = entry.aging().words.get().cast::<usize>();
+    // SAFETY: The lock makes all these words ours; the head's object is live, being in a list.
+    unsafe {
+        let first = *head;
+        words.write(first);
+        words.add(1).write(head as usize);
+        if let Some(first) = (first as *const T).as_ref() {
+            first.aging().words.get().cast::<usize>().add(1).write(words as usize);
+        }
+        *head = ptr::from_ref(entry) as usize;
+    }
+}
+
+/// Takes `entry` out of its wheel list.
+///
+/// # Safety
+///
+/// The shard's lock must be held and `entry` be in a list.
+unsafe fn age_unlink<T: Entry>(entry: &T) {
+    let words = entry.aging().words.get().cast::<usize>();
+    // SAFETY: The lock makes all these words ours; neighbours are live, being in a list.
+    unsafe {
+        let next = words.read();
+        let back = words.add(1).read();
+        *(back as *mut usize) = next;
+        if let Some(next) = (next as *const T).as_ref() {
+            next.aging().words.get().cast::<usize>().add(1).write(back);
+        }
+    }
+}
+
+/// Moves a list to another head; nothing moves where that has objects already.
+///
+/// # Safety
+///
+/// The lock of the shard that has both heads must be held.
+unsafe fn age_splice<T: Entry>(from: *mut usize, to: *mut usize) {
+    // SAFETY: The lock makes both heads ours, and a list's first object is live.
+    unsafe {
+        if *to != 0 || from == to {
+            return;
+        }
+        if let Some(first) = (*from as *const T).as_ref() {
+            first.aging().words.get().cast::<usize>().add(1).write(to as usize);
+        }
+        *to = *from;
+        *from = 0;
+    }
+}
+
+/// Frees an object whose grace period has passed.
+///
+/// # Safety
+///
+/// `head` must be the words of the [`Aging`] of a `T` that left its table.
+unsafe extern "C" fn free<T: Entry>(head: *mut bindings::callback_head) {
+    let words_offset = core::mem::offset_of!(Aging, words);
+    let entry = head
+        .cast::<u8>()
+        .wrapping_sub(T::AGING_OFFSET)
+        .wrapping_sub(words_offset)
+        .cast::<T>();
+    // SAFETY: By the contract of this function, and of `Entry` for the offset.
+    let entry = unsafe { NonNull::new_unchecked(entry) };
+    // SAFETY: The object came from `SlabBox::into_raw` and nobody can reach it any more.
+    drop(unsafe { SlabBox::from_raw(entry) });
+}
+
+/// Frees a bucket array whose grace period has passed.
+///
+/// # Safety
+///
+/// `head` must be that of a [`Buckets`] from `KBox::into_raw` that was replaced.
+unsafe extern "C" fn free_buckets(head: *mut bindings::callback_head) {
+    // SAFETY: By the contract of this function.
+    let buckets = unsafe { kernel::container_of!(Opaque::cast_from(head), Buckets, head) };
+    // SAFETY: As above; ownership passes to the box.
+    drop(unsafe { KBox::from_raw(buckets.cast_mut()) });
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tick counter.
+//!
+//! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+
+use crate::bindings;
+
+/// Jiffies in a second.
+pub(crate) const HZ: u32 = kernel::bindings::CONFIG_HZ;
+
+/// The low 32 bits of the tick counter; they wrap, so only differences mean something.
+#[inline(always)]
+pub(crate) fn jiffies32() -> u32 {
+    // SAFETY: Reads a variable that always exists.
+    (unsafe { bindings::rust_ipvs_helper_jiffies() }) as u32
+}
+
+/// The whole tick counter, which does not wrap.
+#[inline(always)]
+pub(crate) fn jiffies64() -> u64 {
+    // SAFETY: Reads a variable that always exists.
+    unsafe { bindings::rust_ipvs_helper_jiffies64() }
+}
+
+/// Milliseconds since an arbitrary moment.
+pub(crate) fn milliseconds() -> u64 {
+    jiffies64().wrapping_mul(1000) / u64::from(HZ)
+}

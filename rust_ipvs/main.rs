@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A layer-4 load balancer.
+
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+#[doc(hidden)]
+mod bindings;
+#[allow(unsafe_code)]
+mod kapi;
+mod logic;
+
+use kernel::prelude::*;
+
+module! {
+    type: RustIpvs,
+    name: "rust_ipvs",
+    authors: ["The rust_ipvs developers"],
+    description: "IP virtual server in Rust",
+    license: "GPL",
+}
+
+struct RustIpvs;
+
+impl kernel::Module for RustIpvs {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
