@@ -90,3 +90,62 @@ impl Change {
         fold(sum.wrapping_add(self.0)).to_ne_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header of RFC 1071's kind, whose checksum is known from elsewhere.
+    const HEADER: [u8; 20] = [
+        0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0x00, 0x01,
+        0xc0, 0xa8, 0x00, 0xc7,
+    ];
+
+    #[test]
+    fn known_header() {
+        assert_eq!(of_header(&HEADER), [0xb8, 0x61]);
+    }
+
+    /// The example of RFC 1624, section 4: equation 3 gives 0 where equation 2 gave 0xffff.
+    #[test]
+    fn rfc_1624_example() {
+        let change = Change::NONE.and2([0x55, 0x55], [0x32, 0x85]);
+        assert_eq!(change.of_sum([0xdd, 0x2f]), [0, 0]);
+    }
+
+    #[test]
+    fn fold_brings_carries_round() {
+        assert_eq!(fold(0), 0);
+        assert_eq!(fold(0x1_0000), 1);
+        assert_eq!(fold(0xffff), 0xffff);
+        assert_eq!(fold(0x1_ffff), 1);
+        assert_eq!(fold(u64::MAX), 0xffff);
+        assert_eq!(fold(0xffff_0000_ffff_0001), 1);
+    }
+
+    // T-16
+    #[test]
+    fn address_change_equals_word_changes() {
+        let from = [192, 0, 2, 1];
+        let to = [10, 255, 255, 254];
+        let at_once = Change::NONE.and4(from, to);
+        let by_words = Change::NONE
+            .and2([192, 0], [10, 255])
+            .and2([2, 1], [255, 254]);
+        for field in [[0, 0], [0xff, 0xff], [0x12, 0x34]] {
+            assert_eq!(at_once.of_sum(field), by_words.of_sum(field));
+        }
+        let mut from = [0xff; 16];
+        from[3] = 1;
+        let to = [0x80; 16];
+        let at_once = Change::NONE.and16(from, to);
+        let mut by_words = Change::NONE;
+        for (from, to) in from.chunks(4).zip(to.chunks(4)) {
+            by_words = by_words.and4(from.try_into().unwrap(), to.try_into().unwrap());
+        }
+        for field in [[0, 0], [0xff, 0xff], [0x12, 0x34]] {
+            assert_eq!(at_once.of_sum(field), by_words.of_sum(field));
+            assert_eq!(at_once.of_partial(field), by_words.of_partial(field));
+        }
+    }
+}

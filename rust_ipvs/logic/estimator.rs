@@ -162,3 +162,143 @@ fn share(count: u64, elapsed: u64) -> u64 {
         .unwrap_or(0);
     whole.saturating_mul(PERIOD_MS).saturating_add(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packets(in_packets: u64) -> Counters {
+        Counters {
+            in_packets,
+            ..Counters::default()
+        }
+    }
+
+    // E-7
+    #[test]
+    fn the_reference_vector() {
+        let mut estimate = Estimate::new(5);
+        let mut exact = 0.0f64;
+        for period in 1..=40 {
+            let rates = estimate.read(5 + 2000 * period, &packets(200 * period));
+            exact += (102_400.0 - exact) / 4.0;
+            let rounded = ((exact + 511.0) / 1024.0).floor();
+            assert!((rates.in_packets as f64 - rounded).abs() <= 1.0);
+            let head = [25, 44, 58, 68];
+            if let Some(expected) = head.get(period as usize - 1) {
+                assert_eq!(rates.in_packets, *expected);
+            }
+        }
+        assert_eq!(estimate.read(80_005, &packets(8000)).in_packets, 100);
+    }
+
+    /// The reference's arithmetic, step by step, for counts and for bytes.
+    fn step(average: i64, delta: u64, shift: u32) -> i64 {
+        average + (((delta << shift) as i64 - average) >> 2)
+    }
+
+    // E-7
+    #[test]
+    fn equals_the_reference_when_read_each_period() {
+        let (mut conns, mut bytes) = (0, 0);
+        let mut estimate = Estimate::new(0);
+        let mut total = Counters::default();
+        let mut noise = 1u64;
+        for period in 1..=1000 {
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            // Even numbers, so that a share of them has no remainder.
+            let (c, b) = ((noise >> 50) * 2000, (noise >> 30) * 2000);
+            total.conns += c;
+            total.out_bytes += b;
+            conns = step(conns, c, 9);
+            bytes = step(bytes, b, 4);
+            let rates = estimate.read(2000 * period, &total);
+            assert_eq!(rates.conns, ((conns + 0x1ff) >> 10) as u64);
+            assert_eq!(rates.out_bytes, ((bytes + 0xf) >> 5) as u64);
+        }
+    }
+
+    // E-6, E-7
+    #[test]
+    fn fresh_objects_have_no_rates() {
+        let mut estimate = Estimate::new(1000);
+        assert_eq!(estimate.read(1000, &packets(1_000_000)), Rates::default());
+        assert_eq!(estimate.read(2999, &packets(1_000_000)), Rates::default());
+        assert_ne!(estimate.read(3000, &packets(1_000_000)), Rates::default());
+    }
+
+    // E-7
+    #[test]
+    fn rare_reads_give_the_same_average() {
+        let mut often = Estimate::new(0);
+        let mut rarely = Estimate::new(0);
+        for read in 1..=30 {
+            let now = read * 14_000;
+            for period in (now - 12_000..=now).step_by(2000) {
+                often.read(period, &packets(period / 10));
+            }
+            let rates = rarely.read(now, &packets(now / 10));
+            assert_eq!(rates, often.read(now, &packets(now / 10)));
+        }
+        // Off the periods' beat, too: what is too early for one is in the next.
+        let mut odd = Estimate::new(0);
+        let mut rates = Rates::default();
+        for now in (0..=400_000).step_by(3333) {
+            rates = odd.read(now, &packets(now / 10));
+        }
+        assert!((99..=100).contains(&rates.in_packets), "{rates:?}");
+    }
+
+    // E-7
+    #[test]
+    fn rates_fade() {
+        let mut estimate = Estimate::new(0);
+        estimate.read(2000, &packets(1_000_000));
+        let mut last = u64::MAX;
+        for period in 2..60 {
+            let rate = estimate.read(2000 * period, &packets(1_000_000)).in_packets;
+            assert!(rate <= last);
+            last = rate;
+        }
+        assert_eq!(last, 0);
+        let mut estimate = Estimate::new(0);
+        estimate.read(2000, &packets(1_000_000));
+        // A year later, in no time.
+        let year = 365 * 86_400_000;
+        assert_eq!(estimate.read(year, &packets(1_000_000)), Rates::default());
+    }
+
+    // E-10
+    #[test]
+    fn zeroing_starts_over() {
+        let mut estimate = Estimate::new(0);
+        estimate.read(2000, &packets(500));
+        estimate.zero(3000, &packets(700));
+        assert_eq!(estimate.since_zero(&packets(700)), packets(0));
+        assert_eq!(estimate.since_zero(&packets(750)), packets(50));
+        assert_eq!(estimate.read(4000, &packets(750)), Rates::default());
+        // 50 in 2 s, a quarter of the way: 6.25.
+        assert_eq!(estimate.read(5000, &packets(750)).in_packets, 6);
+        // Counters that went back are no surprise.
+        assert_eq!(estimate.since_zero(&packets(1)), packets(0));
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let most = Counters {
+            conns: u64::MAX,
+            in_packets: u64::MAX,
+            out_packets: u64::MAX,
+            in_bytes: u64::MAX,
+            out_bytes: u64::MAX,
+        };
+        for elapsed in [0, 1, 1999, 2000, 4001, u64::MAX] {
+            let mut estimate = Estimate::new(0);
+            estimate.read(elapsed, &most);
+            estimate.read(u64::MAX, &Counters::default());
+            estimate.read(0, &most);
+        }
+    }
+}

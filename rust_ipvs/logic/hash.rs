@@ -90,3 +90,61 @@ fn product(k: u64, a: u32, l: u64, b: u32) -> u64 {
 fn finish([k0, k1, k2]: [u64; 3], u: u64) -> u32 {
     (k0.wrapping_add(product(k1, u as u32, k2, (u >> 32) as u32)) >> 32) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key with no structure in it.
+    fn key() -> HashKey {
+        let mut word = 0x9e37_79b9_7f4a_7c15_u64;
+        HashKey::new(core::array::from_fn(|_| {
+            word ^= word << 13;
+            word ^= word >> 7;
+            word ^= word << 17;
+            word
+        }))
+    }
+
+    #[test]
+    fn every_input_counts() {
+        let key = key();
+        let base = key.four(1, 2, 3, 4);
+        for other in [
+            key.four(0, 2, 3, 4),
+            key.four(1, 0, 3, 4),
+            key.four(1, 2, 0, 4),
+            key.four(1, 2, 3, 0),
+            key.four(2, 1, 3, 4),
+        ] {
+            assert_ne!(base, other);
+        }
+        let base = key.ten([1, 2, 3, 4], [5, 6, 7, 8], 9, 10);
+        for word in 0..4 {
+            let mut a = [1, 2, 3, 4];
+            let mut b = [5, 6, 7, 8];
+            a[word] = 0;
+            b[word] = 0;
+            assert_ne!(base, key.ten(a, [5, 6, 7, 8], 9, 10));
+            assert_ne!(base, key.ten([1, 2, 3, 4], b, 9, 10));
+        }
+        assert_ne!(base, key.ten([1, 2, 3, 4], [5, 6, 7, 8], 0, 10));
+        assert_ne!(base, key.ten([1, 2, 3, 4], [5, 6, 7, 8], 9, 0));
+    }
+
+    /// The formula of the module's head, in numbers too large to wrap.
+    #[test]
+    fn as_documented() {
+        let key = key();
+        let k = key.0.map(u128::from);
+        let [a, b, ports, protocol] = [0xc000_0201_u32, 0xcb00_714d, 0x9c40_0050, 6];
+        let modulus = 1u128 << 64;
+        let wide = |k: u128, a: u32| (k + u128::from(a)) % modulus;
+        let u = (wide(k[3], a) * wide(k[4], b) % modulus
+            + wide(k[5], ports) * wide(k[6], protocol) % modulus)
+            % modulus;
+        let (low, high) = ((u % (1 << 32)) as u32, (u >> 32) as u32);
+        let h = (k[0] + wide(k[1], low) * wide(k[2], high) % modulus) % modulus >> 32;
+        assert_eq!(u128::from(key.four(a, b, ports, 6)), h);
+    }
+}

@@ -93,3 +93,61 @@ pub(crate) fn outer_v6(
     }
     header
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INNER: OuterFor = OuterFor {
+        family: AddressFamily::V4,
+        tos: 0xb8,
+        ttl: 63,
+    };
+
+    //
+    #[test]
+    fn outer_ipv4() {
+        let header = outer_v4(INNER, [192, 0, 2, 1], [203, 0, 113, 77], 84, 0x1234, true);
+        let expected = [
+            0x45, 0xb8, 0, 104, 0x12, 0x34, 0x40, 0, 63, 4, header[10], header[11], 192, 0, 2, 1,
+            203, 0, 113, 77,
+        ];
+        assert_eq!(header, expected);
+        let words = header.chunks(2);
+        let sum: u32 = words.map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
+        assert_eq!((sum >> 16) + (sum & 0xffff), 0xffff);
+        let inner = OuterFor {
+            family: AddressFamily::V6,
+            ..INNER
+        };
+        let header = outer_v4(inner, [0; 4], [0; 4], u16::MAX, 0, false);
+        assert_eq!(header[2..4], [0xff, 0xff]);
+        assert_eq!((header[6], header[9]), (0, 41));
+    }
+
+    //
+    #[test]
+    fn outer_ipv6() {
+        let header = outer_v6(INNER, [1; 16], [2; 16], 84);
+        assert_eq!(header[..8], [0x6b, 0x80, 0, 0, 0, 84, 4, 63]);
+        assert_eq!(header[8..24], [1; 16]);
+        assert_eq!(header[24..], [2; 16]);
+        let inner = OuterFor {
+            family: AddressFamily::V6,
+            ..INNER
+        };
+        assert_eq!(outer_v6(inner, [1; 16], [2; 16], 0)[6], 41);
+    }
+
+    //
+    #[test]
+    fn congestion_marks_stay_inside() {
+        let tos = |tos| OuterFor { tos, ..INNER }.tos();
+        for dscp in (0..=252).step_by(4) {
+            assert_eq!(tos(dscp), dscp);
+            assert_eq!(tos(dscp | 1), dscp | 1);
+            assert_eq!(tos(dscp | 2), dscp | 2);
+            assert_eq!(tos(dscp | 3), dscp | 2);
+        }
+    }
+}

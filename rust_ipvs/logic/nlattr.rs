@@ -92,3 +92,102 @@ pub(crate) fn string(payload: &[u8], max: usize) -> Option<&[u8]> {
     let end = payload.iter().position(|byte| *byte == 0)?;
     payload.get(..end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An attribute, filled up to a multiple of 4 bytes.
+    fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(HEADER + payload.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(number.to_ne_bytes());
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0xee);
+        bytes
+    }
+
+    // G-1
+    #[test]
+    fn walks_over_all() {
+        let bytes = [
+            attribute(1, &[1]),
+            attribute(0x8002, &[2, 2, 2, 2]),
+            attribute(0x4003, &[]),
+            attribute(0xffff, &[4; 5]),
+        ]
+        .concat();
+        let found: Vec<_> = Attributes::new(&bytes).collect();
+        assert_eq!(
+            found,
+            [
+                (1, &[1][..]),
+                (2, &[2; 4][..]),
+                (3, &[][..]),
+                (0x3fff, &[4; 5][..])
+            ]
+        );
+        // The filling after the last one may be missing.
+        assert_eq!(Attributes::new(&bytes[..bytes.len() - 3]).count(), 4);
+        assert_eq!(Attributes::new(&bytes[..bytes.len() - 4]).count(), 3);
+    }
+
+    #[test]
+    fn lies_about_length_end_the_walk() {
+        for length in [0u16, 1, 2, 3, 9, 100, u16::MAX] {
+            let mut bytes = attribute(7, &[1, 2, 3, 4]);
+            bytes.extend([length.to_ne_bytes(), 8u16.to_ne_bytes()].concat());
+            bytes.extend([0; 4]);
+            let found: Vec<_> = Attributes::new(&bytes).collect();
+            assert_eq!(found, [(7, &[1, 2, 3, 4][..])]);
+        }
+        assert_eq!(Attributes::new(&[]).count(), 0);
+        assert_eq!(Attributes::new(&[4, 0, 1]).count(), 0);
+    }
+
+    // G-1
+    #[test]
+    fn the_last_of_two_counts() {
+        let bytes = [attribute(5, &[1]), attribute(6, &[2]), attribute(5, &[3])].concat();
+        assert_eq!(find(&bytes, 5), Some(&[3][..]));
+        assert_eq!(find(&bytes, 6), Some(&[2][..]));
+        assert_eq!(find(&bytes, 7), None);
+    }
+
+    // G-5
+    #[test]
+    fn integers_may_be_too_long_but_not_too_short() {
+        let bytes = 0x0102_0304_0506_0708_u64.to_be_bytes();
+        assert_eq!(u8(&bytes), Some(1));
+        assert_eq!(be16(&bytes), Some(0x0102));
+        assert_eq!(u16(&bytes), Some(u16::from_ne_bytes([1, 2])));
+        assert_eq!(u32(&bytes), Some(u32::from_ne_bytes([1, 2, 3, 4])));
+        assert_eq!(u8(&[]), None);
+        assert_eq!(be16(&bytes[..1]), None);
+        assert_eq!(u16(&bytes[..1]), None);
+        assert_eq!(u32(&bytes[..3]), None);
+    }
+
+    // G-6
+    #[test]
+    fn binaries_are_filled_up() {
+        assert_eq!(binary::<4>(&[1, 2]), Some([1, 2, 0, 0]));
+        assert_eq!(binary::<4>(&[]), Some([0; 4]));
+        assert_eq!(binary::<4>(&[1, 2, 3, 4]), Some([1, 2, 3, 4]));
+        assert_eq!(binary::<4>(&[1, 2, 3, 4, 5]), None);
+    }
+
+    // G-6
+    #[test]
+    fn strings_end_with_a_zero() {
+        assert_eq!(string(b"rr\0", 3), Some(&b"rr"[..]));
+        assert_eq!(string(b"wrr\0", 3), Some(&b"wrr"[..]));
+        assert_eq!(string(b"\0", 3), Some(&b""[..]));
+        assert_eq!(string(b"a\0b", 3), Some(&b"a"[..]));
+        assert_eq!(string(b"a\0\0\0", 3), Some(&b"a"[..]));
+        assert_eq!(string(b"a\0\0\0\0", 3), None, "too much follows");
+        assert_eq!(string(b"wlcx\0", 3), None, "too long");
+        assert_eq!(string(b"rr", 3), None, "no end");
+        assert_eq!(string(b"", 3), None, "no end");
+    }
+}

@@ -70,3 +70,47 @@ impl Transport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYN_ACK: [u8; 20] = [
+        0x9c, 0x40, 0x00, 0x50, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x12, 0xff, 0xff, 0, 0, 0, 0,
+    ];
+
+    #[test]
+    fn ports_and_flags() {
+        let tcp = Transport::parse(TCP, &SYN_ACK, 0).unwrap();
+        assert_eq!((tcp.src_port, tcp.dst_port), (40000, 80));
+        assert!(tcp.flags.is_syn() && tcp.flags.is_ack() && !tcp.flags.is_rst());
+        let udp = Transport::parse(UDP, &SYN_ACK, 0).unwrap();
+        assert_eq!((udp.src_port, udp.dst_port), (40000, 80));
+        assert_eq!(udp.flags, TcpFlags::NONE);
+    }
+
+    // S-4
+    #[test]
+    fn truncated_headers_say_what_they_need() {
+        let mut packet = vec![0; 24];
+        packet.extend(SYN_ACK);
+        for (protocol, needed) in [(TCP, 20), (UDP, 8)] {
+            for present in 0..needed {
+                assert_eq!(
+                    Transport::parse(protocol, &packet[..24 + present], 24),
+                    Err(ParseError::Short(24 + needed))
+                );
+            }
+            assert!(Transport::parse(protocol, &packet[..24 + needed], 24).is_ok());
+            // The transport header starts beyond what is there.
+            assert_eq!(
+                Transport::parse(protocol, &[], u16::MAX),
+                Err(ParseError::Short(65535 + needed))
+            );
+        }
+        assert_eq!(
+            Transport::parse(50, &packet, 24),
+            Err(ParseError::Malformed)
+        );
+    }
+}

@@ -48,3 +48,48 @@ pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) 
     let lower = if bits <= min_bits { 0 } else { upper / 16 };
     (lower, if bits >= max_bits { NEVER } else { upper })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 17 entries make the table of the first namespace grow, 65 that of another.
+    #[test]
+    fn first_growth() {
+        for (lfactor, fits) in [(-4, 16), (-2, 64)] {
+            let (lower, upper) = thresholds(8, lfactor, 8, 20);
+            assert_eq!((lower, upper), (0, fits));
+            assert_eq!(wanted_bits(fits, lfactor, 8, 8, 20, false), 8);
+            assert_eq!(wanted_bits(fits + 1, lfactor, 8, 8, 20, false), 9);
+        }
+    }
+
+    // C-29
+    #[test]
+    fn grows_at_once_and_shrinks_reluctantly() {
+        assert_eq!(wanted_bits(1_000_000, -2, 8, 8, 30, false), 22);
+        assert_eq!(wanted_bits(1_000_000, 2, 8, 8, 30, false), 18);
+        assert_eq!(wanted_bits(1_000_000, -4, 8, 8, 12, false), 12);
+        // More than a sixteenth of what there is: it stays.
+        assert_eq!(wanted_bits(1 << 15, 0, 18, 8, 20, false), 18);
+        // A sixteenth: twice what is asked.
+        assert_eq!(wanted_bits(1 << 14, 0, 18, 8, 20, false), 15);
+        assert_eq!(wanted_bits(0, 0, 18, 8, 20, false), 9);
+        assert_eq!(wanted_bits(0, 0, 8, 8, 20, false), 8);
+        // After a change of the load factor it is what is asked.
+        assert_eq!(wanted_bits(1 << 15, 0, 18, 8, 20, true), 15);
+    }
+
+    // C-31, V-7
+    #[test]
+    fn thresholds_follow_the_load_factor() {
+        assert_eq!(thresholds(12, -4, 8, 20), (16, 256));
+        assert_eq!(thresholds(12, 3, 8, 20), (2048, 32768));
+        assert_eq!(thresholds(4, -3, 4, 20), (0, 2));
+        assert_eq!(thresholds(4, -8, 4, 20), (0, 0));
+        // The largest never grows, the smallest never shrinks.
+        assert_eq!(thresholds(20, -4, 8, 20), (4096, i32::MAX as usize));
+        assert_eq!(thresholds(8, 0, 8, 8), (0, i32::MAX as usize));
+        assert_eq!(thresholds(30, 8, 8, 31).1, i32::MAX as usize);
+    }
+}

@@ -215,3 +215,196 @@ pub(crate) fn name(state: u8) -> &'static str {
 /// How long a connection is remembered after its last packet, in seconds, by state (T-3).
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
     [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tables as SPEC has them, columns NO ES SS SR FW TW CL CW LA LI SA.
+    const SPEC: &str = "
+        normal     INPUT
+          syn  SR ES ES SR SR SR SR SR SR SR SR
+          fin  CL CW SS TW TW TW CL CW LA LI TW
+          ack  ES ES SS ES FW TW CL CW CL LI ES
+          rst  CL CL CL SR CL CL CL CL LA LI SR
+        normal     OUTPUT
+          syn  SS ES SS SR SS SS SS SS SS LI SR
+          fin  TW FW SS TW FW TW CL TW LA LI TW
+          ack  ES ES SS ES FW TW CL CW LA ES ES
+          rst  CL CL SS CL CL TW CL CL CL CL CL
+        normal     INPUT-ONLY
+          syn  SR ES ES SR SR SR SR SR SR SR SR
+          fin  CL FW SS TW FW TW CL CW LA LI TW
+          ack  ES ES SS ES FW TW CL CW CL LI ES
+          rst  CL CL CL SR CL CL CL CL LA LI CL
+        secure_tcp INPUT
+          syn  SR ES ES SR SR SR SR SR SR SR SA
+          fin  CL CW SS TW TW TW CL CW LA LI SA
+          ack  ES ES SS SR FW TW CL CW CL LI SA
+          rst  CL CL CL SR CL CL CL CL LA LI CL
+        secure_tcp OUTPUT
+          syn  SS ES SS SA SS SS SS SS SS LI SA
+          fin  TW FW SS TW FW TW CL TW LA LI TW
+          ack  ES ES SS ES FW TW CL CW LA ES ES
+          rst  CL CL SS CL CL TW CL CL CL CL CL
+        secure_tcp INPUT-ONLY
+          syn  SA ES ES SR SA SA SA SA SA SA SA
+          fin  CL FW SS TW FW TW CL CW LA LI TW
+          ack  ES ES SS ES FW TW CL CW CL LI ES
+          rst  CL CL CL SR CL CL CL CL LA LI CL
+    ";
+
+    fn by_letters(letters: &str) -> u8 {
+        let all = "NO ES SS SR FW TW CL CW LA LI SA";
+        let place = all.split(' ').position(|state| state == letters);
+        u8::try_from(place.unwrap()).unwrap()
+    }
+
+    // T-4, T-5
+    #[test]
+    fn tables_are_those_of_the_specification() {
+        let mut table = None;
+        let mut rows = 0;
+        for line in SPEC.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let event = match words[0] {
+                "normal" | "secure_tcp" => {
+                    let direction = match words[1] {
+                        "INPUT" => Direction::Input,
+                        "OUTPUT" => Direction::Output,
+                        "INPUT-ONLY" => Direction::InputOnly,
+                        other => panic!("{other}"),
+                    };
+                    table = Some((words[0] == "secure_tcp", direction));
+                    continue;
+                }
+                "syn" => Event::Syn,
+                "fin" => Event::Fin,
+                "ack" => Event::Ack,
+                "rst" => Event::Rst,
+                other => panic!("{other}"),
+            };
+            let (secure, direction) = table.unwrap();
+            assert_eq!(words.len(), 1 + STATES);
+            for (state, letters) in (0u8..).zip(&words[1..]) {
+                assert_eq!(
+                    next(secure, direction, Some(event), state),
+                    by_letters(letters),
+                    "secure {secure}, {direction:?}, {event:?}, {}",
+                    name(state)
+                );
+            }
+            rows += 1;
+        }
+        assert_eq!(rows, 24);
+    }
+
+    // T-1
+    #[test]
+    fn rst_goes_before_syn_before_fin_before_ack() {
+        for byte in 0..=255 {
+            let expected = if byte & 4 != 0 {
+                Some(Event::Rst)
+            } else if byte & 2 != 0 {
+                Some(Event::Syn)
+            } else if byte & 1 != 0 {
+                Some(Event::Fin)
+            } else if byte & 16 != 0 {
+                Some(Event::Ack)
+            } else {
+                None
+            };
+            let flags = TcpFlags::new(byte);
+            assert_eq!(flags.event(), expected);
+            assert_eq!(flags.is_syn(), byte & 2 != 0);
+            assert_eq!(flags.is_ack(), byte & 16 != 0);
+            assert_eq!(flags.is_rst(), byte & 4 != 0);
+        }
+    }
+
+    // T-1
+    #[test]
+    fn no_flag_or_no_state_closes() {
+        for state in 0..=255 {
+            assert_eq!(next(false, Direction::Input, None, state), CLOSE);
+        }
+        for state in STATES as u8..=255 {
+            for event in [Event::Syn, Event::Fin, Event::Ack, Event::Rst] {
+                assert_eq!(next(true, Direction::Output, Some(event), state), CLOSE);
+            }
+            assert_eq!(name(state), "ERR!");
+            assert!(!active(state));
+        }
+    }
+
+    // T-3, T-6
+    #[test]
+    fn states_as_listed() {
+        let listed = [
+            (NONE, "NONE", 2, false),
+            (ESTABLISHED, "ESTABLISHED", 900, true),
+            (SYN_SENT, "SYN_SENT", 120, true),
+            (SYN_RECV, "SYN_RECV", 60, true),
+            (FIN_WAIT, "FIN_WAIT", 120, false),
+            (TIME_WAIT, "TIME_WAIT", 120, false),
+            (CLOSE, "CLOSE", 10, false),
+            (CLOSE_WAIT, "CLOSE_WAIT", 60, false),
+            (LAST_ACK, "LAST_ACK", 30, false),
+            (LISTEN, "LISTEN", 120, false),
+            (SYNACK, "SYNACK", 120, true),
+        ];
+        for (number, (state, named, timeout, counts)) in (0..).zip(listed) {
+            assert_eq!(state, number);
+            assert_eq!(name(state), named);
+            assert_eq!(DEFAULT_TIMEOUTS[usize::from(state)], timeout);
+            assert_eq!(active(state), counts);
+        }
+    }
+
+    fn walk(steps: &[(Direction, u8, u8)]) {
+        let mut state = NONE;
+        for (direction, flags, expected) in steps {
+            state = next(false, *direction, TcpFlags::new(*flags).event(), state);
+            assert_eq!(name(state), name(*expected));
+        }
+    }
+
+    const SYN: u8 = 0x02;
+    const ACK: u8 = 0x10;
+    const FIN: u8 = 0x11;
+    const RST: u8 = 0x14;
+
+    // A-10
+    #[test]
+    fn nat_connections() {
+        use Direction::{Input, Output};
+        let open = [
+            (Input, SYN, SYN_RECV),
+            (Output, SYN | ACK, SYN_RECV),
+            (Input, ACK, ESTABLISHED),
+        ];
+        walk(&open);
+        let client_closes = [
+            (Input, FIN, CLOSE_WAIT),
+            (Output, FIN, TIME_WAIT),
+            (Input, ACK, TIME_WAIT),
+        ];
+        walk(&[&open[..], &client_closes[..]].concat());
+        let server_closes = [(Output, FIN, FIN_WAIT), (Input, FIN, TIME_WAIT)];
+        walk(&[&open[..], &server_closes[..]].concat());
+    }
+
+    // A-11
+    #[test]
+    fn direct_routing_connections() {
+        use Direction::InputOnly;
+        walk(&[
+            (InputOnly, SYN, SYN_RECV),
+            (InputOnly, ACK, ESTABLISHED),
+            (InputOnly, FIN, FIN_WAIT),
+            (InputOnly, ACK, FIN_WAIT),
+            (InputOnly, RST, CLOSE),
+        ]);
+        assert_eq!(next(false, InputOnly, Some(Event::Syn), FIN_WAIT), SYN_RECV);
+    }
+}

@@ -29,3 +29,20 @@ pub(crate) fn name(state: u8) -> &'static str {
 
 /// How long a connection is remembered after its last packet, in seconds.
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] = [300];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // T-10
+    #[test]
+    fn one_state() {
+        assert_eq!(name(NORMAL), "UDP");
+        assert_eq!(name(1), "ERR!");
+        assert_eq!(DEFAULT_TIMEOUTS, [300]);
+        for state in 0..=255 {
+            assert_eq!(next(state), NORMAL);
+            assert!(!active(state));
+        }
+    }
+}

@@ -145,3 +145,262 @@ impl Family for V4 {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::packet::{TCP, UDP};
+    use super::*;
+
+    /// A UDP datagram with a correct checksum, from 192.168.0.1:53 to 192.168.0.199:1024.
+    fn datagram() -> Vec<u8> {
+        let mut bytes = vec![
+            0x45, 0x00, 0x00, 0x1e, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb8, 0xb6, 0xc0, 0xa8,
+            0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7, 0x00, 0x35, 0x04, 0x00, 0x00, 0x0a, 0x78, 0x8a,
+            0x01, 0x02,
+        ];
+        assert_eq!(transport_sum(&bytes), 0xffff);
+        assert_eq!(sum(&bytes[..20]), 0xffff);
+        bytes.extend([0; 4]);
+        bytes
+    }
+
+    fn sum(bytes: &[u8]) -> u32 {
+        let mut sum = 0;
+        for pair in bytes.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+        }
+        while sum >> 16 != 0 {
+            sum = (sum >> 16) + (sum & 0xffff);
+        }
+        sum
+    }
+
+    fn transport_sum(packet: &[u8]) -> u32 {
+        let length = (packet.len() - 20) as u8;
+        let mut bytes = packet[12..].to_vec();
+        bytes.extend([0, packet[9], 0, length]);
+        sum(&bytes)
+    }
+
+    // H-9
+    #[test]
+    fn fields() {
+        let header = V4::parse(&datagram()).unwrap();
+        let expected = Header {
+            src: [192, 168, 0, 1],
+            dst: [192, 168, 0, 199],
+            protocol: UDP,
+            l4: 20,
+            fragment: Fragment::Whole,
+            length: 30,
+            dont_fragment: true,
+            tos: 0,
+            ttl: 64,
+        };
+        assert_eq!(header, expected);
+    }
+
+    // H-9
+    #[test]
+    fn liars_are_malformed() {
+        let with = |at: usize, byte: u8| {
+            let mut bytes = datagram();
+            bytes[at] = byte;
+            V4::parse(&bytes)
+        };
+        assert_eq!(with(0, 0x65), Err(ParseError::Malformed), "version 6");
+        assert_eq!(with(0, 0x05), Err(ParseError::Malformed), "version 0");
+        for ihl in 0x40..0x45 {
+            assert_eq!(with(0, ihl), Err(ParseError::Malformed), "ihl below 5");
+        }
+        assert_eq!(with(0, 0x48), Err(ParseError::Malformed), "32 of 30 bytes");
+        assert_eq!(with(0, 0x47).map(|header| header.l4), Ok(28));
+        assert_eq!(with(3, 19), Err(ParseError::Malformed), "19 bytes in all");
+        // As long as its buffer.
+        assert_eq!(with(3, 0).map(|header| header.length), Ok(0));
+        for present in 0..20 {
+            assert_eq!(
+                V4::parse(&datagram()[..present]),
+                Err(ParseError::Short(20))
+            );
+        }
+    }
+
+    // H-19
+    #[test]
+    fn fragments() {
+        let with = |f0: u8, f1: u8| {
+            let mut bytes = datagram();
+            bytes[6] = f0;
+            bytes[7] = f1;
+            let header = V4::parse(&bytes).unwrap();
+            (header.fragment, header.dont_fragment)
+        };
+        assert_eq!(with(0x00, 0), (Fragment::Whole, false));
+        assert_eq!(with(0x40, 0), (Fragment::Whole, true));
+        assert_eq!(with(0x80, 0), (Fragment::Whole, false));
+        assert_eq!(with(0x20, 0), (Fragment::First, false));
+        assert_eq!(with(0x20, 1), (Fragment::Later, false));
+        assert_eq!(with(0x00, 1), (Fragment::Later, false));
+        assert_eq!(with(0x5f, 0xff), (Fragment::Later, true));
+    }
+
+    // T-16, X-12, X-25
+    #[test]
+    fn rewriting_keeps_checksums_right() {
+        for side in [Side::Source, Side::Destination] {
+            let mut bytes = datagram();
+            let header = V4::parse(&bytes).unwrap();
+            let to = Endpoint {
+                addr: [10, 1, 2, 3],
+                port: 8080,
+            };
+            V4::rewrite(&mut bytes, &header, side, &to, SumState::Full).unwrap();
+            bytes.truncate(30);
+            assert_eq!(sum(&bytes[..20]), 0xffff);
+            assert_eq!(transport_sum(&bytes), 0xffff);
+            let (addr, port) = match side {
+                Side::Source => (&bytes[12..16], &bytes[20..22]),
+                Side::Destination => (&bytes[16..20], &bytes[22..24]),
+            };
+            assert_eq!((addr, port), (&[10, 1, 2, 3][..], &[0x1f, 0x90][..]));
+        }
+    }
+
+    /// We depart from T-17 on purpose: no checksum stays no checksum.
+    #[test]
+    fn no_udp_checksum_stays_none() {
+        let mut bytes = datagram();
+        bytes[26..28].fill(0);
+        let header = V4::parse(&bytes).unwrap();
+        let to = Endpoint {
+            addr: [10, 1, 2, 3],
+            port: 8080,
+        };
+        V4::rewrite(&mut bytes, &header, Side::Destination, &to, SumState::Full).unwrap();
+        assert_eq!(bytes[26..28], [0, 0]);
+        assert_eq!(bytes[22..24], [0x1f, 0x90]);
+    }
+
+    // T-17
+    #[test]
+    fn computed_zero_is_written_as_ffff() {
+        let mut bytes = datagram();
+        let header = V4::parse(&bytes).unwrap();
+        let mut to = Endpoint {
+            addr: header.dst,
+            port: 0,
+        };
+        // The port that makes the sum come out as 0xffff, whose complement is 0.
+        bytes[22..24].fill(0);
+        bytes[26..28].fill(0);
+        to.port = (0xffff - transport_sum(&bytes[..30])) as u16;
+        let mut bytes = datagram();
+        V4::rewrite(&mut bytes, &header, Side::Destination, &to, SumState::Full).unwrap();
+        assert_eq!(bytes[26..28], [0xff, 0xff]);
+        assert_eq!(transport_sum(&bytes[..30]), 0xffff);
+    }
+
+    // T-16
+    #[test]
+    fn partial_sums_know_addresses_only() {
+        let mut bytes = datagram();
+        let pseudo = |bytes: &[u8]| {
+            let mut header = bytes[12..20].to_vec();
+            header.extend([0, bytes[9], 0, 10]);
+            (sum(&header) as u16).to_be_bytes()
+        };
+        let field = pseudo(&bytes);
+        bytes[26..28].copy_from_slice(&field);
+        let header = V4::parse(&bytes).unwrap();
+        let to = Endpoint {
+            addr: [10, 1, 2, 3],
+            port: 8080,
+        };
+        V4::rewrite(&mut bytes, &header, Side::Source, &to, SumState::Partial).unwrap();
+        assert_eq!(bytes[26..28], pseudo(&bytes));
+        assert_eq!(bytes[20..22], [0x1f, 0x90]);
+    }
+
+    #[test]
+    fn a_rewrite_that_fails_changes_nothing() {
+        let to = Endpoint {
+            addr: [10, 1, 2, 3],
+            port: 8080,
+        };
+        for (protocol, needed) in [(TCP, 40), (UDP, 28)] {
+            let mut bytes = datagram();
+            bytes.extend([0; 20]);
+            bytes[9] = protocol;
+            let header = V4::parse(&bytes).unwrap();
+            for present in 0..needed {
+                let mut part = bytes[..present].to_vec();
+                let short = V4::rewrite(&mut part, &header, Side::Source, &to, SumState::Full);
+                let expected = if present < 20 { 20 } else { needed };
+                assert_eq!(short, Err(ParseError::Short(expected)));
+                assert_eq!(part, bytes[..present]);
+            }
+        }
+    }
+
+    // T-14
+    #[test]
+    fn without_ports_only_the_address_changes() {
+        let to = Endpoint {
+            addr: [10, 1, 2, 3],
+            port: 8080,
+        };
+        let change = |at: usize, byte: u8| {
+            let mut bytes = datagram();
+            bytes[at] = byte;
+            bytes[10..12].fill(0);
+            let fixed = super::super::checksum::of_header(bytes.first_chunk().unwrap());
+            bytes[10..12].copy_from_slice(&fixed);
+            let before = bytes.clone();
+            let header = V4::parse(&bytes).unwrap();
+            V4::rewrite(&mut bytes, &header, Side::Source, &to, SumState::Full).unwrap();
+            assert_eq!(bytes[20..], before[20..]);
+            assert_eq!(bytes[12..16], to.addr);
+            assert_eq!(sum(&bytes[..20]), 0xffff);
+        };
+        // ESP; a later fragment.
+        change(9, 50);
+        change(7, 1);
+    }
+
+    //
+    #[test]
+    fn age_takes_one() {
+        let mut bytes = datagram();
+        for ttl in (1..64).rev() {
+            assert!(V4::age(&mut bytes));
+            assert_eq!(bytes[8], ttl);
+            assert_eq!(sum(&bytes[..20]), 0xffff);
+        }
+        let before = bytes.clone();
+        assert!(!V4::age(&mut bytes));
+        assert_eq!(bytes, before);
+        bytes[8] = 0;
+        assert!(!V4::age(&mut bytes));
+        assert_eq!(bytes[8], 0);
+        assert!(!V4::age(&mut bytes[..19]));
+    }
+
+    // M-22
+    #[test]
+    fn both_directions_hash_alike() {
+        let key = HashKey::new(core::array::from_fn(|i| {
+            (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        }));
+        let endpoint = |last, port| Endpoint::<V4> {
+            addr: [192, 0, 2, last],
+            port,
+        };
+        let (a, b) = (endpoint(1, 80), endpoint(2, 40000));
+        assert_eq!(V4::hash(&key, &a, &b, 6), V4::hash(&key, &b, &a, 6));
+        // Ports are not to be exchanged between addresses.
+        let (c, d) = (endpoint(1, 40000), endpoint(2, 80));
+        assert_ne!(V4::hash(&key, &a, &b, 6), V4::hash(&key, &c, &d, 6));
+        assert_ne!(V4::hash(&key, &a, &b, 6), V4::hash(&key, &a, &b, 17));
+    }
+}

@@ -221,3 +221,145 @@ impl Family for V6 {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::packet::{TCP, UDP};
+    use super::*;
+
+    /// A packet with these extension headers and 24 zero bytes of payload.
+    fn packet(first: u8, extensions: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = vec![0x6a, 0xb0, 0, 0, 0, 0, first, 64];
+        bytes.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        bytes.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        for extension in extensions {
+            bytes.extend(*extension);
+        }
+        bytes.extend([0; 24]);
+        let payload = (bytes.len() - 40) as u16;
+        bytes[4..6].copy_from_slice(&payload.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn fields() {
+        let header = V6::parse(&packet(TCP, &[])).unwrap();
+        assert_eq!(header.src[15], 1);
+        assert_eq!(header.dst[15], 2);
+        assert_eq!((header.protocol, header.l4), (TCP, 40));
+        assert_eq!(header.fragment, Fragment::Whole);
+        assert_eq!(header.length, 64);
+        assert_eq!((header.tos, header.ttl), (0xab, 64));
+        assert!(!header.dont_fragment);
+    }
+
+    // H-9
+    #[test]
+    fn extension_headers_are_walked() {
+        let options: &[u8] = &[ROUTING, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let routing: &[u8] = &[DESTINATION, 0, 0, 0, 0, 0, 0, 0];
+        let destination: &[u8] = &[UDP, 0, 0, 0, 0, 0, 0, 0];
+        let bytes = packet(HOP_BY_HOP, &[options, routing, destination]);
+        let header = V6::parse(&bytes).unwrap();
+        assert_eq!((header.protocol, header.l4), (UDP, 72));
+        assert_eq!(header.fragment, Fragment::Whole);
+        // Each one cut short asks for what it needs.
+        for (present, needed) in [(40, 48), (47, 48), (48, 64), (63, 64), (64, 72), (71, 72)] {
+            assert_eq!(V6::parse(&bytes[..present]), Err(ParseError::Short(needed)));
+        }
+        assert!(V6::parse(&bytes[..72]).is_ok());
+    }
+
+    // H-9, H-14
+    #[test]
+    fn fragments() {
+        let with = |o0: u8, o1: u8, next: u8| {
+            let bytes = packet(FRAGMENT, &[&[next, 0, o0, o1, 0, 0, 0, 1]]);
+            let header = V6::parse(&bytes).unwrap();
+            assert_eq!((header.protocol, header.l4), (next, 48));
+            header.fragment
+        };
+        assert_eq!(with(0, 0, TCP), Fragment::Whole);
+        assert_eq!(with(0, 1, TCP), Fragment::First);
+        assert_eq!(with(0, 8, TCP), Fragment::Later);
+        assert_eq!(with(0xff, 0xf9, TCP), Fragment::Later);
+        // The reserved bits say nothing.
+        assert_eq!(with(0, 6, TCP), Fragment::Whole);
+        // In a later fragment nothing more is walked over.
+        assert_eq!(with(1, 0, DESTINATION), Fragment::Later);
+    }
+
+    // H-9
+    #[test]
+    fn endless_chains_are_malformed() {
+        let again: &[u8] = &[DESTINATION, 0, 0, 0, 0, 0, 0, 0];
+        let end: &[u8] = &[TCP, 0, 0, 0, 0, 0, 0, 0];
+        let mut chain = vec![again; EXTENSIONS - 1];
+        chain.push(end);
+        let header = V6::parse(&packet(DESTINATION, &chain)).unwrap();
+        assert_eq!((header.protocol, header.l4), (TCP, 40 + 64));
+        chain.insert(0, again);
+        assert_eq!(
+            V6::parse(&packet(DESTINATION, &chain)),
+            Err(ParseError::Malformed)
+        );
+    }
+
+    // H-9
+    #[test]
+    fn liars_are_malformed() {
+        let mut bytes = packet(TCP, &[]);
+        bytes[0] = 0x45;
+        assert_eq!(V6::parse(&bytes), Err(ParseError::Malformed));
+        // The extension header is longer than the packet.
+        let bytes = packet(DESTINATION, &[&[TCP, 255, 0, 0, 0, 0, 0, 0]]);
+        assert_eq!(V6::parse(&bytes), Err(ParseError::Malformed));
+        // The packet does not say how long it is.
+        let mut bytes = packet(TCP, &[]);
+        bytes[4..6].fill(0);
+        assert_eq!(V6::parse(&bytes).map(|header| header.length), Ok(0));
+        for present in 0..40 {
+            assert_eq!(
+                V6::parse(&packet(TCP, &[])[..present]),
+                Err(ParseError::Short(40))
+            );
+        }
+    }
+
+    // S-3
+    #[test]
+    fn ah_and_esp_are_protocols() {
+        for protocol in [50, 51] {
+            let header = V6::parse(&packet(protocol, &[])).unwrap();
+            assert_eq!((header.protocol, header.l4), (protocol, 40));
+        }
+    }
+
+    //
+    #[test]
+    fn age_takes_one() {
+        let mut bytes = packet(TCP, &[]);
+        bytes[7] = 2;
+        assert!(V6::age(&mut bytes));
+        assert_eq!(bytes[7], 1);
+        assert!(!V6::age(&mut bytes));
+        assert_eq!(bytes[7], 1);
+        assert!(!V6::age(&mut bytes[..39]));
+    }
+
+    // T-20
+    #[test]
+    fn later_fragments_change_their_address_only() {
+        let mut bytes = packet(FRAGMENT, &[&[UDP, 0, 1, 0, 0, 0, 0, 1]]);
+        let before = bytes.clone();
+        let header = V6::parse(&bytes).unwrap();
+        let to = Endpoint {
+            addr: [0xfd; 16],
+            port: 80,
+        };
+        V6::rewrite(&mut bytes, &header, Side::Destination, &to, SumState::Full).unwrap();
+        assert_eq!(bytes[..24], before[..24]);
+        assert_eq!(bytes[24..40], to.addr);
+        assert_eq!(bytes[40..], before[40..]);
+    }
+}

@@ -78,3 +78,78 @@ pub(crate) fn due(tick: u32) -> (Slot, Option<Slot>) {
     let far = (tick & GROUP.wrapping_sub(1) == 0).then(|| Slot::far(tick / GROUP));
     (Slot::near(tick), far)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: u32 = 60_000 / TICK_MS;
+
+    /// The first tick after `now` that looks at a slot.
+    fn looked_at(now: u32, slot: Slot) -> u32 {
+        (1..=NEAR.max(FAR * GROUP))
+            .map(|ahead| now.wrapping_add(ahead))
+            .find(|tick| {
+                let (near, far) = due(*tick);
+                near == slot || far == Some(slot)
+            })
+            .unwrap()
+    }
+
+    // C-16
+    #[test]
+    fn near_deadlines_are_met_exactly() {
+        for now in [0, 63, 64, 1_000_000, u32::MAX - 10, u32::MAX] {
+            for left in 1..256u32 {
+                let deadline = now.wrapping_add(left);
+                assert_eq!(looked_at(now, place(now, deadline)), deadline);
+            }
+        }
+    }
+
+    // C-16
+    #[test]
+    fn past_deadlines_are_next() {
+        for now in [0, 255, u32::MAX] {
+            for late in [0, 1, 2, 255, 256, 100_000, i32::MAX as u32] {
+                let slot = place(now, now.wrapping_sub(late));
+                assert_eq!(looked_at(now, slot), now.wrapping_add(1));
+            }
+        }
+    }
+
+    // C-16
+    #[test]
+    fn far_deadlines_are_looked_at_in_time() {
+        for now in [0, 1, 63, 64, 4095, u32::MAX - 5000, u32::MAX - 63, u32::MAX] {
+            for left in (256..20_000u32).step_by(if cfg!(miri) { 3001 } else { 13 }) {
+                let deadline = now.wrapping_add(left);
+                let tick = looked_at(now, place(now, deadline));
+                let remains = deadline.wrapping_sub(tick);
+                assert!(remains < left, "not later than its deadline");
+                // Then it is near, or filed as far away as it goes.
+                assert!(remains < GROUP || tick.wrapping_sub(now) > 62 * GROUP);
+                assert!(remains < GROUP || left >= 62 * GROUP);
+            }
+        }
+    }
+
+    // T-3: the longest timeout fits, so that a connection without packets is moved once.
+    #[test]
+    fn fifteen_minutes_fit() {
+        for now in 0..200 {
+            let tick = looked_at(now, place(now, now + 15 * MINUTE));
+            assert!(now + 15 * MINUTE - tick < GROUP);
+        }
+    }
+
+    #[test]
+    fn slots_are_within_the_wheel() {
+        for tick in 0..10_000 {
+            let (near, far) = due(tick);
+            assert!(near.index() < 256);
+            assert_eq!(far.is_some(), tick % 64 == 0);
+            assert!(far.is_none_or(|far| (256..SLOTS).contains(&far.index())));
+        }
+    }
+}
