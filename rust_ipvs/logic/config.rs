@@ -329,3 +329,30 @@ impl Refusal {
     pub(crate) const NO_DESTINATION: Self =
         Self::new(Errno::NoEntry, c"the service has no such destination");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // G-6
+    #[test]
+    fn names_have_room_for_a_terminator() {
+        assert_eq!(SchedulerName::new(b"wlc").unwrap().as_str(), "wlc");
+        assert_eq!(SchedulerName::new(b"").unwrap().as_bytes(), b"");
+        assert!(SchedulerName::new(&[b'x'; 15]).is_some());
+        assert!(SchedulerName::new(&[b'x'; 16]).is_none());
+        assert!(EngineName::new(&[b'x'; 16]).is_some());
+        assert!(EngineName::new(&[b'x'; 17]).is_none());
+        assert_eq!(SchedulerName::new(&[0xff]).unwrap().as_str(), "");
+    }
+
+    // K-2
+    #[test]
+    fn methods_have_the_words_of_proc() {
+        let names = [0, 1, 2, 3, 4, 5, 6, 7].map(|method| ForwardMethod(method).name());
+        let expected = [
+            "Masq", "Local", "Tunnel", "Route", "Masq", "Masq", "Masq", "Masq",
+        ];
+        assert_eq!(names, expected);
+    }
+}

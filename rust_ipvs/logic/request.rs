@@ -44,6 +44,7 @@ mod service {
     pub(super) const FLAGS: u16 = 7;
     pub(super) const TIMEOUT: u16 = 8;
     pub(super) const NETMASK: u16 = 9;
+    pub(super) const STATS: u16 = 10;
     pub(super) const ENGINE: u16 = 11;
 }
 
@@ -55,6 +56,10 @@ mod destination {
     pub(super) const WEIGHT: u16 = 4;
     pub(super) const UPPER: u16 = 5;
     pub(super) const LOWER: u16 = 6;
+    pub(super) const ACTIVE: u16 = 7;
+    pub(super) const INACTIVE: u16 = 8;
+    pub(super) const PERSISTENT: u16 = 9;
+    pub(super) const STATS: u16 = 10;
     pub(super) const FAMILY: u16 = 11;
     pub(super) const TUNNEL_KIND: u16 = 13;
     pub(super) const TUNNEL_PORT: u16 = 14;
@@ -118,6 +123,14 @@ fn set<T>(
     Ok(())
 }
 
+/// Checks the statistics that a user sends back: they are not read, but have to be a nest.
+fn check_nest(payload: &[u8]) -> Result<(), Refusal> {
+    match payload.len() {
+        1..=3 => Err(invalid(c"the statistics are too short")),
+        _ => Ok(()),
+    }
+}
+
 impl ServiceFields {
     fn read(nest: &[u8]) -> Result<Self, Refusal> {
         let mut f = Self::default();
@@ -173,6 +186,7 @@ impl ServiceFields {
                     nlattr::string(payload, 16).and_then(EngineName::new),
                     c"the persistence engine's name is not 0 to 16 bytes and a terminator",
                 )?,
+                service::STATS => check_nest(payload)?,
                 _ => {}
             }
         }
@@ -238,7 +252,8 @@ pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, Refusal> {
         scheduler: f
             .scheduler
             .ok_or(invalid(c"the service has no scheduler's name"))?,
-        engine: f.engine,
+        // An empty name asks for none.
+        engine: f.engine.filter(|name| !name.as_bytes().is_empty()),
         flags: u32::from_ne_bytes([f0, f1, f2, f3]),
         flags_mask: u32::from_ne_bytes([m0, m1, m2, m3]),
         timeout: f
@@ -334,6 +349,13 @@ impl DestinationFields {
                     nlattr::u16(payload),
                     c"the tunnel flags are too short",
                 )?,
+                // What only the kernel knows is not taken, but checked as the reference does.
+                destination::ACTIVE | destination::INACTIVE | destination::PERSISTENT => set(
+                    &mut None,
+                    nlattr::u32(payload),
+                    c"a number of connections is too short",
+                )?,
+                destination::STATS => check_nest(payload)?,
                 _ => {}
             }
         }
@@ -477,3 +499,6 @@ pub(crate) fn timeouts(
         read(command::TIMEOUT_UDP)?,
     ))
 }
+
+#[cfg(test)]
+mod tests;

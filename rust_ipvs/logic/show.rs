@@ -181,3 +181,193 @@ impl Display for ConnectionLine<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{
+        AddressFamily, DestinationId, DestinationSpec, ForwardMethod, SchedulerName, ServiceId,
+        Statistics, TunnelSpec,
+    };
+    use super::*;
+
+    const V6: [u8; 16] = [
+        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xab, 1,
+    ];
+
+    fn service(key: ServiceKey, flags: u32) -> ServiceView {
+        ServiceView {
+            id: ServiceId {
+                family: AddressFamily::V4,
+                key,
+            },
+            scheduler: SchedulerName::new(b"rr").unwrap(),
+            engine: None,
+            flags: flags | service_flags::HASHED,
+            timeout: 300,
+            netmask: u32::from_ne_bytes([255, 255, 255, 0]),
+            statistics: Statistics::default(),
+        }
+    }
+
+    fn line(key: ServiceKey, flags: u32) -> String {
+        let view = &service(key, flags);
+        ServiceLine { view, hz: 250 }.to_string()
+    }
+
+    const WEB: ServiceKey = ServiceKey::Address {
+        protocol: 6,
+        addr: Ip::V4([192, 0, 2, 1]),
+        port: 80,
+    };
+    const DNS6: ServiceKey = ServiceKey::Address {
+        protocol: 17,
+        addr: Ip::V6(V6),
+        port: 53,
+    };
+
+    // K-2
+    #[test]
+    fn heads() {
+        assert_eq!(
+            ServicesHeader(4096).to_string(),
+            "IP Virtual Server version 1.2.1 (size=4096)\n\
+             Prot LocalAddress:Port Scheduler Flags\n  \
+             -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+        );
+    }
+
+    // K-2
+    #[test]
+    fn services() {
+        let ops = service_flags::ONEPACKET;
+        let persistent = service_flags::PERSISTENT;
+        assert_eq!(line(WEB, 0), "TCP  C0000201:0050 rr \n");
+        assert_eq!(line(WEB, ops), "TCP  C0000201:0050 rr ops \n");
+        assert_eq!(
+            line(WEB, persistent),
+            "TCP  C0000201:0050 rr persistent 75000 FFFFFF00\n"
+        );
+        assert_eq!(
+            line(WEB, persistent | ops),
+            "TCP  C0000201:0050 rr ops persistent 75000 FFFFFF00\n"
+        );
+        let v6 = "UDP  [2001:0db8:0000:0000:0000:0000:0000:ab01]:0035 rr ";
+        assert_eq!(line(DNS6, 0), format!("{v6}\n"));
+        assert_eq!(line(DNS6, ops), format!("{v6}\n"), "never says ops");
+        let mark = ServiceKey::Mark(0xbeef);
+        assert_eq!(line(mark, 0), "FWM  0000BEEF rr \n");
+        assert_eq!(line(mark, ops), "FWM  0000BEEF rr ops \n");
+    }
+
+    // K-2
+    #[test]
+    fn ipv6_netmasks_are_swapped() {
+        let mut view = service(DNS6, service_flags::PERSISTENT);
+        view.netmask = u32::from_le_bytes([128, 0, 0, 0]);
+        let line = ServiceLine {
+            view: &view,
+            hz: 250,
+        };
+        if cfg!(target_endian = "little") {
+            let line = line.to_string();
+            assert!(line.ends_with(" rr persistent 75000 80000000\n"), "{line}");
+        }
+    }
+
+    // K-2, G-20: seconds times HZ in 32 bits, printed as a C int.
+    #[test]
+    fn huge_timeouts_wrap() {
+        let mut view = service(WEB, service_flags::PERSISTENT);
+        view.timeout = u32::MAX;
+        let line = ServiceLine {
+            view: &view,
+            hz: 250,
+        };
+        assert_eq!(
+            line.to_string(),
+            "TCP  C0000201:0050 rr persistent -250 FFFFFF00\n"
+        );
+    }
+
+    fn destination(addr: Ip, method: ForwardMethod) -> String {
+        let view = DestinationView {
+            spec: DestinationSpec {
+                id: DestinationId { addr, port: 8080 },
+                method,
+                weight: 10,
+                upper: 0,
+                lower: 0,
+                tunnel: TunnelSpec::default(),
+            },
+            active: 3,
+            inactive: 1_234_567_890,
+            persistent: 0,
+            statistics: Statistics::default(),
+        };
+        DestinationLine(&view).to_string()
+    }
+
+    // K-2
+    #[test]
+    fn destinations() {
+        let v4 = Ip::V4([10, 0, 0, 7]);
+        assert_eq!(
+            destination(v4, ForwardMethod::MASQ),
+            "  -> 0A000007:1F90      Masq    10     3          1234567890\n"
+        );
+        let words = ["Masq", "Local", "Tunnel", "Route", "Masq", "Masq"];
+        for (method, word) in (0..).zip(words) {
+            let line = destination(v4, ForwardMethod(method));
+            assert_eq!(line.split_whitespace().nth(2), Some(word));
+        }
+        assert_eq!(
+            destination(Ip::V6(V6), ForwardMethod::TUNNEL),
+            "  -> [2001:0db8:0000:0000:0000:0000:0000:ab01]:1F90      Tunnel  10     3          \
+             1234567890\n"
+        );
+    }
+
+    // K-3, K-4
+    #[test]
+    fn connections() {
+        let mut view = ConnectionView {
+            protocol: 6,
+            client: (Ip::V4([203, 0, 113, 77]), 40000),
+            virt: (Ip::V4([192, 0, 2, 1]), 80),
+            dest: (Ip::V4([10, 0, 0, 7]), 8080),
+            state: "ESTABLISHED",
+            expires: 899,
+        };
+        let head = CONNECTIONS_HEADER;
+        assert!(head.starts_with("Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Exp"));
+        assert_eq!(
+            ConnectionLine(&view).to_string(),
+            "TCP CB00714D 9C40 C0000201 0050 0A000007 1F90 ESTABLISHED     899\n"
+        );
+        // A template of a marked service.
+        view.protocol = 0;
+        view.client.1 = 0;
+        view.virt = (Ip::V4([0, 0, 0, 5]), 0);
+        view.state = "NONE";
+        assert_eq!(
+            ConnectionLine(&view).to_string(),
+            "IP  CB00714D 0000 00000005 0000 0A000007 1F90 NONE            899\n"
+        );
+        view.dest.0 = Ip::V6(V6);
+        assert_eq!(
+            ConnectionLine(&view).to_string(),
+            "IP  CB00714D 0000 00000005 0000 2001:0db8:0000:0000:0000:0000:0000:ab01 1F90 \
+             NONE            899\n"
+        );
+    }
+
+    // T-15
+    #[test]
+    fn protocols() {
+        let names = [0, 1, 6, 17, 58, 132, 50, 255, 256, 65535].map(|p| Protocol(p).to_string());
+        let expected = [
+            "IP", "ICMP", "TCP", "UDP", "ICMPv6", "SCTP", "IP_50", "IP_255", "IP_256", "IP_65535",
+        ];
+        assert_eq!(names, expected);
+    }
+}

@@ -54,3 +54,161 @@ impl Algorithm for RoundRobin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scheduler;
+    use super::*;
+    use std::cell::Cell;
+
+    impl Cell32 for Cell<u32> {
+        fn load(&self) -> u32 {
+            self.get()
+        }
+
+        fn store(&self, v: u32) {
+            self.set(v);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    struct Server {
+        name: char,
+        weight: i32,
+        overloaded: bool,
+    }
+
+    impl Candidate for Server {
+        fn weight(&self) -> i32 {
+            self.weight
+        }
+
+        fn overloaded(&self) -> bool {
+            self.overloaded
+        }
+
+        fn active(&self) -> u32 {
+            0
+        }
+
+        fn total(&self) -> u32 {
+            0
+        }
+    }
+
+    /// A service: its servers, newest first, and the scheduler's state.
+    #[derive(Default)]
+    struct Service {
+        servers: Vec<Box<Server>>,
+        state: Cell<u32>,
+    }
+
+    impl Service {
+        fn of(names: &str) -> Self {
+            let mut service = Self::default();
+            names.chars().for_each(|name| service.add(name));
+            service
+        }
+
+        fn add(&mut self, name: char) {
+            let server = Server {
+                name,
+                weight: 1,
+                overloaded: false,
+            };
+            self.servers.insert(0, Box::new(server));
+            let state = Scheduler::RoundRobin.inserted(self.state.get());
+            self.state.set(state);
+        }
+
+        fn remove(&mut self, name: char) {
+            let index = self.servers.iter().position(|server| server.name == name);
+            self.servers.remove(index.unwrap());
+            let state = Scheduler::RoundRobin.removed(self.state.get(), index.unwrap());
+            self.state.set(state);
+        }
+
+        fn server(&mut self, name: char) -> &mut Server {
+            let mut servers = self.servers.iter_mut();
+            servers.find(|server| server.name == name).unwrap()
+        }
+
+        fn pick(&self) -> Option<char> {
+            let index = Scheduler::RoundRobin.pick(&self.servers, &self.state)?;
+            Some(self.servers[index].name)
+        }
+
+        fn picks(&self, n: usize) -> String {
+            (0..n).map(|_| self.pick().unwrap_or('-')).collect()
+        }
+    }
+
+    #[test]
+    fn found_by_name() {
+        assert_eq!(Scheduler::by_name(b"rr"), Some(Scheduler::RoundRobin));
+        assert_eq!(Scheduler::RoundRobin.name(), "rr");
+        for other in [&b""[..], b"r", b"rrr", b"RR", b"none"] {
+            assert_eq!(Scheduler::by_name(other), None);
+        }
+    }
+
+    // D-6, A-1
+    #[test]
+    fn newest_first_in_turn() {
+        assert_eq!(Service::of("ABC").picks(6), "CBACBA");
+    }
+
+    // A-1
+    #[test]
+    fn the_one_last_used_is_deleted() {
+        let mut service = Service::of("ABC");
+        assert_eq!(service.picks(2), "CB");
+        service.remove('B');
+        assert_eq!(service.picks(4), "ACAC");
+    }
+
+    // A-1
+    #[test]
+    fn an_addition_waits_its_turn() {
+        let mut service = Service::of("ABC");
+        assert_eq!(service.picks(1), "C");
+        service.add('D');
+        assert_eq!(service.picks(5), "BADCB");
+    }
+
+    // D-6
+    #[test]
+    fn an_addition_before_the_first_use_is_first() {
+        let mut service = Service::of("AB");
+        service.add('C');
+        assert_eq!(service.picks(3), "CBA");
+    }
+
+    // D-6
+    #[test]
+    fn without_weight_or_with_too_many_they_are_skipped() {
+        let mut service = Service::of("ABCD");
+        service.server('C').weight = 0;
+        service.server('B').overloaded = true;
+        service.server('D').weight = -1;
+        assert_eq!(service.picks(3), "AAA");
+        service.server('A').weight = 0;
+        assert_eq!(service.picks(2), "--");
+        service.server('B').overloaded = false;
+        assert_eq!(service.picks(2), "BB");
+        assert_eq!(Service::default().pick(), None);
+    }
+
+    /// A position that a concurrent change left behind is no harm.
+    #[test]
+    fn stale_positions() {
+        let service = Service::of("AB");
+        for stale in [3, 1000, u32::MAX] {
+            service.state.set(stale);
+            assert_eq!(service.pick(), Some('B'));
+        }
+        assert_eq!(RoundRobin::inserted(u32::MAX), u32::MAX);
+        assert_eq!(RoundRobin::removed(0, 0), 0);
+        assert_eq!(RoundRobin::removed(1, usize::MAX), 1);
+    }
+}
