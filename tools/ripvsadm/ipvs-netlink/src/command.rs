@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands of the family (`enum` `IPVS_CMD_*`).
+
+use std::fmt;
+
+use netlink_packet_core::DecodeError;
+
+/// A command of the family, with its number in the generic-netlink header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Command {
+    /// Adds a service; also the answer to [`Command::GetService`].
+    NewService = 1,
+    /// Changes a service.
+    SetService = 2,
+    /// Removes a service and its destinations.
+    DelService = 3,
+    /// Asks for one service, or for all of them (dump).
+    GetService = 4,
+    /// Adds a destination to a service; also the answer to [`Command::GetDestination`].
+    NewDestination = 5,
+    /// Changes a destination.
+    SetDestination = 6,
+    /// Removes a destination.
+    DelDestination = 7,
+    /// Asks for the destinations of a service (dump).
+    GetDestination = 8,
+    /// Starts a synchronisation daemon; also the answer to [`Command::GetDaemon`].
+    NewDaemon = 9,
+    /// Stops a synchronisation daemon.
+    DelDaemon = 10,
+    /// Asks for the synchronisation daemons (dump).
+    GetDaemon = 11,
+    /// Sets the protocol timeouts; also the answer to [`Command::GetConfig`].
+    SetConfig = 12,
+    /// Asks for the protocol timeouts.
+    GetConfig = 13,
+    /// The answer to [`Command::GetInfo`]; never a request.
+    SetInfo = 14,
+    /// Asks for the version and the size of the connection table.
+    GetInfo = 15,
+    /// Zeroes the counters of one service or of all.
+    Zero = 16,
+    /// Removes all services.
+    Flush = 17,
+}
+
+impl Command {
+    /// Every command, in the order of their numbers.
+    pub const ALL: [Command; 17] = [
+        Command::NewService,
+        Command::SetService,
+        Command::DelService,
+        Command::GetService,
+        Command::NewDestination,
+        Command::SetDestination,
+        Command::DelDestination,
+        Command::GetDestination,
+        Command::NewDaemon,
+        Command::DelDaemon,
+        Command::GetDaemon,
+        Command::SetConfig,
+        Command::GetConfig,
+        Command::SetInfo,
+        Command::GetInfo,
+        Command::Zero,
+        Command::Flush,
+    ];
+
+    /// What the command does, as a phrase that follows "cannot".
+    pub fn describe(self) -> &'static str {
+        match self {
+            Command::NewService => "add the service",
+            Command::SetService => "edit the service",
+            Command::DelService => "delete the service",
+            Command::GetService => "list the services",
+            Command::NewDestination => "add the real server",
+            Command::SetDestination => "edit the real server",
+            Command::DelDestination => "delete the real server",
+            Command::GetDestination => "list the real servers",
+            Command::NewDaemon => "start the synchronisation daemon",
+            Command::DelDaemon => "stop the synchronisation daemon",
+            Command::GetDaemon => "list the synchronisation daemons",
+            Command::SetConfig => "set the timeouts",
+            Command::GetConfig => "read the timeouts",
+            Command::SetInfo => "report the version",
+            Command::GetInfo => "read the version",
+            Command::Zero => "zero the counters",
+            Command::Flush => "clear the table",
+        }
+    }
+}
+
+impl From<Command> for u8 {
+    fn from(command: Command) -> u8 {
+        command as u8
+    }
+}
+
+impl TryFrom<u8> for Command {
+    type Error = DecodeError;
+
+    fn try_from(number: u8) -> Result<Self, DecodeError> {
+        Command::ALL
+            .into_iter()
+            .find(|command| *command as u8 == number)
+            .ok_or_else(|| DecodeError::from(format!("unknown IPVS command {number}")))
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.describe())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_abi() {
+        for (index, command) in Command::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(u8::from(command)), index + 1);
+            assert_eq!(Command::try_from(u8::from(command)).unwrap(), command);
+        }
+        assert!(Command::try_from(0).is_err());
+        assert!(Command::try_from(18).is_err());
+    }
+}
