@@ -59,6 +59,12 @@ pub(crate) struct Name<const N: usize> {
 }
 
 impl<const N: usize> Name<N> {
+    /// The name without a letter.
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; N],
+        len: 0,
+    };
+
     /// Makes a name; `None` where it is longer than `N - 1` bytes.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         if text.len() >= N {

@@ -5,8 +5,8 @@
 //! Who sends packets chooses their addresses and ports, and must not be able to choose their buckets.
 //! That takes a family of hash functions that is universal: for any two different flows, whatever
 //! they are, the chance over the random key that they meet in a bucket is that of chance. Nothing
-//! stronger is needed, as no hash value ever leaves the machine, and universal hashing costs three
-//! multiplications where SipHash-2-4 costs a hundred operations.
+//! stronger is needed, as no hash value ever leaves the machine, and universal hashing is cheap: three
+//! multiplications for an IPv4 flow.
 //!
 //! # Construction
 //!
@@ -14,7 +14,7 @@
 //! arithmetic modulo 2^64, keys `k` of 64 random bits each:
 //!
 //! 1. `u = (k3 + w0)(k4 + w1) + (k5 + w2)(k6 + w3) + ...`
-//! 2. `h = top 32 bits of k0 + (k1 + low half of u)(k2 + high half of u)`
+//! 2. `h = top 32 bits of k0 + (k1 + (low ^ high))(k2 + high)`, with the halves `low` and `high` of `u`
 //!
 //! Both are the function that Lemire and Kaser call Multilinear-HM (Strongly universal string hashing is
 //! fast, 2014), going back to the NH of UMAC (Black et al., 1999).
@@ -26,13 +26,17 @@
 //! takes each of 2^(64-t) values equally often, so the difference is 0 with a chance of at most
 //! 2^(t-64), and as `t < 32`, of at most 2^-33. Each other word has such a partner key.
 //!
-//! *Layer 2.* For two different `u` the same argument holds of the two halves, and `k0` makes each
-//! value of `h` equally likely: the pair of hashes is uniform over all pairs (the paper's theorem: with
-//! 64-bit keys and 32-bit words the top 33 bits are strongly universal).
+//! *Layer 2.* Different `u` give different pairs of `low ^ high` and `high`. Of these the same argument
+//! holds, and `k0` makes each value of `h` equally likely: the two hashes are uniform over all pairs (the
+//! paper's theorem: with 64-bit keys and 32-bit words the top 33 bits are strongly universal).
 //!
 //! Together, two different flows share a bucket of 2^n with a chance of at most 2^-n + 2^-33, whichever n
-//! bits of `h` choose it. Layer 1 alone would do for two flows; layer 2 is there because consecutive
-//! clients give an arithmetic progression in layer 1, which an unlucky key folds onto few buckets.
+//! bits of `h` choose it.
+//!
+//! That is the mean over all keys, and as far as it goes layer 1 would do alone. But consecutive clients
+//! are an arithmetic progression in layer 1, and an unlucky key folds that onto few buckets. Layer 2
+//! bends the progression, and the exclusive-or keeps an unlucky product from unbending it. With both,
+//! each key spreads such flows as chance does; tools/logic-tests measures that.
 //!
 //! # What it is not
 //!
@@ -88,7 +92,8 @@ fn product(k: u64, a: u32, l: u64, b: u32) -> u64 {
 /// Layer 2.
 #[inline]
 fn finish([k0, k1, k2]: [u64; 3], u: u64) -> u32 {
-    (k0.wrapping_add(product(k1, u as u32, k2, (u >> 32) as u32)) >> 32) as u32
+    let high = (u >> 32) as u32;
+    (k0.wrapping_add(product(k1, u as u32 ^ high, k2, high)) >> 32) as u32
 }
 
 #[cfg(test)]
@@ -144,7 +149,7 @@ mod tests {
             + wide(k[5], ports) * wide(k[6], protocol) % modulus)
             % modulus;
         let (low, high) = ((u % (1 << 32)) as u32, (u >> 32) as u32);
-        let h = (k[0] + wide(k[1], low) * wide(k[2], high) % modulus) % modulus >> 32;
+        let h = (k[0] + wide(k[1], low ^ high) * wide(k[2], high) % modulus) % modulus >> 32;
         assert_eq!(u128::from(key.four(a, b, ports, 6)), h);
     }
 }

@@ -42,11 +42,21 @@ pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) 
     const NEVER: usize = i32::MAX as usize;
     let exponent = i64::from(bits).saturating_add(lfactor.into());
     let upper = match u32::try_from(exponent) {
-        Ok(exponent) => 1usize.checked_shl(exponent).unwrap_or(NEVER).min(NEVER),
+        Ok(exponent) => 1u64.checked_shl(exponent).unwrap_or(u64::MAX),
         Err(_) => 0,
     };
-    let lower = if bits <= min_bits { 0 } else { upper / 16 };
-    (lower, if bits >= max_bits { NEVER } else { upper })
+    let count = |n: u64| usize::try_from(n).unwrap_or(NEVER).min(NEVER);
+    let lower = if bits <= min_bits {
+        0
+    } else {
+        count(upper / 16)
+    };
+    let upper = if bits >= max_bits {
+        NEVER
+    } else {
+        count(upper)
+    };
+    (lower, upper)
 }
 
 #[cfg(test)]

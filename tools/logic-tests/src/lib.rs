@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Compiles rust_ipvs/logic on the host, to test it.
+//!
+//! Unit tests are beside the code. Here are those that need more: [`exercise`] drives the logic with
+//! any bytes and is what the fuzz targets and the bounded run call; [`reference`] has slow and simple
+//! models, which the properties compare the logic with.
 
 #![cfg_attr(not(test), no_std)]
-// Which of it the kernel module uses, the module's own build checks.
+// Which of the logic the kernel module uses is checked where the module is built.
 #![allow(dead_code)]
 
 #[path = "../../../rust_ipvs/logic/mod.rs"]
 mod logic;
+
+pub mod exercise;
+
+#[cfg(test)]
+mod hash_quality;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod reference;

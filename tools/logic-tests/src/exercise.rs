@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Drives the logic with any bytes, and checks what must hold whatever they are.
+//!
+//! A panic here, its own assertions included, is a bug in the logic.
+
+use crate::logic::checksum::SumState;
+use crate::logic::config::{
+    AddressFamily, ConnectionView, DestinationView, Ip, ServiceKey, ServiceView, Statistics,
+};
+use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side, V4, V6};
+use crate::logic::hash::HashKey;
+use crate::logic::nlattr::{self, Attributes};
+use crate::logic::packet::{Transport, TCP, UDP};
+use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
+use crate::logic::{request, tcp};
+use core::fmt::{self, Write};
+
+/// How far a packet got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// It has no IP header.
+    Refused,
+    /// It has an IP header, but no ports.
+    Header,
+    /// It has ports.
+    Transport,
+}
+
+/// The longest packet that is tried; what is longer is cut.
+pub const PACKET_MAX: usize = 512;
+
+/// Reads and rewrites a packet as both families, and says how far it got.
+pub fn packet(data: &[u8]) -> Depth {
+    let data = data.get(..PACKET_MAX).unwrap_or(data);
+    packet_of::<V4>(data, [10, 1, 2, 3]).max(packet_of::<V6>(data, [0xfd; 16]))
+}
+
+fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
+    let mut buffer = [0; PACKET_MAX];
+    let packet = &mut buffer[..data.len()];
+    packet.copy_from_slice(data);
+
+    let header = match F::parse(packet) {
+        Ok(header) => header,
+        Err(error) => {
+            asks_for_more(error, data);
+            // Nothing is done to what cannot be read.
+            let _ = F::age(packet);
+            return Depth::Refused;
+        }
+    };
+    assert!(header.length == 0 || u32::from(header.l4) <= header.length);
+    let ip = F::ip(header.src);
+    assert_eq!(F::from_ip(ip), Some(header.src));
+
+    aging::<F>(data, packet);
+    packet.copy_from_slice(data);
+
+    let to = Endpoint {
+        addr: other,
+        port: 0xbeef,
+    };
+    for side in [Side::Source, Side::Destination] {
+        for sum in [SumState::Full, SumState::Partial] {
+            rewriting::<F>(data, packet, &header, side, &to, sum);
+            packet.copy_from_slice(data);
+        }
+    }
+
+    if header.fragment == Fragment::Later {
+        return Depth::Header;
+    }
+    match Transport::parse(header.protocol, packet, header.l4) {
+        Ok(transport) => {
+            follow::<F>(&header, &transport);
+            Depth::Transport
+        }
+        Err(error) => {
+            let known = matches!(header.protocol, TCP | UDP);
+            assert_eq!(known, error != ParseError::Malformed);
+            asks_for_more(error, data);
+            Depth::Header
+        }
+    }
+}
+
+/// Who says that a packet is short has to ask for more than there is, or he would be asked for ever.
+fn asks_for_more(error: ParseError, data: &[u8]) {
+    if let ParseError::Short(needed) = error {
+        assert!(needed > data.len());
+    }
+}
+
+/// Ages the packet until it cannot be forwarded.
+fn aging<F: Family>(data: &[u8], packet: &mut [u8]) {
+    let mut hops = 0;
+    while F::age(packet) {
+        hops += 1;
+    }
+    let header = F::parse(packet).map(|header| header.ttl);
+    let before = F::parse(data).map_or(0, |header| header.ttl);
+    assert_eq!(header, Ok(if before == 0 { 0 } else { 1 }));
+    assert_eq!(hops, u32::from(before).saturating_sub(1));
+}
+
+/// Rewrites there and back.
+fn rewriting<F: Family>(
+    data: &[u8],
+    packet: &mut [u8],
+    header: &Header<F>,
+    side: Side,
+    to: &Endpoint<F>,
+    sum: SumState,
+) {
+    if let Err(error) = F::rewrite(packet, header, side, to, sum) {
+        asks_for_more(error, data);
+        assert_eq!(packet, data, "a rewrite that fails changes nothing");
+        return;
+    }
+    let Ok(changed) = F::parse(packet) else {
+        panic!("a rewritten packet cannot be read");
+    };
+    let (addr, from) = match side {
+        Side::Source => (changed.src, header.src),
+        Side::Destination => (changed.dst, header.dst),
+    };
+    assert_eq!(addr, to.addr);
+    // The address, and two bytes each of port and both checksums.
+    let differences = packet.iter().zip(data).filter(|(a, b)| a != b).count();
+    assert!(differences <= from.as_ref().len() + 6);
+
+    let mut back = Endpoint {
+        addr: from,
+        port: 0,
+    };
+    if header.fragment != Fragment::Later {
+        let before = Transport::parse(header.protocol, data, header.l4);
+        let after = Transport::parse(header.protocol, packet, header.l4);
+        if let (Ok(before), Ok(after)) = (before, after) {
+            let (port, from) = match side {
+                Side::Source => (after.src_port, before.src_port),
+                Side::Destination => (after.dst_port, before.dst_port),
+            };
+            assert_eq!(port, to.port);
+            assert_eq!(before.flags, after.flags);
+            back.port = from;
+        }
+    }
+    assert_eq!(F::rewrite(packet, header, side, &back, sum), Ok(()));
+    // All is as before, but that 0 and 0xffff are the same to a checksum.
+    for (i, (a, b)) in packet.iter().zip(data).enumerate() {
+        assert!(
+            a == b || matches!((a, b), (0, 0xff) | (0xff, 0)),
+            "byte {i}"
+        );
+    }
+}
+
+/// Looks the flow up, and follows its state.
+fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
+    let source = Endpoint {
+        addr: header.src,
+        port: transport.src_port,
+    };
+    let destination = Endpoint {
+        addr: header.dst,
+        port: transport.dst_port,
+    };
+    let key = HashKey::new([0x9e37_79b9_7f4a_7c15; HashKey::WORDS]);
+    let there = F::hash(&key, &source, &destination, header.protocol);
+    let back = F::hash(&key, &destination, &source, header.protocol);
+    assert_eq!(there, back);
+    let [state, ..] = there.to_ne_bytes();
+    for direction in [
+        tcp::Direction::Input,
+        tcp::Direction::Output,
+        tcp::Direction::InputOnly,
+    ] {
+        for secure in [false, true] {
+            let next = tcp::next(secure, direction, transport.flags.event(), state);
+            assert!(usize::from(next) < tcp::STATES);
+        }
+    }
+}
+
+/// Counts what is written.
+struct Counter(usize);
+
+impl Write for Counter {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        Ok(())
+    }
+}
+
+/// The length of a line; it is one, and it ends.
+fn line(shown: impl fmt::Display) -> usize {
+    let mut counter = Counter(0);
+    assert!(write!(counter, "{shown}").is_ok());
+    counter.0
+}
+
+/// Reads a netlink message in all ways there are, and says how many of them took it.
+pub fn message(data: &[u8]) -> usize {
+    let mut taken = 0;
+    let mut bytes = 0;
+    for (number, payload) in Attributes::new(data) {
+        bytes += 4 + payload.len();
+        assert!(nlattr::find(data, number).is_some());
+        // A nest is a message by itself.
+        taken += requests(payload);
+    }
+    assert!(bytes <= data.len());
+    let _ = request::timeouts(data, 250);
+    let _ = request::timeouts(data, 0);
+    taken + requests(data)
+}
+
+fn requests(nest: &[u8]) -> usize {
+    let mut taken = 0;
+    let id = request::service_id(nest);
+    if let Ok(spec) = request::service_spec(nest) {
+        assert_eq!(id, Ok(spec.id));
+        let _ = request::check_netmask(&spec);
+        let view = ServiceView {
+            id: spec.id,
+            scheduler: spec.scheduler,
+            engine: spec.engine,
+            flags: spec.flags,
+            timeout: spec.timeout,
+            netmask: spec.netmask,
+            statistics: Statistics::default(),
+        };
+        assert!(
+            line(ServiceLine {
+                view: &view,
+                hz: 250
+            }) < 128
+        );
+        if let ServiceKey::Address { addr, .. } = spec.id.key {
+            let v4 = matches!(addr, Ip::V4(_));
+            assert_eq!(v4, spec.id.family == AddressFamily::V4);
+        }
+        taken += 1;
+    }
+    for family in [AddressFamily::V4, AddressFamily::V6] {
+        let id = request::destination_id(nest, family);
+        if let Ok(spec) = request::destination_spec(nest, family) {
+            assert_eq!(id, Ok(spec.id));
+            assert!(spec.weight >= 0 && spec.lower <= spec.upper);
+            let view = DestinationView {
+                spec,
+                active: spec.upper,
+                inactive: spec.lower,
+                persistent: 0,
+                statistics: Statistics::default(),
+            };
+            assert!(line(DestinationLine(&view)) < 128);
+            let view = ConnectionView {
+                protocol: spec.tunnel.kind,
+                client: (spec.id.addr, spec.id.port),
+                virt: (spec.id.addr, spec.id.port),
+                dest: (spec.id.addr, spec.id.port),
+                state: tcp::name(spec.tunnel.kind),
+                expires: spec.upper,
+            };
+            assert!(line(ConnectionLine(&view)) < 192);
+            taken += 1;
+        }
+    }
+    taken
+}
