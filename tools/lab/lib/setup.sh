@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # `lab setup`: all stages in order, two at a time where they do not need each other.
 
-for part in packages stage archive host tree kernel; do
+for part in packages stage archive host tree kernel-fetch kernel guest-image initrd; do
 	# shellcheck source=/dev/null
 	. "$LAB_DIR/lib/$part.sh"
 done
@@ -33,21 +33,47 @@ lab_setup() {
 }
 
 setup_stages() {
+	if setup_is_done; then
+		return
+	fi
 	host_check
-	stage archive "$(stage_key lib/archive.sh -- "${RUST_IPVS_MIRROR-}")" 'reading the archive'\''s lists' archive_update
-	[ -r "$LAB_CHOICE" ] || stage choose x 'choosing the kernel' kernel_choose
+	setup_archive
 	both \
-		"stage kernel-fetch $(kernel_key) 'fetching and unpacking the kernel' kernel_fetch" \
-		"stage tree $(tree_key) 'making the toolchain tree' tree_make"
-	stage kernel "$(kernel_key)" 'preparing the kernel'\''s source for modules' kernel_prepare
+		"stage tree $(tree_key) 'making the toolchain tree' tree_make" \
+		"stage kernel-fetch $(kernel_fetch_key) 'fetching and unpacking the kernel' kernel_fetch"
+	both \
+		"stage kernel $(kernel_key) 'preparing the kernel'\''s source for modules' kernel_prepare" \
+		"stage guest $(guest_key) 'making the guest' guest_make"
+	kernel_place
+	stage initrd "$(initrd_key)" 'packing the initrd' initrd_make
+	remove_folder "$LAB_APT/lists"
+	rm -f "$LAB_APT"/*.bin
 }
 
-# Runs two command lines at once, and fails if one of them fails.
+# True when every stage is done with what there is now.
+setup_is_done() {
+	[ -z "$LAB_UPDATE" ] && [ -r "$LAB_CHOICE" ] && [ -r "$LAB_CACHE/tree.packages" ] &&
+		stage_is_done tree "$(tree_key)" && stage_is_done kernel-fetch "$(kernel_fetch_key)" &&
+		stage_is_done kernel "$(kernel_key)" && stage_is_done guest "$(guest_key)" && stage_is_done initrd "$(initrd_key)"
+}
+
+# Fresh lists whenever anything is to be fetched: old ones name packages that have gone.
+setup_archive() {
+	rm -f "$LAB_STAMPS/archive"
+	stage archive fresh "reading the archive's lists" archive_update
+	rm -f "$LAB_STAMPS/choose"
+	stage choose fresh 'choosing the kernel' kernel_choose
+}
+
+# Runs two command lines at once, and fails if one of them fails. Both in the background: "set -e" has
+# no effect in a command whose outcome is tested.
 both() {
-	local pid status=0
+	local first second status=0
 	(eval "$1") 9>&- &
-	pid=$!
-	(eval "$2") 9>&- || status=$?
-	wait "$pid" || status=$?
+	first=$!
+	(eval "$2") 9>&- &
+	second=$!
+	wait "$first" || status=$?
+	wait "$second" || status=$?
 	return "$status"
 }

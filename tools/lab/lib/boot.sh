@@ -1,0 +1,202 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# `lab boot`: the stock kernel under QEMU, a command in it, its output and its exit code.
+
+# Exit codes of our own, above those that tests use.
+BOOT_CRASHED=70 # the kernel panicked or oopsed
+BOOT_HUNG=71    # the command did not end in time
+BOOT_NEVER=72   # the guest never came to the command
+BOOT_SPLAT=73   # the command succeeded, but the kernel complained in its log
+
+boot_usage() {
+	cat <<-EOF
+	usage: lab boot [OPTIONS] [--] CMD…
+	Boots the stock kernel, runs CMD as root in the guest (one argument: a shell line) with the
+	checkout read-only as /checkout and a folder of the host as /results, and exits with CMD's code.
+
+	  --smp N            processors (2)
+	  --mem MB           memory (1024)
+	  --icount           one processor whose clock counts instructions (TCG)
+	  --append ARGS      more words for the kernel's command line
+	  --timeout S        seconds until the guest counts as hung (900)
+	  --share DIR        another folder of the host, read-only at its own path; may be repeated
+	  --results DIR      the folder for /results and dmesg.log (default: one in the cache)
+	  --kernel IMAGE     another kernel image
+	  --accel kvm|tcg    what to run it with (default: KVM where it works)
+	  --allow-splat      a warning in the kernel log does not make a success a failure
+	  --interactive      a shell on this terminal instead of CMD
+
+	Exit codes besides CMD's: $BOOT_CRASHED the kernel crashed, $BOOT_HUNG hung, $BOOT_NEVER never booted,
+	$BOOT_SPLAT CMD succeeded but the kernel log holds a warning.
+	EOF
+}
+
+boot_defaults() {
+	BOOT_SMP=2 BOOT_MEM=1024 BOOT_ICOUNT='' BOOT_APPEND='' BOOT_TIMEOUT=900 BOOT_SHARES=()
+	BOOT_RESULTS='' BOOT_KERNEL=$LAB_KERNEL/vmlinuz BOOT_INTERACTIVE='' BOOT_ACCEL='' BOOT_ALLOW_SPLAT=''
+	BOOT_QUIET='' BOOT_COMMAND=()
+}
+
+boot_options() {
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--smp) BOOT_SMP=$2 && shift ;;
+		--mem) BOOT_MEM=$2 && shift ;;
+		--icount) BOOT_ICOUNT=1 BOOT_SMP=1 ;;
+		--append) BOOT_APPEND="$BOOT_APPEND $2" && shift ;;
+		--timeout) BOOT_TIMEOUT=$2 && shift ;;
+		--share) BOOT_SHARES+=("$(readlink -f "$2")") && shift ;;
+		--results) BOOT_RESULTS=$2 && shift ;;
+		--kernel) BOOT_KERNEL=$(readlink -f "$2") && shift ;;
+		--accel) BOOT_ACCEL=$2 && shift ;;
+		--allow-splat) BOOT_ALLOW_SPLAT=1 ;;
+		--interactive) BOOT_INTERACTIVE=1 ;;
+		--quiet) BOOT_QUIET=1 ;;
+		--help)
+			boot_usage
+			exit 0
+			;;
+		--)
+			shift
+			break
+			;;
+		-*) die "boot does not know \"$1\" (lab boot --help)" ;;
+		*) break ;;
+		esac
+		shift
+	done
+	BOOT_COMMAND=("$@")
+	[ $# -gt 0 ] || [ -n "$BOOT_INTERACTIVE" ] || die 'boot needs a command (lab boot --help)'
+}
+
+lab_boot() {
+	boot_defaults
+	boot_options "$@"
+	[ -r "$LAB_GUEST/root.ext4" ] || die 'there is no guest yet: run "tools/lab/lab setup"'
+	boot_accel
+	boot_run
+}
+
+# The folder that carries the command in, and the exit code and the console out.
+boot_control() {
+	CONTROL=$(mktemp -d "${TMPDIR:-/tmp}/lab-boot.XXXXXX")
+	trap 'rm -rf "$CONTROL"' EXIT
+	if [ -z "$BOOT_RESULTS" ]; then
+		mkdir -p "$LAB_CACHE/results"
+		# The last runs are kept, for a look back; not all of them.
+		find "$LAB_CACHE/results" -mindepth 1 -maxdepth 1 -type d -mmin +1440 -exec rm -rf {} +
+		BOOT_RESULTS=$(mktemp -d "$LAB_CACHE/results/$(date +%H%M%S).XXXX")
+	fi
+	mkdir -p "$BOOT_RESULTS"
+	BOOT_RESULTS=$(readlink -f "$BOOT_RESULTS")
+	if [ -n "$BOOT_INTERACTIVE" ]; then
+		printf 'stty_size=%q\nexport TERM=%q\n' "$(stty size 2>/dev/null || echo 24 80)" "${TERM:-vt100}" >"$CONTROL/interactive"
+	elif [ ${#BOOT_COMMAND[@]} = 1 ]; then
+		printf '%s\n' "${BOOT_COMMAND[0]}" >"$CONTROL/command"
+	else
+		printf '%q ' "${BOOT_COMMAND[@]}" >"$CONTROL/command"
+	fi
+}
+
+# Adds QEMU's arguments for one shared folder.
+boot_share() {
+	QEMU+=(-fsdev "local,id=$1,path=$2,security_model=none,multidevs=remap$3"
+		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
+}
+
+boot_qemu() {
+	local n=0 folder
+	QEMU=(qemu-system-x86_64 -M q35 -nodefaults -no-user-config -no-reboot -display none
+		-smp "$BOOT_SMP" -m "$BOOT_MEM" -kernel "$BOOT_KERNEL" -initrd "$LAB_CACHE/initrd"
+		-drive "file=$LAB_GUEST/root.ext4,format=raw,if=virtio,snapshot=on"
+		-serial "file:$CONTROL/console" -device virtio-serial-pci
+		-append "console=ttyS0 quiet panic=-1 oops=panic random.trust_cpu=on$BOOT_APPEND")
+	case $BOOT_ACCEL in
+	kvm) QEMU+=(-accel kvm -cpu host) ;;
+	icount) QEMU+=(-accel tcg -icount shift=0,sleep=off -cpu max) ;;
+	*) QEMU+=(-accel tcg,thread=multi -cpu max) ;;
+	esac
+	if [ -n "$BOOT_INTERACTIVE" ]; then
+		QEMU+=(-chardev stdio,id=terminal,signal=off -device virtconsole,chardev=terminal)
+	else
+		QEMU+=(-chardev "file,id=output,path=$CONTROL/output" -device virtserialport,chardev=output,name=lab.output)
+	fi
+	boot_share control "$CONTROL" ''
+	boot_share checkout "$LAB_CHECKOUT" ,readonly=on
+	boot_share results "$BOOT_RESULTS" ''
+	: >"$CONTROL/shares"
+	for folder in "${BOOT_SHARES[@]}"; do
+		n=$((n + 1))
+		echo "share$n $folder" >>"$CONTROL/shares"
+		boot_share "share$n" "$folder" ,readonly=on
+	done
+}
+
+# Chooses what runs the guest, and says which.
+boot_accel() {
+	# shellcheck source=accel.sh
+	. "$LAB_DIR/lib/accel.sh"
+	if [ -n "$BOOT_ICOUNT" ]; then
+		BOOT_ACCEL=icount
+	elif [ -z "$BOOT_ACCEL" ]; then
+		BOOT_ACCEL=$(accel_choose)
+	fi
+	[ -n "$BOOT_QUIET" ] || case $BOOT_ACCEL in
+	kvm) say "booting $(kernel_release) with KVM" ;;
+	icount) say "booting $(kernel_release) with TCG, counting instructions" ;;
+	*) say "booting $(kernel_release) with TCG" ;;
+	esac
+}
+
+boot_run() {
+	local status=0 reader
+	boot_control
+	boot_qemu
+	if [ -n "$BOOT_INTERACTIVE" ]; then
+		# No time limit here: "timeout" would take the terminal away.
+		"$LAB_DIR/lab" enter "${QEMU[@]}" || status=$?
+	else
+		# Through a pipe of our own: QEMU would leave the caller's standard output non-blocking.
+		mkfifo "$CONTROL/output"
+		cat "$CONTROL/output" &
+		reader=$!
+		timeout --foreground --kill-after=5 "$BOOT_TIMEOUT" "$LAB_DIR/lab" enter "${QEMU[@]}" </dev/null || status=$?
+		# Were QEMU not to have opened it, the reader would wait for ever.
+		: <>"$CONTROL/output"
+		wait "$reader"
+	fi
+	boot_verdict "$status"
+}
+
+# What became of it, from the console, the exit code the guest left, and QEMU's own.
+boot_verdict() {
+	local qemu=$1 code=''
+	cp "$CONTROL/console" "$BOOT_RESULTS/console.log" 2>/dev/null || true
+	[ ! -s "$CONTROL/exit" ] || code=$(<"$CONTROL/exit")
+	if grep -qE 'Kernel panic|Oops:|BUG: |general protection fault' "$CONTROL/console" 2>/dev/null; then
+		boot_fault "$BOOT_CRASHED" 'the kernel crashed' 'Oops|BUG: |Kernel panic|general protection'
+	elif [ "$qemu" = 124 ] || [ "$qemu" = 137 ]; then
+		boot_fault "$BOOT_HUNG" "no end after $BOOT_TIMEOUT s: the guest hangs, or the command does"
+	elif [ -z "$code" ]; then
+		boot_fault "$BOOT_NEVER" "the guest ended (QEMU: $qemu) without having run the command"
+	fi
+	if [ "$code" = 0 ] && [ -z "$BOOT_ALLOW_SPLAT" ] &&
+		grep -qE 'WARNING: |refcount_t: |possible circular locking|suspicious RCU usage|scheduling while atomic' "$BOOT_RESULTS/dmesg.log"; then
+		boot_fault "$BOOT_SPLAT" 'the command succeeded, but the kernel complained' 'WARNING: |refcount_t|locking|RCU usage|atomic'
+	fi
+	exit "$code"
+}
+
+# Ends with CODE and WORDS, showing the console from the first line that matches, or its end.
+boot_fault() {
+	local code=$1 words=$2 from=${3-}
+	say "$RED$words$PLAIN; the whole log is in $BOOT_RESULTS"
+	{
+		if [ -n "$from" ]; then
+			grep -hE -m1 -A40 "$from" "$BOOT_RESULTS/console.log" || grep -hE -m1 -A40 "$from" "$BOOT_RESULTS/dmesg.log"
+		else
+			tail -n 20 "$BOOT_RESULTS/console.log"
+		fi
+	} 2>/dev/null | sed 's/^/    | /' >&2
+	exit "$code"
+}

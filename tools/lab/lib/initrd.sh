@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# The guest's initrd: busybox, the modules of the root disk, and the guest's own first programs.
+
+# Modules the initrd loads, with what they depend on.
+INITRD_MODULES='virtio_blk ext4 9pnet_virtio 9p'
+
+initrd_key() {
+	stage_key lib/initrd.sh guest/initrd-init guest/init guest/bashrc guest/motd -- "$(cat "$LAB_CHOICE")"
+}
+
+# depmod needs a folder to write to; the kernel's own stays as Debian packed it.
+initrd_make() {
+	local release modules
+	release=$(cut -d' ' -f1 "$LAB_CHOICE")
+	modules=$(fetched_kernel)/modules
+	"$LAB_DIR/lab" enter depmod -b "$modules" "$release"
+	initrd_pack "$release" "$modules" "$LAB_CACHE/initrd.new"
+	mv "$LAB_CACHE/initrd.new" "$LAB_CACHE/initrd"
+}
+
+# The initrd: busybox, some modules, one script.
+initrd_pack() {
+	local release=$1 modules=$2 out=$3 root=$3.files module
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,root,modules,lab}
+	cp "$LAB_TREE/bin/busybox" "$root/bin/"
+	for module in sh mount insmod cat cp reboot switch_root; do
+		ln -s busybox "$root/bin/$module"
+	done
+	for module in $INITRD_MODULES; do
+		"$LAB_DIR/lab" enter modprobe -d "$modules" -S "$release" --show-depends "$module"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+		while read -r module; do
+			xz -dc "$module" >"$root/modules/$(basename "$module" .xz)"
+			basename "$module" .xz
+		done >"$root/modules.order"
+	cp "$LAB_DIR/guest/initrd-init" "$root/init"
+	cp "$LAB_DIR/guest"/{init,bashrc,motd} "$root/lab/"
+	# shellcheck disable=SC2016
+	"$LAB_DIR/lab" enter sh -c 'cd "$0" && find . | cpio -o -H newc -R 0:0 --quiet >"$1"' "$root" "$out"
+	rm -rf "$root"
+}
