@@ -119,6 +119,12 @@ __rust_ipvs_helper bool rust_ipvs_helper_queue_delayed_work(struct delayed_work 
 	return queue_delayed_work(system_unbound_wq, work, delay);
 }
 
+__rust_ipvs_helper void rust_ipvs_helper_mod_delayed_work(struct delayed_work *work,
+							  unsigned long delay)
+{
+	mod_delayed_work(system_unbound_wq, work, delay);
+}
+
 /* kapi/skbuff.rs */
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_ipvs_property(const struct sk_buff *skb)
@@ -287,16 +293,24 @@ __rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_ipip_prepare(struct sk_buff *skb, unsigned int header,
-						      bool outer_v6, const struct dst_entry *dst)
+						      bool outer_v6, bool inner_v6,
+						      const struct dst_entry *dst)
 {
 	if (skb_cow_head(skb, header + LL_RESERVED_SPACE(dst->dev) + dst->header_len))
 		return false;
-	return !iptunnel_handle_offloads(skb, outer_v6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4);
+	if (iptunnel_handle_offloads(skb, outer_v6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4))
+		return false;
+	skb_set_inner_ipproto(skb, inner_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
+	return true;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_orphan(struct sk_buff *skb)
+{
+	skb_orphan(skb);
 }
 
 __rust_ipvs_helper u8 *rust_ipvs_helper_skb_push_header(struct sk_buff *skb, unsigned int len)
 {
-	skb_reset_inner_headers(skb);
 	skb->transport_header = skb->network_header;
 	skb_push(skb, len);
 	skb_reset_network_header(skb);
@@ -457,7 +471,7 @@ __rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v6(struct net *net,
 
 __rust_ipvs_helper int rust_ipvs_helper_unprivileged_port_start(const struct net *net)
 {
-	return inet_prot_sock((struct net *)net);
+	return READ_ONCE(net->ipv4.sysctl_ip_prot_sock);
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_defrag_v6(struct net *net)

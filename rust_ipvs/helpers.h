@@ -39,6 +39,7 @@ bool rust_ipvs_helper_net_is_init(const struct net *net);
 /* kapi/ticker.rs */
 void rust_ipvs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
 bool rust_ipvs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay);
+void rust_ipvs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);
 
 /* kapi/skbuff.rs */
 bool rust_ipvs_helper_skb_ipvs_property(const struct sk_buff *skb);
@@ -70,7 +71,8 @@ void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code, u32 inf
 void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
 void rust_ipvs_helper_link_failure(struct sk_buff *skb);
 bool rust_ipvs_helper_ipip_prepare(struct sk_buff *skb, unsigned int header, bool outer_v6,
-				   const struct dst_entry *dst);
+				   bool inner_v6, const struct dst_entry *dst);
+void rust_ipvs_helper_skb_orphan(struct sk_buff *skb);
 u8 *rust_ipvs_helper_skb_push_header(struct sk_buff *skb, unsigned int len);
 u16 rust_ipvs_helper_ip_id(struct net *net, struct sk_buff *skb);
 int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb);

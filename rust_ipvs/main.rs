@@ -7,10 +7,13 @@
 #[allow(unsafe_code)]
 #[doc(hidden)]
 mod bindings;
+mod director;
 #[allow(unsafe_code)]
 mod kapi;
 mod logic;
 
+use director::{Caches, Director};
+use kapi::net::{Namespaced, NamespacesGuard};
 use kernel::prelude::*;
 
 module! {
@@ -21,10 +24,14 @@ module! {
     license: "GPL",
 }
 
-struct RustIpvs;
+struct RustIpvs {
+    _namespaces: NamespacesGuard<Director>,
+}
 
 impl kernel::Module for RustIpvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Self)
+        Ok(Self {
+            _namespaces: Director::namespaces().register(Caches::new()?)?,
+        })
     }
 }

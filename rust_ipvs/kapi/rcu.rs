@@ -91,6 +91,11 @@ impl<T> Prepared<T> {
         )?))
     }
 
+    /// The value, which nobody else can see yet.
+    pub(crate) fn value_mut(&mut self) -> &mut T {
+        &mut self.0.value
+    }
+
     fn into_raw(self) -> usize {
         KBox::into_raw(self.0) as usize
     }

@@ -108,6 +108,11 @@ impl Route {
         self.dst.as_ptr()
     }
 
+    /// Gives the reference to C.
+    pub(super) fn into_raw(self) -> *mut bindings::dst_entry {
+        core::mem::ManuallyDrop::new(self).dst.as_ptr()
+    }
+
     /// The protocol that the route is for.
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol

@@ -11,16 +11,18 @@
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
-    alloc::{AllocError, Flags},
+    alloc::Flags,
     container_of,
     prelude::*,
     sync::Refcount,
     types::Opaque,
 };
 
+#[pin_data]
 struct Inner<T> {
     count: Refcount,
     head: Opaque<bindings::callback_head>,
+    #[pin]
     value: T,
 }
 
@@ -41,16 +43,18 @@ unsafe impl<T: Send + Sync> Send for RcuArc<T> {}
 unsafe impl<T: Send + Sync> Sync for RcuArc<T> {}
 
 impl<T: Send + Sync> RcuArc<T> {
-    /// Allocates a shared `value` with one reference.
-    pub(crate) fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
-        let inner = KBox::into_raw(KBox::new(
-            Inner {
+    /// Allocates a shared value with one reference, initialised in place.
+    pub(crate) fn pin_init(init: impl PinInit<T, Error>, flags: Flags) -> Result<Self> {
+        let inner = KBox::try_pin_init(
+            try_pin_init!(Inner {
                 count: Refcount::new(1),
                 head: Opaque::uninit(),
-                value,
-            },
+                value <- init,
+            }),
             flags,
-        )?);
+        )?;
+        // SAFETY: The value is not moved until it is dropped, in `drop_inner`.
+        let inner = KBox::into_raw(unsafe { Pin::into_inner_unchecked(inner) });
         // INVARIANT: The count begins with this reference.
         Ok(Self {
             // SAFETY: `KBox::into_raw` never returns null.

@@ -213,6 +213,12 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_untrack(self.as_ptr()) }
     }
 
+    /// Takes the packet from the socket that it was found to be for before it was changed.
+    pub(crate) fn disown(&mut self) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_orphan(self.as_ptr()) }
+    }
+
     /// Tells the sender what happened to the packet. The packet must have a route.
     pub(crate) fn send_error(&mut self, protocol: Protocol, error: Unreachable) {
         match protocol {
@@ -267,9 +273,24 @@ impl Packet {
         }
     }
 
+    /// Sends the packet as [`Packet::forward`] does, on a route that nobody else keeps.
+    pub(crate) fn forward_owned(self, net: &Net, route: Route) {
+        let protocol = route.protocol();
+        let skb = self.into_raw();
+        // SAFETY: The packet is ours to give away, and takes over the route's reference.
+        unsafe {
+            bindings::rust_ipvs_helper_skb_set_dst(skb, route.into_raw());
+            bindings::rust_ipvs_helper_skb_forwardable(skb);
+            match protocol {
+                Protocol::Ipv4 => bindings::rust_ipvs_helper_output_v4(net.as_ptr(), skb),
+                Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb),
+            }
+        }
+    }
+
     /// Makes room for an outer IP header of `len` bytes and readies offloads for it; consumes the
     /// packet where that fails.
-    pub(crate) fn encapsulate(self, len: usize, route: &Route) -> Option<Self> {
+    pub(crate) fn encapsulate(self, len: usize, inner: Protocol, route: &Route) -> Option<Self> {
         let length = u32::try_from(len).ok()?;
         let outer_v6 = route.protocol() == Protocol::Ipv6;
         // SAFETY: Owned; the route is alive.
@@ -278,6 +299,7 @@ impl Packet {
                 self.as_ptr(),
                 length,
                 outer_v6,
+                inner == Protocol::Ipv6,
                 route.as_ptr(),
             )
         }

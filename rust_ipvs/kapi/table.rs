@@ -85,6 +85,11 @@ pub(crate) struct Aging {
     state: Word<u32>,
 }
 
+// SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
+unsafe impl Send for Aging {}
+// SAFETY: As above.
+unsafe impl Sync for Aging {}
+
 impl Aging {
     /// Words of an object that is in no table yet.
     pub(crate) const fn new() -> Self {
@@ -123,7 +128,8 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
 #[macro_export]
 macro_rules! impl_entry {
     (impl<$g:ident: $bound:path> Entry for $type:ty { removed: $removed:path }) => {
-        // SAFETY: The fields are named once, here; they are private to `kapi::table`'s types.
+        // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
+        #[allow(unsafe_code)]
         unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
             const AGING_OFFSET: usize = ::core::mem::offset_of!($type, aging);
             #[inline(always)]

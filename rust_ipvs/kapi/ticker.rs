@@ -18,54 +18,84 @@ pub(crate) trait Tick: Send + Sync + 'static {
     fn tick(&self) -> Option<u32>;
 }
 
+/// # Invariants
+///
+/// While the work can run, `owner` is alive: its [`Ticker`] keeps it so, and disables the work first.
 struct Job<T> {
     work: Opaque<bindings::delayed_work>,
-    owner: Arc<T>,
+    owner: *const T,
 }
 
-/// Runs `T::tick()` on an unbound workqueue.
+// SAFETY: The work is accessed by the workqueue alone; the owner is shareable.
+unsafe impl<T: Tick> Send for Job<T> {}
+// SAFETY: As above.
+unsafe impl<T: Tick> Sync for Job<T> {}
+
+impl<T: Tick> Job<T> {
+    fn queue(&self, jiffies: u32) {
+        // SAFETY: Jobs are initialised before anybody can get at them. Work that is pending stays as
+        // it is, and work that is disabled is not queued.
+        unsafe {
+            bindings::rust_ipvs_helper_queue_delayed_work(self.work.get(), jiffies as usize);
+        }
+    }
+}
+
+/// Runs `T::tick()` on an unbound workqueue, until it is dropped.
 ///
 /// # Invariants
 ///
-/// The work in the box was initialised and stays at its address until it is cancelled.
-pub(crate) struct Ticker<T: Tick>(Pin<KBox<Job<T>>>);
+/// The job's work was initialised; it does not move, being in an `Arc`.
+pub(crate) struct Ticker<T: Tick> {
+    job: Arc<Job<T>>,
+    _owner: Arc<T>,
+}
 
-// SAFETY: The workqueue serialises access to the work; the owner is shareable.
-unsafe impl<T: Tick> Send for Ticker<T> {}
-// SAFETY: As above.
-unsafe impl<T: Tick> Sync for Ticker<T> {}
+/// Wakes a [`Ticker`]; does nothing once that is gone.
+pub(crate) struct Kicker<T: Tick>(Arc<Job<T>>);
 
 impl<T: Tick> Ticker<T> {
     /// Makes a ticker that rests.
     pub(crate) fn new(owner: Arc<T>) -> Result<Self> {
-        let job = KBox::pin(
+        let job = Arc::new(
             Job {
                 work: Opaque::uninit(),
-                owner,
+                // INVARIANT: `_owner` below keeps it alive.
+                owner: &raw const *owner,
             },
             GFP_KERNEL,
         )?;
-        // SAFETY: The memory is large enough and pinned.
+        // SAFETY: The memory is large enough, does not move, and is nobody else's yet.
         unsafe {
             bindings::rust_ipvs_helper_init_delayed_work(job.work.get(), Some(run::<T>));
         }
         // INVARIANT: Initialised just above.
-        Ok(Self(job))
+        Ok(Self { job, _owner: owner })
     }
 
     /// Makes sure that the ticker runs in at most `jiffies`, unless it is due anyway. Any context.
     pub(crate) fn kick(&self, jiffies: u32) {
-        // SAFETY: The work is initialised by the type invariant; work that is pending stays so.
-        unsafe {
-            bindings::rust_ipvs_helper_queue_delayed_work(self.0.work.get(), jiffies as usize);
-        }
+        self.job.queue(jiffies);
+    }
+
+    /// A handle by which others wake the ticker; the owner may keep it.
+    pub(crate) fn kicker(&self) -> Kicker<T> {
+        Kicker(self.job.clone())
+    }
+}
+
+impl<T: Tick> Kicker<T> {
+    /// Has the ticker run at once. Any context.
+    pub(crate) fn kick(&self) {
+        // SAFETY: The work is initialised by the invariant of the ticker that made this.
+        unsafe { bindings::rust_ipvs_helper_mod_delayed_work(self.0.work.get(), 0) };
     }
 }
 
 impl<T: Tick> Drop for Ticker<T> {
     fn drop(&mut self) {
         // SAFETY: The work is initialised; after this it neither runs nor can be queued.
-        unsafe { bindings::disable_delayed_work_sync(self.0.work.get()) };
+        unsafe { bindings::disable_delayed_work_sync(self.job.work.get()) };
     }
 }
 
@@ -77,12 +107,11 @@ impl<T: Tick> Drop for Ticker<T> {
 unsafe extern "C" fn run<T: Tick>(work: *mut bindings::work_struct) {
     // SAFETY: By the contract of this function.
     let delayed = unsafe { container_of!(work, bindings::delayed_work, work) };
-    // SAFETY: As above.
+    // SAFETY: As above; the job lives until its ticker has waited for this run.
     let job = unsafe { &*container_of!(Opaque::cast_from(delayed), Job<T>, work) };
-    if let Some(jiffies) = job.owner.tick() {
-        // SAFETY: The work is initialised; where it is disabled already, this does nothing.
-        unsafe {
-            bindings::rust_ipvs_helper_queue_delayed_work(job.work.get(), jiffies as usize);
-        }
+    // SAFETY: The work runs, so the owner is alive by the type invariant.
+    let owner = unsafe { &*job.owner };
+    if let Some(jiffies) = owner.tick() {
+        job.queue(jiffies);
     }
 }

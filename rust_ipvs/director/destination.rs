@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Destinations: the real servers of a service.
+//!
+//! What packets read and what connections write lie in different cache lines, so that a new
+//! connection on one CPU does not slow packets on the others.
+
+use super::statistics::{
+    Books,
+    Counted, //
+};
+use crate::{
+    kapi::{
+        net::Net,
+        once::Word,
+        rcu::{
+            Prepared,
+            Rcu,
+            RcuCell, //
+        },
+        route::{
+            Route,
+            Wanted, //
+        },
+        shared::RcuArc, //
+    },
+    logic::{
+        config::{
+            DestinationId,
+            DestinationSpec,
+            DestinationView,
+            ForwardMethod,
+            Ip,
+            ServiceId,
+            Statistics,
+            TunnelSpec, //
+        },
+        sched::Candidate, //
+    },
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Mutex,
+    },
+};
+
+/// What connections write.
+#[repr(align(64))]
+struct Load {
+    /// Connections in an active state.
+    active: Atomic<i32>,
+    /// All connections.
+    total: Atomic<i32>,
+    /// Whether the upper threshold was reached and the lower not since (S-25).
+    overloaded: Word<u32>,
+}
+
+/// A real server of a service.
+#[pin_data]
+pub(crate) struct Destination {
+    pub(super) id: DestinationId,
+    /// The service it was added to; one of that identity may take it back (V-13).
+    pub(super) service: ServiceId,
+    pub(super) counted: Counted,
+    route: RcuCell<Route>,
+    /// 1 while it belongs to its service, 0 once it was deleted.
+    available: Word<u32>,
+    weight: Word<i32>,
+    method: Word<u32>,
+    upper: Word<u32>,
+    lower: Word<u32>,
+    load: Load,
+    /// Kind, flags, port of the encapsulation, packed.
+    tunnel: Word<u64>,
+    #[pin]
+    books: Mutex<Books>,
+}
+
+fn pack(tunnel: &TunnelSpec) -> u64 {
+    u64::from(tunnel.kind) | (u64::from(tunnel.flags) << 16) | (u64::from(tunnel.port) << 32)
+}
+
+impl Destination {
+    /// A destination without connections.
+    pub(super) fn new(service: &ServiceId, spec: &DestinationSpec) -> Result<RcuArc<Self>> {
+        let counted = Counted::new()?;
+        let (id, service, tunnel) = (spec.id, *service, pack(&spec.tunnel));
+        let (weight, method) = (spec.weight, u32::from(spec.method.0));
+        let (upper, lower) = (spec.upper, spec.lower);
+        RcuArc::pin_init(
+            try_pin_init!(Self {
+                id,
+                service,
+                counted,
+                route: RcuCell::empty(),
+                available: Word::new(1),
+                weight: Word::new(weight),
+                method: Word::new(method),
+                upper: Word::new(upper),
+                lower: Word::new(lower),
+                load: Load {
+                    active: Atomic::new(0),
+                    total: Atomic::new(0),
+                    overloaded: Word::new(0),
+                },
+                tunnel: Word::new(tunnel),
+                books <- new_mutex!(Books::new()),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Takes over what a user changed (V-14). The caller holds the director's mutex.
+    pub(super) fn edit(&self, spec: &DestinationSpec) {
+        let thresholds = (self.upper.load(), self.lower.load());
+        self.weight.store(spec.weight);
+        self.method.store(spec.method.0.into());
+        self.tunnel.store(pack(&spec.tunnel));
+        self.upper.store(spec.upper);
+        self.lower.store(spec.lower);
+        if thresholds != (spec.upper, spec.lower) {
+            self.judge_load();
+        }
+        self.forget_route();
+    }
+
+    /// Whether the destination belongs to its service.
+    #[inline(always)]
+    pub(super) fn is_available(&self) -> bool {
+        self.available.load() != 0
+    }
+
+    /// Says whether the destination belongs to its service.
+    pub(super) fn set_available(&self, available: bool) {
+        self.available.store(available.into());
+        self.forget_route();
+    }
+
+    /// How packets of new connections reach it.
+    pub(super) fn method(&self) -> ForwardMethod {
+        ForwardMethod(self.method.load() as u8)
+    }
+
+    fn forget_route(&self) {
+        self.route.replace(None);
+    }
+
+    /// The route to the destination: that of the last look-up while nothing changed.
+    #[inline(always)]
+    pub(super) fn route<'g>(&'g self, rcu: Rcu<'g>, net: &Net, wanted: Wanted) -> Option<&'g Route> {
+        match self.route.get(rcu) {
+            Some(route) if route.is_valid() => Some(route),
+            _ => self.find_route(rcu, net, wanted),
+        }
+    }
+
+    #[cold]
+    fn find_route<'g>(&'g self, rcu: Rcu<'g>, net: &Net, wanted: Wanted) -> Option<&'g Route> {
+        let route = match self.id.addr {
+            Ip::V4(addr) => Route::v4(net, addr, wanted),
+            Ip::V6(addr) => Route::v6(net, addr, wanted),
+        }?;
+        self.route
+            .replace(Some(Prepared::new(route, GFP_ATOMIC).ok()?));
+        // Another CPU may have put its own there meanwhile, which does as well.
+        self.route.get(rcu)
+    }
+
+    /// A connection came (C-22, S-25).
+    pub(super) fn bind(&self, active: bool) {
+        let total = self.load.total.fetch_add(1, Full).wrapping_add(1);
+        if active {
+            self.load.active.add(1, Relaxed);
+        }
+        let upper = self.upper.load();
+        if upper != 0 && total as u32 == upper {
+            self.load.overloaded.store(1);
+        }
+    }
+
+    /// A connection went.
+    pub(super) fn unbind(&self, active: bool) {
+        if active {
+            self.load.active.add(-1, Relaxed);
+        }
+        let total = self.load.total.fetch_add(-1, Full).wrapping_sub(1);
+        if self.load.overloaded.load() != 0
+            && i64::from(total) < i64::from(self.effective_lower())
+        {
+            self.load.overloaded.store(0);
+        }
+    }
+
+    /// A connection became active, or ceased to be (T-6).
+    pub(super) fn activity(&self, active: bool) {
+        self.load.active.add(if active { 1 } else { -1 }, Relaxed);
+    }
+
+    /// The number of connections below which an overloaded destination is chosen again (S-24).
+    fn effective_lower(&self) -> u32 {
+        let upper = self.upper.load();
+        match self.lower.load() {
+            0 => upper.saturating_sub(upper / 4),
+            lower => lower,
+        }
+    }
+
+    /// Decides about overload anew, after the thresholds changed (S-25).
+    fn judge_load(&self) {
+        let total = self.total();
+        let upper = self.upper.load();
+        if upper != 0 && total >= upper {
+            self.load.overloaded.store(1);
+        } else if upper == 0 || total < self.effective_lower() {
+            self.load.overloaded.store(0);
+        }
+    }
+
+    fn spec(&self) -> DestinationSpec {
+        let tunnel = self.tunnel.load();
+        DestinationSpec {
+            id: self.id,
+            method: self.method(),
+            weight: self.weight.load(),
+            upper: self.upper.load(),
+            lower: self.lower.load(),
+            tunnel: TunnelSpec {
+                kind: tunnel as u8,
+                flags: (tunnel >> 16) as u16,
+                port: (tunnel >> 32) as u16,
+            },
+        }
+    }
+
+    /// Counters and rates as people see them.
+    fn statistics(&self) -> Statistics {
+        self.books.lock().read(self.counted.sums())
+    }
+
+    /// Starts the statistics over (E-10).
+    pub(super) fn zero(&self) {
+        self.books.lock().zero(self.counted.sums());
+    }
+
+    /// How people see it.
+    pub(super) fn view(&self) -> DestinationView {
+        let active = self.active();
+        DestinationView {
+            spec: self.spec(),
+            active,
+            inactive: self.total().saturating_sub(active),
+            persistent: 0,
+            statistics: self.statistics(),
+        }
+    }
+}
+
+impl Candidate for Destination {
+    fn weight(&self) -> i32 {
+        self.weight.load()
+    }
+
+    fn overloaded(&self) -> bool {
+        self.load.overloaded.load() != 0
+    }
+
+    fn active(&self) -> u32 {
+        u32::try_from(self.load.active.load(Relaxed)).unwrap_or(0)
+    }
+
+    fn total(&self) -> u32 {
+        u32::try_from(self.load.total.load(Relaxed)).unwrap_or(0)
+    }
+}

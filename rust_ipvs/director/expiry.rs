@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ticker: connections that nobody uses any more, tables that have the wrong size, and the trash.
+
+use super::{
+    connection::Connection,
+    plane::{
+        Plane,
+        Stack, //
+    },
+    Books,
+    Director, //
+};
+use crate::{
+    kapi::{
+        table::{
+            Fate,
+            MAX_BITS,
+            MIN_BITS, //
+        },
+        ticker::Tick,
+        time::{
+            self,
+            HZ, //
+        },
+    },
+    logic::{
+        sizing,
+        wheel, //
+    },
+};
+use kernel::sync::atomic::Relaxed;
+
+/// Ticks in a second.
+const TICKS: u64 = 1000 / wheel::TICK_MS as u64;
+/// How many jiffies the ticker waits.
+pub(super) const TICK_JIFFIES: u32 = HZ / TICKS as u32;
+/// How often the trash is looked through, and how long what is in it stays idle there (V-12).
+const TRASH_PERIOD_MS: u64 = 60_000;
+const TRASH_IDLE_MS: u64 = 120_000;
+/// How many ticks are worked off at most when the ticker comes late: all slots of the wheel.
+const TICKS_AT_ONCE: u32 = 4096;
+
+fn tick_of(jiffies: u64) -> u32 {
+    (jiffies.wrapping_mul(TICKS) / u64::from(HZ)) as u32
+}
+
+/// The present tick.
+pub(super) fn now_tick() -> u32 {
+    tick_of(time::jiffies64())
+}
+
+/// The wheel's slot for what ends in so many jiffies.
+pub(super) fn slot(left: i32) -> u16 {
+    let now = time::jiffies64();
+    let left = u64::try_from(left).unwrap_or(0);
+    // The next tick after the deadline: never early.
+    let deadline = tick_of(now.wrapping_add(left)).wrapping_add(1);
+    wheel::place(tick_of(now), deadline).index() as u16
+}
+
+impl Tick for Director {
+    fn tick(&self) -> Option<u32> {
+        let now = now_tick();
+        let mut tick = self.ticked.load(Relaxed);
+        if now.wrapping_sub(tick) > TICKS_AT_ONCE {
+            tick = now.wrapping_sub(TICKS_AT_ONCE);
+        }
+        while tick != now {
+            tick = tick.wrapping_add(1);
+            self.v4.expire(tick);
+            self.v6.expire(tick);
+            self.ticked.store(tick, Relaxed);
+        }
+        let lfactor = self.settings.conn_lfactor.load();
+        self.v4.fit(lfactor);
+        self.v6.fit(lfactor);
+        let mut books = self.books.lock();
+        empty_trash(&mut books);
+        let idle = self.v4.is_idle() && self.v6.is_idle() && books.trash.is_empty();
+        (!idle).then_some(TICK_JIFFIES)
+    }
+}
+
+impl<F: Stack> Plane<F> {
+    /// Ends connections whose slot comes in this tick and whose time is up (C-16).
+    fn expire(&self, tick: u32) {
+        let Some(connections) = self.connections.as_ref() else {
+            return;
+        };
+        let (near, far) = wheel::due(tick);
+        for slot in far.into_iter().chain([near]) {
+            connections.table.expire(slot.index() as u16, fate);
+        }
+    }
+
+    /// Gives the table the size that its connections ask for (C-28, C-29).
+    fn fit(&self, lfactor: i32) {
+        let Some(connections) = self.connections.as_ref() else {
+            return;
+        };
+        let len = connections.table.len();
+        let bits = connections.table.size().trailing_zeros();
+        let changed = connections.lfactor.load() != lfactor;
+        if !changed && len <= connections.upper.load() && len > connections.lower.load() {
+            return;
+        }
+        let wanted = sizing::wanted_bits(len, lfactor, bits, MIN_BITS, MAX_BITS, changed);
+        // Without memory the table stays as it is, and the next tick tries again.
+        if wanted != bits && connections.table.resize(wanted).is_err() {
+            return;
+        }
+        let (lower, upper) = sizing::thresholds(wanted, lfactor, MIN_BITS, MAX_BITS);
+        connections.lower.store(lower);
+        connections.upper.store(upper);
+        connections.lfactor.store(lfactor);
+    }
+
+    /// How many connections there are.
+    pub(super) fn connection_count(&self) -> usize {
+        self.connections.as_ref().map_or(0, |c| c.table.len())
+    }
+
+    /// Ends all connections.
+    fn end(&self) {
+        if let Some(connections) = self.connections.as_ref() {
+            connections.table.retain(|_| false);
+        }
+    }
+
+    /// Whether nothing needs the ticker.
+    fn is_idle(&self) -> bool {
+        self.count() == 0 && self.connection_count() == 0
+    }
+}
+
+/// What becomes of a connection whose slot came.
+fn fate<F: Stack>(connection: &Connection<F>) -> Fate {
+    let left = connection.left();
+    if left <= 0 {
+        Fate::Remove
+    } else {
+        Fate::Keep(slot(left))
+    }
+}
+
+/// Lets go of deleted destinations that nothing has referred to for long enough.
+fn empty_trash(books: &mut Books) {
+    let now = time::milliseconds();
+    if books.trash.is_empty() || now.saturating_sub(books.trash_seen) < TRASH_PERIOD_MS {
+        return;
+    }
+    books.trash_seen = now;
+    books.trash.retain(|trashed| {
+        if !trashed.destination.is_unique() {
+            trashed.idle_since = None;
+            return true;
+        }
+        let since = *trashed.idle_since.get_or_insert(now);
+        now.saturating_sub(since) < TRASH_IDLE_MS
+    });
+}
+
+impl Director {
+    /// How many connections there are, of both families.
+    pub(super) fn connection_count(&self) -> usize {
+        self.v4
+            .connection_count()
+            .saturating_add(self.v6.connection_count())
+    }
+
+    /// Ends everything, when no packet comes in any more.
+    pub(super) fn end_connections(&self) {
+        self.v4.end();
+        self.v6.end();
+    }
+}

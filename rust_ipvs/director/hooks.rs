@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What packets pass: one hook at each of three places (H-1).
+//!
+//! The reference looks at each packet twice, as a possible reply and then as a possible request. Here
+//! both directions of a connection have one hash, so one look at the table tells which it is.
+
+use super::{
+    connection::{
+        Connection,
+        Role, //
+    },
+    plane::{
+        Connections,
+        Stack, //
+    },
+    reply,
+    schedule,
+    state,
+    xmit,
+    Director, //
+};
+use crate::{
+    kapi::{
+        net::Net,
+        netfilter::{
+            Hook,
+            Hooks,
+            Point,
+            Protocol,
+            Spec,
+            State,
+            Verdict,
+            PRIORITY_NAT_DST,
+            PRIORITY_NAT_SRC, //
+        },
+        rcu::Rcu,
+        skbuff::Packet,
+    },
+    logic::{
+        family::{
+            Endpoint, //
+        },
+        packet::{
+            Fragment,
+            Header,
+            ParseError,
+            Transport,
+            TCP,
+            UDP, //
+        },
+        sched::Candidate,
+        tcp::{
+            self,
+            Direction, //
+        },
+    },
+};
+use core::marker::PhantomData;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// What is known of a packet where it is handled.
+pub(super) struct Context<'g, F: Stack> {
+    pub(super) director: &'g Director,
+    pub(super) rcu: Rcu<'g>,
+    pub(super) net: &'g Net,
+    pub(super) point: Point,
+    pub(super) header: Header<F>,
+    pub(super) transport: Transport,
+    pub(super) connections: &'g Connections<F>,
+}
+
+impl<F: Stack> Context<'_, F> {
+    /// The sender.
+    #[inline(always)]
+    pub(super) fn src(&self) -> Endpoint<F> {
+        Endpoint {
+            addr: self.header.src,
+            port: self.transport.src_port,
+        }
+    }
+
+    /// The addressee.
+    #[inline(always)]
+    pub(super) fn dst(&self) -> Endpoint<F> {
+        Endpoint {
+            addr: self.header.dst,
+            port: self.transport.dst_port,
+        }
+    }
+
+    /// How many bytes from the IP header on are read or written: the fixed transport header.
+    #[inline(always)]
+    pub(super) fn headers(&self) -> usize {
+        let transport = if self.header.protocol == TCP { 20 } else { 8 };
+        usize::from(self.header.l4).saturating_add(transport)
+    }
+}
+
+/// Packets to this host.
+struct LocalIn<F>(PhantomData<F>);
+/// Packets of this host.
+struct LocalOut<F>(PhantomData<F>);
+/// Packets that pass through.
+struct Forward<F>(PhantomData<F>);
+
+impl<F: Stack> Hook for LocalIn<F> {
+    type Owner = Director;
+
+    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+        pass::<F>(owner, rcu, state.net(), Point::LocalIn, packet)
+    }
+}
+
+impl<F: Stack> Hook for LocalOut<F> {
+    type Owner = Director;
+
+    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+        pass::<F>(owner, rcu, state.net(), Point::LocalOut, packet)
+    }
+}
+
+impl<F: Stack> Hook for Forward<F> {
+    type Owner = Director;
+
+    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+        pass::<F>(owner, rcu, state.net(), Point::Forward, packet)
+    }
+}
+
+/// Registers the hooks of a family (H-1, H-2).
+pub(super) fn register<F: Stack>(net: &Net, director: Arc<Director>) -> Result<Hooks<Director>> {
+    let at = F::PROTOCOL;
+    Hooks::register(
+        net,
+        director,
+        [
+            Spec::new::<LocalIn<F>>(at, Point::LocalIn, PRIORITY_NAT_SRC.wrapping_sub(1)),
+            Spec::new::<LocalOut<F>>(at, Point::LocalOut, PRIORITY_NAT_DST.wrapping_add(1)),
+            Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
+        ],
+    )
+}
+
+/// What was read of a packet.
+enum Read<F: Stack> {
+    /// All that a connection is found by.
+    Headers(Header<F>, Transport),
+    /// The transport header is cut short.
+    Truncated,
+    /// It is no business of a load balancer.
+    Foreign,
+    /// A fragment that has to be put together first.
+    Fragment,
+}
+
+/// Reads a packet's headers; what does not lie in one piece is brought together first.
+#[inline(always)]
+fn read<F: Stack>(packet: &mut Packet) -> Read<F> {
+    // Each round reads further than the one before: the IP header, its options, the transport.
+    for _ in 0..4 {
+        let bytes = packet.bytes();
+        let needed = match F::parse(bytes) {
+            Ok(header) => {
+                if header.protocol != TCP && header.protocol != UDP {
+                    return Read::Foreign;
+                }
+                if header.fragment != Fragment::Whole {
+                    return Read::Fragment;
+                }
+                match Transport::parse(header.protocol, bytes, header.l4) {
+                    Ok(transport) => return Read::Headers(header, transport),
+                    Err(ParseError::Short(needed)) => needed,
+                    Err(ParseError::Malformed) => return Read::Foreign,
+                }
+            }
+            Err(ParseError::Short(needed)) => needed,
+            Err(ParseError::Malformed) => return Read::Foreign,
+        };
+        if !packet.pull(needed) {
+            return Read::Truncated;
+        }
+    }
+    Read::Foreign
+}
+
+/// Handles a packet.
+#[inline(always)]
+fn pass<'g, F: Stack>(
+    director: &'g Director,
+    rcu: Rcu<'g>,
+    net: &'g Net,
+    point: Point,
+    mut packet: Packet,
+) -> Verdict {
+    if packet.is_handled() || !packet.has_route() {
+        return Verdict::Accept(packet);
+    }
+    if point == Point::LocalOut && F::PROTOCOL == Protocol::Ipv4 && packet.is_raw() {
+        return Verdict::Accept(packet);
+    }
+    let Some(connections) = F::plane(director).connections.as_ref() else {
+        return Verdict::Accept(packet);
+    };
+    let mut headers = read::<F>(&mut packet);
+    if let Read::Fragment = headers {
+        // IPv6 fragments were put together before routing, where that could be done.
+        if F::PROTOCOL == Protocol::Ipv6 {
+            return Verdict::Accept(packet);
+        }
+        match packet.defragment(net, point) {
+            Some(whole) => packet = whole,
+            None => return Verdict::Stolen,
+        }
+        headers = read::<F>(&mut packet);
+    }
+    let (header, transport) = match headers {
+        Read::Headers(header, transport) => (header, transport),
+        Read::Truncated if point != Point::Forward => return Verdict::Drop(packet),
+        _ => {
+            if director.settings.ignore_tunneled.load() != 0 && point != Point::Forward {
+                packet.set_handled();
+            }
+            return Verdict::Accept(packet);
+        }
+    };
+    let context = Context {
+        director,
+        rcu,
+        net,
+        point,
+        header,
+        transport,
+        connections,
+    };
+    let (src, dst) = (context.src(), context.dst());
+    let hash = F::hash(&connections.key, &src, &dst, header.protocol);
+    let mut role = Role::Reply;
+    let found = connections.table.find(rcu, hash, |connection, direction| {
+        match connection.role(direction, header.protocol, &src, &dst) {
+            Some(Role::Request) if point == Point::Forward => false,
+            Some(found) => {
+                role = found;
+                true
+            }
+            None => false,
+        }
+    });
+    match found {
+        Some((connection, _)) if role == Role::Reply => reply::handle(&context, connection, packet),
+        Some((connection, _)) if is_for_host(point, &packet) => {
+            handle(&context, connection, hash, packet)
+        }
+        None if point != Point::Forward && is_for_host(point, &packet) => {
+            schedule::handle(&context, hash, packet)
+        }
+        _ => Verdict::Accept(packet),
+    }
+}
+
+/// Whether a packet may be a request: one that this host sends, or that was sent to its own link
+/// address and not to all (H-7).
+fn is_for_host(point: Point, packet: &Packet) -> bool {
+    point == Point::LocalOut || packet.is_to_host()
+}
+
+/// Handles a request of a known connection.
+#[inline(always)]
+fn handle<'g, F: Stack>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    hash: u32,
+    mut packet: Packet,
+) -> Verdict {
+    let destination = &connection.destination;
+    let settings = &context.director.settings;
+    if context.transport.flags.is_syn() && is_over(context, connection) {
+        context.connections.table.remove(context.rcu, connection);
+        return schedule::handle(context, hash, packet);
+    }
+    if !destination.is_available() {
+        if settings.expire_nodest_conn.load() == 0 {
+            return Verdict::Drop(packet);
+        }
+        context.connections.table.remove(context.rcu, connection);
+        return schedule::handle(context, hash, packet);
+    }
+    destination.counted.input(packet.len());
+    state::follow_linked(
+        context.connections,
+        connection,
+        &context.director.timeouts,
+        Direction::Input,
+        &context.transport,
+    );
+    packet.set_handled();
+    xmit::send(context, connection, packet)
+}
+
+/// Whether a new connection of the same client and port may go elsewhere (S-18).
+#[cold]
+fn is_over<F: Stack>(context: &Context<'_, F>, connection: &Connection<F>) -> bool {
+    /// The bit of `conn_reuse_mode` that lets go of connections that the client has closed.
+    const AFTER_FIN: i32 = 2;
+    let settings = &context.director.settings;
+    if settings.expire_nodest_conn.load() != 0 && connection.destination.weight() == 0 {
+        return true;
+    }
+    let mode = settings.conn_reuse_mode.load();
+    match connection.state() {
+        _ if mode == 0 => false,
+        tcp::TIME_WAIT | tcp::CLOSE => true,
+        tcp::FIN_WAIT => mode & AFTER_FIN != 0 && connection.is_silent(),
+        _ => false,
+    }
+}

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What people do: services and destinations added, changed, deleted and shown (SPEC sections 2, 11).
+//!
+//! Everything here runs in process context, and what changes anything under the director's mutex. A
+//! request is carried out whole or refused before anything has changed.
+
+use super::{
+    destination::Destination,
+    hooks,
+    plane::{
+        Plane,
+        Stack, //
+    },
+    service::{
+        Service,
+        Terms, //
+    },
+    statistics::plus,
+    Books,
+    Director,
+    Trashed, //
+};
+use crate::{
+    kapi::{
+        net::Net,
+        rcu,
+        shared::RcuArc, //
+    },
+    logic::{
+        config::{
+            AddressFamily,
+            ConnectionView,
+            Counters,
+            DestinationId,
+            DestinationSpec,
+            DestinationView,
+            Errno,
+            ForwardMethod,
+            Ip,
+            Refusal,
+            ServiceId,
+            ServiceSpec,
+            ServiceView,
+            Statistics,
+            Timeouts, //
+        },
+        family::{
+            V4,
+            V6, //
+        },
+        request,
+        sched::Scheduler, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// What goes wrong inside is always memory.
+fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
+    result.map_err(|_| Refusal::NO_MEMORY)
+}
+
+/// Does the same in the plane of a family.
+macro_rules! in_plane {
+    ($director:expr, $family:expr, $plane:ident => $work:expr) => {
+        match $family {
+            AddressFamily::V4 => {
+                let $plane = &$director.v4;
+                $work
+            }
+            AddressFamily::V6 => {
+                let $plane = &$director.v6;
+                $work
+            }
+        }
+    };
+}
+
+impl<F: Stack> Plane<F> {
+    /// A service with a reference.
+    fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
+        rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(Refusal::NO_SERVICE)
+    }
+
+    /// Adds a service (G-18). The hooks are there already.
+    fn add_service(&self, spec: &ServiceSpec, terms: Terms, lfactor: i32) -> Result {
+        self.add(Service::new(spec.id, terms)?, lfactor)
+    }
+
+    /// Deletes a service; its destinations go to the trash.
+    fn delete_service(&self, books: &mut Books, service: &RcuArc<Service<F>>) -> Result {
+        let destinations = service.destinations(0)?;
+        books.trash.reserve(destinations.len(), GFP_KERNEL)?;
+        self.remove(service)?;
+        for destination in destinations {
+            destination.set_available(false);
+            discard(books, destination);
+        }
+        books.totals.retire(&service.sums());
+        Ok(())
+    }
+
+    /// All services, each with a reference, from the `from`th on; at most `limit`.
+    fn page(&self, from: usize, limit: usize) -> Result<KVec<RcuArc<Service<F>>>> {
+        let mut list = KVec::with_capacity(limit, GFP_KERNEL)?;
+        let mut index = 0usize;
+        rcu::read(|rcu| {
+            self.each(rcu, |service| {
+                let wanted = index >= from;
+                index = index.saturating_add(1);
+                !wanted || list.push_within_capacity(service.clone()).is_ok()
+            })
+        });
+        Ok(list)
+    }
+
+    fn sums(&self) -> Result<Counters> {
+        let mut sums = Counters::default();
+        for service in self.page(0, self.count())? {
+            sums = plus(&sums, &service.sums());
+        }
+        Ok(sums)
+    }
+}
+
+/// Keeps a deleted destination for a while; there is room.
+fn discard(books: &mut Books, destination: RcuArc<Destination>) {
+    books
+        .trash
+        .push_within_capacity(Trashed {
+            destination,
+            idle_since: None,
+        })
+        .ok();
+}
+
+/// Takes a destination back out of the trash (V-13).
+fn revive(
+    books: &mut Books,
+    service: &ServiceId,
+    id: &DestinationId,
+) -> Option<RcuArc<Destination>> {
+    let index = books.trash.iter().position(|trashed| {
+        trashed.destination.id == *id && trashed.destination.service == *service
+    })?;
+    Some(books.trash.remove(index).ok()?.destination)
+}
+
+/// The scheduler of a specification; `none` is a service without one (V-18).
+fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
+    let name = spec.scheduler.as_bytes();
+    if name == b"none" {
+        return Ok(None);
+    }
+    match Scheduler::by_name(name) {
+        Some(scheduler) => Ok(Some(scheduler)),
+        None => Err(Refusal::new(Errno::NoEntry, c"no such scheduler")),
+    }
+}
+
+/// What of a service's terms has to be there, in the reference's order (G-18).
+fn check_terms(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
+    let scheduler = scheduler(spec)?;
+    if spec.engine.is_some() {
+        return Err(Refusal::new(Errno::NoEntry, c"no such persistence engine"));
+    }
+    request::check_netmask(spec)?;
+    Ok(scheduler)
+}
+
+/// Whether a destination's address can be sent to from here.
+fn check_address(net: &Net, id: &DestinationId) -> Result<(), Refusal> {
+    let usable = match id.addr {
+        Ip::V4(addr) => net.is_usable_v4(addr),
+        Ip::V6(addr) => net.is_usable_v6(addr),
+    };
+    usable.then_some(()).ok_or(Refusal::new(
+        Errno::Invalid,
+        c"the destination's address is neither unicast nor local",
+    ))
+}
+
+/// Whether a method can bridge the families of a service and a destination (V-10).
+fn check_families(id: &ServiceId, spec: &DestinationSpec) -> Result<(), Refusal> {
+    let family = match spec.id.addr {
+        Ip::V4(_) => AddressFamily::V4,
+        Ip::V6(_) => AddressFamily::V6,
+    };
+    if family == id.family || spec.method == ForwardMethod::TUNNEL {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Errno::Invalid,
+        c"a destination of another address family needs the tunnel method",
+    ))
+}
+
+impl Director {
+    /// Adds a service.
+    pub(crate) fn add_service(self: &Arc<Self>, net: &Net, spec: &ServiceSpec) -> Result<(), Refusal> {
+        let mut books = self.books.lock();
+        if !books.open {
+            return Err(Refusal::NO_MEMORY);
+        }
+        let id = &spec.id;
+        if in_plane!(self, id.family, plane => plane.get(id).is_ok()) {
+            return Err(Refusal::new(Errno::Exists, c"the service exists already"));
+        }
+        let terms = Terms::of(spec, check_terms(spec)?, 0);
+        let result = self.prepare(&mut books, net, id.family).and_then(|()| {
+            let lfactor = self.settings.svc_lfactor.load();
+            in_plane!(self, id.family, plane => plane.add_service(spec, terms, lfactor))
+        });
+        let unused = self.unneeded_hooks(&mut books, id.family);
+        drop(books);
+        drop(unused);
+        memory(result)
+    }
+
+    /// Makes what packets need before the first service of a family can be there (H-2).
+    fn prepare(self: &Arc<Self>, books: &mut Books, net: &Net, family: AddressFamily) -> Result {
+        let lfactor = self.settings.conn_lfactor.load();
+        in_plane!(self, family, plane => plane.open(lfactor))?;
+        self.start_ticker(books)?;
+        match family {
+            AddressFamily::V4 if books.hooks_v4.is_none() => {
+                books.hooks_v4 = Some(hooks::register::<V4>(net, self.clone())?);
+            }
+            AddressFamily::V6 if books.hooks_v6.is_none() => {
+                // G-30; packets pass even where fragments cannot be put together.
+                net.reassemble_v6();
+                books.hooks_v6 = Some(hooks::register::<V6>(net, self.clone())?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the hooks of a family that has no service; the caller drops them without the mutex.
+    fn unneeded_hooks(
+        &self,
+        books: &mut Books,
+        family: AddressFamily,
+    ) -> Option<crate::kapi::netfilter::Hooks<Self>> {
+        match family {
+            AddressFamily::V4 if self.v4.count() == 0 => books.hooks_v4.take(),
+            AddressFamily::V6 if self.v6.count() == 0 => books.hooks_v6.take(),
+            _ => None,
+        }
+    }
+
+    /// Changes the terms of a service (V-17).
+    pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
+        let _books = self.books.lock();
+        in_plane!(self, spec.id.family, plane => {
+            let service = plane.get(&spec.id)?;
+            let scheduler = check_terms(spec)?;
+            let flags = service.terms().flags;
+            memory(service.set_terms(Terms::of(spec, scheduler, flags)))
+        })
+    }
+
+    /// Deletes a service. Its connections stay, without an available destination (V-19).
+    pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), Refusal> {
+        let mut books = self.books.lock();
+        let result = in_plane!(self, id.family, plane => {
+            let service = plane.get(id)?;
+            memory(plane.delete_service(&mut books, &service))
+        });
+        let unused = self.unneeded_hooks(&mut books, id.family);
+        drop(books);
+        drop(unused);
+        self.expire_without_destination();
+        result
+    }
+
+    /// Deletes all services (L-11).
+    pub(crate) fn flush(&self) {
+        let mut books = self.books.lock();
+        for family in [AddressFamily::V4, AddressFamily::V6] {
+            in_plane!(self, family, plane => {
+                for service in plane.page(0, plane.count()).into_iter().flatten() {
+                    // What there is no memory for stays; the next flush takes it.
+                    plane.delete_service(&mut books, &service).ok();
+                }
+            });
+        }
+        let unused_v4 = self.unneeded_hooks(&mut books, AddressFamily::V4);
+        let unused_v6 = self.unneeded_hooks(&mut books, AddressFamily::V6);
+        drop(books);
+        drop((unused_v4, unused_v6));
+        self.expire_without_destination();
+    }
+
+    /// Deletes everything, for good: nothing comes in any more.
+    pub(super) fn flush_for_good(&self) {
+        self.flush();
+        self.end_connections();
+        self.books.lock().trash.clear();
+    }
+
+    /// Starts the statistics of a service, or of everything, over (E-10).
+    pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), Refusal> {
+        let mut books = self.books.lock();
+        if let Some(id) = id {
+            return in_plane!(self, id.family, plane => memory(plane.get(id)?.zero()));
+        }
+        for family in [AddressFamily::V4, AddressFamily::V6] {
+            in_plane!(self, family, plane => {
+                for service in memory(plane.page(0, plane.count()))? {
+                    memory(service.zero())?;
+                }
+            });
+        }
+        let present = memory(self.present())?;
+        books.totals.zero(present);
+        Ok(())
+    }
+
+    /// Adds a destination (G-17).
+    pub(crate) fn add_destination(
+        &self,
+        net: &Net,
+        id: &ServiceId,
+        spec: &DestinationSpec,
+    ) -> Result<(), Refusal> {
+        let mut books = self.books.lock();
+        in_plane!(self, id.family, plane => {
+            let service = plane.get(id)?;
+            check_families(id, spec)?;
+            if service.destination(&spec.id).is_some() {
+                return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
+            }
+            if let Some(destination) = revive(&mut books, id, &spec.id) {
+                destination.edit(spec);
+                destination.set_available(true);
+                return memory(service.add(destination));
+            }
+            check_address(net, &spec.id)?;
+            if let Ip::V6(_) = spec.id.addr {
+                net.reassemble_v6();
+            }
+            memory(Destination::new(id, spec).and_then(|destination| service.add(destination)))
+        })
+    }
+
+    /// Changes a destination (V-14).
+    pub(crate) fn edit_destination(
+        &self,
+        id: &ServiceId,
+        spec: &DestinationSpec,
+    ) -> Result<(), Refusal> {
+        let _books = self.books.lock();
+        in_plane!(self, id.family, plane => {
+            let service = plane.get(id)?;
+            check_families(id, spec)?;
+            let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
+            destination.edit(spec);
+            Ok(())
+        })
+    }
+
+    /// Deletes a destination (V-11).
+    pub(crate) fn delete_destination(
+        &self,
+        id: &ServiceId,
+        destination: &DestinationId,
+    ) -> Result<(), Refusal> {
+        let mut books = self.books.lock();
+        let result = in_plane!(self, id.family, plane => {
+            let service = plane.get(id)?;
+            let destination = service.destination(destination).ok_or(Refusal::NO_DESTINATION)?;
+            memory(books.trash.reserve(1, GFP_KERNEL).map_err(Error::from))?;
+            memory(service.remove(&destination))?;
+            destination.set_available(false);
+            discard(&mut books, destination);
+            Ok(())
+        });
+        drop(books);
+        self.expire_without_destination();
+        result
+    }
+
+    /// Ends connections whose destination is gone, where that is asked for (S-23).
+    fn expire_without_destination(&self) {
+        if self.settings.expire_nodest_conn.load() == 0 {
+            return;
+        }
+        for family in [AddressFamily::V4, AddressFamily::V6] {
+            in_plane!(self, family, plane => {
+                if let Some(connections) = plane.connections.as_ref() {
+                    connections.table.retain(|c| c.destination.is_available());
+                }
+            });
+        }
+    }
+
+    /// Whether a service exists.
+    pub(crate) fn service_exists(&self, id: &ServiceId) -> bool {
+        in_plane!(self, id.family, plane => plane.get(id).is_ok())
+    }
+
+    /// How a service is seen.
+    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, Refusal> {
+        in_plane!(self, id.family, plane => Ok(plane.get(id)?.view()))
+    }
+
+    /// Calls `visit` for each service from the `from`th on, until it returns `false` (G-15).
+    pub(crate) fn services(&self, from: usize, visit: &mut dyn FnMut(&ServiceView) -> bool) {
+        /// So many services fit in a message and a bit.
+        const PAGE: usize = 64;
+        let mut from = from;
+        loop {
+            let begin = from;
+            let first = self.v4.count();
+            let (v4, v6) = (
+                self.v4.page(from, PAGE),
+                self.v6.page(from.saturating_sub(first), PAGE),
+            );
+            let (Ok(v4), Ok(v6)) = (v4, v6) else {
+                return;
+            };
+            if !v4.is_empty() {
+                for service in v4 {
+                    if !visit(&service.view()) {
+                        return;
+                    }
+                    from = from.saturating_add(1);
+                }
+            } else {
+                for service in v6 {
+                    if !visit(&service.view()) {
+                        return;
+                    }
+                    from = from.saturating_add(1);
+                }
+            }
+            if from == begin {
+                return;
+            }
+        }
+    }
+
+    /// Calls `visit` for each destination of a service from the `from`th on, until it returns
+    /// `false`; for none where the service does not exist.
+    pub(crate) fn destinations(
+        &self,
+        id: &ServiceId,
+        from: usize,
+        visit: &mut dyn FnMut(&DestinationView) -> bool,
+    ) {
+        in_plane!(self, id.family, plane => {
+            let Ok(service) = plane.get(id) else {
+                return;
+            };
+            for destination in service.destinations(0).into_iter().flatten().skip(from) {
+                if !visit(&destination.view()) {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn present(&self) -> Result<Counters> {
+        Ok(plus(&self.v4.sums()?, &self.v6.sums()?))
+    }
+
+    /// The statistics of the namespace.
+    pub(crate) fn totals(&self) -> Statistics {
+        let mut books = self.books.lock();
+        // Without memory the reading is of what has gone, and the next one whole again.
+        let present = self.present().unwrap_or_default();
+        books.totals.read(present)
+    }
+
+    /// The number of buckets of the connection tables (G-13).
+    pub(crate) fn table_size(&self) -> u32 {
+        fn size<F: Stack>(plane: &Plane<F>) -> usize {
+            plane.connections.as_ref().map_or(0, |c| c.table.size())
+        }
+        let size = size(&self.v4).saturating_add(size(&self.v6));
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
+    /// The timeouts that users may set.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts.view()
+    }
+
+    /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
+    pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
+        self.timeouts.set(tcp, tcp_fin, udp);
+    }
+
+    /// Calls `visit` for each connection in a bucket; `false` past the last bucket.
+    pub(crate) fn connections_in_bucket(
+        &self,
+        bucket: usize,
+        visit: &mut dyn FnMut(&ConnectionView),
+    ) -> bool {
+        rcu::read(|rcu| {
+            let mut bucket = bucket;
+            if let Some(connections) = self.v4.connections.as_ref() {
+                if connections.table.visit(rcu, bucket, |c| visit(&c.view())) {
+                    return true;
+                }
+                bucket = bucket.saturating_sub(connections.table.size());
+            }
+            match self.v6.connections.as_ref() {
+                Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
+                None => false,
+            }
+        })
+    }
+}

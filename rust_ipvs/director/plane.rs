@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One address family of a director: its services and its connections.
+
+use super::{
+    connection::Connection,
+    service::Service,
+    Director, //
+};
+use crate::{
+    kapi::{
+        net::Net,
+        netfilter::Protocol,
+        once::Word,
+        random,
+        rcu::{
+            Prepared,
+            Rcu,
+            RcuCell, //
+        },
+        route::{
+            Route,
+            Wanted, //
+        },
+        shared::RcuArc,
+        slab::Slab,
+        table::{
+            Table,
+            MIN_BITS, //
+        },
+    },
+    logic::{
+        config::{
+            ServiceId,
+            ServiceKey, //
+        },
+        family::{
+            Endpoint,
+            Family,
+            V4,
+            V6, //
+        },
+        hash::HashKey,
+        packet::TCP,
+        sizing,
+        wheel, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        Arc,
+        SetOnce, //
+    },
+};
+
+/// The port of FTP's control connections, whose services take data connections too (V-2).
+pub(super) const FTP_PORT: u16 = 21;
+/// The port from which FTP's active data connections come.
+pub(super) const FTP_DATA_PORT: u16 = 20;
+
+/// The bounds of a service table's size, as powers of two (V-7).
+const SERVICE_BITS: (u32, u32) = (4, 20);
+
+/// A family, with what of the director and the kernel belongs to it.
+pub(super) trait Stack: Family {
+    /// The family's netfilter number.
+    const PROTOCOL: Protocol;
+    /// Bytes of an outer header in this family.
+    const HEADER: u32;
+
+    /// The plane of this family.
+    fn plane(director: &Director) -> &Plane<Self>;
+
+    /// Whether an address is one that never comes from another host.
+    fn is_loopback(addr: Self::Addr) -> bool;
+
+    /// Looks up a route.
+    fn route(net: &Net, to: Self::Addr, wanted: Wanted) -> Option<Route>;
+}
+
+impl Stack for V4 {
+    const PROTOCOL: Protocol = Protocol::Ipv4;
+    const HEADER: u32 = 20;
+
+    #[inline(always)]
+    fn plane(director: &Director) -> &Plane<Self> {
+        &director.v4
+    }
+
+    fn is_loopback(addr: [u8; 4]) -> bool {
+        let [first, ..] = addr;
+        first == 127
+    }
+
+    fn route(net: &Net, to: [u8; 4], wanted: Wanted) -> Option<Route> {
+        Route::v4(net, to, wanted)
+    }
+}
+
+impl Stack for V6 {
+    const PROTOCOL: Protocol = Protocol::Ipv6;
+    const HEADER: u32 = 40;
+
+    #[inline(always)]
+    fn plane(director: &Director) -> &Plane<Self> {
+        &director.v6
+    }
+
+    fn is_loopback(addr: [u8; 16]) -> bool {
+        addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    }
+
+    fn route(net: &Net, to: [u8; 16], wanted: Wanted) -> Option<Route> {
+        Route::v6(net, to, wanted)
+    }
+}
+
+/// The connections of a family, once there has been a service.
+pub(super) struct Connections<F: Stack> {
+    pub(super) key: HashKey,
+    pub(super) table: Table<Connection<F>>,
+    /// Beyond so many connections the table may have to grow.
+    pub(super) upper: Word<usize>,
+    /// With no more than so many it may have to shrink.
+    pub(super) lower: Word<usize>,
+    /// The load factor that the size and the bounds come from.
+    pub(super) lfactor: Word<i32>,
+}
+
+/// A bucket of services; replaced as a whole whenever one comes or goes.
+type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
+
+/// The services of a family by their keys. The number of buckets is a power of two.
+struct Services<F: Stack> {
+    buckets: KVVec<Bucket<F>>,
+}
+
+
+/// One address family of a director.
+pub(super) struct Plane<F: Stack> {
+    /// Made with the first service of the family, and kept (C-5).
+    pub(super) connections: SetOnce<Connections<F>>,
+    services: RcuCell<Services<F>>,
+    pub(super) slab: Arc<Slab<Connection<F>>>,
+    marked: Word<u32>,
+    plain: Word<u32>,
+    ftp: Word<u32>,
+    any_port: Word<u32>,
+}
+
+/// Spreads service keys, which only an administrator chooses.
+fn mix(words: impl Iterator<Item = u32>) -> u32 {
+    words.fold(0x9e37_79b9, |sum, word| {
+        (sum ^ word).wrapping_mul(0x85eb_ca6b).rotate_left(13)
+    })
+}
+
+fn address_hash<F: Stack>(protocol: u16, at: &Endpoint<F>) -> u32 {
+    let words = at.addr.as_ref().chunks(4).map(|word| {
+        word.iter()
+            .fold(0u32, |sum, byte| (sum << 8) | u32::from(*byte))
+    });
+    let last = u32::from(at.port) | (u32::from(protocol) << 16);
+    mix(Iterator::chain(words, [last]))
+}
+
+/// The hash of a service's own key.
+fn key_hash<F: Stack>(key: &ServiceKey) -> u32 {
+    match *key {
+        ServiceKey::Mark(mark) => mix([mark].into_iter()),
+        ServiceKey::Address {
+            protocol,
+            addr,
+            port,
+        } => {
+            let addr = F::from_ip(addr).unwrap_or(F::UNSPECIFIED);
+            address_hash::<F>(protocol, &Endpoint { addr, port })
+        }
+    }
+}
+
+impl<F: Stack> Plane<F> {
+    pub(super) fn new(slab: Arc<Slab<Connection<F>>>) -> Self {
+        Self {
+            connections: SetOnce::new(),
+            services: RcuCell::empty(),
+            slab,
+            marked: Word::new(0),
+            plain: Word::new(0),
+            ftp: Word::new(0),
+            any_port: Word::new(0),
+        }
+    }
+
+    /// Makes the connection table, where it is not there yet (C-5). Process context.
+    pub(super) fn open(&self, lfactor: i32) -> Result {
+        if self.connections.as_ref().is_some() {
+            return Ok(());
+        }
+        let (lower, upper) = sizing::thresholds(
+            MIN_BITS,
+            lfactor,
+            MIN_BITS,
+            crate::kapi::table::MAX_BITS,
+        );
+        let connections = Connections {
+            key: HashKey::new(random::words()),
+            table: Table::new(MIN_BITS, wheel::SLOTS as u16)?,
+            upper: Word::new(upper),
+            lower: Word::new(lower),
+            lfactor: Word::new(lfactor),
+        };
+        self.connections.populate(connections);
+        Ok(())
+    }
+
+    /// Finds the service that a packet belongs to (V-2).
+    pub(super) fn service<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        net: &Net,
+        mark: u32,
+        protocol: u8,
+        at: &Endpoint<F>,
+    ) -> Option<&'g Service<F>> {
+        if mark != 0 && self.marked.load() != 0 {
+            let key = ServiceKey::Mark(mark);
+            if let Some(service) = self.find(rcu, mix([mark].into_iter()), |s| s.id.key == key) {
+                return Some(service);
+            }
+        }
+        if self.plain.load() == 0 {
+            return None;
+        }
+        let by_port = |port: u16| {
+            let at = Endpoint::<F> { addr: at.addr, port };
+            let hash = address_hash::<F>(protocol.into(), &at);
+            self.find(rcu, hash, |s| s.is_at(protocol, &at))
+        };
+        if let Some(service) = by_port(at.port) {
+            return Some(service);
+        }
+        let may_be_data = || {
+            at.port == FTP_DATA_PORT || u32::from(at.port) >= net.unprivileged_port_start()
+        };
+        if protocol == TCP && self.ftp.load() != 0 && may_be_data() {
+            if let Some(service) = by_port(FTP_PORT) {
+                return Some(service);
+            }
+        }
+        if self.any_port.load() != 0 {
+            return by_port(0);
+        }
+        None
+    }
+
+    fn find<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        hash: u32,
+        is: impl Fn(&Service<F>) -> bool,
+    ) -> Option<&'g Service<F>> {
+        Some(&**self.find_shared(rcu, hash, is)?)
+    }
+
+    fn find_shared<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        hash: u32,
+        is: impl Fn(&Service<F>) -> bool,
+    ) -> Option<&'g RcuArc<Service<F>>> {
+        let services = self.services.get(rcu)?;
+        let bucket = services.bucket(hash)?.get(rcu)?;
+        bucket.iter().find(|service| is(service))
+    }
+
+    /// Finds a service by its own key.
+    pub(super) fn by_id<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        id: &ServiceId,
+    ) -> Option<&'g RcuArc<Service<F>>> {
+        self.find_shared(rcu, key_hash::<F>(&id.key), |s| s.id == *id)
+    }
+
+    /// How many services there are.
+    pub(super) fn count(&self) -> usize {
+        (self.marked.load() as usize).saturating_add(self.plain.load() as usize)
+    }
+
+    /// Calls `visit` for each service, until it returns `false`.
+    pub(super) fn each<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        mut visit: impl FnMut(&'g RcuArc<Service<F>>) -> bool,
+    ) -> bool {
+        let Some(services) = self.services.get(rcu) else {
+            return true;
+        };
+        for bucket in services.buckets.iter() {
+            for service in bucket.get(rcu).into_iter().flat_map(|list| list.iter()) {
+                if !visit(service) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// All services, each with a reference. Process context.
+    fn all(&self) -> Result<KVec<RcuArc<Service<F>>>> {
+        let mut list = KVec::with_capacity(self.count(), GFP_KERNEL)?;
+        crate::kapi::rcu::read(|rcu| {
+            self.each(rcu, |service| list.push_within_capacity(service.clone()).is_ok())
+        });
+        Ok(list)
+    }
+
+    /// Puts a service in the table. The caller holds the mutex and made sure that it is new.
+    pub(super) fn add(&self, service: RcuArc<Service<F>>, lfactor: i32) -> Result {
+        let mut all = self.all()?;
+        let key = service.id.key;
+        let bits = sizing::wanted_bits(
+            all.len().saturating_add(1),
+            lfactor,
+            0,
+            SERVICE_BITS.0,
+            SERVICE_BITS.1,
+            true,
+        );
+        let wanted = 1usize << bits;
+        let buckets = crate::kapi::rcu::read(|rcu| {
+            self.services.get(rcu).map_or(0, |now| now.buckets.len())
+        });
+        if buckets < wanted {
+            all.push(service, GFP_KERNEL)?;
+            self.services.replace(Some(Services::of(all, wanted)?));
+        } else {
+            self.change_bucket(key_hash::<F>(&key), |list, copy| {
+                copy.push_within_capacity(service.clone()).ok();
+                for other in list {
+                    copy.push_within_capacity(other.clone()).ok();
+                }
+            })?;
+        }
+        self.count_gates(&key, true);
+        Ok(())
+    }
+
+    /// Takes a service out of the table. The caller holds the mutex.
+    pub(super) fn remove(&self, service: &RcuArc<Service<F>>) -> Result {
+        let key = service.id.key;
+        self.change_bucket(key_hash::<F>(&key), |list, copy| {
+            for other in list.iter().filter(|other| !other.same(service)) {
+                copy.push_within_capacity(other.clone()).ok();
+            }
+        })?;
+        self.count_gates(&key, false);
+        Ok(())
+    }
+
+    /// Publishes a changed copy of a bucket, which has room for one more service.
+    fn change_bucket(
+        &self,
+        hash: u32,
+        change: impl FnOnce(&[RcuArc<Service<F>>], &mut KVec<RcuArc<Service<F>>>),
+    ) -> Result {
+        let len = crate::kapi::rcu::read(|rcu| {
+            let bucket = self.services.get(rcu)?.bucket(hash)?;
+            Some(bucket.get(rcu).map_or(0, |list| list.len()))
+        });
+        let room = len.ok_or(EINVAL)?.saturating_add(1);
+        let mut copy = Prepared::new(KVec::with_capacity(room, GFP_KERNEL)?, GFP_KERNEL)?;
+        crate::kapi::rcu::read(|rcu| {
+            let bucket = self.services.get(rcu)?.bucket(hash)?;
+            change(bucket.get(rcu).map_or(&[], |list| list), copy.value_mut());
+            bucket.replace(Some(copy));
+            Some(())
+        })
+        .ok_or(EINVAL)
+    }
+
+    fn count_gates(&self, key: &ServiceKey, more: bool) {
+        let step = |word: &Word<u32>| {
+            let now = word.load();
+            word.store(if more {
+                now.saturating_add(1)
+            } else {
+                now.saturating_sub(1)
+            });
+        };
+        match *key {
+            ServiceKey::Mark(_) => step(&self.marked),
+            ServiceKey::Address { port, .. } => {
+                step(&self.plain);
+                if port == FTP_PORT {
+                    step(&self.ftp);
+                }
+                if port == 0 {
+                    step(&self.any_port);
+                }
+            }
+        }
+    }
+}
+
+impl<F: Stack> Services<F> {
+    /// A table of `size` buckets, a power of two, with `all` in it.
+    fn of(all: KVec<RcuArc<Service<F>>>, size: usize) -> Result<Prepared<Self>> {
+        let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;
+        for _ in 0..size {
+            lists.push(KVec::new(), GFP_KERNEL)?;
+        }
+        for service in all {
+            let hash = key_hash::<F>(&service.id.key) as usize;
+            let list: Option<&mut KVec<_>> = lists.get_mut(hash & size.saturating_sub(1));
+            list.ok_or(EINVAL)?.push(service, GFP_KERNEL)?;
+        }
+        let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
+        for list in lists {
+            let bucket = if list.is_empty() {
+                RcuCell::empty()
+            } else {
+                RcuCell::new(Prepared::new(list, GFP_KERNEL)?)
+            };
+            buckets.push(bucket, GFP_KERNEL)?;
+        }
+        Ok(Prepared::new(Self { buckets }, GFP_KERNEL)?)
+    }
+
+    fn bucket(&self, hash: u32) -> Option<&Bucket<F>> {
+        let mask = self.buckets.len().saturating_sub(1);
+        self.buckets.get(hash as usize & mask)
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counting: one per-CPU set at each destination, everything else by adding up when somebody reads.
+//!
+//! A service's counters are those of its destinations and what it *retired*: what destinations that
+//! are gone counted while they were its own. The same holds of a namespace and its services. Nothing
+//! runs while nobody reads; a rate is worked out, from the last reading, when the next one comes.
+
+use crate::{
+    kapi::{
+        percpu,
+        time, //
+    },
+    logic::{
+        config::{
+            Counters,
+            Statistics, //
+        },
+        estimator::Estimate, //
+    },
+};
+use kernel::prelude::*;
+
+/// What packets count (E-1).
+pub(super) struct Counted(percpu::Counters<5>);
+
+impl Counted {
+    /// Counters at zero.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(percpu::Counters::new()?))
+    }
+
+    /// A connection was scheduled.
+    pub(super) fn connection(&self) {
+        self.0.add::<0>(1);
+    }
+
+    /// A packet from a client, of so many bytes.
+    #[inline(always)]
+    pub(super) fn input(&self, bytes: u32) {
+        self.0.add::<1>(1);
+        self.0.add::<3>(bytes.into());
+    }
+
+    /// A packet to a client, of so many bytes.
+    #[inline(always)]
+    pub(super) fn output(&self, bytes: u32) {
+        self.0.add::<2>(1);
+        self.0.add::<4>(bytes.into());
+    }
+
+    /// The sums over all CPUs.
+    pub(super) fn sums(&self) -> Counters {
+        let [conns, in_packets, out_packets, in_bytes, out_bytes] = self.0.sums();
+        Counters {
+            conns,
+            in_packets,
+            out_packets,
+            in_bytes,
+            out_bytes,
+        }
+    }
+}
+
+/// `a + b`, each counter for itself; they wrap.
+pub(super) fn plus(a: &Counters, b: &Counters) -> Counters {
+    Counters {
+        conns: a.conns.wrapping_add(b.conns),
+        in_packets: a.in_packets.wrapping_add(b.in_packets),
+        out_packets: a.out_packets.wrapping_add(b.out_packets),
+        in_bytes: a.in_bytes.wrapping_add(b.in_bytes),
+        out_bytes: a.out_bytes.wrapping_add(b.out_bytes),
+    }
+}
+
+/// `a - b`, each counter for itself; they wrap.
+pub(super) fn minus(a: &Counters, b: &Counters) -> Counters {
+    Counters {
+        conns: a.conns.wrapping_sub(b.conns),
+        in_packets: a.in_packets.wrapping_sub(b.in_packets),
+        out_packets: a.out_packets.wrapping_sub(b.out_packets),
+        in_bytes: a.in_bytes.wrapping_sub(b.in_bytes),
+        out_bytes: a.out_bytes.wrapping_sub(b.out_bytes),
+    }
+}
+
+/// What is remembered from one reading to the next.
+pub(super) struct Books {
+    /// What those that are gone counted.
+    retired: Counters,
+    estimate: Estimate,
+}
+
+impl Books {
+    /// Of something that begins now.
+    pub(super) fn new() -> Self {
+        Self {
+            retired: Counters::default(),
+            estimate: Estimate::new(time::milliseconds()),
+        }
+    }
+
+    /// Reads, given what is counted now by those that are there.
+    pub(super) fn read(&mut self, present: Counters) -> Statistics {
+        let sums = plus(&present, &self.retired);
+        let rates = self.estimate.read(time::milliseconds(), &sums);
+        Statistics {
+            counters: self.estimate.since_zero(&sums),
+            rates,
+        }
+    }
+
+    /// Starts over.
+    pub(super) fn zero(&mut self, present: Counters) {
+        let sums = plus(&present, &self.retired);
+        self.estimate.zero(time::milliseconds(), &sums);
+    }
+
+    /// Something with these counters went.
+    pub(super) fn retire(&mut self, gone: &Counters) {
+        self.retired = plus(&self.retired, gone);
+    }
+
+    /// Something came that had counted this much already.
+    pub(super) fn readmit(&mut self, back: &Counters) {
+        self.retired = minus(&self.retired, back);
+    }
+
+    /// What those that are gone counted.
+    pub(super) fn retired(&self) -> Counters {
+        self.retired
+    }
+}

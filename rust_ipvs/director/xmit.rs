@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Transmitters: how a request reaches its destination, one file for each method.
+
+mod bypass;
+mod direct;
+mod nat;
+mod outlet;
+mod tunnel;
+
+use super::{
+    connection::Connection,
+    hooks::Context,
+    plane::Stack, //
+};
+use crate::{
+    kapi::{
+        netfilter::Verdict,
+        skbuff::Packet, //
+    },
+    logic::config::ForwardMethod,
+};
+
+/// Sends a request that has been counted.
+#[inline(always)]
+pub(super) fn send<'g, F: Stack>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    mut packet: Packet,
+) -> Verdict {
+    match connection.method {
+        ForwardMethod::MASQ => nat::send(context, connection, packet),
+        ForwardMethod::DROUTE => direct::send(context, connection, packet),
+        ForwardMethod::TUNNEL => tunnel::send(context, connection, packet),
+        ForwardMethod::LOCALNODE => {
+            //
+            packet.untrack();
+            Verdict::Accept(packet)
+        }
+        ForwardMethod::BYPASS => bypass::send(context, packet),
+        _ => Verdict::Accept(packet),
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bypass: the packet as it is, by its own address.
+
+use super::{
+    super::{
+        hooks::Context,
+        plane::Stack, //
+    },
+    outlet,
+};
+use crate::kapi::{
+    netfilter::Verdict,
+    route::Wanted,
+    skbuff::Packet, //
+};
+
+/// Sends a packet by its own address. The route is looked up for each.
+#[cold]
+pub(super) fn send<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Verdict {
+    let Some(route) = F::route(context.net, context.header.dst, Wanted::Any) else {
+        packet.link_failure();
+        return Verdict::Stolen;
+    };
+    // never back to this host.
+    if route.is_local()
+        || !outlet::may_leave(context)
+        || !outlet::age::<F>(&mut packet, context.header.l4.into())
+        || !outlet::fits(context, &mut packet, route.mtu())
+    {
+        return Verdict::Stolen;
+    }
+    packet.untrack();
+    packet.forward_owned(context.net, route);
+    Verdict::Stolen
+}

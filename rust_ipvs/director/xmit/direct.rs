@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Direct routing: the packet as it is, to the destination's link address.
+
+use super::{
+    super::{
+        connection::Connection,
+        hooks::Context,
+        plane::Stack, //
+    },
+    outlet,
+};
+use crate::kapi::{
+    netfilter::Verdict,
+    route::Wanted,
+    skbuff::Packet, //
+};
+
+/// Sends a request by direct routing.
+#[inline(always)]
+pub(super) fn send<'g, F: Stack>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    mut packet: Packet,
+) -> Verdict {
+    let destination = &connection.destination;
+    let Some(route) = outlet::route(context, destination, Wanted::Direct, &mut packet) else {
+        return Verdict::Stolen;
+    };
+    if route.is_local() {
+        packet.untrack();
+        return Verdict::Accept(packet);
+    }
+    if !outlet::may_leave(context)
+        || !outlet::age::<F>(&mut packet, context.header.l4.into())
+        || !outlet::fits(context, &mut packet, route.mtu())
+    {
+        return Verdict::Stolen;
+    }
+    outlet::forward(context, packet, route)
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What all transmitters do before a packet leaves: its route, its time to live, its size.
+
+use super::super::{
+    hooks::Context,
+    plane::Stack, //
+};
+use crate::{
+    kapi::{
+        netfilter::{
+            Protocol,
+            Verdict, //
+        },
+        route::{
+            Route,
+            Wanted, //
+        },
+        skbuff::{
+            Packet,
+            Unreachable, //
+        },
+    },
+    logic::config::Ip,
+};
+
+use super::super::destination::Destination;
+
+/// The smallest IPv4 packet that every link takes.
+const MIN_MTU_V4: u32 = 68;
+/// The smallest IPv6 packet that every link takes.
+const MIN_MTU_V6: u32 = 1280;
+
+/// Finds the route to a destination; without one the packet is gone, and its sender told.
+#[inline(always)]
+pub(super) fn route<'g, F: Stack>(
+    context: &Context<'g, F>,
+    destination: &'g Destination,
+    wanted: Wanted,
+    packet: &mut Packet,
+) -> Option<&'g Route> {
+    let route = destination.route(context.rcu, context.net, wanted);
+    if route.is_none() {
+        packet.link_failure();
+    }
+    route
+}
+
+/// Whether a packet may leave this host on a route that is not local: not one from a loopback
+/// address, which nobody could answer.
+#[inline(always)]
+pub(super) fn may_leave<F: Stack>(context: &Context<'_, F>) -> bool {
+    !F::is_loopback(context.header.src)
+}
+
+/// Takes one from the time to live; `false` where none is left, of which the sender was told.
+///
+/// `len` bytes from the IP header on are made writable on the way.
+#[inline(always)]
+pub(super) fn age<F: Stack>(packet: &mut Packet, len: usize) -> bool {
+    let Some(bytes) = packet.writable(len) else {
+        return false;
+    };
+    if F::age(bytes) {
+        return true;
+    }
+    packet.send_error(F::PROTOCOL, Unreachable::TimeExceeded);
+    false
+}
+
+/// Whether the packet fits in what a route takes; where not, the sender was told.
+#[inline(always)]
+pub(super) fn fits<F: Stack>(context: &Context<'_, F>, packet: &mut Packet, mtu: u32) -> bool {
+    if packet.len() <= mtu && F::PROTOCOL == Protocol::Ipv4 {
+        return true;
+    }
+    fits_slowly::<F>(context, packet, mtu)
+}
+
+#[cold]
+fn fits_slowly<F: Stack>(context: &Context<'_, F>, packet: &mut Packet, mtu: u32) -> bool {
+    let fits = match F::PROTOCOL {
+        Protocol::Ipv4 => !context.header.dont_fragment || packet.fits(mtu),
+        Protocol::Ipv6 => match packet.largest_fragment(F::PROTOCOL) {
+            0 => packet.fits(mtu),
+            largest => largest <= mtu,
+        },
+    };
+    if !fits {
+        packet.send_error(F::PROTOCOL, Unreachable::TooBig(mtu));
+    }
+    fits
+}
+
+/// What a tunnel over `route` takes, or `None` where that is less than the inner protocol needs.
+pub(super) fn tunnel_mtu<F: Stack>(route: &Route) -> Option<u32> {
+    let header = match route.protocol() {
+        Protocol::Ipv4 => 20,
+        Protocol::Ipv6 => 40,
+    };
+    let least = match F::PROTOCOL {
+        Protocol::Ipv4 => MIN_MTU_V4,
+        Protocol::Ipv6 => MIN_MTU_V6,
+    };
+    route.mtu().checked_sub(header).filter(|mtu| *mtu >= least)
+}
+
+/// Sends a packet as a forwarder does.
+#[inline(always)]
+pub(super) fn forward<'g, F: Stack>(
+    context: &Context<'g, F>,
+    mut packet: Packet,
+    route: &'g Route,
+) -> Verdict {
+    packet.untrack();
+    packet.forward(context.rcu, context.net, route);
+    Verdict::Stolen
+}
+
+/// Whether an address is one of this host's loopback ones.
+pub(super) fn is_loopback(addr: Ip) -> bool {
+    match addr {
+        Ip::V4([first, ..]) => first == 127,
+        Ip::V6(addr) => addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+    }
+}
