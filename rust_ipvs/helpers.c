@@ -8,6 +8,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/percpu.h>
+#include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
@@ -482,4 +483,40 @@ __rust_ipvs_helper bool rust_ipvs_helper_defrag_v6(struct net *net)
 #else
 	return true;
 #endif
+}
+
+/* kapi/genetlink.rs */
+
+__rust_ipvs_helper struct net *rust_ipvs_helper_genl_info_net(const struct genl_info *info)
+{
+	return genl_info_net(info);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_genlmsg_reply(struct sk_buff *skb, struct genl_info *info)
+{
+	return genlmsg_reply(skb, info);
+}
+
+__rust_ipvs_helper struct nlattr *
+rust_ipvs_helper_nla_nest_start_noflag(struct sk_buff *skb, int attrtype)
+{
+	return nla_nest_start_noflag(skb, attrtype);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_nla_nest_end_safe(struct sk_buff *skb,
+							  struct nlattr *start)
+{
+	return nla_nest_end_safe(skb, start);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_nla_nest_cancel(struct sk_buff *skb, struct nlattr *start)
+{
+	nla_nest_cancel(skb, start);
+}
+
+/* kapi/procfs.rs */
+
+__rust_ipvs_helper void *rust_ipvs_helper_seq_file_data(struct seq_file *seq)
+{
+	return pde_data(file_inode(seq->file));
 }

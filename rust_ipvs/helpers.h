@@ -6,6 +6,7 @@
 #include <linux/icmp.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
+#include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <net/genetlink.h>
@@ -95,5 +96,15 @@ bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr);
 bool rust_ipvs_helper_addr_is_usable_v6(struct net *net, const struct in6_addr *addr);
 int rust_ipvs_helper_unprivileged_port_start(const struct net *net);
 bool rust_ipvs_helper_defrag_v6(struct net *net);
+
+/* kapi/genetlink.rs */
+struct net *rust_ipvs_helper_genl_info_net(const struct genl_info *info);
+int rust_ipvs_helper_genlmsg_reply(struct sk_buff *skb, struct genl_info *info);
+struct nlattr *rust_ipvs_helper_nla_nest_start_noflag(struct sk_buff *skb, int attrtype);
+int rust_ipvs_helper_nla_nest_end_safe(struct sk_buff *skb, struct nlattr *start);
+void rust_ipvs_helper_nla_nest_cancel(struct sk_buff *skb, struct nlattr *start);
+
+/* kapi/procfs.rs */
+void *rust_ipvs_helper_seq_file_data(struct seq_file *seq);
 
 #endif

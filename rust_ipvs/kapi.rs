@@ -5,16 +5,19 @@
 //! The only room with `unsafe`. Nothing here knows what a load balancer is: each file could
 //! become a file of `rust/kernel/`, and is documented as one.
 
+pub(crate) mod genetlink;
 pub(crate) mod net;
 pub(crate) mod netfilter;
 pub(crate) mod once;
 pub(crate) mod percpu;
+pub(crate) mod procfs;
 pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod route;
 pub(crate) mod shared;
 pub(crate) mod skbuff;
 pub(crate) mod slab;
+pub(crate) mod sysctl;
 pub(crate) mod table;
 pub(crate) mod ticker;
 pub(crate) mod time;

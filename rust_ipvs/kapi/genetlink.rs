@@ -66,7 +66,6 @@ pub(crate) use self::{
 };
 
 use crate::bindings;
-use core::ptr;
 use kernel::{error::to_result, prelude::*, types::Opaque};
 
 /// One command of a family.
@@ -277,5 +276,20 @@ unsafe fn parsed<'a>(info: *const bindings::genl_info, number: u16) -> Option<&'
     }
     // SAFETY: The core has checked that the attribute lies within the request, which nobody writes
     // to while it is handled.
-    Some(unsafe { payload(ptr::from_ref(&*attribute)) })
+    Some(unsafe { payload(attribute) })
+}
+
+/// All attributes of a request as they came, one after the other.
+///
+/// # Safety
+///
+/// `info` must be that of a request or dump in progress for `'a`.
+unsafe fn attributes<'a>(info: *const bindings::genl_info) -> &'a [u8] {
+    // SAFETY: `info` is valid by the contract of this function, and the core keeps the request,
+    // headers and all, as long as that.
+    let (length, header) = unsafe { ((*(*info).nlhdr).nlmsg_len as usize, (*info).genlhdr) };
+    let headers = size_of::<bindings::nlmsghdr>() + size_of::<bindings::genlmsghdr>();
+    // SAFETY: The core checked that the message holds both headers, and that it is as long as it
+    // says. Nobody writes to it while it is handled.
+    unsafe { core::slice::from_raw_parts(header.add(1).cast(), length.saturating_sub(headers)) }
 }

@@ -10,6 +10,8 @@
 //! and nothing is held between two reads but a cursor, which each open file has for itself. A record
 //! may be a line or a batch of lines, so the cursor can be whatever finds the place again fast.
 //!
+//! What is shown belongs to an owner, an `Arc` that the [`Entry`] keeps as long as the file is there.
+//!
 //! Both write into an [`Output`], which is a [`core::fmt::Write`]. An error from it says that the
 //! buffer is full; it is to be passed on with `?`, and what was written is then written again into a
 //! larger one.
@@ -19,21 +21,21 @@
 //! ```ignore
 //! struct Squares;
 //! impl Records for Squares {
+//!     type Owner = Limits;
 //!     type Cursor = usize;
 //!
-//!     fn head(_net: &Net, out: &mut Output<'_>) -> fmt::Result {
+//!     fn head(_: &Limits, out: &mut Output<'_>) -> fmt::Result {
 //!         writeln!(out, "Number Square")
 //!     }
 //!
-//!     fn record(_net: &Net, cursor: &mut usize, out: &mut Output<'_>) -> Result<More, fmt::Error> {
-//!         writeln!(out, "{} {}", *cursor, *cursor * *cursor)?;
-//!         *cursor += 1;
-//!         Ok(if *cursor < 1000 { More::Follows } else { More::Done })
+//!     fn record(limits: &Limits, n: &mut usize, out: &mut Output<'_>) -> Result<More, fmt::Error> {
+//!         writeln!(out, "{} {}", *n, *n * *n)?;
+//!         *n += 1;
+//!         Ok(if *n < limits.last() { More::Follows } else { More::Done })
 //!     }
 //! }
 //!
-//! // In the set-up of a namespace, for as long as its state lives:
-//! let file = Entry::records::<Squares>(net, c"squares", 0o444)?;
+//! let file = Entry::records::<Squares>(net, c"squares", 0o444, limits)?;
 //! ```
 
 use super::net::Net;
@@ -43,7 +45,7 @@ use core::{
     marker::PhantomData,
     ptr::{self, NonNull},
 };
-use kernel::{prelude::*, types::NotThreadSafe};
+use kernel::{prelude::*, sync::Arc, types::NotThreadSafe};
 use pin_init::Zeroable;
 
 /// What the reader of a file gets to see.
@@ -94,8 +96,11 @@ impl Write for Output<'_> {
 
 /// A file that is written as a whole.
 pub(crate) trait Show: 'static {
-    /// Writes the file for a reader in `net`. May sleep.
-    fn show(net: &Net, out: &mut Output<'_>) -> fmt::Result;
+    /// Whom the file is about.
+    type Owner: Send + Sync + 'static;
+
+    /// Writes the file. May sleep.
+    fn show(owner: &Self::Owner, out: &mut Output<'_>) -> fmt::Result;
 }
 
 /// Whether a record was the last one.
@@ -109,18 +114,21 @@ pub(crate) enum More {
 
 /// A file that is written record by record.
 pub(crate) trait Records: 'static {
+    /// Whom the file is about.
+    type Owner: Send + Sync + 'static;
+
     /// Where a record begins. All zeroes is the first one.
     type Cursor: Copy + Zeroable;
 
     /// Writes what comes before all records.
-    fn head(net: &Net, out: &mut Output<'_>) -> fmt::Result;
+    fn head(owner: &Self::Owner, out: &mut Output<'_>) -> fmt::Result;
 
     /// Writes the record at `cursor`, if there is anything to write, and moves the cursor on.
     ///
     /// What it did to the cursor counts only if all of the record found room. May sleep, but must
     /// not hold anything across records.
     fn record(
-        net: &Net,
+        owner: &Self::Owner,
         cursor: &mut Self::Cursor,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error>;
@@ -132,59 +140,71 @@ pub(crate) trait Records: 'static {
 ///
 /// # Invariants
 ///
-/// `parent` is the `/proc/net` of a namespace, in which a file `name` was registered by this value;
-/// the namespace is not torn down before this value is dropped.
-pub(crate) struct Entry {
+/// `parent` is the `/proc/net` of a namespace, in which a file `name` was registered by this value,
+/// with the address of the object in `_owner` as its data. The namespace is not torn down before
+/// this value is dropped.
+pub(crate) struct Entry<O: Send + Sync + 'static> {
     parent: NonNull<bindings::proc_dir_entry>,
     name: &'static CStr,
+    _owner: Arc<O>,
 }
 
-// SAFETY: Entries may be removed from any thread, and a shared reference gives access to nothing.
-unsafe impl Send for Entry {}
-// SAFETY: As above.
-unsafe impl Sync for Entry {}
+// SAFETY: Entries may be removed from any thread.
+unsafe impl<O: Send + Sync> Send for Entry<O> {}
+// SAFETY: As above; there are no methods on a shared reference.
+unsafe impl<O: Send + Sync> Sync for Entry<O> {}
 
-impl Entry {
+impl<O: Send + Sync> Entry<O> {
     /// Adds a file that is written as a whole, with the permission bits `mode`.
     ///
-    /// The caller keeps it in the state that it has for this namespace.
+    /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
+    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, also where a file of that name exists.
-    pub(crate) fn show<T: Show>(net: &Net, name: &'static CStr, mode: u16) -> Result<Self> {
-        // SAFETY: The callback is static, as is the name, and matches how such files are opened:
-        // with the namespace as their private data.
-        Self::created(net, name, |parent| unsafe {
+    pub(crate) fn show<T: Show<Owner = O>>(
+        net: &Net,
+        name: &'static CStr,
+        mode: u16,
+        owner: Arc<O>,
+    ) -> Result<Self> {
+        // SAFETY: The callback is static, as is the name, and takes the data that it is given.
+        Self::created(net, name, owner, |parent, data| unsafe {
             bindings::proc_create_net_single(
                 name.as_char_ptr(),
                 mode,
                 parent,
                 Some(show::<T>),
-                ptr::null_mut(),
+                data,
             )
         })
     }
 
     /// Adds a file that is written record by record, with the permission bits `mode`.
     ///
-    /// The caller keeps it in the state that it has for this namespace.
+    /// As for [`show`](Self::show), also in what the value keeps and how long it is kept.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, also where a file of that name exists.
-    pub(crate) fn records<T: Records>(net: &Net, name: &'static CStr, mode: u16) -> Result<Self> {
+    pub(crate) fn records<T: Records<Owner = O>>(
+        net: &Net,
+        name: &'static CStr,
+        mode: u16,
+        owner: Arc<O>,
+    ) -> Result<Self> {
         let size = u32::try_from(size_of::<Reader<T::Cursor>>())?;
-        // SAFETY: The callbacks are static, as is the name, and take files opened with a private
-        // area of this size, which begins as `Reader` does.
-        Self::created(net, name, |parent| unsafe {
+        // SAFETY: The callbacks are static, as is the name, and take the data that they are given
+        // and files opened with a private area of this size, which begins as `Reader` does.
+        Self::created(net, name, owner, |parent, data| unsafe {
             bindings::proc_create_net_data(
                 name.as_char_ptr(),
                 mode,
                 parent,
                 Operations::<T>::TABLE,
                 size,
-                ptr::null_mut(),
+                data,
             )
         })
     }
@@ -192,23 +212,33 @@ impl Entry {
     fn created(
         net: &Net,
         name: &'static CStr,
-        create: impl FnOnce(*mut bindings::proc_dir_entry) -> *mut bindings::proc_dir_entry,
+        owner: Arc<O>,
+        create: impl FnOnce(
+            *mut bindings::proc_dir_entry,
+            *mut c_void,
+        ) -> *mut bindings::proc_dir_entry,
     ) -> Result<Self> {
         // SAFETY: A reference to a namespace is valid.
-        let parent = unsafe { (*net.as_raw()).proc_net };
+        let parent = unsafe { (*net.as_ptr()).proc_net };
         let parent = NonNull::new(parent).ok_or(ENOENT)?;
-        if create(parent.as_ptr()).is_null() {
+        let data = ptr::from_ref::<O>(&owner).cast_mut().cast();
+        if create(parent.as_ptr(), data).is_null() {
             return Err(ENOMEM);
         }
-        // INVARIANT: Registered just now. That it is dropped in time is what the callers' own
-        // documentation asks of those who keep it.
-        Ok(Self { parent, name })
+        // INVARIANT: Registered just now. That it is dropped in time is what the constructors ask
+        // of those who keep it.
+        Ok(Self {
+            parent,
+            name,
+            _owner: owner,
+        })
     }
 }
 
-impl Drop for Entry {
+impl<O: Send + Sync> Drop for Entry<O> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the directory is still there, and the file in it.
+        // SAFETY: By the type invariant the directory is still there, and the file in it. This
+        // waits for callbacks; the owner is let go after it.
         unsafe { bindings::remove_proc_entry(self.name.as_char_ptr(), self.parent.as_ptr()) };
     }
 }
@@ -216,8 +246,8 @@ impl Drop for Entry {
 /// What an open file of records remembers, in C-allocated memory that starts out as zeroes.
 #[repr(C)]
 struct Reader<C> {
-    /// The namespace of the file; at the beginning because C code keeps it there.
-    net: bindings::seq_net_private,
+    /// A reference to the namespace, which C code keeps here.
+    _net: bindings::seq_net_private,
     /// The number of the record at `cursor`; 0 stands for the head.
     index: bindings::loff_t,
     /// Where that record begins.
@@ -300,13 +330,9 @@ impl<T: Records> Operations<T> {
 
     /// Writes a record.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _token: *mut c_void) -> c_int {
-        // SAFETY: By the contract of `start`. The open file holds a reference to its namespace.
-        let (reader, net) = unsafe {
-            (
-                Self::reader(seq),
-                Net::from_raw(bindings::rust_ipvs_helper_seq_file_net(seq)),
-            )
-        };
+        // SAFETY: By the contract of `start`. The data is the owner, by the invariant of `Entry`,
+        // which keeps it until callbacks have returned.
+        let (reader, owner) = unsafe { (Self::reader(seq), owner::<T::Owner>(seq)) };
         let Some(seq) = NonNull::new(seq) else {
             return EINVAL.to_errno();
         };
@@ -317,16 +343,26 @@ impl<T: Records> Operations<T> {
             _not_send: NotThreadSafe,
         };
         if reader.index == 0 {
-            let shown = T::head(net, &mut out);
+            let shown = T::head(owner, &mut out);
             return out.status(shown);
         }
         let mut cursor = reader.cursor;
-        let shown = T::record(net, &mut cursor, &mut out).map(|more| {
+        let shown = T::record(owner, &mut cursor, &mut out).map(|more| {
             reader.next = cursor;
             reader.last = more == More::Done;
         });
         out.status(shown)
     }
+}
+
+/// The owner of an open file.
+///
+/// # Safety
+///
+/// `seq` must be an open file of an [`Entry`] of owner `O`, and `'a` end with the callback.
+unsafe fn owner<'a, O>(seq: *mut bindings::seq_file) -> &'a O {
+    // SAFETY: By the contract of this function.
+    unsafe { &*bindings::rust_ipvs_helper_seq_file_data(seq).cast() }
 }
 
 /// The C callback of a file that `T` writes as a whole.
@@ -335,8 +371,9 @@ impl<T: Records> Operations<T> {
 ///
 /// Only for the seq_file core, for files made by `proc_create_net_single()`.
 unsafe extern "C" fn show<T: Show>(seq: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-    // SAFETY: By the contract of this function; the open file holds a reference to its namespace.
-    let net = unsafe { Net::from_raw(bindings::rust_ipvs_helper_seq_file_single_net(seq)) };
+    // SAFETY: By the contract of this function. The data is the owner, by the invariant of `Entry`,
+    // which keeps it until callbacks have returned.
+    let owner = unsafe { owner::<T::Owner>(seq) };
     let Some(seq) = NonNull::new(seq) else {
         return EINVAL.to_errno();
     };
@@ -346,6 +383,6 @@ unsafe extern "C" fn show<T: Show>(seq: *mut bindings::seq_file, _data: *mut c_v
         _seq: PhantomData,
         _not_send: NotThreadSafe,
     };
-    let shown = T::show(net, &mut out);
+    let shown = T::show(owner, &mut out);
     out.status(shown)
 }

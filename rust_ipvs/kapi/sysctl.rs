@@ -4,10 +4,9 @@
 //!
 //! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
 //!
-//! A [`Table`] lists its [`Variable`]s: a name, where its value lives in the state that a namespace
-//! has, and what may be written. The C structures hold no pointer to a value. Each access looks the
-//! state up by its namespace, so no value can be reached once it is gone, and values may live where
-//! their readers want them.
+//! A [`Table`] lists its [`Variable`]s: a name, where its value is found in an owner, and what may be
+//! written. The owner is an `Arc` that the [`Registration`] keeps, so values live where their readers
+//! want them and are there as long as the files are.
 //!
 //! Files belong to the owner of the namespace: whoever has `CAP_NET_ADMIN` in its user namespace
 //! writes as root does.
@@ -17,52 +16,52 @@
 //! ```ignore
 //! struct Limits { low: Word<i32>, high: Word<i32> }
 //!
-//! impl Table for Limits {
+//! struct Example;
+//! impl Table for Example {
+//!     type Owner = Limits;
 //!     const PATH: &'static CStr = c"net/example";
-//!     const VARIABLES: &'static [Variable<Self>] = &[
-//!         Variable::new(c"low", |limits: &Self| &limits.low),
-//!         Variable::new(c"high", |limits: &Self| &limits.high).range(0, 100),
+//!     const VARIABLES: &'static [Variable<Limits>] = &[
+//!         Variable::new(c"low", |limits: &Limits| &limits.low),
+//!         Variable::new(c"high", |limits: &Limits| &limits.high).range(0, 100),
 //!     ];
-//!
-//!     fn of(net: &Net) -> &Self { … }
 //! }
 //!
-//! // In the set-up of a namespace, for as long as its state lives:
-//! let registration = Registration::<Limits>::new(net)?;
+//! let registration = Registration::<Example>::new(net, limits)?;
 //! ```
 
 use super::{net::Net, once::Word};
 use crate::bindings;
-use core::{marker::PhantomData, ptr::NonNull};
+use core::ptr::{self, NonNull};
 use kernel::{
     error::{from_result, to_result},
     prelude::*,
+    sync::Arc,
 };
 
-/// A directory of variables, and the state that their values are in.
-pub(crate) trait Table: Sized + 'static {
+/// A directory of variables.
+pub(crate) trait Table: 'static {
+    /// Where the values are.
+    type Owner: Send + Sync + 'static;
+
     /// The directory under `/proc/sys`, without a leading or trailing slash.
     const PATH: &'static CStr;
 
     /// The files in it.
-    const VARIABLES: &'static [Variable<Self>];
-
-    /// The values of a namespace.
-    fn of(net: &Net) -> &Self;
+    const VARIABLES: &'static [Variable<Self::Owner>];
 }
 
 /// One file: an integer.
-pub(crate) struct Variable<T> {
+pub(crate) struct Variable<O: 'static> {
     name: &'static CStr,
-    value: fn(&T) -> &Word<i32>,
+    value: fn(&O) -> &Word<i32>,
     range: (i32, i32),
-    write: Option<fn(&T, i32) -> Result>,
+    write: Option<fn(&O, i32) -> Result>,
     owned_by_host: bool,
 }
 
-impl<T> Variable<T> {
+impl<O> Variable<O> {
     /// A variable that takes any integer.
-    pub(crate) const fn new(name: &'static CStr, value: fn(&T) -> &Word<i32>) -> Self {
+    pub(crate) const fn new(name: &'static CStr, value: fn(&O) -> &Word<i32>) -> Self {
         Self {
             name,
             value,
@@ -79,7 +78,7 @@ impl<T> Variable<T> {
     }
 
     /// Has `write` store a new value, or refuse it. It may sleep, and runs as the writing process.
-    pub(crate) const fn on_write(mut self, write: fn(&T, i32) -> Result) -> Self {
+    pub(crate) const fn on_write(mut self, write: fn(&O, i32) -> Result) -> Self {
         self.write = Some(write);
         self
     }
@@ -91,24 +90,22 @@ impl<T> Variable<T> {
     }
 
     /// The C description of this variable in `net`.
-    fn describe(&'static self, net: &Net) -> bindings::ctl_table
-    where
-        T: Table,
-    {
-        // SAFETY: A reference to a namespace is valid; the address of a static may always be taken.
-        let of_host = unsafe { (*net.as_raw()).user_ns == &raw mut bindings::init_user_ns };
+    fn describe(&'static self, net: &Net, owner: &O) -> bindings::ctl_table {
+        // SAFETY: A reference to a namespace is valid.
+        let of = unsafe { (*net.as_ptr()).user_ns };
+        let of_host = of == &raw mut bindings::init_user_ns;
         bindings::ctl_table {
             procname: self.name.as_char_ptr(),
             // Not `data`: that is expected to point at a value, and at none of the module's own.
-            extra1: net.as_raw().cast(),
-            extra2: core::ptr::from_ref(self).cast_mut().cast(),
+            extra1: ptr::from_ref(owner).cast_mut().cast(),
+            extra2: ptr::from_ref(self).cast_mut().cast(),
             maxlen: size_of::<c_int>() as c_int,
             mode: if self.owned_by_host && !of_host {
                 0o444
             } else {
                 0o644
             },
-            proc_handler: Some(handle::<T>),
+            proc_handler: Some(handle::<O>),
             ..pin_init::zeroed()
         }
     }
@@ -121,37 +118,38 @@ impl<T> Variable<T> {
 /// # Invariants
 ///
 /// `header` was registered with the elements of `_table`, which stay in place until it is
-/// unregistered. The namespace is not torn down before this value is dropped.
-pub(crate) struct Registration<T> {
+/// unregistered, and each of which names the object in `_owner`. The namespace is not torn down
+/// before this value is dropped.
+pub(crate) struct Registration<T: Table> {
     header: NonNull<bindings::ctl_table_header>,
     _table: KVec<bindings::ctl_table>,
-    _of: PhantomData<T>,
+    _owner: Arc<T::Owner>,
 }
 
-// SAFETY: A table may be unregistered from any thread, and a shared reference gives access to
-// nothing.
-unsafe impl<T> Send for Registration<T> {}
-// SAFETY: As above.
-unsafe impl<T> Sync for Registration<T> {}
+// SAFETY: A table may be unregistered from any thread.
+unsafe impl<T: Table> Send for Registration<T> {}
+// SAFETY: As above; there are no methods on a shared reference.
+unsafe impl<T: Table> Sync for Registration<T> {}
 
 impl<T: Table> Registration<T> {
-    /// Adds the variables to `net`. [`Table::of`] must find their values from now on.
+    /// Adds the variables to `net`.
     ///
-    /// The caller keeps it in the state that it has for this namespace.
+    /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
+    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, also where a file of such a name exists.
-    pub(crate) fn new(net: &Net) -> Result<Self> {
+    pub(crate) fn new(net: &Net, owner: Arc<T::Owner>) -> Result<Self> {
         let mut table = KVec::with_capacity(T::VARIABLES.len(), GFP_KERNEL)?;
         for variable in T::VARIABLES {
-            table.push(variable.describe(net), GFP_KERNEL)?;
+            table.push(variable.describe(net, &owner), GFP_KERNEL)?;
         }
         // SAFETY: The path is static. The table is on the heap, and is dropped after the header by
         // the invariant that is established below.
         let header = unsafe {
             bindings::register_net_sysctl_sz(
-                net.as_raw(),
+                net.as_ptr(),
                 T::PATH.as_char_ptr(),
                 table.as_mut_ptr(),
                 table.len(),
@@ -162,15 +160,15 @@ impl<T: Table> Registration<T> {
         Ok(Self {
             header: NonNull::new(header).ok_or(ENOMEM)?,
             _table: table,
-            _of: PhantomData,
+            _owner: owner,
         })
     }
 }
 
-impl<T> Drop for Registration<T> {
+impl<T: Table> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, and unregistered nowhere else. The table is
-        // dropped after this.
+        // SAFETY: Registered by the type invariant, and unregistered nowhere else. This waits for
+        // callbacks; the table and the owner are let go after it.
         unsafe { bindings::unregister_net_sysctl_table(self.header.as_ptr()) };
     }
 }
@@ -183,13 +181,13 @@ pub(crate) fn writer_is_host_admin() -> bool {
     unsafe { bindings::capable(bindings::CAP_NET_ADMIN as c_int) }
 }
 
-/// The C callback of all variables of `T`: reads or writes one.
+/// The C callback of all variables of owner `O`: reads or writes one.
 ///
 /// # Safety
 ///
 /// Only for the sysctl core, as `ctl_table::proc_handler` of an element that [`Variable::describe`]
 /// made.
-unsafe extern "C" fn handle<T: Table>(
+unsafe extern "C" fn handle<O: 'static>(
     table: *const bindings::ctl_table,
     write: c_int,
     buffer: *mut c_void,
@@ -197,13 +195,17 @@ unsafe extern "C" fn handle<T: Table>(
     position: *mut bindings::loff_t,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: By the contract of this function. The namespace lives while a table is registered
-        // in it, by the type invariant of `Registration`, and the core waits for this callback.
-        let (table, net) = unsafe { (&*table, Net::from_raw((*table).extra1.cast())) };
-        // SAFETY: Set to a static variable of this very `T` in `describe`.
-        let variable = unsafe { &*table.extra2.cast::<Variable<T>>() };
-        let state = T::of(net);
-        let word = (variable.value)(state);
+        // SAFETY: By the contract of this function.
+        let table = unsafe { &*table };
+        // SAFETY: As `describe` set them: an owner of this very type that the registration keeps
+        // until callbacks have returned, and a static.
+        let (owner, variable) = unsafe {
+            (
+                &*table.extra1.cast::<O>(),
+                &*table.extra2.cast::<Variable<O>>(),
+            )
+        };
+        let word = (variable.value)(owner);
 
         let before = word.load();
         let mut value: c_int = before;
@@ -227,7 +229,7 @@ unsafe extern "C" fn handle<T: Table>(
         // otherwise.
         if write != 0 && (at_start || value != before) {
             match variable.write {
-                Some(write) => write(state, value)?,
+                Some(write) => write(owner, value)?,
                 None => word.store(value),
             }
         }

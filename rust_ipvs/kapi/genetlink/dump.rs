@@ -7,7 +7,7 @@
 //! The core hands out one buffer after the other as the reader empties them, so a handler is called
 //! several times and has to know where it stopped. That is the dump's [position](Dump::position).
 
-use super::{message::Message, parsed, set_words};
+use super::{attributes, message::Message, parsed, set_words};
 use crate::{bindings, kapi::net::Net};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
@@ -66,27 +66,19 @@ impl<'a> Dump<'a> {
             // `Command` has one of its own.
             return Ok(unsafe { parsed(info, number) });
         }
-        // SAFETY: The core keeps the request, headers and all, until the dump ends.
-        let (length, family) = unsafe { ((*info.nlhdr).nlmsg_len as usize, &*info.family) };
-        let headers = size_of::<bindings::nlmsghdr>() + size_of::<bindings::genlmsghdr>();
-        let length = length.saturating_sub(headers);
-        // SAFETY: The core checked that the message holds both headers. They are multiples of the
-        // alignment of attributes.
-        let first: *const bindings::nlattr = unsafe { info.genlhdr.add(1) }.cast();
-        // SAFETY: `length` bytes of attributes lie at `first`, and the family's policy has
-        // `maxattr` and one entries.
+        // SAFETY: By the type invariant; the core set the family of the request.
+        let (attributes, family) = unsafe { (attributes(info), &*info.family) };
+        // SAFETY: The bytes can be read, and the family's policy has `maxattr` and one entries.
         to_result(unsafe {
             bindings::__nla_validate(
-                first,
-                c_int::try_from(length)?,
+                attributes.as_ptr().cast(),
+                c_int::try_from(attributes.len())?,
                 c_int::try_from(family.maxattr)?,
                 family.policy,
                 bindings::netlink_validation_NL_VALIDATE_LIBERAL,
                 (*self.cb.as_ptr()).extack,
             )
         })?;
-        // SAFETY: As above; nobody writes to the request.
-        let attributes = unsafe { core::slice::from_raw_parts(first.cast::<u8>(), length) };
         Ok(last(attributes, number))
     }
 
@@ -105,12 +97,10 @@ impl<'a> Dump<'a> {
         cb.__bindgen_anon_1.args = [first as c_long, second as c_long, 0, 0, 0, 0];
     }
 
-    /// Leaves `words` for the reader, and hands `error` back to be returned.
-    #[allow(dead_code, reason = "not every dump can be refused")]
-    pub(crate) fn refuse(&self, error: Error, words: &'static CStr) -> Error {
+    /// Leaves `words` for the reader, should the dump end now, well or badly.
+    pub(crate) fn remark(&self, words: &'static CStr) {
         // SAFETY: The core sets `extack` to null or to what it sends when the dump ends.
         unsafe { set_words((*self.cb.as_ptr()).extack, words) };
-        error
     }
 
     /// Adds a message of `command`.

@@ -64,17 +64,13 @@ impl Message<'_> {
 
     /// Adds raw bytes.
     pub(crate) fn put_bytes(&mut self, attribute: u16, bytes: &[u8]) -> Result {
-        // The length of an attribute counts its header and has 16 bits.
-        const MAX: usize = u16::MAX as usize - size_of::<bindings::nlattr>();
-        if bytes.len() > MAX {
-            return Err(EMSGSIZE);
-        }
+        let length = check(bytes.len())?;
         // SAFETY: `skb` is valid by the type invariant, and the bytes can be read.
         to_result(unsafe {
             bindings::nla_put(
                 self.skb.as_ptr(),
                 c_int::from(attribute),
-                bytes.len() as c_int,
+                length,
                 bytes.as_ptr().cast(),
             )
         })
@@ -121,9 +117,20 @@ impl Message<'_> {
         })
     }
 
-    /// Adds a string with its nul.
-    pub(crate) fn put_string(&mut self, attribute: u16, value: &CStr) -> Result {
-        self.put_bytes(attribute, value.to_bytes_with_nul())
+    /// Adds a string, which comes without its nul and goes with one.
+    pub(crate) fn put_string(&mut self, attribute: u16, text: &[u8]) -> Result {
+        let length = check(text.len().wrapping_add(1))?;
+        // SAFETY: `skb` is valid by the type invariant.
+        let nla =
+            unsafe { bindings::nla_reserve(self.skb.as_ptr(), c_int::from(attribute), length) };
+        let nla = NonNull::new(nla).ok_or(EMSGSIZE)?;
+        // SAFETY: `nla` is followed by room for the text and its nul, which nobody else uses.
+        unsafe {
+            let payload: *mut u8 = nla.as_ptr().add(1).cast();
+            payload.copy_from_nonoverlapping(text.as_ptr(), text.len());
+            payload.add(text.len()).write(0);
+        }
+        Ok(())
     }
 
     /// Adds an attribute that holds those which `build` adds, without `NLA_F_NESTED`.
@@ -155,5 +162,15 @@ impl Message<'_> {
             };
         }
         built
+    }
+}
+
+/// Checks that an attribute can have a payload of so many bytes.
+fn check(length: usize) -> Result<c_int> {
+    // The length of an attribute counts its header and has 16 bits.
+    const MAX: usize = u16::MAX as usize - size_of::<bindings::nlattr>();
+    match length {
+        0..=MAX => Ok(length as c_int),
+        _ => Err(EMSGSIZE),
     }
 }

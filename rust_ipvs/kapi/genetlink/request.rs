@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
-use super::{message::Message, parsed, set_words};
+use super::{attributes, message::Message, parsed, set_words};
 use crate::{bindings, kapi::net::Net};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
@@ -49,6 +49,12 @@ impl<'a> Request<'a> {
         // SAFETY: By the type invariant; the core parses with the family's `maxattr` because no
         // `Command` has one of its own.
         unsafe { parsed(self.info.as_ptr(), number) }
+    }
+
+    /// All attributes as they came, one after the other.
+    pub(crate) fn attributes(&self) -> &'a [u8] {
+        // SAFETY: By the type invariant.
+        unsafe { attributes(self.info.as_ptr()) }
     }
 
     /// Leaves `words` for the sender to read, and hands `error` back to be returned.
