@@ -11,6 +11,7 @@
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
@@ -28,7 +29,7 @@
 #include <net/route.h>
 #include "helpers.h"
 
-/* kapi/rcu.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
+/* kapi/rcu.rs, kapi/slab.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
 
 __rust_ipvs_helper unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value)
 {
@@ -55,14 +56,18 @@ __rust_ipvs_helper void rust_ipvs_helper_cond_resched(void)
 	cond_resched();
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(u64 __percpu *counter, u64 value)
+/*
+ * Per-CPU addresses come as numbers: a pointer into the per-CPU address space is another type to the
+ * compiler than the one that Rust passes, which would keep the function from being inlined.
+ */
+__rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value)
 {
-	this_cpu_add(*counter, value);
+	this_cpu_add(*(u64 __percpu *)counter, value);
 }
 
-__rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(u64 __percpu *counter, unsigned int cpu)
+__rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu)
 {
-	return READ_ONCE(*per_cpu_ptr(counter, cpu));
+	return READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
 }
 
 __rust_ipvs_helper unsigned int rust_ipvs_helper_cpu_limit(void)
@@ -75,13 +80,13 @@ __rust_ipvs_helper bool rust_ipvs_helper_cpu_possible(unsigned int cpu)
 	return cpu_possible(cpu);
 }
 
-__rust_ipvs_helper u64 rust_ipvs_helper_percpu_sum(u64 __percpu *counter)
+__rust_ipvs_helper u64 rust_ipvs_helper_percpu_sum(unsigned long counter)
 {
 	u64 sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*per_cpu_ptr(counter, cpu));
+		sum += READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
 	return sum;
 }
 
@@ -93,6 +98,11 @@ __rust_ipvs_helper unsigned long rust_ipvs_helper_jiffies(void)
 __rust_ipvs_helper u64 rust_ipvs_helper_jiffies64(void)
 {
 	return get_jiffies_64();
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_slab_flags(void)
+{
+	return (__force unsigned int)(SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE);
 }
 
 /* kapi/net.rs */
@@ -118,13 +128,13 @@ __rust_ipvs_helper void rust_ipvs_helper_init_delayed_work(struct delayed_work *
 __rust_ipvs_helper bool rust_ipvs_helper_queue_delayed_work(struct delayed_work *work,
 							    unsigned long delay)
 {
-	return queue_delayed_work(system_unbound_wq, work, delay);
+	return queue_delayed_work(system_dfl_wq, work, delay);
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_mod_delayed_work(struct delayed_work *work,
 							  unsigned long delay)
 {
-	mod_delayed_work(system_unbound_wq, work, delay);
+	mod_delayed_work(system_dfl_wq, work, delay);
 }
 
 /* kapi/skbuff.rs */

@@ -19,19 +19,20 @@
 #define __rust_ipvs_helper
 #endif
 
-/* kapi/rcu.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
+/* kapi/rcu.rs, kapi/slab.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
 unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value);
 void rust_ipvs_helper_spin_lock_init(spinlock_t *lock);
 void rust_ipvs_helper_spin_lock_bh(spinlock_t *lock);
 void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock);
 void rust_ipvs_helper_cond_resched(void);
-void rust_ipvs_helper_this_cpu_add(u64 __percpu *counter, u64 value);
-u64 rust_ipvs_helper_percpu_sum(u64 __percpu *counter);
-u64 rust_ipvs_helper_percpu_read(u64 __percpu *counter, unsigned int cpu);
+void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value);
+u64 rust_ipvs_helper_percpu_sum(unsigned long counter);
+u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu);
 unsigned int rust_ipvs_helper_cpu_limit(void);
 bool rust_ipvs_helper_cpu_possible(unsigned int cpu);
 unsigned long rust_ipvs_helper_jiffies(void);
 u64 rust_ipvs_helper_jiffies64(void);
+unsigned int rust_ipvs_helper_slab_flags(void);
 
 /* kapi/net.rs */
 void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id);

@@ -43,14 +43,14 @@ impl<const N: usize> Counters<N> {
     pub(crate) fn add<const I: usize>(&self, value: u64) {
         const { assert!(I < N) };
         // SAFETY: The counter is inside the allocation by the type invariant and the check above.
-        unsafe { bindings::rust_ipvs_helper_this_cpu_add(self.base.as_ptr().add(I), value) }
+        unsafe { bindings::rust_ipvs_helper_this_cpu_add(self.base.as_ptr().add(I) as usize, value) }
     }
 
     /// The sums over all CPUs. Additions that happen meanwhile may be in or not.
     pub(crate) fn sums(&self) -> [u64; N] {
         core::array::from_fn(|index| {
             // SAFETY: `index < N`, so the counter is inside the allocation.
-            unsafe { bindings::rust_ipvs_helper_percpu_sum(self.base.as_ptr().add(index)) }
+            unsafe { bindings::rust_ipvs_helper_percpu_sum(self.base.as_ptr().add(index) as usize) }
         })
     }
 
@@ -58,7 +58,7 @@ impl<const N: usize> Counters<N> {
     pub(crate) fn of_cpu(&self, cpu: Cpu) -> [u64; N] {
         core::array::from_fn(|index| {
             // SAFETY: `index < N`, and a `Cpu` is a possible one.
-            unsafe { bindings::rust_ipvs_helper_percpu_read(self.base.as_ptr().add(index), cpu.0) }
+            unsafe { bindings::rust_ipvs_helper_percpu_read(self.base.as_ptr().add(index) as usize, cpu.0) }
         })
     }
 }

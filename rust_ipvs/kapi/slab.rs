@@ -40,8 +40,10 @@ impl<T> Slab<T> {
         args.align = u32::try_from(align_of::<T>())?;
         let size = u32::try_from(size_of::<T>())?;
         // SAFETY: `name` is static, `args` is initialised, and this is process context.
+        // Objects begin at a cache line, and are not mixed with those of other caches.
         let cache = unsafe {
-            bindings::__kmem_cache_create_args(name.as_char_ptr(), size, &raw mut args, 0)
+            let flags = bindings::rust_ipvs_helper_slab_flags();
+            bindings::__kmem_cache_create_args(name.as_char_ptr(), size, &raw mut args, flags)
         };
         // INVARIANT: Created for `T` just above.
         Ok(Self {
