@@ -1,3 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Temporary.
-fn main() {}
+
+//! ripvsadm administers the Linux virtual server: ipvsadm's grammar, output and exit codes, for
+//! rust_ipvs and for the C implementation alike.
+
+mod cli;
+mod connection;
+mod error;
+mod explain;
+mod model;
+mod names;
+mod output;
+mod restore;
+mod run;
+mod save;
+mod sort;
+mod view;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let names = names::System::load();
+    match cli::parse(&arguments, &names).and_then(|action| run::command(action, &names)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("ripvsadm: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

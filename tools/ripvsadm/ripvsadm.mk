@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0
+# Builds and tests ripvsadm, with the Cargo of the lab's tree: the result runs in its userland.
+#
+# Included from the Makefile at the top, or by itself from there:
+#   make -f tools/ripvsadm/ripvsadm.mk ripvsadm
+
+RIPVSADM_SRC := tools/ripvsadm
+RIPVSADM_TARGET := build/cargo
+RIPVSADM_CARGO := nice tools/lab/lab enter -- cargo
+RIPVSADM_FLAGS := --locked --manifest-path $(RIPVSADM_SRC)/Cargo.toml --target-dir $(RIPVSADM_TARGET)
+
+.PHONY: ripvsadm ripvsadm-test ripvsadm-lint
+
+ripvsadm: build/ripvsadm
+
+# Cargo knows best what is out of date, so it is always asked; the copy is only made anew where
+# the program changed.
+build/ripvsadm: ripvsadm-force
+	@mkdir -p build
+	$(RIPVSADM_CARGO) build --release $(RIPVSADM_FLAGS)
+	@cmp -s $(RIPVSADM_TARGET)/release/ripvsadm $@ || cp $(RIPVSADM_TARGET)/release/ripvsadm $@
+
+.PHONY: ripvsadm-force
+ripvsadm-force:
+
+ripvsadm-test:
+	$(RIPVSADM_CARGO) test --workspace $(RIPVSADM_FLAGS)
+	tools/ripvsadm/tests/no-ipvs.sh
+
+ripvsadm-lint:
+	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'
+	$(RIPVSADM_CARGO) clippy --workspace --all-targets $(RIPVSADM_FLAGS) -- -D warnings

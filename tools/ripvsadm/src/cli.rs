@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line: ipvsadm's grammar, read word by word into an [`Action`].
+
+mod build;
+mod check;
+pub mod help;
+mod read;
+mod value;
+mod word;
+
+use std::ffi::OsString;
+
+use crate::error::Error;
+use crate::model::{Action, Listing};
+use crate::names::Lookup;
+
+/// Reads a command line, without the program's name.
+///
+/// # Errors
+/// [`Error::Syntax`] and [`Error::Argument`], which name the word that is wrong.
+pub fn parse(words: &[OsString], lookup: &dyn Lookup) -> Result<Action, Error> {
+    if words.is_empty() {
+        return Ok(Action::List(Listing::default()));
+    }
+    let draft = read::read(words, lookup)?;
+    check::check(&draft)?;
+    build::build(draft, lookup)
+}
+
+#[cfg(test)]
+mod tests;

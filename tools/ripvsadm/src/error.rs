@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can go wrong, sorted by ipvsadm's exit codes.
+
+use std::{fmt, io};
+
+/// A failure, in words for the person at the keyboard: one line, without the program's name.
+#[derive(Debug)]
+pub enum Error {
+    /// The words are not a command line: no command first, an unknown option, no value.
+    Syntax(String),
+    /// An option's value is wrong, or it does not go with the command.
+    Argument(String),
+    /// There is no IPVS to talk to, or no privilege to.
+    Setup(String),
+    /// The kernel refused a change.
+    Refused(String),
+    /// What was to be listed is not there or cannot be read.
+    Listing(String),
+    /// Standard output or input failed.
+    Stream(io::Error),
+}
+
+impl Error {
+    /// The exit code that ipvsadm has for such a failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Syntax(_) | Error::Refused(_) => 255,
+            Error::Argument(_) | Error::Setup(_) => 2,
+            Error::Listing(_) | Error::Stream(_) => 1,
+        }
+    }
+
+    /// Whether the rest of a restored file has to wait: ipvsadm goes on after a refusal only.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Error::Refused(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Syntax(text)
+            | Error::Argument(text)
+            | Error::Setup(text)
+            | Error::Refused(text)
+            | Error::Listing(text) => f.write_str(text),
+            Error::Stream(error) => write!(f, "cannot read or write: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Stream(error)
+    }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's refusals in words: what was to be done, why not, and what helps.
+
+use ipvs_netlink::{Command, Error as NetlinkError, KernelError};
+
+use crate::error::Error;
+use crate::model::Action;
+
+/// What helps where there is no IPVS.
+const LOAD: &str = "load it with \"modprobe rust_ipvs\" or \"insmod rust_ipvs.ko\"";
+
+/// A failure to get as far as the kernel's IPVS.
+pub fn setup(error: NetlinkError) -> Error {
+    Error::Setup(match error {
+        NetlinkError::NoFamily => format!("the kernel has no IPVS: {LOAD}"),
+        other if other.errno() == Some(libc::EPERM) => permission(),
+        other => format!("cannot talk to the kernel's IPVS: {other}"),
+    })
+}
+
+/// A failure to read what is to be listed.
+pub fn listing(error: NetlinkError) -> Error {
+    Error::Listing(match error {
+        NetlinkError::Kernel(refusal) => refused_listing(&refusal),
+        other => other.to_string(),
+    })
+}
+
+fn refused_listing(refusal: &KernelError) -> String {
+    match (refusal.command, refusal.errno) {
+        (_, libc::EPERM) => permission(),
+        (Some(Command::GetService), libc::ESRCH) => "there is no such service".to_owned(),
+        (_, libc::EOPNOTSUPP) => unsupported(refusal),
+        _ => refusal.to_string(),
+    }
+}
+
+/// A refusal of the change that `action` asked for.
+pub fn refusal(error: NetlinkError, action: &Action) -> Error {
+    Error::Refused(match &error {
+        NetlinkError::Kernel(kernel) => refused_change(kernel, action),
+        other => other.to_string(),
+    })
+}
+
+fn refused_change(kernel: &KernelError, action: &Action) -> String {
+    match kernel.errno {
+        libc::EPERM => return permission(),
+        libc::EOPNOTSUPP => return unsupported(kernel),
+        _ => {}
+    }
+    let target = target(action);
+    let attempt = match kernel.command {
+        Some(command) => format!("cannot {}", command.describe()),
+        None => "cannot do that".to_owned(),
+    };
+    let remedy = remedy(kernel.errno, action);
+    match (&kernel.message, reason(kernel.errno, action)) {
+        (Some(words), _) => format!("{attempt}{target}: {words}{remedy}"),
+        (None, Some(reason)) => format!("{attempt}{target}: {reason}{remedy}"),
+        (None, None) => format!("{attempt}{target}: {}{remedy}", kernel.errno_text()),
+    }
+}
+
+/// What the action is about.
+fn target(action: &Action) -> String {
+    match action {
+        Action::AddService(service) | Action::EditService(service) => format!(" {}", service.id),
+        Action::DeleteService(id) => format!(" {id}"),
+        Action::AddServer(id, server) | Action::EditServer(id, server) => {
+            format!(" {} of {id}", server.id)
+        }
+        Action::DeleteServer(id, server) => format!(" {server} of {id}"),
+        Action::Zero(Some(id)) => format!(" of {id}"),
+        _ => String::new(),
+    }
+}
+
+/// What the errno means, in case the kernel has no words of its own.
+fn reason(errno: i32, action: &Action) -> Option<String> {
+    Some(match (errno, action) {
+        (libc::EEXIST, Action::AddService(_)) => "it is there already".to_owned(),
+        (libc::EEXIST, Action::AddServer(..)) => "it is there already".to_owned(),
+        (libc::EEXIST, Action::StartDaemon(_)) => "one runs already".to_owned(),
+        (libc::ESRCH, Action::StopDaemon(_)) => "none runs".to_owned(),
+        (libc::ESRCH, _) => "there is no such service".to_owned(),
+        (libc::ENOENT, Action::AddService(service) | Action::EditService(service)) => {
+            let scheduler = &service.scheduler;
+            match &service.persistence_engine {
+                Some(engine) => format!(
+                    "the kernel has no scheduler \"{scheduler}\" or no persistence engine \
+                     \"{engine}\""
+                ),
+                None => format!("the kernel has no scheduler \"{scheduler}\""),
+            }
+        }
+        (libc::ENOENT, _) => "the service has no such real server".to_owned(),
+        (libc::ERANGE, Action::AddServer(..) | Action::EditServer(..)) => {
+            "the lower threshold (-y) is above the upper (-x)".to_owned()
+        }
+        (libc::EINVAL, Action::AddServer(_, server) | Action::EditServer(_, server)) => format!(
+            "the kernel does not take it; is {} a unicast address that the director can reach?",
+            server.id.address
+        ),
+        (libc::EAFNOSUPPORT, _) => "the kernel has no IPVS for IPv6".to_owned(),
+        (libc::ENODEV, Action::StartDaemon(daemon)) => {
+            format!(
+                "there is no interface \"{}\" (--mcast-interface)",
+                daemon.interface
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// What helps, where that is known.
+fn remedy(errno: i32, action: &Action) -> &'static str {
+    match (errno, action) {
+        (libc::EEXIST, Action::AddService(_)) => "; change it with -E",
+        (libc::EEXIST, Action::AddServer(..)) => "; change it with -e",
+        (libc::EEXIST, Action::StartDaemon(_)) => "; stop it first with --stop-daemon",
+        (libc::ESRCH, Action::EditService(_) | Action::AddServer(..)) => "; add it with -A",
+        (libc::ENOENT, Action::EditServer(..)) => "; add it with -a",
+        (libc::ESRCH, Action::DeleteService(_))
+        | (libc::ENOENT | libc::ESRCH, Action::DeleteServer(..)) => "; see -L -n",
+        _ => "",
+    }
+}
+
+fn permission() -> String {
+    "no permission: run it as root, in the initial user namespace (CAP_NET_ADMIN)".to_owned()
+}
+
+fn unsupported(kernel: &KernelError) -> String {
+    let what = kernel.command.map_or("do that", Command::describe);
+    match &kernel.message {
+        Some(words) => format!("this kernel's IPVS cannot {what}: {words}"),
+        None => format!("this kernel's IPVS cannot {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipvs_netlink::{Destination, Protocol, Service, ServiceId};
+
+    fn kernel(command: Command, errno: i32, message: Option<&str>) -> NetlinkError {
+        NetlinkError::Kernel(KernelError {
+            command: Some(command),
+            errno,
+            message: message.map(str::to_owned),
+            offset: None,
+        })
+    }
+
+    fn web() -> ServiceId {
+        ServiceId::address(Protocol::Tcp, "192.0.2.1".parse().unwrap(), 80)
+    }
+
+    #[test]
+    fn a_kernel_without_ipvs() {
+        let error = setup(NetlinkError::NoFamily);
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("insmod rust_ipvs.ko"), "{error}");
+    }
+
+    #[test]
+    fn no_privilege() {
+        let error = setup(kernel(Command::GetInfo, libc::EPERM, None));
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("root"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_scheduler() {
+        let action = Action::AddService(Service::new(web(), "foo"));
+        let error = refusal(kernel(Command::NewService, libc::ENOENT, None), &action);
+        assert_eq!(error.exit_code(), 255);
+        assert_eq!(
+            error.to_string(),
+            "cannot add the service TCP 192.0.2.1:80: the kernel has no scheduler \"foo\""
+        );
+        // The kernel's own words come first.
+        let words = Some("no scheduler of that name");
+        let error = refusal(kernel(Command::NewService, libc::ENOENT, words), &action);
+        assert_eq!(
+            error.to_string(),
+            "cannot add the service TCP 192.0.2.1:80: no scheduler of that name"
+        );
+    }
+
+    #[test]
+    fn duplicates_and_strangers() {
+        let server = Destination::new("198.51.100.1".parse().unwrap(), 80);
+        let action = Action::AddServer(web(), server.clone());
+        let error = refusal(kernel(Command::NewDestination, libc::EEXIST, None), &action);
+        assert_eq!(
+            error.to_string(),
+            "cannot add the real server 198.51.100.1:80 of TCP 192.0.2.1:80: it is there \
+             already; change it with -e"
+        );
+        let action = Action::DeleteServer(web(), server.id);
+        let error = refusal(kernel(Command::DelDestination, libc::ESRCH, None), &action);
+        assert_eq!(
+            error.to_string(),
+            "cannot delete the real server 198.51.100.1:80 of TCP 192.0.2.1:80: there is no \
+             such service; see -L -n"
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_has_not() {
+        let error = listing(kernel(Command::GetDaemon, libc::EOPNOTSUPP, None));
+        assert_eq!(
+            error.to_string(),
+            "this kernel's IPVS cannot list the synchronisation daemons"
+        );
+        assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn an_errno_nobody_expected() {
+        let error = refusal(kernel(Command::Flush, libc::ENOMEM, None), &Action::Clear);
+        assert_eq!(
+            error.to_string(),
+            "cannot clear the table: Cannot allocate memory"
+        );
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a command line asks for, and what a listing is made of.
+
+use ipvs_netlink::{
+    Daemon, DaemonState, Destination, DestinationEntry, DestinationId, Service, ServiceEntry,
+    ServiceId, Timeouts,
+};
+
+/// One command, complete and checked as far as it can be without the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `-A`.
+    AddService(Service),
+    /// `-E`.
+    EditService(Service),
+    /// `-D`.
+    DeleteService(ServiceId),
+    /// `-C`.
+    Clear,
+    /// `-R`.
+    Restore,
+    /// `-S`; without names where `numeric`.
+    Save {
+        /// `-n`.
+        numeric: bool,
+    },
+    /// `-a`.
+    AddServer(ServiceId, Destination),
+    /// `-e`.
+    EditServer(ServiceId, Destination),
+    /// `-d`.
+    DeleteServer(ServiceId, DestinationId),
+    /// `-L`, and the empty command line.
+    List(Listing),
+    /// `-Z`, of one service or of all.
+    Zero(Option<ServiceId>),
+    /// `--set`.
+    SetTimeouts(Timeouts),
+    /// `--start-daemon`.
+    StartDaemon(Daemon),
+    /// `--stop-daemon`.
+    StopDaemon(DaemonState),
+    /// `-h`.
+    Help,
+    /// `-v`.
+    Version,
+}
+
+/// What is to be listed, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// What.
+    pub subject: Subject,
+    /// How.
+    pub format: Format,
+}
+
+/// What is to be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Services and their real servers: all of them, or one service.
+    Table(Option<ServiceId>),
+    /// `-c`.
+    Connections,
+    /// `--timeout`.
+    Timeouts,
+    /// `--daemon`.
+    Daemons,
+}
+
+impl Default for Subject {
+    fn default() -> Self {
+        Subject::Table(None)
+    }
+}
+
+/// How it is to be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The columns of the table.
+    pub columns: Columns,
+    /// `-n`: addresses and ports as numbers.
+    pub numeric: bool,
+    /// `--exact`: counters in full.
+    pub exact: bool,
+    /// Not `--nosort`.
+    pub sorted: bool,
+    /// `--persistent-conn`, which adds columns to the list of connections.
+    pub engine_data: bool,
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Format {
+            columns: Columns::default(),
+            numeric: false,
+            exact: false,
+            sorted: true,
+            engine_data: false,
+        }
+    }
+}
+
+/// The columns of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Columns {
+    /// Forwarding method, weight and connections.
+    #[default]
+    Plain,
+    /// `--tun-info`.
+    Tunnels,
+    /// `--stats`.
+    Stats,
+    /// `--rate`.
+    Rate,
+    /// `--thresholds`.
+    Thresholds,
+    /// `--persistent-conn`.
+    Persistent,
+}
+
+/// A service and its real servers, as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The service.
+    pub service: ServiceEntry,
+    /// Its real servers.
+    pub servers: Vec<DestinationEntry>,
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The order of listings, which is ipvsadm's.
+//!
+//! ipvsadm compares marks and IPv4 addresses by the sign of their 32-bit difference, so that
+//! 192.0.2.1 comes before 10.1.1.1, and three addresses can each come before the next. Scripts
+//! that compare listings see that order; where it is a circle it depends on the way of sorting,
+//! so this has its own merge sort, the one of the C library's `qsort()`, and a comparison that
+//! need not be an order (the standard library's sort may panic on one that is none).
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+
+use ipvs_netlink::{AddressFamily, ServiceId};
+
+use crate::model::Group;
+
+/// Sorts services, and the real servers of each.
+pub fn sort(groups: Vec<Group>) -> Vec<Group> {
+    let mut sorted = merge_sort(groups, &|a, b| {
+        compare_services(&a.service.service.id, &b.service.service.id)
+    });
+    for group in &mut sorted {
+        let servers = std::mem::take(&mut group.servers);
+        group.servers = merge_sort(servers, &|a, b| {
+            let (a, b) = (&a.destination.id, &b.destination.id);
+            compare_addresses(&a.address, &b.address).then_with(|| a.port.cmp(&b.port))
+        });
+    }
+    sorted
+}
+
+/// By mark, family, protocol, address and port.
+fn compare_services(a: &ServiceId, b: &ServiceId) -> Ordering {
+    let key = |id: &ServiceId| match id {
+        ServiceId::Address {
+            protocol,
+            address,
+            port,
+        } => (0, u16::from(*protocol), *address, *port),
+        ServiceId::Fwmark { family, mark } => (*mark, 0, family.unspecified(), 0),
+    };
+    let ((mark_a, protocol_a, address_a, port_a), (mark_b, protocol_b, address_b, port_b)) =
+        (key(a), key(b));
+    circular(mark_a, mark_b)
+        .then_with(|| a.family().cmp(&b.family()))
+        .then_with(|| protocol_a.cmp(&protocol_b))
+        .then_with(|| compare_addresses(&address_a, &address_b))
+        .then_with(|| port_a.cmp(&port_b))
+}
+
+fn compare_addresses(a: &IpAddr, b: &IpAddr) -> Ordering {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => circular((*a).into(), (*b).into()),
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.octets().cmp(&b.octets()),
+        _ => AddressFamily::of(a).cmp(&AddressFamily::of(b)),
+    }
+}
+
+/// The sign of the difference, in 32 bits.
+fn circular(a: u32, b: u32) -> Ordering {
+    i32::from_ne_bytes(a.wrapping_sub(b).to_ne_bytes()).cmp(&0)
+}
+
+/// Sorts two halves, the first the smaller, and merges them; equals stay as they are.
+fn merge_sort<T>(mut items: Vec<T>, compare: &dyn Fn(&T, &T) -> Ordering) -> Vec<T> {
+    if items.len() < 2 {
+        return items;
+    }
+    let upper = items.split_off(items.len() / 2);
+    let mut first = merge_sort(items, compare).into_iter().peekable();
+    let mut second = merge_sort(upper, compare).into_iter().peekable();
+    let mut merged = Vec::with_capacity(first.len() + second.len());
+    while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
+        let next = if compare(a, b).is_le() {
+            first.next()
+        } else {
+            second.next()
+        };
+        merged.extend(next);
+    }
+    merged.extend(first);
+    merged.extend(second);
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipvs_netlink::Protocol;
+
+    fn address(protocol: Protocol, text: &str, port: u16) -> ServiceId {
+        ServiceId::address(protocol, text.parse().unwrap(), port)
+    }
+
+    fn sorted(ids: Vec<ServiceId>) -> Vec<String> {
+        merge_sort(ids, &compare_services)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn marks_families_protocols_addresses_ports() {
+        use Protocol::{Sctp, Tcp, Udp};
+        let ids = vec![
+            ServiceId::fwmark(AddressFamily::Inet6, 7),
+            ServiceId::fwmark(AddressFamily::Inet, 8),
+            ServiceId::fwmark(AddressFamily::Inet, 7),
+            address(Tcp, "2001:db8::1", 80),
+            address(Sctp, "192.0.2.1", 80),
+            address(Udp, "192.0.2.1", 53),
+            address(Tcp, "192.0.2.2", 80),
+            address(Tcp, "192.0.2.1", 443),
+            address(Tcp, "192.0.2.1", 80),
+            ServiceId::fwmark(AddressFamily::Inet, 0xffff_ffff),
+        ];
+        assert_eq!(
+            sorted(ids),
+            [
+                "FWM 4294967295",
+                "TCP 192.0.2.1:80",
+                "TCP 192.0.2.1:443",
+                "TCP 192.0.2.2:80",
+                "UDP 192.0.2.1:53",
+                "SCTP 192.0.2.1:80",
+                "TCP [2001:db8::1]:80",
+                "FWM 7",
+                "FWM 7 IPv6",
+                "FWM 8",
+            ]
+        );
+    }
+
+    #[test]
+    fn addresses_are_a_circle() {
+        let ids = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| address(Protocol::Tcp, text, 80))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            sorted(ids(&["10.1.1.1", "192.0.2.1"])),
+            ["TCP 192.0.2.1:80", "TCP 10.1.1.1:80"]
+        );
+        // 10 before 100, 100 before 192, 192 before 10: it depends on where one begins.
+        let circle = sorted(ids(&["10.0.0.1", "100.0.0.1", "192.0.0.1"]));
+        assert_eq!(
+            circle,
+            ["TCP 10.0.0.1:80", "TCP 100.0.0.1:80", "TCP 192.0.0.1:80"]
+        );
+        let circle = sorted(ids(&["192.0.0.1", "10.0.0.1", "100.0.0.1"]));
+        assert_eq!(
+            circle,
+            ["TCP 192.0.0.1:80", "TCP 10.0.0.1:80", "TCP 100.0.0.1:80"]
+        );
+    }
+
+    #[test]
+    fn equals_stay_in_order() {
+        let items: Vec<(u32, u32)> = (0..40).map(|n| (n % 3, n)).collect();
+        let sorted = merge_sort(items, &|a, b| a.0.cmp(&b.0));
+        assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What listings look like: pure functions from what is listed to ipvsadm's text.
+
+mod address;
+mod connections;
+mod counters;
+mod daemons;
+mod table;
+mod timeouts;
+
+pub use address::{flag_names, full_address};
+pub use connections::connections;
+pub use daemons::daemons;
+pub use table::table;
+pub use timeouts::timeouts;

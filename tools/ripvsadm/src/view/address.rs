@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Addresses with ports, and flags, as text.
+
+use std::net::IpAddr;
+
+use ipvs_netlink::{Protocol, ServiceFlags};
+
+use crate::names::Names;
+
+/// The room that a listing has for an address with its port at all.
+const CELL_MAX: usize = 59;
+
+/// The width of the column; IPv4 keeps to it, IPv6 moves what follows.
+pub const COLUMN: usize = 28;
+
+/// `host:port` or `[host]:port`, by names where there are some, in full.
+pub fn full_address(
+    address: IpAddr,
+    port: u16,
+    protocol: Option<Protocol>,
+    names: &dyn Names,
+) -> String {
+    let host = names.host(address).unwrap_or_else(|| address.to_string());
+    let port = names
+        .port(port, protocol)
+        .unwrap_or_else(|| port.to_string());
+    match address {
+        IpAddr::V4(_) => format!("{host}:{port}"),
+        IpAddr::V6(_) => format!("[{host}]:{port}"),
+    }
+}
+
+/// The same, cut to the room of a listing.
+pub fn cell(address: IpAddr, port: u16, protocol: Option<Protocol>, names: &dyn Names) -> String {
+    cut(full_address(address, port, protocol, names), CELL_MAX)
+}
+
+/// The same, cut to the width of its column where it is an IPv4 address.
+pub fn column(address: IpAddr, port: u16, protocol: Option<Protocol>, names: &dyn Names) -> String {
+    let text = cell(address, port, protocol, names);
+    match address {
+        IpAddr::V4(_) => cut(text, COLUMN),
+        IpAddr::V6(_) => text,
+    }
+}
+
+fn cut(mut text: String, limit: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(limit) {
+        text.truncate(end);
+    }
+    text
+}
+
+/// The names of a scheduler's flags, with commas between them; empty where none is set.
+pub fn flag_names(flags: ServiceFlags, scheduler: &str) -> String {
+    let names = match scheduler {
+        "sh" => ["sh-fallback", "sh-port", "flag-3"],
+        "mh" => ["mh-fallback", "mh-port", "flag-3"],
+        _ => ["flag-1", "flag-2", "flag-3"],
+    };
+    let bits = [
+        ServiceFlags::SCHEDULER_1,
+        ServiceFlags::SCHEDULER_2,
+        ServiceFlags::SCHEDULER_3,
+    ];
+    let set: Vec<&str> = bits
+        .into_iter()
+        .zip(names)
+        .filter_map(|(bit, name)| flags.contains(bit).then_some(name))
+        .collect();
+    set.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::tests::Fixed;
+    use crate::names::Numeric;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn numbers_and_names() {
+        let tcp = Some(Protocol::Tcp);
+        assert_eq!(column(ip("192.0.2.1"), 80, tcp, &Numeric), "192.0.2.1:80");
+        assert_eq!(
+            column(ip("192.0.2.1"), 80, tcp, &Fixed),
+            "web.example.org:http"
+        );
+        assert_eq!(
+            column(ip("192.0.2.1"), 80, None, &Fixed),
+            "web.example.org:80"
+        );
+        assert_eq!(
+            column(ip("2001:db8::1"), 53, tcp, &Fixed),
+            "[six.example.org]:domain"
+        );
+        assert_eq!(
+            column(ip("2001:db8::2"), 81, tcp, &Fixed),
+            "[2001:db8::2]:81"
+        );
+    }
+
+    #[test]
+    fn long_names_are_cut_except_for_restoring() {
+        let long = ip("198.51.100.9");
+        assert_eq!(
+            column(long, 80, None, &Fixed),
+            "a-real-server-with-quite-a-l"
+        );
+        assert_eq!(
+            cell(long, 80, None, &Fixed),
+            "a-real-server-with-quite-a-long-name.example.org:80"
+        );
+        let longer = ip("2001:db8::9");
+        let text = column(longer, 80, None, &Fixed);
+        assert_eq!(
+            text,
+            "[a-real-server-with-a-name-longer-than-any-column.example.o"
+        );
+        assert_eq!(text.len(), 59);
+        assert!(full_address(longer, 80, None, &Fixed).ends_with(".org]:80"));
+    }
+
+    #[test]
+    fn flags() {
+        let both = ServiceFlags::SCHEDULER_1.with(ServiceFlags::SCHEDULER_2);
+        assert_eq!(flag_names(both, "sh"), "sh-fallback,sh-port");
+        assert_eq!(flag_names(both, "mh"), "mh-fallback,mh-port");
+        assert_eq!(flag_names(both, "rr"), "flag-1,flag-2");
+        assert_eq!(flag_names(ServiceFlags::SCHEDULER_3, "sh"), "flag-3");
+        assert_eq!(flag_names(ServiceFlags::PERSISTENT, "sh"), "");
+    }
+}
