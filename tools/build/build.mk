@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# Building, installing and checking the module, and putting it into a kernel tree.
+
+# The kernel tree: the lab's, unless KDIR names another, which is built with the host's own tools.
+KDIR ?=
+# How the C helpers are linked: 1 as bitcode, 0 as an object; unset, 1 where the LLVM versions allow it.
+INLINE ?= auto
+
+BUILD_MODULE := tools/build/module.sh
+lab-for-build := $(if $(KDIR),,lab-ready)
+export KDIR V
+
+all: module $(if $(KDIR),,ripvsadm)
+
+.PHONY: module
+module: $(lab-for-build) ## build/rust_ipvs.ko
+	@$(BUILD_MODULE) $(INLINE)
+
+# Both ways of linking, for those who compare or test them; build/rust_ipvs.ko stays as it is.
+.PHONY: module-inline0 module-inline1
+module-inline0 module-inline1: module-inline%: $(lab-for-build)
+	@$(BUILD_MODULE) --only $*
+
+.PHONY: samples
+samples: $(lab-for-build) ## build/samples/*.ko: small modules that use one abstraction each
+	@tools/build/samples.sh
+
+.PHONY: install
+install: ## Installs the module and the tool of the last build (DESTDIR=… for a folder of your own)
+	@tools/build/install.sh "$(DESTDIR)"
+
+.PHONY: lint
+lint: lab-ready ## Formatting, clippy, and the project's own rules
+	@tools/build/lint.sh
+
+.PHONY: patch
+patch: lab-ready ## build/rust_ipvs.patch, which puts the module into a kernel tree
+	@mkdir -p $(BUILD)
+	@eval "$$($(LAB) env)" && $(IN_LAB) tools/build/in-tree.sh patch "$$LAB_KDIR" >$(BUILD)/rust_ipvs.patch
+	@echo "$(BUILD)/rust_ipvs.patch: $$(grep -c '^+++ ' $(BUILD)/rust_ipvs.patch) files"
+
+.PHONY: in-tree
+in-tree: ## Makes the patch for the tree KDIR and applies it there
+	@test -n "$(KDIR)" || { echo "make in-tree needs KDIR=<kernel source>" >&2; exit 2; }
+	@tools/build/in-tree.sh apply "$(KDIR)"
+
+.PHONY: test-in-tree
+test-in-tree: lab-ready ripvsadm ## Builds inside a kernel tree, as a module and built in, and boots one
+	@tools/build/test-in-tree.sh
+
+.PHONY: clean
+clean: ## Removes what was built here (not the lab's cache: lab-clean)
+	rm -rf $(BUILD)

@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Makes the patch that puts the module into net/netfilter/rust_ipvs of a kernel tree, and applies it.
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+module=$(readlink -f "$here/../../rust_ipvs")
+place=net/netfilter/rust_ipvs
+
+usage() {
+	cat <<-'EOT'
+	usage: in-tree.sh patch KERNEL > FILE   write the patch for the kernel source in KERNEL
+	       in-tree.sh apply KERNEL          make it and apply it there
+
+	A tree that has the module already gets what changed since, and nothing if nothing did.
+	EOT
+}
+
+die() {
+	printf 'in-tree: %s\n' "$*" >&2
+	exit 1
+}
+
+# The files of the kernel that the patch changes, besides those it adds.
+touched=(net/netfilter/Kconfig net/netfilter/Makefile include/linux/skbuff.h net/ipv4/ip_output.c)
+
+# Adds LINE after the line that matches PATTERN in FILE, where it is not yet.
+add_after() {
+	local file=$1 pattern=$2 line=$3
+	! grep -qxF -- "$line" "$file" || return 0
+	grep -q -- "$pattern" "$file" || die "${file##*/} has no line like $pattern: is this a kernel of 7.3 or later?"
+	awk -v pattern="$pattern" -v line="$line" '{ print } $0 ~ pattern && !done { print line; done = 1 }' "$file" >"$file.new"
+	mv "$file.new" "$file"
+}
+
+# Where FILE asks for CONFIG_IP_VS just above a line with ipvs_property, it shall ask for either of the two.
+# The mark in the packet says "balanced already"; whichever balancer is built needs it to exist and to be copied.
+widen_property() {
+	local file=$1
+	awk '
+	held != "" {
+		if (/ipvs_property/)
+			held = "#if IS_ENABLED(CONFIG_IP_VS) || IS_ENABLED(CONFIG_RUST_IPVS)"
+		print held
+		held = ""
+	}
+	/^#if IS_ENABLED\(CONFIG_IP_VS\)$/ { held = $0; next }
+	{ print }' "$file" >"$file.new"
+	mv "$file.new" "$file"
+	grep -q 'IS_ENABLED(CONFIG_RUST_IPVS)' "$file" || die "${file##*/} has no ipvs_property under CONFIG_IP_VS"
+}
+
+# The module's files in FOLDER, and not what was built beside them.
+module_files() {
+	(cd "$1" && find . -type f ! -name '.*' \
+		\( -name '*.rs' -o -name '*.[ch]' -o -name Makefile -o -name Kconfig -o -name bindgen_parameters \) \
+		! -name bindings_generated.rs ! -name '*.mod.c' -printf '%P\n' | sort)
+}
+
+# Copies the module's files in FROM to TO.
+copy_module() {
+	local from=$1 to=$2 file
+	while read -r file; do
+		install -D -m 644 "$from/$file" "$to/$file"
+	done < <(module_files "$from")
+}
+
+# Lays out what the tree has and what it shall have as folders a and b.
+lay_out() {
+	local kernel=$1 work=$2 file
+	mkdir -p "$work"/{a,b}
+	for file in "${touched[@]}"; do
+		[ -r "$kernel/$file" ] || die "there is no kernel source in $kernel ($file is missing)"
+		mkdir -p "$work"/{a,b}/"${file%/*}"
+		cp "$kernel/$file" "$work/a/$file"
+		cp "$kernel/$file" "$work/b/$file"
+	done
+	add_after "$work/b/net/netfilter/Kconfig" '^source "net/netfilter/ipvs/Kconfig"' \
+		'source "net/netfilter/rust_ipvs/Kconfig"'
+	# shellcheck disable=SC2016 # make's variable
+	add_after "$work/b/net/netfilter/Makefile" 'CONFIG_IP_VS.*ipvs/' 'obj-$(CONFIG_RUST_IPVS) += rust_ipvs/'
+	widen_property "$work/b/include/linux/skbuff.h"
+	widen_property "$work/b/net/ipv4/ip_output.c"
+	[ ! -d "$kernel/$place" ] || copy_module "$kernel/$place" "$work/a/$place"
+	copy_module "$module" "$work/b/$place"
+}
+
+# The patch for the tree on standard output.
+make_patch() {
+	local work=$1 status=0
+	(cd "$work" && diff -urN --no-dereference a b) >"$work/diff" || status=$?
+	[ "$status" -le 1 ] || die 'diff failed'
+	# Times in the headers would make each patch differ from the last.
+	sed -E 's/^(---|\+\+\+) ([^\t]*)\t.*/\1 \2/' "$work/diff"
+}
+
+[ $# = 2 ] || {
+	usage >&2
+	exit 2
+}
+kernel=$(readlink -f "$2")
+work=$(mktemp -d "${TMPDIR:-/tmp}/in-tree.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+lay_out "$kernel" "$work"
+case $1 in
+patch)
+	make_patch "$work"
+	;;
+apply)
+	make_patch "$work" >"$work/patch"
+	if [ -s "$work/patch" ]; then
+		patch -d "$kernel" -p1 -s -E <"$work/patch"
+		printf 'in-tree: %s files changed in %s\n' "$(grep -c '^+++ ' "$work/patch")" "$kernel"
+	else
+		printf 'in-tree: %s has the module as it is here\n' "$kernel"
+	fi
+	;;
+*)
+	usage >&2
+	exit 2
+	;;
+esac
