@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Packets by hand: building them, right or wrong, sending them as frames, sniffing and reading them."""
+
+import select
+import socket
+import struct
+import time
+
+ETH_P_ALL = 3
+PACKET_OUTGOING = 4
+ICMP, TCP, UDP, IPIP, IPV6, ICMPV6, FRAGMENT = 1, 6, 17, 4, 41, 58, 44
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+
+
+def checksum(data):
+    """The Internet checksum of bytes (RFC 1071)."""
+    if len(data) % 2:
+        data += b'\0'
+    total = sum(struct.unpack(f'!{len(data) // 2}H', data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def raw(address):
+    """An address in words as bytes."""
+    return socket.inet_pton(socket.AF_INET6 if ':' in address else socket.AF_INET, address)
+
+
+def words(address):
+    """Bytes of an address as words."""
+    return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, bytes(address))
+
+
+def pseudo(src, dst, proto, length):
+    """The pseudo header that TCP, UDP and ICMPv6 sums cover."""
+    src, dst = raw(src), raw(dst)
+    if len(src) == 16:
+        return src + dst + struct.pack('!IHBB', length, 0, 0, proto)
+    return src + dst + struct.pack('!BBH', 0, proto, length)
+
+
+def tcp(src, dst, sport, dport, flags, seq=1, ack=0, data=b'', offset=5):
+    """A TCP segment."""
+    head = struct.pack('!HHIIBBHHH', sport, dport, seq, ack, offset << 4, flags, 65535, 0, 0)
+    total = checksum(pseudo(src, dst, TCP, len(head) + len(data)) + head + data)
+    return head[:16] + struct.pack('!H', total) + head[18:] + data
+
+
+def udp(src, dst, sport, dport, data=b'', sum_=None, length=None):
+    """A UDP datagram. SUM_ 0 leaves it without a checksum."""
+    length = 8 + len(data) if length is None else length
+    head = struct.pack('!HHHH', sport, dport, length, 0)
+    if sum_ is None:
+        sum_ = checksum(pseudo(src, dst, UDP, 8 + len(data)) + head + data) or 0xffff
+    return head[:6] + struct.pack('!H', sum_) + data
+
+
+def ip(src, dst, proto, payload, ttl=64, df=False, ident=0, offset=0, more=False, ihl=5, version=None,
+       length=None, tos=0):
+    """An IP packet of the addresses' family; the odd arguments make wrong IPv4 ones."""
+    if ':' in src:
+        first = (6 if version is None else version) << 28 | tos << 20
+        size = len(payload) if length is None else length
+        return struct.pack('!IHBB', first, size, proto, ttl) + raw(src) + raw(dst) + payload
+    size = 20 + len(payload) if length is None else length
+    fragment = (0x4000 if df else 0) | (0x2000 if more else 0) | offset
+    head = struct.pack('!BBHHHBBH', (4 if version is None else version) << 4 | ihl, tos, size, ident, fragment,
+                       ttl, proto, 0) + raw(src) + raw(dst)
+    return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + payload
+
+
+def fragment6(nexthdr, offset, more, ident, payload):
+    """An IPv6 fragment header (RFC 8200, 4.5) and what follows; OFFSET in units of 8 bytes."""
+    return struct.pack('!BBHI', nexthdr, 0, offset << 3 | int(more), ident) + payload
+
+
+class Packet:
+    """A packet that was seen, with whatever of it could be read."""
+
+    def __init__(self, data):
+        self.data = data
+        self.version = data[0] >> 4
+        if self.version == 4:
+            self.head = (data[0] & 15) * 4
+            self.length, self.ident, fragment, self.ttl, self.proto = struct.unpack('!HHHBB', data[2:10])
+            self.df, self.more, self.offset = bool(fragment & 0x4000), bool(fragment & 0x2000), fragment & 0x1fff
+            self.tos = data[1]
+            self.src, self.dst = words(data[12:16]), words(data[16:20])
+            self.payload = data[self.head:self.length]
+            self.sum_is_right = checksum(data[:self.head]) == 0
+        else:
+            self.head = 40
+            self.tos = (struct.unpack('!H', data[:2])[0] >> 4) & 255
+            size, self.proto, self.ttl = struct.unpack('!HBB', data[4:8])
+            self.length = 40 + size
+            self.df, self.more, self.offset = False, False, 0
+            self.src, self.dst = words(data[8:24]), words(data[24:40])
+            self.payload = data[40:self.length]
+            self.sum_is_right = True
+        self.sport = self.dport = self.flags = self.type = self.code = None
+        self._transport()
+
+    def _transport(self):
+        body = self.payload
+        if self.proto in (TCP, UDP) and len(body) >= 8 and not self.offset:
+            self.sport, self.dport = struct.unpack('!HH', body[:4])
+        if self.proto == TCP and len(body) >= 20 and not self.offset:
+            self.flags = body[13] & 0x3f
+            self.seq, self.ack = struct.unpack('!II', body[4:12])
+            self.body = body[(body[12] >> 4) * 4:]
+        elif self.proto == UDP:
+            self.body = body[8:]
+        elif self.proto in (ICMP, ICMPV6) and len(body) >= 8:
+            self.type, self.code = body[0], body[1]
+            self.rest, = struct.unpack('!I', body[4:8])
+            self.body = body[8:]
+
+    def inner(self):
+        """The packet in a tunnel or in an ICMP error."""
+        return Packet(self.body if self.proto in (ICMP, ICMPV6) else self.payload)
+
+    def transport_sum_is_right(self):
+        """Whether the TCP, UDP or ICMPv6 checksum (0 for UDP is not right), or the ICMP one, fits."""
+        if self.proto == ICMP:
+            return checksum(self.payload) == 0
+        if self.proto == UDP and self.payload[6:8] == b'\0\0':
+            return False
+        return checksum(pseudo(self.src, self.dst, self.proto, len(self.payload)) + self.payload) == 0
+
+    def __repr__(self):
+        flags = '' if self.flags is None else ' ' + ''.join(
+            letter for bit, letter in enumerate('FSRPAU') if self.flags >> bit & 1)
+        icmp = '' if self.type is None else f' type {self.type} code {self.code}'
+        return f'<{self.src}:{self.sport} > {self.dst}:{self.dport} proto {self.proto}{flags}{icmp} ttl {self.ttl}>'
+
+
+def hardware(space, device):
+    """The Ethernet address of a device."""
+    with space, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.bind((device, 0))
+        return sock.getsockname()[4]
+
+
+class Wire:
+    """Sends packets out of a device as frames, with a fixed Ethernet address for the next hop."""
+
+    def __init__(self, space, device, to_space, to_device):
+        self.destination = hardware(to_space, to_device)
+        self.source = hardware(space, device)
+        with space:
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self.sock.bind((device, 0))
+
+    def send(self, packet, ethertype=None):
+        """Sends one IP packet."""
+        if ethertype is None:
+            ethertype = 0x86dd if packet[:1] and packet[0] >> 4 == 6 else 0x0800
+        try:
+            self.sock.send(self.destination + self.source + struct.pack('!H', ethertype) + packet)
+        except OSError:
+            pass  # Too long or too short for a device; wrong ones are sent on purpose.
+
+    def close(self):
+        """Closes it."""
+        self.sock.close()
+
+
+class Sniffer:
+    """Reads what comes to, or goes out of, a device from the moment it is made."""
+
+    def __init__(self, space, device, outgoing=False):
+        with space:
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self.sock.bind((device, ETH_P_ALL))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.sock.setblocking(False)
+        self.outgoing = outgoing
+        self.seen = []
+
+    def _take(self):
+        while True:
+            try:
+                data, address = self.sock.recvfrom(70000)
+            except BlockingIOError:
+                return
+            if (address[2] == PACKET_OUTGOING) != self.outgoing:
+                continue
+            if address[1] in (0x0800, 0x86dd) and len(data) > 34:
+                try:
+                    self.seen.append(Packet(data[14:]))
+                except (struct.error, ValueError, IndexError):
+                    pass
+
+    def wait(self, wanted, seconds=3):
+        """The first packet that WANTED accepts, or None."""
+        end = time.monotonic() + seconds
+        while True:
+            self._take()
+            for packet in self.seen:
+                if wanted(packet):
+                    return packet
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            select.select([self.sock], [], [], left)
+
+    def all(self, wanted=lambda _: True, seconds=0.0):
+        """All packets so far that WANTED accepts, after SECONDS more."""
+        time.sleep(seconds)
+        self._take()
+        return [packet for packet in self.seen if wanted(packet)]
+
+    def close(self):
+        """Closes it."""
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
