@@ -135,9 +135,11 @@ impl Namespaced for Director {
 
     fn new(net: &Net, shared: &Caches) -> Result<Arc<Self>> {
         let (v4, v6) = (shared.v4.clone(), shared.v6.clone());
+        // The first namespace has nobody to ask.
+        let most = Self::of(Net::initial()).map(|initial| initial.settings.conn_max.load());
         Arc::pin_init(
             pin_init!(Self {
-                settings: Settings::new(net),
+                settings: Settings::new(net, most),
                 timeouts: state::Timeouts::new(),
                 v4: Plane::new(v4),
                 v6: Plane::new(v6),

@@ -7,6 +7,7 @@
 #[allow(unsafe_code)]
 #[doc(hidden)]
 mod bindings;
+mod control;
 mod director;
 #[allow(unsafe_code)]
 mod kapi;
@@ -22,16 +23,21 @@ module! {
     authors: ["The rust_ipvs developers"],
     description: "IP virtual server in Rust",
     license: "GPL",
+    alias: ["net-pf-16-proto-16-family-IPVS"],
 }
 
 struct RustIpvs {
+    // Dropped in this order: nobody may ask for what is going away.
+    _control: control::Registration,
     _namespaces: NamespacesGuard<Director>,
 }
 
 impl kernel::Module for RustIpvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        let namespaces = Director::namespaces().register(Caches::new()?)?;
         Ok(Self {
-            _namespaces: Director::namespaces().register(Caches::new()?)?,
+            _control: control::Registration::new()?,
+            _namespaces: namespaces,
         })
     }
 }

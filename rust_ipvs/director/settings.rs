@@ -16,6 +16,8 @@ pub(crate) const MAX_CONNECTIONS: i32 = 1 << 30;
 pub(crate) struct Settings {
     /// How many connections there may be, of both families (C-23).
     pub(crate) conn_max: Word<i32>,
+    /// The most that an administrator of the namespace alone may set that to (Y-1).
+    conn_max_limit: Word<i32>,
     /// Load factor of the connection tables (C-31).
     pub(crate) conn_lfactor: Word<i32>,
     /// Load factor of the service tables (V-7).
@@ -35,11 +37,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The defaults of a namespace.
-    pub(super) fn new(net: &Net) -> Self {
+    /// The defaults of a namespace, with the limit of connections that the first one has now (Y-1).
+    pub(super) fn new(net: &Net, conn_max: Option<i32>) -> Self {
+        let conn_max = conn_max.unwrap_or(MAX_CONNECTIONS);
         let (connections, services) = if net.is_initial() { (-4, -3) } else { (-2, -2) };
         Self {
-            conn_max: Word::new(MAX_CONNECTIONS),
+            conn_max: Word::new(conn_max),
+            conn_max_limit: Word::new(conn_max),
             conn_lfactor: Word::new(connections),
             svc_lfactor: Word::new(services),
             sloppy_tcp: Word::new(0),
@@ -49,5 +53,25 @@ impl Settings {
             pmtu_disc: Word::new(1),
             ignore_tunneled: Word::new(0),
         }
+    }
+
+    /// Sets how many connections there may be; `None` where that is out of range (Y-1).
+    ///
+    /// An administrator of the host sets the limit of the namespace's own administrators with it.
+    /// Where two of them write at once, either value may stay, as with any other setting.
+    pub(crate) fn set_conn_max(&self, value: i32, by_host: bool) -> Option<()> {
+        let most = if by_host {
+            MAX_CONNECTIONS
+        } else {
+            self.conn_max_limit.load()
+        };
+        if !(0..=most).contains(&value) {
+            return None;
+        }
+        if by_host {
+            self.conn_max_limit.store(value);
+        }
+        self.conn_max.store(value);
+        Some(())
     }
 }

@@ -113,7 +113,8 @@ impl Command {
     /// Commands with a higher number than any such one are validated strictly throughout.
     pub(crate) const fn liberal(mut self) -> Self {
         self.0.validate |= (bindings::genl_validate_flags_GENL_DONT_VALIDATE_STRICT
-            | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP) as u8;
+            | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP)
+            as u8;
         self
     }
 }

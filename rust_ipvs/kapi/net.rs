@@ -59,6 +59,12 @@ impl Net {
         self.0.get()
     }
 
+    /// The namespace that the machine booted with, which never goes.
+    pub(crate) fn initial() -> &'static Self {
+        // SAFETY: `init_net` is static.
+        unsafe { Self::from_raw(&raw mut bindings::init_net) }
+    }
+
     /// Whether this is the namespace that the machine booted with.
     pub(crate) fn is_initial(&self) -> bool {
         // SAFETY: A live namespace by the type invariant.

@@ -213,10 +213,7 @@ impl<O: Send + Sync> Entry<O> {
         net: &Net,
         name: &'static CStr,
         owner: Arc<O>,
-        create: impl FnOnce(
-            *mut bindings::proc_dir_entry,
-            *mut c_void,
-        ) -> *mut bindings::proc_dir_entry,
+        create: impl FnOnce(*mut bindings::proc_dir_entry, *mut c_void) -> *mut bindings::proc_dir_entry,
     ) -> Result<Self> {
         // SAFETY: A reference to a namespace is valid.
         let parent = unsafe { (*net.as_ptr()).proc_net };

@@ -44,11 +44,7 @@ impl<'a> Dump<'a> {
     pub(crate) fn net(&self) -> &'a Net {
         // SAFETY: `info` is valid by the type invariant. The reader's socket holds a reference to
         // its namespace, and it is the reader who continues the dump.
-        unsafe {
-            Net::from_raw(bindings::rust_ipvs_helper_genl_info_net(
-                self.info.as_ptr(),
-            ))
-        }
+        unsafe { Net::from_raw(bindings::rust_ipvs_helper_genl_info_net(self.info.as_ptr())) }
     }
 
     /// The payload of the attribute `number` of the request; the last one where it was given

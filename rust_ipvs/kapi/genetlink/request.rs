@@ -37,11 +37,7 @@ impl<'a> Request<'a> {
     pub(crate) fn net(&self) -> &'a Net {
         // SAFETY: `info` is valid by the type invariant. The sender's socket holds a reference to
         // its namespace, and it waits for the answer.
-        unsafe {
-            Net::from_raw(bindings::rust_ipvs_helper_genl_info_net(
-                self.info.as_ptr(),
-            ))
-        }
+        unsafe { Net::from_raw(bindings::rust_ipvs_helper_genl_info_net(self.info.as_ptr())) }
     }
 
     /// The payload of the attribute `number`; the last one where it was given several times.
@@ -78,9 +74,8 @@ impl<'a> Request<'a> {
         build: impl FnOnce(&mut Message<'_>) -> Result,
     ) -> Result {
         // SAFETY: Has no requirement but to be allowed to sleep, as handlers are.
-        let skb = unsafe {
-            bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, bindings::GFP_KERNEL)
-        };
+        let skb =
+            unsafe { bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, bindings::GFP_KERNEL) };
         let skb = Buffer(NonNull::new(skb).ok_or(ENOMEM)?);
         // SAFETY: The buffer is owned and so not used by others; `info` is valid by the type
         // invariant.

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What users see of the load balancer, and say to it: generic netlink, /proc and sysctl.
+//!
+//! Nothing is decided here. A request becomes words of [`logic::config`](crate::logic::config), the
+//! [`Director`] carries it out or refuses, and what it answers becomes attributes or a line.
+
+mod genl;
+mod procfs;
+mod sysctl;
+
+use crate::{
+    director::Director,
+    kapi::{
+        genetlink,
+        net::{
+            Namespaced,
+            Namespaces,
+            NamespacesGuard,
+            Net, //
+        },
+    },
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+};
+
+static FILES: Namespaces<Files> = Namespaces::new();
+
+/// The ways in, for all namespaces. Dropping it closes them; the directors must outlive it.
+pub(crate) struct Registration {
+    // Dropped in this order: no request while the files go, and no files without a director.
+    _family: genetlink::Registration,
+    _files: NamespacesGuard<Files>,
+}
+
+impl Registration {
+    /// Opens the ways in. The director of each namespace must be there.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` where another IPVS has the netlink family, which is said in the log; nothing has been
+    /// touched then. `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        Self::check_alone()?;
+        let files = FILES.register(())?;
+        Ok(Self {
+            _family: genl::register()?,
+            _files: files,
+        })
+    }
+
+    /// Makes sure that there is no other IPVS.
+    ///
+    /// The files of two would bear the same names, about which the kernel makes a fuss. So the
+    /// family is tried first, and given back because it must not answer before all is there.
+    fn check_alone() -> Result {
+        match genl::register() {
+            Ok(family) => {
+                drop(family);
+                Ok(())
+            }
+            Err(error) if error == EEXIST => {
+                pr_err!("IPVS: the netlink family IPVS is taken; unload ip_vs first\n");
+                Err(EBUSY)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The files of a namespace.
+#[pin_data]
+struct Files {
+    /// Empty once the namespace goes.
+    #[pin]
+    shown: Mutex<Option<(procfs::Entries, sysctl::Variables)>>,
+}
+
+impl Namespaced for Files {
+    type Shared = ();
+
+    fn namespaces() -> &'static Namespaces<Self> {
+        &FILES
+    }
+
+    fn new(net: &Net, _: &()) -> Result<Arc<Self>> {
+        let director = Director::of(net).ok_or(ENODEV)?;
+        let shown = (
+            procfs::entries(net, &director)?,
+            sysctl::variables(net, &director)?,
+        );
+        Arc::pin_init(
+            pin_init!(Self {
+                shown <- new_mutex!(Some(shown)),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn stop(this: &Arc<Self>) {
+        let shown = this.shown.lock().take();
+        // Waits for readers, without the lock.
+        drop(shown);
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands about the whole: timeouts and general information.
+
+use super::{
+    director,
+    numbers::{
+        command,
+        info,
+        top, //
+    },
+    Told, //
+};
+use crate::{
+    kapi::{
+        genetlink::{
+            Doit,
+            Request, //
+        },
+        time,
+    },
+    logic::request,
+};
+use kernel::prelude::*;
+
+/// The version that IPVS has had since its interface last changed, 1.2.1 (G-13).
+const VERSION: u32 = 0x01_02_01;
+
+/// `SET_CONFIG` (G-14).
+pub(super) struct Set;
+
+impl Doit for Set {
+    fn doit(request: &Request<'_>) -> Result {
+        let timeouts = request::timeouts(request.attributes(), time::HZ);
+        let (tcp, tcp_fin, udp) = timeouts.told(request)?;
+        director(request)?.set_timeouts(tcp, tcp_fin, udp);
+        Ok(())
+    }
+}
+
+/// `GET_CONFIG` (G-14).
+pub(super) struct Get;
+
+impl Doit for Get {
+    fn doit(request: &Request<'_>) -> Result {
+        let timeouts = director(request)?.timeouts();
+        request.reply(command::SET_CONFIG, |message| {
+            message.put_u32(top::TIMEOUT_TCP, timeouts.tcp)?;
+            message.put_u32(top::TIMEOUT_TCP_FIN, timeouts.tcp_fin)?;
+            message.put_u32(top::TIMEOUT_UDP, timeouts.udp)
+        })
+    }
+}
+
+/// `GET_INFO` (G-13).
+pub(super) struct Info;
+
+impl Doit for Info {
+    fn doit(request: &Request<'_>) -> Result {
+        let size = director(request)?.table_size();
+        request.reply(command::SET_INFO, |message| {
+            message.put_u32(info::VERSION, VERSION)?;
+            message.put_u32(info::TABLE_SIZE, size)
+        })
+    }
+}

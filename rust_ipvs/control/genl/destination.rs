@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands about destinations: add, change, delete and show.
+
+use super::{
+    add_messages,
+    answer,
+    director,
+    director_of_dump,
+    existing_service,
+    numbers::{
+        command,
+        top, //
+    },
+    Told, //
+};
+use crate::{
+    kapi::genetlink::{
+        Doit,
+        Dump,
+        Dumpit,
+        Request, //
+    },
+    logic::request,
+};
+use kernel::prelude::*;
+
+/// The nest of a request that describes a destination.
+fn destination_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
+    let nest = request.attribute(top::DEST);
+    nest.ok_or_else(|| request.refuse(EINVAL, c"the request names no destination"))
+}
+
+/// `NEW_DEST` (G-17).
+pub(super) struct New;
+
+impl Doit for New {
+    fn doit(request: &Request<'_>) -> Result {
+        let director = director(request)?;
+        let id = existing_service(request, &director)?;
+        let spec = request::destination_spec(destination_nest(request)?, id.family);
+        let spec = spec.told(request)?;
+        director
+            .add_destination(request.net(), &id, &spec)
+            .told(request)
+    }
+}
+
+/// `SET_DEST` (V-14).
+pub(super) struct Set;
+
+impl Doit for Set {
+    fn doit(request: &Request<'_>) -> Result {
+        let director = director(request)?;
+        let id = existing_service(request, &director)?;
+        let spec = request::destination_spec(destination_nest(request)?, id.family);
+        let spec = spec.told(request)?;
+        director.edit_destination(&id, &spec).told(request)
+    }
+}
+
+/// `DEL_DEST` (V-11).
+pub(super) struct Del;
+
+impl Doit for Del {
+    fn doit(request: &Request<'_>) -> Result {
+        let director = director(request)?;
+        let id = existing_service(request, &director)?;
+        let destination = request::destination_id(destination_nest(request)?, id.family);
+        let destination = destination.told(request)?;
+        director.delete_destination(&id, &destination).told(request)
+    }
+}
+
+/// `GET_DEST` of all of a service (G-15).
+///
+/// Where the service is not known, or cannot be made out, the answer is empty and no error, because
+/// clients that list services and then their destinations count on it. The words say what it was.
+pub(super) struct List;
+
+impl Dumpit for List {
+    fn dumpit(dump: &mut Dump<'_>) -> Result {
+        let director = director_of_dump(dump.net())?;
+        let Ok(nest) = dump.attribute(top::SERVICE) else {
+            // The core has found words already.
+            return Ok(());
+        };
+        let Some(nest) = nest else {
+            dump.remark(c"the request names no service");
+            return Ok(());
+        };
+        let id = match request::service_id(nest) {
+            Ok(id) if director.service_exists(&id) => id,
+            Ok(_) => {
+                dump.remark(c"no such service");
+                return Ok(());
+            }
+            Err(refusal) => {
+                dump.remark(refusal.words);
+                return Ok(());
+            }
+        };
+        add_messages(dump, |from, add| {
+            director.destinations(&id, from, &mut |view| {
+                add(&mut |dump| {
+                    dump.message(command::NEW_DEST, |message| {
+                        message.nested(top::DEST, |nest| answer::put_destination(nest, view))
+                    })
+                })
+            });
+        })
+    }
+}

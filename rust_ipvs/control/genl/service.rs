@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands about services: add, change, delete, show, zero and flush.
+
+use super::{
+    add_messages,
+    answer,
+    director,
+    director_of_dump,
+    existing_service,
+    numbers::{
+        command,
+        top, //
+    },
+    service_nest,
+    Told, //
+};
+use crate::{
+    kapi::genetlink::{
+        Doit,
+        Dump,
+        Dumpit,
+        Request, //
+    },
+    logic::request,
+};
+use kernel::prelude::*;
+
+/// `NEW_SERVICE` (G-18).
+pub(super) struct New;
+
+impl Doit for New {
+    fn doit(request: &Request<'_>) -> Result {
+        let spec = request::service_spec(service_nest(request)?).told(request)?;
+        let director = director(request)?;
+        director.add_service(request.net(), &spec).told(request)
+    }
+}
+
+/// `SET_SERVICE` (V-17, G-19).
+pub(super) struct Set;
+
+impl Doit for Set {
+    fn doit(request: &Request<'_>) -> Result {
+        let spec = request::service_spec(service_nest(request)?).told(request)?;
+        director(request)?.edit_service(&spec).told(request)
+    }
+}
+
+/// `DEL_SERVICE` (V-19).
+pub(super) struct Del;
+
+impl Doit for Del {
+    fn doit(request: &Request<'_>) -> Result {
+        let id = request::service_id(service_nest(request)?).told(request)?;
+        director(request)?.delete_service(&id).told(request)
+    }
+}
+
+/// `GET_SERVICE` of one (G-16).
+pub(super) struct Get;
+
+impl Doit for Get {
+    fn doit(request: &Request<'_>) -> Result {
+        let id = request::service_id(service_nest(request)?).told(request)?;
+        let view = director(request)?.service(&id).told(request)?;
+        request.reply(command::NEW_SERVICE, |message| {
+            message.nested(top::SERVICE, |nest| answer::put_service(nest, &view))
+        })
+    }
+}
+
+/// `GET_SERVICE` of all (G-15). What the request says besides is ignored.
+pub(super) struct List;
+
+impl Dumpit for List {
+    fn dumpit(dump: &mut Dump<'_>) -> Result {
+        let director = director_of_dump(dump.net())?;
+        add_messages(dump, |from, add| {
+            director.services(from, &mut |view| {
+                add(&mut |dump| {
+                    dump.message(command::NEW_SERVICE, |message| {
+                        message.nested(top::SERVICE, |nest| answer::put_service(nest, view))
+                    })
+                })
+            });
+        })
+    }
+}
+
+/// `ZERO`, of one service or of everything (E-10).
+pub(super) struct Zero;
+
+impl Doit for Zero {
+    fn doit(request: &Request<'_>) -> Result {
+        let director = director(request)?;
+        if request.attribute(top::SERVICE).is_none() {
+            return director.zero(None).told(request);
+        }
+        let id = existing_service(request, &director)?;
+        director.zero(Some(&id)).told(request)
+    }
+}
+
+/// `FLUSH` (L-11).
+pub(super) struct Flush;
+
+impl Doit for Flush {
+    fn doit(request: &Request<'_>) -> Result {
+        director(request)?.flush();
+        Ok(())
+    }
+}
