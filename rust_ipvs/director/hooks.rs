@@ -160,31 +160,89 @@ enum Read<F: Stack> {
 /// Reads a packet's headers; what does not lie in one piece is brought together first.
 #[inline(always)]
 fn read<F: Stack>(packet: &mut Packet) -> Read<F> {
+    match read_linear::<F>(packet) {
+        Ok(read) => read,
+        Err(needed) => read_pieces::<F>(packet, needed),
+    }
+}
+
+/// As [`read`], for a packet whose headers are in several pieces.
+#[cold]
+#[inline(never)]
+fn read_pieces<F: Stack>(packet: &mut Packet, needed: Needed) -> Read<F> {
+    let mut needed = needed;
     // Each round reads further than the one before: the IP header, its options, the transport.
     for _ in 0..4 {
-        let bytes = packet.bytes();
-        let needed = match F::parse(bytes) {
-            Ok(header) => {
-                if header.protocol != TCP && header.protocol != UDP {
-                    return Read::Foreign;
-                }
-                if header.fragment != Fragment::Whole {
-                    return Read::Fragment;
-                }
-                match Transport::parse(header.protocol, bytes, header.l4) {
-                    Ok(transport) => return Read::Headers(header, transport),
-                    Err(ParseError::Short(needed)) => needed,
-                    Err(ParseError::Malformed) => return Read::Foreign,
-                }
-            }
-            Err(ParseError::Short(needed)) => needed,
-            Err(ParseError::Malformed) => return Read::Foreign,
-        };
-        if !packet.pull(needed) {
-            return Read::Truncated;
+        if !packet.pull(needed.bytes) {
+            return needed.otherwise();
+        }
+        match read_linear::<F>(packet) {
+            Ok(read) => return read,
+            Err(more) => needed = more,
         }
     }
     Read::Foreign
+}
+
+/// How many bytes from the IP header on have to lie in one piece, and for which header.
+struct Needed {
+    bytes: usize,
+    for_transport: bool,
+}
+
+impl Needed {
+    /// What a packet is that does not have them: it is cut short in its transport header (S-4), or
+    /// has an IP header that leads nowhere (H-9).
+    fn otherwise<F: Stack>(&self) -> Read<F> {
+        if self.for_transport {
+            Read::Truncated
+        } else {
+            Read::Foreign
+        }
+    }
+}
+
+/// Reads the headers of a packet from what lies in one piece.
+#[inline(always)]
+fn read_linear<F: Stack>(packet: &Packet) -> Result<Read<F>, Needed> {
+    let bytes = packet.bytes();
+    let header = match F::parse(bytes) {
+        Ok(header) => header,
+        Err(ParseError::Malformed) => return Ok(Read::Foreign),
+        Err(ParseError::Short(bytes)) => {
+            return Err(Needed {
+                bytes,
+                for_transport: false,
+            })
+        }
+    };
+    if header.protocol != TCP && header.protocol != UDP {
+        return Ok(Read::Foreign);
+    }
+    if header.fragment != Fragment::Whole {
+        return Ok(Read::Fragment);
+    }
+    match Transport::parse(header.protocol, bytes, header.l4) {
+        Ok(transport) => Ok(Read::Headers(header, transport)),
+        Err(ParseError::Malformed) => Ok(Read::Foreign),
+        Err(ParseError::Short(bytes)) => Err(Needed {
+            bytes,
+            for_transport: true,
+        }),
+    }
+}
+
+/// Puts the packet of a fragment together and reads that; `None` where this was not the last piece
+/// (H-19). IPv6 fragments were put together before routing, where that could be done.
+#[cold]
+#[inline(never)]
+fn reassemble<F: Stack>(net: &Net, point: Point, packet: Packet) -> Option<(Packet, Read<F>)> {
+    if F::PROTOCOL == Protocol::Ipv6 {
+        return Some((packet, Read::Foreign));
+    }
+    let mut packet = packet.defragment(net, point)?;
+    let headers = read::<F>(&mut packet);
+    Some((packet, headers))
 }
 
 /// Handles a packet.
@@ -207,15 +265,10 @@ fn pass<'g, F: Stack>(
     };
     let mut headers = read::<F>(&mut packet);
     if let Read::Fragment = headers {
-        // IPv6 fragments were put together before routing, where that could be done.
-        if F::PROTOCOL == Protocol::Ipv6 {
-            return Verdict::Accept(packet);
-        }
-        match packet.defragment(net, point) {
-            Some(whole) => packet = whole,
+        match reassemble::<F>(net, point, packet) {
+            Some((whole, read)) => (packet, headers) = (whole, read),
             None => return Verdict::Stolen,
         }
-        headers = read::<F>(&mut packet);
     }
     let (header, transport) = match headers {
         Read::Headers(header, transport) => (header, transport),
