@@ -104,6 +104,8 @@ impl<F: Stack> Plane<F> {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
+        // Before the count is read: who comes later wakes the ticker again.
+        connections.grows.store(0);
         let len = connections.table.len();
         let bits = connections.table.size().trailing_zeros();
         let changed = connections.lfactor.load() != lfactor;

@@ -124,6 +124,8 @@ pub(super) struct Connections<F: Stack> {
     pub(super) upper: Word<usize>,
     /// With no more than so many it may have to shrink.
     pub(super) lower: Word<usize>,
+    /// 1 from when the ticker was woken because of `upper` until it has looked.
+    pub(super) grows: Word<u32>,
     /// The load factor that the size and the bounds come from.
     pub(super) lfactor: Word<i32>,
 }
@@ -209,6 +211,7 @@ impl<F: Stack> Plane<F> {
             table: Table::new(MIN_BITS, wheel::SLOTS as u16)?,
             upper: Word::new(upper),
             lower: Word::new(lower),
+            grows: Word::new(0),
             lfactor: Word::new(lfactor),
         };
         self.connections.populate(connections);

@@ -136,7 +136,9 @@ fn begin<'g, F: Stack>(
             twin
         }
     };
-    if connections.table.len() > connections.upper.load() {
+    // Once is enough: waking the ticker is dearer than all the rest.
+    if connections.table.len() > connections.upper.load() && connections.grows.load() == 0 {
+        connections.grows.store(1);
         if let Some(kicker) = director.kicker.as_ref() {
             kicker.kick();
         }

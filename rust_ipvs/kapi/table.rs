@@ -601,11 +601,18 @@ impl<T: Entry> Table<T> {
         // is never freed before it is `current`.
         let (old_array, new_array) = unsafe { (&*old, &*new) };
         old_array.future.publish(new as usize);
-        for bucket in 0..old_array.heads.len() {
-            let guard = self.lock(bucket as u32);
-            while move_tail::<T>(old_array.bucket(bucket as u32), new_array) {}
-            drop(guard);
-            if bucket & 63 == 63 {
+        for shard in 0..SHARDS {
+            let mut bucket = shard;
+            while bucket <= old_array.mask {
+                let guard = self.lock(shard as u32);
+                // As many chains under one lock as keep others waiting for microseconds at most.
+                for _ in 0..64 {
+                    if bucket <= old_array.mask {
+                        while move_tail::<T>(old_array.bucket(bucket as u32), new_array) {}
+                    }
+                    bucket = bucket.wrapping_add(SHARDS);
+                }
+                drop(guard);
                 // SAFETY: No lock is held and no read-side section is open here.
                 unsafe { bindings::rust_ipvs_helper_cond_resched() };
             }

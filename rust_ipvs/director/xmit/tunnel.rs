@@ -92,7 +92,10 @@ fn wrap<'g, F: Stack>(
         Ip::V4(to) => {
             let done =
                 packet.push_header(&ipip::outer_v4(inner, route.source_v4(), to, len, 0, df));
-            packet.select_id(context.net);
+            // What may not be cut needs no identification (RFC 6864).
+            if !df {
+                packet.select_id(context.net);
+            }
             done
         }
         Ip::V6(to) => packet.push_header(&ipip::outer_v6(inner, route.source_v6(), to, len)),
