@@ -65,21 +65,6 @@ __rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64
 	this_cpu_add(*(u64 __percpu *)counter, value);
 }
 
-__rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu)
-{
-	return READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
-}
-
-__rust_ipvs_helper unsigned int rust_ipvs_helper_cpu_limit(void)
-{
-	return nr_cpu_ids;
-}
-
-__rust_ipvs_helper bool rust_ipvs_helper_cpu_possible(unsigned int cpu)
-{
-	return cpu_possible(cpu);
-}
-
 __rust_ipvs_helper u64 rust_ipvs_helper_percpu_sum(unsigned long counter)
 {
 	u64 sum = 0;
@@ -174,11 +159,6 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_nodefrag(const struct sk_buff *skb)
 	const struct sock *sk = skb_to_full_sk(skb);
 
 	return sk && sk->sk_family == PF_INET && inet_test_bit(NODEFRAG, sk);
-}
-
-__rust_ipvs_helper bool rust_ipvs_helper_skb_from_loopback(const struct sk_buff *skb)
-{
-	return !skb->dev || skb->dev->flags & IFF_LOOPBACK;
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_dst_is_local(const struct dst_entry *dst, u8 pf)

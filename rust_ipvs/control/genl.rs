@@ -105,8 +105,6 @@ fn error(errno: Errno) -> Error {
         Errno::Family => EAFNOSUPPORT,
         Errno::Range => ERANGE,
         Errno::NoMemory => ENOMEM,
-        Errno::NotSupported => EOPNOTSUPP,
-        Errno::Busy => EBUSY,
     }
 }
 

@@ -34,7 +34,10 @@ use crate::{
             V4,
             V6, //
         },
-        tcp::Direction, //
+        tcp::{
+            self,
+            Direction, //
+        },
     },
 };
 use kernel::sync::atomic::{
@@ -106,7 +109,7 @@ impl<F: Stack> Connection<F> {
             real,
             protocol,
             method,
-            status: Atomic::new(INACTIVE | silent),
+            status: Atomic::new(INACTIVE | silent | u32::from(tcp::NONE)),
             destination,
             last_seen: Word::new(time::jiffies32()),
             timeout: Word::new(state::FIRST_TIMEOUT),

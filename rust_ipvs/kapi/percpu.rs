@@ -53,40 +53,11 @@ impl<const N: usize> Counters<N> {
             unsafe { bindings::rust_ipvs_helper_percpu_sum(self.base.as_ptr().add(index) as usize) }
         })
     }
-
-    /// The counters of one possible CPU.
-    pub(crate) fn of_cpu(&self, cpu: Cpu) -> [u64; N] {
-        core::array::from_fn(|index| {
-            // SAFETY: `index < N`, and a `Cpu` is a possible one.
-            unsafe { bindings::rust_ipvs_helper_percpu_read(self.base.as_ptr().add(index) as usize, cpu.0) }
-        })
-    }
 }
 
 impl<const N: usize> Drop for Counters<N> {
     fn drop(&mut self) {
         // SAFETY: Allocated in `new`, owned, and not used afterwards.
         unsafe { bindings::free_percpu(self.base.as_ptr().cast()) };
-    }
-}
-
-/// A possible CPU.
-#[derive(Clone, Copy)]
-pub(crate) struct Cpu(u32);
-
-impl Cpu {
-    /// All possible CPUs in ascending order.
-    pub(crate) fn possible() -> impl Iterator<Item = Cpu> {
-        // SAFETY: Reads a variable that does not change after boot.
-        let limit = unsafe { bindings::rust_ipvs_helper_cpu_limit() };
-        (0..limit)
-            // SAFETY: The number is below the limit.
-            .filter(|&cpu| unsafe { bindings::rust_ipvs_helper_cpu_possible(cpu) })
-            .map(Cpu)
-    }
-
-    /// The number of the CPU.
-    pub(crate) fn number(self) -> u32 {
-        self.0
     }
 }

@@ -129,12 +129,6 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_nodefrag(self.as_ptr()) }
     }
 
-    /// Whether the packet comes from this host.
-    pub(crate) fn is_from_here(&self) -> bool {
-        // SAFETY: Owned.
-        unsafe { bindings::rust_ipvs_helper_skb_from_loopback(self.as_ptr()) }
-    }
-
     /// The bytes from the network header on that lie in one piece.
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -306,10 +306,6 @@ pub(crate) enum Errno {
     Range,
     /// `ENOMEM`
     NoMemory,
-    /// `EOPNOTSUPP`
-    NotSupported,
-    /// `EBUSY`
-    Busy,
 }
 
 /// Why a request is refused: the errno of the reference, and words for people (extack).
