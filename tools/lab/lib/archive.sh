@@ -5,23 +5,24 @@
 LAB_APT=$LAB_CACHE/apt
 LAB_SOURCES=$LAB_APT/etc/sources.list
 
-# The archive's lines for our release. No host is named here: $RUST_IPVS_MIRROR where it is set, else the
-# archive the host itself uses for its Debian, else the one that mmdebstrap knows by itself.
-archive_lines() {
-	local uri=${RUST_IPVS_MIRROR-} host_suite
-	if [ -z "$uri" ]; then
-		host_suite=$(. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME-}") || true
-		uri=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 2>/dev/null |
-			awk -v suite="${host_suite:-none}" '$1 == suite && $2 == "main" { print $3; exit }')
+# Archives to try, one a line, best first. No host is named here: $RUST_IPVS_MIRROR where it is set and
+# nothing else; or the archive that the host itself uses for its Debian, then the one mmdebstrap knows.
+archive_candidates() {
+	local host_suite
+	if [ -n "${RUST_IPVS_MIRROR-}" ]; then
+		echo "$RUST_IPVS_MIRROR"
+		return
 	fi
-	if [ -n "$uri" ]; then
-		echo "deb $uri $LAB_SUITE main"
-	else
-		# mmdebstrap writes its default sources before anything else; that is all we want of it here.
-		# shellcheck disable=SC2016 # $1 is the hook's
-		{ mmdebstrap --quiet --variant=custom --setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' \
-			"$LAB_SUITE" - 2>&1 >/dev/null || true; } | sed -n "s/^\(deb .* $LAB_SUITE main\)\$/\1/p"
-	fi
+	# shellcheck source=/dev/null
+	host_suite=$(. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME-}") || host_suite=none
+	# shellcheck disable=SC2016 # the variables are apt's
+	apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 2>/dev/null |
+		awk -v suite="$host_suite" '$1 == suite && $2 == "main" { print $3; exit }'
+	# mmdebstrap writes its default sources before anything else; that is all we want of it here.
+	# shellcheck disable=SC2016 # $1 is the hook's
+	{ mmdebstrap --quiet --variant=custom --setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' \
+		"$LAB_SUITE" - 2>&1 >/dev/null || true; } |
+		sed -n "s/^deb \(\[.*\] \)\?\([^ ]*\) $LAB_SUITE main\$/\2/p"
 }
 
 # apt's settings for our private view: the host's own way to the network (proxies, authentication,
@@ -31,6 +32,8 @@ archive_config() {
 		grep -E '^Acquire::(http|https|ftp|tor|socks|Retries|Check-Date|Check-Valid-Until|ForceIPv[46]|Queue)' |
 		grep -v '""' || true
 	echo 'Acquire::Languages "none";'
+	echo 'Dir::Etc::netrc "/etc/apt/auth.conf";'
+	echo 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";'
 }
 
 # The keyring that vouches for our release.
@@ -45,18 +48,12 @@ archive_keyring() {
 	die 'the package debian-archive-keyring is missing: nothing here can vouch for what the archive sends'
 }
 
-# Writes sources and configuration, and fetches the lists.
+# Writes the configuration, finds an archive that answers, and fetches its lists.
 archive_update() {
-	local lines ring
+	local uri ring suite
 	mkdir -p "$LAB_APT"/{etc/none,lists/partial,state,archives/partial}
 	: >"$LAB_APT/state/status"
-	lines=$(archive_lines)
 	ring=$(archive_keyring)
-	[ -n "$lines" ] || die 'no Debian archive found: neither in the configuration of apt nor in mmdebstrap; set RUST_IPVS_MIRROR'
-	# The release, its updates, and the newer kernels, all from one archive.
-	printf '%s\n' "$lines" |
-		sed "s|^deb \(\[.*\] \)\?\([^ ]*\) $LAB_SUITE main\$|deb [signed-by=$ring] \2 $LAB_SUITE main\ndeb [signed-by=$ring] \2 $LAB_SUITE-updates main\ndeb [signed-by=$ring] \2 $LAB_SUITE-backports main|" \
-		>"$LAB_SOURCES"
 	archive_config >"$LAB_APT/host.conf"
 	cat "$LAB_APT/host.conf" - >"$LAB_APT/apt.conf" <<-EOF
 		Dir::Etc "$LAB_APT/etc";
@@ -64,8 +61,6 @@ archive_update() {
 		Dir::Etc::sourcelist "$LAB_SOURCES";
 		Dir::Etc::sourceparts "$LAB_APT/etc/none";
 		Dir::Etc::preferencesparts "$LAB_APT/etc/none";
-		Dir::Etc::netrc "/etc/apt/auth.conf";
-		Dir::Etc::netrcparts "/etc/apt/auth.conf.d";
 		Dir::State "$LAB_APT/state";
 		Dir::State::lists "$LAB_APT/lists";
 		Dir::State::status "$LAB_APT/state/status";
@@ -75,7 +70,17 @@ archive_update() {
 		APT::Architectures "$LAB_ARCH";
 		APT::Sandbox::User "$(id -un)";
 	EOF
-	archive_apt apt-get update -q
+	while read -r uri; do
+		# The release, its updates, and the newer kernels, all from one archive.
+		for suite in "$LAB_SUITE" "$LAB_SUITE-updates" "$LAB_SUITE-backports"; do
+			echo "deb [signed-by=$ring] $uri $suite main"
+		done >"$LAB_SOURCES"
+		if archive_apt apt-get update -q -o APT::Update::Error-Mode=any; then
+			return
+		fi
+		aloud "the archive $uri does not give us $LAB_SUITE and its backports"
+	done < <(archive_candidates | awk '{ sub("/+$", "") } !seen[$0]++')
+	die "no archive gives us Debian's $LAB_SUITE: see the messages above, or name one in RUST_IPVS_MIRROR"
 }
 
 # apt-get or apt-cache on our private view.

@@ -14,5 +14,7 @@ lab_clean() {
 	exec 9>"$LAB_CACHE/.lock"
 	flock -n 9 || die "a set-up is at work in $LAB_CACHE"
 	say "removing $LAB_CACHE ($(du -sh "$LAB_CACHE" 2>/dev/null | cut -f1))"
+	# Stamps first: what is left by an interruption must not be taken for whole.
+	rm -rf "$LAB_CACHE/stamp"
 	remove_folder "$LAB_CACHE"
 }

@@ -25,6 +25,9 @@ lab_enter() {
 		exec "$@"
 	fi
 	[ -d "$LAB_TREE/usr" ] || die 'there is no toolchain tree yet: run "tools/lab/lab setup"'
+	# As long as anything runs in it, a new set-up does not remove this tree.
+	exec 8<"$LAB_TREE"
+	flock -s 8
 	unset "${ENTER_UNSET[@]}"
 	export LAB_CACHE LAB_TREE LAB_CHECKOUT
 	local namespace=(--mount --propagation private)

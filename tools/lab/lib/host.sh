@@ -19,6 +19,7 @@ host_check() {
 	missing=$(host_missing | sort -u | tr '\n' ' ')
 	if [ -n "$missing" ] && is_root && command -v apt-get >/dev/null; then
 		progress host "installing on this host: $missing"
+		# shellcheck disable=SC2086 # a list of words
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -q -y --no-install-recommends $missing; } >"$LAB_LOGS/host.log" 2>&1 ||
 			die "apt could not install $missing: see $LAB_LOGS/host.log"

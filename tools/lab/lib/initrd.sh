@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # The guest's initrd: busybox, the modules of the root disk, and the guest's own first programs.
 
-# Modules the initrd loads, with what they depend on.
-INITRD_MODULES='virtio_blk ext4 9pnet_virtio 9p'
+# Modules for the root disk and for the shared folders; what they depend on comes along.
+INITRD_DISK='virtio_blk ext4'
+INITRD_9P='9pnet_virtio 9p'
 
 initrd_key() {
 	stage_key lib/initrd.sh guest/initrd-init guest/init guest/bashrc guest/motd -- "$(cat "$LAB_CHOICE")"
@@ -19,25 +20,36 @@ initrd_make() {
 	mv "$LAB_CACHE/initrd.new" "$LAB_CACHE/initrd"
 }
 
-# The initrd: busybox, some modules, one script.
-initrd_pack() {
-	local release=$1 modules=$2 out=$3 root=$3.files module
-	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,root,modules,lab}
-	cp "$LAB_TREE/bin/busybox" "$root/bin/"
-	for module in sh mount insmod cat cp reboot switch_root; do
-		ln -s busybox "$root/bin/$module"
-	done
-	for module in $INITRD_MODULES; do
+# Packs modules into ROOT/modules, and their order into ROOT/modules.NAME.
+initrd_modules() {
+	local root=$1 name=$2 modules=$3 release=$4 module
+	shift 4
+	for module; do
 		"$LAB_DIR/lab" enter modprobe -d "$modules" -S "$release" --show-depends "$module"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
 		while read -r module; do
 			xz -dc "$module" >"$root/modules/$(basename "$module" .xz)"
 			basename "$module" .xz
-		done >"$root/modules.order"
+		done >"$root/modules.$name"
+}
+
+initrd_pack() {
+	local release=$1 modules=$2 out=$3 root=$3.files applet
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,root,modules,lab}
+	cp "$LAB_TREE/bin/busybox" "$root/bin/"
+	for applet in sh mount insmod cp ln mkdir ifconfig reboot switch_root; do
+		ln -s busybox "$root/bin/$applet"
+	done
+	# shellcheck disable=SC2086 # lists of words
+	{
+		initrd_modules "$root" disk "$modules" "$release" $INITRD_DISK
+		initrd_modules "$root" 9p "$modules" "$release" $INITRD_9P
+	}
+	strip_modules "$root/modules"
 	cp "$LAB_DIR/guest/initrd-init" "$root/init"
 	cp "$LAB_DIR/guest"/{init,bashrc,motd} "$root/lab/"
-	# shellcheck disable=SC2016
+	# shellcheck disable=SC2016 # $0 and $1 are the inner shell's
 	"$LAB_DIR/lab" enter sh -c 'cd "$0" && find . | cpio -o -H newc -R 0:0 --quiet >"$1"' "$root" "$out"
 	rm -rf "$root"
 }

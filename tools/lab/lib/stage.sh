@@ -30,7 +30,7 @@ progress() {
 # stage NAME KEY WORDS FUNCTION…: runs FUNCTION with its output in a log, unless the stamp says that
 # it was done with this very key. The stamp goes first, so that an interrupted stage starts again.
 stage() {
-	local name=$1 key=$2 words=$3 log=$LAB_LOGS/$1.log start status=0
+	local name=$1 key=$2 words=$3 log=$LAB_LOGS/$1.log start status=0 pulse
 	shift 3
 	if stage_is_done "$name" "$key"; then
 		return 0
@@ -41,11 +41,15 @@ stage() {
 	progress "$name" "$words"
 	# A child shell of its own, because "set -e" sleeps inside anything that is tested.
 	set +e
+	stage_pulse "$name" "$log" &
+	pulse=$!
 	(
 		set -e
 		"$@"
 	) >"$log" 2>&1
 	status=$?
+	kill "$pulse" 2>/dev/null
+	wait "$pulse" 2>/dev/null
 	set -e
 	if [ "$status" != 0 ]; then
 		progress "$name" "${RED}failed${PLAIN}; the end of $log:"
@@ -54,6 +58,13 @@ stage() {
 	fi
 	printf '%s\n' "$key" >"$LAB_STAMPS/$name"
 	progress "$name" "${GREEN}done${PLAIN} in $(duration $(($(now_ms) - start)))"
+}
+
+# Every ten seconds, the last line of a stage's log: a sign of life with a meaning.
+stage_pulse() {
+	while sleep 10; do
+		progress "$1" "… $(tail -n 1 "$2" | tr -d '\r' | cut -c 1-90)"
+	done
 }
 
 # Tells the user something from inside a stage, whose own output goes to the log. File descriptor 7

@@ -3,9 +3,11 @@
 # The toolchain tree: a Debian system in a folder, with all that builds and boots.
 
 # What mmdebstrap is told in every case: our archive, the host's way to it, nothing to read or translate.
+# shellcheck disable=SC2016 # $1 is the hook's
 debstrap_options() {
-	printf '%s\n' --variant=minbase --architectures="$LAB_ARCH" --format=tar \
+	printf '%s\n' --variant=minbase --architectures="$LAB_ARCH" \
 		--aptopt="$LAB_APT/host.conf" \
+		--customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/auth.conf' \
 		--aptopt='APT::Install-Recommends "false"' \
 		--dpkgopt='force-unsafe-io' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
@@ -15,14 +17,17 @@ debstrap_options() {
 		--dpkgopt='path-exclude=/usr/share/info/*'
 }
 
-# debstrap PACKAGES OPTION…: a tar of a Debian system with these packages on standard output.
+# debstrap TARGET PACKAGES OPTION…: a Debian system with these packages, as a folder or (TARGET -) as
+# a tar on standard output.
 debstrap() {
-	local packages options mode=root
-	packages=$(tr -s ' \n' ',,' <<<"$1")
-	shift
+	local target=$1 packages options mode=root format=tar
+	packages=$(tr -s ' \n' ',,' <<<"$2")
+	shift 2
 	is_root || mode=unshare
+	[ "$target" = - ] || format=directory
 	mapfile -t options < <(debstrap_options)
-	mmdebstrap --mode=$mode "${options[@]}" --include="${packages%,}" "$@" "$LAB_SUITE" - "$LAB_SOURCES"
+	mmdebstrap --mode=$mode --format=$format "${options[@]}" --include="${packages%,}" "$@" \
+		"$LAB_SUITE" "$target" "$LAB_SOURCES"
 }
 
 # dpkg's list of what a tree holds, as "name version".
@@ -39,16 +44,32 @@ tree_make() {
 	local new=$LAB_CACHE/tree.new
 	remove_folder "$new"
 	mkdir -p "$new"
-	# A user owns every file of the tree, whoever it belonged to in Debian: one id is mapped in "lab enter".
-	debstrap "$TREE_PACKAGES" \
-		--customize-hook="$DPKG_SHOW > $LAB_CACHE/tree.packages" |
-		tar -x -C "$new" --exclude='./dev/*' "$(is_root && echo --same-owner || echo --no-same-owner)"
+	if is_root; then
+		debstrap "$new" "$TREE_PACKAGES" --customize-hook="$DPKG_SHOW > $LAB_CACHE/tree.packages"
+	else
+		# The user will own every file of the tree, whoever it belongs to in Debian: "lab enter" maps one id.
+		debstrap - "$TREE_PACKAGES" --customize-hook="$DPKG_SHOW > $LAB_CACHE/tree.packages" |
+			tar -x -C "$new" --exclude='./dev/*' --no-same-owner
+	fi
 	: >"$new/etc/resolv.conf"
-	mkdir -p "$new/lab"
-	remove_folder "$LAB_CACHE/tree.old"
-	[ ! -d "$LAB_TREE" ] || mv "$LAB_TREE" "$LAB_CACHE/tree.old"
+	tree_retire
 	mv "$new" "$LAB_TREE"
-	remove_folder "$LAB_CACHE/tree.old"
+	tree_bury
+}
+
+# Moves the tree out of the way.
+tree_retire() {
+	[ ! -d "$LAB_TREE" ] || mv "$LAB_TREE" "$(mktemp -d "$LAB_CACHE/tree.old.XXXXXX")/tree"
+}
+
+# Removes retired trees, but for those that somebody still works in: "lab enter" holds a lock on its tree.
+tree_bury() {
+	local old
+	for old in "$LAB_CACHE"/tree.old.*; do
+		if [ ! -d "$old/tree" ] || flock -n -x "$old/tree" true; then
+			remove_folder "$old"
+		fi
+	done
 }
 
 # Removes a folder of ours, even where a package left directories that nobody may write to.
