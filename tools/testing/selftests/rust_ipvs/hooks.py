@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Where in the packet's way IPVS stands, which packets it takes there, and which it lets pass."""
+
+import re
+import socket
+
+from harness import ipvs
+from harness.clients import Connection, ask
+from harness.ground import GROUND as g, VIP, VIP6
+from harness.packet import ACK, RST, SYN, Wire, ip, tcp, udp
+from harness.servers import Servers
+from harness.tap import case, equal, run, true, until
+
+IP_NODEFRAG = 22
+
+
+def hooks(family):
+    """How many hooks of ours stand in the director's path of a family."""
+    listing = g.director.run(f'nft list hooks {family}', quiet=True)
+    return len(re.findall(rf'\[{g.module}\]', listing))
+
+
+@case('H-2 a family has its hooks from its first service to its last')
+def lazy_registration():
+    equal((hooks('ip'), hooks('ip6')), (0, 0), 'hooks without a service')
+    ipvs.admin(f'-A -t {VIP}:80 -s rr')
+    true(hooks('ip') > 0, 'IPv4 hooks with an IPv4 service')
+    equal(hooks('ip6'), 0, 'IPv6 hooks with an IPv4 service')
+    count = hooks('ip')
+    ipvs.admin(f'-A -u {VIP}:80 -s rr')
+    equal(hooks('ip'), count, 'IPv4 hooks with a second service')
+    ipvs.admin(f'-A -t [{VIP6}]:80 -s rr')
+    equal(hooks('ip6'), count, 'IPv6 hooks with an IPv6 service')
+    ipvs.admin(f'-D -t {VIP}:80')
+    equal(hooks('ip'), count, 'IPv4 hooks with one service left')
+    ipvs.admin(f'-D -u {VIP}:80')
+    equal((hooks('ip'), hooks('ip6')), (0, count), 'hooks with only an IPv6 service left')
+    ipvs.admin('-C')
+    equal((hooks('ip'), hooks('ip6')), (0, 0), 'hooks without a service again')
+
+
+@case('H-2 a service that cannot be added leaves no hook')
+def failed_add():
+    ipvs.refused(f'-A -t {VIP}:80 -s nosuch')
+    equal((hooks('ip'), hooks('ip6')), (0, 0), 'hooks')
+    ipvs.refused(f'-A -t [{VIP6}]:80 -s rr -p 10 -M 129')
+    equal((hooks('ip'), hooks('ip6')), (0, 0), 'hooks')
+
+
+def counters(family, hook, match):
+    """Rules that count what MATCHes at a hook, before and after IPVS stands there."""
+    ours = {'input': 99, 'forward': 100, 'output': -98}[hook]
+    chains = ''.join(
+        f'counter {name} {{}}; chain {name} {{ type filter hook {hook} priority {ours + place}; {match} counter name {name}; }}; '
+        for name, place in (('early', -50), ('late', 50)))
+    g.director.run(['nft', f'table {family} watch_{hook} {{ {chains} }}'], quiet=True)
+    return lambda: tuple(int(n) for n in re.findall(
+        r'packets (\d+)', g.director.run(f'nft list counters table {family} watch_{hook}', quiet=True)))
+
+
+def drop_tables():
+    g.director.run('nft flush ruleset', quiet=True)
+
+
+@case('H-1 at LOCAL_IN, filters see a request and what comes later does not')
+def input_order():
+    for family, vip, server in (('ip', VIP, '10.0.2.11'), ('ip6', VIP6, '[fd00:2::b]')):
+        at = f'[{vip}]:80' if family == 'ip6' else f'{vip}:80'
+        ipvs.service(f'-t {at}', '-m', [f'{server}:80'])
+        count = counters(family, 'input', 'tcp dport 80')
+        equal(ask(g.client, vip).name, 's1', 'who answered')
+        early, late = count()
+        true(early >= 3 and late == 0, f'{family}: {early} packets before, {late} after')
+        drop_tables()
+
+
+@case('H-1 at LOCAL_IN, a filter that drops leaves IPVS nothing to do')
+def input_filter():
+    ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
+    g.director.run(['nft', 'table ip stop { chain in { type filter hook input priority 0; udp dport 80 drop; }; }'])
+    equal(ask(g.client, VIP, kind='udp', sport=4001, timeout=0.5).name, 'timeout', 'who answered')
+    equal(ipvs.rows(cport=4001), [], 'connections')
+    drop_tables()
+    equal(ask(g.client, VIP, kind='udp', sport=4001).name, 's1', 'who answered without the filter')
+
+
+@case('H-1 H-18 at FORWARD, a reply has the server\'s address before and the VIP after')
+def forward_order():
+    ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
+    before = counters('ip', 'forward', 'ip saddr 10.0.2.11')
+    equal(ask(g.client, VIP).name, 's1', 'who answered')
+    early, late = before()
+    true(early >= 3 and late == 0, f'from the server: {early} packets before, {late} after')
+    drop_tables()
+    after = counters('ip', 'forward', f'ip saddr {VIP}')
+    equal(ask(g.client, VIP).name, 's1', 'who answered')
+    early, late = after()
+    true(early == 0 and late >= 3, f'from the VIP: {early} packets before, {late} after')
+    drop_tables()
+
+
+@case('H-4 X-11 a packet that goes on passes LOCAL_OUT and is counted once')
+def once_only():
+    for method in ('-m', '-g', '-i'):
+        ipvs.service(f'-u {VIP}:80', method, ['10.0.2.11:80'])
+        count = counters('ip', 'output', f'ip daddr {{ 10.0.2.11, {VIP} }}')
+        with Connection(g.client, VIP, 80, 'udp') as connection:
+            for _ in range(4):
+                connection.exchange(b'again')
+            port = connection.port
+        early, late = count()
+        equal((early, late), (5, 5), f'{method}: packets at LOCAL_OUT')
+        drop_tables()
+        equal(len(ipvs.rows(cport=port)), 1, f'{method}: connections')
+        until(lambda: ipvs.stats(f'{VIP}:80').inpkts == 5, f'{method}: 5 packets counted', 5)
+        ipvs.admin('-C')
+
+
+@case('H-5 H-26 a raw socket that wants no defragmentation is left alone at LOCAL_OUT')
+def raw_socket():
+    # The VIP is on the client's side: at the director it is seen at LOCAL_OUT only.
+    ipvs.service('-u 10.0.1.1:80', '-m', ['10.0.2.11:80'])
+    with g.director:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    sock.bind(('10.0.2.254', 0))
+    for nodefrag, port in ((1, 4002), (0, 4003)):
+        sock.setsockopt(socket.IPPROTO_IP, IP_NODEFRAG, nodefrag)
+        sock.sendto(udp('10.0.2.254', '10.0.1.1', port, 80, b'raw'), ('10.0.1.1', 0))
+    until(lambda: ipvs.rows(cport=4003), 'a connection of the socket without the flag')
+    equal(ipvs.rows(cport=4002), [], 'connections of the socket with the flag')
+    sock.close()
+
+
+@case('H-7 a packet that was sent to all on the wire is left alone')
+def not_to_host():
+    ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
+    wire = Wire(g.client, 'eth0', g.director, 'front')
+    to_director, wire.destination = wire.destination, b'\xff' * 6
+    wire.send(ip('10.0.1.1', VIP, 17, udp('10.0.1.1', VIP, 4004, 80, b'to all')))
+    wire.destination = to_director
+    wire.send(ip('10.0.1.1', VIP, 17, udp('10.0.1.1', VIP, 4005, 80, b'to the director')))
+    wire.close()
+    until(lambda: ipvs.rows(cport=4005), 'a connection of the packet to the director')
+    equal(ipvs.rows(cport=4004), [], 'connections of the packet to all')
+
+
+@case('H-10 H-11 other protocols pass: the VIP still answers an echo request')
+def other_protocols():
+    ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
+    ipvs.service(f'-t [{VIP6}]:80', '-m', ['[fd00:2::b]:80'])
+    for vip in (VIP, VIP6):
+        g.client.run(f'ping -c 1 -W 2 {vip}')
+
+
+@case('H-25 X-8 X-11 C-11 a client on the director, by each method')
+def local_client():
+    # An answer in the VIP's name comes from an address that is the director's own as well.
+    g.director.run('sysctl -qw net.ipv4.conf.back.accept_local=1')
+    for method in ('-m', '-g', '-i'):
+        ipvs.service('-t 10.0.9.1:80', method, ['10.0.2.11:80'])
+        answer = ask(g.director, VIP, source='10.0.2.254')
+        equal(answer.name, 's1', f'{method}: who answered')
+        equal(answer.peer, '10.0.2.254', f'{method}: the client as the server saw it')
+        ipvs.admin('-C')
+    g.director.run('sysctl -qw net.ipv4.conf.back.accept_local=0')
+    ipvs.service('-t [fd00:9::1]:80', '-m', ['[fd00:2::b]:80'])
+    equal(ask(g.director, VIP6, source='fd00:2::fe').name, 's1', 'who answered over IPv6')
+
+
+@case('H-26 S-5 a VIP that is not the director\'s own is only routed')
+def foreign_vip():
+    # A service for an address of s1: what the client sends there is forwarded, not scheduled.
+    ipvs.service('-t 10.0.2.11:80', '-m', ['10.0.2.12:80'])
+    equal(ask(g.client, '10.0.2.11', sport=4006).name, 's1', 'who answered')
+    equal(ipvs.rows(cport=4006), [], 'connections')
+
+
+@case('S-1 a segment without SYN is nobody\'s connection, and sloppy_tcp makes it one')
+def mid_stream():
+    ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.11:80'])
+    wire = Wire(g.client, 'eth0', g.director, 'front')
+    wire.send(ip('10.0.1.9', VIP, 6, tcp('10.0.1.9', VIP, 4010, 80, ACK)))
+    ipvs.setting('sloppy_tcp', 1)
+    wire.send(ip('10.0.1.9', VIP, 6, tcp('10.0.1.9', VIP, 4011, 80, RST)))
+    wire.send(ip('10.0.1.9', VIP, 6, tcp('10.0.1.9', VIP, 4012, 80, ACK)))
+    until(lambda: ipvs.rows(cport=4012), 'with sloppy_tcp, a connection of an ACK')
+    ipvs.setting('sloppy_tcp', 0)
+    equal(ipvs.rows(cport=4010), [], 'connections of an ACK without it')
+    equal(ipvs.rows(cport=4011), [], 'connections of a RST with it')
+    wire.send(ip('10.0.1.9', VIP, 6, tcp('10.0.1.9', VIP, 4013, 80, SYN | ACK)))
+    until(lambda: ipvs.rows(cport=4013), 'a connection of a SYN with ACK')
+    wire.close()
+
+
+@case('S-5 a segment of no connection is answered by the director itself')
+def unknown_segment():
+    ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
+    equal(ask(g.client, VIP, 81, timeout=2).name, 'refused', 'a port without a service')
+    servers = Servers()
+    servers.add(g.director, [82])
+    servers.start()
+    try:
+        equal(ask(g.client, VIP, 82).name, 'director', 'a port on which the director itself serves')
+        equal(ask(g.client, VIP, 82, 'udp').name, 'director', 'the same by UDP')
+    finally:
+        servers.stop()
+
+
+@case('S-7 a client from port 20 is not balanced')
+def ftp_data_port():
+    ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
+    equal(ask(g.client, VIP, kind='udp', sport=20).name, 'refused', 'by UDP')
+    ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
+    equal(ask(g.client, VIP, sport=20).name, 'refused', 'by TCP')
+    equal(ipvs.rows(cport=20), [], 'connections')
+
+
+if __name__ == '__main__':
+    run(g)

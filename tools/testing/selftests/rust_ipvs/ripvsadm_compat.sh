@@ -1,0 +1,753 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# ripvsadm beside ipvsadm: the same command lines must do the same, show the same bytes and end
+# with the same exit codes.
+#
+#   namespace rva: ipvsadm changes it         namespace rvb: ripvsadm changes it
+#        └── both list it, output compared         └── its table compared with rva's
+#
+# It says nothing about the kernel's IPVS itself, so it runs on any: IPVS_IMPL=c on the kernel's
+# own, IPVS_IMPL=rust (the default) on $RUST_IPVS_KO. RIPVSADM names the program.
+
+# shellcheck source=lib.sh disable=SC1091
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
+
+RIPVSADM=${RIPVSADM:-ripvsadm}
+SAMPLES=$SELFTESTS/../../../../samples
+WORK=$(mktemp -d)
+A='ip netns exec rva'
+B='ip netns exec rvb'
+
+# What each listing is asked with; %s is a service of the rules.
+VIEWS=(
+	''
+	'-L'
+	'-L -n'
+	'-l --numeric'
+	'-L -n --stats'
+	'-L -n --stats --exact'
+	'-L -n --rate'
+	'-L -n --rate --exact'
+	'-L --stats'
+	'-L --rate'
+	'-L -n --thresholds'
+	'-L --thresholds'
+	'-L -n --persistent-conn'
+	'-L -n --tun-info'
+	'-L --tun-info'
+	'-L -n --nosort'
+	'-L -n --sort'
+	'-L -n --rate --stats --thresholds'
+	'-L -n --timeout'
+	'-L --daemon'
+	'-L -n -c'
+	'-L -c --sort'
+	'-L -n -c --persistent-conn'
+)
+
+cleanup() {
+	local space
+	for space in rva rvb; do
+		ip netns del "$space" 2>/dev/null
+		rm -rf "/etc/netns/$space"
+	done
+	rm -rf "$WORK"
+	[ -z "${LOADED-}" ] || impl_unload
+}
+
+# A namespace with virtual addresses of its own and real servers that never answer.
+space_up() {
+	local space=$1
+	mkdir -p "/etc/netns/$space"
+	cat >"/etc/netns/$space/hosts" <<-EOF
+		127.0.0.1 localhost
+		192.0.2.1 web.example.org
+		192.0.2.2 a-virtual-server-with-a-very-long-name-of-its-own.example.org
+		198.51.100.1 s1.example.org s1
+		198.51.100.2 a-real-server-with-a-name-that-is-too-long-for-its-column.example.org
+		2001:db8::1 six.example.org
+		2001:db8:5::1 a-real-server-with-an-ipv6-name-that-is-too-long-for-any-column.example.org
+	EOF
+	# No name server is asked: the host has none here, or one that knows other names.
+	echo 'hosts: files' >"/etc/netns/$space/nsswitch.conf"
+	echo 'services: files' >>"/etc/netns/$space/nsswitch.conf"
+	: >"/etc/netns/$space/resolv.conf"
+	ip netns add "$space" || return
+	ip -n "$space" -batch - <<-EOF
+		link set lo up
+		link add d0 type dummy
+		link set d0 up
+		addr add 198.51.100.254/24 dev d0
+		addr add 2001:db8:5::fe/64 dev d0 nodad
+		addr add 192.0.2.1/32 dev lo
+		addr add 192.0.2.2/32 dev lo
+		addr add 2001:db8::1/128 dev lo nodad
+		neigh add 198.51.100.1 lladdr 02:00:00:00:00:01 dev d0
+		neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 dev d0
+		neigh add 2001:db8:5::1 lladdr 02:00:00:00:00:03 dev d0
+	EOF
+}
+
+# Runs a command line ($1: the words) with input from $3 into $4.out, $4.err, $4.code.
+run() {
+	local words=$1 input=$3 into=$4
+	# shellcheck disable=SC2086 # lists of words
+	$2 $words <"$input" >"$into.out" 2>"$into.err"
+	echo $? >"$into.code"
+}
+
+differs() {
+	note "$1"
+	diff -u --label ipvsadm --label ripvsadm "$2" "$3" | head -30 | sed 's/^/#   /'
+	return 1
+}
+
+# The tables of both namespaces, as ipvsadm tells them, in an order that does not depend on the
+# kernel's.
+same_tables() {
+	local view
+	for view in '-S -n' '-L -n --thresholds' '-L --timeout' '-L --daemon'; do
+		# shellcheck disable=SC2086 # words
+		$A ipvsadm $view | LC_ALL=C sort >"$WORK/a.table"
+		# shellcheck disable=SC2086 # words
+		$B ipvsadm $view | LC_ALL=C sort >"$WORK/b.table"
+		# The size of the connection table depends on what happened before.
+		sed -i 's/(size=[0-9]*)//' "$WORK/a.table" "$WORK/b.table"
+		cmp -s "$WORK/a.table" "$WORK/b.table" ||
+			differs "tables differ: $view" "$WORK/a.table" "$WORK/b.table" || return
+	done
+}
+
+# One command line, by ipvsadm in rva and by ripvsadm in rvb: same exit code, same output.
+same_line() {
+	local line=$1
+	run "$line" "$A ipvsadm" /dev/null "$WORK/a"
+	run "$line" "$B $RIPVSADM" /dev/null "$WORK/b"
+	if ! cmp -s "$WORK/a.code" "$WORK/b.code"; then
+		note "$line: ipvsadm exits with $(<"$WORK/a.code"): $(<"$WORK/a.err")"
+		note "$line: ripvsadm exits with $(<"$WORK/b.code"): $(<"$WORK/b.err")"
+		return 1
+	fi
+	cmp -s "$WORK/a.out" "$WORK/b.out" || differs "$line" "$WORK/a.out" "$WORK/b.out"
+}
+
+# One wrong command line: besides, ripvsadm says what is wrong, in one line.
+same_refusal() {
+	local line=$1
+	same_line "$line" || return
+	if [ "$(<"$WORK/b.code")" != 0 ] && [ "$(wc -l <"$WORK/b.err")" != 1 ]; then
+		note "ripvsadm does not say it in one line: $(<"$WORK/b.err")"
+		return 1
+	fi
+}
+
+# Every line of standard input; a failure does not keep the next from being tried.
+same_lines() {
+	local line failed=0
+	while read -r line; do
+		[ -z "$line" ] || same_line "$line" || failed=1
+	done
+	return $failed
+}
+
+# One listing of rva by both. Time passes between them (rates, expiry), so ripvsadm is asked
+# between two questions to ipvsadm and has to agree with either; a few tries are enough.
+same_view() {
+	local view=$1 try
+	for try in 1 2 3 4 5; do
+		run "$view" "$A ipvsadm" /dev/null "$WORK/a"
+		run "$view" "$A $RIPVSADM" /dev/null "$WORK/b"
+		run "$view" "$A ipvsadm" /dev/null "$WORK/c"
+		if ! cmp -s "$WORK/a.code" "$WORK/b.code"; then
+			note "exit codes: ipvsadm $(<"$WORK/a.code"), ripvsadm $(<"$WORK/b.code")"
+			note "$(<"$WORK/b.err")"
+			return 1
+		fi
+		cmp -s "$WORK/a.out" "$WORK/b.out" && return
+		cmp -s "$WORK/c.out" "$WORK/b.out" && return
+		sleep 0.3
+	done
+	differs "in $try tries, $view" "$WORK/a.out" "$WORK/b.out"
+}
+
+same_views() {
+	local view failed=0
+	for view in "${VIEWS[@]}"; do
+		same_view "$view" || failed=1
+	done
+	# Each service by itself, as the saved rules name it.
+	$A ipvsadm -S -n | sed -n 's/^-A \(.*\) -s .*/\1/p' >"$WORK/services"
+	while read -r view; do
+		# ipvsadm saves the upper half of the marks as negative, and does not read them again.
+		[[ $view == '-f -'* ]] && continue
+		same_view "-L -n $view" || failed=1
+		same_view "-L -n --stats $view" || failed=1
+	done <"$WORK/services"
+	return $failed
+}
+
+# What one saves the other restores, both ways. Of the host names only those are compared that
+# ipvsadm does not cut.
+same_rules() {
+	local words
+	for words in '-S -n' '-S'; do
+		# shellcheck disable=SC2086 # words
+		$A ipvsadm $words | grep -v -- '-name-' >"$WORK/a.rules"
+		# shellcheck disable=SC2086 # words
+		$A "$RIPVSADM" $words | grep -v -- '-name-' >"$WORK/b.rules"
+		cmp -s "$WORK/a.rules" "$WORK/b.rules" ||
+			differs "$words" "$WORK/a.rules" "$WORK/b.rules" || return
+	done
+	$A ipvsadm -S -n >"$WORK/a.rules"
+	$B "$RIPVSADM" -C && $B "$RIPVSADM" -R <"$WORK/a.rules" && same_tables || return
+	$B "$RIPVSADM" -S -n >"$WORK/b.rules"
+	$A ipvsadm -C && $A ipvsadm -R <"$WORK/b.rules" && same_tables
+}
+
+# A set of rules on standard input: applied by both, then looked at from all sides.
+rules() {
+	local name=$1 saved=${2-saved}
+	cat >"$WORK/rules"
+	$A ipvsadm -C
+	$B "$RIPVSADM" -C
+	ok "$name: line by line" same_lines <"$WORK/rules"
+	ok "$name: same tables" same_tables
+	ok "$name: same listings" same_views
+	[ "$saved" != saved ] || ok "$name: same saved rules, restored by the other" same_rules
+}
+
+# A few connections to whatever rva has on its addresses; nobody answers.
+traffic() {
+	local port
+	for port in 80 443 8080; do
+		$A timeout 0.2 bash -c "exec 3<>/dev/tcp/192.0.2.1/$port"
+		$A timeout 0.2 bash -c "exec 3<>/dev/tcp/2001:db8::1/$port"
+	done
+	for port in 53 5060; do
+		$A bash -c "printf 'OPTIONS sip:x SIP/2.0\r\nCall-ID: call-1@192.0.2.1\r\n\r\n' >/dev/udp/192.0.2.1/$port"
+	done
+} 2>/dev/null
+
+# A wrong line in the middle of a file: what is before it is done, the rest as ipvsadm has it, the
+# number of the line is told.
+same_restore() {
+	local file=$1 line=$2
+	$A ipvsadm -C
+	$B "$RIPVSADM" -C
+	run -R "$A ipvsadm" "$file" "$WORK/a"
+	run -R "$B $RIPVSADM" "$file" "$WORK/b"
+	if ! cmp -s "$WORK/a.code" "$WORK/b.code"; then
+		note "exit codes: ipvsadm $(<"$WORK/a.code"), ripvsadm $(<"$WORK/b.code")"
+		return 1
+	fi
+	if [ -n "$line" ] && ! grep -q "line $line:" "$WORK/b.err"; then
+		note "line $line is not named: $(<"$WORK/b.err")"
+		return 1
+	fi
+	same_tables
+}
+
+# Comments, blank lines and the program's name; ipvsadm-restore drops the comments for ipvsadm.
+restores_comments() {
+	$B "$RIPVSADM" -C
+	$B "$RIPVSADM" -R <<-'EOF' || return
+		# A comment
+
+		   # and another
+		ipvsadm -A -t 192.0.2.1:80 -s rr
+		ripvsadm -a -t 192.0.2.1:80 -r 198.51.100.1 -m
+	EOF
+	[ "$($B ipvsadm -S -n | wc -l)" = 2 ]
+}
+
+# Thresholds and the upper half of the marks survive; ipvsadm loses the ones, and cannot read the
+# others.
+saves_everything() {
+	$B "$RIPVSADM" -C
+	$B "$RIPVSADM" -R <<-'EOF' || return
+		-A -f 4294967295 -s rr
+		-a -f 4294967295 -r 198.51.100.1 -m -w 3 -x 20 -y 10
+	EOF
+	$B "$RIPVSADM" -S -n >"$WORK/first" && $B "$RIPVSADM" -C || return
+	$B "$RIPVSADM" -R <"$WORK/first" || return
+	$B "$RIPVSADM" -S -n >"$WORK/second"
+	grep -q -- '-f 4294967295 .* -x 20 -y 10$' "$WORK/first" && cmp "$WORK/first" "$WORK/second"
+}
+
+restores_sample() {
+	$B "$RIPVSADM" -C
+	$B "$RIPVSADM" -R <"$1" || return
+	# As many rules as it has lines that are none of comments.
+	[ "$(grep -c '^-' "$1")" = "$($B "$RIPVSADM" -S -n | wc -l)" ]
+}
+
+no_colour_in_a_pipe() {
+	! $A "$RIPVSADM" -L | grep -q $'\e'
+}
+
+command -v ipvsadm >/dev/null || skip_all 'there is no ipvsadm to compare with'
+command -v "$RIPVSADM" >/dev/null || skip_all "there is no $RIPVSADM (make ripvsadm)"
+[ "$(id -u)" = 0 ] || skip_all 'this needs root'
+if ! impl_loaded; then
+	impl_load || skip_all "cannot load $(impl_module)"
+	LOADED=1
+fi
+trap cleanup EXIT
+
+tap_start
+space_up rva && space_up rvb || exit 1
+$A sysctl -qw net.ipv4.vs.run_estimation=1 2>/dev/null
+
+rules 'NAT, DR and tunnels' <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-a -t 192.0.2.1:80 -r 198.51.100.1:8080 -m -w 3
+-a -t 192.0.2.1:80 -r 198.51.100.2 -g -w 0
+-a -t 192.0.2.1:80 -r 198.51.100.3:80 -i
+-a -t 192.0.2.1:80 -r 198.51.100.4:99 -w 2147483647
+-A -u 192.0.2.1:53 -s rr
+-a -u 192.0.2.1:53 -r 198.51.100.1:domain -m
+-a -u 192.0.2.1:53 -r s1:5353 -m
+-A --tcp-service=192.0.2.2:http --scheduler=rr
+--add-server --tcp-service 192.0.2.2:80 --real-server 198.51.100.2:80 --masquerading --weight=7
+-At 192.0.2.2:443 -srr
+-at 192.0.2.2:443 -r198.51.100.2:https -mw7
+-A --sctp-service 192.0.2.1:36412 -s rr
+-a --sctp-service 192.0.2.1:36412 -r 198.51.100.1 -g
+EOF
+
+rules 'IPv6' <<'EOF'
+-A -t [2001:db8::1]:80 -s rr
+-a -t [2001:db8::1]:80 -r [2001:db8:5::1]:80 -m
+-a -t [2001:db8::1]:80 -r 2001:db8:5::2 -g
+-a -t [2001:db8::1]:http -r [2001:db8:5::3]:http -i -w 5
+-A -u [2001:db8:1111:2222:3333:4444:5555:6666]:10080 -s rr
+-a -u [2001:db8:1111:2222:3333:4444:5555:6666]:10080 -r [2001:db8:5:2222:3333:4444:5555:7777]:10080 -m
+-A -t [::ffff:192.0.2.1]:80 -s rr
+-A -t [2001:db8::1]:443 -s rr -p 50 -M 64
+-A -t [2001:db8::1]:0 -s rr -p
+EOF
+
+rules 'mixed families' <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-a -t 192.0.2.1:80 -r [2001:db8:5::1]:80 -i
+-A -t [2001:db8::1]:80 -s rr
+-a -t [2001:db8::1]:80 -r 198.51.100.1:80 -i
+-a -t [2001:db8::1]:80 -r 198.51.100.2 -i
+-a -t [2001:db8::1]:80 -r [2001:db8:5::1]:80 -i
+EOF
+
+rules 'persistence' <<'EOF'
+-A -t 192.0.2.1:80 -s rr -p
+-A -t 192.0.2.1:81 -s rr -p 1
+-A -t 192.0.2.1:82 -s rr -p 2678400
+-A -t 192.0.2.1:83 -s rr -p100 -M 255.255.255.0
+-A -t 192.0.2.1:84 -s rr --persistent=100 --netmask 255.255.0.255
+-A -t 192.0.2.1:85 -p -s rr -M 24
+-A -t 192.0.2.1:86 -s rr -M 255.0.0.0
+-A -t 192.0.2.1:0 -p 77 -s rr
+-a -t 192.0.2.1:0 -r 198.51.100.1 -m
+-a -t 192.0.2.1:0 -r 198.51.100.2:88 -m
+-A -u 192.0.2.1 -s rr -p
+-E -t 192.0.2.1:80 -s rr -p 9 -M 255.255.0.0
+-E -t 192.0.2.1:81 -s rr
+EOF
+
+rules 'firewall marks' <<'EOF'
+-A -f 1 -s rr
+-a -f 1 -r 198.51.100.1 -m
+-a -f 1 -r 198.51.100.1:80 -m
+-a -f 1 -r 198.51.100.2:8080 -g
+-A -f 1 -6 -s rr -p 60 -M 48
+-a -f 1 -6 -r [2001:db8:5::1]:80 -m
+-a -f 1 -6 -r 198.51.100.1 -i
+-A -f 012 -s rr -o
+-A -f 2147483647 -s rr
+EOF
+
+# ipvsadm cannot restore what it saves of these.
+rules 'firewall marks of the upper half' unsaved <<'EOF'
+-A -f 1 -s rr
+-A -f 2147483647 -s rr
+-A -f 2147483648 -s rr
+-A -f 4000000000 -s rr
+-A -f 4000000000 -6 -s rr
+-A -f 4294967295 -s rr
+-A -t 192.0.2.1:80 -s rr
+EOF
+
+rules 'schedulers and their flags' <<'EOF'
+-A -t 192.0.2.1:80
+-A -t 192.0.2.1:81 -s wrr
+-A -t 192.0.2.1:82 -s sh -b sh-port
+-A -t 192.0.2.1:83 -s sh -b sh-port,sh-fallback
+-A -t 192.0.2.1:84 -b mh-fallback -s mh
+-A -t 192.0.2.1:85 -s mh --sched-flags mh-port,flag-3
+-A -t 192.0.2.1:86 -s rr -b flag-1
+-A -t 192.0.2.1:87 -s rr -b flag-1,flag-2,flag-3
+-A -t 192.0.2.1:88 -s none
+-A -t 192.0.2.1:89 -s lblcr
+-A -t 192.0.2.1:90 -s fo
+-A -u 192.0.2.1:53 -s rr -o
+-A -u 192.0.2.1:5060 -s rr -p 60 -M 255.0.0.0 --pe sip -o -b flag-2
+-A -t 192.0.2.1:5060 -s rr --pe sip
+-E -t 192.0.2.1:80 -s rr
+-E -t 192.0.2.1:87 -s rr -b flag-2
+EOF
+
+# ipvsadm saves no thresholds.
+rules 'thresholds' unsaved <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-a -t 192.0.2.1:80 -r 198.51.100.1 -m -x 10
+-a -t 192.0.2.1:80 -r 198.51.100.2 -m -x 2147483647 -y 2147483647
+-a -t 192.0.2.1:80 -r 198.51.100.3 -m --u-threshold 10 --l-threshold=5
+-e -t 192.0.2.1:80 -r 198.51.100.3 -m -x 7 -y 6
+-e -t 192.0.2.1:80 -r 198.51.100.2 -m
+EOF
+
+rules 'kinds of tunnels' <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-a -t 192.0.2.1:80 -r 198.51.100.1 -i --tun-type ipip
+-a -t 192.0.2.1:80 -r 198.51.100.2 -i --tun-type gue --tun-port 6080
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gue --tun-port 65535 --tun-nocsum
+-a -t 192.0.2.1:80 -r 198.51.100.4 -i --tun-type gue --tun-port 1 --tun-csum
+-a -t 192.0.2.1:80 -r 198.51.100.5 -i --tun-type gue --tun-port 6080 --tun-remcsum
+-a -t 192.0.2.1:80 -r 198.51.100.6 -i --tun-type gre
+-a -t 192.0.2.1:80 -r 198.51.100.7 -i --tun-type gre --tun-csum
+-a -t 192.0.2.1:80 -r 198.51.100.8 -i --tun-type gre --tun-nocsum
+-e -t 192.0.2.1:80 -r 198.51.100.8 -i
+EOF
+
+# Addresses are sorted round a circle: where the order begins depends on the way of sorting.
+rules 'the order of the table' <<'EOF'
+-A -t 10.0.0.1:80 -s rr
+-A -t 100.64.0.1:80 -s rr
+-A -t 192.0.2.1:80 -s rr
+-A -t 203.0.113.1:80 -s rr
+-A -t 10.0.0.1:443 -s rr
+-A -t 172.16.0.1:80 -s rr
+-A -u 10.0.0.1:80 -s rr
+-A -t 127.0.0.1:80 -s rr
+-A -t 192.0.2.2:80 -s rr
+-A -t 128.0.0.1:80 -s rr
+-A -t 64.0.0.1:80 -s rr
+-A -t 0.0.0.0:80 -s rr
+-A -t 224.0.0.1:80 -s rr
+-A -t 255.255.255.255:80 -s rr
+-A -t [2001:db8::1]:80 -s rr
+-A -t [fe80::1]:80 -s rr
+-A -t [::1]:80 -s rr
+-A -t [7fff::1]:80 -s rr
+-A -t [8000::1]:80 -s rr
+-A -t [2001:db8::ff:1]:80 -s rr
+-A -t [2001:db8::8000:1]:80 -s rr
+-A -t [2001:db8:0:1::1]:80 -s rr
+-A -t [2001:db8:ffff:1::1]:80 -s rr
+-A -t [2001:db8:8000:1::1]:80 -s rr
+-A -t [2001:db8:0:0:ffff::1]:80 -s rr
+-A -t [2001:db8:0:0:7fff::1]:80 -s rr
+-A -t [2001:db8::ffff:ffff]:80 -s rr
+-A -t [2001:db8::2]:80 -s rr
+-a -t 10.0.0.1:80 -r 198.51.100.9 -m
+-a -t 10.0.0.1:80 -r 10.0.0.9 -m
+-a -t 10.0.0.1:80 -r 100.64.0.9 -m
+-a -t 10.0.0.1:80 -r 172.16.0.9:8080 -m
+-a -t 10.0.0.1:80 -r 172.16.0.9:80 -m
+-a -t 10.0.0.1:80 -r 20.0.0.9 -m
+EOF
+
+rules 'what was added is removed' <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-a -t 192.0.2.1:80 -r 198.51.100.1:8080 -m
+-a -t 192.0.2.1:80 -r 198.51.100.2:8080 -m
+-A -t 192.0.2.1:81 -s rr
+-a -t 192.0.2.1:81 -r 198.51.100.2:8080 -m
+-d -t 192.0.2.1:80 -r 198.51.100.1:8080
+-D -t 192.0.2.1:81
+-A -f 3 -s rr
+-a -f 3 -r 198.51.100.1:88 -g
+-d -f 3 -r 198.51.100.1:88
+-Z -t 192.0.2.1:80
+-Z
+--set 100 0 200
+--set 0 50 0
+EOF
+
+rules 'numbers and addresses, oddly written' <<'EOF'
+-A -t 1.2.3:80 -s rr
+-A -t 0x1020304:80 -s rr
+-A -t 16909061:+81 -s rr
+-A -t 192.0.2.1:0080 -s rr
+-a -t 192.0.2.1:80 -r 198.51.100.1 -m -w +5
+-a -t 192.0.2.1:80 -r 198.51.25604 -m -w 007
+-A -f +8 -s rr
+-A -t web.example.org:http-alt -s rr
+EOF
+
+$A ipvsadm -C
+$B "$RIPVSADM" -C
+same_lines <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-a -t 192.0.2.1:80 -r 198.51.100.1 -m
+-a -t 192.0.2.1:80 -r 198.51.100.2 -g
+-A -t 192.0.2.1:443 -s rr -p 100
+-a -t 192.0.2.1:443 -r 198.51.100.1 -m
+-A -t 192.0.2.1:8080 -s rr -p 100
+-a -t 192.0.2.1:8080 -r [2001:db8:5::1]:8080 -i
+-A -u 192.0.2.1:53 -s rr -p 5000
+-a -u 192.0.2.1:53 -r 198.51.100.1 -m
+-A -u 192.0.2.1:5060 -s rr -p 5000 --pe sip
+-a -u 192.0.2.1:5060 -r 198.51.100.1 -m
+-A -t [2001:db8::1]:80 -s rr
+-a -t [2001:db8::1]:80 -r [2001:db8:5::1]:80 -m
+-A -t [2001:db8::1]:443 -s rr -p
+-a -t [2001:db8::1]:443 -r 198.51.100.2 -i
+EOF
+traffic
+ok 'connections: there are some' eval "$A ipvsadm -L -n -c | grep -q 192.0.2.1:80"
+ok 'connections: same listings' same_views
+
+$A ipvsadm -C
+$B "$RIPVSADM" -C
+while read -r line; do
+	[ -z "$line" ] || ok "refused alike: $line" same_refusal "$line"
+done <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-A -t 192.0.2.1:80 -s rr
+-A -t 192.0.2.1:81 -s nosuch
+-A -t 192.0.2.1:81 -s sixteen-bytes-xx
+-A -t 192.0.2.1:81 -s a-name-far-too-long-for-a-scheduler
+-A -t 192.0.2.1:81 -s rr --pe nosuch -p
+-A -t 192.0.2.1:81 -s rr --pe a-name-far-too-long-for-an-engine -p
+-E -t 192.0.2.1:81 -s rr
+-E -t 192.0.2.1:80 -s nosuch
+-D -t 192.0.2.1:81
+-D -f 5
+-Z -t 192.0.2.1:81
+-L -n -t 192.0.2.1:81
+-L -f 5
+-L -t 192.0.2.1
+-a -t 192.0.2.1:80 -r 198.51.100.1 -m
+-a -t 192.0.2.1:80 -r 198.51.100.1 -m
+-a -t 192.0.2.1:81 -r 198.51.100.1 -m
+-a -t 192.0.2.1:80 -r 224.0.0.1 -m
+-a -t 192.0.2.1:80 -r 0.0.0.0 -m
+-a -t 192.0.2.1:80 -r 198.51.100.2 -m -x 5 -y 6
+-a -t 192.0.2.1:80 -r 198.51.100.2 -m -y 6
+-e -t 192.0.2.1:80 -r 198.51.100.2 -m
+-e -t 192.0.2.1:81 -r 198.51.100.1 -m
+-d -t 192.0.2.1:80 -r 198.51.100.2
+-d -t 192.0.2.1:81 -r 198.51.100.1
+-d -t 192.0.2.1:80 -r [2001:db8:5::1]:80
+help
+-
+-n
+-n -L
+-t 192.0.2.1:80
+-q
+--nonsense
+--list=x
+-L=x
+--add-service=3 -t 192.0.2.1:82
+-A
+-A -t
+-A -t 192.0.2.1
+-A -t 192.0.2.1:0
+-A --tcp 192.0.2.1:82
+-A -tcp-service 192.0.2.1:82
+-A -t :80
+-A -t 192.0.2.1:
+-A -t 192.0.2.1:-1
+-A -t 192.0.2.1:65536
+-A -t 192.0.2.1:nosuch
+-A -t 192.0.2.1:80x
+-A -t 192.0.2.1:0x50
+-A -t 192.0.2.256:80
+-A -t nosuch.example.org:80
+-A -u 192.0.2.1:kerberos-master
+-A --sctp-service 192.0.2.1:http
+-A -t [2001:db8::1]
+-A -t [2001:db8::1]:
+-A -t [2001:db8::1
+-A -t [2001:db8::1]80
+-A -t [2001:db8::g]:80
+-A -t [192.0.2.1]:82
+-A -t [fe80::1%lo]:80
+-A -t 2001:db8::7:80
+-A -t 192.0.2.1:82 -u 192.0.2.1:82
+-A -t 192.0.2.1:82 -A
+-A -t 192.0.2.1:82 -D
+-A -t 192.0.2.1:82 -h
+-A -t 192.0.2.1:82 extra
+-A -t 192.0.2.1:82 -- -s
+-A -t 192.0.2.1:82 -
+-A -t 192.0.2.1:82 -n
+-A -t 192.0.2.1:82 -w 1
+-A -t 192.0.2.1:82 -m
+-A -t 192.0.2.1:82 -r 198.51.100.1
+-A -t 192.0.2.1:82 -6
+-A -t 192.0.2.1:82 -o
+-A -t 192.0.2.1:82 -p 0
+-A -t 192.0.2.1:82 -p 2678401
+-A -t 192.0.2.1:82 -p x
+-A -t 192.0.2.1:82 -p -5
+-A -t 192.0.2.1:82 -ps rr
+-A -t 192.0.2.1:82 --persistent=
+-A -t 192.0.2.1:82 -p -p
+-A -t 192.0.2.1:82 -p -M x
+-A -t 192.0.2.1:82 -p -M 300.0.0.0
+-A -t 192.0.2.1:82 -p -M -1
+-A -t [2001:db8::1]:82 -p -M 0
+-A -t [2001:db8::1]:82 -p -M 129
+-A -t [2001:db8::1]:82 -p -M 255.0.0.0
+-A -t 192.0.2.1:82 -s rr -b sh-port
+-A -t 192.0.2.1:82 -s sh -b mh-port
+-A -t 192.0.2.1:82 -b nonsense
+-A -f 0
+-A -f -1
+-A -f 4294967296
+-A -f 0x10
+-A -f 3x
+-A -f
+-A -6 -f 2
+-E
+-E -t 192.0.2.1:0 -s rr
+-D
+-D -t 192.0.2.1:80 -s rr
+-C -n
+-C extra
+-S extra
+-S -t 192.0.2.1:80
+-S -c
+-R extra
+-R -n
+-Z -s rr
+-Z extra
+-a
+-a -t 192.0.2.1:80
+-a -r 198.51.100.3
+-a -t 192.0.2.1:80 -r 198.51.100.3 -r 198.51.100.4
+-a -t 192.0.2.1:80 -r 198.51.100.3 -m -i
+-a -t 192.0.2.1:80 -r 198.51.100.3 -s rr
+-a -t 192.0.2.1:80 -r 198.51.100.3 -w -1
+-a -t 192.0.2.1:80 -r 198.51.100.3 -w 2147483648
+-a -t 192.0.2.1:80 -r 198.51.100.3 -w 5x
+-a -t 192.0.2.1:80 -r 198.51.100.3 -x 2147483648
+-a -t 192.0.2.1:80 -r 198.51.100.3 -x -1
+-a -t 192.0.2.1:80 -r 198.51.100.3 -y x
+-a -t 192.0.2.1:80 -r 198.51.100.3:nosuch -m
+-a -t 192.0.2.1:80 -r nosuch.example.org -m
+-a -t 192.0.2.1:80 -r [2001:db8:5::1]:80
+-a -t 192.0.2.1:80 -r [2001:db8:5::1] -i
+-a -t 192.0.2.1:80 -r 198.51.100.3 --tun-type gre
+-a -t 192.0.2.1:80 -r 198.51.100.3 -m --tun-port 5
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type x
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gue
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gue --tun-port 0
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gue --tun-port 65536
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gue --tun-port ssh
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gue --tun-port 5 --tun-csum --tun-remcsum
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gre --tun-port 5
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-type gre --tun-remcsum
+-a -t 192.0.2.1:80 -r 198.51.100.3 -i --tun-csum
+-d -t 192.0.2.1:80
+-d -t 192.0.2.1:80 -r 198.51.100.1 -m
+-L extra
+-L -6
+-L -s rr
+-L -n -n
+-L --nosort --nosort
+-L --stats --stats
+-L --sort --sort
+-L --syncid 1
+-L -c --stats
+-L -c --timeout
+-L -c --daemon
+-L -c -t 192.0.2.1:80
+-L --timeout --daemon
+-L --timeout --rate
+-L --daemon --thresholds
+-L --timeout -t 192.0.2.1:80
+-L --timeout --persistent-conn
+-L -S
+--set
+--set 1 2
+--set 1 2 3 4
+--set x 2 3
+--set 1 2 -3
+--set 2678401 1 1
+--set 1 1 2678401
+--set 1 2 3 -n
+--start-daemon
+--start-daemon x
+--start-daemon Master
+--start-daemon mas
+--start-daemon master
+--start-daemon master --mcast-interface nosuch
+--start-daemon master --mcast-interface a-name-too-long-for-an-interface
+--start-daemon master --mcast-interface lo --syncid 256
+--start-daemon master --mcast-interface lo --syncid -1
+--start-daemon master --mcast-interface lo --mcast-group 192.0.2.1
+--start-daemon master --mcast-interface lo --mcast-group 2001:db8::1
+--start-daemon master --mcast-interface lo --mcast-group nonsense
+--start-daemon master --mcast-interface lo --mcast-port 0
+--start-daemon master --mcast-interface lo --mcast-ttl 256
+--start-daemon master --mcast-interface lo --sync-maxlen 65508
+--start-daemon master --mcast-interface lo -n
+--stop-daemon
+--stop-daemon x
+--stop-daemon backup
+--stop-daemon master extra
+EOF
+ok 'refused alike: same tables afterwards' same_tables
+
+rules 'daemons' unsaved <<'EOF'
+--start-daemon master --mcast-interface lo --syncid 7
+--start-daemon=backup --mcast-interface lo --mcast-group ff02::5 --mcast-port 9999 --mcast-ttl 3 --sync-maxlen 1000
+--start-daemon master --mcast-interface lo
+--stop-daemon master
+--stop-daemon master
+EOF
+same_lines <<<'--stop-daemon backup' >/dev/null
+
+cat >"$WORK/wrong" <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-A -t 192.0.2.1:80 -s rr
+-A -t 192.0.2.1:81 -s rr
+EOF
+ok 'restore: a refused line does not keep the next' same_restore "$WORK/wrong" 2
+cat >"$WORK/wrong" <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+
+-A -t 192.0.2.1:81 -s nosuch
+EOF
+ok 'restore: the last line is refused' same_restore "$WORK/wrong" 3
+cat >"$WORK/wrong" <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-A -t 192.0.2.1:81 -w x
+-A -t 192.0.2.1:82 -s rr
+EOF
+ok 'restore: a wrong argument ends it' same_restore "$WORK/wrong" 2
+cat >"$WORK/wrong" <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+nonsense
+-A -t 192.0.2.1:82 -s rr
+EOF
+ok 'restore: a line without a command ends it' same_restore "$WORK/wrong" 2
+cat >"$WORK/wrong" <<'EOF'
+-A -t 192.0.2.1:80 -s rr
+-R
+-A -t 192.0.2.1:82 -s rr
+EOF
+ok 'restore: restoring within ends it' same_restore "$WORK/wrong" 2
+for n in $(seq 899); do echo "-A -f $n -s rr"; done >"$WORK/wrong"
+echo '-A -f x' >>"$WORK/wrong"
+ok 'restore: an error in line 900 names it' same_restore "$WORK/wrong" 900
+ok 'restore: nothing at all' same_restore /dev/null ''
+ok 'restore: comments, blank lines, the name of the program' restores_comments
+ok 'save and restore: thresholds and great marks stay' saves_everything
+for sample in "$SAMPLES"/*.rules; do
+	ok "samples: ${sample##*/} is restored" restores_sample "$sample"
+done
+ok 'no colour where the output is no terminal' no_colour_in_a_pipe
+
+tap_end

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0
+# Showing and testing: make demo, test, compare, behaviour.
+
+# The name of a scenario in tools/testing/compare/scenarios, or "all".
+SCENARIO ?= all
+
+.PHONY: demo
+demo: lab-ready all ## A load balancer at work in the guest: three real servers by NAT, DR and TUN
+	@tools/testing/demo/demo
+
+.PHONY: test
+test: ## Everything: host tests, lint, builds, selftests in the guest, the kernel's own ipvs.sh
+	@tools/testing/run
+
+.PHONY: compare
+compare: lab-ready all ## SCENARIO=<name>|all on C ip_vs and on rust_ipvs, and how they differ
+	@tools/testing/compare/compare $(SCENARIO)
+
+.PHONY: behaviour
+behaviour: ## Which tests cite each numbered behaviour, and how many have none
+	@tools/testing/behaviour
