@@ -50,7 +50,7 @@ const STATE: u32 = 0xff;
 /// The connection is in no active state, so its destination counts it as inactive (C-2).
 const INACTIVE: u32 = 0x100;
 /// No reply has been seen, and none is expected to pass here (C-2, T-2).
-const NO_OUTPUT: u32 = 0x80;
+const NO_OUTPUT: u32 = 0x200;
 
 /// What a packet is to a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,8 @@ use super::{
     schedule,
     state,
     xmit,
-    Director, //
+    Director,
+    Settings, //
 };
 use crate::{
     kapi::{
@@ -63,6 +64,10 @@ use kernel::{
 };
 
 /// What is known of a packet where it is handled.
+///
+/// Functions that are inlined where packets pass borrow it, so that the compiler keeps what they need in
+/// registers; others take a copy, so that only who calls them pays for one.
+#[derive(Clone, Copy)]
 pub(super) struct Context<'g, F: Stack> {
     pub(super) director: &'g Director,
     pub(super) rcu: Rcu<'g>,
@@ -145,104 +150,67 @@ pub(super) fn register<F: Stack>(net: &Net, director: Arc<Director>) -> Result<H
     )
 }
 
-/// What was read of a packet.
-enum Read<F: Stack> {
-    /// All that a connection is found by.
-    Headers(Header<F>, Transport),
-    /// The transport header is cut short.
-    Truncated,
-    /// It is no business of a load balancer.
-    Foreign,
-    /// A fragment that has to be put together first.
-    Fragment,
-}
-
-/// Reads a packet's headers; what does not lie in one piece is brought together first.
+/// Reads the headers of a packet that is not fragmented, where they lie in one piece.
 #[inline(always)]
-fn read<F: Stack>(packet: &mut Packet) -> Read<F> {
-    match read_linear::<F>(packet) {
-        Ok(read) => read,
-        Err(needed) => read_pieces::<F>(packet, needed),
-    }
-}
-
-/// As [`read`], for a packet whose headers are in several pieces.
-#[cold]
-#[inline(never)]
-fn read_pieces<F: Stack>(packet: &mut Packet, needed: Needed) -> Read<F> {
-    let mut needed = needed;
-    // Each round reads further than the one before: the IP header, its options, the transport.
-    for _ in 0..4 {
-        if !packet.pull(needed.bytes) {
-            return needed.otherwise();
-        }
-        match read_linear::<F>(packet) {
-            Ok(read) => return read,
-            Err(more) => needed = more,
-        }
-    }
-    Read::Foreign
-}
-
-/// How many bytes from the IP header on have to lie in one piece, and for which header.
-struct Needed {
-    bytes: usize,
-    for_transport: bool,
-}
-
-impl Needed {
-    /// What a packet is that does not have them: it is cut short in its transport header (S-4), or
-    /// has an IP header that leads nowhere (H-9).
-    fn otherwise<F: Stack>(&self) -> Read<F> {
-        if self.for_transport {
-            Read::Truncated
-        } else {
-            Read::Foreign
-        }
-    }
-}
-
-/// Reads the headers of a packet from what lies in one piece.
-#[inline(always)]
-fn read_linear<F: Stack>(packet: &Packet) -> Result<Read<F>, Needed> {
+fn read<F: Stack>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     let bytes = packet.bytes();
-    let header = match F::parse(bytes) {
-        Ok(header) => header,
-        Err(ParseError::Malformed) => return Ok(Read::Foreign),
-        Err(ParseError::Short(bytes)) => {
-            return Err(Needed {
-                bytes,
-                for_transport: false,
-            })
-        }
-    };
-    if header.protocol != TCP && header.protocol != UDP {
-        return Ok(Read::Foreign);
+    let header = F::parse(bytes).ok()?;
+    if !is_balanced(header.protocol) || header.fragment != Fragment::Whole {
+        return None;
     }
-    if header.fragment != Fragment::Whole {
-        return Ok(Read::Fragment);
-    }
-    match Transport::parse(header.protocol, bytes, header.l4) {
-        Ok(transport) => Ok(Read::Headers(header, transport)),
-        Err(ParseError::Malformed) => Ok(Read::Foreign),
-        Err(ParseError::Short(bytes)) => Err(Needed {
-            bytes,
-            for_transport: true,
-        }),
-    }
+    let transport = Transport::parse(header.protocol, bytes, header.l4).ok()?;
+    Some((header, transport))
 }
 
-/// Puts the packet of a fragment together and reads that; `None` where this was not the last piece
-/// (H-19). IPv6 fragments were put together before routing, where that could be done.
+/// Whether connections of a protocol are balanced (H-11).
+#[inline(always)]
+fn is_balanced(protocol: u8) -> bool {
+    protocol == TCP || protocol == UDP
+}
+
+/// Reads the headers of any packet, or decides what becomes of one that has none to speak of.
 #[cold]
 #[inline(never)]
-fn reassemble<F: Stack>(net: &Net, point: Point, packet: Packet) -> Option<(Packet, Read<F>)> {
-    if F::PROTOCOL == Protocol::Ipv6 {
-        return Some((packet, Read::Foreign));
+fn read_otherwise<F: Stack>(
+    director: &Director,
+    net: &Net,
+    point: Point,
+    mut packet: Packet,
+) -> Result<(Packet, Header<F>, Transport), Verdict> {
+    // Each round has more in one piece, or the whole in place of a fragment.
+    for _ in 0..6 {
+        let bytes = packet.bytes();
+        let (needed, for_transport) = match F::parse(bytes) {
+            Ok(header) if !is_balanced(header.protocol) => break,
+            Ok(header) if header.fragment != Fragment::Whole => {
+                // IPv6 fragments were put together before routing, where that could be done (H-19).
+                if F::PROTOCOL == Protocol::Ipv6 {
+                    return Err(Verdict::Accept(packet));
+                }
+                packet = packet.defragment(net, point).ok_or(Verdict::Stolen)?;
+                continue;
+            }
+            Ok(header) => match Transport::parse(header.protocol, bytes, header.l4) {
+                Ok(transport) => return Ok((packet, header, transport)),
+                Err(ParseError::Short(needed)) => (needed, true),
+                Err(ParseError::Malformed) => break,
+            },
+            Err(ParseError::Short(needed)) => (needed, false),
+            Err(ParseError::Malformed) => break,
+        };
+        if !packet.pull(needed) {
+            // S-4; an IP header that leads nowhere is not ours to judge (H-9).
+            return Err(if for_transport && point != Point::Forward {
+                Verdict::Drop(packet)
+            } else {
+                Verdict::Accept(packet)
+            });
+        }
     }
-    let mut packet = packet.defragment(net, point)?;
-    let headers = read::<F>(&mut packet);
-    Some((packet, headers))
+    if director.settings.ignore_tunneled.load() != 0 && point != Point::Forward {
+        packet.set_handled();
+    }
+    Err(Verdict::Accept(packet))
 }
 
 /// Handles a packet.
@@ -263,22 +231,15 @@ fn pass<'g, F: Stack>(
     let Some(connections) = F::plane(director).connections.as_ref() else {
         return Verdict::Accept(packet);
     };
-    let mut headers = read::<F>(&mut packet);
-    if let Read::Fragment = headers {
-        match reassemble::<F>(net, point, packet) {
-            Some((whole, read)) => (packet, headers) = (whole, read),
-            None => return Verdict::Stolen,
-        }
-    }
-    let (header, transport) = match headers {
-        Read::Headers(header, transport) => (header, transport),
-        Read::Truncated if point != Point::Forward => return Verdict::Drop(packet),
-        _ => {
-            if director.settings.ignore_tunneled.load() != 0 && point != Point::Forward {
-                packet.set_handled();
+    let (header, transport) = match read::<F>(&packet) {
+        Some(headers) => headers,
+        None => match read_otherwise::<F>(director, net, point, packet) {
+            Ok((whole, header, transport)) => {
+                packet = whole;
+                (header, transport)
             }
-            return Verdict::Accept(packet);
-        }
+            Err(verdict) => return verdict,
+        },
     };
     let context = Context {
         director,
@@ -308,7 +269,7 @@ fn pass<'g, F: Stack>(
             handle(&context, connection, hash, packet)
         }
         None if point != Point::Forward && is_for_host(point, &packet) => {
-            schedule::handle(&context, hash, packet)
+            schedule::handle(context, hash, packet)
         }
         _ => Verdict::Accept(packet),
     }
@@ -330,16 +291,16 @@ fn handle<'g, F: Stack>(
 ) -> Verdict {
     let destination = &connection.destination;
     let settings = &context.director.settings;
-    if context.transport.flags.is_syn() && is_over(context, connection) {
+    if context.transport.flags.is_syn() && is_over(settings, connection) {
         context.connections.table.remove(context.rcu, connection);
-        return schedule::handle(context, hash, packet);
+        return schedule::handle(*context, hash, packet);
     }
     if !destination.is_available() {
         if settings.expire_nodest_conn.load() == 0 {
             return Verdict::Drop(packet);
         }
         context.connections.table.remove(context.rcu, connection);
-        return schedule::handle(context, hash, packet);
+        return schedule::handle(*context, hash, packet);
     }
     destination.counted.input(packet.len());
     state::follow_linked(
@@ -355,10 +316,9 @@ fn handle<'g, F: Stack>(
 
 /// Whether a new connection of the same client and port may go elsewhere (S-18).
 #[cold]
-fn is_over<F: Stack>(context: &Context<'_, F>, connection: &Connection<F>) -> bool {
+fn is_over<F: Stack>(settings: &Settings, connection: &Connection<F>) -> bool {
     /// The bit of `conn_reuse_mode` that lets go of connections that the client has closed.
     const AFTER_FIN: i32 = 2;
-    let settings = &context.director.settings;
     if settings.expire_nodest_conn.load() != 0 && connection.destination.weight() == 0 {
         return true;
     }

@@ -36,7 +36,7 @@ use crate::{
 /// Handles a packet that no connection was found for. `hash` is that of its two endpoints.
 #[inline(never)]
 pub(super) fn handle<'g, F: Stack>(
-    context: &Context<'g, F>,
+    context: Context<'g, F>,
     hash: u32,
     packet: Packet,
 ) -> Verdict {
@@ -66,11 +66,11 @@ pub(super) fn handle<'g, F: Stack>(
     }
     // S-10
     if !service.is_marked() && service.port() != dst.port {
-        return leave(context, service, packet);
+        return leave(&context, service, packet);
     }
     match service.choose(context.rcu) {
-        Some(destination) => begin(context, hash, destination, packet),
-        None => leave(context, service, packet),
+        Some(destination) => begin(&context, hash, destination, packet),
+        None => leave(&context, service, packet),
     }
 }
 

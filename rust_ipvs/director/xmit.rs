@@ -31,13 +31,13 @@ pub(super) fn send<'g, F: Stack>(
     match connection.method {
         ForwardMethod::MASQ => nat::send(context, connection, packet),
         ForwardMethod::DROUTE => direct::send(context, connection, packet),
-        ForwardMethod::TUNNEL => tunnel::send(context, connection, packet),
+        ForwardMethod::TUNNEL => tunnel::send(*context, connection, packet),
         ForwardMethod::LOCALNODE => {
             //
             packet.untrack();
             Verdict::Accept(packet)
         }
-        ForwardMethod::BYPASS => bypass::send(context, packet),
+        ForwardMethod::BYPASS => bypass::send(*context, packet),
         _ => Verdict::Accept(packet),
     }
 }

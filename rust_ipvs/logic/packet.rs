@@ -41,7 +41,7 @@ impl Transport {
     ///
     /// [`ParseError::Short`] where not all of the header is there, options aside;
     /// [`ParseError::Malformed`] for a protocol that is neither TCP nor UDP.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(protocol: u8, l3: &[u8], l4: u16) -> Result<Self, ParseError> {
         let at = usize::from(l4);
         let header = l3.get(at..).unwrap_or(&[]);

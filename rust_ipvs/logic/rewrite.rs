@@ -27,7 +27,7 @@ use super::packet::{
 /// # Errors
 ///
 /// [`ParseError::Short`] where the header is not all there; then nothing was changed.
-#[inline]
+#[inline(always)]
 pub(crate) fn transport(
     l4: &mut [u8],
     at: usize,
@@ -70,7 +70,7 @@ pub(crate) fn transport(
 }
 
 /// Writes the port and returns the change of addresses and port together.
-#[inline]
+#[inline(always)]
 fn exchange(
     side: Side,
     port: u16,

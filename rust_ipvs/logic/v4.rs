@@ -53,7 +53,7 @@ impl Family for V4 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
         let [version, tos, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
             *l3.first_chunk::<HEADER>()
@@ -84,7 +84,7 @@ impl Family for V4 {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32 {
         // One number each, so that one comparison sorts.
         let a = (u64::from(u32::from_ne_bytes(a.addr)) << 16) | u64::from(a.port);
@@ -94,7 +94,7 @@ impl Family for V4 {
         key.four((a >> 16) as u32, (b >> 16) as u32, ports, protocol)
     }
 
-    #[inline]
+    #[inline(always)]
     fn rewrite(
         l3: &mut [u8],
         header: &Header<Self>,
@@ -127,7 +127,7 @@ impl Family for V4 {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn age(l3: &mut [u8]) -> bool {
         let Some([_, _, _, _, _, _, _, _, ttl, protocol, c0, c1, ..]) =
             l3.first_chunk_mut::<HEADER>()
@@ -167,7 +167,7 @@ mod tests {
     fn sum(bytes: &[u8]) -> u32 {
         let mut sum = 0;
         for pair in bytes.chunks(2) {
-            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+            sum += (u32::from(pair[0]) << 8) | u32::from(*pair.get(1).unwrap_or(&0));
         }
         while sum >> 16 != 0 {
             sum = (sum >> 16) + (sum & 0xffff);

@@ -129,7 +129,7 @@ impl Family for V6 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
         let short = ParseError::Short(HEADER);
         let (fixed, rest) = l3.split_first_chunk::<8>().ok_or(short)?;
@@ -169,7 +169,7 @@ impl Family for V6 {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32 {
         let a = (u128::from_ne_bytes(a.addr), a.port);
         let b = (u128::from_ne_bytes(b.addr), b.port);
@@ -178,7 +178,7 @@ impl Family for V6 {
         key.ten(words(a), words(b), ports, protocol)
     }
 
-    #[inline]
+    #[inline(always)]
     fn rewrite(
         l3: &mut [u8],
         header: &Header<Self>,
@@ -209,7 +209,7 @@ impl Family for V6 {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn age(l3: &mut [u8]) -> bool {
         let Some([_, _, _, _, _, _, _, hop_limit, ..]) = l3.first_chunk_mut::<HEADER>() else {
             return false;

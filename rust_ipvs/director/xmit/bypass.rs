@@ -17,16 +17,17 @@ use crate::kapi::{
 
 /// Sends a packet by its own address. The route is looked up for each.
 #[cold]
-pub(super) fn send<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Verdict {
+#[inline(never)]
+pub(super) fn send<F: Stack>(context: Context<'_, F>, mut packet: Packet) -> Verdict {
     let Some(route) = F::route(context.net, context.header.dst, Wanted::Any) else {
         packet.link_failure();
         return Verdict::Stolen;
     };
     // never back to this host.
     if route.is_local()
-        || !outlet::may_leave(context)
+        || !outlet::may_leave(&context)
         || !outlet::age::<F>(&mut packet, context.header.l4.into())
-        || !outlet::fits(context, &mut packet, route.mtu())
+        || !outlet::fits(&context, &mut packet, route.mtu())
     {
         return Verdict::Stolen;
     }

@@ -16,7 +16,10 @@ use crate::{
             Point,
             Verdict, //
         },
-        route::Wanted,
+        route::{
+            Route,
+            Wanted, //
+        },
         skbuff::Packet, //
     },
     logic::{
@@ -42,13 +45,10 @@ pub(super) fn send<'g, F: Stack>(
         if context.point == Point::LocalIn && outlet::is_loopback(destination.id.addr) {
             return Verdict::Stolen;
         }
-    } else if !outlet::may_leave(context)
-        || !outlet::age::<F>(&mut packet, context.headers())
-        || !outlet::fits(context, &mut packet, route.mtu())
-    {
+    } else if !outlet::may_leave(context) {
         return Verdict::Stolen;
     }
-    if !translate(context, connection, &mut packet) {
+    if !translate(context, connection, &mut packet, (!local).then_some(route)) {
         return Verdict::Stolen;
     }
     if local {
@@ -61,21 +61,38 @@ pub(super) fn send<'g, F: Stack>(
     outlet::forward(context, packet, route)
 }
 
-/// Makes the destination the addressee; `false` where the packet cannot be changed.
+/// Makes the destination the addressee; `false` where the packet cannot go on.
+///
+/// A packet that leaves on a route gets older, and has to fit.
 #[inline(always)]
 fn translate<F: Stack>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
+    leaves_on: Option<&Route>,
 ) -> bool {
     let sum = if packet.sum_is_partial() {
         SumState::Partial
     } else {
         SumState::Full
     };
+    let mut ages = leaves_on.is_some();
+    if let Some(route) = leaves_on {
+        let mtu = route.mtu();
+        if !outlet::fits_surely::<F>(packet, mtu) {
+            // The time to live comes first: it is what the sender of both mistakes is told of.
+            if !outlet::age::<F>(packet, context.headers()) || !outlet::fits(context, packet, mtu) {
+                return false;
+            }
+            ages = false;
+        }
+    }
     let Some(bytes) = packet.writable(context.headers()) else {
         return false;
     };
+    if ages && !F::age(bytes) {
+        return outlet::too_old::<F>(packet);
+    }
     let real = &connection.real;
     if F::rewrite(bytes, &context.header, Side::Destination, real, sum).is_err() {
         return false;

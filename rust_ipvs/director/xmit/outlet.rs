@@ -64,23 +64,34 @@ pub(super) fn age<F: Stack>(packet: &mut Packet, len: usize) -> bool {
     if F::age(bytes) {
         return true;
     }
+    too_old::<F>(packet)
+}
+
+/// Tells the sender that no time is left; always `false`.
+#[cold]
+#[inline(never)]
+pub(super) fn too_old<F: Stack>(packet: &mut Packet) -> bool {
     packet.send_error(F::PROTOCOL, Unreachable::TimeExceeded);
     false
+}
+
+/// Whether the packet fits in what a route takes without a closer look.
+#[inline(always)]
+pub(super) fn fits_surely<F: Stack>(packet: &Packet, mtu: u32) -> bool {
+    packet.len() <= mtu && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
 }
 
 /// Whether the packet fits in what a route takes; where not, the sender was told.
 #[inline(always)]
 pub(super) fn fits<F: Stack>(context: &Context<'_, F>, packet: &mut Packet, mtu: u32) -> bool {
-    if packet.len() <= mtu && F::PROTOCOL == Protocol::Ipv4 {
-        return true;
-    }
-    fits_slowly::<F>(context, packet, mtu)
+    fits_surely::<F>(packet, mtu) || fits_closely::<F>(context.header.dont_fragment, packet, mtu)
 }
 
 #[cold]
-fn fits_slowly<F: Stack>(context: &Context<'_, F>, packet: &mut Packet, mtu: u32) -> bool {
+#[inline(never)]
+fn fits_closely<F: Stack>(dont_fragment: bool, packet: &mut Packet, mtu: u32) -> bool {
     let fits = match F::PROTOCOL {
-        Protocol::Ipv4 => !context.header.dont_fragment || packet.fits(mtu),
+        Protocol::Ipv4 => !dont_fragment || packet.fits(mtu),
         Protocol::Ipv6 => match packet.largest_fragment(F::PROTOCOL) {
             0 => packet.fits(mtu),
             largest => largest <= mtu,

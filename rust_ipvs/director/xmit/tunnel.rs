@@ -33,21 +33,21 @@ use crate::{
 };
 
 /// Sends a request through a tunnel.
-#[inline]
+#[inline(never)]
 pub(super) fn send<'g, F: Stack>(
-    context: &Context<'g, F>,
+    context: Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, Wanted::WithSource, &mut packet) else {
+    let Some(route) = outlet::route(&context, destination, Wanted::WithSource, &mut packet) else {
         return Verdict::Stolen;
     };
     if route.is_local() {
         packet.untrack();
         return Verdict::Accept(packet);
     }
-    if !outlet::may_leave(context) || !outlet::age::<F>(&mut packet, context.header.l4.into()) {
+    if !outlet::may_leave(&context) || !outlet::age::<F>(&mut packet, context.header.l4.into()) {
         return Verdict::Stolen;
     }
     let Some(mtu) = outlet::tunnel_mtu::<F>(route) else {
@@ -57,11 +57,11 @@ pub(super) fn send<'g, F: Stack>(
         packet.update_pmtu(mtu);
     }
     let discovers = context.director.settings.pmtu_disc.load() != 0;
-    if (discovers || F::PROTOCOL == Protocol::Ipv6) && !outlet::fits(context, &mut packet, mtu) {
+    if (discovers || F::PROTOCOL == Protocol::Ipv6) && !outlet::fits(&context, &mut packet, mtu) {
         return Verdict::Stolen;
     }
     packet.untrack();
-    wrap(context, destination.id.addr, packet, route, discovers);
+    wrap(&context, destination.id.addr, packet, route, discovers);
     Verdict::Stolen
 }
 
