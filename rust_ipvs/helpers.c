@@ -56,6 +56,12 @@ __rust_ipvs_helper void rust_ipvs_helper_cond_resched(void)
 	cond_resched();
 }
 
+/* An inline function where there is one CPU. */
+__rust_ipvs_helper void rust_ipvs_helper_synchronize_rcu_expedited(void)
+{
+	synchronize_rcu_expedited();
+}
+
 /*
  * Per-CPU addresses come as numbers: a pointer into the per-CPU address space is another type to the
  * compiler than the one that Rust passes, which would keep the function from being inlined.

@@ -25,6 +25,7 @@ void rust_ipvs_helper_spin_lock_init(spinlock_t *lock);
 void rust_ipvs_helper_spin_lock_bh(spinlock_t *lock);
 void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock);
 void rust_ipvs_helper_cond_resched(void);
+void rust_ipvs_helper_synchronize_rcu_expedited(void);
 void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value);
 u64 rust_ipvs_helper_percpu_sum(unsigned long counter);
 unsigned long rust_ipvs_helper_jiffies(void);

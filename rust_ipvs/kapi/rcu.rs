@@ -66,7 +66,7 @@ pub(crate) fn barrier() {
 /// Waits for a grace period, at the price of disturbing the other CPUs. Sleeps.
 pub(crate) fn synchronize_expedited() {
     // SAFETY: As for `barrier`.
-    unsafe { bindings::synchronize_rcu_expedited() }
+    unsafe { bindings::rust_ipvs_helper_synchronize_rcu_expedited() }
 }
 
 struct Node<T> {
