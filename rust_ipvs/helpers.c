@@ -343,8 +343,12 @@ __rust_ipvs_helper int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu)
 {
-	if (skb_dst(skb))
-		skb_dst_update_pmtu_no_confirm(skb, mtu);
+	struct dst_entry *dst = skb_dst(skb);
+	struct sock *sk = skb->sk;
+
+	/* Without the packet: that has no device yet, at which the protocols would look. */
+	if (!skb->dev && sk && sk_fullsock(sk) && dst && dst->ops->update_pmtu)
+		dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
 }
 
 __rust_ipvs_helper int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buff *skb,

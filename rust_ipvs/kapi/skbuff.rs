@@ -243,7 +243,7 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_link_failure(self.as_ptr()) }
     }
 
-    /// Tells a local sender what its route takes, in bytes.
+    /// Tells the socket that sent the packet from here what its route takes, in bytes.
     pub(crate) fn update_pmtu(&mut self, mtu: u32) {
         // SAFETY: Owned.
         unsafe { bindings::rust_ipvs_helper_skb_update_pmtu(self.as_ptr(), mtu) }
