@@ -2,14 +2,14 @@
 
 //! The order of listings, which is ipvsadm's.
 //!
-//! ipvsadm compares marks and IPv4 addresses by the sign of their 32-bit difference, so that
+//! ipvsadm compares marks and addresses by the sign of their difference in 32 bits, so that
 //! 192.0.2.1 comes before 10.1.1.1, and three addresses can each come before the next. Scripts
 //! that compare listings see that order; where it is a circle it depends on the way of sorting,
 //! so this has its own merge sort, the one of the C library's `qsort()`, and a comparison that
 //! need not be an order (the standard library's sort may panic on one that is none).
 
 use std::cmp::Ordering;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipvs_netlink::{AddressFamily, ServiceId};
 
@@ -52,9 +52,22 @@ fn compare_services(a: &ServiceId, b: &ServiceId) -> Ordering {
 fn compare_addresses(a: &IpAddr, b: &IpAddr) -> Ordering {
     match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => circular((*a).into(), (*b).into()),
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.octets().cmp(&b.octets()),
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            let words = quarters(a).into_iter().zip(quarters(b));
+            words
+                .map(|(a, b)| circular(a, b))
+                .find(|order| order.is_ne())
+                .unwrap_or(Ordering::Equal)
+        }
         _ => AddressFamily::of(a).cmp(&AddressFamily::of(b)),
     }
+}
+
+/// An IPv6 address in four words.
+fn quarters(address: &Ipv6Addr) -> [u32; 4] {
+    let bits = address.to_bits();
+    // Each word is what is left of the bits when they are cut to 32.
+    [96, 64, 32, 0].map(|shift| (bits >> shift & u128::from(u32::MAX)) as u32)
 }
 
 /// The sign of the difference, in 32 bits.

@@ -52,22 +52,28 @@ fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-/// The names of a scheduler's flags, with commas between them; empty where none is set.
+/// The names of a scheduler's flags, with commas between them; empty where none is set. The third
+/// flag of sh and mh means nothing and has no name.
 pub fn flag_names(flags: ServiceFlags, scheduler: &str) -> String {
-    let names = match scheduler {
-        "sh" => ["sh-fallback", "sh-port", "flag-3"],
-        "mh" => ["mh-fallback", "mh-port", "flag-3"],
-        _ => ["flag-1", "flag-2", "flag-3"],
+    let names: &[(ServiceFlags, &str)] = match scheduler {
+        "sh" => &[
+            (ServiceFlags::SCHEDULER_1, "sh-fallback"),
+            (ServiceFlags::SCHEDULER_2, "sh-port"),
+        ],
+        "mh" => &[
+            (ServiceFlags::SCHEDULER_1, "mh-fallback"),
+            (ServiceFlags::SCHEDULER_2, "mh-port"),
+        ],
+        _ => &[
+            (ServiceFlags::SCHEDULER_1, "flag-1"),
+            (ServiceFlags::SCHEDULER_2, "flag-2"),
+            (ServiceFlags::SCHEDULER_3, "flag-3"),
+        ],
     };
-    let bits = [
-        ServiceFlags::SCHEDULER_1,
-        ServiceFlags::SCHEDULER_2,
-        ServiceFlags::SCHEDULER_3,
-    ];
-    let set: Vec<&str> = bits
-        .into_iter()
-        .zip(names)
-        .filter_map(|(bit, name)| flags.contains(bit).then_some(name))
+    let set: Vec<&str> = names
+        .iter()
+        .filter(|(flag, _)| flags.contains(*flag))
+        .map(|(_, name)| *name)
         .collect();
     set.join(",")
 }
@@ -131,7 +137,8 @@ mod tests {
         assert_eq!(flag_names(both, "sh"), "sh-fallback,sh-port");
         assert_eq!(flag_names(both, "mh"), "mh-fallback,mh-port");
         assert_eq!(flag_names(both, "rr"), "flag-1,flag-2");
-        assert_eq!(flag_names(ServiceFlags::SCHEDULER_3, "sh"), "flag-3");
+        assert_eq!(flag_names(ServiceFlags::SCHEDULER_3, "sh"), "");
+        assert_eq!(flag_names(ServiceFlags::SCHEDULER_3, "rr"), "flag-3");
         assert_eq!(flag_names(ServiceFlags::PERSISTENT, "sh"), "");
     }
 }
