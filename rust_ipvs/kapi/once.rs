@@ -21,6 +21,7 @@ use core::{
     cell::UnsafeCell,
     sync::atomic::{fence, Ordering},
 };
+use pin_init::Zeroable;
 
 /// Types that the CPU loads and stores in one instruction.
 ///
@@ -51,6 +52,9 @@ unsafe impl Single for usize {}
 /// The word is only ever accessed by single volatile loads and stores.
 #[repr(transparent)]
 pub(crate) struct Word<T: Single>(UnsafeCell<T>);
+
+// SAFETY: An integer in a transparent wrapper may be zero.
+unsafe impl<T: Single + Zeroable> Zeroable for Word<T> {}
 
 // SAFETY: By the type invariant all accesses are marked and cannot tear, which the kernel's memory
 // model permits to race.

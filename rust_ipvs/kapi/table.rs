@@ -171,13 +171,8 @@ struct Buckets {
 impl Buckets {
     fn new(bits: u32) -> Result<KBox<Self>> {
         let count = 1usize << bits.clamp(MIN_BITS, MAX_BITS);
-        let mut heads = KVVec::with_capacity(count, GFP_KERNEL)?;
-        // SAFETY: The capacity is `count`, and all of it is written before the length is set. Zero
-        // is an empty chain.
-        unsafe {
-            ptr::write_bytes(heads.as_mut_ptr(), 0, count);
-            heads.inc_len(count);
-        }
+        // Zero is an empty chain.
+        let heads = KVVec::zeroed(count, GFP_KERNEL)?;
         // INVARIANT: `count` is a power of two and `heads` has that many elements.
         Ok(KBox::new(
             Self {
