@@ -114,9 +114,9 @@ impl Display for ServiceLine<'_> {
             } => {
                 let protocol = Protocol(protocol);
                 write!(f, "{protocol}  {} {scheduler} ", Bracketed(addr, port))?;
-                // The reference never says it of IPv6.
+                // The reference never says it of IPv6, and ends what it may say with a second blank.
                 if let Ip::V4(_) = addr {
-                    f.write_str(ops)?;
+                    write!(f, "{ops} ")?;
                 }
             }
         }
@@ -241,15 +241,15 @@ mod tests {
     fn services() {
         let ops = service_flags::ONEPACKET;
         let persistent = service_flags::PERSISTENT;
-        assert_eq!(line(WEB, 0), "TCP  C0000201:0050 rr \n");
-        assert_eq!(line(WEB, ops), "TCP  C0000201:0050 rr ops \n");
+        assert_eq!(line(WEB, 0), "TCP  C0000201:0050 rr  \n");
+        assert_eq!(line(WEB, ops), "TCP  C0000201:0050 rr ops  \n");
         assert_eq!(
             line(WEB, persistent),
-            "TCP  C0000201:0050 rr persistent 75000 FFFFFF00\n"
+            "TCP  C0000201:0050 rr  persistent 75000 FFFFFF00\n"
         );
         assert_eq!(
             line(WEB, persistent | ops),
-            "TCP  C0000201:0050 rr ops persistent 75000 FFFFFF00\n"
+            "TCP  C0000201:0050 rr ops  persistent 75000 FFFFFF00\n"
         );
         let v6 = "UDP  [2001:0db8:0000:0000:0000:0000:0000:ab01]:0035 rr ";
         assert_eq!(line(DNS6, 0), format!("{v6}\n"));
@@ -285,7 +285,7 @@ mod tests {
         };
         assert_eq!(
             line.to_string(),
-            "TCP  C0000201:0050 rr persistent -250 FFFFFF00\n"
+            "TCP  C0000201:0050 rr  persistent -250 FFFFFF00\n"
         );
     }
 

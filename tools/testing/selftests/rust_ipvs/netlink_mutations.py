@@ -17,7 +17,7 @@ from harness.netlink import address, attr, be16, NLA_F_NESTED, u16, u32, u8
 from harness.tap import case, equal, note, run, true
 
 SEED = os.environ.get('SEED', 'ipvs')
-COUNT = int(os.environ.get('COUNT', '2500'))
+COUNT = int(os.environ.get('COUNT', '1500'))
 
 # What each attribute is mostly, so that requests often make sense and meet the same things again.
 SENSE = {
