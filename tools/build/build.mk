@@ -12,6 +12,9 @@ export KDIR V
 
 all: module $(if $(KDIR),,ripvsadm)
 
+# Built by the Cargo of the lab, which has to be there first.
+build/ripvsadm: | lab-ready
+
 .PHONY: module
 module: $(lab-for-build) ## build/rust_ipvs.ko
 	@$(BUILD_MODULE) $(INLINE)

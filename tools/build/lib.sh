@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # What the build's scripts share: which kernel tree, with which tools, and how a module is built.
 
+# What our own make was told is not for the kernel's, which is told in words of its own.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
 # shellcheck disable=SC2154 # set by whoever includes this
 lab=$root/tools/lab/lab
 
@@ -83,5 +86,5 @@ build_module() {
 
 # Kbuild's progress, without its words on what it enters and what it skips.
 quiet() {
-	grep -vE "^(make\[|Skipping BTF generation)" || true
+	grep -vE '^(make\[|Skipping BTF generation|Warning: modules_install: missing .System.map)' || true
 }

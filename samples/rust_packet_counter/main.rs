@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counts the packets that each network namespace receives for itself, and says so when unloaded.
+//!
+//! The smallest whole module on rust_ipvs's abstractions: [`kapi::net`] keeps a value per namespace,
+//! [`kapi::netfilter`] calls a function for each packet, [`kapi::percpu`] counts without a lock.
+
+#![deny(unsafe_code)]
+
+// The abstractions are compiled with whoever uses them, and this module uses few.
+#[allow(dead_code, unsafe_code, unused_imports, unused_macros)]
+#[path = "../../rust_ipvs"]
+mod abstractions {
+    pub(crate) mod bindings;
+    pub(crate) mod kapi;
+}
+
+use abstractions::{bindings, kapi};
+use kapi::{
+    net::{Namespaced, Namespaces, NamespacesGuard, Net},
+    netfilter::{Hook, Hooks, Point, Protocol, Spec, State, Verdict},
+    percpu::Counters,
+    rcu::Rcu,
+    skbuff::Packet,
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
+
+module! {
+    type: PacketCounter,
+    name: "rust_packet_counter",
+    authors: ["The rust_ipvs developers"],
+    description: "Counts packets for this host",
+    license: "GPL",
+}
+
+static COUNTERS: Namespaces<Counter> = Namespaces::new();
+
+/// The counter of one namespace.
+#[pin_data]
+struct Counter {
+    initial: bool,
+    packets: Counters<1>,
+    /// The hooks that count here. They keep the counter alive, so they are taken out of it at the end.
+    #[pin]
+    hooks: Mutex<Option<Hooks<Counter>>>,
+}
+
+impl Namespaced for Counter {
+    type Shared = ();
+
+    fn namespaces() -> &'static Namespaces<Self> {
+        &COUNTERS
+    }
+
+    fn new(net: &Net, _: &()) -> Result<Arc<Self>> {
+        let packets = Counters::new()?;
+        let counter = Arc::pin_init(
+            pin_init!(Self {
+                initial: net.is_initial(),
+                packets,
+                hooks <- new_mutex!(None),
+            }),
+            GFP_KERNEL,
+        )?;
+        // Before all others: what a firewall drops has been received as well.
+        let hooks = [Protocol::Ipv4, Protocol::Ipv6]
+            .map(|protocol| Spec::new::<Count>(protocol, Point::LocalIn, i32::MIN));
+        *counter.hooks.lock() = Some(Hooks::register(net, counter.clone(), hooks)?);
+        Ok(counter)
+    }
+
+    fn stop(this: &Arc<Self>) {
+        let hooks = this.hooks.lock().take();
+        drop(hooks);
+        let [packets] = this.packets.sums();
+        let place = if this.initial { "the initial" } else { "a" };
+        pr_info!("{packets} packets received in {place} namespace\n");
+    }
+}
+
+/// Counts a packet and lets it go on.
+struct Count;
+
+impl Hook for Count {
+    type Owner = Counter;
+
+    fn run<'g>(counter: &'g Counter, _: Rcu<'g>, _: &State<'g>, packet: Packet) -> Verdict {
+        counter.packets.add::<0>(1);
+        Verdict::Accept(packet)
+    }
+}
+
+struct PacketCounter {
+    _namespaces: NamespacesGuard<Counter>,
+}
+
+impl kernel::Module for PacketCounter {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _namespaces: COUNTERS.register(())?,
+        })
+    }
+}

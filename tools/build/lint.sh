@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Every check that needs no guest: formatting, clippy, warnings, the project's own rules.
+set -uo pipefail
+
+root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+cd "$root" || exit
+# shellcheck source=lib.sh
+. tools/build/lib.sh
+
+# The lint tables below are for the lab's compiler and kernel, whatever KDIR says.
+unset KDIR
+choose_kernel
+choose_llvm || die "no clang and llvm-link $rustc_llvm in the lab: both ways of linking cannot be checked"
+
+failed=0
+only=" $* "
+
+# check NAME COMMAND…: one line where it is well, what it says where not.
+check() {
+	local name=$1 output
+	shift
+	[ "$only" = '  ' ] || [[ $only = *" $name "* ]] || return 0
+	if output=$("$@" 2>&1); then
+		printf 'ok    %s\n' "$name"
+		[ -z "${told-}" ] || sed 's/^/      /' <<<"$output"
+	else
+		printf 'FAIL  %s\n' "$name"
+		sed 's/^/      /' <<<"$output"
+		failed=$((failed + 1))
+	fi
+}
+
+# The Cargo workspaces in the repository.
+workspaces() {
+	git ls-files '*Cargo.lock' | sed 's/Cargo.lock$//'
+}
+
+format_module() {
+	"${tools[@]}" rustfmt --check --edition 2021 --config-path "$kdir/.rustfmt.toml" rust_ipvs/main.rs
+}
+
+format_samples() {
+	git ls-files 'samples/*.rs' | xargs -r "${tools[@]}" rustfmt --check --edition 2021 --config-path "$kdir/.rustfmt.toml"
+}
+
+format_cargo() {
+	local folder status=0
+	for folder in $(workspaces); do
+		"${tools[@]}" cargo fmt --check --all --manifest-path "$folder/Cargo.toml" || status=1
+	done
+	return "$status"
+}
+
+clippy_cargo() {
+	local folder status=0
+	for folder in $(workspaces); do
+		"${tools[@]}" cargo clippy --quiet --locked --workspace --all-targets --target-dir "build/lint/cargo" \
+			--manifest-path "$folder/Cargo.toml" -- -D warnings || status=1
+	done
+	return "$status"
+}
+
+# module FOLDER ARGUMENT…: builds with every warning an error; objtool's are none to Kbuild, but they are to us.
+module() {
+	local out=build/lint/$1 log status=0
+	shift
+	log=$(build_module "$root/rust_ipvs" "$root/$out" CONFIG_RUST_IPVS=m W=e "$@") || status=$?
+	grep -vE '^  [A-Z]+ ' <<<"$log"
+	if grep -qE '(^|: )warning' <<<"$log"; then
+		rm -f "$out"/main.o "$out"/*.ko
+		status=1
+	fi
+	return "$status"
+}
+
+panics() {
+	local flavour status=0
+	for flavour in inline0 inline1; do
+		echo "$flavour:"
+		"${tools[@]}" tools/build/panics.py "build/lint/$flavour/main.o" || status=1
+	done
+	return "$status"
+}
+
+# The scripts, by their names or their first lines.
+scripts() {
+	git ls-files '*.sh'
+	git ls-files | grep -vE '\.(sh|rs|c|h|md|rst|py|toml|lock)$' | while read -r file; do
+		[ ! -f "$file" ] || ! head -n1 "$file" | grep -qE '^#!.*\b(ba|da)?sh\b' || echo "$file"
+	done
+}
+
+shell_scripts() {
+	scripts | xargs -r "${tools[@]}" shellcheck -x
+}
+
+check rustfmt format_module
+check rustfmt-samples format_samples
+check cargo-fmt format_cargo
+check cargo-clippy clippy_cargo
+check clippy module clippy CLIPPY=1
+check warnings-inline0 module inline0 INLINE=0
+check warnings-inline1 module inline1 INLINE=1
+check rooms "${tools[@]}" python3 tools/build/rooms.py
+told=1 check panics panics
+check texts "${tools[@]}" python3 tools/build/texts.py
+check shellcheck shell_scripts
+if [ "$failed" != 0 ]; then
+	echo "lint: $failed failed"
+	exit 1
+fi
+echo 'lint: all is well'

@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Puts the module into a kernel tree, builds it there as a module and built in, and boots it (TAP).
+#
+# The tree is a copy of the lab's kernel source, kept in the lab's cache together with what was built from it, so
+# that the next run builds no more than the module: x86-m and x86-y configured like the stock kernel, um a small
+# User-mode Linux kernel that runs as a program.
+set -uo pipefail
+
+root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+# shellcheck source=lib.sh
+. "$root/tools/build/lib.sh"
+unset KDIR
+choose_kernel
+
+cases=6
+LAB_CACHE='' LAB_TREE=''
+eval "$("$lab" env | grep -E '^LAB_(CACHE|TREE)=')"
+place=$LAB_CACHE/in-tree
+source=$place/source
+logs=$root/build/in-tree
+number=0
+
+# result ok|"not ok" WORDS [LOG]: a test's line, and the end of its log where it failed.
+result() {
+	number=$((number + 1))
+	printf '%s %d %s\n' "$1" "$number" "$2"
+	if [ "$1" != ok ] && [ -n "${3-}" ]; then
+		grep -vE '^ +(CC|AR|LD|GEN|UPD|WRAP|HOSTCC|RUSTC|SYNC)\b' "$3" | tail -n 25 | sed 's/^/# /'
+		echo "# the whole log: ${3#"$root"/}"
+	fi
+}
+
+progress() {
+	printf '# %4ds  %s\n' "$SECONDS" "$*"
+}
+
+# The parts of the source that these builds read. Drivers are left out, but for what Kconfig reads of them.
+copy_source() {
+	local arch skip=()
+	for arch in "$kdir"/arch/*/; do
+		arch=$(basename "$arch")
+		[ "$arch" = x86 ] || [ "$arch" = um ] || skip+=("--exclude=/arch/$arch/**")
+	done
+	for folder in gpu media scsi infiniband iio staging accel clk pinctrl usb video; do
+		skip+=("--exclude=/drivers/$folder/**")
+	done
+	mkdir -p "$source"
+	rsync -a --include='*/' --include='Kconfig*' --include='Makefile*' --include='Kbuild*' \
+		--exclude='*.o' --exclude='*.rmeta' --exclude='.*.cmd' \
+		--exclude='/Documentation/**' --exclude='/sound/**' --exclude='/samples/**' --exclude='/drivers/net/*/**' \
+		--exclude='/tools/testing/**' --exclude='/tools/perf/**' "${skip[@]}" "$kdir/" "$source/" &&
+		make -s -C "$source" ARCH=um mrproper &&
+		make -s -C "$source" ARCH=x86 mrproper
+}
+
+# kernel FOLDER ARGUMENT…: the kernel's make, with its output in that folder of the cache.
+kernel() {
+	local folder=$1
+	shift
+	nice make -C "$source" O="$place/$folder" CC=x86_64-linux-gnu-gcc-14 -j"$(nproc)" "$@"
+}
+
+# Is every line of the fragment FILE in the configuration of FOLDER? A symbol whose dependencies are
+# not met is dropped without a word.
+configured() {
+	local missing
+	missing=$(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$2" | grep -vxFf "$place/$1/.config")
+	[ -z "$missing" ] || {
+		echo "the configuration lacks: $missing"
+		return 1
+	}
+}
+
+# reconfigure FOLDER FILE…: runs the rest of the arguments only where what they configure from has changed,
+# because a new .config makes Kbuild look at everything.
+reconfigure() {
+	local folder=$1 fragment=$2 key
+	shift 2
+	key=$(cat "$fragment" "$root/rust_ipvs/Kconfig" "${BASH_SOURCE[0]}" | sha256sum)
+	[ "$key" != "$(cat "$place/$folder/.configured" 2>/dev/null)" ] || return 0
+	mkdir -p "$place/$folder"
+	"$@" && configured "$folder" "$fragment" && printf '%s\n' "$key" >"$place/$folder/.configured"
+}
+
+# The stock kernel's configuration with the lines of a fragment.
+like_stock() {
+	cp "$kdir/.config" "$place/$1/.config" && cat "$2" >>"$place/$1/.config" && kernel "$1" ARCH=x86 olddefconfig
+}
+
+x86() {
+	local folder=$1 fragment=$2
+	reconfigure "$folder" "$fragment" like_stock "$folder" "$fragment" &&
+		kernel "$folder" ARCH=x86 net/netfilter/rust_ipvs/ && is_there "$place/$folder/net/netfilter/rust_ipvs" "$folder"
+}
+
+# Did the build leave what the kernel would take from that folder: a module's object, or a part of vmlinux?
+is_there() {
+	case $2 in
+	x86-m) nm "$1/rust_ipvs.o" | grep -w init_module ;;
+	x86-y) ar t "$1/built-in.a" | grep -c . | grep -qx 2 && nm "$1/main.o" | grep initcall ;;
+	esac
+}
+
+small() {
+	kernel um ARCH=um KCONFIG_ALLCONFIG="$1" allnoconfig
+}
+
+um() {
+	reconfigure um "$root/tools/build/um.config" small "$root/tools/build/um.config" &&
+		kernel um ARCH=um linux
+}
+
+# boot_um LOG: the kernel as a program, with this userland as its root, running um-init.
+boot_um() {
+	timeout --kill-after=5 120 "$place/um/linux" rootfstype=hostfs rootflags=/ root=/dev/root ro mem=128M \
+		init="$root/tools/build/um-init" con=null con0=fd:0,fd:1 panic=1 </dev/null >"$1" 2>&1
+}
+
+# Removes what came from another kernel.
+forget_others() {
+	local identity
+	identity=$(kernel_identity)
+	[ "$identity" != "$(cat "$place/kernel" 2>/dev/null)" ] || return 0
+	rm -rf "$place"
+	progress "copying the kernel's source" && mkdir -p "$place" &&
+		copy_source >"$logs/copy.log" 2>&1 && printf '%s\n' "$identity" >"$place/kernel"
+}
+
+build_cases() {
+	local case words
+	for case in 'x86-m CONFIG_RUST_IPVS=m, beside IP_VS=m' 'x86-y CONFIG_RUST_IPVS=y, without IP_VS'; do
+		words=${case#* } case=${case%% *}
+		progress "x86-64, $words"
+		if x86 "$case" "$root/tools/build/$case.config" >"$logs/$case.log" 2>&1 && ! grep -q 'warning:' "$logs/$case.log"; then
+			result ok "x86-64, $words: the directory builds"
+		else
+			result 'not ok' "x86-64, $words: the directory builds" "$logs/$case.log"
+		fi
+	done
+	progress 'User-mode Linux, CONFIG_RUST_IPVS=y'
+	if um >"$logs/um.log" 2>&1 && ! grep -q 'rust_ipvs.*warning:' "$logs/um.log"; then
+		result ok 'User-mode Linux with the module built in: the kernel builds'
+	else
+		result 'not ok' 'User-mode Linux with the module built in: the kernel builds' "$logs/um.log"
+		return 1
+	fi
+}
+
+boot_cases() {
+	local log=$logs/boot.log
+	progress 'booting User-mode Linux'
+	boot_um "$log"
+	if ! grep -q '^um: up' "$log" && grep -qiE 'ptrace.*(fail|not permitted|denied)|seccomp.*fail' "$log"; then
+		result ok "User-mode Linux answers on its netlink family # SKIP this host does not let a program trace its children"
+		result ok "User-mode Linux balances a connection # SKIP this host does not let a program trace its children"
+		return
+	fi
+	if grep -q '^um: netlink ok' "$log"; then
+		result ok 'User-mode Linux answers on its netlink family'
+	else
+		result 'not ok' 'User-mode Linux answers on its netlink family' "$log"
+	fi
+	if grep -q '^um: traffic ok' "$log" && ! grep -qE 'Kernel panic|BUG:|WARNING:' "$log"; then
+		result ok 'User-mode Linux balances a connection'
+	else
+		result 'not ok' 'User-mode Linux balances a connection' "$log"
+	fi
+}
+
+main() {
+	echo 'TAP version 13'
+	echo "1..$cases"
+	mkdir -p "$logs"
+	forget_others || {
+		echo "Bail out! the kernel's source could not be copied: ${logs#"$root"/}/copy.log"
+		exit 1
+	}
+	if "$root/tools/build/in-tree.sh" apply "$source" >"$logs/apply.log" 2>&1 &&
+		"$root/tools/build/in-tree.sh" apply "$source" 2>&1 | tee -a "$logs/apply.log" | grep -q 'as it is here'; then
+		result ok 'the patch applies, and a second time changes nothing'
+	else
+		result 'not ok' 'the patch applies, and a second time changes nothing' "$logs/apply.log"
+	fi
+	if build_cases; then
+		boot_cases
+	else
+		result 'not ok' 'User-mode Linux answers on its netlink family'
+		result 'not ok' 'User-mode Linux balances a connection'
+	fi
+	progress 'done'
+}
+
+if [ "${LAB_INSIDE-}" != "$LAB_TREE" ]; then
+	exec "$lab" enter -- "${BASH_SOURCE[0]}"
+fi
+mkdir -p "$place.lock" && exec 9<"$place.lock"
+flock -n 9 || {
+	echo '# another run has the cache: waiting for it'
+	flock 9
+}
+main | tee "$root/build/in-tree.tap"
+! grep -q '^not ok\|^Bail out' "$root/build/in-tree.tap"
