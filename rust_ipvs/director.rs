@@ -31,9 +31,9 @@ pub(crate) use settings::Settings;
 use crate::{
     kapi::{
         net::{
-            Net,
             Namespaced,
             Namespaces, //
+            Net,
         },
         netfilter::Hooks,
         shared::RcuArc,

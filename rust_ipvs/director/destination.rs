@@ -154,7 +154,12 @@ impl Destination {
 
     /// The route to the destination: that of the last look-up while nothing changed.
     #[inline(always)]
-    pub(super) fn route<'g>(&'g self, rcu: Rcu<'g>, net: &Net, wanted: Wanted) -> Option<&'g Route> {
+    pub(super) fn route<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        net: &Net,
+        wanted: Wanted,
+    ) -> Option<&'g Route> {
         match self.route.get(rcu) {
             Some(route) if route.is_valid() => Some(route),
             _ => self.find_route(rcu, net, wanted),
@@ -191,8 +196,7 @@ impl Destination {
             self.load.active.add(-1, Relaxed);
         }
         let total = self.load.total.fetch_add(-1, Full).wrapping_sub(1);
-        if self.load.overloaded.load() != 0
-            && i64::from(total) < i64::from(self.effective_lower())
+        if self.load.overloaded.load() != 0 && i64::from(total) < i64::from(self.effective_lower())
         {
             self.load.overloaded.store(0);
         }

@@ -200,7 +200,11 @@ fn check_families(id: &ServiceId, spec: &DestinationSpec) -> Result<(), Refusal>
 
 impl Director {
     /// Adds a service.
-    pub(crate) fn add_service(self: &Arc<Self>, net: &Net, spec: &ServiceSpec) -> Result<(), Refusal> {
+    pub(crate) fn add_service(
+        self: &Arc<Self>,
+        net: &Net,
+        spec: &ServiceSpec,
+    ) -> Result<(), Refusal> {
         let mut books = self.books.lock();
         if !books.open {
             return Err(Refusal::NO_MEMORY);

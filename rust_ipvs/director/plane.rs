@@ -138,7 +138,6 @@ struct Services<F: Stack> {
     buckets: KVVec<Bucket<F>>,
 }
 
-
 /// One address family of a director.
 pub(super) struct Plane<F: Stack> {
     /// Made with the first service of the family, and kept (C-5).
@@ -200,12 +199,8 @@ impl<F: Stack> Plane<F> {
         if self.connections.as_ref().is_some() {
             return Ok(());
         }
-        let (lower, upper) = sizing::thresholds(
-            MIN_BITS,
-            lfactor,
-            MIN_BITS,
-            crate::kapi::table::MAX_BITS,
-        );
+        let (lower, upper) =
+            sizing::thresholds(MIN_BITS, lfactor, MIN_BITS, crate::kapi::table::MAX_BITS);
         let connections = Connections {
             key: HashKey::new(random::words()),
             table: Table::new(MIN_BITS, wheel::SLOTS as u16)?,
@@ -237,16 +232,18 @@ impl<F: Stack> Plane<F> {
             return None;
         }
         let by_port = |port: u16| {
-            let at = Endpoint::<F> { addr: at.addr, port };
+            let at = Endpoint::<F> {
+                addr: at.addr,
+                port,
+            };
             let hash = address_hash::<F>(protocol.into(), &at);
             self.find(rcu, hash, |s| s.is_at(protocol, &at))
         };
         if let Some(service) = by_port(at.port) {
             return Some(service);
         }
-        let may_be_data = || {
-            at.port == FTP_DATA_PORT || u32::from(at.port) >= net.unprivileged_port_start()
-        };
+        let may_be_data =
+            || at.port == FTP_DATA_PORT || u32::from(at.port) >= net.unprivileged_port_start();
         if protocol == TCP && self.ftp.load() != 0 && may_be_data() {
             if let Some(service) = by_port(FTP_PORT) {
                 return Some(service);
@@ -315,7 +312,9 @@ impl<F: Stack> Plane<F> {
     fn all(&self) -> Result<KVec<RcuArc<Service<F>>>> {
         let mut list = KVec::with_capacity(self.count(), GFP_KERNEL)?;
         crate::kapi::rcu::read(|rcu| {
-            self.each(rcu, |service| list.push_within_capacity(service.clone()).is_ok())
+            self.each(rcu, |service| {
+                list.push_within_capacity(service.clone()).is_ok()
+            })
         });
         Ok(list)
     }
@@ -333,9 +332,8 @@ impl<F: Stack> Plane<F> {
             true,
         );
         let wanted = 1usize << bits;
-        let buckets = crate::kapi::rcu::read(|rcu| {
-            self.services.get(rcu).map_or(0, |now| now.buckets.len())
-        });
+        let buckets =
+            crate::kapi::rcu::read(|rcu| self.services.get(rcu).map_or(0, |now| now.buckets.len()));
         if buckets < wanted {
             all.push(service, GFP_KERNEL)?;
             self.services.replace(Some(Services::of(all, wanted)?));

@@ -35,11 +35,7 @@ use crate::{
 
 /// Handles a packet that no connection was found for. `hash` is that of its two endpoints.
 #[inline(never)]
-pub(super) fn handle<'g, F: Stack>(
-    context: Context<'g, F>,
-    hash: u32,
-    packet: Packet,
-) -> Verdict {
+pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: Packet) -> Verdict {
     let flags = context.transport.flags;
     if context.header.protocol == TCP {
         let sloppy = context.director.settings.sloppy_tcp.load() != 0;
@@ -118,13 +114,12 @@ fn begin<'g, F: Stack>(
         return Verdict::Drop(packet);
     };
     destination.bind(active);
-    let inserted = connections.table.insert(
-        context.rcu,
-        connection,
-        (hash, reply_hash),
-        slot,
-        |other| other.protocol == protocol && other.client == src && other.virt == dst,
-    );
+    let inserted =
+        connections
+            .table
+            .insert(context.rcu, connection, (hash, reply_hash), slot, |other| {
+                other.protocol == protocol && other.client == src && other.virt == dst
+            });
     let connection = match inserted {
         Ok(connection) => {
             destination.counted.connection();

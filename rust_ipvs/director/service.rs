@@ -173,7 +173,12 @@ impl<F: Stack> Service<F> {
         rcu: Rcu<'g>,
         mut visit: impl FnMut(&'g RcuArc<Destination>) -> bool,
     ) {
-        for destination in self.destinations.get(rcu).into_iter().flat_map(|l| l.iter()) {
+        for destination in self
+            .destinations
+            .get(rcu)
+            .into_iter()
+            .flat_map(|l| l.iter())
+        {
             if !visit(destination) {
                 return;
             }
@@ -209,7 +214,8 @@ impl<F: Stack> Service<F> {
         }
         let list = Prepared::new(list, GFP_KERNEL)?;
         if let Some(scheduler) = self.terms().scheduler {
-            self.position.store(scheduler.inserted(self.position.load()));
+            self.position
+                .store(scheduler.inserted(self.position.load()));
         }
         self.books.lock().readmit(&counted);
         self.destinations.replace(Some(list));

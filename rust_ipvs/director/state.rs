@@ -109,7 +109,9 @@ pub(super) fn follow<F: Stack>(
         });
         timeouts.tcp(state).map_or(FIRST_TIMEOUT, Word::load)
     } else {
-        connection.advance(bound, direction, |_, state| (udp::next(state), udp::active(state)));
+        connection.advance(bound, direction, |_, state| {
+            (udp::next(state), udp::active(state))
+        });
         timeouts.udp.load()
     };
     connection.touch();
@@ -135,4 +137,3 @@ pub(super) fn follow_linked<F: Stack>(
         connections.table.refile(connection, slot);
     }
 }
-

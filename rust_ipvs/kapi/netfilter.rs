@@ -111,12 +111,7 @@ pub(crate) trait Hook: 'static {
     type Owner: Send + Sync + 'static;
 
     /// Called for each packet, in softirq or process context; must not sleep.
-    fn run<'g>(
-        owner: &'g Self::Owner,
-        rcu: Rcu<'g>,
-        state: &State<'g>,
-        packet: Packet,
-    ) -> Verdict;
+    fn run<'g>(owner: &'g Self::Owner, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict;
 }
 
 /// A hook with its place.

@@ -43,7 +43,9 @@ impl<const N: usize> Counters<N> {
     pub(crate) fn add<const I: usize>(&self, value: u64) {
         const { assert!(I < N) };
         // SAFETY: The counter is inside the allocation by the type invariant and the check above.
-        unsafe { bindings::rust_ipvs_helper_this_cpu_add(self.base.as_ptr().add(I) as usize, value) }
+        unsafe {
+            bindings::rust_ipvs_helper_this_cpu_add(self.base.as_ptr().add(I) as usize, value)
+        }
     }
 
     /// The sums over all CPUs. Additions that happen meanwhile may be in or not.

@@ -153,7 +153,9 @@ impl<T: Send + Sync> RcuCell<T> {
         let new = value.map_or(0, Prepared::into_raw);
         // SAFETY: The word is a `usize` that lives as long as `self`; the exchange is fully
         // ordered, so the node's contents are visible before its address.
-        let old = unsafe { bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.pointer).cast_mut().cast(), new) };
+        let old = unsafe {
+            bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.pointer).cast_mut().cast(), new)
+        };
         let node = old as *mut Node<T>;
         if node.is_null() {
             return;

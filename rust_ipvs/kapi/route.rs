@@ -85,14 +85,11 @@ impl Route {
     }
 
     /// Takes over the reference that a look-up returned.
-    fn adopt(
-        dst: *mut bindings::dst_entry,
-        protocol: Protocol,
-        source: [u8; 16],
-    ) -> Option<Self> {
+    fn adopt(dst: *mut bindings::dst_entry, protocol: Protocol, source: [u8; 16]) -> Option<Self> {
         let dst = NonNull::new(dst)?;
         // SAFETY: A reference is held, and the entry is of the protocol's kind.
-        let cookie = unsafe { bindings::rust_ipvs_helper_dst_cookie(dst.as_ptr(), protocol.number()) };
+        let cookie =
+            unsafe { bindings::rust_ipvs_helper_dst_cookie(dst.as_ptr(), protocol.number()) };
         // INVARIANT: The look-up's reference is ours now.
         Some(Self {
             dst,
@@ -129,7 +126,9 @@ impl Route {
     #[inline(always)]
     pub(crate) fn is_local(&self) -> bool {
         // SAFETY: A reference is held, and the entry is of the protocol's kind.
-        unsafe { bindings::rust_ipvs_helper_dst_is_local(self.dst.as_ptr(), self.protocol.number()) }
+        unsafe {
+            bindings::rust_ipvs_helper_dst_is_local(self.dst.as_ptr(), self.protocol.number())
+        }
     }
 
     /// The largest packet that the route takes, in bytes.

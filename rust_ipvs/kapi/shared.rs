@@ -10,13 +10,7 @@
 
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
-use kernel::{
-    alloc::Flags,
-    container_of,
-    prelude::*,
-    sync::Refcount,
-    types::Opaque,
-};
+use kernel::{alloc::Flags, container_of, prelude::*, sync::Refcount, types::Opaque};
 
 #[pin_data]
 struct Inner<T> {
@@ -110,12 +104,7 @@ impl<T: Send + Sync> Drop for RcuArc<T> {
         if unsafe { self.inner.as_ref() }.count.dec_and_test() {
             // SAFETY: That was the last reference, so nobody else queues the object; readers that
             // still see it are gone when the callback runs.
-            unsafe {
-                bindings::call_rcu(
-                    self.inner.as_ref().head.get(),
-                    Some(drop_inner::<T>),
-                )
-            };
+            unsafe { bindings::call_rcu(self.inner.as_ref().head.get(), Some(drop_inner::<T>)) };
         }
     }
 }

@@ -12,11 +12,7 @@ use core::{
     ops::Deref,
     ptr::{self, NonNull},
 };
-use kernel::{
-    alloc::AllocError,
-    prelude::*,
-    str::CStrExt,
-};
+use kernel::{alloc::AllocError, prelude::*, str::CStrExt};
 
 /// A cache of objects of type `T`.
 ///
@@ -56,9 +52,8 @@ impl<T> Slab<T> {
     #[inline]
     pub(crate) fn alloc(&self, value: T) -> Result<SlabBox<T>, AllocError> {
         // SAFETY: The cache is alive by the type invariant.
-        let object = unsafe {
-            bindings::kmem_cache_alloc_noprof(self.cache.as_ptr(), bindings::GFP_ATOMIC)
-        };
+        let object =
+            unsafe { bindings::kmem_cache_alloc_noprof(self.cache.as_ptr(), bindings::GFP_ATOMIC) };
         let object = NonNull::new(object.cast::<T>()).ok_or(AllocError)?;
         // SAFETY: The cache gives memory of the size and alignment of `T`, which is ours alone.
         unsafe { object.as_ptr().write(value) };

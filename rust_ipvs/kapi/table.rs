@@ -392,7 +392,14 @@ impl<T: Entry> Table<T> {
     }
 
     /// Takes `entry` out of its chain, in whichever array it is.
-    fn unchain(&self, rcu: Rcu<'_>, _guard: &ShardGuard<'_>, entry: &T, hash: u32, direction: usize) {
+    fn unchain(
+        &self,
+        rcu: Rcu<'_>,
+        _guard: &ShardGuard<'_>,
+        entry: &T,
+        hash: u32,
+        direction: usize,
+    ) {
         let wanted = ptr::from_ref(entry) as usize | direction;
         let mut buckets = Some(self.current(rcu));
         while let Some(array) = buckets {
@@ -693,7 +700,13 @@ unsafe fn age_link<T: Entry>(head: *mut usize, entry: &T) {
         words.write(first);
         words.add(1).write(head as usize);
         if let Some(first) = (first as *const T).as_ref() {
-            first.aging().words.get().cast::<usize>().add(1).write(words as usize);
+            first
+                .aging()
+                .words
+                .get()
+                .cast::<usize>()
+                .add(1)
+                .write(words as usize);
         }
         *head = ptr::from_ref(entry) as usize;
     }
@@ -729,7 +742,13 @@ unsafe fn age_splice<T: Entry>(from: *mut usize, to: *mut usize) {
             return;
         }
         if let Some(first) = (*from as *const T).as_ref() {
-            first.aging().words.get().cast::<usize>().add(1).write(to as usize);
+            first
+                .aging()
+                .words
+                .get()
+                .cast::<usize>()
+                .add(1)
+                .write(to as usize);
         }
         *to = *from;
         *from = 0;

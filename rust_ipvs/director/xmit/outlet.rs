@@ -78,7 +78,8 @@ pub(super) fn too_old<F: Stack>(packet: &mut Packet) -> bool {
 /// Whether the packet fits in what a route takes without a closer look.
 #[inline(always)]
 pub(super) fn fits_surely<F: Stack>(packet: &Packet, mtu: u32) -> bool {
-    packet.len() <= mtu && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
+    packet.len() <= mtu
+        && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
 }
 
 /// Whether the packet fits in what a route takes; where not, the sender was told.
