@@ -149,7 +149,7 @@ mod tests {
             + wide(k[5], ports) * wide(k[6], protocol) % modulus)
             % modulus;
         let (low, high) = ((u % (1 << 32)) as u32, (u >> 32) as u32);
-        let h = (k[0] + wide(k[1], low ^ high) * wide(k[2], high) % modulus) % modulus >> 32;
+        let h = ((k[0] + wide(k[1], low ^ high) * wide(k[2], high) % modulus) % modulus) >> 32;
         assert_eq!(u128::from(key.four(a, b, ports, 6)), h);
     }
 }

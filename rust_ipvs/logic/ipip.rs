@@ -114,7 +114,9 @@ mod tests {
         ];
         assert_eq!(header, expected);
         let words = header.chunks(2);
-        let sum: u32 = words.map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
+        let sum: u32 = words
+            .map(|w| (u32::from(w[0]) << 8) | u32::from(w[1]))
+            .sum();
         assert_eq!((sum >> 16) + (sum & 0xffff), 0xffff);
         let inner = OuterFor {
             family: AddressFamily::V6,

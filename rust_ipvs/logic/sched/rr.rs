@@ -60,6 +60,7 @@ mod tests {
     use super::super::Scheduler;
     use super::*;
     use std::cell::Cell;
+    use std::rc::Rc;
 
     impl Cell32 for Cell<u32> {
         fn load(&self) -> u32 {
@@ -99,7 +100,7 @@ mod tests {
     /// A service: its servers, newest first, and the scheduler's state.
     #[derive(Default)]
     struct Service {
-        servers: Vec<Box<Server>>,
+        servers: Vec<Rc<Server>>,
         state: Cell<u32>,
     }
 
@@ -116,7 +117,7 @@ mod tests {
                 weight: 1,
                 overloaded: false,
             };
-            self.servers.insert(0, Box::new(server));
+            self.servers.insert(0, Rc::new(server));
             let state = Scheduler::RoundRobin.inserted(self.state.get());
             self.state.set(state);
         }
@@ -130,7 +131,8 @@ mod tests {
 
         fn server(&mut self, name: char) -> &mut Server {
             let mut servers = self.servers.iter_mut();
-            servers.find(|server| server.name == name).unwrap()
+            let server = servers.find(|server| server.name == name);
+            Rc::make_mut(server.unwrap())
         }
 
         fn pick(&self) -> Option<char> {

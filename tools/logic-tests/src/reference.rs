@@ -194,7 +194,7 @@ fn bits(packet: &[u8], at: usize, count: usize) -> Option<u64> {
     let mut value = 0;
     for bit in at..at + count {
         let byte = packet.get(bit / 8)?;
-        value = value * 2 + u64::from(byte >> (7 - bit % 8) & 1);
+        value = value * 2 + u64::from((byte >> (7 - bit % 8)) & 1);
     }
     Some(value)
 }
