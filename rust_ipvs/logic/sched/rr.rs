@@ -5,7 +5,7 @@
 //! The reference keeps a pointer to the list node last used, at first the list's head. A position is that
 //! pointer as a number: 0 is the head, `k + 1` the destination at index `k`.
 
-use super::{
+use super::algorithm::{
     usable,
     Algorithm,
     Candidate,
