@@ -7,10 +7,32 @@
 #[allow(unsafe_code)]
 #[doc(hidden)]
 mod bindings;
+// A panic in a softirq takes the machine down, so these rooms do without what can panic.
+#[deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 mod control;
+#[deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 mod director;
 #[allow(unsafe_code)]
 mod kapi;
+#[deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 mod logic;
 
 use director::{Caches, Director};

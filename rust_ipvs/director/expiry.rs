@@ -42,7 +42,8 @@ const TRASH_IDLE_MS: u64 = 120_000;
 const TICKS_AT_ONCE: u32 = 4096;
 
 fn tick_of(jiffies: u64) -> u32 {
-    (jiffies.wrapping_mul(TICKS) / u64::from(HZ)) as u32
+    const JIFFIES: u64 = HZ as u64;
+    (jiffies.wrapping_mul(TICKS) / JIFFIES) as u32
 }
 
 /// The present tick.

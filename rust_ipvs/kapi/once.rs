@@ -39,8 +39,8 @@ unsafe impl Single for u16 {}
 unsafe impl Single for u32 {}
 // SAFETY: An integer no larger than a pointer.
 unsafe impl Single for i32 {}
-// SAFETY: An integer no larger than a pointer on the 64-bit kernels this is built for.
 #[cfg(CONFIG_64BIT)]
+// SAFETY: An integer no larger than a pointer on the 64-bit kernels this is built for.
 unsafe impl Single for u64 {}
 // SAFETY: An integer of the size of a pointer.
 unsafe impl Single for usize {}

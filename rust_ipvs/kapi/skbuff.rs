@@ -116,8 +116,8 @@ impl Packet {
     /// Whether the packet's route, which it must have, is to this host.
     #[inline(always)]
     pub(crate) fn route_is_local(&self, protocol: Protocol) -> bool {
-        // SAFETY: Owned; a packet without a route is asked nothing.
         self.has_route()
+            // SAFETY: Owned, and it has a route.
             && unsafe {
                 bindings::rust_ipvs_helper_skb_route_is_local(self.as_ptr(), protocol.number())
             }
@@ -157,8 +157,8 @@ impl Packet {
     #[inline(always)]
     pub(crate) fn writable(&mut self, len: usize) -> Option<&mut [u8]> {
         let length = u32::try_from(len).ok()?;
-        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
         if length > self.len()
+            // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
             || !unsafe { bindings::rust_ipvs_helper_skb_writable_l3(self.as_ptr(), length) }
         {
             return None;
@@ -186,8 +186,8 @@ impl Packet {
     /// Whether the packet fits in `mtu` bytes, or will be cut in segments that do.
     #[inline]
     pub(crate) fn fits(&self, mtu: u32) -> bool {
-        // SAFETY: Owned.
         self.len() <= mtu
+            // SAFETY: Owned.
             || unsafe {
                 bindings::rust_ipvs_helper_skb_is_gso(self.as_ptr())
                     && bindings::rust_ipvs_helper_skb_gso_fits(self.as_ptr(), mtu)

@@ -128,8 +128,8 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
 #[macro_export]
 macro_rules! impl_entry {
     (impl<$g:ident: $bound:path> Entry for $type:ty { removed: $removed:path }) => {
-        // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
         #[allow(unsafe_code)]
+        // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
         unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
             const AGING_OFFSET: usize = ::core::mem::offset_of!($type, aging);
             #[inline(always)]
