@@ -89,7 +89,7 @@ impl Namespaced for Files {
         &FILES
     }
 
-    fn new(net: &Net, _: &()) -> Result<Arc<Self>> {
+    fn new(net: &Net, (): &()) -> Result<Arc<Self>> {
         let director = Director::of(net).ok_or(ENODEV)?;
         let shown = (
             procfs::entries(net, &director)?,

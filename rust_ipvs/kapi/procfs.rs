@@ -283,7 +283,7 @@ impl<T: Records> Operations<T> {
     ///
     /// # Safety
     ///
-    /// Only for the seq_file core, as are the three that follow.
+    /// Only for the seq_file core, on files of records `T`.
     unsafe extern "C" fn start(
         seq: *mut bindings::seq_file,
         position: *mut bindings::loff_t,
@@ -302,6 +302,10 @@ impl<T: Records> Operations<T> {
     }
 
     /// Moves on to the next record.
+    ///
+    /// # Safety
+    ///
+    /// As for [`start`](Self::start).
     unsafe extern "C" fn next(
         seq: *mut bindings::seq_file,
         token: *mut c_void,
@@ -323,9 +327,17 @@ impl<T: Records> Operations<T> {
     }
 
     /// Ends a read; nothing is held.
+    ///
+    /// # Safety
+    ///
+    /// As for [`start`](Self::start).
     unsafe extern "C" fn stop(_seq: *mut bindings::seq_file, _token: *mut c_void) {}
 
     /// Writes a record.
+    ///
+    /// # Safety
+    ///
+    /// As for [`start`](Self::start).
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _token: *mut c_void) -> c_int {
         // SAFETY: By the contract of `start`. The data is the owner, by the invariant of `Entry`,
         // which keeps it until callbacks have returned.

@@ -143,7 +143,9 @@ impl<T: Table> Registration<T> {
     pub(crate) fn new(net: &Net, owner: Arc<T::Owner>) -> Result<Self> {
         let mut table = KVec::with_capacity(T::VARIABLES.len(), GFP_KERNEL)?;
         for variable in T::VARIABLES {
-            table.push(variable.describe(net, &owner), GFP_KERNEL)?;
+            table
+                .push_within_capacity(variable.describe(net, &owner))
+                .map_err(|_| ENOMEM)?;
         }
         // SAFETY: The path is static. The table is on the heap, and is dropped after the header by
         // the invariant that is established below.

@@ -129,7 +129,8 @@ fn last(mut attributes: &[u8], number: u16) -> Option<&[u8]> {
         if kind == number {
             found = attributes.get(header.len()..length);
         }
-        let next = length.next_multiple_of(bindings::NLA_ALIGNTO as usize);
+        let padding = bindings::NLA_ALIGNTO as usize - 1;
+        let next = length.wrapping_add(padding) & !padding;
         attributes = attributes.get(next..).unwrap_or(&[]);
     }
     found

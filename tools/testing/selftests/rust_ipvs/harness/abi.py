@@ -51,7 +51,7 @@ class Bare(Ground):
         remove(self.other)
         lib('impl_unload')
 
-    def before(self):
+    def before(self, fresh=False):
         ok(FLUSH)
 
     def show_state(self):
