@@ -29,6 +29,10 @@
 #include <net/route.h>
 #include "helpers.h"
 
+#if !IS_ENABLED(CONFIG_IP_VS) && !IS_ENABLED(CONFIG_RUST_IPVS)
+#error "packets have no ipvs_property in this kernel: it needs CONFIG_IP_VS=m, or the patch that puts rust_ipvs into it"
+#endif
+
 /* kapi/rcu.rs, kapi/slab.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
 
 __rust_ipvs_helper unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value)
