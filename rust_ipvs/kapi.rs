@@ -6,6 +6,7 @@
 //! become a file of `rust/kernel/`, and is documented as one.
 
 pub(crate) mod genetlink;
+pub(crate) mod inet;
 pub(crate) mod net;
 pub(crate) mod netfilter;
 pub(crate) mod once;

@@ -10,8 +10,11 @@
 
 use super::{
     destination::Destination,
-    plane::Stack,
-    state, //
+    stack::Stack,
+    timeouts::{
+        self,
+        FIRST_TIMEOUT, //
+    },
 };
 use crate::{
     impl_entry,
@@ -112,7 +115,7 @@ impl<F: Stack> Connection<F> {
             status: Atomic::new(INACTIVE | silent | u32::from(tcp::NONE)),
             destination,
             last_seen: Word::new(time::jiffies32()),
-            timeout: Word::new(state::FIRST_TIMEOUT),
+            timeout: Word::new(FIRST_TIMEOUT),
             aging: Aging::new(),
         }
     }
@@ -224,7 +227,7 @@ impl<F: Stack> Connection<F> {
             client: (F::ip(self.client.addr), self.client.port),
             virt: (F::ip(self.virt.addr), self.virt.port),
             dest: (self.destination.id.addr, self.real.port),
-            state: state::name(self.protocol, self.state()),
+            state: timeouts::name(self.protocol, self.state()),
             expires: left / time::HZ,
         }
     }

@@ -3,13 +3,14 @@
 //! The ticker: connections that nobody uses any more, tables that have the wrong size, and the trash.
 
 use super::{
+    clock,
     connection::Connection,
-    plane::{
-        Plane,
-        Stack, //
+    namespace::{
+        Books,
+        Director, //
     },
-    Books,
-    Director, //
+    plane::Plane,
+    stack::Stack, //
 };
 use crate::{
     kapi::{
@@ -19,10 +20,7 @@ use crate::{
             MIN_BITS, //
         },
         ticker::Tick,
-        time::{
-            self,
-            HZ, //
-        },
+        time, //
     },
     logic::{
         sizing,
@@ -31,38 +29,15 @@ use crate::{
 };
 use kernel::sync::atomic::Relaxed;
 
-/// Ticks in a second.
-const TICKS: u64 = 1000 / wheel::TICK_MS as u64;
-/// How many jiffies the ticker waits.
-pub(super) const TICK_JIFFIES: u32 = HZ / TICKS as u32;
 /// How often the trash is looked through, and how long what is in it stays idle there (V-12).
 const TRASH_PERIOD_MS: u64 = 60_000;
 const TRASH_IDLE_MS: u64 = 120_000;
 /// How many ticks are worked off at most when the ticker comes late: all slots of the wheel.
 const TICKS_AT_ONCE: u32 = 4096;
 
-fn tick_of(jiffies: u64) -> u32 {
-    const JIFFIES: u64 = HZ as u64;
-    (jiffies.wrapping_mul(TICKS) / JIFFIES) as u32
-}
-
-/// The present tick.
-pub(super) fn now_tick() -> u32 {
-    tick_of(time::jiffies64())
-}
-
-/// The wheel's slot for what ends in so many jiffies.
-pub(super) fn slot(left: i32) -> u16 {
-    let now = time::jiffies64();
-    let left = u64::try_from(left).unwrap_or(0);
-    // The next tick after the deadline: never early.
-    let deadline = tick_of(now.wrapping_add(left)).wrapping_add(1);
-    wheel::place(tick_of(now), deadline).index() as u16
-}
-
 impl Tick for Director {
     fn tick(&self) -> Option<u32> {
-        let now = now_tick();
+        let now = clock::now_tick();
         let mut tick = self.ticked.load(Relaxed);
         if self.connection_count() == 0 {
             // Whatever comes from here on is filed for later ticks than this one.
@@ -84,7 +59,7 @@ impl Tick for Director {
         let mut books = self.books.lock();
         empty_trash(&mut books);
         let idle = self.v4.is_idle() && self.v6.is_idle() && books.trash.is_empty();
-        (!idle).then_some(TICK_JIFFIES)
+        (!idle).then_some(clock::TICK_JIFFIES)
     }
 }
 
@@ -148,7 +123,7 @@ fn fate<F: Stack>(connection: &Connection<F>) -> Fate {
     if left <= 0 {
         Fate::Remove
     } else {
-        Fate::Keep(slot(left))
+        Fate::Keep(clock::slot(left))
     }
 }
 

@@ -10,16 +10,15 @@ use super::{
         Connection,
         Role, //
     },
-    plane::{
-        Connections,
-        Stack, //
-    },
+    context::Context,
+    namespace::Director,
+    plane::Plane,
     reply,
     schedule,
+    settings::Settings,
+    stack::Stack,
     state,
-    xmit,
-    Director,
-    Settings, //
+    xmit, //
 };
 use crate::{
     kapi::{
@@ -40,7 +39,8 @@ use crate::{
     },
     logic::{
         family::{
-            Endpoint, //
+            V4,
+            V6, //
         },
         packet::{
             Fragment,
@@ -63,45 +63,23 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What is known of a packet where it is handled.
-///
-/// Functions that are inlined where packets pass borrow it, so that the compiler keeps what they need in
-/// registers; others take a copy, so that only who calls them pays for one.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'g, F: Stack> {
-    pub(super) director: &'g Director,
-    pub(super) rcu: Rcu<'g>,
-    pub(super) net: &'g Net,
-    pub(super) point: Point,
-    pub(super) header: Header<F>,
-    pub(super) transport: Transport,
-    pub(super) connections: &'g Connections<F>,
+/// A family, with its place in the director.
+pub(super) trait InDirector: Stack {
+    /// The plane of this family.
+    fn plane(director: &Director) -> &Plane<Self>;
 }
 
-impl<F: Stack> Context<'_, F> {
-    /// The sender.
+impl InDirector for V4 {
     #[inline(always)]
-    pub(super) fn src(&self) -> Endpoint<F> {
-        Endpoint {
-            addr: self.header.src,
-            port: self.transport.src_port,
-        }
+    fn plane(director: &Director) -> &Plane<Self> {
+        &director.v4
     }
+}
 
-    /// The addressee.
+impl InDirector for V6 {
     #[inline(always)]
-    pub(super) fn dst(&self) -> Endpoint<F> {
-        Endpoint {
-            addr: self.header.dst,
-            port: self.transport.dst_port,
-        }
-    }
-
-    /// How many bytes from the IP header on are read or written: the fixed transport header.
-    #[inline(always)]
-    pub(super) fn headers(&self) -> usize {
-        let transport = if self.header.protocol == TCP { 20 } else { 8 };
-        usize::from(self.header.l4).saturating_add(transport)
+    fn plane(director: &Director) -> &Plane<Self> {
+        &director.v6
     }
 }
 
@@ -112,7 +90,7 @@ struct LocalOut<F>(PhantomData<F>);
 /// Packets that pass through.
 struct Forward<F>(PhantomData<F>);
 
-impl<F: Stack> Hook for LocalIn<F> {
+impl<F: InDirector> Hook for LocalIn<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
@@ -120,7 +98,7 @@ impl<F: Stack> Hook for LocalIn<F> {
     }
 }
 
-impl<F: Stack> Hook for LocalOut<F> {
+impl<F: InDirector> Hook for LocalOut<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
@@ -128,7 +106,7 @@ impl<F: Stack> Hook for LocalOut<F> {
     }
 }
 
-impl<F: Stack> Hook for Forward<F> {
+impl<F: InDirector> Hook for Forward<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
@@ -137,7 +115,10 @@ impl<F: Stack> Hook for Forward<F> {
 }
 
 /// Registers the hooks of a family (H-1, H-2).
-pub(super) fn register<F: Stack>(net: &Net, director: Arc<Director>) -> Result<Hooks<Director>> {
+pub(super) fn register<F: InDirector>(
+    net: &Net,
+    director: Arc<Director>,
+) -> Result<Hooks<Director>> {
     let at = F::PROTOCOL;
     Hooks::register(
         net,
@@ -215,7 +196,7 @@ fn read_otherwise<F: Stack>(
 
 /// Handles a packet.
 #[inline(always)]
-fn pass<'g, F: Stack>(
+fn pass<'g, F: InDirector>(
     director: &'g Director,
     rcu: Rcu<'g>,
     net: &'g Net,
@@ -228,7 +209,8 @@ fn pass<'g, F: Stack>(
     if point == Point::LocalOut && F::PROTOCOL == Protocol::Ipv4 && packet.is_raw() {
         return Verdict::Accept(packet);
     }
-    let Some(connections) = F::plane(director).connections.as_ref() else {
+    let plane = F::plane(director);
+    let Some(connections) = plane.connections.as_ref() else {
         return Verdict::Accept(packet);
     };
     let (header, transport) = match read::<F>(&packet) {
@@ -243,6 +225,7 @@ fn pass<'g, F: Stack>(
     };
     let context = Context {
         director,
+        plane,
         rcu,
         net,
         point,

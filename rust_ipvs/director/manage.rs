@@ -6,26 +6,28 @@
 //! request is carried out whole or refused before anything has changed.
 
 use super::{
+    clock,
     destination::Destination,
     hooks,
-    plane::{
-        Plane,
-        Stack, //
+    namespace::{
+        Books,
+        Director,
+        Trashed, //
     },
+    plane::Plane,
     service::{
         Service,
         Terms, //
     },
-    statistics::plus,
-    Books,
-    Director,
-    Trashed, //
+    stack::Stack,
+    statistics::plus, //
 };
 use crate::{
     kapi::{
         net::Net,
         rcu,
-        shared::RcuArc, //
+        shared::RcuArc,
+        ticker::Ticker, //
     },
     logic::{
         config::{
@@ -239,6 +241,19 @@ impl Director {
                 books.hooks_v6 = Some(hooks::register::<V6>(net, self.clone())?);
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Starts the ticker where it is not running yet.
+    fn start_ticker(self: &Arc<Self>, books: &mut Books) -> Result {
+        if books.ticker.is_none() {
+            let ticker = Ticker::new(self.clone())?;
+            self.kicker.populate(ticker.kicker());
+            books.ticker = Some(ticker);
+        }
+        if let Some(ticker) = &books.ticker {
+            ticker.kick(clock::TICK_JIFFIES);
         }
         Ok(())
     }

@@ -5,22 +5,17 @@
 use super::{
     connection::Connection,
     service::Service,
-    Director, //
+    stack::Stack, //
 };
 use crate::{
     kapi::{
         net::Net,
-        netfilter::Protocol,
         once::Word,
         random,
         rcu::{
             Prepared,
             Rcu,
             RcuCell, //
-        },
-        route::{
-            Route,
-            Wanted, //
         },
         shared::RcuArc,
         slab::Slab,
@@ -34,12 +29,7 @@ use crate::{
             ServiceId,
             ServiceKey, //
         },
-        family::{
-            Endpoint,
-            Family,
-            V4,
-            V6, //
-        },
+        family::Endpoint,
         hash::HashKey,
         packet::TCP,
         sizing,
@@ -61,60 +51,6 @@ pub(super) const FTP_DATA_PORT: u16 = 20;
 
 /// The bounds of a service table's size, as powers of two (V-7).
 const SERVICE_BITS: (u32, u32) = (4, 20);
-
-/// A family, with what of the director and the kernel belongs to it.
-pub(super) trait Stack: Family {
-    /// The family's netfilter number.
-    const PROTOCOL: Protocol;
-    /// Bytes of an outer header in this family.
-    const HEADER: u32;
-
-    /// The plane of this family.
-    fn plane(director: &Director) -> &Plane<Self>;
-
-    /// Whether an address is one that never comes from another host.
-    fn is_loopback(addr: Self::Addr) -> bool;
-
-    /// Looks up a route.
-    fn route(net: &Net, to: Self::Addr, wanted: Wanted) -> Option<Route>;
-}
-
-impl Stack for V4 {
-    const PROTOCOL: Protocol = Protocol::Ipv4;
-    const HEADER: u32 = 20;
-
-    #[inline(always)]
-    fn plane(director: &Director) -> &Plane<Self> {
-        &director.v4
-    }
-
-    fn is_loopback(addr: [u8; 4]) -> bool {
-        let [first, ..] = addr;
-        first == 127
-    }
-
-    fn route(net: &Net, to: [u8; 4], wanted: Wanted) -> Option<Route> {
-        Route::v4(net, to, wanted)
-    }
-}
-
-impl Stack for V6 {
-    const PROTOCOL: Protocol = Protocol::Ipv6;
-    const HEADER: u32 = 40;
-
-    #[inline(always)]
-    fn plane(director: &Director) -> &Plane<Self> {
-        &director.v6
-    }
-
-    fn is_loopback(addr: [u8; 16]) -> bool {
-        addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
-    }
-
-    fn route(net: &Net, to: [u8; 16], wanted: Wanted) -> Option<Route> {
-        Route::v6(net, to, wanted)
-    }
-}
 
 /// The connections of a family, once there has been a service.
 pub(super) struct Connections<F: Stack> {

@@ -4,8 +4,8 @@
 
 use super::{
     connection::Connection,
-    hooks::Context,
-    plane::Stack,
+    context::Context,
+    stack::Stack,
     state, //
 };
 use crate::{

@@ -3,16 +3,16 @@
 //! A packet without a connection: which service is it for, and who gets it (SPEC section 5).
 
 use super::{
+    clock,
     connection::Connection,
+    context::Context,
     destination::Destination,
-    expiry,
-    hooks::Context,
     plane::{
-        Stack,
         FTP_DATA_PORT,
         FTP_PORT, //
     },
     service::Service,
+    stack::Stack,
     state,
     xmit, //
 };
@@ -45,7 +45,7 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         }
     }
     let (src, dst) = (context.src(), context.dst());
-    let found = F::plane(context.director).service(
+    let found = context.plane.service(
         context.rcu,
         context.net,
         packet.mark(),
@@ -109,8 +109,8 @@ fn begin<'g, F: Stack>(
     );
     let reply_hash = (connection.method == ForwardMethod::MASQ)
         .then(|| F::hash(&connections.key, &src, &to, protocol));
-    let (slot, active) = (expiry::slot(connection.left()), connection.is_active());
-    let Ok(connection) = F::plane(director).slab.alloc(connection) else {
+    let (slot, active) = (clock::slot(connection.left()), connection.is_active());
+    let Ok(connection) = context.plane.slab.alloc(connection) else {
         return Verdict::Drop(packet);
     };
     destination.bind(active);

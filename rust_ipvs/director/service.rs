@@ -4,7 +4,7 @@
 
 use super::{
     destination::Destination,
-    plane::Stack,
+    stack::Stack,
     statistics::{
         plus,
         Books, //

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Protocol states and how long a connection stays in each (SPEC 7.1, 7.2).
+//! What a packet means to its connection: its next state, and how long it stays (SPEC 7.1, 7.2).
 
 use super::{
+    clock,
     connection::Connection,
-    expiry,
-    plane::{
-        Connections,
-        Stack, //
+    plane::Connections,
+    stack::Stack,
+    timeouts::{
+        Timeouts,
+        FIRST_TIMEOUT, //
     },
 };
 use crate::{
-    kapi::{
-        once::Word,
-        time::HZ, //
-    },
+    kapi::once::Word,
     logic::{
-        config,
         packet::{
             Transport,
             TCP, //
@@ -28,66 +26,6 @@ use crate::{
         udp, //
     },
 };
-
-/// The timeout of a connection that no packet has passed yet (C-4), in jiffies.
-pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
-
-/// The timeouts of a namespace, in jiffies.
-pub(super) struct Timeouts {
-    tcp: [Word<u32>; tcp::STATES],
-    udp: Word<u32>,
-}
-
-fn jiffies(seconds: u32) -> u32 {
-    seconds.saturating_mul(HZ)
-}
-
-impl Timeouts {
-    /// The defaults (T-3, T-10).
-    pub(super) fn new() -> Self {
-        let [udp] = udp::DEFAULT_TIMEOUTS;
-        Self {
-            tcp: tcp::DEFAULT_TIMEOUTS.map(|seconds| Word::new(jiffies(seconds))),
-            udp: Word::new(jiffies(udp)),
-        }
-    }
-
-    #[inline(always)]
-    fn tcp(&self, state: u8) -> Option<&Word<u32>> {
-        self.tcp.get(usize::from(state))
-    }
-
-    /// Those that users may set (G-14).
-    pub(super) fn view(&self) -> config::Timeouts {
-        let of = |state| self.tcp(state).map_or(0, |word| word.load() / HZ);
-        config::Timeouts {
-            tcp: of(tcp::ESTABLISHED),
-            tcp_fin: of(tcp::FIN_WAIT),
-            udp: self.udp.load() / HZ,
-        }
-    }
-
-    /// Sets what is given and not zero, in seconds.
-    pub(super) fn set(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
-        let set = |word: Option<&Word<u32>>, seconds: Option<u32>| {
-            if let (Some(word), Some(seconds @ 1..)) = (word, seconds) {
-                word.store(jiffies(seconds));
-            }
-        };
-        set(self.tcp(tcp::ESTABLISHED), tcp);
-        set(self.tcp(tcp::FIN_WAIT), tcp_fin);
-        set(Some(&self.udp), udp);
-    }
-}
-
-/// The name of a state (T-15).
-pub(super) fn name(protocol: u8, state: u8) -> &'static str {
-    if protocol == TCP {
-        tcp::name(state)
-    } else {
-        udp::name(state)
-    }
-}
 
 /// Takes a packet into account: the connection's state and how long it stays.
 ///
@@ -133,7 +71,7 @@ pub(super) fn follow_linked<F: Stack>(
     transport: &Transport,
 ) {
     if follow(connection, timeouts, direction, transport, true) {
-        let slot = expiry::slot(connection.left());
+        let slot = clock::slot(connection.left());
         connections.table.refile(connection, slot);
     }
 }

@@ -10,8 +10,8 @@ mod tunnel;
 
 use super::{
     connection::Connection,
-    hooks::Context,
-    plane::Stack, //
+    context::Context,
+    stack::Stack, //
 };
 use crate::{
     kapi::{

@@ -88,7 +88,7 @@ impl Net {
 
     /// Whether packets can be sent to an IPv6 address from here: unicast beyond the link, or local.
     pub(crate) fn is_usable_v6(&self, addr: [u8; 16]) -> bool {
-        let addr = super::route::in6(addr);
+        let addr = super::inet::in6(addr);
         // SAFETY: A live namespace by the type invariant; the address is on this stack.
         unsafe { bindings::rust_ipvs_helper_addr_is_usable_v6(self.as_ptr(), &addr) }
     }

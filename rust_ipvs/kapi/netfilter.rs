@@ -21,9 +21,17 @@
 //! let hooks = Hooks::register(net, owner, [Spec::new::<Count>(Protocol::Ipv4, Point::LocalIn, 0)])?;
 //! ```
 
+pub(crate) use super::inet::{
+    Point,
+    Protocol, //
+};
+
 use super::{
     net::Net,
-    rcu::{self, Rcu},
+    rcu::{
+        self,
+        Rcu, //
+    },
     skbuff::Packet,
 };
 use crate::bindings;
@@ -33,49 +41,6 @@ use kernel::{
     prelude::*,
     sync::{Arc, ArcBorrow},
 };
-
-/// The protocol families with IP hooks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// `NFPROTO_IPV4`
-    Ipv4,
-    /// `NFPROTO_IPV6`
-    Ipv6,
-}
-
-impl Protocol {
-    /// The number of the family.
-    #[inline(always)]
-    pub(super) const fn number(self) -> u8 {
-        match self {
-            Self::Ipv4 => bindings::NFPROTO_IPV4 as u8,
-            Self::Ipv6 => bindings::NFPROTO_IPV6 as u8,
-        }
-    }
-}
-
-/// Where in the stack a hook sits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Point {
-    /// Packets for this host.
-    LocalIn,
-    /// Packets that pass through.
-    Forward,
-    /// Packets that this host sends.
-    LocalOut,
-}
-
-impl Point {
-    /// The number of the hook, `NF_INET_*`.
-    #[inline(always)]
-    pub(super) const fn number(self) -> u32 {
-        match self {
-            Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
-            Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
-            Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
-        }
-    }
-}
 
 /// Priority of source NAT, by which others place themselves.
 pub(crate) const PRIORITY_NAT_SRC: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC;

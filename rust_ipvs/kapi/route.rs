@@ -6,15 +6,15 @@
 //! [`include/net/route.h`](srctree/include/net/route.h),
 //! [`include/net/ip6_route.h`](srctree/include/net/ip6_route.h)
 
-use super::{net::Net, netfilter::Protocol};
+use super::{
+    inet::{
+        in6,
+        Protocol, //
+    },
+    net::Net,
+};
 use crate::bindings;
 use core::ptr::NonNull;
-
-/// An address as C has it.
-pub(super) fn in6(addr: [u8; 16]) -> bindings::in6_addr {
-    // SAFETY: Both are 16 bytes for which any value is valid.
-    unsafe { core::mem::transmute(addr) }
-}
 
 /// How a route is to be chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,8 +10,11 @@
 //! the buffer.
 
 use super::{
+    inet::{
+        Point,
+        Protocol, //
+    },
     net::Net,
-    netfilter::{Point, Protocol},
     rcu::Rcu,
     route::Route,
 };

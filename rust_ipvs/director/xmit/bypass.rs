@@ -4,8 +4,8 @@
 
 use super::{
     super::{
-        hooks::Context,
-        plane::Stack, //
+        context::Context,
+        stack::Stack, //
     },
     outlet,
 };

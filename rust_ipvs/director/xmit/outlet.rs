@@ -3,8 +3,8 @@
 //! What all transmitters do before a packet leaves: its route, its time to live, its size.
 
 use super::super::{
-    hooks::Context,
-    plane::Stack, //
+    context::Context,
+    stack::Stack, //
 };
 use crate::{
     kapi::{

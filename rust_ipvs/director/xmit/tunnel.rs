@@ -5,8 +5,8 @@
 use super::{
     super::{
         connection::Connection,
-        hooks::Context,
-        plane::Stack, //
+        context::Context,
+        stack::Stack, //
     },
     outlet,
 };

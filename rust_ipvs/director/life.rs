@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a director begins, with its namespace or with the module, and how it ends.
+
+use super::{
+    clock,
+    namespace::{
+        Books,
+        Caches,
+        Director, //
+    },
+    plane::Plane,
+    settings::Settings,
+    statistics,
+    timeouts::Timeouts, //
+};
+use crate::kapi::net::{
+    Namespaced,
+    Namespaces,
+    Net, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::Atomic,
+        Arc,
+        SetOnce, //
+    },
+};
+
+static DIRECTORS: Namespaces<Director> = Namespaces::new();
+
+impl Director {
+    /// The director of a namespace; `None` while it is being set up or torn down.
+    pub(crate) fn of(net: &Net) -> Option<Arc<Self>> {
+        DIRECTORS.get(net)
+    }
+}
+
+impl Namespaced for Director {
+    type Shared = Caches;
+
+    fn namespaces() -> &'static Namespaces<Self> {
+        &DIRECTORS
+    }
+
+    fn new(net: &Net, shared: &Caches) -> Result<Arc<Self>> {
+        let (v4, v6) = (shared.v4.clone(), shared.v6.clone());
+        // The first namespace has nobody to ask.
+        let most = DIRECTORS
+            .get(Net::initial())
+            .map(|initial| initial.settings.conn_max.load());
+        Arc::pin_init(
+            pin_init!(Self {
+                settings: Settings::new(net, most),
+                timeouts: Timeouts::new(),
+                v4: Plane::new(v4),
+                v6: Plane::new(v6),
+                kicker: SetOnce::new(),
+                ticked: Atomic::new(clock::now_tick()),
+                books <- new_mutex!(Books {
+                    open: true,
+                    hooks_v4: None,
+                    hooks_v6: None,
+                    ticker: None,
+                    trash: KVec::new(),
+                    trash_seen: 0,
+                    totals: statistics::Books::new(),
+                }),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn stop(this: &Arc<Self>) {
+        let mut books = this.books.lock();
+        books.open = false;
+        let going = (books.hooks_v4.take(), books.hooks_v6.take());
+        let ticker = books.ticker.take();
+        drop(books);
+        // Hooks first: nothing may come in from packets. The ticker takes the mutex in its run.
+        drop(going);
+        drop(ticker);
+        this.flush_for_good();
+    }
+}

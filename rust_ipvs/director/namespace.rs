@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a director consists of: the load balancer of one network namespace.
+
+use super::{
+    connection::Connection,
+    destination::Destination,
+    plane::Plane,
+    settings::Settings,
+    statistics,
+    timeouts::Timeouts, //
+};
+use crate::{
+    kapi::{
+        netfilter::Hooks,
+        shared::RcuArc,
+        slab::Slab,
+        ticker::{
+            Kicker,
+            Ticker, //
+        },
+    },
+    logic::family::{
+        V4,
+        V6, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Atomic,
+        Arc,
+        Mutex,
+        SetOnce, //
+    },
+};
+
+/// What the directors of all namespaces share: where connections are allocated.
+pub(crate) struct Caches {
+    pub(super) v4: Arc<Slab<Connection<V4>>>,
+    pub(super) v6: Arc<Slab<Connection<V6>>>,
+}
+
+impl Caches {
+    /// Creates the caches; they show in /proc/slabinfo.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            v4: Arc::new(Slab::new(c"rust_ipvs_conn")?, GFP_KERNEL)?,
+            v6: Arc::new(Slab::new(c"rust_ipvs_conn6")?, GFP_KERNEL)?,
+        })
+    }
+}
+
+/// A deleted destination that may come back (V-11 to V-13).
+pub(super) struct Trashed {
+    pub(super) destination: RcuArc<Destination>,
+    /// Since when nothing but the trash refers to it, in milliseconds.
+    pub(super) idle_since: Option<u64>,
+}
+
+/// What only people look at; protected by the mutex around it.
+pub(super) struct Books {
+    /// Cleared when the namespace goes, after which nothing may be added.
+    pub(super) open: bool,
+    pub(super) hooks_v4: Option<Hooks<Director>>,
+    pub(super) hooks_v6: Option<Hooks<Director>>,
+    pub(super) ticker: Option<Ticker<Director>>,
+    pub(super) trash: KVec<Trashed>,
+    /// When the trash was last looked through, in milliseconds.
+    pub(super) trash_seen: u64,
+    pub(super) totals: statistics::Books,
+}
+
+/// The load balancer of a network namespace.
+#[pin_data]
+pub(crate) struct Director {
+    pub(super) settings: Settings,
+    pub(super) timeouts: Timeouts,
+    pub(super) v4: Plane<V4>,
+    pub(super) v6: Plane<V6>,
+    /// Wakes the ticker; empty before the first service.
+    pub(super) kicker: SetOnce<Kicker<Director>>,
+    /// The last tick that was worked off; written by the ticker alone.
+    pub(super) ticked: Atomic<u32>,
+    #[pin]
+    pub(super) books: Mutex<Books>,
+}
+
+impl Director {
+    /// What `sysctl` set.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An address family as the kernel's network stack has it.
+
+use crate::{
+    kapi::{
+        net::Net,
+        netfilter::Protocol,
+        route::{
+            Route,
+            Wanted, //
+        },
+    },
+    logic::family::{
+        Family,
+        V4,
+        V6, //
+    },
+};
+
+/// A family, with what the kernel's stack has for it.
+pub(super) trait Stack: Family {
+    /// The family's netfilter number.
+    const PROTOCOL: Protocol;
+
+    /// Whether an address is one that never comes from another host.
+    fn is_loopback(addr: Self::Addr) -> bool;
+
+    /// Looks up a route.
+    fn route(net: &Net, to: Self::Addr, wanted: Wanted) -> Option<Route>;
+}
+
+impl Stack for V4 {
+    const PROTOCOL: Protocol = Protocol::Ipv4;
+
+    fn is_loopback(addr: [u8; 4]) -> bool {
+        let [first, ..] = addr;
+        first == 127
+    }
+
+    fn route(net: &Net, to: [u8; 4], wanted: Wanted) -> Option<Route> {
+        Route::v4(net, to, wanted)
+    }
+}
+
+impl Stack for V6 {
+    const PROTOCOL: Protocol = Protocol::Ipv6;
+
+    fn is_loopback(addr: [u8; 16]) -> bool {
+        addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    }
+
+    fn route(net: &Net, to: [u8; 16], wanted: Wanted) -> Option<Route> {
+        Route::v6(net, to, wanted)
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How long a connection stays in each state, and what the states are called (SPEC 7.1, 7.2).
+
+use crate::{
+    kapi::{
+        once::Word,
+        time::HZ, //
+    },
+    logic::{
+        config,
+        packet::TCP,
+        tcp,
+        udp, //
+    },
+};
+
+/// The timeout of a connection that no packet has passed yet (C-4), in jiffies.
+pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
+
+/// The timeouts of a namespace, in jiffies.
+pub(super) struct Timeouts {
+    tcp: [Word<u32>; tcp::STATES],
+    pub(super) udp: Word<u32>,
+}
+
+fn jiffies(seconds: u32) -> u32 {
+    seconds.saturating_mul(HZ)
+}
+
+impl Timeouts {
+    /// The defaults (T-3, T-10).
+    pub(super) fn new() -> Self {
+        let [udp] = udp::DEFAULT_TIMEOUTS;
+        Self {
+            tcp: tcp::DEFAULT_TIMEOUTS.map(|seconds| Word::new(jiffies(seconds))),
+            udp: Word::new(jiffies(udp)),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn tcp(&self, state: u8) -> Option<&Word<u32>> {
+        self.tcp.get(usize::from(state))
+    }
+
+    /// Those that users may set (G-14).
+    pub(super) fn view(&self) -> config::Timeouts {
+        let of = |state| self.tcp(state).map_or(0, |word| word.load() / HZ);
+        config::Timeouts {
+            tcp: of(tcp::ESTABLISHED),
+            tcp_fin: of(tcp::FIN_WAIT),
+            udp: self.udp.load() / HZ,
+        }
+    }
+
+    /// Sets what is given and not zero, in seconds.
+    pub(super) fn set(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
+        let set = |word: Option<&Word<u32>>, seconds: Option<u32>| {
+            if let (Some(word), Some(seconds @ 1..)) = (word, seconds) {
+                word.store(jiffies(seconds));
+            }
+        };
+        set(self.tcp(tcp::ESTABLISHED), tcp);
+        set(self.tcp(tcp::FIN_WAIT), tcp_fin);
+        set(Some(&self.udp), udp);
+    }
+}
+
+/// The name of a state (T-15).
+pub(super) fn name(protocol: u8, state: u8) -> &'static str {
+    if protocol == TCP {
+        tcp::name(state)
+    } else {
+        udp::name(state)
+    }
+}
