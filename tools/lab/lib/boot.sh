@@ -94,7 +94,8 @@ boot_control() {
 	mkdir -p "$BOOT_RESULTS"
 	BOOT_RESULTS=$(readlink -f "$BOOT_RESULTS")
 	if [ -n "$BOOT_INTERACTIVE" ]; then
-		printf 'stty_size=%q\nexport TERM=%q\n' "$(stty size 2>/dev/null || echo 24 80)" "${TERM:-vt100}" >"$CONTROL/interactive"
+		say "/results in the guest is $BOOT_RESULTS"
+		printf 'export LAB_SIZE=%q TERM=%q\n' "$(stty size 2>/dev/null || echo 24 80)" "${TERM:-vt100}" >"$CONTROL/interactive"
 	elif [ ${#BOOT_COMMAND[@]} = 1 ]; then
 		printf '%s\n' "${BOOT_COMMAND[0]}" >"$CONTROL/command"
 	else
@@ -201,7 +202,7 @@ boot_verdict() {
 	cp "$CONTROL/console" "$BOOT_RESULTS/console.log" 2>/dev/null || true
 	[ ! -s "$CONTROL/exit" ] || code=$(<"$CONTROL/exit")
 	if [ -e "$CONTROL/late" ] || [ "$qemu" = 124 ] || [ "$qemu" = 137 ]; then
-		boot_fault "$BOOT_HUNG" "no end after $BOOT_TIMEOUT s: the guest hangs, or the command does"
+		boot_fault "$BOOT_HUNG" "no end after $BOOT_TIMEOUT s: the guest hangs, or the command does; where its processors were:" 'NMI: '
 	elif grep -qE "$CRASH_WORDS" "$CONTROL/console" 2>/dev/null; then
 		boot_fault "$BOOT_CRASHED" 'the kernel crashed' "$CRASH_WORDS"
 	elif [ -z "$code" ]; then

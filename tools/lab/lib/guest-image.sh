@@ -11,8 +11,8 @@ drivers/net/wireless drivers/net/usb drivers/net/can drivers/net/wwan drivers/ne
 fs/xfs fs/btrfs fs/smb fs/ocfs2 fs/nfs fs/nfsd fs/f2fs fs/nls fs/bcachefs net/bluetooth net/mac80211 net/wireless'
 
 guest_key() {
-	stage_key lib/guest-image.sh lib/tree.sh -- \
-		"$LAB_SUITE" "$GUEST_PACKAGES" "$(<"$LAB_CHOICE")"
+	stage_key "guest_make()" "guest_modules()" "strip_modules()" "debstrap()" "debstrap_options()" \
+		"$GUEST_WITHOUT" "$LAB_SUITE" "$GUEST_PACKAGES" "$(<"$LAB_CHOICE")"
 }
 
 # The modules a guest may want, uncompressed (emulated processors are slow at xz), into FOLDER.
@@ -45,12 +45,13 @@ guest_make() {
 	guest_modules "$modules" "$release"
 	# shellcheck disable=SC2016 # $1 is the hook's
 	debstrap - "$GUEST_PACKAGES" \
-		--customize-hook="$DPKG_SHOW > $LAB_CACHE/guest.packages" \
+		--customize-hook="$LIST_PACKAGES" \
 		--customize-hook='rm -f "$1"/etc/resolv.conf; rm -rf "$1"/var/cache/* "$1"/var/log/*.log' \
 		--customize-hook='mkdir -p "$1"/checkout "$1"/results "$1"/var/log/nginx' \
 		--customize-hook="copy-in $modules/usr/lib/modules /usr/lib" \
 		--customize-hook='echo lab >"$1/etc/hostname"; echo "127.0.0.1 localhost lab" >"$1/etc/hosts"; echo "::1 localhost" >>"$1/etc/hosts"' \
 		>"$new/root.tar"
+	tar -xOf "$new/root.tar" "./$PACKAGE_LIST" >"$LAB_CACHE/guest.packages"
 	# Room to work in; the file has holes, and what a run writes goes elsewhere.
 	"$LAB_DIR/lab" enter mke2fs -q -t ext4 -O ^has_journal -m 0 -E lazy_itable_init=1 \
 		-d "$new/root.tar" "$new/root.ext4" $(($(stat -c %s "$new/root.tar") / 1048576 + 1024))M

@@ -7,15 +7,14 @@ INITRD_DISK='virtio_blk ext4'
 INITRD_9P='9pnet_virtio 9p'
 
 initrd_key() {
-	stage_key lib/initrd.sh guest/initrd-init guest/init guest/bashrc guest/motd -- "$(cat "$LAB_CHOICE")"
+	stage_key "initrd_make()" "initrd_pack()" "initrd_modules()" "$INITRD_DISK" "$INITRD_9P" \
+		@guest/initrd-init @guest/init @guest/bashrc @guest/motd "$(cat "$LAB_CHOICE")"
 }
 
-# depmod needs a folder to write to; the kernel's own stays as Debian packed it.
 initrd_make() {
 	local release modules
 	release=$(cut -d' ' -f1 "$LAB_CHOICE")
 	modules=$(fetched_kernel)/modules
-	"$LAB_DIR/lab" enter depmod -b "$modules" "$release"
 	initrd_pack "$release" "$modules" "$LAB_CACHE/initrd.new"
 	mv "$LAB_CACHE/initrd.new" "$LAB_CACHE/initrd"
 }
@@ -24,9 +23,8 @@ initrd_make() {
 initrd_modules() {
 	local root=$1 name=$2 modules=$3 release=$4 module
 	shift 4
-	for module; do
-		"$LAB_DIR/lab" enter modprobe -d "$modules" -S "$release" --show-depends "$module"
-	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+	"$LAB_DIR/lab" enter modprobe -d "$modules" -S "$release" --show-depends -a "$@" |
+		awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
 		while read -r module; do
 			xz -dc "$module" >"$root/modules/$(basename "$module" .xz)"
 			basename "$module" .xz

@@ -51,7 +51,7 @@ kernel_choose() {
 }
 
 kernel_fetch_key() {
-	stage_key lib/kernel-fetch.sh -- "$(cat "$LAB_CHOICE")"
+	stage_key "kernel_fetch()" "$(cat "$LAB_CHOICE")"
 }
 
 # Downloads and unpacks, beside what is there.
@@ -81,7 +81,7 @@ kernel_fetch() {
 	cp "$new/headers/usr/src/linux-headers-$release/.config" "$new/config.debian"
 	cp "$new/headers/usr/src/linux-headers-$release/Module.symvers" "$new/Module.symvers"
 	# The packages leave these to the full build; depmod would complain of their absence.
-	touch "$new/modules/lib/modules/$release"/modules.{builtin,order}
+	touch "$new/modules/lib/modules/$release"/modules.{builtin,builtin.modinfo,order}
 	printf '%s\n' "$release" >"$new/version"
 	remove_folder "$new/headers"
 }

@@ -4,7 +4,8 @@
 
 # Another compiler or another kernel asks for another preparation.
 kernel_key() {
-	stage_key lib/kernel.sh -- "$(cat "$LAB_CHOICE")" "$(grep -E '^(rustc|bindgen|clang-.*|gcc-14) ' "$LAB_CACHE/tree.packages")"
+	stage_key "kernel_prepare()" "kernel_make()" "kernel_check_symbols()" "$(cat "$LAB_CHOICE")" \
+		"$(grep -E '^(rustc|bindgen|clang-.*|gcc-14) ' "$LAB_CACHE/tree.packages")"
 }
 
 # The compiler in the tree must be the one that built the kernel: Rust has no stable interface
@@ -39,6 +40,7 @@ kernel_prepare() {
 		die 'the configuration changed under this toolchain (differences above): the modules would not fit'
 	kernel_make "$new/build" "$release" modules_prepare
 	cp "$new/Module.symvers" "$new/build/Module.symvers"
+	"$LAB_DIR/lab" enter depmod -b "$new/modules" "$release"
 	# The very image, unpacked: QEMU starts it at once, where an emulated processor would need a second.
 	"$LAB_DIR/lab" enter bash "$new/build/scripts/extract-vmlinux" "$new/vmlinuz" >"$new/vmlinux"
 	kernel_check_symbols "$new"

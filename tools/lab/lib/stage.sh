@@ -4,15 +4,17 @@
 
 LAB_STAMPS=$LAB_CACHE/stamp
 
-# The hash of all that a stage is made from: the files of the lab named before "--", and the words after.
+# The hash of all that a stage is made from: words, files of the lab as "@file", and functions as "name()",
+# whose comments do not count.
 stage_key() {
-	local files=()
-	while [ "$1" != -- ]; do
-		files+=("$LAB_DIR/$1")
-		shift
-	done
-	shift
-	{ cat "${files[@]}"; printf '%s\n' "$@"; } | sha256sum | cut -c1-16
+	local part
+	for part; do
+		case $part in
+		@*) cat "$LAB_DIR/${part#@}" ;;
+		*'()') declare -f "${part%??}" ;;
+		*) printf '%s\n' "$part" ;;
+		esac
+	done | sha256sum | cut -c1-16
 }
 
 stage_is_done() {
@@ -60,9 +62,12 @@ stage() {
 	progress "$name" "${GREEN}done${PLAIN} in $(duration $(($(now_ms) - start)))"
 }
 
-# Every ten seconds, the last line of a stage's log: a sign of life with a meaning.
+# Every ten seconds, the last line of a stage's log: a sign of life with a meaning. It waits by reading
+# from a pipe that stays empty: a "sleep" would outlive us.
 stage_pulse() {
-	while sleep 10; do
+	local never
+	exec {never}<> <(:)
+	while ! read -r -t 10 -u "$never"; do
 		progress "$1" "… $(tail -n 1 "$2" | tr -d '\r' | cut -c 1-90)"
 	done
 }

@@ -30,12 +30,14 @@ debstrap() {
 		"$LAB_SUITE" "$target" "$LAB_SOURCES"
 }
 
-# dpkg's list of what a tree holds, as "name version".
+# A hook that leaves dpkg's list of what a tree holds, as "name version", inside it: without root, a hook
+# may not write anywhere else.
+PACKAGE_LIST=var/lib/lab.packages
 # shellcheck disable=SC2016 # dpkg's own variables
-DPKG_SHOW='chroot "$1" dpkg-query -W -f "\${Package} \${Version}\n"'
+LIST_PACKAGES='chroot "$1" dpkg-query -W -f "\${Package} \${Version}\n" >"$1/'$PACKAGE_LIST'"'
 
 tree_key() {
-	stage_key lib/tree.sh -- "$LAB_SUITE" "$TREE_PACKAGES"
+	stage_key "tree_make()" "debstrap()" "debstrap_options()" "$LAB_SUITE" "$TREE_PACKAGES"
 }
 
 # The new tree is made beside the old one and takes its place at the end, so that whoever works in
@@ -45,13 +47,14 @@ tree_make() {
 	remove_folder "$new"
 	mkdir -p "$new"
 	if is_root; then
-		debstrap "$new" "$TREE_PACKAGES" --customize-hook="$DPKG_SHOW > $LAB_CACHE/tree.packages"
+		debstrap "$new" "$TREE_PACKAGES" --customize-hook="$LIST_PACKAGES"
 	else
 		# The user will own every file of the tree, whoever it belongs to in Debian: "lab enter" maps one id.
-		debstrap - "$TREE_PACKAGES" --customize-hook="$DPKG_SHOW > $LAB_CACHE/tree.packages" |
+		debstrap - "$TREE_PACKAGES" --customize-hook="$LIST_PACKAGES" |
 			tar -x -C "$new" --exclude='./dev/*' --no-same-owner
 	fi
 	: >"$new/etc/resolv.conf"
+	cp "$new/$PACKAGE_LIST" "$LAB_CACHE/tree.packages"
 	tree_retire
 	mv "$new" "$LAB_TREE"
 	tree_bury
