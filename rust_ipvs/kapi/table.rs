@@ -30,122 +30,63 @@
 //! shard's number in its low bits, in all arrays; the wheel slots of the shard; and for an object
 //! whose first hash belongs to the shard its [`Aging`]. Only one shard is locked at a time.
 
+mod buckets;
+mod entry;
+mod slot_list;
+
+pub(crate) use buckets::{
+    MAX_BITS,
+    MIN_BITS, //
+};
+pub(crate) use entry::{
+    Aging,
+    Entry,
+    Links, //
+};
+
 use super::{
     once::Word,
-    rcu::{self, Rcu},
+    rcu::{
+        self,
+        Rcu, //
+    },
     slab::SlabBox,
 };
 use crate::bindings;
+use buckets::{
+    free_buckets,
+    move_tail,
+    Buckets, //
+};
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
-    ptr::{self, NonNull},
-    sync::atomic::{fence, Ordering},
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use entry::{
+    step,
+    words,
+    DIRECTION,
+    LINKED,
+    SECOND, //
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{Acquire, Atomic, Relaxed, Release},
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    },
     types::Opaque,
 };
 
 /// Into how many parts locks and wheel slots are divided; a power of two.
 pub(crate) const SHARDS: usize = 16;
 const SHARD_MASK: usize = SHARDS - 1;
-/// The fewest buckets a table can have, as a power of two.
-pub(crate) const MIN_BITS: u32 = 8;
-/// The most buckets a table can have, as a power of two.
-pub(crate) const MAX_BITS: u32 = 27;
-
-const DIRECTION: usize = 1;
-const LINKED: u32 = 1;
-const SECOND: u32 = 2;
-
-/// The chain words of an object: read on each look-up, so they belong in its first cache line.
-#[repr(C)]
-pub(crate) struct Links {
-    next: [Word<usize>; 2],
-    hash: [Word<u32>; 2],
-}
-
-impl Links {
-    /// Links of an object that is in no table yet.
-    pub(crate) const fn new() -> Self {
-        Self {
-            next: [Word::new(0), Word::new(0)],
-            hash: [Word::new(0), Word::new(0)],
-        }
-    }
-}
-
-/// The wheel words of an object, which RCU uses once it has left the table.
-#[repr(C)]
-pub(crate) struct Aging {
-    /// Next object, and the word that points at this one; or an RCU head.
-    words: UnsafeCell<[usize; 2]>,
-    state: Word<u32>,
-}
-
-// SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
-unsafe impl Send for Aging {}
-// SAFETY: As above.
-unsafe impl Sync for Aging {}
-
-impl Aging {
-    /// Words of an object that is in no table yet.
-    pub(crate) const fn new() -> Self {
-        Self {
-            words: UnsafeCell::new([0; 2]),
-            state: Word::new(0),
-        }
-    }
-
-    /// Whether the object is in its table; the answer may be out of date at once.
-    pub(crate) fn is_linked(&self) -> bool {
-        self.state.load() & LINKED != 0
-    }
-}
-
-const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_head>());
-
-/// Objects that a [`Table`] can hold. Implement it with [`impl_entry!`](crate::impl_entry).
-///
-/// # Safety
-///
-/// `links` and `aging` must return the same field of `self` each time, `AGING_OFFSET` must be the
-/// offset of the latter, and nothing else may write to either.
-pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
-    /// Offset of the [`Aging`] in `Self`.
-    const AGING_OFFSET: usize;
-    /// The chain words.
-    fn links(&self) -> &Links;
-    /// The wheel words.
-    fn aging(&self) -> &Aging;
-    /// Called once, in any context but without a lock, when the object has left the table.
-    fn removed(&self);
-}
-
-/// Implements [`Entry`](crate::kapi::table::Entry) for a structure with fields `links` and `aging`.
-#[macro_export]
-macro_rules! impl_entry {
-    (impl<$g:ident: $bound:path> Entry for $type:ty { removed: $removed:path }) => {
-        #[allow(unsafe_code)]
-        // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
-        unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
-            const AGING_OFFSET: usize = ::core::mem::offset_of!($type, aging);
-            #[inline(always)]
-            fn links(&self) -> &$crate::kapi::table::Links {
-                &self.links
-            }
-            #[inline(always)]
-            fn aging(&self) -> &$crate::kapi::table::Aging {
-                &self.aging
-            }
-            fn removed(&self) {
-                $removed(self)
-            }
-        }
-    };
-}
 
 /// What is to become of an object whose slot came.
 pub(crate) enum Fate {
@@ -153,56 +94,6 @@ pub(crate) enum Fate {
     Keep(u16),
     /// It leaves the table.
     Remove,
-}
-
-/// A bucket array.
-///
-/// # Invariants
-///
-/// `heads` has `mask + 1` elements, a power of two of at least `1 << MIN_BITS`.
-struct Buckets {
-    head: Opaque<bindings::callback_head>,
-    mask: usize,
-    /// The array that replaces this one, zero while there is none.
-    future: Word<usize>,
-    heads: KVVec<Word<usize>>,
-}
-
-impl Buckets {
-    fn new(bits: u32) -> Result<KBox<Self>> {
-        let count = 1usize << bits.clamp(MIN_BITS, MAX_BITS);
-        // Zero is an empty chain.
-        let heads = KVVec::zeroed(count, GFP_KERNEL)?;
-        // INVARIANT: `count` is a power of two and `heads` has that many elements.
-        Ok(KBox::new(
-            Self {
-                head: Opaque::uninit(),
-                mask: count.wrapping_sub(1),
-                future: Word::new(0),
-                heads,
-            },
-            GFP_KERNEL,
-        )?)
-    }
-
-    #[inline(always)]
-    fn bucket(&self, hash: u32) -> &Word<usize> {
-        // SAFETY: The masked number is below the number of elements by the type invariant.
-        unsafe { self.heads.get_unchecked(hash as usize & self.mask) }
-    }
-
-    #[inline(always)]
-    fn future<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g Buckets> {
-        let future = self.future.load() as *const Buckets;
-        // SAFETY: The array that replaces another is freed after it: both go through RCU, in this
-        // order, and the reader's section began before the older one was given up.
-        let future = unsafe { future.as_ref() };
-        if future.is_some() {
-            // A chain that was seen emptied must not be searched in its new place with older eyes.
-            fence(Ordering::Acquire);
-        }
-        future
-    }
 }
 
 struct Shard {
@@ -370,7 +261,7 @@ impl<T: Entry> Table<T> {
         }
         let state = LINKED | if second.is_some() { SECOND } else { 0 };
         // SAFETY: The lock of the object's shard is held, and it is in no list.
-        unsafe { age_link(guard.slot(usize::from(slot)), entry) };
+        unsafe { slot_list::link(guard.slot(usize::from(slot)), entry) };
         entry.aging().state.store(state);
         self.push(rcu, &guard, entry, first, 0);
         drop(guard);
@@ -442,7 +333,7 @@ impl<T: Entry> Table<T> {
         let aging = entry.aging();
         aging.state.store(aging.state.load() & !LINKED);
         // SAFETY: The lock is held and the object was in a list, being `LINKED`.
-        unsafe { age_unlink(entry) };
+        unsafe { slot_list::unlink(entry) };
         self.unchain(rcu, guard, entry, hash, 0);
     }
 
@@ -484,8 +375,8 @@ impl<T: Entry> Table<T> {
         if entry.aging().is_linked() {
             // SAFETY: The lock is held, and a linked object is in a list.
             unsafe {
-                age_unlink(entry);
-                age_link(guard.slot(usize::from(slot)), entry);
+                slot_list::unlink(entry);
+                slot_list::link(guard.slot(usize::from(slot)), entry);
             }
         }
     }
@@ -496,7 +387,7 @@ impl<T: Entry> Table<T> {
         for shard in 0..SHARDS {
             let guard = self.lock(shard as u32);
             // SAFETY: The lock is held; both heads are of this shard.
-            unsafe { age_splice::<T>(guard.slot(usize::from(slot)), guard.due()) };
+            unsafe { slot_list::splice::<T>(guard.slot(usize::from(slot)), guard.due()) };
             drop(guard);
             while self.expire_one(shard as u32, &mut fate) {
                 // SAFETY: No lock is held and no read-side section is open here.
@@ -518,8 +409,8 @@ impl<T: Entry> Table<T> {
                     Fate::Keep(slot) => {
                         // SAFETY: The lock is held and the object is in the list of the due.
                         unsafe {
-                            age_unlink(entry);
-                            age_link(guard.slot(usize::from(slot)), entry);
+                            slot_list::unlink(entry);
+                            slot_list::link(guard.slot(usize::from(slot)), entry);
                         }
                     }
                     Fate::Remove => {
@@ -634,127 +525,6 @@ impl<T: Entry> Drop for Table<T> {
     }
 }
 
-impl Links {
-    fn hash_of(&self, direction: usize) -> u32 {
-        let [first, second] = &self.hash;
-        if direction == 0 { first } else { second }.load()
-    }
-}
-
-#[inline(always)]
-fn words<T: Entry>(entry: &T, direction: usize) -> (&Word<usize>, &Word<u32>) {
-    let links = entry.links();
-    // SAFETY: A direction is 0 or 1, and both arrays have two elements.
-    unsafe {
-        (
-            links.next.get_unchecked(direction & DIRECTION),
-            links.hash.get_unchecked(direction & DIRECTION),
-        )
-    }
-}
-
-/// The next link of a chain, and the hash under which `entry` is in it.
-#[inline(always)]
-fn step<T: Entry>(entry: &T, direction: usize) -> (usize, u32) {
-    let (next, hash) = words(entry, direction);
-    (next.load(), hash.load())
-}
-
-/// Moves the last object of a chain to the head of its chain in `new`; `false` where there is none.
-///
-/// The chain's shard must be locked; it is the same shard in both arrays.
-fn move_tail<T: Entry>(bucket: &Word<usize>, new: &Buckets) -> bool {
-    let mut word = bucket;
-    let mut link = word.load();
-    if link == 0 {
-        return false;
-    }
-    loop {
-        // SAFETY: Links lead to live objects, and the lock of this chain is held.
-        let entry = unsafe { &*((link & !DIRECTION) as *const T) };
-        let (next, hash) = words(entry, link & DIRECTION);
-        let following = next.load();
-        if following == 0 {
-            let target = new.bucket(hash.load());
-            next.store(target.load());
-            target.publish(link);
-            // After the object is in its new place, for readers between the two.
-            word.publish(0);
-            return true;
-        }
-        word = next;
-        link = following;
-    }
-}
-
-/// Puts `entry` at the head of a wheel list.
-///
-/// # Safety
-///
-/// The shard's lock must be held, `head` be one of its lists, and `entry` in none.
-unsafe fn age_link<T: Entry>(head: *mut usize, entry: &T) {
-    let words = entry.aging().words.get().cast::<usize>();
-    // SAFETY: The lock makes all these words ours; the head's object is live, being in a list.
-    unsafe {
-        let first = *head;
-        words.write(first);
-        words.add(1).write(head as usize);
-        if let Some(first) = (first as *const T).as_ref() {
-            first
-                .aging()
-                .words
-                .get()
-                .cast::<usize>()
-                .add(1)
-                .write(words as usize);
-        }
-        *head = ptr::from_ref(entry) as usize;
-    }
-}
-
-/// Takes `entry` out of its wheel list.
-///
-/// # Safety
-///
-/// The shard's lock must be held and `entry` be in a list.
-unsafe fn age_unlink<T: Entry>(entry: &T) {
-    let words = entry.aging().words.get().cast::<usize>();
-    // SAFETY: The lock makes all these words ours; neighbours are live, being in a list.
-    unsafe {
-        let next = words.read();
-        let back = words.add(1).read();
-        *(back as *mut usize) = next;
-        if let Some(next) = (next as *const T).as_ref() {
-            next.aging().words.get().cast::<usize>().add(1).write(back);
-        }
-    }
-}
-
-/// Moves a list to another head; nothing moves where that has objects already.
-///
-/// # Safety
-///
-/// The lock of the shard that has both heads must be held.
-unsafe fn age_splice<T: Entry>(from: *mut usize, to: *mut usize) {
-    // SAFETY: The lock makes both heads ours, and a list's first object is live.
-    unsafe {
-        if *to != 0 || from == to {
-            return;
-        }
-        if let Some(first) = (*from as *const T).as_ref() {
-            first
-                .aging()
-                .words
-                .get()
-                .cast::<usize>()
-                .add(1)
-                .write(to as usize);
-        }
-        *to = *from;
-        *from = 0;
-    }
-}
-
 /// Frees an object whose grace period has passed.
 ///
 /// # Safety
@@ -771,16 +541,4 @@ unsafe extern "C" fn free<T: Entry>(head: *mut bindings::callback_head) {
     let entry = unsafe { NonNull::new_unchecked(entry) };
     // SAFETY: The object came from `SlabBox::into_raw` and nobody can reach it any more.
     drop(unsafe { SlabBox::from_raw(entry) });
-}
-
-/// Frees a bucket array whose grace period has passed.
-///
-/// # Safety
-///
-/// `head` must be that of a [`Buckets`] from `KBox::into_raw` that was replaced.
-unsafe extern "C" fn free_buckets(head: *mut bindings::callback_head) {
-    // SAFETY: By the contract of this function.
-    let buckets = unsafe { kernel::container_of!(Opaque::cast_from(head), Buckets, head) };
-    // SAFETY: As above; ownership passes to the box.
-    drop(unsafe { KBox::from_raw(buckets.cast_mut()) });
 }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an object has to have to be in a [`Table`](super::Table).
+
+use crate::{
+    bindings,
+    kapi::once::Word, //
+};
+use core::cell::UnsafeCell;
+
+/// The bit of a link that says in which direction the object is in the chain.
+pub(super) const DIRECTION: usize = 1;
+/// State: the object is in its table.
+pub(super) const LINKED: u32 = 1;
+/// State: the object is in a chain in its second direction too.
+pub(super) const SECOND: u32 = 2;
+
+/// The chain words of an object: read on each look-up, so they belong in its first cache line.
+#[repr(C)]
+pub(crate) struct Links {
+    pub(super) next: [Word<usize>; 2],
+    pub(super) hash: [Word<u32>; 2],
+}
+
+impl Links {
+    /// Links of an object that is in no table yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            next: [Word::new(0), Word::new(0)],
+            hash: [Word::new(0), Word::new(0)],
+        }
+    }
+}
+
+/// The wheel words of an object, which RCU uses once it has left the table.
+#[repr(C)]
+pub(crate) struct Aging {
+    /// Next object, and the word that points at this one; or an RCU head.
+    pub(super) words: UnsafeCell<[usize; 2]>,
+    pub(super) state: Word<u32>,
+}
+
+// SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
+unsafe impl Send for Aging {}
+// SAFETY: As above.
+unsafe impl Sync for Aging {}
+
+impl Aging {
+    /// Words of an object that is in no table yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            words: UnsafeCell::new([0; 2]),
+            state: Word::new(0),
+        }
+    }
+
+    /// Whether the object is in its table; the answer may be out of date at once.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.state.load() & LINKED != 0
+    }
+}
+
+const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_head>());
+
+/// Objects that a [`Table`] can hold. Implement it with [`impl_entry!`](crate::impl_entry).
+///
+/// # Safety
+///
+/// `links` and `aging` must return the same field of `self` each time, `AGING_OFFSET` must be the
+/// offset of the latter, and nothing else may write to either.
+pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
+    /// Offset of the [`Aging`] in `Self`.
+    const AGING_OFFSET: usize;
+    /// The chain words.
+    fn links(&self) -> &Links;
+    /// The wheel words.
+    fn aging(&self) -> &Aging;
+    /// Called once, in any context but without a lock, when the object has left the table.
+    fn removed(&self);
+}
+
+/// Implements [`Entry`](crate::kapi::table::Entry) for a structure with fields `links` and `aging`.
+#[macro_export]
+macro_rules! impl_entry {
+    (impl<$g:ident: $bound:path> Entry for $type:ty { removed: $removed:path }) => {
+        #[allow(unsafe_code)]
+        // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
+        unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
+            const AGING_OFFSET: usize = ::core::mem::offset_of!($type, aging);
+            #[inline(always)]
+            fn links(&self) -> &$crate::kapi::table::Links {
+                &self.links
+            }
+            #[inline(always)]
+            fn aging(&self) -> &$crate::kapi::table::Aging {
+                &self.aging
+            }
+            fn removed(&self) {
+                $removed(self)
+            }
+        }
+    };
+}
+
+impl Links {
+    /// The hash in a direction.
+    pub(super) fn hash_of(&self, direction: usize) -> u32 {
+        let [first, second] = &self.hash;
+        if direction == 0 { first } else { second }.load()
+    }
+}
+
+/// The next link of `entry` in a direction, and its hash there.
+#[inline(always)]
+pub(super) fn words<T: Entry>(entry: &T, direction: usize) -> (&Word<usize>, &Word<u32>) {
+    let links = entry.links();
+    // SAFETY: A direction is 0 or 1, and both arrays have two elements.
+    unsafe {
+        (
+            links.next.get_unchecked(direction & DIRECTION),
+            links.hash.get_unchecked(direction & DIRECTION),
+        )
+    }
+}
+
+/// The next link of a chain, and the hash under which `entry` is in it.
+#[inline(always)]
+pub(super) fn step<T: Entry>(entry: &T, direction: usize) -> (usize, u32) {
+    let (next, hash) = words(entry, direction);
+    (next.load(), hash.load())
+}
