@@ -16,6 +16,10 @@ choose_llvm || die "no clang and llvm-link $rustc_llvm in the lab: both ways of 
 failed=0
 only=" $* "
 
+indent() {
+	sed 's/^/      /'
+}
+
 # check NAME COMMAND…: one line where it is well, what it says where not.
 check() {
 	local name=$1 output
@@ -23,10 +27,10 @@ check() {
 	[ "$only" = '  ' ] || [[ $only = *" $name "* ]] || return 0
 	if output=$("$@" 2>&1); then
 		printf 'ok    %s\n' "$name"
-		[ -z "${told-}" ] || sed 's/^/      /' <<<"$output"
+		[ -z "${told-}" ] || indent <<<"$output"
 	else
 		printf 'FAIL  %s\n' "$name"
-		sed 's/^/      /' <<<"$output"
+		indent <<<"$output"
 		failed=$((failed + 1))
 	fi
 }
@@ -92,7 +96,7 @@ scripts() {
 }
 
 shell_scripts() {
-	scripts | xargs -r "${tools[@]}" shellcheck -x
+	scripts | xargs -r "${tools[@]}" shellcheck -x -P SCRIPTDIR
 }
 
 check rustfmt format_module

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # Files whose format has no place for a license line, or which are written by a tool.
-NO_LICENSE = re.compile(r"(^|/)(COPYING|Cargo\.lock|\.gitkeep)$|^LICENSES/|\.(json|pcap|bin|png|svg)$")
+NO_LICENSE = re.compile(r"(^|/)(COPYING|motd|Cargo\.lock|\.gitkeep)$|^LICENSES/|\.(json|pcap|bin|png|svg)$")
 
 # The hosts that files may name: those of documents, of names made for examples, and of a crate's origin.
 HOST = re.compile(r"\b(?:https?|ftp|git|rsync)://([A-Za-z0-9.-]+)")
