@@ -68,6 +68,8 @@ pub(crate) struct Destination {
     pub(super) id: DestinationId,
     /// The service it was added to; one of that identity may take it back (V-13).
     pub(super) service: ServiceId,
+    /// The serial number of the service that has it, or had it last; under the director's mutex.
+    owner: Word<u64>,
     pub(super) counted: Counted,
     route: RcuCell<Route>,
     /// 1 while it belongs to its service, 0 once it was deleted.
@@ -89,7 +91,11 @@ fn pack(tunnel: &TunnelSpec) -> u64 {
 
 impl Destination {
     /// A destination without connections.
-    pub(super) fn new(service: &ServiceId, spec: &DestinationSpec) -> Result<RcuArc<Self>> {
+    pub(super) fn new(
+        service: &ServiceId,
+        owner: u64,
+        spec: &DestinationSpec,
+    ) -> Result<RcuArc<Self>> {
         let counted = Counted::new()?;
         let (id, service, tunnel) = (spec.id, *service, pack(&spec.tunnel));
         let (weight, method) = (spec.weight, u32::from(spec.method.0));
@@ -98,6 +104,7 @@ impl Destination {
             try_pin_init!(Self {
                 id,
                 service,
+                owner: Word::new(owner),
                 counted,
                 route: RcuCell::empty(),
                 available: Word::new(1),
@@ -131,6 +138,18 @@ impl Destination {
         self.forget_route();
     }
 
+    /// Takes over what a user says of one that comes back from the trash (V-13).
+    ///
+    /// A service that was made anew, which the serial number tells, starts its statistics over.
+    pub(super) fn revive(&self, owner: u64, spec: &DestinationSpec) {
+        if self.owner.load() != owner {
+            self.owner.store(owner);
+            self.zero();
+        }
+        self.edit(spec);
+        self.set_available(true);
+    }
+
     /// Whether the destination belongs to its service.
     #[inline(always)]
     pub(super) fn is_available(&self) -> bool {
@@ -161,7 +180,7 @@ impl Destination {
         wanted: Wanted,
     ) -> Option<&'g Route> {
         match self.route.get(rcu) {
-            Some(route) if route.is_valid() => Some(route),
+            Some(route) if route.serves(wanted) && route.is_valid() => Some(route),
             _ => self.find_route(rcu, net, wanted),
         }
     }

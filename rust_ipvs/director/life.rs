@@ -64,6 +64,7 @@ impl Namespaced for Director {
                     hooks_v4: None,
                     hooks_v6: None,
                     ticker: None,
+                    serial: 0,
                     trash: KVec::new(),
                     trash_seen: 0,
                     totals: statistics::Books::new(),

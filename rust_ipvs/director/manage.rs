@@ -88,8 +88,8 @@ impl<F: Stack> Plane<F> {
     }
 
     /// Adds a service (G-18). The hooks are there already.
-    fn add_service(&self, spec: &ServiceSpec, terms: Terms, lfactor: i32) -> Result {
-        self.add(Service::new(spec.id, terms)?, lfactor)
+    fn add_service(&self, spec: &ServiceSpec, serial: u64, terms: Terms, lfactor: i32) -> Result {
+        self.add(Service::new(spec.id, serial, terms)?, lfactor)
     }
 
     /// Deletes a service; its destinations go to the trash.
@@ -218,7 +218,9 @@ impl Director {
         let terms = Terms::of(spec, check_terms(spec)?, 0);
         let result = self.prepare(&mut books, net, id.family).and_then(|()| {
             let lfactor = self.settings.svc_lfactor.load();
-            in_plane!(self, id.family, plane => plane.add_service(spec, terms, lfactor))
+            books.serial = books.serial.wrapping_add(1);
+            let serial = books.serial;
+            in_plane!(self, id.family, plane => plane.add_service(spec, serial, terms, lfactor))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
         drop(books);
@@ -354,15 +356,14 @@ impl Director {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
             if let Some(destination) = revive(&mut books, id, &spec.id) {
-                destination.edit(spec);
-                destination.set_available(true);
+                destination.revive(service.serial, spec);
                 return memory(service.add(destination));
             }
             check_address(net, &spec.id)?;
             if let Ip::V6(_) = spec.id.addr {
                 net.reassemble_v6();
             }
-            memory(Destination::new(id, spec).and_then(|destination| service.add(destination)))
+            memory(Destination::new(id, service.serial, spec).and_then(|destination| service.add(destination)))
         })
     }
 

@@ -65,6 +65,8 @@ pub(super) struct Books {
     pub(super) hooks_v4: Option<Hooks<Director>>,
     pub(super) hooks_v6: Option<Hooks<Director>>,
     pub(super) ticker: Option<Ticker<Director>>,
+    /// The serial number of the service added last.
+    pub(super) serial: u64,
     pub(super) trash: KVec<Trashed>,
     /// When the trash was last looked through, in milliseconds.
     pub(super) trash_seen: u64,

@@ -76,6 +76,8 @@ impl Cell32 for Position {
 #[pin_data]
 pub(crate) struct Service<F: Stack> {
     pub(super) id: ServiceId,
+    /// Tells this service from others that had the same identity.
+    pub(super) serial: u64,
     terms: RcuCell<Terms>,
     /// Newest first (V-9).
     destinations: RcuCell<KVec<RcuArc<Destination>>>,
@@ -101,11 +103,12 @@ impl Terms {
 
 impl<F: Stack> Service<F> {
     /// A service without destinations.
-    pub(super) fn new(id: ServiceId, terms: Terms) -> Result<RcuArc<Self>> {
+    pub(super) fn new(id: ServiceId, serial: u64, terms: Terms) -> Result<RcuArc<Self>> {
         let terms = RcuCell::new(Prepared::new(terms, GFP_KERNEL)?);
         RcuArc::pin_init(
             try_pin_init!(Self {
                 id,
+                serial,
                 terms,
                 destinations: RcuCell::empty(),
                 position: Position(Word::new(0)),

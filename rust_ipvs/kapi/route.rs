@@ -36,6 +36,7 @@ pub(crate) struct Route {
     dst: NonNull<bindings::dst_entry>,
     cookie: u32,
     protocol: Protocol,
+    direct: bool,
     source: [u8; 16],
 }
 
@@ -63,7 +64,7 @@ impl Route {
         if let Some(head) = source.first_chunk_mut::<4>() {
             *head = [a, b, c, d];
         }
-        Self::adopt(dst, Protocol::Ipv4, source)
+        Self::adopt(dst, Protocol::Ipv4, wanted, source)
     }
 
     /// Looks up a route to an IPv6 address. None is found where no source address goes with it.
@@ -81,11 +82,16 @@ impl Route {
         };
         // SAFETY: Both are 16 bytes for which any value is valid.
         let source = unsafe { core::mem::transmute::<bindings::in6_addr, [u8; 16]>(saddr) };
-        Self::adopt(dst, Protocol::Ipv6, source)
+        Self::adopt(dst, Protocol::Ipv6, wanted, source)
     }
 
     /// Takes over the reference that a look-up returned.
-    fn adopt(dst: *mut bindings::dst_entry, protocol: Protocol, source: [u8; 16]) -> Option<Self> {
+    fn adopt(
+        dst: *mut bindings::dst_entry,
+        protocol: Protocol,
+        wanted: Wanted,
+        source: [u8; 16],
+    ) -> Option<Self> {
         let dst = NonNull::new(dst)?;
         // SAFETY: A reference is held, and the entry is of the protocol's kind.
         let cookie =
@@ -95,6 +101,7 @@ impl Route {
             dst,
             cookie,
             protocol,
+            direct: wanted == Wanted::Direct,
             source,
         })
     }
@@ -108,6 +115,13 @@ impl Route {
     /// Gives the reference to C.
     pub(super) fn into_raw(self) -> *mut bindings::dst_entry {
         core::mem::ManuallyDrop::new(self).dst.as_ptr()
+    }
+
+    /// Whether the route does for what is wanted: only one that was looked up so takes the address
+    /// itself as the next hop.
+    #[inline(always)]
+    pub(crate) fn serves(&self, wanted: Wanted) -> bool {
+        wanted != Wanted::Direct || self.direct
     }
 
     /// The protocol that the route is for.

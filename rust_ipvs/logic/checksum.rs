@@ -17,76 +17,91 @@ pub(crate) enum SumState {
 }
 
 /// Folds a sum to 16 bits, bringing the carries round.
-#[inline]
-pub(crate) fn fold(sum: u64) -> u16 {
+#[inline(always)]
+pub(crate) fn fold(sum: u32) -> u16 {
     // A number plus itself with swapped halves has, in its upper half, the sum of both halves and
     // the carry out of the lower one.
-    let half = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
-    (half.wrapping_add(half.rotate_left(16)) >> 16) as u16
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
-/// The checksum field of an IPv4 header whose field is zero or that has none yet.
+/// The checksum field of an IPv4 header whose field is zero.
 pub(crate) fn of_header(header: &[u8; 20]) -> [u8; 2] {
-    let mut sum = 0u64;
+    let mut sum = 0u32;
     for pair in header.chunks_exact(2) {
         if let Some(pair) = pair.first_chunk::<2>() {
-            sum = sum.wrapping_add(u64::from(u16::from_ne_bytes(*pair)));
+            sum = sum.wrapping_add(u16::from_ne_bytes(*pair).into());
         }
     }
     (!fold(sum)).to_ne_bytes()
 }
 
+/// The checksum field of an IPv4 header after its TTL, which was not 0, lost one.
+///
+/// The TTL is the upper byte of its word, so the checksum gains 0x0100; 0xffff is the 0 that no repair
+/// gives (RFC 1624).
+#[inline(always)]
+pub(crate) fn of_aged(field: [u8; 2]) -> [u8; 2] {
+    let one = u32::from(u16::from_ne_bytes([1, 0]));
+    let sum = u32::from(u16::from_ne_bytes(field)).wrapping_add(one);
+    (sum.wrapping_add(u32::from(sum >= 0xffff)) as u16).to_ne_bytes()
+}
+
 /// What a packet's sum gains by a rewrite: `~m + m'` of RFC 1624, equation 3, over all that changed.
 ///
-/// It holds sums of at most a few 32-bit words, far below the 64 bits it has.
+/// A sum of few 16-bit words: what is added to it never gets beyond 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub(crate) struct Change(u64);
+pub(crate) struct Change(u32);
 
 impl Change {
     /// Nothing changed.
     pub(crate) const NONE: Self = Self(0);
 
     /// Also, two bytes at an even offset became others.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn and2(self, from: [u8; 2], to: [u8; 2]) -> Self {
-        let from = u64::from(!u16::from_ne_bytes(from));
-        let to = u64::from(u16::from_ne_bytes(to));
+        let from = u32::from(!u16::from_ne_bytes(from));
+        let to = u32::from(u16::from_ne_bytes(to));
         Self(self.0.wrapping_add(from).wrapping_add(to))
     }
 
     /// Also, an IPv4 address became another.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn and4(self, from: [u8; 4], to: [u8; 4]) -> Self {
-        let from = u64::from(!u32::from_ne_bytes(from));
-        let to = u64::from(u32::from_ne_bytes(to));
-        Self(self.0.wrapping_add(from).wrapping_add(to))
+        let (sum, carry) = (!u32::from_ne_bytes(from)).overflowing_add(u32::from_ne_bytes(to));
+        self.and_sum(sum.wrapping_add(carry.into()))
     }
 
     /// Also, an IPv6 address became another.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn and16(self, from: [u8; 16], to: [u8; 16]) -> Self {
-        let from = !u128::from_ne_bytes(from);
-        let to = u128::from_ne_bytes(to);
-        let (sum, carry) = from.overflowing_add(to);
-        // The carry comes round, and so does that of the two halves.
-        let (sum, again) = (sum as u64).overflowing_add((sum >> 64) as u64);
-        let word = (sum >> 32).wrapping_add(sum & 0xffff_ffff);
-        let carries = u64::from(carry).wrapping_add(u64::from(again));
-        Self(self.0.wrapping_add(word).wrapping_add(carries))
+        let (sum, carry) = (!u128::from_ne_bytes(from)).overflowing_add(u128::from_ne_bytes(to));
+        // Bringing a carry round cannot give another: what overflowed is smaller than each part.
+        let sum = sum.wrapping_add(carry.into());
+        let (sum, carry) = (sum as u64).overflowing_add((sum >> 64) as u64);
+        let sum = sum.wrapping_add(carry.into());
+        let (sum, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
+        self.and_sum(sum.wrapping_add(carry.into()))
+    }
+
+    /// Adds a sum of 32 bits as one of 17.
+    #[inline(always)]
+    fn and_sum(self, sum: u32) -> Self {
+        let sum = (sum >> 16).wrapping_add(sum & 0xffff);
+        Self(self.0.wrapping_add(sum))
     }
 
     /// A checksum field after the change.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_sum(self, field: [u8; 2]) -> [u8; 2] {
-        let sum = u64::from(!u16::from_ne_bytes(field));
+        let sum = u32::from(!u16::from_ne_bytes(field));
         (!fold(sum.wrapping_add(self.0))).to_ne_bytes()
     }
 
     /// A pseudo header's sum ([`SumState::Partial`]) after the change.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_partial(self, field: [u8; 2]) -> [u8; 2] {
-        let sum = u64::from(u16::from_ne_bytes(field));
+        let sum = u32::from(u16::from_ne_bytes(field));
         fold(sum.wrapping_add(self.0)).to_ne_bytes()
     }
 }
@@ -119,8 +134,19 @@ mod tests {
         assert_eq!(fold(0x1_0000), 1);
         assert_eq!(fold(0xffff), 0xffff);
         assert_eq!(fold(0x1_ffff), 1);
-        assert_eq!(fold(u64::MAX), 0xffff);
-        assert_eq!(fold(0xffff_0000_ffff_0001), 1);
+        assert_eq!(fold(u32::MAX), 0xffff);
+        assert_eq!(fold(0xffff_0001), 1);
+        assert_eq!(fold(0xfffe_ffff), 0xfffe);
+    }
+
+    // for each field that a header can have, what equation 3 gives.
+    #[test]
+    fn aging_is_a_change_of_a_word() {
+        for field in 0..0xffffu16 {
+            let field = field.to_be_bytes();
+            let change = Change::NONE.and2([64, 6], [63, 6]);
+            assert_eq!(of_aged(field), change.of_sum(field), "{field:02x?}");
+        }
     }
 
     // T-16

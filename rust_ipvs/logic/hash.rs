@@ -10,33 +10,33 @@
 //!
 //! # Construction
 //!
-//! A flow is a few 32-bit words: both addresses, both ports as one word, the protocol. Two layers, all
-//! arithmetic modulo 2^64, keys `k` of 64 random bits each:
+//! A flow is a few 64-bit words `w`: for IPv4 an address and a port each, for IPv6 the halves of the addresses and
+//! both ports in one; the protocol is in spare bits. A key is 64-bit words `k`. Two layers:
 //!
-//! 1. `u = (k3 + w0)(k4 + w1) + (k5 + w2)(k6 + w3) + ...`
-//! 2. `h = top 32 bits of k0 + (k1 + (low ^ high))(k2 + high)`, with the halves `low` and `high` of `u`
+//! 1. `u = (k5 + w0)(k6 + w1) + (k7 + w2)(k8 + w3) + ...`, sums in brackets modulo 2^64, all else modulo 2^128
+//! 2. `h = top 32 bits of k0 + (k1 + x0)(k2 + x1) + (k3 + x2)(k4 + x3)` modulo 2^64, where the `x` are the
+//!    32-bit words of `u`, after its upper half was added to its lower one by exclusive-or
 //!
-//! Both are the function that Lemire and Kaser call Multilinear-HM (Strongly universal string hashing is
-//! fast, 2014), going back to the NH of UMAC (Black et al., 1999).
+//! Layer 1 is the NH of UMAC (Black et al., UMAC: fast and secure message authentication, 1999). Layer 2 is the
+//! Multilinear-HM of Lemire and Kaser (Strongly universal string hashing is fast, 2014).
 //!
 //! # Why it is universal
 //!
-//! *Layer 1.* Let two flows differ in word `w0`, by `d` with `0 < |d| < 2^32`. The difference of their
-//! `u` is `d * k4` plus something in which `k4` has no part. If 2^t is the power of two in `d`, `d * k4`
-//! takes each of 2^(64-t) values equally often, so the difference is 0 with a chance of at most
-//! 2^(t-64), and as `t < 32`, of at most 2^-33. Each other word has such a partner key.
+//! *Layer 1.* Let two flows differ in `w0`. With all keys but `k6` given, their `u` are alike where
+//! `(a - a')(k6 + w1) = c` modulo 2^128 if their `w1` are the same, with the two different first factors
+//! `a` and `a'`; `|a - a'| < 2^64`, so at most one value of `k6 + w1` does it. The theorem of the paper says
+//! the same where the `w1` differ, too. So the chance is at most 2^-64. Each other word has such a partner.
 //!
-//! *Layer 2.* Different `u` give different pairs of `low ^ high` and `high`. Of these the same argument
-//! holds, and `k0` makes each value of `h` equally likely: the two hashes are uniform over all pairs (the
-//! paper's theorem: with 64-bit keys and 32-bit words the top 33 bits are strongly universal).
+//! *Layer 2.* The exclusive-or can be undone, so different `u` give different `x`. Of these the paper's
+//! theorem says that the two `h` are uniform over all pairs: with 64-bit keys and 32-bit words, the top 33
+//! bits are strongly universal.
 //!
-//! Together, two different flows share a bucket of 2^n with a chance of at most 2^-n + 2^-33, whichever n
+//! Together, two different flows share a bucket of 2^n with a chance of at most 2^-n + 2^-64, whichever n
 //! bits of `h` choose it.
 //!
-//! That is the mean over all keys, and as far as it goes layer 1 would do alone. But consecutive clients
-//! are an arithmetic progression in layer 1, and an unlucky key folds that onto few buckets. Layer 2
-//! bends the progression, and the exclusive-or keeps an unlucky product from unbending it. With both,
-//! each key spreads such flows as chance does; tools/logic-tests measures that.
+//! That is the mean over all keys, and without the exclusive-or it would be the same. But consecutive
+//! clients are an arithmetic progression in layer 1, and an unlucky key would let layer 2 fold that onto few
+//! buckets. As it is, each key spreads such flows as chance does; tools/logic-tests measures that.
 //!
 //! # What it is not
 //!
@@ -51,49 +51,52 @@
 pub(crate) struct HashKey([u64; HashKey::WORDS]);
 
 impl HashKey {
-    /// Words in a key: three of layer 2, and one for each word of an IPv6 flow.
-    pub(crate) const WORDS: usize = 13;
+    /// Words in a key: five of layer 2, and six for the words of an IPv6 flow.
+    pub(crate) const WORDS: usize = 11;
 
     /// Makes a key of random words; it is as good as they are.
     pub(crate) const fn new(words: [u64; Self::WORDS]) -> Self {
         Self(words)
     }
 
-    /// Hashes the words of an IPv4 flow.
-    #[inline]
-    pub(crate) fn four(&self, a: u32, b: u32, ports: u32, protocol: u8) -> u32 {
+    /// Hashes the two words of an IPv4 flow.
+    #[inline(always)]
+    pub(crate) fn two(&self, a: u64, b: u64) -> u32 {
         let [k0, k1, k2, k3, k4, k5, k6, ..] = self.0;
-        let u = product(k3, a, k4, b).wrapping_add(product(k5, ports, k6, protocol.into()));
-        finish([k0, k1, k2], u)
+        finish([k0, k1, k2, k3, k4], product(k5, a, k6, b))
     }
 
-    /// Hashes the words of an IPv6 flow.
-    #[inline]
-    pub(crate) fn ten(&self, a: [u32; 4], b: [u32; 4], ports: u32, protocol: u8) -> u32 {
-        let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12] = self.0;
-        let [a0, a1, a2, a3] = a;
-        let [b0, b1, b2, b3] = b;
-        let u = product(k3, a0, k4, a1)
-            .wrapping_add(product(k5, a2, k6, a3))
+    /// Hashes the five words of an IPv6 flow.
+    #[inline(always)]
+    pub(crate) fn five(&self, a: [u64; 2], b: [u64; 2], c: u64) -> u32 {
+        let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10] = self.0;
+        let ([a0, a1], [b0, b1]) = (a, b);
+        let u = product(k5, a0, k6, a1)
             .wrapping_add(product(k7, b0, k8, b1))
-            .wrapping_add(product(k9, b2, k10, b3))
-            .wrapping_add(product(k11, ports, k12, protocol.into()));
-        finish([k0, k1, k2], u)
+            .wrapping_add(product(k9, c, k10, 0));
+        finish([k0, k1, k2, k3, k4], u)
     }
 }
 
-/// `(k + a)(l + b)` modulo 2^64.
-#[inline]
-fn product(k: u64, a: u32, l: u64, b: u32) -> u64 {
-    k.wrapping_add(a.into())
-        .wrapping_mul(l.wrapping_add(b.into()))
+/// `(k + a)(l + b)`, sums modulo 2^64.
+#[inline(always)]
+fn product(k: u64, a: u64, l: u64, b: u64) -> u128 {
+    u128::from(k.wrapping_add(a)).wrapping_mul(u128::from(l.wrapping_add(b)))
 }
 
 /// Layer 2.
-#[inline]
-fn finish([k0, k1, k2]: [u64; 3], u: u64) -> u32 {
-    let high = (u >> 32) as u32;
-    (k0.wrapping_add(product(k1, u as u32 ^ high, k2, high)) >> 32) as u32
+#[inline(always)]
+fn finish([k0, k1, k2, k3, k4]: [u64; 5], u: u128) -> u32 {
+    let high = (u >> 64) as u64;
+    let low = u as u64 ^ high;
+    let pair = |k: u64, l: u64, x: u64| {
+        let (x0, x1) = (x & 0xffff_ffff, x >> 32);
+        k.wrapping_add(x0).wrapping_mul(l.wrapping_add(x1))
+    };
+    let sum = k0
+        .wrapping_add(pair(k1, k2, low))
+        .wrapping_add(pair(k3, k4, high));
+    (sum >> 32) as u32
 }
 
 #[cfg(test)]
@@ -111,45 +114,54 @@ mod tests {
         }))
     }
 
+    // C-7
     #[test]
-    fn every_input_counts() {
+    fn every_word_counts() {
         let key = key();
-        let base = key.four(1, 2, 3, 4);
+        let base = key.two(1, 2);
+        for other in [key.two(0, 2), key.two(1, 0), key.two(2, 1)] {
+            assert_ne!(base, other);
+        }
+        let base = key.five([1, 2], [3, 4], 5);
         for other in [
-            key.four(0, 2, 3, 4),
-            key.four(1, 0, 3, 4),
-            key.four(1, 2, 0, 4),
-            key.four(1, 2, 3, 0),
-            key.four(2, 1, 3, 4),
+            key.five([0, 2], [3, 4], 5),
+            key.five([1, 0], [3, 4], 5),
+            key.five([1, 2], [0, 4], 5),
+            key.five([1, 2], [3, 0], 5),
+            key.five([1, 2], [3, 4], 0),
+            key.five([2, 1], [3, 4], 5),
+            key.five([3, 4], [1, 2], 5),
         ] {
             assert_ne!(base, other);
         }
-        let base = key.ten([1, 2, 3, 4], [5, 6, 7, 8], 9, 10);
-        for word in 0..4 {
-            let mut a = [1, 2, 3, 4];
-            let mut b = [5, 6, 7, 8];
-            a[word] = 0;
-            b[word] = 0;
-            assert_ne!(base, key.ten(a, [5, 6, 7, 8], 9, 10));
-            assert_ne!(base, key.ten([1, 2, 3, 4], b, 9, 10));
-        }
-        assert_ne!(base, key.ten([1, 2, 3, 4], [5, 6, 7, 8], 0, 10));
-        assert_ne!(base, key.ten([1, 2, 3, 4], [5, 6, 7, 8], 9, 0));
     }
 
-    /// The formula of the module's head, in numbers too large to wrap.
+    /// The formulas of the module's head, with remainders instead of wrapping.
     #[test]
     fn as_documented() {
         let key = key();
         let k = key.0.map(u128::from);
-        let [a, b, ports, protocol] = [0xc000_0201_u32, 0xcb00_714d, 0x9c40_0050, 6];
-        let modulus = 1u128 << 64;
-        let wide = |k: u128, a: u32| (k + u128::from(a)) % modulus;
-        let u = (wide(k[3], a) * wide(k[4], b) % modulus
-            + wide(k[5], ports) * wide(k[6], protocol) % modulus)
-            % modulus;
-        let (low, high) = ((u % (1 << 32)) as u32, (u >> 32) as u32);
-        let h = ((k[0] + wide(k[1], low ^ high) * wide(k[2], high) % modulus) % modulus) >> 32;
-        assert_eq!(u128::from(key.four(a, b, ports, 6)), h);
+        let add = |k: u128, w: u64| (k + u128::from(w)) % (1 << 64);
+        for (a, b) in [
+            (0, 0),
+            (0xc000_0201_0050, 0xcb00_714d_9c40),
+            (u64::MAX, u64::MAX),
+            (1 << 63, 1),
+        ] {
+            // Factors below 2^64 have a product below 2^128.
+            let u = add(k[5], a) * add(k[6], b);
+            let (low, high) = ((u % (1 << 64)) as u64, (u >> 64) as u64);
+            let low = low ^ high;
+            let pair = |k: u128, l: u128, x: u64| {
+                let (x0, x1) = (x % (1 << 32), x >> 32);
+                add(k, x0) * add(l, x1) % (1 << 64)
+            };
+            let sum = (k[0] + pair(k[1], k[2], low) + pair(k[3], k[4], high)) % (1 << 64);
+            assert_eq!(u128::from(key.two(a, b)), sum >> 32);
+            // Five words, of which those beyond the first pair meet keys of 0.
+            let mut fewer = key;
+            fewer.0[7..].fill(0);
+            assert_eq!(fewer.five([a, b], [0, 0], 0), key.two(a, b));
+        }
     }
 }

@@ -44,12 +44,10 @@ impl Transport {
     #[inline(always)]
     pub(crate) fn parse(protocol: u8, l3: &[u8], l4: u16) -> Result<Self, ParseError> {
         let at = usize::from(l4);
-        let header = l3.get(at..).unwrap_or(&[]);
         match protocol {
             TCP => {
-                let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, _, flags, ..] = header
-                    .first_chunk::<TCP_LEN>()
-                    .ok_or(ParseError::Short(at.wrapping_add(TCP_LEN)))?;
+                let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, _, flags, ..] =
+                    chunk::<TCP_LEN>(l3, at)?;
                 Ok(Self {
                     src_port: u16::from_be_bytes([*s0, *s1]),
                     dst_port: u16::from_be_bytes([*d0, *d1]),
@@ -57,9 +55,7 @@ impl Transport {
                 })
             }
             UDP => {
-                let [s0, s1, d0, d1, ..] = header
-                    .first_chunk::<UDP_LEN>()
-                    .ok_or(ParseError::Short(at.wrapping_add(UDP_LEN)))?;
+                let [s0, s1, d0, d1, ..] = chunk::<UDP_LEN>(l3, at)?;
                 Ok(Self {
                     src_port: u16::from_be_bytes([*s0, *s1]),
                     dst_port: u16::from_be_bytes([*d0, *d1]),
@@ -69,6 +65,15 @@ impl Transport {
             _ => Err(ParseError::Malformed),
         }
     }
+}
+
+/// `N` bytes at an offset.
+#[inline(always)]
+fn chunk<const N: usize>(l3: &[u8], at: usize) -> Result<&[u8; N], ParseError> {
+    let end = at.wrapping_add(N);
+    l3.get(at..end)
+        .and_then(|bytes| bytes.first_chunk())
+        .ok_or(ParseError::Short(end))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! IPv4 packets (RFC 791).
 
 use super::checksum::{
+    self,
     Change,
     SumState, //
 };
@@ -86,12 +87,10 @@ impl Family for V4 {
 
     #[inline(always)]
     fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32 {
-        // One number each, so that one comparison sorts.
+        // One word each, so that one comparison sorts.
         let a = (u64::from(u32::from_ne_bytes(a.addr)) << 16) | u64::from(a.port);
         let b = (u64::from(u32::from_ne_bytes(b.addr)) << 16) | u64::from(b.port);
-        let (a, b) = (a.min(b), a.max(b));
-        let ports = ((a as u32) << 16) | (b as u32 & 0xffff);
-        key.four((a >> 16) as u32, (b >> 16) as u32, ports, protocol)
+        key.two(a.min(b), a.max(b) | (u64::from(protocol) << 48))
     }
 
     #[inline(always)]
@@ -104,8 +103,11 @@ impl Family for V4 {
     ) -> Result<(), ParseError> {
         let at = usize::from(header.l4);
         let (ip, l4) = l3.split_at_mut_checked(at).ok_or(ParseError::Short(at))?;
-        let (fixed, rest) = ip
-            .split_first_chunk_mut::<12>()
+        let (_, rest) = ip
+            .split_first_chunk_mut::<10>()
+            .ok_or(ParseError::Malformed)?;
+        let (field, rest) = rest
+            .split_first_chunk_mut::<2>()
             .ok_or(ParseError::Malformed)?;
         let (src, rest) = rest
             .split_first_chunk_mut::<4>()
@@ -121,27 +123,22 @@ impl Family for V4 {
         if header.fragment != Fragment::Later {
             rewrite::transport(l4, at, header.protocol, side, to.port, change, sum)?;
         }
-        let [_, _, _, _, _, _, _, _, _, _, c0, c1] = fixed;
-        [*c0, *c1] = change.of_sum([*c0, *c1]);
+        *field = change.of_sum(*field);
         *addr = to.addr;
         Ok(())
     }
 
     #[inline(always)]
     fn age(l3: &mut [u8]) -> bool {
-        let Some([_, _, _, _, _, _, _, _, ttl, protocol, c0, c1, ..]) =
-            l3.first_chunk_mut::<HEADER>()
+        let Some([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]) = l3.first_chunk_mut::<HEADER>()
         else {
             return false;
         };
         if *ttl <= 1 {
             return false;
         }
-        let from = [*ttl, *protocol];
         *ttl = ttl.wrapping_sub(1);
-        [*c0, *c1] = Change::NONE
-            .and2(from, [*ttl, *protocol])
-            .of_sum([*c0, *c1]);
+        [*c0, *c1] = checksum::of_aged([*c0, *c1]);
         true
     }
 }

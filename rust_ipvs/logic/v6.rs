@@ -98,15 +98,10 @@ fn walk(l3: &[u8], mut next: u8) -> Result<Chain, ParseError> {
     })
 }
 
-/// The four words of an address.
-#[inline]
-fn words(addr: u128) -> [u32; 4] {
-    [
-        addr as u32,
-        (addr >> 32) as u32,
-        (addr >> 64) as u32,
-        (addr >> 96) as u32,
-    ]
+/// The halves of an address.
+#[inline(always)]
+fn halves(addr: u128) -> [u64; 2] {
+    [addr as u64, (addr >> 64) as u64]
 }
 
 impl Family for V6 {
@@ -174,8 +169,8 @@ impl Family for V6 {
         let a = (u128::from_ne_bytes(a.addr), a.port);
         let b = (u128::from_ne_bytes(b.addr), b.port);
         let ((a, pa), (b, pb)) = if a <= b { (a, b) } else { (b, a) };
-        let ports = (u32::from(pa) << 16) | u32::from(pb);
-        key.ten(words(a), words(b), ports, protocol)
+        let rest = (u64::from(protocol) << 32) | (u64::from(pa) << 16) | u64::from(pb);
+        key.five(halves(a), halves(b), rest)
     }
 
     #[inline(always)]
