@@ -25,7 +25,6 @@ ripvsadm-force:
 
 ripvsadm-test:
 	$(RIPVSADM_CARGO) test --workspace $(RIPVSADM_FLAGS)
-	tools/ripvsadm/tests/no-ipvs.sh
 
 ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'

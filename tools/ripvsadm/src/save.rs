@@ -127,7 +127,8 @@ fn tunnel_words(server: &Destination) -> String {
             )
         }
         TunnelType::Gre => format!(" --tun-type gre {checksum}"),
-        TunnelType::Ipip | TunnelType::Other(_) => " --tun-type ipip".to_owned(),
+        TunnelType::Ipip => " --tun-type ipip".to_owned(),
+        TunnelType::Other(_) => String::new(),
     }
 }
 

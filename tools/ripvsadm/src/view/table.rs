@@ -121,10 +121,11 @@ fn service_name(id: &ServiceId, names: &dyn Names) -> String {
             address,
             port,
         } => {
-            format!(
-                "{protocol:<4} {}",
-                column(*address, *port, Some(*protocol), names)
-            )
+            let address = column(*address, *port, Some(*protocol), names);
+            match protocol {
+                Protocol::Other(_) => format!("?    {address}"),
+                known => format!("{known:<4} {address}"),
+            }
         }
         ServiceId::Fwmark { family, mark } => {
             // ipvsadm shows the upper half of the marks as negative, and scripts that read its
@@ -210,7 +211,8 @@ fn method_name(method: ForwardMethod) -> &'static str {
         ForwardMethod::Local => "Local",
         ForwardMethod::Tunnel => "Tunnel",
         ForwardMethod::DirectRoute => "Route",
-        ForwardMethod::Bypass | ForwardMethod::Other(_) => "Bypass",
+        ForwardMethod::Bypass => "Bypass",
+        ForwardMethod::Other(_) => "?",
     }
 }
 
@@ -229,7 +231,7 @@ fn tunnel_name(method: ForwardMethod, tunnel: &Tunnel) -> String {
         TunnelType::Ipip => "ipip".to_owned(),
         TunnelType::Gue => format!("gue:{}:{checksum}", tunnel.port),
         TunnelType::Gre => format!("gre:{checksum}"),
-        TunnelType::Other(number) => format!("type {number}"),
+        TunnelType::Other(_) => "n/a".to_owned(),
     }
 }
 
