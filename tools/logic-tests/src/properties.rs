@@ -202,7 +202,7 @@ proptest! {
     // M-22
     #[test]
     fn directions_hash_alike(
-        words: [u64; 13], a in endpoint_v4(), b in endpoint_v4(), c in endpoint_v6(), d in endpoint_v6(), protocol: u8,
+        words: [u64; HashKey::WORDS], a in endpoint_v4(), b in endpoint_v4(), c in endpoint_v6(), d in endpoint_v6(), protocol: u8,
     ) {
         let key = HashKey::new(words);
         prop_assert_eq!(V4::hash(&key, &a, &b, protocol), V4::hash(&key, &b, &a, protocol));
