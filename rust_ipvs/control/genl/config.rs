@@ -3,13 +3,15 @@
 //! Commands about the whole: timeouts and general information.
 
 use super::{
-    director,
+    common::{
+        director,
+        Told, //
+    },
     numbers::{
         command,
         info,
         top, //
     },
-    Told, //
 };
 use crate::{
     kapi::{

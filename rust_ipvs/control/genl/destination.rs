@@ -3,16 +3,18 @@
 //! Commands about destinations: add, change, delete and show.
 
 use super::{
-    add_messages,
     answer,
-    director,
-    director_of_dump,
-    existing_service,
+    common::{
+        add_messages,
+        director,
+        director_of_dump,
+        existing_service,
+        Told, //
+    },
     numbers::{
         command,
         top, //
     },
-    Told, //
 };
 use crate::{
     kapi::genetlink::{

@@ -3,17 +3,19 @@
 //! Commands about services: add, change, delete, show, zero and flush.
 
 use super::{
-    add_messages,
     answer,
-    director,
-    director_of_dump,
-    existing_service,
+    common::{
+        add_messages,
+        director,
+        director_of_dump,
+        existing_service,
+        service_nest,
+        Told, //
+    },
     numbers::{
         command,
         top, //
     },
-    service_nest,
-    Told, //
 };
 use crate::{
     kapi::genetlink::{

@@ -7,7 +7,14 @@
 //! The core hands out one buffer after the other as the reader empties them, so a handler is called
 //! several times and has to know where it stopped. That is the dump's [position](Dump::position).
 
-use super::{attributes, message::Message, parsed, set_words};
+use super::{
+    message::Message,
+    received::{
+        attributes,
+        parsed,
+        set_words, //
+    },
+};
 use crate::{bindings, kapi::net::Net};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{

@@ -4,7 +4,14 @@
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
-use super::{attributes, message::Message, parsed, set_words};
+use super::{
+    message::Message,
+    received::{
+        attributes,
+        parsed,
+        set_words, //
+    },
+};
 use crate::{bindings, kapi::net::Net};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What single requests and dumps have in common: the attributes that came, and words that go back.
+//!
+//! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
+
+use crate::bindings;
+use kernel::{
+    prelude::*,
+    str::CStrExt, //
+};
+
+/// Leaves `words` in an extended acknowledgement.
+///
+/// # Safety
+///
+/// `extack` must be null or valid for writing.
+pub(super) unsafe fn set_words(extack: *mut bindings::netlink_ext_ack, words: &'static CStr) {
+    // SAFETY: The string is static and nul-terminated.
+    unsafe { bindings::do_trace_netlink_extack(words.as_char_ptr()) };
+    if !extack.is_null() {
+        // SAFETY: Valid by the contract of this function. The text outlives the acknowledgement,
+        // which is sent while the handler's module cannot go away.
+        unsafe { (*extack)._msg = words.as_char_ptr() };
+    }
+}
+
+/// The payload of an attribute.
+///
+/// # Safety
+///
+/// `attribute` must point to an attribute that lies, with its whole payload, in memory that nobody
+/// writes to for `'a`.
+unsafe fn payload<'a>(attribute: *const bindings::nlattr) -> &'a [u8] {
+    // SAFETY: Valid by the contract of this function.
+    let length = usize::from(unsafe { (*attribute).nla_len });
+    let length = length.saturating_sub(size_of::<bindings::nlattr>());
+    // SAFETY: The payload follows the header, whose size is a multiple of the alignment of
+    // attributes, and lies there whole by the contract of this function.
+    unsafe { core::slice::from_raw_parts(attribute.add(1).cast(), length) }
+}
+
+/// The attribute numbered `number` of a parsed request.
+///
+/// # Safety
+///
+/// `info` must be that of a request or dump in progress for `'a`, and its `attrs` either null or an
+/// array of as many entries as its family's `maxattr` plus one.
+pub(super) unsafe fn parsed<'a>(info: *const bindings::genl_info, number: u16) -> Option<&'a [u8]> {
+    // SAFETY: `info` is valid by the contract of this function, and so is the family in it.
+    let (attrs, max) = unsafe { ((*info).attrs, (*(*info).family).maxattr) };
+    if attrs.is_null() || u32::from(number) > max {
+        return None;
+    }
+    // SAFETY: Within the array, as checked above.
+    let attribute = unsafe { *attrs.add(usize::from(number)) };
+    if attribute.is_null() {
+        return None;
+    }
+    // SAFETY: The core has checked that the attribute lies within the request, which nobody writes
+    // to while it is handled.
+    Some(unsafe { payload(attribute) })
+}
+
+/// All attributes of a request as they came, one after the other.
+///
+/// # Safety
+///
+/// `info` must be that of a request or dump in progress for `'a`.
+pub(super) unsafe fn attributes<'a>(info: *const bindings::genl_info) -> &'a [u8] {
+    // SAFETY: `info` is valid by the contract of this function, and the core keeps the request,
+    // headers and all, as long as that.
+    let (length, header) = unsafe { ((*(*info).nlhdr).nlmsg_len as usize, (*info).genlhdr) };
+    let headers = size_of::<bindings::nlmsghdr>() + size_of::<bindings::genlmsghdr>();
+    // SAFETY: The core checked that the message holds both headers, and that it is as long as it
+    // says. Nobody writes to it while it is handled.
+    unsafe { core::slice::from_raw_parts(header.add(1).cast(), length.saturating_sub(headers)) }
+}
