@@ -33,9 +33,7 @@ class Bare(Ground):
     def __enter__(self):
         if os.geteuid():
             return super().__enter__()
-        with open('/dev/kmsg', 'w', encoding='utf-8') as log:
-            self.mark = f'rust_ipvs selftest {os.getpid()}'
-            log.write(self.mark + '\n')
+        self.mark_log()
         self.load()
         self.director, self.other = make('rv-abi'), make('rv-abi2')
         for space in (self.director, self.other):
@@ -52,6 +50,7 @@ class Bare(Ground):
         lib('impl_unload')
 
     def before(self, fresh=False):
+        self.mark_log()
         ok(FLUSH)
 
     def show_state(self):

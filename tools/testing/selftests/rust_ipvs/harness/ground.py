@@ -31,6 +31,8 @@ def lib(function):
 class Ground:
     """A context manager for tap.run(). Namespaces are attributes: client, director, s1, s2, s3, lan."""
 
+    marks = 0
+
     def __init__(self, servers=True, loaded=True):
         self.impl = os.environ.get('IPVS_IMPL', 'rust')
         self.module = 'ip_vs' if self.impl == 'c' else 'rust_ipvs'
@@ -51,9 +53,7 @@ class Ground:
             for name in 's1 s2 s3'.split():
                 self.servers.add(self.spaces[name])
             self.servers.start()
-        self.mark = f'rust_ipvs selftest {os.getpid()}'
-        with open('/dev/kmsg', 'w', encoding='utf-8') as log:
-            log.write(self.mark + '\n')
+        self.mark_log()
         if self.want_loaded:
             self.load()
         return self
@@ -87,17 +87,39 @@ class Ground:
         self.unload()
         self.load()
 
+    def mark_log(self):
+        """Begins a new part of the kernel's log, which is what log() reads."""
+        Ground.marks += 1
+        self.mark = f'selftest mark {os.getpid()}.{Ground.marks}'
+        with open('/dev/kmsg', 'w', encoding='utf-8') as log:
+            log.write(self.mark + '\n')
+
     def log(self):
-        """The kernel's log since the test began."""
+        """The kernel's log since the case began."""
         text = subprocess.run(['dmesg'], stdout=subprocess.PIPE, text=True, check=True).stdout
         return text.rsplit(self.mark, 1)[-1].splitlines()[1:]
 
-    def before(self):
-        """Before each case: nothing configured."""
+    def forgive(self, words):
+        """Accepts complaints of the kernel in this case, all of which have WORDS in their first line.
+
+        They leave the log too, so that who looks at the whole of it sees only what is unexpected.
+        """
+        bad = [line for line in self.log() if BAD.search(line)]
+        tap.true(all(words in line for line in bad), 'the kernel complained of something else:\n' + '\n'.join(bad))
+        subprocess.run(['dmesg', '--clear'], check=True)
+        self.mark_log()
+
+    def before(self, fresh=False):
+        """Before each case: nothing configured, and no other implementation in the kernel."""
+        self.mark_log()
         if self.want_loaded:
+            if fresh and self.loaded():
+                self.unload()
             if not self.loaded():
                 self.load()
             ipvs.admin('-C', quiet=True)
+        other = 'rust_ipvs' if self.impl == 'c' else 'ip_vs'
+        tap.true(not os.path.isdir(f'/sys/module/{other}'), f'{other} is loaded too')
 
     def after(self):
         """After each case: nothing bad in the kernel's log."""
@@ -106,11 +128,15 @@ class Ground:
 
     def show_state(self):
         """What a person would look at after a failure."""
+        if not self.loaded():
+            # To ask ipvsadm would load the kernel's own.
+            tap.note('the module is not loaded')
+            return
         try:
             tap.note(ipvs.admin('-Ln', quiet=True, check=False))
-            for file in ('ip_vs_conn', 'ip_vs_stats'):
-                tap.note(self.director.read(f'/proc/net/{file}'))
-        except Exception as error:  # The module may not be there at all.
+            tap.note('\n'.join(self.director.read('/proc/net/ip_vs_conn').splitlines()[:30]))
+            tap.note(self.director.read('/proc/net/ip_vs_stats'))
+        except Exception as error:  # This only explains a failure that is told already.
             tap.note(f'no state to show: {error}')
         tap.note('\n'.join(self.log()[-8:]))
 
