@@ -54,6 +54,9 @@ archive_update() {
 	mkdir -p "$LAB_APT"/{etc/none,lists/partial,state,archives/partial}
 	: >"$LAB_APT/state/status"
 	ring=$(archive_keyring)
+	# A proxy's password may be in there.
+	install -m 600 /dev/null "$LAB_APT/host.conf"
+	install -m 600 /dev/null "$LAB_APT/apt.conf"
 	archive_config >"$LAB_APT/host.conf"
 	cat "$LAB_APT/host.conf" - >"$LAB_APT/apt.conf" <<-EOF
 		Dir::Etc "$LAB_APT/etc";

@@ -28,10 +28,10 @@ hidden() {
 for top in /*; do
 	case $top in
 	/bin | /boot | /etc | /lib | /lib32 | /lib64 | /libx32 | /opt | /sbin | /usr | /var | /lost+found) ;;
-	*) [ -L "$top" ] || [ ! -d "$top" ] || bind "$top" ;;
+	*) [ ! -d "$top" ] || bind "$top" ;;
 	esac
 done
-for path in "$LAB_CHECKOUT" "$LAB_CACHE" "$here"; do
+for path in "$LAB_CHECKOUT" "$LAB_CACHE" "$HOME" "$here"; do
 	if hidden "$path"; then
 		bind "$path"
 	fi

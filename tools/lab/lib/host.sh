@@ -26,7 +26,12 @@ host_check() {
 	elif [ -n "$missing" ]; then
 		die "this host lacks: $missing(as root: apt-get install $missing)"
 	fi
-	is_root || host_check_namespaces
+	if is_root; then
+		unshare --mount true 2>/dev/null ||
+			die 'root may not mount anything here (a container without CAP_SYS_ADMIN?): the toolchain tree cannot be entered'
+	else
+		host_check_namespaces
+	fi
 }
 
 # A user needs namespaces of their own, with a range of user ids for Debian's packages.

@@ -11,8 +11,8 @@ setup_usage() {
 	cat <<-EOF
 	usage: lab setup [--update]
 	Fetches and prepares toolchain, kernel and guest in $LAB_CACHE.
-	What is there already stays; an interrupted set-up goes on where it was. --update takes the newest
-	kernel of the archive even where the recorded one is still there.
+	What is there already stays; an interrupted set-up goes on where it was. --update makes everything
+	anew with the newest versions in the archive, also where the recorded kernel is still there.
 	EOF
 }
 
@@ -39,12 +39,11 @@ lab_setup() {
 	JOBS=()
 	trap setup_interrupted INT TERM HUP
 	rm -f "$LAB_CACHE/worked"
+	[ -z "$LAB_UPDATE" ] || rm -f "$LAB_STAMPS"/{tree,guest}
 	setup_stages
-	if [ -e "$LAB_CACHE/worked" ]; then
-		progress setup "cold $(duration $(($(now_ms) - SETUP_START)))"
-	else
-		progress setup "warm $(duration $(($(now_ms) - SETUP_START)))"
-	fi
+	local how=warm
+	[ ! -e "$LAB_CACHE/worked" ] || how=cold
+	progress setup "$how $(duration $(($(now_ms) - SETUP_START)))"
 }
 
 setup_stages() {
