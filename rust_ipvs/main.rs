@@ -3,36 +3,22 @@
 //! A layer-4 load balancer.
 
 #![deny(unsafe_code)]
+// A panic in a softirq takes the machine down, so the module does without what can panic.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 #[allow(unsafe_code)]
 #[doc(hidden)]
 mod bindings;
-// A panic in a softirq takes the machine down, so these rooms do without what can panic.
-#[deny(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used
-)]
 mod control;
-#[deny(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used
-)]
 mod director;
 #[allow(unsafe_code)]
 mod kapi;
-#[deny(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used
-)]
 mod logic;
 
 use director::{Caches, Director};

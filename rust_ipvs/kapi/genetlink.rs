@@ -141,6 +141,8 @@ impl Family {
     ///
     /// For use in a static: a name of more than 15 bytes, no policy at all, or more than 255
     /// commands fail the build there.
+    // What panics here fails the build.
+    #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
     pub(crate) const fn new(
         module: &ThisModule,
         name: &CStr,
@@ -196,6 +198,8 @@ const NETNSOK_AND_PARALLEL_OPS: u8 = if cfg!(target_endian = "little") {
 };
 
 /// The number after that of the last liberal command, `resv_start_op` of the C structure.
+// What panics here fails the build.
+#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 const fn first_strict(commands: &[Command]) -> u8 {
     let mut first = 0;
     let mut i = 0;

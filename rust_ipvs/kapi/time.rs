@@ -25,5 +25,6 @@ pub(crate) fn jiffies64() -> u64 {
 
 /// Milliseconds since an arbitrary moment.
 pub(crate) fn milliseconds() -> u64 {
-    jiffies64().wrapping_mul(1000) / u64::from(HZ)
+    const SECOND: u64 = HZ as u64;
+    jiffies64().wrapping_mul(1000) / SECOND
 }

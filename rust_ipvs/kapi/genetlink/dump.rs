@@ -136,7 +136,7 @@ fn last(mut attributes: &[u8], number: u16) -> Option<&[u8]> {
         if kind == number {
             found = attributes.get(header.len()..length);
         }
-        let padding = bindings::NLA_ALIGNTO as usize - 1;
+        let padding = (bindings::NLA_ALIGNTO as usize).wrapping_sub(1);
         let next = length.wrapping_add(padding) & !padding;
         attributes = attributes.get(next..).unwrap_or(&[]);
     }

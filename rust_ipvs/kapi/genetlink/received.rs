@@ -71,7 +71,8 @@ pub(super) unsafe fn attributes<'a>(info: *const bindings::genl_info) -> &'a [u8
     // SAFETY: `info` is valid by the contract of this function, and the core keeps the request,
     // headers and all, as long as that.
     let (length, header) = unsafe { ((*(*info).nlhdr).nlmsg_len as usize, (*info).genlhdr) };
-    let headers = size_of::<bindings::nlmsghdr>() + size_of::<bindings::genlmsghdr>();
+    let headers =
+        const { size_of::<bindings::nlmsghdr>().wrapping_add(size_of::<bindings::genlmsghdr>()) };
     // SAFETY: The core checked that the message holds both headers, and that it is as long as it
     // says. Nobody writes to it while it is handled.
     unsafe { core::slice::from_raw_parts(header.add(1).cast(), length.saturating_sub(headers)) }
