@@ -22,10 +22,10 @@ die() {
 choose_kernel() {
 	if [ -n "${KDIR-}" ]; then
 		kdir=$(readlink -f "$KDIR") tools=() kbuild=()
-		[ -r "$kdir/include/config/kernel.release" ] ||
-			die "$KDIR is not a prepared kernel tree: run \"make modules_prepare\" there"
 		[ -e "$kdir/rust/libkernel.rmeta" ] ||
-			die "$KDIR has no rust/libkernel.rmeta: it was configured without CONFIG_RUST, or is a headers package, which leaves Rust out"
+			die "$KDIR has no rust/libkernel.rmeta: it is no prepared kernel tree, or has no CONFIG_RUST, or is a headers package, which leaves Rust out"
+		[ -r "$kdir/include/config/kernel.release" ] && [ -r "$kdir/scripts/module.lds" ] ||
+			die "$KDIR is not a prepared kernel tree: run \"make modules_prepare\" there"
 	else
 		local LAB_KDIR
 		eval "$("$lab" env | grep '^LAB_KDIR=')"

@@ -26,7 +26,7 @@ result() {
 	number=$((number + 1))
 	printf '%s %d %s\n' "$1" "$number" "$2"
 	if [ "$1" != ok ] && [ -n "${3-}" ]; then
-		grep -vE '^ +(CC|AR|LD|GEN|UPD|WRAP|HOSTCC|RUSTC|SYNC)\b' "$3" | tail -n 25 | sed 's/^/# /'
+		grep -vE '^ +[A-Z][A-Za-z0-9]+( \[M\]| [LP])? +[^ ]+$' "$3" | tail -n 25 | sed 's/^/# /'
 		echo "# the whole log: ${3#"$root"/}"
 	fi
 }
@@ -58,7 +58,7 @@ copy_source() {
 kernel() {
 	local folder=$1
 	shift
-	nice make -C "$source" O="$place/$folder" CC=x86_64-linux-gnu-gcc-14 -j"$(nproc)" "$@"
+	nice make -C "$source" O="$place/$folder" CC=x86_64-linux-gnu-gcc-14 -j"$(nproc)" --no-print-directory "$@"
 }
 
 # Is every line of the fragment FILE in the configuration of FOLDER? A symbol whose dependencies are
@@ -117,6 +117,11 @@ boot_um() {
 		init="$root/tools/build/um-init" con=null con0=fd:0,fd:1 panic=1 </dev/null >"$1" 2>&1
 }
 
+# Did a compiler, the linker or objtool have something to say of the module? (Kconfig has, of the stock configuration.)
+warned() {
+	grep -E '(^|rust_ipvs/.*)warning:' "$1"
+}
+
 # Removes what came from another kernel.
 forget_others() {
 	local identity
@@ -132,14 +137,14 @@ build_cases() {
 	for case in 'x86-m CONFIG_RUST_IPVS=m, beside IP_VS=m' 'x86-y CONFIG_RUST_IPVS=y, without IP_VS'; do
 		words=${case#* } case=${case%% *}
 		progress "x86-64, $words"
-		if x86 "$case" "$root/tools/build/$case.config" >"$logs/$case.log" 2>&1 && ! grep -q 'warning:' "$logs/$case.log"; then
+		if x86 "$case" "$root/tools/build/$case.config" >"$logs/$case.log" 2>&1 && ! warned "$logs/$case.log"; then
 			result ok "x86-64, $words: the directory builds"
 		else
 			result 'not ok' "x86-64, $words: the directory builds" "$logs/$case.log"
 		fi
 	done
 	progress 'User-mode Linux, CONFIG_RUST_IPVS=y'
-	if um >"$logs/um.log" 2>&1 && ! grep -q 'rust_ipvs.*warning:' "$logs/um.log"; then
+	if um >"$logs/um.log" 2>&1 && ! warned "$logs/um.log"; then
 		result ok 'User-mode Linux with the module built in: the kernel builds'
 	else
 		result 'not ok' 'User-mode Linux with the module built in: the kernel builds' "$logs/um.log"
