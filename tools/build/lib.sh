@@ -24,7 +24,7 @@ choose_kernel() {
 		kdir=$(readlink -f "$KDIR") tools=() kbuild=()
 		[ -e "$kdir/rust/libkernel.rmeta" ] ||
 			die "$KDIR has no rust/libkernel.rmeta: it is no prepared kernel tree, or has no CONFIG_RUST, or is a headers package, which leaves Rust out"
-		[ -r "$kdir/include/config/kernel.release" ] && [ -r "$kdir/scripts/module.lds" ] ||
+		{ [ -r "$kdir/include/config/kernel.release" ] && [ -r "$kdir/scripts/module.lds" ]; } ||
 			die "$KDIR is not a prepared kernel tree: run \"make modules_prepare\" there"
 	else
 		local LAB_KDIR

@@ -67,7 +67,7 @@ fn compare_addresses(a: &IpAddr, b: &IpAddr) -> Ordering {
 fn quarters(address: &Ipv6Addr) -> [u32; 4] {
     let bits = address.to_bits();
     // Each word is what is left of the bits when they are cut to 32.
-    [96, 64, 32, 0].map(|shift| (bits >> shift & u128::from(u32::MAX)) as u32)
+    [96, 64, 32, 0].map(|shift| ((bits >> shift) & u128::from(u32::MAX)) as u32)
 }
 
 /// The sign of the difference, in 32 bits.

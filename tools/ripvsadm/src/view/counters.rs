@@ -12,7 +12,8 @@ pub const RATE_HEADER: [&str; 5] = ["CPS", "InPPS", "OutPPS", "InBPS", "OutBPS"]
 
 /// Five words above five columns.
 pub fn header(words: [&str; 5]) -> String {
-    words.iter().map(|word| format!(" {word:>8}")).collect()
+    let columns: Vec<String> = words.iter().map(|word| format!(" {word:>8}")).collect();
+    columns.concat()
 }
 
 /// The totals.
