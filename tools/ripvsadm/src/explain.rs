@@ -57,7 +57,10 @@ fn refused_change(kernel: &KernelError, action: &Action) -> String {
     };
     let remedy = remedy(kernel.errno, action);
     match (&kernel.message, reason(kernel.errno, action)) {
-        (Some(words), _) => format!("{attempt}{target}: {words}{remedy}"),
+        (Some(words), _) => {
+            let names = names(kernel.errno, action);
+            format!("{attempt}{target}: {words}{names}{remedy}")
+        }
         (None, Some(reason)) => format!("{attempt}{target}: {reason}{remedy}"),
         (None, None) => format!("{attempt}{target}: {}{remedy}", kernel.errno_text()),
     }
@@ -73,6 +76,20 @@ fn target(action: &Action) -> String {
         }
         Action::DeleteServer(id, server) => format!(" {server} of {id}"),
         Action::Zero(Some(id)) => format!(" of {id}"),
+        _ => String::new(),
+    }
+}
+
+/// The names that the kernel did not find, which its own words do not repeat.
+fn names(errno: i32, action: &Action) -> String {
+    match (errno, action) {
+        (libc::ENOENT, Action::AddService(service) | Action::EditService(service)) => {
+            let scheduler = format!("-s {}", service.scheduler);
+            match &service.persistence_engine {
+                Some(engine) => format!(" ({scheduler} --pe {engine})"),
+                None => format!(" ({scheduler})"),
+            }
+        }
         _ => String::new(),
     }
 }
@@ -186,7 +203,7 @@ mod tests {
         let error = refusal(kernel(Command::NewService, libc::ENOENT, words), &action);
         assert_eq!(
             error.to_string(),
-            "cannot add the service TCP 192.0.2.1:80: no scheduler of that name"
+            "cannot add the service TCP 192.0.2.1:80: no scheduler of that name (-s foo)"
         );
     }
 
