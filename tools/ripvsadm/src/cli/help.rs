@@ -39,7 +39,7 @@ service options
   -o, --ops                schedule each packet anew (UDP)
 
 server options
-  -r, --real-server HOST[:PORT]
+  -r, --real-server HOST[:PORT]   only -m, and -f services, can use another port
   -g, --gatewaying         direct routing (the default)
   -m, --masquerading       network address translation
   -i, --ipip               tunnelling
