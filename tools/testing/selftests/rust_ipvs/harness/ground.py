@@ -134,7 +134,7 @@ class Ground:
             return
         try:
             tap.note(ipvs.admin('-Ln', quiet=True, check=False))
-            tap.note('\n'.join(self.director.read('/proc/net/ip_vs_conn').splitlines()[:30]))
+            tap.note('\n'.join(self.director.read('/proc/net/ip_vs_conn').splitlines()[:10]))
             tap.note(self.director.read('/proc/net/ip_vs_stats'))
         except Exception as error:  # This only explains a failure that is told already.
             tap.note(f'no state to show: {error}')
