@@ -61,8 +61,7 @@ def edges(path):
     table = functions_by_address(path)
     graph = defaultdict(set)
     function = None
-    for line in run("objdump", "-dr", "--no-show-raw-insn", "-j", ".text", "-j", ".text.unlikely",
-                    "-j", ".init.text", "-j", ".exit.text", path).splitlines():
+    for line in run("objdump", "-dr", "--no-show-raw-insn", path).splitlines():
         if match := HEAD.match(line):
             # The padding before a function is no function.
             if not match[2].startswith(("__pfx_", "__cfi_")):
@@ -77,6 +76,9 @@ def edges(path):
                 graph[function].add(symbol)
         elif (match := TARGET.search(line)) and function:
             graph[function].add(match[1])
+    defined = {name for functions in table.values() for _, name in functions if not name.startswith(("__pfx_", "__cfi_"))}
+    if unread := defined - set(graph):
+        sys.exit(f"panics: {len(unread)} functions of {path} were not found in its disassembly, the first is {min(unread)}")
     return graph
 
 
@@ -112,7 +114,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("object")
     parser.add_argument("--quiet", action="store_true", help="do not list the panics that only ticks and requests reach")
-    parser.add_argument("--roots", action="store_true", help="list the roots and how much they reach")
+    parser.add_argument("--roots", action="store_true", help="list the roots, how much they reach, and what they call elsewhere")
     options = parser.parse_args()
 
     graph = edges(options.object)
@@ -127,6 +129,9 @@ def main():
     if options.roots:
         for root in roots:
             print(f"root {pretty[root]}: {len(reach(graph, [root]))} functions")
+
+        outside = sorted(pretty[s] for s in reached if s not in graph and pretty[s] != s and not PANIC.search(pretty[s]))
+        print(f"functions of other crates that they call: {', '.join(outside) or 'none'}")
 
     callers = {f: sorted(t for t in graph[f] if PANIC.search(pretty[t])) for f in graph}
     callers = {f: targets for f, targets in callers.items() if targets and not PANIC.search(pretty[f])}
