@@ -35,6 +35,7 @@ lab_setup() {
 	flock -n 9 || {
 		say 'another set-up is at work on this cache: waiting for it'
 		flock 9
+		SETUP_START=$(now_ms)
 	}
 	JOBS=()
 	trap setup_interrupted INT TERM HUP
