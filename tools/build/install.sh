@@ -34,8 +34,13 @@ modules=$destination/lib/modules/$release
 	say "${modules}/${file#./}"
 done
 rm -rf "$stage"
-if [ -r "$modules/modules.order" ]; then
+PATH=$PATH:/usr/sbin:/sbin
+if [ -r "$modules/modules.order" ] && command -v depmod >/dev/null; then
 	depmod ${destination:+-b "$destination"} "$release"
+elif [ -r "$modules/modules.order" ] && [ -n "$destination" ]; then
+	"${tools[@]}" depmod -b "$(readlink -f "$destination")" "$release"
+elif [ -r "$modules/modules.order" ]; then
+	die 'there is no depmod here, which would tell modprobe of the module: install kmod, and do this again'
 else
 	say "$modules is not the folder of a kernel: depmod was not run there"
 fi
