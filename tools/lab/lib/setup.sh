@@ -40,6 +40,8 @@ lab_setup() {
 	JOBS=()
 	trap setup_interrupted INT TERM HUP
 	rm -f "$LAB_CACHE/worked"
+	# Trees that were still in use when a new one took their place.
+	tree_bury
 	[ -z "$LAB_UPDATE" ] || rm -f "$LAB_STAMPS"/{tree,guest}
 	setup_stages
 	local how=warm
