@@ -300,5 +300,9 @@ mod tests {
             estimate.read(u64::MAX, &Counters::default());
             estimate.read(0, &most);
         }
+        // More than can be kept counts as as much as can be kept, not as little.
+        let mut estimate = Estimate::new(0);
+        let rates = estimate.read(2000, &packets(1 << 56));
+        assert!(rates.in_packets > 1 << 50, "{rates:?}");
     }
 }

@@ -146,6 +146,18 @@ mod tests {
         }
     }
 
+    /// Whether the tick that it is now has been worked on already or not must make no difference.
+    #[test]
+    fn nothing_is_filed_where_it_may_just_be_looked_at() {
+        for now in [0, 5, 64, 4096, u32::MAX] {
+            let (near, far) = due(now);
+            for left in (0..20_000).step_by(STRIDE) {
+                let slot = place(now, now.wrapping_add(left));
+                assert!(slot != near && Some(slot) != far, "{left} from {now}");
+            }
+        }
+    }
+
     #[test]
     fn slots_are_within_the_wheel() {
         for tick in (0..10_000).step_by(STRIDE) {
