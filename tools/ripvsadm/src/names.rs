@@ -2,7 +2,7 @@
 
 //! Names of hosts and ports: from arguments to numbers, and from numbers to listings.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -41,19 +41,20 @@ impl Names for Numeric {
 }
 
 /// The names this host knows: its resolver's and `/etc/services`.
+#[derive(Default)]
 pub struct System {
-    services: Services,
+    services: OnceCell<Services>,
     hosts: RefCell<HashMap<IpAddr, Option<String>>>,
 }
 
 impl System {
-    /// Reads `/etc/services`; without one there are no names of ports.
-    pub fn load() -> Self {
-        let text = fs::read("/etc/services").unwrap_or_default();
-        System {
-            services: Services::parse(&String::from_utf8_lossy(&text)),
-            hosts: RefCell::default(),
-        }
+    /// The contents of `/etc/services`, read when they are first asked for; without such a file
+    /// there are no names of ports.
+    fn services(&self) -> &Services {
+        self.services.get_or_init(|| {
+            let text = fs::read("/etc/services").unwrap_or_default();
+            Services::parse(&String::from_utf8_lossy(&text))
+        })
     }
 }
 
@@ -72,7 +73,7 @@ impl Lookup for System {
     }
 
     fn port(&self, name: &str, protocol: Protocol) -> Option<u16> {
-        self.services.port(name, protocol)
+        self.services().port(name, protocol)
     }
 }
 
@@ -91,7 +92,7 @@ impl Names for System {
     }
 
     fn port(&self, port: u16, protocol: Option<Protocol>) -> Option<String> {
-        self.services.name(port, protocol?).map(str::to_owned)
+        self.services().name(port, protocol?).map(str::to_owned)
     }
 }
 

@@ -38,8 +38,8 @@ pub trait Transport {
     /// Sends one request.
     fn send(&mut self, request: &[u8]) -> io::Result<()>;
 
-    /// Waits for the next datagram and returns all of it.
-    fn receive(&mut self) -> io::Result<Vec<u8>>;
+    /// Waits for the next datagram and puts all of it into `datagram`, instead of what was there.
+    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()>;
 }
 
 /// A generic-netlink socket.
@@ -76,21 +76,22 @@ impl Transport for SocketTransport {
         }
     }
 
-    fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let mut datagram = Vec::with_capacity(Self::DATAGRAM_LIMIT);
+    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+        datagram.clear();
+        datagram.reserve(Self::DATAGRAM_LIMIT);
         let length = loop {
-            match self.socket.recv(&mut datagram, libc::MSG_TRUNC) {
+            match self.socket.recv(datagram, libc::MSG_TRUNC) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => break other?,
             }
         };
-        if length > datagram.len() {
-            return Err(io::Error::new(
+        match length > datagram.len() {
+            true => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "datagram too long",
-            ));
+            )),
+            false => Ok(()),
         }
-        Ok(datagram)
     }
 }
 
@@ -100,6 +101,7 @@ pub struct Client<T = SocketTransport> {
     transport: T,
     family: u16,
     sequence: u32,
+    datagram: Vec<u8>,
 }
 
 impl Client {
@@ -124,6 +126,7 @@ impl<T: Transport> Client<T> {
             transport,
             family: 0,
             sequence: 0,
+            datagram: Vec::new(),
         };
         let question = FamilyLookup::Name(FAMILY_NAME.to_owned());
         let (replies, refusal) = client.exchange(question, NLM_F_ACK)?;
@@ -420,7 +423,8 @@ impl<T: Transport> Client<T> {
         let mut messages = Vec::new();
         let mut interrupted = false;
         loop {
-            let datagram = Datagram::parse(&self.transport.receive()?, self.sequence)?;
+            self.transport.receive(&mut self.datagram)?;
+            let datagram = Datagram::parse(&self.datagram, self.sequence)?;
             interrupted |= datagram.interrupted;
             for reply in datagram.replies {
                 match reply {

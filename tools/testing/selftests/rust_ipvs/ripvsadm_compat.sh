@@ -348,6 +348,9 @@ if [ "${1-}" != inside ]; then
 fi
 
 trap 'rm -rf "$WORK"' EXIT
+# The checkout may be on a slow file system, from which no program should start this often.
+cp "$(command -v "$RIPVSADM")" "$WORK/ripvsadm" || exit 1
+RIPVSADM=$WORK/ripvsadm
 tap_start
 
 rules 'every kind of rule' "${VIEWS[@]}" <<'EOF'
