@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Plays one scenario on what is loaded, and writes a transcript: each command, what it printed, its exit code.
+#
+# A scenario is a list of these:
+#   director CMD…        a command in the director
+#   ask [-u] VIP [PORT]  the client asks, and the transcript says who answered and what the server saw
+#   table                services and real servers
+#   connections          all connections
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source=../selftests/rust_ipvs/lib.sh
+. "$here/../selftests/rust_ipvs/lib.sh"
+
+
+director() {
+	local status=0
+	printf '%s\n' "director# $*"
+	ip netns exec rv-director "$@" || status=$?
+	[ "$status" = 0 ] || printf '%s\n' "(exit code $status)"
+}
+
+ask() {
+	local kind=tcp
+	[ "$1" != -u ] || { kind=udp && shift; }
+	printf '%s' "client asks $1 port ${2:-80} by $kind: "
+	# bash's own sockets: to start a program for each would take longer. A datagram has to be read at once.
+	ip netns exec rv-client timeout 5 bash -c '
+		exec 3<>"/dev/$1/$2/$3" || exit
+		[ "$1" = tcp ] || echo >&3
+		timeout 3 dd bs=2048 count=1 status=none <&3' bash "$kind" "$1" "${2:-80}" 2>&1 |
+		sed 's/^bash: .*: //' | grep -m1 . || echo 'no answer'
+}
+
+table() {
+	director ipvsadm -Ln
+}
+
+connections() {
+	director ipvsadm -Lnc
+}
+
+# Servers that say who they are, in the three namespaces.
+cd "$SELFTESTS" || exit
+# Their output is nobody's: a pipe that they hold would keep its reader waiting.
+python3 - >/dev/null 2>&1 <<-'EOF' &
+	import time
+	from harness.netns import Netns
+	from harness.servers import Servers
+	servers = Servers()
+	for name in 's1 s2 s3'.split():
+	    servers.add(Netns(f'rv-{name}'))
+	servers.start()
+	time.sleep(3600)
+EOF
+SERVERS=$!
+trap 'kill $SERVERS' EXIT
+for _ in $(seq 200); do
+	[ "$(ip netns exec rv-s3 ss -Hlun 'sport = 8080' | wc -l)" -lt 2 ] || break
+	sleep 0.05
+done
+
+# shellcheck source=/dev/null
+. "$here/scenarios/$1.sh"
