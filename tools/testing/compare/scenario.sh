@@ -25,6 +25,7 @@ ask() {
 	[ "$1" != -u ] || { kind=udp && shift; }
 	printf '%s' "client asks $1 port ${2:-80} by $kind: "
 	# bash's own sockets: to start a program for each would take longer. A datagram has to be read at once.
+	# shellcheck disable=SC2016 # the inner shell is to expand it
 	ip netns exec rv-client timeout 5 bash -c '
 		exec 3<>"/dev/$1/$2/$3" || exit
 		[ "$1" = tcp ] || echo >&3
