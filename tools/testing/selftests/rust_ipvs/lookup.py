@@ -210,6 +210,17 @@ def dest_edit():
         ipvs.refused(f'-e -t {VIP}:80 -r {wrong} -m')
 
 
+@case('V-14 X-2 DR finds its own way beside connections that still go by NAT', only='rust', fresh=True)
+def dr_beside_nat():
+    ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
+    with Connection(g.client, VIP) as connection:
+        ipvs.admin(f'-e -t {VIP}:80 -r 10.0.2.11:80 -g')
+        # In the reference, this packet's route is DR's as well then, which leads nowhere.
+        true(connection.echo(), 'the connection still works, by NAT')
+        equal(ask(g.client, VIP).local, VIP, 'the address that a new connection asked for')
+        true(connection.echo(), 'the connection works on')
+
+
 @case('V-17 a service can be edited; its real servers stay')
 def service_edit():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
