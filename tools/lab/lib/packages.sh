@@ -21,4 +21,4 @@ e2fsprogs libarchive13t64 busybox-static qemu-system-x86 seabios ipxe-qemu pkgco
 # The guest: the kernel's users as a person would meet them, and what drives and watches traffic.
 GUEST_PACKAGES='iproute2 ipvsadm keepalived nginx-light curl vsftpd ftp lftp socat nftables
 iptables tcpdump conntrack ethtool python3 python3-scapy iperf3 procps kmod ipset iputils-ping
-traceroute bash less ncat gdb-minimal strace ca-certificates'
+traceroute bash less ncat gdb-minimal strace ca-certificates sip-tester'
