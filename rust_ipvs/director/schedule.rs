@@ -19,7 +19,7 @@ use super::{
 use crate::{
     kapi::{
         netfilter::Verdict,
-        shared::RcuArc,
+        shared::Seen,
         skbuff::{
             Packet,
             Unreachable, //
@@ -29,6 +29,7 @@ use crate::{
         config::ForwardMethod,
         family::Endpoint,
         packet::TCP,
+        sched::Flow,
         tcp::Direction, //
     },
 };
@@ -64,7 +65,12 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
     if !service.is_marked() && service.port() != dst.port {
         return leave(&context, service, packet);
     }
-    match service.choose(context.rcu) {
+    let flow = Flow {
+        protocol: context.header.protocol,
+        client: src,
+        addressee: dst.addr,
+    };
+    match service.choose(context.rcu, &flow) {
         Some(destination) => begin(&context, hash, destination, packet),
         None => leave(&context, service, packet),
     }
@@ -83,10 +89,10 @@ fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
 }
 
 /// Begins a connection with its first packet.
-fn begin<'g, F: Stack>(
-    context: &Context<'g, F>,
+fn begin<F: Stack>(
+    context: &Context<'_, F>,
     hash: u32,
-    destination: &'g RcuArc<Destination>,
+    destination: Seen<'_, Destination>,
     mut packet: Packet,
 ) -> Verdict {
     let (src, dst) = (context.src(), context.dst());
@@ -98,8 +104,11 @@ fn begin<'g, F: Stack>(
     if director.connection_count() >= limit {
         return Verdict::Drop(packet);
     }
-    let to = real::<F>(destination, &dst);
-    let connection = Connection::new(protocol, (src, dst, to), destination.clone());
+    let to = real::<F>(&destination, &dst);
+    let Some(owned) = destination.keep() else {
+        return Verdict::Drop(packet);
+    };
+    let connection = Connection::new(protocol, (src, dst, to), owned);
     state::follow(
         &connection,
         &director.timeouts,

@@ -19,7 +19,10 @@ use crate::{
             Rcu,
             RcuCell, //
         },
-        shared::RcuArc,
+        shared::{
+            RcuArc,
+            Seen, //
+        },
     },
     logic::{
         config::{
@@ -37,6 +40,7 @@ use crate::{
         family::Endpoint,
         sched::{
             Cell32,
+            Flow,
             Scheduler, //
         },
     },
@@ -163,11 +167,17 @@ impl<F: Stack> Service<F> {
         Ok(())
     }
 
-    /// Chooses the destination of a new connection.
-    pub(super) fn choose<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g RcuArc<Destination>> {
+    /// Chooses the destination of a new connection, which may take a reference to it.
+    ///
+    /// The flow's addresses and ports are for schedulers that go by them.
+    pub(super) fn choose<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        _flow: &Flow<F>,
+    ) -> Option<Seen<'g, Destination>> {
         let scheduler = self.terms.get(rcu)?.scheduler?;
         let list = self.destinations.get(rcu)?;
-        list.get(scheduler.pick(list, &self.position)?)
+        Some(list.get(scheduler.pick(list, &self.position)?)?.seen())
     }
 
     /// Calls `visit` for each destination from the `from`th on, until it returns `false`.

@@ -7,10 +7,18 @@
 //! `kernel::sync::Arc` frees its object at once. An [`RcuArc`] queues it instead, so a reader that
 //! found the object through an [`RcuCell`](super::rcu::RcuCell) or a table may go on reading it, and
 //! one that found the `RcuArc` itself there may clone it. The object is dropped in softirq context.
+//!
+//! [`Seen`] is an object that a reader found and has no reference to; it gets one where there still is one.
 
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
-use kernel::{alloc::Flags, container_of, prelude::*, sync::Refcount, types::Opaque};
+use kernel::{
+    alloc::Flags,
+    container_of,
+    prelude::*,
+    sync::{atomic::Relaxed, Refcount},
+    types::Opaque,
+};
 
 #[pin_data]
 struct Inner<T> {
@@ -55,6 +63,13 @@ impl<T: Send + Sync> RcuArc<T> {
             inner: unsafe { NonNull::new_unchecked(inner) },
             _owns: PhantomData,
         })
+    }
+
+    /// The object as readers see it who have no reference.
+    #[inline(always)]
+    pub(crate) fn seen(&self) -> Seen<'_, T> {
+        // SAFETY: The object lives while there is a reference, which `self` is for as long as it is borrowed.
+        Seen(unsafe { self.inner.as_ref() })
     }
 
     /// Whether two references are to the same object.
@@ -106,6 +121,49 @@ impl<T: Send + Sync> Drop for RcuArc<T> {
             // still see it are gone when the callback runs.
             unsafe { bindings::call_rcu(self.inner.as_ref().head.get(), Some(drop_inner::<T>)) };
         }
+    }
+}
+
+/// An object that may have lost its last reference, but is there for as long as it is looked at.
+pub(crate) struct Seen<'g, T: Send + Sync + 'static>(&'g Inner<T>);
+
+impl<T: Send + Sync> Clone for Seen<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Send + Sync> Copy for Seen<'_, T> {}
+
+impl<T: Send + Sync> Deref for Seen<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0.value
+    }
+}
+
+impl<T: Send + Sync> Seen<'_, T> {
+    /// A reference to the object; `None` where the last one has been dropped.
+    pub(crate) fn keep(self) -> Option<RcuArc<T>> {
+        let count = self.0.count.as_atomic();
+        let mut seen = count.load(Relaxed);
+        // As `refcount_inc_not_zero()`: who has dropped the last reference has queued the object. Negative
+        // is a count that overflowed and stays where it is, so that the object is never freed.
+        while seen > 0 {
+            match count.cmpxchg(seen, seen.wrapping_add(1), Relaxed) {
+                // INVARIANT: The exchange made the new reference.
+                Ok(_) => {
+                    return Some(RcuArc {
+                        inner: NonNull::from(self.0),
+                        _owns: PhantomData,
+                    })
+                }
+                Err(other) => seen = other,
+            }
+        }
+        None
     }
 }
 

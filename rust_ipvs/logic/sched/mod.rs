@@ -10,12 +10,14 @@ use algorithm::Algorithm;
 use core::ops::Deref;
 
 mod algorithm;
+mod flow;
 mod rr;
 
 pub(crate) use algorithm::{
     Candidate,
     Cell32, //
 };
+pub(crate) use flow::Flow;
 
 /// Makes [`Scheduler`] of the table below.
 macro_rules! schedulers {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What of a packet schedulers look at.
+
+use super::super::family::{
+    Endpoint,
+    Family, //
+};
+
+/// A new connection, as schedulers see it.
+///
+/// For a packet that an ICMP error quotes, which goes from the VIP to the client, `client` is its addressee
+/// and so is `addressee`: the reference turns the one around and not the other (S-28, D-13, D-14).
+// Round robin does not look.
+#[allow(dead_code)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flow<F: Family> {
+    /// The transport protocol.
+    pub(crate) protocol: u8,
+    /// Who begins the connection.
+    pub(crate) client: Endpoint<F>,
+    /// The destination address in the packet's IP header.
+    pub(crate) addressee: F::Addr,
+}
