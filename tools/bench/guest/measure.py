@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The bench's half in the guest: makes the network, carries out a plan, and writes down what each step cost.
+
+The plan (plan.json in the folder that is the argument) is a list of runs, and a run a list of steps:
+
+    {"sh": COMMAND, "stdin": TEXT}       a shell line, which has to succeed
+    {"send": NAME, "bursts": [BURST…]}   packets by pktgen; written down under NAME unless that is empty
+    {"slab": NAME, "cache": CACHE}       what /proc/slabinfo says of a cache, whose name ends in CACHE
+    {"memory": NAME}                     kilobytes that are free
+    {"time": NAME, "sh": …, "stdin": …}  how long a shell line takes
+    {"file": NAME, "copy": FILE}         a file of the guest's for the host
+
+A burst is a list of pktgen's own commands. Each result is one line of JSON in measured.jsonl, written at once.
+Where the guest's clock counts instructions, a nanosecond is an instruction.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PKTGEN = Path("/proc/net/pktgen")
+CLONE_NEWNET = 0x40000000
+
+# One line for each interface, address and neighbour: client namespace -> c0 -> director -> d0 (servers), d1 (clients).
+# What goes out of d0 and d1 is gone. Replies of servers come in by c0 as well: nothing here filters by interface.
+NETWORK = """
+link add c0 address 02:00:00:00:01:01 type veth peer name eth0 address 02:00:00:00:01:02 netns client
+link add d0 type dummy
+link add d1 type dummy
+link set c0 up
+link set d0 up
+link set d1 up
+address add 10.0.0.1/32 dev lo
+address add fd00::1/128 dev lo nodad
+address add 10.1.0.1/24 dev c0
+address add 10.2.0.1/24 dev d0
+address add fd00:2::1/64 dev d0 nodad
+address add 10.3.0.1/24 dev d1
+address add fd00:3::1/64 dev d1 nodad
+route add 10.64.0.0/10 via 10.3.0.2
+neighbour add 10.3.0.2 lladdr 02:00:00:00:03:02 dev d1 nud permanent
+neighbour add fd00:3::2 lladdr 02:00:00:00:03:02 dev d1 nud permanent
+route add fd00:64::/32 via fd00:3::2
+"""
+SERVERS = 4
+SETTINGS = {
+    "net/ipv4/ip_forward": 1,
+    "net/ipv6/conf/all/forwarding": 1,
+    "net/ipv4/conf/all/rp_filter": 0,
+    "net/ipv4/conf/default/rp_filter": 0,
+    "net/ipv4/conf/c0/rp_filter": 0,
+}
+
+
+def shell(command, stdin=""):
+    """Runs a line; what went wrong is told in full."""
+    done = subprocess.run(["bash", "-c", command], input=stdin, text=True, capture_output=True)
+    if done.returncode:
+        sys.exit(f"measure: {command!r} failed ({done.returncode}): {done.stdout}{done.stderr}")
+
+
+def network():
+    shell("modprobe -a veth dummy pktgen nf_defrag_ipv6")
+    shell("ip netns add client")
+    lines = NETWORK.strip().splitlines()
+    for number in range(2, 2 + SERVERS):
+        for address in f"10.2.0.{number}", f"fd00:2::{number}":
+            lines.append(f"neighbour add {address} lladdr 02:00:00:00:02:0{number} dev d0 nud permanent")
+    shell("ip -batch -", "\n".join(lines))
+    shell("ip -n client link set eth0 up")
+    for name, value in SETTINGS.items():
+        Path("/proc/sys", name).write_text(f"{value}\n")
+
+
+class Client:
+    """With it, this process is in the client's namespace: pktgen sends from the namespace of who drives it."""
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def enter(self, path):
+        with open(path) as namespace:
+            if self.libc.setns(namespace.fileno(), CLONE_NEWNET):
+                sys.exit(f"measure: {path} cannot be entered: {os.strerror(ctypes.get_errno())}")
+
+    def __enter__(self):
+        self.enter("/run/netns/client")
+
+    def __exit__(self, *_):
+        self.enter("/proc/1/ns/net")
+
+
+def pktgen(name, command):
+    (PKTGEN / name).write_text(command + "\n")
+
+
+def burst(commands):
+    """Sends packets and returns how many went, and in how many microseconds."""
+    for command in commands:
+        pktgen("eth0", command)
+    pktgen("pgctrl", "start")
+    for line in (PKTGEN / "eth0").read_text().splitlines():
+        words = line.split()
+        if "Result:" in line and words[1] == "OK:":
+            return int(words[4]), int(words[2].split("(")[0])
+    sys.exit("measure: pktgen did not send: " + (PKTGEN / "eth0").read_text())
+
+
+def slab(suffix):
+    """Object size, and memory in all its slabs, of the caches with that end of a name."""
+    size = pages = objects = 0
+    for line in Path("/proc/slabinfo").read_text().splitlines()[2:]:
+        words = line.split()
+        if words[0].endswith(suffix):
+            size = max(size, int(words[3]))
+            objects += int(words[1])
+            pages += int(words[5]) * int(words[14])
+    return {"size": size, "objects": objects, "bytes": pages * os.sysconf("SC_PAGESIZE")}
+
+
+def free_memory():
+    Path("/proc/sys/vm/drop_caches").write_text("3\n")
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemFree:"):
+            return {"kilobytes": int(line.split()[1])}
+    return {}
+
+
+def carry_out(step):
+    """Does one step; returns its result, or None where it has none."""
+    if "send" in step:
+        with Client():
+            sent = [burst(commands) for commands in step["bursts"]]
+        return {"packets": sum(n for n, _ in sent), "microseconds": sum(t for _, t in sent)}
+    if "slab" in step:
+        return slab(step["cache"])
+    if "memory" in step:
+        return free_memory()
+    if "time" in step:
+        start = time.monotonic_ns()
+        shell(step["sh"], step.get("stdin", ""))
+        return {"nanoseconds": time.monotonic_ns() - start}
+    if "copy" in step:
+        shutil.copyfile(step["copy"], Path(sys.argv[1], step["file"]))
+        return None
+    shell(step["sh"], step.get("stdin", ""))
+    return None
+
+
+def main():
+    folder = Path(sys.argv[1])
+    plan = json.loads((folder / "plan.json").read_text())
+    network()
+    with Client():
+        pktgen("kpktgend_0", "rem_device_all")
+        pktgen("kpktgend_0", "add_device eth0")
+    with open(folder / "measured.jsonl", "w") as out:
+        for run in plan:
+            for step in run["steps"]:
+                result = carry_out(step)
+                name = step.get("send") or step.get("slab") or step.get("memory") or step.get("time")
+                if result is not None and name:
+                    print(json.dumps({"run": run["name"], "name": name, **result}), file=out, flush=True)
+
+
+main()

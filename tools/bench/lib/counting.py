@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The tables of instructions per packet: which balancers, which cells, in guests side by side."""
+
+import concurrent.futures
+import os
+import sys
+
+from . import cells as cell_names
+from . import guest, tables, targets
+
+LOAD_WORDS = {"one": "one flow", "100k": "100,000 flows", "new": "new connections"}
+WAY_WORDS = {"nat": "NAT", "dr": "DR", "tun": "TUN", "reply": "NAT reply", "foreign": "concerns no service"}
+
+
+def fill(implementation, cells, label="count"):
+    """Measures cells for one balancer. Returns their values, and all that the guest measured."""
+    wanted = [cell for cell in cells if cell_names.can(implementation, cell)]
+    try:
+        measured = guest.run(f"{label}-{implementation.name}", cell_names.plan(implementation, wanted))
+    except guest.Failed as failure:
+        print(f"bench: {implementation.name}: {failure}", file=sys.stderr)
+        measured = failure.measured
+    return cell_names.evaluate(measured, wanted), measured
+
+
+def fill_all(implementations, cells, jobs=None):
+    """The same for several balancers, as many at once as there are processors (or JOBS)."""
+    jobs = jobs or int(os.environ.get("JOBS") or os.cpu_count() or 1)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        waiting = {one.name: pool.submit(fill, one, cells) for one in implementations}
+        return {name: future.result() for name, future in waiting.items()}
+
+
+def memory(filled, cells):
+    """Bytes per connection from the slab: of the object, and of all pages by the connections there were."""
+    rows = {}
+    for name, (_, measured) in filled.items():
+        for (group, step), result in measured.items():
+            if step.endswith("slab") and result["objects"] >= cell_names.FLOWS:
+                per_connection = {"object": result["size"], "pages": result["bytes"] / cell_names.FLOWS}
+                rows.setdefault(group, {})[name] = per_connection
+    return rows
+
+
+def show(implementations, cells, values):
+    """One table for each kind of packet, each row a way and a load, with the target beside it."""
+    for kind in dict.fromkeys(cell.kind for cell in cells):
+        rows = []
+        for cell in (cell for cell in cells if cell.kind == kind):
+            row = [f"{WAY_WORDS[cell.way]}, {LOAD_WORDS[cell.load]}"]
+            for one in implementations:
+                row.append(tables.number(values[one.name].get(cell.name)) if cell_names.can(one, cell) else "-")
+            ours, c = (values.get(name, {}).get(cell.name) for name in ("rust", "c"))
+            row.append(f"{ours / c:.2f}" if ours is not None and c else "")
+            row.append(tables.verdict(targets.beside_c(cell, ours, c)))
+            rows.append(row)
+        protocol, family = kind.protocol.upper(), kind.family
+        tables.show(f"{protocol} over IPv{family}: instructions per packet over plain forwarding of the same packet",
+                    ["", *[one.name for one in implementations], "ours/C", "target"], rows)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the project wants of itself, cell by cell, and whether it has it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """A value that ours must not exceed: `factor` times what stands under `reference` (words), or a number alone."""
+
+    value: float
+    limit: float
+    words: str
+
+    @property
+    def met(self):
+        return self.value <= self.limit
+
+
+# Ours beside C as it comes.
+FACTORS = {"one": 0.3, "100k": 0.3, "new": 0.4}
+IPV6_OF_IPV4 = 1.25
+TCP_OF_UDP = 1.1
+CONNECTION_BYTES = 128
+LARGE_OF_SMALL = 1.15
+
+
+def beside_c(cell, ours, c):
+    """The target of a cell against C as it comes; None where one of the two is missing."""
+    if ours is None or c is None:
+        return None
+    factor = FACTORS[cell.load]
+    return Target(ours, factor * c, f"{factor} x C")
+
+
+def beside_ours(ours, other, factor, words):
+    if ours is None or other is None:
+        return None
+    return Target(ours, factor * other, f"{factor} x {words}")
