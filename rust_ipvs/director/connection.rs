@@ -13,16 +13,19 @@ use super::{
     stack::Stack,
     timeouts::{
         self,
-        FIRST_TIMEOUT, //
+        FIRST_TIMEOUT,
+        LATER, //
     },
 };
 use crate::{
     impl_entry,
     kapi::{
         once::Word,
+        rcu,
         shared::RcuArc,
         table::{
             Aging,
+            Hold,
             Links, //
         },
         time, //
@@ -54,6 +57,28 @@ const STATE: u32 = 0xff;
 const INACTIVE: u32 = 0x100;
 /// No reply has been seen, and none is expected to pass here (C-2, T-2).
 const NO_OUTPUT: u32 = 0x200;
+/// The entry is a template (SPEC section 4).
+const TEMPLATE: u32 = 0x400;
+/// A template controls the connection, and has not been assured by it yet (P-15).
+const ASSURES: u32 = 0x800;
+
+/// The states of a template (P-15).
+const TEMPLATE_NONE: u8 = 0;
+const TEMPLATE_ASSURED: u8 = 1;
+
+/// What a template's protocol is marked with in its key, so that no packet finds it (C-9): the result is
+/// none of the protocols that packets are looked up by.
+const TEMPLATE_KEY: u8 = 0xc0;
+
+/// What a packet makes of a connection.
+pub(super) struct Next {
+    /// The state that follows.
+    pub(super) state: u8,
+    /// Whether that is one of those in which the connection is an active one (T-6).
+    pub(super) active: bool,
+    /// Whether the packet shows that the connection is real, to its template (P-15).
+    pub(super) assures: bool,
+}
 
 /// What a packet is to a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,6 +90,9 @@ pub(super) enum Role {
 }
 
 /// A connection. It is found by client and VIP, and with NAT by client and destination too.
+///
+/// A template is one as well, found by what is left of the client and of the VIP once it is known which
+/// connections it is to gather (P-3). It has no packets of its own.
 #[repr(C)]
 pub(crate) struct Connection<F: Stack> {
     pub(super) links: Links,
@@ -72,7 +100,8 @@ pub(crate) struct Connection<F: Stack> {
     pub(super) virt: Endpoint<F>,
     /// Where NAT sends it; with other methods the destination's own, where it is of this family.
     pub(super) real: Endpoint<F>,
-    pub(super) protocol: u8,
+    /// The protocol; for a template, with a mark.
+    pub(super) key: u8,
     pub(super) method: ForwardMethod,
     /// State and flags in one word, so that they change together.
     status: Atomic<u32>,
@@ -82,6 +111,8 @@ pub(crate) struct Connection<F: Stack> {
     /// After how many jiffies without a packet the connection ends.
     pub(super) timeout: Word<u32>,
     pub(super) aging: Aging,
+    /// The template that this connection belongs to.
+    control: Hold<Connection<F>>,
 }
 
 impl_entry! {
@@ -93,11 +124,12 @@ const _: () = assert!(size_of::<Connection<V6>>() <= 192);
 const _: () = assert!(core::mem::offset_of!(Connection<V4>, aging) <= 64);
 
 impl<F: Stack> Connection<F> {
-    /// A connection that no packet has passed yet.
+    /// A connection that no packet has passed yet, and that `control` controls.
     pub(super) fn new(
         protocol: u8,
         (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         destination: RcuArc<Destination>,
+        control: Hold<Connection<F>>,
     ) -> Self {
         let method = destination.method();
         let silent = if method == ForwardMethod::MASQ {
@@ -105,19 +137,104 @@ impl<F: Stack> Connection<F> {
         } else {
             NO_OUTPUT
         };
+        let assures = if control.is_some() { ASSURES } else { 0 };
         Self {
             links: Links::new(),
             client,
             virt,
             real,
-            protocol,
+            key: protocol,
             method,
-            status: Atomic::new(INACTIVE | silent | u32::from(tcp::NONE)),
+            status: Atomic::new(INACTIVE | silent | assures | u32::from(tcp::NONE)),
             destination,
             last_seen: Word::new(time::jiffies32()),
             timeout: Word::new(FIRST_TIMEOUT),
             aging: Aging::new(),
+            control,
         }
+    }
+
+    /// A template (P-9). Its client and VIP are those of its key, and `timeout` is in jiffies.
+    // Nothing makes templates yet.
+    #[allow(dead_code)]
+    pub(super) fn template(
+        protocol: u8,
+        (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+        destination: RcuArc<Destination>,
+        timeout: u32,
+    ) -> Self {
+        let ends = (client, virt, real);
+        let mut template = Self::new(protocol, ends, destination, Hold::none());
+        template.key = Self::template_key(protocol);
+        template.status = Atomic::new(INACTIVE | TEMPLATE | u32::from(TEMPLATE_NONE));
+        template.timeout = Word::new(timeout);
+        template
+    }
+
+    /// What stands for a protocol in the hash of a template.
+    pub(super) const fn template_key(protocol: u8) -> u8 {
+        protocol ^ TEMPLATE_KEY
+    }
+
+    /// The protocol; of a template for marked packets `IPPROTO_IP`, 0.
+    pub(super) fn protocol(&self) -> u8 {
+        if self.is_template() {
+            self.key ^ TEMPLATE_KEY
+        } else {
+            self.key
+        }
+    }
+
+    /// Whether a packet of a connection or, with [`Connection::template_key`], of a template would have
+    /// the same key.
+    pub(super) fn is_of(&self, key: u8, client: &Endpoint<F>, virt: &Endpoint<F>) -> bool {
+        self.key == key && self.client == *client && self.virt == *virt
+    }
+
+    /// Whether it is a template.
+    pub(super) fn is_template(&self) -> bool {
+        self.status.load(Relaxed) & TEMPLATE != 0
+    }
+
+    /// Whether a template controls it.
+    pub(super) fn is_controlled(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Whether it controls others (C-16).
+    pub(super) fn controls(&self) -> bool {
+        self.aging.holds() != 0
+    }
+
+    /// Its time has passed while it controls others: it gets some more (C-16).
+    pub(super) fn stay(&self) {
+        self.timeout.store(LATER);
+        self.last_seen.store(time::jiffies32());
+    }
+
+    /// A connection came to the template: it stays for its service's timeout, in jiffies, from now on.
+    ///
+    /// Returns whether it now ends earlier than its place on the wheel says.
+    // Nothing makes templates yet.
+    #[allow(dead_code)]
+    pub(super) fn refresh(&self, timeout: u32) -> bool {
+        self.touch();
+        let before = self.timeout.load();
+        self.timeout.update(timeout);
+        timeout < before
+    }
+
+    /// A connection that the template controls has shown that it is real (P-15).
+    fn assure(&self) {
+        self.status
+            .store(INACTIVE | TEMPLATE | u32::from(TEMPLATE_ASSURED), Relaxed);
+    }
+
+    /// Whether a connection has shown that it is real, of those that the template controlled (P-15).
+    // Nothing drops templates yet.
+    #[allow(dead_code)]
+    pub(super) fn is_assured(&self) -> bool {
+        self.is_template() && self.state() == TEMPLATE_ASSURED
     }
 
     /// What a packet is to this connection, which was found in a direction of the table.
@@ -132,7 +249,7 @@ impl<F: Stack> Connection<F> {
         src: &Endpoint<F>,
         dst: &Endpoint<F>,
     ) -> Option<Role> {
-        if self.protocol != protocol {
+        if self.key != protocol {
             return None;
         }
         if direction == 0 {
@@ -162,15 +279,15 @@ impl<F: Stack> Connection<F> {
 
     /// Moves the connection to its next state, and the destination's count of active ones with it.
     ///
-    /// `next` says, of the direction that holds and the present state, which is next and whether it
-    /// is an active one (T-2, T-6). The destination is told only where it counts the connection, which
-    /// `bound` says.
+    /// `next` says, of the direction that holds and the present state, which is next, whether it
+    /// is an active one (T-2, T-6), and whether the packet shows that the connection is real (P-15).
+    /// The destination is told only where it counts the connection, which `bound` says.
     #[inline(always)]
     pub(super) fn advance(
         &self,
         bound: bool,
         direction: Direction,
-        next: impl Fn(Direction, u8) -> (u8, bool),
+        next: impl Fn(Direction, u8) -> Next,
     ) -> u8 {
         let mut old = self.status.load(Relaxed);
         loop {
@@ -179,21 +296,35 @@ impl<F: Stack> Connection<F> {
                 _ if old & NO_OUTPUT != 0 => (Direction::InputOnly, old & !STATE),
                 _ => (direction, old & !STATE),
             };
-            let (state, active) = next(direction, (old & STATE) as u8);
-            let inactive = if active { 0 } else { INACTIVE };
-            let new = (kept & !INACTIVE) | inactive | u32::from(state);
+            let next = next(direction, (old & STATE) as u8);
+            let inactive = if next.active { 0 } else { INACTIVE };
+            let kept = if next.assures { kept & !ASSURES } else { kept };
+            let new = (kept & !INACTIVE) | inactive | u32::from(next.state);
             if new == old {
-                return state;
+                return next.state;
             }
             match self.status.cmpxchg(old, new, Relaxed) {
                 Ok(_) => {
-                    if (old ^ new) & INACTIVE != 0 && bound {
-                        self.destination.activity(active);
-                    }
-                    return state;
+                    self.advanced(old ^ new, bound, next.active);
+                    return next.state;
                 }
                 Err(other) => old = other,
             }
+        }
+    }
+
+    /// The status has changed in some bits.
+    #[inline(never)]
+    fn advanced(&self, changed: u32, bound: bool, active: bool) {
+        if changed & INACTIVE != 0 && bound {
+            self.destination.activity(active);
+        }
+        if changed & ASSURES != 0 {
+            rcu::read(|rcu| {
+                if let Some(template) = self.control.get(rcu) {
+                    template.assure();
+                }
+            });
         }
     }
 
@@ -214,20 +345,30 @@ impl<F: Stack> Connection<F> {
         self.timeout.load().wrapping_sub(idle) as i32
     }
 
-    /// The connection has left the table.
+    /// The connection has left the table, or did not get into it.
     fn ended(&self) {
-        self.destination.unbind(self.is_active());
+        if self.is_template() {
+            self.destination.unbind_template();
+        } else {
+            self.destination.unbind(self.is_active());
+        }
+        self.control.release();
     }
 
     /// How people see it (K-3, K-4).
     pub(super) fn view(&self) -> ConnectionView {
         let left = u32::try_from(self.left()).unwrap_or(0);
+        let state = match (self.is_template(), self.state()) {
+            (false, state) => timeouts::name(self.key, state),
+            (true, TEMPLATE_NONE) => "NONE",
+            (true, _) => "ASSURED",
+        };
         ConnectionView {
-            protocol: self.protocol,
+            protocol: self.protocol(),
             client: (F::ip(self.client.addr), self.client.port),
             virt: (F::ip(self.virt.addr), self.virt.port),
             dest: (self.destination.id.addr, self.real.port),
-            state: timeouts::name(self.protocol, self.state()),
+            state,
             expires: left / time::HZ,
         }
     }

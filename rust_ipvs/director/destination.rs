@@ -58,6 +58,8 @@ struct Load {
     active: Atomic<i32>,
     /// All connections.
     total: Atomic<i32>,
+    /// Templates.
+    persistent: Atomic<i32>,
     /// Whether the upper threshold was reached and the lower not since (S-25).
     overloaded: Word<u32>,
 }
@@ -115,6 +117,7 @@ impl Destination {
                 load: Load {
                     active: Atomic::new(0),
                     total: Atomic::new(0),
+                    persistent: Atomic::new(0),
                     overloaded: Word::new(0),
                 },
                 tunnel: Word::new(tunnel),
@@ -221,6 +224,18 @@ impl Destination {
         }
     }
 
+    /// A template came (C-22).
+    // Nothing makes templates yet.
+    #[allow(dead_code)]
+    pub(super) fn bind_template(&self) {
+        self.load.persistent.add(1, Relaxed);
+    }
+
+    /// A template went.
+    pub(super) fn unbind_template(&self) {
+        self.load.persistent.add(-1, Relaxed);
+    }
+
     /// A connection became active, or ceased to be (T-6).
     pub(super) fn activity(&self, active: bool) {
         self.load.active.add(if active { 1 } else { -1 }, Relaxed);
@@ -279,7 +294,7 @@ impl Destination {
             spec: self.spec(),
             active,
             inactive: self.total().saturating_sub(active),
-            persistent: 0,
+            persistent: u32::try_from(self.load.persistent.load(Relaxed)).unwrap_or(0),
             statistics: self.statistics(),
         }
     }

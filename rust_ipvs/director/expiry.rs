@@ -107,7 +107,7 @@ impl<F: Stack> Plane<F> {
     /// Ends all connections.
     fn end(&self) {
         if let Some(connections) = self.connections.as_ref() {
-            connections.table.retain(|_| false);
+            connections.table.clear();
         }
     }
 
@@ -117,14 +117,15 @@ impl<F: Stack> Plane<F> {
     }
 }
 
-/// What becomes of a connection whose slot came.
+/// What becomes of a connection whose slot came. One that controls others stays a while (C-16).
 fn fate<F: Stack>(connection: &Connection<F>) -> Fate {
-    let left = connection.left();
-    if left <= 0 {
-        Fate::Remove
-    } else {
-        Fate::Keep(clock::slot(left))
+    if connection.left() <= 0 {
+        if !connection.controls() {
+            return Fate::Remove;
+        }
+        connection.stay();
     }
+    Fate::Keep(clock::slot(connection.left()))
 }
 
 /// Lets go of deleted destinations that nothing has referred to for long enough.

@@ -307,7 +307,7 @@ fn is_over<F: Stack>(settings: &Settings, connection: &Connection<F>) -> bool {
     }
     let mode = settings.conn_reuse_mode.load();
     match connection.state() {
-        _ if mode == 0 => false,
+        _ if mode == 0 || connection.is_controlled() => false,
         tcp::TIME_WAIT | tcp::CLOSE => true,
         tcp::FIN_WAIT => mode & AFTER_FIN != 0 && connection.is_silent(),
         _ => false,

@@ -7,7 +7,9 @@ use super::{
     connection::Connection,
     context::Context,
     destination::Destination,
+    namespace::Director,
     plane::{
+        Connections,
         FTP_DATA_PORT,
         FTP_PORT, //
     },
@@ -19,11 +21,15 @@ use super::{
 use crate::{
     kapi::{
         netfilter::Verdict,
-        shared::Seen,
+        shared::{
+            RcuArc,
+            Seen, //
+        },
         skbuff::{
             Packet,
             Unreachable, //
         },
+        table::Hold,
     },
     logic::{
         config::ForwardMethod,
@@ -70,10 +76,25 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         client: src,
         addressee: dst.addr,
     };
-    match service.choose(context.rcu, &flow) {
-        Some(destination) => begin(&context, hash, destination, packet),
-        None => leave(&context, service, packet),
-    }
+    let chosen = service.choose(context.rcu, &flow);
+    let Some(destination) = chosen.and_then(Seen::keep) else {
+        return leave(&context, service, packet);
+    };
+    let plan = Plan {
+        real: real::<F>(&destination, &dst),
+        destination,
+        control: Hold::none(),
+    };
+    begin(&context, hash, plan, packet)
+}
+
+/// What was decided of a new connection.
+pub(super) struct Plan<F: Stack> {
+    pub(super) destination: RcuArc<Destination>,
+    /// Where packets go.
+    pub(super) real: Endpoint<F>,
+    /// The template that it belongs to.
+    pub(super) control: Hold<Connection<F>>,
 }
 
 /// Where packets of a new connection go: the destination's port, or the client's where that is 0
@@ -88,27 +109,41 @@ fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     }
 }
 
+/// Whether the namespace may have one more entry (C-23, S-13).
+pub(super) fn has_room<F: Stack>(context: &Context<'_, F>) -> bool {
+    let director = context.director;
+    let limit = usize::try_from(director.settings.conn_max.load()).unwrap_or(0);
+    director.connection_count() < limit
+}
+
 /// Begins a connection with its first packet.
-fn begin<F: Stack>(
+pub(super) fn begin<F: Stack>(
     context: &Context<'_, F>,
     hash: u32,
-    destination: Seen<'_, Destination>,
+    plan: Plan<F>,
     mut packet: Packet,
 ) -> Verdict {
-    let (src, dst) = (context.src(), context.dst());
-    let protocol = context.header.protocol;
-    let director = context.director;
-    let connections = context.connections;
-    // C-23, S-13
-    let limit = usize::try_from(director.settings.conn_max.load()).unwrap_or(0);
-    if director.connection_count() >= limit {
+    if !has_room(context) {
         return Verdict::Drop(packet);
     }
-    let to = real::<F>(&destination, &dst);
-    let Some(owned) = destination.keep() else {
+    let ends = (context.src(), context.dst(), plan.real);
+    let protocol = context.header.protocol;
+    let connection = Connection::new(protocol, ends, plan.destination, plan.control);
+    let Some(connection) = enter(context, hash, connection) else {
         return Verdict::Drop(packet);
     };
-    let connection = Connection::new(protocol, (src, dst, to), owned);
+    connection.destination.counted.input(packet.len());
+    packet.set_handled();
+    xmit::send(context, connection, packet)
+}
+
+/// Puts a new connection in the table, in the state that its first packet brings; `None` without memory.
+fn enter<'g, F: Stack>(
+    context: &Context<'g, F>,
+    hash: u32,
+    connection: Connection<F>,
+) -> Option<&'g Connection<F>> {
+    let (director, connections) = (context.director, context.connections);
     state::follow(
         &connection,
         &director.timeouts,
@@ -116,40 +151,44 @@ fn begin<F: Stack>(
         &context.transport,
         false,
     );
+    let (key, client, virt, real) = (
+        connection.key,
+        connection.client,
+        connection.virt,
+        connection.real,
+    );
     let reply_hash = (connection.method == ForwardMethod::MASQ)
-        .then(|| F::hash(&connections.key, &src, &to, protocol));
+        .then(|| F::hash(&connections.key, &client, &real, key));
     let (slot, active) = (clock::slot(connection.left()), connection.is_active());
-    let Ok(connection) = context.plane.slab.alloc(connection) else {
-        return Verdict::Drop(packet);
-    };
-    destination.bind(active);
-    let inserted =
-        connections
-            .table
-            .insert(context.rcu, connection, (hash, reply_hash), slot, |other| {
-                other.protocol == protocol && other.client == src && other.virt == dst
-            });
+    let connection = context.plane.slab.alloc(connection).ok()?;
+    connection.destination.bind(active);
+    let hashes = (hash, reply_hash);
+    let is_twin = |other: &Connection<F>| other.is_of(key, &client, &virt);
+    let inserted = connections
+        .table
+        .insert(context.rcu, connection, hashes, slot, is_twin);
     let connection = match inserted {
         Ok(connection) => {
-            destination.counted.connection();
+            connection.destination.counted.connection();
             connection
         }
-        Err(twin) => {
-            // Another CPU was faster with a packet of the same client.
-            destination.unbind(active);
-            twin
-        }
+        // Another CPU was faster with a packet of the same client.
+        Err(twin) => twin,
     };
-    // Once is enough: waking the ticker is dearer than all the rest.
+    grow(director, connections);
+    Some(connection)
+}
+
+/// Wakes the ticker where a table has become too small (C-28).
+///
+/// Once is enough: waking is dearer than all the rest.
+pub(super) fn grow<F: Stack>(director: &Director, connections: &Connections<F>) {
     if connections.table.len() > connections.upper.load() && connections.grows.load() == 0 {
         connections.grows.store(1);
         if let Some(kicker) = director.kicker.as_ref() {
             kicker.kick();
         }
     }
-    connection.destination.counted.input(packet.len());
-    packet.set_handled();
-    xmit::send(context, connection, packet)
 }
 
 /// No destination may have the packet (S-15 to S-17).

@@ -4,7 +4,10 @@
 
 use super::{
     clock,
-    connection::Connection,
+    connection::{
+        Connection,
+        Next, //
+    },
     plane::Connections,
     stack::Stack,
     timeouts::{
@@ -39,16 +42,25 @@ pub(super) fn follow<F: Stack>(
     transport: &Transport,
     bound: bool,
 ) -> bool {
-    let timeout = if connection.protocol == TCP {
+    let timeout = if connection.key == TCP {
         let event = transport.flags.event();
         let state = connection.advance(bound, direction, |direction, state| {
-            let next = tcp::next(false, direction, event, state);
-            (next, tcp::active(next))
+            let state = tcp::next(false, direction, event, state);
+            Next {
+                state,
+                active: tcp::active(state),
+                assures: state == tcp::ESTABLISHED,
+            }
         });
         timeouts.tcp(state).map_or(FIRST_TIMEOUT, Word::load)
     } else {
-        connection.advance(bound, direction, |_, state| {
-            (udp::next(state), udp::active(state))
+        connection.advance(bound, direction, |direction, state| {
+            let state = udp::next(state);
+            Next {
+                state,
+                active: udp::active(state),
+                assures: direction == Direction::Output,
+            }
         });
         timeouts.udp.load()
     };

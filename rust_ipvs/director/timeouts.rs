@@ -18,6 +18,9 @@ use crate::{
 /// The timeout of a connection that no packet has passed yet (C-4), in jiffies.
 pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
 
+/// How much longer an entry stays that controls others when its time is up (C-16).
+pub(super) const LATER: u32 = 60 * HZ;
+
 /// The timeouts of a namespace, in jiffies.
 pub(super) struct Timeouts {
     tcp: [Word<u32>; tcp::STATES],

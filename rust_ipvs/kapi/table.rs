@@ -32,6 +32,7 @@
 
 mod buckets;
 mod entry;
+mod hold;
 mod slot_list;
 
 pub(crate) use buckets::{
@@ -43,6 +44,7 @@ pub(crate) use entry::{
     Entry,
     Links, //
 };
+pub(crate) use hold::Hold;
 
 use super::{
     once::Word,
@@ -92,7 +94,7 @@ const SHARD_MASK: usize = SHARDS - 1;
 pub(crate) enum Fate {
     /// It stays, and is looked at again when this slot comes.
     Keep(u16),
-    /// It leaves the table.
+    /// It leaves the table, unless somebody holds it: then the question is asked again.
     Remove,
 }
 
@@ -255,6 +257,7 @@ impl<T: Entry> Table<T> {
                 let guard = self.lock(second);
                 self.unchain(rcu, &guard, entry, second, 1);
             }
+            entry.removed();
             // SAFETY: Not in any chain any more, and never `LINKED`, so nobody else frees it.
             unsafe { self.free_later(entry) };
             return Err(twin);
@@ -263,6 +266,7 @@ impl<T: Entry> Table<T> {
         // SAFETY: The lock of the object's shard is held, and it is in no list.
         unsafe { slot_list::link(guard.slot(usize::from(slot)), entry) };
         entry.aging().state.store(state);
+        entry.aging().holds.store(0, Relaxed);
         self.push(rcu, &guard, entry, first, 0);
         drop(guard);
         self.len.add(1, Relaxed);
@@ -312,13 +316,13 @@ impl<T: Entry> Table<T> {
         }
     }
 
-    /// Takes `entry` out of the table and frees it after a grace period.
+    /// Takes `entry` out of the table and frees it after a grace period; one that is held stays.
     ///
     /// Returns whether it was this call that did so.
     pub(crate) fn remove(&self, rcu: Rcu<'_>, entry: &T) -> bool {
         let hash = entry.links().hash_of(0);
         let guard = self.lock(hash);
-        if !entry.aging().is_linked() {
+        if !entry.aging().is_linked() || !hold::seal(entry) {
             return false;
         }
         self.detach(rcu, &guard, entry, hash);
@@ -328,7 +332,7 @@ impl<T: Entry> Table<T> {
         true
     }
 
-    /// Takes `entry` out of what the first shard's lock protects.
+    /// Takes `entry`, which is sealed, out of what the first shard's lock protects.
     fn detach(&self, rcu: Rcu<'_>, guard: &ShardGuard<'_>, entry: &T, hash: u32) {
         let aging = entry.aging();
         aging.state.store(aging.state.load() & !LINKED);
@@ -382,7 +386,7 @@ impl<T: Entry> Table<T> {
     }
 
     /// Asks `fate` for each object in `slot`, with the shard locked. Process context, one caller at
-    /// a time: of two, one may leave a slot's objects where they are.
+    /// a time: of two, one may leave a slot's objects where they are. `fate` must keep what is held.
     pub(crate) fn expire(&self, slot: u16, mut fate: impl FnMut(&T) -> Fate) {
         for shard in 0..SHARDS {
             let guard = self.lock(shard as u32);
@@ -405,21 +409,25 @@ impl<T: Entry> Table<T> {
                 let Some(entry) = (unsafe { (*guard.due() as *const T).as_ref() }) else {
                     return false;
                 };
-                match fate(entry) {
-                    Fate::Keep(slot) => {
-                        // SAFETY: The lock is held and the object is in the list of the due.
-                        unsafe {
-                            slot_list::unlink(entry);
-                            slot_list::link(guard.slot(usize::from(slot)), entry);
-                        }
+                let keep = loop {
+                    match fate(entry) {
+                        Fate::Keep(slot) => break Some(slot),
+                        Fate::Remove if hold::seal(entry) => break None,
+                        Fate::Remove => {}
                     }
-                    Fate::Remove => {
-                        self.detach(rcu, &guard, entry, entry.links().hash_of(0));
-                        drop(guard);
-                        // SAFETY: Detached just above.
-                        unsafe { self.finish(rcu, entry) };
+                };
+                if let Some(slot) = keep {
+                    // SAFETY: The lock is held and the object is in the list of the due.
+                    unsafe {
+                        slot_list::unlink(entry);
+                        slot_list::link(guard.slot(usize::from(slot)), entry);
                     }
+                    continue;
                 }
+                self.detach(rcu, &guard, entry, entry.links().hash_of(0));
+                drop(guard);
+                // SAFETY: Detached just above.
+                unsafe { self.finish(rcu, entry) };
             }
             true
         })
@@ -457,7 +465,19 @@ impl<T: Entry> Table<T> {
         true
     }
 
-    /// Removes all objects that `which` picks. Process context; others may come in meanwhile.
+    /// Removes all objects: those first that nobody holds. Process context.
+    ///
+    /// What is held from outside the table, or comes in meanwhile, may be left.
+    pub(crate) fn clear(&self) {
+        let mut before = usize::MAX;
+        while (1..before).contains(&self.len()) {
+            before = self.len();
+            self.retain(|_| false);
+        }
+    }
+
+    /// Removes all objects that `which` picks, but those that are held. Process context; others may
+    /// come in meanwhile.
     pub(crate) fn retain(&self, mut which: impl FnMut(&T) -> bool) {
         let mut bucket = 0;
         let mut more = true;
@@ -518,7 +538,8 @@ impl<T: Entry> Table<T> {
 
 impl<T: Entry> Drop for Table<T> {
     fn drop(&mut self) {
-        self.retain(|_| false);
+        // What somebody outside still holds stays in memory, where it is safe, for good.
+        self.clear();
         let buckets = self.buckets.load() as *mut Buckets;
         // SAFETY: `&mut self`: no reader, no writer and no resize can be under way.
         drop(unsafe { KBox::from_raw(buckets) });

@@ -7,6 +7,10 @@ use crate::{
     kapi::once::Word, //
 };
 use core::cell::UnsafeCell;
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
 
 /// The bit of a link that says in which direction the object is in the chain.
 pub(super) const DIRECTION: usize = 1;
@@ -14,6 +18,8 @@ pub(super) const DIRECTION: usize = 1;
 pub(super) const LINKED: u32 = 1;
 /// State: the object is in a chain in its second direction too.
 pub(super) const SECOND: u32 = 2;
+/// Holds: nobody can hold the object, as it is not in its table or about to leave it.
+pub(super) const SEALED: i32 = i32::MIN;
 
 /// The chain words of an object: read on each look-up, so they belong in its first cache line.
 #[repr(C)]
@@ -38,6 +44,8 @@ pub(crate) struct Aging {
     /// Next object, and the word that points at this one; or an RCU head.
     pub(super) words: UnsafeCell<[usize; 2]>,
     pub(super) state: Word<u32>,
+    /// How many hold the object; negative where nobody can.
+    pub(super) holds: Atomic<i32>,
 }
 
 // SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
@@ -51,7 +59,13 @@ impl Aging {
         Self {
             words: UnsafeCell::new([0; 2]),
             state: Word::new(0),
+            holds: Atomic::new(SEALED),
         }
+    }
+
+    /// How many hold the object; the answer may be out of date at once.
+    pub(crate) fn holds(&self) -> u32 {
+        u32::try_from(self.holds.load(Relaxed)).unwrap_or(0)
     }
 
     /// Whether the object is in its table; the answer may be out of date at once.
@@ -75,7 +89,8 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
     fn links(&self) -> &Links;
     /// The wheel words.
     fn aging(&self) -> &Aging;
-    /// Called once, in any context but without a lock, when the object has left the table.
+    /// Called once, in any context but without a lock, when the object has left the table, or did not get
+    /// into it, as it has a twin there. It lets go of what it holds.
     fn removed(&self);
 }
 
