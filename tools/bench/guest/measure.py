@@ -10,6 +10,7 @@ The plan (plan.json in the folder that is the argument) is a list of runs, and a
     {"memory": NAME}                     kilobytes that are free
     {"time": NAME, "sh": …, "stdin": …}  how long a shell line takes
     {"file": NAME, "copy": FILE}         a file of the guest's for the host
+    {"mark": 1 or 0}                     the counting plugin begins or ends a region here
 
 A burst is a list of pktgen's own commands. Each result is one line of JSON in measured.jsonl, written at once.
 Where the guest's clock counts instructions, a nanosecond is an instruction.
@@ -17,6 +18,7 @@ Where the guest's clock counts instructions, a nanosecond is an instruction.
 
 import ctypes
 import json
+import mmap
 import os
 import shutil
 import subprocess
@@ -25,6 +27,7 @@ import time
 from pathlib import Path
 
 PKTGEN = Path("/proc/net/pktgen")
+IPVS = Path("/proc/net/ip_vs_stats_percpu")
 CLONE_NEWNET = 0x40000000
 
 # One line for each interface, address and neighbour: client namespace -> c0 -> director -> d0 (servers), d1 (clients).
@@ -99,6 +102,21 @@ def pktgen(name, command):
     (PKTGEN / name).write_text(command + "\n")
 
 
+def counters():
+    """What has gone by until now: packets received by family, sent out of the director, and seen by IPVS."""
+    snmp = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Ip:")]
+    seen = {"received4": int(dict(zip(*snmp))["InReceives"])}
+    for line in Path("/proc/net/snmp6").read_text().splitlines():
+        if line.startswith("Ip6InReceives "):
+            seen["received6"] = int(line.split()[1])
+    seen["passed"] = sum(int(Path(f"/sys/class/net/{name}/statistics/tx_packets").read_text()) for name in ("d0", "d1"))
+    if IPVS.exists():
+        rows = [line.split() for line in IPVS.read_text().splitlines()]
+        rows = [[int(word, 16) for word in row] for row in rows if len(row) == 6 and row[0].isalnum() and row[0] != "CPU"]
+        seen["requests"], seen["replies"] = sum(row[2] for row in rows), sum(row[3] for row in rows)
+    return seen
+
+
 def burst(commands):
     """Sends packets and returns how many went, and in how many microseconds."""
     for command in commands:
@@ -131,12 +149,24 @@ def free_memory():
     return {}
 
 
+def mark(begin):
+    """Executes the no-op that the counting plugin of QEMU waits for (tools/bench/profile/counter.c)."""
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(b"\x0f\x1f\x84\x00ipv" + (b"1" if begin else b"0") + b"\xc3")
+    ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
+
+
 def carry_out(step):
     """Does one step; returns its result, or None where it has none."""
     if "send" in step:
+        before = counters()
         with Client():
+            # Added anew: pktgen does not forget that packets were once of IPv6.
+            pktgen("kpktgend_0", "rem_device_all")
+            pktgen("kpktgend_0", "add_device eth0")
             sent = [burst(commands) for commands in step["bursts"]]
-        return {"packets": sum(n for n, _ in sent), "microseconds": sum(t for _, t in sent)}
+        after = {name: value - before[name] for name, value in counters().items()}
+        return {"packets": sum(n for n, _ in sent), "microseconds": sum(t for _, t in sent), **after}
     if "slab" in step:
         return slab(step["cache"])
     if "memory" in step:
@@ -145,6 +175,9 @@ def carry_out(step):
         start = time.monotonic_ns()
         shell(step["sh"], step.get("stdin", ""))
         return {"nanoseconds": time.monotonic_ns() - start}
+    if "mark" in step:
+        mark(step["mark"])
+        return None
     if "copy" in step:
         shutil.copyfile(step["copy"], Path(sys.argv[1], step["file"]))
         return None
@@ -156,9 +189,6 @@ def main():
     folder = Path(sys.argv[1])
     plan = json.loads((folder / "plan.json").read_text())
     network()
-    with Client():
-        pktgen("kpktgend_0", "rem_device_all")
-        pktgen("kpktgend_0", "add_device eth0")
     with open(folder / "measured.jsonl", "w") as out:
         for run in plan:
             for step in run["steps"]:

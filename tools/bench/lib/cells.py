@@ -139,8 +139,18 @@ def plan(implementation, cells):
     return runs
 
 
-def per_packet(result):
-    """Instructions per packet: the guest's clock shows a nanosecond for each."""
+def complete(result, cell):
+    """Were it the packets that were meant, did they all come through, and did IPVS see them as what they are?"""
+    names = [f"received{cell.kind.family}", "passed"]
+    if "requests" in result and cell.way != "foreign":
+        names.append("replies" if cell.way == "reply" else "requests")
+    return all(result[name] >= result["packets"] * 0.999 for name in names)
+
+
+def per_packet(result, cell):
+    """Instructions per packet (the guest's clock shows a nanosecond for each); None where packets were lost on the way."""
+    if result is None or not complete(result, cell):
+        return None
     return result["microseconds"] * 1000 / result["packets"]
 
 
@@ -148,6 +158,7 @@ def evaluate(measured, cells):
     """Instructions over plain forwarding by cell name, None where the guest did not come to it."""
     values = {}
     for cell in cells:
-        with_it, without = measured.get((cell.group, cell.name)), measured.get((FORWARD, cell.baseline))
-        values[cell.name] = per_packet(with_it) - per_packet(without) if with_it and without else None
+        with_it = per_packet(measured.get((cell.group, cell.name)), cell)
+        without = per_packet(measured.get((FORWARD, cell.baseline)), cell)
+        values[cell.name] = with_it - without if with_it and without else None
     return values

@@ -26,6 +26,7 @@ boot_usage() {
 	  --share DIR        another folder of the host, read-only at its own path; may be repeated
 	  --results DIR      the folder for /results and dmesg.log (default: one in the cache)
 	  --kernel IMAGE     another kernel image
+	  --plugin FILE[,…]  a plugin of QEMU's, with its arguments (TCG)
 	  --accel kvm|tcg    what to run it with (default: KVM where it works)
 	  --allow-splat      a warning in the kernel log does not make a success a failure
 	  --interactive      a shell on this terminal instead of CMD
@@ -38,7 +39,7 @@ boot_usage() {
 boot_defaults() {
 	BOOT_SMP=2 BOOT_MEM=1024 BOOT_ICOUNT='' BOOT_APPEND='' BOOT_TIMEOUT=900 BOOT_SHARES=()
 	BOOT_RESULTS='' BOOT_KERNEL=$LAB_KERNEL/vmlinux BOOT_INTERACTIVE='' BOOT_ACCEL='' BOOT_ALLOW_SPLAT=''
-	BOOT_QUIET='' BOOT_COMMAND=()
+	BOOT_QUIET='' BOOT_PLUGIN='' BOOT_COMMAND=()
 }
 
 boot_options() {
@@ -52,6 +53,7 @@ boot_options() {
 		--share) BOOT_SHARES+=("$(readlink -f "$2")") && shift ;;
 		--results) BOOT_RESULTS=$2 && shift ;;
 		--kernel) BOOT_KERNEL=$(readlink -f "$2") && shift ;;
+		--plugin) BOOT_PLUGIN=$2 && shift ;;
 		--accel) BOOT_ACCEL=$2 && shift ;;
 		--allow-splat) BOOT_ALLOW_SPLAT=1 ;;
 		--interactive) BOOT_INTERACTIVE=1 ;;
@@ -127,6 +129,7 @@ boot_qemu() {
 	icount) QEMU+=(-accel tcg -icount 'shift=0,sleep=off' -cpu max) ;;
 	*) QEMU+=(-accel 'tcg,thread=multi' -cpu max) ;;
 	esac
+	[ -z "$BOOT_PLUGIN" ] || QEMU+=(-plugin "$BOOT_PLUGIN")
 	if [ -n "$BOOT_INTERACTIVE" ]; then
 		QEMU+=(-chardev 'stdio,id=terminal,signal=off' -device 'virtconsole,chardev=terminal')
 	else
