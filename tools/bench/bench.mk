@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Measuring: make bench-quick, bench-profile.
+# Measuring: make bench, bench-quick, bench-profile.
 
 # Which cells and which balancers, with commas between; all if empty. `tools/bench/bench --help` names them.
 CELLS ?=
@@ -15,3 +15,11 @@ FUNCTION ?=
 .PHONY: bench-profile
 bench-profile: lab-ready all ## CELLS=nat-one IMPL=rust FUNCTION=…: instructions of each function, exactly
 	@tools/bench/bench profile --cells "$(or $(CELL),$(CELLS))" --impl "$(IMPL)" --function "$(FUNCTION)"
+
+# Which parts of the bench: count, scale, schedulers, administration, processors, clock; all if empty.
+PARTS ?=
+
+.PHONY: bench
+bench: lab-ready all module-inline0 module-inline1 ## PARTS=… IMPL=… CELLS=…: every measurement; build/bench.json, build/bench.svg; PROFILE=1 as bench-profile
+	@tools/bench/bench $(if $(PROFILE),profile,full) --cells "$(or $(CELL),$(CELLS))" --impl "$(IMPL)" \
+		$(if $(PROFILE),--function "$(FUNCTION)",--parts "$(PARTS)")

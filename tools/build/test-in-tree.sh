@@ -14,10 +14,8 @@ unset KDIR
 choose_kernel
 
 cases=6
-LAB_CACHE='' LAB_TREE=''
-eval "$("$lab" env | grep -E '^LAB_(CACHE|TREE)=')"
-place=$LAB_CACHE/in-tree
-source=$place/source
+# shellcheck source=kernel-copy.sh
+. "$root/tools/build/kernel-copy.sh"
 logs=$root/build/in-tree
 number=0
 
@@ -29,58 +27,6 @@ result() {
 		grep -vE '^ +[A-Z][A-Za-z0-9]+( \[M\]| [LP])? +[^ ]+$' "$3" | tail -n 25 | sed 's/^/# /'
 		echo "# the whole log: ${3#"$root"/}"
 	fi
-}
-
-progress() {
-	printf '# %4ds  %s\n' "$SECONDS" "$*"
-}
-
-# The parts of the source that these builds read. Drivers are left out, but for what Kconfig reads of them.
-copy_source() {
-	local arch skip=()
-	for arch in "$kdir"/arch/*/; do
-		arch=$(basename "$arch")
-		[ "$arch" = x86 ] || [ "$arch" = um ] || skip+=("--exclude=/arch/$arch/**")
-	done
-	for folder in gpu media scsi infiniband iio staging accel clk pinctrl usb video; do
-		skip+=("--exclude=/drivers/$folder/**")
-	done
-	mkdir -p "$source"
-	rsync -a --include='*/' --include='Kconfig*' --include='Makefile*' --include='Kbuild*' \
-		--exclude='*.o' --exclude='*.rmeta' --exclude='.*.cmd' \
-		--exclude='/Documentation/**' --exclude='/sound/**' --exclude='/samples/**' --exclude='/drivers/net/*/**' \
-		--exclude='/tools/testing/**' --exclude='/tools/perf/**' "${skip[@]}" "$kdir/" "$source/" &&
-		make -s -C "$source" ARCH=um mrproper &&
-		make -s -C "$source" ARCH=x86 mrproper
-}
-
-# kernel FOLDER ARGUMENT…: the kernel's make, with its output in that folder of the cache.
-kernel() {
-	local folder=$1
-	shift
-	nice make -C "$source" O="$place/$folder" CC=x86_64-linux-gnu-gcc-14 -j"$(nproc)" --no-print-directory "$@"
-}
-
-# Is every line of the fragment FILE in the configuration of FOLDER? A symbol whose dependencies are
-# not met is dropped without a word.
-configured() {
-	local missing
-	missing=$(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$2" | grep -vxFf "$place/$1/.config")
-	[ -z "$missing" ] || {
-		echo "the configuration lacks: $missing"
-		return 1
-	}
-}
-
-# reconfigure FOLDER FILE…: runs the rest of the arguments only where what they configure from has changed,
-# because a new .config makes Kbuild look at everything.
-reconfigure() {
-	local folder=$1 fragment=$2 key
-	shift 2
-	key=$(cat "$fragment" "$root/rust_ipvs/Kconfig" "${BASH_SOURCE[0]}" | sha256sum)
-	[ "$key" != "$(cat "$place/$folder/.configured" 2>/dev/null)" ] || return 0
-	mkdir -p "$place/$folder"
-	"$@" && configured "$folder" "$fragment" && printf '%s\n' "$key" >"$place/$folder/.configured"
 }
 
 # The stock kernel's configuration with the lines of a fragment.
@@ -102,12 +48,8 @@ is_there() {
 	esac
 }
 
-small() {
-	kernel um ARCH=um KCONFIG_ALLCONFIG="$1" allnoconfig
-}
-
 um() {
-	reconfigure um "$root/tools/build/um.config" small "$root/tools/build/um.config" &&
+	reconfigure um "$root/tools/build/um.config" small um "$root/tools/build/um.config" &&
 		kernel um ARCH=um linux
 }
 
@@ -120,16 +62,6 @@ boot_um() {
 # Did a compiler, the linker or objtool have something to say of the module? (Kconfig has, of the stock configuration.)
 warned() {
 	grep -E '(^|rust_ipvs/.*)warning:' "$1"
-}
-
-# Removes what came from another kernel.
-forget_others() {
-	local identity
-	identity=$(kernel_identity)
-	[ "$identity" != "$(cat "$place/kernel" 2>/dev/null)" ] || return 0
-	rm -rf "$place"
-	progress "copying the kernel's source" && mkdir -p "$place" &&
-		copy_source >"$logs/copy.log" 2>&1 && printf '%s\n' "$identity" >"$place/kernel"
 }
 
 build_cases() {
@@ -177,7 +109,7 @@ main() {
 	echo 'TAP version 13'
 	echo "1..$cases"
 	mkdir -p "$logs"
-	forget_others || {
+	refresh_copy "$logs/copy.log" || {
 		echo "Bail out! the kernel's source could not be copied: ${logs#"$root"/}/copy.log"
 		exit 1
 	}
@@ -199,10 +131,6 @@ main() {
 if [ "${LAB_INSIDE-}" != "$LAB_TREE" ]; then
 	exec "$lab" enter -- "${BASH_SOURCE[0]}"
 fi
-mkdir -p "$place.lock" && exec 9<"$place.lock"
-flock -n 9 || {
-	echo '# another run has the cache: waiting for it'
-	flock 9
-}
+lock_copy
 main | tee "$root/build/in-tree.tap"
 ! grep -q '^not ok\|^Bail out' "$root/build/in-tree.tap"

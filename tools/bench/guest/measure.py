@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The bench's half in the guest: makes the network, carries out a plan, and writes down what each step cost.
 
-The plan (plan.json in the folder that is the argument) is a list of runs, and a run a list of steps:
+The plan (plan.json in the folder that is the argument) is a list of runs, and a run has a list of steps. A run that has
+another list, "finally", may fail: then the rest of its steps are left out, and those are done in any case. A step is one of
 
     {"sh": COMMAND, "stdin": TEXT}       a shell line, which has to succeed
     {"send": NAME, "bursts": [BURST…]}   packets by pktgen; written down under NAME unless that is empty
+                                         with "together": true, one processor for each burst at the same time
     {"slab": NAME, "cache": CACHE}       what /proc/slabinfo says of a cache, whose name ends in CACHE
     {"memory": NAME}                     kilobytes that are free
     {"time": NAME, "sh": …, "stdin": …}  how long a shell line takes
@@ -34,9 +36,11 @@ CLONE_NEWNET = 0x40000000
 # What goes out of d0 and d1 is gone. Replies of servers come in by c0 as well: nothing here filters by interface.
 NETWORK = """
 link add c0 address 02:00:00:00:01:01 type veth peer name eth0 address 02:00:00:00:01:02 netns client
+link add c1 address 02:00:00:00:01:03 type veth peer name eth1 address 02:00:00:00:01:04 netns client
 link add d0 type dummy
 link add d1 type dummy
 link set c0 up
+link set c1 up
 link set d0 up
 link set d1 up
 address add 10.0.0.1/32 dev lo
@@ -51,6 +55,7 @@ neighbour add 10.3.0.2 lladdr 02:00:00:00:03:02 dev d1 nud permanent
 neighbour add fd00:3::2 lladdr 02:00:00:00:03:02 dev d1 nud permanent
 route add fd00:64::/32 via fd00:3::2
 """
+MACS = ["02:00:00:00:01:01", "02:00:00:00:01:03"]
 SERVERS = 4
 SETTINGS = {
     "net/ipv4/ip_forward": 1,
@@ -58,14 +63,18 @@ SETTINGS = {
     "net/ipv4/conf/all/rp_filter": 0,
     "net/ipv4/conf/default/rp_filter": 0,
     "net/ipv4/conf/c0/rp_filter": 0,
+    "net/ipv4/conf/c1/rp_filter": 0,
 }
 
 
+class Failed(Exception):
+    """A step did not succeed; the words say which, and why."""
+
+
 def shell(command, stdin=""):
-    """Runs a line; what went wrong is told in full."""
     done = subprocess.run(["bash", "-c", command], input=stdin, text=True, capture_output=True)
     if done.returncode:
-        sys.exit(f"measure: {command!r} failed ({done.returncode}): {done.stdout}{done.stderr}")
+        raise Failed(f"{command!r} failed ({done.returncode}): {done.stdout}{done.stderr}")
 
 
 def network():
@@ -76,7 +85,7 @@ def network():
         for address in f"10.2.0.{number}", f"fd00:2::{number}":
             lines.append(f"neighbour add {address} lladdr 02:00:00:00:02:0{number} dev d0 nud permanent")
     shell("ip -batch -", "\n".join(lines))
-    shell("ip -n client link set eth0 up")
+    shell("ip -n client link set eth0 up; ip -n client link set eth1 up")
     for name, value in SETTINGS.items():
         Path("/proc/sys", name).write_text(f"{value}\n")
 
@@ -89,7 +98,7 @@ class Client:
     def enter(self, path):
         with open(path) as namespace:
             if self.libc.setns(namespace.fileno(), CLONE_NEWNET):
-                sys.exit(f"measure: {path} cannot be entered: {os.strerror(ctypes.get_errno())}")
+                raise Failed(f"{path} cannot be entered: {os.strerror(ctypes.get_errno())}")
 
     def __enter__(self):
         self.enter("/run/netns/client")
@@ -117,16 +126,53 @@ def counters():
     return seen
 
 
-def burst(commands):
-    """Sends packets and returns how many went, and in how many microseconds."""
-    for command in commands:
-        pktgen("eth0", command)
-    pktgen("pgctrl", "start")
-    for line in (PKTGEN / "eth0").read_text().splitlines():
+def outcome(device):
+    """How many packets a device sent, and in how many microseconds."""
+    for line in (PKTGEN / device).read_text().splitlines():
         words = line.split()
         if "Result:" in line and words[1] == "OK:":
             return int(words[4]), int(words[2].split("(")[0])
-    sys.exit("measure: pktgen did not send: " + (PKTGEN / "eth0").read_text())
+    raise Failed("pktgen did not send: " + (PKTGEN / device).read_text())
+
+
+def prepare(number, commands=()):
+    """Makes a device ready on a processor of the same number; added anew, for pktgen does not forget IPv6."""
+    pktgen(f"kpktgend_{number}", "rem_device_all")
+    if commands:
+        pktgen(f"kpktgend_{number}", f"add_device eth{number}")
+        for command in commands:
+            pktgen(f"eth{number}", command)
+
+
+def burst(commands):
+    prepare(0, commands)
+    pktgen("pgctrl", "start")
+    return outcome("eth0")
+
+
+def together(bursts):
+    """Sends all at the same time; returns packets of all and the time of the slowest."""
+    for number, commands in enumerate(bursts):
+        prepare(number, commands)
+        pktgen(f"eth{number}", f"dst_mac {MACS[number]}")
+    pktgen("pgctrl", "start")
+    sent = [outcome(f"eth{number}") for number in range(len(bursts))]
+    for number in range(1, len(bursts)):
+        prepare(number)
+    return sum(n for n, _ in sent), max(t for _, t in sent)
+
+
+def send(step):
+    """Sends a step's bursts, one after the other or together, and counts what became of the packets."""
+    before = counters()
+    with Client():
+        if step.get("together"):
+            packets, microseconds = together(step["bursts"])
+        else:
+            sent = [burst(commands) for commands in step["bursts"]]
+            packets, microseconds = sum(n for n, _ in sent), sum(t for _, t in sent)
+    after = {name: value - before[name] for name, value in counters().items() if name in before}
+    return {"packets": packets, "microseconds": microseconds, **after}
 
 
 def slab(suffix):
@@ -159,14 +205,7 @@ def mark(begin):
 def carry_out(step):
     """Does one step; returns its result, or None where it has none."""
     if "send" in step:
-        before = counters()
-        with Client():
-            # Added anew: pktgen does not forget that packets were once of IPv6.
-            pktgen("kpktgend_0", "rem_device_all")
-            pktgen("kpktgend_0", "add_device eth0")
-            sent = [burst(commands) for commands in step["bursts"]]
-        after = {name: value - before[name] for name, value in counters().items()}
-        return {"packets": sum(n for n, _ in sent), "microseconds": sum(t for _, t in sent), **after}
+        return send(step)
     if "slab" in step:
         return slab(step["cache"])
     if "memory" in step:
@@ -191,11 +230,22 @@ def main():
     network()
     with open(folder / "measured.jsonl", "w") as out:
         for run in plan:
-            for step in run["steps"]:
-                result = carry_out(step)
-                name = step.get("send") or step.get("slab") or step.get("memory") or step.get("time")
-                if result is not None and name:
-                    print(json.dumps({"run": run["name"], "name": name, **result}), file=out, flush=True)
+            carry_out_run(run, out)
+
+
+def carry_out_run(run, out):
+    try:
+        for step in run["steps"]:
+            result = carry_out(step)
+            name = step.get("send") or step.get("slab") or step.get("memory") or step.get("time")
+            if result is not None and name:
+                print(json.dumps({"run": run["name"], "name": name, **result}), file=out, flush=True)
+    except Failed as failure:
+        if "finally" not in run:
+            sys.exit(f"measure: {run['name']}: {failure}")
+        print(f"measure: {run['name']}: {failure}")
+    for step in run.get("finally", ()):
+        carry_out(step)
 
 
 main()

@@ -23,23 +23,16 @@ def fill(implementation, cells, label="count"):
     return cell_names.evaluate(measured, wanted), measured
 
 
-def fill_all(implementations, cells, jobs=None):
-    """The same for several balancers, as many at once as there are processors (or JOBS)."""
-    jobs = jobs or int(os.environ.get("JOBS") or os.cpu_count() or 1)
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+def jobs():
+    """How many guests may run at once."""
+    return int(os.environ.get("JOBS") or os.cpu_count() or 1)
+
+
+def fill_all(implementations, cells):
+    """The same for several balancers, side by side."""
+    with concurrent.futures.ThreadPoolExecutor(jobs()) as pool:
         waiting = {one.name: pool.submit(fill, one, cells) for one in implementations}
         return {name: future.result() for name, future in waiting.items()}
-
-
-def memory(filled, cells):
-    """Bytes per connection from the slab: of the object, and of all pages by the connections there were."""
-    rows = {}
-    for name, (_, measured) in filled.items():
-        for (group, step), result in measured.items():
-            if step.endswith("slab") and result["objects"] >= cell_names.FLOWS:
-                per_connection = {"object": result["size"], "pages": result["bytes"] / cell_names.FLOWS}
-                rows.setdefault(group, {})[name] = per_connection
-    return rows
 
 
 def show(implementations, cells, values):
@@ -57,3 +50,24 @@ def show(implementations, cells, values):
         protocol, family = kind.protocol.upper(), kind.family
         tables.show(f"{protocol} over IPv{family}: instructions per packet over plain forwarding of the same packet",
                     ["", *[one.name for one in implementations], "ours/C", "target"], rows)
+
+
+def show_own(ours):
+    """Ours beside ours: IPv6 beside IPv4, TCP beside UDP."""
+    rows = []
+    for name, cell in cell_names.every_cell().items():
+        plain = f"{cell.way}-{cell.load}"
+        if cell.kind.family == 6:
+            factor, other = targets.IPV6_OF_IPV4, name.replace(cell.kind.name, cell.kind.protocol).removeprefix("udp-")
+            words = "IPv4"
+        elif cell.kind.protocol == "tcp":
+            factor, other, words = targets.TCP_OF_UDP, plain, "UDP"
+        else:
+            continue
+        value, beside = ours.get(name), ours.get(other)
+        if value is None or beside is None:
+            continue
+        rows.append([name, tables.number(value), tables.number(beside), f"{value / beside:.2f}",
+                     tables.verdict(targets.beside_ours(value, beside, factor, words))])
+    if rows:
+        tables.show("rust_ipvs beside itself", ["", "this", "beside", "ratio", "target"], rows)
