@@ -15,7 +15,7 @@ NO_LICENSE = re.compile(r"(^|/)(COPYING|motd|Cargo\.lock|\.gitkeep)$|^LICENSES/|
 # The hosts that files may name: those of documents, of names made for examples, and of a crate's origin.
 HOST = re.compile(r"\b(?:https?|ftp|git|rsync)://([A-Za-z0-9.-]+)")
 HOSTS = re.compile(
-    r"(^|\.)(kernel\.org|rfc-editor\.org|ietf\.org|rust-lang\.org|rust-for-linux\.com|linuxvirtualserver\.org|debian\.org"
+    r"(^|\.)(kernel\.org|rfc-editor\.org|ietf\.org|rust-lang\.org|rust-for-linux\.com|linuxvirtualserver\.org|debian\.org|w3\.org"
     r"|docs\.rs|example(\.(com|org|net))?|localhost)$|^(127\.|10\.|192\.0\.2\.|192\.168\.|198\.51\.100\.|203\.0\.113\.)"
 )
 # Where packages come from is the business of apt, cargo and mmdebstrap.
