@@ -12,8 +12,8 @@ import sys
 from . import cells, guest, packets, tables
 
 UDP = packets.KINDS["udp"]
-ROUNDS = 7
-COUNT = 8000
+ROUNDS = 9
+COUNT = 40000
 FLOWS = 1000
 OPTIONS = ["--smp", "2", "--append", "mitigations=off"]
 
