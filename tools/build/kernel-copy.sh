@@ -3,6 +3,8 @@
 # A copy of the lab's kernel source in the lab's cache, and what was built from it: shared by those who build kernels.
 #
 # Wants lib.sh and choose_kernel before it, and to run inside the lab.
+# shellcheck disable=SC2154 # root, lab and kdir are set by whoever includes this
+# shellcheck disable=SC2034 # who includes this looks at LAB_TREE, to see whether it runs inside the lab
 
 LAB_CACHE='' LAB_TREE=''
 eval "$("$lab" env | grep -E '^LAB_(CACHE|TREE)=')"
@@ -51,7 +53,7 @@ configured() {
 reconfigure() {
 	local folder=$1 fragment=$2 key
 	shift 2
-	key=$(cat "$fragment" "$root/rust_ipvs/Kconfig" "${BASH_SOURCE[@]}" | sha256sum)
+	key=$(cat "$fragment" "$root/rust_ipvs/Kconfig" "${BASH_SOURCE[0]}" | sha256sum)
 	[ "$key" != "$(cat "$place/$folder/.configured" 2>/dev/null)" ] || return 0
 	mkdir -p "$place/$folder"
 	"$@" && configured "$folder" "$fragment" && printf '%s\n' "$key" >"$place/$folder/.configured"
