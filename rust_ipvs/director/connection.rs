@@ -125,6 +125,7 @@ const _: () = assert!(core::mem::offset_of!(Connection<V4>, aging) <= 64);
 
 impl<F: Stack> Connection<F> {
     /// A connection that no packet has passed yet, and that `control` controls.
+    #[inline(always)]
     pub(super) fn new(
         protocol: u8,
         (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),

@@ -53,7 +53,7 @@ impl Tick for Director {
             self.v6.expire(tick);
             self.ticked.store(tick, Relaxed);
         }
-        let lfactor = self.settings.conn_lfactor.load();
+        let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
         self.v4.fit(lfactor);
         self.v6.fit(lfactor);
         let mut books = self.books.lock();

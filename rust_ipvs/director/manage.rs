@@ -52,7 +52,8 @@ use crate::{
             V6, //
         },
         request,
-        sched::Scheduler, //
+        sched::Scheduler,
+        sizing, //
     },
 };
 use kernel::{
@@ -230,7 +231,7 @@ impl Director {
 
     /// Makes what packets need before the first service of a family can be there (H-2).
     fn prepare(self: &Arc<Self>, books: &mut Books, net: &Net, family: AddressFamily) -> Result {
-        let lfactor = self.settings.conn_lfactor.load();
+        let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
         in_plane!(self, family, plane => plane.open(lfactor))?;
         self.start_ticker(books)?;
         match family {

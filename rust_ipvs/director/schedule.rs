@@ -126,10 +126,7 @@ pub(super) fn begin<F: Stack>(
     if !has_room(context) {
         return Verdict::Drop(packet);
     }
-    let ends = (context.src(), context.dst(), plan.real);
-    let protocol = context.header.protocol;
-    let connection = Connection::new(protocol, ends, plan.destination, plan.control);
-    let Some(connection) = enter(context, hash, connection) else {
+    let Some(connection) = enter(context, hash, plan) else {
         return Verdict::Drop(packet);
     };
     connection.destination.counted.input(packet.len());
@@ -138,12 +135,23 @@ pub(super) fn begin<F: Stack>(
 }
 
 /// Puts a new connection in the table, in the state that its first packet brings; `None` without memory.
+#[inline(always)]
 fn enter<'g, F: Stack>(
     context: &Context<'g, F>,
     hash: u32,
-    connection: Connection<F>,
+    plan: Plan<F>,
 ) -> Option<&'g Connection<F>> {
     let (director, connections) = (context.director, context.connections);
+    let (client, virt, real) = (context.src(), context.dst(), plan.real);
+    let protocol = context.header.protocol;
+    let connection = context
+        .plane
+        .slab
+        .alloc(|| {
+            let ends = (client, virt, real);
+            Connection::new(protocol, ends, plan.destination, plan.control)
+        })
+        .ok()?;
     state::follow(
         &connection,
         &director.timeouts,
@@ -151,22 +159,16 @@ fn enter<'g, F: Stack>(
         &context.transport,
         false,
     );
-    let (key, client, virt, real) = (
-        connection.key,
-        connection.client,
-        connection.virt,
-        connection.real,
-    );
+    connection.destination.bind(connection.is_active());
     let reply_hash = (connection.method == ForwardMethod::MASQ)
-        .then(|| F::hash(&connections.key, &client, &real, key));
-    let (slot, active) = (clock::slot(connection.left()), connection.is_active());
-    let connection = context.plane.slab.alloc(connection).ok()?;
-    connection.destination.bind(active);
-    let hashes = (hash, reply_hash);
-    let is_twin = |other: &Connection<F>| other.is_of(key, &client, &virt);
-    let inserted = connections
-        .table
-        .insert(context.rcu, connection, hashes, slot, is_twin);
+        .then(|| F::hash(&connections.key, &client, &real, protocol));
+    let slot = clock::slot(connection.left());
+    let inserted =
+        connections
+            .table
+            .insert(context.rcu, connection, (hash, reply_hash), slot, |other| {
+                other.is_of(protocol, &client, &virt)
+            });
     let connection = match inserted {
         Ok(connection) => {
             connection.destination.counted.connection();

@@ -5,6 +5,15 @@
 //! Sizes are powers of two and given as their exponents. A load factor `lfactor` asks for a table of
 //! 2^-lfactor buckets for each entry.
 
+/// The load factor of a connection table, from the one that a user sets.
+///
+/// The reference's default of -4 asks for 16 to 32 buckets for each connection: as many bytes again as a connection has, to be
+/// cleared, filled and moved whenever the table grows. Here 2 to 4 do, and 1 to 2 where it is -2, the default of other
+/// namespaces than the first: an entry carries its hash, so that passing one that is not meant is cheap.
+pub(crate) const fn of_connections(lfactor: i32) -> i32 {
+    (lfactor >> 1).saturating_add(1)
+}
+
 /// The size that a table should have, as bits (C-29).
 ///
 /// A table grows at once to the size its entries ask for. It shrinks only where that is a sixteenth or
@@ -62,6 +71,15 @@ pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // C-31
+    #[test]
+    fn connections_get_fewer_buckets_than_asked_for() {
+        let of = |lfactor| of_connections(lfactor);
+        assert_eq!([of(-8), of(-4), of(-2), of(0), of(8)], [-3, -1, 0, 1, 5]);
+        // Who asks for more gets no less.
+        assert!((-8..8).all(|lfactor| of(lfactor) <= of(lfactor + 1)));
+    }
 
     // 17 entries make the table of the first namespace grow, 65 that of another.
     #[test]
