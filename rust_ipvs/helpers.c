@@ -15,10 +15,12 @@
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
+#include <net/gre.h>
 #include <net/gso.h>
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
+#include <net/ip6_checksum.h>
 #include <net/ip6_fib.h>
 #include <net/ip6_route.h>
 #include <net/ip_tunnels.h>
@@ -27,6 +29,8 @@
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
+#include <net/udp.h>
+#include <net/xfrm.h>
 #include "helpers.h"
 
 #if !IS_ENABLED(CONFIG_IP_VS) && !IS_ENABLED(CONFIG_RUST_IPVS)
@@ -73,6 +77,16 @@ __rust_ipvs_helper void rust_ipvs_helper_synchronize_rcu_expedited(void)
 __rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value)
 {
 	this_cpu_add(*(u64 __percpu *)counter, value);
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_this_cpu_inc_return(unsigned long counter)
+{
+	return this_cpu_inc_return(*(u64 __percpu *)counter);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_this_cpu_write(unsigned long counter, u64 value)
+{
+	this_cpu_write(*(u64 __percpu *)counter, value);
 }
 
 __rust_ipvs_helper u64 rust_ipvs_helper_percpu_sum(unsigned long counter)
@@ -198,6 +212,15 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_pull_l3(struct sk_buff *skb, unsign
 	return pskb_may_pull(skb, skb_network_offset(skb) + len);
 }
 
+__rust_ipvs_helper bool rust_ipvs_helper_skb_strip(struct sk_buff *skb, unsigned int len)
+{
+	if (!pskb_pull(skb, skb_network_offset(skb) + len))
+		return false;
+	skb_reset_network_header(skb);
+	memset(&(IPCB(skb)->opt), 0, sizeof(IPCB(skb)->opt));
+	return true;
+}
+
 __rust_ipvs_helper bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len)
 {
 	return !skb_ensure_writable(skb, skb_network_offset(skb) + len);
@@ -212,6 +235,11 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_sum_changed(struct sk_buff *skb)
 {
 	if (skb->ip_summed == CHECKSUM_COMPLETE)
 		skb->ip_summed = CHECKSUM_NONE;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *skb)
+{
+	return skb_csum_unnecessary(skb) || !skb->dev;
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb)
@@ -286,63 +314,22 @@ __rust_ipvs_helper void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type
 __rust_ipvs_helper void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code,
 						     u32 info)
 {
+	/* A packet of this host has no device yet, without which nothing would be sent. */
+	if (!skb->dev)
+		skb->dev = skb_dst(skb)->dev;
 	icmpv6_send(skb, type, code, info);
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)
 {
+	if (!skb->dev)
+		skb->dev = skb_dst(skb)->dev;
 	dst_link_failure(skb);
-}
-
-__rust_ipvs_helper bool rust_ipvs_helper_ipip_prepare(struct sk_buff *skb, unsigned int header,
-						      bool outer_v6, bool inner_v6,
-						      const struct dst_entry *dst)
-{
-	if (skb_cow_head(skb, header + LL_RESERVED_SPACE(dst->dev) + dst->header_len))
-		return false;
-	if (iptunnel_handle_offloads(skb, outer_v6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4))
-		return false;
-	skb_set_inner_ipproto(skb, inner_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
-	return true;
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_orphan(struct sk_buff *skb)
 {
 	skb_orphan(skb);
-}
-
-__rust_ipvs_helper u8 *rust_ipvs_helper_skb_push_header(struct sk_buff *skb, unsigned int len)
-{
-	skb->transport_header = skb->network_header;
-	skb_push(skb, len);
-	skb_reset_network_header(skb);
-	memset(&(IPCB(skb)->opt), 0, sizeof(IPCB(skb)->opt));
-	return skb_network_header(skb);
-}
-
-__rust_ipvs_helper u16 rust_ipvs_helper_ip_id(struct net *net, struct sk_buff *skb)
-{
-	struct iphdr *iph = ip_hdr(skb);
-
-	__ip_select_ident(net, iph, skb_is_gso(skb) ? skb_shinfo(skb)->gso_segs : 1);
-	return ntohs(iph->id);
-}
-
-__rust_ipvs_helper int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb)
-{
-	skb->ignore_df = 1;
-	return ip_local_out(net, skb->sk, skb);
-}
-
-__rust_ipvs_helper int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb)
-{
-#if IS_ENABLED(CONFIG_IPV6)
-	skb->ignore_df = 1;
-	return ip6_local_out(net, skb->sk, skb);
-#else
-	kfree_skb(skb);
-	return -EAFNOSUPPORT;
-#endif
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu)
@@ -384,6 +371,135 @@ __rust_ipvs_helper int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_
 #endif
 }
 
+/* kapi/skbuff/tunnel.rs */
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_is_plain(const struct sk_buff *skb)
+{
+	return !skb_is_gso(skb) && skb->ip_summed != CHECKSUM_PARTIAL;
+}
+
+__rust_ipvs_helper u16 rust_ipvs_helper_skb_segments(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb) ? skb_shinfo(skb)->gso_segs : 1;
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_skb_sum_start(const struct sk_buff *skb)
+{
+	return skb_checksum_start_offset(skb) - skb_network_offset(skb);
+}
+
+__rust_ipvs_helper u16 rust_ipvs_helper_skb_sum_field(const struct sk_buff *skb)
+{
+	return skb->csum_offset;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_reset_ct(struct sk_buff *skb)
+{
+	nf_reset_ct(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_make_room(struct sk_buff *skb, unsigned int header,
+						       const struct dst_entry *dst)
+{
+	return !skb_cow_head(skb, header + LL_RESERVED_SPACE(dst->dev) + dst->header_len);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_wrap_plain(struct sk_buff *skb)
+{
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_inner(struct sk_buff *skb, u8 protocol)
+{
+	skb_set_inner_ipproto(skb, protocol);
+	skb_set_inner_mac_header(skb, skb_inner_network_offset(skb));
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_remote_sum(struct sk_buff *skb)
+{
+	if (!skb_is_gso(skb)) {
+		skb->ip_summed = CHECKSUM_NONE;
+		skb->encapsulation = 0;
+	}
+}
+
+__rust_ipvs_helper u8 *rust_ipvs_helper_skb_push(struct sk_buff *skb, unsigned int len)
+{
+	return __skb_push(skb, len);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_transport_here(struct sk_buff *skb)
+{
+	skb_reset_transport_header(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_transport_is_network(struct sk_buff *skb)
+{
+	skb->transport_header = skb->network_header;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_udp6_set_csum(bool nocheck, struct sk_buff *skb,
+						       const struct in6_addr *saddr,
+						       const struct in6_addr *daddr, int len)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	udp6_set_csum(nocheck, skb, saddr, daddr, len);
+#endif
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_push_gre(struct sk_buff *skb, u16 proto, bool csum)
+{
+	IP_TUNNEL_DECLARE_FLAGS(flags) = { };
+
+	if (csum)
+		__set_bit(IP_TUNNEL_CSUM_BIT, flags);
+	gre_build_header(skb, gre_calc_hlen(flags), flags, htons(proto), 0, 0);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_local_ports(const struct net *net, int *low, int *high)
+{
+	inet_get_local_port_range(net, low, high);
+}
+
+__rust_ipvs_helper u8 *rust_ipvs_helper_skb_push_outer(struct sk_buff *skb, unsigned int len)
+{
+	__skb_push(skb, len);
+	skb_reset_network_header(skb);
+	memset(&(IPCB(skb)->opt), 0, sizeof(IPCB(skb)->opt));
+	return skb->data;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb)
+{
+	memset(skb->cb, 0, sizeof(skb->cb));
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb)
+{
+	skb->ignore_df = 1;
+	if (skb->dev) {
+		skb_orphan(skb);
+		skb_clear_tstamp(skb);
+	}
+	return ip_local_out(net, skb->sk, skb);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	skb->ignore_df = 1;
+	if (skb->dev) {
+		skb_orphan(skb);
+		skb_clear_tstamp(skb);
+	}
+	return ip6_local_out(net, skb->sk, skb);
+#else
+	kfree_skb(skb);
+	return -EAFNOSUPPORT;
+#endif
+}
+
 /* kapi/route.rs */
 
 __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr,
@@ -412,7 +528,7 @@ __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, 
 
 __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v6(struct net *net,
 							       const struct in6_addr *daddr,
-							       bool direct,
+							       bool direct, bool source,
 							       struct in6_addr *saddr)
 {
 #if IS_ENABLED(CONFIG_IPV6)
@@ -427,6 +543,11 @@ __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v6(struct net *net,
 	if (ipv6_addr_any(&fl6.saddr) &&
 	    ipv6_dev_get_saddr(net, ip6_dst_idev(dst)->dev, &fl6.daddr, 0, &fl6.saddr) < 0)
 		goto fail;
+	if (source) {
+		dst = xfrm_lookup(net, dst, flowi6_to_flowi(&fl6), NULL, 0);
+		if (IS_ERR(dst))
+			return NULL;
+	}
 	*saddr = fl6.saddr;
 	return dst;
 fail:

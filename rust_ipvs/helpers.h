@@ -27,6 +27,8 @@ void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock);
 void rust_ipvs_helper_cond_resched(void);
 void rust_ipvs_helper_synchronize_rcu_expedited(void);
 void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value);
+u64 rust_ipvs_helper_this_cpu_inc_return(unsigned long counter);
+void rust_ipvs_helper_this_cpu_write(unsigned long counter, u64 value);
 u64 rust_ipvs_helper_percpu_sum(unsigned long counter);
 unsigned long rust_ipvs_helper_jiffies(void);
 u64 rust_ipvs_helper_jiffies64(void);
@@ -53,9 +55,11 @@ bool rust_ipvs_helper_skb_route_is_local(const struct sk_buff *skb, u8 pf);
 u8 *rust_ipvs_helper_skb_l3(const struct sk_buff *skb);
 int rust_ipvs_helper_skb_l3_len(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_pull_l3(struct sk_buff *skb, unsigned int len);
+bool rust_ipvs_helper_skb_strip(struct sk_buff *skb, unsigned int len);
 bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len);
 bool rust_ipvs_helper_skb_partial(const struct sk_buff *skb);
 void rust_ipvs_helper_skb_sum_changed(struct sk_buff *skb);
+bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_gso_fits(const struct sk_buff *skb, unsigned int mtu);
 unsigned int rust_ipvs_helper_skb_frag_max(const struct sk_buff *skb, u8 pf);
@@ -69,23 +73,41 @@ void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb);
 void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code, u32 info);
 void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
 void rust_ipvs_helper_link_failure(struct sk_buff *skb);
-bool rust_ipvs_helper_ipip_prepare(struct sk_buff *skb, unsigned int header, bool outer_v6,
-				   bool inner_v6, const struct dst_entry *dst);
 void rust_ipvs_helper_skb_orphan(struct sk_buff *skb);
-u8 *rust_ipvs_helper_skb_push_header(struct sk_buff *skb, unsigned int len);
-u16 rust_ipvs_helper_ip_id(struct net *net, struct sk_buff *skb);
-int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb);
-int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb);
 void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu);
 int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buff *skb, unsigned int hook);
 int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb);
 int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb);
 
+/* kapi/skbuff/tunnel.rs */
+bool rust_ipvs_helper_skb_is_plain(const struct sk_buff *skb);
+u16 rust_ipvs_helper_skb_segments(const struct sk_buff *skb);
+int rust_ipvs_helper_skb_sum_start(const struct sk_buff *skb);
+u16 rust_ipvs_helper_skb_sum_field(const struct sk_buff *skb);
+void rust_ipvs_helper_skb_reset_ct(struct sk_buff *skb);
+bool rust_ipvs_helper_skb_make_room(struct sk_buff *skb, unsigned int header,
+				    const struct dst_entry *dst);
+void rust_ipvs_helper_skb_wrap_plain(struct sk_buff *skb);
+void rust_ipvs_helper_skb_set_inner(struct sk_buff *skb, u8 protocol);
+void rust_ipvs_helper_skb_remote_sum(struct sk_buff *skb);
+u8 *rust_ipvs_helper_skb_push(struct sk_buff *skb, unsigned int len);
+void rust_ipvs_helper_skb_transport_here(struct sk_buff *skb);
+void rust_ipvs_helper_skb_transport_is_network(struct sk_buff *skb);
+void rust_ipvs_helper_udp6_set_csum(bool nocheck, struct sk_buff *skb,
+				    const struct in6_addr *saddr, const struct in6_addr *daddr,
+				    int len);
+void rust_ipvs_helper_skb_push_gre(struct sk_buff *skb, u16 proto, bool csum);
+void rust_ipvs_helper_local_ports(const struct net *net, int *low, int *high);
+u8 *rust_ipvs_helper_skb_push_outer(struct sk_buff *skb, unsigned int len);
+void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb);
+int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb);
+int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb);
+
 /* kapi/route.rs */
 struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr, bool direct,
 					    bool source, __be32 *saddr);
 struct dst_entry *rust_ipvs_helper_route_v6(struct net *net, const struct in6_addr *daddr,
-					    bool direct, struct in6_addr *saddr);
+					    bool direct, bool source, struct in6_addr *saddr);
 bool rust_ipvs_helper_dst_valid(struct dst_entry *dst, u32 cookie);
 u32 rust_ipvs_helper_dst_cookie(struct dst_entry *dst, u8 pf);
 bool rust_ipvs_helper_dst_is_local(const struct dst_entry *dst, u8 pf);

@@ -24,4 +24,5 @@
 #include <net/netns/generic.h>
 #include <net/route.h>
 #include <net/sock.h>
+#include <net/udp.h>
 #include "../helpers.h"

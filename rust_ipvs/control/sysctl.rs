@@ -46,7 +46,9 @@ impl Table for Vs {
         setting!(c"conn_reuse_mode", conn_reuse_mode),
         setting!(c"expire_nodest_conn", expire_nodest_conn),
         setting!(c"ignore_tunneled", ignore_tunneled),
+        setting!(c"nat_icmp_send", nat_icmp_send),
         setting!(c"pmtu_disc", pmtu_disc),
+        setting!(c"schedule_icmp", schedule_icmp),
         setting!(c"sloppy_tcp", sloppy_tcp),
         setting!(c"snat_reroute", snat_reroute),
         setting!(c"conn_lfactor", conn_lfactor)

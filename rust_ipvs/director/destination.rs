@@ -5,9 +5,12 @@
 //! What packets read and what connections write lie in different cache lines, so that a new
 //! connection on one CPU does not slow packets on the others.
 
-use super::statistics::{
-    Books,
-    Counted, //
+use super::{
+    ids::Ids,
+    statistics::{
+        Books,
+        Counted, //
+    },
 };
 use crate::{
     kapi::{
@@ -83,12 +86,22 @@ pub(crate) struct Destination {
     load: Load,
     /// Kind, flags, port of the encapsulation, packed.
     tunnel: Word<u64>,
+    /// Identifications of what travels in tunnels to it.
+    pub(super) ids: Ids,
     #[pin]
     books: Mutex<Books>,
 }
 
 fn pack(tunnel: &TunnelSpec) -> u64 {
     u64::from(tunnel.kind) | (u64::from(tunnel.flags) << 16) | (u64::from(tunnel.port) << 32)
+}
+
+fn unpack(tunnel: u64) -> TunnelSpec {
+    TunnelSpec {
+        kind: tunnel as u8,
+        flags: (tunnel >> 16) as u16,
+        port: (tunnel >> 32) as u16,
+    }
 }
 
 impl Destination {
@@ -121,6 +134,7 @@ impl Destination {
                     overloaded: Word::new(0),
                 },
                 tunnel: Word::new(tunnel),
+                ids: Ids::new(),
                 books <- new_mutex!(Books::new()),
             }),
             GFP_KERNEL,
@@ -168,6 +182,12 @@ impl Destination {
     /// How packets of new connections reach it.
     pub(super) fn method(&self) -> ForwardMethod {
         ForwardMethod(self.method.load() as u8)
+    }
+
+    /// How packets in tunnels to it are encapsulated.
+    #[inline(always)]
+    pub(super) fn tunnel(&self) -> TunnelSpec {
+        unpack(self.tunnel.load())
     }
 
     fn forget_route(&self) {
@@ -261,19 +281,15 @@ impl Destination {
         }
     }
 
-    fn spec(&self) -> DestinationSpec {
-        let tunnel = self.tunnel.load();
+    /// What users said of it.
+    pub(super) fn spec(&self) -> DestinationSpec {
         DestinationSpec {
             id: self.id,
             method: self.method(),
             weight: self.weight.load(),
             upper: self.upper.load(),
             lower: self.lower.load(),
-            tunnel: TunnelSpec {
-                kind: tunnel as u8,
-                flags: (tunnel >> 16) as u16,
-                port: (tunnel >> 32) as u16,
-            },
+            tunnel: self.tunnel(),
         }
     }
 

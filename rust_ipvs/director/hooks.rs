@@ -11,6 +11,7 @@ use super::{
         Role, //
     },
     context::Context,
+    icmp,
     namespace::Director,
     plane::Plane,
     reply,
@@ -215,13 +216,20 @@ fn pass<'g, F: InDirector>(
     };
     let (header, transport) = match read::<F>(&packet) {
         Some(headers) => headers,
-        None => match read_otherwise::<F>(director, net, point, packet) {
-            Ok((whole, header, transport)) => {
-                packet = whole;
-                (header, transport)
+        None => {
+            let read = icmp::handle::<F>(director, plane, connections, rcu, net, point, packet)
+                .map_or_else(
+                    |other| read_otherwise::<F>(director, net, point, other),
+                    Err,
+                );
+            match read {
+                Ok((whole, header, transport)) => {
+                    packet = whole;
+                    (header, transport)
+                }
+                Err(verdict) => return verdict,
             }
-            Err(verdict) => return verdict,
-        },
+        }
     };
     let context = Context {
         director,
@@ -251,6 +259,7 @@ fn pass<'g, F: InDirector>(
         Some((connection, _)) if is_for_host(point, &packet) => {
             handle(&context, connection, hash, packet)
         }
+        None if reply::is_unexpected(&context) => reply::refuse::<F>(packet),
         None if point != Point::Forward && is_for_host(point, &packet) => {
             schedule::handle(context, hash, packet)
         }

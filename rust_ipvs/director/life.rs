@@ -10,6 +10,7 @@ use super::{
         Director, //
     },
     plane::Plane,
+    servers::Servers,
     settings::Settings,
     statistics,
     timeouts::Timeouts, //
@@ -57,6 +58,7 @@ impl Namespaced for Director {
                 timeouts: Timeouts::new(),
                 v4: Plane::new(v4),
                 v6: Plane::new(v6),
+                servers: Servers::new(),
                 kicker: SetOnce::new(),
                 ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {

@@ -15,6 +15,10 @@ use super::{
         Trashed, //
     },
     plane::Plane,
+    servers::{
+        Place,
+        Servers, //
+    },
     service::{
         Service,
         Terms, //
@@ -94,12 +98,18 @@ impl<F: Stack> Plane<F> {
     }
 
     /// Deletes a service; its destinations go to the trash.
-    fn delete_service(&self, books: &mut Books, service: &RcuArc<Service<F>>) -> Result {
+    fn delete_service(
+        &self,
+        books: &mut Books,
+        servers: &Servers,
+        service: &RcuArc<Service<F>>,
+    ) -> Result {
         let destinations = service.destinations(0)?;
         books.trash.reserve(destinations.len(), GFP_KERNEL)?;
         self.remove(service)?;
         for destination in destinations {
             destination.set_available(false);
+            forget(servers, &destination);
             discard(books, destination);
         }
         books.totals.retire(&service.sums());
@@ -127,6 +137,31 @@ impl<F: Stack> Plane<F> {
         }
         Ok(sums)
     }
+}
+
+/// Takes a destination that is going out of the table of servers.
+fn forget(servers: &Servers, destination: &RcuArc<Destination>) {
+    if let Some(at) = Place::of(&destination.spec()) {
+        servers.remove(at, destination);
+    }
+}
+
+/// Puts a destination that comes in the table of servers and in its service, or in neither.
+fn welcome<F: Stack>(
+    servers: &Servers,
+    service: &Service<F>,
+    destination: RcuArc<Destination>,
+) -> Result {
+    let at = Place::of(&destination.spec());
+    if let Some(at) = at {
+        servers.insert(at, &destination)?;
+    }
+    let known = destination.clone();
+    let result = service.add(destination);
+    if let (Err(_), Some(at)) = (&result, at) {
+        servers.remove(at, &known);
+    }
+    result
 }
 
 /// Keeps a deleted destination for a while; there is room.
@@ -290,7 +325,7 @@ impl Director {
         let mut books = self.books.lock();
         let result = in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
-            memory(plane.delete_service(&mut books, &service))
+            memory(plane.delete_service(&mut books, &self.servers, &service))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
         drop(books);
@@ -306,7 +341,7 @@ impl Director {
             in_plane!(self, family, plane => {
                 for service in plane.page(0, plane.count()).into_iter().flatten() {
                     // What there is no memory for stays; the next flush takes it.
-                    plane.delete_service(&mut books, &service).ok();
+                    plane.delete_service(&mut books, &self.servers, &service).ok();
                 }
             });
         }
@@ -358,13 +393,13 @@ impl Director {
             }
             if let Some(destination) = revive(&mut books, id, &spec.id) {
                 destination.revive(service.serial, spec);
-                return memory(service.add(destination));
+                return memory(welcome(&self.servers, &service, destination));
             }
             check_address(net, &spec.id)?;
             if let Ip::V6(_) = spec.id.addr {
                 net.reassemble_v6();
             }
-            memory(Destination::new(id, service.serial, spec).and_then(|destination| service.add(destination)))
+            memory(Destination::new(id, service.serial, spec).and_then(|destination| welcome(&self.servers, &service, destination)))
         })
     }
 
@@ -379,7 +414,14 @@ impl Director {
             let service = plane.get(id)?;
             check_families(id, spec)?;
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
+            let (old, new) = (Place::of(&destination.spec()), Place::of(spec));
+            if let Some(at) = new.filter(|_| new != old) {
+                memory(self.servers.insert(at, &destination))?;
+            }
             destination.edit(spec);
+            if let Some(at) = old.filter(|_| new != old) {
+                self.servers.remove(at, &destination);
+            }
             Ok(())
         })
     }
@@ -397,6 +439,7 @@ impl Director {
             memory(books.trash.reserve(1, GFP_KERNEL).map_err(Error::from))?;
             memory(service.remove(&destination))?;
             destination.set_available(false);
+            forget(&self.servers, &destination);
             discard(&mut books, destination);
             Ok(())
         });

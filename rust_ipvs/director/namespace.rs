@@ -6,6 +6,7 @@ use super::{
     connection::Connection,
     destination::Destination,
     plane::Plane,
+    servers::Servers,
     settings::Settings,
     statistics,
     timeouts::Timeouts, //
@@ -80,6 +81,8 @@ pub(crate) struct Director {
     pub(super) timeouts: Timeouts,
     pub(super) v4: Plane<V4>,
     pub(super) v6: Plane<V6>,
+    /// The destinations of both families that answer to this host.
+    pub(super) servers: Servers,
     /// Wakes the ticker; empty before the first service.
     pub(super) kicker: SetOnce<Kicker<Director>>,
     /// The last tick that was worked off; written by the ticker alone.

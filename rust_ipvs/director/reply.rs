@@ -14,7 +14,10 @@ use crate::{
             Point,
             Verdict, //
         },
-        skbuff::Packet,
+        skbuff::{
+            Packet,
+            Unreachable, //
+        },
     },
     logic::{
         checksum::SumState,
@@ -70,10 +73,41 @@ fn translate<F: Stack>(
         return false;
     }
     packet.sum_changed();
-    // The packet was routed by an address that it does not have any more: rules may say otherwise
-    // of the VIP.
+    reroute(context, packet)
+}
+
+/// Routes a packet again whose sender is another now; `false` where it cannot go on.
+///
+/// It was routed by an address that it does not have any more: rules may say otherwise of the VIP.
+#[inline(always)]
+pub(super) fn reroute<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> bool {
     context.point == Point::LocalIn
         || context.director.settings.snat_reroute.load() == 0
         || packet.route_is_local(F::PROTOCOL)
         || packet.reroute(context.net, F::PROTOCOL)
+}
+
+/// Whether a packet that belongs to no connection is one of a server behind NAT, which is to be told that
+/// nobody knows what it speaks of (H-22).
+#[inline(always)]
+pub(super) fn is_unexpected<F: Stack>(context: &Context<'_, F>) -> bool {
+    context.director.settings.nat_icmp_send.load() != 0 && is_from_server(*context)
+}
+
+/// Whether a packet is one of a server behind NAT, and says more than that all is over.
+#[cold]
+#[inline(never)]
+fn is_from_server<F: Stack>(context: Context<'_, F>) -> bool {
+    let servers = &context.director.servers;
+    let protocol = context.header.protocol;
+    !context.transport.flags.is_rst()
+        && servers.has_real_server(context.rcu, protocol, &context.src())
+}
+
+/// Tells the sender that nobody expects its packet.
+#[cold]
+#[inline(never)]
+pub(super) fn refuse<F: Stack>(mut packet: Packet) -> Verdict {
+    packet.send_error(F::PROTOCOL, Unreachable::Port);
+    Verdict::Drop(packet)
 }

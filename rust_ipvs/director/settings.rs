@@ -32,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) snat_reroute: Word<i32>,
     /// Tunnels pass on what their path takes.
     pub(crate) pmtu_disc: Word<i32>,
+    /// A server behind NAT is told when nobody knows the connection that it sends a packet of (H-22).
+    pub(crate) nat_icmp_send: Word<i32>,
+    /// ICMP errors about no connection begin one (S-28).
+    pub(crate) schedule_icmp: Word<i32>,
     /// Packets of protocols that are not balanced are not looked at again (H-11).
     pub(crate) ignore_tunneled: Word<i32>,
 }
@@ -51,6 +55,8 @@ impl Settings {
             conn_reuse_mode: Word::new(1),
             snat_reroute: Word::new(1),
             pmtu_disc: Word::new(1),
+            nat_icmp_send: Word::new(0),
+            schedule_icmp: Word::new(0),
             ignore_tunneled: Word::new(0),
         }
     }

@@ -11,15 +11,18 @@ use crate::{
             Wanted, //
         },
     },
-    logic::family::{
-        Family,
-        V4,
-        V6, //
+    logic::{
+        family::{
+            Family,
+            V4,
+            V6, //
+        },
+        icmp::Icmp,
     },
 };
 
 /// A family, with what the kernel's stack has for it.
-pub(super) trait Stack: Family {
+pub(super) trait Stack: Family + Icmp {
     /// The family's netfilter number.
     const PROTOCOL: Protocol;
 

@@ -21,8 +21,11 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What packets count (E-1).
-pub(super) struct Counted(percpu::Counters<5>);
+/// What packets count (E-1), and the number of the next packet of each CPU, for those that need one.
+pub(super) struct Counted(percpu::Counters<6>);
+
+/// Which of the counters is the number of the next packet.
+const SERIAL: usize = 5;
 
 impl Counted {
     /// Counters at zero.
@@ -49,9 +52,20 @@ impl Counted {
         self.0.add::<4>(bytes.into());
     }
 
+    /// The next number on this CPU: one more than the last one.
+    #[inline(always)]
+    pub(super) fn serial(&self) -> u64 {
+        self.0.next::<SERIAL>()
+    }
+
+    /// Says which number this CPU used last.
+    pub(super) fn set_serial(&self, used: u64) {
+        self.0.set::<SERIAL>(used);
+    }
+
     /// The sums over all CPUs.
     pub(super) fn sums(&self) -> Counters {
-        let [conns, in_packets, out_packets, in_bytes, out_bytes] = self.0.sums();
+        let [conns, in_packets, out_packets, in_bytes, out_bytes, _] = self.0.sums();
         Counters {
             conns,
             in_packets,

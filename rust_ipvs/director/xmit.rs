@@ -4,9 +4,15 @@
 
 mod bypass;
 mod direct;
+mod error;
 mod nat;
 mod outlet;
 mod tunnel;
+
+pub(super) use error::{
+    send as send_error,
+    translate as translate_error, //
+};
 
 use super::{
     connection::Connection,
@@ -31,7 +37,7 @@ pub(super) fn send<'g, F: Stack>(
     match connection.method {
         ForwardMethod::MASQ => nat::send(context, connection, packet),
         ForwardMethod::DROUTE => direct::send(context, connection, packet),
-        ForwardMethod::TUNNEL => tunnel::send(*context, connection, packet),
+        ForwardMethod::TUNNEL => tunnel::send(context, connection, packet),
         ForwardMethod::LOCALNODE => {
             //
             packet.untrack();

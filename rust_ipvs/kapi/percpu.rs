@@ -48,6 +48,25 @@ impl<const N: usize> Counters<N> {
         }
     }
 
+    /// Adds one to counter `I` of this CPU and returns what that gives.
+    #[inline(always)]
+    pub(crate) fn next<const I: usize>(&self) -> u64 {
+        const { assert!(I < N) };
+        // SAFETY: As in `add`.
+        unsafe {
+            bindings::rust_ipvs_helper_this_cpu_inc_return(self.base.as_ptr().add(I) as usize)
+        }
+    }
+
+    /// Sets counter `I` of this CPU.
+    pub(crate) fn set<const I: usize>(&self, value: u64) {
+        const { assert!(I < N) };
+        // SAFETY: As in `add`.
+        unsafe {
+            bindings::rust_ipvs_helper_this_cpu_write(self.base.as_ptr().add(I) as usize, value)
+        }
+    }
+
     /// The sums over all CPUs. Additions that happen meanwhile may be in or not.
     pub(crate) fn sums(&self) -> [u64; N] {
         core::array::from_fn(|index| {

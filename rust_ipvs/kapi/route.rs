@@ -77,6 +77,7 @@ impl Route {
                 net.as_ptr(),
                 &to,
                 wanted == Wanted::Direct,
+                wanted == Wanted::WithSource,
                 &raw mut saddr,
             )
         };

@@ -9,6 +9,8 @@
 //! [`Packet::writable`]. A reference to bytes borrows the packet, so none can outlive a change of
 //! the buffer.
 
+pub(crate) mod tunnel;
+
 use super::{
     inet::{
         Point,
@@ -186,6 +188,21 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_sum_changed(self.as_ptr()) }
     }
 
+    /// Whether the checksum of the ICMP or ICMPv6 message at offset `at` is right. It is taken for right
+    /// where this host sent the packet, or a device has looked at it.
+    pub(crate) fn message_sum_is_right(&mut self, protocol: Protocol, at: u16) -> bool {
+        let (number, family) = match protocol {
+            Protocol::Ipv4 => (bindings::IPPROTO_ICMP, bindings::AF_INET),
+            Protocol::Ipv6 => (bindings::IPPROTO_ICMPV6, bindings::AF_INET6),
+        };
+        let (skb, point) = (self.as_ptr(), Point::LocalIn.number());
+        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        unsafe {
+            bindings::rust_ipvs_helper_skb_sum_unneeded(skb)
+                || bindings::nf_checksum(skb, point, at.into(), number as u8, family as u16) == 0
+        }
+    }
+
     /// Whether the packet fits in `mtu` bytes, or will be cut in segments that do.
     #[inline]
     pub(crate) fn fits(&self, mtu: u32) -> bool {
@@ -240,6 +257,33 @@ impl Packet {
         }
     }
 
+    /// Sends an ICMP message about an IPv4 packet to its sender; `info` is the last word of its header.
+    pub(crate) fn send_icmp(&mut self, kind: u8, code: u8, info: u32) {
+        // SAFETY: Owned, with an IPv4 header as the caller says.
+        unsafe {
+            bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind.into(), code.into(), info)
+        }
+    }
+
+    /// Cuts off the first `len` bytes, so that the packet begins with what follows; `false` where it is
+    /// shorter, or memory ran out.
+    pub(crate) fn strip(&mut self, len: usize) -> bool {
+        let Ok(len) = u32::try_from(len) else {
+            return false;
+        };
+        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_strip(self.as_ptr(), len) }
+    }
+
+    /// Takes note of the largest packet, in bytes, that the way takes which this packet, an IPv4 one of
+    /// this host that was quoted to it, has gone.
+    pub(crate) fn update_path_mtu(&mut self, net: &Net, mtu: u32) {
+        // SAFETY: Owned, and it begins with an IPv4 header in one piece, as whoever read it knows.
+        if self.pull(20) {
+            unsafe { bindings::ipv4_update_pmtu(self.as_ptr(), net.as_ptr(), mtu, 0, 0) }
+        }
+    }
+
     /// Tells the packet's route that its link failed, which tells the sender.
     pub(crate) fn link_failure(&mut self) {
         // SAFETY: Owned.
@@ -282,58 +326,6 @@ impl Packet {
                 Protocol::Ipv4 => bindings::rust_ipvs_helper_output_v4(net.as_ptr(), skb),
                 Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb),
             }
-        }
-    }
-
-    /// Makes room for an outer IP header of `len` bytes and readies offloads for it; consumes the
-    /// packet where that fails.
-    pub(crate) fn encapsulate(self, len: usize, inner: Protocol, route: &Route) -> Option<Self> {
-        let length = u32::try_from(len).ok()?;
-        let outer_v6 = route.protocol() == Protocol::Ipv6;
-        // SAFETY: Owned; the route is alive.
-        unsafe {
-            bindings::rust_ipvs_helper_ipip_prepare(
-                self.as_ptr(),
-                length,
-                outer_v6,
-                inner == Protocol::Ipv6,
-                route.as_ptr(),
-            )
-        }
-        .then_some(self)
-    }
-
-    /// Adds an outer IP header after [`Packet::encapsulate`] made room for it.
-    pub(crate) fn push_header<const N: usize>(&mut self, header: &[u8; N]) -> bool {
-        // SAFETY: Owned. Where the room is not there, nothing is pushed.
-        unsafe {
-            let skb = self.as_ptr();
-            if bindings::rust_ipvs_helper_skb_headroom(skb) < N as u32 {
-                return false;
-            }
-            let start = bindings::rust_ipvs_helper_skb_push_header(skb, N as u32);
-            core::ptr::copy_nonoverlapping(header.as_ptr(), start, N);
-        }
-        true
-    }
-
-    /// Fills in an identification in the outermost IPv4 header.
-    pub(crate) fn select_id(&mut self, net: &Net) {
-        // SAFETY: Owned, with an IPv4 header as the outermost.
-        unsafe { bindings::rust_ipvs_helper_ip_id(net.as_ptr(), self.as_ptr()) };
-    }
-
-    /// Sends an encapsulated packet as one of this host's own, with lengths and sums filled in.
-    pub(crate) fn send_local<'g>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route) {
-        let protocol = route.protocol();
-        let skb = self.into_raw();
-        // SAFETY: As in `forward`.
-        unsafe {
-            bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());
-            match protocol {
-                Protocol::Ipv4 => bindings::rust_ipvs_helper_local_out_v4(net.as_ptr(), skb),
-                Protocol::Ipv6 => bindings::rust_ipvs_helper_local_out_v6(net.as_ptr(), skb),
-            };
         }
     }
 

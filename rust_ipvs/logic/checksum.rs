@@ -25,6 +25,7 @@ pub(crate) fn fold(sum: u32) -> u16 {
 }
 
 /// The checksum field of an IPv4 header whose field is zero.
+#[cfg(test)]
 pub(crate) fn of_header(header: &[u8; 20]) -> [u8; 2] {
     let mut sum = 0u32;
     for pair in header.chunks_exact(2) {
@@ -33,6 +34,20 @@ pub(crate) fn of_header(header: &[u8; 20]) -> [u8; 2] {
         }
     }
     (!fold(sum)).to_ne_bytes()
+}
+
+/// The folded sum of bytes that start at an even offset, as a word of what is summed up.
+pub(crate) fn of_bytes(bytes: &[u8]) -> [u8; 2] {
+    let mut sum = 0u32;
+    for pair in bytes.chunks(2) {
+        let word = match *pair {
+            [first, second] => [first, second],
+            [last] => [last, 0],
+            _ => [0; 2],
+        };
+        sum = fold(sum.wrapping_add(u16::from_ne_bytes(word).into())).into();
+    }
+    (sum as u16).to_ne_bytes()
 }
 
 /// The checksum field of an IPv4 header after its TTL, which was not 0, lost one.

@@ -171,6 +171,50 @@ pub(crate) struct TunnelSpec {
     pub(crate) flags: u16,
 }
 
+/// How a packet travels in a tunnel: [`TunnelSpec`] as packets obey it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encapsulation {
+    /// In an IP packet; so are those of an unknown kind.
+    Ipip,
+    /// In UDP, by generic UDP encapsulation.
+    Gue {
+        /// The port to which the packets go.
+        port: u16,
+        /// Whether they have a UDP checksum.
+        sum: bool,
+        /// Whether the receiver is to complete checksums that a device would.
+        remote: bool,
+    },
+    /// In generic routing encapsulation.
+    Gre {
+        /// Whether the packets have a checksum.
+        sum: bool,
+    },
+}
+
+impl TunnelSpec {
+    /// The flag for checksums.
+    const SUM: u16 = 1;
+    /// The flag for checksums that the receiver completes, in packets that have checksums themselves.
+    const REMOTE: u16 = 2;
+
+    /// How packets travel.
+    #[inline(always)]
+    pub(crate) fn encapsulation(self) -> Encapsulation {
+        match self.kind {
+            1 => Encapsulation::Gue {
+                port: self.port,
+                sum: self.flags & (Self::SUM | Self::REMOTE) != 0,
+                remote: self.flags & Self::REMOTE != 0,
+            },
+            2 => Encapsulation::Gre {
+                sum: self.flags & Self::SUM != 0,
+            },
+            _ => Encapsulation::Ipip,
+        }
+    }
+}
+
 /// All that a user says of a destination when adding or editing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DestinationSpec {

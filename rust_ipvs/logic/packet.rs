@@ -35,6 +35,13 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
+    /// That of a packet without ports, as an ICMP error is.
+    pub(crate) const NONE: Self = Self {
+        src_port: 0,
+        dst_port: 0,
+        flags: TcpFlags::NONE,
+    };
+
     /// Reads the transport header at offset `l4` of a packet (S-4).
     ///
     /// # Errors

@@ -28,8 +28,7 @@ pub(super) fn send<'g, F: Stack>(
         return Verdict::Stolen;
     };
     if route.is_local() {
-        packet.untrack();
-        return Verdict::Accept(packet);
+        return outlet::stay::<F>(packet);
     }
     if !outlet::may_leave(context)
         || !outlet::age::<F>(&mut packet, context.header.l4.into())

@@ -21,7 +21,10 @@ use crate::{
             Unreachable, //
         },
     },
-    logic::config::Ip,
+    logic::{
+        config::Ip,
+        family::Header, //
+    },
 };
 
 use super::super::destination::Destination;
@@ -85,36 +88,35 @@ pub(super) fn fits_surely<F: Stack>(packet: &Packet, mtu: u32) -> bool {
 /// Whether the packet fits in what a route takes; where not, the sender was told.
 #[inline(always)]
 pub(super) fn fits<F: Stack>(context: &Context<'_, F>, packet: &mut Packet, mtu: u32) -> bool {
-    fits_surely::<F>(packet, mtu) || fits_closely::<F>(context.header.dont_fragment, packet, mtu)
+    fits_surely::<F>(packet, mtu) || fits_closely(&context.header, packet, mtu)
 }
 
 #[cold]
 #[inline(never)]
-fn fits_closely<F: Stack>(dont_fragment: bool, packet: &mut Packet, mtu: u32) -> bool {
+fn fits_closely<F: Stack>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> bool {
+    // Nobody is told of an ICMP packet, which is an error; with IPv4 it may be cut.
+    let is_error = header.protocol == F::NUMBER;
     let fits = match F::PROTOCOL {
-        Protocol::Ipv4 => !dont_fragment || packet.fits(mtu),
+        Protocol::Ipv4 => is_error || !header.dont_fragment || packet.fits(mtu),
         Protocol::Ipv6 => match packet.largest_fragment(F::PROTOCOL) {
             0 => packet.fits(mtu),
             largest => largest <= mtu,
         },
     };
-    if !fits {
+    if !fits && !is_error {
         packet.send_error(F::PROTOCOL, Unreachable::TooBig(mtu));
     }
     fits
 }
 
-/// What a tunnel over `route` takes, or `None` where that is less than the inner protocol needs.
-pub(super) fn tunnel_mtu<F: Stack>(route: &Route) -> Option<u32> {
-    let header = match route.protocol() {
-        Protocol::Ipv4 => 20,
-        Protocol::Ipv6 => 40,
-    };
+/// Whether a tunnel that takes packets of so many bytes takes what the family demands.
+#[inline(always)]
+pub(super) fn is_enough<F: Stack>(mtu: u32) -> bool {
     let least = match F::PROTOCOL {
         Protocol::Ipv4 => MIN_MTU_V4,
         Protocol::Ipv6 => MIN_MTU_V6,
     };
-    route.mtu().checked_sub(header).filter(|mtu| *mtu >= least)
+    mtu >= least
 }
 
 /// Sends a packet as a forwarder does.
@@ -127,6 +129,18 @@ pub(super) fn forward<'g, F: Stack>(
     packet.untrack();
     packet.forward(context.rcu, context.net, route);
     Verdict::Stolen
+}
+
+/// What becomes of a packet whose destination turns out to be this host, where its address stays what
+/// it is: it goes on to this host, if it came to it by its route before.
+#[cold]
+#[inline(never)]
+pub(super) fn stay<F: Stack>(mut packet: Packet) -> Verdict {
+    if !packet.route_is_local(F::PROTOCOL) {
+        return Verdict::Stolen;
+    }
+    packet.untrack();
+    Verdict::Accept(packet)
 }
 
 /// Whether an address is one of this host's loopback ones.

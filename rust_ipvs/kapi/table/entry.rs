@@ -118,6 +118,11 @@ macro_rules! impl_entry {
 }
 
 impl Links {
+    /// The hash under which the object is in its table, in its first direction.
+    pub(crate) fn first_hash(&self) -> u32 {
+        self.hash_of(0)
+    }
+
     /// The hash in a direction.
     pub(super) fn hash_of(&self, direction: usize) -> u32 {
         let [first, second] = &self.hash;

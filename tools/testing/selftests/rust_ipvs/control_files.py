@@ -24,7 +24,7 @@ INT_MAX = (1 << 31) - 1
 
 # Variables and their defaults in the first namespace and in others (12.2).
 DEFAULTS = dict(conn_max=(1 << 30, 1 << 30), conn_reuse_mode=(1, 1), expire_nodest_conn=(0, 0), ignore_tunneled=(0, 0),
-                pmtu_disc=(1, 1), sloppy_tcp=(0, 0), snat_reroute=(1, 1), conn_lfactor=(-4, -2), svc_lfactor=(-3, -2))
+                nat_icmp_send=(0, 0), pmtu_disc=(1, 1), schedule_icmp=(0, 0), sloppy_tcp=(0, 0), snat_reroute=(1, 1), conn_lfactor=(-4, -2), svc_lfactor=(-3, -2))
 RANGES = dict(conn_max=(0, 1 << 30), conn_lfactor=(-8, 8), svc_lfactor=(-8, 8))
 OF_HOST = ('conn_lfactor', 'svc_lfactor')
 

@@ -165,6 +165,12 @@ class Wire:
         """Closes it."""
         self.sock.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
 
 class Sniffer:
     """Reads what comes to, or goes out of, a device from the moment it is made."""

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ICMP errors about connections, both ways (I-1 to I-4).
+//!
+//! An error is found to be about a connection by the packet that it quotes, read backwards: who is told
+//! of it is who sent that packet. One about a request goes out to the client, one about a reply
+//! goes in to the destination. Errors about tunnels to destinations are the child module's. Other ICMP
+//! packets are not looked at.
+
+mod quote;
+mod tunnel;
+
+use super::{
+    connection::{
+        Connection,
+        Role, //
+    },
+    context::Context,
+    namespace::Director,
+    plane::{
+        Connections,
+        Plane, //
+    },
+    reply,
+    stack::Stack,
+    xmit, //
+};
+use crate::{
+    kapi::{
+        net::Net,
+        netfilter::{
+            Point,
+            Protocol,
+            Verdict, //
+        },
+        rcu::Rcu,
+        skbuff::Packet,
+    },
+    logic::{
+        config::ForwardMethod,
+        family::Side,
+        icmp::{
+            self,
+            Message,
+            Quoted, //
+        },
+        packet::{
+            Fragment,
+            Transport, //
+        },
+    },
+};
+use quote::{
+    find,
+    read, //
+};
+
+/// Handles a packet that is an ICMP error; gives back any other.
+#[cold]
+#[inline(never)]
+pub(super) fn handle<'g, F: Stack>(
+    director: &'g Director,
+    plane: &'g Plane<F>,
+    connections: &'g Connections<F>,
+    rcu: Rcu<'g>,
+    net: &'g Net,
+    point: Point,
+    mut packet: Packet,
+) -> Result<Verdict, Packet> {
+    let Some(mut header) = read(&mut packet, F::parse) else {
+        return Err(packet);
+    };
+    if header.protocol != F::NUMBER {
+        return Err(packet);
+    }
+    if header.fragment != Fragment::Whole && F::PROTOCOL == Protocol::Ipv4 {
+        packet = match packet.defragment(net, point) {
+            Some(whole) => whole,
+            None => return Ok(Verdict::Stolen),
+        };
+        header = match read(&mut packet, F::parse) {
+            Some(header) => header,
+            None => return Ok(Verdict::Accept(packet)),
+        };
+    }
+    let context = Context {
+        director,
+        plane,
+        rcu,
+        net,
+        point,
+        header,
+        transport: Transport::NONE,
+        connections,
+    };
+    message(&context, packet)
+}
+
+/// Handles an ICMP packet that is whole, or a fragment of IPv6.
+fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Verdict, Packet> {
+    let at = usize::from(context.header.l4);
+    if context.header.fragment == Fragment::Later {
+        return Err(packet);
+    }
+    let Some(message) = read(&mut packet, |bytes| Message::parse(bytes, at)) else {
+        return Ok(Verdict::Drop(packet));
+    };
+    if !F::is_error(message.kind) {
+        return Err(packet);
+    }
+    if context.header.fragment != Fragment::Whole {
+        // An error is too small to be cut (RFC 4443, section 2.4 (c)).
+        return Ok(Verdict::Drop(packet));
+    }
+    let quote_at = at.saturating_add(icmp::HEADER);
+    if F::PROTOCOL == Protocol::Ipv4 {
+        packet = match tunnel::handle(context, &message, quote_at, packet) {
+            Ok(verdict) => return Ok(verdict),
+            Err(other) => other,
+        };
+    }
+    let Some(quoted) = read(&mut packet, |bytes| Quoted::<F>::parse(bytes, quote_at)) else {
+        return Ok(Verdict::Accept(packet));
+    };
+    // Read backwards: what the error is to the connection is what a packet the opposite way would be.
+    let found = find(context, quoted.header.protocol, &quoted.dst, &quoted.src);
+    Ok(match found {
+        Some((connection, Role::Reply)) => outgoing(context, connection, &quoted, packet),
+        Some((connection, Role::Request)) if may_come_in(context, &packet) => {
+            incoming(context, connection, &quoted, packet)
+        }
+        _ => Verdict::Accept(packet),
+    })
+}
+
+/// Whether an error may be one for a destination: H-7 and H-24 say which packets may come in.
+fn may_come_in<F: Stack>(context: &Context<'_, F>, packet: &Packet) -> bool {
+    context.point != Point::LocalIn || packet.is_to_host()
+}
+
+/// Handles an error about a request, which the client is to be told of.
+fn outgoing<F: Stack>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    quoted: &Quoted<F>,
+    mut packet: Packet,
+) -> Verdict {
+    let at = context.header.l4;
+    if connection.method == ForwardMethod::MASQ
+        && !(packet.message_sum_is_right(F::PROTOCOL, at)
+            && xmit::translate_error(context, quoted, Side::Source, &connection.virt, &mut packet)
+            && reply::reroute(context, &mut packet))
+    {
+        return Verdict::Drop(packet);
+    }
+    let destination = &connection.destination;
+    if destination.is_available() {
+        destination.counted.output(packet.len());
+    }
+    packet.set_handled();
+    packet.untrack();
+    Verdict::Accept(packet)
+}
+
+/// Handles an error about a reply, which the destination is to be told of.
+fn incoming<'g, F: Stack>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    quoted: &Quoted<F>,
+    mut packet: Packet,
+) -> Verdict {
+    let translated = connection.method == ForwardMethod::MASQ;
+    if translated && !packet.message_sum_is_right(F::PROTOCOL, context.header.l4) {
+        return Verdict::Drop(packet);
+    }
+    let destination = &connection.destination;
+    if destination.is_available() {
+        destination.counted.input(packet.len());
+    }
+    packet.set_handled();
+    if translated {
+        xmit::send_error(context, connection, quoted, packet)
+    } else {
+        xmit::send(context, connection, packet)
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ICMP errors to a destination by NAT (I-3, I-4).
+
+use super::{
+    super::{
+        connection::Connection,
+        context::Context,
+        stack::Stack, //
+    },
+    outlet,
+};
+use crate::{
+    kapi::{
+        netfilter::{
+            Point,
+            Verdict, //
+        },
+        route::Wanted,
+        skbuff::Packet,
+    },
+    logic::{
+        checksum::SumState,
+        family::{
+            Endpoint,
+            Side, //
+        },
+        icmp::{
+            self,
+            Quoted, //
+        },
+    },
+};
+
+/// Sends an error about a reply to the destination that the reply came from.
+#[cold]
+#[inline(never)]
+pub(in super::super) fn send<'g, F: Stack>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    quoted: &Quoted<F>,
+    mut packet: Packet,
+) -> Verdict {
+    let destination = &connection.destination;
+    let Some(route) = outlet::route(context, destination, Wanted::Any, &mut packet) else {
+        return Verdict::Stolen;
+    };
+    let local = route.is_local();
+    if local {
+        // One that passes through cannot come to this host any more.
+        let loops = context.point == Point::LocalIn && outlet::is_loopback(destination.id.addr);
+        if context.point == Point::Forward || loops {
+            return Verdict::Stolen;
+        }
+    } else if !outlet::may_leave(context)
+        || !outlet::age::<F>(&mut packet, context.header.l4.into())
+        || !outlet::fits(context, &mut packet, route.mtu())
+    {
+        return Verdict::Stolen;
+    }
+    let real = &connection.real;
+    if !translate(context, quoted, Side::Destination, real, &mut packet) {
+        return Verdict::Stolen;
+    }
+    if local {
+        packet.untrack();
+        if connection.virt != connection.real {
+            packet.disown();
+        }
+        return Verdict::Accept(packet);
+    }
+    outlet::forward(context, packet, route)
+}
+
+/// Gives an error, and what it quotes, another end; `false` where that cannot be done.
+pub(in super::super) fn translate<F: Stack>(
+    context: &Context<'_, F>,
+    quoted: &Quoted<F>,
+    side: Side,
+    to: &Endpoint<F>,
+    packet: &mut Packet,
+) -> bool {
+    let sum = if packet.sum_is_partial() {
+        SumState::Partial
+    } else {
+        SumState::Full
+    };
+    let length = usize::try_from(packet.len()).unwrap_or(usize::MAX);
+    let Some(bytes) = packet.writable(quoted.reach().min(length)) else {
+        return false;
+    };
+    if icmp::translate(bytes, &context.header, quoted, side, to, sum).is_err() {
+        return false;
+    }
+    packet.sum_changed();
+    true
+}

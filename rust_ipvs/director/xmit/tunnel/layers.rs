@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tunnels with more than an outer IP header, from one family to the other, and of packets of which a
+//! device has yet to do a part: checksums, segments.
+
+use super::{
+    super::{
+        super::{
+            connection::Connection,
+            context::Context,
+            stack::Stack, //
+        },
+        outlet,
+    },
+    entry,
+};
+use crate::{
+    kapi::{
+        netfilter::{
+            Protocol,
+            Verdict, //
+        },
+        route::Route,
+        skbuff::{
+            tunnel::{
+                self,
+                Wrapping, //
+            },
+            Packet, //
+        },
+    },
+    logic::{
+        config::{
+            AddressFamily,
+            Encapsulation,
+            Ip, //
+        },
+        gre,
+        gue,
+        ipip,
+        packet::UDP, //
+    },
+};
+
+/// What goes between the outer IP header and the packet.
+#[derive(Clone, Copy)]
+enum Layer {
+    /// Nothing.
+    None,
+    /// A GRE header.
+    Gre { sum: bool },
+    /// UDP and GUE headers; with the offsets of the checksum that the receiver completes, if it does.
+    Gue {
+        port: u16,
+        sum: bool,
+        remote: Option<(u16, u16)>,
+    },
+}
+
+impl Layer {
+    /// The layer of a packet, of which nothing has changed yet.
+    fn of(encapsulation: Encapsulation, packet: &Packet) -> Self {
+        match encapsulation {
+            Encapsulation::Ipip => Self::None,
+            Encapsulation::Gre { sum } => Self::Gre { sum },
+            Encapsulation::Gue { port, sum, remote } => {
+                let remote = if remote { packet.partial_sum() } else { None };
+                Self::Gue { port, sum, remote }
+            }
+        }
+    }
+
+    /// Its length in bytes.
+    fn len(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Gre { sum: false } => gre::LEN,
+            Self::Gre { sum: true } => gre::SUM_LEN,
+            Self::Gue { remote: None, .. } => gue::UDP_LEN + gue::LEN,
+            Self::Gue {
+                remote: Some(_), ..
+            } => gue::UDP_LEN + gue::REMOTE_LEN,
+        }
+    }
+
+    /// What devices are told of it.
+    fn wrapping(self) -> Wrapping {
+        match self {
+            Self::None => Wrapping::Ip,
+            Self::Gre { sum } => Wrapping::Gre { sum },
+            Self::Gue { sum, remote, .. } => Wrapping::Udp {
+                sum,
+                remote: remote.is_some(),
+            },
+        }
+    }
+}
+
+/// Sends a packet through a tunnel of any kind.
+#[cold]
+#[inline(never)]
+pub(super) fn send<'g, F: Stack>(
+    context: Context<'g, F>,
+    connection: &'g Connection<F>,
+    encapsulation: Encapsulation,
+    route: &'g Route,
+    mut packet: Packet,
+) -> Verdict {
+    if route.is_local() {
+        return outlet::stay::<F>(packet);
+    }
+    let layer = Layer::of(encapsulation, &packet);
+    let outer = match route.protocol() {
+        Protocol::Ipv4 => ipip::V4_LEN,
+        Protocol::Ipv6 => ipip::V6_LEN,
+    };
+    let headers = outer.saturating_add(layer.len()) as u32;
+    let Some(df) = entry::may_enter(&context, route, headers, &mut packet) else {
+        return Verdict::Stolen;
+    };
+    packet.forget_tracking();
+    let sent = wrap(&context, connection, layer, route, headers, df, packet);
+    if let Some(packet) = sent {
+        packet.send_local(context.rcu, context.net, route);
+    }
+    Verdict::Stolen
+}
+
+/// Puts all headers in front of a packet; `None` where memory ran out.
+fn wrap<F: Stack>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    layer: Layer,
+    route: &Route,
+    headers: u32,
+    df: bool,
+    mut packet: Packet,
+) -> Option<Packet> {
+    let destination = &connection.destination;
+    let inner = ipip::number(F::FAMILY);
+    if !packet.make_room(headers, route) || !packet.wrap(layer.wrapping(), route.protocol(), inner)
+    {
+        return None;
+    }
+    if route.protocol() != F::PROTOCOL {
+        packet.forget_notes();
+    }
+    let segments = packet.segments();
+    packet.carry_whole();
+    let protocol = match layer {
+        Layer::None => inner,
+        Layer::Gre { sum } => {
+            let kind = match F::FAMILY {
+                AddressFamily::V4 => gre::IPV4,
+                AddressFamily::V6 => gre::IPV6,
+            };
+            packet.push_gre(kind, sum)?;
+            gre::PROTOCOL
+        }
+        Layer::Gue { port, sum, remote } => {
+            match remote {
+                None => packet.push(&gue::header(inner))?,
+                Some((start, field)) => {
+                    packet.push(&gue::header_with_remote_checksum(inner, start, field))?;
+                    packet.leave_sum_to_receiver();
+                }
+            }
+            // The flow's own port, so that what lies between can tell flows apart.
+            let own = tunnel::flow_port(context.net, connection.links.first_hash());
+            push_udp(route, destination.id.addr, (own, port), sum, &mut packet)?;
+            UDP
+        }
+    };
+    let outer = entry::outer(context, protocol);
+    entry::write_outer(destination, route, outer, df, segments, &mut packet)?;
+    Some(packet)
+}
+
+/// Adds a UDP header to a packet to an address.
+fn push_udp(
+    route: &Route,
+    to: Ip,
+    ports: (u16, u16),
+    sum: bool,
+    packet: &mut Packet,
+) -> Option<()> {
+    match to {
+        Ip::V4(to) => packet.push_udp(ports, sum, &route.source_v4(), &to),
+        Ip::V6(to) => packet.push_udp(ports, sum, &route.source_v6(), &to),
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Generic UDP encapsulation (X-18; draft-ietf-intarea-gue): what stands between UDP and the inner packet.
+
+/// Bytes of a UDP header.
+pub(crate) const UDP_LEN: usize = 8;
+/// Bytes of a header without optional fields.
+pub(crate) const LEN: usize = 4;
+/// Bytes of a header that says where the receiver is to complete a checksum.
+pub(crate) const REMOTE_LEN: usize = 12;
+
+/// The flag that says that private flags follow, in the header's second half.
+const PRIVATE: u16 = 0x0001;
+/// The private flag of the remote checksum, whose two offsets follow.
+const REMOTE_CHECKSUM: u32 = 0x8000_0000;
+/// The bits of the first byte that say how many words of options follow.
+const WORDS: u8 = 0x1f;
+
+/// A header without optional fields, before a packet of protocol `inner`.
+pub(crate) const fn header(inner: u8) -> [u8; LEN] {
+    [0, inner, 0, 0]
+}
+
+/// A header that has the receiver complete the inner packet's transport checksum.
+///
+/// `start` is where what is summed up starts and `field` where the sum goes, in bytes from the inner
+/// packet's beginning.
+pub(crate) fn header_with_remote_checksum(inner: u8, start: u16, field: u16) -> [u8; REMOTE_LEN] {
+    let words = ((REMOTE_LEN - LEN) / 4) as u8;
+    let [f0, f1] = PRIVATE.to_be_bytes();
+    let [p0, p1, p2, p3] = REMOTE_CHECKSUM.to_be_bytes();
+    let [s0, s1] = start.to_be_bytes();
+    let [c0, c1] = field.to_be_bytes();
+    [words, inner, f0, f1, p0, p1, p2, p3, s0, s1, c0, c1]
+}
+
+/// Reads the UDP header and the one behind it: the port that the packet goes to, and, where version 0
+/// carries data (no control message), the protocol of the data and where in `bytes` it begins.
+///
+/// `None` where not all of both is there.
+pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, Option<(u8, usize)>)> {
+    let (udp, rest) = bytes.split_first_chunk::<UDP_LEN>()?;
+    let [_, _, d0, d1, ..] = *udp;
+    let [first, inner, ..] = *rest.first_chunk::<LEN>()?;
+    let words = usize::from(first & WORDS);
+    let data = (first & !WORDS == 0)
+        .then(|| (inner, words.saturating_mul(4).saturating_add(UDP_LEN + LEN)));
+    Some((u16::from_be_bytes([d0, d1]), data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //
+    #[test]
+    fn headers() {
+        assert_eq!(header(4), [0, 4, 0, 0]);
+        let expected = [2, 41, 0, 1, 0x80, 0, 0, 0, 0, 40, 0, 56];
+        assert_eq!(header_with_remote_checksum(41, 40, 56), expected);
+    }
+
+    // I-5
+    #[test]
+    fn what_is_inside() {
+        let udp = [0x12, 0x34, 0x15, 0xb3, 0, 0, 0, 0];
+        let with = |gue: &[u8]| parse(&[&udp, gue].concat());
+        assert_eq!(with(&header(4)), Some((5555, Some((4, 12)))));
+        let remote = header_with_remote_checksum(4, 20, 36);
+        assert_eq!(with(&remote), Some((5555, Some((4, 20)))));
+        // A control message; version 1.
+        assert_eq!(with(&[0x20, 4, 0, 0]), Some((5555, None)));
+        assert_eq!(with(&[0x45, 0, 0, 0]), Some((5555, None)));
+        for present in 0..12 {
+            assert_eq!(parse(&[&udp[..], &header(4)].concat()[..present]), None);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""ICMP errors about connections, to clients and to real servers; traceroute, ping and path MTU discovery."""
+
+import struct
+
+from harness import ipvs
+from harness.clients import Connection, ask
+from harness.ground import GROUND as g, VIP, VIP6
+from harness.packet import ACK, RST, SYN, Packet, Sniffer, Wire, checksum, hardware, ip, pseudo, tcp, udp
+from harness.routes import by_router, traceroute
+from harness.tap import case, equal, run, true, until
+
+METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
+# A client whose kernel does not know that it is one, and so says nothing by itself.
+CLIENT = {4: '10.0.1.88', 6: 'fd00:1::88'}
+VIPS = {4: VIP, 6: VIP6}
+SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
+FRONT_ROUTER = {4: '10.0.1.77', 6: 'fd00:1::77'}
+BACK_ROUTER = {4: '10.0.2.77', 6: 'fd00:2::77'}
+# "Port unreachable", "time exceeded", and "too big".
+PORT = {4: (3, 3), 6: (1, 4)}
+TIME = {4: (11, 0), 6: (3, 0)}
+BIG = {4: (3, 4), 6: (2, 0)}
+
+
+def at(address, port=80):
+    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+
+
+def icmp(src, dst, about, kind, rest=0, sum_=None, **options):
+    """An ICMP or ICMPv6 message of type and code KIND that quotes a packet."""
+    message = struct.pack('!BBHI', *kind, 0, rest) + about
+    if sum_ is None:
+        covered = pseudo(src, dst, 58, len(message)) if ':' in src else b''
+        sum_ = checksum(covered + message)
+    message = message[:2] + struct.pack('!H', sum_) + message[4:]
+    return ip(src, dst, 58 if ':' in src else 1, message, **options)
+
+
+class Flow:
+    """A connection by a method: its packets, sent by hand, and who sees what."""
+
+    port = 9000
+
+    def __init__(self, method, version, kind='udp', rport=8080):
+        Flow.port += 1
+        self.version, self.kind, self.method = version, kind, method
+        self.me, self.vip, self.server = (CLIENT[version], Flow.port), (VIPS[version], 80), (SERVER[version], rport)
+        if method != 'NAT':
+            self.server = (SERVER[version], 80)
+        ipvs.service(f'-{kind[0]} {at(self.vip[0])}', METHODS[method], [at(*self.server)])
+
+    def __enter__(self):
+        self.front = Wire(g.client, 'eth0', g.director, 'front')
+        self.back = Wire(g.s1, 'back', g.director, 'back')
+        self.at_server = Sniffer(g.s1, 'back')
+        self.at_client = Sniffer(g.client, 'eth0')
+        link = ':'.join(f'{byte:02x}' for byte in hardware(g.client, 'eth0'))
+        g.director.run(f'ip neigh replace {self.me[0]} lladdr {link} dev front nud permanent', quiet=True)
+        self.front.send(self.packet(self.me, self.vip))
+        true(self.at_server.wait(self._of_us), 'the request arrives')
+        self.at_server.seen.clear()
+        return self
+
+    def __exit__(self, *_):
+        for thing in (self.front, self.back, self.at_server, self.at_client):
+            thing.close()
+        ipvs.admin('-C')
+
+    def _of_us(self, packet):
+        if packet.proto in (4, 41):
+            packet = packet.inner()
+        return packet.sport == self.me[1]
+
+    def packet(self, src, dst, data=b'some data', **options):
+        """A packet of the connection between two of its ends."""
+        if self.kind == 'udp':
+            return ip(src[0], dst[0], 17, udp(*(src[0], dst[0], src[1], dst[1]), data), **options)
+        return ip(src[0], dst[0], 6, tcp(src[0], dst[0], src[1], dst[1], SYN, data=data), **options)
+
+    def error(self, sniffer, seconds=3):
+        """The ICMP error about this connection that came there."""
+        def is_it(packet):
+            if packet.proto in (4, 41):
+                packet = packet.inner()
+            if packet.type is None or packet.proto == 58 and packet.type > 127 or packet.proto == 1 and packet.type in (0, 8):
+                return False
+            about = packet.inner()
+            return self.me[1] in (about.sport, about.dport) or not about.payload
+        return sniffer.wait(is_it, seconds)
+
+
+def ends(packet):
+    return (packet.src, packet.sport), (packet.dst, packet.dport)
+
+
+def sum_is_right(error):
+    """Whether the checksum of a translated message is. C leaves that of ICMPv6 to a device, and veth to nobody."""
+    return error.transport_sum_is_right() or g.impl == 'c' and error.proto == 58
+
+
+for VERSION in (4, 6):
+    for KIND in ('udp', 'tcp'):
+        @case(f'I-2 I-3 H-18 X-25 NAT IPv{VERSION} {KIND}: an error of the real server comes to the client as one of the VIP')
+        def to_client(version=VERSION, kind=KIND):
+            with Flow('NAT', version, kind) as flow:
+                for what, source in ((PORT, SERVER), (TIME, BACK_ROUTER), (BIG, BACK_ROUTER)):
+                    for length in (28 if version == 4 else 48, 60, 200):
+                        flow.at_client.seen.clear()
+                        about = flow.packet(flow.me, flow.server)[:length]
+                        flow.back.send(icmp(source[version], flow.me[0], about, what[version], 1400, ttl=30))
+                        error = flow.error(flow.at_client)
+                        where = f'type {what[version]}, {length} bytes quoted: '
+                        true(error, where + 'an ICMP error')
+                        equal((error.src, error.type, error.code, error.rest), (VIPS[version], *what[version], 1400), where + 'the error')
+                        equal(error.ttl, 29, where + 'TTL')
+                        true(error.sum_is_right and sum_is_right(error), where + 'checksums')
+                        equal(ends(error.inner()), (flow.me, flow.vip), where + 'whom it quotes')
+                        true(error.inner().sum_is_right, where + 'checksum of the quoted header')
+                        if g.impl == 'rust':
+                            # C leaves the quoted transport checksum as the real server's.
+                            sent = flow.packet(flow.me, flow.vip)[:length]
+                            if kind == 'udp' or len(sent) >= (40 if version == 4 else 60):
+                                equal(error.body, sent, where + 'what the client sent, quoted')
+
+        @case(f'I-2 I-3 I-4 H-10 NAT IPv{VERSION} {KIND}: an error about a reply comes to the real server')
+        def to_server(version=VERSION, kind=KIND):
+            with Flow('NAT', version, kind) as flow:
+                for what in (PORT, TIME, BIG):
+                    for length in (28 if version == 4 else 48, 60, 200):
+                        flow.at_server.seen.clear()
+                        about = flow.packet(flow.vip, flow.me)[:length]
+                        flow.front.send(icmp(FRONT_ROUTER[version], flow.vip[0], about, what[version], 1400, ttl=30))
+                        error = flow.error(flow.at_server)
+                        where = f'type {what[version]}, {length} bytes quoted: '
+                        true(error, where + 'an ICMP error')
+                        equal((error.src, error.dst, error.type, error.code, error.rest),
+                              (FRONT_ROUTER[version], SERVER[version], *what[version], 1400), where + 'the error')
+                        equal(error.ttl, 29, where + 'TTL')
+                        true(error.sum_is_right and sum_is_right(error), where + 'checksums')
+                        equal(ends(error.inner()), (flow.server, flow.me), where + 'whom it quotes')
+                        true(error.inner().sum_is_right, where + 'checksum of the quoted header')
+
+    @case(f'I-3 NAT IPv{VERSION}: an error whose checksum is wrong is dropped, both ways')
+    def wrong_sum(version=VERSION):
+        with Flow('NAT', version) as flow:
+            about = flow.packet(flow.me, flow.server)
+            flow.back.send(icmp(SERVER[version], flow.me[0], about, PORT[version], sum_=0x1234))
+            equal(flow.error(flow.at_client, 0.3), None, 'what the client hears')
+            about = flow.packet(flow.vip, flow.me)
+            flow.front.send(icmp(FRONT_ROUTER[version], flow.vip[0], about, PORT[version], sum_=0x1234))
+            equal(flow.error(flow.at_server, 0.3), None, 'what the server hears')
+
+    @case(f'I-1 I-2 IPv{VERSION}: errors about no connection, and messages that are no errors, pass as they are')
+    def not_ours(version=VERSION):
+        with Flow('NAT', version) as flow:
+            other = (flow.me[0], 7)
+            about = flow.packet(other, flow.server)
+            sent = icmp(SERVER[version], flow.me[0], about, PORT[version], ttl=30)
+            flow.back.send(sent)
+            seen = flow.at_client.wait(lambda p: p.type == PORT[version][0])
+            true(seen, 'the error arrives')
+            equal((seen.src, seen.body), (SERVER[version], about), 'the error')
+            # A redirect quotes a packet too, but is not followed by IPVS for IPv4; 137 is one for IPv6.
+            flow.at_client.seen.clear()
+            kind = (5, 1) if version == 4 else (129, 0)
+            flow.back.send(icmp(SERVER[version], flow.me[0], flow.packet(flow.me, flow.server), kind, ttl=30))
+            seen = flow.at_client.wait(lambda p: p.type == kind[0])
+            true(seen, 'the other message arrives')
+            equal(seen.src, SERVER[version], 'its sender')
+            ping = g.client.run(f'ping -n -c 2 -i 0.2 -W 3 {VIPS[version]}', check=False)
+            true(' 2 received' in ping, f'the director itself answers pings of the VIP:\n{ping}')
+
+    for METHOD in ('DR', 'TUN'):
+        @case(f'I-4 {METHOD} IPv{VERSION}: an error about a reply goes to the real server as it is')
+        def as_it_is(version=VERSION, method=METHOD):
+            with Flow(method, version) as flow:
+                about = flow.packet(flow.vip, flow.me)
+                sent = icmp(FRONT_ROUTER[version], flow.vip[0], about, TIME[version], ttl=30)
+                flow.front.send(sent)
+                error = flow.error(flow.at_server)
+                true(error, 'an ICMP error')
+                if method == 'TUN':
+                    equal((error.dst, error.ttl), (SERVER[version], 29), 'addressee and TTL of the tunnel')
+                    error = error.inner()
+                equal((error.dst, error.ttl, error.payload), (flow.vip[0], 29, Packet(sent).payload), 'the error')
+
+        @case(f'I-4 X-8 {METHOD} IPv{VERSION}: an error with TTL 1 ends silently at the director')
+        def no_error_about_errors(version=VERSION, method=METHOD):
+            with Flow(method, version) as flow:
+                about = flow.packet(flow.vip, flow.me)
+                flow.front.send(icmp(FRONT_ROUTER[version], flow.vip[0], about, TIME[version], ttl=1))
+                equal(flow.error(flow.at_server, 0.3), None, 'what the server hears')
+                equal(flow.error(flow.at_client, 0.1), None, 'what the client hears')
+
+    @case(f'I-4 C-11 DR IPv{VERSION}: an error of the VIP behind the director passes unchanged, and is counted', fresh=True)
+    def passing(version=VERSION):
+        with Flow('DR', version) as flow:
+            about = flow.packet(flow.me, flow.vip)
+            sent = icmp(SERVER[version], flow.me[0], about, PORT[version], ttl=30)
+            flow.back.send(sent)
+            error = flow.error(flow.at_client)
+            true(error, 'an ICMP error')
+            equal((error.src, error.payload), (SERVER[version], Packet(sent).payload), 'the error')
+            until(lambda: ipvs.stats(at(flow.vip[0])).outpkts == 1, 'one packet out')
+
+    @case(f'E-2 I-4 NAT IPv{VERSION}: errors count as packets in and out, and do not keep the connection', fresh=True)
+    def counted(version=VERSION):
+        with Flow('NAT', version) as flow:
+            vip = at(flow.vip[0])
+            until(lambda: ipvs.stats(vip).inpkts == 1, 'the request')
+            before = ipvs.stats(vip)
+            sent_in = icmp(FRONT_ROUTER[version], flow.vip[0], flow.packet(flow.vip, flow.me), TIME[version])
+            sent_out = icmp(SERVER[version], flow.me[0], flow.packet(flow.me, flow.server), PORT[version])
+            flow.front.send(sent_in)
+            flow.back.send(sent_out)
+            flow.back.send(sent_out)
+            true(flow.error(flow.at_server) and flow.error(flow.at_client), 'both errors arrive')
+            until(lambda: ipvs.stats(vip).outpkts == before.outpkts + 2, 'packets out')
+            after = ipvs.stats(vip)
+            equal((after.conns, after.inpkts - before.inpkts, after.inbytes - before.inbytes,
+                   after.outbytes - before.outbytes), (1, 1, len(sent_in), 2 * len(sent_out)), 'what was counted')
+
+    @case(f'I-3 NAT IPv{VERSION}: a client\'s socket is told that nobody listens at the real server')
+    def refused(version=VERSION):
+        # s1 answers TCP with a RST by itself; of UDP its kernel tells by ICMP.
+        ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], 81)])
+        equal(ask(g.client, VIPS[version], kind='udp').name, 'refused', 'what the client hears')
+
+    @case(f'I-4 NAT IPv{VERSION}: a real server is told that the client is gone')
+    def client_gone(version=VERSION):
+        ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], 80)])
+        with Sniffer(g.s1, 'back') as sniffer:
+            with Connection(g.client, VIPS[version], kind='udp') as connection:
+                port = connection.port
+            with Wire(g.s1, 'back', g.director, 'back') as back:
+                me = '10.0.1.1' if version == 4 else 'fd00:1::1'
+                back.send(ip(SERVER[version], me, 17, udp(SERVER[version], me, 80, port, b'late')))
+                error = sniffer.wait(lambda p: (p.type, p.code) == PORT[version])
+            true(error, 'an ICMP error at the server')
+            equal((error.dst, ends(error.inner())), (SERVER[version], ((SERVER[version], 80), (me, port))), 'the error')
+
+
+@case('I-1 H-19 an ICMP error in fragments is put together before it is translated')
+def fragments():
+    with Flow('NAT', 4) as flow:
+        about = flow.packet(flow.me, flow.server, bytes(500))
+        whole = icmp(SERVER[4], flow.me[0], about, PORT[4])[20:]
+        for offset in (264, 0):
+            flow.back.send(ip(SERVER[4], flow.me[0], 1, whole[offset:offset + 264 if not offset else None], ident=77,
+                              offset=offset // 8, more=not offset))
+        error = flow.error(flow.at_client)
+        true(error, 'an ICMP error')
+        equal((error.src, ends(error.inner())), (VIP, (flow.me, flow.vip)), 'the error')
+        true(error.transport_sum_is_right(), 'its checksum')
+
+
+@case('I-1 H-9 errors cut short: without a header they are dropped, without a whole quote they pass')
+def cut_short():
+    with Flow('NAT', 4) as flow:
+        about = flow.packet(flow.me, flow.server)
+        whole = icmp(SERVER[4], flow.me[0], about, PORT[4])[20:]
+        for length in range(0, 8):
+            flow.back.send(ip(SERVER[4], flow.me[0], 1, whole[:length], tos=4))
+        for length in range(8, 32):
+            part = whole[:length]
+            part = part[:2] + b'\0\0' + part[4:]
+            flow.back.send(ip(SERVER[4], flow.me[0], 1, part[:2] + struct.pack('!H', checksum(part)) + part[4:], tos=4))
+        until(lambda: len(flow.at_client.all(lambda p: p.proto == 1 and p.tos == 4)) >= 24, 'what passes')
+        seen = flow.at_client.all(lambda p: p.proto == 1 and p.tos == 4, 0.2)
+        equal(sorted(p.length - 20 for p in seen), list(range(8, 32)), 'lengths of what passes')
+        equal({p.src for p in seen}, {SERVER[4]}, 'senders')
+
+
+for VERSION in (4, 6):
+    for METHOD in METHODS:
+        @case(f'I-3 X-8 {METHOD} IPv{VERSION}: traceroute to the VIP ends at the real server, by UDP and TCP')
+        def trace(version=VERSION, method=METHOD):
+            for kind, options in (('u', '-U -p 80'), ('t', '-T -p 80')):
+                ipvs.service(f'-{kind} {at(VIPS[version])}', METHODS[method], [at(SERVER[version])])
+                hops, words = traceroute(VIPS[version], options)
+                # The first is the director, which answers as the VIP.
+                equal(hops, [VIPS[version]] * 2, words)
+                ipvs.admin('-C')
+
+    @case(f'I-3 NAT IPv{VERSION}: traceroute and path MTU discovery with a router before the real server')
+    def behind_router(version=VERSION):
+        by_router(version, mtu=1300)
+        try:
+            ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version])])
+            hops, words = traceroute(VIPS[version], '-U -p 80')
+            equal(hops, [VIPS[version]] * 3, words)
+            ipvs.admin('-C')
+            ipvs.service(f'-t {at(VIPS[version])}', '-m', [at(SERVER[version], 8080)])
+            with Connection(g.client, VIPS[version], timeout=20) as connection:
+                true(connection.put(100000), '100 kB arrive')
+            got = g.client.run(f'ip route get {VIPS[version]}')
+            true('mtu 1300' in got, f'the client knows the path\'s MTU: {got}')
+        finally:
+            by_router(version, on=False)
+
+    @case(f'I-4 NAT IPv{VERSION}: a router before the client tells the real server what fits')
+    def before_client(version=VERSION):
+        with Flow('NAT', version, rport=80) as flow:
+            about = flow.packet(flow.vip, flow.me, bytes(1400), **({'df': True} if version == 4 else {}))
+            flow.front.send(icmp(FRONT_ROUTER[version], flow.vip[0], about[:600], BIG[version], 1330))
+            true(flow.error(flow.at_server), 'an ICMP error at the server')
+            got = g.s1.run(f'ip route get {flow.me[0]} from {SERVER[version]}')
+            true('mtu 1330' in got, f'the server knows the path\'s MTU: {got}')
+        g.s1.run('ip route flush cache', quiet=True)
+
+
+for VERSION in (4, 6):
+    @case(f'H-22 V-8 Y-1 IPv{VERSION}: with nat_icmp_send a real server hears that nobody knows its connection', fresh=True)
+    def unexpected(version=VERSION):
+        me, server, other = CLIENT[version], SERVER[version], BACK_ROUTER[version]
+        for kind, method in (('t', '-m'), ('u', '-m')):
+            ipvs.service(f'-{kind} {at(VIPS[version], 8080)}', method, [at(server, 8080)])
+        with (Wire(g.s1, 'back', g.director, 'back') as back, Sniffer(g.client, 'eth0') as at_client,
+              Sniffer(g.s1, 'back') as at_server):
+            link = ':'.join(f'{byte:02x}' for byte in hardware(g.client, 'eth0'))
+            g.director.run(f'ip neigh replace {me} lladdr {link} dev front nud permanent', quiet=True)
+
+            def check(source, port, flags, told):
+                Flow.port += 1
+                to = Flow.port
+                if flags is None:
+                    back.send(ip(source, me, 17, udp(source, me, port, to, b'data'), ttl=9))
+                else:
+                    back.send(ip(source, me, 6, tcp(source, me, port, to, flags), ttl=9))
+                what = f'from {source} port {port} flags {flags}: '
+
+                def tells(packet):
+                    return (packet.type, packet.code) == PORT[version] and packet.inner().dport == to
+
+                if told:
+                    true(at_server.wait(tells), what + 'the server is told')
+                    equal(at_client.all(lambda p: p.dport == to, 0.1), [], what + 'what passes')
+                else:
+                    seen = at_client.wait(lambda p: p.dport == to)
+                    true(seen, what + 'it passes')
+                    equal((seen.src, seen.sport, seen.ttl), (source, port, 8), what + 'unchanged')
+                    equal(at_server.all(tells, 0.1), [], what + 'what the server hears')
+
+            check(server, 8080, ACK, False)
+            ipvs.setting('nat_icmp_send', 1)
+            check(server, 8080, ACK, True)
+            check(server, 8080, None, True)
+            check(server, 8080, RST, False)
+            check(server, 8081, ACK, False)
+            check(other, 8080, ACK, False)
+            # A server that is not behind NAT, or is gone, is none of these.
+            ipvs.admin(f'-e -t {at(VIPS[version], 8080)} -r {at(server, 8080)} -g')
+            check(server, 8080, ACK, False)
+            check(server, 8080, None, True)
+            ipvs.admin(f'-e -t {at(VIPS[version], 8080)} -r {at(server, 8080)} -m')
+            check(server, 8080, ACK, g.impl == 'rust')
+            ipvs.admin(f'-d -u {at(VIPS[version], 8080)} -r {at(server, 8080)}')
+            check(server, 8080, None, False)
+            ipvs.admin(f'-D -t {at(VIPS[version], 8080)}')
+            check(server, 8080, ACK, False)
+
+
+if __name__ == '__main__':
+    run(g)

@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tunnels: IPIP, GUE and GRE with their checksums, in both families, and errors about them."""
+
+import struct
+
+from harness import ipvs
+from harness.clients import Connection, ask
+from harness.ground import GROUND as g, VIP, VIP6
+from harness.packet import Packet, Sniffer, Wire, checksum, ip, pseudo, udp
+from harness.routes import by_router, traceroute
+from harness.tap import Skip, case, equal, run, true, until
+
+VIPS = {4: VIP, 6: VIP6}
+CLIENT = {4: '10.0.1.2', 6: 'fd00:1::2'}
+SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
+DIRECTOR = {4: '10.0.2.254', 6: 'fd00:2::fe'}
+PORT = 5555
+FAMILIES = ((4, 4), (6, 4), (4, 6), (6, 6))
+# The kinds: what ipvsadm calls them, and the bytes of their headers without a remote checksum.
+KINDS = {
+    'IPIP': ('--tun-type ipip', 0),
+    'GUE': (f'--tun-type gue --tun-port {PORT} --tun-nocsum', 12),
+    'GUE with checksum': (f'--tun-type gue --tun-port {PORT} --tun-csum', 12),
+    'GUE with remote checksum': (f'--tun-type gue --tun-port {PORT} --tun-remcsum', 12),
+    'GRE': ('--tun-type gre --tun-nocsum', 4),
+    'GRE with checksum': ('--tun-type gre --tun-csum', 8),
+}
+
+
+def at(address, port=80):
+    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+
+
+def serve(kind, inner, outer, protocols='tu'):
+    """A service by tunnels of a kind with s1 behind it; s1 opens such tunnels."""
+    listen(kind, outer)
+    for protocol in protocols:
+        ipvs.service(f'-{protocol} {at(VIPS[inner])}', f'-i {KINDS[kind][0]}', [at(SERVER[outer])])
+
+
+def listen(kind, outer):
+    """Makes s1 open tunnels of a kind."""
+    for module in ('fou', 'ip_gre', 'ip6_gre'):
+        g.s1.run(f'modprobe {module}', check=False, quiet=True)
+        if g.s1.status:
+            raise Skip(f'the kernel has no {module}')
+    close()
+    if kind.startswith('GUE'):
+        g.s1.run(f'ip fou add port {PORT} gue' + (' -6' if outer == 6 else ''))
+    elif kind.startswith('GRE'):
+        options = 'icsum' if 'checksum' in kind else ''
+        if outer == 4:
+            g.s1.run(f'ip link add opener type gre local {SERVER[4]} remote any {options}')
+        else:
+            g.s1.run(f'ip link add opener type ip6gre local {SERVER[6]} remote any {options}')
+        g.s1.run('ip link set opener up')
+
+
+def close():
+    """Makes s1 open none but IPIP again."""
+    g.s1.run('ip link del opener', check=False, quiet=True)
+    g.s1.run(f'ip fou del port {PORT}', check=False, quiet=True)
+    g.s1.run(f'ip fou del port {PORT} -6', check=False, quiet=True)
+
+
+def udp_sum_is_right(packet):
+    """Whether the outer UDP checksum fits; of packets without one, whether there is none."""
+    return checksum(pseudo(packet.src, packet.dst, 17, len(packet.payload)) + packet.payload) == 0
+
+
+class Shot:
+    """Sends a datagram by hand, and sees the packet in which it travels."""
+
+    port = 7000
+
+    def __init__(self, inner):
+        Shot.port += 1
+        self.inner, self.port = inner, Shot.port
+
+    def __enter__(self):
+        self.front = Wire(g.client, 'eth0', g.director, 'front')
+        self.at_server = Sniffer(g.s1, 'back')
+        self.at_client = Sniffer(g.client, 'eth0')
+        return self
+
+    def __exit__(self, *_):
+        for thing in (self.front, self.at_server, self.at_client):
+            thing.close()
+
+    def send(self, data=b'shot', **options):
+        me, vip = CLIENT[self.inner], VIPS[self.inner]
+        packet = ip(me, vip, 17, udp(me, vip, self.port, 80, data), ttl=50, **options)
+        self.at_server.seen.clear()
+        self.front.send(packet)
+        return packet
+
+    def arrived(self, seconds=3):
+        """The outer packet."""
+        ports = struct.pack('!HH', self.port, 80)
+        return self.at_server.wait(lambda p: ports in p.payload[20:100], seconds)
+
+    def error(self, seconds=3):
+        return self.at_client.wait(lambda p: p.type in (3, 11) and p.proto == 1 or p.proto == 58 and p.type < 5, seconds)
+
+
+for KIND in KINDS:
+    for INNER, OUTER in FAMILIES:
+        @case(f'X-16 X-17 X-18 X-19 X-20 {KIND}, IPv{INNER} in IPv{OUTER}: a real server opens it; bytes stay intact, also merged ones')
+        def works(kind=KIND, inner=INNER, outer=OUTER):
+            serve(kind, inner, outer)
+            try:
+                equal(ask(g.client, VIPS[inner], kind='udp').name, 's1', 'who answers by UDP')
+                with Connection(g.client, VIPS[inner], timeout=20) as connection:
+                    equal(connection.answer.local, VIPS[inner], 'the address that the server was asked at')
+                    true(connection.put(200000), '200 kB to the server')
+                    true(connection.get(50000), '50 kB from the server')
+            finally:
+                close()
+
+    for INNER, OUTER in FAMILIES:
+        @case(f'X-17 X-18 X-19 A-21 {KIND}, IPv{INNER} in IPv{OUTER}: the headers, byte by byte')
+        def headers(kind=KIND, inner=INNER, outer=OUTER):
+            serve(kind, inner, outer, 'u')
+            ports = set()
+            try:
+                for tos, df in ((0, False), (0xb8, True), (3, False)):
+                    with Shot(inner) as shot:
+                        sent = shot.send(tos=tos, **(dict(df=df, ident=9) if inner == 4 else {}))
+                        packet = shot.arrived()
+                        true(packet, 'the datagram arrives')
+                        equal((packet.src, packet.dst), (DIRECTOR[outer], SERVER[outer]), 'addresses')
+                        equal(packet.ttl, 49, 'TTL')
+                        equal(packet.tos, tos if tos != 3 else 2, 'TOS')
+                        true(packet.sum_is_right, 'header checksum')
+                        if outer == 4:
+                            equal(packet.df, df if inner == 4 else False, 'DF')
+                        number, kind_of = (4, 0x0800) if inner == 4 else (41, 0x86dd)
+                        size = KINDS[kind][1]
+                        if kind == 'IPIP':
+                            equal(packet.proto, number, 'protocol')
+                        elif kind.startswith('GUE'):
+                            equal((packet.proto, packet.dport, packet.payload[8:12]), (17, PORT, bytes((0, number, 0, 0))),
+                                  'protocol, port and GUE header')
+                            equal(struct.unpack('!H', packet.payload[4:6])[0], len(packet.payload), 'UDP length')
+                            low, high = map(int, g.director.read('/proc/sys/net/ipv4/ip_local_port_range').split())
+                            true(low <= packet.sport <= high, f'source port {packet.sport}')
+                            # A right checksum of what comes without a device's help is left to a device: by veth, to nobody.
+                            equal(packet.payload[6:8] == b'\0\0', 'checksum' not in kind, 'no UDP checksum')
+                            ports.add(packet.sport)
+                            sport = packet.sport
+                            shot.send(b'again')
+                            equal(shot.arrived().sport, sport, 'the source port of the same flow')
+                        else:
+                            expected = struct.pack('!HH', 0x8000 if size == 8 else 0, kind_of)
+                            equal((packet.proto, packet.payload[:4]), (47, expected), 'protocol and GRE header')
+                        if b'again' not in packet.payload:
+                            equal(packet.payload[size + (20 if inner == 4 else 40):], sent[20 if inner == 4 else 40:], 'what is inside')
+                            equal(Packet(packet.payload[size:]).ttl, 49, 'TTL inside')
+                if kind.startswith('GUE'):
+                    true(len(ports) > 1, f'flows have ports of their own: {ports}')
+            finally:
+                close()
+
+    for INNER, OUTER in FAMILIES:
+        @case(f'X-9 {KIND}, IPv{INNER} in IPv{OUTER}: the client hears what fits, and that fits')
+        def mtu(kind=KIND, inner=INNER, outer=OUTER):
+            serve(kind, inner, outer, 'u')
+            room = 1500 - (20 if outer == 4 else 40) - KINDS[kind][1]
+            head = 28 if inner == 4 else 48
+            options = dict(df=True) if inner == 4 else {}
+            try:
+                with Shot(inner) as shot:
+                    shot.send(bytes(room - head), **options)
+                    true(shot.arrived(), f'{room} bytes arrive')
+                    # A link takes no more than 1500, so the next one is said to be as large as two fragments.
+                    g.director.run(f'ip {"-6 " if outer == 6 else ""}route replace {SERVER[outer]} dev back '
+                                   f'mtu {"lock " if outer == 4 else ""}1450')
+                    shot.send(bytes(room - 50 - head), **options)
+                    true(shot.arrived(), f'{room - 50} bytes arrive by a way that takes 1450')
+                    shot.send(bytes(room - 49 - head), **options)
+                    error = shot.error()
+                    true(error, 'an ICMP error')
+                    equal((error.proto, error.type, error.code), (1, 3, 4) if inner == 4 else (58, 2, 0), 'the error')
+                    equal(error.rest & 0xffff, room - 50, 'the size it tells')
+                    equal(shot.arrived(0.1), None, 'what arrives')
+            finally:
+                g.director.run(f'ip {"-6 " if outer == 6 else ""}route del {SERVER[outer]} dev back', check=False)
+                close()
+
+
+@case('X-18 X-20 GUE with remote checksum: the option where a checksum is left to a device, and only there')
+def remote_checksum():
+    for inner, outer in FAMILIES:
+        serve('GUE with remote checksum', inner, outer, 'u')
+        try:
+            with Sniffer(g.s1, 'back') as sniffer:
+                # What a socket sends over veth has no checksum yet.
+                equal(ask(g.client, VIPS[inner], kind='udp').name, 's1', 'who answers')
+                packet = sniffer.wait(lambda p: p.dport == PORT)
+                head = 20 if inner == 4 else 40
+                expected = struct.pack('!BBHIHH', 2, 4 if inner == 4 else 41, 1, 0x80000000, head, head + 6)
+                equal(packet.payload[8:20], expected, f'IPv{inner} in IPv{outer}: the GUE header')
+        finally:
+            close()
+            ipvs.admin('-C')
+
+
+@case('V-14 X-21 the kind of a tunnel may change under a connection; an unknown one is IPIP')
+def changes():
+    serve('GRE', 4, 4, 'u')
+    try:
+        with Shot(4) as shot:
+            for options, proto in (('--tun-type gre --tun-nocsum', 47), (f'--tun-type gue --tun-port {PORT}', 17), ('--tun-type ipip', 4)):
+                ipvs.admin(f'-e -u {at(VIP)} -r {at(SERVER[4])} -i {options}')
+                shot.send()
+                equal(shot.arrived().proto, proto, f'protocol with {options}')
+        equal(len(ipvs.rows(cport=shot.port)), 1, 'connections')
+    finally:
+        close()
+
+
+@case('X-17 identifications of packets that may be cut differ, and are 0 where they may not')
+def identifications():
+    serve('IPIP', 4, 4, 'u')
+    with Shot(4) as shot:
+        for n in range(300):
+            shot.front.send(ip(CLIENT[4], VIP, 17, udp(CLIENT[4], VIP, shot.port, 80, b'%d' % n)))
+        true(shot.at_server.wait(lambda p: p.proto == 4 and b'299' in p.payload), 'all arrive')
+        seen = shot.at_server.all(lambda p: p.proto == 4)
+        idents = [p.ident for p in seen]
+        equal(len(set(idents)), len(idents), f'different identifications of {len(idents)} packets')
+        true(len(idents) >= 250, f'{len(idents)} packets')
+        shot.send(df=True)
+        packet = shot.arrived()
+        equal((packet.df, packet.ident), (True, 0), 'DF and identification')
+
+
+for KIND in KINDS:
+    @case(f'I-5 X-8 {KIND}: traceroute shows a router on the way of the tunnel')
+    def trace(kind=KIND):
+        by_router(4)
+        try:
+            serve(kind, 4, 4, 'u')
+            hops, words = traceroute(VIP, '-U -p 80')
+            equal(hops, [VIP] * 3, words)
+        finally:
+            close()
+            by_router(4, on=False)
+
+    @case(f'I-5 {KIND}: TCP finds a size that fits a narrow way of the tunnel')
+    def narrow(kind=KIND):
+        by_router(4, mtu=1300)
+        try:
+            serve(kind, 4, 4, 't')
+            with Connection(g.client, VIP, timeout=30) as connection:
+                true(connection.put(100000), '100 kB arrive')
+            got = g.client.run(f'ip route get {VIP}')
+            sizes = {1280 - KINDS[kind][1]}
+            if 'remote' in kind:
+                # Each packet has the option, unless the checksum was complete.
+                sizes.add(1280 - KINDS[kind][1] - 8)
+            true(any(f'mtu {size} ' in got + ' ' for size in sizes), f'the client knows what fits: {got}')
+        finally:
+            close()
+            by_router(4, on=False)
+            g.director.run('ip route flush cache', quiet=True)
+
+
+def icmp(src, dst, about, kind, rest=0, sum_=None):
+    """An ICMP error."""
+    message = struct.pack('!BBHI', *kind, 0, rest) + about
+    sum_ = checksum(message) if sum_ is None else sum_
+    return ip(src, dst, 1, message[:2] + struct.pack('!H', sum_) + message[4:])
+
+
+@case('I-5 V-8 errors about tunnels that are none of ours, about no connection, cut short or with a wrong sum are not passed on')
+def not_passed_on():
+    serve('IPIP', 4, 4, 'u')
+    try:
+        with Shot(4) as shot, Wire(g.s1, 'back', g.director, 'back') as back:
+            shot.send()
+            true(shot.arrived(), 'the connection')
+            me = CLIENT[4]
+            inner = ip(me, VIP, 17, udp(me, VIP, shot.port, 80, b'shot'))
+            other = ip(me, VIP, 17, udp(me, VIP, 99, 80, b'shot'))
+
+            def error(outer, kind=(11, 0), sum_=None):
+                back.send(icmp('10.0.2.12', DIRECTOR[4], outer, kind, sum_=sum_))
+
+            for proto, payload in ((4, other), (47, struct.pack('!HH', 0, 0x800) + inner), (4, inner[:19]), (4, inner[:21]),
+                                   (17, udp(DIRECTOR[4], SERVER[4], 40000, PORT, bytes((0, 4, 0, 0)) + inner))):
+                error(ip(DIRECTOR[4], SERVER[4], proto, payload))
+            error(ip(DIRECTOR[4], '10.0.2.12', 4, inner))
+            error(ip(DIRECTOR[4], SERVER[4], 4, inner, offset=3))
+            error(ip(DIRECTOR[4], SERVER[4], 4, inner), sum_=0x1234)
+            equal(shot.error(0.3), None, 'what the client hears')
+            error(ip(DIRECTOR[4], SERVER[4], 4, inner))
+            heard = shot.error()
+            true(heard, 'a right one is passed on')
+            equal((heard.src, heard.type, heard.code, heard.inner().sport), (VIP, 11, 0, shot.port), 'the error')
+    finally:
+        close()
+
+
+@case('I-5 E-2 an error about a tunnel counts as a packet out', fresh=True)
+def counted():
+    serve('IPIP', 4, 4, 'u')
+    with Shot(4) as shot, Wire(g.s1, 'back', g.director, 'back') as back:
+        shot.send()
+        true(shot.arrived(), 'the connection')
+        inner = ip(CLIENT[4], VIP, 17, udp(CLIENT[4], VIP, shot.port, 80, b'shot'))
+        back.send(icmp('10.0.2.12', DIRECTOR[4], ip(DIRECTOR[4], SERVER[4], 4, inner), (3, 1)))
+        true(shot.error(), 'an ICMP error')
+        until(lambda: ipvs.stats(at(VIP)).outpkts == 1, 'one packet out')
+        equal(ipvs.stats(at(VIP)).outbytes, len(inner), 'bytes out')
+
+
+if __name__ == '__main__':
+    run(g)
