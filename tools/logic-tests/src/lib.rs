@@ -15,6 +15,9 @@ mod logic;
 
 pub mod exercise;
 
+#[cfg(test)]
+mod errors;
+
 // Statistics take a million hashes, which say nothing new under Miri.
 #[cfg(all(test, not(miri)))]
 mod hash_quality;
