@@ -113,9 +113,10 @@ boot_share() {
 
 boot_qemu() {
 	local n=0 folder words
+	# Nobody writes to the image (a new one replaces it), and others may have it open in ways that QEMU would not share.
 	QEMU=(qemu-system-x86_64 -M q35 -nodefaults -no-user-config -no-reboot -display none
 		-smp "$BOOT_SMP" -m "$BOOT_MEM" -kernel "$BOOT_KERNEL" -initrd "$LAB_CACHE/initrd"
-		-drive "file=$LAB_GUEST/root.ext4,format=raw,if=virtio,snapshot=on"
+		-drive "file.driver=file,file.filename=$LAB_GUEST/root.ext4,file.locking=off,format=raw,if=virtio,snapshot=on"
 		-serial "file:$CONTROL/console" -device virtio-serial-pci
 		-chardev "pipe,id=monitor,path=$CONTROL/monitor" -mon chardev=monitor)
 	# An emulator on a busy machine is slow: that alone is no lock-up. An NMI is how we ask a hung guest
