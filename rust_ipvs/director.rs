@@ -23,6 +23,7 @@ mod ids;
 mod life;
 mod manage;
 mod namespace;
+mod persistence;
 mod plane;
 mod reply;
 mod schedule;
@@ -32,6 +33,7 @@ mod settings;
 mod stack;
 mod state;
 mod statistics;
+mod template;
 mod timeouts;
 mod xmit;
 

@@ -45,6 +45,7 @@ impl Table for Vs {
         setting!(c"conn_max", conn_max).on_write(set_conn_max),
         setting!(c"conn_reuse_mode", conn_reuse_mode),
         setting!(c"expire_nodest_conn", expire_nodest_conn),
+        setting!(c"expire_quiescent_template", expire_quiescent_template),
         setting!(c"ignore_tunneled", ignore_tunneled),
         setting!(c"nat_icmp_send", nat_icmp_send),
         setting!(c"pmtu_disc", pmtu_disc),

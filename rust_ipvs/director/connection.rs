@@ -11,6 +11,10 @@
 use super::{
     destination::Destination,
     stack::Stack,
+    template::{
+        Data,
+        Kind, //
+    },
     timeouts::{
         self,
         FIRST_TIMEOUT,
@@ -35,6 +39,7 @@ use crate::{
             ConnectionView,
             ForwardMethod, //
         },
+        engine::Engine,
         family::{
             Endpoint,
             V4,
@@ -46,9 +51,12 @@ use crate::{
         },
     },
 };
-use kernel::sync::atomic::{
-    Atomic,
-    Relaxed, //
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 
 /// Where in [`Connection::status`] the protocol's state is.
@@ -61,6 +69,10 @@ const NO_OUTPUT: u32 = 0x200;
 const TEMPLATE: u32 = 0x400;
 /// A template controls the connection, and has not been assured by it yet (P-15).
 const ASSURES: u32 = 0x800;
+/// A template whose destination was found to be of no use, which nobody finds again (P-7).
+const INVALID: u32 = 0x1000;
+/// Where the kind of a template is.
+const KIND: u32 = 0x6000;
 
 /// The states of a template (P-15).
 const TEMPLATE_NONE: u8 = 0;
@@ -69,6 +81,9 @@ const TEMPLATE_ASSURED: u8 = 1;
 /// What a template's protocol is marked with in its key, so that no packet finds it (C-9): the result is
 /// none of the protocols that packets are looked up by.
 const TEMPLATE_KEY: u8 = 0xc0;
+
+/// The destination's port that is shown of a template which nobody finds again (P-7).
+const INVALID_PORT: u16 = 0xffff;
 
 /// What a packet makes of a connection.
 pub(super) struct Next {
@@ -113,6 +128,8 @@ pub(crate) struct Connection<F: Stack> {
     pub(super) aging: Aging,
     /// The template that this connection belongs to.
     control: Hold<Connection<F>>,
+    /// What a persistence engine goes by, of a template.
+    data: Option<KBox<Data>>,
 }
 
 impl_entry! {
@@ -152,24 +169,51 @@ impl<F: Stack> Connection<F> {
             timeout: Word::new(FIRST_TIMEOUT),
             aging: Aging::new(),
             control,
+            data: None,
         }
     }
 
     /// A template (P-9). Its client and VIP are those of its key, and `timeout` is in jiffies.
-    // Nothing makes templates yet.
-    #[allow(dead_code)]
     pub(super) fn template(
         protocol: u8,
         (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         destination: RcuArc<Destination>,
+        (kind, data): (Kind, Option<KBox<Data>>),
         timeout: u32,
     ) -> Self {
         let ends = (client, virt, real);
         let mut template = Self::new(protocol, ends, destination, Hold::none());
         template.key = Self::template_key(protocol);
-        template.status = Atomic::new(INACTIVE | TEMPLATE | u32::from(TEMPLATE_NONE));
+        template.status = Atomic::new(INACTIVE | TEMPLATE | kind as u32 | u32::from(TEMPLATE_NONE));
         template.timeout = Word::new(timeout);
+        template.data = data;
         template
+    }
+
+    /// Whether it is a template of a kind that may be used.
+    pub(super) fn is_kind(&self, kind: Kind) -> bool {
+        self.status.load(Relaxed) & (TEMPLATE | INVALID | KIND) == TEMPLATE | kind as u32
+    }
+
+    /// What a persistence engine goes by; nothing where that is the client.
+    pub(super) fn data(&self) -> &[u8] {
+        self.data.as_ref().map_or(&[], |data| data.found())
+    }
+
+    /// The template's destination is of no use: nobody finds the template again (P-7).
+    pub(super) fn invalidate(&self) {
+        self.set(INVALID);
+    }
+
+    /// Sets bits of the status, where they are not set already.
+    fn set(&self, bits: u32) {
+        let mut now = self.status.load(Relaxed);
+        while now & bits != bits {
+            match self.status.cmpxchg(now, now | bits, Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
     }
 
     /// What stands for a protocol in the hash of a template.
@@ -208,27 +252,35 @@ impl<F: Stack> Connection<F> {
     }
 
     /// Its time has passed while it controls others: it gets some more (C-16).
+    ///
+    /// A template keeps its timeout for the next connection (P-17, and Q-1, which is not so here): it is as if
+    /// one had come as much later, or earlier, as the times differ.
     pub(super) fn stay(&self) {
-        self.timeout.store(LATER);
-        self.last_seen.store(time::jiffies32());
+        let now = time::jiffies32();
+        if self.is_template() {
+            let ahead = LATER.wrapping_sub(self.timeout.load());
+            self.last_seen.store(now.wrapping_add(ahead));
+        } else {
+            self.timeout.store(LATER);
+            self.last_seen.store(now);
+        }
     }
 
-    /// A connection came to the template: it stays for its service's timeout, in jiffies, from now on.
+    /// A connection came to the template: it stays for its timeout from now on (P-12).
     ///
-    /// Returns whether it now ends earlier than its place on the wheel says.
-    // Nothing makes templates yet.
-    #[allow(dead_code)]
-    pub(super) fn refresh(&self, timeout: u32) -> bool {
+    /// Returns whether it now ends earlier than its place on the wheel says: it was to stay longer, for
+    /// the connections that it controls. Of many connections in a jiffy one writes.
+    pub(super) fn refresh(&self) -> bool {
+        let before = self.left();
         self.touch();
-        let before = self.timeout.load();
-        self.timeout.update(timeout);
-        timeout < before
+        before > self.timeout.load() as i32
     }
 
     /// A connection that the template controls has shown that it is real (P-15).
+    ///
+    /// Only the first one of a template writes.
     fn assure(&self) {
-        self.status
-            .store(INACTIVE | TEMPLATE | u32::from(TEMPLATE_ASSURED), Relaxed);
+        self.set(TEMPLATE_ASSURED.into());
     }
 
     /// Whether a connection has shown that it is real, of those that the template controlled (P-15).
@@ -357,20 +409,28 @@ impl<F: Stack> Connection<F> {
     }
 
     /// How people see it (K-3, K-4).
-    pub(super) fn view(&self) -> ConnectionView {
+    pub(super) fn view(&self) -> ConnectionView<'_> {
         let left = u32::try_from(self.left()).unwrap_or(0);
         let state = match (self.is_template(), self.state()) {
             (false, state) => timeouts::name(self.key, state),
             (true, TEMPLATE_NONE) => "NONE",
             (true, _) => "ASSURED",
         };
+        let port = match self.status.load(Relaxed) & INVALID {
+            0 => self.real.port,
+            _ => INVALID_PORT,
+        };
         ConnectionView {
             protocol: self.protocol(),
             client: (F::ip(self.client.addr), self.client.port),
             virt: (F::ip(self.virt.addr), self.virt.port),
-            dest: (self.destination.id.addr, self.real.port),
+            dest: (self.destination.id.addr, port),
             state,
             expires: left / time::HZ,
+            engine: self
+                .data
+                .as_ref()
+                .map(|data| (Engine::Sip.name(), data.found())),
         }
     }
 }

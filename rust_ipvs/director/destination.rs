@@ -245,8 +245,6 @@ impl Destination {
     }
 
     /// A template came (C-22).
-    // Nothing makes templates yet.
-    #[allow(dead_code)]
     pub(super) fn bind_template(&self) {
         self.load.persistent.add(1, Relaxed);
     }

@@ -41,6 +41,7 @@ use crate::{
             DestinationId,
             DestinationSpec,
             DestinationView,
+            EngineName,
             Errno,
             ForwardMethod,
             Ip,
@@ -51,6 +52,7 @@ use crate::{
             Statistics,
             Timeouts, //
         },
+        engine::Engine,
         family::{
             V4,
             V6, //
@@ -202,7 +204,8 @@ fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
 /// What of a service's terms has to be there, in the reference's order (G-18).
 fn check_terms(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
     let scheduler = scheduler(spec)?;
-    if spec.engine.is_some() {
+    let known = |name: EngineName| Engine::by_name(name.as_bytes()).is_some();
+    if !spec.engine.is_none_or(known) {
         return Err(Refusal::new(Errno::NoEntry, c"no such persistence engine"));
     }
     request::check_netmask(spec)?;
@@ -456,7 +459,18 @@ impl Director {
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
                 if let Some(connections) = plane.connections.as_ref() {
-                    connections.table.retain(|c| c.destination.is_available());
+                    // What controls others goes after them: a control connection, and its template.
+                    for _ in 0..3 {
+                        let mut held = false;
+                        connections.table.retain(|c| {
+                            let stays = c.destination.is_available();
+                            held |= !stays && c.controls();
+                            stays
+                        });
+                        if !held {
+                            break;
+                        }
+                    }
                 }
             });
         }
@@ -563,7 +577,7 @@ impl Director {
     pub(crate) fn connections_in_bucket(
         &self,
         bucket: usize,
-        visit: &mut dyn FnMut(&ConnectionView),
+        visit: &mut dyn FnMut(&ConnectionView<'_>),
     ) -> bool {
         rcu::read(|rcu| {
             let mut bucket = bucket;

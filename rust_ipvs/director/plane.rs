@@ -32,6 +32,7 @@ use crate::{
         family::Endpoint,
         hash::HashKey,
         packet::TCP,
+        persistence::FTP_PORT,
         sizing,
         wheel, //
     },
@@ -44,8 +45,6 @@ use kernel::{
     },
 };
 
-/// The port of FTP's control connections, whose services take data connections too (V-2).
-pub(super) const FTP_PORT: u16 = 21;
 /// The port from which FTP's active data connections come.
 pub(super) const FTP_DATA_PORT: u16 = 20;
 

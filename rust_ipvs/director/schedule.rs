@@ -7,13 +7,15 @@ use super::{
     connection::Connection,
     context::Context,
     destination::Destination,
-    namespace::Director,
-    plane::{
-        Connections,
-        FTP_DATA_PORT,
-        FTP_PORT, //
+    persistence::{
+        self,
+        Failure, //
     },
-    service::Service,
+    plane::FTP_DATA_PORT,
+    service::{
+        Service,
+        Terms, //
+    },
     stack::Stack,
     state,
     xmit, //
@@ -35,6 +37,7 @@ use crate::{
         config::ForwardMethod,
         family::Endpoint,
         packet::TCP,
+        persistence::FTP_PORT,
         sched::Flow,
         tcp::Direction, //
     },
@@ -67,15 +70,21 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
     if src.port == FTP_DATA_PORT {
         return Verdict::Accept(packet);
     }
-    // S-10
-    if !service.is_marked() && service.port() != dst.port {
-        return leave(&context, service, packet);
-    }
     let flow = Flow {
         protocol: context.header.protocol,
         client: src,
         addressee: dst.addr,
     };
+    if let Some(terms) = service
+        .terms_seen(context.rcu)
+        .filter(|t| t.is_persistent())
+    {
+        return persist(context, hash, (service, terms), &flow, packet);
+    }
+    // S-10
+    if !service.is_marked() && service.port() != dst.port {
+        return leave(&context, service, packet);
+    }
     let chosen = service.choose(context.rcu, &flow);
     let Some(destination) = chosen.and_then(Seen::keep) else {
         return leave(&context, service, packet);
@@ -86,6 +95,33 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         control: Hold::none(),
     };
     begin(&context, hash, plan, packet)
+}
+
+/// Begins a connection of a persistent service (S-9).
+#[inline(never)]
+fn persist<'g, F: Stack>(
+    context: Context<'g, F>,
+    hash: u32,
+    (service, terms): (&'g Service<F>, &Terms),
+    flow: &Flow<F>,
+    mut packet: Packet,
+) -> Verdict {
+    match persistence::way(&context, service, terms, flow, &mut packet) {
+        Ok(way) => {
+            let addr = F::from_ip(way.destination.id.addr).unwrap_or(F::UNSPECIFIED);
+            let plan = Plan {
+                real: Endpoint {
+                    addr,
+                    port: way.port,
+                },
+                destination: way.destination,
+                control: way.control,
+            };
+            begin(&context, hash, plan, packet)
+        }
+        Err(Failure::NoDestination) => leave(&context, service, packet),
+        Err(Failure::NoRoom) => Verdict::Drop(packet),
+    }
 }
 
 /// What was decided of a new connection.
@@ -109,13 +145,6 @@ fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     }
 }
 
-/// Whether the namespace may have one more entry (C-23, S-13).
-pub(super) fn has_room<F: Stack>(context: &Context<'_, F>) -> bool {
-    let director = context.director;
-    let limit = usize::try_from(director.settings.conn_max.load()).unwrap_or(0);
-    director.connection_count() < limit
-}
-
 /// Begins a connection with its first packet.
 pub(super) fn begin<F: Stack>(
     context: &Context<'_, F>,
@@ -123,7 +152,7 @@ pub(super) fn begin<F: Stack>(
     plan: Plan<F>,
     mut packet: Packet,
 ) -> Verdict {
-    if !has_room(context) {
+    if !context.has_room() {
         return Verdict::Drop(packet);
     }
     let Some(connection) = enter(context, hash, plan) else {
@@ -177,20 +206,8 @@ fn enter<'g, F: Stack>(
         // Another CPU was faster with a packet of the same client.
         Err(twin) => twin,
     };
-    grow(director, connections);
+    context.grow();
     Some(connection)
-}
-
-/// Wakes the ticker where a table has become too small (C-28).
-///
-/// Once is enough: waking is dearer than all the rest.
-pub(super) fn grow<F: Stack>(director: &Director, connections: &Connections<F>) {
-    if connections.table.len() > connections.upper.load() && connections.grows.load() == 0 {
-        connections.grows.store(1);
-        if let Some(kicker) = director.kicker.as_ref() {
-            kicker.kick();
-        }
-    }
 }
 
 /// No destination may have the packet (S-15 to S-17).

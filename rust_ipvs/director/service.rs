@@ -37,6 +37,7 @@ use crate::{
             ServiceView,
             Statistics, //
         },
+        engine::Engine,
         family::Endpoint,
         sched::{
             Cell32,
@@ -57,7 +58,7 @@ use kernel::{
 pub(super) struct Terms {
     /// `None` is a service that finds no destination (V-18).
     pub(super) scheduler: Option<Scheduler>,
-    pub(super) engine: Option<EngineName>,
+    pub(super) engine: Option<Engine>,
     pub(super) flags: u32,
     pub(super) timeout: u32,
     pub(super) netmask: u32,
@@ -97,11 +98,18 @@ impl Terms {
         let flags = (flags & !spec.flags_mask) | (spec.flags & spec.flags_mask);
         Self {
             scheduler,
-            engine: spec.engine,
+            engine: spec
+                .engine
+                .and_then(|name| Engine::by_name(name.as_bytes())),
             flags: flags | service_flags::HASHED,
             timeout: spec.timeout,
             netmask: spec.netmask,
         }
+    }
+
+    /// Whether clients come back to their destinations (P-1).
+    pub(super) fn is_persistent(&self) -> bool {
+        self.flags & service_flags::PERSISTENT != 0
     }
 }
 
@@ -146,6 +154,11 @@ impl<F: Stack> Service<F> {
     /// Whether a mark decides what belongs to it.
     pub(super) fn is_marked(&self) -> bool {
         matches!(self.id.key, ServiceKey::Mark(_))
+    }
+
+    /// Its terms as a packet finds them.
+    pub(super) fn terms_seen<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
+        self.terms.get(rcu)
     }
 
     /// Its terms now.
@@ -291,7 +304,9 @@ impl<F: Stack> Service<F> {
         ServiceView {
             id: self.id,
             scheduler: SchedulerName::new(scheduler.as_bytes()).unwrap_or(SchedulerName::EMPTY),
-            engine: terms.engine,
+            engine: terms
+                .engine
+                .and_then(|engine| EngineName::new(engine.name().as_bytes())),
             flags: terms.flags,
             timeout: terms.timeout,
             netmask: terms.netmask,

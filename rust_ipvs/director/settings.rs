@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) svc_lfactor: Word<i32>,
     /// A connection may begin with any TCP segment (S-1).
     pub(crate) sloppy_tcp: Word<i32>,
+    /// Clients of a destination with weight 0 go elsewhere with their next connection (P-7, P-20).
+    pub(crate) expire_quiescent_template: Word<i32>,
     /// Connections to a destination that is gone end with their next packet (S-22, S-23).
     pub(crate) expire_nodest_conn: Word<i32>,
     /// When a client's port that is used again may go elsewhere; bit 1 adds FIN_WAIT (S-18, S-20).
@@ -51,6 +53,7 @@ impl Settings {
             conn_lfactor: Word::new(connections),
             svc_lfactor: Word::new(services),
             sloppy_tcp: Word::new(0),
+            expire_quiescent_template: Word::new(0),
             expire_nodest_conn: Word::new(0),
             conn_reuse_mode: Word::new(1),
             snat_reroute: Word::new(1),

@@ -27,6 +27,11 @@ pub(super) struct Timeouts {
     pub(super) udp: Word<u32>,
 }
 
+/// A persistence timeout in jiffies, at most what can be told from the past (99 days).
+pub(super) fn persistence(seconds: u32) -> u32 {
+    jiffies(seconds).min(i32::MAX as u32)
+}
+
 fn jiffies(seconds: u32) -> u32 {
     seconds.saturating_mul(HZ)
 }

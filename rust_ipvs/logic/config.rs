@@ -307,7 +307,7 @@ pub(crate) struct DestinationView {
 
 /// A connection or template as it is shown (K-3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ConnectionView {
+pub(crate) struct ConnectionView<'a> {
     /// Protocol number; 0 for a template of a marked service.
     pub(crate) protocol: u8,
     /// The client's address and port.
@@ -320,6 +320,8 @@ pub(crate) struct ConnectionView {
     pub(crate) state: &'static str,
     /// Seconds until it expires, 0 where that has passed.
     pub(crate) expires: u32,
+    /// A template's persistence engine by name, and what it goes by (K-5).
+    pub(crate) engine: Option<(&'static str, &'a [u8])>,
 }
 
 /// Timeouts that a user may set, in seconds (G-14).

@@ -41,6 +41,13 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
     /// The way back; `None` where the address is of the other family.
     fn from_ip(ip: Ip) -> Option<Self::Addr>;
 
+    /// The network that an address belongs to, by the netmask of a service: for IPv4 the mask, bytes in network
+    /// order read as a native integer; for IPv6 the length of the prefix (P-2).
+    fn masked(a: Self::Addr, netmask: u32) -> Self::Addr;
+
+    /// A firewall mark in place of an address: in its first 32 bits, in network order (P-3).
+    fn of_mark(mark: u32) -> Self::Addr;
+
     /// Reads the IP header, and for IPv6 the extension headers, up to the transport header (H-9).
     ///
     /// # Errors

@@ -78,6 +78,32 @@ impl HashKey {
     }
 }
 
+impl HashKey {
+    /// Hashes bytes of any length, after a word that tells apart what they are of.
+    ///
+    /// Pieces of 32 bytes are hashed one after the other, each with the hash of those before it. Each
+    /// step is universal; of all, the chance that two different texts meet is about 2^-32 a step, as long as
+    /// who chooses them does not learn the key.
+    pub(crate) fn bytes(&self, seed: u32, text: &[u8]) -> u32 {
+        let word = |piece: &[u8], at: usize| {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(piece.iter().skip(at)) {
+                *to = *from;
+            }
+            u64::from_le_bytes(word)
+        };
+        text.chunks(32).fold(seed, |sum, piece| {
+            // With its length a piece differs from one that goes on with zeros.
+            let last = u64::from(sum) | ((piece.len() as u64) << 32);
+            self.five(
+                [word(piece, 0), word(piece, 8)],
+                [word(piece, 16), word(piece, 24)],
+                last,
+            )
+        })
+    }
+}
+
 /// `(k + a)(l + b)`, sums modulo 2^64.
 #[inline(always)]
 fn product(k: u64, a: u64, l: u64, b: u64) -> u128 {
@@ -134,6 +160,27 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+    }
+
+    // P-26
+    #[test]
+    fn every_byte_counts() {
+        let key = key();
+        let text: Vec<u8> = (0..=255).cycle().take(300).collect();
+        for length in [0, 1, 7, 8, 9, 31, 32, 33, 64, 255] {
+            let base = key.bytes(1, &text[..length]);
+            assert_ne!(base, key.bytes(2, &text[..length]));
+            assert_ne!(base, key.bytes(1, &text[..length + 1]));
+            let mut zeros = text[..length].to_vec();
+            zeros.push(0);
+            assert_ne!(base, key.bytes(1, &zeros));
+            for at in 0..length {
+                let mut other = text[..length].to_vec();
+                other[at] ^= 1;
+                assert_ne!(base, key.bytes(1, &other));
+            }
+        }
+        assert_eq!(key.bytes(5, b""), 5);
     }
 
     /// The formulas of the module's head, with remainders instead of wrapping.

@@ -24,6 +24,7 @@
 
 pub(crate) mod checksum;
 pub(crate) mod config;
+pub(crate) mod engine;
 pub(crate) mod estimator;
 pub(crate) mod family;
 pub(crate) mod gre;
@@ -33,10 +34,12 @@ pub(crate) mod icmp;
 pub(crate) mod ipip;
 pub(crate) mod nlattr;
 pub(crate) mod packet;
+pub(crate) mod persistence;
 pub(crate) mod request;
 pub(crate) mod rewrite;
 pub(crate) mod sched;
 pub(crate) mod show;
+pub(crate) mod sip;
 pub(crate) mod sizing;
 pub(crate) mod tcp;
 pub(crate) mod udp;

@@ -156,7 +156,7 @@ pub(crate) const CONNECTIONS_HEADER: &str =
     "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
 
 /// A connection's line.
-pub(crate) struct ConnectionLine<'a>(pub(crate) &'a ConnectionView);
+pub(crate) struct ConnectionLine<'a>(pub(crate) &'a ConnectionView<'a>);
 
 impl Display for ConnectionLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -167,8 +167,9 @@ impl Display for ConnectionLine<'_> {
             dest,
             state,
             expires,
+            engine,
         } = self.0;
-        writeln!(
+        write!(
             f,
             "{:<3} {} {:04X} {} {:04X} {} {:04X} {state:<11} {expires:7}",
             Protocol((*protocol).into()),
@@ -178,7 +179,13 @@ impl Display for ConnectionLine<'_> {
             virt.1,
             Address(dest.0),
             dest.1,
-        )
+        )?;
+        if let Some((engine, data)) = engine {
+            // What an engine finds is ASCII.
+            let data = core::str::from_utf8(data).unwrap_or("?");
+            write!(f, " {engine} {data}")?;
+        }
+        f.write_str("\n")
     }
 }
 
@@ -337,6 +344,7 @@ mod tests {
             dest: (Ip::V4([10, 0, 0, 7]), 8080),
             state: "ESTABLISHED",
             expires: 899,
+            engine: None,
         };
         let head = CONNECTIONS_HEADER;
         assert!(head.starts_with("Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Exp"));
@@ -358,6 +366,25 @@ mod tests {
             ConnectionLine(&view).to_string(),
             "IP  CB00714D 0000 00000005 0000 2001:0db8:0000:0000:0000:0000:0000:ab01 1F90 \
              NONE            899\n"
+        );
+    }
+
+    // K-5, P-28
+    #[test]
+    fn templates_of_engines() {
+        let view = ConnectionView {
+            protocol: 17,
+            client: (Ip::V4([203, 0, 113, 77]), 0),
+            virt: (Ip::V4([192, 0, 2, 1]), 5060),
+            dest: (Ip::V4([10, 0, 0, 7]), 5060),
+            state: "ASSURED",
+            expires: 12,
+            engine: Some(("sip", b"a84b4c76e66710@host")),
+        };
+        assert_eq!(
+            ConnectionLine(&view).to_string(),
+            "UDP CB00714D 0000 C0000201 13C4 0A000007 13C4 ASSURED          12 sip \
+             a84b4c76e66710@host\n"
         );
     }
 

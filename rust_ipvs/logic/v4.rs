@@ -54,6 +54,14 @@ impl Family for V4 {
         }
     }
 
+    fn masked(a: [u8; 4], netmask: u32) -> [u8; 4] {
+        (u32::from_ne_bytes(a) & netmask).to_ne_bytes()
+    }
+
+    fn of_mark(mark: u32) -> [u8; 4] {
+        mark.to_be_bytes()
+    }
+
     #[inline(always)]
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
         let [version, tos, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =

@@ -124,6 +124,17 @@ impl Family for V6 {
         }
     }
 
+    fn masked(a: [u8; 16], netmask: u32) -> [u8; 16] {
+        let host = 128u32.saturating_sub(netmask);
+        let mask = u128::MAX.checked_shl(host).unwrap_or(0);
+        (u128::from_be_bytes(a) & mask).to_be_bytes()
+    }
+
+    fn of_mark(mark: u32) -> [u8; 16] {
+        let [a, b, c, d] = mark.to_be_bytes();
+        [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    }
+
     #[inline(always)]
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
         let short = ParseError::Short(HEADER);

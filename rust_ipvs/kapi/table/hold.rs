@@ -47,24 +47,18 @@ impl<T: Entry> Hold<T> {
     }
 
     /// A hold on `entry`; `None` where it is not in a table, or about to leave it.
-    // Whoever makes objects that control others needs it.
-    #[allow(dead_code)]
+    ///
+    /// One instruction, however many take holds at once: counting a sealed object up leaves it sealed, as
+    /// it would take 2^31 attempts to make that number positive, and it is freed a grace period later.
     pub(crate) fn on(entry: &T) -> Option<Self> {
-        let holds = &entry.aging().holds;
-        let mut now = holds.load(Relaxed);
-        loop {
-            let more = now.checked_add(1).filter(|more| *more > 0)?;
-            match holds.cmpxchg(now, more, Relaxed) {
-                // INVARIANT: Counted just now, while the object was in a table: it stays there.
-                Ok(_) => {
-                    return Some(Self {
-                        held: Word::new(ptr::from_ref(entry) as usize),
-                        _on: PhantomData,
-                    });
-                }
-                Err(other) => now = other,
-            }
+        if entry.aging().holds.fetch_add(1, Relaxed) < 0 {
+            return None;
         }
+        // INVARIANT: Counted just now, while the object was in a table: it stays there.
+        Some(Self {
+            held: Word::new(ptr::from_ref(entry) as usize),
+            _on: PhantomData,
+        })
     }
 
     /// The object that is held.

@@ -12,8 +12,9 @@ use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side,
 use crate::logic::hash::HashKey;
 use crate::logic::nlattr::{self, Attributes};
 use crate::logic::packet::{Transport, TCP, UDP};
+use crate::logic::persistence::{connection_port, Form, TemplateKey};
 use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
-use crate::logic::{request, tcp};
+use crate::logic::{request, sip, tcp};
 use core::fmt::{self, Write};
 
 /// How far a packet got.
@@ -74,6 +75,7 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
     match Transport::parse(header.protocol, packet, header.l4) {
         Ok(transport) => {
             follow::<F>(&header, &transport);
+            persist::<F>(&header, &transport);
             Depth::Transport
         }
         Err(error) => {
@@ -184,6 +186,51 @@ fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
     }
 }
 
+/// Finds the template of a flow for a service of each kind.
+fn persist<F: Family>(header: &Header<F>, transport: &Transport) {
+    let virt = Endpoint::<F> {
+        addr: header.dst,
+        port: transport.dst_port,
+    };
+    let netmask = u32::from_ne_bytes([header.tos, header.ttl, 0xff, header.protocol]);
+    let address = |port| ServiceKey::Address {
+        protocol: header.protocol.into(),
+        addr: F::ip(header.dst),
+        port,
+    };
+    for service in [
+        address(transport.dst_port),
+        address(0),
+        ServiceKey::Mark(netmask),
+    ] {
+        let key = TemplateKey::<F>::new(&service, netmask, header.protocol, header.src, virt);
+        let again = TemplateKey::<F>::new(&service, netmask, header.protocol, key.client, virt);
+        assert_eq!(key, again, "a network's address belongs to the network");
+        assert_eq!(key.client().port, 0);
+        assert_eq!(key.form == Form::Mark, key.protocol == 0);
+        assert!(key.form == Form::Port || key.virt.port == 0);
+        let port = connection_port(&service, transport.dst_port, transport.src_port);
+        assert!(port == transport.dst_port || port == transport.src_port);
+    }
+}
+
+/// Looks for a Call-ID in what may be a SIP message, and says whether there is one.
+pub fn sip_message(data: &[u8]) -> bool {
+    let Some(id) = sip::call_id(data) else {
+        return false;
+    };
+    assert!(!id.is_empty() && id.len() <= sip::CALL_ID_MAX);
+    assert!(id.iter().all(u8::is_ascii_graphic));
+    // It is a piece of the message, at the end of a line, and is found again whatever follows the header.
+    let start = id.as_ptr() as usize - data.as_ptr() as usize;
+    let end = start + id.len();
+    assert_eq!(data.get(start..end), Some(id));
+    assert!(matches!(data.get(end), Some(b'\r' | b'\n')));
+    assert_eq!(data.get(..end + 1).and_then(sip::call_id), Some(id));
+    assert_eq!(data.get(..end).and_then(sip::call_id), None);
+    true
+}
+
 /// Counts what is written.
 struct Counter(usize);
 
@@ -264,6 +311,7 @@ fn requests(nest: &[u8]) -> usize {
                 dest: (spec.id.addr, spec.id.port),
                 state: tcp::name(spec.tunnel.kind),
                 expires: spec.upper,
+                engine: None,
             };
             assert!(line(ConnectionLine(&view)) < 192);
             taken += 1;

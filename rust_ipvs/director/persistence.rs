@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Persistence: a new connection of a persistent service goes where its client's template says (SPEC section 4).
+//!
+//! A template is an entry of the connection table, under a key that no packet has. Its connections hold it, so
+//! that it outlives them; only new ones wind its clock up (P-12), so that packets of established connections cost
+//! what they cost without persistence.
+//!
+//! One template may be that of very many clients. A new connection on one of many CPUs then reads the template's
+//! first cache line, which changes once a jiffy, and counts itself in the second one. It writes nothing else.
+
+use super::{
+    clock,
+    connection::Connection,
+    context::Context,
+    destination::Destination,
+    service::{
+        Service,
+        Terms, //
+    },
+    stack::Stack,
+    template::{
+        Data,
+        Kind, //
+    },
+    timeouts,
+};
+use crate::{
+    kapi::{
+        shared::{
+            RcuArc,
+            Seen, //
+        },
+        skbuff::Packet,
+        table::Hold, //
+    },
+    logic::{
+        engine::Engine,
+        family::Endpoint,
+        packet::UDP_LEN,
+        persistence::{
+            connection_port,
+            Form,
+            TemplateKey, //
+        },
+        sched::{
+            Candidate,
+            Flow, //
+        },
+    },
+};
+use kernel::prelude::*;
+
+/// Where a template sends a connection.
+pub(super) struct Way<F: Stack> {
+    pub(super) destination: RcuArc<Destination>,
+    /// The port at the destination.
+    pub(super) port: u16,
+    /// The connection's hold on its template.
+    pub(super) control: Hold<Connection<F>>,
+}
+
+/// Why a connection cannot begin.
+pub(super) enum Failure {
+    /// No destination may have it (P-9).
+    NoDestination,
+    /// There may be no more entries, or there is no memory (P-13).
+    NoRoom,
+}
+
+/// What a template is found by.
+struct Wanted<'p, F: Stack> {
+    key: TemplateKey<F>,
+    kind: Kind,
+    hash: u32,
+    /// What the service's engine found in the packet.
+    data: &'p [u8],
+}
+
+/// Says where a new connection goes, and remembers it for the client's next ones (P-1).
+#[inline(never)]
+pub(super) fn way<'g, F: Stack>(
+    context: &Context<'g, F>,
+    service: &'g Service<F>,
+    terms: &Terms,
+    flow: &Flow<F>,
+    packet: &mut Packet,
+) -> Result<Way<F>, Failure> {
+    let engine = terms
+        .engine
+        .filter(|engine| engine.reads(context.header.protocol));
+    let data = match engine {
+        Some(engine) => look_into(engine, context, packet),
+        None => &[],
+    };
+    let wanted = Wanted::new(context, service, terms.netmask, data);
+    let template = match wanted.find(context) {
+        Some(found) => found,
+        None => {
+            let chosen = service.choose(context.rcu, flow).and_then(Seen::keep);
+            let destination = chosen.ok_or(Failure::NoDestination)?;
+            wanted.create(context, destination, terms.timeout)?
+        }
+    };
+    let destination = template.entry.destination.clone();
+    let port = connection_port(
+        &service.id.key,
+        context.transport.dst_port,
+        destination.id.port,
+    );
+    Ok(Way {
+        destination,
+        port,
+        control: template.hold,
+    })
+}
+
+/// What an engine goes by in a packet; nothing where there is no such thing, and the client's address
+/// has to do (P-25, and Q-8, which is not so here).
+#[cold]
+fn look_into<'p, F: Stack>(
+    engine: Engine,
+    context: &Context<'_, F>,
+    packet: &'p mut Packet,
+) -> &'p [u8] {
+    let payload = usize::from(context.header.l4).saturating_add(UDP_LEN);
+    if !packet.pull(packet.len() as usize) {
+        return &[];
+    }
+    let payload = packet.bytes().get(payload..).unwrap_or(&[]);
+    engine.find(payload).unwrap_or(&[])
+}
+
+/// A template, and a hold on it for the connection that is to begin.
+struct Held<'g, F: Stack> {
+    entry: &'g Connection<F>,
+    hold: Hold<Connection<F>>,
+}
+
+impl<'p, F: Stack> Wanted<'p, F> {
+    fn new(context: &Context<'_, F>, service: &Service<F>, netmask: u32, data: &'p [u8]) -> Self {
+        let protocol = context.header.protocol;
+        let client = context.header.src;
+        let key = TemplateKey::new(&service.id.key, netmask, protocol, client, context.dst());
+        let kind = match key.form {
+            _ if !data.is_empty() => Kind::Data,
+            Form::Ftp => Kind::Ftp,
+            _ => Kind::Client,
+        };
+        let table_key = Connection::<F>::template_key(key.protocol);
+        let hash_key = &context.connections.key;
+        let hash = if kind == Kind::Data {
+            // Whoever sends it.
+            let anybody = Endpoint {
+                addr: F::UNSPECIFIED,
+                port: 0,
+            };
+            let seed = F::hash(hash_key, &anybody, &key.virt, table_key);
+            hash_key.bytes(seed, data)
+        } else {
+            F::hash(hash_key, &key.client(), &key.virt, table_key)
+        };
+        Self {
+            key,
+            kind,
+            hash,
+            data,
+        }
+    }
+
+    /// Whether a template may be used for what is wanted (P-6, P-26).
+    fn is(&self, template: &Connection<F>) -> bool {
+        let key = Connection::<F>::template_key(self.key.protocol);
+        let client = match self.kind {
+            Kind::Data => template.client,
+            _ => self.key.client(),
+        };
+        template.is_of(key, &client, &self.key.virt)
+            && template.is_kind(self.kind)
+            && template.data() == self.data
+    }
+
+    /// Finds the template, if there is one and its destination may still be used, and winds it up.
+    fn find<'g>(&self, context: &Context<'g, F>) -> Option<Held<'g, F>> {
+        let table = &context.connections.table;
+        let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);
+        let (entry, _) = table.find(context.rcu, self.hash, is)?;
+        // P-7, P-8
+        let destination = &entry.destination;
+        let quiescent = || {
+            destination.weight() == 0
+                && context.director.settings.expire_quiescent_template.load() != 0
+        };
+        if !destination.is_available() || quiescent() {
+            entry.invalidate();
+            return None;
+        }
+        // One that is about to leave the table has had its time.
+        let hold = Hold::on(entry)?;
+        if entry.refresh() {
+            table.refile(entry, clock::slot(entry.left()));
+        }
+        Some(Held { entry, hold })
+    }
+
+    /// Makes a template, or finds the one that another CPU has made meanwhile (P-9).
+    #[inline(never)]
+    fn create<'g>(
+        &self,
+        context: &Context<'g, F>,
+        destination: RcuArc<Destination>,
+        timeout: u32,
+    ) -> Result<Held<'g, F>, Failure> {
+        if !context.has_room() {
+            return Err(Failure::NoRoom);
+        }
+        let data = match self.data {
+            [] => None,
+            data => Some(Data::of(data).ok_or(Failure::NoRoom)?),
+        };
+        let real = Endpoint {
+            addr: F::from_ip(destination.id.addr).unwrap_or(F::UNSPECIFIED),
+            port: self.key.destination_port(destination.id.port),
+        };
+        let template = Connection::template(
+            self.key.protocol,
+            (self.key.client(), self.key.virt, real),
+            destination,
+            (self.kind, data),
+            timeouts::persistence(timeout),
+        );
+        let slot = clock::slot(template.left());
+        let template = context.plane.slab.alloc(template);
+        let template = template.map_err(|_| Failure::NoRoom)?;
+        template.destination.bind_template();
+        let table = &context.connections.table;
+        let hashes = (self.hash, None);
+        let is_twin = |other: &Connection<F>| self.is(other);
+        let inserted = table.insert(context.rcu, template, hashes, slot, is_twin);
+        let entry = match inserted {
+            Ok(entry) | Err(entry) => entry,
+        };
+        context.grow();
+        // It has just been put there, and stays a moment even where its timeout is 0.
+        let hold = Hold::on(entry).ok_or(Failure::NoRoom)?;
+        Ok(Held { entry, hold })
+    }
+}

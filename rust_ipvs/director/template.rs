@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a template has that other connections have not.
+
+use kernel::prelude::*;
+
+/// By what a template is found, besides its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Kind {
+    /// Nothing else.
+    Client = 0,
+    /// That it is one of FTP, whose keys are also those of services of all ports (P-4, Q-4).
+    Ftp = 0x2000,
+    /// What a persistence engine found in the packet, and not by the client (P-26).
+    Data = 0x4000,
+}
+
+/// What a persistence engine found in a packet, of which the first `len` bytes are used (P-27).
+pub(super) struct Data {
+    pub(super) len: u8,
+    pub(super) bytes: [u8; 255],
+}
+
+impl Data {
+    /// A copy; `None` without memory.
+    pub(super) fn of(found: &[u8]) -> Option<KBox<Self>> {
+        let mut data = KBox::new(
+            Self {
+                len: u8::try_from(found.len()).ok()?,
+                bytes: [0; 255],
+            },
+            GFP_ATOMIC,
+        )
+        .ok()?;
+        data.bytes.get_mut(..found.len())?.copy_from_slice(found);
+        Some(data)
+    }
+
+    /// The bytes that were found.
+    pub(super) fn found(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or(&[])
+    }
+}
