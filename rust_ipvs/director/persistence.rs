@@ -222,17 +222,18 @@ impl<'p, F: Stack> Wanted<'p, F> {
             addr: F::from_ip(destination.id.addr).unwrap_or(F::UNSPECIFIED),
             port: self.key.destination_port(destination.id.port),
         };
-        let template = Connection::template(
-            self.key.protocol,
-            (self.key.client(), self.key.virt, real),
-            destination,
-            (self.kind, data),
-            timeouts::persistence(timeout),
-        );
-        let slot = clock::slot(template.left());
-        let template = context.plane.slab.alloc(template);
+        let template = context.plane.slab.alloc(|| {
+            Connection::template(
+                self.key.protocol,
+                (self.key.client(), self.key.virt, real),
+                destination,
+                (self.kind, data),
+                timeouts::persistence(timeout),
+            )
+        });
         let template = template.map_err(|_| Failure::NoRoom)?;
         template.destination.bind_template();
+        let slot = clock::slot(template.left());
         let table = &context.connections.table;
         let hashes = (self.hash, None);
         let is_twin = |other: &Connection<F>| self.is(other);

@@ -16,7 +16,7 @@ FUNCTION ?=
 bench-profile: lab-ready all ## CELLS=nat-one IMPL=rust FUNCTION=…: instructions of each function, exactly
 	@tools/bench/bench profile --cells "$(or $(CELL),$(CELLS))" --impl "$(IMPL)" --function "$(FUNCTION)"
 
-# Which parts of the bench: count, scale, schedulers, administration, processors, clock; all if empty.
+# Which parts of the bench: count, scale, schedulers, persistence, administration, processors, clock; all if empty.
 PARTS ?=
 
 .PHONY: bench

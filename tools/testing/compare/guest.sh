@@ -13,7 +13,7 @@ normalise() {
 	sed -E 's/\b(3[3-9][0-9]{3}|32[89][0-9]{2}|327[7-9][0-9]|3276[89]|[45][0-9]{4}|60[0-9]{3})\b/PORT/g' |
 		awk '
 			# Of a remaining time, the least timeout that it can be of.
-			/^(TCP|UDP) +[0-9]+:[0-9]+ / {
+			/^(TCP|UDP|IP) +[0-9]+:[0-9]+ / {
 				split($2, t, ":")
 				left = t[1] * 60 + t[2]
 				count = split("10 30 60 120 300 900", timeouts, " ")

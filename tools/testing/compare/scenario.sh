@@ -4,7 +4,9 @@
 #
 # A scenario is a list of these:
 #   director CMD…        a command in the director
-#   ask [-u] VIP [PORT]  the client asks, and the transcript says who answered and what the server saw
+#   ask [-u] [-s SOURCE] VIP [PORT]  the client asks, from one of its addresses; the transcript says who answered and
+#                        what the server saw
+#   keep VIP [PORT]      the client opens a connection and keeps it to the end of the scenario
 #   table                services and real servers
 #   connections          all connections
 
@@ -23,6 +25,10 @@ director() {
 ask() {
 	local kind=tcp
 	[ "$1" != -u ] || { kind=udp && shift; }
+	if [ "$1" = -s ]; then
+		ask_from "$kind" "$2" "$3" "${4:-80}"
+		return
+	fi
 	printf '%s' "client asks $1 port ${2:-80} by $kind: "
 	# bash's own sockets: to start a program for each would take longer. A datagram has to be read at once.
 	# shellcheck disable=SC2016 # the inner shell is to expand it
@@ -31,6 +37,21 @@ ask() {
 		[ "$1" = tcp ] || echo >&3
 		timeout 3 dd bs=2048 count=1 status=none <&3' bash "$kind" "$1" "${2:-80}" 2>&1 |
 		sed 's/^bash: .*: //' | grep -m1 . || echo 'no answer'
+}
+
+ask_from() {
+	local kind=$1 source=$2 vip=$3 port=$4 bracket=$3
+	case $vip in *:*) bracket="[$vip]" source="[$source]" ;; esac
+	printf '%s' "client $2 asks $vip port $port by $kind: "
+	echo | ip netns exec rv-client socat -T 3 -t 0.5 - "${kind^^}:$bracket:$port,bind=$source" 2>&1 |
+		sed 's/.* E //' | grep -m1 . || echo 'no answer'
+}
+
+keep() {
+	printf '%s\n' "client keeps a connection to $1 port ${2:-80}"
+	ip netns exec rv-client socat - "TCP:$1:${2:-80}" < <(sleep 3600) >/dev/null 2>&1 &
+	KEPT+=("$!")
+	sleep 0.3
 }
 
 table() {
@@ -55,7 +76,8 @@ python3 - >/dev/null 2>&1 <<-'EOF' &
 	time.sleep(3600)
 EOF
 SERVERS=$!
-trap 'kill $SERVERS' EXIT
+KEPT=()
+trap 'kill $SERVERS "${KEPT[@]}"' EXIT
 for _ in $(seq 200); do
 	[ "$(ip netns exec rv-s3 ss -Hlun 'sport = 8080' | wc -l)" -lt 2 ] || break
 	sleep 0.05
