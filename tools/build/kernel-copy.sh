@@ -13,7 +13,7 @@ source=$place/source
 
 # The parts of the source that these builds read. Drivers are left out, but for what Kconfig reads of them.
 copy_source() {
-	local arch skip=()
+	local arch folder skip=()
 	for arch in "$kdir"/arch/*/; do
 		arch=$(basename "$arch")
 		[ "$arch" = x86 ] || [ "$arch" = um ] || skip+=("--exclude=/arch/$arch/**")
