@@ -75,15 +75,15 @@ def forwarding(cells):
     return {"name": FORWARD, "steps": steps}
 
 
-def established_one(kind, vip):
+def established_one(kind, vip, opening):
     """Makes the one flow's connection, as far as packets of one side make it."""
-    steps = packets.as_protocol(kind, "syn") + [send("", packets.one_flow(kind, vip, 1))]
+    steps = packets.as_protocol(kind, opening) + [send("", packets.one_flow(kind, vip, 1))]
     return steps + packets.as_protocol(kind, "ack") + [send("", packets.one_flow(kind, vip, packets.WARM))]
 
 
-def many_steps(kind, vip, name, established):
+def many_steps(kind, vip, name, established, opening):
     """New connections, measured as `name`; and a second packet of each if they are to be established."""
-    steps = packets.as_protocol(kind, "syn") + [send(name, packets.each_flow(kind, vip, FLOWS))]
+    steps = packets.as_protocol(kind, opening) + [send(name, packets.each_flow(kind, vip, FLOWS))]
     steps += packets.as_protocol(kind, "ack")
     if established and kind.protocol == "tcp":
         steps.append(send("", packets.each_flow(kind, vip, FLOWS)))
@@ -98,7 +98,7 @@ def group_steps(implementation, kind, way, loads):
     steps = implementation.load() + implementation.service(kind, method, 1 if way == "reply" else 4)
     prefix = Cell(kind, way, "").name
     if "one" in loads:
-        steps += established_one(kind, vip)
+        steps += established_one(kind, vip, implementation.opening)
         if way == "reply":
             steps += [send("", packets.one_flow_back(kind, server, packets.WARM)),
                       send(prefix + "one", packets.one_flow_back(kind, server))]
@@ -108,7 +108,8 @@ def group_steps(implementation, kind, way, loads):
         else:
             steps.append(send(prefix + "one", packets.one_flow(kind, vip)))
     if "new" in loads or "100k" in loads:
-        steps += many_steps(kind, vip, prefix + "new" if way in METHODS else "", "100k" in loads)
+        steps += many_steps(kind, vip, prefix + "new" if way in METHODS else "", "100k" in loads,
+                            implementation.opening)
         steps.append({"slab": prefix + "slab", "cache": implementation.slab})
     if "100k" in loads:
         if way == "reply":

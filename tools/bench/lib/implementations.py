@@ -24,6 +24,11 @@ class Implementation:
     def is_nft(self):
         return self.slab == "nf_conntrack"
 
+    @property
+    def opening(self):
+        """What TCP's connections begin with here. Conntrack would want to see a SYN answered, but picks up others."""
+        return "ack" if self.is_nft else "syn"
+
     def load(self):
         if self.module:
             return [{"sh": f"insmod /checkout/{self.module}"}]
