@@ -61,12 +61,13 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
 
     /// Gives a packet another source or destination, port included, and repairs its checksums (T-16).
     ///
-    /// `header` is what [`Family::parse`] found in this packet. A later fragment has no ports and a
-    /// protocol without ports keeps what it has; of these only the address changes (T-20).
+    /// `header` is what [`Family::parse`] found in this packet. A later fragment has no ports; of it only
+    /// the address changes (T-20).
     ///
     /// # Errors
     ///
-    /// [`ParseError::Short`] where the transport header is not all there; then nothing was changed.
+    /// [`ParseError::Short`] where the transport header is not all there, and [`ParseError::Malformed`] for
+    /// a protocol other than TCP and UDP; then nothing was changed.
     fn rewrite(
         l3: &mut [u8],
         header: &Header<Self>,

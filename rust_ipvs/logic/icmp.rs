@@ -238,8 +238,12 @@ pub(crate) fn translate<F: Icmp>(
             SumState::Partial => own.of_partial([*c0, *c1]),
         };
     }
-    // ICMP has no ports, so that only the address changes.
-    F::rewrite(l3, header, side, to, sum)
+    // ICMP has no ports, so that only the address changes, as of a later fragment.
+    let bare = Header {
+        fragment: Fragment::Later,
+        ..*header
+    };
+    F::rewrite(l3, &bare, side, to, sum)
 }
 
 /// Translates the quoted packet, whose end opposite to `side` becomes `to`.
@@ -257,7 +261,7 @@ fn quote<F: Icmp>(
     };
     // The address only: of the transport header there may be less than a packet must have.
     let bare = Header {
-        protocol: F::NUMBER,
+        fragment: Fragment::Later,
         ..quoted.header
     };
     F::rewrite(bytes, &bare, side, to, SumState::Full)?;

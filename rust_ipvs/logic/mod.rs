@@ -24,6 +24,8 @@
 
 pub(crate) mod checksum;
 pub(crate) mod config;
+pub(crate) mod crc32c;
+pub(crate) mod defence;
 pub(crate) mod engine;
 pub(crate) mod estimator;
 pub(crate) mod family;
@@ -38,6 +40,7 @@ pub(crate) mod persistence;
 pub(crate) mod request;
 pub(crate) mod rewrite;
 pub(crate) mod sched;
+pub(crate) mod sctp;
 pub(crate) mod show;
 pub(crate) mod sip;
 pub(crate) mod sizing;

@@ -7,6 +7,10 @@ pub(crate) use super::family::{
     Header,
     ParseError, //
 };
+use super::sctp::{
+    self,
+    SCTP_LEN, //
+};
 use super::tcp::TcpFlags;
 
 /// ICMP's protocol number.
@@ -15,8 +19,14 @@ pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 /// UDP's protocol number.
 pub(crate) const UDP: u8 = 17;
+/// ESP's protocol number.
+pub(crate) const ESP: u8 = 50;
+/// AH's protocol number.
+pub(crate) const AH: u8 = 51;
 /// ICMPv6's protocol number.
 pub(crate) const ICMPV6: u8 = 58;
+/// SCTP's protocol number.
+pub(crate) const SCTP: u8 = 132;
 
 /// Bytes of a TCP header without options.
 pub(crate) const TCP_LEN: usize = 20;
@@ -30,8 +40,11 @@ pub(crate) struct Transport {
     pub(crate) src_port: u16,
     /// The destination port, in host byte order.
     pub(crate) dst_port: u16,
-    /// TCP's flags; none for UDP.
+    /// TCP's flags; none for UDP. Of SCTP, SYN stands for a packet that opens an association and RST for
+    /// one that ends it at once (S-2, H-12), so that who asks that need not know the protocol.
     pub(crate) flags: TcpFlags,
+    /// What SCTP's chunks mean to the state; means nothing for others.
+    pub(crate) event: sctp::Event,
 }
 
 impl Transport {
@@ -40,6 +53,15 @@ impl Transport {
         src_port: 0,
         dst_port: 0,
         flags: TcpFlags::NONE,
+        event: sctp::Event::Data,
+    };
+
+    /// What stands for AH and ESP, which have no ports: they follow their key exchange (C-10, T-14).
+    pub(crate) const KEY_EXCHANGE: Self = Self {
+        src_port: 500,
+        dst_port: 500,
+        flags: TcpFlags::NONE,
+        event: sctp::Event::Data,
     };
 
     /// Reads the transport header at offset `l4` of a packet (S-4).
@@ -47,7 +69,7 @@ impl Transport {
     /// # Errors
     ///
     /// [`ParseError::Short`] where not all of the header is there, options aside;
-    /// [`ParseError::Malformed`] for a protocol that is neither TCP nor UDP.
+    /// [`ParseError::Malformed`] for a protocol that is none of TCP, UDP and SCTP.
     #[inline(always)]
     pub(crate) fn parse(protocol: u8, l3: &[u8], l4: u16) -> Result<Self, ParseError> {
         let at = usize::from(l4);
@@ -59,6 +81,7 @@ impl Transport {
                     src_port: u16::from_be_bytes([*s0, *s1]),
                     dst_port: u16::from_be_bytes([*d0, *d1]),
                     flags: TcpFlags::new(*flags),
+                    event: sctp::Event::Data,
                 })
             }
             UDP => {
@@ -67,10 +90,39 @@ impl Transport {
                     src_port: u16::from_be_bytes([*s0, *s1]),
                     dst_port: u16::from_be_bytes([*d0, *d1]),
                     flags: TcpFlags::NONE,
+                    event: sctp::Event::Data,
                 })
             }
+            SCTP => Self::parse_sctp(l3, at),
             _ => Err(ParseError::Malformed),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn parse_sctp(l3: &[u8], at: usize) -> Result<Self, ParseError> {
+        let l4 = l3.get(at..).unwrap_or(&[]);
+        let word = |offset: usize| l4.get(offset..)?.first_chunk().copied();
+        Self::of_sctp(word).ok_or(ParseError::Short(at.wrapping_add(SCTP_LEN)))
+    }
+
+    /// Reads a packet of SCTP, of which `word` gives four bytes at an offset from the common header.
+    ///
+    /// `None` where not all of that header and the first chunk's is there (S-4).
+    #[inline]
+    pub(crate) fn of_sctp(word: impl Fn(usize) -> Option<[u8; 4]>) -> Option<Self> {
+        let [s0, s1, d0, d1] = word(0)?;
+        let chunks = sctp::chunks(word)?;
+        Some(Self {
+            src_port: u16::from_be_bytes([s0, s1]),
+            dst_port: u16::from_be_bytes([d0, d1]),
+            flags: match chunks.first {
+                sctp::Event::Init => TcpFlags::SYN_ONLY,
+                sctp::Event::Abort => TcpFlags::RST_ONLY,
+                _ => TcpFlags::NONE,
+            },
+            event: chunks.event,
+        })
     }
 }
 
@@ -106,7 +158,7 @@ mod tests {
     fn truncated_headers_say_what_they_need() {
         let mut packet = vec![0; 24];
         packet.extend(SYN_ACK);
-        for (protocol, needed) in [(TCP, 20), (UDP, 8)] {
+        for (protocol, needed) in [(TCP, 20), (UDP, 8), (SCTP, 16)] {
             for present in 0..needed {
                 assert_eq!(
                     Transport::parse(protocol, &packet[..24 + present], 24),
@@ -120,9 +172,30 @@ mod tests {
                 Err(ParseError::Short(65535 + needed))
             );
         }
-        assert_eq!(
-            Transport::parse(50, &packet, 24),
-            Err(ParseError::Malformed)
-        );
+        for protocol in [0, ICMP, ESP, AH, ICMPV6, 133, 255] {
+            assert_eq!(
+                Transport::parse(protocol, &packet, 24),
+                Err(ParseError::Malformed)
+            );
+        }
+    }
+
+    // H-12, S-2, T-11
+    #[test]
+    fn what_sctp_means() {
+        let mut packet = vec![0x9c, 0x40, 0x00, 0x50, 0, 0, 0, 1, 0, 0, 0, 0];
+        packet.extend([0, 0, 0, 5, 0, 0, 0, 0, 6, 0, 0, 4]);
+        for (kind, syn, rst, event) in [
+            (1, true, false, sctp::Event::Init),
+            (6, false, true, sctp::Event::Abort),
+            (0, false, false, sctp::Event::Data),
+            (10, false, false, sctp::Event::Abort),
+        ] {
+            packet[12] = kind;
+            let sctp = Transport::parse(SCTP, &packet, 0).unwrap();
+            assert_eq!((sctp.src_port, sctp.dst_port), (40000, 80));
+            assert_eq!((sctp.flags.is_syn(), sctp.flags.is_rst()), (syn, rst));
+            assert_eq!(sctp.event, event);
+        }
     }
 }

@@ -26,7 +26,8 @@ use super::packet::{
 ///
 /// # Errors
 ///
-/// [`ParseError::Short`] where the header is not all there; then nothing was changed.
+/// [`ParseError::Short`] where the header is not all there, and [`ParseError::Malformed`] for a protocol with
+/// checksums of another kind; then nothing was changed.
 #[inline(always)]
 pub(crate) fn transport(
     l4: &mut [u8],
@@ -64,7 +65,7 @@ pub(crate) fn transport(
             };
             [*c0, *c1] = field;
         }
-        _ => {}
+        _ => return Err(ParseError::Malformed),
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use super::config::{
 use super::packet::{
     ICMP,
     ICMPV6,
+    SCTP,
     TCP,
     UDP, //
 };
@@ -31,7 +32,6 @@ pub(crate) struct Protocol(pub(crate) u16);
 
 impl Display for Protocol {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        const SCTP: u8 = 132;
         let name = match u8::try_from(self.0) {
             Ok(0) => "IP",
             Ok(ICMP) => "ICMP",

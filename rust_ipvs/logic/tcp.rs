@@ -41,6 +41,10 @@ impl TcpFlags {
 
     /// No flag, as of UDP.
     pub(crate) const NONE: Self = Self(0);
+    /// SYN and no other.
+    pub(crate) const SYN_ONLY: Self = Self(Self::SYN);
+    /// RST and no other.
+    pub(crate) const RST_ONLY: Self = Self(Self::RST);
 
     /// Takes byte 13 of a TCP header.
     #[inline]
@@ -179,6 +183,10 @@ pub(crate) fn next(secure: bool, direction: Direction, event: Option<Event>, sta
     let Some(event) = event else {
         return CLOSE;
     };
+    // Most segments are of this kind, and all tables agree about them.
+    if event == Event::Ack && state == ESTABLISHED {
+        return ESTABLISHED;
+    }
     let tables = if secure { &SECURE } else { &NORMAL };
     tables
         .get(direction as usize)

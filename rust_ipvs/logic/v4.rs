@@ -368,9 +368,28 @@ mod tests {
             assert_eq!(bytes[12..16], to.addr);
             assert_eq!(sum(&bytes[..20]), 0xffff);
         };
-        // ESP; a later fragment.
-        change(9, 50);
+        // A later fragment.
         change(7, 1);
+    }
+
+    // T-14, T-19
+    #[test]
+    fn other_protocols_are_refused() {
+        let to = Endpoint {
+            addr: [10, 1, 2, 3],
+            port: 8080,
+        };
+        for protocol in [0, 1, 50, 51, 58, 132] {
+            let mut bytes = datagram();
+            bytes[9] = protocol;
+            let before = bytes.clone();
+            let header = V4::parse(&bytes).unwrap();
+            for side in [Side::Source, Side::Destination] {
+                let refused = V4::rewrite(&mut bytes, &header, side, &to, SumState::Full);
+                assert_eq!(refused, Err(ParseError::Malformed));
+            }
+            assert_eq!(bytes, before);
+        }
     }
 
     //

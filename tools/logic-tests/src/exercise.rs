@@ -11,10 +11,10 @@ use crate::logic::config::{
 use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side, V4, V6};
 use crate::logic::hash::HashKey;
 use crate::logic::nlattr::{self, Attributes};
-use crate::logic::packet::{Transport, TCP, UDP};
+use crate::logic::packet::{Transport, SCTP, TCP, UDP};
 use crate::logic::persistence::{connection_port, Form, TemplateKey};
 use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
-use crate::logic::{request, sip, tcp};
+use crate::logic::{defence, request, sctp, sip, tcp};
 use core::fmt::{self, Write};
 
 /// How far a packet got.
@@ -74,12 +74,13 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
     }
     match Transport::parse(header.protocol, packet, header.l4) {
         Ok(transport) => {
+            sctp_port(data, packet, header.protocol, header.l4.into());
             follow::<F>(&header, &transport);
             persist::<F>(&header, &transport);
             Depth::Transport
         }
         Err(error) => {
-            let known = matches!(header.protocol, TCP | UDP);
+            let known = matches!(header.protocol, TCP | UDP | SCTP);
             assert_eq!(known, error != ParseError::Malformed);
             asks_for_more(error, data);
             Depth::Header
@@ -159,6 +160,26 @@ fn rewriting<F: Family>(
     }
 }
 
+/// Gives SCTP another port, and the old one again.
+fn sctp_port(data: &[u8], packet: &mut [u8], protocol: u8, at: usize) {
+    if protocol != SCTP {
+        return;
+    }
+    let length = packet.len().saturating_sub(at);
+    for side in [Side::Source, Side::Destination] {
+        let old = match side {
+            Side::Source => [data[at], data[at + 1]],
+            Side::Destination => [data[at + 2], data[at + 3]],
+        };
+        for sum in [SumState::Full, SumState::Partial] {
+            for port in [0xbeef, u16::from_be_bytes(old)] {
+                assert!(sctp::set_port(&mut packet[at..], side, port, length, sum));
+            }
+            assert_eq!(packet, data, "there and back");
+        }
+    }
+}
+
 /// Looks the flow up, and follows its state.
 fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
     let source = Endpoint {
@@ -183,7 +204,10 @@ fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
             let next = tcp::next(secure, direction, transport.flags.event(), state);
             assert!(usize::from(next) < tcp::STATES);
         }
+        let next = sctp::next(direction, transport.event, state);
+        assert!(usize::from(next) < sctp::STATES);
     }
+    let _ = defence::fate(header.protocol, state);
 }
 
 /// Finds the template of a flow for a service of each kind.

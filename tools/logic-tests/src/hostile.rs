@@ -50,7 +50,7 @@ fn packets() {
             let length = random.below(exercise::PACKET_MAX);
             random.bytes(length)
         } else {
-            let protocol = [6, 17, 6, 17, 1, 58, 50, 51][random.below(8)];
+            let protocol = [6, 17, 132, 6, 17, 132, 1, 58, 50, 51][random.below(10)];
             let v4 = random.chance(2);
             Packet::random(&mut random, v4, protocol).bytes
         };

@@ -5,11 +5,12 @@
 use crate::logic::checksum::SumState;
 use crate::logic::config::{AddressFamily, Counters};
 use crate::logic::estimator::Estimate;
-use crate::logic::family::{Endpoint, Family, Fragment, ParseError, Side, V4, V6};
+use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side, V4, V6};
 use crate::logic::hash::HashKey;
 use crate::logic::ipip::{self, Outer};
 use crate::logic::nlattr::{self, Attributes};
 use crate::logic::sched::{Candidate, Cell32, Scheduler};
+use crate::logic::sctp;
 use crate::logic::sizing;
 #[cfg(not(miri))]
 use crate::logic::wheel::{self, Slot};
@@ -39,7 +40,7 @@ fn rewrites_as_recomputed<F: Family>(packet: &Packet, side: Side, to: Endpoint<F
     let length = from.as_ref().len();
     let first = if length == 4 { 12 } else { 8 };
     expected.bytes[first + at * length..][..length].copy_from_slice(to.addr.as_ref());
-    if matches!(packet.protocol, 6 | 17) {
+    if matches!(packet.protocol, 6 | 17 | 132) {
         expected.bytes[packet.l4 + 2 * at..][..2].copy_from_slice(&to.port.to_be_bytes());
     }
     let mut rewritten = packet.clone();
@@ -51,7 +52,28 @@ fn rewrites_as_recomputed<F: Family>(packet: &Packet, side: Side, to: Endpoint<F
         expected.sum_up();
         SumState::Full
     };
-    F::rewrite(&mut rewritten.bytes, &header, side, &to, state).unwrap();
+    let changed = F::rewrite(&mut rewritten.bytes, &header, side, &to, state);
+    if !matches!(packet.protocol, 6 | 17) {
+        assert_eq!(changed, Err(ParseError::Malformed));
+        // Of these the address is changed as of a later fragment, and SCTP's port by itself.
+        let fragment = Fragment::Later;
+        let header = Header { fragment, ..header };
+        F::rewrite(&mut rewritten.bytes, &header, side, &to, state).unwrap();
+        if packet.protocol == 132 {
+            let l4 = &mut rewritten.bytes[packet.l4..];
+            let length = l4.len();
+            assert!(sctp::set_port(l4, side, to.port, length, state));
+            if partial {
+                // What is to be summed up later is what it was.
+                let field = packet.l4 + 8;
+                assert_eq!(
+                    rewritten.bytes[field..field + 4],
+                    packet.bytes[field..field + 4]
+                );
+                rewritten.sum_up();
+            }
+        }
+    }
     assert_eq!(rewritten.bytes, expected.bytes);
 }
 
@@ -59,9 +81,9 @@ fn side() -> impl Strategy<Value = Side> {
     prop_oneof![Just(Side::Source), Just(Side::Destination)]
 }
 
-/// TCP, UDP, and one without ports.
+/// TCP, UDP, SCTP, and one without ports.
 fn protocol() -> impl Strategy<Value = u8> {
-    prop_oneof![Just(6u8), Just(17), Just(50)]
+    prop_oneof![Just(6u8), Just(17), Just(132), Just(50)]
 }
 
 /// Compares the parser with the slow one, on a packet of which all is there.

@@ -47,6 +47,18 @@ pub fn internet_checksum(bytes: &[u8]) -> u16 {
     0xffff - ((sum - 1) % 0xffff + 1) as u16
 }
 
+/// The CRC32c of RFC 9260, by definition: long division, a bit at a time.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    let mut rest = !0u32;
+    for byte in bytes {
+        for bit in 0..8 {
+            let into = (u32::from(*byte) >> bit ^ rest) & 1;
+            rest = rest >> 1 ^ into * 0x82f6_3b78;
+        }
+    }
+    !rest
+}
+
 /// The pseudo header of a packet: addresses, length, protocol.
 fn pseudo_header(addresses: &[u8], length: usize, protocol: u8) -> Vec<u8> {
     let mut bytes = addresses.to_vec();
@@ -104,6 +116,12 @@ impl Packet {
             };
             self.bytes[field..field + 2].copy_from_slice(&sum.to_be_bytes());
         }
+        if self.protocol == 132 {
+            let field = self.l4 + 8;
+            self.bytes[field..field + 4].fill(0);
+            let sum = crc32c(&self.bytes[self.l4..]);
+            self.bytes[field..field + 4].copy_from_slice(&sum.to_le_bytes());
+        }
     }
 
     /// Leaves the transport checksum to a device: the field holds the pseudo header's sum.
@@ -122,6 +140,7 @@ impl Packet {
         let minimum = match protocol {
             6 => 20,
             17 => 8,
+            132 => 16,
             _ => 0,
         };
         let length = minimum + random.below(64);
