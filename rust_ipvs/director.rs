@@ -15,7 +15,9 @@
 mod clock;
 mod connection;
 mod context;
+mod defence;
 mod destination;
+mod estimation;
 mod expiry;
 mod hooks;
 mod icmp;
@@ -27,6 +29,7 @@ mod persistence;
 mod plane;
 mod reply;
 mod schedule;
+mod sctp;
 mod servers;
 mod service;
 mod settings;
@@ -35,6 +38,7 @@ mod state;
 mod statistics;
 mod template;
 mod timeouts;
+mod watch;
 mod xmit;
 
 pub(crate) use namespace::{

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /* C for what the kernel's headers offer only as inline functions and macros: no logic, no state. */
 
+#include <linux/cpumask.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/percpu.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/isolation.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
@@ -114,6 +117,47 @@ __rust_ipvs_helper unsigned int rust_ipvs_helper_slab_flags(void)
 	return (__force unsigned int)(SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE);
 }
 
+/* kapi/cpus.rs */
+
+__rust_ipvs_helper bool rust_ipvs_helper_cpulist_empty(const struct cpumask *mask)
+{
+	return cpumask_empty(mask);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_cpulist_parse(const char *text, struct cpumask *mask)
+{
+	int err = cpulist_parse(text, mask);
+
+	if (!err)
+		cpumask_and(mask, mask, current->cpus_ptr);
+	return err;
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_cpulist_print(char *text, size_t size,
+						      const struct cpumask *mask)
+{
+	int length;
+
+	/* What CPUs are left to the kernel's threads may change. */
+	rcu_read_lock();
+	if (!mask)
+		mask = housekeeping_cpumask(HK_TYPE_KTHREAD);
+	length = scnprintf(text, size, "%*pbl\n", cpumask_pr_args(mask));
+	rcu_read_unlock();
+	return length;
+}
+
+/* kapi/memory.rs */
+
+/* Pages that are free, or hold what can be read again at once. */
+__rust_ipvs_helper unsigned long rust_ipvs_helper_free_pages(void)
+{
+	struct sysinfo info;
+
+	si_meminfo(&info);
+	return info.freeram + info.bufferram;
+}
+
 /* kapi/net.rs */
 
 __rust_ipvs_helper void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id)
@@ -178,6 +222,11 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_has_dst(const struct sk_buff *skb)
 	return skb_dst(skb);
 }
 
+__rust_ipvs_helper bool rust_ipvs_helper_skb_from_here(const struct sk_buff *skb)
+{
+	return !skb->dev || skb->dev->flags & IFF_LOOPBACK;
+}
+
 __rust_ipvs_helper bool rust_ipvs_helper_skb_nodefrag(const struct sk_buff *skb)
 {
 	const struct sock *sk = skb_to_full_sk(skb);
@@ -200,6 +249,11 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_route_is_local(const struct sk_buff
 __rust_ipvs_helper u8 *rust_ipvs_helper_skb_l3(const struct sk_buff *skb)
 {
 	return skb_network_header(skb);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_skb_l3_offset(const struct sk_buff *skb)
+{
+	return skb_network_offset(skb);
 }
 
 __rust_ipvs_helper int rust_ipvs_helper_skb_l3_len(const struct sk_buff *skb)
@@ -580,6 +634,16 @@ __rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be
 	unsigned int type = inet_addr_type(net, addr);
 
 	return type == RTN_UNICAST || type == RTN_LOCAL;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_unicast_v4(struct net *net, __be32 addr)
+{
+	return inet_addr_type(net, addr) == RTN_UNICAST;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_unicast_v6(const struct in6_addr *addr)
+{
+	return ipv6_addr_type(addr) & IPV6_ADDR_UNICAST;
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v6(struct net *net,

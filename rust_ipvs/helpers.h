@@ -34,6 +34,14 @@ unsigned long rust_ipvs_helper_jiffies(void);
 u64 rust_ipvs_helper_jiffies64(void);
 unsigned int rust_ipvs_helper_slab_flags(void);
 
+/* kapi/cpus.rs */
+bool rust_ipvs_helper_cpulist_empty(const struct cpumask *mask);
+int rust_ipvs_helper_cpulist_parse(const char *text, struct cpumask *mask);
+int rust_ipvs_helper_cpulist_print(char *text, size_t size, const struct cpumask *mask);
+
+/* kapi/memory.rs */
+unsigned long rust_ipvs_helper_free_pages(void);
+
 /* kapi/net.rs */
 void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id);
 bool rust_ipvs_helper_net_is_init(const struct net *net);
@@ -50,9 +58,11 @@ u32 rust_ipvs_helper_skb_mark(const struct sk_buff *skb);
 unsigned int rust_ipvs_helper_skb_headroom(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_to_host(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_has_dst(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_from_here(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_nodefrag(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_route_is_local(const struct sk_buff *skb, u8 pf);
 u8 *rust_ipvs_helper_skb_l3(const struct sk_buff *skb);
+int rust_ipvs_helper_skb_l3_offset(const struct sk_buff *skb);
 int rust_ipvs_helper_skb_l3_len(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_pull_l3(struct sk_buff *skb, unsigned int len);
 bool rust_ipvs_helper_skb_strip(struct sk_buff *skb, unsigned int len);
@@ -113,6 +123,8 @@ u32 rust_ipvs_helper_dst_cookie(struct dst_entry *dst, u8 pf);
 bool rust_ipvs_helper_dst_is_local(const struct dst_entry *dst, u8 pf);
 u32 rust_ipvs_helper_dst_mtu(const struct dst_entry *dst);
 bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr);
+bool rust_ipvs_helper_addr_is_unicast_v4(struct net *net, __be32 addr);
+bool rust_ipvs_helper_addr_is_unicast_v6(const struct in6_addr *addr);
 bool rust_ipvs_helper_addr_is_usable_v6(struct net *net, const struct in6_addr *addr);
 int rust_ipvs_helper_unprivileged_port_start(const struct net *net);
 bool rust_ipvs_helper_defrag_v6(struct net *net);

@@ -5,8 +5,10 @@
 //! The only room with `unsafe`. Nothing here knows what a load balancer is: each file could
 //! become a file of `rust/kernel/`, and is documented as one.
 
+pub(crate) mod cpus;
 pub(crate) mod genetlink;
 pub(crate) mod inet;
+pub(crate) mod memory;
 pub(crate) mod net;
 pub(crate) mod netfilter;
 pub(crate) mod once;

@@ -32,6 +32,12 @@ module! {
     description: "IP virtual server in Rust",
     license: "GPL",
     alias: ["net-pf-16-proto-16-family-IPVS"],
+    params: {
+        conn_tab_bits: u32 {
+            default: 0,
+            description: "Most buckets of a connection table, as a power of two (8 to 27); 0: as many as it needs",
+        },
+    },
 }
 
 struct RustIpvs {
@@ -42,7 +48,8 @@ struct RustIpvs {
 
 impl kernel::Module for RustIpvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let namespaces = Director::namespaces().register(Caches::new()?)?;
+        let caches = Caches::new(module_parameters::conn_tab_bits.value())?;
+        let namespaces = Director::namespaces().register(caches)?;
         Ok(Self {
             _control: control::Registration::new()?,
             _namespaces: namespaces,

@@ -25,7 +25,10 @@ use crate::{
     impl_entry,
     kapi::{
         once::Word,
-        rcu,
+        rcu::{
+            self,
+            Rcu, //
+        },
         shared::RcuArc,
         table::{
             Aging,
@@ -39,6 +42,7 @@ use crate::{
             ConnectionView,
             ForwardMethod, //
         },
+        defence,
         engine::Engine,
         family::{
             Endpoint,
@@ -73,6 +77,11 @@ const ASSURES: u32 = 0x800;
 const INVALID: u32 = 0x1000;
 /// Where the kind of a template is.
 const KIND: u32 = 0x6000;
+/// One packet of the client, of which the highest bits count as many as are few and one more (C-27): so what
+/// packets write is written in the first few only.
+const REQUEST: u32 = 1 << 28;
+/// More than few.
+const MANY_REQUESTS: u32 = (defence::FEW as u32 + 1) * REQUEST;
 
 /// The states of a template (P-15).
 const TEMPLATE_NONE: u8 = 0;
@@ -163,7 +172,7 @@ impl<F: Stack> Connection<F> {
             real,
             key: protocol,
             method,
-            status: Atomic::new(INACTIVE | silent | assures | u32::from(tcp::NONE)),
+            status: Atomic::new(REQUEST | INACTIVE | silent | assures | u32::from(tcp::NONE)),
             destination,
             last_seen: Word::new(time::jiffies32()),
             timeout: Word::new(FIRST_TIMEOUT),
@@ -171,6 +180,18 @@ impl<F: Stack> Connection<F> {
             control,
             data: None,
         }
+    }
+
+    /// A connection to wherever its packets are addressed (S-15). It is bound to a destination that stands for none.
+    pub(super) fn bypass(
+        protocol: u8,
+        ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+        nowhere: RcuArc<Destination>,
+    ) -> Self {
+        let mut connection = Self::new(protocol, ends, nowhere, Hold::none());
+        // Nobody has said that no reply passes here.
+        connection.status = Atomic::new(REQUEST | INACTIVE | u32::from(tcp::NONE));
+        connection
     }
 
     /// A template (P-9). Its client and VIP are those of its key, and `timeout` is in jiffies.
@@ -284,10 +305,34 @@ impl<F: Stack> Connection<F> {
     }
 
     /// Whether a connection has shown that it is real, of those that the template controlled (P-15).
-    // Nothing drops templates yet.
-    #[allow(dead_code)]
     pub(super) fn is_assured(&self) -> bool {
         self.is_template() && self.state() == TEMPLATE_ASSURED
+    }
+
+    /// A packet of the client came to a connection of the template that ended with it (P-11).
+    pub(super) fn count_request(&self) {
+        let old = self.status.load(Relaxed);
+        if old < MANY_REQUESTS {
+            // Of two at once one is not counted: that makes few fewer.
+            let _ = self.status.cmpxchg(old, old.wrapping_add(REQUEST), Relaxed);
+        }
+    }
+
+    /// How many packets of the client came; those beyond few are one more than few.
+    pub(super) fn requests(&self) -> u8 {
+        (self.status.load(Relaxed) / REQUEST) as u8
+    }
+
+    /// For how many seconds no packet came.
+    pub(super) fn idle_seconds(&self) -> u32 {
+        // A template that stayed beyond its time was last seen in the time to come.
+        let idle = i64::from(self.timeout.load()).saturating_sub(self.left().into());
+        u32::try_from(idle).unwrap_or(0) / time::HZ
+    }
+
+    /// The template that controls it.
+    pub(super) fn control<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Self> {
+        self.control.get(rcu)
     }
 
     /// What a packet is to this connection, which was found in a direction of the table.
@@ -334,7 +379,8 @@ impl<F: Stack> Connection<F> {
     ///
     /// `next` says, of the direction that holds and the present state, which is next, whether it
     /// is an active one (T-2, T-6), and whether the packet shows that the connection is real (P-15).
-    /// The destination is told only where it counts the connection, which `bound` says.
+    /// The destination is told only where it counts the connection, which `bound` says: the first
+    /// packet comes before that, and has been counted.
     #[inline(always)]
     pub(super) fn advance(
         &self,
@@ -343,6 +389,7 @@ impl<F: Stack> Connection<F> {
         next: impl Fn(Direction, u8) -> Next,
     ) -> u8 {
         let mut old = self.status.load(Relaxed);
+        let came = direction;
         loop {
             let (direction, kept) = match direction {
                 Direction::Output => (direction, old & !(STATE | NO_OUTPUT)),
@@ -352,13 +399,17 @@ impl<F: Stack> Connection<F> {
             let next = next(direction, (old & STATE) as u8);
             let inactive = if next.active { 0 } else { INACTIVE };
             let kept = if next.assures { kept & !ASSURES } else { kept };
+            let request = bound && came == Direction::Input && old < MANY_REQUESTS;
+            let kept = kept.wrapping_add(if request { REQUEST } else { 0 });
             let new = (kept & !INACTIVE) | inactive | u32::from(next.state);
             if new == old {
                 return next.state;
             }
             match self.status.cmpxchg(old, new, Relaxed) {
                 Ok(_) => {
-                    self.advanced(old ^ new, bound, next.active);
+                    if (old ^ new) & (INACTIVE | ASSURES) != 0 {
+                        self.advanced(old ^ new, bound, next.active);
+                    }
                     return next.state;
                 }
                 Err(other) => old = other,

@@ -301,6 +301,11 @@ impl Destination {
         self.books.lock().zero(self.counted.sums());
     }
 
+    /// Stops or restarts the statistics (E-8).
+    pub(super) fn freeze(&self, frozen: bool) {
+        self.books.lock().freeze(frozen, self.counted.sums());
+    }
+
     /// How people see it.
     pub(super) fn view(&self) -> DestinationView {
         let active = self.active();

@@ -16,7 +16,6 @@ use crate::{
     kapi::{
         table::{
             Fate,
-            MAX_BITS,
             MIN_BITS, //
         },
         ticker::Tick,
@@ -53,6 +52,7 @@ impl Tick for Director {
             self.v6.expire(tick);
             self.ticked.store(tick, Relaxed);
         }
+        self.defend();
         let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
         self.v4.fit(lfactor);
         self.v6.fit(lfactor);
@@ -88,12 +88,13 @@ impl<F: Stack> Plane<F> {
         if !changed && len <= connections.upper.load() && len > connections.lower.load() {
             return;
         }
-        let wanted = sizing::wanted_bits(len, lfactor, bits, MIN_BITS, MAX_BITS, changed);
+        let most = connections.most_bits;
+        let wanted = sizing::wanted_bits(len, lfactor, bits, MIN_BITS, most, changed);
         // Without memory the table stays as it is, and the next tick tries again.
         if wanted != bits && connections.table.resize(wanted).is_err() {
             return;
         }
-        let (lower, upper) = sizing::thresholds(wanted, lfactor, MIN_BITS, MAX_BITS);
+        let (lower, upper) = sizing::thresholds(wanted, lfactor, MIN_BITS, most);
         connections.lower.store(lower);
         connections.upper.store(upper);
         connections.lfactor.store(lfactor);
@@ -109,6 +110,25 @@ impl<F: Stack> Plane<F> {
         if let Some(connections) = self.connections.as_ref() {
             connections.table.clear();
         }
+    }
+
+    /// Ends connections whose destination is gone, and their templates where those have no other (S-23).
+    pub(super) fn expire_gone(&self) {
+        let Some(connections) = self.connections.as_ref() else {
+            return;
+        };
+        let table = &connections.table;
+        table.visit_all(|rcu, connection| {
+            if connection.destination.is_available() {
+                return;
+            }
+            let template = connection.control(rcu);
+            if table.remove(rcu, connection) {
+                if let Some(template) = template.filter(|template| !template.controls()) {
+                    table.remove(rcu, template);
+                }
+            }
+        });
     }
 
     /// Whether nothing needs the ticker.

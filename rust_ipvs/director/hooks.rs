@@ -48,10 +48,14 @@ use crate::{
             Header,
             ParseError,
             Transport,
+            AH,
+            ESP,
+            SCTP,
             TCP,
             UDP, //
         },
         sched::Candidate,
+        sctp,
         tcp::{
             self,
             Direction, //
@@ -144,10 +148,32 @@ fn read<F: Stack>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     Some((header, transport))
 }
 
-/// Whether connections of a protocol are balanced (H-11).
+/// Whether connections of a protocol are balanced, and that is what most packets are of (H-11).
 #[inline(always)]
 fn is_balanced(protocol: u8) -> bool {
     protocol == TCP || protocol == UDP
+}
+
+/// AH and ESP, which have no ports and are told from others by their addresses, as packets of the key exchange
+/// between the same hosts (C-10, T-14).
+///
+/// To all that follows they look like later fragments of it: only addresses are read and written.
+fn as_key_exchange<F: Stack>(header: Header<F>) -> (Header<F>, Transport) {
+    let header = Header {
+        protocol: UDP,
+        fragment: Fragment::Later,
+        ..header
+    };
+    (header, Transport::KEY_EXCHANGE)
+}
+
+/// What becomes of a packet whose transport header is cut short (S-4).
+fn truncated(point: Point, packet: Packet) -> Verdict {
+    if point == Point::Forward {
+        Verdict::Accept(packet)
+    } else {
+        Verdict::Drop(packet)
+    }
 }
 
 /// Reads the headers of any packet, or decides what becomes of one that has none to speak of.
@@ -163,7 +189,11 @@ fn read_otherwise<F: Stack>(
     for _ in 0..6 {
         let bytes = packet.bytes();
         let (needed, for_transport) = match F::parse(bytes) {
-            Ok(header) if !is_balanced(header.protocol) => break,
+            Ok(header) if matches!(header.protocol, AH | ESP) => {
+                let (header, transport) = as_key_exchange(header);
+                return Ok((packet, header, transport));
+            }
+            Ok(header) if !is_balanced(header.protocol) && header.protocol != SCTP => break,
             Ok(header) if header.fragment != Fragment::Whole => {
                 // IPv6 fragments were put together before routing, where that could be done (H-19).
                 if F::PROTOCOL == Protocol::Ipv6 {
@@ -171,6 +201,14 @@ fn read_otherwise<F: Stack>(
                 }
                 packet = packet.defragment(net, point).ok_or(Verdict::Stolen)?;
                 continue;
+            }
+            Ok(header) if header.protocol == SCTP => {
+                // Not in one piece: what offloading has put together must stay as it is.
+                let at = usize::from(header.l4);
+                return match Transport::of_sctp(|offset| packet.copy(at.saturating_add(offset))) {
+                    Some(transport) => Ok((packet, header, transport)),
+                    None => Err(truncated(point, packet)),
+                };
             }
             Ok(header) => match Transport::parse(header.protocol, bytes, header.l4) {
                 Ok(transport) => return Ok((packet, header, transport)),
@@ -181,9 +219,9 @@ fn read_otherwise<F: Stack>(
             Err(ParseError::Malformed) => break,
         };
         if !packet.pull(needed) {
-            // S-4; an IP header that leads nowhere is not ours to judge (H-9).
-            return Err(if for_transport && point != Point::Forward {
-                Verdict::Drop(packet)
+            // An IP header that leads nowhere is not ours to judge (H-9).
+            return Err(if for_transport {
+                truncated(point, packet)
             } else {
                 Verdict::Accept(packet)
             });
@@ -315,10 +353,11 @@ fn is_over<F: Stack>(settings: &Settings, connection: &Connection<F>) -> bool {
         return true;
     }
     let mode = settings.conn_reuse_mode.load();
-    match connection.state() {
+    match (connection.protocol(), connection.state()) {
         _ if mode == 0 || connection.is_controlled() => false,
-        tcp::TIME_WAIT | tcp::CLOSE => true,
-        tcp::FIN_WAIT => mode & AFTER_FIN != 0 && connection.is_silent(),
+        (SCTP, state) => state == sctp::CLOSED,
+        (_, tcp::TIME_WAIT | tcp::CLOSE) => true,
+        (_, tcp::FIN_WAIT) => mode & AFTER_FIN != 0 && connection.is_silent(),
         _ => false,
     }
 }

@@ -4,6 +4,10 @@
 
 use super::{
     clock,
+    defence::{
+        Defences,
+        Watch, //
+    },
     namespace::{
         Books,
         Caches,
@@ -54,10 +58,11 @@ impl Namespaced for Director {
             .map(|initial| initial.settings.conn_max.load());
         Arc::pin_init(
             pin_init!(Self {
-                settings: Settings::new(net, most),
+                settings <- Settings::new(net, most),
                 timeouts: Timeouts::new(),
-                v4: Plane::new(v4),
-                v6: Plane::new(v6),
+                defences: Defences::new(),
+                v4: Plane::new(v4, shared.most_bits),
+                v6: Plane::new(v6, shared.most_bits),
                 servers: Servers::new(),
                 kicker: SetOnce::new(),
                 ticked: Atomic::new(clock::now_tick()),
@@ -70,6 +75,7 @@ impl Namespaced for Director {
                     trash: KVec::new(),
                     trash_seen: 0,
                     totals: statistics::Books::new(),
+                    watch: Watch::new(),
                 }),
             }),
             GFP_KERNEL,

@@ -24,20 +24,19 @@ use super::{
         Terms, //
     },
     stack::Stack,
-    statistics::plus, //
 };
 use crate::{
     kapi::{
         net::Net,
         rcu,
         shared::RcuArc,
-        ticker::Ticker, //
+        ticker::Ticker,
+        time, //
     },
     logic::{
         config::{
             AddressFamily,
             ConnectionView,
-            Counters,
             DestinationId,
             DestinationSpec,
             DestinationView,
@@ -49,7 +48,6 @@ use crate::{
             ServiceId,
             ServiceSpec,
             ServiceView,
-            Statistics,
             Timeouts, //
         },
         engine::Engine,
@@ -90,13 +88,22 @@ macro_rules! in_plane {
 
 impl<F: Stack> Plane<F> {
     /// A service with a reference.
-    fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
+    pub(super) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
         rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(Refusal::NO_SERVICE)
     }
 
     /// Adds a service (G-18). The hooks are there already.
-    fn add_service(&self, spec: &ServiceSpec, serial: u64, terms: Terms, lfactor: i32) -> Result {
-        self.add(Service::new(spec.id, serial, terms)?, lfactor)
+    fn add_service(
+        &self,
+        spec: &ServiceSpec,
+        serial: u64,
+        terms: Terms,
+        lfactor: i32,
+        frozen: bool,
+    ) -> Result {
+        let service = Service::new(spec.id, serial, terms)?;
+        service.freeze(frozen)?;
+        self.add(service, lfactor)
     }
 
     /// Deletes a service; its destinations go to the trash.
@@ -105,10 +112,11 @@ impl<F: Stack> Plane<F> {
         books: &mut Books,
         servers: &Servers,
         service: &RcuArc<Service<F>>,
+        lfactor: i32,
     ) -> Result {
         let destinations = service.destinations(0)?;
         books.trash.reserve(destinations.len(), GFP_KERNEL)?;
-        self.remove(service)?;
+        self.remove(service, lfactor)?;
         for destination in destinations {
             destination.set_available(false);
             forget(servers, &destination);
@@ -119,7 +127,7 @@ impl<F: Stack> Plane<F> {
     }
 
     /// All services, each with a reference, from the `from`th on; at most `limit`.
-    fn page(&self, from: usize, limit: usize) -> Result<KVec<RcuArc<Service<F>>>> {
+    pub(super) fn page(&self, from: usize, limit: usize) -> Result<KVec<RcuArc<Service<F>>>> {
         let mut list = KVec::with_capacity(limit, GFP_KERNEL)?;
         let mut index = 0usize;
         rcu::read(|rcu| {
@@ -130,14 +138,6 @@ impl<F: Stack> Plane<F> {
             })
         });
         Ok(list)
-    }
-
-    fn sums(&self) -> Result<Counters> {
-        let mut sums = Counters::default();
-        for service in self.page(0, self.count())? {
-            sums = plus(&sums, &service.sums());
-        }
-        Ok(sums)
     }
 }
 
@@ -259,7 +259,8 @@ impl Director {
             let lfactor = self.settings.svc_lfactor.load();
             books.serial = books.serial.wrapping_add(1);
             let serial = books.serial;
-            in_plane!(self, id.family, plane => plane.add_service(spec, serial, terms, lfactor))
+            let frozen = self.settings.is_frozen();
+            in_plane!(self, id.family, plane => plane.add_service(spec, serial, terms, lfactor, frozen))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
         drop(books);
@@ -312,6 +313,14 @@ impl Director {
         }
     }
 
+    /// Sets how many buckets there are for each service, from now on (V-7).
+    pub(crate) fn set_svc_lfactor(&self, value: i32) -> Result {
+        let _books = self.books.lock();
+        self.settings.svc_lfactor.store(value);
+        self.v4.fit_services(value, true)?;
+        self.v6.fit_services(value, true)
+    }
+
     /// Changes the terms of a service (V-17).
     pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
         let _books = self.books.lock();
@@ -326,9 +335,10 @@ impl Director {
     /// Deletes a service. Its connections stay, without an available destination (V-19).
     pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), Refusal> {
         let mut books = self.books.lock();
+        let lfactor = self.settings.svc_lfactor.load();
         let result = in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
-            memory(plane.delete_service(&mut books, &self.servers, &service))
+            memory(plane.delete_service(&mut books, &self.servers, &service, lfactor))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
         drop(books);
@@ -340,11 +350,12 @@ impl Director {
     /// Deletes all services (L-11).
     pub(crate) fn flush(&self) {
         let mut books = self.books.lock();
+        let lfactor = self.settings.svc_lfactor.load();
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
                 for service in plane.page(0, plane.count()).into_iter().flatten() {
                     // What there is no memory for stays; the next flush takes it.
-                    plane.delete_service(&mut books, &self.servers, &service).ok();
+                    plane.delete_service(&mut books, &self.servers, &service, lfactor).ok();
                 }
             });
         }
@@ -360,24 +371,6 @@ impl Director {
         self.flush();
         self.end_connections();
         self.books.lock().trash.clear();
-    }
-
-    /// Starts the statistics of a service, or of everything, over (E-10).
-    pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
-        if let Some(id) = id {
-            return in_plane!(self, id.family, plane => memory(plane.get(id)?.zero()));
-        }
-        for family in [AddressFamily::V4, AddressFamily::V6] {
-            in_plane!(self, family, plane => {
-                for service in memory(plane.page(0, plane.count()))? {
-                    memory(service.zero())?;
-                }
-            });
-        }
-        let present = memory(self.present())?;
-        books.totals.zero(present);
-        Ok(())
     }
 
     /// Adds a destination (G-17).
@@ -396,13 +389,17 @@ impl Director {
             }
             if let Some(destination) = revive(&mut books, id, &spec.id) {
                 destination.revive(service.serial, spec);
+                destination.freeze(self.settings.is_frozen());
                 return memory(welcome(&self.servers, &service, destination));
             }
             check_address(net, &spec.id)?;
             if let Ip::V6(_) = spec.id.addr {
                 net.reassemble_v6();
             }
-            memory(Destination::new(id, service.serial, spec).and_then(|destination| welcome(&self.servers, &service, destination)))
+            memory(Destination::new(id, service.serial, spec).and_then(|destination| {
+                destination.freeze(self.settings.is_frozen());
+                welcome(&self.servers, &service, destination)
+            }))
         })
     }
 
@@ -458,20 +455,7 @@ impl Director {
         }
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
-                if let Some(connections) = plane.connections.as_ref() {
-                    // What controls others goes after them: a control connection, and its template.
-                    for _ in 0..3 {
-                        let mut held = false;
-                        connections.table.retain(|c| {
-                            let stays = c.destination.is_available();
-                            held |= !stays && c.controls();
-                            stays
-                        });
-                        if !held {
-                            break;
-                        }
-                    }
-                }
+                plane.expire_gone();
             });
         }
     }
@@ -534,24 +518,21 @@ impl Director {
             let Ok(service) = plane.get(id) else {
                 return;
             };
-            for destination in service.destinations(0).into_iter().flatten().skip(from) {
-                if !visit(&destination.view()) {
+            let mut from = from;
+            loop {
+                let page = service.page(from).unwrap_or_default();
+                if page.is_empty() {
                     return;
                 }
+                from = from.saturating_add(page.len());
+                for destination in page {
+                    if !visit(&destination.view()) {
+                        return;
+                    }
+                }
+                time::give_way();
             }
         });
-    }
-
-    fn present(&self) -> Result<Counters> {
-        Ok(plus(&self.v4.sums()?, &self.v6.sums()?))
-    }
-
-    /// The statistics of the namespace.
-    pub(crate) fn totals(&self) -> Statistics {
-        let mut books = self.books.lock();
-        // Without memory the reading is of what has gone, and the next one whole again.
-        let present = self.present().unwrap_or_default();
-        books.totals.read(present)
     }
 
     /// The number of buckets of the connection tables (G-13).

@@ -4,6 +4,10 @@
 
 use super::{
     connection::Connection,
+    defence::{
+        Defences,
+        Watch, //
+    },
     destination::Destination,
     plane::Plane,
     servers::Servers,
@@ -16,6 +20,10 @@ use crate::{
         netfilter::Hooks,
         shared::RcuArc,
         slab::Slab,
+        table::{
+            MAX_BITS,
+            MIN_BITS, //
+        },
         ticker::{
             Kicker,
             Ticker, //
@@ -36,16 +44,26 @@ use kernel::{
     },
 };
 
-/// What the directors of all namespaces share: where connections are allocated.
+/// What the directors of all namespaces share: where connections are allocated, and how many buckets a table of
+/// them may have.
 pub(crate) struct Caches {
     pub(super) v4: Arc<Slab<Connection<V4>>>,
     pub(super) v6: Arc<Slab<Connection<V6>>>,
+    /// As a power of two.
+    pub(super) most_bits: u32,
 }
 
 impl Caches {
     /// Creates the caches; they show in /proc/slabinfo.
-    pub(crate) fn new() -> Result<Self> {
+    ///
+    /// `conn_tab_bits` bounds the tables (C-29, C-32); 0 leaves them without a bound but that of their kind.
+    pub(crate) fn new(conn_tab_bits: u32) -> Result<Self> {
+        let most_bits = match conn_tab_bits {
+            0 => MAX_BITS,
+            bits => bits.clamp(MIN_BITS, MAX_BITS),
+        };
         Ok(Self {
+            most_bits,
             v4: Arc::new(Slab::new(c"rust_ipvs_conn")?, GFP_KERNEL)?,
             v6: Arc::new(Slab::new(c"rust_ipvs_conn6")?, GFP_KERNEL)?,
         })
@@ -72,13 +90,16 @@ pub(super) struct Books {
     /// When the trash was last looked through, in milliseconds.
     pub(super) trash_seen: u64,
     pub(super) totals: statistics::Books,
+    pub(super) watch: Watch,
 }
 
 /// The load balancer of a network namespace.
 #[pin_data]
 pub(crate) struct Director {
+    #[pin]
     pub(super) settings: Settings,
     pub(super) timeouts: Timeouts,
+    pub(super) defences: Defences,
     pub(super) v4: Plane<V4>,
     pub(super) v6: Plane<V6>,
     /// The destinations of both families that answer to this host.

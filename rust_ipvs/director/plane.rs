@@ -4,6 +4,7 @@
 
 use super::{
     connection::Connection,
+    destination::Destination,
     service::Service,
     stack::Stack, //
 };
@@ -26,8 +27,12 @@ use crate::{
     },
     logic::{
         config::{
+            DestinationId,
+            DestinationSpec,
+            ForwardMethod,
             ServiceId,
-            ServiceKey, //
+            ServiceKey,
+            TunnelSpec, //
         },
         family::Endpoint,
         hash::HashKey,
@@ -63,6 +68,8 @@ pub(super) struct Connections<F: Stack> {
     pub(super) grows: Word<u32>,
     /// The load factor that the size and the bounds come from.
     pub(super) lfactor: Word<i32>,
+    /// The most buckets that the table may have, as a power of two (C-29).
+    pub(super) most_bits: u32,
 }
 
 /// A bucket of services; replaced as a whole whenever one comes or goes.
@@ -79,6 +86,11 @@ pub(super) struct Plane<F: Stack> {
     pub(super) connections: SetOnce<Connections<F>>,
     services: RcuCell<Services<F>>,
     pub(super) slab: Arc<Slab<Connection<F>>>,
+    /// The most buckets that a connection table may have, as a power of two.
+    most_bits: u32,
+    /// What connections are bound to that have no destination: it stands for none, and what it counts nobody
+    /// reads. Made when first they are asked for.
+    pub(super) nowhere: SetOnce<RcuArc<Destination>>,
     marked: Word<u32>,
     plain: Word<u32>,
     ftp: Word<u32>,
@@ -117,11 +129,13 @@ fn key_hash<F: Stack>(key: &ServiceKey) -> u32 {
 }
 
 impl<F: Stack> Plane<F> {
-    pub(super) fn new(slab: Arc<Slab<Connection<F>>>) -> Self {
+    pub(super) fn new(slab: Arc<Slab<Connection<F>>>, most_bits: u32) -> Self {
         Self {
             connections: SetOnce::new(),
             services: RcuCell::empty(),
             slab,
+            most_bits,
+            nowhere: SetOnce::new(),
             marked: Word::new(0),
             plain: Word::new(0),
             ftp: Word::new(0),
@@ -134,8 +148,8 @@ impl<F: Stack> Plane<F> {
         if self.connections.as_ref().is_some() {
             return Ok(());
         }
-        let (lower, upper) =
-            sizing::thresholds(MIN_BITS, lfactor, MIN_BITS, crate::kapi::table::MAX_BITS);
+        let most_bits = self.most_bits;
+        let (lower, upper) = sizing::thresholds(MIN_BITS, lfactor, MIN_BITS, most_bits);
         let connections = Connections {
             key: HashKey::new(random::words()),
             table: Table::new(MIN_BITS, wheel::SLOTS as u16)?,
@@ -143,8 +157,34 @@ impl<F: Stack> Plane<F> {
             lower: Word::new(lower),
             grows: Word::new(0),
             lfactor: Word::new(lfactor),
+            most_bits,
         };
         self.connections.populate(connections);
+        Ok(())
+    }
+
+    /// Makes the destination that stands for none, where it is not there yet. Process context.
+    pub(super) fn open_nowhere(&self) -> Result {
+        if self.nowhere.as_ref().is_some() {
+            return Ok(());
+        }
+        let service = ServiceId {
+            family: F::FAMILY,
+            key: ServiceKey::Mark(0),
+        };
+        let nowhere = DestinationSpec {
+            id: DestinationId {
+                addr: F::ip(F::UNSPECIFIED),
+                port: 0,
+            },
+            method: ForwardMethod::BYPASS,
+            weight: 1,
+            upper: 0,
+            lower: 0,
+            tunnel: TunnelSpec::default(),
+        };
+        self.nowhere
+            .populate(Destination::new(&service, 0, &nowhere)?);
         Ok(())
     }
 
@@ -245,7 +285,9 @@ impl<F: Stack> Plane<F> {
 
     /// All services, each with a reference. Process context.
     fn all(&self) -> Result<KVec<RcuArc<Service<F>>>> {
-        let mut list = KVec::with_capacity(self.count(), GFP_KERNEL)?;
+        // Room for one that is to be added.
+        let room = self.count().saturating_add(1);
+        let mut list = KVec::with_capacity(room, GFP_KERNEL)?;
         crate::kapi::rcu::read(|rcu| {
             self.each(rcu, |service| {
                 list.push_within_capacity(service.clone()).is_ok()
@@ -256,22 +298,11 @@ impl<F: Stack> Plane<F> {
 
     /// Puts a service in the table. The caller holds the mutex and made sure that it is new.
     pub(super) fn add(&self, service: RcuArc<Service<F>>, lfactor: i32) -> Result {
-        let mut all = self.all()?;
         let key = service.id.key;
-        let bits = sizing::wanted_bits(
-            all.len().saturating_add(1),
-            lfactor,
-            0,
-            SERVICE_BITS.0,
-            SERVICE_BITS.1,
-            true,
-        );
-        let wanted = 1usize << bits;
-        let buckets =
-            crate::kapi::rcu::read(|rcu| self.services.get(rcu).map_or(0, |now| now.buckets.len()));
-        if buckets < wanted {
+        if let Some(size) = self.wanted_size(1, lfactor, false) {
+            let mut all = self.all()?;
             all.push(service, GFP_KERNEL)?;
-            self.services.replace(Some(Services::of(all, wanted)?));
+            self.services.replace(Some(Services::of(all, size)?));
         } else {
             self.change_bucket(key_hash::<F>(&key), |list, copy| {
                 copy.push_within_capacity(service.clone()).ok();
@@ -285,7 +316,7 @@ impl<F: Stack> Plane<F> {
     }
 
     /// Takes a service out of the table. The caller holds the mutex.
-    pub(super) fn remove(&self, service: &RcuArc<Service<F>>) -> Result {
+    pub(super) fn remove(&self, service: &RcuArc<Service<F>>, lfactor: i32) -> Result {
         let key = service.id.key;
         self.change_bucket(key_hash::<F>(&key), |list, copy| {
             for other in list.iter().filter(|other| !other.same(service)) {
@@ -293,7 +324,32 @@ impl<F: Stack> Plane<F> {
             }
         })?;
         self.count_gates(&key, false);
+        // Without memory it stays as large as it is.
+        self.fit_services(lfactor, false).ok();
         Ok(())
+    }
+
+    /// Gives the table of services the size that they ask for (V-7). The caller holds the mutex.
+    pub(super) fn fit_services(&self, lfactor: i32, changed: bool) -> Result {
+        if self.count() == 0 {
+            self.services.replace(None);
+        } else if let Some(size) = self.wanted_size(0, lfactor, changed) {
+            self.services
+                .replace(Some(Services::of(self.all()?, size)?));
+        }
+        Ok(())
+    }
+
+    /// How many buckets the table of services should have with so many more of them, where it has another number.
+    fn wanted_size(&self, more: usize, lfactor: i32, changed: bool) -> Option<usize> {
+        let services = self.count().saturating_add(more);
+        let size =
+            crate::kapi::rcu::read(|rcu| self.services.get(rcu).map_or(0, |now| now.buckets.len()));
+        let bits = size.checked_ilog2().unwrap_or(0);
+        let (least, most) = SERVICE_BITS;
+        let wanted = sizing::wanted_bits(services, lfactor, bits, least, most, changed);
+        let wanted = 1usize << wanted;
+        (wanted != size).then_some(wanted)
     }
 
     /// Publishes a changed copy of a bucket, which has room for one more service.

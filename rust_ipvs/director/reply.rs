@@ -5,6 +5,7 @@
 use super::{
     connection::Connection,
     context::Context,
+    sctp,
     stack::Stack,
     state, //
 };
@@ -22,7 +23,10 @@ use crate::{
     logic::{
         checksum::SumState,
         config::ForwardMethod,
-        family::Side,
+        family::{
+            Fragment,
+            Side, //
+        },
         tcp::Direction, //
     },
 };
@@ -69,7 +73,10 @@ fn translate<F: Stack>(
         return false;
     };
     let virt = &connection.virt;
-    if F::rewrite(bytes, &context.header, Side::Source, virt, sum).is_err() {
+    let side = Side::Source;
+    if F::rewrite(bytes, &context.header, side, virt, sum).is_err()
+        && !sctp::rewrite(context, packet, side, virt, sum)
+    {
         return false;
     }
     packet.sum_changed();
@@ -100,7 +107,9 @@ pub(super) fn is_unexpected<F: Stack>(context: &Context<'_, F>) -> bool {
 fn is_from_server<F: Stack>(context: Context<'_, F>) -> bool {
     let servers = &context.director.servers;
     let protocol = context.header.protocol;
-    !context.transport.flags.is_rst()
+    // AH and ESP, which have no ports, look like later fragments.
+    context.header.fragment != Fragment::Later
+        && !context.transport.flags.is_rst()
         && servers.has_real_server(context.rcu, protocol, &context.src())
 }
 

@@ -35,8 +35,14 @@ use crate::{
     },
     logic::{
         config::ForwardMethod,
-        family::Endpoint,
-        packet::TCP,
+        family::{
+            Endpoint,
+            Fragment, //
+        },
+        packet::{
+            SCTP,
+            TCP, //
+        },
         persistence::FTP_PORT,
         sched::Flow,
         tcp::Direction, //
@@ -46,13 +52,8 @@ use crate::{
 /// Handles a packet that no connection was found for. `hash` is that of its two endpoints.
 #[inline(never)]
 pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: Packet) -> Verdict {
-    let flags = context.transport.flags;
-    if context.header.protocol == TCP {
-        let sloppy = context.director.settings.sloppy_tcp.load() != 0;
-        // S-1
-        if flags.is_rst() || !(flags.is_syn() || sloppy) {
-            return Verdict::Accept(packet);
-        }
+    if !may_begin(&context) {
+        return Verdict::Accept(packet);
     }
     let (src, dst) = (context.src(), context.dst());
     let found = context.plane.service(
@@ -66,8 +67,12 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         // S-5
         return Verdict::Accept(packet);
     };
-    // S-7
-    if src.port == FTP_DATA_PORT {
+    // S-6
+    if context.director.defences.drop_packet() {
+        return Verdict::Drop(packet);
+    }
+    // S-7, S-8
+    if src.port == FTP_DATA_PORT || is_local_reply(&context, hash, &packet) {
         return Verdict::Accept(packet);
     }
     let flow = Flow {
@@ -94,7 +99,28 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         destination,
         control: Hold::none(),
     };
-    begin(&context, hash, plan, packet)
+    begin(&context, hash, service, plan, packet)
+}
+
+/// Whether a packet of this host goes back to the client of a connection: a real server of this very host
+/// answers, for which nothing needs to be done here (S-8).
+#[inline(always)]
+fn is_local_reply<F: Stack>(context: &Context<'_, F>, hash: u32, packet: &Packet) -> bool {
+    packet.is_from_here() && has_reverse(context, hash)
+}
+
+#[cold]
+#[inline(never)]
+fn has_reverse<F: Stack>(context: &Context<'_, F>, hash: u32) -> bool {
+    let (client, virt) = (context.dst(), context.src());
+    let protocol = context.header.protocol;
+    let found = context
+        .connections
+        .table
+        .find(context.rcu, hash, |connection, direction| {
+            direction == 0 && connection.is_of(protocol, &client, &virt)
+        });
+    found.is_some()
 }
 
 /// Begins a connection of a persistent service (S-9).
@@ -117,7 +143,7 @@ fn persist<'g, F: Stack>(
                 destination: way.destination,
                 control: way.control,
             };
-            begin(&context, hash, plan, packet)
+            begin(&context, hash, service, plan, packet)
         }
         Err(Failure::NoDestination) => leave(&context, service, packet),
         Err(Failure::NoRoom) => Verdict::Drop(packet),
@@ -133,6 +159,20 @@ pub(super) struct Plan<F: Stack> {
     pub(super) control: Hold<Connection<F>>,
 }
 
+/// Whether a packet may begin a connection (S-1 to S-3, H-14).
+#[inline(always)]
+fn may_begin<F: Stack>(context: &Context<'_, F>) -> bool {
+    let flags = context.transport.flags;
+    let settings = &context.director.settings;
+    let sloppy = match context.header.protocol {
+        TCP => &settings.sloppy_tcp,
+        SCTP => &settings.sloppy_sctp,
+        // What has no transport header only follows others.
+        _ => return context.header.fragment != Fragment::Later,
+    };
+    !flags.is_rst() && (flags.is_syn() || sloppy.load() != 0)
+}
+
 /// Where packets of a new connection go: the destination's port, or the client's where that is 0
 /// (S-11). With a method that leaves packets as they are, the address is only shown.
 fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
@@ -145,17 +185,29 @@ fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     }
 }
 
-/// Begins a connection with its first packet.
+/// Begins a connection with its first packet; one of a service of single packets ends with it, too.
 pub(super) fn begin<F: Stack>(
     context: &Context<'_, F>,
     hash: u32,
+    service: &Service<F>,
     plan: Plan<F>,
     mut packet: Packet,
 ) -> Verdict {
     if !context.has_room() {
         return Verdict::Drop(packet);
     }
-    let Some(connection) = enter(context, hash, plan) else {
+    if service.is_one_packet(context.rcu, context.header.protocol) {
+        return begin_and_end(context, plan, packet);
+    }
+    let made = |ends| {
+        Connection::new(
+            context.header.protocol,
+            ends,
+            plan.destination,
+            plan.control,
+        )
+    };
+    let Some(connection) = enter(context, hash, plan.real, made) else {
         return Verdict::Drop(packet);
     };
     connection.destination.counted.input(packet.len());
@@ -163,23 +215,38 @@ pub(super) fn begin<F: Stack>(
     xmit::send(context, connection, packet)
 }
 
-/// Puts a new connection in the table, in the state that its first packet brings; `None` without memory.
+/// Sends a single packet by a connection that ends with it. Neither found nor counted by anybody, the connection
+/// needs no place but this one (C-8, C-14).
+#[inline(never)]
+fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: Packet) -> Verdict {
+    let ends = (context.src(), context.dst(), plan.real);
+    let protocol = context.header.protocol;
+    let connection = Connection::new(protocol, ends, plan.destination, plan.control);
+    connection.destination.counted.connection();
+    connection.destination.counted.input(packet.len());
+    if let Some(template) = connection.control(context.rcu) {
+        template.count_request();
+    }
+    packet.set_handled();
+    xmit::send(context, &connection, packet)
+}
+
+/// Puts a new connection, which `made` makes of its client, VIP and where its packets go, in the table, in the
+/// state that its first packet brings; `None` without memory.
 #[inline(always)]
 fn enter<'g, F: Stack>(
     context: &Context<'g, F>,
     hash: u32,
-    plan: Plan<F>,
+    real: Endpoint<F>,
+    made: impl FnOnce((Endpoint<F>, Endpoint<F>, Endpoint<F>)) -> Connection<F>,
 ) -> Option<&'g Connection<F>> {
     let (director, connections) = (context.director, context.connections);
-    let (client, virt, real) = (context.src(), context.dst(), plan.real);
+    let (client, virt) = (context.src(), context.dst());
     let protocol = context.header.protocol;
     let connection = context
         .plane
         .slab
-        .alloc(|| {
-            let ends = (client, virt, real);
-            Connection::new(protocol, ends, plan.destination, plan.control)
-        })
+        .alloc(|| made((client, virt, real)))
         .ok()?;
     state::follow(
         &connection,
@@ -211,10 +278,45 @@ fn enter<'g, F: Stack>(
 }
 
 /// No destination may have the packet (S-15 to S-17).
+#[cold]
+#[inline(never)]
 fn leave<F: Stack>(context: &Context<'_, F>, service: &Service<F>, mut packet: Packet) -> Verdict {
+    let bypasses = service.is_marked()
+        && context.director.settings.cache_bypass.load() != 0
+        && F::is_elsewhere(context.net, context.header.dst);
+    if let (true, Some(nowhere)) = (bypasses, context.plane.nowhere.as_ref()) {
+        return bypass(context, service, nowhere.clone(), packet);
+    }
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {
         return Verdict::Accept(packet);
     }
     packet.send_error(F::PROTOCOL, Unreachable::Port);
     Verdict::Drop(packet)
+}
+
+/// Begins a connection to wherever its packets are addressed, which nobody counts (S-15).
+fn bypass<F: Stack>(
+    context: &Context<'_, F>,
+    service: &Service<F>,
+    nowhere: RcuArc<Destination>,
+    mut packet: Packet,
+) -> Verdict {
+    if !context.has_room() {
+        return Verdict::Drop(packet);
+    }
+    let (src, dst) = (context.src(), context.dst());
+    let protocol = context.header.protocol;
+    if !service.is_one_packet(context.rcu, protocol) {
+        let hash = F::hash(&context.connections.key, &src, &dst, protocol);
+        let real = Endpoint {
+            addr: F::UNSPECIFIED,
+            port: 0,
+        };
+        let made = |ends| Connection::bypass(protocol, ends, nowhere);
+        if enter(context, hash, real, made).is_none() {
+            return Verdict::Drop(packet);
+        }
+    }
+    packet.set_handled();
+    xmit::bypass::send(*context, packet)
 }

@@ -23,6 +23,7 @@ use crate::{
             RcuArc,
             Seen, //
         },
+        time,
     },
     logic::{
         config::{
@@ -39,6 +40,7 @@ use crate::{
         },
         engine::Engine,
         family::Endpoint,
+        packet::UDP,
         sched::{
             Cell32,
             Flow,
@@ -77,6 +79,10 @@ impl Cell32 for Position {
     }
 }
 
+/// How many destinations are looked at before others get the CPU: adding up the counters of one takes some
+/// microseconds on a machine with very many CPUs.
+const PAGE: usize = 64;
+
 /// A virtual service.
 #[pin_data]
 pub(crate) struct Service<F: Stack> {
@@ -87,6 +93,8 @@ pub(crate) struct Service<F: Stack> {
     /// Newest first (V-9).
     destinations: RcuCell<KVec<RcuArc<Destination>>>,
     position: Position,
+    /// Counts the destinations that came and went.
+    changes: Word<u32>,
     #[pin]
     books: Mutex<Books>,
     _family: PhantomData<F>,
@@ -124,6 +132,7 @@ impl<F: Stack> Service<F> {
                 terms,
                 destinations: RcuCell::empty(),
                 position: Position(Word::new(0)),
+                changes: Word::new(0),
                 books <- new_mutex!(Books::new()),
                 _family: PhantomData,
             }),
@@ -159,6 +168,15 @@ impl<F: Stack> Service<F> {
     /// Its terms as a packet finds them.
     pub(super) fn terms_seen<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
         self.terms.get(rcu)
+    }
+
+    /// Whether each packet of a protocol is a connection by itself (S-12).
+    pub(super) fn is_one_packet(&self, rcu: Rcu<'_>, protocol: u8) -> bool {
+        protocol == UDP
+            && self
+                .terms
+                .get(rcu)
+                .is_some_and(|terms| terms.flags & service_flags::ONEPACKET != 0)
     }
 
     /// Its terms now.
@@ -219,6 +237,18 @@ impl<F: Stack> Service<F> {
         })
     }
 
+    /// Some destinations from the `from`th on, with references; none where there are no more. Process context.
+    pub(super) fn page(&self, from: usize) -> Result<KVec<RcuArc<Destination>>> {
+        let mut list = KVec::with_capacity(PAGE, GFP_KERNEL)?;
+        rcu::read(|rcu| {
+            let all = self.destinations.get(rcu).map_or(&[][..], |list| list);
+            for destination in all.iter().skip(from).take(PAGE) {
+                list.push_within_capacity(destination.clone()).ok();
+            }
+        });
+        Ok(list)
+    }
+
     /// All destinations, with references. Process context.
     pub(super) fn destinations(&self, room: usize) -> Result<KVec<RcuArc<Destination>>> {
         let len = rcu::read(|rcu| self.destinations.get(rcu).map_or(0, |list| list.len()));
@@ -244,6 +274,7 @@ impl<F: Stack> Service<F> {
                 .store(scheduler.inserted(self.position.load()));
         }
         self.books.lock().readmit(&counted);
+        self.changed();
         self.destinations.replace(Some(list));
         Ok(())
     }
@@ -262,7 +293,13 @@ impl<F: Stack> Service<F> {
                 .store(scheduler.removed(self.position.load(), index));
         }
         self.books.lock().retire(&destination.counted.sums());
+        self.changed();
         Ok(())
+    }
+
+    /// The list of destinations is another one now. The caller holds the director's mutex.
+    fn changed(&self) {
+        self.changes.store(self.changes.load().wrapping_add(1));
     }
 
     /// What its destinations, present and gone, counted while they were its own.
@@ -271,15 +308,39 @@ impl<F: Stack> Service<F> {
         plus(&self.present(), &retired)
     }
 
+    /// What its present destinations counted. There may be very many: others get the CPU in between, and where a
+    /// destination comes or goes meanwhile, it is done again.
     fn present(&self) -> Counters {
-        rcu::read(|rcu| {
-            let mut sums = Counters::default();
-            self.each(rcu, |destination| {
-                sums = plus(&sums, &destination.counted.sums());
-                true
+        let mut tries = 8u32;
+        loop {
+            let changes = self.changes.load();
+            let sums = self.sum_pages();
+            tries = tries.saturating_sub(1);
+            if tries == 0 || self.changes.load() == changes {
+                return sums;
+            }
+        }
+    }
+
+    fn sum_pages(&self) -> Counters {
+        let mut sums = Counters::default();
+        let mut from = 0usize;
+        loop {
+            let seen = rcu::read(|rcu| {
+                let all = self.destinations.get(rcu).map_or(&[][..], |list| list);
+                let page = all.get(from..).unwrap_or(&[]);
+                let page = page.get(..PAGE).unwrap_or(page);
+                for destination in page {
+                    sums = plus(&sums, &destination.counted.sums());
+                }
+                page.len()
             });
-            sums
-        })
+            if seen < PAGE {
+                return sums;
+            }
+            from = from.saturating_add(seen);
+            time::give_way();
+        }
     }
 
     fn statistics(&self) -> Statistics {
@@ -291,10 +352,31 @@ impl<F: Stack> Service<F> {
     pub(super) fn zero(&self) -> Result {
         let present = self.present();
         self.books.lock().zero(present);
-        for destination in self.destinations(0)? {
-            destination.zero();
+        self.each_paged(Destination::zero)
+    }
+
+    /// Stops or restarts the statistics of the service and its destinations (E-8). The caller holds the director's
+    /// mutex.
+    pub(super) fn freeze(&self, frozen: bool) -> Result {
+        let present = self.present();
+        self.books.lock().freeze(frozen, present);
+        self.each_paged(|destination| destination.freeze(frozen))
+    }
+
+    /// Does something to each destination. The caller holds the director's mutex, so that none comes or goes.
+    fn each_paged(&self, work: impl Fn(&Destination)) -> Result {
+        let mut from = 0usize;
+        loop {
+            let page = self.page(from)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            from = from.saturating_add(page.len());
+            for destination in page {
+                work(&destination);
+            }
+            time::give_way();
         }
-        Ok(())
     }
 
     /// How people see it.

@@ -5,14 +5,17 @@
 //! Each is one word that packets read when they need it; a change holds from the next packet on.
 
 use crate::kapi::{
+    cpus::CpuList,
     net::Net,
     once::Word, //
 };
+use kernel::prelude::*;
 
 /// The most connections that can be asked for.
 pub(crate) const MAX_CONNECTIONS: i32 = 1 << 30;
 
 /// The settings of a namespace. Those without a remark are switches: anything but 0 is on.
+#[pin_data]
 pub(crate) struct Settings {
     /// How many connections there may be, of both families (C-23).
     pub(crate) conn_max: Word<i32>,
@@ -26,10 +29,31 @@ pub(crate) struct Settings {
     pub(crate) sloppy_tcp: Word<i32>,
     /// Clients of a destination with weight 0 go elsewhere with their next connection (P-7, P-20).
     pub(crate) expire_quiescent_template: Word<i32>,
+    /// One of SCTP may begin with any chunk (S-2).
+    pub(crate) sloppy_sctp: Word<i32>,
+    /// With fewer free pages than this memory is low, and the defences act that stand by (Y-2).
+    pub(crate) amemthresh: Word<i32>,
+    /// Of so many packets that would begin a connection one is dropped, in mode 3 of `drop_packet`.
+    pub(crate) am_droprate: Word<i32>,
+    /// The mode of the defence that drops connections (C-26): 0 off, 1 stands by, 2 acts, 3 acts always.
+    pub(crate) drop_entry: Word<i32>,
+    /// The mode of the defence that drops packets (S-6).
+    pub(crate) drop_packet: Word<i32>,
+    /// The mode of the defence that forgets half-open TCP connections sooner (T-5).
+    pub(crate) secure_tcp: Word<i32>,
+    /// Marked packets that no destination may have go where they are addressed (S-15).
+    pub(crate) cache_bypass: Word<i32>,
     /// Connections to a destination that is gone end with their next packet (S-22, S-23).
     pub(crate) expire_nodest_conn: Word<i32>,
     /// When a client's port that is used again may go elsewhere; bit 1 adds FIN_WAIT (S-18, S-20).
     pub(crate) conn_reuse_mode: Word<i32>,
+    /// Statistics are kept up to date (E-8).
+    pub(crate) run_estimation: Word<i32>,
+    /// The priority of those who estimate: it is kept, as there are none (E-9).
+    pub(crate) est_nice: Word<i32>,
+    /// Where those run who estimate: on none where it is empty, which stops estimation (E-9).
+    #[pin]
+    pub(crate) est_cpulist: CpuList,
     /// Replies are routed again by the VIP.
     pub(crate) snat_reroute: Word<i32>,
     /// Tunnels pass on what their path takes.
@@ -44,24 +68,39 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The defaults of a namespace, with the limit of connections that the first one has now (Y-1).
-    pub(super) fn new(net: &Net, conn_max: Option<i32>) -> Self {
-        let conn_max = conn_max.unwrap_or(MAX_CONNECTIONS);
+    pub(super) fn new(net: &Net, most: Option<i32>) -> impl PinInit<Self> {
+        let most = most.unwrap_or(MAX_CONNECTIONS);
         let (connections, services) = if net.is_initial() { (-4, -3) } else { (-2, -2) };
-        Self {
-            conn_max: Word::new(conn_max),
-            conn_max_limit: Word::new(conn_max),
+        pin_init!(Self {
+            conn_max: Word::new(most),
+            conn_max_limit: Word::new(most),
             conn_lfactor: Word::new(connections),
             svc_lfactor: Word::new(services),
             sloppy_tcp: Word::new(0),
             expire_quiescent_template: Word::new(0),
+            sloppy_sctp: Word::new(0),
+            amemthresh: Word::new(1024),
+            am_droprate: Word::new(10),
+            drop_entry: Word::new(0),
+            drop_packet: Word::new(0),
+            secure_tcp: Word::new(0),
+            cache_bypass: Word::new(0),
             expire_nodest_conn: Word::new(0),
             conn_reuse_mode: Word::new(1),
+            run_estimation: Word::new(1),
+            est_nice: Word::new(0),
+            est_cpulist <- CpuList::new(),
             snat_reroute: Word::new(1),
             pmtu_disc: Word::new(1),
             nat_icmp_send: Word::new(0),
             schedule_icmp: Word::new(0),
             ignore_tunneled: Word::new(0),
-        }
+        })
+    }
+
+    /// Whether statistics stand still (E-8).
+    pub(super) fn is_frozen(&self) -> bool {
+        self.run_estimation.load() == 0 || self.est_cpulist.is_empty()
     }
 
     /// Sets how many connections there may be; `None` where that is out of range (Y-1).

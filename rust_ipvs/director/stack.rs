@@ -29,6 +29,9 @@ pub(super) trait Stack: Family + Icmp {
     /// Whether an address is one that never comes from another host.
     fn is_loopback(addr: Self::Addr) -> bool;
 
+    /// Whether packets to an address go to another host, and one host only, as far as `net` knows (S-15).
+    fn is_elsewhere(net: &Net, addr: Self::Addr) -> bool;
+
     /// Looks up a route.
     fn route(net: &Net, to: Self::Addr, wanted: Wanted) -> Option<Route>;
 }
@@ -41,6 +44,10 @@ impl Stack for V4 {
         first == 127
     }
 
+    fn is_elsewhere(net: &Net, addr: [u8; 4]) -> bool {
+        net.is_unicast_v4(addr)
+    }
+
     fn route(net: &Net, to: [u8; 4], wanted: Wanted) -> Option<Route> {
         Route::v4(net, to, wanted)
     }
@@ -51,6 +58,10 @@ impl Stack for V6 {
 
     fn is_loopback(addr: [u8; 16]) -> bool {
         addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    }
+
+    fn is_elsewhere(net: &Net, addr: [u8; 16]) -> bool {
+        net.is_unicast_v6(addr)
     }
 
     fn route(net: &Net, to: [u8; 16], wanted: Wanted) -> Option<Route> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a packet means to its connection: its next state, and how long it stays (SPEC 7.1, 7.2).
+//! What a packet means to its connection: its next state, and how long it stays (SPEC 7.1 to 7.3).
 
 use super::{
     clock,
@@ -20,8 +20,10 @@ use crate::{
     logic::{
         packet::{
             Transport,
+            SCTP,
             TCP, //
         },
+        sctp,
         tcp::{
             self,
             Direction, //
@@ -45,7 +47,7 @@ pub(super) fn follow<F: Stack>(
     let timeout = if connection.key == TCP {
         let event = transport.flags.event();
         let state = connection.advance(bound, direction, |direction, state| {
-            let state = tcp::next(false, direction, event, state);
+            let state = tcp::next(timeouts.secure.load() != 0, direction, event, state);
             Next {
                 state,
                 active: tcp::active(state),
@@ -53,6 +55,8 @@ pub(super) fn follow<F: Stack>(
             }
         });
         timeouts.tcp(state).map_or(FIRST_TIMEOUT, Word::load)
+    } else if connection.key == SCTP {
+        follow_sctp(connection, timeouts, direction, transport.event, bound)
     } else {
         connection.advance(bound, direction, |direction, state| {
             let state = udp::next(state);
@@ -71,6 +75,27 @@ pub(super) fn follow<F: Stack>(
     }
     connection.timeout.store(timeout);
     timeout < before
+}
+
+/// The new state of an SCTP association; returns its timeout.
+#[cold]
+#[inline(never)]
+fn follow_sctp<F: Stack>(
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    event: sctp::Event,
+    bound: bool,
+) -> u32 {
+    let state = connection.advance(bound, direction, |direction, state| {
+        let state = sctp::next(direction, event, state);
+        Next {
+            state,
+            active: sctp::active(state),
+            assures: state == sctp::ESTABLISHED,
+        }
+    });
+    timeouts.sctp(state).map_or(FIRST_TIMEOUT, Word::load)
 }
 
 /// As [`follow`], for a connection that is in the table: its place on the wheel follows too.

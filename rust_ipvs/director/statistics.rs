@@ -103,6 +103,8 @@ pub(super) struct Books {
     /// What those that are gone counted.
     retired: Counters,
     estimate: Estimate,
+    /// What is shown while estimation is stopped (E-8).
+    frozen: Option<Statistics>,
 }
 
 impl Books {
@@ -111,11 +113,15 @@ impl Books {
         Self {
             retired: Counters::default(),
             estimate: Estimate::new(time::milliseconds()),
+            frozen: None,
         }
     }
 
     /// Reads, given what is counted now by those that are there.
     pub(super) fn read(&mut self, present: Counters) -> Statistics {
+        if let Some(statistics) = self.frozen {
+            return statistics;
+        }
         let sums = plus(&present, &self.retired);
         let rates = self.estimate.read(time::milliseconds(), &sums);
         Statistics {
@@ -128,6 +134,18 @@ impl Books {
     pub(super) fn zero(&mut self, present: Counters) {
         let sums = plus(&present, &self.retired);
         self.estimate.zero(time::milliseconds(), &sums);
+        if self.frozen.is_some() {
+            self.frozen = Some(Statistics::default());
+        }
+    }
+
+    /// From now on shows what there is now, or goes on (E-8).
+    pub(super) fn freeze(&mut self, frozen: bool, present: Counters) {
+        match (frozen, self.frozen) {
+            (true, None) => self.frozen = Some(self.read(present)),
+            (false, Some(_)) => self.frozen = None,
+            _ => {}
+        }
     }
 
     /// Something with these counters went.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a connection stays in each state, and what the states are called (SPEC 7.1, 7.2).
+//! How long a connection stays in each state, and what the states are called (SPEC 7.1 to 7.3).
 
 use crate::{
     kapi::{
@@ -9,7 +9,11 @@ use crate::{
     },
     logic::{
         config,
-        packet::TCP,
+        packet::{
+            SCTP,
+            TCP, //
+        },
+        sctp,
         tcp,
         udp, //
     },
@@ -21,10 +25,13 @@ pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
 /// How much longer an entry stays that controls others when its time is up (C-16).
 pub(super) const LATER: u32 = 60 * HZ;
 
-/// The timeouts of a namespace, in jiffies.
+/// The timeouts of a namespace, in jiffies, and by which tables its states change.
 pub(super) struct Timeouts {
     tcp: [Word<u32>; tcp::STATES],
     pub(super) udp: Word<u32>,
+    sctp: [Word<u32>; sctp::STATES],
+    /// 1 while TCP's states follow the tables of the `secure_tcp` defence (T-5).
+    pub(super) secure: Word<u32>,
 }
 
 /// A persistence timeout in jiffies, at most what can be told from the past (99 days).
@@ -37,18 +44,24 @@ fn jiffies(seconds: u32) -> u32 {
 }
 
 impl Timeouts {
-    /// The defaults (T-3, T-10).
+    /// The defaults (T-3, T-10, T-12).
     pub(super) fn new() -> Self {
         let [udp] = udp::DEFAULT_TIMEOUTS;
         Self {
             tcp: tcp::DEFAULT_TIMEOUTS.map(|seconds| Word::new(jiffies(seconds))),
             udp: Word::new(jiffies(udp)),
+            sctp: sctp::DEFAULT_TIMEOUTS.map(|seconds| Word::new(jiffies(seconds))),
+            secure: Word::new(0),
         }
     }
 
     #[inline(always)]
     pub(super) fn tcp(&self, state: u8) -> Option<&Word<u32>> {
         self.tcp.get(usize::from(state))
+    }
+
+    pub(super) fn sctp(&self, state: u8) -> Option<&Word<u32>> {
+        self.sctp.get(usize::from(state))
     }
 
     /// Those that users may set (G-14).
@@ -76,9 +89,9 @@ impl Timeouts {
 
 /// The name of a state (T-15).
 pub(super) fn name(protocol: u8, state: u8) -> &'static str {
-    if protocol == TCP {
-        tcp::name(state)
-    } else {
-        udp::name(state)
+    match protocol {
+        TCP => tcp::name(state),
+        SCTP => sctp::name(state),
+        _ => udp::name(state),
     }
 }

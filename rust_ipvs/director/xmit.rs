@@ -2,7 +2,7 @@
 
 //! Transmitters: how a request reaches its destination, one file for each method.
 
-mod bypass;
+pub(super) mod bypass;
 mod direct;
 mod error;
 mod nat;

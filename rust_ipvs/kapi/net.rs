@@ -93,6 +93,21 @@ impl Net {
         unsafe { bindings::rust_ipvs_helper_addr_is_usable_v6(self.as_ptr(), &addr) }
     }
 
+    /// Whether an IPv4 address is another host's: neither local, nor of a group, nor a broadcast.
+    pub(crate) fn is_unicast_v4(&self, addr: [u8; 4]) -> bool {
+        // SAFETY: A live namespace by the type invariant.
+        unsafe {
+            bindings::rust_ipvs_helper_addr_is_unicast_v4(self.as_ptr(), u32::from_ne_bytes(addr))
+        }
+    }
+
+    /// Whether an IPv6 address is one of one host, which may be this one.
+    pub(crate) fn is_unicast_v6(&self, addr: [u8; 16]) -> bool {
+        let addr = super::inet::in6(addr);
+        // SAFETY: The address is on this stack.
+        unsafe { bindings::rust_ipvs_helper_addr_is_unicast_v6(&addr) }
+    }
+
     /// Has IPv6 fragments put together before routing, for the rest of the namespace's life.
     pub(crate) fn reassemble_v6(&self) -> bool {
         // SAFETY: A live namespace by the type invariant; process context.

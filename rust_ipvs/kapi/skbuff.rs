@@ -128,6 +128,13 @@ impl Packet {
             }
     }
 
+    /// Whether the packet comes from this host: it has not come by a device, or by a loopback one.
+    #[inline(always)]
+    pub(crate) fn is_from_here(&self) -> bool {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_from_here(self.as_ptr()) }
+    }
+
     /// Whether an IPv4 socket sent the packet that forbade its defragmentation.
     pub(crate) fn is_raw(&self) -> bool {
         // SAFETY: Owned.
@@ -144,6 +151,19 @@ impl Packet {
             let len = if len > 0 { len as usize } else { 0 };
             core::slice::from_raw_parts(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
         }
+    }
+
+    /// `N` bytes at an offset from the network header, wherever they lie; `None` where the packet is shorter.
+    pub(crate) fn copy<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let (at, len) = (c_int::try_from(at).ok()?, c_int::try_from(N).ok()?);
+        let mut bytes = [0; N];
+        // SAFETY: Owned; the buffer has so many bytes.
+        let error = unsafe {
+            let start = bindings::rust_ipvs_helper_skb_l3_offset(self.as_ptr());
+            let at = start.checked_add(at)?;
+            bindings::skb_copy_bits(self.as_ptr(), at, bytes.as_mut_ptr().cast(), len)
+        };
+        (error == 0).then_some(bytes)
     }
 
     /// Makes the first `len` bytes from the network header on lie in one piece; `false` where the

@@ -29,7 +29,7 @@
 //! let registration = Registration::<Example>::new(net, limits)?;
 //! ```
 
-use super::{net::Net, once::Word};
+use super::{cpus::CpuList, net::Net, once::Word};
 use crate::bindings;
 use core::ptr::{self, NonNull};
 use kernel::{
@@ -50,13 +50,21 @@ pub(crate) trait Table: 'static {
     const VARIABLES: &'static [Variable<Self::Owner>];
 }
 
-/// One file: an integer.
+/// One file.
 pub(crate) struct Variable<O: 'static> {
     name: &'static CStr,
-    value: fn(&O) -> &Word<i32>,
+    value: Value<O>,
     range: (i32, i32),
     write: Option<fn(&O, i32) -> Result>,
     owned_by_host: bool,
+}
+
+/// What a file has in it.
+enum Value<O: 'static> {
+    /// An integer.
+    Number(fn(&O) -> &Word<i32>),
+    /// A list of CPUs, and what is called when it was written.
+    Cpus(fn(&O) -> &CpuList, fn(&O) -> Result),
 }
 
 impl<O> Variable<O> {
@@ -64,14 +72,29 @@ impl<O> Variable<O> {
     pub(crate) const fn new(name: &'static CStr, value: fn(&O) -> &Word<i32>) -> Self {
         Self {
             name,
-            value,
+            value: Value::Number(value),
             range: (i32::MIN, i32::MAX),
             write: None,
             owned_by_host: false,
         }
     }
 
-    /// Refuses what is less than `min` or more than `max`, with `EINVAL`.
+    /// A list of CPUs; `changed` is called when it was written.
+    pub(crate) const fn cpus(
+        name: &'static CStr,
+        list: fn(&O) -> &CpuList,
+        changed: fn(&O) -> Result,
+    ) -> Self {
+        Self {
+            name,
+            value: Value::Cpus(list, changed),
+            range: (i32::MIN, i32::MAX),
+            write: None,
+            owned_by_host: false,
+        }
+    }
+
+    /// Refuses, of integers, what is less than `min` or more than `max`, with `EINVAL`.
     pub(crate) const fn range(mut self, min: i32, max: i32) -> Self {
         self.range = (min, max);
         self
@@ -207,7 +230,17 @@ unsafe extern "C" fn handle<O: 'static>(
                 &*table.extra2.cast::<Variable<O>>(),
             )
         };
-        let word = (variable.value)(owner);
+        let word = match variable.value {
+            Value::Number(word) => word(owner),
+            Value::Cpus(list, changed) => {
+                // SAFETY: By the contract of this function.
+                unsafe { handle_cpus(list(owner), write != 0, buffer, length, position)? };
+                if write != 0 {
+                    changed(owner)?;
+                }
+                return Ok(0);
+            }
+        };
 
         let before = word.load();
         let mut value: c_int = before;
@@ -237,4 +270,35 @@ unsafe extern "C" fn handle<O: 'static>(
         }
         Ok(0)
     })
+}
+
+/// Reads or writes a list of CPUs.
+///
+/// # Safety
+///
+/// The last three arguments must be those of the sysctl core to a handler that reads or writes, as `write` says.
+unsafe fn handle_cpus(
+    list: &CpuList,
+    write: bool,
+    buffer: *mut c_void,
+    length: *mut usize,
+    position: *mut bindings::loff_t,
+) -> Result {
+    // SAFETY: The core passes pointers to both.
+    let (length, position) = unsafe { (&mut *length, &mut *position) };
+    if write {
+        // SAFETY: What is written is in kernel memory, and the core terminates it.
+        list.parse(unsafe { CStr::from_char_ptr(buffer.cast()) })?;
+    } else if *length == 0 || *position != 0 {
+        // All is read at once.
+        *length = 0;
+    } else {
+        // SAFETY: The core's buffer has a byte more than is asked for.
+        let text = unsafe {
+            core::slice::from_raw_parts_mut(buffer.cast::<u8>(), length.saturating_add(1))
+        };
+        *length = list.print(text);
+    }
+    *position = position.saturating_add(bindings::loff_t::try_from(*length)?);
+    Ok(())
 }

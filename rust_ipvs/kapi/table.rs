@@ -479,17 +479,32 @@ impl<T: Entry> Table<T> {
     /// Removes all objects that `which` picks, but those that are held. Process context; others may
     /// come in meanwhile.
     pub(crate) fn retain(&self, mut which: impl FnMut(&T) -> bool) {
+        self.visit_all(|rcu, entry| {
+            if !which(entry) {
+                self.remove(rcu, entry);
+            }
+        });
+    }
+
+    /// Calls `visit`, which may remove objects, for each object. Process context.
+    ///
+    /// What comes in meanwhile, or is moved as the table is resized, may be left out.
+    pub(crate) fn visit_all(&self, mut visit: impl FnMut(Rcu<'_>, &T)) {
         let mut bucket = 0;
         let mut more = true;
         while more {
-            more = rcu::read(|rcu| {
-                self.visit(rcu, bucket, |entry| {
-                    if !which(entry) {
-                        self.remove(rcu, entry);
-                    }
-                })
-            });
+            more = rcu::read(|rcu| self.visit(rcu, bucket, |entry| visit(rcu, entry)));
             bucket = bucket.wrapping_add(1);
+            // SAFETY: No lock is held and no read-side section is open here.
+            unsafe { bindings::rust_ipvs_helper_cond_resched() };
+        }
+    }
+
+    /// Calls `visit` for each object in `count` buckets, from the one that `start` leads to on. Process context.
+    pub(crate) fn visit_some(&self, start: u32, count: usize, mut visit: impl FnMut(Rcu<'_>, &T)) {
+        for n in 0..count {
+            let bucket = (start as usize).wrapping_add(n) & self.size().wrapping_sub(1);
+            rcu::read(|rcu| self.visit(rcu, bucket, |entry| visit(rcu, entry)));
             // SAFETY: No lock is held and no read-side section is open here.
             unsafe { bindings::rust_ipvs_helper_cond_resched() };
         }

@@ -23,6 +23,12 @@ pub(crate) fn jiffies64() -> u64 {
     unsafe { bindings::rust_ipvs_helper_jiffies64() }
 }
 
+/// Lets others have this CPU who wait for it. Process context, without a lock and outside of read-side sections.
+pub(crate) fn give_way() {
+    // SAFETY: As the documentation asks.
+    unsafe { bindings::rust_ipvs_helper_cond_resched() };
+}
+
 /// Milliseconds since an arbitrary moment.
 pub(crate) fn milliseconds() -> u64 {
     const SECOND: u64 = HZ as u64;

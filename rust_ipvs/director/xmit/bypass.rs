@@ -18,7 +18,7 @@ use crate::kapi::{
 /// Sends a packet by its own address. The route is looked up for each.
 #[cold]
 #[inline(never)]
-pub(super) fn send<F: Stack>(context: Context<'_, F>, mut packet: Packet) -> Verdict {
+pub(in super::super) fn send<F: Stack>(context: Context<'_, F>, mut packet: Packet) -> Verdict {
     let Some(route) = F::route(context.net, context.header.dst, Wanted::Any) else {
         packet.link_failure();
         return Verdict::Stolen;

@@ -6,6 +6,7 @@ use super::{
     super::{
         connection::Connection,
         context::Context,
+        sctp,
         stack::Stack, //
     },
     outlet,
@@ -94,7 +95,10 @@ fn translate<F: Stack>(
         return outlet::too_old::<F>(packet);
     }
     let real = &connection.real;
-    if F::rewrite(bytes, &context.header, Side::Destination, real, sum).is_err() {
+    let side = Side::Destination;
+    if F::rewrite(bytes, &context.header, side, real, sum).is_err()
+        && !sctp::rewrite(context, packet, side, real, sum)
+    {
         return false;
     }
     packet.sum_changed();

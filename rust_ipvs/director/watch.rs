@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The defences against running out of memory (Y-2): who is dropped when, and when they act.
+//!
+//! Memory is judged once a second by the ticker, which runs while there is a service or a connection, and whenever a
+//! defence is set.
+
+use super::{
+    connection::Connection,
+    namespace::{
+        Books,
+        Director, //
+    },
+    plane::Plane,
+    settings::Settings,
+    stack::Stack, //
+};
+use crate::{
+    kapi::{
+        memory,
+        once::Word,
+        random,
+        rcu::Rcu,
+        time, //
+    },
+    logic::{
+        config::service_flags,
+        defence::{
+            self,
+            Fate,
+            Memory,
+            Quotas, //
+        },
+    },
+};
+use kernel::prelude::*;
+
+/// How often memory is judged, and connections are dropped.
+const PERIOD_MS: u64 = 1000;
+/// The part of a table that is looked through at once (C-26).
+const PART: usize = 32;
+
+impl Director {
+    /// Sets the mode of a defence, and has it act at once where it is to (Y-2).
+    pub(crate) fn set_defence(&self, defence: fn(&Settings) -> &Word<i32>, mode: i32) {
+        // Under the mutex, so that no mode of the ticker's overwrites this one.
+        let _books = self.books.lock();
+        defence(&self.settings).store(mode);
+        self.judge_memory();
+    }
+
+    /// Has connections without a destination, or forbids them (S-15).
+    pub(crate) fn set_cache_bypass(&self, value: i32) -> Result {
+        let _books = self.books.lock();
+        if value != 0 {
+            self.v4.open_nowhere()?;
+            self.v6.open_nowhere()?;
+        }
+        self.settings.cache_bypass.store(value);
+        Ok(())
+    }
+
+    /// Chooses what the defences do, by what memory there is. The caller holds the mutex.
+    fn judge_memory(&self) {
+        let settings = &self.settings;
+        let memory = Memory {
+            available: memory::free_pages(),
+            threshold: u64::try_from(settings.amemthresh.load()).unwrap_or(0),
+        };
+        let judge = |defence: &Word<i32>| {
+            let mode = defence::mode(defence.load(), memory);
+            defence.update(mode);
+            mode
+        };
+        judge(&settings.drop_entry);
+        let dropping = judge(&settings.drop_packet);
+        let always = settings.am_droprate.load();
+        let rate = defence::drop_rate(dropping, memory, always);
+        self.defences.rate.update(rate);
+        let secure = defence::acts(judge(&settings.secure_tcp));
+        self.timeouts.secure.update(secure.into());
+    }
+
+    /// What the ticker does for the defences.
+    pub(super) fn defend(&self) {
+        let settings = &self.settings;
+        let modes = [
+            &settings.drop_entry,
+            &settings.drop_packet,
+            &settings.secure_tcp,
+        ];
+        if modes.iter().all(|mode| mode.load() == 0) {
+            return;
+        }
+        let Some(mut quotas) = self.watch_memory(&mut self.books.lock()) else {
+            return;
+        };
+        if defence::acts(settings.drop_entry.load()) {
+            self.v4.drop_entries(&mut quotas);
+            self.v6.drop_entries(&mut quotas);
+            self.books.lock().watch.quotas = quotas;
+        }
+    }
+
+    /// Judges memory where it is time to; returns how connections are dropped then.
+    fn watch_memory(&self, books: &mut Books) -> Option<Quotas> {
+        let now = time::milliseconds();
+        if now.saturating_sub(books.watch.at_ms) < PERIOD_MS {
+            return None;
+        }
+        books.watch.at_ms = now;
+        self.judge_memory();
+        Some(books.watch.quotas)
+    }
+}
+
+impl<F: Stack> Plane<F> {
+    /// Drops connections in a part of the table that is chosen at random (C-26).
+    fn drop_entries(&self, quotas: &mut Quotas) {
+        let Some(connections) = self.connections.as_ref() else {
+            return;
+        };
+        let table = &connections.table;
+        let [random] = random::words();
+        let count = table.size() / PART;
+        table.visit_some(random as u32, count, |rcu, connection| {
+            if self.is_to_go(rcu, connection, quotas) {
+                self.put_out(rcu, connection);
+            }
+        });
+    }
+
+    /// Whether a connection is dropped (C-26, C-27).
+    fn is_to_go(&self, rcu: Rcu<'_>, connection: &Connection<F>, quotas: &mut Quotas) -> bool {
+        if connection.controls() {
+            return false;
+        }
+        let fate = if !connection.is_template() {
+            defence::fate(connection.protocol(), connection.state())
+        } else if self.is_of_single_packets(rcu, connection) {
+            Fate::Test
+        } else if connection.is_assured() {
+            Fate::Keep
+        } else {
+            Fate::Drop
+        };
+        match fate {
+            Fate::Keep => false,
+            Fate::Drop => true,
+            Fate::Test => quotas.takes(connection.idle_seconds(), connection.requests()),
+        }
+    }
+
+    /// Whether the connections of a template are of one packet each.
+    fn is_of_single_packets(&self, rcu: Rcu<'_>, template: &Connection<F>) -> bool {
+        self.by_id(rcu, &template.destination.service)
+            .is_some_and(|service| service.terms().flags & service_flags::ONEPACKET != 0)
+    }
+
+    /// Ends a connection before its time, and its template with it where that has no other and is none that
+    /// real connections had (C-18, C-21).
+    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>) {
+        let Some(connections) = self.connections.as_ref() else {
+            return;
+        };
+        let template = connection.control(rcu);
+        if !connections.table.remove(rcu, connection) {
+            return;
+        }
+        if let Some(template) = template.filter(|t| !t.controls() && !t.is_assured()) {
+            connections.table.remove(rcu, template);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How much memory there is.
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+
+use crate::bindings;
+
+/// How many pages of the machine are free, or hold no more than what was read from block devices. Any context.
+pub(crate) fn free_pages() -> u64 {
+    // SAFETY: Reads counters that always exist.
+    (unsafe { bindings::rust_ipvs_helper_free_pages() }) as u64
+}
