@@ -173,6 +173,48 @@ def growth():
     wire.close()
 
 
+@case('C-29 C-32 conn_tab_bits bounds the table', fresh=True)
+def bounded():
+    g.unload()
+    g.load('conn_tab_bits=9')
+    try:
+        ipvs.service(f'-u {VIP}:80', '-m', [A])
+        wire = Wire(g.client, 'eth0', g.director, 'front')
+        for n in range(700):
+            wire.send(ip('10.0.1.9', VIP, 17, udp('10.0.1.9', VIP, 10000 + n, 80, b'x')))
+            if n % 50 == 0:
+                time.sleep(0.005)
+        until(lambda: len(ipvs.rows()) == 700, 'connections')
+        until(lambda: buckets() == 512, f'buckets ({buckets()})', 10)
+        time.sleep(3)
+        equal(buckets(), 512, 'buckets later')
+        ipvs.setting('conn_lfactor', -8)
+        time.sleep(3)
+        equal(buckets(), 512, 'buckets with another load factor')
+        wire.close()
+    finally:
+        g.reload()
+
+
+@case('C-29 C-31 conn_lfactor says how many buckets there are for each connection', fresh=True)
+def load_factor():
+    ipvs.service(f'-u {VIP}:80', '-m', [A])
+    wire = Wire(g.client, 'eth0', g.director, 'front')
+    for n in range(1000):
+        wire.send(ip('10.0.1.9', VIP, 17, udp('10.0.1.9', VIP, 10000 + n, 80, b'x')))
+        if n % 50 == 0:
+            time.sleep(0.005)
+    until(lambda: len(ipvs.rows()) == 1000, 'connections')
+    # 1000 connections are as good as 1024. Ours takes fewer buckets than it is told to.
+    sizes = {'c': ((0, 1024), (1, 512), (-1, 2048), (2, 256), (8, 256)),
+             'rust': ((0, 512), (-2, 1024), (2, 256), (-4, 2048), (8, 256))}
+    for factor, size in sizes[g.impl]:
+        ipvs.setting('conn_lfactor', factor)
+        until(lambda s=size: buckets() == s, f'{size} buckets with a factor of {factor} ({buckets()})', 8)
+        equal(len(ipvs.rows()), 1000, f'connections with a factor of {factor}')
+    wire.close()
+
+
 def ghost_client():
     """An address that nobody has, whose segments only the test sends."""
     g.director.run('ip neigh replace 10.0.1.99 lladdr 02:00:00:00:00:99 dev front nud permanent', quiet=True)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is counted, where, and what zeroing does. The reference shows counters up to two seconds late (E-6)."""
 
+import os
 import re
 import time
 
@@ -10,7 +11,7 @@ from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
 from harness.ipvs import Stats
 from harness.packet import Wire, ip, udp
-from harness.tap import case, equal, run, true, until
+from harness.tap import case, equal, note, run, true, until
 
 A, B = '10.0.2.11:80', '10.0.2.12:80'
 
@@ -160,6 +161,74 @@ def stats_file():
     equal(lines[4], ' Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s', 'line 5')
     true(re.fullmatch(r'[ 0-9A-F]{8} [ 0-9A-F]{8} [ 0-9A-F]{8} [ 0-9A-F]{16} [ 0-9A-F]{16}', lines[5]), f'line 6: {lines[5]!r}')
     equal(lines[6:], [''], 'lines after that')
+
+
+@case('E-8 with run_estimation 0, or an empty est_cpulist, statistics stand still', fresh=True)
+def stopped():
+    ipvs.service(f'-u {VIP}:80', '-m', [A])
+    cpus = ipvs.setting('est_cpulist')
+    true(cpus, 'est_cpulist has CPUs at first')
+    expected = 0
+    for name, stop, go in (('run_estimation', 0, 1), ('est_cpulist', '\n', cpus + '\n')):
+        ask(g.client, VIP, kind='udp')
+        expected += 1
+        until(lambda e=expected: ipvs.stats(f'{VIP}:80').conns == e, 'a connection is counted', 8)
+        time.sleep(2.5)
+        of_server = ipvs.stats(A)
+        ipvs.setting(name, stop)
+        equal(ipvs.setting(name), str(stop).strip(), name)
+        for _ in range(3):
+            ask(g.client, VIP, kind='udp')
+        time.sleep(4.5)
+        equal(ipvs.stats(f'{VIP}:80').conns, expected, 'connections of the service while statistics stand still')
+        equal(ipvs.stats(A), of_server, 'counters of the server while statistics stand still')
+        equal(ipvs.total().conns, expected, 'connections of the namespace')
+        ipvs.admin(f'-a -u {VIP}:80 -r {B} -m')
+        for _ in range(2):
+            ask(g.client, VIP, kind='udp')
+        time.sleep(2.5)
+        equal(ipvs.stats(B).conns, 0, 'connections of a new server')
+        ipvs.admin(f'-d -u {VIP}:80 -r {B}')
+        ipvs.setting(name, go)
+        expected += 5
+        until(lambda e=expected: ipvs.stats(f'{VIP}:80').conns == e, f'it goes on ({ipvs.stats(f"{VIP}:80")})', 10)
+
+
+@case('E-9 12.2 est_cpulist takes lists of CPUs, and of those the ones that the writer may use', fresh=True)
+def cpulist():
+    first = ipvs.setting('est_cpulist')
+    for text, want in (('0', '0'), ('0-1', first if first in ('0', '0-1') else '0-1'), (' 0 \n', '0'), ('', '')):
+        ipvs.setting('est_cpulist', text + '\n')
+        equal(ipvs.setting('est_cpulist'), want, f'est_cpulist after {text!r}')
+    for text in ('x', '1-0', '0-'):
+        try:
+            ipvs.setting('est_cpulist', text + '\n')
+            true(False, f'it takes {text!r}')
+        except OSError as error:
+            note(f'{text!r}: {error.strerror}')
+        equal(ipvs.setting('est_cpulist'), '', 'est_cpulist')
+    ipvs.setting('est_cpulist', first + '\n')
+    for value in (-20, 19, 0):
+        ipvs.setting('est_nice', value)
+        equal(ipvs.setting('est_nice'), str(value), 'est_nice')
+
+
+@case('E-2 E-6 a service of very many servers is listed, and what they counted is the service\'s', fresh=True)
+def many_servers():
+    many = 20000 if os.environ.get('LONG') else 1000
+    lines = f'-A -u {VIP}:80 -s rr\n' + ''.join(
+        f'-a -u {VIP}:80 -r 10.0.2.{100 + n % 100}:{1000 + n // 100} -m\n' for n in range(many))
+    g.director.run('ipvsadm -R', stdin=lines)
+    front = Wire(g.client, 'eth0', g.director, 'front')
+    for n in range(300):
+        front.send(ip('10.0.1.1', VIP, 17, udp('10.0.1.1', VIP, 10000 + n, 80)))
+    front.close()
+    until(lambda: ipvs.total().conns == 300, 'connections counted', 8)
+    equal(len(ipvs.dests()), many, 'servers listed')
+    listed = ipvs.admin('-Ln --stats --exact', quiet=True)
+    equal(sum(int(line.split()[2]) for line in listed.splitlines() if '->' in line and '10.0.2.' in line), 300,
+          'connections counted at the servers')
+    equal(ipvs.stats(f'{VIP}:80').conns, 300, 'connections counted at the service')
 
 
 if __name__ == '__main__':

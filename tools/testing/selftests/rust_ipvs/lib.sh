@@ -166,7 +166,7 @@ impl_loaded() {
 
 impl_load() {
 	if [ "$IPVS_IMPL" = c ]; then
-		modprobe ip_vs
+		modprobe ip_vs "$@"
 	else
 		# insmod, unlike modprobe, does not look for what the module needs.
 		modprobe nf_defrag_ipv6 && insmod "$RUST_IPVS_KO" "$@"

@@ -72,9 +72,9 @@ class Ground:
         """Whether the implementation is in the kernel."""
         return os.path.isdir(f'/sys/module/{self.module}')
 
-    def load(self):
+    def load(self, parameters=''):
         """Loads the implementation."""
-        lib('impl_load')
+        lib(f'impl_load {parameters}')
 
     def unload(self):
         """Unloads it, and all its connections with it."""

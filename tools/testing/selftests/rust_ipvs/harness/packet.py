@@ -8,7 +8,7 @@ import time
 
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
-ICMP, TCP, UDP, IPIP, IPV6, ICMPV6, FRAGMENT = 1, 6, 17, 4, 41, 58, 44
+ICMP, TCP, UDP, IPIP, IPV6, ICMPV6, FRAGMENT, SCTP = 1, 6, 17, 4, 41, 58, 44, 132
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
@@ -20,6 +20,23 @@ def checksum(data):
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)
     return ~total & 0xffff
+
+
+def _crc32c_of(byte):
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82f63b78 if byte & 1 else 0)
+    return byte
+
+
+_CRC32C = [_crc32c_of(byte) for byte in range(256)]
+
+
+def crc32c(data):
+    """SCTP's checksum (RFC 9260, appendix A)."""
+    crc = 0xffffffff
+    for byte in data:
+        crc = crc >> 8 ^ _CRC32C[(crc ^ byte) & 255]
+    return crc ^ 0xffffffff
 
 
 def raw(address):
@@ -54,6 +71,18 @@ def udp(src, dst, sport, dport, data=b'', sum_=None, length=None):
     if sum_ is None:
         sum_ = checksum(pseudo(src, dst, UDP, 8 + len(data)) + head + data) or 0xffff
     return head[:6] + struct.pack('!H', sum_) + data
+
+
+def chunk(kind, data=b'', length=None):
+    """A chunk of SCTP, padded."""
+    length = 4 + len(data) if length is None else length
+    return struct.pack('!BBH', kind, 0, length) + data + bytes(-len(data) % 4)
+
+
+def sctp(sport, dport, chunks, tag=1):
+    """A packet of SCTP with the bytes CHUNKS behind its common header."""
+    head = struct.pack('!HHI', sport, dport, tag)
+    return head + struct.pack('<I', crc32c(head + bytes(4) + chunks)) + chunks
 
 
 def ip(src, dst, proto, payload, ttl=64, df=False, ident=0, offset=0, more=False, ihl=5, version=None,
@@ -103,7 +132,7 @@ class Packet:
 
     def _transport(self):
         body = self.payload
-        if self.proto in (TCP, UDP) and len(body) >= 8 and not self.offset:
+        if self.proto in (TCP, UDP, SCTP) and len(body) >= 8 and not self.offset:
             self.sport, self.dport = struct.unpack('!HH', body[:4])
         if self.proto == TCP and len(body) >= 20 and not self.offset:
             self.flags = body[13] & 0x3f
@@ -111,6 +140,8 @@ class Packet:
             self.body = body[(body[12] >> 4) * 4:]
         elif self.proto == UDP:
             self.body = body[8:]
+        elif self.proto == SCTP:
+            self.body = body[12:]
         elif self.proto in (ICMP, ICMPV6) and len(body) >= 8:
             self.type, self.code = body[0], body[1]
             self.rest, = struct.unpack('!I', body[4:8])
@@ -126,6 +157,8 @@ class Packet:
             return checksum(self.payload) == 0
         if self.proto == UDP and self.payload[6:8] == b'\0\0':
             return False
+        if self.proto == SCTP:
+            return struct.pack('<I', crc32c(self.payload[:8] + bytes(4) + self.body)) == self.payload[8:12]
         return checksum(pseudo(self.src, self.dst, self.proto, len(self.payload)) + self.payload) == 0
 
     def __repr__(self):

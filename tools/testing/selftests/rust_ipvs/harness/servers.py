@@ -4,6 +4,7 @@
 All run in threads of the test itself: starting programs is the dearest thing in an emulated guest.
 """
 
+import functools
 import hashlib
 import selectors
 import socket
@@ -14,9 +15,14 @@ IP_PKTINFO = 8
 PORTS = (80, 8080)
 
 
+@functools.cache
+def _block():
+    return bytes((i * 131 + (i >> 8) * 17) & 255 for i in range(65521))
+
+
 def pattern(length):
     """LENGTH bytes that differ from place to place, the same each time."""
-    block = bytes((i * 131 + (i >> 8) * 17) & 255 for i in range(65521))
+    block = _block()
     return (block * (length // len(block) + 1))[:length]
 
 
