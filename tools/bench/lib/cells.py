@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The cells of the tables: their names, the guest's plan that fills them, and how results become numbers.
 
-A cell is [KIND-]WAY-LOAD. KIND is udp (left out), tcp, udp6 or tcp6. WAY is nat, dr, tun, reply (what a server answers
-through NAT) or foreign (a packet that concerns no service, while there is one). LOAD is one (one flow), 100k (packets of
-100,000 established flows, picked at random) or new (each packet is the first of its flow, 100,000 of them).
+A cell is [KIND-]WAY-LOAD. KIND is udp (left out), tcp, udp6 or tcp6. WAY is nat, dr, tun, reply (what a server
+answers through NAT) or foreign (a packet that concerns no service, while there is one). LOAD is one (one flow), 100k
+(packets of 100,000 established flows, picked at random) or new (each packet is the first of its flow, 100,000 of them).
 """
 
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ def complete(result, cell):
 
 
 def per_packet(result, cell):
-    """Instructions per packet (the guest's clock shows a nanosecond for each); None where packets were lost on the way."""
+    """Instructions per packet, a nanosecond of the guest's clock each; None where packets were lost on the way."""
     if result is None or not complete(result, cell):
         return None
     return result["microseconds"] * 1000 / result["packets"]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Time itself: rust_ipvs and C ip_vs taking turns in one User-mode Linux.
 
-Instructions are exact, but cache misses and locks cost more than they count. Here the clock is the machine's own; what
-it says depends on what else the machine does. So a turn sends the packets of established flows several times and takes the
-least disturbed time, and each number is the median of many turns, with how far they spread.
+Instructions are exact, but cache misses and locks cost more than they count. Here the clock is the machine's own;
+what it says depends on what else the machine does. So a turn sends the packets of established flows several times and
+takes the least disturbed time, and each number is the median of many turns, with how far they spread.
 """
 
 import dataclasses

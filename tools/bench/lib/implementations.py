@@ -55,9 +55,11 @@ class Implementation:
         if self.module:
             return [{"sh": "rmmod rust_ipvs"}]
         if self.is_nft:
-            return [{"sh": "nft flush ruleset; conntrack -F; rmmod nft_nat nft_numgen nft_chain_nat nf_nat; rmmod nf_conntrack_netlink"
-                     "; for i in 1 2 3 4 5; do rmmod nft_ct nf_conntrack && break; sleep 1; done; ! lsmod | grep -w ^nf_conntrack"}]
-        return [{"sh": "ipvsadm -C; for m in /sys/module/ip_vs_*; do [ ! -d $m ] || rmmod ${m##*/}; done; rmmod ip_vs"}]
+            return [{"sh": "nft flush ruleset; conntrack -F; rmmod nft_nat nft_numgen nft_chain_nat nf_nat nf_conntrack_netlink"
+                     "; for i in 1 2 3 4 5; do rmmod nft_ct nf_conntrack && break; sleep 1; done"
+                     "; ! lsmod | grep -w ^nf_conntrack"}]
+        return [{"sh": "ipvsadm -C; for m in /sys/module/ip_vs_*; do [ ! -d $m ] || rmmod ${m##*/}; done"
+                 "; rmmod ip_vs"}]
 
 
 def nft_rules(kind, servers):

@@ -22,7 +22,8 @@ class Drawing:
                              f'font-weight="{weight}" fill="{colour}">{escape(words)}</text>')
 
     def box(self, x, y, width, height, colour):
-        self.elements.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height}" fill="{colour}"/>')
+        self.elements.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height}" '
+                             f'fill="{colour}"/>')
 
     def line(self, points, colour, width=1.0):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -73,7 +74,8 @@ def curves(drawing, y, implementations, found):
     low, high = math.log10(scale.SIZES[0]), math.log10(scale.SIZES[-1])
 
     def place(size, value):
-        return LEFT + (math.log10(size) - low) / (high - low) * (WIDTH - LEFT - 120), bottom - value / most * (bottom - top)
+        along = (math.log10(size) - low) / (high - low)
+        return LEFT + along * (WIDTH - LEFT - 120), bottom - value / most * (bottom - top)
 
     drawing.line([(LEFT, top), (LEFT, bottom), (WIDTH - 90, bottom)], "#222")
     for size in scale.SIZES:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Two processors that share one service, in a guest with two: how much more gets done than by one.
 
-The guest is emulated with a thread for each processor, so the clock is the machine's own and the numbers are no more than
-ratios: packets in the same time by two processors and by one. Plain forwarding, taken in turns, shows what the machine
-itself allows.
+The guest is emulated with a thread for each processor, so the clock is the machine's own and the numbers are no more
+than ratios: packets in the same time by two processors and by one. Plain forwarding, taken in turns, shows what the
+machine itself allows.
 """
 
 import statistics

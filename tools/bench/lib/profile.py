@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where the instructions of a cell are spent: exactly, function by function, beside plain forwarding of the same packets."""
+"""Where the instructions of a cell are spent: exactly, function by function, beside plain forwarding of the same."""
 
 import bisect
 import collections

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a decision of each scheduler costs, at few and at many destinations: new connections, less those of rr at four."""
+"""What each scheduler's decision costs, at few and at many destinations: new connections, less those of rr at four."""
 
 import sys
 
