@@ -425,6 +425,20 @@ __rust_ipvs_helper int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_
 #endif
 }
 
+__rust_ipvs_helper bool rust_ipvs_helper_source_matters(const struct net *net, u8 pf)
+{
+#ifdef CONFIG_XFRM
+	if (READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]) ||
+	    READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_OUT]) != XFRM_USERPOLICY_ACCEPT)
+		return true;
+#endif
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6)
+		return fib6_has_custom_rules(net) || fib6_routes_require_src(net);
+#endif
+	return fib4_has_custom_rules(net);
+}
+
 /* kapi/skbuff/tunnel.rs */
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_is_plain(const struct sk_buff *skb)

@@ -88,6 +88,7 @@ void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu);
 int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buff *skb, unsigned int hook);
 int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb);
 int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb);
+bool rust_ipvs_helper_source_matters(const struct net *net, u8 pf);
 
 /* kapi/skbuff/tunnel.rs */
 bool rust_ipvs_helper_skb_is_plain(const struct sk_buff *skb);

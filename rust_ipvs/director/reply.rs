@@ -85,11 +85,14 @@ fn translate<F: Stack>(
 
 /// Routes a packet again whose sender is another now; `false` where it cannot go on.
 ///
-/// It was routed by an address that it does not have any more: rules may say otherwise of the VIP.
+/// It was routed by an address that it does not have any more: rules may say otherwise of the VIP.
+/// Where there are none that ask for the source, the answer would be the same, and a packet that is being
+/// forwarded keeps the route that it has.
 #[inline(always)]
 pub(super) fn reroute<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> bool {
     context.point == Point::LocalIn
         || context.director.settings.snat_reroute.load() == 0
+        || (context.point == Point::Forward && !Packet::source_matters(context.net, F::PROTOCOL))
         || packet.route_is_local(F::PROTOCOL)
         || packet.reroute(context.net, F::PROTOCOL)
 }

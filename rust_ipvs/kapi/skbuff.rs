@@ -365,6 +365,14 @@ impl Packet {
         error == 0
     }
 
+    /// Whether a packet with another source address might get another route than it has: some rule or policy
+    /// of the namespace may look at the source.
+    #[inline(always)]
+    pub(crate) fn source_matters(net: &Net, protocol: Protocol) -> bool {
+        // SAFETY: A live namespace.
+        unsafe { bindings::rust_ipvs_helper_source_matters(net.as_ptr(), protocol.number()) }
+    }
+
     /// Puts IPv4 fragments together: the whole packet, or `None` where this was not the last piece.
     pub(crate) fn defragment(self, net: &Net, point: Point) -> Option<Self> {
         let skb = self.into_raw();
