@@ -30,6 +30,7 @@ mod plane;
 mod reply;
 mod schedule;
 mod sctp;
+mod senders;
 mod servers;
 mod service;
 mod settings;

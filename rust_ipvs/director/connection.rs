@@ -375,6 +375,18 @@ impl<F: Stack> Connection<F> {
         self.status.load(Relaxed) & NO_OUTPUT != 0
     }
 
+    /// Whether a packet that leaves the protocol's `state` as it is changes nothing else either. A request
+    /// may not be one that shows the connection to be real, unless it did so before.
+    #[inline(always)]
+    pub(super) fn is_settled(&self, direction: Direction, state: u8) -> bool {
+        let status = self.status.load(Relaxed);
+        let same = |bits: u32| status & bits == u32::from(state);
+        match direction {
+            Direction::Output => same(STATE | ASSURES | NO_OUTPUT),
+            _ => same(STATE) && status >= MANY_REQUESTS,
+        }
+    }
+
     /// Moves the connection to its next state, and the destination's count of active ones with it.
     ///
     /// `next` says, of the direction that holds and the present state, which is next, whether it

@@ -269,6 +269,9 @@ fn pass<'g, F: InDirector>(
             }
         }
     };
+    if point == Point::Forward && !plane.senders.may_reply::<F>(header.src) {
+        return Verdict::Accept(packet);
+    }
     let context = Context {
         director,
         plane,

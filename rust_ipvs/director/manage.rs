@@ -384,6 +384,7 @@ impl Director {
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
             check_families(id, spec)?;
+            plane.senders.add(spec.id.addr);
             if service.destination(&spec.id).is_some() {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }

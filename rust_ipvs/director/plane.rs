@@ -5,6 +5,7 @@
 use super::{
     connection::Connection,
     destination::Destination,
+    senders::Senders,
     service::Service,
     stack::Stack, //
 };
@@ -85,6 +86,8 @@ pub(super) struct Plane<F: Stack> {
     /// Made with the first service of the family, and kept (C-5).
     pub(super) connections: SetOnce<Connections<F>>,
     services: RcuCell<Services<F>>,
+    /// Who may send replies; read by forwarded packets.
+    pub(super) senders: Senders,
     pub(super) slab: Arc<Slab<Connection<F>>>,
     /// The most buckets that a connection table may have, as a power of two.
     most_bits: u32,
@@ -133,6 +136,7 @@ impl<F: Stack> Plane<F> {
         Self {
             connections: SetOnce::new(),
             services: RcuCell::empty(),
+            senders: Senders::new(),
             slab,
             most_bits,
             nowhere: SetOnce::new(),
@@ -311,6 +315,7 @@ impl<F: Stack> Plane<F> {
                 }
             })?;
         }
+        self.senders.add_service(&key);
         self.count_gates(&key, true);
         Ok(())
     }

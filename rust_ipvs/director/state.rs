@@ -20,13 +20,14 @@ use crate::{
     logic::{
         packet::{
             Transport,
-            SCTP,
-            TCP, //
+            TCP,
+            UDP, //
         },
         sctp,
         tcp::{
             self,
-            Direction, //
+            Direction,
+            TcpFlags, //
         },
         udp, //
     },
@@ -44,29 +45,20 @@ pub(super) fn follow<F: Stack>(
     transport: &Transport,
     bound: bool,
 ) -> bool {
-    let timeout = if connection.key == TCP {
-        let event = transport.flags.event();
-        let state = connection.advance(bound, direction, |direction, state| {
-            let state = tcp::next(timeouts.secure.load() != 0, direction, event, state);
-            Next {
-                state,
-                active: tcp::active(state),
-                assures: state == tcp::ESTABLISHED,
+    let timeout = match connection.key {
+        UDP => {
+            if !connection.is_settled(direction, udp::NORMAL) {
+                follow_udp(connection, direction, bound);
             }
-        });
-        timeouts.tcp(state).map_or(FIRST_TIMEOUT, Word::load)
-    } else if connection.key == SCTP {
-        follow_sctp(connection, timeouts, direction, transport.event, bound)
-    } else {
-        connection.advance(bound, direction, |direction, state| {
-            let state = udp::next(state);
-            Next {
-                state,
-                active: udp::active(state),
-                assures: direction == Direction::Output,
-            }
-        });
-        timeouts.udp.load()
+            timeouts.udp.load()
+        }
+        TCP if transport.flags == TcpFlags::PLAIN
+            && connection.is_settled(direction, tcp::ESTABLISHED) =>
+        {
+            timeouts.established().load()
+        }
+        TCP => follow_tcp(connection, timeouts, direction, transport.flags, bound),
+        _ => follow_sctp(connection, timeouts, direction, transport.event, bound),
     };
     connection.touch();
     let before = connection.timeout.load();
@@ -75,6 +67,39 @@ pub(super) fn follow<F: Stack>(
     }
     connection.timeout.store(timeout);
     timeout < before
+}
+
+/// The first datagrams of a UDP connection.
+fn follow_udp<F: Stack>(connection: &Connection<F>, direction: Direction, bound: bool) {
+    connection.advance(bound, direction, |direction, state| {
+        let state = udp::next(state);
+        Next {
+            state,
+            active: udp::active(state),
+            assures: direction == Direction::Output,
+        }
+    });
+}
+
+/// The new state of a TCP connection; returns its timeout.
+#[inline]
+fn follow_tcp<F: Stack>(
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    flags: TcpFlags,
+    bound: bool,
+) -> u32 {
+    let event = flags.event();
+    let state = connection.advance(bound, direction, |direction, state| {
+        let state = tcp::next(timeouts.secure.load() != 0, direction, event, state);
+        Next {
+            state,
+            active: tcp::active(state),
+            assures: state == tcp::ESTABLISHED,
+        }
+    });
+    timeouts.tcp(state).map_or(FIRST_TIMEOUT, Word::load)
 }
 
 /// The new state of an SCTP association; returns its timeout.

@@ -55,6 +55,13 @@ impl Timeouts {
         }
     }
 
+    /// That of established TCP connections.
+    #[inline(always)]
+    pub(super) fn established(&self) -> &Word<u32> {
+        let [_, established, ..] = &self.tcp;
+        established
+    }
+
     #[inline(always)]
     pub(super) fn tcp(&self, state: u8) -> Option<&Word<u32>> {
         self.tcp.get(usize::from(state))

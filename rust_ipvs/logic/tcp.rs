@@ -41,6 +41,9 @@ impl TcpFlags {
 
     /// No flag, as of UDP.
     pub(crate) const NONE: Self = Self(0);
+    /// A segment that neither begins nor ends anything. It leaves [`ESTABLISHED`] as it is, whatever its direction and whichever
+    /// the tables.
+    pub(crate) const PLAIN: Self = Self(Self::ACK);
     /// SYN and no other.
     pub(crate) const SYN_ONLY: Self = Self(Self::SYN);
     /// RST and no other.
@@ -266,6 +269,17 @@ mod tests {
         let all = "NO ES SS SR FW TW CL CW LA LI SA";
         let place = all.split(' ').position(|state| state == letters);
         u8::try_from(place.unwrap()).unwrap()
+    }
+
+    // T-4: what a packet's fast path relies on.
+    #[test]
+    fn plain_segments_leave_established() {
+        for secure in [false, true] {
+            for direction in [Direction::Input, Direction::Output, Direction::InputOnly] {
+                let event = TcpFlags::PLAIN.event();
+                assert_eq!(next(secure, direction, event, ESTABLISHED), ESTABLISHED);
+            }
+        }
     }
 
     // T-4, T-5
