@@ -25,6 +25,7 @@ mod ids;
 mod life;
 mod manage;
 mod namespace;
+mod outgoing;
 mod persistence;
 mod plane;
 mod reply;

@@ -13,6 +13,7 @@ use super::{
     context::Context,
     icmp,
     namespace::Director,
+    outgoing,
     plane::Plane,
     reply,
     schedule,
@@ -300,6 +301,7 @@ fn pass<'g, F: InDirector>(
         Some((connection, _)) if is_for_host(point, &packet) => {
             handle(&context, connection, hash, packet)
         }
+        None if outgoing::may_be(&context) => outgoing::handle(context, hash, packet),
         None if reply::is_unexpected(&context) => reply::refuse::<F>(packet),
         None if point != Point::Forward && is_for_host(point, &packet) => {
             schedule::handle(context, hash, packet)

@@ -103,7 +103,9 @@ impl<F: Stack> Plane<F> {
     ) -> Result {
         let service = Service::new(spec.id, serial, terms)?;
         service.freeze(frozen)?;
-        self.add(service, lfactor)
+        self.add(service, lfactor)?;
+        self.count_engine(false, terms.engine.is_some());
+        Ok(())
     }
 
     /// Deletes a service; its destinations go to the trash.
@@ -117,6 +119,7 @@ impl<F: Stack> Plane<F> {
         let destinations = service.destinations(0)?;
         books.trash.reserve(destinations.len(), GFP_KERNEL)?;
         self.remove(service, lfactor)?;
+        self.count_engine(service.terms().engine.is_some(), false);
         for destination in destinations {
             destination.set_available(false);
             forget(servers, &destination);
@@ -327,8 +330,11 @@ impl Director {
         in_plane!(self, spec.id.family, plane => {
             let service = plane.get(&spec.id)?;
             let scheduler = check_terms(spec)?;
-            let flags = service.terms().flags;
-            memory(service.set_terms(Terms::of(spec, scheduler, flags)))
+            let before = service.terms();
+            let terms = Terms::of(spec, scheduler, before.flags);
+            memory(service.set_terms(terms))?;
+            plane.count_engine(before.engine.is_some(), terms.engine.is_some());
+            Ok(())
         })
     }
 

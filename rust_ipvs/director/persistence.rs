@@ -93,7 +93,8 @@ pub(super) fn way<'g, F: Stack>(
         Some(engine) => look_into(engine, context, packet),
         None => &[],
     };
-    let wanted = Wanted::new(context, service, terms.netmask, data);
+    let parties = (context.header.src, context.dst());
+    let wanted = Wanted::new(context, service, terms.netmask, parties, data);
     let template = match wanted.find(context) {
         Some(found) => found,
         None => {
@@ -113,6 +114,32 @@ pub(super) fn way<'g, F: Stack>(
         port,
         control: template.hold,
     })
+}
+
+/// The hold on the template of a connection that a destination begins, to the client of its packet (P-30).
+///
+/// A template that says otherwise of the client, or of the call, is of no use any more.
+pub(super) fn way_out<'g, F: Stack>(
+    context: &Context<'g, F>,
+    (service, virt): (&'g Service<F>, Endpoint<F>),
+    terms: &Terms,
+    destination: &RcuArc<Destination>,
+    packet: &mut Packet,
+) -> Option<Hold<Connection<F>>> {
+    let data = match terms.engine {
+        Some(engine) => look_into(engine, context, packet),
+        None => &[],
+    };
+    let parties = (context.header.dst, virt);
+    let wanted = Wanted::new(context, service, terms.netmask, parties, data);
+    if let Some(found) = wanted.find(context) {
+        if found.entry.destination.same(destination) {
+            return Some(found.hold);
+        }
+        found.entry.invalidate();
+    }
+    let created = wanted.create(context, destination.clone(), terms.timeout);
+    created.ok().map(|created| created.hold)
 }
 
 /// What an engine goes by in a packet; nothing where there is no such thing, and the client's address
@@ -138,10 +165,15 @@ struct Held<'g, F: Stack> {
 }
 
 impl<'p, F: Stack> Wanted<'p, F> {
-    fn new(context: &Context<'_, F>, service: &Service<F>, netmask: u32, data: &'p [u8]) -> Self {
+    fn new(
+        context: &Context<'_, F>,
+        service: &Service<F>,
+        netmask: u32,
+        (client, virt): (F::Addr, Endpoint<F>),
+        data: &'p [u8],
+    ) -> Self {
         let protocol = context.header.protocol;
-        let client = context.header.src;
-        let key = TemplateKey::new(&service.id.key, netmask, protocol, client, context.dst());
+        let key = TemplateKey::new(&service.id.key, netmask, protocol, client, virt);
         let kind = match key.form {
             _ if !data.is_empty() => Kind::Data,
             Form::Ftp => Kind::Ftp,

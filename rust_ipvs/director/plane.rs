@@ -98,6 +98,8 @@ pub(super) struct Plane<F: Stack> {
     plain: Word<u32>,
     ftp: Word<u32>,
     any_port: Word<u32>,
+    /// Services with a persistence engine, whose destinations may begin connections (V-3).
+    engines: Word<u32>,
 }
 
 /// Spreads service keys, which only an administrator chooses.
@@ -144,6 +146,7 @@ impl<F: Stack> Plane<F> {
             plain: Word::new(0),
             ftp: Word::new(0),
             any_port: Word::new(0),
+            engines: Word::new(0),
         }
     }
 
@@ -376,6 +379,18 @@ impl<F: Stack> Plane<F> {
             Some(())
         })
         .ok_or(EINVAL)
+    }
+
+    /// Whether a service has a persistence engine.
+    #[inline(always)]
+    pub(super) fn has_engines(&self) -> bool {
+        self.engines.load() != 0
+    }
+
+    /// A service gets or loses its persistence engine. The caller holds the mutex.
+    pub(super) fn count_engine(&self, before: bool, now: bool) {
+        let others = self.engines.load().saturating_sub(before.into());
+        self.engines.store(others.saturating_add(now.into()));
     }
 
     fn count_gates(&self, key: &ServiceKey, more: bool) {

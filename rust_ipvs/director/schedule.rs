@@ -207,7 +207,8 @@ pub(super) fn begin<F: Stack>(
             plan.control,
         )
     };
-    let Some(connection) = enter(context, hash, plan.real, made) else {
+    let ends = (context.src(), context.dst(), plan.real);
+    let Some(connection) = enter(context, hash, ends, Direction::Input, made) else {
         return Verdict::Drop(packet);
     };
     connection.destination.counted.input(packet.len());
@@ -232,16 +233,16 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
 }
 
 /// Puts a new connection, which `made` makes of its client, VIP and where its packets go, in the table, in the
-/// state that its first packet brings; `None` without memory.
+/// state that its first packet brings; `None` without memory. `hash` is that of client and VIP.
 #[inline(always)]
-fn enter<'g, F: Stack>(
+pub(super) fn enter<'g, F: Stack>(
     context: &Context<'g, F>,
     hash: u32,
-    real: Endpoint<F>,
+    (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+    direction: Direction,
     made: impl FnOnce((Endpoint<F>, Endpoint<F>, Endpoint<F>)) -> Connection<F>,
 ) -> Option<&'g Connection<F>> {
     let (director, connections) = (context.director, context.connections);
-    let (client, virt) = (context.src(), context.dst());
     let protocol = context.header.protocol;
     let connection = context
         .plane
@@ -251,7 +252,7 @@ fn enter<'g, F: Stack>(
     state::follow(
         &connection,
         &director.timeouts,
-        Direction::Input,
+        direction,
         &context.transport,
         false,
     );
@@ -313,7 +314,8 @@ fn bypass<F: Stack>(
             port: 0,
         };
         let made = |ends| Connection::bypass(protocol, ends, nowhere);
-        if enter(context, hash, real, made).is_none() {
+        let ends = (src, dst, real);
+        if enter(context, hash, ends, Direction::Input, made).is_none() {
             return Verdict::Drop(packet);
         }
     }

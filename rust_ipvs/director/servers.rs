@@ -162,22 +162,22 @@ impl Servers {
         });
     }
 
-    /// Whether a destination of a place is as `is` says.
-    fn any(
-        &self,
-        rcu: Rcu<'_>,
+    /// The first destination of a place that is as `is` says.
+    fn find<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
         at: Place,
         is: impl Fn(&DestinationSpec, &Destination) -> bool,
-    ) -> bool {
-        let mut any = false;
+    ) -> Option<&'g RcuArc<Destination>> {
+        let mut first = None;
         self.each(rcu, at, |_, found| {
-            any = found.is_some_and(|found| {
+            first = found.filter(|found| {
                 let spec = found.spec();
                 Place::of(&spec) == Some(at) && is(&spec, found)
             });
-            !any
+            first.is_none()
         });
-        any
+        first
     }
 
     /// Whether packets of a protocol from an endpoint are those of a server behind NAT (H-22).
@@ -187,11 +187,21 @@ impl Servers {
         protocol: u8,
         from: &Endpoint<F>,
     ) -> bool {
+        self.real_server(rcu, protocol, from).is_some()
+    }
+
+    /// The server behind NAT that packets of a protocol from an endpoint come from (H-21, H-22).
+    pub(super) fn real_server<'g, F: Family>(
+        &'g self,
+        rcu: Rcu<'g>,
+        protocol: u8,
+        from: &Endpoint<F>,
+    ) -> Option<&'g RcuArc<Destination>> {
         let at = Place {
             addr: F::ip(from.addr),
             port: from.port,
         };
-        self.any(rcu, at, |spec, destination| {
+        self.find(rcu, at, |spec, destination| {
             let serves = match destination.service.key {
                 ServiceKey::Mark(_) => true,
                 ServiceKey::Address { protocol: own, .. } => own == u16::from(protocol),
@@ -208,8 +218,9 @@ impl Servers {
         port: u16,
         is: impl Fn(&Encapsulation) -> bool,
     ) -> bool {
-        self.any(rcu, Place { addr, port }, |spec, _| {
+        let leads = |spec: &DestinationSpec, _: &Destination| {
             spec.method == ForwardMethod::TUNNEL && is(&spec.tunnel.encapsulation())
-        })
+        };
+        self.find(rcu, Place { addr, port }, leads).is_some()
     }
 }

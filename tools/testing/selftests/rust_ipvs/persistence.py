@@ -538,6 +538,20 @@ def switched():
     equal(len(templates()), 1, 'templates')
 
 
+@case('P-11 C-8 single packets: there is no connection, and each packet winds the template up', fresh=True)
+def single_packets():
+    persist(f'-u {VIP}:80', servers(), '-g', '-o', timeout=100)
+    with Connection(g.client, VIP, kind='udp') as one:
+        equal(one.answer.name, 's3', 'its server')
+        equal(names(3, '10.0.1.2', kind='udp'), ['s2'], 'another client\'s')
+        equal(len(ipvs.rows()), 2, 'entries, which are the templates')
+        time.sleep(3)
+        true(template(caddr='10.0.1.1').expires <= 97, 'time has passed')
+        true(b's3' in one.exchange(b'again'), 'the same server')
+        true(template(caddr='10.0.1.1').expires >= 99, f'time left after that: {template(caddr="10.0.1.1").expires}')
+    equal(len(ipvs.rows()), 2, 'entries')
+
+
 # ---- counting ----
 
 @case('P-14 P-21 C-22 connections are counted, templates apart from them', fresh=True)

@@ -107,6 +107,23 @@ def calls():
                                ('10.0.1.1', RIP['s1'], 'sip', 'three')]), 'templates')
 
 
+@call_case('P-11 P-26 single packets: calls from one address and port are told apart')
+def one_port():
+    service(method='-g', options='-o')
+    with g.client:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with Agents(PORT), sock:
+        sock.settimeout(3)
+        sock.bind(('10.0.1.1', 5060))
+        sock.connect((VIP, PORT))
+        seen = []
+        for name in ('a@b', 'c@d', 'a@b', 'c@d', 'a@b'):
+            sock.send(message(name))
+            seen.append(sock.recv(65535).split()[0].decode())
+    equal(seen, ['s3', 's2', 's3', 's2', 's3'], 'who answers')
+    equal([t[3] for t in templates()], ['c@d', 'a@b'], 'templates')
+
+
 @call_case('P-26 with one netmask for all, a call may come from any address')
 def any_address_by_mask():
     service(options='-M 0.0.0.0')
@@ -214,6 +231,51 @@ def time_of_a_call():
     ipvs.admin('--set 0 0 300')
 
 
+def from_server(data, port=PORT, to=('10.0.1.5', 5062)):
+    """A message that server s1 sends of its own accord; returns from where the client got it, and a socket to answer by."""
+    with g.client:
+        heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with g.s1:
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    heard.bind(to)
+    heard.settimeout(3)
+    server.bind((RIP['s1'], port))
+    server.settimeout(3)
+    server.sendto(data, to)
+    return heard.recvfrom(65535), heard, server
+
+
+@call_case('P-30 H-21 a call that a server begins comes from the VIP, and has a template')
+def server_calls():
+    service()
+    (data, source), heard, server = from_server(message('out@server'))
+    with heard, server:
+        equal((data, source), (message('out@server'), (VIP, PORT)), 'what the client hears, and from whom')
+        heard.sendto(b'answer', source)
+        equal(server.recvfrom(100), (b'answer', ('10.0.1.5', 5062)), 'what the server hears, and from whom')
+    equal(templates(), [('10.0.1.5', RIP['s1'], 'sip', 'out@server')], 'templates')
+    equal([(r.caddr, r.cport, r.daddr) for r in ipvs.rows() if r.cport], [('10.0.1.5', 5062, RIP['s1'])], 'connections')
+    with Agents(PORT):
+        equal(call(message('out@server'), '10.0.1.5'), 's1', 'who gets what the client says of that call, from another port')
+
+
+@call_case('P-30 H-21 what servers of other services send, and from other ports, is theirs')
+def server_calls_not():
+    service()
+    ipvs.service(f'-u {VIP}:5070', '-m', [f'{RIP["s1"]}:5070'])
+    for port, why in ((5061, 'another port'), (5070, 'a service without an engine')):
+        (_, source), heard, server = from_server(message('out@server'), port)
+        heard.close()
+        server.close()
+        equal(source, (RIP['s1'], port), f'sender of a message from {why}')
+    ipvs.admin(f'-E -u {VIP}:{PORT} -s rr -p 300')
+    (_, source), heard, server = from_server(message('out@server'))
+    heard.close()
+    server.close()
+    equal(source, (RIP['s1'], PORT), 'sender of a message when the engine was taken away')
+    equal(ipvs.rows(), [], 'entries')
+
+
 def sipp(space, words, wait=True):
     """Runs sipp in a namespace, in a folder of its own."""
     folder = f'/tmp/sipp-{space.short}'
@@ -253,11 +315,12 @@ def user_agents():
             seen += [r.daddr for r in ipvs.rows(caddr=address) if r.cport]
         equal(set(seen), {RIP['s3']}, 'servers of the call')
         # A port for each call: those of one port are one connection, and with one server, as long as it is remembered.
-        status, output = sipp(g.client, f'-sn uac {VIP}:{PORT} -i 10.0.1.4 -t un -m 9 -r 9 -d 50 -nostdin -timeout 20 '
-                                        '-timeout_error')
-        equal(status, 0, 'exit code of nine calls at once')
+        for port in range(6000, 6005):
+            status, _ = sipp(g.client, f'-sn uac {VIP}:{PORT} -i 10.0.1.4 -p {port} -m 1 -d 50 -nostdin -cid_str '
+                                       f'{port}@client -timeout 20 -timeout_error')
+            equal(status, 0, f'exit code of a call from port {port}')
         data = [t for t in templates() if t[2] == 'sip']
-        equal(len(data), 10, 'templates: each call has one')
+        equal(len(data), 6, 'templates: each call has one')
         true(len({t[1] for t in data}) == 3, 'all servers have calls')
         note('\n'.join(' '.join(t) for t in data))
     finally:
