@@ -5,8 +5,8 @@
 SCENARIO ?= all
 
 .PHONY: demo
-demo: lab-ready all ## A load balancer at work in the guest: three real servers by NAT, DR and TUN
-	@tools/testing/demo/demo
+demo: lab-ready all ## A load balancer at work in the guest; SAMPLE=shop|pcc|ftp|sip: a set-up of samples/
+	@tools/testing/demo/demo $(SAMPLE)
 
 .PHONY: test
 test: ## Everything: host tests, lint, builds, selftests in the guest, the kernel's own ipvs.sh

@@ -5,61 +5,10 @@
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" || exit
 # shellcheck source=../selftests/rust_ipvs/lib.sh
 . ../selftests/rust_ipvs/lib.sh
+# shellcheck source=lib.sh
+. ./lib.sh
 
 REQUESTS=12
-BOLD='' DIM='' PLAIN='' PROMPT=''
-declare -A SHADE=([s1]='' [s2]='' [s3]='')
-if [ -n "${COLOUR-}" ]; then
-	BOLD=$'\e[1m' DIM=$'\e[2m' PLAIN=$'\e[0m' PROMPT=$'\e[1;34m'
-	SHADE=([s1]=$'\e[1;32m' [s2]=$'\e[1;33m' [s3]=$'\e[1;35m')
-fi
-
-fail() {
-	printf '\n%s\n' "The demo failed: $*"
-	dmesg | tail -n 15
-	exit 1
-}
-
-title() {
-	printf '\n%s── %s %s%s\n' "$BOLD" "$1" "$(printf '─%.0s' $(seq $((74 - ${#1}))))" "$PLAIN"
-}
-
-say() {
-	printf '%s%s%s\n' "$DIM" "$*" "$PLAIN"
-}
-
-# Shows a command as typed in a namespace, and runs it there.
-show() {
-	local space=$1
-	shift
-	printf '%s%s#%s %s\n' "$PROMPT" "$space" "$PLAIN" "$*"
-	ip netns exec "rv-$space" "$@"
-}
-
-# An nginx in each real server's namespace, which answers with its name and closes.
-start_nginx() {
-	local server
-	for server in s1 s2 s3; do
-		mkdir -p "/tmp/$server"
-		cat >"/tmp/$server/nginx.conf" <<-EOF
-			error_log /tmp/$server/error.log;
-			pid /tmp/$server/pid;
-			worker_processes 1;
-			events { worker_connections 64; }
-			http {
-				access_log off;
-				keepalive_timeout 0;
-				server {
-					listen 80;
-					listen [::]:80;
-					default_type text/plain;
-					return 200 "$server\n";
-				}
-			}
-		EOF
-		ip netns exec "rv-$server" nginx -c "/tmp/$server/nginx.conf" || return
-	done
-}
 
 # A virtual service with the three real servers behind it, by one method.
 balance() {
@@ -87,14 +36,6 @@ request() {
 	say "  $REQUESTS requests, $((REQUESTS / 3)) answered by each real server"
 }
 
-teach() {
-	local line
-	echo
-	for line in "$@"; do
-		say "$line"
-	done
-}
-
 say "Debian's stock kernel $(uname -r), nothing of it rebuilt."
 title 'The network: one client, one director, three real servers'
 sed -n 's/^#  //p' ../selftests/rust_ipvs/lib.sh | sed -n '/client  /,/fd00:2::/p'
@@ -102,8 +43,7 @@ topology_up || fail 'the network could not be made'
 start_nginx || fail 'nginx does not start'
 
 title 'The module'
-printf '%sdirector#%s insmod build/rust_ipvs.ko\n' "$PROMPT" "$PLAIN"
-impl_load || fail 'the module does not load'
+load_module
 lsmod | grep -E '^(Module|rust_ipvs)'
 
 title 'NAT (-m): the director rewrites addresses both ways'
@@ -117,6 +57,31 @@ request 10.0.9.2
 title 'TUN (-i): the packet travels in another packet, to a server anywhere'
 balance 10.0.9.3 -i
 request 10.0.9.3
+
+title 'Persistence (-p): a client comes back to its server'
+show director ripvsadm -A -t 10.0.9.4:80 -s rr -p 8 || fail 'ripvsadm -A'
+for n in 11 12 13; do
+	show director ripvsadm -a -t 10.0.9.4:80 -r "10.0.2.$n:80" -g || fail 'ripvsadm -a'
+done
+# Connections are remembered for a while after their end, and their template at least as long.
+show director ripvsadm --set 0 1 0
+visits_one 10.0.1.1 -0 'http://10.0.9.4/[1-6]'
+first=$SERVER
+visits_one 10.0.1.2 -0 'http://10.0.9.4/[1-6]'
+[ "$SERVER" != "$first" ] || fail 'both clients are with the same server'
+say '  What keeps them there is a template for each: a line without a client'"'"'s port.'
+show director ripvsadm -Lnc >/tmp/connections || fail 'ripvsadm -Lnc'
+grep -E '^pro|:0 +10.0.9.4:80' /tmp/connections || fail 'there is no template'
+say '  Each new connection winds its clock up again. Without one it runs out:'
+for _ in $(seq 80); do
+	ip netns exec rv-director ripvsadm -Lnc | grep -q '10.0.9.4:80' || break
+	sleep 0.5
+done
+show director ripvsadm -Lnc >/tmp/connections || fail 'ripvsadm -Lnc'
+! grep -E ':0 +10.0.9.4:80' /tmp/connections || fail 'the templates are still there'
+say '  (no line of 10.0.9.4:80 is left), and the client is anybody again:'
+visits_one 10.0.1.1 -0 'http://10.0.9.4/[1-6]'
+[ "$SERVER" != "$first" ] || fail 'it was the turn of another server'
 
 title 'What the director knows'
 show director ripvsadm -Ln || fail 'ripvsadm -Ln'
