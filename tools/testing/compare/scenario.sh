@@ -49,7 +49,7 @@ ask_from() {
 
 keep() {
 	printf '%s\n' "client keeps a connection to $1 port ${2:-80}"
-	ip netns exec rv-client socat - "TCP:$1:${2:-80}" < <(sleep 3600) >/dev/null 2>&1 &
+	ip netns exec rv-client socat -u "TCP:$1:${2:-80}" OPEN:/dev/null </dev/null >/dev/null 2>&1 &
 	KEPT+=("$!")
 	sleep 0.3
 }

@@ -48,6 +48,10 @@ director ipvsadm -d -t 10.0.9.1:80 -r 10.0.2.12:80
 ask -s 10.0.1.2 10.0.9.1
 director ipvsadm -a -t 10.0.9.1:80 -r 10.0.2.12:80 -m
 ask -s 10.0.1.2 10.0.9.1
+sleep 0.5
+table
+director ipvsadm -Ln --persistent-conn
+director ipvsadm -Sn
 # IPv6.
 director ipvsadm -A -t '[fd00:9::1]:80' -s rr -p 300 -M 126
 for n in b c d; do
@@ -57,9 +61,6 @@ for source in 1 3 4 1; do
 	ask -s "fd00:1::$source" fd00:9::1
 done
 sleep 0.5
-table
-director ipvsadm -Ln --persistent-conn
-director ipvsadm -Sn
 connections
 # A template that is held is put off for a minute.
 director ipvsadm -A -t 10.0.9.4:8080 -s rr -p 1
