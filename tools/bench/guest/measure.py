@@ -19,6 +19,7 @@ Where the guest's clock counts instructions, a nanosecond is an instruction.
 """
 
 import ctypes
+import errno
 import json
 import mmap
 import os
@@ -108,7 +109,15 @@ class Client:
 
 
 def pktgen(name, command):
-    (PKTGEN / name).write_text(command + "\n")
+    # A thread takes its time to let go of a device, where processors are busy.
+    for patience in range(100, -1, -1):
+        try:
+            (PKTGEN / name).write_text(command + "\n")
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or not patience:
+                raise
+        time.sleep(0.05)
 
 
 def counters():
