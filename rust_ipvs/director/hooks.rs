@@ -45,6 +45,7 @@ use crate::{
             V6, //
         },
         packet::{
+            as_key_exchange,
             Fragment,
             Header,
             ParseError,
@@ -155,19 +156,6 @@ fn is_balanced(protocol: u8) -> bool {
     protocol == TCP || protocol == UDP
 }
 
-/// AH and ESP, which have no ports and are told from others by their addresses, as packets of the key exchange
-/// between the same hosts (C-10, T-14).
-///
-/// To all that follows they look like later fragments of it: only addresses are read and written.
-fn as_key_exchange<F: Stack>(header: Header<F>) -> (Header<F>, Transport) {
-    let header = Header {
-        protocol: UDP,
-        fragment: Fragment::Later,
-        ..header
-    };
-    (header, Transport::KEY_EXCHANGE)
-}
-
 /// What becomes of a packet whose transport header is cut short (S-4).
 fn truncated(point: Point, packet: Packet) -> Verdict {
     if point == Point::Forward {
@@ -191,8 +179,8 @@ fn read_otherwise<F: Stack>(
         let bytes = packet.bytes();
         let (needed, for_transport) = match F::parse(bytes) {
             Ok(header) if matches!(header.protocol, AH | ESP) => {
-                let (header, transport) = as_key_exchange(header);
-                return Ok((packet, header, transport));
+                let header = as_key_exchange(&header).unwrap_or(header);
+                return Ok((packet, header, Transport::KEY_EXCHANGE));
             }
             Ok(header) if !is_balanced(header.protocol) && header.protocol != SCTP => break,
             Ok(header) if header.fragment != Fragment::Whole => {

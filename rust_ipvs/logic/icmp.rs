@@ -18,11 +18,14 @@ use super::family::{
     V6, //
 };
 use super::packet::{
+    as_key_exchange,
     Fragment,
     Header,
     ParseError,
+    Transport,
     ICMP,
     ICMPV6,
+    SCTP,
     TCP,
     UDP, //
 };
@@ -40,8 +43,6 @@ const TIME_EXCEEDED: u8 = 11;
 /// ICMPv6: types from here on are no errors (RFC 4443, section 2.1).
 const V6_NO_ERROR: u8 = 128;
 
-/// SCTP's protocol number.
-const SCTP: u8 = 132;
 /// Bytes of the two ports.
 const PORTS: usize = 4;
 /// Where in a TCP header the checksum is.
@@ -168,9 +169,21 @@ impl<F: Icmp> Quoted<F> {
     /// # Errors
     ///
     /// As [`Quoted::header`]; [`ParseError::Malformed`] also where the packet has no ports: it is of another
-    /// protocol, or a later fragment.
+    /// protocol, or a later fragment. AH and ESP, and their later fragments, follow their key exchange.
     pub(crate) fn parse(l3: &[u8], at: usize) -> Result<Self, ParseError> {
         let header = Self::header(l3, at)?;
+        if let Some(exchange) = as_key_exchange(&header) {
+            let of = |addr| Endpoint {
+                addr,
+                port: Transport::KEY_EXCHANGE.src_port,
+            };
+            return Ok(Self {
+                at,
+                header: exchange,
+                src: of(header.src),
+                dst: of(header.dst),
+            });
+        }
         if !has_ports(header.protocol) || header.fragment == Fragment::Later {
             return Err(ParseError::Malformed);
         }
@@ -265,6 +278,10 @@ fn quote<F: Icmp>(
         ..quoted.header
     };
     F::rewrite(bytes, &bare, side, to, SumState::Full)?;
+    if quoted.header.fragment == Fragment::Later {
+        // AH or ESP.
+        return Ok(());
+    }
     let l4 = bytes.get_mut(quoted.header.l4.into()..).ok_or(short)?;
     let at = match side {
         Side::Source => 0usize,

@@ -2,6 +2,7 @@
 
 //! What is read from a packet: the IP header, in [`Header`], and the ports and flags, in [`Transport`].
 
+use super::family::Family;
 pub(crate) use super::family::{
     Fragment,
     Header,
@@ -45,6 +46,19 @@ pub(crate) struct Transport {
     pub(crate) flags: TcpFlags,
     /// What SCTP's chunks mean to the state; means nothing for others.
     pub(crate) event: sctp::Event,
+}
+
+/// AH and ESP as packets of the key exchange between the same hosts, which they follow (C-10, T-14), with
+/// [`Transport::KEY_EXCHANGE`]; `None` for other protocols.
+///
+/// They have no ports, and nothing of them depends on addresses: so they are made to look like later fragments, of
+/// which only addresses are read and written.
+pub(crate) fn as_key_exchange<F: Family>(header: &Header<F>) -> Option<Header<F>> {
+    matches!(header.protocol, AH | ESP).then_some(Header {
+        protocol: UDP,
+        fragment: Fragment::Later,
+        ..*header
+    })
 }
 
 impl Transport {

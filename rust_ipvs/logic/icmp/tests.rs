@@ -199,6 +199,52 @@ fn outgoing_errors_become_those_of_the_vip() {
     }
 }
 
+// I-1, I-3, T-14: AH and ESP follow their key exchange, also in pieces, and only addresses change.
+#[test]
+fn errors_about_ah_and_esp() {
+    for (protocol, fragment) in [(50, 0), (51, 0), (50, 100)] {
+        let of = |to: &Endpoint<V4>| {
+            let mut about = request4(to, UDP, 36);
+            about[9] = protocol;
+            about[7] = fragment;
+            about[10..12].fill(0);
+            let sum = sum(&[&about[..20]]);
+            put_sum(&mut about, 10, sum);
+            about
+        };
+        // Ports that are none: what is there is the same before and after.
+        let (real, virt) = (
+            REAL,
+            Endpoint {
+                port: REAL.port,
+                ..VIRTUAL
+            },
+        );
+        let mut packet = error4(real.addr, CLIENT, 3, &of(&real));
+        let header = V4::parse(&packet).unwrap();
+        let quoted = Quoted::<V4>::parse(&packet, 28).unwrap();
+        assert_eq!((quoted.src.port, quoted.dst.port), (500, 500));
+        assert_eq!(quoted.header.protocol, UDP);
+        translate(
+            &mut packet,
+            &header,
+            &quoted,
+            Side::Source,
+            &virt,
+            SumState::Full,
+        )
+        .unwrap();
+        assert_eq!(
+            packet[28 + 20..],
+            of(&real)[20..],
+            "what follows the quoted header"
+        );
+        assert_eq!(packet[28 + 16..28 + 20], virt.addr);
+        assert_eq!(sum(&[&packet[28..48]]), 0, "the quoted header's checksum");
+        assert_eq!(sum(&[&packet[20..]]), 0, "the message's checksum");
+    }
+}
+
 // I-3: an error about a reply, which says that the VIP sent it, goes to the server that did.
 #[test]
 fn incoming_errors_go_to_the_server() {

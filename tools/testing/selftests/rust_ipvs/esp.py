@@ -7,7 +7,7 @@ import time
 
 from harness import ipvs
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.packet import Sniffer, Wire, ip, udp
+from harness.packet import Sniffer, Wire, checksum, ip, udp
 from harness.tap import always, case, equal, run, true, until
 
 ESP, AH = 50, 51
@@ -133,6 +133,33 @@ def kept():
     until(lambda: not tunnel.rows(), 'it ends in silence', 8)
     tunnel.close()
     ipvs.admin('--set 0 0 300')
+
+
+@case('I-1 I-2 I-3 T-14 NAT: errors about ESP come to whom they concern', fresh=True)
+def errors():
+    tunnel = Tunnel('-m')
+
+    def error(about):
+        head = bytes((3, 1, 0, 0, 0, 0, 0, 0)) + about[:60]
+        return head[:2] + checksum(head).to_bytes(2, 'big') + head[4:]
+
+    # A router behind the director cannot deliver what the client sent.
+    about = ip(tunnel.client, SERVER[4], ESP, BODY)
+    with Sniffer(g.client, 'eth0') as here:
+        tunnel.back.send(ip(SERVER[4], tunnel.client, 1, error(about)))
+        seen = here.wait(lambda p: p.proto == 1 and p.dst == tunnel.client)
+        true(seen, 'the error arrives')
+        equal((seen.src, seen.inner().dst, seen.inner().proto), (VIP, VIP, ESP), 'who sends it, and what it is about')
+        true(seen.transport_sum_is_right() and seen.inner().sum_is_right, 'its checksums')
+    # One before it cannot deliver what the server sent.
+    about = ip(VIP, tunnel.client, ESP, BODY)
+    with Sniffer(g.s1, 'back') as there:
+        tunnel.front.send(ip('10.0.1.98', VIP, 1, error(about)))
+        seen = there.wait(lambda p: p.proto == 1 and p.dst == SERVER[4])
+        true(seen, 'the error arrives at the server')
+        equal((seen.inner().src, seen.inner().proto), (SERVER[4], ESP), 'what it is about')
+        true(seen.transport_sum_is_right() and seen.inner().sum_is_right, 'its checksums')
+    tunnel.close()
 
 
 @case('T-14 H-19 fragments of ESP that pass are not put together, and each is translated', fresh=True)
