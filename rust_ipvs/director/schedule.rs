@@ -80,10 +80,8 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         client: src,
         addressee: dst.addr,
     };
-    if let Some(terms) = service
-        .terms_seen(context.rcu)
-        .filter(|t| t.is_persistent())
-    {
+    let terms = service.terms_seen(context.rcu);
+    if let Some(terms) = terms.filter(|t| t.is_persistent()) {
         return persist(context, hash, (service, terms), &flow, packet);
     }
     // S-10
@@ -99,7 +97,10 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         destination,
         control: Hold::none(),
     };
-    begin(&context, hash, service, plan, packet)
+    if terms.is_some_and(|t| t.is_of_single_packets(flow.protocol)) {
+        return begin_and_end(&context, plan, packet);
+    }
+    begin(&context, hash, plan, packet)
 }
 
 /// Whether a packet of this host goes back to the client of a connection: a real server of this very host
@@ -143,7 +144,10 @@ fn persist<'g, F: Stack>(
                 destination: way.destination,
                 control: way.control,
             };
-            begin(&context, hash, service, plan, packet)
+            if terms.is_of_single_packets(flow.protocol) {
+                return begin_and_end(&context, plan, packet);
+            }
+            begin(&context, hash, plan, packet)
         }
         Err(Failure::NoDestination) => leave(&context, service, packet),
         Err(Failure::NoRoom) => Verdict::Drop(packet),
@@ -185,19 +189,15 @@ fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     }
 }
 
-/// Begins a connection with its first packet; one of a service of single packets ends with it, too.
+/// Begins a connection with its first packet.
 pub(super) fn begin<F: Stack>(
     context: &Context<'_, F>,
     hash: u32,
-    service: &Service<F>,
     plan: Plan<F>,
     mut packet: Packet,
 ) -> Verdict {
     if !context.has_room() {
         return Verdict::Drop(packet);
-    }
-    if service.is_one_packet(context.rcu, context.header.protocol) {
-        return begin_and_end(context, plan, packet);
     }
     let made = |ends| {
         Connection::new(
@@ -216,10 +216,13 @@ pub(super) fn begin<F: Stack>(
     xmit::send(context, connection, packet)
 }
 
-/// Sends a single packet by a connection that ends with it. Neither found nor counted by anybody, the connection
+/// Sends a single packet by a connection that ends with it (S-12). Neither found nor counted by anybody, the connection
 /// needs no place but this one (C-8, C-14).
 #[inline(never)]
 fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: Packet) -> Verdict {
+    if !context.has_room() {
+        return Verdict::Drop(packet);
+    }
     let ends = (context.src(), context.dst(), plan.real);
     let protocol = context.header.protocol;
     let connection = Connection::new(protocol, ends, plan.destination, plan.control);
@@ -307,7 +310,8 @@ fn bypass<F: Stack>(
     }
     let (src, dst) = (context.src(), context.dst());
     let protocol = context.header.protocol;
-    if !service.is_one_packet(context.rcu, protocol) {
+    let terms = service.terms_seen(context.rcu);
+    if !terms.is_some_and(|t| t.is_of_single_packets(protocol)) {
         let hash = F::hash(&context.connections.key, &src, &dst, protocol);
         let real = Endpoint {
             addr: F::UNSPECIFIED,

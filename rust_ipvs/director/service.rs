@@ -119,6 +119,11 @@ impl Terms {
     pub(super) fn is_persistent(&self) -> bool {
         self.flags & service_flags::PERSISTENT != 0
     }
+
+    /// Whether each packet of a protocol is a connection by itself (S-12).
+    pub(super) fn is_of_single_packets(&self, protocol: u8) -> bool {
+        protocol == UDP && self.flags & service_flags::ONEPACKET != 0
+    }
 }
 
 impl<F: Stack> Service<F> {
@@ -168,15 +173,6 @@ impl<F: Stack> Service<F> {
     /// Its terms as a packet finds them.
     pub(super) fn terms_seen<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
         self.terms.get(rcu)
-    }
-
-    /// Whether each packet of a protocol is a connection by itself (S-12).
-    pub(super) fn is_one_packet(&self, rcu: Rcu<'_>, protocol: u8) -> bool {
-        protocol == UDP
-            && self
-                .terms
-                .get(rcu)
-                .is_some_and(|terms| terms.flags & service_flags::ONEPACKET != 0)
     }
 
     /// Its terms now.
