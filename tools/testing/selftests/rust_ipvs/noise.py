@@ -12,7 +12,7 @@ import time
 from harness import ipvs
 from harness.ground import GROUND as g
 from harness.packet import ACK, FIN, RST, SYN, Wire, checksum, chunk, ip, sctp, tcp, udp
-from harness.tap import case, equal, note, run, true, until
+from harness.tap import case, equal, note, run, until
 
 SEED = int(os.environ.get('SEED', '20261121'))
 MANY = 1000000 if os.environ.get('LONG') else 2000
@@ -52,6 +52,10 @@ def good(protocol, client, vip, server, port):
         yield ip(client, vip, protocol, bytes(range(24))), False
         yield ip(server, client, protocol, bytes(range(24))), True
     else:
+        # Connections for errors to be about.
+        yield ip(client, vip, 6, tcp(client, vip, port, 80, SYN)), False
+        yield ip(client, vip, 17, udp(client, vip, port, 80, b'data')), False
+        yield ip(client, vip, 132, sctp(port, 80, chunk(1, bytes(16)))), False
         kinds = (1, 2, 3, 4) if ':' in vip else (3, 4, 11, 12)
         for inner in (ip(vip, client, 6, tcp(vip, client, 80, port, ACK)), ip(vip, client, 17, udp(vip, client, 80, port)),
                       ip(vip, client, 132, sctp(80, port, chunk(0))), ip(vip, client, 50, bytes(16))):
@@ -122,11 +126,11 @@ def adds_up():
 
     def settled():
         found = sums()
-        return found[0] == found[1] == found[2] and found
+        # C shows what it counted up to two seconds late. Some of the packets are right ones.
+        return found[0] == found[1] == found[2] and found[2][1] and found
 
-    found = until(settled, f'the counters add up ({sums()})', 10)
+    found = until(settled, f'the counters add up ({sums()})', 15)
     note(f'counted: {found[2]}')
-    true(found[2][1], 'some of the packets were taken for right ones')
 
 
 def no_leak():
