@@ -16,7 +16,7 @@ from . import cells, guest, packets, tables
 
 UM = guest.ROOT / "tools/bench/um/um"
 UDP = packets.KINDS["udp"]
-ROUNDS = 11
+ROUNDS = 7
 FLOWS = 50000
 COUNT = 40000
 TIMES = 5
