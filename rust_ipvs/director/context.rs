@@ -40,6 +40,9 @@ pub(super) struct Context<'g, F: Stack> {
     pub(super) header: Header<F>,
     pub(super) transport: Transport,
     pub(super) connections: &'g Connections<F>,
+    /// Whether the packet is an ICMP error, and header and ports those of what it quotes, read backwards:
+    /// what the client would have sent (S-28).
+    pub(super) is_backwards: bool,
 }
 
 impl<F: Stack> Context<'_, F> {

@@ -270,6 +270,7 @@ fn pass<'g, F: InDirector>(
         header,
         transport,
         connections,
+        is_backwards: false,
     };
     let (src, dst) = (context.src(), context.dst());
     let hash = F::hash(&connections.key, &src, &dst, header.protocol);

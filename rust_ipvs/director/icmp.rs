@@ -22,6 +22,7 @@ use super::{
         Plane, //
     },
     reply,
+    schedule,
     stack::Stack,
     xmit, //
 };
@@ -46,6 +47,7 @@ use crate::{
         },
         packet::{
             Fragment,
+            Header,
             Transport, //
         },
     },
@@ -92,6 +94,7 @@ pub(super) fn handle<'g, F: Stack>(
         header,
         transport: Transport::NONE,
         connections,
+        is_backwards: false,
     };
     message(&context, packet)
 }
@@ -123,7 +126,16 @@ fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Ver
         return Ok(Verdict::Accept(packet));
     };
     // Read backwards: what the error is to the connection is what a packet the opposite way would be.
-    let found = find(context, quoted.header.protocol, &quoted.dst, &quoted.src);
+    let (protocol, src, dst) = (quoted.header.protocol, quoted.dst, quoted.src);
+    let mut found = find(context, protocol, &src, &dst);
+    let schedules = context.director.settings.schedule_icmp.load() != 0;
+    if found.is_none() && schedules && may_come_in(context, &packet) {
+        packet = match schedule(context, &quoted, packet) {
+            Verdict::Accept(packet) => packet,
+            other => return Ok(other),
+        };
+        found = find(context, protocol, &src, &dst);
+    }
     Ok(match found {
         Some((connection, Role::Reply)) => outgoing(context, connection, &quoted, packet),
         Some((connection, Role::Request)) if may_come_in(context, &packet) => {
@@ -131,6 +143,28 @@ fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Ver
         }
         _ => Verdict::Accept(packet),
     })
+}
+
+/// Begins the connection that a quoted packet belongs to, where there is a service for it (S-28).
+fn schedule<F: Stack>(context: &Context<'_, F>, quoted: &Quoted<F>, packet: Packet) -> Verdict {
+    let (src, dst) = (quoted.dst, quoted.src);
+    let backwards = Context {
+        header: Header {
+            src: src.addr,
+            dst: dst.addr,
+            ..quoted.header
+        },
+        transport: Transport {
+            src_port: src.port,
+            dst_port: dst.port,
+            ..Transport::NONE
+        },
+        is_backwards: true,
+        ..*context
+    };
+    let key = &context.connections.key;
+    let hash = F::hash(key, &src, &dst, quoted.header.protocol);
+    schedule::handle(backwards, hash, packet)
 }
 
 /// Whether an error may be one for a destination: H-7 and H-24 say which packets may come in.

@@ -52,7 +52,7 @@ use crate::{
 /// Handles a packet that no connection was found for. `hash` is that of its two endpoints.
 #[inline(never)]
 pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: Packet) -> Verdict {
-    if !may_begin(&context) {
+    if !context.is_backwards && !may_begin(&context) {
         return Verdict::Accept(packet);
     }
     let (src, dst) = (context.src(), context.dst());
@@ -97,7 +97,8 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         destination,
         control: Hold::none(),
     };
-    if terms.is_some_and(|t| t.is_of_single_packets(flow.protocol)) {
+    let single = terms.is_some_and(|t| t.is_of_single_packets(flow.protocol));
+    if single && !context.is_backwards {
         return begin_and_end(&context, plan, packet);
     }
     begin(&context, hash, plan, packet)
@@ -144,7 +145,7 @@ fn persist<'g, F: Stack>(
                 destination: way.destination,
                 control: way.control,
             };
-            if terms.is_of_single_packets(flow.protocol) {
+            if terms.is_of_single_packets(flow.protocol) && !context.is_backwards {
                 return begin_and_end(&context, plan, packet);
             }
             begin(&context, hash, plan, packet)
@@ -211,6 +212,10 @@ pub(super) fn begin<F: Stack>(
     let Some(connection) = enter(context, hash, ends, Direction::Input, made) else {
         return Verdict::Drop(packet);
     };
+    if context.is_backwards {
+        // Who found the error takes it from here.
+        return Verdict::Accept(packet);
+    }
     connection.destination.counted.input(packet.len());
     packet.set_handled();
     xmit::send(context, connection, packet)
@@ -252,13 +257,16 @@ pub(super) fn enter<'g, F: Stack>(
         .slab
         .alloc(|| made((client, virt, real)))
         .ok()?;
-    state::follow(
-        &connection,
-        &director.timeouts,
-        direction,
-        &context.transport,
-        false,
-    );
+    // An error says nothing of the state, and what it begins ends soon.
+    if !context.is_backwards {
+        state::follow(
+            &connection,
+            &director.timeouts,
+            direction,
+            &context.transport,
+            false,
+        );
+    }
     connection.destination.bind(connection.is_active());
     let reply_hash = (connection.method == ForwardMethod::MASQ)
         .then(|| F::hash(&connections.key, &client, &real, protocol));
@@ -285,7 +293,8 @@ pub(super) fn enter<'g, F: Stack>(
 #[cold]
 #[inline(never)]
 fn leave<F: Stack>(context: &Context<'_, F>, service: &Service<F>, mut packet: Packet) -> Verdict {
-    let bypasses = service.is_marked()
+    let bypasses = !context.is_backwards
+        && service.is_marked()
         && context.director.settings.cache_bypass.load() != 0
         && F::is_elsewhere(context.net, context.header.dst);
     if let (true, Some(nowhere)) = (bypasses, context.plane.nowhere.as_ref()) {
@@ -294,7 +303,9 @@ fn leave<F: Stack>(context: &Context<'_, F>, service: &Service<F>, mut packet: P
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {
         return Verdict::Accept(packet);
     }
-    packet.send_error(F::PROTOCOL, Unreachable::Port);
+    if !context.is_backwards {
+        packet.send_error(F::PROTOCOL, Unreachable::Port);
+    }
     Verdict::Drop(packet)
 }
 

@@ -355,11 +355,55 @@ for VERSION in (4, 6):
             check(server, 8080, ACK, False)
             check(server, 8080, None, True)
             ipvs.admin(f'-e -t {at(VIPS[version], 8080)} -r {at(server, 8080)} -m')
-            check(server, 8080, ACK, g.impl == 'rust')
+            check(server, 8080, ACK, True)
             ipvs.admin(f'-d -u {at(VIPS[version], 8080)} -r {at(server, 8080)}')
             check(server, 8080, None, False)
             ipvs.admin(f'-D -t {at(VIPS[version], 8080)}')
             check(server, 8080, ACK, False)
+
+
+for VERSION in (4, 6):
+    for METHOD in METHODS:
+        @case(f'S-28 S-17 E-4 {METHOD} IPv{VERSION}: with schedule_icmp an error about no connection begins one', fresh=True)
+        def scheduled(version=VERSION, method=METHOD):
+            vip, server = (VIPS[version], 80), (SERVER[version], 8080 if method == 'NAT' else 80)
+            for kind in 'tu':
+                ipvs.service(f'-{kind} {at(vip[0])}', METHODS[method], [at(*server)])
+            with Wire(g.client, 'eth0', g.director, 'front') as front, Sniffer(g.s1, 'back') as at_server, \
+                    Sniffer(g.client, 'eth0') as at_client:
+
+                def error(kind, port):
+                    at_server.seen.clear()
+                    me = CLIENT[version]
+                    about = udp(vip[0], me, 80, port, b'late') if kind == 'u' else tcp(vip[0], me, 80, port, SYN | ACK)
+                    about = ip(vip[0], me, 17 if kind == 'u' else 6, about)
+                    front.send(icmp(FRONT_ROUTER[version], vip[0], about, TIME[version]))
+
+                def arrived(seconds=3):
+                    packet = at_server.wait(lambda p: p.proto in (1, 4, 41, 58) and (p.type in (3, 11) or p.proto in (4, 41)), seconds)
+                    return packet.inner() if packet and packet.proto in (4, 41) else packet
+
+                error('u', 6001)
+                equal(arrived(0.3), None, 'what arrives without schedule_icmp')
+                equal(ipvs.rows(), [], 'connections')
+                ipvs.setting('schedule_icmp', 1)
+                for count, kind in enumerate('ut', 1):
+                    error(kind, 6001)
+                    packet = arrived()
+                    true(packet, 'the error arrives')
+                    equal(packet.dst, server[0] if method == 'NAT' else vip[0], 'whom it tells')
+                    equal(ends(packet.inner()), (server if method == 'NAT' else vip, (CLIENT[version], 6001)), 'what it quotes')
+                    row, = ipvs.rows(proto='UDP' if kind == 'u' else 'TCP')
+                    equal((row.cport, row.vport, row.state), (6001, 80, 'UDP' if kind == 'u' else 'NONE'), 'the connection')
+                    true(row.expires <= 3, f'it ends soon: {row.expires} s')
+                    until(lambda n=count: ipvs.total().conns == n, 'connections that are counted')
+                until(lambda: not ipvs.rows(), 'both end', 20)
+                for kind in 'tu':
+                    ipvs.admin(f'-e -{kind} {at(vip[0])} -r {at(*server)} {METHODS[method]} -w 0')
+                error('u', 6002)
+                error('t', 6002)
+                equal(arrived(0.3), None, 'what arrives when no server is available')
+                equal(at_client.all(lambda p: p.proto in (1, 58) and p.type in (1, 3)), [], 'what the client hears')
 
 
 if __name__ == '__main__':
