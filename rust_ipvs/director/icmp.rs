@@ -152,6 +152,8 @@ fn schedule<F: Stack>(context: &Context<'_, F>, quoted: &Quoted<F>, packet: Pack
         header: Header {
             src: src.addr,
             dst: dst.addr,
+            // Who reads on, as a persistence engine does, reads in the quote.
+            l4: quoted.header.l4.saturating_add(quoted.at as u16),
             ..quoted.header
         },
         transport: Transport {
