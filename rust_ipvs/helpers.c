@@ -28,6 +28,7 @@
 #include <net/ip6_route.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netns/generic.h>
@@ -543,17 +544,30 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb)
 	memset(skb->cb, 0, sizeof(skb->cb));
 }
 
-__rust_ipvs_helper int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb)
+/*
+ * In place of ip_local_out() and ip6_local_out(): the header was written just now, with a checksum of 0, and has no options.
+ */
+__rust_ipvs_helper void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb)
 {
+	struct iphdr *iph = ip_hdr(skb);
+
 	skb->ignore_df = 1;
 	if (skb->dev) {
 		skb_orphan(skb);
 		skb_clear_tstamp(skb);
 	}
-	return ip_local_out(net, skb->sk, skb);
+	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
+	iph_set_totlen(iph, skb->len);
+	iph->check = ip_fast_csum(iph, sizeof(*iph) / 4);
+	skb = l3mdev_ip_out(skb->sk, skb);
+	if (!skb)
+		return;
+	skb->protocol = htons(ETH_P_IP);
+	NF_HOOK(NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, skb->sk, skb, NULL, skb_dst(skb)->dev,
+		dst_output);
 }
 
-__rust_ipvs_helper int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb)
+__rust_ipvs_helper void rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	skb->ignore_df = 1;
@@ -561,10 +575,16 @@ __rust_ipvs_helper int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_
 		skb_orphan(skb);
 		skb_clear_tstamp(skb);
 	}
-	return ip6_local_out(net, skb->sk, skb);
+	ipv6_set_payload_len(ipv6_hdr(skb), skb->len - sizeof(struct ipv6hdr));
+	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
+	skb = l3mdev_ip6_out(skb->sk, skb);
+	if (!skb)
+		return;
+	skb->protocol = htons(ETH_P_IPV6);
+	NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, skb->sk, skb, NULL, skb_dst(skb)->dev,
+		dst_output);
 #else
 	kfree_skb(skb);
-	return -EAFNOSUPPORT;
 #endif
 }
 

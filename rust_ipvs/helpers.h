@@ -111,8 +111,8 @@ void rust_ipvs_helper_skb_push_gre(struct sk_buff *skb, u16 proto, bool csum);
 void rust_ipvs_helper_local_ports(const struct net *net, int *low, int *high);
 u8 *rust_ipvs_helper_skb_push_outer(struct sk_buff *skb, unsigned int len);
 void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb);
-int rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb);
-int rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb);
+void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb);
+void rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb);
 
 /* kapi/route.rs */
 struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr, bool direct,

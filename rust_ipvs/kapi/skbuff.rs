@@ -298,8 +298,8 @@ impl Packet {
     /// Takes note of the largest packet, in bytes, that the way takes which this packet, an IPv4 one of
     /// this host that was quoted to it, has gone.
     pub(crate) fn update_path_mtu(&mut self, net: &Net, mtu: u32) {
-        // SAFETY: Owned, and it begins with an IPv4 header in one piece, as whoever read it knows.
         if self.pull(20) {
+            // SAFETY: Owned, and it begins with an IPv4 header that lies in one piece.
             unsafe { bindings::ipv4_update_pmtu(self.as_ptr(), net.as_ptr(), mtu, 0, 0) }
         }
     }

@@ -63,17 +63,16 @@ impl Outer {
     ) {
         let [i0, i1] = id.to_be_bytes();
         let f0 = if df { 0x40 } else { 0 };
-        // Word by word, so that each is one store.
-        let words = [
-            [0x45, self.tos(), 0, 0],
-            [i0, i1, f0, 0],
-            [self.ttl, self.protocol, 0, 0],
-            src,
-            dst,
-        ];
-        for (to, word) in header.chunks_exact_mut(4).zip(words) {
-            to.copy_from_slice(&u32::from_ne_bytes(word).to_ne_bytes());
-        }
+        // In pieces of which each is one store.
+        let (first, rest) = header.split_at_mut(8);
+        let (second, rest) = rest.split_at_mut(4);
+        let (from, to) = rest.split_at_mut(4);
+        let fixed = u64::from_ne_bytes([0x45, self.tos(), 0, 0, i0, i1, f0, 0]);
+        first.copy_from_slice(&fixed.to_ne_bytes());
+        let carried = u32::from_ne_bytes([self.ttl, self.protocol, 0, 0]);
+        second.copy_from_slice(&carried.to_ne_bytes());
+        from.copy_from_slice(&src);
+        to.copy_from_slice(&dst);
     }
 
     /// Writes an outer IPv6 header, flow label 0. Its length is 0: who sends the packet knows it.

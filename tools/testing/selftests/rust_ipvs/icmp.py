@@ -16,7 +16,10 @@ METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 CLIENT = {4: '10.0.1.88', 6: 'fd00:1::88'}
 VIPS = {4: VIP, 6: VIP6}
 SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
+DIRECTOR = {4: '10.0.2.254', 6: 'fd00:2::fe'}
 FRONT_ROUTER = {4: '10.0.1.77', 6: 'fd00:1::77'}
+# Where packets to nowhere go.
+BACK_NEIGHBOUR = {4: '10.0.2.13', 6: 'fd00:2::d'}
 BACK_ROUTER = {4: '10.0.2.77', 6: 'fd00:2::77'}
 # "Port unreachable", "time exceeded", and "too big".
 PORT = {4: (3, 3), 6: (1, 4)}
@@ -228,6 +231,16 @@ for VERSION in (4, 6):
         ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], 81)])
         equal(ask(g.client, VIPS[version], kind='udp').name, 'refused', 'what the client hears')
 
+    @case(f'I-3 H-18 NAT IPv{VERSION}: a client on the director is told, too', fresh=True)
+    def refused_locally(version=VERSION):
+        me = DIRECTOR[version]
+        ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], 81)])
+        equal(ask(g.director, VIPS[version], kind='udp', source=me).name, 'refused', 'what the client hears')
+        # And where no server is available.
+        ipvs.admin(f'-e -u {at(VIPS[version])} -r {at(SERVER[version], 81)} -m -w 0')
+        heard = ask(g.director, VIPS[version], kind='udp', source=me).name
+        equal(heard, 'refused', 'what a client hears without a server')
+
     @case(f'I-4 NAT IPv{VERSION}: a real server is told that the client is gone')
     def client_gone(version=VERSION):
         ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], 80)])
@@ -312,6 +325,43 @@ for VERSION in (4, 6):
 
 
 for VERSION in (4, 6):
+    for METHOD in ('NAT', 'DR'):
+        @case(f'H-24 H-26 I-4 {METHOD} IPv{VERSION}: an error to an address that only a mark makes a VIP is found as it passes through')
+        def marked(version=VERSION, method=METHOD):
+            vip, net, family = ('10.0.77.1', '10.0.77.0/24', 'ip') if version == 4 else ('fd00:77::1', 'fd00:77::/64', 'ip6')
+            option = '' if version == 4 else '-6'
+            undo = []
+
+            def do(line, back):
+                g.director.run(line)
+                undo.insert(0, back)
+
+            try:
+                do(f'ip {option} rule add fwmark 5 lookup 105', f'ip {option} rule del fwmark 5 lookup 105')
+                everywhere = '0.0.0.0/0' if version == 4 else '::/0'
+                do(f'ip {option} route add local {everywhere} dev lo table 105',
+                   f'ip {option} route del local {everywhere} dev lo table 105')
+                do(f'ip {option} route add {net} via {BACK_NEIGHBOUR[version]}', f'ip {option} route del {net}')
+                g.director.run(['nft', f'table {family} marks {{ chain pre {{ type filter hook prerouting priority -150; '
+                                       f'{family} daddr {vip} udp dport 80 meta mark set 5; }}; }}'])
+                undo.insert(0, f'nft delete table {family} marks')
+                ipvs.service(f'-f 5 {option}', METHODS[method], [at(SERVER[version], 80)])
+                with Wire(g.client, 'eth0', g.director, 'front') as front, Sniffer(g.s1, 'back') as at_server:
+                    Flow.port += 1
+                    me = (CLIENT[version], Flow.port)
+                    front.send(ip(me[0], vip, 17, udp(me[0], vip, me[1], 80, b'marked')))
+                    request = at_server.wait(lambda p: p.sport == me[1])
+                    true(request, 'the request arrives')
+                    about = ip(vip, me[0], 17, udp(vip, me[0], 80, me[1], b'reply'))
+                    front.send(icmp(FRONT_ROUTER[version], vip, about, TIME[version]))
+                    error = at_server.wait(lambda p: (p.type, p.code) == TIME[version])
+                    true(error, 'an ICMP error at the server')
+                    real = SERVER[version] if method == 'NAT' else vip
+                    equal((error.dst, ends(error.inner())), (real, ((real, 80), me)), 'the error')
+            finally:
+                for line in undo:
+                    g.director.run(line, check=False)
+
     @case(f'H-22 V-8 Y-1 IPv{VERSION}: with nat_icmp_send a real server hears that nobody knows its connection', fresh=True)
     def unexpected(version=VERSION):
         me, server, other = CLIENT[version], SERVER[version], BACK_ROUTER[version]

@@ -13,11 +13,12 @@ import time
 from harness import ipvs
 from harness.clients import ask
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.packet import ACK, FIN, RST, SYN, Sniffer, Wire, fragment6, ip, tcp, udp
+from harness.packet import ACK, FIN, RST, SYN, Sniffer, Wire, checksum, fragment6, ip, pseudo, tcp, udp
 from harness.tap import case, equal, note, run, true, until
 
 SEED = int(os.environ.get('SEED', '20261121'))
 MANY = 20000 if os.environ.get('LONG') else 2000
+SERVER, DIRECTOR = '10.0.2.11', '10.0.2.254'
 CLIENT, CLIENT6 = '10.0.1.9', 'fd00:1::9'
 VIPS, VIPS6 = ('10.0.9.1', '10.0.9.2', '10.0.9.3'), ('fd00:9::1', 'fd00:9::2', 'fd00:9::3')
 
@@ -84,7 +85,6 @@ def resized(packet, length):
     packet = packet[:length]
     if packet[:1] and packet[0] >> 4 == 4 and length >= 20:
         head = packet[:2] + struct.pack('!H', length) + packet[4:10] + b'\0\0' + packet[12:20]
-        from harness.packet import checksum
         return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + packet[20:]
     if packet[:1] and packet[0] >> 4 == 6 and length >= 40:
         return packet[:4] + struct.pack('!H', length - 40) + packet[6:]
@@ -240,7 +240,17 @@ def extension_headers():
     still_works()
 
 
-@case('I-1 H-10 ICMP errors about anything and nothing', fresh=True)
+def icmp(src, dst, head, rest, right):
+    """An ICMP or ICMPv6 message, with a right checksum or none."""
+    message = head + b'\0\0' + rest
+    proto = 58 if ':' in src else 1
+    if right:
+        covered = pseudo(src, dst, 58, len(message)) if proto == 58 else b''
+        message = head + struct.pack('!H', checksum(covered + message)) + rest
+    return ip(src, dst, proto, message)
+
+
+@case('I-1 I-5 H-10 ICMP errors about anything and nothing', fresh=True)
 def icmp_errors():
     services()
     rnd = random.Random(SEED)
@@ -253,12 +263,15 @@ def icmp_errors():
             if rnd.random() < 0.3:
                 inner = bytes(b ^ (rnd.random() < 0.05) * rnd.randrange(256) for b in inner)
             kind = rnd.choice((3, 4, 5, 11, 12, 0, 8))
-            error = bytes((kind, rnd.randrange(16), 0, 0)) + bytes(4) + inner
-            wires.send(ip(CLIENT, VIPS[n % 3], 1, error), back=False)
-            wires.send(ip('10.0.2.11', CLIENT, 1, error), back=True)
-            error = bytes((rnd.choice((1, 2, 3, 4, 128, 129)), rnd.randrange(8), 0, 0)) + bytes(4) + inner
-            wires.send(ip(CLIENT6, VIPS6[n % 3], 58, error), back=False)
-            wires.send(ip('fd00:2::b', CLIENT6, 58, error), back=True)
+            wrapped = rnd.choice((inner, ip(DIRECTOR, SERVER, 4, inner), ip(DIRECTOR, SERVER, 47, b'\0\0\x08\0' + inner),
+                                  ip(DIRECTOR, SERVER, 17, udp(DIRECTOR, SERVER, 40000, 5555, b'\0\4\0\0' + inner))))
+            kind6 = rnd.choice((1, 2, 3, 4, 128, 129))
+            code, rest = rnd.randrange(6), rnd.choice((bytes(4), rnd.randbytes(4)))
+            for src, dst, number, about, back in (
+                    (CLIENT, VIPS[n % 3], kind, inner, False), (SERVER, CLIENT, kind, inner, True),
+                    (SERVER, DIRECTOR, kind, wrapped, True),
+                    (CLIENT6, VIPS6[n % 3], kind6, inner, False), ('fd00:2::b', CLIENT6, kind6, inner, True)):
+                wires.send(icmp(src, dst, bytes((number, code)), rest + about, rnd.random() < 0.8), back=back)
     still_works()
 
 
