@@ -173,6 +173,9 @@ impl<F: Icmp> Quoted<F> {
     pub(crate) fn parse(l3: &[u8], at: usize) -> Result<Self, ParseError> {
         let header = Self::header(l3, at)?;
         if let Some(exchange) = as_key_exchange(&header) {
+            // All that is written is in the IP header, options included.
+            let end = at.saturating_add(header.l4.into());
+            l3.get(at..end).ok_or(ParseError::Short(end))?;
             let of = |addr| Endpoint {
                 addr,
                 port: Transport::KEY_EXCHANGE.src_port,
