@@ -48,6 +48,11 @@ __rust_ipvs_helper unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsi
 	return xchg(word, value);
 }
 
+__rust_ipvs_helper unsigned long rust_ipvs_helper_cmpxchg(unsigned long *word, unsigned long old, unsigned long value)
+{
+	return cmpxchg(word, old, value);
+}
+
 __rust_ipvs_helper void rust_ipvs_helper_spin_lock_init(spinlock_t *lock)
 {
 	spin_lock_init(lock);

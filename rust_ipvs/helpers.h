@@ -21,6 +21,7 @@
 
 /* kapi/rcu.rs, kapi/slab.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs */
 unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value);
+unsigned long rust_ipvs_helper_cmpxchg(unsigned long *word, unsigned long old, unsigned long value);
 void rust_ipvs_helper_spin_lock_init(spinlock_t *lock);
 void rust_ipvs_helper_spin_lock_bh(spinlock_t *lock);
 void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock);

@@ -31,7 +31,24 @@ module! {
     authors: ["The rust_ipvs developers"],
     description: "IP virtual server in Rust",
     license: "GPL",
-    alias: ["net-pf-16-proto-16-family-IPVS"],
+    alias: [
+        "net-pf-16-proto-16-family-IPVS",
+        // Who asks for a scheduler by its module gets it here, where the kernel has no such module.
+        "ip_vs_rr",
+        "ip_vs_wrr",
+        "ip_vs_lc",
+        "ip_vs_wlc",
+        "ip_vs_fo",
+        "ip_vs_ovf",
+        "ip_vs_lblc",
+        "ip_vs_lblcr",
+        "ip_vs_dh",
+        "ip_vs_sh",
+        "ip_vs_mh",
+        "ip_vs_sed",
+        "ip_vs_nq",
+        "ip_vs_twos",
+    ],
     params: {
         conn_tab_bits: u32 {
             default: 0,

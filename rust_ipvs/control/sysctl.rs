@@ -80,6 +80,12 @@ impl Table for Vs {
         setting!(c"expire_nodest_conn", expire_nodest_conn),
         setting!(c"expire_quiescent_template", expire_quiescent_template),
         setting!(c"ignore_tunneled", ignore_tunneled),
+        Variable::new(c"lblc_expiration", |director: &Director| {
+            &director.settings().expirations.lblc
+        }),
+        Variable::new(c"lblcr_expiration", |director: &Director| {
+            &director.settings().expirations.lblcr
+        }),
         setting!(c"nat_icmp_send", nat_icmp_send),
         setting!(c"pmtu_disc", pmtu_disc),
         setting!(c"schedule_icmp", schedule_icmp),

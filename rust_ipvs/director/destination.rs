@@ -38,7 +38,7 @@ use crate::{
             Statistics,
             TunnelSpec, //
         },
-        sched::Candidate, //
+        sched::algorithm::Candidate, //
     },
 };
 use kernel::{
@@ -54,9 +54,10 @@ use kernel::{
     },
 };
 
-/// What connections write.
+/// What connections write, and what schedulers read with it.
 #[repr(align(64))]
 struct Load {
+    weight: Word<i32>,
     /// Connections in an active state.
     active: Atomic<i32>,
     /// All connections.
@@ -79,7 +80,8 @@ pub(crate) struct Destination {
     route: RcuCell<Route>,
     /// 1 while it belongs to its service, 0 once it was deleted.
     available: Word<u32>,
-    weight: Word<i32>,
+    /// The weight that it last had above 0, or began with (V-15).
+    last_weight: Word<i32>,
     method: Word<u32>,
     upper: Word<u32>,
     lower: Word<u32>,
@@ -123,11 +125,12 @@ impl Destination {
                 counted,
                 route: RcuCell::empty(),
                 available: Word::new(1),
-                weight: Word::new(weight),
+                last_weight: Word::new(weight),
                 method: Word::new(method),
                 upper: Word::new(upper),
                 lower: Word::new(lower),
                 load: Load {
+                    weight: Word::new(weight),
                     active: Atomic::new(0),
                     total: Atomic::new(0),
                     persistent: Atomic::new(0),
@@ -144,7 +147,10 @@ impl Destination {
     /// Takes over what a user changed (V-14). The caller holds the director's mutex.
     pub(super) fn edit(&self, spec: &DestinationSpec) {
         let thresholds = (self.upper.load(), self.lower.load());
-        self.weight.store(spec.weight);
+        self.load.weight.store(spec.weight);
+        if spec.weight != 0 {
+            self.last_weight.store(spec.weight);
+        }
         self.method.store(spec.method.0.into());
         self.tunnel.store(pack(&spec.tunnel));
         self.upper.store(spec.upper);
@@ -164,6 +170,7 @@ impl Destination {
             self.zero();
         }
         self.edit(spec);
+        self.last_weight.store(spec.weight);
         self.set_available(true);
     }
 
@@ -177,6 +184,12 @@ impl Destination {
     pub(super) fn set_available(&self, available: bool) {
         self.available.store(available.into());
         self.forget_route();
+    }
+
+    /// Its weight; with 0 it gets no new connections.
+    #[inline(always)]
+    pub(super) fn weight(&self) -> i32 {
+        self.load.weight.load()
     }
 
     /// How packets of new connections reach it.
@@ -284,7 +297,7 @@ impl Destination {
         DestinationSpec {
             id: self.id,
             method: self.method(),
-            weight: self.weight.load(),
+            weight: self.weight(),
             upper: self.upper.load(),
             lower: self.lower.load(),
             tunnel: self.tunnel(),
@@ -320,8 +333,20 @@ impl Destination {
 }
 
 impl Candidate for Destination {
+    fn id(&self) -> &DestinationId {
+        &self.id
+    }
+
     fn weight(&self) -> i32 {
-        self.weight.load()
+        Destination::weight(self)
+    }
+
+    fn last_weight(&self) -> i32 {
+        self.last_weight.load()
+    }
+
+    fn available(&self) -> bool {
+        self.is_available()
     }
 
     fn overloaded(&self) -> bool {

@@ -5,10 +5,7 @@
 use super::{
     clock,
     connection::Connection,
-    namespace::{
-        Books,
-        Director, //
-    },
+    namespace::Director,
     plane::Plane,
     stack::Stack, //
 };
@@ -28,9 +25,8 @@ use crate::{
 };
 use kernel::sync::atomic::Relaxed;
 
-/// How often the trash is looked through, and how long what is in it stays idle there (V-12).
-const TRASH_PERIOD_MS: u64 = 60_000;
-const TRASH_IDLE_MS: u64 = 120_000;
+/// How often schedulers forget what was not asked for in a while (D-19).
+const FORGET_PERIOD_MS: u64 = 60_000;
 /// How many ticks are worked off at most when the ticker comes late: all slots of the wheel.
 const TICKS_AT_ONCE: u32 = 4096;
 
@@ -57,7 +53,13 @@ impl Tick for Director {
         self.v4.fit(lfactor);
         self.v6.fit(lfactor);
         let mut books = self.books.lock();
-        empty_trash(&mut books);
+        books.trash.empty();
+        let now = time::milliseconds();
+        if now.saturating_sub(books.forgot) >= FORGET_PERIOD_MS {
+            books.forgot = now;
+            self.v4.forget();
+            self.v6.forget();
+        }
         let idle = self.v4.is_idle() && self.v6.is_idle() && books.trash.is_empty();
         (!idle).then_some(clock::TICK_JIFFIES)
     }
@@ -72,6 +74,14 @@ impl<F: Stack> Plane<F> {
         let (near, far) = wheel::due(tick);
         for slot in far.into_iter().chain([near]) {
             connections.table.expire(slot.index() as u16, fate);
+        }
+    }
+
+    /// Has the schedulers of all services forget what was not asked for in a while.
+    fn forget(&self) {
+        // Without memory they do so the next time.
+        for service in self.page(0, self.count()).into_iter().flatten() {
+            service.forget();
         }
     }
 
@@ -146,23 +156,6 @@ fn fate<F: Stack>(connection: &Connection<F>) -> Fate {
         connection.stay();
     }
     Fate::Keep(clock::slot(connection.left()))
-}
-
-/// Lets go of deleted destinations that nothing has referred to for long enough.
-fn empty_trash(books: &mut Books) {
-    let now = time::milliseconds();
-    if books.trash.is_empty() || now.saturating_sub(books.trash_seen) < TRASH_PERIOD_MS {
-        return;
-    }
-    books.trash_seen = now;
-    books.trash.retain(|trashed| {
-        if !trashed.destination.is_unique() {
-            trashed.idle_since = None;
-            return true;
-        }
-        let since = *trashed.idle_since.get_or_insert(now);
-        now.saturating_sub(since) < TRASH_IDLE_MS
-    });
 }
 
 impl Director {

@@ -56,7 +56,6 @@ use crate::{
             TCP,
             UDP, //
         },
-        sched::Candidate,
         sctp,
         tcp::{
             self,

@@ -8,6 +8,7 @@ use super::{
         Defences,
         Watch, //
     },
+    locality::Expirations,
     namespace::{
         Books,
         Caches,
@@ -17,7 +18,8 @@ use super::{
     servers::Servers,
     settings::Settings,
     statistics,
-    timeouts::Timeouts, //
+    timeouts::Timeouts,
+    trash::Trash, //
 };
 use crate::kapi::net::{
     Namespaced,
@@ -56,9 +58,10 @@ impl Namespaced for Director {
         let most = DIRECTORS
             .get(Net::initial())
             .map(|initial| initial.settings.conn_max.load());
+        let expirations = Arc::new(Expirations::new(), GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
-                settings <- Settings::new(net, most),
+                settings <- Settings::new(net, most, expirations),
                 timeouts: Timeouts::new(),
                 defences: Defences::new(),
                 v4: Plane::new(v4, shared.most_bits),
@@ -72,8 +75,8 @@ impl Namespaced for Director {
                     hooks_v6: None,
                     ticker: None,
                     serial: 0,
-                    trash: KVec::new(),
-                    trash_seen: 0,
+                    trash: Trash::new(),
+                    forgot: 0,
                     totals: statistics::Books::new(),
                     watch: Watch::new(),
                 }),

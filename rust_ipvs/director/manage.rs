@@ -9,21 +9,20 @@ use super::{
     clock,
     destination::Destination,
     hooks,
+    locality::Expirations,
     namespace::{
         Books,
-        Director,
-        Trashed, //
+        Director, //
     },
     plane::Plane,
     servers::{
         Place,
         Servers, //
     },
-    service::{
-        Service,
-        Terms, //
-    },
+    service::Service,
     stack::Stack,
+    stage::Terms,
+    trash::Room, //
 };
 use crate::{
     kapi::{
@@ -65,6 +64,9 @@ use kernel::{
     sync::Arc, //
 };
 
+/// So many services or destinations fit in a message and a bit.
+const PAGE: usize = 64;
+
 /// What goes wrong inside is always memory.
 fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
     result.map_err(|_| Refusal::NO_MEMORY)
@@ -98,10 +100,10 @@ impl<F: Stack> Plane<F> {
         spec: &ServiceSpec,
         serial: u64,
         terms: Terms,
-        lfactor: i32,
-        frozen: bool,
+        (lfactor, frozen): (i32, bool),
+        expirations: Arc<Expirations>,
     ) -> Result {
-        let service = Service::new(spec.id, serial, terms)?;
+        let service = Service::new(spec.id, serial, terms, expirations)?;
         service.freeze(frozen)?;
         self.add(service, lfactor)?;
         self.count_engine(false, terms.engine.is_some());
@@ -116,14 +118,17 @@ impl<F: Stack> Plane<F> {
         service: &RcuArc<Service<F>>,
         lfactor: i32,
     ) -> Result {
-        let destinations = service.destinations(0)?;
-        books.trash.reserve(destinations.len(), GFP_KERNEL)?;
+        let destinations = service.destinations()?;
+        let mut rooms = KVec::with_capacity(destinations.len(), GFP_KERNEL)?;
+        for _ in 0..destinations.len() {
+            rooms.push(Room::new()?, GFP_KERNEL)?;
+        }
         self.remove(service, lfactor)?;
         self.count_engine(service.terms().engine.is_some(), false);
-        for destination in destinations {
+        for (destination, room) in destinations.into_iter().zip(rooms) {
             destination.set_available(false);
             forget(servers, &destination);
-            discard(books, destination);
+            books.trash.keep(room, destination);
         }
         books.totals.retire(&service.sums());
         Ok(())
@@ -169,29 +174,6 @@ fn welcome<F: Stack>(
     result
 }
 
-/// Keeps a deleted destination for a while; there is room.
-fn discard(books: &mut Books, destination: RcuArc<Destination>) {
-    books
-        .trash
-        .push_within_capacity(Trashed {
-            destination,
-            idle_since: None,
-        })
-        .ok();
-}
-
-/// Takes a destination back out of the trash (V-13).
-fn revive(
-    books: &mut Books,
-    service: &ServiceId,
-    id: &DestinationId,
-) -> Option<RcuArc<Destination>> {
-    let index = books.trash.iter().position(|trashed| {
-        trashed.destination.id == *id && trashed.destination.service == *service
-    })?;
-    Some(books.trash.remove(index).ok()?.destination)
-}
-
 /// The scheduler of a specification; `none` is a service without one (V-18).
 fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
     let name = spec.scheduler.as_bytes();
@@ -213,6 +195,17 @@ fn check_terms(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
     }
     request::check_netmask(spec)?;
     Ok(scheduler)
+}
+
+/// Whether a scheduler can begin with so many destinations (D-16).
+fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), Refusal> {
+    match scheduler {
+        Some(scheduler) if destinations > scheduler.needs().most => Err(Refusal::new(
+            Errno::Invalid,
+            c"the scheduler's table has no room for so many destinations",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a destination's address can be sent to from here.
@@ -260,10 +253,11 @@ impl Director {
         let terms = Terms::of(spec, check_terms(spec)?, 0);
         let result = self.prepare(&mut books, net, id.family).and_then(|()| {
             let lfactor = self.settings.svc_lfactor.load();
+            let expirations = self.settings.expirations.clone();
             books.serial = books.serial.wrapping_add(1);
             let serial = books.serial;
-            let frozen = self.settings.is_frozen();
-            in_plane!(self, id.family, plane => plane.add_service(spec, serial, terms, lfactor, frozen))
+            let numbers = (lfactor, self.settings.is_frozen());
+            in_plane!(self, id.family, plane => plane.add_service(spec, serial, terms, numbers, expirations))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
         drop(books);
@@ -330,6 +324,7 @@ impl Director {
         in_plane!(self, spec.id.family, plane => {
             let service = plane.get(&spec.id)?;
             let scheduler = check_terms(spec)?;
+            check_room(scheduler, service.count())?;
             let before = service.terms();
             let terms = Terms::of(spec, scheduler, before.flags);
             memory(service.set_terms(terms))?;
@@ -394,7 +389,7 @@ impl Director {
             if service.destination(&spec.id).is_some() {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
-            if let Some(destination) = revive(&mut books, id, &spec.id) {
+            if let Some(destination) = books.trash.revive(id, &spec.id) {
                 destination.revive(service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
                 return memory(welcome(&self.servers, &service, destination));
@@ -425,11 +420,12 @@ impl Director {
             if let Some(at) = new.filter(|_| new != old) {
                 memory(self.servers.insert(at, &destination))?;
             }
-            destination.edit(spec);
-            if let Some(at) = old.filter(|_| new != old) {
+            let result = service.edit(&destination, spec);
+            let left = if result.is_ok() { old } else { new };
+            if let Some(at) = left.filter(|_| new != old) {
                 self.servers.remove(at, &destination);
             }
-            Ok(())
+            memory(result)
         })
     }
 
@@ -443,11 +439,11 @@ impl Director {
         let result = in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
             let destination = service.destination(destination).ok_or(Refusal::NO_DESTINATION)?;
-            memory(books.trash.reserve(1, GFP_KERNEL).map_err(Error::from))?;
+            let room = memory(Room::new())?;
             memory(service.remove(&destination))?;
             destination.set_available(false);
             forget(&self.servers, &destination);
-            discard(&mut books, destination);
+            books.trash.keep(room, destination);
             Ok(())
         });
         drop(books);
@@ -479,8 +475,6 @@ impl Director {
 
     /// Calls `visit` for each service from the `from`th on, until it returns `false` (G-15).
     pub(crate) fn services(&self, from: usize, visit: &mut dyn FnMut(&ServiceView) -> bool) {
-        /// So many services fit in a message and a bit.
-        const PAGE: usize = 64;
         let mut from = from;
         loop {
             let begin = from;

@@ -8,17 +8,16 @@ use super::{
         Defences,
         Watch, //
     },
-    destination::Destination,
     plane::Plane,
     servers::Servers,
     settings::Settings,
     statistics,
-    timeouts::Timeouts, //
+    timeouts::Timeouts,
+    trash::Trash, //
 };
 use crate::{
     kapi::{
         netfilter::Hooks,
-        shared::RcuArc,
         slab::Slab,
         table::{
             MAX_BITS,
@@ -70,13 +69,6 @@ impl Caches {
     }
 }
 
-/// A deleted destination that may come back (V-11 to V-13).
-pub(super) struct Trashed {
-    pub(super) destination: RcuArc<Destination>,
-    /// Since when nothing but the trash refers to it, in milliseconds.
-    pub(super) idle_since: Option<u64>,
-}
-
 /// What only people look at; protected by the mutex around it.
 pub(super) struct Books {
     /// Cleared when the namespace goes, after which nothing may be added.
@@ -86,9 +78,9 @@ pub(super) struct Books {
     pub(super) ticker: Option<Ticker<Director>>,
     /// The serial number of the service added last.
     pub(super) serial: u64,
-    pub(super) trash: KVec<Trashed>,
-    /// When the trash was last looked through, in milliseconds.
-    pub(super) trash_seen: u64,
+    pub(super) trash: Trash,
+    /// When schedulers last forgot what was not asked for in a while, in milliseconds.
+    pub(super) forgot: u64,
     pub(super) totals: statistics::Books,
     pub(super) watch: Watch,
 }

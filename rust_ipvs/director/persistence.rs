@@ -14,11 +14,9 @@ use super::{
     connection::Connection,
     context::Context,
     destination::Destination,
-    service::{
-        Service,
-        Terms, //
-    },
+    service::Service,
     stack::Stack,
+    stage::Terms,
     template::{
         Data,
         Kind, //
@@ -43,10 +41,7 @@ use crate::{
             Form,
             TemplateKey, //
         },
-        sched::{
-            Candidate,
-            Flow, //
-        },
+        sched::Flow,
     },
 };
 use kernel::prelude::*;

@@ -12,11 +12,9 @@ use super::{
         Failure, //
     },
     plane::FTP_DATA_PORT,
-    service::{
-        Service,
-        Terms, //
-    },
+    service::Service,
     stack::Stack,
+    stage::Terms,
     state,
     xmit, //
 };

@@ -4,7 +4,10 @@
 
 use super::{
     destination::Destination,
+    locality::Expirations,
+    scheduling::Scheduling,
     stack::Stack,
+    stage::Terms,
     statistics::{
         plus,
         Books, //
@@ -15,9 +18,7 @@ use crate::{
         once::Word,
         rcu::{
             self,
-            Prepared,
-            Rcu,
-            RcuCell, //
+            Rcu, //
         },
         shared::{
             RcuArc,
@@ -30,54 +31,29 @@ use crate::{
             service_flags,
             Counters,
             DestinationId,
+            DestinationSpec,
             EngineName,
             SchedulerName,
             ServiceId,
             ServiceKey,
-            ServiceSpec,
             ServiceView,
             Statistics, //
         },
-        engine::Engine,
         family::Endpoint,
-        packet::UDP,
         sched::{
-            Cell32,
             Flow,
             Scheduler, //
         },
     },
 };
-use core::marker::PhantomData;
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        Arc,
+        Mutex, //
+    },
 };
-
-/// What of a service a user may change; replaced as a whole.
-#[derive(Clone, Copy)]
-pub(super) struct Terms {
-    /// `None` is a service that finds no destination (V-18).
-    pub(super) scheduler: Option<Scheduler>,
-    pub(super) engine: Option<Engine>,
-    pub(super) flags: u32,
-    pub(super) timeout: u32,
-    pub(super) netmask: u32,
-}
-
-/// The scheduler's number, which all CPUs read and write.
-struct Position(Word<u32>);
-
-impl Cell32 for Position {
-    fn load(&self) -> u32 {
-        self.0.load()
-    }
-
-    fn store(&self, v: u32) {
-        self.0.update(v);
-    }
-}
 
 /// How many destinations are looked at before others get the CPU: adding up the counters of one takes some
 /// microseconds on a machine with very many CPUs.
@@ -89,57 +65,30 @@ pub(crate) struct Service<F: Stack> {
     pub(super) id: ServiceId,
     /// Tells this service from others that had the same identity.
     pub(super) serial: u64,
-    terms: RcuCell<Terms>,
-    /// Newest first (V-9).
-    destinations: RcuCell<KVec<RcuArc<Destination>>>,
-    position: Position,
+    #[pin]
+    scheduling: Scheduling<F>,
     /// Counts the destinations that came and went.
     changes: Word<u32>,
     #[pin]
     books: Mutex<Books>,
-    _family: PhantomData<F>,
-}
-
-impl Terms {
-    /// What a user asks for, given the flags that are set now; the scheduler is known to exist.
-    pub(super) fn of(spec: &ServiceSpec, scheduler: Option<Scheduler>, flags: u32) -> Self {
-        let flags = (flags & !spec.flags_mask) | (spec.flags & spec.flags_mask);
-        Self {
-            scheduler,
-            engine: spec
-                .engine
-                .and_then(|name| Engine::by_name(name.as_bytes())),
-            flags: flags | service_flags::HASHED,
-            timeout: spec.timeout,
-            netmask: spec.netmask,
-        }
-    }
-
-    /// Whether clients come back to their destinations (P-1).
-    pub(super) fn is_persistent(&self) -> bool {
-        self.flags & service_flags::PERSISTENT != 0
-    }
-
-    /// Whether each packet of a protocol is a connection by itself (S-12).
-    pub(super) fn is_of_single_packets(&self, protocol: u8) -> bool {
-        protocol == UDP && self.flags & service_flags::ONEPACKET != 0
-    }
 }
 
 impl<F: Stack> Service<F> {
     /// A service without destinations.
-    pub(super) fn new(id: ServiceId, serial: u64, terms: Terms) -> Result<RcuArc<Self>> {
-        let terms = RcuCell::new(Prepared::new(terms, GFP_KERNEL)?);
+    pub(super) fn new(
+        id: ServiceId,
+        serial: u64,
+        terms: Terms,
+        expirations: Arc<Expirations>,
+    ) -> Result<RcuArc<Self>> {
+        let scheduling = Scheduling::new(terms, expirations)?;
         RcuArc::pin_init(
             try_pin_init!(Self {
                 id,
                 serial,
-                terms,
-                destinations: RcuCell::empty(),
-                position: Position(Word::new(0)),
+                scheduling <- scheduling,
                 changes: Word::new(0),
                 books <- new_mutex!(Books::new()),
-                _family: PhantomData,
             }),
             GFP_KERNEL,
         )
@@ -172,13 +121,13 @@ impl<F: Stack> Service<F> {
 
     /// Its terms as a packet finds them.
     pub(super) fn terms_seen<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
-        self.terms.get(rcu)
+        self.scheduling.terms(rcu)
     }
 
     /// Its terms now.
     pub(super) fn terms(&self) -> Terms {
-        let now = rcu::read(|rcu| self.terms.get(rcu).copied());
-        // The cell is never emptied.
+        let now = rcu::read(|rcu| self.scheduling.terms(rcu).copied());
+        // They are always there.
         now.unwrap_or(Terms {
             scheduler: None,
             engine: None,
@@ -188,109 +137,83 @@ impl<F: Stack> Service<F> {
         })
     }
 
-    /// Changes its terms, all at once (V-17).
+    /// Changes its terms, all at once (V-17). The caller holds the director's mutex.
     pub(super) fn set_terms(&self, terms: Terms) -> Result {
-        self.terms.replace(Some(Prepared::new(terms, GFP_KERNEL)?));
-        Ok(())
+        self.scheduling.set_terms(terms)
     }
 
     /// Chooses the destination of a new connection, which may take a reference to it.
-    ///
-    /// The flow's addresses and ports are for schedulers that go by them.
     pub(super) fn choose<'g>(
         &'g self,
         rcu: Rcu<'g>,
-        _flow: &Flow<F>,
+        flow: &Flow<F>,
     ) -> Option<Seen<'g, Destination>> {
-        let scheduler = self.terms.get(rcu)?.scheduler?;
-        let list = self.destinations.get(rcu)?;
-        Some(list.get(scheduler.pick(list, &self.position)?)?.seen())
+        self.scheduling.choose(rcu, flow)
     }
 
-    /// Calls `visit` for each destination from the `from`th on, until it returns `false`.
-    pub(super) fn each<'g>(
-        &'g self,
-        rcu: Rcu<'g>,
-        mut visit: impl FnMut(&'g RcuArc<Destination>) -> bool,
-    ) {
-        for destination in self
-            .destinations
-            .get(rcu)
-            .into_iter()
-            .flat_map(|l| l.iter())
-        {
-            if !visit(destination) {
-                return;
-            }
-        }
+    /// How many destinations there are.
+    pub(super) fn count(&self) -> usize {
+        self.scheduling.count()
     }
 
     /// The destination of an identity, with a reference.
     pub(super) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
-        rcu::read(|rcu| {
-            let list = self.destinations.get(rcu)?;
-            list.iter().find(|d| d.id == *id).cloned()
-        })
+        self.scheduling.destination(id)
     }
 
     /// Some destinations from the `from`th on, with references; none where there are no more. Process context.
     pub(super) fn page(&self, from: usize) -> Result<KVec<RcuArc<Destination>>> {
-        let mut list = KVec::with_capacity(PAGE, GFP_KERNEL)?;
+        self.some(from, PAGE)
+    }
+
+    fn some(&self, from: usize, most: usize) -> Result<KVec<RcuArc<Destination>>> {
+        let mut list = KVec::with_capacity(most, GFP_KERNEL)?;
+        let mut index = 0usize;
         rcu::read(|rcu| {
-            let all = self.destinations.get(rcu).map_or(&[][..], |list| list);
-            for destination in all.iter().skip(from).take(PAGE) {
-                list.push_within_capacity(destination.clone()).ok();
-            }
+            self.scheduling.each(rcu, |destination| {
+                let wanted = index >= from;
+                index = index.saturating_add(1);
+                match wanted.then(|| destination.keep()).flatten() {
+                    Some(kept) => list.push_within_capacity(kept).is_ok(),
+                    None => true,
+                }
+            })
         });
         Ok(list)
     }
 
     /// All destinations, with references. Process context.
-    pub(super) fn destinations(&self, room: usize) -> Result<KVec<RcuArc<Destination>>> {
-        let len = rcu::read(|rcu| self.destinations.get(rcu).map_or(0, |list| list.len()));
-        let mut list = KVec::with_capacity(len.saturating_add(room), GFP_KERNEL)?;
-        rcu::read(|rcu| self.each(rcu, |d| list.push_within_capacity(d.clone()).is_ok()));
-        Ok(list)
+    pub(super) fn destinations(&self) -> Result<KVec<RcuArc<Destination>>> {
+        self.some(0, self.count())
     }
 
-    /// Adds a destination at the head of the list. The caller holds the director's mutex.
+    /// Adds a destination at the head of the list (V-9). The caller holds the director's mutex.
     ///
     /// What it has counted already, if it comes from the trash of another service, is not this one's.
     pub(super) fn add(&self, destination: RcuArc<Destination>) -> Result {
-        let old = self.destinations(0)?;
-        let mut list = KVec::with_capacity(old.len().saturating_add(1), GFP_KERNEL)?;
         let counted = destination.counted.sums();
-        list.push(destination, GFP_KERNEL)?;
-        for other in old {
-            list.push(other, GFP_KERNEL)?;
-        }
-        let list = Prepared::new(list, GFP_KERNEL)?;
-        if let Some(scheduler) = self.terms().scheduler {
-            self.position
-                .store(scheduler.inserted(self.position.load()));
-        }
+        self.scheduling.add(destination)?;
         self.books.lock().readmit(&counted);
         self.changed();
-        self.destinations.replace(Some(list));
         Ok(())
+    }
+
+    /// Takes over what a user changed of a destination (V-14). The caller holds the director's mutex.
+    pub(super) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
+        self.scheduling.edit(destination, spec)
     }
 
     /// Takes a destination out of the list. The caller holds the director's mutex.
     pub(super) fn remove(&self, destination: &RcuArc<Destination>) -> Result {
-        let mut list = self.destinations(0)?;
-        let Some(index) = list.iter().position(|other| other.same(destination)) else {
-            return Ok(());
-        };
-        list.retain(|other| !other.same(destination));
-        let list = Prepared::new(list, GFP_KERNEL)?;
-        self.destinations.replace(Some(list));
-        if let Some(scheduler) = self.terms().scheduler {
-            self.position
-                .store(scheduler.removed(self.position.load(), index));
-        }
+        self.scheduling.remove(&destination.id)?;
         self.books.lock().retire(&destination.counted.sums());
         self.changed();
         Ok(())
+    }
+
+    /// Has the scheduler forget what was not asked for in a while. Process context.
+    pub(super) fn forget(&self) {
+        self.scheduling.expire();
     }
 
     /// The list of destinations is another one now. The caller holds the director's mutex.
@@ -320,23 +243,17 @@ impl<F: Stack> Service<F> {
 
     fn sum_pages(&self) -> Counters {
         let mut sums = Counters::default();
-        let mut from = 0usize;
-        loop {
-            let seen = rcu::read(|rcu| {
-                let all = self.destinations.get(rcu).map_or(&[][..], |list| list);
-                let page = all.get(from..).unwrap_or(&[]);
-                let page = page.get(..PAGE).unwrap_or(page);
-                for destination in page {
-                    sums = plus(&sums, &destination.counted.sums());
-                }
-                page.len()
+        let mut below = u32::MAX;
+        while below > 0 {
+            below = rcu::read(|rcu| {
+                self.scheduling
+                    .some(rcu, below, PAGE as u32, |destination| {
+                        sums = plus(&sums, &destination.counted.sums());
+                    })
             });
-            if seen < PAGE {
-                return sums;
-            }
-            from = from.saturating_add(seen);
             time::give_way();
         }
+        sums
     }
 
     fn statistics(&self) -> Statistics {

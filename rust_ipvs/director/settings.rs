@@ -4,12 +4,16 @@
 //!
 //! Each is one word that packets read when they need it; a change holds from the next packet on.
 
+use super::locality::Expirations;
 use crate::kapi::{
     cpus::CpuList,
     net::Net,
     once::Word, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// The most connections that can be asked for.
 pub(crate) const MAX_CONNECTIONS: i32 = 1 << 30;
@@ -64,11 +68,17 @@ pub(crate) struct Settings {
     pub(crate) schedule_icmp: Word<i32>,
     /// Packets of protocols that are not balanced are not looked at again (H-11).
     pub(crate) ignore_tunneled: Word<i32>,
+    /// How long schedulers remember (D-20); each that does has a reference.
+    pub(crate) expirations: Arc<Expirations>,
 }
 
 impl Settings {
     /// The defaults of a namespace, with the limit of connections that the first one has now (Y-1).
-    pub(super) fn new(net: &Net, most: Option<i32>) -> impl PinInit<Self> {
+    pub(super) fn new(
+        net: &Net,
+        most: Option<i32>,
+        expirations: Arc<Expirations>,
+    ) -> impl PinInit<Self> {
         let most = most.unwrap_or(MAX_CONNECTIONS);
         let (connections, services) = if net.is_initial() { (-4, -3) } else { (-2, -2) };
         pin_init!(Self {
@@ -95,6 +105,7 @@ impl Settings {
             nat_icmp_send: Word::new(0),
             schedule_icmp: Word::new(0),
             ignore_tunneled: Word::new(0),
+            expirations,
         })
     }
 

@@ -13,3 +13,12 @@ pub(crate) fn words<const N: usize>() -> [u64; N] {
     unsafe { bindings::get_random_bytes(words.as_mut_ptr().cast(), size_of_val(&words)) };
     words
 }
+
+/// A number below `limit`, or 0; any context.
+///
+/// The odds of two numbers differ by no more than one in 2^64 divided by `limit`.
+pub(crate) fn below(limit: u64) -> u64 {
+    // SAFETY: May be called from any context.
+    let word = unsafe { bindings::get_random_u64() };
+    (u128::from(word).wrapping_mul(u128::from(limit)) >> 64) as u64
+}

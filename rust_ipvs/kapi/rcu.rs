@@ -146,6 +146,40 @@ impl<T: Send + Sync> RcuCell<T> {
         unsafe { node.as_ref() }.map(|node| &node.value)
     }
 
+    /// Puts `value` in the cell where that still holds `seen`, which was found there in this critical section.
+    ///
+    /// Returns whether it did. What was there is dropped after a grace period, and `value` at once where it was not
+    /// put in.
+    pub(crate) fn exchange<'g>(
+        &'g self,
+        _rcu: Rcu<'g>,
+        seen: Option<&'g T>,
+        value: Prepared<T>,
+    ) -> bool {
+        let old = seen.map_or(ptr::null(), |value| {
+            // SAFETY: What is in a cell is the `value` of a node.
+            unsafe { container_of!(ptr::from_ref(value), Node<T>, value) }
+        });
+        let new = value.into_raw();
+        // SAFETY: The word is a `usize` that lives as long as `self`; the exchange is fully ordered.
+        let found = unsafe {
+            bindings::rust_ipvs_helper_cmpxchg(
+                ptr::from_ref(&self.pointer).cast_mut().cast(),
+                old as usize,
+                new,
+            )
+        };
+        if found != old as usize {
+            // SAFETY: From `Prepared::into_raw` just above, and nobody has seen it.
+            drop(unsafe { KBox::from_raw(new as *mut Node<T>) });
+            return false;
+        }
+        // SAFETY: This exchange took the node out of the cell: its address cannot have been used again, as it is not
+        // freed in this critical section.
+        unsafe { drop_later(old.cast_mut()) };
+        true
+    }
+
     /// Puts `value` in the cell; what was there is dropped after a grace period.
     ///
     /// Writers may race: each value that was ever in the cell is dropped once.
@@ -156,12 +190,20 @@ impl<T: Send + Sync> RcuCell<T> {
         let old = unsafe {
             bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.pointer).cast_mut().cast(), new)
         };
-        let node = old as *mut Node<T>;
-        if node.is_null() {
-            return;
-        }
-        // SAFETY: This exchange took the node out of the cell, so nobody else queues it, and
-        // `head` is written by nobody but RCU.
+        // SAFETY: This exchange took the node out of the cell.
+        unsafe { drop_later(old as *mut Node<T>) };
+    }
+}
+
+/// Drops a node, where there is one, after a grace period.
+///
+/// # Safety
+///
+/// The caller must be the one that took the node out of its cell.
+unsafe fn drop_later<T>(node: *mut Node<T>) {
+    if !node.is_null() {
+        // SAFETY: By the contract of this function nobody else queues the node, and `head` is written by nobody but
+        // RCU.
         unsafe { bindings::call_rcu((*node).head.get(), Some(drop_node::<T>)) };
     }
 }

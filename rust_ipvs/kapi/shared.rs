@@ -10,6 +10,7 @@
 //!
 //! [`Seen`] is an object that a reader found and has no reference to; it gets one where there still is one.
 
+use super::rcu::Rcu;
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
@@ -44,6 +45,9 @@ unsafe impl<T: Send + Sync> Send for RcuArc<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for RcuArc<T> {}
 
+// A reference may move; the object stays.
+impl<T: Send + Sync> Unpin for RcuArc<T> {}
+
 impl<T: Send + Sync> RcuArc<T> {
     /// Allocates a shared value with one reference, initialised in place.
     pub(crate) fn pin_init(init: impl PinInit<T, Error>, flags: Flags) -> Result<Self> {
@@ -70,6 +74,26 @@ impl<T: Send + Sync> RcuArc<T> {
     pub(crate) fn seen(&self) -> Seen<'_, T> {
         // SAFETY: The object lives while there is a reference, which `self` is for as long as it is borrowed.
         Seen(unsafe { self.inner.as_ref() })
+    }
+
+    /// The reference as a number, which owns it.
+    pub(super) fn into_raw(self) -> usize {
+        let raw = self.inner.as_ptr() as usize;
+        core::mem::forget(self);
+        raw
+    }
+
+    /// The reference of a number; `None` for 0.
+    ///
+    /// # Safety
+    ///
+    /// The number must be 0 or come from [`RcuArc::into_raw`], and be used once.
+    pub(super) unsafe fn from_raw(raw: usize) -> Option<Self> {
+        // INVARIANT: By the contract of this function.
+        NonNull::new(raw as *mut Inner<T>).map(|inner| Self {
+            inner,
+            _owns: PhantomData,
+        })
     }
 
     /// Whether two references are to the same object.
@@ -144,7 +168,25 @@ impl<T: Send + Sync> Deref for Seen<'_, T> {
     }
 }
 
-impl<T: Send + Sync> Seen<'_, T> {
+impl<'g, T: Send + Sync> Seen<'g, T> {
+    /// The object that a reference's number leads to; `None` for 0.
+    ///
+    /// # Safety
+    ///
+    /// The number must be 0 or come from [`RcuArc::into_raw`], and its reference must not have been dropped before
+    /// the read-side critical section began.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(_rcu: Rcu<'g>, raw: usize) -> Option<Self> {
+        // SAFETY: By the contract of this function the object is freed a grace period after the section began, at the
+        // earliest.
+        unsafe { (raw as *const Inner<T>).as_ref() }.map(Self)
+    }
+
+    /// Whether this is the object of a reference.
+    pub(crate) fn is(self, other: &RcuArc<T>) -> bool {
+        core::ptr::eq(self.0, other.inner.as_ptr())
+    }
+
     /// A reference to the object; `None` where the last one has been dropped.
     pub(crate) fn keep(self) -> Option<RcuArc<T>> {
         let count = self.0.count.as_atomic();

@@ -9,7 +9,7 @@
 use core::ffi::CStr;
 
 /// An address of either family, bytes in network order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ip {
     /// An IPv4 address.
     V4([u8; 4]),
@@ -18,7 +18,7 @@ pub(crate) enum Ip {
 }
 
 /// The address families that services and destinations have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AddressFamily {
     /// `AF_INET`, 2.
     V4,
@@ -27,7 +27,7 @@ pub(crate) enum AddressFamily {
 }
 
 /// What a packet is matched by to belong to a service (V-1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ServiceKey {
     /// A protocol, a virtual address and a port; port 0 stands for every port.
     Address {
@@ -43,7 +43,7 @@ pub(crate) enum ServiceKey {
 }
 
 /// The identity of a service: two services never share one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ServiceId {
     /// Address family, also of a marked service.
     pub(crate) family: AddressFamily,
@@ -102,6 +102,10 @@ pub(crate) mod service_flags {
     pub(crate) const HASHED: u32 = 0x2;
     /// Each UDP datagram is scheduled by itself.
     pub(crate) const ONEPACKET: u32 = 0x4;
+    /// `sh` and `mh` choose another destination where the client's own may not be chosen.
+    pub(crate) const SCHED1: u32 = 0x8;
+    /// `sh` and `mh` go by the client's port as well.
+    pub(crate) const SCHED2: u32 = 0x10;
 }
 
 /// All that a user says of a service when adding or editing it.
@@ -152,7 +156,7 @@ impl ForwardMethod {
 }
 
 /// The identity of a destination within its service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DestinationId {
     /// The real server's address; its family may differ from the service's (V-10).
     pub(crate) addr: Ip,

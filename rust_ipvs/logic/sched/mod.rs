@@ -1,23 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which destination gets a new connection: the schedulers, one file each.
+//! Which destination gets a new connection: the schedulers, one file each (SPEC section 6).
 //!
 //! A scheduler is a type that implements [`Algorithm`], in a file of its own, and one line in the table
-//! below. It sees a service's destinations as a slice, newest first (D-2, V-9), and keeps a 32-bit
-//! position between calls, which starts at 0.
+//! below. When a connection comes it sees the service through a [`View`]: the destinations in slots, newest
+//! first (D-2, V-9), a position that it keeps between calls, and what it has asked for in its [`Needs`].
 
-use algorithm::Algorithm;
-use core::ops::Deref;
-
-mod algorithm;
-mod flow;
-mod rr;
-
-pub(crate) use algorithm::{
-    Candidate,
-    Cell32, //
+use super::family::Family;
+use algorithm::{
+    Algorithm,
+    Claim,
+    Needs,
+    Servers,
+    View, //
 };
+use cycle::Cycle;
+
+pub(crate) mod algorithm;
+pub(crate) mod cycle;
+mod dh;
+mod flow;
+mod fo;
+mod fold;
+mod lblc;
+mod lblcr;
+mod lc;
+mod mh;
+mod nq;
+mod ovf;
+mod position;
+mod rr;
+mod sed;
+mod sh;
+pub(crate) mod slots;
+mod twos;
+mod wlc;
+mod wrr;
+
+// The example of Documentation/schedulers.rst, which has to work.
+#[cfg(test)]
+#[path = "../../../samples/scheduler/room.rs"]
+mod room;
+
 pub(crate) use flow::Flow;
+pub(crate) use position::Position;
 
 /// Makes [`Scheduler`] of the table below.
 macro_rules! schedulers {
@@ -29,13 +55,8 @@ macro_rules! schedulers {
         }
 
         impl Scheduler {
-            /// Finds a scheduler by the name that users write.
-            pub(crate) fn by_name(name: &[u8]) -> Option<Self> {
-                $(if name == <$algorithm>::NAME.as_bytes() {
-                    return Some(Self::$variant);
-                })*
-                None
-            }
+            /// All of them.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The name that users write.
             pub(crate) fn name(self) -> &'static str {
@@ -44,36 +65,76 @@ macro_rules! schedulers {
                 }
             }
 
-            /// Chooses a destination for a new connection: its index in `list`, which is newest first.
+            /// What it needs of who keeps the service.
+            pub(crate) fn needs(self) -> &'static Needs {
+                match self {
+                    $(Self::$variant => const { &<$algorithm>::NEEDS },)*
+                }
+            }
+
+            /// Chooses a destination for a new connection.
             ///
             /// `None` where none may have it: all have weight 0 or are overloaded (D-1).
-            pub(crate) fn pick<T>(self, list: &[T], state: &impl Cell32) -> Option<usize>
-            where
-                T: Deref<Target: Candidate>,
-            {
+            #[inline]
+            pub(crate) fn pick<V: View, F: Family>(self, view: &V, flow: &Flow<F>) -> Option<V::Server> {
                 match self {
-                    $(Self::$variant => <$algorithm>::pick(list, state),)*
+                    $(Self::$variant => <$algorithm>::pick(view, flow),)*
                 }
             }
 
-            /// The state after a destination was inserted at the head of the list.
-            pub(crate) fn inserted(self, position: u32) -> u32 {
+            /// Fills the table that it asked for; `claims` has room for each destination.
+            pub(crate) fn fill<F: Family>(self, servers: &impl Servers, table: &mut [u32], claims: &mut [Claim]) {
                 match self {
-                    $(Self::$variant => <$algorithm>::inserted(position),)*
+                    $(Self::$variant => <$algorithm>::fill::<F>(servers, table, claims),)*
                 }
             }
 
-            /// The state after the destination at `index` was removed from the list.
-            pub(crate) fn removed(self, position: u32, index: usize) -> u32 {
+            /// The position after destinations came, went, or were edited, where it wants to know of that; at
+            /// first it is the default one.
+            pub(crate) fn restart(self, position: Position, cycle: Cycle) -> Position {
                 match self {
-                    $(Self::$variant => <$algorithm>::removed(position, index),)*
+                    $(Self::$variant => <$algorithm>::restart(position, cycle),)*
                 }
             }
         }
     };
 }
 
+impl Scheduler {
+    /// Finds a scheduler by the name that users write.
+    pub(crate) fn by_name(name: &[u8]) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|scheduler| scheduler.name().as_bytes() == name)
+    }
+}
+
 schedulers! {
     /// Each in turn.
     RoundRobin => rr::RoundRobin;
+    /// Each in turn, as often as the weights say.
+    WeightedRoundRobin => wrr::WeightedRoundRobin;
+    /// The fewest connections.
+    LeastConnection => lc::LeastConnection;
+    /// The fewest connections for its weight.
+    WeightedLeastConnection => wlc::WeightedLeastConnection;
+    /// The greatest weight.
+    Failover => fo::Failover;
+    /// The greatest weight that is not full.
+    Overflow => ovf::Overflow;
+    /// By the address that is asked for, as it was before.
+    Locality => lblc::Locality;
+    /// By the address that is asked for, as it was before, or one more.
+    LocalityReplicated => lblcr::LocalityReplicated;
+    /// By the address that is asked for.
+    DestinationHashing => dh::DestinationHashing;
+    /// By the client.
+    SourceHashing => sh::SourceHashing;
+    /// By the client, and mostly the same when destinations change.
+    MaglevHashing => mh::MaglevHashing;
+    /// The fewest active connections for its weight, the new one counted.
+    ShortestExpectedDelay => sed::ShortestExpectedDelay;
+    /// An idle one.
+    NeverQueue => nq::NeverQueue;
+    /// The better of two that are drawn.
+    TwoChoices => twos::TwoChoices;
 }

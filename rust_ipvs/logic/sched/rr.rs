@@ -2,16 +2,20 @@
 
 //! Round robin: each destination in turn (D-6).
 //!
-//! The reference keeps a pointer to the list node last used, at first the list's head. A position is that
-//! pointer as a number: 0 is the head, `k + 1` the destination at index `k`.
+//! What is kept is the destination last used; the next older one that may be chosen is next, and after the
+//! oldest the newest. A CPU that sees a position which another one is about to change chooses as that one does;
+//! no harm is done by two connections in a row to the same destination, so nobody waits for anybody.
+//!
+//! Cost of a decision: one destination looked at, and those that are passed over.
 
+use super::super::family::Family;
 use super::algorithm::{
     usable,
     Algorithm,
-    Candidate,
-    Cell32, //
+    View, //
 };
-use core::ops::Deref;
+use super::flow::Flow;
+use super::position::Position;
 
 /// The algorithm.
 pub(super) struct RoundRobin;
@@ -19,136 +23,48 @@ pub(super) struct RoundRobin;
 impl Algorithm for RoundRobin {
     const NAME: &'static str = "rr";
 
-    fn pick<T>(list: &[T], state: &impl Cell32) -> Option<usize>
-    where
-        T: Deref<Target: Candidate>,
-    {
-        // Those after the one last used, then from the front up to and with it. A position from a
-        // list that has since become shorter starts over.
-        let (first, second) = usize::try_from(state.load())
-            .ok()
-            .and_then(|used| list.split_at_checked(used))
-            .unwrap_or((&[], list));
-        let after = first.len();
-        let index = match second.iter().position(|candidate| usable(&**candidate)) {
-            Some(index) => after.saturating_add(index),
-            None => first.iter().position(|candidate| usable(&**candidate))?,
-        };
-        state.store(u32::try_from(index).ok()?.saturating_add(1));
-        Some(index)
-    }
-
-    fn inserted(position: u32) -> u32 {
-        // The one last used moved on by one; the head stays the head.
-        match position {
-            0 => 0,
-            used => used.saturating_add(1),
-        }
-    }
-
-    fn removed(position: u32, index: usize) -> u32 {
-        // Where the one last used goes, its predecessor takes its place (Q-47).
-        match usize::try_from(position) {
-            Ok(position_in_list) if index < position_in_list => position.saturating_sub(1),
-            _ => position,
-        }
+    fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
+        let slots = view.slots();
+        let position = view.position();
+        // A slot of a list that has become shorter since is the head.
+        let last = position.last.filter(|last| *last < slots).unwrap_or(slots);
+        // The one last used comes last.
+        let (slot, server) = view
+            .within(0..last)
+            .chain(view.within(last..slots))
+            .find(|(_, server)| usable(&**server))?;
+        view.move_to(Position {
+            last: Some(slot),
+            ..position
+        });
+        Some(server)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Scheduler;
-    use super::*;
-    use std::cell::Cell;
-    use std::rc::Rc;
+    use crate::model::{shake, Change, Service};
+    use crate::reference::Ring;
 
-    impl Cell32 for Cell<u32> {
-        fn load(&self) -> u32 {
-            self.get()
-        }
-
-        fn store(&self, v: u32) {
-            self.set(v);
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    struct Server {
-        name: char,
-        weight: i32,
-        overloaded: bool,
-    }
-
-    impl Candidate for Server {
-        fn weight(&self) -> i32 {
-            self.weight
-        }
-
-        fn overloaded(&self) -> bool {
-            self.overloaded
-        }
-
-        fn active(&self) -> u32 {
-            0
-        }
-
-        fn total(&self) -> u32 {
-            0
-        }
-    }
-
-    /// A service: its servers, newest first, and the scheduler's state.
-    #[derive(Default)]
-    struct Service {
-        servers: Vec<Rc<Server>>,
-        state: Cell<u32>,
-    }
-
-    impl Service {
-        fn of(names: &str) -> Self {
-            let mut service = Self::default();
-            names.chars().for_each(|name| service.add(name));
-            service
-        }
-
-        fn add(&mut self, name: char) {
-            let server = Server {
-                name,
-                weight: 1,
-                overloaded: false,
-            };
-            self.servers.insert(0, Rc::new(server));
-            let state = Scheduler::RoundRobin.inserted(self.state.get());
-            self.state.set(state);
-        }
-
-        fn remove(&mut self, name: char) {
-            let index = self.servers.iter().position(|server| server.name == name);
-            self.servers.remove(index.unwrap());
-            let state = Scheduler::RoundRobin.removed(self.state.get(), index.unwrap());
-            self.state.set(state);
-        }
-
-        fn server(&mut self, name: char) -> &mut Server {
-            let mut servers = self.servers.iter_mut();
-            let server = servers.find(|server| server.name == name);
-            Rc::make_mut(server.unwrap())
-        }
-
-        fn pick(&self) -> Option<char> {
-            let index = Scheduler::RoundRobin.pick(&self.servers, &self.state)?;
-            Some(self.servers[index].name)
-        }
-
-        fn picks(&self, n: usize) -> String {
-            (0..n).map(|_| self.pick().unwrap_or('-')).collect()
-        }
+    fn of(names: &str) -> Service {
+        let mut service = Service::new("rr");
+        names.chars().for_each(|name| service.add(name, 1));
+        service
     }
 
     #[test]
-    fn found_by_name() {
-        assert_eq!(Scheduler::by_name(b"rr"), Some(Scheduler::RoundRobin));
-        assert_eq!(Scheduler::RoundRobin.name(), "rr");
+    fn schedulers_are_found_by_name() {
+        let names: Vec<_> = Scheduler::ALL
+            .iter()
+            .map(|scheduler| scheduler.name())
+            .collect();
+        let all = "rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos";
+        assert_eq!(names.join(" "), all);
+        for scheduler in Scheduler::ALL {
+            let name = scheduler.name().as_bytes();
+            assert_eq!(Scheduler::by_name(name), Some(*scheduler));
+        }
         for other in [&b""[..], b"r", b"rrr", b"RR", b"none"] {
             assert_eq!(Scheduler::by_name(other), None);
         }
@@ -157,60 +73,91 @@ mod tests {
     // D-6, A-1
     #[test]
     fn newest_first_in_turn() {
-        assert_eq!(Service::of("ABC").picks(6), "CBACBA");
+        assert_eq!(of("ABC").picks(6), "CBACBA");
+        assert_eq!(of("").picks(1), "-");
     }
 
     // A-1
     #[test]
     fn the_one_last_used_is_deleted() {
-        let mut service = Service::of("ABC");
+        let mut service = of("ABC");
         assert_eq!(service.picks(2), "CB");
         service.remove('B');
         assert_eq!(service.picks(4), "ACAC");
     }
 
+    // D-6, Q-47: the newest was used last, and its predecessor is the list's head.
+    #[test]
+    fn the_newest_is_deleted_and_another_one_comes() {
+        let mut service = of("ABC");
+        assert_eq!(service.picks(1), "C");
+        service.remove('C');
+        service.add('D', 1);
+        assert_eq!(service.picks(3), "DBA");
+    }
+
     // A-1
     #[test]
     fn an_addition_waits_its_turn() {
-        let mut service = Service::of("ABC");
+        let mut service = of("ABC");
         assert_eq!(service.picks(1), "C");
-        service.add('D');
+        service.add('D', 1);
         assert_eq!(service.picks(5), "BADCB");
     }
 
     // D-6
     #[test]
     fn an_addition_before_the_first_use_is_first() {
-        let mut service = Service::of("AB");
-        service.add('C');
+        let mut service = of("AB");
+        service.add('C', 1);
         assert_eq!(service.picks(3), "CBA");
     }
 
     // D-6
     #[test]
     fn without_weight_or_with_too_many_they_are_skipped() {
-        let mut service = Service::of("ABCD");
-        service.server('C').weight = 0;
-        service.server('B').overloaded = true;
-        service.server('D').weight = -1;
+        let mut service = of("ABCD");
+        service.edit('C', 0);
+        service.edit('D', -1);
+        service.named('B').overloaded.set(true);
         assert_eq!(service.picks(3), "AAA");
-        service.server('A').weight = 0;
+        service.edit('A', 0);
         assert_eq!(service.picks(2), "--");
-        service.server('B').overloaded = false;
+        service.named('B').overloaded.set(false);
         assert_eq!(service.picks(2), "BB");
-        assert_eq!(Service::default().pick(), None);
     }
 
     /// A position that a concurrent change left behind is no harm.
     #[test]
     fn stale_positions() {
-        let service = Service::of("AB");
-        for stale in [3, 1000, u32::MAX] {
-            service.state.set(stale);
-            assert_eq!(service.pick(), Some('B'));
+        let service = of("AB");
+        for stale in [3, 1000, u64::from(u32::MAX), u64::MAX] {
+            service.force(stale);
+            assert_eq!(service.picks(1), "B");
         }
-        assert_eq!(RoundRobin::inserted(u32::MAX), u32::MAX);
-        assert_eq!(RoundRobin::removed(0, 0), 0);
-        assert_eq!(RoundRobin::removed(1, usize::MAX), 1);
+    }
+
+    // D-6, A-1, Q-47: slots and a number do what a ring and a pointer do.
+    #[test]
+    fn as_on_a_ring() {
+        for seed in 0..300 {
+            let mut ring = Ring::new();
+            let mut nodes = Vec::new();
+            shake("rr", seed, |service, change| match change {
+                Change::Added(name) => nodes.push((ring.insert(), name)),
+                Change::Removed(name) => {
+                    let index = nodes.iter().position(|(_, other)| *other == name);
+                    ring.remove(nodes.remove(index.unwrap()).0);
+                }
+                _ => {
+                    let name = |node| nodes.iter().find(|(other, _)| *other == node).unwrap().1;
+                    let expected = ring.pick(|node| {
+                        let server = service.named(name(node));
+                        server.weight.get() > 0 && !server.overloaded.get()
+                    });
+                    assert_eq!(service.pick().map(|server| server.name), expected.map(name));
+                }
+            });
+        }
     }
 }

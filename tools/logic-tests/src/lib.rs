@@ -24,6 +24,8 @@ mod hash_quality;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod persistence;
 #[cfg(test)]
 mod properties;

@@ -9,15 +9,12 @@ use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side,
 use crate::logic::hash::HashKey;
 use crate::logic::ipip::{self, Outer};
 use crate::logic::nlattr::{self, Attributes};
-use crate::logic::sched::{Candidate, Cell32, Scheduler};
 use crate::logic::sctp;
 use crate::logic::sizing;
 #[cfg(not(miri))]
 use crate::logic::wheel::{self, Slot};
-use crate::reference::{slow_attributes, slow_parse, Found, Packet, Random, Ring};
+use crate::reference::{slow_attributes, slow_parse, Found, Packet, Random};
 use proptest::prelude::*;
-use std::cell::Cell;
-use std::rc::Rc;
 
 /// As many cases as make a run of a few seconds; under Miri as many as it bears.
 fn config() -> ProptestConfig {
@@ -343,84 +340,6 @@ proptest! {
         let rates = estimate.read(now, &counters);
         prop_assert!(rates.conns.abs_diff(rate) <= 1, "{} of {}", rates.conns, rate);
         prop_assert!(rates.out_bytes.abs_diff(rate) <= 1, "{} of {}", rates.out_bytes, rate);
-    }
-}
-
-/// A server of the round robin properties.
-#[derive(Debug)]
-struct Server {
-    node: usize,
-    weight: Cell<i32>,
-    overloaded: Cell<bool>,
-}
-
-impl Candidate for Server {
-    fn weight(&self) -> i32 {
-        self.weight.get()
-    }
-
-    fn overloaded(&self) -> bool {
-        self.overloaded.get()
-    }
-
-    fn active(&self) -> u32 {
-        0
-    }
-
-    fn total(&self) -> u32 {
-        0
-    }
-}
-
-struct State(Cell<u32>);
-
-impl Cell32 for State {
-    fn load(&self) -> u32 {
-        self.0.get()
-    }
-
-    fn store(&self, v: u32) {
-        self.0.set(v);
-    }
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    // D-6, A-1, Q-47: a list with a position does what a ring with a pointer does.
-    #[test]
-    fn round_robin_as_on_a_ring(steps in prop::collection::vec((0u8..10, any::<u8>()), 0..200)) {
-        let rr = Scheduler::RoundRobin;
-        let state = State(Cell::new(0));
-        let mut list: Vec<Rc<Server>> = Vec::new();
-        let mut ring = Ring::new();
-        for (step, which) in steps {
-            let index = usize::from(which).checked_rem(list.len());
-            match (step, index) {
-                (0 | 1, _) => {
-                    let node = ring.insert();
-                    list.insert(0, Rc::new(Server { node, weight: Cell::new(1), overloaded: Cell::new(false) }));
-                    state.store(rr.inserted(state.load()));
-                }
-                (2, Some(index)) => {
-                    ring.remove(list.remove(index).node);
-                    state.store(rr.removed(state.load(), index));
-                }
-                (3, Some(index)) => list[index].weight.set(i32::from(which % 3) - 1),
-                (4, Some(index)) => list[index].overloaded.set(which % 3 == 0),
-                _ => {
-                    let usable = |node| {
-                        let server = list.iter().find(|server| server.node == node).unwrap();
-                        server.weight() > 0 && !server.overloaded()
-                    };
-                    let expected = ring.pick(usable);
-                    let picked = rr.pick(&list, &state).map(|index| list[index].node);
-                    prop_assert_eq!(picked, expected);
-                }
-            }
-            let order: Vec<_> = list.iter().map(|server| server.node).collect();
-            prop_assert_eq!(ring.order(), order);
-        }
     }
 }
 

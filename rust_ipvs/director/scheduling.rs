@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A service's destinations, and how one of them is chosen for a new connection.
+//!
+//! Packets see a [`Stage`] under RCU. An edit of the
+//! service puts another stage in its place, so that no packet sees the terms of one and the scheduler of the other, nor a
+//! service without one (V-17). A destination that comes or goes is written into the stage where the scheduler looks
+//! at destinations as they are, at the same cost however many there are. Others get a new stage with what they want to
+//! know: the cycle of the weights, which costs as many steps as the number of destinations has bits, or a table of a
+//! fixed size. When a list is full it is copied to one of twice the size.
+//!
+//! Writers hold the director's mutex, and [`Desk`]'s for what only they look at.
+
+use super::{
+    destination::Destination,
+    locality::{
+        Expiration,
+        Expirations,
+        Memory, //
+    },
+    stack::Stack,
+    stage::{
+        Sight,
+        Stage,
+        Terms,
+        Without, //
+    },
+};
+use crate::{
+    kapi::{
+        rcu::{
+            self,
+            Prepared,
+            Rcu,
+            RcuCell, //
+        },
+        roster::Roster,
+        shared::{
+            RcuArc,
+            Seen, //
+        },
+    },
+    logic::{
+        config::{
+            DestinationId,
+            DestinationSpec, //
+        },
+        sched::{
+            algorithm::{
+                Claim,
+                Servers,
+                EMPTY, //
+            },
+            cycle::{
+                self,
+                Cycle, //
+            },
+            slots,
+            Flow,
+            Position,
+            Scheduler, //
+        },
+    },
+};
+use core::marker::PhantomData;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    },
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    },
+};
+
+/// What only writers look at.
+struct Desk {
+    /// The slots of the destinations.
+    index: RBTree<DestinationId, u32>,
+    live: usize,
+    /// The cycle of the weights, where the scheduler goes by it.
+    tree: KVVec<Cycle>,
+}
+
+/// The destinations of a service and its scheduler.
+#[pin_data]
+pub(super) struct Scheduling<F: Stack> {
+    /// Never empty.
+    stage: RcuCell<Stage>,
+    #[pin]
+    desk: Mutex<Desk>,
+    expirations: Arc<Expirations>,
+    _family: PhantomData<F>,
+}
+
+/// What stages have in common: terms, destinations, and what is remembered of addresses.
+type Present = (Terms, Arc<Roster<Destination>>, Option<Arc<Memory>>);
+
+/// A stage in the making: from here on nothing needs memory.
+struct Draft {
+    stage: Prepared<Stage>,
+    claims: KVVec<Claim>,
+}
+
+/// Where a scheduler goes on, on another stage.
+enum Next {
+    /// Where it was.
+    Kept(Position),
+    /// Where it decides, as the destinations have changed.
+    Changed(Position),
+}
+
+/// So many of a value.
+fn filled<T: Clone>(value: T, len: usize) -> Result<KVVec<T>> {
+    let mut list = KVVec::with_capacity(len, GFP_KERNEL)?;
+    list.resize(len, value, GFP_KERNEL)?;
+    Ok(list)
+}
+
+/// The next slot above one that has a destination.
+fn newer(rcu: Rcu<'_>, roster: &Roster<Destination>, slot: u32) -> Option<u32> {
+    let mut above = slot.saturating_add(1)..roster.used();
+    above.find(|above| roster.get(rcu, *above).is_some())
+}
+
+impl<F: Stack> Scheduling<F> {
+    /// No destinations yet.
+    pub(super) fn new(
+        terms: Terms,
+        expirations: Arc<Expirations>,
+    ) -> Result<impl PinInit<Self, Error>> {
+        let roster = Arc::new(Roster::new(slots::room_for(0))?, GFP_KERNEL)?;
+        let tree = Self::new_tree(&terms, &roster)?;
+        let memory = Self::new_memory(&terms, &expirations)?;
+        let draft = Self::draft(terms, roster, memory, 0)?;
+        let stage = RcuCell::new(draft.stage);
+        Ok(try_pin_init!(Self {
+            stage,
+            desk <- new_mutex!(Desk {
+                index: RBTree::new(),
+                live: 0,
+                tree,
+            }),
+            expirations,
+            _family: PhantomData,
+        }))
+    }
+
+    fn new_memory(terms: &Terms, expirations: &Arc<Expirations>) -> Result<Option<Arc<Memory>>> {
+        if !terms.needs().memory {
+            return Ok(None);
+        }
+        let expirations = expirations.clone();
+        let expiration: Expiration = match terms.scheduler {
+            Some(Scheduler::Locality) => |all: &Expirations| &all.lblc,
+            _ => |all: &Expirations| &all.lblcr,
+        };
+        Ok(Some(Memory::new(expirations, expiration)?))
+    }
+
+    /// The weights as leaves of a tree, where the scheduler wants that.
+    fn new_tree(terms: &Terms, roster: &Roster<Destination>) -> Result<KVVec<Cycle>> {
+        if !terms.needs().cycle {
+            return Ok(KVVec::new());
+        }
+        let mut tree = filled(Cycle::default(), cycle::tree_size(roster.room()))?;
+        rcu::read(|rcu| {
+            for slot in 0..roster.used() {
+                if let Some(destination) = roster.get(rcu, slot) {
+                    cycle::set(&mut tree, slot as usize, destination.weight());
+                }
+            }
+        });
+        Ok(tree)
+    }
+
+    /// Memory for a stage of so many destinations.
+    fn draft(
+        terms: Terms,
+        roster: Arc<Roster<Destination>>,
+        memory: Option<Arc<Memory>>,
+        live: usize,
+    ) -> Result<Draft> {
+        let needs = terms.needs();
+        let stage = Stage {
+            terms,
+            roster,
+            position: Atomic::new(0),
+            cycle: Cycle::default(),
+            table: filled(EMPTY, needs.table)?,
+            memory,
+        };
+        Ok(Draft {
+            stage: Prepared::new(stage, GFP_KERNEL)?,
+            claims: filled(Claim::default(), if needs.claims { live } else { 0 })?,
+        })
+    }
+
+    /// What a writer takes over from the present stage.
+    fn present(&self) -> Result<Present> {
+        rcu::read(|rcu| {
+            let stage = self.stage.get(rcu).ok_or(EINVAL)?;
+            Ok((stage.terms, stage.roster.clone(), stage.memory.clone()))
+        })
+    }
+
+    /// Puts a stage in place. `position` makes its position of the present one, `slot` is one that is about to be
+    /// emptied; `renumbered` says which slot has become which.
+    fn publish(
+        &self,
+        draft: Draft,
+        desk: &Desk,
+        position: impl FnOnce(Rcu<'_>, Position) -> Next,
+        slot: Option<u32>,
+        renumbered: impl Fn(Rcu<'_>, u32) -> Option<u32>,
+    ) {
+        let Draft {
+            mut stage,
+            mut claims,
+        } = draft;
+        rcu::read(|rcu| {
+            let new = stage.value_mut();
+            let Some(scheduler) = new.terms.scheduler else {
+                return;
+            };
+            let Some(old) = self.stage.get(rcu) else {
+                return;
+            };
+            new.cycle = cycle::whole(&desk.tree);
+            let position = match position(rcu, Position::of_word(old.position.load(Relaxed))) {
+                Next::Kept(position) => position,
+                Next::Changed(position) => scheduler.restart(position, new.cycle),
+            };
+            new.position.store(position.to_word(), Relaxed);
+            if desk.live <= scheduler.needs().most {
+                let roster = &*new.roster;
+                let servers = Without { rcu, roster, slot };
+                scheduler.fill::<F>(&servers, &mut new.table, &mut claims);
+            } else {
+                // There are more than it can work with: what it had stays.
+                for (entry, old) in new.table.iter_mut().zip(old.table.iter()) {
+                    *entry = renumbered(rcu, *old).unwrap_or(EMPTY);
+                }
+            }
+        });
+        self.stage.replace(Some(stage));
+    }
+
+    /// The terms now; they are always there.
+    pub(super) fn terms<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
+        Some(&self.stage.get(rcu)?.terms)
+    }
+
+    /// Chooses the destination of a new connection, which may take a reference to it.
+    pub(super) fn choose<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        flow: &Flow<F>,
+    ) -> Option<Seen<'g, Destination>> {
+        let stage = self.stage.get(rcu)?;
+        stage.terms.scheduler?.pick(&Sight { rcu, stage }, flow)
+    }
+
+    /// Calls `visit` for each destination, newest first, until it returns `false`.
+    pub(super) fn each<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        mut visit: impl FnMut(Seen<'g, Destination>) -> bool,
+    ) {
+        if let Some(stage) = self.stage.get(rcu) {
+            let sight = Sight { rcu, stage };
+            sight.newest_first().all(&mut visit);
+        }
+    }
+
+    /// Calls `visit` for each destination in the `most` slots below one, newest first; returns the slot below which to
+    /// go on, which is 0 at the end.
+    pub(super) fn some<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        below: u32,
+        most: u32,
+        mut visit: impl FnMut(Seen<'g, Destination>),
+    ) -> u32 {
+        let Some(stage) = self.stage.get(rcu) else {
+            return 0;
+        };
+        let sight = Sight { rcu, stage };
+        let below = below.min(sight.slots());
+        let from = below.saturating_sub(most);
+        for (_, destination) in sight.within(from..below) {
+            visit(destination);
+        }
+        from
+    }
+
+    /// How many destinations there are.
+    pub(super) fn count(&self) -> usize {
+        self.desk.lock().live
+    }
+
+    /// The destination of an identity, with a reference.
+    pub(super) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
+        let desk = self.desk.lock();
+        let slot = *desk.index.get(id)?;
+        rcu::read(|rcu| self.stage.get(rcu)?.roster.get(rcu, slot)?.keep())
+    }
+
+    /// Forgets addresses that were not asked for in a while. Process context.
+    pub(super) fn expire(&self) {
+        let memory = rcu::read(|rcu| self.stage.get(rcu)?.memory.clone());
+        if let Some(memory) = memory {
+            memory.expire();
+        }
+    }
+
+    /// A list of another size with the same destinations, but for one.
+    fn copy(
+        roster: &Roster<Destination>,
+        room: usize,
+        without: Option<u32>,
+    ) -> Result<Arc<Roster<Destination>>> {
+        let copy = Roster::new(room)?;
+        rcu::read(|rcu| {
+            for slot in (0..roster.used()).filter(|slot| Some(*slot) != without) {
+                if let Some(destination) = roster.get(rcu, slot).and_then(Seen::keep) {
+                    copy.push(destination);
+                }
+            }
+        });
+        Ok(Arc::new(copy, GFP_KERNEL)?)
+    }
+
+    /// Writes down anew in which slot each destination is.
+    fn reindex(desk: &mut Desk, roster: &Roster<Destination>) {
+        rcu::read(|rcu| {
+            for slot in 0..roster.used() {
+                let destination = roster.get(rcu, slot);
+                if let Some(known) = destination.and_then(|d| desk.index.get_mut(&d.id)) {
+                    *known = slot;
+                }
+            }
+        });
+    }
+
+    /// Changes the terms, all at once (V-17).
+    pub(super) fn set_terms(&self, terms: Terms) -> Result {
+        let mut desk = self.desk.lock();
+        let (old, roster, memory) = self.present()?;
+        let same = old.scheduler == terms.scheduler;
+        let memory = if same {
+            memory
+        } else {
+            Self::new_memory(&terms, &self.expirations)?
+        };
+        let tree = Self::new_tree(&terms, &roster)?;
+        let draft = Self::draft(terms, roster, memory, desk.live)?;
+        desk.tree = tree;
+        let position = |_: Rcu<'_>, at| match same {
+            true => Next::Kept(at),
+            false => Next::Changed(Position::default()),
+        };
+        self.publish(draft, &desk, position, None, |_, slot| Some(slot));
+        Ok(())
+    }
+
+    /// Adds a destination at the head of the list.
+    pub(super) fn add(&self, destination: RcuArc<Destination>) -> Result {
+        let mut desk = self.desk.lock();
+        let (terms, roster, memory) = self.present()?;
+        let needs = terms.needs();
+        let live = desk.live.saturating_add(1);
+        let full = roster.used() as usize >= roster.room();
+        if !full && !needs.cycle && needs.table == 0 {
+            let node = RBTreeNode::new(destination.id, roster.used(), GFP_KERNEL)?;
+            roster.push(destination).ok_or(ENOMEM)?;
+            desk.index.insert(node);
+            desk.live = live;
+            return Ok(());
+        }
+        let old = roster.clone();
+        let roster = if full {
+            Self::copy(&old, slots::room_for(live), None)?
+        } else {
+            roster
+        };
+        let (slot, weight) = (roster.used(), destination.weight());
+        let node = RBTreeNode::new(destination.id, slot, GFP_KERNEL)?;
+        let tree = if full {
+            Some(Self::new_tree(&terms, &roster)?)
+        } else {
+            None
+        };
+        let draft = Self::draft(terms, roster.clone(), memory, live)?;
+        roster.push(destination).ok_or(ENOMEM)?;
+        if let Some(tree) = tree {
+            desk.tree = tree;
+            Self::reindex(&mut desk, &roster);
+        }
+        desk.index.insert(node);
+        desk.live = live;
+        cycle::set(&mut desk.tree, slot as usize, weight);
+        let renumbered = |rcu: Rcu<'_>, slot| renumber(rcu, &old, full, slot, None);
+        let position =
+            |rcu: Rcu<'_>, at: Position| Next::Changed(at.renumbered(|slot| renumbered(rcu, slot)));
+        self.publish(draft, &desk, position, None, renumbered);
+        Ok(())
+    }
+
+    /// Takes a destination out of the list.
+    pub(super) fn remove(&self, id: &DestinationId) -> Result {
+        let mut desk = self.desk.lock();
+        let Some(slot) = desk.index.get(id).copied() else {
+            return Ok(());
+        };
+        let (terms, roster, memory) = self.present()?;
+        let needs = terms.needs();
+        let live = desk.live.saturating_sub(1);
+        let sparse = slots::is_sparse(roster.used() as usize, live);
+        if !sparse && !needs.cycle && needs.table == 0 {
+            self.leave(&roster, slot);
+            desk.index.remove(id);
+            desk.live = live;
+            roster.take(slot);
+            return Ok(());
+        }
+        let old = roster.clone();
+        let (roster, tree) = if sparse {
+            let roster = Self::copy(&old, slots::room_for(live), Some(slot))?;
+            let tree = Self::new_tree(&terms, &roster)?;
+            (roster, Some(tree))
+        } else {
+            (roster, None)
+        };
+        let draft = Self::draft(terms, roster.clone(), memory, live)?;
+        desk.index.remove(id);
+        desk.live = live;
+        match tree {
+            Some(tree) => {
+                desk.tree = tree;
+                Self::reindex(&mut desk, &roster);
+            }
+            None => cycle::set(&mut desk.tree, slot as usize, 0),
+        }
+        let gone = Some(slot);
+        let renumbered = |rcu: Rcu<'_>, slot| renumber(rcu, &old, sparse, slot, gone);
+        let position = |rcu: Rcu<'_>, at: Position| {
+            let at = at.removed(slot, || newer(rcu, &old, slot));
+            Next::Changed(at.renumbered(|slot| renumbered(rcu, slot)))
+        };
+        self.publish(draft, &desk, position, gone.filter(|_| !sparse), renumbered);
+        if !sparse {
+            roster.take(slot);
+        }
+        Ok(())
+    }
+
+    /// Moves the scheduler away from a slot that is about to be emptied.
+    fn leave(&self, roster: &Roster<Destination>, slot: u32) {
+        rcu::read(|rcu| {
+            let Some(stage) = self.stage.get(rcu) else {
+                return;
+            };
+            let mut word = stage.position.load(Relaxed);
+            loop {
+                let position = Position::of_word(word);
+                let next = position.removed(slot, || newer(rcu, roster, slot));
+                match stage.position.cmpxchg(word, next.to_word(), Relaxed) {
+                    Ok(_) => break,
+                    Err(other) => word = other,
+                }
+            }
+        });
+    }
+
+    /// Takes over what a user changed of a destination (V-14).
+    pub(super) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
+        let mut desk = self.desk.lock();
+        let (terms, roster, memory) = self.present()?;
+        if !terms.needs().edits {
+            destination.edit(spec);
+            return Ok(());
+        }
+        let draft = Self::draft(terms, roster, memory, desk.live)?;
+        destination.edit(spec);
+        if let Some(slot) = desk.index.get(&spec.id).copied() {
+            cycle::set(&mut desk.tree, slot as usize, spec.weight);
+        }
+        let position = |_: Rcu<'_>, at| Next::Changed(at);
+        self.publish(draft, &desk, position, None, |_, slot| Some(slot));
+        Ok(())
+    }
+}
+
+/// Which slot a destination has in a copy, `without` one, of the list that it is in; the same where there is no copy.
+fn renumber(
+    rcu: Rcu<'_>,
+    old: &Roster<Destination>,
+    copied: bool,
+    slot: u32,
+    without: Option<u32>,
+) -> Option<u32> {
+    if !copied {
+        return Some(slot);
+    }
+    if slot >= old.used() {
+        return None;
+    }
+    let below = (0..slot).filter(|below| Some(*below) != without);
+    let below = below.filter(|below| old.get(rcu, *below).is_some());
+    u32::try_from(below.count()).ok()
+}

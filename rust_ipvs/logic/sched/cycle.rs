@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The greatest common divisor and the greatest of weights that change one at a time.
+//!
+//! A weighted round goes down from the greatest weight in steps of the divisor (D-7). To look at all weights
+//! after each change would make adding `n` destinations cost `n` squared. So they are the leaves of a binary
+//! tree whose nodes know the two numbers of what is below them: a change touches the nodes above one leaf.
+
+/// The two numbers of a set of weights; both 0 where none is above 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cycle {
+    divisor: u32,
+    greatest: u32,
+}
+
+/// The greatest common divisor; that of a number and 0 is the number.
+pub(super) fn gcd(a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
+    }
+    a
+}
+
+impl Cycle {
+    /// The cycle of one weight; none above 0 counts for nothing.
+    pub(crate) fn of(weight: i32) -> Self {
+        let weight = u32::try_from(weight).unwrap_or(0);
+        Self {
+            divisor: weight,
+            greatest: weight,
+        }
+    }
+
+    /// The cycle of both sets together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            divisor: gcd(self.divisor, other.divisor),
+            greatest: self.greatest.max(other.greatest),
+        }
+    }
+
+    /// By how much a round goes down, at least 1.
+    pub(super) fn step(self) -> u32 {
+        self.divisor.max(1)
+    }
+
+    /// Where a round begins: as little as the greatest weight still reaches; 0 where there is none.
+    pub(super) fn top(self) -> u32 {
+        self.greatest.saturating_sub(self.step().saturating_sub(1))
+    }
+}
+
+/// How many nodes the tree of so many slots has.
+pub(crate) fn tree_size(slots: usize) -> usize {
+    slots.saturating_mul(2)
+}
+
+/// Changes the weight in a slot. A tree that was never written to is all default.
+pub(crate) fn set(tree: &mut [Cycle], slot: usize, weight: i32) {
+    let mut at = (tree.len() / 2).saturating_add(slot);
+    if let Some(leaf) = tree.get_mut(at) {
+        *leaf = Cycle::of(weight);
+    }
+    // The node `i` is above `2 i` and `2 i + 1`, and the root, 1, above all.
+    while at > 1 {
+        at /= 2;
+        let (left, right) = (at.saturating_mul(2), at.saturating_mul(2).saturating_add(1));
+        if let (Some(left), Some(right)) = (tree.get(left), tree.get(right)) {
+            let both = left.and(*right);
+            if let Some(node) = tree.get_mut(at) {
+                *node = both;
+            }
+        }
+    }
+}
+
+/// The cycle of all weights.
+pub(crate) fn whole(tree: &[Cycle]) -> Cycle {
+    tree.get(1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn divisors() {
+        for (a, b, expected) in [(0, 0, 0), (0, 5, 5), (5, 0, 5), (12, 18, 6), (7, 3, 1)] {
+            assert_eq!(gcd(a, b), expected);
+        }
+        assert_eq!(gcd(u32::MAX, u32::MAX), u32::MAX);
+    }
+
+    // D-7
+    #[test]
+    fn rounds() {
+        let of = |weights: &[i32]| {
+            let parts = weights.iter().map(|weight| Cycle::of(*weight));
+            let cycle = parts.fold(Cycle::default(), Cycle::and);
+            (cycle.step(), cycle.top())
+        };
+        assert_eq!(of(&[]), (1, 0));
+        assert_eq!(of(&[0, -5]), (1, 0));
+        assert_eq!(of(&[3, 2, 1]), (1, 3));
+        assert_eq!(of(&[300, 200, 0, 100]), (100, 201));
+        assert_eq!(of(&[i32::MAX]), (i32::MAX as u32, 1));
+    }
+
+    /// The tree knows what looking at all weights would say.
+    #[test]
+    fn a_tree_is_as_good_as_all_weights() {
+        let mut seed = 1u32;
+        for slots in [1usize, 2, 3, 4, 5, 8, 11, 32, 33] {
+            let mut tree = vec![Cycle::default(); tree_size(slots)];
+            let mut weights = vec![0i32; slots];
+            assert_eq!(whole(&tree), Cycle::default());
+            for _ in 0..200 {
+                seed = seed.wrapping_mul(1664525).wrapping_add(1013904223);
+                let slot = (seed >> 16) as usize % slots;
+                weights[slot] = ((seed >> 8) % 8) as i32 * 6;
+                set(&mut tree, slot, weights[slot]);
+                let parts = weights.iter().map(|weight| Cycle::of(*weight));
+                assert_eq!(whole(&tree), parts.fold(Cycle::default(), Cycle::and));
+            }
+        }
+        // A slot that is not there changes nothing.
+        let mut tree = vec![Cycle::default(); 8];
+        set(&mut tree, 4, 7);
+        assert_eq!(whole(&tree), Cycle::default());
+        set(&mut [], 0, 7);
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Failover: the destination of the greatest weight gets everything (D-11).
+//!
+//! The others wait until its weight becomes 0, or it is deleted, or it has reached its upper threshold. Of
+//! equals it is the newest.
+//!
+//! Cost of a decision: one look at each destination.
+
+use super::super::family::Family;
+use super::algorithm::{
+    Algorithm,
+    Candidate,
+    View, //
+};
+use super::flow::Flow;
+use core::cmp::Reverse;
+
+/// The algorithm.
+pub(super) struct Failover;
+
+impl Algorithm for Failover {
+    const NAME: &'static str = "fo";
+
+    fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
+        // Of several that are least, the first.
+        view.usable().min_by_key(|server| Reverse(server.weight()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{shake, Server, Service};
+
+    /// The first with the greatest weight.
+    fn naive(servers: &[&Server]) -> Option<char> {
+        let greatest = servers.iter().map(|server| server.weight.get()).max();
+        let found = servers
+            .iter()
+            .find(|server| Some(server.weight.get()) == greatest);
+        found.map(|server| server.name)
+    }
+
+    // D-11
+    #[test]
+    fn as_the_naive_one() {
+        for seed in 0..300 {
+            shake("fo", seed, |service, _| {
+                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
+                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
+                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
+            });
+        }
+    }
+
+    // D-11
+    #[test]
+    fn the_next_when_the_first_is_gone() {
+        let mut service = Service::of("fo", &[('A', 1), ('B', 9), ('C', 9), ('D', 3)]);
+        assert_eq!(service.picks(3), "CCC");
+        service.named('C').overloaded.set(true);
+        assert_eq!(service.picks(1), "B");
+        service.edit('B', 0);
+        assert_eq!(service.picks(1), "D");
+        service.remove('D');
+        assert_eq!(service.picks(1), "A");
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locality-based least connections: an address that clients ask for stays with its destination (D-17).
+//!
+//! For a service of a mark in front of caches, as `dh`; but an address goes to the destination with the fewest
+//! connections for its weight when it is asked for first, and again when its destination has more active connections
+//! than its weight while another one is less than half full. Which address has which destination is remembered; what is
+//! remembered is not asked whether it is overloaded.
+//!
+//! Cost of a decision: one look-up by address; one look at each destination for a new address, and at those up to the
+//! first half empty one where an address' destination is full.
+
+use super::super::family::Family;
+use super::algorithm::{
+    Algorithm,
+    Candidate,
+    Needs,
+    Servers,
+    View, //
+};
+use super::flow::Flow;
+use super::wlc;
+
+/// The algorithm.
+pub(super) struct Locality;
+
+impl Algorithm for Locality {
+    const NAME: &'static str = "lblc";
+
+    const NEEDS: Needs = Needs {
+        memory: true,
+        ..Needs::NOTHING
+    };
+
+    fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server> {
+        let address = F::ip(flow.addressee);
+        let memo = view.recall(address);
+        let known = memo
+            .and_then(|memo| view.members(memo).next())
+            .filter(|server| server.available() && server.weight() > 0);
+        if let Some(server) = known.filter(|server| !is_full(view, &**server)) {
+            return Some(server);
+        }
+        let server = wlc::least_loaded(view)?;
+        view.remember(address, memo, server, false);
+        Some(server)
+    }
+}
+
+/// Whether a destination has more than its weight while another one has less than half of its own.
+pub(super) fn is_full(servers: &impl Servers, server: &(impl Candidate + ?Sized)) -> bool {
+    let weight = |server: i32| i64::from(server);
+    if i64::from(server.active()) <= weight(server.weight()) {
+        return false;
+    }
+    servers
+        .newest_first()
+        .any(|other| i64::from(other.active()).saturating_mul(2) < weight(other.weight()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{shake, Server, Service};
+    use std::collections::HashMap;
+
+    fn ask(service: &Service, address: u8) -> Option<char> {
+        let chosen = service.pick_for([10, 9, 9, 9], 1024, [198, 51, 100, address]);
+        chosen.map(|server| server.name)
+    }
+
+    fn load(service: &Service, name: char, active: u32) {
+        service.named(name).active.set(active);
+        service.named(name).total.set(active);
+    }
+
+    // D-17
+    #[test]
+    fn an_address_stays_until_its_destination_is_full() {
+        let mut service = Service::of("lblc", &[('A', 10), ('B', 10)]);
+        assert_eq!(ask(&service, 1), Some('B'));
+        load(&service, 'B', 10);
+        assert_eq!(ask(&service, 2), Some('A'));
+        assert_eq!(ask(&service, 1), Some('B'));
+        // More than its weight, but the other one is no less than half full.
+        load(&service, 'B', 11);
+        load(&service, 'A', 5);
+        assert_eq!(ask(&service, 1), Some('B'));
+        load(&service, 'A', 4);
+        assert_eq!(ask(&service, 1), Some('A'));
+        load(&service, 'B', 0);
+        assert_eq!(ask(&service, 1), Some('A'));
+        // overload is not asked for; weight 0 is, and so is whether it was deleted.
+        service.named('A').overloaded.set(true);
+        assert_eq!(ask(&service, 1), Some('A'));
+        assert_eq!(ask(&service, 3), Some('B'));
+        service.edit('A', 0);
+        assert_eq!(ask(&service, 2), Some('B'));
+        service.remove('B');
+        assert_eq!(ask(&service, 2), None);
+        assert_eq!(ask(&service, 3), None);
+    }
+
+    /// As `wlc`.
+    fn least(service: &Service) -> Option<char> {
+        let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
+        let load =
+            |server: &Server| 256 * i64::from(server.active.get()) + i64::from(server.total.get());
+        let mut best: Option<&Server> = None;
+        for server in service.list().into_iter().filter(usable) {
+            let better = |best: &Server| {
+                load(server) * i64::from(best.weight.get())
+                    < load(best) * i64::from(server.weight.get())
+            };
+            if best.is_none_or(better) {
+                best = Some(server);
+            }
+        }
+        best.map(|server| server.name)
+    }
+
+    // D-17
+    #[test]
+    fn as_the_naive_one() {
+        for seed in 0..200 {
+            let mut known = HashMap::new();
+            shake("lblc", seed, |service, _| {
+                for address in 0..3u8 {
+                    let list = service.list();
+                    let kept = known
+                        .get(&address)
+                        .and_then(|name| list.iter().find(|server| server.name == *name));
+                    let half_empty =
+                        |server: &&Server| (2 * server.active.get()) < server.weight.get() as u32;
+                    let full = |server: &Server| {
+                        server.active.get() > server.weight.get() as u32
+                            && list.iter().any(half_empty)
+                    };
+                    let expected = match kept {
+                        Some(server) if server.weight.get() > 0 && !full(server) => {
+                            Some(server.name)
+                        }
+                        _ => least(service),
+                    };
+                    if let Some(name) = expected {
+                        known.insert(address, name);
+                    }
+                    assert_eq!(ask(service, address), expected);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locality-based least connections with replication: an address stays with a set of destinations (D-18).
+//!
+//! As `lblc`, but where the destinations of an address are full the least loaded of all joins them. A set that has not
+//! changed for `lblcr_expiration` loses its most loaded member, so that an address which is no longer in demand does
+//! not fill many caches.
+//!
+//! Cost of a decision: one look-up by address, and one look at each member of its set; beyond that as `lblc`.
+
+use super::super::family::Family;
+use super::algorithm::{
+    heavier,
+    least,
+    overhead,
+    Algorithm,
+    Candidate,
+    Needs,
+    View, //
+};
+use super::flow::Flow;
+use super::lblc::is_full;
+use super::wlc;
+use core::ops::Deref;
+
+/// The algorithm.
+pub(super) struct LocalityReplicated;
+
+impl Algorithm for LocalityReplicated {
+    const NAME: &'static str = "lblcr";
+
+    const NEEDS: Needs = Needs {
+        memory: true,
+        ..Needs::NOTHING
+    };
+
+    fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server> {
+        let address = F::ip(flow.addressee);
+        let memo = view.recall(address);
+        if let Some(memo) = memo {
+            let members = || view.members(memo);
+            let known = least(members().filter(|server| server.available()), |server| {
+                overhead(&**server)
+            });
+            if view.is_settled(memo) {
+                if let Some(server) = most_loaded(members()) {
+                    view.forget(memo, server);
+                }
+            }
+            if let Some(server) = known.filter(|server| !is_full(view, &**server)) {
+                return Some(server);
+            }
+        }
+        let server = wlc::least_loaded(view)?;
+        view.remember(address, memo, server, true);
+        Some(server)
+    }
+}
+
+/// The one with the most connections for its weight, of those with a weight; the first of equals.
+fn most_loaded<S>(servers: impl Iterator<Item = S>) -> Option<S>
+where
+    S: Copy + Deref<Target: Candidate>,
+{
+    let mut worst: Option<(S, (u64, i32))> = None;
+    for server in servers {
+        let burden = (overhead(&*server), server.weight());
+        match worst {
+            _ if burden.1 <= 0 => {}
+            Some((_, other)) if !heavier(burden, other) => {}
+            _ => worst = Some((server, burden)),
+        }
+    }
+    worst.map(|(server, _)| server)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{shake, Server, Service};
+    use std::collections::HashMap;
+
+    fn ask(service: &Service, address: u8) -> Option<char> {
+        let chosen = service.pick_for([10, 9, 9, 9], 1024, [198, 51, 100, address]);
+        chosen.map(|server| server.name)
+    }
+
+    fn load(service: &Service, name: char, active: u32) {
+        service.named(name).active.set(active);
+        service.named(name).total.set(active);
+    }
+
+    // D-18
+    #[test]
+    fn a_set_grows_with_the_load_and_shrinks_with_time() {
+        let service = Service::of("lblcr", &[('A', 10), ('B', 10), ('C', 10)]);
+        assert_eq!(ask(&service, 1), Some('C'));
+        load(&service, 'C', 10);
+        assert_eq!(ask(&service, 1), Some('C'));
+        load(&service, 'C', 11);
+        // B joins, and is the least loaded of the two from then on.
+        assert_eq!(ask(&service, 1), Some('B'));
+        load(&service, 'C', 0);
+        load(&service, 'B', 1);
+        assert_eq!(ask(&service, 1), Some('C'));
+        load(&service, 'A', 1);
+        // Nothing has changed for long enough: B goes, which has the most.
+        service.now.set(101);
+        assert_eq!(ask(&service, 1), Some('C'));
+        load(&service, 'C', 3);
+        assert_eq!(ask(&service, 1), Some('C'));
+    }
+
+    // D-18: what the specification says, with sets of names.
+    #[test]
+    fn as_the_naive_one() {
+        for seed in 0..300 {
+            // The newest member first, and when the set changed.
+            let mut sets: HashMap<u8, (Vec<char>, u64)> = HashMap::new();
+            shake("lblcr", seed, |service, _| {
+                let list = service.list();
+                let now = service.now.get();
+                let load = |s: &Server| 256 * i64::from(s.active.get()) + i64::from(s.total.get());
+                let less = |a: &Server, b: &Server| {
+                    load(a) * i64::from(b.weight.get()) < load(b) * i64::from(a.weight.get())
+                };
+                let least = |servers: &[&Server]| {
+                    let usable = |s: &&&Server| s.weight.get() > 0 && !s.overloaded.get();
+                    let better = |best: Option<char>, s: &&Server| match best {
+                        Some(best) if !less(s, service.named(best)) => Some(best),
+                        _ => Some(s.name),
+                    };
+                    servers.iter().filter(usable).fold(None, better)
+                };
+                let half_empty = |s: &&Server| 2 * s.active.get() < s.weight.get() as u32;
+                let full = |name: char| {
+                    let server = service.named(name);
+                    server.active.get() > server.weight.get() as u32 && list.iter().any(half_empty)
+                };
+                for address in 0..3u8 {
+                    let mut chosen = None;
+                    if let Some((set, changed)) = sets.get_mut(&address) {
+                        let present = |name: &char| list.iter().find(|s| s.name == *name).copied();
+                        let members: Vec<_> = set.iter().filter_map(present).collect();
+                        chosen = least(&members).filter(|name| !full(*name));
+                        if set.len() > 1 && now > *changed + 100 {
+                            let mut most: Option<char> = None;
+                            for name in &*set {
+                                let server = service.former(*name);
+                                let worse = |most| less(service.former(most), server);
+                                if server.weight.get() > 0 && most.is_none_or(worse) {
+                                    most = Some(*name);
+                                }
+                            }
+                            if let Some(most) = most {
+                                set.retain(|name| *name != most);
+                                *changed = now;
+                            }
+                        }
+                    }
+                    if chosen.is_none() {
+                        chosen = least(&list);
+                        if let Some(name) = chosen {
+                            let (set, changed) = sets.entry(address).or_default();
+                            if !set.contains(&name) {
+                                set.insert(0, name);
+                                *changed = now;
+                            }
+                        }
+                    }
+                    assert_eq!(ask(service, address), chosen);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Maglev hashing: as `sh`, but when a destination comes or goes few clients change theirs (D-16).
+//!
+//! Each destination has a permutation of all the entries of a table, from a hash of its address and port.
+//! In turn, and as often as its weight says, each takes the first entry of its permutation that is free. The shares
+//! are as even as the turns, and who takes an entry depends mostly on who asks for it. Weights are those that
+//! destinations last had above 0, so a destination that is emptied by weight 0 keeps its entries; its clients get
+//! none, or with a flag the destination of another entry.
+//!
+//! Eisenbud et al., Maglev: a fast and reliable software network load balancer, 2016.
+//!
+//! Cost of a decision: one SipHash-1-3 and one look; with the fallback at most 4093 more. Cost of a change: some
+//! 40,000 steps, which bring the table up to date before the change is acknowledged; they do not grow with
+//! the number of destinations.
+
+use super::super::config::service_flags::{
+    SCHED1,
+    SCHED2, //
+};
+use super::super::family::Family;
+use super::algorithm::{
+    usable,
+    Algorithm,
+    Candidate,
+    Claim,
+    Needs,
+    Servers,
+    View,
+    EMPTY, //
+};
+use super::cycle::gcd;
+use super::flow::Flow;
+use super::fold;
+
+/// Entries of the table: a prime, so that any step leads to all of them.
+const SIZE: u32 = 4093;
+/// How many bits of a weight, divided by what all have in common, count.
+const WEIGHT_BITS: u32 = 6;
+/// The keys of the hashes for the beginning of a permutation and for its step.
+const KEYS: (u64, u64) = (2_654_435_761, 2_654_446_892);
+
+/// The algorithm.
+pub(super) struct MaglevHashing;
+
+/// The remainder of a division by [`SIZE`].
+fn modulo(value: u32) -> u32 {
+    value % SIZE
+}
+
+impl Algorithm for MaglevHashing {
+    const NAME: &'static str = "mh";
+
+    const NEEDS: Needs = Needs {
+        table: SIZE as usize,
+        most: SIZE as usize,
+        claims: true,
+        edits: true,
+        ..Needs::NOTHING
+    };
+
+    fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server> {
+        let flags = view.flags();
+        let table = view.table();
+        let entry = |value: u32| {
+            let entry = modulo(fold::siphash(KEYS.0, value));
+            Some((entry, view.server(*table.get(entry as usize)?)))
+        };
+        let client = fold::client(flow, flags & SCHED2 != 0);
+        let (hash, server) = entry(client)?;
+        let server = server?;
+        if usable(&*server) {
+            return Some(server);
+        }
+        if flags & SCHED1 == 0 {
+            return None;
+        }
+        for offset in 0..SIZE {
+            let offset = modulo(offset.wrapping_add(hash));
+            let server = entry(client.wrapping_add(offset))?.1?;
+            if usable(&*server) {
+                return Some(server);
+            }
+        }
+        None
+    }
+
+    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], claims: &mut [Claim]) {
+        table.fill(EMPTY);
+        let claims = claim::<F>(servers, claims);
+        if claims.iter().all(|claim| claim.turns == 0) {
+            return;
+        }
+        let mut left = table.len();
+        loop {
+            for claim in &mut *claims {
+                for _ in 0..claim.turns {
+                    take(claim, table);
+                    left = left.saturating_sub(1);
+                    if left == 0 {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes down what each destination claims, newest first.
+fn claim<'c, F: Family>(servers: &impl Servers, claims: &'c mut [Claim]) -> &'c mut [Claim] {
+    let weight = |server: &_| last_weight(server);
+    let (divisor, greatest) = servers
+        .newest_first()
+        .map(|server| weight(&*server))
+        .fold((0, 0), |(divisor, greatest), weight| {
+            (gcd(weight, divisor), greatest.max(weight))
+        });
+    let greatest = greatest.checked_div(divisor).unwrap_or(0);
+    let bits = u32::BITS.saturating_sub(greatest.leading_zeros());
+    let shift = bits.saturating_sub(WEIGHT_BITS);
+    let mut count = 0usize;
+    for ((slot, server), claim) in servers.within(0..servers.slots()).zip(claims.iter_mut()) {
+        let id = server.id();
+        let name = fold::fold_for::<F>(&id.addr).wrapping_add(id.port.into());
+        let last = last_weight(&*server);
+        let turns = last.checked_div(divisor).unwrap_or(0) >> shift;
+        *claim = Claim {
+            slot,
+            next: modulo(fold::siphash(KEYS.0, name)),
+            skip: (fold::siphash(KEYS.1, name) % (SIZE - 1)).saturating_add(1),
+            turns: turns.max(u32::from(last != 0)),
+        };
+        count = count.saturating_add(1);
+    }
+    claims.get_mut(..count).unwrap_or(&mut [])
+}
+
+fn last_weight(server: &(impl Candidate + ?Sized)) -> u32 {
+    u32::try_from(server.last_weight()).unwrap_or(0)
+}
+
+/// Takes the first free entry of a destination's permutation.
+fn take(claim: &mut Claim, table: &mut [u32]) {
+    // A permutation is over after as many steps as there are entries.
+    for _ in 0..SIZE {
+        match table.get_mut(claim.next as usize) {
+            Some(entry) if *entry == EMPTY => {
+                *entry = claim.slot;
+                return;
+            }
+            _ => {}
+        }
+        let next = claim.next.saturating_add(claim.skip);
+        claim.next = next.checked_sub(SIZE).unwrap_or(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::config::service_flags::{SCHED1, SCHED2};
+    use super::super::super::config::Ip;
+    use super::super::cycle::gcd;
+    use super::super::fold::siphash;
+    use crate::model::{shake, Server, Service};
+
+    const CLIENTS: [[u8; 4]; 5] = [
+        [192, 0, 2, 1],
+        [192, 0, 2, 2],
+        [192, 0, 2, 3],
+        [10, 1, 2, 3],
+        [203, 0, 113, 77],
+    ];
+
+    fn chosen(service: &Service) -> String {
+        let name = |client| {
+            service
+                .pick_for(client, 40000, [0; 4])
+                .map_or('-', |server| server.name)
+        };
+        CLIENTS.into_iter().map(name).collect()
+    }
+
+    fn share(service: &Service, name: char) -> usize {
+        service
+            .owners()
+            .into_iter()
+            .filter(|owner| *owner == Some(name))
+            .count()
+    }
+
+    //
+    #[test]
+    fn shares_and_clients_of_the_specification() {
+        let service = Service::of("mh", &[('A', 1), ('B', 1), ('C', 1)]);
+        assert_eq!(
+            "CBA"
+                .chars()
+                .map(|name| share(&service, name))
+                .collect::<Vec<_>>(),
+            [1365, 1364, 1364]
+        );
+        assert_eq!(chosen(&service), "CBBAB");
+        service.flags.set(SCHED2);
+        assert_eq!(chosen(&service), "CCBBB");
+        let service = Service::of("mh", &[('A', 3), ('B', 2), ('C', 1)]);
+        assert_eq!(
+            "CBA"
+                .chars()
+                .map(|name| share(&service, name))
+                .collect::<Vec<_>>(),
+            [683, 1364, 2046]
+        );
+        assert_eq!(chosen(&service), "CBAAB");
+        service.flags.set(SCHED2);
+        assert_eq!(chosen(&service), "ACBBB");
+    }
+
+    // D-16, V-15: weight 0 leaves the table as it is; one that was added with it has no entries.
+    #[test]
+    fn weight_0() {
+        let mut service = Service::of("mh", &[('A', 3), ('B', 2), ('C', 1)]);
+        let owners = service.owners();
+        service.edit('B', 0);
+        assert_eq!(service.owners(), owners);
+        assert_eq!(chosen(&service), "C-AA-");
+        service.add('D', 0);
+        assert_eq!(share(&service, 'D'), 0);
+        for name in "ABC".chars() {
+            service.remove(name);
+        }
+        assert_eq!(service.owners(), vec![None; 4093]);
+        assert_eq!(chosen(&service), "-----");
+    }
+
+    // D-16, Q-43: beyond the table's size it stays as it was.
+    #[test]
+    fn more_than_the_table_has_room_for() {
+        let mut service = Service::new("mh");
+        for n in 0..4093u32 {
+            service.add(char::from_u32(0x1_0000 + n).unwrap(), 1);
+        }
+        let owners = service.owners();
+        let newest = service.list()[0].name;
+        assert!((0..4093).all(|entry: usize| owners[entry].is_some()));
+        assert_eq!(share(&service, newest), 1);
+        service.add('A', 1);
+        assert_eq!(service.owners(), owners);
+        service.remove('A');
+        assert_eq!(service.owners(), owners);
+    }
+
+    // D-16: of the clients of n destinations, some 1/n change theirs when one goes. Beyond 20 destinations the table, which
+    // is the reference's, has so few entries for each that more clients do; the bound is given up rather than the table.
+    #[test]
+    fn few_clients_change_their_destination() {
+        for n in 2..=20u32 {
+            let names: Vec<_> = (0..n)
+                .map(|i| char::from_u32('A' as u32 + i).unwrap())
+                .collect();
+            for gone in &names {
+                let mut service = Service::new("mh");
+                names.iter().for_each(|name| service.add(*name, 1));
+                let before = service.owners();
+                service.remove(*gone);
+                let after = service.owners();
+                let changed = before
+                    .iter()
+                    .zip(&after)
+                    .filter(|(one, other)| one != other)
+                    .count();
+                assert!(
+                    changed * n as usize * 2 <= 3 * 4093,
+                    "{changed} of 4093 with {n} destinations"
+                );
+                // And the entries of the one that is gone are others' now.
+                assert!(after
+                    .iter()
+                    .all(|owner| owner.is_some() && *owner != Some(*gone)));
+            }
+        }
+    }
+
+    /// The table as the specification says it, destination by destination and lap by lap.
+    fn naive(servers: &[&Server]) -> Vec<Option<char>> {
+        let m = 4093;
+        let weight = |server: &Server| server.last_weight.get() as u32;
+        let common = servers.iter().map(|server| weight(server)).fold(0, gcd);
+        let mut table = vec![None; m];
+        if common == 0 {
+            return table;
+        }
+        let greatest = servers.iter().map(|server| weight(server)).max().unwrap() / common;
+        let mut shift = 0;
+        while greatest >> (shift + 6) > 0 {
+            shift += 1;
+        }
+        let mut taken = vec![0; servers.len()];
+        loop {
+            for (server, taken) in servers.iter().zip(&mut taken) {
+                let Ip::V4(address) = server.id.addr else {
+                    unreachable!()
+                };
+                let name = u32::from_be_bytes(address) + u32::from(server.id.port);
+                let offset = siphash(2654435761, name) as usize % m;
+                let skip = siphash(2654446892, name) as usize % (m - 1) + 1;
+                let turns = match (weight(server) / common) >> shift {
+                    0 => u32::from(weight(server) > 0),
+                    turns => turns,
+                };
+                for _ in 0..turns {
+                    while table[(offset + *taken * skip) % m].is_some() {
+                        *taken += 1;
+                    }
+                    table[(offset + *taken * skip) % m] = Some(server.name);
+                    if table.iter().all(Option::is_some) {
+                        return table;
+                    }
+                }
+            }
+        }
+    }
+
+    // D-16
+    #[test]
+    fn as_the_naive_one() {
+        for seed in 0..6 {
+            let mut step = 0;
+            shake("mh", seed, |service, _| {
+                step += 1;
+                if step % 30 != 0 {
+                    return;
+                }
+                let table = naive(&service.list());
+                assert_eq!(service.owners(), table);
+                for flags in [0, SCHED1, SCHED2, SCHED1 | SCHED2] {
+                    service.flags.set(flags);
+                    for client in CLIENTS {
+                        let port = if flags & SCHED2 != 0 { 40000 } else { 0 };
+                        let key = u32::from_be_bytes(client).wrapping_add(port);
+                        let entry =
+                            |offset: u32| siphash(2654435761, key.wrapping_add(offset)) % 4093;
+                        let mut tries = vec![0];
+                        if flags & SCHED1 != 0 {
+                            tries.extend((0..4093).map(|offset| (offset + entry(0)) % 4093));
+                        }
+                        let owners = tries
+                            .into_iter()
+                            .map(|offset| table[entry(offset) as usize]);
+                        let usable = |name: Option<char>| {
+                            let server = service.named(name?);
+                            (server.weight.get() > 0 && !server.overloaded.get())
+                                .then_some(server.name)
+                        };
+                        // Up to the first entry of nobody.
+                        let expected = owners.take_while(Option::is_some).find_map(usable);
+                        let chosen = service.pick_for(client, 40000, [0; 4]);
+                        assert_eq!(chosen.map(|server| server.name), expected);
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Overflow: the destination of the greatest weight, until it has more active connections than that; then the
+//! next (D-11).
+//!
+//! The weight is a capacity here, and one more connection than that fits. Of equals the newest is chosen. Where all
+//! are full nobody is.
+//!
+//! Cost of a decision: one look at each destination.
+
+use super::super::family::Family;
+use super::algorithm::{
+    Algorithm,
+    Candidate,
+    View, //
+};
+use super::flow::Flow;
+use core::cmp::Reverse;
+
+/// The algorithm.
+pub(super) struct Overflow;
+
+impl Algorithm for Overflow {
+    const NAME: &'static str = "ovf";
+
+    fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
+        view.usable()
+            .filter(|server| server.active() <= server.weight().unsigned_abs())
+            // Of several that are least, the first.
+            .min_by_key(|server| Reverse(server.weight()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{shake, Server, Service};
+
+    /// The first with the greatest weight, of those that have room.
+    fn naive(servers: &[&Server]) -> Option<char> {
+        let room = |server: &&&Server| server.active.get() <= server.weight.get() as u32;
+        let servers: Vec<_> = servers.iter().filter(room).collect();
+        let greatest = servers.iter().map(|server| server.weight.get()).max();
+        let found = servers
+            .iter()
+            .find(|server| Some(server.weight.get()) == greatest);
+        found.map(|server| server.name)
+    }
+
+    // D-11
+    #[test]
+    fn as_the_naive_one() {
+        for seed in 0..300 {
+            shake("ovf", seed, |service, _| {
+                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
+                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
+                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
+            });
+        }
+    }
+
+    // D-11: one more than the weight fits.
+    #[test]
+    fn the_next_when_the_first_is_full() {
+        let service = Service::of("ovf", &[('A', 1), ('B', 3)]);
+        service.named('B').active.set(3);
+        assert_eq!(service.picks(1), "B");
+        service.named('B').active.set(4);
+        assert_eq!(service.picks(1), "A");
+        service.named('A').active.set(2);
+        assert_eq!(service.picks(1), "-");
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where in the list a scheduler is, in one word that all CPUs share.
+//!
+//! The reference keeps a pointer to the list node last used, which is the list's head at first, and moves it
+//! under a lock. Here it is the number of a slot; destinations keep theirs, so the number stays right while
+//! others come and go.
+
+/// Where a scheduler is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The slot that was used last; `None` is the head of the list, before the newest.
+    pub(super) last: Option<u32>,
+    /// What else the scheduler knows.
+    pub(super) level: u32,
+}
+
+impl Position {
+    /// The position as a word.
+    pub(crate) fn to_word(self) -> u64 {
+        let last = self.last.map_or(0, |slot| slot.wrapping_add(1));
+        u64::from(last) | (u64::from(self.level) << 32)
+    }
+
+    /// The position of a word; each word is one.
+    pub(crate) fn of_word(word: u64) -> Self {
+        Self {
+            last: (word as u32).checked_sub(1),
+            level: (word >> 32) as u32,
+        }
+    }
+
+    /// The position after the destination in `slot` was taken out; `newer` is the next slot above that has one.
+    ///
+    /// Where it was the one last used, its predecessor in the list takes its place (D-6, Q-47).
+    pub(crate) fn removed(self, slot: u32, newer: impl FnOnce() -> Option<u32>) -> Self {
+        match self.last {
+            Some(last) if last == slot => Self {
+                last: newer(),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// The position after destinations took other slots; `new` says which.
+    pub(crate) fn renumbered(self, new: impl FnOnce(u32) -> Option<u32>) -> Self {
+        Self {
+            last: self.last.and_then(new),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_words_and_back() {
+        for last in [None, Some(0), Some(1), Some(u32::MAX - 1)] {
+            for level in [0, 1, u32::MAX] {
+                let position = Position { last, level };
+                assert_eq!(Position::of_word(position.to_word()), position);
+            }
+        }
+        assert_eq!(Position::default().to_word(), 0);
+        // No slot has this number, and no harm comes of it.
+        let beyond = Position {
+            last: Some(u32::MAX),
+            level: 7,
+        };
+        assert_eq!(Position::of_word(beyond.to_word()).last, None);
+    }
+
+    //
+    #[test]
+    fn a_removed_destination_leaves_its_place_to_the_newer() {
+        let at = |last| Position { last, level: 3 };
+        assert_eq!(at(Some(4)).removed(4, || Some(6)), at(Some(6)));
+        assert_eq!(at(Some(4)).removed(4, || None), at(None));
+        assert_eq!(at(Some(4)).removed(5, || Some(6)), at(Some(4)));
+        assert_eq!(at(None).removed(0, || Some(1)), at(None));
+        assert_eq!(
+            at(Some(4)).renumbered(|slot| slot.checked_sub(1)),
+            at(Some(3))
+        );
+        assert_eq!(at(None).renumbered(Some), at(None));
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shortest expected delay: the destination whose active connections, with the new one, are fewest for its
+//! weight (D-10).
+//!
+//! Unlike with `wlc` the new connection counts, so that the fastest of several idle destinations is chosen. Of
+//! equals it is the newest.
+//!
+//! Cost of a decision: one look at each destination, and two multiplications.
+
+use super::super::family::Family;
+use super::algorithm::{
+    least,
+    Algorithm,
+    Candidate,
+    Servers,
+    View, //
+};
+use super::flow::Flow;
+
+/// The algorithm.
+pub(super) struct ShortestExpectedDelay;
+
+impl Algorithm for ShortestExpectedDelay {
+    const NAME: &'static str = "sed";
+
+    fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
+        shortest(view)
+    }
+}
+
+/// The destination of a service with the shortest expected delay.
+pub(super) fn shortest<S: Servers>(servers: &S) -> Option<S::Server> {
+    least(servers.newest_first(), |server| {
+        u64::from(server.active()).saturating_add(1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{shake, Server, Service};
+
+    /// The first with the fewest active connections for its weight, one more counted.
+    fn naive(servers: &[&Server]) -> Option<char> {
+        let load = |server: &Server| 1 + i64::from(server.active.get());
+        let mut best = servers.first()?;
+        for server in servers {
+            if load(server) * i64::from(best.weight.get())
+                < load(best) * i64::from(server.weight.get())
+            {
+                best = server;
+            }
+        }
+        Some(best.name)
+    }
+
+    // D-10
+    #[test]
+    fn as_the_naive_one() {
+        for seed in 0..300 {
+            shake("sed", seed, |service, _| {
+                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
+                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
+                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
+            });
+        }
+    }
+
+    //
+    #[test]
+    fn without_load_the_newest() {
+        let service = Service::of("sed", &[('A', 1), ('B', 1), ('C', 1)]);
+        assert_eq!(service.picks(2), "CC");
+        let newest = service.named('C');
+        newest.active.set(1);
+        newest.total.set(1);
+        assert_eq!(service.picks(2), "BB");
+    }
+
+    // D-10
+    #[test]
+    fn of_idle_ones_the_fastest() {
+        let service = Service::of("sed", &[('A', 3), ('B', 5), ('C', 1)]);
+        assert_eq!(service.picks(1), "B");
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Source hashing: the client's address chooses the destination, with a flag its port as well (D-14).
+//!
+//! A client stays with its destination without any state, on each director of a cluster. A table of 256 entries is
+//! dealt out to the destinations in turn, to each as many in a row as its weight says. Where the entry's
+//! destination may not be chosen, none is, or with another flag the one of another entry.
+//!
+//! Cost of a decision: one multiplication and one look; with the fallback at most 256 more. Cost of a change: 256
+//! entries.
+
+use super::super::config::service_flags::{
+    SCHED1,
+    SCHED2, //
+};
+use super::super::family::Family;
+use super::algorithm::{
+    usable,
+    Algorithm,
+    Candidate,
+    Claim,
+    Needs,
+    Servers,
+    View, //
+};
+use super::dh::deal;
+use super::flow::Flow;
+use super::fold;
+
+/// The algorithm.
+pub(super) struct SourceHashing;
+
+impl Algorithm for SourceHashing {
+    const NAME: &'static str = "sh";
+
+    const NEEDS: Needs = Needs {
+        table: 256,
+        edits: true,
+        ..Needs::NOTHING
+    };
+
+    fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server> {
+        let flags = view.flags();
+        let table = view.table();
+        let entry = |entry: u8| view.server(*table.get(usize::from(entry))?);
+        let hash = fold::slot(fold::client(flow, flags & SCHED2 != 0));
+        let server = entry(hash)?;
+        if usable(&*server) {
+            return Some(server);
+        }
+        if flags & SCHED1 == 0 {
+            return None;
+        }
+        // From twice the hash on, so that not all clients of a destination that is gone meet at one other.
+        for offset in 0..=u8::MAX {
+            let server = entry(offset.wrapping_add(hash).wrapping_add(hash))?;
+            if usable(&*server) {
+                return Some(server);
+            }
+        }
+        None
+    }
+
+    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], _claims: &mut [Claim]) {
+        deal(servers, table, |server| {
+            u32::try_from(server.weight()).unwrap_or(0)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::config::service_flags::{SCHED1, SCHED2};
+    use crate::model::{shake, Server, Service};
+
+    const CLIENTS: [[u8; 4]; 5] = [
+        [192, 0, 2, 1],
+        [192, 0, 2, 2],
+        [192, 0, 2, 3],
+        [10, 1, 2, 3],
+        [203, 0, 113, 77],
+    ];
+
+    fn chosen(service: &Service) -> String {
+        let name = |client| {
+            service
+                .pick_for(client, 40000, [0; 4])
+                .map_or('-', |server| server.name)
+        };
+        CLIENTS.into_iter().map(name).collect()
+    }
+
+    // the clients' slots are 50, 148, 246, 2 and 57.
+    #[test]
+    fn clients_of_the_specification() {
+        let mut service = Service::of("sh", &[('A', 3), ('B', 2), ('C', 1)]);
+        assert_eq!(chosen(&service), "BACBA");
+        // with the port 214, 56, 154, 166, 221.
+        service.flags.set(SCHED2);
+        assert_eq!(chosen(&service), "ABAAA");
+        service.flags.set(0);
+        // D-5, D-14: nobody instead.
+        service.named('A').overloaded.set(true);
+        assert_eq!(chosen(&service), "B-CB-");
+        // The table was filled again: weight 0 has one entry a lap, and nobody gets it. 50, 148, 246, 2, 57 modulo 4.
+        service.named('A').overloaded.set(false);
+        service.edit('A', 0);
+        assert_eq!(chosen(&service), "BCBBB");
+    }
+
+    // D-14
+    #[test]
+    fn as_the_naive_one() {
+        for seed in 0..200 {
+            shake("sh", seed, |service, _| {
+                let mut table = Vec::new();
+                while !service.list().is_empty() && table.len() < 256 {
+                    for server in service.list() {
+                        for _ in 0..server.weight.get().max(1) {
+                            table.push(server);
+                        }
+                    }
+                }
+                for flags in [0, SCHED1, SCHED2, SCHED1 | SCHED2] {
+                    service.flags.set(flags);
+                    for client in CLIENTS {
+                        let port = if flags & SCHED2 != 0 { 40000 } else { 0 };
+                        let key = u32::from_be_bytes(client).wrapping_add(port);
+                        let hash = (u64::from(key) * 0x61c8_8647 % (1 << 32)) >> 24;
+                        let usable =
+                            |server: &Server| server.weight.get() > 0 && !server.overloaded.get();
+                        let mut expected = None;
+                        if !table.is_empty() {
+                            let mut tries = vec![hash];
+                            if flags & SCHED1 != 0 {
+                                tries.extend((0..256).map(|offset| (offset + hash) % 256 + hash));
+                            }
+                            let tries = tries.into_iter().map(|entry| table[entry as usize % 256]);
+                            expected = tries
+                                .into_iter()
+                                .find(|server| usable(server))
+                                .map(|server| server.name);
+                        }
+                        let chosen = service.pick_for(client, 40000, [0; 4]);
+                        assert_eq!(chosen.map(|server| server.name), expected);
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Weighted power of two choices: the less loaded of two destinations drawn by weight (D-12).
+//!
+//! Several directors that send to the same destinations do not all choose the one that looks best to them, which
+//! `wlc` would have them do.
+//!
+//! Each draw is a number from 0 to the sum of the weights, both included; so the first destination has one
+//! chance more than its weight. The reference multiplies in 32 bits, which large weights overflow; here
+//! nothing overflows.
+//!
+//! Cost of a decision: two looks at each destination, two random numbers, and two multiplications.
+
+use super::super::family::Family;
+use super::algorithm::{
+    heavier,
+    overhead,
+    Algorithm,
+    Candidate,
+    View, //
+};
+use super::flow::Flow;
+
+/// The algorithm.
+pub(super) struct TwoChoices;
+
+impl Algorithm for TwoChoices {
+    const NAME: &'static str = "twos";
+
+    fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
+        let weight = |server: &V::Server| u64::from(server.weight().unsigned_abs());
+        let sum = view
+            .usable()
+            .fold(0u64, |sum, server| sum.saturating_add(weight(&server)));
+        if sum == 0 {
+            return None;
+        }
+        let draw = || {
+            let mut left = view.random(sum.saturating_add(1));
+            view.usable().find(|server| {
+                let found = left <= weight(server);
+                left = left.saturating_sub(weight(server));
+                found
+            })
+        };
+        // Where weights were changed meanwhile, one who was drawn may not be found.
+        let (first, second) = match (draw(), draw()) {
+            (Some(first), Some(second)) => (first, second),
+            (one, other) => return one.or(other).or_else(|| view.usable().next()),
+        };
+        let burden = |server: &V::Server| (overhead(&**server), server.weight());
+        Some(if heavier(burden(&first), burden(&second)) {
+            second
+        } else {
+            first
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{shake, Service};
+
+    // D-12: how often each is drawn first, with all equally loaded, is its weight; the newest has one chance more.
+    #[test]
+    fn shares_are_the_weights() {
+        let weights = [('A', 1), ('B', 2), ('C', 4), ('D', 0)];
+        let service = Service::of("twos", &weights);
+        let picks = service.picks(80_000);
+        for (name, chances) in [('A', 1), ('B', 2), ('C', 5), ('D', 0)] {
+            let share = picks.chars().filter(|pick| *pick == name).count();
+            assert!(share.abs_diff(chances * 10_000) < 600, "{share} for {name}");
+        }
+    }
+
+    // D-12: of two that are drawn the less loaded; with two servers a loaded one needs both draws.
+    #[test]
+    fn the_less_loaded_of_two() {
+        let service = Service::of("twos", &[('A', 4), ('B', 3)]);
+        service.named('A').active.set(100);
+        let picks = service.picks(80_000);
+        let share = picks.chars().filter(|pick| *pick == 'A').count();
+        // Each draw gives A with a chance of a half.
+        assert!(share.abs_diff(20_000) < 600, "{share}");
+    }
+
+    // D-12
+    #[test]
+    fn whoever_may_be_chosen_and_nobody_else() {
+        for seed in 0..100 {
+            shake("twos", seed, |service, _| {
+                let list = service.list();
+                let usable = |name| {
+                    let server = service.named(name);
+                    server.weight.get() > 0 && !server.overloaded.get()
+                };
+                match service.pick() {
+                    Some(server) => assert!(usable(server.name)),
+                    None => assert!(!list.iter().any(|server| usable(server.name))),
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A service without a kernel: destinations in slots, and a scheduler at work on them.
+//!
+//! It does what the director does with the same logic, one step after the other, so that schedulers can be tested
+//! and drawn on the host.
+
+use crate::logic::config::{DestinationId, Ip};
+use crate::logic::family::{Endpoint, V4};
+use crate::logic::packet::TCP;
+use crate::logic::sched::algorithm::{Candidate, Claim, Servers, View, EMPTY};
+use crate::logic::sched::cycle::{self, Cycle};
+use crate::logic::sched::{slots, Flow, Position, Scheduler};
+use std::cell::{Cell, RefCell};
+
+/// A destination. Its counts are what a test says.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub(crate) name: char,
+    pub(crate) id: DestinationId,
+    pub(crate) weight: Cell<i32>,
+    pub(crate) last_weight: Cell<i32>,
+    pub(crate) overloaded: Cell<bool>,
+    pub(crate) available: Cell<bool>,
+    pub(crate) active: Cell<u32>,
+    pub(crate) total: Cell<u32>,
+}
+
+impl Candidate for Server {
+    fn id(&self) -> &DestinationId {
+        &self.id
+    }
+
+    fn weight(&self) -> i32 {
+        self.weight.get()
+    }
+
+    fn last_weight(&self) -> i32 {
+        self.last_weight.get()
+    }
+
+    fn overloaded(&self) -> bool {
+        self.overloaded.get()
+    }
+
+    fn available(&self) -> bool {
+        self.available.get()
+    }
+
+    fn active(&self) -> u32 {
+        self.active.get()
+    }
+
+    fn total(&self) -> u32 {
+        self.total.get()
+    }
+}
+
+/// What is remembered of an address.
+#[derive(Clone, Debug)]
+struct Remembered {
+    address: Ip,
+    /// Newest first; numbers in `Service::all`.
+    members: Vec<usize>,
+    changed: u64,
+}
+
+/// A service.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) flags: Cell<u32>,
+    /// All that there ever were.
+    all: Vec<Server>,
+    /// Numbers in `all`.
+    slots: Vec<Option<usize>>,
+    room: usize,
+    position: Cell<Position>,
+    tree: Vec<Cycle>,
+    table: Vec<u32>,
+    memory: RefCell<Vec<Remembered>>,
+    /// Seconds, and how long a set stays as it is.
+    pub(crate) now: Cell<u64>,
+    pub(crate) expiration: u64,
+    random: Cell<u64>,
+}
+
+impl Service {
+    /// A service without servers.
+    pub(crate) fn new(scheduler: &str) -> Self {
+        let scheduler = Scheduler::by_name(scheduler.as_bytes()).expect("a scheduler's name");
+        let mut service = Self {
+            scheduler,
+            flags: Cell::new(0),
+            all: Vec::new(),
+            slots: Vec::new(),
+            room: slots::room_for(0),
+            position: Cell::default(),
+            tree: Vec::new(),
+            table: vec![EMPTY; scheduler.needs().table],
+            memory: RefCell::default(),
+            now: Cell::new(0),
+            expiration: 100,
+            random: Cell::new(0x9e37_79b9_7f4a_7c15),
+        };
+        service.renumber(service.room);
+        service.changed(false);
+        service
+    }
+
+    /// A service of servers with weights, which are added in this order.
+    pub(crate) fn of(scheduler: &str, servers: &[(char, i32)]) -> Self {
+        let mut service = Self::new(scheduler);
+        for (name, weight) in servers {
+            service.add(*name, *weight);
+        }
+        service
+    }
+
+    /// Adds a server: 10.0.0.n, port 80, for the nth letter.
+    pub(crate) fn add(&mut self, name: char, weight: i32) {
+        let n = (name as u32).wrapping_sub('A' as u32).wrapping_add(1);
+        self.add_at(name, [10, 0, (n >> 8) as u8, n as u8], weight);
+    }
+
+    /// Adds a server of any address.
+    pub(crate) fn add_at(&mut self, name: char, addr: [u8; 4], weight: i32) {
+        if self.slots.len() == self.room {
+            let room = slots::room_for(self.count() + 1);
+            self.renumber(room);
+        }
+        self.all.push(Server {
+            name,
+            id: DestinationId {
+                addr: Ip::V4(addr),
+                port: 80,
+            },
+            weight: Cell::new(weight),
+            last_weight: Cell::new(weight),
+            overloaded: Cell::new(false),
+            available: Cell::new(true),
+            active: Cell::new(0),
+            total: Cell::new(0),
+        });
+        self.slots.push(Some(self.all.len() - 1));
+        cycle::set(&mut self.tree, self.slots.len() - 1, weight);
+        self.changed(false);
+    }
+
+    /// Deletes a server.
+    pub(crate) fn remove(&mut self, name: char) {
+        let slot = self.slot(name);
+        let above = |at: &usize| self.slots[*at].is_some();
+        let newer = || (slot + 1..self.slots.len()).find(above);
+        let position = self.position.get();
+        self.position
+            .set(position.removed(slot as u32, || newer().map(|slot| slot as u32)));
+        self.named(name).available.set(false);
+        self.slots[slot] = None;
+        cycle::set(&mut self.tree, slot, 0);
+        if slots::is_sparse(self.slots.len(), self.count()) {
+            self.renumber(slots::room_for(self.count()));
+        }
+        self.changed(false);
+    }
+
+    /// Gives a server another weight.
+    pub(crate) fn edit(&mut self, name: char, weight: i32) {
+        let server = self.named(name);
+        server.weight.set(weight);
+        if weight != 0 {
+            server.last_weight.set(weight);
+        }
+        let slot = self.slot(name);
+        cycle::set(&mut self.tree, slot, weight);
+        self.changed(true);
+    }
+
+    fn slot(&self, name: char) -> usize {
+        let is = |number: &Option<usize>| number.is_some_and(|n| self.all[n].name == name);
+        self.slots.iter().position(is).expect("a server's name")
+    }
+
+    /// A server by its name.
+    pub(crate) fn named(&self, name: char) -> &Server {
+        &self.all[self.slots[self.slot(name)].expect("a server")]
+    }
+
+    /// A server by its name, also one that was deleted.
+    pub(crate) fn former(&self, name: char) -> &Server {
+        let mut all = self.all.iter();
+        all.find(|server| server.name == name)
+            .expect("a server's name")
+    }
+
+    /// All servers, newest first.
+    pub(crate) fn list(&self) -> Vec<&Server> {
+        (&self).newest_first().collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    fn renumber(&mut self, room: usize) {
+        let slots = &self.slots;
+        let new = |slot: u32| {
+            let below = slots.get(..slot as usize)?;
+            Some(below.iter().flatten().count() as u32)
+        };
+        self.position.set(self.position.get().renumbered(new));
+        let kept = self.table.iter().map(|slot| new(*slot).unwrap_or(EMPTY));
+        self.table = kept.collect();
+        self.slots.retain(Option::is_some);
+        self.room = room;
+        self.tree = vec![Cycle::default(); cycle::tree_size(room)];
+        for slot in 0..self.slots.len() {
+            let weight = self.all[self.slots[slot].expect("a server")].weight();
+            cycle::set(&mut self.tree, slot, weight);
+        }
+    }
+
+    fn changed(&mut self, edited: bool) {
+        let needs = self.scheduler.needs();
+        if edited && !needs.edits {
+            return;
+        }
+        let cycle = cycle::whole(&self.tree);
+        self.position
+            .set(self.scheduler.restart(self.position.get(), cycle));
+        if self.count() <= needs.most {
+            let mut table = std::mem::take(&mut self.table);
+            let mut claims = vec![Claim::default(); self.count()];
+            self.scheduler.fill::<V4>(&&*self, &mut table, &mut claims);
+            self.table = table;
+        }
+    }
+
+    /// The table, by names.
+    pub(crate) fn owners(&self) -> Vec<Option<char>> {
+        let owner = |slot: &u32| Some((&self).server(*slot)?.name);
+        self.table.iter().map(owner).collect()
+    }
+
+    /// Who gets a connection of a client, from one port to one address.
+    pub(crate) fn pick_for(
+        &self,
+        client: [u8; 4],
+        port: u16,
+        addressee: [u8; 4],
+    ) -> Option<&Server> {
+        let flow = Flow::<V4> {
+            protocol: TCP,
+            client: Endpoint { addr: client, port },
+            addressee,
+        };
+        self.scheduler.pick(&self, &flow)
+    }
+
+    /// Who gets a connection where nobody asks for the client.
+    pub(crate) fn pick(&self) -> Option<&Server> {
+        self.pick_for([192, 0, 2, 1], 40000, [198, 51, 100, 1])
+    }
+
+    /// The next so many, by names; "-" is nobody.
+    pub(crate) fn picks(&self, n: usize) -> String {
+        (0..n)
+            .map(|_| self.pick().map_or('-', |server| server.name))
+            .collect()
+    }
+
+    /// Moves the scheduler to where no change has left it.
+    pub(crate) fn force(&self, word: u64) {
+        self.position.set(Position::of_word(word));
+    }
+
+    fn number(&self, server: &Server) -> usize {
+        let same = |other: &Server| std::ptr::eq(other, server);
+        self.all
+            .iter()
+            .position(same)
+            .expect("a server of this service")
+    }
+}
+
+/// What happened to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Added(char),
+    Removed(char),
+    Edited(char),
+    /// Connections came or went, or a threshold was crossed.
+    Load,
+}
+
+/// Leads a service through random changes, and shows it after each.
+pub(crate) fn shake(scheduler: &str, seed: u64, mut look: impl FnMut(&Service, Change)) {
+    let mut word = seed.wrapping_mul(2).wrapping_add(1);
+    let mut below = |limit: usize| {
+        word ^= word >> 12;
+        word ^= word << 25;
+        word ^= word >> 27;
+        ((word.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize * limit) >> 32
+    };
+    let mut service = Service::new(scheduler);
+    // Weights have something in common, or not.
+    let (unit, top) = ([1, 1, 10, 100][below(4)], [2, 5, 11][below(3)]);
+    let mut next = 'A';
+    for _ in 0..120 {
+        let weight = unit * below(top) as i32;
+        let count = service.count();
+        let name = service
+            .list()
+            .get(below(count.max(1)))
+            .map(|server| server.name);
+        let change = match (below(12), name) {
+            (0..=2, _) | (_, None) => {
+                service.add(next, weight);
+                next = char::from_u32(next as u32 + 1).expect("a letter");
+                Change::Added(service.list()[0].name)
+            }
+            (3, Some(name)) => {
+                service.remove(name);
+                Change::Removed(name)
+            }
+            (4, Some(name)) => {
+                service.edit(name, weight);
+                Change::Edited(name)
+            }
+            (_, Some(name)) => {
+                let server = service.named(name);
+                server.active.set(below(4) as u32);
+                server
+                    .total
+                    .set(server.active.get() + below(3) as u32 * 200);
+                server.overloaded.set(below(6) == 0);
+                service.now.set(service.now.get() + below(60) as u64);
+                Change::Load
+            }
+        };
+        look(&service, change);
+    }
+}
+
+impl<'a> Servers for &'a Service {
+    type Server = &'a Server;
+
+    fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    fn server(&self, slot: u32) -> Option<&'a Server> {
+        let number = (*self.slots.get(slot as usize)?)?;
+        Some(&self.all[number])
+    }
+}
+
+impl View for &Service {
+    type Memo = usize;
+
+    fn position(&self) -> Position {
+        self.position.get()
+    }
+
+    fn move_to(&self, position: Position) {
+        self.position.set(position);
+    }
+
+    fn exchange(&self, old: Position, new: Position) -> Result<(), Position> {
+        assert_eq!(self.position.get(), old);
+        self.position.set(new);
+        Ok(())
+    }
+
+    fn cycle(&self) -> Cycle {
+        cycle::whole(&self.tree)
+    }
+
+    fn table(&self) -> &[u32] {
+        &self.table
+    }
+
+    fn flags(&self) -> u32 {
+        self.flags.get()
+    }
+
+    fn random(&self, limit: u64) -> u64 {
+        let mut word = self.random.get();
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        self.random.set(word);
+        ((u128::from(word) * u128::from(limit)) >> 64) as u64
+    }
+
+    fn recall(&self, address: Ip) -> Option<usize> {
+        let memory = self.memory.borrow();
+        memory.iter().position(|memo| memo.address == address)
+    }
+
+    fn members(&self, memo: usize) -> impl Iterator<Item = Self::Server> {
+        let members = self.memory.borrow()[memo].members.clone();
+        members.into_iter().map(|number| &self.all[number])
+    }
+
+    fn is_settled(&self, memo: usize) -> bool {
+        let memo = &self.memory.borrow()[memo];
+        memo.members.len() > 1 && self.now.get() > memo.changed + self.expiration
+    }
+
+    fn remember(&self, address: Ip, memo: Option<usize>, server: Self::Server, beside: bool) {
+        let (number, changed) = (self.number(server), self.now.get());
+        let mut memory = self.memory.borrow_mut();
+        match memo.map(|memo| &mut memory[memo]) {
+            Some(memo) if memo.members.contains(&number) => {}
+            Some(memo) => {
+                memo.members.truncate(if beside { usize::MAX } else { 0 });
+                memo.members.insert(0, number);
+                memo.changed = changed;
+            }
+            None => memory.push(Remembered {
+                address,
+                members: vec![number],
+                changed,
+            }),
+        }
+    }
+
+    fn forget(&self, memo: usize, server: Self::Server) {
+        let number = self.number(server);
+        let memo = &mut self.memory.borrow_mut()[memo];
+        memo.members.retain(|member| *member != number);
+        memo.changed = self.now.get();
+    }
+}
