@@ -7,6 +7,7 @@
 #   ask [-u] [-s SOURCE] VIP [PORT]  the client asks, from one of its addresses; the transcript says who answered and
 #                        what the server saw
 #   keep VIP [PORT]      the client opens a connection and keeps it to the end of the scenario
+#   flows SCHEDULER N    many clients of a scheduler, and who got which real server
 #   table                services and real servers
 #   connections          all connections
 
@@ -52,6 +53,11 @@ keep() {
 	ip netns exec rv-client socat -u "TCP:$1:${2:-80}" OPEN:/dev/null </dev/null >/dev/null 2>&1 &
 	KEPT+=("$!")
 	sleep 0.3
+}
+
+# See flows.py.
+flows() {
+	"$here/flows.py" "$@" 2>&1
 }
 
 table() {
