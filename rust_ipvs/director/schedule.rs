@@ -76,7 +76,12 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
     let flow = Flow {
         protocol: context.header.protocol,
         client: src,
-        addressee: dst.addr,
+        // In the header that an error quotes, that is the client (D-13).
+        addressee: if context.is_backwards {
+            src.addr
+        } else {
+            dst.addr
+        },
     };
     let terms = service.terms_seen(context.rcu);
     if let Some(terms) = terms.filter(|t| t.is_persistent()) {
