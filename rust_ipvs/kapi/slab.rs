@@ -78,6 +78,10 @@ impl<T> Drop for Slab<T> {
 }
 
 /// The constructor of objects that need none.
+///
+/// # Safety
+///
+/// None is needed: the object is not touched.
 unsafe extern "C" fn nothing(_object: *mut core::ffi::c_void) {}
 
 /// An owned object of a slab.

@@ -52,8 +52,8 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     let mut rest = !0u32;
     for byte in bytes {
         for bit in 0..8 {
-            let into = (u32::from(*byte) >> bit ^ rest) & 1;
-            rest = rest >> 1 ^ into * 0x82f6_3b78;
+            let into = ((u32::from(*byte) >> bit) ^ rest) & 1;
+            rest = (rest >> 1) ^ (into * 0x82f6_3b78);
         }
     }
     !rest

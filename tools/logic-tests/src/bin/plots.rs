@@ -14,6 +14,10 @@
 mod logic;
 #[path = "../model.rs"]
 mod model;
+// Only so that the unit tests in `logic` compile here too, which clippy wants to see.
+#[cfg(test)]
+#[path = "../reference.rs"]
+mod reference;
 
 use logic::sched::Scheduler;
 use model::Service;
