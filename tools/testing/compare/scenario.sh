@@ -10,6 +10,7 @@
 #   flows SCHEDULER N    many clients of a scheduler, and who got which real server
 #   table                services and real servers
 #   connections          all connections
+#   by_method OPTION     three servers by one method (-m, -g, -i), for TCP and UDP; tables and counters after that
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=../selftests/rust_ipvs/lib.sh
@@ -66,6 +67,33 @@ table() {
 
 connections() {
 	director ipvsadm -Lnc
+}
+
+# One method, from its first connection to its counters.
+by_method() {
+	local kind n
+	for kind in t u; do
+		director ipvsadm -A "-$kind" 10.0.9.1:80 -s rr
+		for n in 11 12 13; do
+			director ipvsadm -a "-$kind" 10.0.9.1:80 -r "10.0.2.$n:80" "$1"
+		done
+	done
+	for _ in 1 2 3 4; do
+		ask 10.0.9.1
+		ask -u 10.0.9.1
+	done
+	ask 10.0.9.1 81
+	ask 10.0.9.2
+	sleep 0.5
+	table
+	connections
+	# The C module shows counters up to two seconds late. TCP may need a packet more or less.
+	sleep 2.5
+	director ipvsadm -Ln --stats --exact -u 10.0.9.1:80
+	director ipvsadm -Z
+	director ipvsadm -Ln --stats --exact
+	director ipvsadm -C
+	table
 }
 
 # Servers that say who they are, in the three namespaces.

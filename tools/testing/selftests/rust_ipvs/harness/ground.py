@@ -48,6 +48,9 @@ class Ground:
         for name in 'lan client director s1 s2 s3'.split():
             self.spaces[name] = Netns(f'rv-{name}')
             setattr(self, name, self.spaces[name])
+            # What earlier tests taught these hosts about the MTU of paths is not so any more.
+            for version in '46':
+                self.spaces[name].run(f'ip -{version} route flush cache', quiet=True)
         if self.want_servers:
             self.servers = Servers()
             for name in 's1 s2 s3'.split():
