@@ -27,7 +27,8 @@ DEFAULTS = dict(conn_max=(1 << 30, 1 << 30), conn_reuse_mode=(1, 1), expire_node
                 nat_icmp_send=(0, 0), pmtu_disc=(1, 1), schedule_icmp=(0, 0), sloppy_tcp=(0, 0), snat_reroute=(1, 1),
                 conn_lfactor=(-4, -2), svc_lfactor=(-3, -2), expire_quiescent_template=(0, 0),
                 amemthresh=(1024, 1024), am_droprate=(10, 10), cache_bypass=(0, 0), drop_entry=(0, 0),
-                drop_packet=(0, 0), secure_tcp=(0, 0), sloppy_sctp=(0, 0), run_estimation=(1, 1), est_nice=(0, 0))
+                drop_packet=(0, 0), secure_tcp=(0, 0), sloppy_sctp=(0, 0), run_estimation=(1, 1), est_nice=(0, 0),
+                lblc_expiration=(86400, 86400), lblcr_expiration=(86400, 86400))
 RANGES = dict(conn_max=(0, 1 << 30), conn_lfactor=(-8, 8), svc_lfactor=(-8, 8), drop_entry=(0, 3), drop_packet=(0, 3),
               secure_tcp=(0, 3), est_nice=(-20, 19))
 OF_HOST = ('conn_lfactor', 'svc_lfactor', 'run_estimation', 'est_nice')
