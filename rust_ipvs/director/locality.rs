@@ -91,11 +91,13 @@ impl Set {
     /// A set of a destination and, behind it, some of others.
     fn new<'a>(
         first: Option<RcuArc<Destination>>,
-        rest: impl Iterator<Item = &'a RcuArc<Destination>>,
+        rest: impl Iterator<Item = &'a RcuArc<Destination>> + Clone,
     ) -> Option<Prepared<Self>> {
-        let mut members = KVec::new();
+        // Not `count()`, whose addition is checked.
+        let len = rest.clone().fold(1usize, |len, _| len.saturating_add(1));
+        let mut members = KVec::with_capacity(len, GFP_ATOMIC).ok()?;
         for member in Iterator::chain(first.into_iter(), rest.cloned()) {
-            members.push(member, GFP_ATOMIC).ok()?;
+            members.push_within_capacity(member).ok()?;
         }
         let changed = time::jiffies64();
         Prepared::new(Self { members, changed }, GFP_ATOMIC).ok()
