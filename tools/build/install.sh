@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs what was last built: the module where modprobe finds it, and ripvsadm.
+# Installs what was last built: the module where modprobe finds it, a file that has modprobe take it where ip_vs is
+# asked for, and ripvsadm.
 set -euo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -44,7 +45,13 @@ elif [ -r "$modules/modules.order" ]; then
 else
 	say "$modules is not the folder of a kernel: depmod was not run there"
 fi
-if [ -x "$root/build/ripvsadm" ]; then
+# Where distributions put such files: one of the same name in /etc/modprobe.d takes its place.
+conf=$destination/usr/lib/modprobe.d/rust_ipvs.conf
+install -D -m 644 "$root/tools/build/modprobe.d/rust_ipvs.conf" "$conf"
+say "$conf"
+if grep -q '^ripvsadm-install:' "$root/tools/ripvsadm/ripvsadm.mk"; then
+	make -C "$root" --no-print-directory ripvsadm-install DESTDIR="$destination"
+elif [ -x "$root/build/ripvsadm" ]; then
 	install -D -m 755 "$root/build/ripvsadm" "$destination/usr/sbin/ripvsadm"
 	say "$destination/usr/sbin/ripvsadm"
 fi

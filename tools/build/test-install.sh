@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs `make install` into a folder that has the kernel's modules, and looks at what is there (TAP).
+set -uo pipefail
+
+root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+cd "$root" || exit
+eval "$(tools/lab/lab env)"
+folder=$root/build/install-test
+modules=lib/modules/$LAB_KVER
+number=0
+
+# ok WORDS CMD…: one case, which the exit code of CMD decides.
+ok() {
+	local words=$1 output
+	shift
+	number=$((number + 1))
+	if output=$("$@" 2>&1); then
+		echo "ok $number $words"
+	else
+		sed 's/^/# /' <<<"$output"
+		echo "not ok $number $words"
+	fi
+}
+
+# What modprobe would do for a name, with nothing but what is in the folder.
+asked_for() {
+	tools/lab/lab enter modprobe -d "$folder" -S "$LAB_KVER" -C "$folder/usr/lib/modprobe.d" --show-depends "$1"
+}
+
+# finds NAME WORDS: modprobe would do something with those words for that name.
+finds() {
+	asked_for "$1" | tee /dev/stderr | grep -qF "$2"
+}
+
+# A part of the kernel's modules, for depmod to have some.
+rm -rf "$folder"
+mkdir -p "$folder/$modules/kernel/net"
+cp "$LAB_KMODS"/modules.{order,builtin,builtin.modinfo} "$folder/$modules"
+for part in net/netfilter net/ipv4/netfilter net/ipv6/netfilter; do
+	mkdir -p "$folder/$modules/kernel/$part"
+	cp -r "$LAB_KMODS/kernel/$part/." "$folder/$modules/kernel/$part"
+done
+
+echo 'TAP version 13'
+echo '1..7'
+ok 'make install DESTDIR=…' make -s install DESTDIR="$folder"
+ok 'the module is there, and depmod has seen it' grep -q '^updates/rust_ipvs\.ko.*nf_defrag_ipv6' "$folder/$modules/modules.dep"
+ok 'the file for modprobe is there' cmp tools/build/modprobe.d/rust_ipvs.conf "$folder/usr/lib/modprobe.d/rust_ipvs.conf"
+ok 'ripvsadm is there and runs' tools/lab/lab enter "$folder/usr/sbin/ripvsadm" --help
+ok 'modprobe rust_ipvs finds the module' finds rust_ipvs /updates/rust_ipvs.ko
+ok 'modprobe ip_vs_wlc has rust_ipvs loaded' finds ip_vs_wlc '/sbin/modprobe rust_ipvs'
+ok 'so has the question for the netlink family' finds net-pf-16-proto-16-family-IPVS '/sbin/modprobe rust_ipvs'
