@@ -8,6 +8,7 @@
 #                        what the server saw
 #   keep VIP [PORT]      the client opens a connection and keeps it to the end of the scenario
 #   flows SCHEDULER N    many clients of a scheduler, and who got which real server
+#   fail_and_recover     keepalived, while servers fail and recover under load
 #   table                services and real servers
 #   connections          all connections
 #   by_method OPTION     three servers by one method (-m, -g, -i), for TCP and UDP; tables and counters after that
@@ -61,6 +62,13 @@ flows() {
 	"$here/flows.py" "$@" 2>&1
 }
 
+# See keepalived.py, whose servers are its own.
+fail_and_recover() {
+	kill "$SERVERS"
+	wait "$SERVERS" 2>/dev/null
+	"$here/keepalived.py" 2>&1
+}
+
 table() {
 	director ipvsadm -Ln
 }
@@ -111,7 +119,7 @@ python3 - >/dev/null 2>&1 <<-'EOF' &
 EOF
 SERVERS=$!
 KEPT=()
-trap 'kill $SERVERS "${KEPT[@]}"' EXIT
+trap 'kill $SERVERS "${KEPT[@]}" 2>/dev/null' EXIT
 for _ in $(seq 200); do
 	[ "$(ip netns exec rv-s3 ss -Hlun 'sport = 8080' | wc -l)" -lt 2 ] || break
 	sleep 0.05
