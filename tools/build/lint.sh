@@ -109,6 +109,7 @@ check warnings-inline1 module inline1 INLINE=1
 check rooms "${tools[@]}" python3 tools/build/rooms.py
 told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py
+check names "${tools[@]}" python3 tools/build/names.py
 check shellcheck shell_scripts
 if [ "$failed" != 0 ]; then
 	echo "lint: $failed failed"

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Checks that documents and code speak of the same things: variables, netlink attributes, names for modprobe.
+
+Every variable of the code is described in sysctl.rst, and one that is described is in the code, or marked with a dagger as
+one that has no effect yet. Every number of a netlink command or attribute is in netlink.rst, in the table of its kind. For
+every name by which the module can be asked for there is a line in the file for modprobe.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# The tables of netlink.rst, by the names of the modules of numbers.rs.
+TABLES = {
+    "command": "Commands",
+    "top": "Of a command",
+    "service": "Of a service",
+    "destination": "Of a destination",
+    "stats": "Of statistics",
+    "daemon": "Of a daemon",
+    "info": "Of general information",
+}
+
+
+def read(name):
+    return (ROOT / name).read_text()
+
+
+def sysctl():
+    text = read("Documentation/sysctl.rst")
+    described = dict(re.findall(r"^``(\w+)``( †)?", text, re.M))
+    code = set(re.findall(r'c"(\w+)"', read("rust_ipvs/control/sysctl.rs")))
+    for name in sorted(code - set(described)):
+        yield f"sysctl.rst does not describe {name}"
+    for name, dagger in sorted(described.items()):
+        if name not in code and not dagger:
+            yield f"sysctl.rst describes {name}, which is not in the code, without a dagger"
+
+
+def netlink():
+    sections = {}
+    # A heading is a line above one of signs.
+    for part in re.split(r"\n(?=[^\n]+\n(?:=|-){4,}\n)", read("Documentation/netlink.rst")):
+        sections[part.lstrip("\n").split("\n", 1)[0]] = part
+    for module, body in re.findall(r"mod (\w+) \{(.*?)\n\}", read("rust_ipvs/control/genl/numbers.rs"), re.S):
+        if module not in TABLES:
+            yield f"netlink.rst has no table for {module} of numbers.rs (tools/build/names.py lists them)"
+            continue
+        table = next((part for name, part in sections.items() if name.startswith(TABLES[module])), "")
+        numbers = {int(number) for number in re.findall(r"^(\d+) +``", table, re.M)}
+        for name, number in re.findall(r"const (\w+): u\d+ = (\d+);", body):
+            if int(number) not in numbers:
+                yield f"netlink.rst, {TABLES[module]}: there is no {number} ({module}::{name})"
+
+
+def modprobe():
+    body = re.search(r"alias: \[(.*?)\]", read("rust_ipvs/main.rs"), re.S)[1]
+    aliases = set(re.findall(r'"([\w-]+)"', body))
+    lines = set(re.findall(r"^(?:install|alias) (\S+)", read("tools/build/modprobe.d/rust_ipvs.conf"), re.M))
+    for name in sorted(aliases - lines):
+        yield f"modprobe.d/rust_ipvs.conf has no line for {name}"
+    files = sorted((ROOT / "rust_ipvs/logic/sched").glob("*.rs"))
+    schedulers = {name for file in files for name in re.findall(r'const NAME: &\'static str = "(\w+)"', file.read_text())}
+    if not schedulers:
+        yield "rust_ipvs/logic/sched: no scheduler's NAME is found there any more"
+    for name in sorted({f"ip_vs_{name}" for name in schedulers} - aliases):
+        yield f"main.rs has no alias {name}"
+
+
+def main():
+    objections = [*sysctl(), *netlink(), *modprobe()]
+    print("\n".join(objections) or "names: all are told")
+    sys.exit(bool(objections))
+
+
+main()
