@@ -66,6 +66,17 @@ def show(words, load=None, who=None):
         print('keepalived told of the quorum:', ' '.join(file.read().split()), flush=True)
 
 
+def one_client(words, want):
+    """How many servers a client has that asks by the mark, and one that asks by IPv6: both services are persistent."""
+    for name, url in ('the mark', 'http://10.0.9.3/'), ('IPv6', 'http://[fd00:9::1]/'):
+        def servers():
+            answers = CLIENT.run(['curl', '-s', '--globoff', '--connect-timeout', '2', '-m', '4'] + [url] * 4, check=False, quiet=True)
+            # An answer that fails is none.
+            return len(set(answers.split())) if len(answers.split()) in (0, 4) else -1
+        tap.until(lambda: servers() == want, f'{words}: a client of {name} has {want}', 30)
+        print(f'a client of {name} has {want} server')
+
+
 def wait(words, *lines):
     """Waits for lines of the table."""
     wait_for(DIRECTOR, lines, words, 60)
@@ -76,6 +87,7 @@ def play(web, keepalived, load):
     wait('the start', '-> 10.0.2.11:80 Masq 3', '-> 10.0.2.12:80 Masq 2', '-> 10.0.2.13:80 Masq 1',
          '-> [fd00:2::b]:80 Tunnel 1', '-> [fd00:2::c]:80 Tunnel 1', '-> 10.0.2.12:0 Route 1')
     show('all are well', load, ['s1', 's2', 's3'])
+    one_client('all are well', 1)
     print(ipvs.admin('-Ln --thresholds -f 5', quiet=True, space=DIRECTOR).strip())
 
     web.health(S3, False)
@@ -95,10 +107,12 @@ def play(web, keepalived, load):
     wait('s1 is down', 'not -> 10.0.2.11:80 Masq 3', 'not -> 10.0.2.11:0 Route 1', 'not -> [fd00:2::b]:80 Tunnel 1',
          '-> 10.0.2.13:8080 Masq 1')
     show('s1 is down', load, ['s3:8080'])
+    one_client('s1 is down', 1)
 
     web.down(S2)
     wait('s2 is down', 'not -> 10.0.2.12:0 Route 1', '-> [fd00:2::c]:80 Tunnel 0')
     show('s2 is down too')
+    one_client('s2 is down too', 0)
 
     web.up(S1)
     web.up(S2)
@@ -106,6 +120,7 @@ def play(web, keepalived, load):
          '-> 10.0.2.11:0 Route 1', '-> [fd00:2::b]:80 Tunnel 1', '-> [fd00:2::c]:80 Tunnel 1',
          'not -> 10.0.2.13:8080 Masq 1')
     show('both are up again', load, ['s1', 's2', 's3'])
+    one_client('both are up again', 1)
 
     keepalived.reload(SHOP.replace('weight 3', 'weight 7').replace('lb_algo wrr', 'lb_algo rr')
                       + MARK.replace('persistence_timeout 300', 'persistence_timeout 600')

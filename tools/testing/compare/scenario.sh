@@ -9,6 +9,7 @@
 #   keep VIP [PORT]      the client opens a connection and keeps it to the end of the scenario
 #   flows SCHEDULER N    many clients of a scheduler, and who got which real server
 #   fail_and_recover     keepalived, while servers fail and recover under load
+#   random_commands N    so many commands of ipvsadm, good and bad ones
 #   table                services and real servers
 #   connections          all connections
 #   by_method OPTION     three servers by one method (-m, -g, -i), for TCP and UDP; tables and counters after that
@@ -67,6 +68,11 @@ fail_and_recover() {
 	kill "$SERVERS"
 	wait "$SERVERS" 2>/dev/null
 	"$here/keepalived.py" 2>&1
+}
+
+# See administration.py.
+random_commands() {
+	"$here/administration.py" "$@" 2>&1
 }
 
 table() {
