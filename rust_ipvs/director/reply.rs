@@ -64,11 +64,7 @@ fn translate<F: Stack>(
     connection: &Connection<F>,
     packet: &mut Packet,
 ) -> bool {
-    let sum = if packet.sum_is_partial() {
-        SumState::Partial
-    } else {
-        SumState::Full
-    };
+    let sum = SumState::of(packet.sum_is_partial());
     let Some(bytes) = packet.writable(context.headers()) else {
         return false;
     };

@@ -16,6 +16,18 @@ pub(crate) enum SumState {
     Full,
 }
 
+impl SumState {
+    /// The state of a packet whose checksum is, or is not, left for somebody later to complete.
+    #[inline(always)]
+    pub(crate) fn of(partial: bool) -> Self {
+        if partial {
+            Self::Partial
+        } else {
+            Self::Full
+        }
+    }
+}
+
 /// Folds a sum to 16 bits, bringing the carries round.
 #[inline(always)]
 pub(crate) fn fold(sum: u32) -> u16 {
@@ -157,7 +169,7 @@ mod tests {
     // for each field that a header can have, what equation 3 gives.
     #[test]
     fn aging_is_a_change_of_a_word() {
-        for field in 0..0xffffu16 {
+        for field in (0..0xffffu16).step_by(if cfg!(miri) { 997 } else { 1 }) {
             let field = field.to_be_bytes();
             let change = Change::NONE.and2([64, 6], [63, 6]);
             assert_eq!(of_aged(field), change.of_sum(field), "{field:02x?}");

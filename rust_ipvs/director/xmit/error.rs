@@ -63,11 +63,7 @@ pub(in super::super) fn send<'g, F: Stack>(
         return Verdict::Stolen;
     }
     if local {
-        packet.untrack();
-        if connection.virt != connection.real {
-            packet.disown();
-        }
-        return Verdict::Accept(packet);
+        return outlet::deliver(connection, packet);
     }
     outlet::forward(context, packet, route)
 }
@@ -80,11 +76,7 @@ pub(in super::super) fn translate<F: Stack>(
     to: &Endpoint<F>,
     packet: &mut Packet,
 ) -> bool {
-    let sum = if packet.sum_is_partial() {
-        SumState::Partial
-    } else {
-        SumState::Full
-    };
+    let sum = SumState::of(packet.sum_is_partial());
     let length = usize::try_from(packet.len()).unwrap_or(usize::MAX);
     let Some(bytes) = packet.writable(quoted.reach().min(length)) else {
         return false;

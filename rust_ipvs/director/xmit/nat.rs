@@ -53,11 +53,7 @@ pub(super) fn send<'g, F: Stack>(
         return Verdict::Stolen;
     }
     if local {
-        packet.untrack();
-        if connection.virt != connection.real {
-            packet.disown();
-        }
-        return Verdict::Accept(packet);
+        return outlet::deliver(connection, packet);
     }
     outlet::forward(context, packet, route)
 }
@@ -72,11 +68,7 @@ fn translate<F: Stack>(
     packet: &mut Packet,
     leaves_on: Option<&Route>,
 ) -> bool {
-    let sum = if packet.sum_is_partial() {
-        SumState::Partial
-    } else {
-        SumState::Full
-    };
+    let sum = SumState::of(packet.sum_is_partial());
     let mut ages = leaves_on.is_some();
     if let Some(route) = leaves_on {
         let mtu = route.mtu();

@@ -3,6 +3,7 @@
 //! What all transmitters do before a packet leaves: its route, its time to live, its size.
 
 use super::super::{
+    connection::Connection,
     context::Context,
     stack::Stack, //
 };
@@ -140,6 +141,17 @@ pub(super) fn stay<F: Stack>(mut packet: Packet) -> Verdict {
         return Verdict::Stolen;
     }
     packet.untrack();
+    Verdict::Accept(packet)
+}
+
+/// Lets a translated packet go on to this host, which is the destination.
+#[inline(always)]
+pub(super) fn deliver<F: Stack>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
+    packet.untrack();
+    // The socket that it was found to be for before is that of another address.
+    if connection.virt != connection.real {
+        packet.disown();
+    }
     Verdict::Accept(packet)
 }
 
