@@ -76,7 +76,8 @@ pub(crate) mod tests {
     // T-19
     #[test]
     fn changes_are_as_recomputed() {
-        for behind in [0, 1, 2, 3, 8, 255, 256, 1476, 65_511] {
+        let behind = [0, 1, 2, 3, 8, 255, 256, 1476, 65_511];
+        for behind in behind.into_iter().take(if cfg!(miri) { 5 } else { 9 }) {
             let mut bytes: Vec<u8> = (0..behind + 9).map(|n| (n * 31 + n / 77) as u8).collect();
             let before = of(&bytes);
             let by = [0x80, 0x01, 0, 0xff];

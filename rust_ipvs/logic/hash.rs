@@ -167,7 +167,8 @@ mod tests {
     fn every_byte_counts() {
         let key = key();
         let text: Vec<u8> = (0..=255).cycle().take(300).collect();
-        for length in [0, 1, 7, 8, 9, 31, 32, 33, 64, 255] {
+        let lengths = [0, 1, 7, 8, 9, 31, 32, 33, 64, 255];
+        for length in lengths.into_iter().take(if cfg!(miri) { 5 } else { 10 }) {
             let base = key.bytes(1, &text[..length]);
             assert_ne!(base, key.bytes(2, &text[..length]));
             assert_ne!(base, key.bytes(1, &text[..length + 1]));

@@ -411,7 +411,8 @@ mod tests {
     // T-19
     #[test]
     fn ports_are_as_recomputed() {
-        for length in [12, 13, 16, 100, 1480, 65_515] {
+        let lengths = [12, 13, 16, 100, 1480, 65_515];
+        for length in lengths.into_iter().take(if cfg!(miri) { 4 } else { 6 }) {
             let mut packet: Vec<u8> = (0..length).map(|n| (n * 7 + n / 251) as u8).collect();
             sum_up(&mut packet);
             for (side, port) in [

@@ -66,7 +66,7 @@ pub(super) fn deal<S: Servers>(servers: &S, table: &mut [u32], share: impl Fn(S:
 #[cfg(test)]
 mod tests {
     use super::super::super::config::Ip;
-    use crate::model::{shake, Server, Service};
+    use crate::model::{seeds, shake, Service};
 
     // D-13
     #[test]
@@ -118,7 +118,7 @@ mod tests {
     // D-13
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..100 {
+        for seed in seeds(100) {
             shake("dh", seed, |service, _| {
                 let list = service.list();
                 let Ip::V4(address) = list
@@ -129,9 +129,9 @@ mod tests {
                 };
                 let slot = (u64::from(u32::from_be_bytes(address)) * 0x61c8_8647 % (1 << 32)) >> 24;
                 let server = list.get(slot as usize % list.len().max(1));
-                let usable =
-                    |server: &&&Server| server.weight.get() > 0 && !server.overloaded.get();
-                let expected = server.filter(usable).map(|server| server.name);
+                let expected = server
+                    .filter(|server| server.usable())
+                    .map(|server| server.name);
                 let chosen = service.pick_for([10, 0, 0, 1], 1024, address);
                 assert_eq!(chosen.map(|server| server.name), expected);
             });

@@ -11,8 +11,6 @@ use super::super::family::{
 ///
 /// For a packet that an ICMP error quotes, which goes from the VIP to the client, `client` is its addressee
 /// and so is `addressee`: the reference turns the one around and not the other (S-28, D-13, D-14).
-// Round robin does not look.
-#[allow(dead_code)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow<F: Family> {
     /// The transport protocol.

@@ -30,27 +30,12 @@ impl Algorithm for Failover {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Server, Service};
-
-    /// The first with the greatest weight.
-    fn naive(servers: &[&Server]) -> Option<char> {
-        let greatest = servers.iter().map(|server| server.weight.get()).max();
-        let found = servers
-            .iter()
-            .find(|server| Some(server.weight.get()) == greatest);
-        found.map(|server| server.name)
-    }
+    use crate::model::{chooses_as, greatest_weight, Service};
 
     // D-11
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..300 {
-            shake("fo", seed, |service, _| {
-                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
-                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
-                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
-            });
-        }
+        chooses_as("fo", greatest_weight);
     }
 
     // D-11

@@ -15,13 +15,11 @@ use super::super::family::{
     Family, //
 };
 use super::super::packet::{
+    SCTP,
     TCP,
     UDP, //
 };
 use super::flow::Flow;
-
-/// The protocol number of SCTP.
-const SCTP: u8 = 132;
 
 /// Addresses as numbers: an IPv4 address itself, of an IPv6 address the exclusive-or of its words.
 pub(super) fn fold(address: &[u8]) -> u32 {

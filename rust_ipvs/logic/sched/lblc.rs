@@ -60,68 +60,40 @@ pub(super) fn is_full(servers: &impl Servers, server: &(impl Candidate + ?Sized)
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Server, Service};
+    use crate::model::{least_for_weight, seeds, shake, Server, Service};
     use std::collections::HashMap;
-
-    fn ask(service: &Service, address: u8) -> Option<char> {
-        let chosen = service.pick_for([10, 9, 9, 9], 1024, [198, 51, 100, address]);
-        chosen.map(|server| server.name)
-    }
-
-    fn load(service: &Service, name: char, active: u32) {
-        service.named(name).active.set(active);
-        service.named(name).total.set(active);
-    }
 
     // D-17
     #[test]
     fn an_address_stays_until_its_destination_is_full() {
         let mut service = Service::of("lblc", &[('A', 10), ('B', 10)]);
-        assert_eq!(ask(&service, 1), Some('B'));
-        load(&service, 'B', 10);
-        assert_eq!(ask(&service, 2), Some('A'));
-        assert_eq!(ask(&service, 1), Some('B'));
+        assert_eq!(service.pick_to(1), Some('B'));
+        service.busy('B', 10);
+        assert_eq!(service.pick_to(2), Some('A'));
+        assert_eq!(service.pick_to(1), Some('B'));
         // More than its weight, but the other one is no less than half full.
-        load(&service, 'B', 11);
-        load(&service, 'A', 5);
-        assert_eq!(ask(&service, 1), Some('B'));
-        load(&service, 'A', 4);
-        assert_eq!(ask(&service, 1), Some('A'));
-        load(&service, 'B', 0);
-        assert_eq!(ask(&service, 1), Some('A'));
+        service.busy('B', 11);
+        service.busy('A', 5);
+        assert_eq!(service.pick_to(1), Some('B'));
+        service.busy('A', 4);
+        assert_eq!(service.pick_to(1), Some('A'));
+        service.busy('B', 0);
+        assert_eq!(service.pick_to(1), Some('A'));
         // overload is not asked for; weight 0 is, and so is whether it was deleted.
         service.named('A').overloaded.set(true);
-        assert_eq!(ask(&service, 1), Some('A'));
-        assert_eq!(ask(&service, 3), Some('B'));
+        assert_eq!(service.pick_to(1), Some('A'));
+        assert_eq!(service.pick_to(3), Some('B'));
         service.edit('A', 0);
-        assert_eq!(ask(&service, 2), Some('B'));
+        assert_eq!(service.pick_to(2), Some('B'));
         service.remove('B');
-        assert_eq!(ask(&service, 2), None);
-        assert_eq!(ask(&service, 3), None);
-    }
-
-    /// As `wlc`.
-    fn least(service: &Service) -> Option<char> {
-        let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
-        let load =
-            |server: &Server| 256 * i64::from(server.active.get()) + i64::from(server.total.get());
-        let mut best: Option<&Server> = None;
-        for server in service.list().into_iter().filter(usable) {
-            let better = |best: &Server| {
-                load(server) * i64::from(best.weight.get())
-                    < load(best) * i64::from(server.weight.get())
-            };
-            if best.is_none_or(better) {
-                best = Some(server);
-            }
-        }
-        best.map(|server| server.name)
+        assert_eq!(service.pick_to(2), None);
+        assert_eq!(service.pick_to(3), None);
     }
 
     // D-17
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..200 {
+        for seed in seeds(200) {
             let mut known = HashMap::new();
             shake("lblc", seed, |service, _| {
                 for address in 0..3u8 {
@@ -139,12 +111,15 @@ mod tests {
                         Some(server) if server.weight.get() > 0 && !full(server) => {
                             Some(server.name)
                         }
-                        _ => least(service),
+                        _ => {
+                            let usable = list.iter().copied().filter(|server| server.usable());
+                            least_for_weight(&usable.collect::<Vec<_>>(), Server::load)
+                        }
                     };
                     if let Some(name) = expected {
                         known.insert(address, name);
                     }
-                    assert_eq!(ask(service, address), expected);
+                    assert_eq!(service.pick_to(address), expected);
                 }
             });
         }

@@ -76,60 +76,45 @@ where
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Server, Service};
+    use crate::model::{least_for_weight, seeds, shake, Server, Service};
     use std::collections::HashMap;
-
-    fn ask(service: &Service, address: u8) -> Option<char> {
-        let chosen = service.pick_for([10, 9, 9, 9], 1024, [198, 51, 100, address]);
-        chosen.map(|server| server.name)
-    }
-
-    fn load(service: &Service, name: char, active: u32) {
-        service.named(name).active.set(active);
-        service.named(name).total.set(active);
-    }
 
     // D-18
     #[test]
     fn a_set_grows_with_the_load_and_shrinks_with_time() {
         let service = Service::of("lblcr", &[('A', 10), ('B', 10), ('C', 10)]);
-        assert_eq!(ask(&service, 1), Some('C'));
-        load(&service, 'C', 10);
-        assert_eq!(ask(&service, 1), Some('C'));
-        load(&service, 'C', 11);
+        assert_eq!(service.pick_to(1), Some('C'));
+        service.busy('C', 10);
+        assert_eq!(service.pick_to(1), Some('C'));
+        service.busy('C', 11);
         // B joins, and is the least loaded of the two from then on.
-        assert_eq!(ask(&service, 1), Some('B'));
-        load(&service, 'C', 0);
-        load(&service, 'B', 1);
-        assert_eq!(ask(&service, 1), Some('C'));
-        load(&service, 'A', 1);
+        assert_eq!(service.pick_to(1), Some('B'));
+        service.busy('C', 0);
+        service.busy('B', 1);
+        assert_eq!(service.pick_to(1), Some('C'));
+        service.busy('A', 1);
         // Nothing has changed for long enough: B goes, which has the most.
         service.now.set(101);
-        assert_eq!(ask(&service, 1), Some('C'));
-        load(&service, 'C', 3);
-        assert_eq!(ask(&service, 1), Some('C'));
+        assert_eq!(service.pick_to(1), Some('C'));
+        service.busy('C', 3);
+        assert_eq!(service.pick_to(1), Some('C'));
     }
 
     // D-18: what the specification says, with sets of names.
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..300 {
+        for seed in seeds(300) {
             // The newest member first, and when the set changed.
             let mut sets: HashMap<u8, (Vec<char>, u64)> = HashMap::new();
             shake("lblcr", seed, |service, _| {
                 let list = service.list();
                 let now = service.now.get();
-                let load = |s: &Server| 256 * i64::from(s.active.get()) + i64::from(s.total.get());
                 let less = |a: &Server, b: &Server| {
-                    load(a) * i64::from(b.weight.get()) < load(b) * i64::from(a.weight.get())
+                    a.load() * i64::from(b.weight.get()) < b.load() * i64::from(a.weight.get())
                 };
                 let least = |servers: &[&Server]| {
-                    let usable = |s: &&&Server| s.weight.get() > 0 && !s.overloaded.get();
-                    let better = |best: Option<char>, s: &&Server| match best {
-                        Some(best) if !less(s, service.named(best)) => Some(best),
-                        _ => Some(s.name),
-                    };
-                    servers.iter().filter(usable).fold(None, better)
+                    let usable = servers.iter().copied().filter(|server| server.usable());
+                    least_for_weight(&usable.collect::<Vec<_>>(), Server::load)
                 };
                 let half_empty = |s: &&Server| 2 * s.active.get() < s.weight.get() as u32;
                 let full = |name: char| {
@@ -167,7 +152,7 @@ mod tests {
                             }
                         }
                     }
-                    assert_eq!(ask(service, address), chosen);
+                    assert_eq!(service.pick_to(address), chosen);
                 }
             });
         }

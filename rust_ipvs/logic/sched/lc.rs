@@ -28,27 +28,16 @@ impl Algorithm for LeastConnection {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Server, Service};
-
-    /// The first with the least load.
-    fn naive(servers: &[&Server]) -> Option<char> {
-        let load =
-            |server: &Server| 256 * i64::from(server.active.get()) + i64::from(server.total.get());
-        let least = servers.iter().map(|server| load(server)).min();
-        let found = servers.iter().find(|server| Some(load(server)) == least);
-        found.map(|server| server.name)
-    }
+    use crate::model::{chooses_as, Service};
 
     // D-8
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..300 {
-            shake("lc", seed, |service, _| {
-                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
-                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
-                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
-            });
-        }
+        chooses_as("lc", |servers| {
+            let least = servers.iter().map(|server| server.load()).min();
+            let found = servers.iter().find(|server| Some(server.load()) == least);
+            found.map(|server| server.name)
+        });
     }
 
     //

@@ -155,30 +155,14 @@ fn take(claim: &mut Claim, table: &mut [u32]) {
     }
 }
 
-#[cfg(test)]
+// Tables of 4093 entries take minutes to fill under Miri, and are filled without anything that it looks for.
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::super::super::config::service_flags::{SCHED1, SCHED2};
     use super::super::super::config::Ip;
     use super::super::cycle::gcd;
     use super::super::fold::siphash;
-    use crate::model::{shake, Server, Service};
-
-    const CLIENTS: [[u8; 4]; 5] = [
-        [192, 0, 2, 1],
-        [192, 0, 2, 2],
-        [192, 0, 2, 3],
-        [10, 1, 2, 3],
-        [203, 0, 113, 77],
-    ];
-
-    fn chosen(service: &Service) -> String {
-        let name = |client| {
-            service
-                .pick_for(client, 40000, [0; 4])
-                .map_or('-', |server| server.name)
-        };
-        CLIENTS.into_iter().map(name).collect()
-    }
+    use crate::model::{seeds, shake, Server, Service, CLIENTS};
 
     fn share(service: &Service, name: char) -> usize {
         service
@@ -199,9 +183,9 @@ mod tests {
                 .collect::<Vec<_>>(),
             [1365, 1364, 1364]
         );
-        assert_eq!(chosen(&service), "CBBAB");
+        assert_eq!(service.picks_of_clients(), "CBBAB");
         service.flags.set(SCHED2);
-        assert_eq!(chosen(&service), "CCBBB");
+        assert_eq!(service.picks_of_clients(), "CCBBB");
         let service = Service::of("mh", &[('A', 3), ('B', 2), ('C', 1)]);
         assert_eq!(
             "CBA"
@@ -210,9 +194,9 @@ mod tests {
                 .collect::<Vec<_>>(),
             [683, 1364, 2046]
         );
-        assert_eq!(chosen(&service), "CBAAB");
+        assert_eq!(service.picks_of_clients(), "CBAAB");
         service.flags.set(SCHED2);
-        assert_eq!(chosen(&service), "ACBBB");
+        assert_eq!(service.picks_of_clients(), "ACBBB");
     }
 
     // D-16, V-15: weight 0 leaves the table as it is; one that was added with it has no entries.
@@ -222,14 +206,14 @@ mod tests {
         let owners = service.owners();
         service.edit('B', 0);
         assert_eq!(service.owners(), owners);
-        assert_eq!(chosen(&service), "C-AA-");
+        assert_eq!(service.picks_of_clients(), "C-AA-");
         service.add('D', 0);
         assert_eq!(share(&service, 'D'), 0);
         for name in "ABC".chars() {
             service.remove(name);
         }
         assert_eq!(service.owners(), vec![None; 4093]);
-        assert_eq!(chosen(&service), "-----");
+        assert_eq!(service.picks_of_clients(), "-----");
     }
 
     // D-16, Q-43: beyond the table's size it stays as it was.
@@ -323,7 +307,7 @@ mod tests {
     // D-16
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..6 {
+        for seed in seeds(6) {
             let mut step = 0;
             shake("mh", seed, |service, _| {
                 step += 1;
@@ -348,8 +332,7 @@ mod tests {
                             .map(|offset| table[entry(offset) as usize]);
                         let usable = |name: Option<char>| {
                             let server = service.named(name?);
-                            (server.weight.get() > 0 && !server.overloaded.get())
-                                .then_some(server.name)
+                            server.usable().then_some(server.name)
                         };
                         // Up to the first entry of nobody.
                         let expected = owners.take_while(Option::is_some).find_map(usable);

@@ -30,35 +30,19 @@ impl Algorithm for NeverQueue {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Server, Service};
-
-    /// The first that is idle, or else the first with the fewest active connections for its weight, one more counted.
-    fn naive(servers: &[&Server]) -> Option<char> {
-        if let Some(idle) = servers.iter().find(|server| server.active.get() == 0) {
-            return Some(idle.name);
-        }
-        let load = |server: &Server| 1 + i64::from(server.active.get());
-        let mut best = servers.first()?;
-        for server in servers {
-            if load(server) * i64::from(best.weight.get())
-                < load(best) * i64::from(server.weight.get())
-            {
-                best = server;
-            }
-        }
-        Some(best.name)
-    }
+    use crate::model::{chooses_as, least_for_weight, Server, Service};
 
     // D-10
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..300 {
-            shake("nq", seed, |service, _| {
-                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
-                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
-                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
-            });
-        }
+        chooses_as("nq", |servers| {
+            let idle = servers.iter().find(|server| server.active.get() == 0);
+            let load = |server: &Server| 1 + i64::from(server.active.get());
+            idle.map_or_else(
+                || least_for_weight(servers, load),
+                |server| Some(server.name),
+            )
+        });
     }
 
     //

@@ -44,7 +44,7 @@ impl Algorithm for RoundRobin {
 #[cfg(test)]
 mod tests {
     use super::super::Scheduler;
-    use crate::model::{shake, Change, Service};
+    use crate::model::{seeds, shake, Change, Service};
     use crate::reference::Ring;
 
     fn of(names: &str) -> Service {
@@ -140,7 +140,7 @@ mod tests {
     // D-6, A-1, Q-47: slots and a number do what a ring and a pointer do.
     #[test]
     fn as_on_a_ring() {
-        for seed in 0..300 {
+        for seed in seeds(300) {
             let mut ring = Ring::new();
             let mut nodes = Vec::new();
             shake("rr", seed, |service, change| match change {
@@ -151,10 +151,7 @@ mod tests {
                 }
                 _ => {
                     let name = |node| nodes.iter().find(|(other, _)| *other == node).unwrap().1;
-                    let expected = ring.pick(|node| {
-                        let server = service.named(name(node));
-                        server.weight.get() > 0 && !server.overloaded.get()
-                    });
+                    let expected = ring.pick(|node| service.named(name(node)).usable());
                     assert_eq!(service.pick().map(|server| server.name), expected.map(name));
                 }
             });

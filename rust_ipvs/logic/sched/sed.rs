@@ -38,32 +38,14 @@ pub(super) fn shortest<S: Servers>(servers: &S) -> Option<S::Server> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Server, Service};
-
-    /// The first with the fewest active connections for its weight, one more counted.
-    fn naive(servers: &[&Server]) -> Option<char> {
-        let load = |server: &Server| 1 + i64::from(server.active.get());
-        let mut best = servers.first()?;
-        for server in servers {
-            if load(server) * i64::from(best.weight.get())
-                < load(best) * i64::from(server.weight.get())
-            {
-                best = server;
-            }
-        }
-        Some(best.name)
-    }
+    use crate::model::{chooses_as, least_for_weight, Service};
 
     // D-10
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..300 {
-            shake("sed", seed, |service, _| {
-                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
-                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
-                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
-            });
-        }
+        chooses_as("sed", |servers| {
+            least_for_weight(servers, |server| 1 + i64::from(server.active.get()))
+        });
     }
 
     //

@@ -71,47 +71,30 @@ impl Algorithm for SourceHashing {
 #[cfg(test)]
 mod tests {
     use super::super::super::config::service_flags::{SCHED1, SCHED2};
-    use crate::model::{shake, Server, Service};
-
-    const CLIENTS: [[u8; 4]; 5] = [
-        [192, 0, 2, 1],
-        [192, 0, 2, 2],
-        [192, 0, 2, 3],
-        [10, 1, 2, 3],
-        [203, 0, 113, 77],
-    ];
-
-    fn chosen(service: &Service) -> String {
-        let name = |client| {
-            service
-                .pick_for(client, 40000, [0; 4])
-                .map_or('-', |server| server.name)
-        };
-        CLIENTS.into_iter().map(name).collect()
-    }
+    use crate::model::{seeds, shake, Service, CLIENTS};
 
     // the clients' slots are 50, 148, 246, 2 and 57.
     #[test]
     fn clients_of_the_specification() {
         let mut service = Service::of("sh", &[('A', 3), ('B', 2), ('C', 1)]);
-        assert_eq!(chosen(&service), "BACBA");
+        assert_eq!(service.picks_of_clients(), "BACBA");
         // with the port 214, 56, 154, 166, 221.
         service.flags.set(SCHED2);
-        assert_eq!(chosen(&service), "ABAAA");
+        assert_eq!(service.picks_of_clients(), "ABAAA");
         service.flags.set(0);
         // D-5, D-14: nobody instead.
         service.named('A').overloaded.set(true);
-        assert_eq!(chosen(&service), "B-CB-");
+        assert_eq!(service.picks_of_clients(), "B-CB-");
         // The table was filled again: weight 0 has one entry a lap, and nobody gets it. 50, 148, 246, 2, 57 modulo 4.
         service.named('A').overloaded.set(false);
         service.edit('A', 0);
-        assert_eq!(chosen(&service), "BCBBB");
+        assert_eq!(service.picks_of_clients(), "BCBBB");
     }
 
     // D-14
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..200 {
+        for seed in seeds(200) {
             shake("sh", seed, |service, _| {
                 let mut table = Vec::new();
                 while !service.list().is_empty() && table.len() < 256 {
@@ -127,8 +110,6 @@ mod tests {
                         let port = if flags & SCHED2 != 0 { 40000 } else { 0 };
                         let key = u32::from_be_bytes(client).wrapping_add(port);
                         let hash = (u64::from(key) * 0x61c8_8647 % (1 << 32)) >> 24;
-                        let usable =
-                            |server: &Server| server.weight.get() > 0 && !server.overloaded.get();
                         let mut expected = None;
                         if !table.is_empty() {
                             let mut tries = vec![hash];
@@ -138,7 +119,7 @@ mod tests {
                             let tries = tries.into_iter().map(|entry| table[entry as usize % 256]);
                             expected = tries
                                 .into_iter()
-                                .find(|server| usable(server))
+                                .find(|server| server.usable())
                                 .map(|server| server.name);
                         }
                         let chosen = service.pick_for(client, 40000, [0; 4]);

@@ -59,10 +59,11 @@ impl Algorithm for TwoChoices {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Service};
+    use crate::model::{seeds, shake, Service};
 
     // D-12: how often each is drawn first, with all equally loaded, is its weight; the newest has one chance more.
     #[test]
+    #[cfg_attr(miri, ignore = "80,000 picks are for statistics")]
     fn shares_are_the_weights() {
         let weights = [('A', 1), ('B', 2), ('C', 4), ('D', 0)];
         let service = Service::of("twos", &weights);
@@ -75,6 +76,7 @@ mod tests {
 
     // D-12: of two that are drawn the less loaded; with two servers a loaded one needs both draws.
     #[test]
+    #[cfg_attr(miri, ignore = "80,000 picks are for statistics")]
     fn the_less_loaded_of_two() {
         let service = Service::of("twos", &[('A', 4), ('B', 3)]);
         service.named('A').active.set(100);
@@ -87,13 +89,10 @@ mod tests {
     // D-12
     #[test]
     fn whoever_may_be_chosen_and_nobody_else() {
-        for seed in 0..100 {
+        for seed in seeds(100) {
             shake("twos", seed, |service, _| {
                 let list = service.list();
-                let usable = |name| {
-                    let server = service.named(name);
-                    server.weight.get() > 0 && !server.overloaded.get()
-                };
+                let usable = |name| service.named(name).usable();
                 match service.pick() {
                     Some(server) => assert!(usable(server.name)),
                     None => assert!(!list.iter().any(|server| usable(server.name))),

@@ -34,33 +34,12 @@ pub(super) fn least_loaded<S: Servers>(servers: &S) -> Option<S::Server> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{shake, Server, Service};
-
-    /// The first with the least load for its weight.
-    fn naive(servers: &[&Server]) -> Option<char> {
-        let load =
-            |server: &Server| 256 * i64::from(server.active.get()) + i64::from(server.total.get());
-        let mut best = servers.first()?;
-        for server in servers {
-            if load(server) * i64::from(best.weight.get())
-                < load(best) * i64::from(server.weight.get())
-            {
-                best = server;
-            }
-        }
-        Some(best.name)
-    }
+    use crate::model::{chooses_as, least_for_weight, Server, Service};
 
     // D-9
     #[test]
     fn as_the_naive_one() {
-        for seed in 0..300 {
-            shake("wlc", seed, |service, _| {
-                let usable = |server: &&Server| server.weight.get() > 0 && !server.overloaded.get();
-                let usable: Vec<_> = service.list().into_iter().filter(usable).collect();
-                assert_eq!(service.pick().map(|server| server.name), naive(&usable));
-            });
-        }
+        chooses_as("wlc", |servers| least_for_weight(servers, Server::load));
     }
 
     //

@@ -138,7 +138,7 @@ fn walk<V: View>(view: &V, position: Position) -> (Position, Option<V::Server>) 
 mod tests {
     use super::super::cycle::gcd;
     use super::next_level;
-    use crate::model::{shake, Change, Service};
+    use crate::model::{seeds, shake, Change, Service};
 
     // A-2; the level goes on where additions have left it, which is 1.
     #[test]
@@ -276,7 +276,7 @@ mod tests {
     // D-7
     #[test]
     fn as_the_slow_one() {
-        for seed in 0..400 {
+        for seed in seeds(400) {
             let mut mark = Mark::default();
             shake("wrr", seed, |service, change| {
                 if change != Change::Load {

@@ -13,6 +13,15 @@ use crate::logic::sched::cycle::{self, Cycle};
 use crate::logic::sched::{slots, Flow, Position, Scheduler};
 use std::cell::{Cell, RefCell};
 
+/// The clients of the specification's vectors.
+pub(crate) const CLIENTS: [[u8; 4]; 5] = [
+    [192, 0, 2, 1],
+    [192, 0, 2, 2],
+    [192, 0, 2, 3],
+    [10, 1, 2, 3],
+    [203, 0, 113, 77],
+];
+
 /// A destination. Its counts are what a test says.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -24,6 +33,18 @@ pub struct Server {
     pub(crate) available: Cell<bool>,
     pub(crate) active: Cell<u32>,
     pub(crate) total: Cell<u32>,
+}
+
+impl Server {
+    /// Whether it may get new connections.
+    pub(crate) fn usable(&self) -> bool {
+        self.weight.get() > 0 && !self.overloaded.get()
+    }
+
+    /// Its load, where an active connection counts as many of the others.
+    pub(crate) fn load(&self) -> i64 {
+        256 * i64::from(self.active.get()) + i64::from(self.total.get())
+    }
 }
 
 impl Candidate for Server {
@@ -270,6 +291,27 @@ impl Service {
             .collect()
     }
 
+    /// Who gets a connection of one client to this address of a network of many.
+    pub(crate) fn pick_to(&self, address: u8) -> Option<char> {
+        let chosen = self.pick_for([10, 9, 9, 9], 1024, [198, 51, 100, address]);
+        chosen.map(|server| server.name)
+    }
+
+    /// Who gets each of [`CLIENTS`], all from one port; "-" is nobody.
+    pub(crate) fn picks_of_clients(&self) -> String {
+        let name = |client| {
+            self.pick_for(client, 40000, [0; 4])
+                .map_or('-', |server| server.name)
+        };
+        CLIENTS.into_iter().map(name).collect()
+    }
+
+    /// Gives a server so many active connections, and no others.
+    pub(crate) fn busy(&self, name: char, active: u32) {
+        self.named(name).active.set(active);
+        self.named(name).total.set(active);
+    }
+
     /// Moves the scheduler to where no change has left it.
     pub(crate) fn force(&self, word: u64) {
         self.position.set(Position::of_word(word));
@@ -294,6 +336,42 @@ pub(crate) enum Change {
     Load,
 }
 
+/// The seeds of so many runs; of two where each takes long.
+pub(crate) fn seeds(many: u64) -> std::ops::Range<u64> {
+    0..if cfg!(miri) { 2 } else { many }
+}
+
+/// Whom a scheduler gives new connections to is, after each random change, whom `naive` finds among those that may have them,
+/// newest first.
+pub(crate) fn chooses_as(scheduler: &str, naive: impl Fn(&[&Server]) -> Option<char>) {
+    for seed in seeds(300) {
+        shake(scheduler, seed, |service, _| {
+            let usable: Vec<_> = service.list().into_iter().filter(|s| s.usable()).collect();
+            assert_eq!(service.pick().map(|server| server.name), naive(&usable));
+        });
+    }
+}
+
+/// The first with the least load for its weight, by comparing each with each that came before.
+pub(crate) fn least_for_weight(servers: &[&Server], load: impl Fn(&Server) -> i64) -> Option<char> {
+    let mut best = servers.first()?;
+    for server in servers {
+        if load(server) * i64::from(best.weight.get()) < load(best) * i64::from(server.weight.get())
+        {
+            best = server;
+        }
+    }
+    Some(best.name)
+}
+
+/// The first with the greatest weight.
+pub(crate) fn greatest_weight(servers: &[&Server]) -> Option<char> {
+    let greatest = servers.iter().map(|server| server.weight.get()).max();
+    let mut servers = servers.iter();
+    let found = servers.find(|server| Some(server.weight.get()) == greatest);
+    found.map(|server| server.name)
+}
+
 /// Leads a service through random changes, and shows it after each.
 pub(crate) fn shake(scheduler: &str, seed: u64, mut look: impl FnMut(&Service, Change)) {
     let mut word = seed.wrapping_mul(2).wrapping_add(1);
@@ -307,7 +385,7 @@ pub(crate) fn shake(scheduler: &str, seed: u64, mut look: impl FnMut(&Service, C
     // Weights have something in common, or not.
     let (unit, top) = ([1, 1, 10, 100][below(4)], [2, 5, 11][below(3)]);
     let mut next = 'A';
-    for _ in 0..120 {
+    for _ in 0..if cfg!(miri) { 20 } else { 120 } {
         let weight = unit * below(top) as i32;
         let count = service.count();
         let name = service
