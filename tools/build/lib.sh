@@ -84,6 +84,19 @@ build_module() {
 	)
 }
 
+# build_strictly SOURCES OUT ARGUMENT…: as build_module, with every warning an error; objtool's are none to Kbuild, but they
+# are to us.
+build_strictly() {
+	local out=$2 log status=0
+	log=$(build_module "$@" W=e) || status=$?
+	[ -z "$log" ] || printf '%s\n' "$log"
+	if grep -qE '(^|: )warning' <<<"$log"; then
+		rm -f "$out"/main.o "$out"/*.ko
+		status=1
+	fi
+	return "$status"
+}
+
 # Kbuild's progress, without its words on what it enters and what it skips.
 quiet() {
 	grep -vE '^(make\[|Skipping BTF generation|Warning: modules_install: missing .System.map)' || true
