@@ -3,6 +3,8 @@
 # Jobs that run side by side, each with a log, a line when it ends, and counts of its own.
 
 JOBS_AT_ONCE=${JOBS:-$(nproc)}
+# Seconds after which a job is ended, and has failed: a hang is to be named, not to take everything with it.
+JOB_LIMIT=${JOB_LIMIT:-$([ -n "${LONG-}" ] && echo 21600 || echo 1200)}
 JOB_NAMES=() # in the order in which they were given
 declare -A JOB_WORDS=() JOB_COMMAND=() JOB_COUNT=() JOB_PID=() JOB_START=() JOB_SECONDS=() JOB_ALONE=()
 declare -A JOB_PASSED=() JOB_FAILED=() JOB_SKIPPED=()
@@ -26,7 +28,7 @@ line() {
 }
 
 # job NAME COUNT WORDS COMMAND…: a job for jobs_run. COUNT says how its log is counted: "tap", "cargo", "summary"
-# (of run_tests.sh) or "exit", where the job is one test. A name that begins with "!" wants the machine for itself.
+# (of run_tests.sh) or "exit", where the job is one test. A function as COMMAND has to be exported. A name that begins with "!" wants the machine for itself.
 job() {
 	local name=${1#!}
 	JOB_NAMES+=("$name")
@@ -40,7 +42,7 @@ job_start() {
 	local name=$1 log=$RESULTS/$1.log
 	line "$name: ${JOB_WORDS[$name]}"
 	JOB_START[$name]=$(now)
-	eval "${JOB_COMMAND[$name]}" >"$log" 2>&1 </dev/null &
+	timeout --kill-after=20 "$JOB_LIMIT" bash -c "${JOB_COMMAND[$name]}" >"$log" 2>&1 </dev/null &
 	JOB_PID[$!]=$name
 }
 
@@ -71,12 +73,13 @@ job_count() {
 }
 
 job_end() {
-	local pid=$1 status=$2 name=${JOB_PID[$1]} passed failed skipped words
+	local pid=$1 status=$2 name=${JOB_PID[$1]} passed failed skipped words=''
 	unset "JOB_PID[$pid]"
 	JOB_SECONDS[$name]=$(($(now) - JOB_START[$name]))
 	job_count "$RESULTS/$name.log" "${JOB_COUNT[$name]}" "$status"
 	JOB_PASSED[$name]=$passed JOB_FAILED[$name]=$failed JOB_SKIPPED[$name]=$skipped
-	words="$name: $passed passed, $failed failed, $skipped skipped in $(since "${JOB_SECONDS[$name]}") s"
+	[ "$status" != 124 ] || words=", ended after $JOB_LIMIT s"
+	words="$name: $passed passed, $failed failed, $skipped skipped in $(since "${JOB_SECONDS[$name]}") s$words"
 	if [ "$failed" = 0 ]; then
 		line "$GREEN$words$PLAIN"
 	else
@@ -91,6 +94,12 @@ jobs_wait_one() {
 	wait -n -p pid || status=$?
 	[ -z "${pid-}" ] || [ -z "${JOB_PID[$pid]-}" ] || job_end "$pid" "$status"
 }
+
+# Ends what is still running when this script is.
+jobs_stop() {
+	[ ${#JOB_PID[@]} = 0 ] || kill "${!JOB_PID[@]}" 2>/dev/null
+}
+trap jobs_stop EXIT
 
 # Runs all jobs that were given since the last time.
 jobs_run() {
