@@ -294,7 +294,8 @@ def quiesced():
 @case('S-22 a connection whose server is gone is silent, with expire_nodest_conn it goes elsewhere', fresh=True)
 def gone():
     ipvs.service(f'-u {VIP}:80', '-m', [A])
-    with Connection(g.client, VIP, kind='udp', timeout=0.4) as connection:
+    with Connection(g.client, VIP, kind='udp') as connection:
+        connection.sock.settimeout(0.4)
         ipvs.admin(f'-d -u {VIP}:80 -r {A}')
         ipvs.admin(f'-a -u {VIP}:80 -r {B} -m')
         try:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The module comes and goes, namespaces come and go, while packets flow; and nothing stays behind.
 
-LONG=1 does each 200 times instead of 20.
+LONG=1 does each 200 times instead of 5.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from harness.tap import Failure, case, equal, note, run, true, until
 # The children that fork() makes here only send and read.
 warnings.filterwarnings('ignore', category=DeprecationWarning)
 
-ROUNDS = 200 if os.environ.get('LONG') else 20
+ROUNDS = 200 if os.environ.get('LONG') else 5
 KO = os.environ.get('RUST_IPVS_KO') or os.path.join(os.path.dirname(__file__), '../../../../build/rust_ipvs.ko')
 RULES = ''.join(
     f'-A -{kind} {vip}:80 -s rr\n' + ''.join(f'-a -{kind} {vip}:80 -r {server}:80 {method}\n' for server in servers)

@@ -250,7 +250,8 @@ def service_delete():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
     # Without any other service of the family, hooks would not see the packets (H-2).
     ipvs.service(f'-t {VIP2}:80', '-m', ['10.0.2.11:80'])
-    connection = Connection(g.client, VIP, timeout=0.6)
+    connection = Connection(g.client, VIP)
+    connection.sock.settimeout(0.6)
     ipvs.admin(f'-D -t {VIP}:80')
     equal(len(ipvs.rows(cport=connection.port)), 1, 'connections')
     connection.sock.sendall(b'anyone?\n')

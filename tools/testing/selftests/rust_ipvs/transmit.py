@@ -438,7 +438,7 @@ def no_forwarding():
     try:
         for method, name in (('NAT', 'timeout'), ('DR', 's1'), ('TUN', 's1')):
             serve(method, 4)
-            equal(ask(g.client, VIP, kind='udp', timeout=0.7).name, name, f'{method}: who answers')
+            equal(ask(g.client, VIP, kind='udp', timeout=1.5).name, name, f'{method}: who answers')
             ipvs.admin('-C')
     finally:
         g.director.run('sysctl -qw net.ipv4.ip_forward=1')
@@ -453,7 +453,7 @@ def snat_reroute():
     try:
         for setting, name in ((1, 'timeout'), (0, 's1')):
             ipvs.setting('snat_reroute', setting)
-            equal(ask(g.client, VIP, kind='udp', timeout=0.7).name, name, f'who answers with snat_reroute {setting}')
+            equal(ask(g.client, VIP, kind='udp', timeout=1.5).name, name, f'who answers with snat_reroute {setting}')
     finally:
         ipvs.setting('snat_reroute', 1)
         g.director.run('ip rule del from 10.0.9.1 lookup 123')
