@@ -3,7 +3,6 @@
 """Which real server a new connection goes to, and what a client hears when there is none."""
 
 import errno
-import socket
 
 from harness import ipvs
 from harness.clients import Connection, ask

@@ -7,6 +7,7 @@ import time
 
 from harness import ipvs
 from harness.ground import GROUND as g, VIP, VIP6
+from harness.ipvs import at
 from harness.packet import Sniffer, Wire, checksum, ip, udp
 from harness.tap import always, case, equal, run, true, until
 
@@ -15,10 +16,6 @@ VIPS = {4: VIP, 6: VIP6}
 # Nobody has these, or ICMP would come back and be counted too.
 SERVER = {4: '10.0.2.99', 6: 'fd00:2::99'}
 BODY = bytes(range(8)) * 9
-
-
-def at(address, port=500):
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
 
 
 class Tunnel:
@@ -35,7 +32,7 @@ class Tunnel:
         for address, device in ((self.client, 'front'), (SERVER[version], 'back')):
             g.director.run(f'ip -{version} neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent',
                            quiet=True)
-        ipvs.service(f'-u {at(VIPS[version])}', method, [at(SERVER[version])])
+        ipvs.service(f'-u {at(VIPS[version], 500)}', method, [at(SERVER[version], 500)])
         self.front = Wire(g.client, 'eth0', g.director, 'front')
         self.back = Wire(g.s1, 'back', g.director, 'back')
         if exchange:
@@ -83,8 +80,8 @@ def nat():
                 equal((seen.src, seen.payload), (VIPS[version], BODY), 'the answer')
                 true(seen.sum_is_right, 'the checksum of its header')
         equal([(r.proto, r.cport, r.vport) for r in tunnel.rows()], [('UDP', 500, 500)], 'connections')
-        until(lambda v=version: ipvs.stats(at(VIPS[v])).inpkts == 1 + len(protos), 'packets counted', 5)
-        equal(ipvs.stats(at(VIPS[version])).outpkts, len(protos), 'answers counted')
+        until(lambda v=version: ipvs.stats(at(VIPS[v], 500)).inpkts == 1 + len(protos), 'packets counted', 5)
+        equal(ipvs.stats(at(VIPS[version], 500)).outpkts, len(protos), 'answers counted')
         tunnel.close()
         ipvs.admin('-C')
 

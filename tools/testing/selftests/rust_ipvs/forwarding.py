@@ -5,14 +5,11 @@
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.tap import case, equal, run, true, until
+from harness.ipvs import at
+from harness.tap import case, equal, run, true
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 BACK = {4: ['10.0.2.11', '10.0.2.12', '10.0.2.13'], 6: ['fd00:2::b', 'fd00:2::c', 'fd00:2::d']}
-
-
-def at(address, port):
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
 
 
 def spec(kind, vip, port=80):

@@ -7,6 +7,7 @@ import struct
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
+from harness.ipvs import at
 from harness.packet import ACK, RST, SYN, Packet, Sniffer, Wire, checksum, hardware, ip, pseudo, tcp, udp
 from harness.routes import by_router, traceroute
 from harness.tap import case, equal, run, true, until
@@ -25,10 +26,6 @@ BACK_ROUTER = {4: '10.0.2.77', 6: 'fd00:2::77'}
 PORT = {4: (3, 3), 6: (1, 4)}
 TIME = {4: (11, 0), 6: (3, 0)}
 BIG = {4: (3, 4), 6: (2, 0)}
-
-
-def at(address, port=80):
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
 
 
 def icmp(src, dst, about, kind, rest=0, sum_=None, **options):

@@ -8,7 +8,7 @@ refusals come without words.
 
 import errno
 
-from harness.abi import (ALL, DEL_DEST, DEST, dest, dest_id, g, GET_DEST, listed, LOCAL, MASQ, nest, NEW_DEST,
+from harness.abi import (ALL, DEL_DEST, DEST, dest, dest_id, g, GET_DEST, LOCAL, MASQ, nest, NEW_DEST,
                          NEW_SERVICE, number, ok, refused, ROUTE, seen_dests, service, service_id, SET_DEST, TUNNEL,
                          V4, V6, v6)
 from harness.netlink import address, attr, attributes, be16, NLM_F_MULTI, u16, u32, u8

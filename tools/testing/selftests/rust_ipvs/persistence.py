@@ -10,7 +10,7 @@ from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
 from harness.packet import SYN, UDP, Wire, ip, tcp
 from harness.servers import Servers
-from harness.tap import always, case, equal, note, run, true, until
+from harness.tap import case, equal, note, run, true, until
 
 VIP2 = '10.0.9.2'
 # The server's port in a template that was found to be of no use (P-7).

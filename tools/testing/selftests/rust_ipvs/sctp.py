@@ -12,12 +12,12 @@ import threading
 from harness import ipvs
 from harness.clients import family
 from harness.ground import GROUND as g, VIP, VIP6
+from harness.ipvs import at
 from harness.packet import SCTP, Sniffer, Wire, chunk, crc32c, fragment6, ip, sctp
 from harness.servers import pattern
-from harness.tap import Skip, always, case, equal, note, run, true, until
+from harness.talk import CLIENT, VIPS, Talk as Both, ghost
+from harness.tap import Skip, always, case, equal, run, true, until
 
-CLIENT = {4: '10.0.1.99', 6: 'fd00:1::99'}
-VIPS = {4: VIP, 6: VIP6}
 DATA, INIT, INIT_ACK, SACK, HEARTBEAT, ABORT, SHUTDOWN, SHUTDOWN_ACK, ERROR, ECHO, COOKIE_ACK, COMPLETE = (
     0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 14)
 KINDS = {'data': DATA, 'init': INIT, 'initack': INIT_ACK, 'sack': SACK, 'heartbeat': HEARTBEAT, 'abort': ABORT,
@@ -26,66 +26,16 @@ KINDS = {'data': DATA, 'init': INIT, 'initack': INIT_ACK, 'sack': SACK, 'heartbe
 TIMEOUTS = {'NONE': 2, 'INIT1': 4, 'REJECTED': 4, 'ESTABLISHED': 900}
 
 
-def ghost(address, device):
-    """Gives an address of nobody a place on the wire: frames to it go to a bridge and end there."""
-    g.director.run(f'ip neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent', quiet=True)
-    return address
+class Talk(Both):
+    """An association, packet by packet: the chunks of each, joined by "+"."""
 
+    option, protocol, name, active = '--sctp-service', SCTP, 'SCTP', ('ESTABLISHED',)
 
-def at(address, port=80):
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+    def packet(self, what, source, destination, ports):
+        return sctp(*ports, b''.join(chunk(KINDS[kind], bytes(16)) for kind in what.split('+')))
 
-
-class Talk:
-    """An association whose every packet, of either side, the test sends itself."""
-
-    port = 31000
-
-    def __init__(self, method, version=4):
-        Talk.port += 1
-        self.port, self.version = Talk.port, version
-        number = Talk.port - 31000 + 100
-        self.server_address = ghost(f'10.0.2.{number}' if version == 4 else f'fd00:2::{number}', 'back')
-        ghost(CLIENT[version], 'front')
-        self.service = at(VIPS[version])
-        ipvs.service(f'--sctp-service {self.service}', method, [at(self.server_address)])
-        self.client = Wire(g.client, 'eth0', g.director, 'front')
-        self.server = Wire(g.s1, 'back', g.director, 'back')
-
-    def say(self, side, what):
-        """One packet from "client" or "server", of the chunks WHAT, joined by "+"."""
-        v = self.version
-        body = b''.join(chunk(KINDS[kind], bytes(16)) for kind in what.split('+'))
-        if side == 'client':
-            self.client.send(ip(CLIENT[v], VIPS[v], SCTP, sctp(self.port, 80, body)))
-        else:
-            self.server.send(ip(self.server_address, CLIENT[v], SCTP, sctp(80, self.port, body)))
-
-    def row(self):
-        """The association as /proc shows it."""
-        found = ipvs.rows(cport=self.port)
-        return found[0] if found else None
-
-    def walk(self, steps):
-        """Says each packet of "side chunks STATE …" and checks the state, its timeout and the counts."""
-        words = steps.split()
-        for side, what, state in zip(words[0::3], words[1::3], words[2::3]):
-            self.say(side, what)
-            until(lambda s=state: self.row() and self.row().state == s,
-                  f'{what} from the {side} leads to {state} (it is {self.row() and self.row().state})', 3)
-            note(f'{side:6} {what:12} -> {state}')
-            row, timeout = self.row(), TIMEOUTS.get(state, 61)
-            equal(row.proto, 'SCTP', 'protocol')
-            true(timeout - 5 <= row.expires <= timeout, f'{state} lasts {timeout} s (left: {row.expires})')
-            active = int(state == 'ESTABLISHED')
-            dest = next(d for d in ipvs.dests() if self.server_address in d.address)
-            equal((dest.active, dest.inactive), (active, 1 - active), f'active and inactive ones in {state}')
-        return self
-
-    def close(self):
-        """Lets go of the wires."""
-        self.client.close()
-        self.server.close()
+    def lasts(self, state):
+        return TIMEOUTS.get(state, 61)
 
 
 # ---- states ----

@@ -4,73 +4,26 @@
 
 from harness import ipvs
 from harness.clients import Connection
-from harness.ground import GROUND as g, VIP, VIP6
-from harness.packet import ACK, FIN, RST, SYN, Wire, ip, tcp
-from harness.tap import case, equal, note, run, true, until
+from harness.ground import GROUND as g, VIP
+from harness.packet import ACK, FIN, RST, SYN, tcp
+from harness.talk import Talk as Both, ghost
+from harness.tap import case, equal, run, true, until
 
-# Addresses behind which nobody is, so that only the test speaks for them.
-CLIENT = {4: '10.0.1.99', 6: 'fd00:1::99'}
-VIPS = {4: VIP, 6: VIP6}
 TIMEOUTS = {'ESTABLISHED': 900, 'SYN_SENT': 120, 'SYN_RECV': 60, 'FIN_WAIT': 120, 'TIME_WAIT': 120,
             'CLOSE': 10, 'CLOSE_WAIT': 60, 'LAST_ACK': 30}
 FLAGS = {'syn': SYN, 'synack': SYN | ACK, 'ack': ACK, 'fin': FIN | ACK, 'rst': RST, 'rstack': RST | ACK, 'null': 0}
 
 
-def ghost(address, device):
-    """Gives an address of nobody a place on the wire: frames to it go to a bridge and end there."""
-    g.director.run(f'ip neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent', quiet=True)
-    return address
+class Talk(Both):
+    """A TCP connection, segment by segment."""
 
+    option, protocol, name, active = '-t', 6, 'TCP', ('ESTABLISHED', 'SYN_SENT', 'SYN_RECV')
 
-class Talk:
-    """A connection whose every segment, of either side, the test sends itself."""
+    def packet(self, what, source, destination, ports):
+        return tcp(source, destination, *ports, FLAGS[what])
 
-    port = 30000
-
-    def __init__(self, method, version=4):
-        Talk.port += 1
-        self.port, self.version = Talk.port, version
-        # A real server of its own, because one that comes back brings its counts with it (V-13).
-        number = Talk.port - 30000 + 100
-        self.server_address = ghost(f'10.0.2.{number}' if version == 4 else f'fd00:2::{number}', 'back')
-        ghost(CLIENT[version], 'front')
-        at = '{}:80' if version == 4 else '[{}]:80'
-        ipvs.service(f'-t {at.format(VIPS[version])}', method, [at.format(self.server_address)])
-        self.client = Wire(g.client, 'eth0', g.director, 'front')
-        self.server = Wire(g.s1, 'back', g.director, 'back')
-
-    def say(self, side, what):
-        """One segment from "client" or "server"."""
-        v, flags = self.version, FLAGS[what]
-        if side == 'client':
-            self.client.send(ip(CLIENT[v], VIPS[v], 6, tcp(CLIENT[v], VIPS[v], self.port, 80, flags)))
-        else:
-            source = self.server_address
-            self.server.send(ip(source, CLIENT[v], 6, tcp(source, CLIENT[v], 80, self.port, flags)))
-
-    def row(self):
-        """The connection as /proc shows it."""
-        found = ipvs.rows(cport=self.port)
-        return found[0] if found else None
-
-    def walk(self, steps):
-        """Says each segment of "side segment STATE …" and checks the state, its timeout and the counts."""
-        words = steps.split()
-        for side, what, state in zip(words[0::3], words[1::3], words[2::3]):
-            self.say(side, what)
-            until(lambda s=state: self.row() and self.row().state == s,
-                  f'{what} from the {side} leads to {state} (it is {self.row() and self.row().state})', 3)
-            note(f'{side:6} {what:6} -> {state}')
-            left, timeout = self.row().expires, TIMEOUTS[state]
-            true(timeout - 5 <= left <= timeout, f'{state} lasts {timeout} s (left: {left})')
-            active = int(state in ('ESTABLISHED', 'SYN_SENT', 'SYN_RECV'))
-            dest = next(d for d in ipvs.dests() if self.server_address in d.address)
-            equal((dest.active, dest.inactive), (active, 1 - active), f'active and inactive connections in {state}')
-
-    def close(self):
-        """Lets go of the wires."""
-        self.client.close()
-        self.server.close()
+    def lasts(self, state):
+        return TIMEOUTS[state]
 
 
 @case('A-10 T-3 T-4 T-6 NAT: the client closes first')

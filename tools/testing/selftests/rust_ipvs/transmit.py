@@ -7,6 +7,7 @@ import errno
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
+from harness.ipvs import at
 from harness.packet import ACK, PSH, SYN, Sniffer, Wire, ip, tcp, udp
 from harness.servers import Servers
 from harness.tap import case, equal, run, true, until
@@ -16,10 +17,6 @@ CLIENT = {4: '10.0.1.1', 6: 'fd00:1::1'}
 VIPS = {4: VIP, 6: VIP6}
 SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 DIRECTOR = {4: '10.0.2.254', 6: 'fd00:2::fe'}
-
-
-def at(address, port=80):
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
 
 
 def serve(method, version, kind='u', server_version=None, port=80):

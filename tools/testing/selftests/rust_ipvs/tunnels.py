@@ -7,6 +7,7 @@ import struct
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
+from harness.ipvs import at
 from harness.packet import Packet, Sniffer, Wire, checksum, ip, udp
 from harness.routes import by_router, traceroute
 from harness.tap import Skip, case, equal, run, true, until
@@ -26,10 +27,6 @@ KINDS = {
     'GRE': ('--tun-type gre --tun-nocsum', 4),
     'GRE with checksum': ('--tun-type gre --tun-csum', 8),
 }
-
-
-def at(address, port=80):
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
 
 
 def serve(kind, inner, outer, protocols='tu'):

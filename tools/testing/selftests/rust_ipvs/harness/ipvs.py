@@ -32,6 +32,11 @@ def refused(line, space=None):
     return words
 
 
+def at(address, port=80):
+    """An address and a port as ipvsadm writes them."""
+    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+
+
 def service(spec, method='', servers=(), options='-s rr', space=None):
     """Adds a service and its real servers, each with the forwarding METHOD (-m, -g, -i)."""
     admin(f'-A {spec} {options}', space=space)
