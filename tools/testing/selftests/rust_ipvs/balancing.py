@@ -7,7 +7,7 @@ import errno
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.packet import RST, Sniffer, Wire, ip, udp
+from harness.packet import RST, Sniffer
 from harness.tap import case, equal, run, true, until
 
 A, B, C = '10.0.2.11:80', '10.0.2.12:80', '10.0.2.13:80'

@@ -10,7 +10,7 @@ import errno
 import struct
 
 from harness.abi import (ALL, DAEMON, DEL_DEST, DEL_SERVICE, DEST, dest, ESP, everything, g, GET_SERVICE, HASHED,
-                         listed, mark, nest, NEW_DEST, NEW_SERVICE, number, ok, ONEPACKET, PERSISTENT, refused, SCTP,
+                         listed, mark, NEW_DEST, NEW_SERVICE, number, ok, ONEPACKET, PERSISTENT, refused, SCTP,
                          seen_dests, seen_service, SERVICE, service, service_id, SET_CONFIG, SET_DEST, SET_SERVICE,
                          TCP, TCP_FIN_TIMEOUT, TCP_TIMEOUT, UDP, UDP_TIMEOUT, V4, V6, v6, ZERO)
 from harness.netlink import (address, attr, attributes, be16, NLA_F_NESTED, NLM_F_ACK, NLM_F_MULTI, NLM_F_REQUEST,
