@@ -13,6 +13,10 @@ use crate::{
     director::Director,
     kapi::{
         genetlink,
+        modules::{
+            Exclusion,
+            ExclusionGuard, //
+        },
         net::{
             Namespaced,
             Namespaces,
@@ -32,11 +36,15 @@ use kernel::{
 
 static FILES: Namespaces<Files> = Namespaces::new();
 
+/// The kernel's own IPVS, which would make a fuss about files that are there, and fail, if it came.
+static OTHER: Exclusion = Exclusion::new(c"ip_vs");
+
 /// The ways in, for all namespaces. Dropping it closes them; the directors must outlive it.
 pub(crate) struct Registration {
     // Dropped in this order: no request while the files go, and no files without a director.
     _family: genetlink::Registration,
     _files: NamespacesGuard<Files>,
+    _alone: ExclusionGuard,
 }
 
 impl Registration {
@@ -47,11 +55,13 @@ impl Registration {
     /// `EBUSY` where another IPVS has the netlink family, which is said in the log; nothing has been
     /// touched then. `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
+        let alone = OTHER.register()?;
         Self::check_alone()?;
         let files = FILES.register(())?;
         Ok(Self {
             _family: genl::register()?,
             _files: files,
+            _alone: alone,
         })
     }
 

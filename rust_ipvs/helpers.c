@@ -7,6 +7,7 @@
 #include <linux/ipv6.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/percpu.h>
@@ -15,6 +16,7 @@
 #include <linux/sched.h>
 #include <linux/sched/isolation.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
@@ -162,6 +164,28 @@ __rust_ipvs_helper unsigned long rust_ipvs_helper_free_pages(void)
 
 	si_meminfo(&info);
 	return info.freeram + info.bufferram;
+}
+
+/* kapi/modules.rs */
+
+__rust_ipvs_helper bool rust_ipvs_helper_module_has_name(struct module *module, const char *name)
+{
+	return !strcmp(module_name(module), name);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_register_module_notifier(struct notifier_block *block)
+{
+	return register_module_notifier(block);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_unregister_module_notifier(struct notifier_block *block)
+{
+	unregister_module_notifier(block);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_notifier_from_errno(int err)
+{
+	return notifier_from_errno(err);
 }
 
 /* kapi/net.rs */

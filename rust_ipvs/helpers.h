@@ -4,6 +4,7 @@
 #define _RUST_IPVS_HELPERS_H
 
 #include <linux/icmp.h>
+#include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/seq_file.h>
@@ -42,6 +43,12 @@ int rust_ipvs_helper_cpulist_print(char *text, size_t size, const struct cpumask
 
 /* kapi/memory.rs */
 unsigned long rust_ipvs_helper_free_pages(void);
+
+/* kapi/modules.rs */
+bool rust_ipvs_helper_module_has_name(struct module *module, const char *name);
+int rust_ipvs_helper_register_module_notifier(struct notifier_block *block);
+void rust_ipvs_helper_unregister_module_notifier(struct notifier_block *block);
+int rust_ipvs_helper_notifier_from_errno(int err);
 
 /* kapi/net.rs */
 void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id);

@@ -9,6 +9,7 @@ pub(crate) mod cpus;
 pub(crate) mod genetlink;
 pub(crate) mod inet;
 pub(crate) mod memory;
+pub(crate) mod modules;
 pub(crate) mod net;
 pub(crate) mod netfilter;
 pub(crate) mod once;

@@ -118,6 +118,18 @@ def insmod():
     equal(loaded(), ['ip_vs', 'ip_vs_rr'], 'what is loaded')
 
 
+@case('L-1 ip_vs is refused while rust_ipvs is there, before it touches anything, and comes when that has gone')
+def beside():
+    sh('modprobe rust_ipvs; ipvsadm -A -t 192.0.2.1:80 -s rr')
+    for line in ('modprobe -i ip_vs', f'insmod {MODULES}/kernel/net/netfilter/ipvs/ip_vs.ko'):
+        true('resource busy' in sh(line, check=False), f'{line} must fail')
+        equal(loaded(), ['rust_ipvs'], f'what is loaded after {line}')
+    true('ip_vs cannot be loaded beside this module' in sh('dmesg'), 'the log says why')
+    true('192.0.2.1:80 rr' in sh('ipvsadm -Ln'), 'the service is still there')
+    sh('rmmod rust_ipvs; modprobe -i ip_vs')
+    equal(loaded(), ['ip_vs'], 'what is loaded when rust_ipvs has gone')
+
+
 @case('L-9 what works with the structures of ip_vs says so, and nothing else happens')
 def others():
     for name in ('ip_vs_ftp', 'xt_ipvs'):

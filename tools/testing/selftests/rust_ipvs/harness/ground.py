@@ -103,16 +103,6 @@ class Ground:
         text = subprocess.run(['dmesg'], stdout=subprocess.PIPE, text=True, check=True).stdout
         return text.rsplit(self.mark, 1)[-1].splitlines()[1:]
 
-    def forgive(self, words):
-        """Accepts complaints of the kernel in this case, all of which have WORDS in their first line.
-
-        They leave the log too, so that who looks at the whole of it sees only what is unexpected.
-        """
-        bad = [line for line in self.log() if BAD.search(line)]
-        tap.true(all(words in line for line in bad), 'the kernel complained of something else:\n' + '\n'.join(bad))
-        subprocess.run(['dmesg', '--clear'], check=True)
-        self.mark_log()
-
     def before(self, fresh=False):
         """Before each case: nothing configured, and no other implementation in the kernel."""
         self.mark_log()
