@@ -9,7 +9,10 @@ RIPVSADM_TARGET := build/cargo
 RIPVSADM_CARGO := nice tools/lab/lab enter -- cargo
 RIPVSADM_FLAGS := --locked --manifest-path $(RIPVSADM_SRC)/Cargo.toml --target-dir $(RIPVSADM_TARGET)
 
-.PHONY: ripvsadm ripvsadm-test ripvsadm-lint
+# Where it is installed: below DESTDIR, which packagers set.
+PREFIX ?= /usr
+
+.PHONY: ripvsadm ripvsadm-test ripvsadm-lint ripvsadm-install
 
 ripvsadm: build/ripvsadm
 
@@ -29,3 +32,10 @@ ripvsadm-test:
 ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'
 	$(RIPVSADM_CARGO) clippy --workspace --all-targets $(RIPVSADM_FLAGS) -- -D warnings
+
+# The program that was last built, its manual page, and the completion of its options.
+ripvsadm-install:
+	install -D -m 755 build/ripvsadm "$(DESTDIR)$(PREFIX)/sbin/ripvsadm"
+	install -D -m 644 $(RIPVSADM_SRC)/ripvsadm.8 "$(DESTDIR)$(PREFIX)/share/man/man8/ripvsadm.8"
+	install -D -m 644 $(RIPVSADM_SRC)/completions/ripvsadm.bash \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ripvsadm"

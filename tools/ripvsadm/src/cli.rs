@@ -5,6 +5,7 @@
 mod build;
 mod check;
 pub mod help;
+mod live;
 mod read;
 mod value;
 mod word;
@@ -22,6 +23,9 @@ use crate::names::Lookup;
 pub fn parse(words: &[OsString], lookup: &dyn Lookup) -> Result<Action, Error> {
     if words.is_empty() {
         return Ok(Action::List(Listing::default()));
+    }
+    if words.first().is_some_and(|word| word == "top") {
+        return live::read(&words[1..]).map(Action::Top);
     }
     let draft = read::read(words, lookup)?;
     check::check(&draft)?;

@@ -30,11 +30,6 @@ impl Error {
             Error::Listing(_) | Error::Stream(_) => 1,
         }
     }
-
-    /// Whether the rest of a restored file has to wait: ipvsadm goes on after a refusal only.
-    pub fn is_final(&self) -> bool {
-        !matches!(self, Error::Refused(_))
-    }
 }
 
 impl fmt::Display for Error {

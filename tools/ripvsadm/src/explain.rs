@@ -2,10 +2,11 @@
 
 //! The kernel's refusals in words: what was to be done, why not, and what helps.
 
-use ipvs_netlink::{Command, Error as NetlinkError, KernelError};
+use std::path::Path;
+
+use ipvs_netlink::{Change, Command, Error as NetlinkError, KernelError};
 
 use crate::error::Error;
-use crate::model::Action;
 
 /// What helps where there is no IPVS.
 const LOAD: &str = "load it with \"modprobe rust_ipvs\" or \"insmod rust_ipvs.ko\"";
@@ -36,29 +37,36 @@ fn refused_listing(refusal: &KernelError) -> String {
     }
 }
 
-/// A refusal of the change that `action` asked for.
-pub fn refusal(error: NetlinkError, action: &Action) -> Error {
+/// A failure in the middle of many changes.
+pub fn lost(error: NetlinkError) -> Error {
+    Error::Listing(format!(
+        "{error}: it is not known how much of it was done; see -L -n"
+    ))
+}
+
+/// A refusal of the change that `change` asked for.
+pub fn refusal(error: NetlinkError, change: &Change) -> Error {
     Error::Refused(match &error {
-        NetlinkError::Kernel(kernel) => refused_change(kernel, action),
+        NetlinkError::Kernel(kernel) => refused_change(kernel, change),
         other => other.to_string(),
     })
 }
 
-fn refused_change(kernel: &KernelError, action: &Action) -> String {
+fn refused_change(kernel: &KernelError, change: &Change) -> String {
     match kernel.errno {
         libc::EPERM => return permission(),
         libc::EOPNOTSUPP => return unsupported(kernel),
         _ => {}
     }
-    let target = target(action);
+    let target = target(change);
     let attempt = match kernel.command {
         Some(command) => format!("cannot {}", command.describe()),
         None => "cannot do that".to_owned(),
     };
-    let remedy = remedy(kernel.errno, action);
-    match (&kernel.message, reason(kernel.errno, action)) {
+    let remedy = remedy(kernel.errno, change);
+    match (&kernel.message, reason(kernel.errno, change)) {
         (Some(words), _) => {
-            let names = names(kernel.errno, action);
+            let names = names(kernel.errno, change);
             format!("{attempt}{target}: {words}{names}{remedy}")
         }
         (None, Some(reason)) => format!("{attempt}{target}: {reason}{remedy}"),
@@ -66,24 +74,24 @@ fn refused_change(kernel: &KernelError, action: &Action) -> String {
     }
 }
 
-/// What the action is about.
-fn target(action: &Action) -> String {
-    match action {
-        Action::AddService(service) | Action::EditService(service) => format!(" {}", service.id),
-        Action::DeleteService(id) => format!(" {id}"),
-        Action::AddServer(id, server) | Action::EditServer(id, server) => {
+/// What the change is about.
+fn target(change: &Change) -> String {
+    match change {
+        Change::AddService(service) | Change::EditService(service) => format!(" {}", service.id),
+        Change::DeleteService(id) => format!(" {id}"),
+        Change::AddDestination(id, server) | Change::EditDestination(id, server) => {
             format!(" {} of {id}", server.id)
         }
-        Action::DeleteServer(id, server) => format!(" {server} of {id}"),
-        Action::Zero(Some(id)) => format!(" of {id}"),
+        Change::DeleteDestination(id, server) => format!(" {server} of {id}"),
+        Change::Zero(Some(id)) => format!(" of {id}"),
         _ => String::new(),
     }
 }
 
 /// The names that the kernel did not find, which its own words do not repeat.
-fn names(errno: i32, action: &Action) -> String {
-    match (errno, action) {
-        (libc::ENOENT, Action::AddService(service) | Action::EditService(service)) => {
+fn names(errno: i32, change: &Change) -> String {
+    match (errno, change) {
+        (libc::ENOENT, Change::AddService(service) | Change::EditService(service)) => {
             let scheduler = format!("-s {}", service.scheduler);
             match &service.persistence_engine {
                 Some(engine) => format!(" ({scheduler} --pe {engine})"),
@@ -95,14 +103,14 @@ fn names(errno: i32, action: &Action) -> String {
 }
 
 /// What the errno means, in case the kernel has no words of its own.
-fn reason(errno: i32, action: &Action) -> Option<String> {
-    Some(match (errno, action) {
-        (libc::EEXIST, Action::AddService(_)) => "it is there already".to_owned(),
-        (libc::EEXIST, Action::AddServer(..)) => "it is there already".to_owned(),
-        (libc::EEXIST, Action::StartDaemon(_)) => "one runs already".to_owned(),
-        (libc::ESRCH, Action::StopDaemon(_)) => "none runs".to_owned(),
+fn reason(errno: i32, change: &Change) -> Option<String> {
+    Some(match (errno, change) {
+        (libc::EEXIST, Change::AddService(_)) => "it is there already".to_owned(),
+        (libc::EEXIST, Change::AddDestination(..)) => "it is there already".to_owned(),
+        (libc::EEXIST, Change::StartDaemon(_)) => "one runs already".to_owned(),
+        (libc::ESRCH, Change::StopDaemon(_)) => "none runs".to_owned(),
         (libc::ESRCH, _) => "there is no such service".to_owned(),
-        (libc::ENOENT, Action::AddService(service) | Action::EditService(service)) => {
+        (libc::ENOENT, Change::AddService(service) | Change::EditService(service)) => {
             let scheduler = &service.scheduler;
             match &service.persistence_engine {
                 Some(engine) => format!(
@@ -113,15 +121,17 @@ fn reason(errno: i32, action: &Action) -> Option<String> {
             }
         }
         (libc::ENOENT, _) => "the service has no such real server".to_owned(),
-        (libc::ERANGE, Action::AddServer(..) | Action::EditServer(..)) => {
+        (libc::ERANGE, Change::AddDestination(..) | Change::EditDestination(..)) => {
             "the lower threshold (-y) is above the upper (-x)".to_owned()
         }
-        (libc::EINVAL, Action::AddServer(_, server) | Action::EditServer(_, server)) => format!(
-            "the kernel does not take it; is {} a unicast address that the director can reach?",
-            server.id.address
-        ),
+        (libc::EINVAL, Change::AddDestination(_, server) | Change::EditDestination(_, server)) => {
+            format!(
+                "the kernel does not take it; is {} a unicast address that the director can reach?",
+                server.id.address
+            )
+        }
         (libc::EAFNOSUPPORT, _) => "the kernel has no IPVS for IPv6".to_owned(),
-        (libc::ENODEV, Action::StartDaemon(daemon)) => {
+        (libc::ENODEV, Change::StartDaemon(daemon)) => {
             format!(
                 "there is no interface \"{}\" (--mcast-interface)",
                 daemon.interface
@@ -132,15 +142,15 @@ fn reason(errno: i32, action: &Action) -> Option<String> {
 }
 
 /// What helps, where that is known.
-fn remedy(errno: i32, action: &Action) -> &'static str {
-    match (errno, action) {
-        (libc::EEXIST, Action::AddService(_)) => "; change it with -E",
-        (libc::EEXIST, Action::AddServer(..)) => "; change it with -e",
-        (libc::EEXIST, Action::StartDaemon(_)) => "; stop it first with --stop-daemon",
-        (libc::ESRCH, Action::EditService(_) | Action::AddServer(..)) => "; add it with -A",
-        (libc::ENOENT, Action::EditServer(..)) => "; add it with -a",
-        (libc::ESRCH, Action::DeleteService(_))
-        | (libc::ENOENT | libc::ESRCH, Action::DeleteServer(..)) => "; see -L -n",
+fn remedy(errno: i32, change: &Change) -> &'static str {
+    match (errno, change) {
+        (libc::EEXIST, Change::AddService(_)) => "; change it with -E",
+        (libc::EEXIST, Change::AddDestination(..)) => "; change it with -e",
+        (libc::EEXIST, Change::StartDaemon(_)) => "; stop it first with --stop-daemon",
+        (libc::ESRCH, Change::EditService(_) | Change::AddDestination(..)) => "; add it with -A",
+        (libc::ENOENT, Change::EditDestination(..)) => "; add it with -a",
+        (libc::ESRCH, Change::DeleteService(_))
+        | (libc::ENOENT | libc::ESRCH, Change::DeleteDestination(..)) => "; see -L -n",
         _ => "",
     }
 }
@@ -151,9 +161,13 @@ fn permission() -> String {
 
 fn unsupported(kernel: &KernelError) -> String {
     let what = kernel.command.map_or("do that", Command::describe);
+    let whose = match Path::new("/sys/module/ip_vs").exists() {
+        true => " (the C module ip_vs is loaded)",
+        false => "",
+    };
     match &kernel.message {
-        Some(words) => format!("this kernel's IPVS cannot {what}: {words}"),
-        None => format!("this kernel's IPVS cannot {what}"),
+        Some(words) => format!("this kernel's IPVS{whose} cannot {what}: {words}"),
+        None => format!("this kernel's IPVS{whose} cannot {what}"),
     }
 }
 
@@ -191,8 +205,8 @@ mod tests {
 
     #[test]
     fn an_unknown_scheduler() {
-        let action = Action::AddService(Service::new(web(), "foo"));
-        let error = refusal(kernel(Command::NewService, libc::ENOENT, None), &action);
+        let change = Change::AddService(Service::new(web(), "foo"));
+        let error = refusal(kernel(Command::NewService, libc::ENOENT, None), &change);
         assert_eq!(error.exit_code(), 255);
         assert_eq!(
             error.to_string(),
@@ -200,7 +214,7 @@ mod tests {
         );
         // The kernel's own words come first.
         let words = Some("no scheduler of that name");
-        let error = refusal(kernel(Command::NewService, libc::ENOENT, words), &action);
+        let error = refusal(kernel(Command::NewService, libc::ENOENT, words), &change);
         assert_eq!(
             error.to_string(),
             "cannot add the service TCP 192.0.2.1:80: no scheduler of that name (-s foo)"
@@ -210,15 +224,15 @@ mod tests {
     #[test]
     fn duplicates_and_strangers() {
         let server = Destination::new("198.51.100.1".parse().unwrap(), 80);
-        let action = Action::AddServer(web(), server.clone());
-        let error = refusal(kernel(Command::NewDestination, libc::EEXIST, None), &action);
+        let change = Change::AddDestination(web(), server.clone());
+        let error = refusal(kernel(Command::NewDestination, libc::EEXIST, None), &change);
         assert_eq!(
             error.to_string(),
             "cannot add the real server 198.51.100.1:80 of TCP 192.0.2.1:80: it is there \
              already; change it with -e"
         );
-        let action = Action::DeleteServer(web(), server.id);
-        let error = refusal(kernel(Command::DelDestination, libc::ESRCH, None), &action);
+        let change = Change::DeleteDestination(web(), server.id);
+        let error = refusal(kernel(Command::DelDestination, libc::ESRCH, None), &change);
         assert_eq!(
             error.to_string(),
             "cannot delete the real server 198.51.100.1:80 of TCP 192.0.2.1:80: there is no \
@@ -238,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_errno_nobody_expected() {
-        let error = refusal(kernel(Command::Flush, libc::ENOMEM, None), &Action::Clear);
+        let error = refusal(kernel(Command::Flush, libc::ENOMEM, None), &Change::Flush);
         assert_eq!(
             error.to_string(),
             "cannot clear the table: Cannot allocate memory"

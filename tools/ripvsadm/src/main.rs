@@ -14,6 +14,7 @@ mod restore;
 mod run;
 mod save;
 mod sort;
+mod top;
 mod view;
 
 use std::process::ExitCode;

@@ -2,22 +2,16 @@
 
 //! What a command line asks for, and what a listing is made of.
 
-use ipvs_netlink::{
-    Daemon, DaemonState, Destination, DestinationEntry, DestinationId, Service, ServiceEntry,
-    ServiceId, Timeouts,
-};
+use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, ServiceId};
+
+use crate::top::Options;
 
 /// One command, complete and checked as far as it can be without the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// `-A`.
-    AddService(Service),
-    /// `-E`.
-    EditService(Service),
-    /// `-D`.
-    DeleteService(ServiceId),
-    /// `-C`.
-    Clear,
+    /// Anything that the kernel is to do: `-A`, `-E`, `-D`, `-C`, `-a`, `-e`, `-d`, `-Z`, `--set`,
+    /// `--start-daemon`, `--stop-daemon`.
+    Change(Change),
     /// `-R`.
     Restore,
     /// `-S`; without names where `numeric`.
@@ -25,22 +19,10 @@ pub enum Action {
         /// `-n`.
         numeric: bool,
     },
-    /// `-a`.
-    AddServer(ServiceId, Destination),
-    /// `-e`.
-    EditServer(ServiceId, Destination),
-    /// `-d`.
-    DeleteServer(ServiceId, DestinationId),
     /// `-L`, and the empty command line.
     List(Listing),
-    /// `-Z`, of one service or of all.
-    Zero(Option<ServiceId>),
-    /// `--set`.
-    SetTimeouts(Timeouts),
-    /// `--start-daemon`.
-    StartDaemon(Daemon),
-    /// `--stop-daemon`.
-    StopDaemon(DaemonState),
+    /// `top`.
+    Top(Options),
     /// `-h`.
     Help,
     /// `-v`.
@@ -86,6 +68,8 @@ pub struct Format {
     pub exact: bool,
     /// Not `--nosort`.
     pub sorted: bool,
+    /// `--json`.
+    pub json: bool,
     /// `--persistent-conn`, which adds columns to the list of connections.
     pub engine_data: bool,
 }
@@ -97,6 +81,7 @@ impl Default for Format {
             numeric: false,
             exact: false,
             sorted: true,
+            json: false,
             engine_data: false,
         }
     }

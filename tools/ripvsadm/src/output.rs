@@ -17,8 +17,7 @@ const RESET: &str = "\x1b[0m";
 /// [`Error::Stream`], but not where the reader has seen enough.
 pub fn print(text: &str, numeric: bool) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    let coloured =
-        !numeric && stdout.is_terminal() && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let coloured = !numeric && stdout.is_terminal() && may_colour();
     let written = match coloured {
         true => stdout.write_all(paint(text).as_bytes()),
         false => stdout.write_all(text.as_bytes()),
@@ -27,6 +26,11 @@ pub fn print(text: &str, numeric: bool) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Whether the user has nothing against colours.
+pub fn may_colour() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Colours headings and services.

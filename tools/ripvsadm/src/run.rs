@@ -2,9 +2,9 @@
 
 //! Doing what a command line asks for.
 
-use std::fs;
+use std::{fs, io};
 
-use ipvs_netlink::{Client, ServiceEntry};
+use ipvs_netlink::{Client, Info, ServiceEntry, Transport};
 
 use crate::cli::help;
 use crate::connection;
@@ -16,6 +16,7 @@ use crate::output;
 use crate::restore;
 use crate::save;
 use crate::sort;
+use crate::top;
 use crate::view;
 
 /// Runs a command to its exit code.
@@ -26,7 +27,10 @@ pub fn command(action: Action, names: &System) -> Result<u8, Error> {
     match action {
         Action::Help => output::print(&help::usage(), true)?,
         Action::Version => output::print(&help::version(), true)?,
-        Action::Restore => return restore::restore(&mut connect()?, names),
+        Action::Restore => {
+            let input = io::stdin().lock();
+            return restore::restore(input, &mut connect()?, names, &mut io::stderr().lock());
+        }
         action => perform(action, &mut connect()?, names)?,
     }
     Ok(0)
@@ -40,30 +44,24 @@ fn connect() -> Result<Client, Error> {
 }
 
 /// Does anything but restoring, over a client that is there already.
-pub fn perform(action: Action, client: &mut Client, names: &System) -> Result<(), Error> {
-    let result = match &action {
-        Action::AddService(service) => client.add_service(service),
-        Action::EditService(service) => client.set_service(service),
-        Action::DeleteService(id) => client.delete_service(id),
-        Action::Clear => client.flush(),
-        Action::AddServer(id, server) => client.add_destination(id, server),
-        Action::EditServer(id, server) => client.set_destination(id, server),
-        Action::DeleteServer(id, server) => client.delete_destination(id, server),
-        Action::Zero(id) => client.zero(id.as_ref()),
-        Action::SetTimeouts(timeouts) => client.set_timeouts(timeouts),
-        Action::StartDaemon(daemon) => client.start_daemon(daemon),
-        Action::StopDaemon(state) => client.stop_daemon(*state),
-        Action::List(listing) => return list(listing, client, names),
-        Action::Save { numeric } => return print_rules(*numeric, client, names),
-        Action::Help => return output::print(&help::usage(), true),
-        Action::Version => return output::print(&help::version(), true),
-        Action::Restore => {
-            return Err(Error::Syntax(
-                "-R cannot restore from within itself".to_owned(),
-            ))
-        }
-    };
-    result.map_err(|error| explain::refusal(error, &action))
+pub fn perform<T: Transport>(
+    action: Action,
+    client: &mut Client<T>,
+    names: &System,
+) -> Result<(), Error> {
+    match action {
+        Action::Change(change) => client
+            .apply(&change)
+            .map_err(|error| explain::refusal(error, &change)),
+        Action::List(listing) => list(&listing, client, names),
+        Action::Save { numeric } => print_rules(numeric, client, names),
+        Action::Top(options) => top::top(&options, client),
+        Action::Help => output::print(&help::usage(), true),
+        Action::Version => output::print(&help::version(), true),
+        Action::Restore => Err(Error::Syntax(
+            "-R cannot restore from within itself".to_owned(),
+        )),
+    }
 }
 
 /// The names to show: the host's, or none where numbers are wanted.
@@ -74,24 +72,24 @@ fn names_or_numbers(numeric: bool, names: &System) -> &dyn Names {
     }
 }
 
-fn list(listing: &Listing, client: &mut Client, names: &System) -> Result<(), Error> {
+fn list<T: Transport>(
+    listing: &Listing,
+    client: &mut Client<T>,
+    names: &System,
+) -> Result<(), Error> {
     let Listing { subject, format } = listing;
     let shown = names_or_numbers(format.numeric, names);
     let text = match subject {
         Subject::Table(None) => {
             let info = client.info().map_err(explain::listing)?;
-            let groups = groups(client, format)?;
-            view::table(Some(&info), &groups, format, shown)
+            let services = client.services().map_err(explain::listing)?;
+            let groups = groups(services, format.sorted, client)?;
+            show(Some(&info), &groups, format, shown)
         }
         Subject::Table(Some(id)) => {
             let service = client.service(id).map_err(explain::listing)?;
-            let groups = vec![group(service, client)?];
-            let groups = if format.sorted {
-                sort::sort(groups)
-            } else {
-                groups
-            };
-            view::table(None, &groups, format, shown)
+            let groups = groups(vec![service], format.sorted, client)?;
+            show(None, &groups, format, shown)
         }
         Subject::Connections => {
             let text = fs::read(connection::PATH).map_err(|error| {
@@ -99,35 +97,75 @@ fn list(listing: &Listing, client: &mut Client, names: &System) -> Result<(), Er
             })?;
             let connections =
                 connection::parse(&String::from_utf8_lossy(&text)).map_err(Error::Listing)?;
-            view::connections(&connections, format.engine_data, shown)
+            match format.json {
+                true => view::json::connections(&connections),
+                false => view::connections(&connections, format.engine_data, shown),
+            }
         }
-        Subject::Timeouts => view::timeouts(&client.timeouts().map_err(explain::listing)?),
-        Subject::Daemons => view::daemons(&client.daemons().map_err(explain::listing)?),
+        Subject::Timeouts => {
+            let timeouts = client.timeouts().map_err(explain::listing)?;
+            match format.json {
+                true => view::json::timeouts(&timeouts),
+                false => view::timeouts(&timeouts),
+            }
+        }
+        Subject::Daemons => {
+            let daemons = client.daemons().map_err(explain::listing)?;
+            match format.json {
+                true => view::json::daemons(&daemons),
+                false => view::daemons(&daemons),
+            }
+        }
     };
-    output::print(&text, format.numeric)
+    output::print(&text, format.numeric || format.json)
 }
 
-fn print_rules(numeric: bool, client: &mut Client, names: &System) -> Result<(), Error> {
-    let groups = groups(client, &Format::default())?;
+/// The table, for a person or a program.
+fn show(info: Option<&Info>, groups: &[Group], format: &Format, names: &dyn Names) -> String {
+    match format.json {
+        true => view::json::table(info, groups),
+        false => view::table(info, groups, format, names),
+    }
+}
+
+fn print_rules<T: Transport>(
+    numeric: bool,
+    client: &mut Client<T>,
+    names: &System,
+) -> Result<(), Error> {
+    let services = client.services().map_err(explain::listing)?;
+    let groups = groups(services, true, client)?;
     output::print(&save::save(&groups, names_or_numbers(numeric, names)), true)
 }
 
-/// All services with their real servers.
-fn groups(client: &mut Client, format: &Format) -> Result<Vec<Group>, Error> {
-    let mut groups = Vec::new();
-    for service in client.services().map_err(explain::listing)? {
-        groups.push(group(service, client)?);
-    }
-    Ok(if format.sorted {
-        sort::sort(groups)
-    } else {
-        groups
-    })
+/// All services with their real servers, in the kernel's order.
+///
+/// # Errors
+/// What kept them from being read.
+pub fn all<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, Error> {
+    let services = client.services().map_err(explain::listing)?;
+    groups(services, false, client)
 }
 
-fn group(service: ServiceEntry, client: &mut Client) -> Result<Group, Error> {
-    let servers = client
-        .destinations(&service.service.id)
-        .map_err(explain::listing)?;
-    Ok(Group { service, servers })
+/// Services with their real servers.
+fn groups<T: Transport>(
+    mut services: Vec<ServiceEntry>,
+    sorted: bool,
+    client: &mut Client<T>,
+) -> Result<Vec<Group>, Error> {
+    if sorted {
+        services = sort::services(services);
+    }
+    let ids: Vec<_> = services.iter().map(|entry| &entry.service.id).collect();
+    let lists = client.destinations_of(&ids).map_err(explain::listing)?;
+    let groups = services.into_iter().zip(lists);
+    Ok(groups
+        .map(|(service, servers)| Group {
+            service,
+            servers: match sorted {
+                true => sort::servers(servers),
+                false => servers,
+            },
+        })
+        .collect())
 }

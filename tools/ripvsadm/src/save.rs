@@ -139,7 +139,7 @@ mod tests {
     use crate::model::Action;
     use crate::names::tests::Fixed;
     use crate::names::Numeric;
-    use ipvs_netlink::{DestinationEntry, ServiceEntry, Stats, Tunnel};
+    use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, Stats, Tunnel};
 
     fn group(service: Service, servers: Vec<Destination>) -> Group {
         let entry = |destination| DestinationEntry {
@@ -273,9 +273,10 @@ mod tests {
         let mut expected = Vec::new();
         for group in groups() {
             let service = group.service.service;
-            expected.push(Action::AddService(service.clone()));
+            expected.push(Action::Change(Change::AddService(service.clone())));
             for server in group.servers {
-                expected.push(Action::AddServer(service.id.clone(), server.destination));
+                let add = Change::AddDestination(service.id.clone(), server.destination);
+                expected.push(Action::Change(add));
             }
         }
         assert_eq!(actions, expected);

@@ -11,23 +11,21 @@
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipvs_netlink::{AddressFamily, ServiceId};
+use ipvs_netlink::{AddressFamily, DestinationEntry, ServiceEntry, ServiceId};
 
-use crate::model::Group;
+/// Sorts services.
+pub fn services(services: Vec<ServiceEntry>) -> Vec<ServiceEntry> {
+    merge_sort(services, &|a, b| {
+        compare_services(&a.service.id, &b.service.id)
+    })
+}
 
-/// Sorts services, and the real servers of each.
-pub fn sort(groups: Vec<Group>) -> Vec<Group> {
-    let mut sorted = merge_sort(groups, &|a, b| {
-        compare_services(&a.service.service.id, &b.service.service.id)
-    });
-    for group in &mut sorted {
-        let servers = std::mem::take(&mut group.servers);
-        group.servers = merge_sort(servers, &|a, b| {
-            let (a, b) = (&a.destination.id, &b.destination.id);
-            compare_addresses(&a.address, &b.address).then_with(|| a.port.cmp(&b.port))
-        });
-    }
-    sorted
+/// Sorts the real servers of a service.
+pub fn servers(servers: Vec<DestinationEntry>) -> Vec<DestinationEntry> {
+    merge_sort(servers, &|a, b| {
+        let (a, b) = (&a.destination.id, &b.destination.id);
+        compare_addresses(&a.address, &b.address).then_with(|| a.port.cmp(&b.port))
+    })
 }
 
 /// By mark, family, protocol, address and port.
@@ -75,15 +73,28 @@ fn circular(a: u32, b: u32) -> Ordering {
     i32::from_ne_bytes(a.wrapping_sub(b).to_ne_bytes()).cmp(&0)
 }
 
-/// Sorts two halves, the first the smaller, and merges them; equals stay as they are.
-fn merge_sort<T>(mut items: Vec<T>, compare: &dyn Fn(&T, &T) -> Ordering) -> Vec<T> {
+/// Sorts two halves, the first the smaller, and merges them; equals stay as they are. It is their
+/// places that are sorted: what is listed is large.
+fn merge_sort<T>(items: Vec<T>, compare: &dyn Fn(&T, &T) -> Ordering) -> Vec<T> {
+    let places = {
+        let references: Vec<(usize, &T)> = items.iter().enumerate().collect();
+        let sorted = merge_halves(references, &|a, b| compare(a.1, b.1));
+        sorted.into_iter().map(|(place, _)| place)
+    };
+    let places: Vec<usize> = places.collect();
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    let take = |place: usize| items.get_mut(place).and_then(Option::take);
+    places.into_iter().filter_map(take).collect()
+}
+
+fn merge_halves<T: Copy>(items: Vec<T>, compare: &dyn Fn(&T, &T) -> Ordering) -> Vec<T> {
     if items.len() < 2 {
         return items;
     }
-    let upper = items.split_off(items.len() / 2);
-    let mut first = merge_sort(items, compare).into_iter().peekable();
-    let mut second = merge_sort(upper, compare).into_iter().peekable();
-    let mut merged = Vec::with_capacity(first.len() + second.len());
+    let (lower, upper) = items.split_at(items.len() / 2);
+    let mut first = merge_halves(lower.to_vec(), compare).into_iter().peekable();
+    let mut second = merge_halves(upper.to_vec(), compare).into_iter().peekable();
+    let mut merged = Vec::with_capacity(items.len());
     while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
         let next = if compare(a, b).is_le() {
             first.next()

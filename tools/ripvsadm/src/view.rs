@@ -4,8 +4,9 @@
 
 mod address;
 mod connections;
-mod counters;
+pub mod counters;
 mod daemons;
+pub mod json;
 mod table;
 mod timeouts;
 

@@ -1,174 +1,233 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading and writing attribute payloads: the few shapes that the family's attributes have.
+//! Attributes on the wire: a length, a number, a payload, padding to four bytes.
 //!
-//! Integers are in host order on the wire unless a name here says `be`. A payload of the wrong
-//! length is a [`DecodeError`]; the reader never looks past it.
+//! Integers are in host order unless a name here says `be`. A listing is made of hundreds of
+//! thousands of attributes, so they are read where they lie; only strings are copied.
 
-use netlink_packet_core::{
-    DecodeError, Emitable, ErrorContext, Nla, NlaBuffer, NlasIterator, Parseable,
-};
+use crate::error::DecodeError;
 
-pub use netlink_packet_core::{DefaultNla, NLA_F_NESTED};
+/// The flag of an attribute that has others in it; the kernel's answers come without it.
+const NLA_F_NESTED: u16 = 0x8000;
+/// What is left of an attribute's number without flags.
+const NUMBER_MASK: u16 = 0x3fff;
 
-/// Exactly `N` bytes.
-fn bytes<const N: usize>(payload: &[u8]) -> Result<[u8; N], DecodeError> {
-    <[u8; N]>::try_from(payload).map_err(|_| DecodeError::invalid_number(N, payload.len()))
+const HEADER_LEN: usize = 4;
+const ALIGN: usize = 4;
+
+/// The attributes of a nest: number and payload, in order.
+pub(crate) struct Attributes<'a> {
+    rest: &'a [u8],
+    name: &'static str,
 }
 
-/// A `u8`.
-pub(crate) fn read_u8(payload: &[u8]) -> Result<u8, DecodeError> {
-    Ok(u8::from_ne_bytes(bytes(payload)?))
+/// Walks the attributes of `nest`, whose name an error shall have.
+pub(crate) fn attributes<'a>(nest: &'a [u8], name: &'static str) -> Attributes<'a> {
+    Attributes { rest: nest, name }
 }
 
-/// A `u16` in host order.
-pub(crate) fn read_u16(payload: &[u8]) -> Result<u16, DecodeError> {
-    Ok(u16::from_ne_bytes(bytes(payload)?))
-}
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Result<(u16, &'a [u8]), DecodeError>;
 
-/// A `u16` in network order.
-pub(crate) fn read_be16(payload: &[u8]) -> Result<u16, DecodeError> {
-    Ok(u16::from_be_bytes(bytes(payload)?))
-}
-
-/// A `u32` in host order.
-pub(crate) fn read_u32(payload: &[u8]) -> Result<u32, DecodeError> {
-    Ok(u32::from_ne_bytes(bytes(payload)?))
-}
-
-/// A `u64` in host order, or a `u32` widened: the two widths that counters come in.
-pub(crate) fn read_counter(payload: &[u8]) -> Result<u64, DecodeError> {
-    match payload.len() {
-        4 => Ok(read_u32(payload)?.into()),
-        _ => Ok(u64::from_ne_bytes(bytes(payload)?)),
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let bytes = std::mem::take(&mut self.rest);
+        let Some(([l0, l1, k0, k1], _)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+            return Some(Err(DecodeError::new(self.name, "is cut short")));
+        };
+        let length = usize::from(u16::from_ne_bytes([*l0, *l1]));
+        let Some(payload) = bytes.get(HEADER_LEN..length) else {
+            return Some(Err(DecodeError::new(
+                self.name,
+                "has an attribute of a wrong length",
+            )));
+        };
+        self.rest = bytes
+            .get(length.next_multiple_of(ALIGN)..)
+            .unwrap_or_default();
+        Some(Ok((u16::from_ne_bytes([*k0, *k1]) & NUMBER_MASK, payload)))
     }
 }
 
-/// Four raw bytes.
-pub(crate) fn read_4(payload: &[u8]) -> Result<[u8; 4], DecodeError> {
-    bytes(payload)
+/// Exactly `N` bytes.
+pub(crate) fn bytes<const N: usize>(
+    payload: &[u8],
+    name: &'static str,
+) -> Result<[u8; N], DecodeError> {
+    <[u8; N]>::try_from(payload).map_err(|_| DecodeError::new(name, "has the wrong length"))
+}
+
+/// A `u8`.
+pub(crate) fn read_u8(payload: &[u8], name: &'static str) -> Result<u8, DecodeError> {
+    Ok(u8::from_ne_bytes(bytes(payload, name)?))
+}
+
+/// A `u16` in host order.
+pub(crate) fn read_u16(payload: &[u8], name: &'static str) -> Result<u16, DecodeError> {
+    Ok(u16::from_ne_bytes(bytes(payload, name)?))
+}
+
+/// A `u16` in network order.
+pub(crate) fn read_be16(payload: &[u8], name: &'static str) -> Result<u16, DecodeError> {
+    Ok(u16::from_be_bytes(bytes(payload, name)?))
+}
+
+/// A `u32` in host order.
+pub(crate) fn read_u32(payload: &[u8], name: &'static str) -> Result<u32, DecodeError> {
+    Ok(u32::from_ne_bytes(bytes(payload, name)?))
+}
+
+/// A `u64` in host order, or a `u32` widened: the two widths that counters come in.
+pub(crate) fn read_counter(payload: &[u8], name: &'static str) -> Result<u64, DecodeError> {
+    match payload.len() {
+        4 => Ok(read_u32(payload, name)?.into()),
+        _ => Ok(u64::from_ne_bytes(bytes(payload, name)?)),
+    }
 }
 
 /// An address of up to 16 bytes, the rest zero: clients may send four for IPv4.
-pub(crate) fn read_address(payload: &[u8]) -> Result<[u8; 16], DecodeError> {
+pub(crate) fn read_address(payload: &[u8], name: &'static str) -> Result<[u8; 16], DecodeError> {
     let mut address = [0; 16];
     address
         .get_mut(..payload.len())
-        .ok_or_else(|| DecodeError::invalid_ip_address(payload.len()))?
+        .ok_or(DecodeError::new(name, "is longer than an address"))?
         .copy_from_slice(payload);
     Ok(address)
 }
 
-/// Two host-order `u32`.
-pub(crate) fn read_u32_pair(payload: &[u8]) -> Result<(u32, u32), DecodeError> {
-    let [a, b, c, d, e, f, g, h] = bytes(payload)?;
-    Ok((
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-    ))
-}
-
 /// A string, up to its first NUL if it has one.
-pub(crate) fn read_string(payload: &[u8]) -> Result<String, DecodeError> {
+pub(crate) fn read_str<'a>(payload: &'a [u8], name: &'static str) -> Result<&'a str, DecodeError> {
     let text = payload.split(|byte| *byte == 0).next().unwrap_or_default();
-    Ok(String::from_utf8(text.to_vec())?)
+    std::str::from_utf8(text).map_err(|_| DecodeError::new(name, "is not UTF-8"))
 }
 
-/// Every attribute of a nest, in order; `name` says whose they are in an error.
-pub(crate) fn read_nested<A>(payload: &[u8], name: &str) -> Result<Vec<A>, DecodeError>
-where
-    A: for<'a> Parseable<NlaBuffer<&'a [u8]>>,
-{
-    NlasIterator::new(payload)
-        .map(|nla| A::parse(&nla?))
-        .collect::<Result<_, DecodeError>>()
-        .with_context(|| format!("invalid {name} attribute"))
+/// Adds an attribute.
+pub(crate) fn put(out: &mut Vec<u8>, number: u16, payload: &[u8]) {
+    with_header(out, number, |out| out.extend_from_slice(payload));
 }
 
-/// Copies a value to the start of the buffer that the framing made for it.
-pub(crate) fn write(buffer: &mut [u8], value: &[u8]) {
-    if let Some(start) = buffer.get_mut(..value.len()) {
-        start.copy_from_slice(value);
+/// Adds a string, and the NUL that the kernel expects behind it.
+pub(crate) fn put_str(out: &mut Vec<u8>, number: u16, text: &str) {
+    with_header(out, number, |out| {
+        out.extend_from_slice(text.as_bytes());
+        out.push(0);
+    });
+}
+
+/// Adds two `u32` in host order.
+pub(crate) fn put_pair(out: &mut Vec<u8>, number: u16, first: u32, second: u32) {
+    with_header(out, number, |out| {
+        out.extend_from_slice(&first.to_ne_bytes());
+        out.extend_from_slice(&second.to_ne_bytes());
+    });
+}
+
+/// Adds an attribute that has others in it: those that `fill` adds.
+pub(crate) fn put_nest(out: &mut Vec<u8>, number: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    with_header(out, number | NLA_F_NESTED, fill);
+}
+
+fn with_header(out: &mut Vec<u8>, number: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 2]);
+    out.extend_from_slice(&number.to_ne_bytes());
+    fill(out);
+    // Names are checked for their length before; nothing else here can be too long.
+    let length = u16::try_from(out.len() - start).unwrap_or(u16::MAX);
+    if let Some(field) = out.get_mut(start..start + 2) {
+        field.copy_from_slice(&length.to_ne_bytes());
     }
-}
-
-/// Writes a string and the NUL that the kernel expects after it.
-pub(crate) fn write_string(buffer: &mut [u8], text: &str) {
-    if let Some((nul, start)) = buffer.split_last_mut() {
-        write(start, text.as_bytes());
-        *nul = 0;
-    }
-}
-
-/// The length of a string attribute's payload: its bytes and a NUL.
-pub(crate) fn string_len(text: &str) -> usize {
-    text.len().saturating_add(1)
-}
-
-/// Writes a nest.
-pub(crate) fn write_nested<A: Nla>(buffer: &mut [u8], attributes: &[A]) {
-    attributes.emit(buffer);
-}
-
-/// The length of a nest's payload.
-pub(crate) fn nested_len<A: Nla>(attributes: &[A]) -> usize {
-    attributes.buffer_len()
-}
-
-/// The error for an attribute that an answer must have and has not.
-pub(crate) fn missing(what: &str, attribute: &str) -> DecodeError {
-    DecodeError::from(format!("{what} without {attribute}"))
+    out.resize(out.len().next_multiple_of(ALIGN), 0);
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    /// Reads a nest from bytes, for tests elsewhere in the crate.
-    pub(crate) fn parse<A>(payload: &[u8]) -> Result<Vec<A>, DecodeError>
-    where
-        A: for<'a> Parseable<NlaBuffer<&'a [u8]>>,
-    {
-        read_nested(payload, "test")
+    /// What `fill` adds to an empty buffer, for tests elsewhere in the crate.
+    pub(crate) fn filled(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        fill(&mut out);
+        out
     }
 
-    /// Writes a nest to bytes, for tests elsewhere in the crate.
-    pub(crate) fn emit<A: Nla>(attributes: &[A]) -> Vec<u8> {
-        let mut buffer = vec![0xff; nested_len(attributes)];
-        write_nested(&mut buffer, attributes);
-        buffer
+    /// A nest without its attribute `number`.
+    pub(crate) fn without(nest: &[u8], number: u16) -> Vec<u8> {
+        filled(|out| {
+            for attribute in attributes(nest, "test") {
+                let (kind, payload) = attribute.unwrap();
+                if kind != number {
+                    put(out, kind, payload);
+                }
+            }
+        })
+    }
+
+    fn walk(nest: &[u8]) -> Result<Vec<(u16, &[u8])>, DecodeError> {
+        attributes(nest, "nest").collect()
     }
 
     #[test]
     fn integers_want_their_length() {
-        assert_eq!(read_u16(&2u16.to_ne_bytes()).unwrap(), 2);
-        assert_eq!(read_be16(&[0, 80]).unwrap(), 80);
-        assert_eq!(read_counter(&7u32.to_ne_bytes()).unwrap(), 7);
-        assert_eq!(read_counter(&(1u64 << 40).to_ne_bytes()).unwrap(), 1 << 40);
-        for short in 0..8 {
-            if short != 4 {
-                assert!(read_counter(&vec![0; short]).is_err());
-                assert!(read_u32(&vec![0; short]).is_err());
-            }
+        assert_eq!(read_u16(&2u16.to_ne_bytes(), "x").unwrap(), 2);
+        assert_eq!(read_be16(&[0, 80], "x").unwrap(), 80);
+        assert_eq!(read_counter(&7u32.to_ne_bytes(), "x").unwrap(), 7);
+        let wide = 1u64 << 40;
+        assert_eq!(read_counter(&wide.to_ne_bytes(), "x").unwrap(), wide);
+        for short in [0, 1, 2, 3, 5, 6, 7] {
+            assert!(read_counter(&vec![0; short], "x").is_err());
+            assert!(read_u32(&vec![0; short], "x").is_err());
         }
     }
 
     #[test]
     fn addresses_are_padded_and_bounded() {
-        assert_eq!(
-            read_address(&[192, 0, 2, 1]).unwrap()[..5],
-            [192, 0, 2, 1, 0]
-        );
-        assert_eq!(read_address(&[]).unwrap(), [0; 16]);
-        assert!(read_address(&[0; 17]).is_err());
+        let address = read_address(&[192, 0, 2, 1], "x").unwrap();
+        assert_eq!(address[..5], [192, 0, 2, 1, 0]);
+        assert_eq!(read_address(&[], "x").unwrap(), [0; 16]);
+        assert!(read_address(&[0; 17], "x").is_err());
     }
 
     #[test]
     fn strings_end_at_a_nul() {
-        assert_eq!(read_string(b"rr\0").unwrap(), "rr");
-        assert_eq!(read_string(b"rr").unwrap(), "rr");
-        assert_eq!(read_string(b"").unwrap(), "");
-        assert_eq!(read_string(b"r\0r\0").unwrap(), "r");
-        assert!(read_string(b"\xff\0").is_err());
+        assert_eq!(read_str(b"rr\0", "x").unwrap(), "rr");
+        assert_eq!(read_str(b"rr", "x").unwrap(), "rr");
+        assert_eq!(read_str(b"", "x").unwrap(), "");
+        assert_eq!(read_str(b"r\0r\0", "x").unwrap(), "r");
+        assert!(read_str(b"\xff\0", "x").is_err());
+    }
+
+    #[test]
+    fn attributes_come_back() {
+        let nest = filled(|out| {
+            put(out, 1, &[1, 2, 3]);
+            put_str(out, 2, "rr");
+            put_nest(out, 3, |out| put(out, 4, &[]));
+        });
+        assert_eq!(nest.len() % ALIGN, 0);
+        let found = walk(&nest).unwrap();
+        assert_eq!(
+            found[..2],
+            [(1, [1, 2, 3].as_slice()), (2, b"rr\0".as_slice())]
+        );
+        // The number comes without its flag.
+        assert_eq!(found[2].0, 3);
+        assert_eq!(walk(found[2].1).unwrap(), [(4, [].as_slice())]);
+        // The last one may come without padding.
+        assert_eq!(walk(&nest[..7]).unwrap(), [(1, [1, 2, 3].as_slice())]);
+    }
+
+    #[test]
+    fn wrong_lengths_are_errors() {
+        for nest in [
+            &[4, 0, 1][..],
+            &[3, 0, 1, 0],
+            &[0, 0, 1, 0],
+            &[9, 0, 1, 0, 1],
+        ] {
+            assert!(walk(nest).is_err(), "{nest:?}");
+        }
     }
 }

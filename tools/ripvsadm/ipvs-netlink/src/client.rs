@@ -1,106 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A synchronous client: one request, its whole answer, one result.
+//! A synchronous client: requests, their whole answers, their results.
+//!
+//! The kernel carries requests out while they are sent, one after the other, so that many of them
+//! can go in one datagram. What that saves is most of the time of restoring a large table.
 
-use std::fmt::Debug;
-use std::io;
+use std::collections::VecDeque;
 
-use netlink_packet_core::{
-    Emitable, NetlinkHeader, NetlinkMessage, NetlinkPayload, ParseableParametrized, NLM_F_ACK,
-    NLM_F_DUMP, NLM_F_REQUEST,
-};
-use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
-use netlink_sys::protocols::NETLINK_GENERIC;
-use netlink_sys::{Socket, SocketAddr};
-
+use crate::attr::{self, attributes};
+use crate::change::{Change, DAEMON, DEST, SERVICE};
 use crate::command::Command;
 use crate::config::{Info, Timeouts};
-use crate::daemon::{Daemon, DaemonAttr, DaemonState};
-use crate::destination::{Destination, DestinationEntry, DestinationId};
-use crate::error::{Error, KernelError};
-use crate::message::{Attribute, IpvsMessage, FAMILY_NAME};
-use crate::reply::{Datagram, Refusal, Reply};
-use crate::resolve::FamilyLookup;
-use crate::service::{Service, ServiceEntry, ServiceId};
+use crate::daemon::Daemon;
+use crate::destination::DestinationEntry;
+use crate::error::{DecodeError, Error, KernelError};
+use crate::message::{
+    messages, put_request, want_ack, Content, Ending, Header, FAMILY_NAME, NLM_F_ACK, NLM_F_DUMP,
+};
+use crate::service::{ServiceEntry, ServiceId};
+use crate::transport::{SocketTransport, Transport};
 
-/// The greatest length of a scheduler's, and of an interface's, name.
-const NAME_LIMIT: usize = 15;
-/// The greatest length of a persistence engine's name.
-const ENGINE_LIMIT: usize = 16;
+// The controller, of which a family's number is asked.
+const CONTROLLER: u16 = 16;
+const CTRL_CMD_GETFAMILY: u8 = 3;
+const CTRL_ATTR_FAMILY_ID: u16 = 1;
+const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 
-/// How often a listing is started again because the tables changed while the kernel made it.
-const DUMP_RETRIES: usize = 5;
+/// How often a list is asked for, where it changes while the kernel makes it.
+const LIST_TRIES: u8 = 5;
 
-/// Carries requests to the kernel and its datagrams back.
-///
-/// [`SocketTransport`] does; a test may have another.
-pub trait Transport {
-    /// Sends one request.
-    fn send(&mut self, request: &[u8]) -> io::Result<()>;
+/// The room that an acknowledgement needs in the receive buffer, and a datagram of a list.
+const ACK_ROOM: usize = 1280;
+const LIST_ROOM: usize = 9216;
 
-    /// Waits for the next datagram and puts all of it into `datagram`, instead of what was there.
-    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()>;
-}
-
-/// A generic-netlink socket.
-#[derive(Debug)]
-pub struct SocketTransport {
-    socket: Socket,
-}
-
-impl SocketTransport {
-    /// No datagram of the kernel is longer than this.
-    const DATAGRAM_LIMIT: usize = 1 << 17;
-
-    /// Opens the socket and asks for extended errors, which old kernels do not have.
-    pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_GENERIC)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        for refused in [socket.set_ext_ack(true), socket.set_cap_ack(true)] {
-            if let Err(error) = refused {
-                if error.raw_os_error() != Some(libc::ENOPROTOOPT) {
-                    return Err(error);
-                }
-            }
-        }
-        Ok(SocketTransport { socket })
-    }
-}
-
-impl Transport for SocketTransport {
-    fn send(&mut self, request: &[u8]) -> io::Result<()> {
-        match self.socket.send(request, 0)? {
-            sent if sent == request.len() => Ok(()),
-            _ => Err(io::ErrorKind::WriteZero.into()),
-        }
-    }
-
-    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
-        datagram.clear();
-        datagram.reserve(Self::DATAGRAM_LIMIT);
-        let length = loop {
-            match self.socket.recv(datagram, libc::MSG_TRUNC) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => break other?,
-            }
-        };
-        match length > datagram.len() {
-            true => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "datagram too long",
-            )),
-            false => Ok(()),
-        }
-    }
-}
+/// The bytes after which no request is added to a datagram.
+const REQUESTS_MAX: usize = 32 << 10;
 
 /// A connection to the family. Every command needs `CAP_NET_ADMIN` in the first user namespace.
+///
+/// All methods fail with [`Error::Kernel`] where the kernel refuses, [`Error::Io`] where the
+/// socket fails, [`Error::Decode`] where the answer cannot be read.
 #[derive(Debug)]
 pub struct Client<T = SocketTransport> {
     transport: T,
     family: u16,
+    /// The number of the last request.
     sequence: u32,
+    requests: Vec<u8>,
     datagram: Vec<u8>,
 }
 
@@ -124,355 +70,359 @@ impl<T: Transport> Client<T> {
     pub fn with_transport(transport: T) -> Result<Self, Error> {
         let mut client = Client {
             transport,
-            family: 0,
+            family: CONTROLLER,
             sequence: 0,
+            requests: Vec::new(),
             datagram: Vec::new(),
         };
-        let question = FamilyLookup::Name(FAMILY_NAME.to_owned());
-        let (replies, refusal) = client.exchange(question, NLM_F_ACK)?;
-        let id = replies.into_iter().find_map(|reply| match reply {
-            FamilyLookup::Id(id) => id,
-            FamilyLookup::Name(_) => None,
+        client.put(CTRL_CMD_GETFAMILY, NLM_F_ACK, |out| {
+            attr::put_str(out, CTRL_ATTR_FAMILY_NAME, FAMILY_NAME);
         });
-        match (refusal.errno, id) {
+        let mut id = None;
+        let ending = client.exchange(|answer| {
+            for attribute in attributes(answer, "the family") {
+                if let (CTRL_ATTR_FAMILY_ID, payload) = attribute? {
+                    id = Some(attr::read_u16(payload, "the family's number")?);
+                }
+            }
+            Ok(())
+        })?;
+        match (ending.errno, id) {
             (0, Some(id)) => {
                 client.family = id;
                 Ok(client)
             }
-            (0, None) => Err(Error::NoFamily),
-            (libc::ENOENT, _) => Err(Error::NoFamily),
-            _ => Err(kernel_error(None, refusal)),
+            (0, None) | (libc::ENOENT, _) => Err(Error::NoFamily),
+            _ => Err(kernel_error(None, ending)),
         }
     }
 
     /// The version of IPVS and the size of its connection table.
     ///
     /// # Errors
-    /// Like every method here: [`Error::Kernel`] with what the kernel objects to, [`Error::Io`],
-    /// [`Error::Decode`]; all of them leave the kernel's configuration as it was.
+    /// See [`Client`].
     pub fn info(&mut self) -> Result<Info, Error> {
-        let answer = self.one(Command::GetInfo, vec![])?;
-        Ok(Info::from_attributes(&answer.attributes)?)
-    }
-
-    /// All services, in the kernel's order.
-    ///
-    /// # Errors
-    /// See [`Client::info`].
-    pub fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
-        let answers = self.dump(Command::GetService, vec![])?;
-        answers.iter().map(service_entry).collect()
-    }
-
-    /// One service.
-    ///
-    /// # Errors
-    /// `ESRCH` where there is none; else see [`Client::info`].
-    pub fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry, Error> {
-        let request = vec![Attribute::Service(id.to_attributes())];
-        service_entry(&self.one(Command::GetService, request)?)
-    }
-
-    /// The destinations of a service, newest first.
-    ///
-    /// # Errors
-    /// See [`Client::info`]. The C implementation answers for a service that it does not have
-    /// as for one without destinations.
-    pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error> {
-        let request = vec![Attribute::Service(id.to_attributes())];
-        let answers = self.dump(Command::GetDestination, request)?;
-        let mut entries = Vec::with_capacity(answers.len());
-        for answer in &answers {
-            let nest = answer
-                .attributes
-                .iter()
-                .find_map(|attribute| match attribute {
-                    Attribute::Destination(nest) => Some(nest),
-                    _ => None,
-                });
-            let nest = nest.ok_or(Error::Unexpected {
-                command: Command::GetDestination,
-                reason: "the kernel's answer has no DEST attribute",
-            })?;
-            entries.push(DestinationEntry::from_attributes(nest, id.family())?);
-        }
-        Ok(entries)
-    }
-
-    /// Adds a service.
-    ///
-    /// # Errors
-    /// `EEXIST` where it is there already, `ENOENT` where the kernel has no such scheduler or
-    /// persistence engine; else see [`Client::info`].
-    pub fn add_service(&mut self, service: &Service) -> Result<(), Error> {
-        self.change_service(Command::NewService, service)
-    }
-
-    /// Changes a service: all of its configuration but its identity.
-    ///
-    /// # Errors
-    /// `ESRCH` where it is not there; else as [`Client::add_service`].
-    pub fn set_service(&mut self, service: &Service) -> Result<(), Error> {
-        self.change_service(Command::SetService, service)
-    }
-
-    /// Removes a service and its destinations. Its connections stay until they expire.
-    ///
-    /// # Errors
-    /// `ESRCH` where it is not there; else see [`Client::info`].
-    pub fn delete_service(&mut self, id: &ServiceId) -> Result<(), Error> {
-        self.ack(
-            Command::DelService,
-            vec![Attribute::Service(id.to_attributes())],
-        )
-    }
-
-    /// Removes all services.
-    ///
-    /// # Errors
-    /// See [`Client::info`].
-    pub fn flush(&mut self) -> Result<(), Error> {
-        self.ack(Command::Flush, vec![])
-    }
-
-    /// Zeroes the counters of a service and its destinations, or all counters.
-    ///
-    /// # Errors
-    /// `ESRCH` where the service is not there; else see [`Client::info`].
-    pub fn zero(&mut self, id: Option<&ServiceId>) -> Result<(), Error> {
-        let request = id.map(|id| Attribute::Service(id.to_attributes()));
-        self.ack(Command::Zero, request.into_iter().collect())
-    }
-
-    /// Adds a destination to a service.
-    ///
-    /// # Errors
-    /// `ESRCH` where there is no such service, `EEXIST` where the destination is there already;
-    /// else see [`Client::info`].
-    pub fn add_destination(&mut self, id: &ServiceId, server: &Destination) -> Result<(), Error> {
-        self.change_destination(Command::NewDestination, id, server)
-    }
-
-    /// Changes a destination of a service: all of its configuration but its identity.
-    ///
-    /// # Errors
-    /// `ESRCH` where there is no such service, `ENOENT` where it has no such destination; else
-    /// see [`Client::info`].
-    pub fn set_destination(&mut self, id: &ServiceId, server: &Destination) -> Result<(), Error> {
-        self.change_destination(Command::SetDestination, id, server)
-    }
-
-    /// Removes a destination from a service.
-    ///
-    /// # Errors
-    /// As [`Client::set_destination`].
-    pub fn delete_destination(
-        &mut self,
-        id: &ServiceId,
-        server: &DestinationId,
-    ) -> Result<(), Error> {
-        let request = vec![
-            Attribute::Service(id.to_attributes()),
-            Attribute::Destination(server.to_attributes()),
-        ];
-        self.ack(Command::DelDestination, request)
+        self.one(Command::GetInfo, |_| {}, Info::decode)
     }
 
     /// The protocol timeouts.
     ///
     /// # Errors
-    /// See [`Client::info`].
+    /// See [`Client`].
     pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
-        let answer = self.one(Command::GetConfig, vec![])?;
-        Ok(Timeouts::from_attributes(&answer.attributes))
+        self.one(Command::GetConfig, |_| {}, Timeouts::decode)
     }
 
-    /// Sets the protocol timeouts; 0 keeps what is set.
+    /// One service.
     ///
     /// # Errors
-    /// `EINVAL` where one is too long; else see [`Client::info`].
-    pub fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<(), Error> {
-        self.ack(Command::SetConfig, timeouts.to_attributes())
+    /// `ESRCH` where there is none; else see [`Client`].
+    pub fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry, Error> {
+        self.one(
+            Command::GetService,
+            |out| attr::put_nest(out, SERVICE, |out| id.encode(out)),
+            |answer| ServiceEntry::decode(nest(answer, SERVICE)?),
+        )
+    }
+
+    /// All services, in the kernel's order.
+    ///
+    /// # Errors
+    /// See [`Client`].
+    pub fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
+        self.list(Command::GetService, |answer| {
+            ServiceEntry::decode(nest(answer, SERVICE)?)
+        })
     }
 
     /// The synchronisation daemons that run.
     ///
     /// # Errors
-    /// See [`Client::info`]; `EOPNOTSUPP` from an implementation without them.
+    /// See [`Client`]; `EOPNOTSUPP` from an implementation without them.
     pub fn daemons(&mut self) -> Result<Vec<Daemon>, Error> {
-        let answers = self.dump(Command::GetDaemon, vec![])?;
-        let mut daemons = Vec::with_capacity(answers.len());
-        for answer in answers {
-            for attribute in answer.attributes {
-                if let Attribute::Daemon(nest) = attribute {
-                    daemons.push(Daemon::from_attributes(&nest)?);
-                }
-            }
-        }
-        Ok(daemons)
+        self.list(Command::GetDaemon, |answer| {
+            Daemon::decode(nest(answer, DAEMON)?)
+        })
     }
 
-    /// Starts a synchronisation daemon.
+    /// The destinations of a service, newest first.
     ///
     /// # Errors
-    /// `EEXIST` where that role runs already, `ENODEV` where there is no such interface; else see
-    /// [`Client::daemons`].
-    pub fn start_daemon(&mut self, daemon: &Daemon) -> Result<(), Error> {
-        check_name("interface", &daemon.interface, NAME_LIMIT)?;
-        self.ack(
-            Command::NewDaemon,
-            vec![Attribute::Daemon(daemon.to_attributes())],
+    /// See [`Client`]. The C implementation answers for a service that it does not have as for
+    /// one without destinations.
+    pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error> {
+        let lists = self.destinations_of(&[id])?;
+        Ok(lists.into_iter().next().unwrap_or_default())
+    }
+
+    /// The destinations of each of `services`, in their order: as [`Client::destinations`] of one
+    /// after the other, but many are asked for at once.
+    ///
+    /// # Errors
+    /// As [`Client::destinations`].
+    pub fn destinations_of(
+        &mut self,
+        services: &[&ServiceId],
+    ) -> Result<Vec<Vec<DestinationEntry>>, Error> {
+        let id = |index: usize| services.get(index).copied();
+        self.lists(
+            Command::GetDestination,
+            services.len(),
+            |index, out| {
+                if let Some(id) = id(index) {
+                    attr::put_nest(out, SERVICE, |out| id.encode(out));
+                }
+            },
+            |index, answer| {
+                let id = id(index).ok_or(DecodeError::new("an answer", "is nobody's"))?;
+                DestinationEntry::decode(nest(answer, DEST)?, id.family())
+            },
         )
     }
 
-    /// Stops a synchronisation daemon.
+    /// Makes one change.
     ///
     /// # Errors
-    /// `ESRCH` where that role does not run; else see [`Client::daemons`].
-    pub fn stop_daemon(&mut self, state: DaemonState) -> Result<(), Error> {
-        let nest = vec![DaemonAttr::State(state.into())];
-        self.ack(Command::DelDaemon, vec![Attribute::Daemon(nest)])
-    }
-
-    /// Adds or changes a service.
-    fn change_service(&mut self, command: Command, service: &Service) -> Result<(), Error> {
-        check_name("scheduler", &service.scheduler, NAME_LIMIT)?;
-        if let Some(engine) = &service.persistence_engine {
-            check_name("persistence engine", engine, ENGINE_LIMIT)?;
+    /// What the kernel refuses it with, see [`Change`]; [`Error::BadName`] for a name that does
+    /// not fit; else see [`Client`]. The configuration is then as it was.
+    pub fn apply(&mut self, change: &Change) -> Result<(), Error> {
+        let refused = self.apply_all(std::slice::from_ref(change))?;
+        match refused.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
         }
-        self.ack(command, vec![Attribute::Service(service.to_attributes())])
     }
 
-    /// Adds or changes a destination.
-    fn change_destination(
+    /// Makes changes, one after the other; that one is refused does not keep the next from being
+    /// made. Returns those that were refused: their places among `changes`, and why, as
+    /// [`Client::apply`] has it.
+    ///
+    /// # Errors
+    /// Where the socket fails, or what it brings cannot be read; which changes were made, the
+    /// kernel alone knows then.
+    pub fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<(usize, Error)>, Error> {
+        let mut refused = Vec::new();
+        let mut from = 0;
+        while let Some(rest) = changes.get(from..).filter(|rest| !rest.is_empty()) {
+            let done = match rest.first().map(Change::check) {
+                Some(Err(error)) => {
+                    refused.push((from, error));
+                    1
+                }
+                _ => self.apply_some(rest, from, &mut refused)?,
+            };
+            from += done;
+        }
+        Ok(refused)
+    }
+
+    /// Makes the first of `changes`, as many as fit; `from` is the place of the first. Returns
+    /// how many they were.
+    fn apply_some(
         &mut self,
-        command: Command,
-        id: &ServiceId,
-        server: &Destination,
-    ) -> Result<(), Error> {
-        let request = vec![
-            Attribute::Service(id.to_attributes()),
-            Attribute::Destination(server.to_attributes()),
-        ];
-        self.ack(command, request)
-    }
-
-    /// A request that is answered by an acknowledgement.
-    fn ack(&mut self, command: Command, attributes: Vec<Attribute>) -> Result<(), Error> {
-        let (_, refusal) = self.exchange(
-            IpvsMessage {
-                command,
-                attributes,
-            },
-            NLM_F_ACK,
-        )?;
-        accept(command, refusal)
+        changes: &[Change],
+        from: usize,
+        refused: &mut Vec<(usize, Error)>,
+    ) -> Result<usize, Error> {
+        let most = (self.transport.room() / ACK_ROOM).max(1);
+        let before = self.sequence;
+        let chosen = changes.iter().take(most);
+        let chosen = chosen.take_while(|change| change.check().is_ok());
+        let mut last = 0;
+        let mut count = 0;
+        for change in chosen {
+            last = self.requests.len();
+            self.put(change.command().into(), 0, |out| change.encode(out));
+            count += 1;
+            if self.requests.len() > REQUESTS_MAX {
+                break;
+            }
+        }
+        // A refusal is always told. That the last one has ended, which was asked for, says that
+        // all others have.
+        want_ack(&mut self.requests, last);
+        self.send()?;
+        let mut done = false;
+        while !done {
+            self.transport.receive(&mut self.datagram)?;
+            for message in messages(&self.datagram) {
+                let message = message?;
+                let place = message.sequence.wrapping_sub(before).wrapping_sub(1) as usize;
+                let (Content::End(ending), true) = (message.content, place < count) else {
+                    continue;
+                };
+                done |= place + 1 == count;
+                if ending.errno != 0 {
+                    let command = changes.get(place).map(Change::command);
+                    refused.push((from + place, kernel_error(command, ending)));
+                }
+            }
+        }
+        Ok(count)
     }
 
     /// A request that is answered by one message.
-    fn one(&mut self, command: Command, attributes: Vec<Attribute>) -> Result<IpvsMessage, Error> {
-        let (replies, refusal) = self.exchange(
-            IpvsMessage {
-                command,
-                attributes,
-            },
-            NLM_F_ACK,
-        )?;
-        accept(command, refusal)?;
-        replies.into_iter().next().ok_or(Error::Unexpected {
+    fn one<E>(
+        &mut self,
+        command: Command,
+        fill: impl FnOnce(&mut Vec<u8>),
+        decode: impl Fn(&[u8]) -> Result<E, DecodeError>,
+    ) -> Result<E, Error> {
+        self.put(command.into(), NLM_F_ACK, fill);
+        let mut answer = None;
+        let ending = self.exchange(|bytes| {
+            answer = Some(decode(bytes)?);
+            Ok(())
+        })?;
+        if ending.errno != 0 {
+            return Err(kernel_error(Some(command), ending));
+        }
+        answer.ok_or(Error::Unexpected {
             command,
             reason: "the kernel acknowledged without an answer",
         })
     }
 
-    /// A request that is answered by any number of messages; asked again where the kernel says
-    /// that its tables changed meanwhile.
-    fn dump(
+    /// One list.
+    fn list<E>(
         &mut self,
         command: Command,
-        attributes: Vec<Attribute>,
-    ) -> Result<Vec<IpvsMessage>, Error> {
-        let request = IpvsMessage {
-            command,
-            attributes,
-        };
-        for _ in 0..DUMP_RETRIES {
-            let (replies, refusal) = self.exchange(request.clone(), NLM_F_DUMP)?;
-            if refusal.errno == libc::EINTR {
-                continue;
-            }
-            accept(command, refusal)?;
-            return Ok(replies);
-        }
-        Err(Error::Unexpected {
-            command,
-            reason: "the table kept changing meanwhile",
-        })
+        decode: impl Fn(&[u8]) -> Result<E, DecodeError>,
+    ) -> Result<Vec<E>, Error> {
+        let lists = self.lists(command, 1, |_, _| {}, |_, answer| decode(answer))?;
+        Ok(lists.into_iter().next().unwrap_or_default())
     }
 
-    /// Sends a request and collects everything up to the end of its answer. An interrupted
-    /// listing ends with `EINTR`.
-    fn exchange<F>(&mut self, payload: F, flags: u16) -> Result<(Vec<F>, Refusal), Error>
-    where
-        F: GenlFamily + Emitable + ParseableParametrized<[u8], GenlHeader> + Debug,
-    {
-        self.sequence = self.sequence.wrapping_add(1);
-        let request = serialize(payload, self.family, flags | NLM_F_REQUEST, self.sequence);
-        self.transport.send(&request)?;
-
-        let mut messages = Vec::new();
-        let mut interrupted = false;
-        loop {
-            self.transport.receive(&mut self.datagram)?;
-            let datagram = Datagram::parse(&self.datagram, self.sequence)?;
-            interrupted |= datagram.interrupted;
-            for reply in datagram.replies {
-                match reply {
-                    Reply::Message(message) => messages.push(message),
-                    Reply::End(mut refusal) => {
-                        if interrupted && refusal.errno == 0 {
-                            refusal.errno = libc::EINTR;
-                        }
-                        return Ok((messages, refusal));
+    /// Several lists, the requests for which `fill` makes of their numbers.
+    ///
+    /// The kernel makes one list at a time for a socket. It begins while the request is sent; one
+    /// that fits into a datagram is made then, and the next request gets its turn. One that does
+    /// not keeps the following from being begun: they fail with `EBUSY`, and are asked for again.
+    fn lists<E>(
+        &mut self,
+        command: Command,
+        count: usize,
+        fill: impl Fn(usize, &mut Vec<u8>),
+        decode: impl Fn(usize, &[u8]) -> Result<E, DecodeError>,
+    ) -> Result<Vec<Vec<E>>, Error> {
+        let mut lists: Vec<Vec<E>> = std::iter::repeat_with(Vec::new).take(count).collect();
+        let mut waiting: VecDeque<(usize, u8)> = (0..count).map(|index| (index, 0)).collect();
+        let mut at_once = (self.transport.room() / LIST_ROOM).max(1);
+        while !waiting.is_empty() {
+            let asked: Vec<_> = waiting.drain(..at_once.min(waiting.len())).collect();
+            let before = self.sequence;
+            for (index, _) in &asked {
+                self.put(command.into(), NLM_F_DUMP, |out| fill(*index, out));
+            }
+            let endings = self.hear(before, asked.len(), |place, answer| {
+                if let Some((index, _)) = asked.get(place) {
+                    if let Some(list) = lists.get_mut(*index) {
+                        list.push(decode(*index, answer)?);
                     }
-                    Reply::Ignored => {}
+                }
+                Ok(())
+            })?;
+            let alone = asked.len() == 1;
+            if endings.iter().any(|ending| ending.errno == libc::EBUSY) {
+                at_once = (at_once / 2).max(1);
+            }
+            for ((index, tries), ending) in asked.into_iter().zip(endings).rev() {
+                match ending.errno {
+                    0 => continue,
+                    libc::EBUSY if !alone => waiting.push_front((index, tries)),
+                    libc::EINTR if tries + 1 < LIST_TRIES => waiting.push_front((index, tries + 1)),
+                    libc::EINTR => {
+                        return Err(Error::Unexpected {
+                            command,
+                            reason: "the table kept changing meanwhile",
+                        })
+                    }
+                    _ => return Err(kernel_error(Some(command), ending)),
+                }
+                if let Some(list) = lists.get_mut(index) {
+                    list.clear();
                 }
             }
         }
+        Ok(lists)
+    }
+
+    /// Sends one request, which is there already, and hands what answers it to `each`.
+    fn exchange(
+        &mut self,
+        mut each: impl FnMut(&[u8]) -> Result<(), DecodeError>,
+    ) -> Result<Ending, Error> {
+        let before = self.sequence.wrapping_sub(1);
+        let endings = self.hear(before, 1, |_, answer| each(answer))?;
+        Ok(endings.into_iter().next().unwrap_or_default())
+    }
+
+    /// Sends the `count` requests that are there, whose numbers follow `before`, and hands what
+    /// answers them to `each`, with their places. Returns how each ended; an interrupted list
+    /// ends with `EINTR`.
+    fn hear(
+        &mut self,
+        before: u32,
+        count: usize,
+        mut each: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
+    ) -> Result<Vec<Ending>, Error> {
+        self.send()?;
+        let mut endings: Vec<Option<Ending>> = vec![None; count];
+        let mut interrupted = vec![false; count];
+        let mut open = count;
+        while open > 0 {
+            self.transport.receive(&mut self.datagram)?;
+            for message in messages(&self.datagram) {
+                let message = message?;
+                // Of another request, where that was given up half way.
+                let place = message.sequence.wrapping_sub(before).wrapping_sub(1) as usize;
+                let (Some(end), Some(torn)) = (endings.get_mut(place), interrupted.get_mut(place))
+                else {
+                    continue;
+                };
+                *torn |= message.interrupted;
+                match message.content {
+                    Content::Attributes(answer) => each(place, answer)?,
+                    Content::End(mut ending) if end.is_none() => {
+                        if *torn && ending.errno == 0 {
+                            ending.errno = libc::EINTR;
+                        }
+                        *end = Some(ending);
+                        open -= 1;
+                    }
+                    Content::End(_) | Content::Ignored => {}
+                }
+            }
+        }
+        Ok(endings.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// Adds a request to those that are to be sent.
+    fn put(&mut self, command: u8, flags: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = Header {
+            family: self.family,
+            flags,
+            sequence: self.sequence,
+            command,
+        };
+        put_request(&mut self.requests, header, fill);
+    }
+
+    /// Sends the requests that are there.
+    fn send(&mut self) -> Result<(), Error> {
+        let sent = self.transport.send(&self.requests);
+        self.requests.clear();
+        Ok(sent?)
     }
 }
 
-/// The bytes of a request.
-fn serialize<F>(payload: F, family: u16, flags: u16, sequence: u32) -> Vec<u8>
-where
-    F: GenlFamily + Emitable + Debug,
-{
-    let mut message = GenlMessage::from_payload(payload);
-    message.set_resolved_family_id(family);
-    let mut header = NetlinkHeader::default();
-    header.flags = flags;
-    header.sequence_number = sequence;
-    let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    bytes
-}
-
-/// Turns the end of an answer into a result.
-fn accept(command: Command, refusal: Refusal) -> Result<(), Error> {
-    match refusal.errno {
-        0 => Ok(()),
-        _ => Err(kernel_error(Some(command), refusal)),
-    }
-}
-
-fn kernel_error(command: Option<Command>, refusal: Refusal) -> Error {
-    let Refusal {
+fn kernel_error(command: Option<Command>, ending: Ending) -> Error {
+    let Ending {
         errno,
         message,
         offset,
-    } = refusal;
+    } = ending;
     Error::Kernel(KernelError {
         command,
         errno,
@@ -481,30 +431,13 @@ fn kernel_error(command: Option<Command>, refusal: Refusal) -> Error {
     })
 }
 
-/// Makes sure that a name fits its attribute.
-fn check_name(what: &'static str, name: &str, limit: usize) -> Result<(), Error> {
-    if name.len() > limit || name.contains('\0') {
-        return Err(Error::BadName {
-            what,
-            name: name.to_owned(),
-            limit,
-        });
+/// The nest `number` of an answer.
+fn nest(answer: &[u8], number: u16) -> Result<&[u8], DecodeError> {
+    for attribute in attributes(answer, "an answer") {
+        match attribute? {
+            (kind, payload) if kind == number => return Ok(payload),
+            _ => {}
+        }
     }
-    Ok(())
-}
-
-/// The service in an answer.
-fn service_entry(answer: &IpvsMessage) -> Result<ServiceEntry, Error> {
-    let nest = answer
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            Attribute::Service(nest) => Some(nest),
-            _ => None,
-        });
-    let nest = nest.ok_or(Error::Unexpected {
-        command: Command::GetService,
-        reason: "the kernel's answer has no SERVICE attribute",
-    })?;
-    Ok(ServiceEntry::from_attributes(nest)?)
+    Err(DecodeError::new("an answer", "has not what was asked for"))
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use netlink_packet_core::DecodeError;
+use crate::error::DecodeError;
 
 /// A command of the family, with its number in the generic-netlink header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,7 +106,7 @@ impl TryFrom<u8> for Command {
         Command::ALL
             .into_iter()
             .find(|command| *command as u8 == number)
-            .ok_or_else(|| DecodeError::from(format!("unknown IPVS command {number}")))
+            .ok_or(DecodeError::new("a command", "is unknown"))
     }
 }
 

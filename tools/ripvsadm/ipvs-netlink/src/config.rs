@@ -2,10 +2,17 @@
 
 //! What the kernel says about itself, and its protocol timeouts.
 
-use netlink_packet_core::DecodeError;
+use crate::attr::{self, attributes};
+use crate::error::DecodeError;
 
-use crate::attr::missing;
-use crate::message::Attribute;
+// The answer to GET_INFO has numbers of its own (`IPVS_INFO_ATTR_*`).
+const VERSION: u16 = 1;
+const CONN_TAB_SIZE: u16 = 2;
+
+// Attributes of the command itself (`IPVS_CMD_ATTR_*`).
+const TIMEOUT_TCP: u16 = 4;
+const TIMEOUT_TCP_FIN: u16 = 5;
+const TIMEOUT_UDP: u16 = 6;
 
 /// The answer to [`Command::GetInfo`](crate::Command::GetInfo).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,28 +33,33 @@ impl Info {
         )
     }
 
-    /// The attributes of the answer.
-    pub fn to_attributes(&self) -> Vec<Attribute> {
-        vec![
-            Attribute::Version(self.version),
-            Attribute::ConnectionTableSize(self.connection_table_size),
-        ]
+    /// Adds the attributes of the answer to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        attr::put(out, VERSION, &self.version.to_ne_bytes());
+        attr::put(
+            out,
+            CONN_TAB_SIZE,
+            &self.connection_table_size.to_ne_bytes(),
+        );
     }
 
     /// Reads the answer.
-    pub fn from_attributes(attributes: &[Attribute]) -> Result<Self, DecodeError> {
+    ///
+    /// # Errors
+    /// What is missing or has a wrong length.
+    pub fn decode(answer: &[u8]) -> Result<Self, DecodeError> {
+        const NAMES: [&str; 2] = ["IPVS_INFO_ATTR_VERSION", "IPVS_INFO_ATTR_CONN_TAB_SIZE"];
         let (mut version, mut size) = (None, None);
-        for attribute in attributes {
-            match attribute {
-                Attribute::Version(value) => version = Some(*value),
-                Attribute::ConnectionTableSize(value) => size = Some(*value),
+        for attribute in attributes(answer, "IPVS information") {
+            match attribute? {
+                (VERSION, payload) => version = Some(attr::read_u32(payload, NAMES[0])?),
+                (CONN_TAB_SIZE, payload) => size = Some(attr::read_u32(payload, NAMES[1])?),
                 _ => {}
             }
         }
         Ok(Info {
-            version: version.ok_or_else(|| missing("IPVS information", "VERSION"))?,
-            connection_table_size: size
-                .ok_or_else(|| missing("IPVS information", "CONN_TAB_SIZE"))?,
+            version: version.ok_or(DecodeError::new(NAMES[0], "is missing"))?,
+            connection_table_size: size.ok_or(DecodeError::new(NAMES[1], "is missing"))?,
         })
     }
 }
@@ -64,44 +76,56 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// The attributes of request and answer.
-    pub fn to_attributes(&self) -> Vec<Attribute> {
-        vec![
-            Attribute::TimeoutTcp(self.tcp),
-            Attribute::TimeoutTcpFin(self.tcp_fin),
-            Attribute::TimeoutUdp(self.udp),
-        ]
+    /// Adds the attributes of request and answer to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        attr::put(out, TIMEOUT_TCP, &self.tcp.to_ne_bytes());
+        attr::put(out, TIMEOUT_TCP_FIN, &self.tcp_fin.to_ne_bytes());
+        attr::put(out, TIMEOUT_UDP, &self.udp.to_ne_bytes());
     }
 
     /// Reads the answer. A kernel without TCP or UDP leaves its timeouts out: they read as 0.
-    pub fn from_attributes(attributes: &[Attribute]) -> Self {
+    ///
+    /// # Errors
+    /// What has a wrong length.
+    pub fn decode(answer: &[u8]) -> Result<Self, DecodeError> {
         let mut timeouts = Timeouts::default();
-        for attribute in attributes {
-            match attribute {
-                Attribute::TimeoutTcp(seconds) => timeouts.tcp = *seconds,
-                Attribute::TimeoutTcpFin(seconds) => timeouts.tcp_fin = *seconds,
-                Attribute::TimeoutUdp(seconds) => timeouts.udp = *seconds,
-                _ => {}
-            }
+        for attribute in attributes(answer, "IPVS timeouts") {
+            let (number, payload) = attribute?;
+            let timeout = match number {
+                TIMEOUT_TCP => &mut timeouts.tcp,
+                TIMEOUT_TCP_FIN => &mut timeouts.tcp_fin,
+                TIMEOUT_UDP => &mut timeouts.udp,
+                _ => continue,
+            };
+            *timeout = attr::read_u32(payload, "IPVS_CMD_ATTR_TIMEOUT")?;
         }
-        timeouts
+        Ok(timeouts)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attr::tests::{filled, without};
 
+    // The attributes of the kernel's answer to GET_INFO.
+    #[cfg(target_endian = "little")]
+    #[rustfmt::skip]
+    const INFO: &[u8] = &[
+        0x08, 0x00, 0x01, 0x00, 0x01, 0x02, 0x01, 0x00,
+        0x08, 0x00, 0x02, 0x00, 0x00, 0x10, 0x00, 0x00,
+    ];
+
+    #[cfg(target_endian = "little")]
     #[test]
     fn info() {
-        let info = Info {
-            version: 0x010201,
-            connection_table_size: 4096,
-        };
+        let info = Info::decode(INFO).unwrap();
+        assert_eq!((info.version, info.connection_table_size), (0x010201, 4096));
         assert_eq!(info.version_parts(), (1, 2, 1));
-        assert_eq!(Info::from_attributes(&info.to_attributes()).unwrap(), info);
-        assert!(Info::from_attributes(&info.to_attributes()[..1]).is_err());
-        assert!(Info::from_attributes(&info.to_attributes()[1..]).is_err());
+        assert_eq!(filled(|out| info.encode(out)), INFO);
+        for number in [VERSION, CONN_TAB_SIZE] {
+            assert!(Info::decode(&without(INFO, number)).is_err());
+        }
     }
 
     #[test]
@@ -111,10 +135,9 @@ mod tests {
             tcp_fin: 120,
             udp: 300,
         };
-        assert_eq!(
-            Timeouts::from_attributes(&timeouts.to_attributes()),
-            timeouts
-        );
-        assert_eq!(Timeouts::from_attributes(&[]), Timeouts::default());
+        let answer = filled(|out| timeouts.encode(out));
+        assert_eq!(Timeouts::decode(&answer).unwrap(), timeouts);
+        assert_eq!(Timeouts::decode(&[]).unwrap(), Timeouts::default());
+        assert!(Timeouts::decode(&[6, 0, 4, 0, 1, 0]).is_err());
     }
 }

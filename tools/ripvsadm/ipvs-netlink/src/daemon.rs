@@ -4,9 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{DecodeError, DefaultNla, ErrorContext, Nla, NlaBuffer, Parseable};
-
-use crate::attr;
+use crate::attr::{self, attributes};
+use crate::error::DecodeError;
 
 const STATE: u16 = 1;
 const MCAST_IFN: u16 = 2;
@@ -42,9 +41,7 @@ impl TryFrom<u32> for DaemonState {
         match number {
             1 => Ok(DaemonState::Master),
             2 => Ok(DaemonState::Backup),
-            _ => Err(DecodeError::from(format!(
-                "unknown state {number} of a daemon"
-            ))),
+            _ => Err(DecodeError::new("IPVS_DAEMON_ATTR_STATE", "is unknown")),
         }
     }
 }
@@ -69,45 +66,58 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// The attributes that start the daemon.
-    pub fn to_attributes(&self) -> Vec<DaemonAttr> {
-        let mut attributes = vec![
-            DaemonAttr::State(self.state.into()),
-            DaemonAttr::Interface(self.interface.clone()),
-            DaemonAttr::SyncId(self.sync_id),
-        ];
-        attributes.extend(self.max_length.map(DaemonAttr::MaxLength));
-        attributes.extend(self.port.map(DaemonAttr::Port));
-        attributes.extend(self.ttl.map(DaemonAttr::Ttl));
-        attributes.extend(self.group.map(|group| match group {
-            IpAddr::V4(v4) => DaemonAttr::Group4(v4),
-            IpAddr::V6(v6) => DaemonAttr::Group6(v6),
-        }));
-        attributes
+    /// Adds the attributes of the daemon to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_state(self.state, out);
+        attr::put_str(out, MCAST_IFN, &self.interface);
+        attr::put(out, SYNC_ID, &self.sync_id.to_ne_bytes());
+        if let Some(length) = self.max_length {
+            attr::put(out, SYNC_MAXLEN, &length.to_ne_bytes());
+        }
+        if let Some(port) = self.port {
+            attr::put(out, MCAST_PORT, &port.to_ne_bytes());
+        }
+        if let Some(ttl) = self.ttl {
+            attr::put(out, MCAST_TTL, &[ttl]);
+        }
+        match self.group {
+            Some(IpAddr::V4(v4)) => attr::put(out, MCAST_GROUP, &v4.octets()),
+            Some(IpAddr::V6(v6)) => attr::put(out, MCAST_GROUP6, &v6.octets()),
+            None => {}
+        }
     }
 
     /// Reads a daemon out of its attributes.
-    pub fn from_attributes(attributes: &[DaemonAttr]) -> Result<Self, DecodeError> {
+    ///
+    /// # Errors
+    /// What is missing, unknown or of a wrong length.
+    pub fn decode(nest: &[u8]) -> Result<Self, DecodeError> {
+        const NAME: &str = "IPVS daemon";
         let (mut state, mut interface, mut sync_id) = (None, None, None);
         let (mut max_length, mut group, mut port, mut ttl) = (None, None, None, None);
-        for attribute in attributes {
-            match attribute {
-                DaemonAttr::State(value) => state = Some(DaemonState::try_from(*value)?),
-                DaemonAttr::Interface(name) => interface = Some(name.clone()),
-                DaemonAttr::SyncId(value) => sync_id = Some(*value),
-                DaemonAttr::MaxLength(value) => max_length = Some(*value),
-                DaemonAttr::Group4(address) => group = Some(IpAddr::V4(*address)),
-                DaemonAttr::Group6(address) => group = Some(IpAddr::V6(*address)),
-                DaemonAttr::Port(value) => port = Some(*value),
-                DaemonAttr::Ttl(value) => ttl = Some(*value),
-                DaemonAttr::Other(_) => {}
+        for attribute in attributes(nest, NAME) {
+            let (number, payload) = attribute?;
+            match number {
+                STATE => state = Some(DaemonState::try_from(attr::read_u32(payload, NAME)?)?),
+                MCAST_IFN => interface = Some(attr::read_str(payload, NAME)?.to_owned()),
+                SYNC_ID => sync_id = Some(attr::read_u32(payload, NAME)?),
+                SYNC_MAXLEN => max_length = Some(attr::read_u16(payload, NAME)?),
+                MCAST_GROUP => {
+                    group = Some(Ipv4Addr::from(attr::bytes::<4>(payload, NAME)?).into());
+                }
+                MCAST_GROUP6 => {
+                    group = Some(Ipv6Addr::from(attr::bytes::<16>(payload, NAME)?).into());
+                }
+                MCAST_PORT => port = Some(attr::read_u16(payload, NAME)?),
+                MCAST_TTL => ttl = Some(attr::read_u8(payload, NAME)?),
+                _ => {}
             }
         }
-        let missing = |name| attr::missing("IPVS daemon", name);
         Ok(Daemon {
-            state: state.ok_or_else(|| missing("STATE"))?,
-            interface: interface.ok_or_else(|| missing("MCAST_IFN"))?,
-            sync_id: sync_id.ok_or_else(|| missing("SYNC_ID"))?,
+            state: state.ok_or(DecodeError::new("IPVS_DAEMON_ATTR_STATE", "is missing"))?,
+            interface: interface
+                .ok_or(DecodeError::new("IPVS_DAEMON_ATTR_MCAST_IFN", "is missing"))?,
+            sync_id: sync_id.ok_or(DecodeError::new("IPVS_DAEMON_ATTR_SYNC_ID", "is missing"))?,
             max_length,
             group,
             port,
@@ -116,99 +126,15 @@ impl Daemon {
     }
 }
 
-/// One attribute of a daemon, as on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DaemonAttr {
-    /// `STATE`.
-    State(u32),
-    /// `MCAST_IFN`.
-    Interface(String),
-    /// `SYNC_ID`.
-    SyncId(u32),
-    /// `SYNC_MAXLEN`.
-    MaxLength(u16),
-    /// `MCAST_GROUP`.
-    Group4(Ipv4Addr),
-    /// `MCAST_GROUP6`.
-    Group6(Ipv6Addr),
-    /// `MCAST_PORT`, in host order even on the wire.
-    Port(u16),
-    /// `MCAST_TTL`.
-    Ttl(u8),
-    /// A number unknown here.
-    Other(DefaultNla),
-}
-
-impl Nla for DaemonAttr {
-    fn value_len(&self) -> usize {
-        match self {
-            DaemonAttr::State(_) | DaemonAttr::SyncId(_) | DaemonAttr::Group4(_) => 4,
-            DaemonAttr::Interface(name) => attr::string_len(name),
-            DaemonAttr::MaxLength(_) | DaemonAttr::Port(_) => 2,
-            DaemonAttr::Group6(_) => 16,
-            DaemonAttr::Ttl(_) => 1,
-            DaemonAttr::Other(other) => other.value_len(),
-        }
-    }
-
-    fn kind(&self) -> u16 {
-        match self {
-            DaemonAttr::State(_) => STATE,
-            DaemonAttr::Interface(_) => MCAST_IFN,
-            DaemonAttr::SyncId(_) => SYNC_ID,
-            DaemonAttr::MaxLength(_) => SYNC_MAXLEN,
-            DaemonAttr::Group4(_) => MCAST_GROUP,
-            DaemonAttr::Group6(_) => MCAST_GROUP6,
-            DaemonAttr::Port(_) => MCAST_PORT,
-            DaemonAttr::Ttl(_) => MCAST_TTL,
-            DaemonAttr::Other(other) => other.kind(),
-        }
-    }
-
-    fn emit_value(&self, buffer: &mut [u8]) {
-        match self {
-            DaemonAttr::State(value) | DaemonAttr::SyncId(value) => {
-                attr::write(buffer, &value.to_ne_bytes())
-            }
-            DaemonAttr::Interface(name) => attr::write_string(buffer, name),
-            DaemonAttr::MaxLength(value) | DaemonAttr::Port(value) => {
-                attr::write(buffer, &value.to_ne_bytes())
-            }
-            DaemonAttr::Group4(address) => attr::write(buffer, &address.octets()),
-            DaemonAttr::Group6(address) => attr::write(buffer, &address.octets()),
-            DaemonAttr::Ttl(value) => attr::write(buffer, &[*value]),
-            DaemonAttr::Other(other) => other.emit_value(buffer),
-        }
-    }
-}
-
-impl<'a, T: AsRef<[u8]> + ?Sized> Parseable<NlaBuffer<&'a T>> for DaemonAttr {
-    fn parse(buf: &NlaBuffer<&'a T>) -> Result<Self, DecodeError> {
-        let (kind, payload) = (buf.kind(), buf.value());
-        let parsed = match kind {
-            STATE => attr::read_u32(payload).map(DaemonAttr::State),
-            MCAST_IFN => attr::read_string(payload).map(DaemonAttr::Interface),
-            SYNC_ID => attr::read_u32(payload).map(DaemonAttr::SyncId),
-            SYNC_MAXLEN => attr::read_u16(payload).map(DaemonAttr::MaxLength),
-            MCAST_GROUP => {
-                attr::read_4(payload).map(|bytes| DaemonAttr::Group4(Ipv4Addr::from(bytes)))
-            }
-            MCAST_GROUP6 => {
-                attr::read_address(payload).map(|bytes| DaemonAttr::Group6(Ipv6Addr::from(bytes)))
-            }
-            MCAST_PORT => attr::read_u16(payload).map(DaemonAttr::Port),
-            MCAST_TTL => attr::read_u8(payload).map(DaemonAttr::Ttl),
-            _ => DefaultNla::parse(buf).map(DaemonAttr::Other),
-        };
-        parsed.with_context(|| format!("IPVS_DAEMON_ATTR number {kind}"))
-    }
+/// Adds the role, by which a daemon is stopped.
+pub(crate) fn encode_state(state: DaemonState, out: &mut Vec<u8>) {
+    attr::put(out, STATE, &u32::from(state).to_ne_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attr::tests::{emit, parse};
+    use crate::attr::tests::{filled, without};
 
     // What the kernel lists after `ipvsadm --start-daemon master --mcast-interface lo
     // --syncid 7`.
@@ -239,9 +165,8 @@ mod tests {
     #[cfg(target_endian = "little")]
     #[test]
     fn decodes_what_the_kernel_lists() {
-        let attributes: Vec<DaemonAttr> = parse(LISTED).unwrap();
-        assert_eq!(Daemon::from_attributes(&attributes).unwrap(), master());
-        assert_eq!(emit(&master().to_attributes()), LISTED);
+        assert_eq!(Daemon::decode(LISTED).unwrap(), master());
+        assert_eq!(filled(|out| master().encode(out)), LISTED);
     }
 
     #[test]
@@ -254,14 +179,16 @@ mod tests {
             ttl: None,
             ..master()
         };
-        let parsed: Vec<DaemonAttr> = parse(&emit(&backup.to_attributes())).unwrap();
-        assert_eq!(Daemon::from_attributes(&parsed).unwrap(), backup);
+        let nest = filled(|out| backup.encode(out));
+        assert_eq!(Daemon::decode(&nest).unwrap(), backup);
+        for required in [STATE, MCAST_IFN, SYNC_ID] {
+            assert!(Daemon::decode(&without(&nest, required)).is_err());
+        }
     }
 
     #[test]
     fn states() {
         assert!(DaemonState::try_from(0).is_err());
         assert!(DaemonState::try_from(3).is_err());
-        assert!(Daemon::from_attributes(&[DaemonAttr::State(3)]).is_err());
     }
 }

@@ -5,13 +5,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use netlink_packet_core::{
-    DecodeError, DefaultNla, ErrorContext, Nla, NlaBuffer, Parseable, NLA_F_NESTED,
-};
-
-use crate::attr;
+use crate::attr::{self, attributes};
+use crate::error::DecodeError;
 use crate::family::{address_bytes, AddressFamily};
-use crate::stats::{Stats, StatsAttr};
+use crate::stats::Stats;
 
 const ADDR: u16 = 1;
 const PORT: u16 = 2;
@@ -42,39 +39,21 @@ pub struct DestinationId {
 }
 
 impl DestinationId {
-    /// The attributes that identify the destination.
-    pub fn to_attributes(&self) -> Vec<DestinationAttr> {
-        vec![
-            DestinationAttr::Family(AddressFamily::of(&self.address).into()),
-            DestinationAttr::Address(address_bytes(&self.address)),
-            DestinationAttr::Port(self.port),
-        ]
+    /// Adds the attributes that identify the destination to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let family = u16::from(AddressFamily::of(&self.address));
+        attr::put(out, ADDR_FAMILY, &family.to_ne_bytes());
+        attr::put(out, ADDR, &address_bytes(&self.address));
+        attr::put(out, PORT, &self.port.to_be_bytes());
     }
 
     /// Finds the identity among the attributes of a destination of a service of `family`: the
     /// destination's own family where it is told and not zero, the service's otherwise.
-    pub fn from_attributes(
-        attributes: &[DestinationAttr],
-        family: AddressFamily,
-    ) -> Result<Self, DecodeError> {
-        let (mut own_family, mut address, mut port) = (None, None, None);
-        for attribute in attributes {
-            match attribute {
-                DestinationAttr::Family(value) => own_family = Some(*value),
-                DestinationAttr::Address(value) => address = Some(*value),
-                DestinationAttr::Port(value) => port = Some(*value),
-                _ => {}
-            }
-        }
-        let family = match own_family {
-            None | Some(0) => family,
-            Some(number) => AddressFamily::try_from(number)?,
-        };
-        let missing = |name| attr::missing("IPVS destination", name);
-        Ok(DestinationId {
-            address: family.address(address.ok_or_else(|| missing("ADDR"))?),
-            port: port.ok_or_else(|| missing("PORT"))?,
-        })
+    ///
+    /// # Errors
+    /// What is missing, unknown or of a wrong length.
+    pub fn decode(nest: &[u8], family: AddressFamily) -> Result<Self, DecodeError> {
+        Fields::read(nest)?.id(family)
     }
 }
 
@@ -221,52 +200,33 @@ impl Destination {
         }
     }
 
-    /// The attributes that add or change the destination. The tunnel's are always sent: the
-    /// kernel resets those that an edit leaves out.
-    pub fn to_attributes(&self) -> Vec<DestinationAttr> {
-        let mut attributes = self.id.to_attributes();
-        attributes.extend([
-            DestinationAttr::Forward(self.forward.into()),
-            DestinationAttr::Weight(self.weight),
-            DestinationAttr::TunnelType(self.tunnel.kind.into()),
-            DestinationAttr::TunnelPort(self.tunnel.port),
-            DestinationAttr::TunnelFlags(self.tunnel.flags.0),
-            DestinationAttr::UpperThreshold(self.upper_threshold),
-            DestinationAttr::LowerThreshold(self.lower_threshold),
-        ]);
-        attributes
+    /// Adds the attributes that add or change the destination to `out`. The tunnel's are always
+    /// sent: the kernel resets those that an edit leaves out.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.id.encode(out);
+        self.encode_terms(out);
+        self.encode_thresholds(out);
     }
 
-    /// Reads a destination of a service of `family` out of its attributes. All must be there but
-    /// the tunnel's, which older kernels do not send.
-    pub fn from_attributes(
-        attributes: &[DestinationAttr],
-        family: AddressFamily,
-    ) -> Result<Self, DecodeError> {
-        let id = DestinationId::from_attributes(attributes, family)?;
-        let (mut forward, mut weight, mut upper, mut lower) = (None, None, None, None);
-        let mut tunnel = Tunnel::default();
-        for attribute in attributes {
-            match attribute {
-                DestinationAttr::Forward(value) => forward = Some(*value),
-                DestinationAttr::Weight(value) => weight = Some(*value),
-                DestinationAttr::UpperThreshold(value) => upper = Some(*value),
-                DestinationAttr::LowerThreshold(value) => lower = Some(*value),
-                DestinationAttr::TunnelType(value) => tunnel.kind = (*value).into(),
-                DestinationAttr::TunnelPort(value) => tunnel.port = *value,
-                DestinationAttr::TunnelFlags(value) => tunnel.flags = TunnelFlags(*value),
-                _ => {}
-            }
-        }
-        let missing = |name| attr::missing("IPVS destination", name);
-        Ok(Destination {
-            id,
-            forward: forward.ok_or_else(|| missing("FWD_METHOD"))?.into(),
-            weight: weight.ok_or_else(|| missing("WEIGHT"))?,
-            upper_threshold: upper.ok_or_else(|| missing("U_THRESH"))?,
-            lower_threshold: lower.ok_or_else(|| missing("L_THRESH"))?,
-            tunnel,
-        })
+    fn encode_terms(&self, out: &mut Vec<u8>) {
+        attr::put(out, FWD_METHOD, &u32::from(self.forward).to_ne_bytes());
+        attr::put(out, WEIGHT, &self.weight.to_ne_bytes());
+        attr::put(out, TUN_TYPE, &[self.tunnel.kind.into()]);
+        attr::put(out, TUN_PORT, &self.tunnel.port.to_be_bytes());
+        attr::put(out, TUN_FLAGS, &self.tunnel.flags.0.to_ne_bytes());
+    }
+
+    fn encode_thresholds(&self, out: &mut Vec<u8>) {
+        attr::put(out, U_THRESH, &self.upper_threshold.to_ne_bytes());
+        attr::put(out, L_THRESH, &self.lower_threshold.to_ne_bytes());
+    }
+
+    /// Reads a destination of a service of `family` out of its attributes.
+    ///
+    /// # Errors
+    /// What is missing, unknown or of a wrong length.
+    pub fn decode(nest: &[u8], family: AddressFamily) -> Result<Self, DecodeError> {
+        Fields::read(nest)?.destination(family)
     }
 }
 
@@ -286,192 +246,131 @@ pub struct DestinationEntry {
 }
 
 impl DestinationEntry {
-    /// The attributes of a listed destination, in the kernel's order.
-    pub fn to_attributes(&self) -> Vec<DestinationAttr> {
+    /// Adds the attributes of a listed destination to `out`, in the kernel's order.
+    pub fn encode(&self, out: &mut Vec<u8>) {
         let destination = &self.destination;
-        vec![
-            DestinationAttr::Address(address_bytes(&destination.id.address)),
-            DestinationAttr::Port(destination.id.port),
-            DestinationAttr::Forward(destination.forward.into()),
-            DestinationAttr::Weight(destination.weight),
-            DestinationAttr::TunnelType(destination.tunnel.kind.into()),
-            DestinationAttr::TunnelPort(destination.tunnel.port),
-            DestinationAttr::TunnelFlags(destination.tunnel.flags.0),
-            DestinationAttr::UpperThreshold(destination.upper_threshold),
-            DestinationAttr::LowerThreshold(destination.lower_threshold),
-            DestinationAttr::ActiveConnections(self.active_connections),
-            DestinationAttr::InactiveConnections(self.inactive_connections),
-            DestinationAttr::PersistentConnections(self.persistent_connections),
-            DestinationAttr::Family(AddressFamily::of(&destination.id.address).into()),
-            DestinationAttr::Stats(self.stats.to_attributes_32()),
-            DestinationAttr::Stats64(self.stats.to_attributes_64()),
-        ]
+        let id = &destination.id;
+        attr::put(out, ADDR, &address_bytes(&id.address));
+        attr::put(out, PORT, &id.port.to_be_bytes());
+        destination.encode_terms(out);
+        destination.encode_thresholds(out);
+        attr::put(out, ACTIVE_CONNS, &self.active_connections.to_ne_bytes());
+        attr::put(out, INACT_CONNS, &self.inactive_connections.to_ne_bytes());
+        attr::put(
+            out,
+            PERSIST_CONNS,
+            &self.persistent_connections.to_ne_bytes(),
+        );
+        let family = u16::from(AddressFamily::of(&id.address));
+        attr::put(out, ADDR_FAMILY, &family.to_ne_bytes());
+        attr::put_nest(out, STATS, |out| self.stats.encode_32(out));
+        attr::put_nest(out, STATS64, |out| self.stats.encode_64(out));
     }
 
     /// Reads a listed destination of a service of `family` out of its attributes.
-    pub fn from_attributes(
-        attributes: &[DestinationAttr],
-        family: AddressFamily,
-    ) -> Result<Self, DecodeError> {
-        let (mut active, mut inactive, mut persistent) = (None, None, None);
-        let (mut narrow, mut wide) = (None, None);
-        for attribute in attributes {
-            match attribute {
-                DestinationAttr::ActiveConnections(value) => active = Some(*value),
-                DestinationAttr::InactiveConnections(value) => inactive = Some(*value),
-                DestinationAttr::PersistentConnections(value) => persistent = Some(*value),
-                DestinationAttr::Stats(nest) => narrow = Some(nest),
-                DestinationAttr::Stats64(nest) => wide = Some(nest),
-                _ => {}
-            }
-        }
-        let missing = |name| attr::missing("IPVS destination", name);
+    ///
+    /// # Errors
+    /// What is missing, unknown or of a wrong length.
+    pub fn decode(nest: &[u8], family: AddressFamily) -> Result<Self, DecodeError> {
+        let missing = |name| DecodeError::new(name, "is missing");
+        let fields = Fields::read(nest)?;
+        let stats = fields.wide.or(fields.narrow);
         Ok(DestinationEntry {
-            destination: Destination::from_attributes(attributes, family)?,
-            active_connections: active.ok_or_else(|| missing("ACTIVE_CONNS"))?,
-            inactive_connections: inactive.ok_or_else(|| missing("INACT_CONNS"))?,
-            persistent_connections: persistent.ok_or_else(|| missing("PERSIST_CONNS"))?,
-            stats: Stats::from_attributes(wide.or(narrow).ok_or_else(|| missing("STATS"))?)?,
+            destination: fields.destination(family)?,
+            active_connections: fields
+                .active
+                .ok_or(missing("IPVS_DEST_ATTR_ACTIVE_CONNS"))?,
+            inactive_connections: fields
+                .inactive
+                .ok_or(missing("IPVS_DEST_ATTR_INACT_CONNS"))?,
+            persistent_connections: fields
+                .persistent
+                .ok_or(missing("IPVS_DEST_ATTR_PERSIST_CONNS"))?,
+            stats: Stats::decode(stats.ok_or(missing("IPVS_DEST_ATTR_STATS"))?)?,
         })
     }
 }
 
-/// One attribute of a destination, as on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DestinationAttr {
-    /// `ADDR`: 16 bytes, of which IPv4 uses the first four.
-    Address([u8; 16]),
-    /// `PORT`, in host order here.
-    Port(u16),
-    /// `FWD_METHOD`.
-    Forward(u32),
-    /// `WEIGHT`.
-    Weight(u32),
-    /// `U_THRESH`.
-    UpperThreshold(u32),
-    /// `L_THRESH`.
-    LowerThreshold(u32),
-    /// `ACTIVE_CONNS`.
-    ActiveConnections(u32),
-    /// `INACT_CONNS`.
-    InactiveConnections(u32),
-    /// `PERSIST_CONNS`.
-    PersistentConnections(u32),
-    /// `STATS`.
-    Stats(Vec<StatsAttr>),
-    /// `ADDR_FAMILY`: absent or 0 for the service's family.
-    Family(u16),
-    /// `STATS64`.
-    Stats64(Vec<StatsAttr>),
-    /// `TUN_TYPE`.
-    TunnelType(u8),
-    /// `TUN_PORT`, in host order here.
-    TunnelPort(u16),
-    /// `TUN_FLAGS`.
-    TunnelFlags(u16),
-    /// A number unknown here.
-    Other(DefaultNla),
+/// The attributes of a destination, each where it was there.
+#[derive(Default)]
+struct Fields<'a> {
+    family: Option<u16>,
+    address: Option<[u8; 16]>,
+    port: Option<u16>,
+    forward: Option<u32>,
+    weight: Option<u32>,
+    upper: Option<u32>,
+    lower: Option<u32>,
+    tunnel: Tunnel,
+    active: Option<u32>,
+    inactive: Option<u32>,
+    persistent: Option<u32>,
+    narrow: Option<&'a [u8]>,
+    wide: Option<&'a [u8]>,
 }
 
-impl Nla for DestinationAttr {
-    fn value_len(&self) -> usize {
-        match self {
-            DestinationAttr::Address(_) => 16,
-            DestinationAttr::Port(_)
-            | DestinationAttr::Family(_)
-            | DestinationAttr::TunnelPort(_)
-            | DestinationAttr::TunnelFlags(_) => 2,
-            DestinationAttr::Forward(_)
-            | DestinationAttr::Weight(_)
-            | DestinationAttr::UpperThreshold(_)
-            | DestinationAttr::LowerThreshold(_)
-            | DestinationAttr::ActiveConnections(_)
-            | DestinationAttr::InactiveConnections(_)
-            | DestinationAttr::PersistentConnections(_) => 4,
-            DestinationAttr::Stats(nest) | DestinationAttr::Stats64(nest) => attr::nested_len(nest),
-            DestinationAttr::TunnelType(_) => 1,
-            DestinationAttr::Other(other) => other.value_len(),
+impl<'a> Fields<'a> {
+    fn read(nest: &'a [u8]) -> Result<Self, DecodeError> {
+        const ADDRESS: &str = "the address of a destination (IPVS_DEST_ATTR_*)";
+        const TERMS: &str = "the configuration of a destination (IPVS_DEST_ATTR_*)";
+        const COUNT: &str = "the connections of a destination (IPVS_DEST_ATTR_*)";
+        let mut fields = Fields::default();
+        for attribute in attributes(nest, "IPVS destination") {
+            let (number, payload) = attribute?;
+            match number {
+                ADDR => fields.address = Some(attr::read_address(payload, ADDRESS)?),
+                PORT => fields.port = Some(attr::read_be16(payload, ADDRESS)?),
+                ADDR_FAMILY => fields.family = Some(attr::read_u16(payload, ADDRESS)?),
+                FWD_METHOD => fields.forward = Some(attr::read_u32(payload, TERMS)?),
+                WEIGHT => fields.weight = Some(attr::read_u32(payload, TERMS)?),
+                U_THRESH => fields.upper = Some(attr::read_u32(payload, TERMS)?),
+                L_THRESH => fields.lower = Some(attr::read_u32(payload, TERMS)?),
+                TUN_TYPE => fields.tunnel.kind = attr::read_u8(payload, TERMS)?.into(),
+                TUN_PORT => fields.tunnel.port = attr::read_be16(payload, TERMS)?,
+                TUN_FLAGS => fields.tunnel.flags = TunnelFlags(attr::read_u16(payload, TERMS)?),
+                ACTIVE_CONNS => fields.active = Some(attr::read_u32(payload, COUNT)?),
+                INACT_CONNS => fields.inactive = Some(attr::read_u32(payload, COUNT)?),
+                PERSIST_CONNS => fields.persistent = Some(attr::read_u32(payload, COUNT)?),
+                STATS => fields.narrow = Some(payload),
+                STATS64 => fields.wide = Some(payload),
+                _ => {}
+            }
         }
+        Ok(fields)
     }
 
-    fn kind(&self) -> u16 {
-        match self {
-            DestinationAttr::Address(_) => ADDR,
-            DestinationAttr::Port(_) => PORT,
-            DestinationAttr::Forward(_) => FWD_METHOD,
-            DestinationAttr::Weight(_) => WEIGHT,
-            DestinationAttr::UpperThreshold(_) => U_THRESH,
-            DestinationAttr::LowerThreshold(_) => L_THRESH,
-            DestinationAttr::ActiveConnections(_) => ACTIVE_CONNS,
-            DestinationAttr::InactiveConnections(_) => INACT_CONNS,
-            DestinationAttr::PersistentConnections(_) => PERSIST_CONNS,
-            DestinationAttr::Stats(_) => STATS | NLA_F_NESTED,
-            DestinationAttr::Family(_) => ADDR_FAMILY,
-            DestinationAttr::Stats64(_) => STATS64 | NLA_F_NESTED,
-            DestinationAttr::TunnelType(_) => TUN_TYPE,
-            DestinationAttr::TunnelPort(_) => TUN_PORT,
-            DestinationAttr::TunnelFlags(_) => TUN_FLAGS,
-            DestinationAttr::Other(other) => other.kind(),
-        }
-    }
-
-    fn emit_value(&self, buffer: &mut [u8]) {
-        match self {
-            DestinationAttr::Address(bytes) => attr::write(buffer, bytes),
-            DestinationAttr::Port(port) | DestinationAttr::TunnelPort(port) => {
-                attr::write(buffer, &port.to_be_bytes())
-            }
-            DestinationAttr::Family(value) | DestinationAttr::TunnelFlags(value) => {
-                attr::write(buffer, &value.to_ne_bytes())
-            }
-            DestinationAttr::Forward(value)
-            | DestinationAttr::Weight(value)
-            | DestinationAttr::UpperThreshold(value)
-            | DestinationAttr::LowerThreshold(value)
-            | DestinationAttr::ActiveConnections(value)
-            | DestinationAttr::InactiveConnections(value)
-            | DestinationAttr::PersistentConnections(value) => {
-                attr::write(buffer, &value.to_ne_bytes())
-            }
-            DestinationAttr::Stats(nest) | DestinationAttr::Stats64(nest) => {
-                attr::write_nested(buffer, nest)
-            }
-            DestinationAttr::TunnelType(value) => attr::write(buffer, &[*value]),
-            DestinationAttr::Other(other) => other.emit_value(buffer),
-        }
-    }
-}
-
-impl<'a, T: AsRef<[u8]> + ?Sized> Parseable<NlaBuffer<&'a T>> for DestinationAttr {
-    fn parse(buf: &NlaBuffer<&'a T>) -> Result<Self, DecodeError> {
-        let (kind, payload) = (buf.kind(), buf.value());
-        let parsed = match kind {
-            ADDR => attr::read_address(payload).map(DestinationAttr::Address),
-            PORT => attr::read_be16(payload).map(DestinationAttr::Port),
-            FWD_METHOD => attr::read_u32(payload).map(DestinationAttr::Forward),
-            WEIGHT => attr::read_u32(payload).map(DestinationAttr::Weight),
-            U_THRESH => attr::read_u32(payload).map(DestinationAttr::UpperThreshold),
-            L_THRESH => attr::read_u32(payload).map(DestinationAttr::LowerThreshold),
-            ACTIVE_CONNS => attr::read_u32(payload).map(DestinationAttr::ActiveConnections),
-            INACT_CONNS => attr::read_u32(payload).map(DestinationAttr::InactiveConnections),
-            PERSIST_CONNS => attr::read_u32(payload).map(DestinationAttr::PersistentConnections),
-            STATS => attr::read_nested(payload, "STATS").map(DestinationAttr::Stats),
-            ADDR_FAMILY => attr::read_u16(payload).map(DestinationAttr::Family),
-            STATS64 => attr::read_nested(payload, "STATS64").map(DestinationAttr::Stats64),
-            TUN_TYPE => attr::read_u8(payload).map(DestinationAttr::TunnelType),
-            TUN_PORT => attr::read_be16(payload).map(DestinationAttr::TunnelPort),
-            TUN_FLAGS => attr::read_u16(payload).map(DestinationAttr::TunnelFlags),
-            _ => DefaultNla::parse(buf).map(DestinationAttr::Other),
+    fn id(&self, family: AddressFamily) -> Result<DestinationId, DecodeError> {
+        let missing = |name| DecodeError::new(name, "is missing");
+        let family = match self.family {
+            None | Some(0) => family,
+            Some(number) => AddressFamily::try_from(number)?,
         };
-        parsed.with_context(|| format!("IPVS_DEST_ATTR number {kind}"))
+        Ok(DestinationId {
+            address: family.address(self.address.ok_or(missing("IPVS_DEST_ATTR_ADDR"))?),
+            port: self.port.ok_or(missing("IPVS_DEST_ATTR_PORT"))?,
+        })
+    }
+
+    fn destination(&self, family: AddressFamily) -> Result<Destination, DecodeError> {
+        let missing = |name| DecodeError::new(name, "is missing");
+        Ok(Destination {
+            id: self.id(family)?,
+            forward: self
+                .forward
+                .ok_or(missing("IPVS_DEST_ATTR_FWD_METHOD"))?
+                .into(),
+            weight: self.weight.ok_or(missing("IPVS_DEST_ATTR_WEIGHT"))?,
+            upper_threshold: self.upper.ok_or(missing("IPVS_DEST_ATTR_U_THRESH"))?,
+            lower_threshold: self.lower.ok_or(missing("IPVS_DEST_ATTR_L_THRESH"))?,
+            tunnel: self.tunnel,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attr::tests::{emit, parse};
+    use crate::attr::tests::{filled, without};
 
     // The DEST nest, up to STATS, of what the kernel lists after `ipvsadm -a -f 8 -6
     // -r 10.0.0.1 -i --tun-type gue --tun-port 6080 --tun-remcsum -w 7 -x 9 -y 3`.
@@ -511,9 +410,8 @@ mod tests {
     #[cfg(target_endian = "little")]
     #[test]
     fn decodes_what_the_kernel_lists() {
-        let attributes: Vec<DestinationAttr> = parse(LISTED_GUE).unwrap();
         // The service is IPv6, the destination says that it is IPv4.
-        let destination = Destination::from_attributes(&attributes, AddressFamily::Inet6).unwrap();
+        let destination = Destination::decode(LISTED_GUE, AddressFamily::Inet6).unwrap();
         assert_eq!(destination, gue());
     }
 
@@ -527,7 +425,7 @@ mod tests {
             persistent_connections: 0,
             stats: Stats::default(),
         };
-        assert!(emit(&entry.to_attributes()).starts_with(LISTED_GUE));
+        assert!(filled(|out| entry.encode(out)).starts_with(LISTED_GUE));
     }
 
     // What ipvsadm 1.31 sends as the DEST nest of `-a -t 192.0.2.1:81 -r 10.0.0.3 -m -w 5`.
@@ -554,31 +452,53 @@ mod tests {
             weight: 5,
             ..Destination::new("10.0.0.3".parse().unwrap(), 81)
         };
-        assert_eq!(emit(&nat.to_attributes()), ADD_NAT);
+        assert_eq!(filled(|out| nat.encode(out)), ADD_NAT);
     }
 
     #[test]
     fn the_services_family_where_none_is_told() {
-        for own in [None, Some(0)] {
-            let mut attributes = gue().to_attributes();
-            attributes.remove(0);
-            attributes.extend(own.map(DestinationAttr::Family));
-            let id = DestinationId::from_attributes(&attributes, AddressFamily::Inet).unwrap();
-            assert_eq!(id, gue().id);
-        }
-        let odd = [DestinationAttr::Family(1)];
-        assert!(DestinationId::from_attributes(&odd, AddressFamily::Inet).is_err());
+        let bare = without(&filled(|out| gue().encode(out)), ADDR_FAMILY);
+        let told = |family: u16| {
+            let mut nest = bare.clone();
+            attr::put(&mut nest, ADDR_FAMILY, &family.to_ne_bytes());
+            DestinationId::decode(&nest, AddressFamily::Inet)
+        };
+        let untold = DestinationId::decode(&bare, AddressFamily::Inet);
+        assert_eq!(untold.unwrap(), gue().id);
+        assert_eq!(told(0).unwrap(), gue().id);
+        assert!(told(1).is_err());
     }
 
     #[test]
     fn what_is_required() {
-        // FAMILY and the three of the tunnel are not.
-        let optional = [0, 5, 6, 7];
-        for index in 0..gue().to_attributes().len() {
-            let mut attributes = gue().to_attributes();
-            attributes.remove(index);
-            let result = Destination::from_attributes(&attributes, AddressFamily::Inet);
-            assert_eq!(result.is_ok(), optional.contains(&index), "without {index}");
+        let nest = filled(|out| gue().encode(out));
+        for number in ADDR..=TUN_FLAGS {
+            let result = Destination::decode(&without(&nest, number), AddressFamily::Inet);
+            let required = [ADDR, PORT, FWD_METHOD, WEIGHT, U_THRESH, L_THRESH];
+            assert_eq!(result.is_err(), required.contains(&number), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_a_listing_has_besides() {
+        let entry = DestinationEntry {
+            destination: gue(),
+            active_connections: 1,
+            inactive_connections: 2,
+            persistent_connections: 3,
+            stats: Stats {
+                connections: 4,
+                ..Stats::default()
+            },
+        };
+        let nest = filled(|out| entry.encode(out));
+        let decode = |nest: &[u8]| DestinationEntry::decode(nest, AddressFamily::Inet);
+        assert_eq!(decode(&nest).unwrap(), entry);
+        // Old kernels have narrow counters only.
+        let old = without(&nest, STATS64);
+        assert_eq!(decode(&old).unwrap(), entry);
+        for number in [ACTIVE_CONNS, INACT_CONNS, PERSIST_CONNS, STATS] {
+            assert!(decode(&without(&old, number)).is_err(), "{number}");
         }
     }
 

@@ -4,8 +4,6 @@
 
 use std::{error, fmt, io};
 
-use netlink_packet_core::DecodeError;
-
 use crate::command::Command;
 
 /// Why a request has no result.
@@ -94,6 +92,28 @@ impl From<io::Error> for Error {
     }
 }
 
+/// Bytes that are not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    what: &'static str,
+    problem: &'static str,
+}
+
+impl DecodeError {
+    /// What is wrong, and with what: `problem` is a predicate, such as "is missing".
+    pub(crate) const fn new(what: &'static str, problem: &'static str) -> Self {
+        DecodeError { what, problem }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.what, self.problem)
+    }
+}
+
+impl error::Error for DecodeError {}
+
 /// A refusal by the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelError {
@@ -156,6 +176,15 @@ mod tests {
         );
         assert_eq!(Error::Kernel(refusal).errno(), Some(libc::ENOENT));
         assert_eq!(Error::NoFamily.errno(), Some(libc::ENOENT));
+    }
+
+    #[test]
+    fn bytes_in_words() {
+        let error = Error::from(DecodeError::new("IPVS_SVC_ATTR_AF", "is missing"));
+        assert_eq!(
+            error.to_string(),
+            "cannot read the kernel's answer: IPVS_SVC_ATTR_AF is missing"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::DecodeError;
+use crate::error::DecodeError;
 
 /// The family of a service's or destination's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,9 +70,7 @@ impl TryFrom<u16> for AddressFamily {
         match number {
             2 => Ok(AddressFamily::Inet),
             10 => Ok(AddressFamily::Inet6),
-            _ => Err(DecodeError::from(format!(
-                "unknown address family {number}"
-            ))),
+            _ => Err(DecodeError::new("an address family", "is unknown")),
         }
     }
 }

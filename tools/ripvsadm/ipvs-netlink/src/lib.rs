@@ -3,20 +3,19 @@
 //! Typed messages of the Linux kernel's IPVS generic-netlink family, and a small client for it.
 //!
 //! IPVS, the kernel's layer-4 load balancer, is configured through the generic-netlink family
-//! `IPVS` (`include/uapi/linux/ip_vs.h`). This crate gives that family types, on top of
-//! [`netlink_packet_core`] and [`netlink_packet_generic`], in three layers; use the highest
-//! one that fits:
+//! `IPVS` (`include/uapi/linux/ip_vs.h`). This crate gives that family types:
 //!
-//! 1. [`Client`] sends a request and returns what the kernel answered: synchronous, one socket,
-//!    every refusal an [`Error`] that carries the errno and the kernel's own words (extack).
-//! 2. [`Service`], [`Destination`], [`Stats`], [`Info`], [`Timeouts`] and [`Daemon`] are what a
-//!    person means; each is made from attributes and turned into attributes.
-//! 3. [`IpvsMessage`], [`Attribute`], [`ServiceAttr`], [`DestinationAttr`], [`StatsAttr`],
-//!    [`DaemonAttr`] are the wire, attribute by attribute, nothing lost: for other transports
-//!    (an asynchronous one, a capture file), and for tests of an implementation of the family.
+//! - [`Client`] reads the configuration and makes [`Change`]s to it: synchronous, one socket,
+//!   every refusal an [`Error`] that carries the errno and the kernel's own words (extack). Many
+//!   changes, and many lists, go in one system call.
+//! - [`Service`], [`Destination`], [`Stats`], [`Info`], [`Timeouts`] and [`Daemon`] are what a
+//!   person means. Each has `encode` and `decode`, to and from the attributes of the wire: for
+//!   other transports (an asynchronous one, a capture file), and for tests of an implementation
+//!   of the family.
 //!
 //! Everything multi-byte is in host order in these types, whatever the wire has; addresses are
-//! [`std::net`]'s. Nothing here panics on what it receives.
+//! [`std::net`]'s. Nothing here panics on what it receives. What is decoded may hold numbers that
+//! this crate has no name for; what is encoded is sent as it is, and judged by the kernel.
 //!
 //! # Examples
 //!
@@ -37,19 +36,23 @@
 //! # }
 //! ```
 //!
-//! Add a service and a real server:
+//! Add a service and a real server, and see what the kernel says to it:
 //!
 //! ```no_run
-//! use ipvs_netlink::{Client, Destination, ForwardMethod, Protocol, Service, ServiceId};
+//! use ipvs_netlink::{Change, Client, Destination, ForwardMethod, Protocol, Service, ServiceId};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let id = ServiceId::address(Protocol::Tcp, "192.0.2.1".parse()?, 80);
-//! let mut client = Client::connect()?;
-//! client.add_service(&Service::new(id.clone(), "rr"))?;
-//!
+//! let web = ServiceId::address(Protocol::Tcp, "192.0.2.1".parse()?, 80);
 //! let mut server = Destination::new("198.51.100.1".parse()?, 80);
 //! server.forward = ForwardMethod::Masquerade;
-//! client.add_destination(&id, &server)?;
+//!
+//! let changes = [
+//!     Change::AddService(Service::new(web.clone(), "rr")),
+//!     Change::AddDestination(web, server),
+//! ];
+//! for (place, why) in Client::connect()?.apply_all(&changes)? {
+//!     println!("{:?}: {why}", changes[place]);
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -58,7 +61,8 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub mod attr;
+mod attr;
+mod change;
 mod client;
 mod command;
 mod config;
@@ -67,22 +71,21 @@ mod destination;
 mod error;
 mod family;
 mod message;
-mod reply;
-mod resolve;
 mod service;
 mod stats;
+mod transport;
 
-pub use client::{Client, SocketTransport, Transport};
+pub use change::Change;
+pub use client::Client;
 pub use command::Command;
 pub use config::{Info, Timeouts};
-pub use daemon::{Daemon, DaemonAttr, DaemonState};
+pub use daemon::{Daemon, DaemonState};
 pub use destination::{
-    Destination, DestinationAttr, DestinationEntry, DestinationId, ForwardMethod, Tunnel,
-    TunnelFlags, TunnelType,
+    Destination, DestinationEntry, DestinationId, ForwardMethod, Tunnel, TunnelFlags, TunnelType,
 };
-pub use error::{Error, KernelError};
+pub use error::{DecodeError, Error, KernelError};
 pub use family::{AddressFamily, Protocol};
-pub use message::{Attribute, IpvsMessage, FAMILY_NAME, FAMILY_VERSION};
-pub use netlink_packet_core::DecodeError;
-pub use service::{Netmask, Service, ServiceAttr, ServiceEntry, ServiceFlags, ServiceId};
-pub use stats::{Stats, StatsAttr};
+pub use message::{FAMILY_NAME, FAMILY_VERSION};
+pub use service::{Netmask, Service, ServiceEntry, ServiceFlags, ServiceId};
+pub use stats::Stats;
+pub use transport::{SocketTransport, Transport};

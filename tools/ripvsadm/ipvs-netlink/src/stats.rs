@@ -5,20 +5,25 @@
 //! The kernel sends them twice: `STATS`, where all but the byte counters are `u32` and wrap, and
 //! `STATS64`, where all are `u64`. The attributes have the same numbers in both.
 
-use netlink_packet_core::{DecodeError, DefaultNla, ErrorContext, Nla, NlaBuffer, Parseable};
+use crate::attr::{self, attributes};
+use crate::error::DecodeError;
 
-use crate::attr;
+/// The attributes' names; their numbers are these places from 1 on.
+const NAMES: [&str; 10] = [
+    "IPVS_STATS_ATTR_CONNS",
+    "IPVS_STATS_ATTR_INPKTS",
+    "IPVS_STATS_ATTR_OUTPKTS",
+    "IPVS_STATS_ATTR_INBYTES",
+    "IPVS_STATS_ATTR_OUTBYTES",
+    "IPVS_STATS_ATTR_CPS",
+    "IPVS_STATS_ATTR_INPPS",
+    "IPVS_STATS_ATTR_OUTPPS",
+    "IPVS_STATS_ATTR_INBPS",
+    "IPVS_STATS_ATTR_OUTBPS",
+];
 
-const CONNS: u16 = 1;
-const INPKTS: u16 = 2;
-const OUTPKTS: u16 = 3;
-const INBYTES: u16 = 4;
-const OUTBYTES: u16 = 5;
-const CPS: u16 = 6;
-const INPPS: u16 = 7;
-const OUTPPS: u16 = 8;
-const INBPS: u16 = 9;
-const OUTBPS: u16 = 10;
+/// The places of the byte counters, which are wide in both nests.
+const BYTES: std::ops::RangeInclusive<usize> = 3..=4;
 
 /// What passed through a service or destination: totals since it was last zeroed, and rates.
 ///
@@ -48,115 +53,77 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Collects the counters of one nest; all ten must be there.
-    pub fn from_attributes(attributes: &[StatsAttr]) -> Result<Self, DecodeError> {
-        let find = |kind: u16, name: &str| {
-            attributes
-                .iter()
-                .find_map(|attribute| match attribute {
-                    StatsAttr::Counter32(k, value) if *k == kind => Some(u64::from(*value)),
-                    StatsAttr::Counter64(k, value) if *k == kind => Some(*value),
-                    _ => None,
-                })
-                .ok_or_else(|| attr::missing("IPVS statistics", name))
-        };
-        Ok(Stats {
-            connections: find(CONNS, "CONNS")?,
-            incoming_packets: find(INPKTS, "INPKTS")?,
-            outgoing_packets: find(OUTPKTS, "OUTPKTS")?,
-            incoming_bytes: find(INBYTES, "INBYTES")?,
-            outgoing_bytes: find(OUTBYTES, "OUTBYTES")?,
-            connection_rate: find(CPS, "CPS")?,
-            incoming_packet_rate: find(INPPS, "INPPS")?,
-            outgoing_packet_rate: find(OUTPPS, "OUTPPS")?,
-            incoming_byte_rate: find(INBPS, "INBPS")?,
-            outgoing_byte_rate: find(OUTBPS, "OUTBPS")?,
-        })
+    /// Reads either nest; all ten counters must be there.
+    ///
+    /// # Errors
+    /// What is missing or has a wrong length.
+    pub fn decode(nest: &[u8]) -> Result<Self, DecodeError> {
+        let mut values = [None; NAMES.len()];
+        for attribute in attributes(nest, "IPVS statistics") {
+            let (number, payload) = attribute?;
+            let place = usize::from(number).wrapping_sub(1);
+            // Another number is padding, or unknown here.
+            if let (Some(value), Some(name)) = (values.get_mut(place), NAMES.get(place)) {
+                *value = Some(attr::read_counter(payload, name)?);
+            }
+        }
+        if let Some(place) = values.iter().position(Option::is_none) {
+            let name = NAMES.get(place).copied().unwrap_or_default();
+            return Err(DecodeError::new(name, "is missing"));
+        }
+        Ok(Stats::from_values(values.map(Option::unwrap_or_default)))
     }
 
-    /// The counters in the order of their attribute numbers.
-    fn values(&self) -> [(u16, u64); 10] {
+    /// Adds the attributes of the `STATS` nest to `out`: 32 bits, cut off, for all but the byte
+    /// counters.
+    pub fn encode_32(&self, out: &mut Vec<u8>) {
+        for ((place, number), value) in (0..).zip(1..).zip(self.values()) {
+            match BYTES.contains(&place) {
+                true => attr::put(out, number, &value.to_ne_bytes()),
+                // The low half is what a wrapped 32-bit counter would show.
+                false => attr::put(out, number, &(value as u32).to_ne_bytes()),
+            }
+        }
+    }
+
+    /// Adds the attributes of the `STATS64` nest to `out`.
+    pub fn encode_64(&self, out: &mut Vec<u8>) {
+        for (number, value) in (1..).zip(self.values()) {
+            attr::put(out, number, &value.to_ne_bytes());
+        }
+    }
+
+    /// The counters in the order of their attributes' numbers.
+    fn values(&self) -> [u64; NAMES.len()] {
         [
-            (CONNS, self.connections),
-            (INPKTS, self.incoming_packets),
-            (OUTPKTS, self.outgoing_packets),
-            (INBYTES, self.incoming_bytes),
-            (OUTBYTES, self.outgoing_bytes),
-            (CPS, self.connection_rate),
-            (INPPS, self.incoming_packet_rate),
-            (OUTPPS, self.outgoing_packet_rate),
-            (INBPS, self.incoming_byte_rate),
-            (OUTBPS, self.outgoing_byte_rate),
+            self.connections,
+            self.incoming_packets,
+            self.outgoing_packets,
+            self.incoming_bytes,
+            self.outgoing_bytes,
+            self.connection_rate,
+            self.incoming_packet_rate,
+            self.outgoing_packet_rate,
+            self.incoming_byte_rate,
+            self.outgoing_byte_rate,
         ]
     }
 
-    /// The `STATS` nest: 32 bits, cut off, for all but the byte counters.
-    pub fn to_attributes_32(&self) -> Vec<StatsAttr> {
-        self.values()
-            .into_iter()
-            .map(|(kind, value)| match kind {
-                INBYTES | OUTBYTES => StatsAttr::Counter64(kind, value),
-                // The low half is what a wrapped 32-bit counter would show.
-                _ => StatsAttr::Counter32(kind, (value & u64::from(u32::MAX)) as u32),
-            })
-            .collect()
-    }
-
-    /// The `STATS64` nest.
-    pub fn to_attributes_64(&self) -> Vec<StatsAttr> {
-        self.values()
-            .into_iter()
-            .map(|(kind, value)| StatsAttr::Counter64(kind, value))
-            .collect()
-    }
-}
-
-/// One attribute of a `STATS` or `STATS64` nest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StatsAttr {
-    /// Counter number 1 to 10, 32 bits wide.
-    Counter32(u16, u32),
-    /// Counter number 1 to 10, 64 bits wide.
-    Counter64(u16, u64),
-    /// Padding (the kernel aligns 64-bit values with it), or a number unknown here.
-    Other(DefaultNla),
-}
-
-impl Nla for StatsAttr {
-    fn value_len(&self) -> usize {
-        match self {
-            StatsAttr::Counter32(..) => 4,
-            StatsAttr::Counter64(..) => 8,
-            StatsAttr::Other(other) => other.value_len(),
-        }
-    }
-
-    fn kind(&self) -> u16 {
-        match self {
-            StatsAttr::Counter32(kind, _) | StatsAttr::Counter64(kind, _) => *kind,
-            StatsAttr::Other(other) => other.kind(),
-        }
-    }
-
-    fn emit_value(&self, buffer: &mut [u8]) {
-        match self {
-            StatsAttr::Counter32(_, value) => attr::write(buffer, &value.to_ne_bytes()),
-            StatsAttr::Counter64(_, value) => attr::write(buffer, &value.to_ne_bytes()),
-            StatsAttr::Other(other) => other.emit_value(buffer),
-        }
-    }
-}
-
-impl<'a, T: AsRef<[u8]> + ?Sized> Parseable<NlaBuffer<&'a T>> for StatsAttr {
-    fn parse(buf: &NlaBuffer<&'a T>) -> Result<Self, DecodeError> {
-        let (kind, payload) = (buf.kind(), buf.value());
-        match (kind, payload.len()) {
-            (CONNS..=OUTBPS, 4) => Ok(StatsAttr::Counter32(kind, attr::read_u32(payload)?)),
-            (CONNS..=OUTBPS, _) => attr::read_counter(payload)
-                .map(|value| StatsAttr::Counter64(kind, value))
-                .with_context(|| format!("IPVS_STATS_ATTR number {kind}")),
-            _ => Ok(StatsAttr::Other(DefaultNla::parse(buf)?)),
+    /// The reverse of [`Stats::values`].
+    fn from_values(values: [u64; NAMES.len()]) -> Self {
+        let [connections, incoming_packets, outgoing_packets, incoming_bytes, outgoing_bytes, connection_rate, incoming_packet_rate, outgoing_packet_rate, incoming_byte_rate, outgoing_byte_rate] =
+            values;
+        Stats {
+            connections,
+            incoming_packets,
+            outgoing_packets,
+            incoming_bytes,
+            outgoing_bytes,
+            connection_rate,
+            incoming_packet_rate,
+            outgoing_packet_rate,
+            incoming_byte_rate,
+            outgoing_byte_rate,
         }
     }
 }
@@ -164,30 +131,22 @@ impl<'a, T: AsRef<[u8]> + ?Sized> Parseable<NlaBuffer<&'a T>> for StatsAttr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attr::tests::{emit, parse};
+    use crate::attr::tests::{filled, without};
 
     fn sample() -> Stats {
-        Stats {
-            connections: 1,
-            incoming_packets: 2,
-            outgoing_packets: 3,
-            incoming_bytes: 1 << 40,
-            outgoing_bytes: 5,
-            connection_rate: 6,
-            incoming_packet_rate: 7,
-            outgoing_packet_rate: 8,
-            incoming_byte_rate: 9,
-            outgoing_byte_rate: u64::from(u32::MAX),
-        }
+        Stats::from_values([1, 2, 3, 1 << 40, 5, 6, 7, 8, 9, u64::from(u32::MAX)])
     }
 
     #[test]
     fn both_nests_come_back() {
-        for attributes in [sample().to_attributes_32(), sample().to_attributes_64()] {
-            let parsed: Vec<StatsAttr> = parse(&emit(&attributes)).unwrap();
-            assert_eq!(parsed, attributes);
-            assert_eq!(Stats::from_attributes(&parsed).unwrap(), sample());
+        for nest in [
+            filled(|out| sample().encode_32(out)),
+            filled(|out| sample().encode_64(out)),
+        ] {
+            assert_eq!(Stats::decode(&nest).unwrap(), sample());
         }
+        assert_eq!(sample().incoming_bytes, 1 << 40);
+        assert_eq!(sample().outgoing_byte_rate, u64::from(u32::MAX));
     }
 
     #[test]
@@ -196,27 +155,28 @@ mod tests {
             connections: (1 << 32) + 9,
             ..sample()
         };
-        let narrow = Stats::from_attributes(&big.to_attributes_32()).unwrap();
+        let narrow = Stats::decode(&filled(|out| big.encode_32(out))).unwrap();
         assert_eq!(narrow.connections, 9);
-        let wide = Stats::from_attributes(&big.to_attributes_64()).unwrap();
+        let wide = Stats::decode(&filled(|out| big.encode_64(out))).unwrap();
         assert_eq!(wide, big);
     }
 
     #[test]
     fn each_counter_is_required() {
-        for index in 0..10 {
-            let mut attributes = sample().to_attributes_64();
-            attributes.remove(index);
-            assert!(Stats::from_attributes(&attributes).is_err());
+        let nest = filled(|out| sample().encode_64(out));
+        for (number, name) in (1..).zip(NAMES) {
+            let error = Stats::decode(&without(&nest, number)).unwrap_err();
+            assert_eq!(error.to_string(), format!("{name} is missing"));
         }
     }
 
     #[test]
-    fn padding_is_kept_and_ignored() {
-        let mut attributes = vec![StatsAttr::Other(DefaultNla::new(11, vec![]))];
-        attributes.extend(sample().to_attributes_64());
-        let parsed: Vec<StatsAttr> = parse(&emit(&attributes)).unwrap();
-        assert_eq!(parsed, attributes);
-        assert_eq!(Stats::from_attributes(&parsed).unwrap(), sample());
+    fn padding_is_ignored() {
+        let nest = filled(|out| {
+            attr::put(out, 11, &[]);
+            sample().encode_64(out);
+            attr::put(out, 0, &[]);
+        });
+        assert_eq!(Stats::decode(&nest).unwrap(), sample());
     }
 }

@@ -3,8 +3,8 @@
 //! From a checked [`Draft`] to the [`Action`] that it means, defaults filled in.
 
 use ipvs_netlink::{
-    Daemon, Destination, DestinationId, ForwardMethod, Netmask, Protocol, Service, ServiceFlags,
-    ServiceId, Timeouts, Tunnel, TunnelFlags,
+    Change, Daemon, Destination, DestinationId, ForwardMethod, Netmask, Protocol, Service,
+    ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelFlags,
 };
 
 use super::read::Draft;
@@ -23,24 +23,32 @@ const INTERFACE_DEFAULT: &str = "eth0";
 /// Makes an action of a draft that [`check`](super::check) has let pass.
 pub fn build(draft: Draft, lookup: &dyn Lookup) -> Result<Action, Error> {
     Ok(match draft.verb {
-        Verb::AddService => Action::AddService(service(&draft)?),
-        Verb::EditService => Action::EditService(service(&draft)?),
-        Verb::DeleteService => Action::DeleteService(id(&draft)?),
-        Verb::Clear => Action::Clear,
         Verb::Restore => Action::Restore,
         Verb::Save => Action::Save {
             numeric: draft.has(Item::Numeric),
         },
-        Verb::AddServer => Action::AddServer(id(&draft)?, server(&draft, lookup)?),
-        Verb::EditServer => Action::EditServer(id(&draft)?, server(&draft, lookup)?),
-        Verb::DeleteServer => Action::DeleteServer(id(&draft)?, server_id(&draft, lookup)?),
         Verb::List => Action::List(listing(draft)),
-        Verb::Zero => Action::Zero(draft.service),
-        Verb::Set => Action::SetTimeouts(timeouts(&draft)?),
-        Verb::StartDaemon => Action::StartDaemon(daemon(draft)?),
-        Verb::StopDaemon => Action::StopDaemon(draft.daemon_state.ok_or_else(|| lacks("a state"))?),
         Verb::Help => Action::Help,
         Verb::Version => Action::Version,
+        _ => Action::Change(change(draft, lookup)?),
+    })
+}
+
+/// What the kernel is to do.
+fn change(draft: Draft, lookup: &dyn Lookup) -> Result<Change, Error> {
+    Ok(match draft.verb {
+        Verb::AddService => Change::AddService(service(&draft)?),
+        Verb::EditService => Change::EditService(service(&draft)?),
+        Verb::DeleteService => Change::DeleteService(id(&draft)?),
+        Verb::AddServer => Change::AddDestination(id(&draft)?, server(&draft, lookup)?),
+        Verb::EditServer => Change::EditDestination(id(&draft)?, server(&draft, lookup)?),
+        Verb::DeleteServer => Change::DeleteDestination(id(&draft)?, server_id(&draft, lookup)?),
+        Verb::Clear => Change::Flush,
+        Verb::Zero => Change::Zero(draft.service),
+        Verb::Set => Change::SetTimeouts(timeouts(&draft)?),
+        Verb::StartDaemon => Change::StartDaemon(daemon(draft)?),
+        Verb::StopDaemon => Change::StopDaemon(draft.daemon_state.ok_or_else(|| lacks("a state"))?),
+        _ => return Err(lacks("a change")),
     })
 }
 
@@ -147,6 +155,7 @@ fn listing(draft: Draft) -> Listing {
         numeric: draft.has(Item::Numeric),
         exact: draft.has(Item::Exact),
         sorted: !draft.has(Item::NoSort),
+        json: draft.has(Item::Json),
         engine_data: draft.has(Item::PersistentConn),
     };
     let subject = if draft.has(Item::Connection) {

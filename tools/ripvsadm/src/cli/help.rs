@@ -20,6 +20,7 @@ commands
       --set TCP FIN UDP    set timeouts, in seconds; 0 keeps one
       --start-daemon ROLE  synchronise connections, ROLE is master or backup [daemon options]
       --stop-daemon ROLE   end that
+  top                      the table, live; what is busiest comes first [top options]
   -h, --help               this text
   -v, --version            the version
 Without a command the table is listed.
@@ -58,10 +59,15 @@ list options
       --rate               rates            --exact            numbers in full
       --thresholds         thresholds       --persistent-conn  persistent connections
       --tun-info           tunnels          --nosort           in the kernel's order
+      --json               all of it for programs: numbers in full, rates a second
 
 daemon options
       --mcast-interface NAME (eth0)   --syncid N (0)           --sync-maxlen BYTES
       --mcast-group ADDRESS           --mcast-port PORT        --mcast-ttl N
+
+top options
+  -d, --delay SECONDS (2)  -o, --sort cps|inpps|outpps|inbps|outbps|active|conns|name (cps)
+  -c, --count N            end after N looks; elsewhere than at a terminal it is one
 
 Exit codes: 0 done; 1 nothing to list; 2 a wrong argument, no IPVS or no privilege; 255 refused
 by the kernel, or no command line at all.
@@ -78,4 +84,55 @@ pub fn version() -> String {
         "ripvsadm {} (grammar of ipvsadm 1.31)\n",
         env!("CARGO_PKG_VERSION")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::word::Word;
+    use lexopt::Arg;
+
+    const MANUAL: &str = include_str!("../../ripvsadm.8");
+    const COMPLETION: &str = include_str!("../../completions/ripvsadm.bash");
+
+    /// The options that a text has, each once.
+    fn options(text: &str) -> Vec<&str> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        let mut options: Vec<&str> = words
+            .filter(|word| match word.strip_prefix("--") {
+                Some(name) => name.len() > 1,
+                None => word.len() == 2 && word.starts_with('-') && *word != "--",
+            })
+            .collect();
+        options.sort_unstable();
+        options.dedup();
+        options
+    }
+
+    #[test]
+    fn all_that_is_told_is_there_and_told_everywhere() {
+        let told = options(USAGE);
+        assert!(told.len() > 80, "{told:?}");
+        let fonts = ["\\fB", "\\fI", "\\fR"];
+        let plain = fonts
+            .iter()
+            .fold(MANUAL.to_owned(), |text, font| text.replace(font, " "));
+        let manual = plain.replace("\\-", "-");
+        let manual = options(&manual);
+        let completion = options(COMPLETION);
+        // Of top, which has its own.
+        let own = ["--delay", "--count"];
+        for option in told {
+            let known = match option.strip_prefix("--") {
+                Some(name) => Word::recognise(&Arg::Long(name)),
+                None => option
+                    .chars()
+                    .nth(1)
+                    .and_then(|c| Word::recognise(&Arg::Short(c))),
+            };
+            assert!(known.is_some() || own.contains(&option), "{option}");
+            assert!(manual.contains(&option), "ripvsadm.8 has no {option}");
+            assert!(completion.contains(&option), "completion has no {option}");
+        }
+    }
 }

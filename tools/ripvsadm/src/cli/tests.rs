@@ -3,8 +3,8 @@
 //! The grammar as a whole: lines and what they mean, lines and what is wrong with them.
 
 use ipvs_netlink::{
-    AddressFamily, DaemonState, Destination, DestinationId, ForwardMethod, Netmask, Protocol,
-    Service, ServiceFlags, ServiceId, Timeouts, TunnelFlags, TunnelType,
+    AddressFamily, Change, DaemonState, Destination, DestinationId, ForwardMethod, Netmask,
+    Protocol, Service, ServiceFlags, ServiceId, Timeouts, TunnelFlags, TunnelType,
 };
 
 use crate::cli::parse;
@@ -21,20 +21,27 @@ fn action(line: &str) -> Action {
     read(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
+fn change(line: &str) -> Change {
+    match action(line) {
+        Action::Change(change) => change,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
 fn web() -> ServiceId {
     ServiceId::address(Protocol::Tcp, "192.0.2.1".parse().unwrap(), 80)
 }
 
 fn service(line: &str) -> Service {
     match action(line) {
-        Action::AddService(service) => service,
+        Action::Change(Change::AddService(service)) => service,
         other => panic!("{line}: {other:?}"),
     }
 }
 
 fn server(line: &str) -> Destination {
     match action(line) {
-        Action::AddServer(_, server) => server,
+        Action::Change(Change::AddDestination(_, server)) => server,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -132,11 +139,11 @@ fn real_servers() {
     );
     assert!(matches!(
         action("-e -t 192.0.2.1:80 -r 198.51.100.1"),
-        Action::EditServer(..)
+        Action::Change(Change::EditDestination(..))
     ));
     assert_eq!(
-        action("-d -t 192.0.2.1:80 -r 198.51.100.1:8080"),
-        Action::DeleteServer(
+        change("-d -t 192.0.2.1:80 -r 198.51.100.1:8080"),
+        Change::DeleteDestination(
             web(),
             DestinationId {
                 address: "198.51.100.1".parse().unwrap(),
@@ -190,23 +197,30 @@ fn lists() {
     assert!(listing("-L --exact").format.exact);
     assert!(listing("-L --sort").format.sorted);
     assert!(!listing("-L --nosort").format.sorted);
+    assert!(!listing("-L").format.json);
+    for line in ["-L --json", "-Lnc --json", "-L --json --timeout --json"] {
+        match line.matches("--json").count() {
+            1 => assert!(listing(line).format.json, "{line}"),
+            _ => assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}"),
+        }
+    }
 }
 
 #[test]
 fn the_other_commands() {
     assert!(matches!(
         action("-E -t 192.0.2.1:80"),
-        Action::EditService(_)
+        Action::Change(Change::EditService(_))
     ));
-    assert_eq!(action("-D -t 192.0.2.1:80"), Action::DeleteService(web()));
-    assert_eq!(action("-C"), Action::Clear);
+    assert_eq!(change("-D -t 192.0.2.1:80"), Change::DeleteService(web()));
+    assert_eq!(change("-C"), Change::Flush);
     assert_eq!(action("-R"), Action::Restore);
     assert_eq!(action("-S -n"), Action::Save { numeric: true });
-    assert_eq!(action("-Z"), Action::Zero(None));
-    assert_eq!(action("-Z -t 192.0.2.1:80"), Action::Zero(Some(web())));
+    assert_eq!(change("-Z"), Change::Zero(None));
+    assert_eq!(change("-Z -t 192.0.2.1:80"), Change::Zero(Some(web())));
     assert_eq!(
-        action("--set 900 0 300"),
-        Action::SetTimeouts(Timeouts {
+        change("--set 900 0 300"),
+        Change::SetTimeouts(Timeouts {
             tcp: 900,
             tcp_fin: 0,
             udp: 300
@@ -215,10 +229,10 @@ fn the_other_commands() {
     assert_eq!(action("-h --nonsense"), Action::Help);
     assert_eq!(action("--version"), Action::Version);
     assert_eq!(
-        action("--stop-daemon backup"),
-        Action::StopDaemon(DaemonState::Backup)
+        change("--stop-daemon backup"),
+        Change::StopDaemon(DaemonState::Backup)
     );
-    let Action::StartDaemon(daemon) = action(
+    let Change::StartDaemon(daemon) = change(
         "--start-daemon=master --mcast-interface lo --syncid 7 --sync-maxlen 1000 \
          --mcast-group ff02::5 --mcast-port 9999 --mcast-ttl 3",
     ) else {

@@ -2,6 +2,7 @@
 
 //! Addresses with ports, and flags, as text.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use ipvs_netlink::{Protocol, ServiceFlags};
@@ -21,13 +22,62 @@ pub fn full_address(
     protocol: Option<Protocol>,
     names: &dyn Names,
 ) -> String {
-    let host = names.host(address).unwrap_or_else(|| address.to_string());
-    let port = names
-        .port(port, protocol)
-        .unwrap_or_else(|| port.to_string());
-    match address {
-        IpAddr::V4(_) => format!("{host}:{port}"),
-        IpAddr::V6(_) => format!("[{host}]:{port}"),
+    let mut text = String::new();
+    push_address(&mut text, address, port, protocol, names);
+    text
+}
+
+/// Appends the same.
+fn push_address(
+    text: &mut String,
+    address: IpAddr,
+    port: u16,
+    protocol: Option<Protocol>,
+    names: &dyn Names,
+) {
+    let (open, close) = match address {
+        IpAddr::V4(_) => ("", ":"),
+        IpAddr::V6(_) => ("[", "]:"),
+    };
+    text.push_str(open);
+    match names.host(address) {
+        Some(name) => text.push_str(&name),
+        None => push(text, format_args!("{address}")),
+    }
+    text.push_str(close);
+    match names.port(port, protocol) {
+        Some(name) => text.push_str(&name),
+        None => push(text, format_args!("{port}")),
+    }
+}
+
+/// Appends to a string, which cannot fail.
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    text.write_fmt(arguments).unwrap_or_default();
+}
+
+/// Appends [`column`], filled up to the width of the column.
+pub fn push_column(
+    text: &mut String,
+    address: IpAddr,
+    port: u16,
+    protocol: Option<Protocol>,
+    names: &dyn Names,
+) {
+    let start = text.len();
+    push_address(text, address, port, protocol, names);
+    let limit = match address {
+        IpAddr::V4(_) => COLUMN,
+        IpAddr::V6(_) => CELL_MAX,
+    };
+    // Where the bytes fit, the characters do.
+    if text.len() - start > COLUMN {
+        let whole = text.split_off(start);
+        let cut = cut(whole, limit);
+        push(text, format_args!("{cut:<COLUMN$}"));
+    } else {
+        let columns = text.get(start..).map_or(0, |cell| cell.chars().count());
+        text.extend(std::iter::repeat_n(' ', COLUMN - columns));
     }
 }
 

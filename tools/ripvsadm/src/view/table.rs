@@ -9,7 +9,7 @@ use ipvs_netlink::{
     ServiceFlags, ServiceId, Tunnel, TunnelFlags, TunnelType,
 };
 
-use super::address::{column, flag_names, COLUMN};
+use super::address::{column, flag_names, push_column};
 use super::counters;
 use crate::model::{Columns, Format, Group};
 use crate::names::Names;
@@ -31,16 +31,11 @@ pub fn table(info: Option<&Info>, groups: &[Group], format: &Format, names: &dyn
     }
     text.push_str(&header(format.columns));
     for group in groups {
-        push(
-            &mut text,
-            format_args!("{}\n", service_line(&group.service, format, names)),
-        );
+        text.push_str(&service_line(&group.service, format, names));
+        text.push('\n');
         let protocol = protocol(&group.service.service.id);
         for server in &group.servers {
-            push(
-                &mut text,
-                format_args!("{}\n", server_line(server, protocol, format, names)),
-            );
+            server_line(&mut text, server, protocol, format, names);
         }
     }
     text
@@ -165,44 +160,41 @@ fn service_options(service: &Service) -> String {
     text
 }
 
+/// Appends the line of a real server; there may be very many.
 fn server_line(
+    text: &mut String,
     entry: &DestinationEntry,
     protocol: Option<Protocol>,
     format: &Format,
     names: &dyn Names,
-) -> String {
+) {
     let server = &entry.destination;
-    let address = column(server.id.address, server.id.port, protocol, names);
-    let (active, inactive) = (entry.active_connections, entry.inactive_connections);
-    let connections = format!("{active:<10} {inactive:<10}");
-    let columns = match format.columns {
-        Columns::Plain => {
-            format!(
-                " {:<7} {:<6} {connections}",
-                method_name(server.forward),
-                server.weight
-            )
+    let id = server.id;
+    text.push_str("  -> ");
+    push_column(text, id.address, id.port, protocol, names);
+    let (method, weight) = (method_name(server.forward), server.weight);
+    match format.columns {
+        Columns::Plain => push(text, format_args!(" {method:<7} {weight:<6}")),
+        Columns::Tunnels => {
+            let tunnel = tunnel_name(server.forward, &server.tunnel);
+            push(text, format_args!(" {method:<7} {tunnel:<13} {weight:<6}"));
         }
-        Columns::Tunnels => format!(
-            " {:<7} {:<13} {:<6} {connections}",
-            method_name(server.forward),
-            tunnel_name(server.forward, &server.tunnel),
-            server.weight
-        ),
-        Columns::Stats => counters::stats(&entry.stats, format.exact),
-        Columns::Rate => counters::rate(&entry.stats, format.exact),
-        Columns::Thresholds => format!(
-            " {:<10} {:<10} {connections}",
-            server.upper_threshold, server.lower_threshold
-        ),
+        Columns::Stats => text.push_str(&counters::stats(&entry.stats, format.exact)),
+        Columns::Rate => text.push_str(&counters::rate(&entry.stats, format.exact)),
+        Columns::Thresholds => {
+            let (upper, lower) = (server.upper_threshold, server.lower_threshold);
+            push(text, format_args!(" {upper:<10} {lower:<10}"));
+        }
         Columns::Persistent => {
-            format!(
-                " {:<9} {:<11} {connections}",
-                server.weight, entry.persistent_connections
-            )
+            let clients = entry.persistent_connections;
+            push(text, format_args!(" {weight:<9} {clients:<11}"));
         }
-    };
-    format!("  -> {address:<COLUMN$}{columns}")
+    }
+    if !matches!(format.columns, Columns::Stats | Columns::Rate) {
+        let (active, inactive) = (entry.active_connections, entry.inactive_connections);
+        push(text, format_args!(" {active:<10} {inactive:<10}"));
+    }
+    text.push('\n');
 }
 
 fn method_name(method: ForwardMethod) -> &'static str {
@@ -236,7 +228,7 @@ fn tunnel_name(method: ForwardMethod, tunnel: &Tunnel) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::names::tests::Fixed;
     use crate::names::Numeric;
@@ -272,7 +264,7 @@ mod tests {
     }
 
     /// A web service, a persistent one of IPv6, and a mark.
-    fn groups() -> Vec<Group> {
+    pub fn groups() -> Vec<Group> {
         let web = ServiceId::address(Protocol::Tcp, "192.0.2.1".parse().unwrap(), 80);
         let mut masq = server("198.51.100.1", 8080);
         masq.destination.forward = ForwardMethod::Masquerade;

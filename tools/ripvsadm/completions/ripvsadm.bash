@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+# Completion of ripvsadm for bash.
+
+_ripvsadm_services() {
+	# The services that there are, as -S names them; silent where they cannot be read.
+	ripvsadm -S -n 2>/dev/null | while read -r command option service _; do
+		[ "$command" = -A ] && [ "$option" = "$1" ] && echo "$service"
+	done
+}
+
+_ripvsadm() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a --add-server
+		-e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R --restore --set
+		--start-daemon --stop-daemon top -h --help -v --version'
+	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
+	local words
+
+	COMPREPLY=()
+	case $previous in
+	-s | --scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh' ;;
+	-b | --sched-flags) words='sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' ;;
+	--pe) words=sip ;;
+	--tun-type) words='ipip gue gre' ;;
+	--start-daemon | --stop-daemon) words='master backup' ;;
+	--mcast-interface) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
+	-t | --tcp-service) words=$(_ripvsadm_services -t) ;;
+	-u | --udp-service) words=$(_ripvsadm_services -u) ;;
+	--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
+	-f | --fwmark-service) words=$(_ripvsadm_services -f) ;;
+	-o | --sort)
+		[ "${COMP_WORDS[1]}" = top ] && words='cps inpps outpps inbps outbps active conns name'
+		;;
+	esac
+	if [ -z "$words" ]; then
+		case $COMP_CWORD:${COMP_WORDS[1]} in
+		1:*) words=$commands ;;
+		*:-A | *:--add-service | *:-E | *:--edit-service)
+			words="$service -s --scheduler -p --persistent -M --netmask --pe -b --sched-flags -o --ops"
+			;;
+		*:-a | *:--add-server | *:-e | *:--edit-server)
+			words="$service -r --real-server -g --gatewaying -i --ipip -m --masquerading -w --weight
+				-x --u-threshold -y --l-threshold --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum"
+			;;
+		*:-d | *:--delete-server) words="$service -r --real-server" ;;
+		*:-D | *:--delete-service | *:-Z | *:--zero) words=$service ;;
+		*:-S | *:--save) words='-n --numeric' ;;
+		*:-L* | *:-l* | *:--list)
+			words="$service -n --numeric -c --connection --timeout --daemon --stats --rate --exact --thresholds
+				--persistent-conn --tun-info --sort --nosort --json"
+			;;
+		*:--start-daemon)
+			words='--mcast-interface --syncid --sync-maxlen --mcast-group --mcast-port --mcast-ttl'
+			;;
+		*:top) words='-d --delay -o --sort -c --count' ;;
+		esac
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+	# Addresses have colons, at which readline breaks words.
+	if declare -F __ltrim_colon_completions >/dev/null; then
+		__ltrim_colon_completions "$current"
+	fi
+}
+
+complete -F _ripvsadm ripvsadm

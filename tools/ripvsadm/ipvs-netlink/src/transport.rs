@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way to the kernel: a socket, or what a test has instead.
+
+use std::io;
+
+use netlink_sys::protocols::NETLINK_GENERIC;
+use netlink_sys::{Socket, SocketAddr};
+
+/// Carries requests to the kernel and its datagrams back.
+///
+/// [`SocketTransport`] does; a test may have another.
+pub trait Transport {
+    /// Sends one datagram, of one or more requests.
+    ///
+    /// # Errors
+    /// What kept it from being sent.
+    fn send(&mut self, requests: &[u8]) -> io::Result<()>;
+
+    /// Waits for the next datagram and puts all of it into `datagram`, instead of what was there.
+    ///
+    /// # Errors
+    /// What kept it from being received, in particular that datagrams were lost.
+    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()>;
+
+    /// The bytes, with the kernel's own for each datagram, that answers may have while nobody
+    /// receives them. With 0 there is one request at a time.
+    fn room(&self) -> usize {
+        0
+    }
+}
+
+/// A generic-netlink socket.
+#[derive(Debug)]
+pub struct SocketTransport {
+    socket: Socket,
+    room: usize,
+}
+
+impl SocketTransport {
+    /// The size of the buffer, which the kernel takes for the size of datagrams: with its own
+    /// data behind them these fill eight kibibytes of its memory.
+    const DATAGRAM: usize = 7872;
+
+    /// The receive buffer to ask for; the kernel gives as much as net.core.rmem_max allows.
+    const RECEIVE_BUFFER: libc::c_int = 1 << 20;
+
+    /// Opens the socket and asks for extended errors, which old kernels do not have.
+    ///
+    /// # Errors
+    /// What kept it from being opened.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_GENERIC)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        for refused in [socket.set_ext_ack(true), socket.set_cap_ack(true)] {
+            if let Err(error) = refused {
+                if error.raw_os_error() != Some(libc::ENOPROTOOPT) {
+                    return Err(error);
+                }
+            }
+        }
+        socket.set_rx_buf_sz(Self::RECEIVE_BUFFER)?;
+        // What is left over covers that the kernel counts more than the bytes.
+        let room = socket.get_rx_buf_sz()? / 2;
+        Ok(SocketTransport { socket, room })
+    }
+}
+
+impl Transport for SocketTransport {
+    fn send(&mut self, requests: &[u8]) -> io::Result<()> {
+        match self.socket.send(requests, 0)? {
+            sent if sent == requests.len() => Ok(()),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+
+    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+        datagram.clear();
+        datagram.reserve_exact(Self::DATAGRAM);
+        let length = loop {
+            match self.socket.recv(datagram, libc::MSG_TRUNC) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => break other?,
+            }
+        };
+        match length > datagram.len() {
+            true => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "datagram too long",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn room(&self) -> usize {
+        self.room
+    }
+}
