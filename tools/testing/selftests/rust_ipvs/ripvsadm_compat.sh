@@ -322,6 +322,28 @@ saves_everything() {
 	grep -q -- '-f 4294967295 .* -x 20 -y 10$' "$WORK/first" && cmp "$WORK/first" "$WORK/second"
 }
 
+# A large table: what is restored is what was to be, and both tools list and save it alike. As large as a
+# large one can be with LONG=1.
+keeps_a_large_table() {
+	local services=400 service n vip
+	[ -z "${LONG-}" ] || services=4000
+	for ((service = 0; service < services; service++)); do
+		vip=10.10.$((service / 250)).$((service % 250 + 1)):80
+		echo "-A -t $vip -s rr"
+		for n in 1 2 3 4 5; do
+			echo "-a -t $vip -r 198.51.100.$n:80 -m -w $n"
+		done
+	done >"$WORK/large"
+	"${B[@]}" "$RIPVSADM" -C && "${B[@]}" "$RIPVSADM" -R <"$WORK/large" || return
+	"${B[@]}" "$RIPVSADM" -S -n | cmp - "$WORK/large" || return
+	"${B[@]}" ipvsadm -S -n | cmp - "$WORK/large" || return
+	"${B[@]}" "$RIPVSADM" -L -n >"$WORK/a.list" && "${B[@]}" ipvsadm -L -n | cmp - "$WORK/a.list" || return
+	# Each line is refused now, and named.
+	! "${B[@]}" "$RIPVSADM" -R <"$WORK/large" 2>"$WORK/refused" || return
+	[ "$(wc -l <"$WORK/refused")" = "$(wc -l <"$WORK/large")" ] || return
+	tail -n 1 "$WORK/refused" | grep -q "line $((services * 6)): .*; change it with -e"
+}
+
 restores_sample() {
 	"${B[@]}" "$RIPVSADM" -C
 	"${B[@]}" "$RIPVSADM" -R <"$1" || return
@@ -582,6 +604,7 @@ ok 'restore: an error in line 900 names it' same_restore "$WORK/wrong" 900
 ok 'restore: nothing at all' same_restore /dev/null ''
 ok 'restore: comments, blank lines, the name of the program' restores_comments
 ok 'save and restore: thresholds and great marks stay' saves_everything
+ok 'save and restore: a large table' keeps_a_large_table
 for sample in "$SAMPLES"/*.rules; do
 	ok "samples: ${sample##*/} is restored" restores_sample "$sample"
 done

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The transcripts of Documentation/ripvsadm.rst are what ripvsadm prints.
+
+WRITE=1 writes the page as it would be right to $WRITE_TO (/results/ripvsadm.rst).
+"""
+
+import difflib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+from harness.ground import Ground, lib
+from harness.netns import make, remove
+from harness.tap import case, note, run, true
+
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/ripvsadm.rst')
+PROMPT = '    director# '
+SPACE = 'rv-page'
+
+# A director by itself: virtual addresses, real servers that never answer, and a client's address.
+SETUP = """
+link set lo up
+link add d0 type dummy
+link set d0 up
+address add 198.51.100.254/24 dev d0
+address add 2001:db8:5::fe/64 dev d0 nodad
+address add 192.0.2.1/32 dev lo
+address add 203.0.113.5/32 dev lo
+neighbour add 198.51.100.1 lladdr 02:00:00:00:00:01 dev d0
+neighbour add 198.51.100.2 lladdr 02:00:00:00:00:02 dev d0
+neighbour add 2001:db8:5::1 lladdr 02:00:00:00:00:03 dev d0
+"""
+
+# One packet of each connection: a socket that is closed asks no second time.
+TRAFFIC = """
+import socket
+for port in 40001, 40002:
+    with socket.socket() as client:
+        client.setblocking(False)
+        client.bind(('203.0.113.5', port))
+        client.connect_ex(('192.0.2.1', 80))
+with socket.socket(type=socket.SOCK_DGRAM) as client:
+    client.bind(('203.0.113.5', 40003))
+    client.sendto(b'x' * 72, ('192.0.2.1', 53))
+"""
+
+
+class Alone(Ground):
+    """The module, and the director's namespace."""
+
+    def __enter__(self):
+        if os.geteuid():
+            return super().__enter__()
+        self.mark_log()
+        self.load()
+        self.director = make(SPACE)
+        # The checkout may be on a slow file system, from which no program should start this often.
+        self.folder = tempfile.TemporaryDirectory()
+        shutil.copy(shutil.which('ripvsadm'), self.folder.name)
+        os.environ['PATH'] = f'{self.folder.name}:{os.environ["PATH"]}'
+        return self
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+        remove(self.director)
+        lib('impl_unload')
+
+    def before(self, fresh=False):
+        self.mark_log()
+
+    def show_state(self):
+        note('\n'.join(self.log()[-8:]))
+
+
+def shell(line):
+    """What a shell line prints in the director's namespace, in lines."""
+    done = subprocess.run(['nsenter', f'--net=/run/netns/{SPACE}', 'bash', '-c', line], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, check=False)
+    return done.stdout.splitlines()
+
+
+def traffic():
+    """The clients; and their rates."""
+    subprocess.run(['nsenter', f'--net=/run/netns/{SPACE}', 'python3', '-c', TRAFFIC], check=True)
+    time.sleep(2.2)
+
+
+def played(page):
+    """The page with what its commands print now in place of what stood below them."""
+    inside = False
+    for line in page:
+        if line.startswith(PROMPT):
+            inside = True
+            yield line
+            for printed in shell(line[len(PROMPT):]):
+                # Blanks at the ends of lines are the tool's, but not for a page.
+                yield ('    ' + printed).rstrip()
+        elif inside and line and line.startswith('    '):
+            continue
+        else:
+            inside = False
+            yield line
+            if line == '.. traffic':
+                traffic()
+
+
+def masked(page):
+    """The lines of a page without what no two runs have alike."""
+    command = ''
+    block = []
+    for line in [*page, '']:
+        if line.startswith(PROMPT) or not line.startswith('    '):
+            # Connections come in no order.
+            yield from sorted(block) if ' -c' in command else block
+            block = []
+            command = line if line.startswith(PROMPT) else ''
+            yield line
+            continue
+        line = re.sub(r'\(size=\d+\)|"connection_table_size": \d+', 'SIZE', line)
+        line = re.sub(r'(_per_second|expires_seconds)": \d+', r'\1": N', line)
+        line = re.sub(r' \d\d:\d\d  ', ' MM:SS  ', line)
+        if '--rate' in command or ' top' in command:
+            line = re.sub(r'(\s+\d+[kKMGT]?)+$', ' N', line)
+        block.append(line)
+
+
+def differences():
+    """The page as it is and as it would be right, line by line, where they differ."""
+    with open(PAGE, encoding='utf-8') as file:
+        page = file.read().splitlines()
+    right = list(played(page))
+    if os.environ.get('WRITE'):
+        target = os.environ.get('WRITE_TO', '/results/ripvsadm.rst')
+        with open(target, 'w', encoding='utf-8') as file:
+            file.write('\n'.join(right) + '\n')
+        note(f'written to {target}')
+    return list(difflib.unified_diff(list(masked(page)), list(masked(right)), 'documented', 'seen', lineterm='', n=1))
+
+
+# The reference says less about what is wrong.
+@case('ripvsadm prints what its documentation says', only='rust')
+def _():
+    subprocess.run(['ip', '-n', SPACE, '-batch', '-'], input=SETUP.strip(), text=True, check=True)
+    found = differences()
+    for line in found[:60]:
+        note(line)
+    true(not found, f'{len(found)} lines of differences; WRITE=1 makes the page anew')
+
+
+if __name__ == '__main__':
+    run(Alone())
