@@ -79,6 +79,10 @@ a -a -t 10.0.9.2:443 -r 10.0.2.11:443 -m
 a -a -t 10.0.9.3:0 -r 10.0.2.11:0 -g
 views
 
+# What exporters read. The first line tells the size of the table; the order of services is that of a hash table.
+director sh -c 'sed 1d /proc/net/ip_vs | sort'
+director cat /proc/net/ip_vs_conn /proc/net/ip_vs_stats
+
 # One service of many, and the other ways to show them.
 a -L -n -t 10.0.9.1:80
 a -l -n -u 10.0.9.1:54 --tun-info
