@@ -33,9 +33,15 @@ ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'
 	$(RIPVSADM_CARGO) clippy --workspace --all-targets $(RIPVSADM_FLAGS) -- -D warnings
 
-# The program that was last built, its manual page, and the completion of its options.
+# The program that was last built, its manual page, and the completion of its options. Where only the module was built,
+# for a kernel of one's own, there is nothing to install.
+RIPVSADM_SHARE = $(DESTDIR)$(PREFIX)/share
 ripvsadm-install:
-	install -D -m 755 build/ripvsadm "$(DESTDIR)$(PREFIX)/sbin/ripvsadm"
-	install -D -m 644 $(RIPVSADM_SRC)/ripvsadm.8 "$(DESTDIR)$(PREFIX)/share/man/man8/ripvsadm.8"
-	install -D -m 644 $(RIPVSADM_SRC)/completions/ripvsadm.bash \
-		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ripvsadm"
+	@if [ -x build/ripvsadm ]; then \
+		install -v -D -m 755 build/ripvsadm "$(DESTDIR)$(PREFIX)/sbin/ripvsadm" && \
+		install -v -D -m 644 $(RIPVSADM_SRC)/ripvsadm.8 "$(RIPVSADM_SHARE)/man/man8/ripvsadm.8" && \
+		install -v -D -m 644 $(RIPVSADM_SRC)/completions/ripvsadm.bash \
+			"$(RIPVSADM_SHARE)/bash-completion/completions/ripvsadm"; \
+	else \
+		echo 'there is no build/ripvsadm to install: "make ripvsadm" makes it'; \
+	fi
