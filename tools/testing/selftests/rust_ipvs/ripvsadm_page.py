@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The transcripts of Documentation/ripvsadm.rst are what ripvsadm prints.
+"""The transcripts of Documentation/ripvsadm.rst are what ripvsadm prints; and what it does at a terminal.
 
 WRITE=1 writes the page as it would be right to $WRITE_TO (/results/ripvsadm.rst).
 """
@@ -9,13 +9,15 @@ import difflib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import termios
 import time
 
 from harness.ground import Ground, lib
 from harness.netns import make, remove
-from harness.tap import case, note, run, true
+from harness.tap import case, equal, note, run, true, until
 
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/ripvsadm.rst')
 PROMPT = '    director# '
@@ -149,6 +151,69 @@ def _():
     for line in found[:60]:
         note(line)
     true(not found, f'{len(found)} lines of differences; WRITE=1 makes the page anew')
+
+
+class Top:
+    """`ripvsadm top` at a terminal of its own."""
+
+    def __init__(self, *words, **variables):
+        self.master, self.slave = os.openpty()
+        os.set_blocking(self.master, False)
+        self.before = termios.tcgetattr(self.slave)
+        self.seen = b''
+        self.program = subprocess.Popen(
+            ['nsenter', f'--net=/run/netns/{SPACE}', 'ripvsadm', 'top', *words], stdin=self.slave, stdout=self.slave,
+            stderr=self.slave, start_new_session=True, env={**os.environ, 'NO_COLOR': '', **variables})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.program.kill()
+        self.program.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+    def shows(self, words):
+        """Waits until it has written WORDS since the last time."""
+        def there():
+            try:
+                self.seen += os.read(self.master, 65536)
+            except BlockingIOError:
+                pass
+            return words in self.seen
+        until(there, f'{words!r} on the screen')
+        before, _, self.seen = self.seen.partition(words)
+        return before
+
+    def ends(self):
+        """It ends well, and leaves the terminal as it was."""
+        self.shows(b'\x1b[?25h\x1b[?1049l')
+        equal(self.program.wait(10), 0, 'exit code')
+        equal(termios.tcgetattr(self.slave), self.before, 'the terminal afterwards')
+
+
+@case('ripvsadm top is live at a terminal, and leaves it as it was')
+def _():
+    shell('ripvsadm -C; ripvsadm -A -t 192.0.2.1:80 -s rr')
+    with Top('-d', '1') as top:
+        top.shows(b'1 services, 0 real servers, by CPS')
+        true(not termios.tcgetattr(top.slave)[3] & termios.ICANON, 'keys are read one by one')
+        true(b'\x1b[36m' in top.shows(b'TCP 192.0.2.1:80'), 'a service has a colour')
+        shell('ripvsadm -A -t 192.0.2.1:81 -s rr')
+        top.shows(b'2 services')
+        top.shows(b'TCP 192.0.2.1:81')
+        os.write(top.master, b'>')
+        top.shows(b'by InPPS')
+        os.write(top.master, b'q')
+        top.ends()
+    for end in signal.SIGTERM, signal.SIGHUP:
+        with Top(NO_COLOR='1') as top:
+            true(b'\x1b[36m' not in top.shows(b'TCP 192.0.2.1:80'), 'NO_COLOR')
+            top.program.send_signal(end)
+            top.ends()
+    with Top('-c', '1') as top:
+        top.ends()
 
 
 if __name__ == '__main__':
