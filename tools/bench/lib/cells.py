@@ -14,6 +14,7 @@ FLOWS = 100000
 METHODS = ("nat", "dr", "tun")
 LOADS = ("one", "100k", "new")
 FORWARD = "forward"
+TIMES = 3
 
 
 @dataclass(frozen=True, order=True)
@@ -55,6 +56,11 @@ def send(name, bursts):
     return {"send": name, "bursts": bursts}
 
 
+def send_often(name, bursts):
+    """What leaves everything as it is, several times."""
+    return {**send(name, bursts), "times": TIMES}
+
+
 def forwarding(cells):
     """The run without a balancer: each kind of packet that the cells want, sent straight to a real server."""
     steps = []
@@ -64,10 +70,10 @@ def forwarding(cells):
         back = cell.way == "reply"
         if cell.load == "one":
             flow = packets.one_flow_back if back else packets.one_flow
-            steps += [send("", flow(kind, server, packets.WARM)), send(cell.baseline, flow(kind, server))]
+            steps += [send("", flow(kind, server, packets.WARM)), send_often(cell.baseline, flow(kind, server))]
         elif cell.load == "100k":
             flows = packets.some_flows_back if back else packets.some_flows
-            steps.append(send(cell.baseline, flows(kind, server, FLOWS)))
+            steps.append(send_often(cell.baseline, flows(kind, server, FLOWS)))
         else:
             steps.append(send(cell.baseline, packets.each_flow(kind, server, FLOWS)))
         if kind.protocol == "tcp":
@@ -101,12 +107,12 @@ def group_steps(implementation, kind, way, loads):
         steps += established_one(kind, vip, implementation.opening)
         if way == "reply":
             steps += [send("", packets.one_flow_back(kind, server, packets.WARM)),
-                      send(prefix + "one", packets.one_flow_back(kind, server))]
+                      send_often(prefix + "one", packets.one_flow_back(kind, server))]
         elif way == "foreign":
             steps += [send("", packets.one_flow(kind, server, packets.WARM)),
-                      send(prefix + "one", packets.one_flow(kind, server))]
+                      send_often(prefix + "one", packets.one_flow(kind, server))]
         else:
-            steps.append(send(prefix + "one", packets.one_flow(kind, vip)))
+            steps.append(send_often(prefix + "one", packets.one_flow(kind, vip)))
     if "new" in loads or "100k" in loads:
         steps += many_steps(kind, vip, prefix + "new" if way in METHODS else "", "100k" in loads,
                             implementation.opening)
@@ -115,9 +121,9 @@ def group_steps(implementation, kind, way, loads):
         if way == "reply":
             # The first answer changes the state of a connection: that is not the packet that is meant.
             steps += [send("", packets.each_flow_back(kind, server, FLOWS)),
-                      send(prefix + "100k", packets.some_flows_back(kind, server, FLOWS))]
+                      send_often(prefix + "100k", packets.some_flows_back(kind, server, FLOWS))]
         else:
-            steps.append(send(prefix + "100k", packets.some_flows(kind, vip, FLOWS)))
+            steps.append(send_often(prefix + "100k", packets.some_flows(kind, vip, FLOWS)))
     if kind.protocol == "tcp":
         steps.append(packets.as_sent())
     return steps + implementation.unload()

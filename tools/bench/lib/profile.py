@@ -32,7 +32,7 @@ def marked(steps, name):
     result = []
     for step in steps:
         if step.get("send") == name:
-            return result + [{"mark": 1}, step, {"mark": 0}]
+            return result + [{"mark": 1}, {**step, "times": 1}, {"mark": 0}]
         result.append(step)
     raise KeyError(name)
 
