@@ -307,7 +307,11 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_strip(struct sk_buff *skb, unsigned
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len)
 {
-	return !skb_ensure_writable(skb, skb_network_offset(skb) + len);
+	len += skb_network_offset(skb);
+	/* Most packets are, which need not be asked for out of line. */
+	if (likely(len <= skb_headlen(skb) && !skb_cloned(skb)))
+		return true;
+	return !skb_ensure_writable(skb, len);
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_partial(const struct sk_buff *skb)
@@ -377,16 +381,33 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_forwardable(struct sk_buff *skb)
 	skb_clear_tstamp(skb);
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb)
+/* Whether the only hook at a place is the owner's. */
+static __always_inline bool has_no_other_hook(struct nf_hook_entries __rcu *const *place,
+					      const void *owner)
 {
-	NF_HOOK(NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
-		dst_output);
+	const struct nf_hook_entries *entries = rcu_dereference(*place);
+
+	return entries && entries->num_hook_entries == 1 && entries->hooks[0].priv == owner;
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb)
+__rust_ipvs_helper void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb,
+						   const void *owner)
 {
-	NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
-		dst_output);
+	if (has_no_other_hook(&net->nf.hooks_ipv4[NF_INET_LOCAL_OUT], owner))
+		dst_output(net, NULL, skb);
+	else
+		NF_HOOK(NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
+			dst_output);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb,
+						   const void *owner)
+{
+	if (has_no_other_hook(&net->nf.hooks_ipv6[NF_INET_LOCAL_OUT], owner))
+		dst_output(net, NULL, skb);
+	else
+		NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
+			dst_output);
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code,
@@ -576,7 +597,8 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb)
 /*
  * In place of ip_local_out() and ip6_local_out(): the header was written just now, with a checksum of 0, and has no options.
  */
-__rust_ipvs_helper void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb)
+__rust_ipvs_helper void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb,
+						      const void *owner)
 {
 	struct iphdr *iph = ip_hdr(skb);
 
@@ -592,11 +614,15 @@ __rust_ipvs_helper void rust_ipvs_helper_local_out_v4(struct net *net, struct sk
 	if (!skb)
 		return;
 	skb->protocol = htons(ETH_P_IP);
-	NF_HOOK(NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, skb->sk, skb, NULL, skb_dst(skb)->dev,
-		dst_output);
+	if (has_no_other_hook(&net->nf.hooks_ipv4[NF_INET_LOCAL_OUT], owner))
+		dst_output(net, skb->sk, skb);
+	else
+		NF_HOOK(NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, skb->sk, skb, NULL,
+			skb_dst(skb)->dev, dst_output);
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb)
+__rust_ipvs_helper void rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb,
+						      const void *owner)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	skb->ignore_df = 1;
@@ -610,8 +636,11 @@ __rust_ipvs_helper void rust_ipvs_helper_local_out_v6(struct net *net, struct sk
 	if (!skb)
 		return;
 	skb->protocol = htons(ETH_P_IPV6);
-	NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, skb->sk, skb, NULL, skb_dst(skb)->dev,
-		dst_output);
+	if (has_no_other_hook(&net->nf.hooks_ipv6[NF_INET_LOCAL_OUT], owner))
+		dst_output(net, skb->sk, skb);
+	else
+		NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, skb->sk, skb, NULL,
+			skb_dst(skb)->dev, dst_output);
 #else
 	kfree_skb(skb);
 #endif

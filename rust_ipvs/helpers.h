@@ -86,8 +86,8 @@ void rust_ipvs_helper_kfree_skb(struct sk_buff *skb);
 void rust_ipvs_helper_skb_set_dst_noref(struct sk_buff *skb, struct dst_entry *dst);
 void rust_ipvs_helper_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst);
 void rust_ipvs_helper_skb_forwardable(struct sk_buff *skb);
-void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb);
-void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb);
+void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb, const void *owner);
+void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb, const void *owner);
 void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code, u32 info);
 void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
 void rust_ipvs_helper_link_failure(struct sk_buff *skb);
@@ -119,8 +119,8 @@ void rust_ipvs_helper_skb_push_gre(struct sk_buff *skb, u16 proto, bool csum);
 void rust_ipvs_helper_local_ports(const struct net *net, int *low, int *high);
 u8 *rust_ipvs_helper_skb_push_outer(struct sk_buff *skb, unsigned int len);
 void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb);
-void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb);
-void rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb);
+void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb, const void *owner);
+void rust_ipvs_helper_local_out_v6(struct net *net, struct sk_buff *skb, const void *owner);
 
 /* kapi/route.rs */
 struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr, bool direct,

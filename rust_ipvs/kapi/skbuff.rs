@@ -21,7 +21,13 @@ use super::{
     route::Route,
 };
 use crate::bindings;
-use core::{mem::ManuallyDrop, ptr::NonNull};
+use core::{
+    mem::ManuallyDrop,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
 use kernel::prelude::*;
 
 /// An owned packet that has a network header.
@@ -317,9 +323,13 @@ impl Packet {
     }
 
     /// Sends the packet on `route`, past the hooks of locally sent packets, as a forwarder does.
-    #[inline]
-    pub(crate) fn forward<'g>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route) {
+    ///
+    /// `owner` is the owner of [`Hooks`](super::netfilter::Hooks) that accept what they are given. Where no
+    /// other hooks are there, none is called.
+    #[inline(always)]
+    pub(crate) fn forward<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();
+        let owner = ptr::from_ref(owner).cast();
         let skb = self.into_raw();
         // SAFETY: The packet is ours to give away. The route is borrowed without a reference for
         // the read-side critical section in which this call runs; what queues the packet for
@@ -328,23 +338,24 @@ impl Packet {
             bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());
             bindings::rust_ipvs_helper_skb_forwardable(skb);
             match protocol {
-                Protocol::Ipv4 => bindings::rust_ipvs_helper_output_v4(net.as_ptr(), skb),
-                Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb),
+                Protocol::Ipv4 => bindings::rust_ipvs_helper_output_v4(net.as_ptr(), skb, owner),
+                Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb, owner),
             }
         }
     }
 
     /// Sends the packet as [`Packet::forward`] does, on a route that nobody else keeps.
-    pub(crate) fn forward_owned(self, net: &Net, route: Route) {
+    pub(crate) fn forward_owned<O>(self, net: &Net, route: Route, owner: &O) {
         let protocol = route.protocol();
+        let owner = ptr::from_ref(owner).cast();
         let skb = self.into_raw();
         // SAFETY: The packet is ours to give away, and takes over the route's reference.
         unsafe {
             bindings::rust_ipvs_helper_skb_set_dst(skb, route.into_raw());
             bindings::rust_ipvs_helper_skb_forwardable(skb);
             match protocol {
-                Protocol::Ipv4 => bindings::rust_ipvs_helper_output_v4(net.as_ptr(), skb),
-                Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb),
+                Protocol::Ipv4 => bindings::rust_ipvs_helper_output_v4(net.as_ptr(), skb, owner),
+                Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb, owner),
             }
         }
     }

@@ -27,11 +27,11 @@ pub(in super::super) fn send<F: Stack>(context: Context<'_, F>, mut packet: Pack
     if route.is_local()
         || !outlet::may_leave(&context)
         || !outlet::age::<F>(&mut packet, context.header.l4.into())
-        || !outlet::fits(&context, &mut packet, route.mtu())
+        || !outlet::fits(&context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;
     }
     packet.untrack();
-    packet.forward_owned(context.net, route);
+    packet.forward_owned(context.net, route, context.director);
     Verdict::Stolen
 }

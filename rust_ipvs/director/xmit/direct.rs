@@ -32,7 +32,7 @@ pub(super) fn send<'g, F: Stack>(
     }
     if !outlet::may_leave(context)
         || !outlet::age::<F>(&mut packet, context.header.l4.into())
-        || !outlet::fits(context, &mut packet, route.mtu())
+        || !outlet::fits(context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;
     }

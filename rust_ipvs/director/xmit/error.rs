@@ -54,7 +54,7 @@ pub(in super::super) fn send<'g, F: Stack>(
         }
     } else if !outlet::may_leave(context)
         || !outlet::age::<F>(&mut packet, context.header.l4.into())
-        || !outlet::fits(context, &mut packet, route.mtu())
+        || !outlet::fits(context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;
     }

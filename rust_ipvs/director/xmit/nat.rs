@@ -71,10 +71,11 @@ fn translate<F: Stack>(
     let sum = SumState::of(packet.sum_is_partial());
     let mut ages = leaves_on.is_some();
     if let Some(route) = leaves_on {
-        let mtu = route.mtu();
-        if !outlet::fits_surely::<F>(packet, mtu) {
+        if !outlet::fits_surely::<F>(packet, || route.mtu()) {
             // The time to live comes first: it is what the sender of both mistakes is told of.
-            if !outlet::age::<F>(packet, context.headers()) || !outlet::fits(context, packet, mtu) {
+            if !outlet::age::<F>(packet, context.headers())
+                || !outlet::fits(context, packet, || route.mtu())
+            {
                 return false;
             }
             ages = false;

@@ -80,16 +80,22 @@ pub(super) fn too_old<F: Stack>(packet: &mut Packet) -> bool {
 }
 
 /// Whether the packet fits in what a route takes without a closer look.
+///
+/// Nobody is asked how much that is where every link takes so little: most clients mainly acknowledge.
 #[inline(always)]
-pub(super) fn fits_surely<F: Stack>(packet: &Packet, mtu: u32) -> bool {
-    packet.len() <= mtu
+pub(super) fn fits_surely<F: Stack>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
+    (packet.len() <= least::<F>() || packet.len() <= mtu())
         && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
 }
 
 /// Whether the packet fits in what a route takes; where not, the sender was told.
 #[inline(always)]
-pub(super) fn fits<F: Stack>(context: &Context<'_, F>, packet: &mut Packet, mtu: u32) -> bool {
-    fits_surely::<F>(packet, mtu) || fits_closely(&context.header, packet, mtu)
+pub(super) fn fits<F: Stack>(
+    context: &Context<'_, F>,
+    packet: &mut Packet,
+    mtu: impl Fn() -> u32,
+) -> bool {
+    fits_surely::<F>(packet, &mtu) || fits_closely(&context.header, packet, mtu())
 }
 
 #[cold]
@@ -110,14 +116,19 @@ fn fits_closely<F: Stack>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> 
     fits
 }
 
+/// The largest packet, in bytes, that every link of a family takes.
+#[inline(always)]
+const fn least<F: Stack>() -> u32 {
+    match F::PROTOCOL {
+        Protocol::Ipv4 => MIN_MTU_V4,
+        Protocol::Ipv6 => MIN_MTU_V6,
+    }
+}
+
 /// Whether a tunnel that takes packets of so many bytes takes what the family demands.
 #[inline(always)]
 pub(super) fn is_enough<F: Stack>(mtu: u32) -> bool {
-    let least = match F::PROTOCOL {
-        Protocol::Ipv4 => MIN_MTU_V4,
-        Protocol::Ipv6 => MIN_MTU_V6,
-    };
-    mtu >= least
+    mtu >= least::<F>()
 }
 
 /// Sends a packet as a forwarder does.
@@ -128,7 +139,7 @@ pub(super) fn forward<'g, F: Stack>(
     route: &'g Route,
 ) -> Verdict {
     packet.untrack();
-    packet.forward(context.rcu, context.net, route);
+    packet.forward(context.rcu, context.net, route, context.director);
     Verdict::Stolen
 }
 

@@ -236,16 +236,18 @@ impl Packet {
     }
 
     /// Sends a wrapped packet as one of this host's own, with lengths and the header's sum filled in.
+    /// `owner` is as for [`Packet::forward`].
     #[inline(always)]
-    pub(crate) fn send_local<'g>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route) {
+    pub(crate) fn send_local<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();
+        let owner = core::ptr::from_ref(owner).cast();
         let skb = self.into_raw();
         // SAFETY: As in `forward`.
         unsafe {
             bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());
             match protocol {
-                Protocol::Ipv4 => bindings::rust_ipvs_helper_local_out_v4(net.as_ptr(), skb),
-                Protocol::Ipv6 => bindings::rust_ipvs_helper_local_out_v6(net.as_ptr(), skb),
+                Protocol::Ipv4 => bindings::rust_ipvs_helper_local_out_v4(net.as_ptr(), skb, owner),
+                Protocol::Ipv6 => bindings::rust_ipvs_helper_local_out_v6(net.as_ptr(), skb, owner),
             };
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn may_enter<F: Stack>(
     }
     let discovers = context.director.settings.pmtu_disc.load() != 0;
     let judged = discovers || F::PROTOCOL == Protocol::Ipv6;
-    if judged && !outlet::fits(context, packet, mtu) {
+    if judged && !outlet::fits(context, packet, || mtu) {
         return None;
     }
     Some(discovers && context.header.dont_fragment)

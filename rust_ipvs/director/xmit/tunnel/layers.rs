@@ -121,7 +121,7 @@ pub(super) fn send<'g, F: Stack>(
     packet.forget_tracking();
     let sent = wrap(&context, connection, layer, route, headers, df, packet);
     if let Some(packet) = sent {
-        packet.send_local(context.rcu, context.net, route);
+        packet.send_local(context.rcu, context.net, route, context.director);
     }
     Verdict::Stolen
 }
