@@ -17,6 +17,7 @@ mod connection;
 mod context;
 mod defence;
 mod destination;
+mod draft;
 mod estimation;
 mod expiry;
 mod hooks;

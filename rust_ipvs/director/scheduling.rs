@@ -13,8 +13,11 @@
 
 use super::{
     destination::Destination,
+    draft::{
+        self,
+        Draft, //
+    },
     locality::{
-        Expiration,
         Expirations,
         Memory, //
     },
@@ -30,7 +33,6 @@ use crate::{
     kapi::{
         rcu::{
             self,
-            Prepared,
             Rcu,
             RcuCell, //
         },
@@ -47,7 +49,6 @@ use crate::{
         },
         sched::{
             algorithm::{
-                Claim,
                 Servers,
                 EMPTY, //
             },
@@ -57,8 +58,7 @@ use crate::{
             },
             slots,
             Flow,
-            Position,
-            Scheduler, //
+            Position, //
         },
     },
 };
@@ -71,10 +71,7 @@ use kernel::{
         RBTreeNode, //
     },
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
+        atomic::Relaxed,
         Arc,
         Mutex, //
     },
@@ -103,31 +100,12 @@ pub(super) struct Scheduling<F: Stack> {
 /// What stages have in common: terms, destinations, and what is remembered of addresses.
 type Present = (Terms, Arc<Roster<Destination>>, Option<Arc<Memory>>);
 
-/// A stage in the making: from here on nothing needs memory.
-struct Draft {
-    stage: Prepared<Stage>,
-    claims: KVVec<Claim>,
-}
-
 /// Where a scheduler goes on, on another stage.
 enum Next {
     /// Where it was.
     Kept(Position),
     /// Where it decides, as the destinations have changed.
     Changed(Position),
-}
-
-/// So many of a value.
-fn filled<T: Clone>(value: T, len: usize) -> Result<KVVec<T>> {
-    let mut list = KVVec::with_capacity(len, GFP_KERNEL)?;
-    list.resize(len, value, GFP_KERNEL)?;
-    Ok(list)
-}
-
-/// The next slot above one that has a destination.
-fn newer(rcu: Rcu<'_>, roster: &Roster<Destination>, slot: u32) -> Option<u32> {
-    let mut above = slot.saturating_add(1)..roster.used();
-    above.find(|above| roster.get(rcu, *above).is_some())
 }
 
 impl<F: Stack> Scheduling<F> {
@@ -137,9 +115,9 @@ impl<F: Stack> Scheduling<F> {
         expirations: Arc<Expirations>,
     ) -> Result<impl PinInit<Self, Error>> {
         let roster = Arc::new(Roster::new(slots::room_for(0))?, GFP_KERNEL)?;
-        let tree = Self::new_tree(&terms, &roster)?;
-        let memory = Self::new_memory(&terms, &expirations)?;
-        let draft = Self::draft(terms, roster, memory, 0)?;
+        let tree = draft::tree(&terms, &roster)?;
+        let memory = draft::memory(&terms, &expirations)?;
+        let draft = Draft::new(terms, roster, memory, 0)?;
         let stage = RcuCell::new(draft.stage);
         Ok(try_pin_init!(Self {
             stage,
@@ -151,56 +129,6 @@ impl<F: Stack> Scheduling<F> {
             expirations,
             _family: PhantomData,
         }))
-    }
-
-    fn new_memory(terms: &Terms, expirations: &Arc<Expirations>) -> Result<Option<Arc<Memory>>> {
-        if !terms.needs().memory {
-            return Ok(None);
-        }
-        let expirations = expirations.clone();
-        let expiration: Expiration = match terms.scheduler {
-            Some(Scheduler::Locality) => |all: &Expirations| &all.lblc,
-            _ => |all: &Expirations| &all.lblcr,
-        };
-        Ok(Some(Memory::new(expirations, expiration)?))
-    }
-
-    /// The weights as leaves of a tree, where the scheduler wants that.
-    fn new_tree(terms: &Terms, roster: &Roster<Destination>) -> Result<KVVec<Cycle>> {
-        if !terms.needs().cycle {
-            return Ok(KVVec::new());
-        }
-        let mut tree = filled(Cycle::default(), cycle::tree_size(roster.room()))?;
-        rcu::read(|rcu| {
-            for slot in 0..roster.used() {
-                if let Some(destination) = roster.get(rcu, slot) {
-                    cycle::set(&mut tree, slot as usize, destination.weight());
-                }
-            }
-        });
-        Ok(tree)
-    }
-
-    /// Memory for a stage of so many destinations.
-    fn draft(
-        terms: Terms,
-        roster: Arc<Roster<Destination>>,
-        memory: Option<Arc<Memory>>,
-        live: usize,
-    ) -> Result<Draft> {
-        let needs = terms.needs();
-        let stage = Stage {
-            terms,
-            roster,
-            position: Atomic::new(0),
-            cycle: Cycle::default(),
-            table: filled(EMPTY, needs.table)?,
-            memory,
-        };
-        Ok(Draft {
-            stage: Prepared::new(stage, GFP_KERNEL)?,
-            claims: filled(Claim::default(), if needs.claims { live } else { 0 })?,
-        })
     }
 
     /// What a writer takes over from the present stage.
@@ -321,23 +249,6 @@ impl<F: Stack> Scheduling<F> {
         }
     }
 
-    /// A list of another size with the same destinations, but for one.
-    fn copy(
-        roster: &Roster<Destination>,
-        room: usize,
-        without: Option<u32>,
-    ) -> Result<Arc<Roster<Destination>>> {
-        let copy = Roster::new(room)?;
-        rcu::read(|rcu| {
-            for slot in (0..roster.used()).filter(|slot| Some(*slot) != without) {
-                if let Some(destination) = roster.get(rcu, slot).and_then(Seen::keep) {
-                    copy.push(destination);
-                }
-            }
-        });
-        Ok(Arc::new(copy, GFP_KERNEL)?)
-    }
-
     /// Writes down anew in which slot each destination is.
     fn reindex(desk: &mut Desk, roster: &Roster<Destination>) {
         rcu::read(|rcu| {
@@ -358,10 +269,10 @@ impl<F: Stack> Scheduling<F> {
         let memory = if same {
             memory
         } else {
-            Self::new_memory(&terms, &self.expirations)?
+            draft::memory(&terms, &self.expirations)?
         };
-        let tree = Self::new_tree(&terms, &roster)?;
-        let draft = Self::draft(terms, roster, memory, desk.live)?;
+        let tree = draft::tree(&terms, &roster)?;
+        let draft = Draft::new(terms, roster, memory, desk.live)?;
         desk.tree = tree;
         let position = |_: Rcu<'_>, at| match same {
             true => Next::Kept(at),
@@ -387,18 +298,18 @@ impl<F: Stack> Scheduling<F> {
         }
         let old = roster.clone();
         let roster = if full {
-            Self::copy(&old, slots::room_for(live), None)?
+            draft::copy(&old, slots::room_for(live), None)?
         } else {
             roster
         };
         let (slot, weight) = (roster.used(), destination.weight());
         let node = RBTreeNode::new(destination.id, slot, GFP_KERNEL)?;
         let tree = if full {
-            Some(Self::new_tree(&terms, &roster)?)
+            Some(draft::tree(&terms, &roster)?)
         } else {
             None
         };
-        let draft = Self::draft(terms, roster.clone(), memory, live)?;
+        let draft = Draft::new(terms, roster.clone(), memory, live)?;
         roster.push(destination).ok_or(ENOMEM)?;
         if let Some(tree) = tree {
             desk.tree = tree;
@@ -407,7 +318,7 @@ impl<F: Stack> Scheduling<F> {
         desk.index.insert(node);
         desk.live = live;
         cycle::set(&mut desk.tree, slot as usize, weight);
-        let renumbered = |rcu: Rcu<'_>, slot| renumber(rcu, &old, full, slot, None);
+        let renumbered = |rcu: Rcu<'_>, slot| draft::renumber(rcu, &old, full, slot, None);
         let position =
             |rcu: Rcu<'_>, at: Position| Next::Changed(at.renumbered(|slot| renumbered(rcu, slot)));
         self.publish(draft, &desk, position, None, renumbered);
@@ -433,13 +344,13 @@ impl<F: Stack> Scheduling<F> {
         }
         let old = roster.clone();
         let (roster, tree) = if sparse {
-            let roster = Self::copy(&old, slots::room_for(live), Some(slot))?;
-            let tree = Self::new_tree(&terms, &roster)?;
+            let roster = draft::copy(&old, slots::room_for(live), Some(slot))?;
+            let tree = draft::tree(&terms, &roster)?;
             (roster, Some(tree))
         } else {
             (roster, None)
         };
-        let draft = Self::draft(terms, roster.clone(), memory, live)?;
+        let draft = Draft::new(terms, roster.clone(), memory, live)?;
         desk.index.remove(id);
         desk.live = live;
         match tree {
@@ -450,9 +361,9 @@ impl<F: Stack> Scheduling<F> {
             None => cycle::set(&mut desk.tree, slot as usize, 0),
         }
         let gone = Some(slot);
-        let renumbered = |rcu: Rcu<'_>, slot| renumber(rcu, &old, sparse, slot, gone);
+        let renumbered = |rcu: Rcu<'_>, slot| draft::renumber(rcu, &old, sparse, slot, gone);
         let position = |rcu: Rcu<'_>, at: Position| {
-            let at = at.removed(slot, || newer(rcu, &old, slot));
+            let at = at.removed(slot, || draft::newer(rcu, &old, slot));
             Next::Changed(at.renumbered(|slot| renumbered(rcu, slot)))
         };
         self.publish(draft, &desk, position, gone.filter(|_| !sparse), renumbered);
@@ -471,7 +382,7 @@ impl<F: Stack> Scheduling<F> {
             let mut word = stage.position.load(Relaxed);
             loop {
                 let position = Position::of_word(word);
-                let next = position.removed(slot, || newer(rcu, roster, slot));
+                let next = position.removed(slot, || draft::newer(rcu, roster, slot));
                 match stage.position.cmpxchg(word, next.to_word(), Relaxed) {
                     Ok(_) => break,
                     Err(other) => word = other,
@@ -488,7 +399,7 @@ impl<F: Stack> Scheduling<F> {
             destination.edit(spec);
             return Ok(());
         }
-        let draft = Self::draft(terms, roster, memory, desk.live)?;
+        let draft = Draft::new(terms, roster, memory, desk.live)?;
         destination.edit(spec);
         if let Some(slot) = desk.index.get(&spec.id).copied() {
             cycle::set(&mut desk.tree, slot as usize, spec.weight);
@@ -497,23 +408,4 @@ impl<F: Stack> Scheduling<F> {
         self.publish(draft, &desk, position, None, |_, slot| Some(slot));
         Ok(())
     }
-}
-
-/// Which slot a destination has in a copy, `without` one, of the list that it is in; the same where there is no copy.
-fn renumber(
-    rcu: Rcu<'_>,
-    old: &Roster<Destination>,
-    copied: bool,
-    slot: u32,
-    without: Option<u32>,
-) -> Option<u32> {
-    if !copied {
-        return Some(slot);
-    }
-    if slot >= old.used() {
-        return None;
-    }
-    let below = (0..slot).filter(|below| Some(*below) != without);
-    let below = below.filter(|below| old.get(rcu, *below).is_some());
-    u32::try_from(below.count()).ok()
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Stages in the making: whatever needs memory, before anything has changed.
+//!
+//! A writer who got all of it cannot fail any more, so no change is left half done.
+
+use super::{
+    destination::Destination,
+    locality::{
+        Expiration,
+        Expirations,
+        Memory, //
+    },
+    stage::{
+        Stage,
+        Terms, //
+    },
+};
+use crate::{
+    kapi::{
+        rcu::{
+            self,
+            Prepared,
+            Rcu, //
+        },
+        roster::Roster,
+        shared::Seen, //
+    },
+    logic::sched::{
+        algorithm::{
+            Claim,
+            EMPTY, //
+        },
+        cycle::{
+            self,
+            Cycle, //
+        },
+        Scheduler, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Atomic,
+        Arc, //
+    },
+};
+
+/// A stage in the making: from here on nothing needs memory.
+pub(super) struct Draft {
+    pub(super) stage: Prepared<Stage>,
+    pub(super) claims: KVVec<Claim>,
+}
+
+/// So many of a value.
+fn filled<T: Clone>(value: T, len: usize) -> Result<KVVec<T>> {
+    let mut list = KVVec::with_capacity(len, GFP_KERNEL)?;
+    list.resize(len, value, GFP_KERNEL)?;
+    Ok(list)
+}
+
+impl Draft {
+    /// Memory for a stage of so many destinations.
+    pub(super) fn new(
+        terms: Terms,
+        roster: Arc<Roster<Destination>>,
+        memory: Option<Arc<Memory>>,
+        live: usize,
+    ) -> Result<Self> {
+        let needs = terms.needs();
+        let stage = Stage {
+            terms,
+            roster,
+            position: Atomic::new(0),
+            cycle: Cycle::default(),
+            table: filled(EMPTY, needs.table)?,
+            memory,
+        };
+        Ok(Self {
+            stage: Prepared::new(stage, GFP_KERNEL)?,
+            claims: filled(Claim::default(), if needs.claims { live } else { 0 })?,
+        })
+    }
+}
+
+/// What a scheduler remembers of addresses, where it does.
+pub(super) fn memory(terms: &Terms, expirations: &Arc<Expirations>) -> Result<Option<Arc<Memory>>> {
+    if !terms.needs().memory {
+        return Ok(None);
+    }
+    let expirations = expirations.clone();
+    let expiration: Expiration = match terms.scheduler {
+        Some(Scheduler::Locality) => |all: &Expirations| &all.lblc,
+        _ => |all: &Expirations| &all.lblcr,
+    };
+    Ok(Some(Memory::new(expirations, expiration)?))
+}
+
+/// The weights as leaves of a tree, where the scheduler wants that.
+pub(super) fn tree(terms: &Terms, roster: &Roster<Destination>) -> Result<KVVec<Cycle>> {
+    if !terms.needs().cycle {
+        return Ok(KVVec::new());
+    }
+    let mut tree = filled(Cycle::default(), cycle::tree_size(roster.room()))?;
+    rcu::read(|rcu| {
+        for slot in 0..roster.used() {
+            if let Some(destination) = roster.get(rcu, slot) {
+                cycle::set(&mut tree, slot as usize, destination.weight());
+            }
+        }
+    });
+    Ok(tree)
+}
+
+/// A list of another size with the same destinations, but for one.
+pub(super) fn copy(
+    roster: &Roster<Destination>,
+    room: usize,
+    without: Option<u32>,
+) -> Result<Arc<Roster<Destination>>> {
+    let copy = Roster::new(room)?;
+    rcu::read(|rcu| {
+        for slot in (0..roster.used()).filter(|slot| Some(*slot) != without) {
+            if let Some(destination) = roster.get(rcu, slot).and_then(Seen::keep) {
+                copy.push(destination);
+            }
+        }
+    });
+    Ok(Arc::new(copy, GFP_KERNEL)?)
+}
+
+/// The next slot above one that has a destination.
+pub(super) fn newer(rcu: Rcu<'_>, roster: &Roster<Destination>, slot: u32) -> Option<u32> {
+    let mut above = slot.saturating_add(1)..roster.used();
+    above.find(|above| roster.get(rcu, *above).is_some())
+}
+
+/// Which slot a destination has in a copy, `without` one, of the list that it is in; the same where there is no copy.
+pub(super) fn renumber(
+    rcu: Rcu<'_>,
+    old: &Roster<Destination>,
+    copied: bool,
+    slot: u32,
+    without: Option<u32>,
+) -> Option<u32> {
+    if !copied {
+        return Some(slot);
+    }
+    if slot >= old.used() {
+        return None;
+    }
+    let below = (0..slot).filter(|below| Some(*below) != without);
+    let below = below.filter(|below| old.get(rcu, *below).is_some());
+    u32::try_from(below.count()).ok()
+}
