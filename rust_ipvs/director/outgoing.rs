@@ -5,6 +5,7 @@
 use super::{
     connection::Connection,
     context::Context,
+    destination::Destination,
     persistence,
     reply,
     schedule,
@@ -16,6 +17,7 @@ use crate::{
             Point,
             Verdict, //
         },
+        shared::RcuArc,
         skbuff::Packet,
         table::Hold, //
     },
@@ -33,6 +35,16 @@ pub(super) fn may_be<F: Stack>(context: &Context<'_, F>) -> bool {
     context.plane.has_engines() && context.header.protocol == UDP && context.point != Point::LocalIn
 }
 
+/// A connection that a server begins.
+struct Call<F: Stack> {
+    ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+    destination: RcuArc<Destination>,
+    /// The template that it belongs to.
+    control: Hold<Connection<F>>,
+    /// Whether it ends with this packet (S-12).
+    is_single: bool,
+}
+
 /// Handles such a packet as a reply, where it comes from a server of a service that has an engine; else as
 /// if no service had one. `hash` is that of its two endpoints.
 #[cold]
@@ -42,16 +54,29 @@ pub(super) fn handle<'g, F: Stack>(
     hash: u32,
     mut packet: Packet,
 ) -> Verdict {
-    match begin(&context, &mut packet) {
-        Some(connection) => reply::handle(&context, connection, packet),
-        None if reply::is_unexpected(&context) => reply::refuse::<F>(packet),
-        None if context.point == Point::LocalOut => schedule::handle(context, hash, packet),
-        None => Verdict::Accept(packet),
+    match call(&context, &mut packet) {
+        Some(call) if call.is_single => begin_and_end(&context, call, packet),
+        Some(call) => match begin(&context, call) {
+            Some(connection) => reply::handle(&context, connection, packet),
+            None => handle_otherwise(context, hash, packet),
+        },
+        None => handle_otherwise(context, hash, packet),
     }
 }
 
-/// Makes the connection that a server's packet begins, from the VIP to whom it is for.
-fn begin<'g, F: Stack>(context: &Context<'g, F>, packet: &mut Packet) -> Option<&'g Connection<F>> {
+/// Handles a packet that begins nothing.
+fn handle_otherwise<F: Stack>(context: Context<'_, F>, hash: u32, packet: Packet) -> Verdict {
+    if reply::is_unexpected(&context) {
+        return reply::refuse::<F>(packet);
+    }
+    match context.point {
+        Point::LocalOut => schedule::handle(context, hash, packet),
+        _ => Verdict::Accept(packet),
+    }
+}
+
+/// What a server's packet begins, from the VIP to whom it is for.
+fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<F>> {
     let (real, client) = (context.src(), context.dst());
     let (rcu, protocol) = (context.rcu, context.header.protocol);
     let destination = context.director.servers.real_server(rcu, protocol, &real)?;
@@ -70,11 +95,28 @@ fn begin<'g, F: Stack>(context: &Context<'g, F>, packet: &mut Packet) -> Option<
     } else {
         Hold::none()
     };
-    if !context.has_room() {
-        return None;
-    }
+    context.has_room().then(|| Call {
+        ends: (client, virt, real),
+        destination: destination.clone(),
+        control,
+        is_single: terms.is_of_single_packets(protocol),
+    })
+}
+
+/// Makes the connection.
+fn begin<'g, F: Stack>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Connection<F>> {
+    let protocol = context.header.protocol;
+    let (client, virt, _) = call.ends;
     let hash = F::hash(&context.connections.key, &client, &virt, protocol);
-    let made = |ends| Connection::new(protocol, ends, destination.clone(), control);
-    let ends = (client, virt, real);
-    schedule::enter(context, hash, ends, Direction::Output, made)
+    let made = |ends| Connection::new(protocol, ends, call.destination, call.control);
+    schedule::enter(context, hash, call.ends, Direction::Output, made)
+}
+
+/// Handles a reply by a connection that nobody finds: what a server answers to a single packet, whose own connection
+/// ended with it (S-12).
+fn begin_and_end<F: Stack>(context: &Context<'_, F>, call: Call<F>, packet: Packet) -> Verdict {
+    let protocol = context.header.protocol;
+    let connection = Connection::new(protocol, call.ends, call.destination, call.control);
+    connection.destination.counted.connection();
+    reply::handle(context, &connection, packet)
 }

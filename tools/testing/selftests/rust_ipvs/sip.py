@@ -107,14 +107,15 @@ def calls():
                                ('10.0.1.1', RIP['s1'], 'sip', 'three')]), 'templates')
 
 
-@call_case('P-11 P-26 single packets: calls from one address and port are told apart')
-def one_port():
-    service(method='-g', options='-o')
+def calls_of_one_port(method):
+    """Messages of two calls from one port, in turn, to a service of single packets."""
+    service(method=method, options='-o')
     with g.client:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with Agents(PORT), sock:
         sock.settimeout(3)
         sock.bind(('10.0.1.1', 5060))
+        # It hears the VIP only.
         sock.connect((VIP, PORT))
         seen = []
         for name in ('a@b', 'c@d', 'a@b', 'c@d', 'a@b'):
@@ -122,6 +123,19 @@ def one_port():
             seen.append(sock.recv(65535).split()[0].decode())
     equal(seen, ['s3', 's2', 's3', 's2', 's3'], 'who answers')
     equal([t[3] for t in templates()], ['c@d', 'a@b'], 'templates')
+    equal([r for r in ipvs.rows() if r.cport], [], 'connections')
+
+
+@call_case('P-11 P-26 single packets: calls from one address and port are told apart')
+def one_port():
+    calls_of_one_port('-g')
+
+
+@call_case('P-30 S-12 single packets with NAT: each answer begins a connection, from the VIP, and ends it')
+def one_port_with_answers():
+    calls_of_one_port('-m')
+    dests = {d.address: (d.active, d.inactive) for d in ipvs.dests()}
+    equal(set(dests.values()), {(0, 0)}, f'connections of servers ({dests})')
 
 
 @call_case('P-26 with one netmask for all, a call may come from any address')
