@@ -31,7 +31,8 @@ use crate::{
     },
     logic::{
         config::Ip,
-        hash::HashKey, //
+        hash::HashKey,
+        sched::memory, //
     },
 };
 use kernel::{
@@ -49,12 +50,6 @@ use kernel::{
 const BUCKETS: usize = 1024;
 /// The most addresses in a bucket; three times as many as there are on the average in a full table.
 const DEEPEST: usize = 72;
-/// From so many addresses on those are forgotten that were not asked for in a while.
-const MANY: i32 = 16_384;
-/// With so many no more are remembered.
-const MOST: i32 = MANY / 2 * 3;
-/// A while, in seconds.
-const WHILE: u64 = 360;
 /// How long an address is remembered that is not asked for, and a set stays as it is, unless an administrator says
 /// something else: a day, in seconds.
 const DAY: i32 = 24 * 60 * 60;
@@ -188,7 +183,7 @@ impl Memory {
 
     /// Remembers a destination of an address that nothing is known of.
     pub(super) fn learn(&self, rcu: Rcu<'_>, address: Ip, server: Seen<'_, Destination>) {
-        if self.entries.load(Relaxed) < MOST {
+        if memory::has_room(self.entries.load(Relaxed)) {
             // Without memory it is not remembered.
             self.try_learn(rcu, address, server);
         }
@@ -259,8 +254,7 @@ impl Memory {
         for bucket in self.buckets.iter() {
             self.forget_in(bucket, lasts);
         }
-        let excess = self.entries.load(Relaxed).saturating_sub(MANY);
-        let mut goal = (excess.saturating_mul(4) / 3).min(MANY / 2);
+        let mut goal = memory::excess(self.entries.load(Relaxed));
         let mut rover = self.rover.load();
         for _ in 0..BUCKETS {
             if goal <= 0 {
@@ -268,7 +262,7 @@ impl Memory {
             }
             rover = rover.wrapping_add(1) & (BUCKETS as u32).wrapping_sub(1);
             if let Some(bucket) = self.buckets.get(rover as usize) {
-                goal = goal.saturating_sub(self.forget_in(bucket, jiffies(WHILE)));
+                goal = goal.saturating_sub(self.forget_in(bucket, jiffies(memory::WHILE_SECONDS)));
             }
         }
         self.rover.store(rover);

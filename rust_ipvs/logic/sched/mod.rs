@@ -25,6 +25,7 @@ mod fold;
 mod lblc;
 mod lblcr;
 mod lc;
+pub(crate) mod memory;
 mod mh;
 mod nq;
 mod ovf;
