@@ -169,6 +169,49 @@ def drop_entry_half_open():
     reset()
 
 
+@case('C-18 C-26 P-16 the template of connections that drop_entry drops goes with the last, but not one that is assured',
+      fresh=True)
+def drop_entry_templates():
+    ghosts()
+    ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.99:80'], '-s rr -p 600')
+    wire = Wire(g.client, 'eth0', g.director, 'front')
+    # Templates that only the end of their connections brings to an end: none is looked at by itself while it has one.
+    # Two half-open connections each, and for the clients from .200 on one that is open.
+    clients = [f'10.0.1.{n}' for n in range(120, 160)]
+    real = [f'10.0.1.{n}' for n in range(200, 206)]
+    for client in clients + real:
+        for port in 20000, 20001:
+            wire.send(ip(client, VIP, 6, tcp(client, VIP, port, 80, SYN)))
+        if client in real:
+            for flag in SYN, ACK:
+                wire.send(ip(client, VIP, 6, tcp(client, VIP, 20002, 80, flag)))
+    every = 3 * len(clients) + 4 * len(real)
+    until(lambda: len(ipvs.rows()) == every, 'the connections and their templates')
+
+    def left():
+        """By client, the ports of what is left; a template's is 0."""
+        found = {}
+        for row in ipvs.rows():
+            found.setdefault(row.caddr, set()).add(row.cport)
+        return found
+
+    ipvs.setting('drop_entry', 3)
+    # A 32nd of the table goes a second.
+    until(lambda: any(client not in left() for client in clients), 'a client of whom nothing is left', 60)
+    ipvs.setting('drop_entry', 0)
+    time.sleep(1.2)
+    ports = left()
+    # The reference looks at templates of which no connection is left only in the next second.
+    lonely = [client for client in clients if ports.get(client) == {0}]
+    equal(lonely, [], 'clients of whom only the template is left')
+    orphans = [client for client, those in ports.items() if 0 not in those]
+    equal(orphans, [], 'clients whose template went before their connections')
+    for client in real:
+        true({0, 20002} <= ports.get(client, set()), f'{client}, who has an open connection, has it and the template')
+    wire.close()
+    reset()
+
+
 @case('C-27 drop_entry leaves connections alone that were not idle for a minute, or had more than eight packets',
       fresh=True)
 def drop_entry_idle():
