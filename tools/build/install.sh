@@ -49,9 +49,4 @@ fi
 conf=$destination/usr/lib/modprobe.d/rust_ipvs.conf
 install -D -m 644 "$root/tools/build/modprobe.d/rust_ipvs.conf" "$conf"
 say "$conf"
-if grep -q '^ripvsadm-install:' "$root/tools/ripvsadm/ripvsadm.mk"; then
-	make -C "$root" --no-print-directory ripvsadm-install DESTDIR="$destination"
-elif [ -x "$root/build/ripvsadm" ]; then
-	install -D -m 755 "$root/build/ripvsadm" "$destination/usr/sbin/ripvsadm"
-	say "$destination/usr/sbin/ripvsadm"
-fi
+make -C "$root" --no-print-directory ripvsadm-install DESTDIR="$destination"

@@ -17,5 +17,8 @@ pyroute2_fetch() {
 	rm -rf "$PYROUTE2.new"
 	# Into a folder of its own, whichever Python's it is: pip need not care for what the system manages.
 	PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$PYROUTE2.new" \
-		"pyroute2==$PYROUTE2_VERSION" && mv "$PYROUTE2.new" "$PYROUTE2"
+		"pyroute2==$PYROUTE2_VERSION" &&
+		# By the Python that the guest has: an emulated processor is slow at it.
+		tools/lab/lab enter python3 -m compileall -q --invalidation-mode unchecked-hash "$PYROUTE2.new" &&
+		mv "$PYROUTE2.new" "$PYROUTE2"
 }

@@ -14,6 +14,8 @@ from harness.ground import GROUND as g, VIP, VIP6
 from harness.tap import case, equal, Failure, run, skip_all, true
 
 sys.path.insert(0, os.environ.get('PYROUTE2') or '/nonexistent')
+# It was compiled where it is.
+sys.pycache_prefix = None
 try:
     from pyroute2 import IPVS, IPVSDest, IPVSService
     from pyroute2.netlink.exceptions import NetlinkError
