@@ -184,24 +184,44 @@ pub(super) trait Algorithm {
 }
 
 /// Whether a scheduler may choose a destination at all.
+#[inline(always)]
 pub(super) fn usable(candidate: &(impl Candidate + ?Sized)) -> bool {
     candidate.weight() > 0 && !candidate.overloaded()
 }
 
 /// What a destination's connections weigh, an active one as much as 257 others (D-3).
+#[inline(always)]
 pub(super) fn overhead(candidate: &(impl Candidate + ?Sized)) -> u64 {
     (u64::from(candidate.active()) << 8).saturating_add(u64::from(candidate.total()))
 }
 
 /// Whether `a` is a higher load for its weight than `b` for its own: `a.0 / a.1 > b.0 / b.1`.
+///
+/// A weight below 0 counts as 0.
+#[inline(always)]
 pub(super) fn heavier(a: (u64, i32), b: (u64, i32)) -> bool {
-    let product = |load: u64, weight: i32| {
-        u128::from(load).wrapping_mul(u128::from(u32::try_from(weight).unwrap_or(0)))
-    };
+    let ((load, weight), (other, beside)) = (a, b);
+    match (u32::try_from(load), u32::try_from(other)) {
+        // Loads of up to 16 million active connections: 64 bits have room for the products.
+        (Ok(load), Ok(other)) => {
+            let product =
+                |load: u32, weight: i32| u64::from(load).wrapping_mul(weight.max(0) as u64);
+            product(load, beside) > product(other, weight)
+        }
+        _ => far_heavier(a, b),
+    }
+}
+
+/// The same, whatever the loads are.
+#[cold]
+#[inline(never)]
+fn far_heavier(a: (u64, i32), b: (u64, i32)) -> bool {
+    let product = |load: u64, weight: i32| u128::from(load).wrapping_mul(weight.max(0) as u128);
     product(a.0, b.1) > product(b.0, a.1)
 }
 
 /// The destination with the least load for its weight, of those that may be chosen; the first of equals.
+#[inline(always)]
 pub(super) fn least<S>(servers: impl Iterator<Item = S>, load: impl Fn(&S) -> u64) -> Option<S>
 where
     S: Copy + Deref<Target: Candidate>,
@@ -218,4 +238,30 @@ where
         }
     }
     best.map(|(server, _)| server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // D-9
+    #[test]
+    fn the_fast_way_says_what_the_long_one_says() {
+        let edge = u64::from(u32::MAX);
+        let loads = [0, 1, 2, 257, edge - 1, edge, edge + 1, edge + 2, 1 << 40];
+        let weights = [i32::MIN, -1, 0, 1, 2, 3, 65_535, i32::MAX];
+        let burdens = || {
+            loads
+                .into_iter()
+                .flat_map(|load| weights.map(|weight| (load, weight)))
+        };
+        for a in burdens() {
+            for b in burdens() {
+                assert_eq!(heavier(a, b), far_heavier(a, b), "{a:?} {b:?}");
+            }
+        }
+        assert!(heavier((edge + 1, 1), (edge, 1)));
+        assert!(!heavier((edge, 2), (edge, 1)));
+        assert!(!heavier((edge + 1, 1), (edge + 1, 1)));
+    }
 }
