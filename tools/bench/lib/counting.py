@@ -52,22 +52,26 @@ def show(implementations, cells, values):
                     ["", *[one.name for one in implementations], "ours/C", "target"], rows)
 
 
+def beside(cell):
+    """How many times another cell of ours this one may be, that one's name, and what it is; None for UDP over IPv4."""
+    if cell.kind.family == 6:
+        return targets.IPV6_OF_IPV4, cell.name.replace(cell.kind.name, cell.kind.protocol).removeprefix("udp-"), "IPv4"
+    if cell.kind.protocol == "tcp":
+        return targets.TCP_OF_UDP, f"{cell.way}-{cell.load}", "UDP"
+    return None
+
+
 def show_own(ours):
     """Ours beside ours: IPv6 beside IPv4, TCP beside UDP."""
     rows = []
     for name, cell in cell_names.every_cell().items():
-        plain = f"{cell.way}-{cell.load}"
-        if cell.kind.family == 6:
-            factor, other = targets.IPV6_OF_IPV4, name.replace(cell.kind.name, cell.kind.protocol).removeprefix("udp-")
-            words = "IPv4"
-        elif cell.kind.protocol == "tcp":
-            factor, other, words = targets.TCP_OF_UDP, plain, "UDP"
-        else:
+        if not beside(cell):
             continue
-        value, beside = ours.get(name), ours.get(other)
-        if value is None or beside is None:
+        factor, other, words = beside(cell)
+        value, reference = ours.get(name), ours.get(other)
+        if value is None or reference is None:
             continue
-        rows.append([name, tables.number(value), tables.number(beside), f"{value / beside:.2f}",
-                     tables.verdict(targets.beside_ours(value, beside, factor, words))])
+        rows.append([name, tables.number(value), tables.number(reference), f"{value / reference:.2f}",
+                     tables.verdict(targets.beside_ours(value, reference, factor, words))])
     if rows:
         tables.show("rust_ipvs beside itself", ["", "this", "beside", "ratio", "target"], rows)

@@ -7,7 +7,7 @@ Counted in instructions over plain forwarding, DR, UDP. Of two processors, ratio
 import statistics
 import sys
 
-from . import cells, guest, packets, processors, tables
+from . import cells, guest, packets, processors, tables, targets
 
 UDP = packets.KINDS["udp"]
 FLOWS = cells.FLOWS
@@ -177,6 +177,17 @@ def fill_two(implementations):
                     gain = (both["packets"] / both["microseconds"]) / (alone["packets"] / alone["microseconds"])
                     found.setdefault((name, sharing), []).append(gain)
     return found
+
+
+def targets_of(section):
+    """One template for all beside one for each client, on two processors."""
+    two = section.get("two", {})
+    own, shared = (two.get(f"rust {name}", []) for name in ("own", "shared"))
+    target = None
+    if min(len(own), len(shared)) >= 3:
+        target = targets.Target(statistics.median(own) / statistics.median(shared), targets.OWN_OF_SHARED,
+                                "x as many as with one for each")
+    yield "two processors, one template for all clients", target
 
 
 def show(implementations, found):

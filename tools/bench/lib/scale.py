@@ -58,16 +58,27 @@ def fill(implementation):
     return evaluate(measured, implementation)
 
 
+def target_of_look_up(ours):
+    """Of the largest table beside the smallest; None where one of them was not measured."""
+    if SIZES[0] not in ours or SIZES[-1] not in ours:
+        return None
+    return targets.beside_ours(ours[SIZES[-1]]["instructions"], ours[SIZES[0]]["instructions"],
+                               targets.LARGE_OF_SMALL, "at 10 k")
+
+
+def target_of_size(ours):
+    if SIZES[1] not in ours:
+        return None
+    return targets.Target(ours[SIZES[1]]["object"], targets.CONNECTION_BYTES, "IPv4")
+
+
 def show(implementations, found):
     head = ["", *[one.name for one in implementations], "target"]
     rows, ours = [], found.get("rust", {})
     for size in SIZES:
         row = [f"look-up among {WORDS[size]}"]
         row += [field(found[one.name], size, "instructions", one) for one in implementations]
-        target = None
-        if size == SIZES[-1] and size in ours and SIZES[0] in ours:
-            target = targets.beside_ours(ours[size]["instructions"], ours[SIZES[0]]["instructions"],
-                                         targets.LARGE_OF_SMALL, "at 10 k")
+        target = target_of_look_up(ours) if size == SIZES[-1] else None
         rows.append([*row, tables.verdict(target)])
     tables.show("DR, established flows picked at random: instructions per packet over plain forwarding", head, rows)
 
@@ -77,9 +88,7 @@ def show(implementations, found):
             shown = size if what != "object" else SIZES[1]
             row = [words if what == "object" else f"{words}, {WORDS[size]}"]
             row += [field(found[one.name], shown, what, one) for one in implementations]
-            target = None
-            if what == "object" and shown in ours:
-                target = targets.Target(ours[shown]["object"], targets.CONNECTION_BYTES, "IPv4")
+            target = target_of_size(ours) if what == "object" else None
             rows.append([*row, tables.verdict(target)])
     tables.show("Bytes per connection", head, rows)
 

@@ -16,12 +16,17 @@ def number(value):
     return "not measured" if value is None else f"{value:,.0f}"
 
 
+def decimal(value):
+    """As number(), with two digits more where it is small."""
+    return number(value) if value is None or value >= 10 else f"{value:.2f}"
+
+
 def verdict(target):
     """A target's limit and whether it is met, as text and colour."""
     if target is None:
         return "", ""
     words = "met" if target.met else "NOT MET"
-    return f"<= {target.limit:,.0f} ({target.words}) {words}", GREEN if target.met else RED
+    return f"<= {decimal(target.limit)} ({target.words}) {words}", GREEN if target.met else RED
 
 
 def show(title, head, rows):

@@ -23,6 +23,13 @@ IPV6_OF_IPV4 = 1.25
 TCP_OF_UDP = 1.1
 CONNECTION_BYTES = 128
 LARGE_OF_SMALL = 1.15
+ADMINISTRATION = 0.7
+# What each of many changes may cost of what each of a few does.
+MANY_OF_FEW = 1.5
+# Instructions for which a reader of 20,000 destinations may have a processor: a millisecond, at one a nanosecond.
+STRETCH = 1e6
+# What two processors do by themselves, over what they do where all their clients share one template.
+OWN_OF_SHARED = 1.1
 
 
 def beside_c(cell, ours, c):

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The table at the end: every target, and whether ours meets it, of all that has been measured."""
+
+from . import administration, cells, counting, persistence, scale, tables, targets
+
+
+def of_count(values):
+    ours, c = values.get("rust", {}), values.get("c", {})
+    for name, cell in cells.every_cell().items():
+        kind = f"{cell.kind.protocol.upper()}/IPv{cell.kind.family}"
+        words = f"{kind}, {counting.WAY_WORDS[cell.way]}, {counting.LOAD_WORDS[cell.load]}"
+        yield words, targets.beside_c(cell, ours.get(name), c.get(name))
+        beside = counting.beside(cell)
+        if beside:
+            factor, other, what = beside
+            yield f"{words}, beside {what}", targets.beside_ours(ours.get(name), ours.get(other), factor, what)
+
+
+def of_scale(values):
+    ours = {int(size): found for size, found in values.get("rust", {}).items() if found}
+    yield "bytes of an IPv4 connection", scale.target_of_size(ours)
+    yield f"look-up among {scale.WORDS[scale.SIZES[-1]]} connections", scale.target_of_look_up(ours)
+
+
+def verdicts(results):
+    """Every target with its words; those that nothing was measured for are left out."""
+    found = results.found
+    every = [*of_count(found.get("instructions", {})), *of_scale(found.get("scale", {})),
+             *administration.targets_of(found.get("administration", {})),
+             *persistence.targets_of(found.get("persistence", {}))]
+    return [(words, target) for words, target in every if target]
+
+
+def show(results):
+    rows, every = [], verdicts(results)
+    for words, target in every:
+        rows.append([words, tables.decimal(target.value), tables.verdict(target)])
+    if rows:
+        tables.show("Targets", ["", "ours", "target"], rows)
+        met = sum(target.met for _, target in every)
+        print(f"{met} of {len(rows)} targets are met")
+    seconds = results.seconds()
+    tables.show("Parts", ["", "seconds"], [[part, tables.number(took)] for part, took in seconds.items()]
+                + [["all", tables.number(sum(seconds.values()))]])
+    if len(results.builds()) > 1:
+        print("Not all of this is of one build: " + ", ".join(" ".join(build) for build in sorted(results.builds())))
