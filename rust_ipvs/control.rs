@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users see of the load balancer, and say to it: generic netlink, /proc and sysctl.
+//! What users see of the load balancer, and say to it: generic netlink, socket options, /proc and sysctl.
 //!
 //! Nothing is decided here. A request becomes words of [`logic::config`](crate::logic::config), the
 //! [`Director`] carries it out or refuses, and what it answers becomes attributes or a line.
 
 mod genl;
 mod procfs;
+mod sockopt;
 mod sysctl;
+mod terms;
 
 use crate::{
     director::Director,
@@ -43,6 +45,7 @@ static OTHER: Exclusion = Exclusion::new(c"ip_vs");
 pub(crate) struct Registration {
     // Dropped in this order: no request while the files go, and no files without a director.
     _family: genetlink::Registration,
+    _options: crate::kapi::sockopt::Registration,
     _files: NamespacesGuard<Files>,
     _alone: ExclusionGuard,
 }
@@ -58,8 +61,10 @@ impl Registration {
         let alone = OTHER.register()?;
         Self::check_alone()?;
         let files = FILES.register(())?;
+        let options = sockopt::register()?;
         Ok(Self {
             _family: genl::register()?,
+            _options: options,
             _files: files,
             _alone: alone,
         })

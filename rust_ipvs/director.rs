@@ -24,6 +24,7 @@ mod hooks;
 mod icmp;
 mod ids;
 mod life;
+mod listing;
 mod locality;
 mod manage;
 mod namespace;
@@ -48,6 +49,10 @@ mod trash;
 mod watch;
 mod xmit;
 
+pub(crate) use listing::{
+    Bookmark,
+    Shown, //
+};
 pub(crate) use namespace::{
     Caches,
     Director, //

@@ -17,6 +17,7 @@
 #include <linux/sched/isolation.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/swap.h>
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
@@ -100,14 +101,58 @@ __rust_ipvs_helper void rust_ipvs_helper_this_cpu_write(unsigned long counter, u
 	this_cpu_write(*(u64 __percpu *)counter, value);
 }
 
-__rust_ipvs_helper u64 rust_ipvs_helper_percpu_sum(unsigned long counter)
+__rust_ipvs_helper void rust_ipvs_helper_percpu_sums(unsigned long counters, unsigned int count,
+						     u64 *sums)
 {
-	u64 sum = 0;
+	unsigned int i;
+	int cpu;
+
+	memset(sums, 0, count * sizeof(*sums));
+	for_each_possible_cpu(cpu) {
+		const u64 *own = per_cpu_ptr((u64 __percpu *)counters, cpu);
+
+		for (i = 0; i < count; i++)
+			sums[i] += READ_ONCE(own[i]);
+	}
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_percpu_zero(unsigned long counters, unsigned int count)
+{
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
-	return sum;
+		memset(per_cpu_ptr((u64 __percpu *)counters, cpu), 0, count * sizeof(u64));
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_percpu_shift(unsigned long from, unsigned long to,
+						      unsigned int count, bool back)
+{
+	unsigned int i;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const u64 *own = per_cpu_ptr((u64 __percpu *)from, cpu);
+		u64 *sums = per_cpu_ptr((u64 __percpu *)to, cpu);
+
+		for (i = 0; i < count; i++)
+			sums[i] += back ? -READ_ONCE(own[i]) : READ_ONCE(own[i]);
+	}
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu)
+{
+	return READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_next_cpu(unsigned int from)
+{
+	/* What is not below `nr_cpu_ids` is none. */
+	return from < nr_cpu_ids ? cpumask_next((int)from - 1, cpu_possible_mask) : nr_cpu_ids;
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_cpu_ids(void)
+{
+	return nr_cpu_ids;
 }
 
 __rust_ipvs_helper unsigned long rust_ipvs_helper_jiffies(void)
@@ -158,6 +203,11 @@ __rust_ipvs_helper int rust_ipvs_helper_cpulist_print(char *text, size_t size,
 /* kapi/memory.rs */
 
 /* Pages that are free, or hold what can be read again at once. */
+__rust_ipvs_helper unsigned long rust_ipvs_helper_free_buffer_pages(void)
+{
+	return nr_free_buffer_pages();
+}
+
 __rust_ipvs_helper unsigned long rust_ipvs_helper_free_pages(void)
 {
 	struct sysinfo info;
@@ -778,21 +828,26 @@ __rust_ipvs_helper int rust_ipvs_helper_genlmsg_reply(struct sk_buff *skb, struc
 	return genlmsg_reply(skb, info);
 }
 
-__rust_ipvs_helper struct nlattr *
-rust_ipvs_helper_nla_nest_start_noflag(struct sk_buff *skb, int attrtype)
+__rust_ipvs_helper u8 *rust_ipvs_helper_skb_tail(const struct sk_buff *skb)
 {
-	return nla_nest_start_noflag(skb, attrtype);
+	return skb_tail_pointer(skb);
 }
 
-__rust_ipvs_helper int rust_ipvs_helper_nla_nest_end_safe(struct sk_buff *skb,
-							  struct nlattr *start)
+__rust_ipvs_helper unsigned int rust_ipvs_helper_skb_tailroom(const struct sk_buff *skb)
 {
-	return nla_nest_end_safe(skb, start);
+	return skb_tailroom(skb);
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_nla_nest_cancel(struct sk_buff *skb, struct nlattr *start)
+/* kapi/sockopt.rs */
+
+__rust_ipvs_helper struct net *rust_ipvs_helper_sock_net(const struct sock *sk)
 {
-	nla_nest_cancel(skb, start);
+	return sock_net(sk);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_copy_from_sockptr(void *to, const sockptr_t *from, size_t length)
+{
+	return copy_from_sockptr(to, *from, length) ? -EFAULT : 0;
 }
 
 /* kapi/procfs.rs */

@@ -31,7 +31,13 @@ void rust_ipvs_helper_synchronize_rcu_expedited(void);
 void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value);
 u64 rust_ipvs_helper_this_cpu_inc_return(unsigned long counter);
 void rust_ipvs_helper_this_cpu_write(unsigned long counter, u64 value);
-u64 rust_ipvs_helper_percpu_sum(unsigned long counter);
+void rust_ipvs_helper_percpu_sums(unsigned long counters, unsigned int count, u64 *sums);
+void rust_ipvs_helper_percpu_zero(unsigned long counters, unsigned int count);
+void rust_ipvs_helper_percpu_shift(unsigned long from, unsigned long to, unsigned int count,
+				   bool back);
+u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu);
+unsigned int rust_ipvs_helper_next_cpu(unsigned int from);
+unsigned int rust_ipvs_helper_cpu_ids(void);
 unsigned long rust_ipvs_helper_jiffies(void);
 u64 rust_ipvs_helper_jiffies64(void);
 unsigned int rust_ipvs_helper_slab_flags(void);
@@ -43,6 +49,7 @@ int rust_ipvs_helper_cpulist_print(char *text, size_t size, const struct cpumask
 
 /* kapi/memory.rs */
 unsigned long rust_ipvs_helper_free_pages(void);
+unsigned long rust_ipvs_helper_free_buffer_pages(void);
 
 /* kapi/modules.rs */
 bool rust_ipvs_helper_module_has_name(struct module *module, const char *name);
@@ -141,9 +148,12 @@ bool rust_ipvs_helper_defrag_v6(struct net *net);
 /* kapi/genetlink.rs */
 struct net *rust_ipvs_helper_genl_info_net(const struct genl_info *info);
 int rust_ipvs_helper_genlmsg_reply(struct sk_buff *skb, struct genl_info *info);
-struct nlattr *rust_ipvs_helper_nla_nest_start_noflag(struct sk_buff *skb, int attrtype);
-int rust_ipvs_helper_nla_nest_end_safe(struct sk_buff *skb, struct nlattr *start);
-void rust_ipvs_helper_nla_nest_cancel(struct sk_buff *skb, struct nlattr *start);
+u8 *rust_ipvs_helper_skb_tail(const struct sk_buff *skb);
+unsigned int rust_ipvs_helper_skb_tailroom(const struct sk_buff *skb);
+
+/* kapi/sockopt.rs */
+struct net *rust_ipvs_helper_sock_net(const struct sock *sk);
+int rust_ipvs_helper_copy_from_sockptr(void *to, const sockptr_t *from, size_t length);
 
 /* kapi/procfs.rs */
 void *rust_ipvs_helper_seq_file_data(struct seq_file *seq);

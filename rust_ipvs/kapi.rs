@@ -22,6 +22,7 @@ pub(crate) mod route;
 pub(crate) mod shared;
 pub(crate) mod skbuff;
 pub(crate) mod slab;
+pub(crate) mod sockopt;
 pub(crate) mod sysctl;
 pub(crate) mod table;
 pub(crate) mod ticker;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! /proc/net/ip_vs, ip_vs_conn and ip_vs_stats (SPEC 12.1).
+//! The files under /proc/net (SPEC 12.1).
 
 use crate::{
-    director::Director,
+    director::{
+        Bookmark,
+        Director,
+        Shown, //
+    },
     kapi::{
         net::Net,
         procfs::{
@@ -16,22 +20,25 @@ use crate::{
         time,
     },
     logic::{
-        config::{
-            Counters,
-            Rates, //
-        },
+        config::ConnectionView,
         show::{
+            Columns,
             ConnectionLine,
             DestinationLine,
+            OriginLine,
             ServiceLine,
             ServicesHeader,
-            CONNECTIONS_HEADER, //
+            CONNECTIONS_HEADER,
+            ORIGINS_HEADER, //
         },
     },
 };
-use core::fmt::{
-    self,
-    Write, //
+use core::{
+    fmt::{
+        self,
+        Write, //
+    },
+    marker::PhantomData,
 };
 use kernel::{
     prelude::*,
@@ -41,15 +48,22 @@ use kernel::{
 /// Everybody may read.
 const MODE: u16 = 0o444;
 
+/// What costs a look at everything only its owner may.
+const MODE_OF_STATUS: u16 = 0o440;
+
 /// The files of a namespace.
-pub(super) type Entries = [Entry<Director>; 3];
+pub(super) type Entries = [Entry<Director>; 7];
 
 /// Makes the files of a namespace.
 pub(super) fn entries(net: &Net, director: &Arc<Director>) -> Result<Entries> {
     Ok([
         Entry::records::<Services>(net, c"ip_vs", MODE, director.clone())?,
-        Entry::records::<Connections>(net, c"ip_vs_conn", MODE, director.clone())?,
+        Entry::show::<Apps>(net, c"ip_vs_app", MODE, director.clone())?,
+        Entry::records::<Connections<Plain>>(net, c"ip_vs_conn", MODE, director.clone())?,
+        Entry::records::<Connections<Origins>>(net, c"ip_vs_conn_sync", MODE, director.clone())?,
         Entry::show::<Totals>(net, c"ip_vs_stats", MODE, director.clone())?,
+        Entry::show::<OfCpus>(net, c"ip_vs_stats_percpu", MODE, director.clone())?,
+        Entry::show::<Status>(net, c"ip_vs_status", MODE_OF_STATUS, director.clone())?,
     ])
 }
 
@@ -58,8 +72,7 @@ struct Services;
 
 impl Records for Services {
     type Owner = Director;
-    /// How many services were shown.
-    type Cursor = usize;
+    type Cursor = Bookmark;
 
     fn head(director: &Director, out: &mut Output<'_>) -> fmt::Result {
         let size = usize::try_from(director.table_size()).unwrap_or(usize::MAX);
@@ -68,45 +81,91 @@ impl Records for Services {
 
     fn record(
         director: &Director,
-        cursor: &mut usize,
+        cursor: &mut Bookmark,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error> {
-        /// Services in a record. Finding the next ones means counting those before.
+        /// Services in a record.
         const BATCH: usize = 16;
         let mut shown = Ok(());
         let mut count = 0usize;
-        director.services(*cursor, &mut |service| {
+        let stopped = director.services(*cursor, &mut |service| {
+            if shown.is_err() || count == BATCH {
+                return false;
+            }
+            count = count.saturating_add(1);
             let line = ServiceLine {
                 view: service,
                 hz: time::HZ,
             };
             shown = write!(out, "{line}");
-            director.destinations(&service.id, 0, &mut |destination| {
+            director.destinations(&service.id, Shown::NONE, &mut |destination| {
                 shown = shown.and_then(|()| write!(out, "{}", DestinationLine(destination)));
                 shown.is_ok()
             });
-            count = count.saturating_add(1);
-            shown.is_ok() && count < BATCH
+            true
         });
         shown?;
-        *cursor = cursor.saturating_add(count);
-        Ok(match count {
-            BATCH => More::Follows,
-            _ => More::Done,
-        })
+        match stopped {
+            Ok(Some(next)) => {
+                *cursor = next;
+                Ok(More::Follows)
+            }
+            // Without memory the rest is not shown.
+            Ok(None) | Err(_) => Ok(More::Done),
+        }
     }
 }
 
-/// ip_vs_conn: connections and templates (K-3, K-4).
-struct Connections;
+/// ip_vs_app: application helpers (K-10), of which there are none.
+struct Apps;
 
-impl Records for Connections {
+impl Show for Apps {
+    type Owner = Director;
+
+    fn show(_: &Director, out: &mut Output<'_>) -> fmt::Result {
+        out.write_str("prot port    usecnt name\n")
+    }
+}
+
+/// How connections are shown.
+trait Form: 'static {
+    const HEADER: &'static str;
+
+    fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result;
+}
+
+/// ip_vs_conn (K-3, K-4).
+struct Plain;
+
+impl Form for Plain {
+    const HEADER: &'static str = CONNECTIONS_HEADER;
+
+    fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result {
+        write!(out, "{}", ConnectionLine(view))
+    }
+}
+
+/// ip_vs_conn_sync (K-6).
+struct Origins;
+
+impl Form for Origins {
+    const HEADER: &'static str = ORIGINS_HEADER;
+
+    fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result {
+        write!(out, "{}", OriginLine(view))
+    }
+}
+
+/// Connections and templates.
+struct Connections<T>(PhantomData<T>);
+
+impl<T: Form> Records for Connections<T> {
     type Owner = Director;
     /// The bucket to show next.
     type Cursor = usize;
 
     fn head(_: &Director, out: &mut Output<'_>) -> fmt::Result {
-        out.write_str(CONNECTIONS_HEADER)
+        out.write_str(T::HEADER)
     }
 
     fn record(
@@ -121,7 +180,7 @@ impl Records for Connections {
             let mut found = false;
             let there = director.connections_in_bucket(*cursor, &mut |connection| {
                 found = true;
-                shown = shown.and_then(|()| write!(out, "{}", ConnectionLine(connection)));
+                shown = shown.and_then(|()| T::write(connection, out));
             });
             shown?;
             if !there {
@@ -144,30 +203,41 @@ impl Show for Totals {
 
     fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
         let statistics = director.totals();
-        let Counters {
-            conns,
-            in_packets,
-            out_packets,
-            in_bytes,
-            out_bytes,
-        } = statistics.counters;
         out.write_str("   Total Incoming Outgoing         Incoming         Outgoing\n")?;
         out.write_str("   Conns  Packets  Packets            Bytes            Bytes\n")?;
-        writeln!(
-            out,
-            "{conns:8X} {in_packets:8X} {out_packets:8X} {in_bytes:16X} {out_bytes:16X}\n"
-        )?;
-        let Rates {
-            conns,
-            in_packets,
-            out_packets,
-            in_bytes,
-            out_bytes,
-        } = statistics.rates;
+        writeln!(out, "{}\n", Columns::of_counters(&statistics.counters))?;
         out.write_str(" Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n")?;
-        writeln!(
-            out,
-            "{conns:8X} {in_packets:8X} {out_packets:8X} {in_bytes:16X} {out_bytes:16X}"
-        )
+        writeln!(out, "{}", Columns::of_rates(&statistics.rates))
+    }
+}
+
+/// ip_vs_stats_percpu: what each CPU has counted, and the totals (K-8).
+struct OfCpus;
+
+impl Show for OfCpus {
+    type Owner = Director;
+
+    fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
+        out.write_str("       Total Incoming Outgoing         Incoming         Outgoing\n")?;
+        out.write_str("CPU    Conns  Packets  Packets            Bytes            Bytes\n")?;
+        // Without memory there are the totals.
+        for (cpu, counters) in director.of_cpus().unwrap_or_default() {
+            writeln!(out, "{cpu:3X} {}", Columns::of_counters(&counters))?;
+        }
+        let statistics = director.totals();
+        writeln!(out, "  ~ {}\n", Columns::of_counters(&statistics.counters))?;
+        out.write_str("     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n")?;
+        writeln!(out, "    {}", Columns::of_rates(&statistics.rates))
+    }
+}
+
+/// ip_vs_status: how full the tables are (K-9).
+struct Status;
+
+impl Show for Status {
+    type Owner = Director;
+
+    fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
+        write!(out, "{}", director.fill())
     }
 }

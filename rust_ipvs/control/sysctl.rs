@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! /proc/sys/net/ipv4/vs (SPEC 12.2): what the director honours.
+//! /proc/sys/net/ipv4/vs (SPEC 12.2).
 
 use crate::{
     director::Director,
@@ -11,6 +11,7 @@ use crate::{
             Table,
             Variable, //
         },
+        time,
     },
 };
 use kernel::{
@@ -33,6 +34,13 @@ pub(super) struct Vs;
 macro_rules! setting {
     ($name:literal, $word:ident) => {
         Variable::new($name, |director: &Director| &director.settings().$word)
+    };
+}
+
+/// A variable of synchronisation.
+macro_rules! sync {
+    ($name:literal, $word:ident) => {
+        Variable::new($name, |director: &Director| &director.settings().sync.$word)
     };
 }
 
@@ -75,6 +83,23 @@ impl Table for Vs {
         setting!(c"run_estimation", run_estimation)
             .on_write(Director::set_run_estimation)
             .owned_by_host(),
+        setting!(c"conntrack", conntrack),
+        sync!(c"sync_version", version).range(0, 1),
+        sync!(c"sync_ports", ports).on_write(set_sync_ports),
+        sync!(c"sync_persist_mode", persist_mode),
+        Variable::long(c"sync_qlen_max", |director: &Director| {
+            &director.settings().sync.qlen_max
+        })
+        .owned_by_host(),
+        sync!(c"sync_sock_size", sock_size).owned_by_host(),
+        Variable::pair(
+            c"sync_threshold",
+            |director: &Director| &director.settings().sync.threshold,
+            is_sync_threshold,
+        ),
+        sync!(c"sync_refresh_period", refresh_period).range(-LONGEST, LONGEST),
+        sync!(c"sync_retries", retries).range(0, 3),
+        sync!(c"backup_only", backup_only),
         setting!(c"conn_max", conn_max).on_write(set_conn_max),
         setting!(c"conn_reuse_mode", conn_reuse_mode),
         setting!(c"expire_nodest_conn", expire_nodest_conn),
@@ -100,6 +125,23 @@ impl Table for Vs {
             .on_write(Director::set_svc_lfactor)
             .owned_by_host(),
     ];
+}
+
+/// The most seconds whose jiffies a C int can count.
+const LONGEST: i32 = i32::MAX / time::HZ as i32;
+
+/// Sets the number of ports, a power of two.
+fn set_sync_ports(director: &Director, value: i32) -> Result {
+    if value.count_ones() != 1 || value < 1 {
+        return Err(EINVAL);
+    }
+    director.settings().sync.ports.store(value);
+    Ok(())
+}
+
+/// Whether a connection can be sent after `first` packets and then once every `period`, or never again where that is 0.
+fn is_sync_threshold(first: i32, period: i32) -> bool {
+    first >= 0 && period >= 0 && (first < period || period == 0)
 }
 
 /// Sets the limit of connections (Y-1).

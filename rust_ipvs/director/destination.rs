@@ -9,7 +9,8 @@ use super::{
     ids::Ids,
     statistics::{
         Books,
-        Counted, //
+        Counted,
+        Pool, //
     },
 };
 use crate::{
@@ -109,11 +110,12 @@ fn unpack(tunnel: u64) -> TunnelSpec {
 impl Destination {
     /// A destination without connections.
     pub(super) fn new(
+        pool: &Pool,
         service: &ServiceId,
         owner: u64,
         spec: &DestinationSpec,
     ) -> Result<RcuArc<Self>> {
-        let counted = Counted::new()?;
+        let counted = Counted::new(pool)?;
         let (id, service, tunnel) = (spec.id, *service, pack(&spec.tunnel));
         let (weight, method) = (spec.weight, u32::from(spec.method.0));
         let (upper, lower) = (spec.upper, spec.lower);

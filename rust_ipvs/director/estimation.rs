@@ -15,10 +15,7 @@ use super::{
     statistics::plus, //
 };
 use crate::{
-    kapi::{
-        shared::RcuArc,
-        time, //
-    },
+    kapi::cpus,
     logic::config::{
         AddressFamily,
         Counters,
@@ -28,9 +25,6 @@ use crate::{
     },
 };
 use kernel::prelude::*;
-
-/// How many services are looked at before others get the CPU.
-const PAGE: usize = 64;
 
 impl Director {
     /// Sets whether statistics are kept up to date (E-8).
@@ -48,8 +42,8 @@ impl Director {
     /// Has all statistics stand still, or go on, as the settings say.
     fn follow_estimation(&self, books: &mut Books) -> Result {
         let frozen = self.settings.is_frozen();
-        self.v4.each_paged(|service| service.freeze(frozen))?;
-        self.v6.each_paged(|service| service.freeze(frozen))?;
+        self.v4.each_service(|service| service.freeze(frozen))?;
+        self.v6.each_service(|service| service.freeze(frozen))?;
         let present = self.present()?;
         books.totals.freeze(frozen, present);
         Ok(())
@@ -58,19 +52,19 @@ impl Director {
     /// Starts the statistics of a service, or of everything, over (E-10).
     pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), Refusal> {
         let mut books = self.books.lock();
-        let result = match id {
+        match id {
             Some(id) => match id.family {
                 AddressFamily::V4 => self.v4.get(id)?.zero(),
                 AddressFamily::V6 => self.v6.get(id)?.zero(),
             },
-            None => self.zero_all(&mut books),
-        };
-        result.map_err(|_| Refusal::NO_MEMORY)
+            None => self.zero_all(&mut books).map_err(|_| Refusal::NO_MEMORY)?,
+        }
+        Ok(())
     }
 
     fn zero_all(&self, books: &mut Books) -> Result {
-        self.v4.each_paged(|service| service.zero())?;
-        self.v6.each_paged(|service| service.zero())?;
+        self.v4.each_service(|service| service.zero())?;
+        self.v6.each_service(|service| service.zero())?;
         let present = self.present()?;
         books.totals.zero(present);
         Ok(())
@@ -84,6 +78,18 @@ impl Director {
         books.totals.read(present)
     }
 
+    /// What each CPU has counted, whatever was zeroed since: its number, and its counters (K-8).
+    pub(crate) fn of_cpus(&self) -> Result<KVec<(u32, Counters)>> {
+        let books = self.books.lock();
+        let mut rows = KVec::new();
+        for cpu in cpus::possible() {
+            rows.push((cpu, books.gone.of_cpu(cpu)), GFP_KERNEL)?;
+        }
+        self.v4.add_of_cpus(&mut rows)?;
+        self.v6.add_of_cpus(&mut rows)?;
+        Ok(rows)
+    }
+
     fn present(&self) -> Result<Counters> {
         Ok(plus(&self.v4.sums()?, &self.v6.sums()?))
     }
@@ -91,27 +97,28 @@ impl Director {
 
 impl<F: Stack> Plane<F> {
     /// Does something to each service. The caller holds the director's mutex, so that none comes or goes.
-    fn each_paged(&self, mut work: impl FnMut(&RcuArc<Service<F>>) -> Result) -> Result {
-        let mut from = 0usize;
-        loop {
-            let page = self.page(from, PAGE)?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            from = from.saturating_add(page.len());
-            for service in page {
-                work(&service)?;
-            }
-            time::give_way();
-        }
+    fn each_service(&self, mut work: impl FnMut(&Service<F>)) -> Result {
+        self.each_paged((0, 0), |_, service| {
+            work(service);
+            true
+        })?;
+        Ok(())
+    }
+
+    fn add_of_cpus(&self, rows: &mut [(u32, Counters)]) -> Result {
+        self.each_service(|service| {
+            service.each_paged(u32::MAX, |destination| {
+                for (cpu, counters) in rows.iter_mut() {
+                    *counters = plus(counters, &destination.counted.of_cpu(*cpu));
+                }
+                true
+            });
+        })
     }
 
     fn sums(&self) -> Result<Counters> {
         let mut sums = Counters::default();
-        self.each_paged(|service| {
-            sums = plus(&sums, &service.sums());
-            Ok(())
-        })?;
+        self.each_service(|service| sums = plus(&sums, &service.sums()))?;
         Ok(sums)
     }
 }

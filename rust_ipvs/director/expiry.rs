@@ -80,9 +80,11 @@ impl<F: Stack> Plane<F> {
     /// Has the schedulers of all services forget what was not asked for in a while.
     fn forget(&self) {
         // Without memory they do so the next time.
-        for service in self.page(0, self.count()).into_iter().flatten() {
+        let done = self.each_paged((0, 0), |_, service| {
             service.forget();
-        }
+            true
+        });
+        done.ok();
     }
 
     /// Gives the table the size that its connections ask for (C-28, C-29).

@@ -59,6 +59,7 @@ impl Namespaced for Director {
             .get(Net::initial())
             .map(|initial| initial.settings.conn_max.load());
         let expirations = Arc::new(Expirations::new(), GFP_KERNEL)?;
+        let gone = statistics::Counted::new(&shared.counters)?;
         Arc::pin_init(
             pin_init!(Self {
                 settings <- Settings::new(net, most, expirations),
@@ -67,6 +68,7 @@ impl Namespaced for Director {
                 v4: Plane::new(v4, shared.most_bits),
                 v6: Plane::new(v6, shared.most_bits),
                 servers: Servers::new(),
+                counters: shared.counters.clone(),
                 kicker: SetOnce::new(),
                 ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {
@@ -78,6 +80,7 @@ impl Namespaced for Director {
                     trash: Trash::new(),
                     forgot: 0,
                     totals: statistics::Books::new(),
+                    gone,
                     watch: Watch::new(),
                 }),
             }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What people do: services and destinations added, changed, deleted and shown (SPEC sections 2, 11).
+//! What people do: services and destinations added, changed and deleted (SPEC sections 2, 11).
 //!
 //! Everything here runs in process context, and what changes anything under the director's mutex. A
 //! request is carried out whole or refused before anything has changed.
@@ -14,7 +14,10 @@ use super::{
         Books,
         Director, //
     },
-    plane::Plane,
+    plane::{
+        in_plane,
+        Plane, //
+    },
     servers::{
         Place,
         Servers, //
@@ -27,18 +30,14 @@ use super::{
 use crate::{
     kapi::{
         net::Net,
-        rcu,
         shared::RcuArc,
-        ticker::Ticker,
-        time, //
+        ticker::Ticker, //
     },
     logic::{
         config::{
             AddressFamily,
-            ConnectionView,
             DestinationId,
             DestinationSpec,
-            DestinationView,
             EngineName,
             Errno,
             ForwardMethod,
@@ -46,8 +45,8 @@ use crate::{
             Refusal,
             ServiceId,
             ServiceSpec,
-            ServiceView,
-            Timeouts, //
+            Timeouts,
+            TunnelChange, //
         },
         engine::Engine,
         family::{
@@ -64,36 +63,12 @@ use kernel::{
     sync::Arc, //
 };
 
-/// So many services or destinations fit in a message and a bit.
-const PAGE: usize = 64;
-
 /// What goes wrong inside is always memory.
 fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
     result.map_err(|_| Refusal::NO_MEMORY)
 }
 
-/// Does the same in the plane of a family.
-macro_rules! in_plane {
-    ($director:expr, $family:expr, $plane:ident => $work:expr) => {
-        match $family {
-            AddressFamily::V4 => {
-                let $plane = &$director.v4;
-                $work
-            }
-            AddressFamily::V6 => {
-                let $plane = &$director.v6;
-                $work
-            }
-        }
-    };
-}
-
 impl<F: Stack> Plane<F> {
-    /// A service with a reference.
-    pub(super) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
-        rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(Refusal::NO_SERVICE)
-    }
-
     /// Adds a service (G-18). The hooks are there already.
     fn add_service(
         &self,
@@ -104,7 +79,7 @@ impl<F: Stack> Plane<F> {
         expirations: Arc<Expirations>,
     ) -> Result {
         let service = Service::new(spec.id, serial, terms, expirations)?;
-        service.freeze(frozen)?;
+        service.freeze(frozen);
         self.add(service, lfactor)?;
         self.count_engine(false, terms.engine.is_some());
         Ok(())
@@ -128,24 +103,11 @@ impl<F: Stack> Plane<F> {
         for (destination, room) in destinations.into_iter().zip(rooms) {
             destination.set_available(false);
             forget(servers, &destination);
+            books.gone.retire(&destination.counted);
             books.trash.keep(room, destination);
         }
         books.totals.retire(&service.sums());
         Ok(())
-    }
-
-    /// All services, each with a reference, from the `from`th on; at most `limit`.
-    pub(super) fn page(&self, from: usize, limit: usize) -> Result<KVec<RcuArc<Service<F>>>> {
-        let mut list = KVec::with_capacity(limit, GFP_KERNEL)?;
-        let mut index = 0usize;
-        rcu::read(|rcu| {
-            self.each(rcu, |service| {
-                let wanted = index >= from;
-                index = index.saturating_add(1);
-                !wanted || list.push_within_capacity(service.clone()).is_ok()
-            })
-        });
-        Ok(list)
     }
 }
 
@@ -354,9 +316,15 @@ impl Director {
         let lfactor = self.settings.svc_lfactor.load();
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
-                for service in plane.page(0, plane.count()).into_iter().flatten() {
-                    // What there is no memory for stays; the next flush takes it.
-                    plane.delete_service(&mut books, &self.servers, &service, lfactor).ok();
+                let mut left = usize::MAX;
+                // What there is no memory for stays; the next flush takes it.
+                while (1..left).contains(&plane.count()) {
+                    left = plane.count();
+                    let deleted = plane.each_paged((0, 0), |_, service| {
+                        plane.delete_service(&mut books, &self.servers, service, lfactor).ok();
+                        true
+                    });
+                    deleted.ok();
                 }
             });
         }
@@ -390,6 +358,7 @@ impl Director {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
             if let Some(destination) = books.trash.revive(id, &spec.id) {
+                books.gone.readmit(&destination.counted);
                 destination.revive(service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
                 return memory(welcome(&self.servers, &service, destination));
@@ -398,24 +367,27 @@ impl Director {
             if let Ip::V6(_) = spec.id.addr {
                 net.reassemble_v6();
             }
-            memory(Destination::new(id, service.serial, spec).and_then(|destination| {
+            memory(Destination::new(&self.counters, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
                 welcome(&self.servers, &service, destination)
             }))
         })
     }
 
-    /// Changes a destination (V-14).
+    /// Changes a destination (V-14); `spec` without its tunnel, of which `tunnel` says what changes.
     pub(crate) fn edit_destination(
         &self,
         id: &ServiceId,
-        spec: &DestinationSpec,
+        mut spec: DestinationSpec,
+        tunnel: TunnelChange,
     ) -> Result<(), Refusal> {
         let _books = self.books.lock();
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
-            check_families(id, spec)?;
+            check_families(id, &spec)?;
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
+            spec.tunnel = tunnel.of(destination.tunnel())?;
+            let spec = &spec;
             let (old, new) = (Place::of(&destination.spec()), Place::of(spec));
             if let Some(at) = new.filter(|_| new != old) {
                 memory(self.servers.insert(at, &destination))?;
@@ -443,6 +415,7 @@ impl Director {
             memory(service.remove(&destination))?;
             destination.set_available(false);
             forget(&self.servers, &destination);
+            books.gone.retire(&destination.counted);
             books.trash.keep(room, destination);
             Ok(())
         });
@@ -463,88 +436,6 @@ impl Director {
         }
     }
 
-    /// Whether a service exists.
-    pub(crate) fn service_exists(&self, id: &ServiceId) -> bool {
-        in_plane!(self, id.family, plane => plane.get(id).is_ok())
-    }
-
-    /// How a service is seen.
-    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, Refusal> {
-        in_plane!(self, id.family, plane => Ok(plane.get(id)?.view()))
-    }
-
-    /// Calls `visit` for each service from the `from`th on, until it returns `false` (G-15).
-    pub(crate) fn services(&self, from: usize, visit: &mut dyn FnMut(&ServiceView) -> bool) {
-        let mut from = from;
-        loop {
-            let begin = from;
-            let first = self.v4.count();
-            let (v4, v6) = (
-                self.v4.page(from, PAGE),
-                self.v6.page(from.saturating_sub(first), PAGE),
-            );
-            let (Ok(v4), Ok(v6)) = (v4, v6) else {
-                return;
-            };
-            if !v4.is_empty() {
-                for service in v4 {
-                    if !visit(&service.view()) {
-                        return;
-                    }
-                    from = from.saturating_add(1);
-                }
-            } else {
-                for service in v6 {
-                    if !visit(&service.view()) {
-                        return;
-                    }
-                    from = from.saturating_add(1);
-                }
-            }
-            if from == begin {
-                return;
-            }
-        }
-    }
-
-    /// Calls `visit` for each destination of a service from the `from`th on, until it returns
-    /// `false`; for none where the service does not exist.
-    pub(crate) fn destinations(
-        &self,
-        id: &ServiceId,
-        from: usize,
-        visit: &mut dyn FnMut(&DestinationView) -> bool,
-    ) {
-        in_plane!(self, id.family, plane => {
-            let Ok(service) = plane.get(id) else {
-                return;
-            };
-            let mut from = from;
-            loop {
-                let page = service.page(from).unwrap_or_default();
-                if page.is_empty() {
-                    return;
-                }
-                from = from.saturating_add(page.len());
-                for destination in page {
-                    if !visit(&destination.view()) {
-                        return;
-                    }
-                }
-                time::give_way();
-            }
-        });
-    }
-
-    /// The number of buckets of the connection tables (G-13).
-    pub(crate) fn table_size(&self) -> u32 {
-        fn size<F: Stack>(plane: &Plane<F>) -> usize {
-            plane.connections.as_ref().map_or(0, |c| c.table.size())
-        }
-        let size = size(&self.v4).saturating_add(size(&self.v6));
-        u32::try_from(size).unwrap_or(u32::MAX)
-    }
-
     /// The timeouts that users may set.
     pub(crate) fn timeouts(&self) -> Timeouts {
         self.timeouts.view()
@@ -553,26 +444,5 @@ impl Director {
     /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
         self.timeouts.set(tcp, tcp_fin, udp);
-    }
-
-    /// Calls `visit` for each connection in a bucket; `false` past the last bucket.
-    pub(crate) fn connections_in_bucket(
-        &self,
-        bucket: usize,
-        visit: &mut dyn FnMut(&ConnectionView<'_>),
-    ) -> bool {
-        rcu::read(|rcu| {
-            let mut bucket = bucket;
-            if let Some(connections) = self.v4.connections.as_ref() {
-                if connections.table.visit(rcu, bucket, |c| visit(&c.view())) {
-                    return true;
-                }
-                bucket = bucket.saturating_sub(connections.table.size());
-            }
-            match self.v6.connections.as_ref() {
-                Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
-                None => false,
-            }
-        })
     }
 }

@@ -43,11 +43,12 @@ use kernel::{
     },
 };
 
-/// What the directors of all namespaces share: where connections are allocated, and how many buckets a table of
-/// them may have.
+/// What the directors of all namespaces share: where connections and counters are allocated, and how many buckets a
+/// table of connections may have.
 pub(crate) struct Caches {
     pub(super) v4: Arc<Slab<Connection<V4>>>,
     pub(super) v6: Arc<Slab<Connection<V6>>>,
+    pub(super) counters: Arc<statistics::Pool>,
     /// As a power of two.
     pub(super) most_bits: u32,
 }
@@ -65,6 +66,7 @@ impl Caches {
             most_bits,
             v4: Arc::new(Slab::new(c"rust_ipvs_conn")?, GFP_KERNEL)?,
             v6: Arc::new(Slab::new(c"rust_ipvs_conn6")?, GFP_KERNEL)?,
+            counters: statistics::Pool::new()?,
         })
     }
 }
@@ -82,6 +84,8 @@ pub(super) struct Books {
     /// When schedulers last forgot what was not asked for in a while, in milliseconds.
     pub(super) forgot: u64,
     pub(super) totals: statistics::Books,
+    /// What each CPU counted at destinations that are gone.
+    pub(super) gone: statistics::Counted,
     pub(super) watch: Watch,
 }
 
@@ -96,6 +100,7 @@ pub(crate) struct Director {
     pub(super) v6: Plane<V6>,
     /// The destinations of both families that answer to this host.
     pub(super) servers: Servers,
+    pub(super) counters: Arc<statistics::Pool>,
     /// Wakes the ticker; empty before the first service.
     pub(super) kicker: SetOnce<Kicker<Director>>,
     /// The last tick that was worked off; written by the ticker alone.

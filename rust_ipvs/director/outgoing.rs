@@ -80,6 +80,7 @@ fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<
     let (real, client) = (context.src(), context.dst());
     let (rcu, protocol) = (context.rcu, context.header.protocol);
     let destination = context.director.servers.real_server(rcu, protocol, &real)?;
+    let destination = destination.keep()?;
     let service = context.plane.by_id(rcu, &destination.service)?;
     let terms = service.terms_seen(rcu)?;
     terms.engine?;
@@ -91,7 +92,7 @@ fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<
         _ => return None,
     };
     let control = if terms.is_persistent() {
-        persistence::way_out(context, (service, virt), terms, destination, packet)?
+        persistence::way_out(context, (service, virt), terms, &destination, packet)?
     } else {
         Hold::none()
     };

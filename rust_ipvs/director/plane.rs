@@ -7,7 +7,8 @@ use super::{
     destination::Destination,
     senders::Senders,
     service::Service,
-    stack::Stack, //
+    stack::Stack,
+    statistics::Pool, //
 };
 use crate::{
     kapi::{
@@ -77,9 +78,17 @@ pub(super) struct Connections<F: Stack> {
 type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
 
 /// The services of a family by their keys. The number of buckets is a power of two.
+///
+/// A bucket's number are the high bits of the hashes in it, and each bucket is in the order of hashes. So is the whole,
+/// whatever its size: who lists services finds the place again also when the size has changed.
 struct Services<F: Stack> {
     buckets: KVVec<Bucket<F>>,
+    /// By how much a hash is shifted to give the number of its bucket.
+    shift: u32,
 }
+
+/// The place of a service in the order of all of a family: its hash, and how many of the same hash come before it.
+pub(super) type Place = (u32, u32);
 
 /// One address family of a director.
 pub(super) struct Plane<F: Stack> {
@@ -102,10 +111,27 @@ pub(super) struct Plane<F: Stack> {
     engines: Word<u32>,
 }
 
-/// Spreads service keys, which only an administrator chooses.
+/// Does the same in the plane of a family.
+macro_rules! in_plane {
+    ($director:expr, $family:expr, $plane:ident => $work:expr) => {
+        match $family {
+            $crate::logic::config::AddressFamily::V4 => {
+                let $plane = &$director.v4;
+                $work
+            }
+            $crate::logic::config::AddressFamily::V6 => {
+                let $plane = &$director.v6;
+                $work
+            }
+        }
+    };
+}
+pub(super) use in_plane;
+
+/// Spreads service keys, which only an administrator chooses. The high bits are spread best.
 fn mix(words: impl Iterator<Item = u32>) -> u32 {
-    words.fold(0x9e37_79b9, |sum, word| {
-        (sum ^ word).wrapping_mul(0x85eb_ca6b).rotate_left(13)
+    words.fold(0x9e37_79b9, |sum: u32, word| {
+        (sum.rotate_left(13) ^ word).wrapping_mul(0x85eb_ca6b)
     })
 }
 
@@ -130,6 +156,21 @@ fn key_hash<F: Stack>(key: &ServiceKey) -> u32 {
             let addr = F::from_ip(addr).unwrap_or(F::UNSPECIFIED);
             address_hash::<F>(protocol, &Endpoint { addr, port })
         }
+    }
+}
+
+/// The number of a hash's bucket; `shift` is less than the number of bits.
+#[inline(always)]
+fn number(hash: u32, shift: u32) -> usize {
+    (hash >> (shift & 31)) as usize
+}
+
+/// The first place of a hash that is not before `place`.
+fn place_after(place: Place, hash: u32) -> Place {
+    if place.0 == hash {
+        place
+    } else {
+        (hash, 0)
     }
 }
 
@@ -171,7 +212,7 @@ impl<F: Stack> Plane<F> {
     }
 
     /// Makes the destination that stands for none, where it is not there yet. Process context.
-    pub(super) fn open_nowhere(&self) -> Result {
+    pub(super) fn open_nowhere(&self, counters: &Pool) -> Result {
         if self.nowhere.as_ref().is_some() {
             return Ok(());
         }
@@ -191,7 +232,7 @@ impl<F: Stack> Plane<F> {
             tunnel: TunnelSpec::default(),
         };
         self.nowhere
-            .populate(Destination::new(&service, 0, &nowhere)?);
+            .populate(Destination::new(counters, &service, 0, &nowhere)?);
         Ok(())
     }
 
@@ -271,35 +312,55 @@ impl<F: Stack> Plane<F> {
         (self.marked.load() as usize).saturating_add(self.plain.load() as usize)
     }
 
-    /// Calls `visit` for each service, until it returns `false`.
+    /// Calls `visit` for each service from a place on, in the order of places, until it returns `false`.
     pub(super) fn each<'g>(
         &'g self,
         rcu: Rcu<'g>,
-        mut visit: impl FnMut(&'g RcuArc<Service<F>>) -> bool,
-    ) -> bool {
+        from: Place,
+        mut visit: impl FnMut(Place, &'g RcuArc<Service<F>>) -> bool,
+    ) {
         let Some(services) = self.services.get(rcu) else {
-            return true;
+            return;
         };
-        for bucket in services.buckets.iter() {
+        let first = services.number(from.0);
+        let mut place = (0, 0);
+        for bucket in services.buckets.iter().skip(first) {
             for service in bucket.get(rcu).into_iter().flat_map(|list| list.iter()) {
-                if !visit(service) {
-                    return false;
+                place = place_after(place, key_hash::<F>(&service.id.key));
+                if place >= from && !visit(place, service) {
+                    return;
                 }
+                place.1 = place.1.saturating_add(1);
             }
         }
-        true
     }
 
-    /// All services, each with a reference. Process context.
-    fn all(&self) -> Result<KVec<RcuArc<Service<F>>>> {
-        // Room for one that is to be added.
+    /// How many services are in each bucket.
+    pub(super) fn lengths<'g>(&'g self, rcu: Rcu<'g>) -> impl Iterator<Item = usize> + 'g {
+        let buckets = self
+            .services
+            .get(rcu)
+            .map(|services| services.buckets.iter());
+        let buckets = buckets.into_iter().flatten();
+        buckets.map(move |bucket| bucket.get(rcu).map_or(0, |list| list.len()))
+    }
+
+    /// All services in their order, each with a reference, and one more where it belongs. Process context.
+    fn all(&self, more: Option<RcuArc<Service<F>>>) -> Result<KVec<RcuArc<Service<F>>>> {
         let room = self.count().saturating_add(1);
         let mut list = KVec::with_capacity(room, GFP_KERNEL)?;
+        let mut more = more.map(|service| (key_hash::<F>(&service.id.key), service));
         crate::kapi::rcu::read(|rcu| {
-            self.each(rcu, |service| {
+            self.each(rcu, (0, 0), |(hash, _), service| {
+                if let Some((_, more)) = more.take_if(|(own, _)| *own < hash) {
+                    list.push_within_capacity(more).ok();
+                }
                 list.push_within_capacity(service.clone()).is_ok()
             })
         });
+        if let Some((_, more)) = more {
+            list.push(more, GFP_KERNEL)?;
+        }
         Ok(list)
     }
 
@@ -307,14 +368,17 @@ impl<F: Stack> Plane<F> {
     pub(super) fn add(&self, service: RcuArc<Service<F>>, lfactor: i32) -> Result {
         let key = service.id.key;
         if let Some(size) = self.wanted_size(1, lfactor, false) {
-            let mut all = self.all()?;
-            all.push(service, GFP_KERNEL)?;
+            let all = self.all(Some(service))?;
             self.services.replace(Some(Services::of(all, size)?));
         } else {
-            self.change_bucket(key_hash::<F>(&key), |list, copy| {
-                copy.push_within_capacity(service.clone()).ok();
-                for other in list {
-                    copy.push_within_capacity(other.clone()).ok();
+            let hash = key_hash::<F>(&key);
+            self.change_bucket(hash, |list, copy| {
+                let before = list.partition_point(|other| key_hash::<F>(&other.id.key) <= hash);
+                let (before, after) = list.split_at_checked(before).unwrap_or((list, &[]));
+                for list in [before, core::slice::from_ref(&service), after] {
+                    for other in list {
+                        copy.push_within_capacity(other.clone()).ok();
+                    }
                 }
             })?;
         }
@@ -343,7 +407,7 @@ impl<F: Stack> Plane<F> {
             self.services.replace(None);
         } else if let Some(size) = self.wanted_size(0, lfactor, changed) {
             self.services
-                .replace(Some(Services::of(self.all()?, size)?));
+                .replace(Some(Services::of(self.all(None)?, size)?));
         }
         Ok(())
     }
@@ -418,15 +482,16 @@ impl<F: Stack> Plane<F> {
 }
 
 impl<F: Stack> Services<F> {
-    /// A table of `size` buckets, a power of two, with `all` in it.
+    /// A table of `size` buckets, a power of two, with `all`, which are in their order, in it.
     fn of(all: KVec<RcuArc<Service<F>>>, size: usize) -> Result<Prepared<Self>> {
         let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
             lists.push(KVec::new(), GFP_KERNEL)?;
         }
+        let shift = u32::BITS.saturating_sub(size.trailing_zeros());
         for service in all {
-            let hash = key_hash::<F>(&service.id.key) as usize;
-            let list: Option<&mut KVec<_>> = lists.get_mut(hash & size.saturating_sub(1));
+            let hash = key_hash::<F>(&service.id.key);
+            let list: Option<&mut KVec<_>> = lists.get_mut(number(hash, shift));
             list.ok_or(EINVAL)?.push(service, GFP_KERNEL)?;
         }
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
@@ -438,11 +503,17 @@ impl<F: Stack> Services<F> {
             };
             buckets.push(bucket, GFP_KERNEL)?;
         }
-        Ok(Prepared::new(Self { buckets }, GFP_KERNEL)?)
+        Ok(Prepared::new(Self { buckets, shift }, GFP_KERNEL)?)
     }
 
+    /// The number of a hash's bucket.
+    #[inline(always)]
+    fn number(&self, hash: u32) -> usize {
+        number(hash, self.shift)
+    }
+
+    #[inline(always)]
     fn bucket(&self, hash: u32) -> Option<&Bucket<F>> {
-        let mask = self.buckets.len().saturating_sub(1);
-        self.buckets.get(hash as usize & mask)
+        self.buckets.get(self.number(hash))
     }
 }

@@ -196,15 +196,17 @@ impl<F: Stack> Scheduling<F> {
         stage.terms.scheduler?.pick(&Sight { rcu, stage }, flow)
     }
 
-    /// Calls `visit` for each destination, newest first, until it returns `false`.
-    pub(super) fn each<'g>(
+    /// Calls `visit` for each destination below a slot, newest first, with its own, until it returns `false`.
+    pub(super) fn each_below<'g>(
         &'g self,
         rcu: Rcu<'g>,
-        mut visit: impl FnMut(Seen<'g, Destination>) -> bool,
+        below: u32,
+        mut visit: impl FnMut(u32, Seen<'g, Destination>) -> bool,
     ) {
         if let Some(stage) = self.stage.get(rcu) {
             let sight = Sight { rcu, stage };
-            sight.newest_first().all(&mut visit);
+            let mut slots = sight.within(0..below.min(sight.slots()));
+            slots.all(|(slot, destination)| visit(slot, destination));
         }
     }
 

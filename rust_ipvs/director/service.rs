@@ -58,6 +58,8 @@ use kernel::{
 /// How many destinations are looked at before others get the CPU: adding up the counters of one takes some
 /// microseconds on a machine with very many CPUs.
 const PAGE: usize = 64;
+/// How many are held at a time while something is done to all.
+const FEW: usize = 16;
 
 /// A virtual service.
 #[pin_data]
@@ -161,30 +163,54 @@ impl<F: Stack> Service<F> {
         self.scheduling.destination(id)
     }
 
-    /// Some destinations from the `from`th on, with references; none where there are no more. Process context.
-    pub(super) fn page(&self, from: usize) -> Result<KVec<RcuArc<Destination>>> {
-        self.some(from, PAGE)
-    }
-
-    fn some(&self, from: usize, most: usize) -> Result<KVec<RcuArc<Destination>>> {
-        let mut list = KVec::with_capacity(most, GFP_KERNEL)?;
-        let mut index = 0usize;
+    /// All destinations, with references. Process context.
+    pub(super) fn destinations(&self) -> Result<KVec<RcuArc<Destination>>> {
+        let mut list = KVec::with_capacity(self.count(), GFP_KERNEL)?;
         rcu::read(|rcu| {
-            self.scheduling.each(rcu, |destination| {
-                let wanted = index >= from;
-                index = index.saturating_add(1);
-                match wanted.then(|| destination.keep()).flatten() {
+            self.scheduling
+                .each_below(rcu, u32::MAX, |_, destination| match destination.keep() {
                     Some(kept) => list.push_within_capacity(kept).is_ok(),
                     None => true,
-                }
-            })
+                })
         });
         Ok(list)
     }
 
-    /// All destinations, with references. Process context.
-    pub(super) fn destinations(&self) -> Result<KVec<RcuArc<Destination>>> {
-        self.some(0, self.count())
+    /// Does something to each destination below a slot, newest first, until it returns `false`; returns the slot where
+    /// it did, or `None` at the end. Process context; others get the CPU now and then.
+    pub(super) fn each_paged(
+        &self,
+        below: u32,
+        mut work: impl FnMut(&Destination) -> bool,
+    ) -> Option<u32> {
+        let mut below = below;
+        loop {
+            let mut page = [const { None }; FEW];
+            rcu::read(|rcu| {
+                let mut rooms = page.iter_mut();
+                self.scheduling.each_below(rcu, below, |slot, destination| {
+                    let Some(kept) = destination.keep() else {
+                        return true;
+                    };
+                    // No more are looked at than there is room for.
+                    if let Some(room) = rooms.next() {
+                        *room = Some((slot, kept));
+                    }
+                    rooms.len() != 0
+                })
+            });
+            let full = page.last().is_some_and(Option::is_some);
+            for (slot, destination) in page.into_iter().flatten() {
+                if !work(&destination) {
+                    return Some(slot);
+                }
+                below = slot;
+            }
+            if !full {
+                return None;
+            }
+            time::give_way();
+        }
     }
 
     /// Adds a destination at the head of the list (V-9). The caller holds the director's mutex.
@@ -262,34 +288,24 @@ impl<F: Stack> Service<F> {
     }
 
     /// Starts the statistics of the service and its destinations over (E-10).
-    pub(super) fn zero(&self) -> Result {
+    pub(super) fn zero(&self) {
         let present = self.present();
         self.books.lock().zero(present);
-        self.each_paged(Destination::zero)
+        self.each_paged(u32::MAX, |destination| {
+            destination.zero();
+            true
+        });
     }
 
     /// Stops or restarts the statistics of the service and its destinations (E-8). The caller holds the director's
     /// mutex.
-    pub(super) fn freeze(&self, frozen: bool) -> Result {
+    pub(super) fn freeze(&self, frozen: bool) {
         let present = self.present();
         self.books.lock().freeze(frozen, present);
-        self.each_paged(|destination| destination.freeze(frozen))
-    }
-
-    /// Does something to each destination. The caller holds the director's mutex, so that none comes or goes.
-    fn each_paged(&self, work: impl Fn(&Destination)) -> Result {
-        let mut from = 0usize;
-        loop {
-            let page = self.page(from)?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            from = from.saturating_add(page.len());
-            for destination in page {
-                work(&destination);
-            }
-            time::give_way();
-        }
+        self.each_paged(u32::MAX, |destination| {
+            destination.freeze(frozen);
+            true
+        });
     }
 
     /// How people see it.
@@ -305,6 +321,7 @@ impl<F: Stack> Service<F> {
             flags: terms.flags,
             timeout: terms.timeout,
             netmask: terms.netmask,
+            destinations: u32::try_from(self.count()).unwrap_or(u32::MAX),
             statistics: self.statistics(),
         }
     }

@@ -7,6 +7,7 @@
 use super::locality::Expirations;
 use crate::kapi::{
     cpus::CpuList,
+    memory,
     net::Net,
     once::Word, //
 };
@@ -68,8 +69,50 @@ pub(crate) struct Settings {
     pub(crate) schedule_icmp: Word<i32>,
     /// Packets of protocols that are not balanced are not looked at again (H-11).
     pub(crate) ignore_tunneled: Word<i32>,
+    /// Connections are known to the kernel's connection tracking too (N-1).
+    pub(crate) conntrack: Word<i32>,
+    /// What daemons that synchronise connections go by.
+    pub(crate) sync: SyncSettings,
     /// How long schedulers remember (D-20); each that does has a reference.
     pub(crate) expirations: Arc<Expirations>,
+}
+
+/// The settings of synchronisation (SPEC section 14), which are kept.
+pub(crate) struct SyncSettings {
+    /// The format of messages.
+    pub(crate) version: Word<i32>,
+    /// How many ports, each with a thread; a power of two.
+    pub(crate) ports: Word<i32>,
+    /// How persistent services are synchronised.
+    pub(crate) persist_mode: Word<i32>,
+    /// How many messages may wait for each thread.
+    pub(crate) qlen_max: Word<usize>,
+    /// The size of the sockets' buffers, where it is above 0.
+    pub(crate) sock_size: Word<i32>,
+    /// After how many packets a connection is sent, and every how many packets again.
+    pub(crate) threshold: [Word<i32>; 2],
+    /// After how many seconds an unchanged connection is sent again.
+    pub(crate) refresh_period: Word<i32>,
+    /// How often it is sent again before.
+    pub(crate) retries: Word<i32>,
+    /// Who receives connections balances none while it does (H-8).
+    pub(crate) backup_only: Word<i32>,
+}
+
+impl SyncSettings {
+    fn new() -> Self {
+        Self {
+            version: Word::new(1),
+            ports: Word::new(1),
+            persist_mode: Word::new(0),
+            qlen_max: Word::new(memory::free_buffer_pages() / 32),
+            sock_size: Word::new(0),
+            threshold: [Word::new(3), Word::new(50)],
+            refresh_period: Word::new(0),
+            retries: Word::new(0),
+            backup_only: Word::new(0),
+        }
+    }
 }
 
 impl Settings {
@@ -105,6 +148,8 @@ impl Settings {
             nat_icmp_send: Word::new(0),
             schedule_icmp: Word::new(0),
             ignore_tunneled: Word::new(0),
+            conntrack: Word::new(0),
+            sync: SyncSettings::new(),
             expirations,
         })
     }

@@ -24,13 +24,16 @@ use kernel::prelude::*;
 /// What packets count (E-1), and the number of the next packet of each CPU, for those that need one.
 pub(super) struct Counted(percpu::Counters<6>);
 
+/// Where they come from.
+pub(super) type Pool = percpu::Pool<6>;
+
 /// Which of the counters is the number of the next packet.
 const SERIAL: usize = 5;
 
 impl Counted {
     /// Counters at zero.
-    pub(super) fn new() -> Result<Self> {
-        Ok(Self(percpu::Counters::new()?))
+    pub(super) fn new(pool: &Pool) -> Result<Self> {
+        Ok(Self(pool.take()?))
     }
 
     /// A connection was scheduled.
@@ -65,14 +68,32 @@ impl Counted {
 
     /// The sums over all CPUs.
     pub(super) fn sums(&self) -> Counters {
-        let [conns, in_packets, out_packets, in_bytes, out_bytes, _] = self.0.sums();
-        Counters {
-            conns,
-            in_packets,
-            out_packets,
-            in_bytes,
-            out_bytes,
-        }
+        of_words(self.0.sums())
+    }
+
+    /// What a CPU counted.
+    pub(super) fn of_cpu(&self, cpu: u32) -> Counters {
+        of_words(self.0.of_cpu(cpu))
+    }
+
+    /// Adds what those counted who are gone.
+    pub(super) fn retire(&self, gone: &Self) {
+        self.0.take_over(&gone.0, false);
+    }
+
+    /// Those who were gone are back with what they counted.
+    pub(super) fn readmit(&self, back: &Self) {
+        self.0.take_over(&back.0, true);
+    }
+}
+
+fn of_words([conns, in_packets, out_packets, in_bytes, out_bytes, _]: [u64; 6]) -> Counters {
+    Counters {
+        conns,
+        in_packets,
+        out_packets,
+        in_bytes,
+        out_bytes,
     }
 }
 

@@ -27,7 +27,8 @@ use kernel::{
 const PERIOD_MS: u64 = 60_000;
 const IDLE_MS: u64 = 120_000;
 
-type Key = (ServiceId, DestinationId);
+/// The destination comes first: those of different services mostly differ in it already.
+type Key = (DestinationId, ServiceId);
 
 /// A deleted destination.
 struct Trashed {
@@ -69,7 +70,7 @@ impl Trash {
 
     /// Keeps a deleted destination for a while.
     pub(super) fn keep(&mut self, room: Room, destination: RcuArc<Destination>) {
-        let key = (destination.service, destination.id);
+        let key = (destination.id, destination.service);
         let trashed = Trashed {
             destination,
             idle_since: None,
@@ -83,7 +84,7 @@ impl Trash {
         service: &ServiceId,
         id: &DestinationId,
     ) -> Option<RcuArc<Destination>> {
-        let trashed = self.destinations.remove(&(*service, *id))?;
+        let trashed = self.destinations.remove(&(*id, *service))?;
         Some(trashed.destination)
     }
 

@@ -12,6 +12,28 @@ use kernel::{
     sync::Mutex, //
 };
 
+/// The first CPU from a number on of those that there may ever be.
+fn next(from: u32) -> Option<u32> {
+    // SAFETY: Reads what was set when the machine started.
+    let (cpu, ids) = unsafe {
+        (
+            bindings::rust_ipvs_helper_next_cpu(from),
+            bindings::rust_ipvs_helper_cpu_ids(),
+        )
+    };
+    (cpu < ids).then_some(cpu)
+}
+
+/// Whether there may ever be a CPU of a number.
+pub(crate) fn is_possible(cpu: u32) -> bool {
+    next(cpu) == Some(cpu)
+}
+
+/// The CPUs that there may ever be, by their numbers.
+pub(crate) fn possible() -> impl Iterator<Item = u32> {
+    core::iter::successors(next(0), |cpu| next(cpu.wrapping_add(1)))
+}
+
 /// A list of CPUs that people read and write: at first those on which kernel threads may run.
 #[pin_data]
 pub(crate) struct CpuList {

@@ -11,3 +11,9 @@ pub(crate) fn free_pages() -> u64 {
     // SAFETY: Reads counters that always exist.
     (unsafe { bindings::rust_ipvs_helper_free_pages() }) as u64
 }
+
+/// How many pages there are for buffers that the kernel addresses directly, beyond what is kept in reserve. Any context.
+pub(crate) fn free_buffer_pages() -> usize {
+    // SAFETY: Reads counters that always exist.
+    (unsafe { bindings::rust_ipvs_helper_free_buffer_pages() }) as usize
+}

@@ -63,20 +63,43 @@ pub(crate) struct Variable<O: 'static> {
 enum Value<O: 'static> {
     /// An integer.
     Number(fn(&O) -> &Word<i32>),
+    /// An unsigned integer of the size of a pointer.
+    Long(fn(&O) -> &Word<usize>),
+    /// Two integers, and which ones go together.
+    Pair(fn(&O) -> &[Word<i32>; 2], fn(i32, i32) -> bool),
     /// A list of CPUs, and what is called when it was written.
     Cpus(fn(&O) -> &CpuList, fn(&O) -> Result),
+}
+
+impl<O> Value<O> {
+    /// How many bytes a C variable of the kind has.
+    fn size(&self) -> usize {
+        match self {
+            Self::Number(_) | Self::Cpus(..) => size_of::<c_int>(),
+            Self::Long(_) => size_of::<c_ulong>(),
+            Self::Pair(..) => size_of::<[c_int; 2]>(),
+        }
+    }
 }
 
 impl<O> Variable<O> {
     /// A variable that takes any integer.
     pub(crate) const fn new(name: &'static CStr, value: fn(&O) -> &Word<i32>) -> Self {
-        Self {
-            name,
-            value: Value::Number(value),
-            range: (i32::MIN, i32::MAX),
-            write: None,
-            owned_by_host: false,
-        }
+        Self::of(name, Value::Number(value))
+    }
+
+    /// A variable that takes any unsigned integer of the size of a pointer.
+    pub(crate) const fn long(name: &'static CStr, value: fn(&O) -> &Word<usize>) -> Self {
+        Self::of(name, Value::Long(value))
+    }
+
+    /// Two integers; refuses those that `go_together` is false of, with `EINVAL`.
+    pub(crate) const fn pair(
+        name: &'static CStr,
+        value: fn(&O) -> &[Word<i32>; 2],
+        go_together: fn(i32, i32) -> bool,
+    ) -> Self {
+        Self::of(name, Value::Pair(value, go_together))
     }
 
     /// A list of CPUs; `changed` is called when it was written.
@@ -85,9 +108,13 @@ impl<O> Variable<O> {
         list: fn(&O) -> &CpuList,
         changed: fn(&O) -> Result,
     ) -> Self {
+        Self::of(name, Value::Cpus(list, changed))
+    }
+
+    const fn of(name: &'static CStr, value: Value<O>) -> Self {
         Self {
             name,
-            value: Value::Cpus(list, changed),
+            value,
             range: (i32::MIN, i32::MAX),
             write: None,
             owned_by_host: false,
@@ -122,7 +149,7 @@ impl<O> Variable<O> {
             // Not `data`: that is expected to point at a value, and at none of the module's own.
             extra1: ptr::from_ref(owner).cast_mut().cast(),
             extra2: ptr::from_ref(self).cast_mut().cast(),
-            maxlen: size_of::<c_int>() as c_int,
+            maxlen: self.value.size() as c_int,
             mode: if self.owned_by_host && !of_host {
                 0o444
             } else {
@@ -232,6 +259,45 @@ unsafe extern "C" fn handle<O: 'static>(
         };
         let word = match variable.value {
             Value::Number(word) => word(owner),
+            Value::Long(word) => {
+                let word = word(owner);
+                let mut value = word.load();
+                let local = copied(table, (&raw mut value).cast());
+                // SAFETY: The integer outlives the call; the other arguments are the core's.
+                to_result(unsafe {
+                    bindings::proc_doulongvec_minmax(
+                        &raw const local,
+                        write,
+                        buffer,
+                        length,
+                        position,
+                    )
+                })?;
+                if write != 0 {
+                    word.store(value);
+                }
+                return Ok(0);
+            }
+            Value::Pair(words, go_together) => {
+                let words = words(owner);
+                let mut values = words.each_ref().map(Word::load);
+                let local = copied(table, values.as_mut_ptr().cast());
+                // SAFETY: The integers, of which `maxlen` says how many there are, outlive the call; the other
+                // arguments are the core's.
+                to_result(unsafe {
+                    bindings::proc_dointvec(&raw const local, write, buffer, length, position)
+                })?;
+                if write != 0 {
+                    let [first, second] = values;
+                    if !go_together(first, second) {
+                        return Err(EINVAL);
+                    }
+                    for (word, value) in words.iter().zip(values) {
+                        word.store(value);
+                    }
+                }
+                return Ok(0);
+            }
             Value::Cpus(list, changed) => {
                 // SAFETY: By the contract of this function.
                 unsafe { handle_cpus(list(owner), write != 0, buffer, length, position)? };
@@ -246,12 +312,9 @@ unsafe extern "C" fn handle<O: 'static>(
         let mut value: c_int = before;
         let (mut min, mut max) = variable.range;
         let local = bindings::ctl_table {
-            data: (&raw mut value).cast(),
-            maxlen: table.maxlen,
-            mode: table.mode,
             extra1: (&raw mut min).cast(),
             extra2: (&raw mut max).cast(),
-            ..pin_init::zeroed()
+            ..copied(table, (&raw mut value).cast())
         };
         // SAFETY: `position` is valid by the contract of this function.
         let at_start = unsafe { *position } == 0;
@@ -270,6 +333,16 @@ unsafe extern "C" fn handle<O: 'static>(
         }
         Ok(0)
     })
+}
+
+/// A description like `table` of a value elsewhere, without a range.
+fn copied(table: &bindings::ctl_table, data: *mut c_void) -> bindings::ctl_table {
+    bindings::ctl_table {
+        data,
+        maxlen: table.maxlen,
+        mode: table.mode,
+        ..pin_init::zeroed()
+    }
 }
 
 /// Reads or writes a list of CPUs.

@@ -133,6 +133,11 @@ pub(crate) struct ServiceSpec {
 pub(crate) struct ForwardMethod(pub(crate) u8);
 
 impl ForwardMethod {
+    /// The method among the flags that a user gives.
+    pub(crate) const fn of_bits(bits: u32) -> Self {
+        Self((bits & 7) as u8)
+    }
+
     /// NAT.
     pub(crate) const MASQ: Self = Self(0);
     /// The director itself.
@@ -173,6 +178,37 @@ pub(crate) struct TunnelSpec {
     pub(crate) port: u16,
     /// 1 checksum, 2 remote checksum.
     pub(crate) flags: u16,
+}
+
+/// What a user says of a destination's encapsulation; what is not given stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TunnelChange {
+    /// As in [`TunnelSpec`].
+    pub(crate) kind: Option<u8>,
+    /// As in [`TunnelSpec`].
+    pub(crate) port: Option<u16>,
+    /// As in [`TunnelSpec`].
+    pub(crate) flags: Option<u16>,
+}
+
+impl TunnelChange {
+    /// What the change makes of an encapsulation.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` where that is GUE without a port.
+    pub(crate) fn of(self, now: TunnelSpec) -> Result<TunnelSpec, Refusal> {
+        const GUE: u8 = 1;
+        let tunnel = TunnelSpec {
+            kind: self.kind.unwrap_or(now.kind),
+            port: self.port.unwrap_or(now.port),
+            flags: self.flags.unwrap_or(now.flags),
+        };
+        if tunnel.kind == GUE && tunnel.port == 0 {
+            return Err(Refusal::new(Errno::Invalid, c"a GUE tunnel needs a port"));
+        }
+        Ok(tunnel)
+    }
 }
 
 /// How a packet travels in a tunnel: [`TunnelSpec`] as packets obey it.
@@ -290,6 +326,8 @@ pub(crate) struct ServiceView {
     pub(crate) timeout: u32,
     /// As in [`ServiceSpec`].
     pub(crate) netmask: u32,
+    /// How many destinations it has.
+    pub(crate) destinations: u32,
     /// Counters and rates.
     pub(crate) statistics: Statistics,
 }
@@ -356,6 +394,8 @@ pub(crate) enum Errno {
     Range,
     /// `ENOMEM`
     NoMemory,
+    /// `EFAULT`
+    Fault,
 }
 
 /// Why a request is refused: the errno of the reference, and words for people (extack).

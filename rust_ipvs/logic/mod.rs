@@ -44,6 +44,8 @@ pub(crate) mod sctp;
 pub(crate) mod show;
 pub(crate) mod sip;
 pub(crate) mod sizing;
+pub(crate) mod sockopt;
+pub(crate) mod status;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 mod v4;

@@ -18,6 +18,7 @@ use super::config::{
     ServiceId,
     ServiceKey,
     ServiceSpec,
+    TunnelChange,
     TunnelSpec, //
 };
 use super::nlattr::{
@@ -65,11 +66,6 @@ mod destination {
     pub(super) const TUNNEL_PORT: u16 = 14;
     pub(super) const TUNNEL_FLAGS: u16 = 15;
 }
-
-/// The bits of `FWD_METHOD` that are the method.
-const METHOD_MASK: u32 = 7;
-/// The tunnel type that is GUE.
-const GUE: u8 = 1;
 
 /// A request that makes no sense.
 const fn invalid(words: &'static core::ffi::CStr) -> Refusal {
@@ -400,17 +396,31 @@ pub(crate) fn destination_id(
     })
 }
 
-/// Reads all of a destination of a service of family `service` (G-10, G-17).
+/// Reads all of a destination of a service of family `service` (G-10, G-17), as a new one, and what is said of its tunnel.
 ///
 /// # Errors
 ///
-/// As [`destination_id`]; `EINVAL` where the families differ and the method is not tunnelling, where the
-/// upper threshold exceeds `INT_MAX`, or GUE has no port; `ERANGE` for a negative weight, or a lower
-/// threshold above the upper one.
+/// As [`destination_id`]; `EINVAL` where the families differ and the method is not tunnelling, or GUE has no
+/// port; those of [`check_destination`].
 pub(crate) fn destination_spec(
     nest: &[u8],
     service: AddressFamily,
 ) -> Result<DestinationSpec, Refusal> {
+    let (mut spec, tunnel) = destination_change(nest, service)?;
+    spec.tunnel = tunnel.of(spec.tunnel)?;
+    Ok(spec)
+}
+
+/// Reads all of a destination as [`destination_spec`] does, but its tunnel, of which what is not given stays as it is
+/// (V-14).
+///
+/// # Errors
+///
+/// Those of [`destination_spec`], but that GUE without a port is for whoever knows the port that it has.
+pub(crate) fn destination_change(
+    nest: &[u8],
+    service: AddressFamily,
+) -> Result<(DestinationSpec, TunnelChange), Refusal> {
     let f = DestinationFields::read(nest)?;
     let (addr, port) = f.key()?;
     let method = f
@@ -423,54 +433,77 @@ pub(crate) fn destination_spec(
     let lower = f
         .lower
         .ok_or(invalid(c"the destination has no lower threshold"))?;
-    let tunnel = TunnelSpec {
-        kind: f.tunnel_kind.unwrap_or(0),
-        port: f.tunnel_port.unwrap_or(0),
-        flags: f.tunnel_flags.unwrap_or(0),
-    };
-
     let family = f.family(service)?;
-    let method = ForwardMethod((method & METHOD_MASK) as u8);
-    if family != service && method != ForwardMethod::TUNNEL {
+    let spec = DestinationSpec {
+        id: DestinationId {
+            addr: address(family, addr),
+            port,
+        },
+        method: ForwardMethod::of_bits(method),
+        // As a C program sees it.
+        weight: weight as i32,
+        upper,
+        lower,
+        tunnel: TunnelSpec::default(),
+    };
+    if family != service && spec.method != ForwardMethod::TUNNEL {
         return Err(invalid(
             c"a destination of the other address family can only be reached by tunnelling",
         ));
     }
-    let weight = i32::try_from(weight).map_err(|_| {
-        Refusal::new(
+    check_destination(&spec)?;
+    let tunnel = TunnelChange {
+        kind: f.tunnel_kind,
+        port: f.tunnel_port,
+        flags: f.tunnel_flags,
+    };
+    Ok((spec, tunnel))
+}
+
+/// Checks the numbers of a destination, in the reference's order (G-17).
+///
+/// # Errors
+///
+/// `ERANGE` for a negative weight, or a lower threshold above the upper one; `EINVAL` where the upper threshold exceeds
+/// `INT_MAX`.
+pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), Refusal> {
+    if spec.weight < 0 {
+        return Err(Refusal::new(
             Errno::Range,
             c"the weight is negative or greater than 2147483647",
-        )
-    })?;
-    if lower > upper {
+        ));
+    }
+    if spec.lower > spec.upper {
         return Err(Refusal::new(
             Errno::Range,
             c"the lower threshold is greater than the upper threshold",
         ));
     }
-    if upper > i32::MAX as u32 {
+    if spec.upper > i32::MAX as u32 {
         return Err(invalid(c"the upper threshold is greater than 2147483647"));
     }
-    if tunnel.kind == GUE && tunnel.port == 0 {
-        return Err(invalid(c"a GUE tunnel needs a port"));
+    Ok(())
+}
+
+/// Checks a timeout in seconds (G-14); `None` is one that stays as it is, as 0 says. `hz` is the number of jiffies in a
+/// second, by which the reference limits them.
+///
+/// # Errors
+///
+/// `EINVAL` where it exceeds `INT_MAX` jiffies.
+pub(crate) fn timeout(seconds: u32, hz: u32) -> Result<Option<u32>, Refusal> {
+    let limit = (i32::MAX as u32).checked_div(hz).unwrap_or(0);
+    if seconds > limit {
+        return Err(invalid(
+            c"a timeout is negative or more seconds than jiffies can count",
+        ));
     }
-    Ok(DestinationSpec {
-        id: DestinationId {
-            addr: address(family, addr),
-            port,
-        },
-        method,
-        weight,
-        upper,
-        lower,
-        tunnel,
-    })
+    Ok(Some(seconds).filter(|seconds| *seconds != 0))
 }
 
 /// Reads the timeouts of `SET_CONFIG` from a whole message, in seconds, as (TCP, TCP after FIN, UDP) (G-14).
 ///
-/// `None` is one that stays as it is: it is missing, or 0. `hz` is the number of jiffies in a second,
-/// by which the reference limits them.
+/// `None` is one that stays as it is: it is missing, or 0. `hz` is the number of jiffies in a second.
 ///
 /// # Errors
 ///
@@ -481,16 +514,11 @@ pub(crate) fn timeouts(
     attributes: &[u8],
     hz: u32,
 ) -> Result<(Option<u32>, Option<u32>, Option<u32>), Refusal> {
-    let limit = (i32::MAX as u32).checked_div(hz).unwrap_or(0);
     let read = |number: u16| match nlattr::find(attributes, number) {
         None => Ok(None),
         Some(payload) => match nlattr::u32(payload) {
             None => Err(Refusal::new(Errno::Range, c"a timeout is too short")),
-            Some(0) => Ok(None),
-            Some(seconds) if seconds > limit => Err(invalid(
-                c"a timeout is negative or more seconds than jiffies can count",
-            )),
-            Some(seconds) => Ok(Some(seconds)),
+            Some(seconds) => timeout(seconds, hz),
         },
     };
     Ok((

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lines of /proc/net/ip_vs and /proc/net/ip_vs_conn (K-2, K-3).
+//! The lines of /proc/net/ip_vs, ip_vs_conn and ip_vs_conn_sync (K-2, K-3, K-6).
 //!
 //! Programs read these files, so each blank and each digit is as in the reference. Every line ends with
 //! its line feed.
@@ -8,8 +8,10 @@
 use super::config::{
     service_flags,
     ConnectionView,
+    Counters,
     DestinationView,
     Ip,
+    Rates,
     ServiceKey,
     ServiceView, //
 };
@@ -158,34 +160,92 @@ pub(crate) const CONNECTIONS_HEADER: &str =
 /// A connection's line.
 pub(crate) struct ConnectionLine<'a>(pub(crate) &'a ConnectionView<'a>);
 
+/// The columns that both tables of connections begin with, up to the state.
+fn common_columns(view: &ConnectionView<'_>, f: &mut Formatter<'_>) -> fmt::Result {
+    let ConnectionView {
+        protocol,
+        client,
+        virt,
+        dest,
+        state,
+        ..
+    } = view;
+    write!(
+        f,
+        "{:<3} {} {:04X} {} {:04X} {} {:04X} {state:<11}",
+        Protocol((*protocol).into()),
+        Address(client.0),
+        client.1,
+        Address(virt.0),
+        virt.1,
+        Address(dest.0),
+        dest.1,
+    )
+}
+
 impl Display for ConnectionLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let ConnectionView {
-            protocol,
-            client,
-            virt,
-            dest,
-            state,
-            expires,
-            engine,
-        } = self.0;
-        write!(
-            f,
-            "{:<3} {} {:04X} {} {:04X} {} {:04X} {state:<11} {expires:7}",
-            Protocol((*protocol).into()),
-            Address(client.0),
-            client.1,
-            Address(virt.0),
-            virt.1,
-            Address(dest.0),
-            dest.1,
-        )?;
-        if let Some((engine, data)) = engine {
+        common_columns(self.0, f)?;
+        write!(f, " {:7}", self.0.expires)?;
+        if let Some((engine, data)) = &self.0.engine {
             // What an engine finds is ASCII.
             let data = core::str::from_utf8(data).unwrap_or("?");
             write!(f, " {engine} {data}")?;
         }
         f.write_str("\n")
+    }
+}
+
+/// The head of /proc/net/ip_vs_conn_sync.
+pub(crate) const ORIGINS_HEADER: &str =
+    "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n";
+
+/// A connection's line with its origin (K-6); all of them began here.
+pub(crate) struct OriginLine<'a>(pub(crate) &'a ConnectionView<'a>);
+
+impl Display for OriginLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        common_columns(self.0, f)?;
+        writeln!(f, " {:<6} {:7}", "LOCAL", self.0.expires)
+    }
+}
+
+/// Connections, packets and bytes as /proc/net/ip_vs_stats has them (K-7).
+pub(crate) struct Columns([u64; 5]);
+
+impl Columns {
+    /// What was counted.
+    #[inline(always)]
+    pub(crate) fn of_counters(of: &Counters) -> Self {
+        Self([
+            of.conns,
+            of.in_packets,
+            of.out_packets,
+            of.in_bytes,
+            of.out_bytes,
+        ])
+    }
+
+    /// What is counted in a second.
+    #[inline(always)]
+    pub(crate) fn of_rates(of: &Rates) -> Self {
+        Self([
+            of.conns,
+            of.in_packets,
+            of.out_packets,
+            of.in_bytes,
+            of.out_bytes,
+        ])
+    }
+}
+
+impl Display for Columns {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let [conns, in_packets, out_packets, in_bytes, out_bytes] = self.0;
+        write!(
+            f,
+            "{conns:8X} {in_packets:8X} {out_packets:8X} {in_bytes:16X} {out_bytes:16X}"
+        )
     }
 }
 
@@ -212,6 +272,7 @@ mod tests {
             flags: flags | service_flags::HASHED,
             timeout: 300,
             netmask: u32::from_ne_bytes([255, 255, 255, 0]),
+            destinations: 0,
             statistics: Statistics::default(),
         }
     }
@@ -366,6 +427,26 @@ mod tests {
             ConnectionLine(&view).to_string(),
             "IP  CB00714D 0000 00000005 0000 2001:0db8:0000:0000:0000:0000:0000:ab01 1F90 \
              NONE            899\n"
+        );
+    }
+
+    // K-6
+    #[test]
+    fn origins() {
+        let view = ConnectionView {
+            protocol: 17,
+            client: (Ip::V4([203, 0, 113, 77]), 40000),
+            virt: (Ip::V4([192, 0, 2, 1]), 53),
+            dest: (Ip::V4([10, 0, 0, 7]), 53),
+            state: "UDP",
+            expires: 300,
+            engine: Some(("sip", b"not shown")),
+        };
+        let head = ORIGINS_HEADER;
+        assert!(head.ends_with(" DPrt State       Origin Expires\n"));
+        assert_eq!(
+            OriginLine(&view).to_string(),
+            "UDP CB00714D 9C40 C0000201 0035 0A000007 0035 UDP         LOCAL      300\n"
         );
     }
 

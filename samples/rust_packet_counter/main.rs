@@ -19,7 +19,7 @@ use abstractions::{bindings, kapi};
 use kapi::{
     net::{Namespaced, Namespaces, NamespacesGuard, Net},
     netfilter::{Hook, Hooks, Point, Protocol, Spec, State, Verdict},
-    percpu::Counters,
+    percpu::{Counters, Pool},
     rcu::Rcu,
     skbuff::Packet,
 };
@@ -57,7 +57,7 @@ impl Namespaced for Counter {
     }
 
     fn new(net: &Net, _: &()) -> Result<Arc<Self>> {
-        let packets = Counters::new()?;
+        let packets = Pool::new()?.take()?;
         let counter = Arc::pin_init(
             pin_init!(Self {
                 initial: net.is_initial(),

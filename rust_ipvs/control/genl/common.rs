@@ -4,17 +4,14 @@
 
 use super::numbers::top;
 use crate::{
+    control::terms::errno,
     director::Director,
-    kapi::{
-        genetlink::{
-            Dump,
-            Request, //
-        },
-        net::Net,
+    kapi::genetlink::{
+        Dump,
+        Request, //
     },
     logic::{
         config::{
-            Errno,
             Refusal,
             ServiceId, //
         },
@@ -26,19 +23,6 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The error number of a refusal.
-fn error(errno: Errno) -> Error {
-    match errno {
-        Errno::Invalid => EINVAL,
-        Errno::Exists => EEXIST,
-        Errno::NoEntry => ENOENT,
-        Errno::NoService => ESRCH,
-        Errno::Family => EAFNOSUPPORT,
-        Errno::Range => ERANGE,
-        Errno::NoMemory => ENOMEM,
-    }
-}
-
 /// Results that a user is told of.
 pub(super) trait Told<T> {
     /// Leaves a refusal's words with the request, and gives its number.
@@ -47,7 +31,7 @@ pub(super) trait Told<T> {
 
 impl<T> Told<T> for Result<T, Refusal> {
     fn told(self, request: &Request<'_>) -> Result<T> {
-        self.map_err(|refusal| request.refuse(error(refusal.errno), refusal.words))
+        self.map_err(|refusal| request.refuse(errno(refusal.errno), refusal.words))
     }
 }
 
@@ -60,8 +44,11 @@ pub(super) fn director(request: &Request<'_>) -> Result<Arc<Director>> {
 }
 
 /// The director whose things a dump lists.
-pub(super) fn director_of_dump(net: &Net) -> Result<Arc<Director>> {
-    Director::of(net).ok_or(ENOPROTOOPT)
+pub(super) fn director_of_dump(dump: &Dump<'_>) -> Result<Arc<Director>> {
+    Director::of(dump.net()).ok_or_else(|| {
+        dump.remark(NO_DIRECTOR);
+        ENOPROTOOPT
+    })
 }
 
 /// The nest of a request that describes a service.
@@ -79,28 +66,3 @@ pub(super) fn existing_service(request: &Request<'_>, director: &Director) -> Re
         Err(Refusal::NO_SERVICE).told(request)
     }
 }
-
-/// Adds to a dump what `each` visits, beginning after the things that earlier messages were about.
-///
-/// `each` gets the number of those, and a function that adds a message; that returns whether there
-/// was room, and must not be called again after `false`.
-pub(super) fn add_messages(
-    dump: &mut Dump<'_>,
-    each: impl FnOnce(usize, &mut dyn FnMut(Adder<'_>) -> bool),
-) -> Result {
-    let (from, _) = dump.position();
-    let mut count = from;
-    let mut added = Ok(());
-    each(from, &mut |add| {
-        added = add(dump);
-        if added.is_ok() {
-            count = count.saturating_add(1);
-        }
-        added.is_ok()
-    });
-    dump.set_position((count, 0));
-    added
-}
-
-/// Adds one message to a dump.
-pub(super) type Adder<'a> = &'a mut dyn FnMut(&mut Dump<'_>) -> Result;

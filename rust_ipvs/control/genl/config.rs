@@ -14,6 +14,7 @@ use super::{
     },
 };
 use crate::{
+    control::terms::VERSION,
     kapi::{
         genetlink::{
             Doit,
@@ -24,9 +25,6 @@ use crate::{
     logic::request,
 };
 use kernel::prelude::*;
-
-/// The version that IPVS has had since its interface last changed, 1.2.1 (G-13).
-const VERSION: u32 = 0x01_02_01;
 
 /// `SET_CONFIG` (G-14).
 pub(super) struct Set;

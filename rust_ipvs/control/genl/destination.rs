@@ -5,7 +5,6 @@
 use super::{
     answer,
     common::{
-        add_messages,
         director,
         director_of_dump,
         existing_service,
@@ -17,6 +16,7 @@ use super::{
     },
 };
 use crate::{
+    director::Shown,
     kapi::genetlink::{
         Doit,
         Dump,
@@ -48,16 +48,16 @@ impl Doit for New {
     }
 }
 
-/// `SET_DEST` (V-14).
+/// `SET_DEST` (V-14). What is not said of the tunnel stays as it is.
 pub(super) struct Set;
 
 impl Doit for Set {
     fn doit(request: &Request<'_>) -> Result {
         let director = director(request)?;
         let id = existing_service(request, &director)?;
-        let spec = request::destination_spec(destination_nest(request)?, id.family);
-        let spec = spec.told(request)?;
-        director.edit_destination(&id, &spec).told(request)
+        let change = request::destination_change(destination_nest(request)?, id.family);
+        let (spec, tunnel) = change.told(request)?;
+        director.edit_destination(&id, spec, tunnel).told(request)
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) struct List;
 
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
-        let director = director_of_dump(dump.net())?;
+        let director = director_of_dump(dump)?;
         let Ok(nest) = dump.attribute(top::SERVICE) else {
             // The core has found words already.
             return Ok(());
@@ -102,14 +102,17 @@ impl Dumpit for List {
                 return Ok(());
             }
         };
-        add_messages(dump, |from, add| {
-            director.destinations(&id, from, &mut |view| {
-                add(&mut |dump| {
-                    dump.message(command::NEW_DEST, |message| {
-                        message.nested(top::DEST, |nest| answer::put_destination(nest, view))
-                    })
-                })
+        let from = Shown::of_word(dump.position().0);
+        let mut added = Ok(());
+        let stopped = director.destinations(&id, from, &mut |view| {
+            added = dump.message(command::NEW_DEST, |message| {
+                message.nested(top::DEST, |nest| answer::put_destination(nest, view))
             });
-        })
+            added.is_ok()
+        });
+        if let Some(stopped) = stopped {
+            dump.set_position((stopped.to_word(), 0));
+        }
+        added
     }
 }

@@ -5,7 +5,6 @@
 use super::{
     answer,
     common::{
-        add_messages,
         director,
         director_of_dump,
         existing_service,
@@ -18,6 +17,7 @@ use super::{
     },
 };
 use crate::{
+    director::Bookmark,
     kapi::genetlink::{
         Doit,
         Dump,
@@ -77,16 +77,19 @@ pub(super) struct List;
 
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
-        let director = director_of_dump(dump.net())?;
-        add_messages(dump, |from, add| {
-            director.services(from, &mut |view| {
-                add(&mut |dump| {
-                    dump.message(command::NEW_SERVICE, |message| {
-                        message.nested(top::SERVICE, |nest| answer::put_service(nest, view))
-                    })
-                })
+        let director = director_of_dump(dump)?;
+        let from = Bookmark::of_words(dump.position());
+        let mut added = Ok(());
+        let stopped = director.services(from, &mut |view| {
+            added = dump.message(command::NEW_SERVICE, |message| {
+                message.nested(top::SERVICE, |nest| answer::put_service(nest, view))
             });
-        })
+            added.is_ok()
+        })?;
+        if let Some(stopped) = stopped {
+            dump.set_position(stopped.to_words());
+        }
+        added
     }
 }
 

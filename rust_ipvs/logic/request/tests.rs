@@ -5,6 +5,9 @@
 use super::super::config::service_flags;
 use super::*;
 
+/// The tunnel type that is GUE.
+const GUE: u8 = 1;
+
 /// An attribute, filled up to a multiple of 4 bytes.
 fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + payload.len()).unwrap();

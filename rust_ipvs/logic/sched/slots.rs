@@ -7,7 +7,7 @@
 //! as many changes as there are destinations, or nearly so.
 
 /// The fewest slots that a list has.
-const FEWEST: usize = 4;
+const FEWEST: usize = 8;
 
 /// How many slots a new list has for so many destinations: twice as many, and a few for those that have none yet.
 pub(crate) fn room_for(destinations: usize) -> usize {

@@ -14,7 +14,7 @@ use crate::logic::nlattr::{self, Attributes};
 use crate::logic::packet::{Transport, SCTP, TCP, UDP};
 use crate::logic::persistence::{connection_port, Form, TemplateKey};
 use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
-use crate::logic::{defence, request, sctp, sip, tcp};
+use crate::logic::{defence, request, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
 
 /// How far a packet got.
@@ -285,7 +285,24 @@ pub fn message(data: &[u8]) -> usize {
     assert!(bytes <= data.len());
     let _ = request::timeouts(data, 250);
     let _ = request::timeouts(data, 0);
+    options(data);
     taken + requests(data)
+}
+
+/// Reads bytes as what comes with each socket option.
+fn options(data: &[u8]) {
+    for option in sockopt::FIRST - 1..=sockopt::SET_END {
+        let length = sockopt::set_length(option).min(data.len());
+        if let Ok(sockopt::Set::AddDestination(_, wish)) =
+            sockopt::set(option, &data[..length], 250)
+        {
+            let _ = wish.spec();
+        }
+        if let Some(get) = sockopt::Get::of(option) {
+            let _ = sockopt::room(get, data, data.len());
+        }
+    }
+    let _ = sockopt::service_id(data);
 }
 
 fn requests(nest: &[u8]) -> usize {
@@ -301,6 +318,7 @@ fn requests(nest: &[u8]) -> usize {
             flags: spec.flags,
             timeout: spec.timeout,
             netmask: spec.netmask,
+            destinations: 0,
             statistics: Statistics::default(),
         };
         assert!(

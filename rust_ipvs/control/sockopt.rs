@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The older interface: socket options (SPEC 11.3).
+//!
+//! It needs `CAP_NET_ADMIN` only in the user namespace that the network namespace belongs to, and has no words for a
+//! refusal but its number.
+
+use super::terms::{
+    errno,
+    VERSION, //
+};
+use crate::{
+    director::{
+        Director,
+        Shown, //
+    },
+    kapi::{
+        net::Net,
+        sockopt::{
+            is_admin_of,
+            Asked,
+            Given,
+            Options,
+            Registration, //
+        },
+        time,
+    },
+    logic::{
+        config::{
+            AddressFamily,
+            Refusal,
+            ServiceId,
+            TunnelChange, //
+        },
+        sockopt::{
+            self as words,
+            Get,
+            Set, //
+        },
+    },
+};
+use core::ops::Range;
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    ModuleMetadata, //
+};
+
+/// Has the options answered.
+pub(super) fn register() -> Result<Registration> {
+    Registration::new::<Ipvs>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
+}
+
+/// The number of a refusal.
+fn number(refusal: Refusal) -> Error {
+    errno(refusal.errno)
+}
+
+/// The director of those who may ask it.
+fn director(net: &Net) -> Result<Arc<Director>> {
+    if !is_admin_of(net) {
+        return Err(EPERM);
+    }
+    Director::of(net).ok_or(ENOPROTOOPT)
+}
+
+/// The service that something is done to, which must exist before anything else is looked at.
+fn existing(director: &Director, id: &ServiceId) -> Result {
+    if director.service_exists(id) {
+        Ok(())
+    } else {
+        Err(ESRCH)
+    }
+}
+
+/// The options of IPVS.
+struct Ipvs;
+
+impl Options for Ipvs {
+    const SET: Range<u32> = words::FIRST..words::SET_END;
+    const GET: Range<u32> = words::FIRST..words::GET_END;
+
+    fn set(net: &Net, option: u32, given: &Given) -> Result {
+        let director = director(net)?;
+        if given.len() != words::set_length(option) {
+            return Err(EINVAL);
+        }
+        let mut bytes = [0; words::SET_MAX];
+        let bytes = bytes.get_mut(..given.len()).ok_or(EINVAL)?;
+        given.read(bytes)?;
+        let what = words::set(option, bytes, time::HZ).map_err(number)?;
+        carry_out(net, &director, what)
+    }
+
+    fn get(net: &Net, option: u32, asked: &mut Asked<'_>) -> Result {
+        let director = director(net)?;
+        let what = Get::of(option).ok_or(EINVAL)?;
+        // The question comes in the same place as the answer goes; the longest one is that about a service.
+        let mut question = [0; words::SERVICE_ENTRY];
+        let question = question.get_mut(..what.least()).ok_or(EINVAL)?;
+        asked.read(question)?;
+        answer(&director, what, question, asked)
+    }
+}
+
+/// Does what is asked for.
+fn carry_out(net: &Net, director: &Arc<Director>, what: Set) -> Result {
+    let done = match what {
+        Set::Add(spec) => director.add_service(net, &spec),
+        Set::Edit(spec) => director.edit_service(&spec),
+        Set::Delete(id) => director.delete_service(&id),
+        Set::Flush => {
+            director.flush();
+            Ok(())
+        }
+        Set::AddDestination(id, wish) => {
+            existing(director, &id)?;
+            wish.spec()
+                .and_then(|spec| director.add_destination(net, &id, &spec))
+        }
+        Set::EditDestination(id, wish) => {
+            existing(director, &id)?;
+            wish.spec()
+                .and_then(|spec| director.edit_destination(&id, spec, TunnelChange::default()))
+        }
+        Set::DeleteDestination(id, destination) => director.delete_destination(&id, &destination),
+        Set::Timeouts(tcp, tcp_fin, udp) => {
+            director.set_timeouts(tcp, tcp_fin, udp);
+            Ok(())
+        }
+        Set::Zero(id) => director.zero(id.as_ref()),
+        Set::StartDaemon => return Err(EOPNOTSUPP),
+        // Of the two states that there are, no daemon runs.
+        Set::StopDaemon(1 | 2) => return Err(ESRCH),
+        Set::StopDaemon(_) => return Err(EINVAL),
+    };
+    done.map_err(number)
+}
+
+/// Answers a question.
+fn answer(director: &Director, what: Get, question: &[u8], asked: &mut Asked<'_>) -> Result {
+    match what {
+        Get::Version => version(director, asked),
+        Get::Info => {
+            let services = director.count_of(AddressFamily::V4);
+            let info = words::info(VERSION, director.table_size(), services);
+            asked.write(0, &info)
+        }
+        Get::Services => {
+            let room = words::room(what, question, asked.len()).ok_or(EINVAL)?;
+            services(director, room, asked)
+        }
+        Get::Service => {
+            let view = director.service(&words::service_id(question));
+            let view = view.map_err(number)?;
+            asked.write(0, &words::service_entry(&view).ok_or(ESRCH)?)
+        }
+        Get::Destinations => {
+            let room = words::room(what, question, asked.len()).ok_or(EINVAL)?;
+            let id = words::service_id(question);
+            existing(director, &id)?;
+            destinations(director, &id, room, asked)
+        }
+        Get::Timeouts => asked.write(0, &words::timeouts(&director.timeouts())),
+        Get::Daemons => asked.write(0, &[0; words::DAEMONS]),
+    }
+}
+
+/// The version as text, with a nul, and as long as that is (O-5).
+fn version(director: &Director, asked: &mut Asked<'_>) -> Result {
+    let mut text = [0; words::VERSION];
+    let length = words::version(director.table_size(), &mut text);
+    asked.write(0, text.get(..length).ok_or(EINVAL)?)?;
+    asked.set_len(length)
+}
+
+/// The first services, as many as there is room for.
+fn services(director: &Director, room: usize, asked: &mut Asked<'_>) -> Result {
+    let mut end = words::SERVICES_HEAD;
+    let mut left = room;
+    let mut written = Ok(());
+    director.services(crate::director::Bookmark::START, &mut |view| {
+        let Some(entry) = words::service_entry(view) else {
+            return true;
+        };
+        if left == 0 {
+            return false;
+        }
+        written = asked.write(end, &entry);
+        end = end.saturating_add(entry.len());
+        left = left.saturating_sub(1);
+        written.is_ok()
+    })?;
+    written
+}
+
+/// The newest destinations of a service, as many as there is room for.
+fn destinations(director: &Director, id: &ServiceId, room: usize, asked: &mut Asked<'_>) -> Result {
+    let mut end = words::DESTINATIONS_HEAD;
+    let mut left = room;
+    let mut written = Ok(());
+    director.destinations(id, Shown::NONE, &mut |view| {
+        let Some(entry) = words::destination_entry(view) else {
+            return true;
+        };
+        if left == 0 {
+            return false;
+        }
+        written = asked.write(end, &entry);
+        end = end.saturating_add(entry.len());
+        left = left.saturating_sub(1);
+        written.is_ok()
+    });
+    written
+}

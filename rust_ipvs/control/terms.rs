@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What netlink and socket options both say: the version, and the numbers of refusals.
+
+use crate::logic::config::Errno;
+use kernel::prelude::*;
+
+/// The version that IPVS has had since its interface last changed, 1.2.1 (G-13, O-5).
+pub(super) const VERSION: u32 = 0x01_02_01;
+
+/// The error number of a refusal.
+pub(super) fn errno(errno: Errno) -> Error {
+    match errno {
+        Errno::Invalid => EINVAL,
+        Errno::Exists => EEXIST,
+        Errno::NoEntry => ENOENT,
+        Errno::NoService => ESRCH,
+        Errno::Family => EAFNOSUPPORT,
+        Errno::Range => ERANGE,
+        Errno::NoMemory => ENOMEM,
+        Errno::Fault => EFAULT,
+    }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What people look at: services, destinations and connections, one after the other (SPEC 11.1, 12.1).
+//!
+//! Long lists are shown piece by piece, and nothing is held in between but a place. Services are in an order of their
+//! own, which is that of their hashes, and destinations in the order in which they came: so what is there from the
+//! first piece to the last is shown once, whatever comes and goes meanwhile (but where so many destinations go
+//! that the rest are numbered anew).
+
+use super::{
+    destination::Destination,
+    namespace::Director,
+    plane::{
+        in_plane,
+        Place,
+        Plane, //
+    },
+    service::Service,
+    stack::Stack, //
+};
+use crate::{
+    kapi::{
+        rcu,
+        shared::RcuArc,
+        time, //
+    },
+    logic::config::{
+        AddressFamily,
+        ConnectionView,
+        DestinationView,
+        Refusal,
+        ServiceId,
+        ServiceView, //
+    },
+    logic::status::{
+        Buckets,
+        Fill, //
+    },
+};
+use kernel::prelude::*;
+
+/// So many services are looked at before others get the CPU.
+const PAGE: usize = 64;
+
+/// Where a list of services goes on. All zeroes is the beginning.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct Bookmark {
+    /// 1 behind all services of IPv4.
+    v6: u32,
+    hash: u32,
+    nth: u32,
+}
+
+impl Bookmark {
+    /// The beginning.
+    pub(crate) const START: Self = Self {
+        v6: 0,
+        hash: 0,
+        nth: 0,
+    };
+
+    /// As two words.
+    pub(crate) fn to_words(self) -> (usize, usize) {
+        let second = (self.nth << 1) | self.v6;
+        (self.hash as usize, second as usize)
+    }
+
+    /// From what [`to_words`](Self::to_words) gave, or from zeroes.
+    pub(crate) fn of_words((hash, second): (usize, usize)) -> Self {
+        let second = second as u32;
+        Self {
+            v6: second & 1,
+            hash: hash as u32,
+            nth: second >> 1,
+        }
+    }
+
+    fn at(v6: u32, (hash, nth): Place) -> Self {
+        Self { v6, hash, nth }
+    }
+
+    fn place(self) -> Place {
+        (self.hash, self.nth)
+    }
+}
+
+/// Where a list of a service's destinations goes on. All zeroes is the beginning, which is the newest one.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct Shown(u32);
+
+impl Shown {
+    /// The beginning.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// As a word.
+    pub(crate) fn to_word(self) -> usize {
+        self.0 as usize
+    }
+
+    /// From what [`to_word`](Self::to_word) gave, or from 0.
+    pub(crate) fn of_word(word: usize) -> Self {
+        Self(word as u32)
+    }
+}
+
+impl<F: Stack> Plane<F> {
+    /// A service with a reference.
+    pub(super) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
+        rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(Refusal::NO_SERVICE)
+    }
+
+    /// Does something to each service from a place on, until it returns `false`; returns the place where it did, or
+    /// `None` at the end. Process context; others get the CPU now and then.
+    pub(super) fn each_paged(
+        &self,
+        from: Place,
+        mut work: impl FnMut(Place, &RcuArc<Service<F>>) -> bool,
+    ) -> Result<Option<Place>> {
+        let mut from = from;
+        let mut page = KVec::with_capacity(PAGE, GFP_KERNEL)?;
+        loop {
+            rcu::read(|rcu| {
+                self.each(rcu, from, |place, service| {
+                    page.push_within_capacity((place, service.clone())).is_ok()
+                })
+            });
+            if page.is_empty() {
+                return Ok(None);
+            }
+            for (place, service) in page.drain_all() {
+                if !work(place, &service) {
+                    return Ok(Some(place));
+                }
+                from = (place.0, place.1.saturating_add(1));
+            }
+            time::give_way();
+        }
+    }
+
+    /// Shows services; returns the place of the one that was refused.
+    fn show(
+        &self,
+        from: Place,
+        visit: &mut dyn FnMut(&ServiceView) -> bool,
+    ) -> Result<Option<Place>> {
+        self.each_paged(from, |_, service| visit(&service.view()))
+    }
+}
+
+impl Director {
+    /// Whether a service exists.
+    pub(crate) fn service_exists(&self, id: &ServiceId) -> bool {
+        rcu::read(|rcu| in_plane!(self, id.family, plane => plane.by_id(rcu, id).is_some()))
+    }
+
+    /// How a service is seen.
+    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, Refusal> {
+        in_plane!(self, id.family, plane => Ok(plane.get(id)?.view()))
+    }
+
+    /// Calls `visit` for each service from a bookmark on, until it returns `false`; returns where that was, or `None` at
+    /// the end (G-15).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn services(
+        &self,
+        from: Bookmark,
+        visit: &mut dyn FnMut(&ServiceView) -> bool,
+    ) -> Result<Option<Bookmark>> {
+        let mut from_v6 = from.place();
+        if from.v6 == 0 {
+            if let Some(place) = self.v4.show(from.place(), visit)? {
+                return Ok(Some(Bookmark::at(0, place)));
+            }
+            from_v6 = (0, 0);
+        }
+        let stopped = self.v6.show(from_v6, visit)?;
+        Ok(stopped.map(|place| Bookmark::at(1, place)))
+    }
+
+    /// Calls `visit` for each destination of a service from where `from` says, until it returns `false`; returns where
+    /// that was. None is there where the service does not exist.
+    pub(crate) fn destinations(
+        &self,
+        id: &ServiceId,
+        from: Shown,
+        visit: &mut dyn FnMut(&DestinationView) -> bool,
+    ) -> Option<Shown> {
+        in_plane!(self, id.family, plane => {
+            let below = u32::MAX.wrapping_sub(from.0);
+            let stopped = plane.get(id).ok()?.each_paged(below, |destination: &Destination| visit(&destination.view()));
+            stopped.map(|slot| Shown(u32::MAX.wrapping_sub(slot.saturating_add(1))))
+        })
+    }
+
+    /// How full the tables are (K-9). May take a while where there are many connections.
+    pub(crate) fn fill(&self) -> Fill {
+        let mut fill = Fill {
+            connections: self.connection_count(),
+            services: self.v4.count().saturating_add(self.v6.count()),
+            connection_buckets: Buckets::new(self.settings.conn_lfactor.load()),
+            service_buckets: Buckets::new(self.settings.svc_lfactor.load()),
+        };
+        let mut bucket = 0usize;
+        loop {
+            let mut length = 0usize;
+            if !self.connections_in_bucket(bucket, &mut |_| length = length.saturating_add(1)) {
+                break;
+            }
+            fill.connection_buckets.count(length);
+            bucket = bucket.saturating_add(1);
+            if bucket % PAGE == 0 {
+                time::give_way();
+            }
+        }
+        rcu::read(|rcu| {
+            for length in Iterator::chain(self.v4.lengths(rcu), self.v6.lengths(rcu)) {
+                fill.service_buckets.count(length);
+            }
+        });
+        fill
+    }
+
+    /// How many services of a family there are.
+    pub(crate) fn count_of(&self, family: AddressFamily) -> u32 {
+        let count = in_plane!(self, family, plane => plane.count());
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The number of buckets of the connection tables (G-13).
+    pub(crate) fn table_size(&self) -> u32 {
+        fn size<F: Stack>(plane: &Plane<F>) -> usize {
+            plane.connections.as_ref().map_or(0, |c| c.table.size())
+        }
+        let size = size(&self.v4).saturating_add(size(&self.v6));
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
+    /// Calls `visit` for each connection in a bucket; `false` past the last bucket.
+    pub(crate) fn connections_in_bucket(
+        &self,
+        bucket: usize,
+        visit: &mut dyn FnMut(&ConnectionView<'_>),
+    ) -> bool {
+        rcu::read(|rcu| {
+            let mut bucket = bucket;
+            if let Some(connections) = self.v4.connections.as_ref() {
+                if connections.table.visit(rcu, bucket, |c| visit(&c.view())) {
+                    return true;
+                }
+                bucket = bucket.saturating_sub(connections.table.size());
+            }
+            match self.v6.connections.as_ref() {
+                Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
+                None => false,
+            }
+        })
+    }
+}
