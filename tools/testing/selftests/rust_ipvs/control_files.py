@@ -19,8 +19,11 @@ from harness.tap import case, equal, note, run, true, until
 HEAD = ('Prot LocalAddress:Port Scheduler Flags\n'
         '  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n')
 CONNECTIONS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n'
+ORIGINS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n'
 VS = '/proc/sys/net/ipv4/vs'
 INT_MAX = (1 << 31) - 1
+# The most seconds whose jiffies, 250 each, an int can count.
+LONGEST = INT_MAX // 250
 
 # Variables and their defaults in the first namespace and in others (12.2).
 DEFAULTS = dict(conn_max=(1 << 30, 1 << 30), conn_reuse_mode=(1, 1), expire_nodest_conn=(0, 0), ignore_tunneled=(0, 0),
@@ -28,12 +31,18 @@ DEFAULTS = dict(conn_max=(1 << 30, 1 << 30), conn_reuse_mode=(1, 1), expire_node
                 conn_lfactor=(-4, -2), svc_lfactor=(-3, -2), expire_quiescent_template=(0, 0),
                 amemthresh=(1024, 1024), am_droprate=(10, 10), cache_bypass=(0, 0), drop_entry=(0, 0),
                 drop_packet=(0, 0), secure_tcp=(0, 0), sloppy_sctp=(0, 0), run_estimation=(1, 1), est_nice=(0, 0),
-                lblc_expiration=(86400, 86400), lblcr_expiration=(86400, 86400))
+                lblc_expiration=(86400, 86400), lblcr_expiration=(86400, 86400), conntrack=(0, 0),
+                sync_version=(1, 1), sync_persist_mode=(0, 0), sync_sock_size=(0, 0), sync_retries=(0, 0),
+                backup_only=(0, 0), sync_refresh_period=(0, 0))
 RANGES = dict(conn_max=(0, 1 << 30), conn_lfactor=(-8, 8), svc_lfactor=(-8, 8), drop_entry=(0, 3), drop_packet=(0, 3),
-              secure_tcp=(0, 3), est_nice=(-20, 19))
-OF_HOST = ('conn_lfactor', 'svc_lfactor', 'run_estimation', 'est_nice')
+              secure_tcp=(0, 3), est_nice=(-20, 19), sync_version=(0, 1), sync_retries=(0, 3),
+              sync_refresh_period=(-LONGEST, LONGEST))
+OF_HOST = ('conn_lfactor', 'svc_lfactor', 'run_estimation', 'est_nice', 'sync_sock_size')
+if g.impl == 'c':
+    # They are there with the modules of these schedulers.
+    del DEFAULTS['lblc_expiration'], DEFAULTS['lblcr_expiration']
 # Variables that are no numbers.
-OTHERS = ['est_cpulist']
+OTHERS = ['est_cpulist', 'sync_ports', 'sync_qlen_max', 'sync_threshold']
 
 
 def in_pieces(path, size):
@@ -58,12 +67,12 @@ def blocks():
     return re.findall(r'^\S.*\n(?:  -> .*\n)*', rest[len(HEAD):], re.M)
 
 
-@case('K-1 the files are there, for all to read')
+@case('K-1 the files are there, all but one for all to read')
 def modes():
-    for name in ('ip_vs', 'ip_vs_conn', 'ip_vs_stats'):
+    for name in ('', '_app', '_conn', '_conn_sync', '_stats', '_stats_percpu', '_status'):
         with g.director:
-            mode = os.stat(f'/proc/thread-self/net/{name}').st_mode
-        equal(mode & 0o7777, 0o444, f'mode of {name}')
+            mode = os.stat(f'/proc/thread-self/net/ip_vs{name}').st_mode
+        equal(mode & 0o7777, 0o440 if name == '_status' else 0o444, f'mode of ip_vs{name}')
 
 
 @case('K-2 K-3 K-7 G-13 what the files show of a fresh namespace')
@@ -77,6 +86,26 @@ def fresh():
           '\n'
           ' Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n'
           '       0        0        0                0                0\n', 'ip_vs_stats')
+
+
+@case('K-6 K-8 K-9 K-10 what the other files show of a fresh namespace')
+def fresh_others():
+    equal(g.other.read('/proc/net/ip_vs_conn_sync'), ORIGINS_HEAD, 'ip_vs_conn_sync')
+    head = 'prot port    usecnt name\n'
+    equal(g.other.read('/proc/net/ip_vs_app')[:len(head)], head, 'head of ip_vs_app')
+    numbers = '       0        0        0                0                0\n'
+    cpus = os.sysconf('SC_NPROCESSORS_CONF')
+    equal(g.other.read('/proc/net/ip_vs_stats_percpu'),
+          '       Total Incoming Outgoing         Incoming         Outgoing\n'
+          'CPU    Conns  Packets  Packets            Bytes            Bytes\n'
+          + ''.join(f'{cpu:3X} {numbers}' for cpu in range(cpus)) + f'  ~ {numbers}\n'
+          '     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n'
+          f'    {numbers}', 'ip_vs_stats_percpu')
+    lines = g.other.read('/proc/net/ip_vs_status').splitlines()
+    equal(lines[:4], ['Conns:\t0', 'Conn buckets:\t0 (0 bits, lfactor 0)', 'Services:\t0',
+                      'Service buckets:\t0 (0 bits, lfactor 0)'], 'ip_vs_status')
+    equal([re.sub(r'\d+', 'N', line) for line in lines[4:]],
+          ['Stats thread slots:\tN (max N)', 'Stats chain max len:\tN', 'Stats thread ests:\tN'], 'the rest of ip_vs_status')
 
 
 @case('K-2 Q-23 services of all kinds in ip_vs')
@@ -150,6 +179,44 @@ def many_connections():
     equal(g.other.read('/proc/net/ip_vs_conn'), CONNECTIONS_HEAD, 'ip_vs_conn of the other namespace')
 
 
+@case('K-6 K-8 K-9 what the other files show of connections, and after their server has gone')
+def others():
+    ok(NEW_SERVICE, service(protocol=UDP))
+    ok(NEW_DEST, service_id(protocol=UDP) + dest(addr='127.0.0.1', port=8080))
+
+    def of_cpus():
+        rows = re.findall(r'^ *[0-9A-F]+ +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)$', percpu(), re.M)
+        return [sum(int(number, 16) for number in column) for column in zip(*rows)]
+
+    def percpu():
+        return g.director.read('/proc/net/ip_vs_stats_percpu').split('  ~')[0]
+
+    before = of_cpus()
+    with g.director:
+        for port in range(21000, 21003):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.bind(('10.0.0.1', port))
+                client.sendto(b'x' * 72, ('10.0.0.1', 80))
+    row = r'^UDP 0A000001 520[89A] 0A000001 0050 7F000001 1F90 UDP         LOCAL      \d{3}$'
+    text = g.director.read('/proc/net/ip_vs_conn_sync')
+    true(text.startswith(ORIGINS_HEAD), 'the head of ip_vs_conn_sync')
+    equal(len(re.findall(row, text, re.M)), 3, f'connections in\n{text}')
+    after = [now - then for now, then in zip(of_cpus(), before)]
+    equal([after[n] for n in (0, 1, 3)], [3, 3, 300], 'connections, packets, bytes')
+    status = dict(line.split(':\t') for line in g.director.read('/proc/net/ip_vs_status').splitlines())
+    true(int(status['Conns']) >= 3, f'connections: {status}')
+    for what in 'Conn', 'Service':
+        size, bits, empty = (int(re.search(pattern, status[what + key])[1]) for pattern, key in
+                             ((r'^(\d+)', ' buckets'), (r'\((\d+) bits', ' buckets'), (r'^(\d+)', ' buckets empty')))
+        # Two tables, of both families, may be shown as one.
+        equal(bits, size.bit_length() - 1, f'bits of the number of buckets of {what}, {size}')
+        used = [int(status[f'{what} buckets len-{n}'].split()[0]) for n in range(1, 8) if f'{what} buckets len-{n}' in status]
+        equal(empty + sum(used), size, f'buckets of each length of {what}')
+    equal((status['Services'], status['Service buckets len-1'].split()[0]), ('1', '1'), 'services')
+    ok(FLUSH)
+    equal([now - then for now, then in zip(of_cpus(), before)], after, 'counters of CPUs after their server has gone')
+
+
 # ---- variables ----
 
 def read(space, name):
@@ -178,6 +245,37 @@ def defaults():
         equal(os.stat(f'{VS}/{name}').st_mode & 0o7777, 0o644, f'mode of {name}')
     if g.impl == 'rust':
         equal(sorted(os.listdir(VS)), sorted([*DEFAULTS, *OTHERS]), 'variables')
+
+
+@case('12.2 variables of synchronisation that are no plain numbers')
+def of_synchronisation():
+    for name, default, fine, wrong in (
+            ('sync_ports', '1', ('2', '64', '1024'), ('0', '3', '-1', '-2147483648', 'x')),
+            ('sync_threshold', '3\t50', ('0\t1', '5\t0', '0\t0'), ('3 3', '4 3', '-1 5', '3 -1', 'x'))):
+        equal(g.other.read(f'{VS}/{name}').strip(), default, name)
+        for text in fine:
+            g.director.write(f'{VS}/{name}', text)
+            equal(g.director.read(f'{VS}/{name}').strip(), text, name)
+        for text in wrong:
+            equal(written_in(g.director, name, text), 'Invalid argument', f'{name} of {text!r}')
+            equal(g.director.read(f'{VS}/{name}').strip(), fine[-1], f'{name} after it refused {text!r}')
+        equal(g.other.read(f'{VS}/{name}').strip(), default, f'{name} of another namespace')
+        g.director.write(f'{VS}/{name}', default)
+    true(int(g.director.read(f'{VS}/sync_qlen_max')) > 100, 'sync_qlen_max goes by the memory')
+    g.director.write(f'{VS}/sync_qlen_max', str((1 << 64) - 1))
+    equal(int(g.director.read(f'{VS}/sync_qlen_max')), (1 << 64) - 1, 'sync_qlen_max')
+    equal(written_in(g.director, 'sync_qlen_max', 'x'), 'Invalid argument', 'sync_qlen_max of no number')
+    equal(in_user_namespace([('sync_qlen_max', '7'), ('sync_ports', '2'), ('sync_threshold', '1 2')]),
+          ['Permission denied', '2', '1\t2'], 'what root of a user namespace wrote')
+
+
+def written_in(space, name, text):
+    """Why a variable did not take a TEXT."""
+    try:
+        space.write(f'{VS}/{name}', text)
+    except OSError as error:
+        return error.strerror
+    return 'it was taken'
 
 
 @case('12.2 variables keep to their ranges, and to their namespace')

@@ -12,12 +12,12 @@ import os
 import struct
 import traceback
 
-from harness.abi import (ALL, DAEMON, daemon, DEL_DAEMON, DEL_SERVICE, DEST, dest, DO, DUMP, everything, FLUSH, g,
-                         GET_CONFIG, GET_DAEMON, GET_DEST, GET_INFO, GET_SERVICE, listed, mark, nest, NEW_DAEMON,
-                         NEW_DEST, NEW_SERVICE, number, ok, PERSISTENT, refused, seen_dests, seen_service, SERVICE,
-                         service, service_id, SET_CONFIG, SET_INFO, TCP_FIN_TIMEOUT, TCP_TIMEOUT, UDP_TIMEOUT, v6,
-                         ZERO)
-from harness.netlink import attr, attributes, Genl, NLM_F_MULTI, u32
+from harness.abi import (ALL, DAEMON, daemon, DEL_DAEMON, DEL_DEST, DEL_SERVICE, DEST, dest, DO, DUMP, everything,
+                         FLUSH, g, GET_CONFIG, GET_DAEMON, GET_DEST, GET_INFO, GET_SERVICE, listed, mark, nest,
+                         NEW_DAEMON, NEW_DEST, NEW_SERVICE, number, ok, PERSISTENT, refused, seen_dests, seen_service,
+                         SERVICE, service, service_id, SET_CONFIG, SET_INFO, TCP_FIN_TIMEOUT, TCP_TIMEOUT, UDP_TIMEOUT,
+                         v6, ZERO)
+from harness.netlink import attr, attributes, Genl, NLM_F_MULTI, NLMSG_DONE, u32
 from harness.tap import case, equal, note, run, true
 
 
@@ -120,6 +120,61 @@ def long_dest_dump():
     true(answer.datagrams > 2, f'{answer.datagrams} datagrams')
     ports = [struct.unpack('!H', dict(attributes(nest(m.payload, DEST)))[2])[0] for m in answer.messages]
     equal(ports, list(range(500, 0, -1)), 'ports')
+
+
+def interrupted(command, payload, change):
+    """The messages of a dump during which CHANGE is called after each datagram; how many datagrams there were."""
+    g.genl.sequence += 1
+    g.genl.socket.send(struct.pack('=IHHIIBBH', 20 + len(payload), g.genl.family, 0x301, g.genl.sequence, 0, command, 1, 0)
+                       + payload)
+    found, datagrams = [], 0
+    while True:
+        data = g.genl.socket.recv(1 << 16)
+        datagrams += 1
+        while data:
+            length, kind = struct.unpack_from('=IH', data)
+            if kind == NLMSG_DONE:
+                return found, datagrams
+            found.append(data[20:length])
+            data = data[(length + 3) & ~3:]
+        change(datagrams)
+
+
+# The reference counts what it has listed, and says that it may repeat or miss some.
+@case('G-15 what is there throughout a dump is listed once, whatever comes and goes meanwhile', only='rust')
+def changing_dumps():
+    with g.director:
+        other = Genl('IPVS')
+    with other:
+        stay = range(1000, 1500)
+        for port in stay:
+            ok(NEW_SERVICE, service(port=port))
+        extra = [iter(range(1, 900)), iter(range(1, 900))]
+
+        def services(_):
+            for port in (next(extra[0]) for _ in range(30)):
+                equal(other.call(NEW_SERVICE, service(port=port)).error, 0, 'NEW_SERVICE')
+                if port % 3:
+                    equal(other.call(DEL_SERVICE, service_id(port=port)).error, 0, 'DEL_SERVICE')
+        found, datagrams = interrupted(GET_SERVICE, b'', services)
+        true(datagrams > 3, f'{datagrams} datagrams')
+        ports = [struct.unpack('!H', dict(attributes(nest(m, SERVICE)))[4])[0] for m in found]
+        equal(sorted(port for port in ports if port in stay), list(stay), 'services that were there throughout')
+        equal(len(ports), len(set(ports)), 'services, each once')
+
+        for port in stay:
+            ok(NEW_DEST, service_id(port=1000) + dest(port=port))
+
+        def dests(_):
+            for port in (next(extra[1]) for _ in range(30)):
+                which = service_id(port=1000)
+                equal(other.call(NEW_DEST, which + dest(port=port)).error, 0, 'NEW_DEST')
+                if port % 3:
+                    equal(other.call(DEL_DEST, which + dest(port=port)).error, 0, 'DEL_DEST')
+        found, datagrams = interrupted(GET_DEST, service_id(port=1000), dests)
+        true(datagrams > 3, f'{datagrams} datagrams')
+        ports = [struct.unpack('!H', dict(attributes(nest(m, DEST)))[2])[0] for m in found]
+        equal(ports, sorted(stay, reverse=True), 'destinations that were there throughout, newest first')
 
 
 @case('G-15 Q-27 a dump of the destinations of no service is empty, and no error')

@@ -1,23 +1,32 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Requests put together at random: none does harm, and one that is refused changes nothing.
+"""Requests put together at random: none does harm, one that is refused changes nothing, and many are as a model says.
 
-The same SEED gives the same requests, so the outcomes of two implementations can be compared: TRANSCRIPT=FILE
+LONG=1 sends a million of them. The same SEED gives the same requests, so the outcomes of two implementations can be compared: TRANSCRIPT=FILE
 writes one line for each request, with its number, its bytes and its errno, and at the end all that can be seen.
 """
 
 import errno
 import os
 import random
+import socket
+import struct
+import time
 
 from harness.abi import (ALL, DAEMON, DEL_DEST, DEL_SERVICE, DEST, DEST_NUMBERS, DUMP, everything, FLUSH, g, GET_CONFIG,
                          GET_DEST, GET_SERVICE, NEW_DAEMON, NEW_DEST, NEW_SERVICE, ok, SERVICE, SERVICE_NUMBERS,
                          SET_CONFIG, SET_DEST, SET_SERVICE, ZERO)
-from harness.netlink import address, attr, be16, NLA_F_NESTED, u16, u32, u8
+from harness.ground import lib
+from harness.model import Model
+from harness.netlink import address, attr, be16, Genl, NLA_F_NESTED, NLMSG_ERROR, u16, u32, u8
 from harness.tap import case, equal, note, run, true
 
 SEED = os.environ.get('SEED', 'ipvs')
 COUNT = int(os.environ.get('COUNT', '1500'))
+MANY = int(os.environ.get('MANY', '1000000' if os.environ.get('LONG') else '3000'))
+SO_RCVBUFFORCE = 33
+# So many go in one datagram, and so many different ones there are.
+BATCH, KINDS = 50, 3000
 
 # What each attribute is mostly, so that requests often make sense and meet the same things again.
 SENSE = {
@@ -118,6 +127,91 @@ def at_random():
             file.write('\n'.join(lines + before) + '\n')
     ok(FLUSH)
     ok(SET_CONFIG, attr(4, u32(900)) + attr(5, u32(120)) + attr(6, u32(300)))
+
+
+def send_batch(genl, requests):
+    """Sends requests in one datagram; returns the errno of each. What else is answered is left aside."""
+    first = genl.sequence + 1
+    data = b''.join(struct.pack('=IHHII', 20 + len(payload), genl.family, 5, first + n, 0)
+                    + struct.pack('=BBH', command, 1, 0) + payload + bytes(-len(payload) % 4)
+                    for n, (command, payload) in enumerate(requests))
+    genl.sequence += len(requests)
+    genl.socket.send(data)
+    errors = {}
+    while len(errors) < len(requests):
+        data = genl.socket.recv(1 << 16)
+        while data:
+            length, kind, _, sequence, _ = struct.unpack_from('=IHHII', data)
+            if kind == NLMSG_ERROR:
+                errors[sequence - first] = -struct.unpack_from('=i', data, 16)[0]
+            data = data[(length + 3) & ~3:]
+    return [errors[n] for n in range(len(requests))]
+
+
+def objects():
+    """How many objects are in the kernel's caches of memory of any kind, without what CPUs hold back."""
+    os.sync()
+    time.sleep(1)
+    total = 0
+    with open('/proc/slabinfo', encoding='utf-8') as file:
+        names = [line.split()[0] for line in file if line.startswith('kmalloc-')]
+    for name in names:
+        with open(f'/sys/kernel/slab/{name}/shrink', 'w', encoding='utf-8') as file:
+            file.write('1')
+        with open(f'/sys/kernel/slab/{name}/objects', encoding='utf-8') as file:
+            total += int(file.read().split()[0])
+    return total
+
+
+def a_round(count, dice):
+    """Sends COUNT requests to a module that was loaded anew, and unloads it again; returns the outcomes."""
+    lib('impl_load')
+    outcomes, model = {}, Model(g.impl)
+    try:
+        with g.director:
+            genl = Genl('IPVS')
+        with genl:
+            # Acknowledgements wait there, each with the request that it is about.
+            genl.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
+            kinds = [request for request in (a_request(dice) for _ in range(KINDS)) if request[0] != FLUSH]
+            for number in range(0, count, BATCH):
+                requests = dice.choices(kinds, k=BATCH)
+                if dice.random() < 0.02:
+                    requests[-1] = (FLUSH, b'')
+                for request, error in zip(requests, send_batch(genl, requests)):
+                    if error:
+                        name = errno.errorcode.get(error, error)
+                        outcomes[name] = outcomes.get(name, 0) + 1
+                    else:
+                        model.follow(*request)
+                if number % (count // 10 // BATCH * BATCH or BATCH) == 0:
+                    equal(model.seen(genl), model.expected(), f'configuration after {number} requests')
+            equal(model.seen(genl), model.expected(), f'configuration after {count} requests')
+            outcomes['OK'] = model.followed
+            # The reference cannot be unloaded while there are services.
+            equal(genl.call(FLUSH).error, 0, 'FLUSH')
+    finally:
+        lib('impl_unload')
+    return outcomes
+
+
+@case('11.2 Q-28 many requests at random: what is there is what a model says, and no memory is lost')
+def many():
+    dice = random.Random(SEED)
+    lib('impl_unload')
+    try:
+        # What loading costs once, and caches of other things fill once.
+        a_round(BATCH * 5, dice)
+        before = objects()
+        outcomes = a_round(MANY, dice)
+        after = objects()
+    finally:
+        lib('impl_load')
+    note(f'seed {SEED}: ' + ', '.join(f'{count} {name}' for name, count in sorted(outcomes.items())))
+    note(f'objects: {before} before, {after} after')
+    for name in ('OK', 'EINVAL', 'EEXIST', 'ESRCH', 'ENOENT'):
+        true(outcomes.get(name, 0) >= MANY // 500, f'{name} is among the outcomes')
+    true(after - before < max(400, MANY // 200), f'{after - before} objects more than before')
 
 
 if __name__ == '__main__':
