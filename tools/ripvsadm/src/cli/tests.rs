@@ -354,3 +354,30 @@ fn what_is_wrong_and_where() {
         }
     }
 }
+
+/// What both tools are given in a guest: whatever needs no kernel to be refused is refused here,
+/// with one of ipvsadm's exit codes and in one line.
+#[test]
+fn the_list_of_refused_lines() {
+    const LIST: &str = include_str!("../../../testing/selftests/rust_ipvs/ripvsadm_refused.list");
+    let lines = LIST.lines().map(|line| line.trim_start_matches('+'));
+    let lines: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    let refused: Vec<(&str, Error)> = lines
+        .iter()
+        .filter_map(|line| read(line).err().map(|error| (*line, error)))
+        .collect();
+    for (line, error) in &refused {
+        let text = error.to_string();
+        assert!([2, 255].contains(&error.exit_code()), "{line}: {text}");
+        assert!(!text.is_empty() && !text.contains('\n'), "{line}: {text}");
+    }
+    // The others are for the kernel to judge, or prepare it.
+    let left = lines.len() - refused.len();
+    assert!(
+        refused.len() > 130 && left < 40,
+        "{} and {left}",
+        refused.len()
+    );
+}
