@@ -23,3 +23,18 @@ accel_choose() {
 	fi
 	head -n1 "$remembered"
 }
+
+# The emulated guest counts time with this machine's time stamp counter, and works out its frequency while it boots. On a busy
+# machine it is wrong by a factor, now and then, and with it every timeout. So it is told: measured once for each boot of this
+# machine. Prints kHz, or nothing where that did not work.
+tsc_khz() {
+	local remembered=$LAB_CACHE/tsc-khz this program
+	this=$(cat /proc/sys/kernel/random/boot_id)
+	if [ ! -r "$remembered" ] || [ "$(tail -n1 "$remembered")" != "$this" ]; then
+		program=$(mktemp "$LAB_CACHE/tsc.XXXXXX") || return 0
+		"$LAB_DIR/lab" enter -- x86_64-linux-gnu-gcc-14 -O1 -o "$program" "$LAB_DIR/lib/tsc.c" &&
+			printf '%s\n%s\n' "$("$program")" "$this" >"$program.khz" && mv "$program.khz" "$remembered"
+		rm -f "$program" "$program.khz"
+	fi
+	[ ! -r "$remembered" ] || head -n1 "$remembered" | grep -xE '[0-9]{5,8}' || true
+}

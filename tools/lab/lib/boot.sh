@@ -112,7 +112,7 @@ boot_share() {
 }
 
 boot_qemu() {
-	local n=0 folder words
+	local n=0 folder words khz
 	# Nobody writes to the image (a new one replaces it), and others may have it open in ways that QEMU would not share.
 	QEMU=(qemu-system-x86_64 -M q35 -nodefaults -no-user-config -no-reboot -display none
 		-smp "$BOOT_SMP" -m "$BOOT_MEM" -kernel "$BOOT_KERNEL" -initrd "$LAB_CACHE/initrd"
@@ -125,7 +125,11 @@ boot_qemu() {
 	words+=' rcupdate.rcu_cpu_stall_timeout=120'
 	[ "$BOOT_ACCEL" = kvm ] || words+=' tsc=reliable no_timer_check'
 	# What guards against the leaks of real processors costs an emulator a third of its time; measurements keep it.
-	[ "$BOOT_ACCEL" != tcg ] || words+=' mitigations=off'
+	if [ "$BOOT_ACCEL" = tcg ]; then
+		words+=' mitigations=off'
+		khz=$(tsc_khz)
+		[ -z "$khz" ] || words+=" tsc_early_khz=$khz"
+	fi
 	QEMU+=(-append "$words$BOOT_APPEND")
 	case $BOOT_ACCEL in
 	kvm) QEMU+=(-accel kvm -cpu host) ;;

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Clients: one question to a VIP, or a connection that stays open."""
 
+import errno
 import hashlib
+import itertools
 import socket
 import struct
 from collections import namedtuple
@@ -36,6 +38,29 @@ def _why(error):
     return f'{error.strerror}'
 
 
+def _ports():
+    """Ports that no client had before in this guest.
+
+    A port that the kernel draws may be one of an earlier case, whose connection is still known and whose server is gone:
+    what comes from it is dropped (S-22).
+    """
+    first, last, block = 33000, 60000, 500
+    path = '/run/rust_ipvs-next-port'
+    while True:
+        try:
+            with open(path, encoding='ascii') as file:
+                start = int(file.read())
+        except FileNotFoundError:
+            start = first
+        following = start + block if start + 2 * block <= last else first
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(str(following))
+        yield from range(start, start + block)
+
+
+PORTS = _ports()
+
+
 class Connection:
     """An open TCP connection, or a connected UDP socket that has been answered once."""
 
@@ -48,8 +73,7 @@ class Connection:
         if mark is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
         try:
-            if source or sport:
-                self.sock.bind((source or ('::' if ':' in address else '0.0.0.0'), sport))
+            self._bind(source or ('::' if ':' in address else '0.0.0.0'), sport)
             self.sock.connect((address, port))
             self.port = self.sock.getsockname()[1]
             self.lines = self.sock.makefile('rb')
@@ -60,6 +84,17 @@ class Connection:
         except OSError:
             self.sock.close()
             raise
+
+    def _bind(self, source, sport):
+        """Takes the port SPORT, or one that is new."""
+        for port in [sport] if sport else itertools.islice(PORTS, 100):
+            try:
+                self.sock.bind((source, port))
+                return
+            except OSError as error:
+                if sport or error.errno != errno.EADDRINUSE:
+                    raise
+        raise OSError(errno.EADDRINUSE, 'no port is free')
 
     def exchange(self, data):
         """Sends a line or a datagram and returns the answer."""
