@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Jobs that run side by side, each with a log, a line when it ends, and counts of its own.
 
-# One more than there are processors: guests wait for their own timers a good part of the time.
-JOBS_AT_ONCE=${JOBS:-$(($(nproc) + 1))}
+JOBS_AT_ONCE=${JOBS:-$(nproc)}
 # Seconds after which a job is ended, and has failed: a hang is to be named, not to take everything with it.
 JOB_LIMIT=${JOB_LIMIT:-$([ -n "${LONG-}" ] && echo 21600 || echo 1200)}
 JOB_NAMES=() # in the order in which they were given
