@@ -11,6 +11,7 @@ use super::terms::{
 };
 use crate::{
     director::{
+        Bookmark,
         Director,
         Shown, //
     },
@@ -174,42 +175,56 @@ fn version(director: &Director, asked: &mut Asked<'_>) -> Result {
     asked.set_len(length)
 }
 
-/// The first services, as many as there is room for.
-fn services(director: &Director, room: usize, asked: &mut Asked<'_>) -> Result {
-    let mut end = words::SERVICES_HEAD;
-    let mut left = room;
-    let mut written = Ok(());
-    director.services(crate::director::Bookmark::START, &mut |view| {
-        let Some(entry) = words::service_entry(view) else {
+/// A list that is written as its entries come, as far as there is room.
+struct List<'a, 'b> {
+    asked: &'a mut Asked<'b>,
+    /// Where the next entry goes.
+    end: usize,
+    /// Entries that there is room for.
+    left: usize,
+    written: Result,
+}
+
+impl<'a, 'b> List<'a, 'b> {
+    /// A list behind a head of so many bytes, with room for so many entries.
+    fn new(asked: &'a mut Asked<'b>, head: usize, room: usize) -> Self {
+        Self {
+            asked,
+            end: head,
+            left: room,
+            written: Ok(()),
+        }
+    }
+
+    /// Adds an entry, where there is one to be shown; returns whether to go on.
+    fn add<const N: usize>(&mut self, entry: Option<[u8; N]>) -> bool {
+        let Some(entry) = entry else {
             return true;
         };
-        if left == 0 {
+        if self.left == 0 {
             return false;
         }
-        written = asked.write(end, &entry);
-        end = end.saturating_add(entry.len());
-        left = left.saturating_sub(1);
-        written.is_ok()
+        self.written = self.asked.write(self.end, &entry);
+        self.end = self.end.saturating_add(N);
+        self.left = self.left.saturating_sub(1);
+        self.written.is_ok()
+    }
+}
+
+/// The first services, as many as there is room for.
+fn services(director: &Director, room: usize, asked: &mut Asked<'_>) -> Result {
+    let mut list = List::new(asked, words::SERVICES_HEAD, room);
+    director.services(Bookmark::START, &mut |view| {
+        list.add(words::service_entry(view))
     })?;
-    written
+    list.written
 }
 
 /// The newest destinations of a service, as many as there is room for.
 fn destinations(director: &Director, id: &ServiceId, room: usize, asked: &mut Asked<'_>) -> Result {
-    let mut end = words::DESTINATIONS_HEAD;
-    let mut left = room;
-    let mut written = Ok(());
+    let mut list = List::new(asked, words::DESTINATIONS_HEAD, room);
     director.destinations(id, Shown::NONE, &mut |view| {
-        let Some(entry) = words::destination_entry(view) else {
-            return true;
-        };
-        if left == 0 {
-            return false;
-        }
-        written = asked.write(end, &entry);
-        end = end.saturating_add(entry.len());
-        left = left.saturating_sub(1);
-        written.is_ok()
+        list.add(words::destination_entry(view))
     });
-    written
+    list.written
 }

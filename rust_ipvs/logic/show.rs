@@ -80,12 +80,21 @@ impl Display for Bracketed {
     }
 }
 
+/// How IPVS calls itself where people read it; the number is the connection table's size in buckets (K-2, O-5).
+pub(crate) struct Title(pub(crate) usize);
+
+impl Display for Title {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "IP Virtual Server version 1.2.1 (size={})", self.0)
+    }
+}
+
 /// The head of /proc/net/ip_vs; the number is the connection table's size in buckets.
 pub(crate) struct ServicesHeader(pub(crate) usize);
 
 impl Display for ServicesHeader {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "IP Virtual Server version 1.2.1 (size={})", self.0)?;
+        writeln!(f, "{}", Title(self.0))?;
         f.write_str("Prot LocalAddress:Port Scheduler Flags\n")?;
         f.write_str("  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n")
     }
@@ -395,10 +404,8 @@ mod tests {
         );
     }
 
-    // K-3, K-4
-    #[test]
-    fn connections() {
-        let mut view = ConnectionView {
+    fn a_connection() -> ConnectionView<'static> {
+        ConnectionView {
             protocol: 6,
             client: (Ip::V4([203, 0, 113, 77]), 40000),
             virt: (Ip::V4([192, 0, 2, 1]), 80),
@@ -406,7 +413,13 @@ mod tests {
             state: "ESTABLISHED",
             expires: 899,
             engine: None,
-        };
+        }
+    }
+
+    // K-3, K-4
+    #[test]
+    fn connections() {
+        let mut view = a_connection();
         let head = CONNECTIONS_HEADER;
         assert!(head.starts_with("Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Exp"));
         assert_eq!(
@@ -433,15 +446,10 @@ mod tests {
     // K-6
     #[test]
     fn origins() {
-        let view = ConnectionView {
-            protocol: 17,
-            client: (Ip::V4([203, 0, 113, 77]), 40000),
-            virt: (Ip::V4([192, 0, 2, 1]), 53),
-            dest: (Ip::V4([10, 0, 0, 7]), 53),
-            state: "UDP",
-            expires: 300,
-            engine: Some(("sip", b"not shown")),
-        };
+        let mut view = a_connection();
+        (view.protocol, view.virt.1, view.dest.1) = (17, 53, 53);
+        (view.state, view.expires) = ("UDP", 300);
+        view.engine = Some(("sip", b"not shown"));
         let head = ORIGINS_HEADER;
         assert!(head.ends_with(" DPrt State       Origin Expires\n"));
         assert_eq!(
@@ -453,15 +461,10 @@ mod tests {
     // K-5, P-28
     #[test]
     fn templates_of_engines() {
-        let view = ConnectionView {
-            protocol: 17,
-            client: (Ip::V4([203, 0, 113, 77]), 0),
-            virt: (Ip::V4([192, 0, 2, 1]), 5060),
-            dest: (Ip::V4([10, 0, 0, 7]), 5060),
-            state: "ASSURED",
-            expires: 12,
-            engine: Some(("sip", b"a84b4c76e66710@host")),
-        };
+        let mut view = a_connection();
+        (view.protocol, view.client.1, view.virt.1, view.dest.1) = (17, 0, 5060, 5060);
+        (view.state, view.expires) = ("ASSURED", 12);
+        view.engine = Some(("sip", b"a84b4c76e66710@host"));
         assert_eq!(
             ConnectionLine(&view).to_string(),
             "UDP CB00714D 0000 C0000201 13C4 0A000007 13C4 ASSURED          12 sip \

@@ -31,6 +31,7 @@ use super::packet::{
     UDP, //
 };
 use super::request;
+use super::show::Title;
 
 /// The least option of either kind (O-1).
 pub(crate) const FIRST: u32 = 1152;
@@ -428,7 +429,7 @@ pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
 
     let mut text = Text(text, 0);
     // It has room for any number.
-    write!(text, "IP Virtual Server version 1.2.1 (size={size})\0").ok();
+    write!(text, "{}\0", Title(size as usize)).ok();
     text.1
 }
 
