@@ -10,6 +10,7 @@ from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
 from harness.packet import ACK, FIN, RST, SYN, Sniffer, Wire, ip, tcp, udp
 from harness.tap import always, case, equal, run, true, until
+from harness.talk import ghost
 
 A, B, C = '10.0.2.11:80', '10.0.2.12:80', '10.0.2.13:80'
 
@@ -217,9 +218,9 @@ def load_factor():
 
 def ghost_client():
     """An address that nobody has, whose segments only the test sends."""
-    g.director.run('ip neigh replace 10.0.1.99 lladdr 02:00:00:00:00:99 dev front nud permanent', quiet=True)
-    g.director.run('ip neigh replace 10.0.2.99 lladdr 02:00:00:00:00:99 dev back nud permanent', quiet=True)
-    g.director.run('ip neigh replace 10.0.2.98 lladdr 02:00:00:00:00:98 dev back nud permanent', quiet=True)
+    ghost('10.0.1.99', 'front')
+    for address in ('10.0.2.99', '10.0.2.98'):
+        ghost(address, 'back')
 
 
 def over_and_again(method, mode, segments, state):

@@ -10,6 +10,7 @@ from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP
 from harness.packet import ACK, FIN, RST, SYN, Wire, ip, tcp, udp
 from harness.tap import always, case, equal, note, run, true, until
+from harness.talk import ghost
 
 CLIENT = '10.0.1.99'
 DEFENCES = ('drop_entry', 'drop_packet', 'secure_tcp')
@@ -20,7 +21,7 @@ ALL, NONE = 2**31 - 1, 0
 def ghosts():
     """A client and a server behind whose addresses nobody is."""
     for address, device in ((CLIENT, 'front'), ('10.0.2.99', 'back')):
-        g.director.run(f'ip neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent', quiet=True)
+        ghost(address, device)
 
 
 def reset():

@@ -10,6 +10,7 @@ from harness.ground import GROUND as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import Sniffer, Wire, checksum, ip, udp
 from harness.tap import always, case, equal, run, true, until
+from harness.talk import ghost
 
 ESP, AH = 50, 51
 VIPS = {4: VIP, 6: VIP6}
@@ -30,8 +31,7 @@ class Tunnel:
         self.client = f'10.0.1.{Tunnel.number}' if version == 4 else f'fd00:1::{Tunnel.number}'
         # Nobody has the address: what the director sends there goes to all ports of the bridge, once.
         for address, device in ((self.client, 'front'), (SERVER[version], 'back')):
-            g.director.run(f'ip -{version} neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent',
-                           quiet=True)
+            ghost(address, device)
         ipvs.service(f'-u {at(VIPS[version], 500)}', method, [at(SERVER[version], 500)])
         self.front = Wire(g.client, 'eth0', g.director, 'front')
         self.back = Wire(g.s1, 'back', g.director, 'back')

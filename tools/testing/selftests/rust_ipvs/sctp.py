@@ -15,8 +15,8 @@ from harness.ground import GROUND as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import SCTP, Sniffer, Wire, chunk, crc32c, fragment6, ip, sctp
 from harness.servers import pattern
-from harness.talk import CLIENT, VIPS, Talk as Both, ghost
 from harness.tap import Skip, always, case, equal, run, true, until
+from harness.talk import CLIENT, VIPS, Talk as Both, ghost
 
 DATA, INIT, INIT_ACK, SACK, HEARTBEAT, ABORT, SHUTDOWN, SHUTDOWN_ACK, ERROR, ECHO, COOKIE_ACK, COMPLETE = (
     0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 14)

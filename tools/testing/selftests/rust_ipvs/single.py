@@ -9,14 +9,15 @@ from harness.clients import ask
 from harness.ground import GROUND as g, VIP, VIP6
 from harness.packet import ACK, FIN, SYN, Sniffer, Wire, ip, tcp, udp
 from harness.tap import always, case, equal, run, true, until
+from harness.talk import ghost
 
 CLIENT, CLIENT6 = '10.0.1.99', 'fd00:1::99'
 
 
 def ghosts():
     """Clients behind whose addresses nobody is."""
-    g.director.run(f'ip neigh replace {CLIENT} lladdr 02:00:00:00:00:99 dev front nud permanent', quiet=True)
-    g.director.run(f'ip -6 neigh replace {CLIENT6} lladdr 02:00:00:00:00:99 dev front nud permanent', quiet=True)
+    for address in (CLIENT, CLIENT6):
+        ghost(address, 'front')
 
 
 # ---- single packets ----
@@ -159,7 +160,7 @@ def bypass_states():
     with Elsewhere(4) as there:
         # Where nobody is who would answer.
         there.there = '10.0.2.99'
-        g.director.run('ip neigh replace 10.0.2.99 lladdr 02:00:00:00:00:99 dev back nud permanent', quiet=True)
+        ghost('10.0.2.99', 'back')
         there.service()
         ipvs.setting('cache_bypass', 1)
         for flags, state in ((SYN, 'SYN_RECV'), (ACK, 'ESTABLISHED'), (FIN | ACK, 'CLOSE_WAIT')):

@@ -14,7 +14,7 @@ import struct
 from harness.abi import (ALL, dest, everything, g, HASHED, mark, MASQ, NEW_DEST, NEW_SERVICE, ok, PERSISTENT, ROUTE, SCTP,
                          service, service_id, TCP, TUNNEL, UDP, v6)
 from harness.ground import lib
-from harness.tap import case, equal, run, true
+from harness.tap import case, equal, run
 
 (ADD, EDIT, DEL, FLUSH, ADD_DEST, DEL_DEST, EDIT_DEST, TIMEOUT, START, STOP, ZERO) = (
     1154, 1155, 1156, 1157, 1159, 1160, 1161, 1162, 1163, 1164, 1167)

@@ -6,8 +6,8 @@ from harness import ipvs
 from harness.clients import Connection
 from harness.ground import GROUND as g, VIP
 from harness.packet import ACK, FIN, RST, SYN, tcp
-from harness.talk import Talk as Both, ghost
 from harness.tap import case, equal, run, true, until
+from harness.talk import Talk as Both, ghost
 
 TIMEOUTS = {'ESTABLISHED': 900, 'SYN_SENT': 120, 'SYN_RECV': 60, 'FIN_WAIT': 120, 'TIME_WAIT': 120,
             'CLOSE': 10, 'CLOSE_WAIT': 60, 'LAST_ACK': 30}

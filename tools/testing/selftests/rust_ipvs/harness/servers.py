@@ -26,14 +26,41 @@ def pattern(length):
     return (block * (length // len(block) + 1))[:length]
 
 
-class Servers:
-    """The servers of some namespaces. Use start() and stop()."""
+class Serving:
+    """Sockets that one thread waits for; answer() says what to do with one that something came to."""
 
     def __init__(self):
         self.selector = selectors.DefaultSelector()
-        self.sockets = []
         self.stopping = False
         self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def answer(self, sock, *about):
+        """Answers what came to a socket, ABOUT which the selector knows that."""
+        raise NotImplementedError
+
+    def start(self):
+        """Begins to serve."""
+        self.thread.start()
+        return self
+
+    def stop(self):
+        """Ends serving and closes everything."""
+        self.stopping = True
+        self.thread.join()
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+
+    def _serve(self):
+        while not self.stopping:
+            for key, _ in self.selector.select(0.2):
+                try:
+                    self.answer(key.fileobj, *key.data)
+                except OSError:
+                    pass  # Who asks may leave at any moment.
+
+
+class Servers(Serving):
+    """The servers of some namespaces. Use start() and stop()."""
 
     def add(self, space, ports=PORTS):
         """Serves all PORTS in a namespace under its short name."""
@@ -58,32 +85,13 @@ class Servers:
         if kind == socket.SOCK_STREAM:
             sock.listen(256)
         sock.setblocking(False)
-        self.sockets.append(sock)
         self.selector.register(sock, selectors.EVENT_READ, (name, kind))
 
-    def start(self):
-        """Begins to serve."""
-        self.thread.start()
-        return self
-
-    def stop(self):
-        """Ends serving and closes everything."""
-        self.stopping = True
-        self.thread.join()
-        for sock in self.sockets:
-            sock.close()
-
-    def _serve(self):
-        while not self.stopping:
-            for key, _ in self.selector.select(0.2):
-                name, kind = key.data
-                try:
-                    if kind == socket.SOCK_STREAM:
-                        self._accept(name, key.fileobj)
-                    else:
-                        self._datagram(name, key.fileobj)
-                except OSError:
-                    pass
+    def answer(self, sock, name, kind):
+        if kind == socket.SOCK_STREAM:
+            self._accept(name, sock)
+        else:
+            self._datagram(name, sock)
 
     @staticmethod
     def _accept(name, sock):

@@ -11,28 +11,15 @@ import subprocess
 import threading
 import time
 
+from .servers import Serving
 
-class Web:
+class Web(Serving):
     """Web servers in some namespaces, all in one thread."""
 
     def __init__(self):
-        self.selector = selectors.DefaultSelector()
+        super().__init__()
         self.listening = {}
         self.ill = set()
-        self.stopping = False
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-
-    def start(self):
-        """Begins to serve."""
-        self.thread.start()
-        return self
-
-    def stop(self):
-        """Ends it, and closes everything."""
-        self.stopping = True
-        self.thread.join()
-        for key in list(self.listening):
-            self.listening.pop(key).close()
 
     def up(self, space, port=80):
         """A server begins to listen, on IPv4 and IPv6."""
@@ -56,15 +43,7 @@ class Web:
         """Whether /health of a server says that all is well (200) or not (503)."""
         (self.ill.discard if well else self.ill.add)(space.short)
 
-    def _serve(self):
-        while not self.stopping:
-            for key, _ in self.selector.select(0.1):
-                try:
-                    self._answer(key.fileobj, *key.data)
-                except OSError:
-                    pass  # Who asks may leave at any moment.
-
-    def _answer(self, sock, name, port):
+    def answer(self, sock, name, port):
         peer, _ = sock.accept()
         with peer:
             peer.settimeout(1)
