@@ -7,7 +7,7 @@ JOBS_AT_ONCE=${JOBS:-$(nproc)}
 JOB_LIMIT=${JOB_LIMIT:-$([ -n "${LONG-}" ] && echo 21600 || echo 1200)}
 JOB_NAMES=() # in the order in which they were given
 declare -A JOB_WORDS=() JOB_COMMAND=() JOB_COUNT=() JOB_PID=() JOB_START=() JOB_SECONDS=() JOB_ALONE=()
-declare -A JOB_PASSED=() JOB_FAILED=() JOB_SKIPPED=()
+declare -A JOB_PASSED=() JOB_FAILED=() JOB_SKIPPED=() JOB_WHICH=()
 
 BOLD='' RED='' GREEN='' PLAIN=''
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
@@ -72,6 +72,17 @@ job_count() {
 	fi
 }
 
+# The failed tests that a log names, one a line, after what was seen of each: those of TAP (indented in the log of a guest), of cargo, of the checks.
+job_which() {
+	local log=$1
+	{
+		sed -nE 's/^ *\|? ?# failed: (.{0,300}).*/    \1:/p; s/^ *\|? ?not ok ([0-9]+ )?/  /p; s/^test (.*) \.\.\. FAILED$/  \1/p; s/^FAIL(ED:)? +/  /p' "$log"
+		# What ended without naming one is named by the test's own line.
+		grep -E '^[^ ]+ +[0-9]+ passed +([1-9]|[0-9]{2,}) failed ' "$log" | sed 's/^/  in /'
+		grep -E ': no result$' "$log" | sed 's/^/  /'
+	} | head -n 20
+}
+
 job_end() {
 	local pid=$1 status=$2 name=${JOB_PID[$1]} passed failed skipped words=''
 	unset "JOB_PID[$pid]"
@@ -83,6 +94,7 @@ job_end() {
 	if [ "$failed" = 0 ]; then
 		line "$GREEN$words$PLAIN"
 	else
+		JOB_WHICH[$name]=$(job_which "$RESULTS/$name.log")
 		line "$RED$words$PLAIN (exit code $status); the end of $RESULTS/$name.log:"
 		tail -n "${LOG_LINES:-40}" "$RESULTS/$name.log" | sed 's/^/        | /'
 	fi
@@ -135,4 +147,8 @@ jobs_table() {
 		TOTAL_SKIPPED=$((TOTAL_SKIPPED + JOB_SKIPPED[$name]))
 	done
 	echo
+	# Last, where even the end of a log that was cut has it.
+	for name in "${!JOB_WHICH[@]}"; do
+		printf '%sfailed in %s:%s\n%s\n\n' "$RED" "$name" "$PLAIN" "${JOB_WHICH[$name]:-  (its log names none)}"
+	done
 }

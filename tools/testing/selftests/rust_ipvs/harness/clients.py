@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import socket
 import struct
+import threading
 from collections import namedtuple
 
 from .servers import pattern
@@ -38,27 +39,43 @@ def _why(error):
     return f'{error.strerror}'
 
 
-def _ports():
-    """Ports that no client had before in this guest.
+class Ports:
+    """Ports that no client had before in this guest, for all threads of a test.
 
     A port that the kernel draws may be one of an earlier case, whose connection is still known and whose server is gone:
     what comes from it is dropped (S-22).
     """
-    first, last, block = 33000, 60000, 500
-    path = '/run/rust_ipvs-next-port'
-    while True:
+
+    FIRST, LAST, BLOCK = 33000, 60000, 500
+    PATH = '/run/rust_ipvs-next-port'
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.block = iter(())
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        with self.lock:
+            for port in self.block:
+                return port
+            self.block = self._next_block()
+            return next(self.block)
+
+    def _next_block(self):
         try:
-            with open(path, encoding='ascii') as file:
+            with open(self.PATH, encoding='ascii') as file:
                 start = int(file.read())
         except FileNotFoundError:
-            start = first
-        following = start + block if start + 2 * block <= last else first
-        with open(path, 'w', encoding='ascii') as file:
+            start = self.FIRST
+        following = start + self.BLOCK if start + 2 * self.BLOCK <= self.LAST else self.FIRST
+        with open(self.PATH, 'w', encoding='ascii') as file:
             file.write(str(following))
-        yield from range(start, start + block)
+        return iter(range(start, start + self.BLOCK))
 
 
-PORTS = _ports()
+PORTS = Ports()
 
 
 class Connection:
