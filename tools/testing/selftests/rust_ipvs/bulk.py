@@ -15,7 +15,7 @@ from harness.clients import Connection
 from harness.ground import GROUND as g
 from harness.tap import Skip, case, equal, note, run, true
 
-SECONDS = 60 if os.environ.get('LONG') else 20
+SECONDS = 60 if os.environ.get('LONG') else 12
 VIPS = {4: ('10.0.9.1', '10.0.9.2', '10.0.9.3'), 6: ('fd00:9::1', 'fd00:9::2', 'fd00:9::3')}
 SERVERS = {4: '10.0.2.{}', 6: '[fd00:2::{:x}]'}
 METHODS = ('-m', '-g', '-i')

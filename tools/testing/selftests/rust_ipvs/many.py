@@ -162,6 +162,9 @@ def many(count, version, method):
             note(f'{count} connections used {rounds} times in {time.monotonic() - start:.0f} s')
         finally:
             resizer.stop()
+        # A last packet each, after which they need not be waited for.
+        ipvs.admin('--set 0 0 3')
+        generator.play()
         # None was lost: none of the packets of known connections began a new one.
         equal(ipvs.stats(at).conns, count, 'connections counted')
         note(f'sizes of the table meanwhile: {sorted(resizer.sizes)}')

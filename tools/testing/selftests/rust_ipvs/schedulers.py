@@ -243,7 +243,7 @@ def two_choices():
 @case('A-5 S-26 no scheduler exceeds an upper threshold', fresh=True)
 def thresholds():
     # What lblc remembers is not asked whether it is overloaded.
-    for name in [name for name in NAMES if name != 'lblc'] if LONG else ['wrr', 'sed', 'twos', 'lblcr', 'mh']:
+    for name in [name for name in NAMES if name != 'lblc'] if LONG else ['wrr', 'twos', 'mh']:
         g.reload()
         with flows() as wire:
             clients = Clients(wire)
@@ -286,7 +286,7 @@ def restore(lines):
 @case('D-6 Q-31 1024 servers come, change and go', fresh=True)
 def many():
     servers = [f'10.61.{n >> 8}.{n & 255}:80' for n in range(1024)]
-    for name in ('rr', 'wrr', 'mh'):
+    for name in ('wrr', 'mh'):
         with flows() as wire:
             clients = Clients(wire)
             ipvs.admin(f'-A -f {MARK} -s {name}')

@@ -157,7 +157,7 @@ def checksums():
     for version, server in ((4, '10.0.2.11'), (6, 'fd00:2::b')):
         for server_port in (80, 8080):
             ipvs.service(f'--sctp-service {at(VIPS[version])}', '-m', [at(server, server_port)])
-            for length in (0, 1, 16, 17, 100, 255, 1000, 1400):
+            for length in (0, 1, 17, 255, 1400):
                 port += 1
                 request, reply, body = through(version, port, server_port, length)
                 true(request, f'the request of {length} bytes arrives')
