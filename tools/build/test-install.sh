@@ -43,11 +43,12 @@ for part in net/netfilter net/ipv4/netfilter net/ipv6/netfilter; do
 done
 
 echo 'TAP version 13'
-echo '1..7'
+echo '1..8'
 ok 'make install DESTDIR=…' make -s install DESTDIR="$folder"
 ok 'the module is there, and depmod has seen it' grep -q '^updates/rust_ipvs\.ko.*nf_defrag_ipv6' "$folder/$modules/modules.dep"
 ok 'the file for modprobe is there' cmp tools/build/modprobe.d/rust_ipvs.conf "$folder/usr/lib/modprobe.d/rust_ipvs.conf"
 ok 'ripvsadm is there and runs' tools/lab/lab enter "$folder/usr/sbin/ripvsadm" --help
+ok 'completions are where bash, fish and zsh look for them' ls "$folder"/usr/share/{bash-completion/completions/ripvsadm,fish/vendor_completions.d/ripvsadm.fish,zsh/vendor-completions/_ripvsadm}
 ok 'modprobe rust_ipvs finds the module' finds rust_ipvs /updates/rust_ipvs.ko
 ok 'modprobe ip_vs_wlc has rust_ipvs loaded' finds ip_vs_wlc '/sbin/modprobe rust_ipvs'
 ok 'so has the question for the netlink family' finds net-pf-16-proto-16-family-IPVS '/sbin/modprobe rust_ipvs'

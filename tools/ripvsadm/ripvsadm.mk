@@ -33,7 +33,7 @@ ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'
 	$(RIPVSADM_CARGO) clippy --workspace --all-targets $(RIPVSADM_FLAGS) -- -D warnings
 
-# The program that was last built, its manual page, and the completion of its options. Where only the module was built,
+# The program that was last built, its manual page, and the completion of its options for three shells. Where only the module was built,
 # for a kernel of one's own, there is nothing to install.
 RIPVSADM_SHARE = $(DESTDIR)$(PREFIX)/share
 ripvsadm-install:
@@ -41,7 +41,11 @@ ripvsadm-install:
 		install -v -D -m 755 build/ripvsadm "$(DESTDIR)$(PREFIX)/sbin/ripvsadm" && \
 		install -v -D -m 644 $(RIPVSADM_SRC)/ripvsadm.8 "$(RIPVSADM_SHARE)/man/man8/ripvsadm.8" && \
 		install -v -D -m 644 $(RIPVSADM_SRC)/completions/ripvsadm.bash \
-			"$(RIPVSADM_SHARE)/bash-completion/completions/ripvsadm"; \
+			"$(RIPVSADM_SHARE)/bash-completion/completions/ripvsadm" && \
+		install -v -D -m 644 $(RIPVSADM_SRC)/completions/_ripvsadm \
+			"$(RIPVSADM_SHARE)/zsh/vendor-completions/_ripvsadm" && \
+		install -v -D -m 644 $(RIPVSADM_SRC)/completions/ripvsadm.fish \
+			"$(RIPVSADM_SHARE)/fish/vendor_completions.d/ripvsadm.fish"; \
 	else \
 		echo 'there is no build/ripvsadm to install: "make ripvsadm" makes it'; \
 	fi

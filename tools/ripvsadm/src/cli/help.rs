@@ -93,7 +93,9 @@ mod tests {
     use lexopt::Arg;
 
     const MANUAL: &str = include_str!("../../ripvsadm.8");
-    const COMPLETION: &str = include_str!("../../completions/ripvsadm.bash");
+    const BASH: &str = include_str!("../../completions/ripvsadm.bash");
+    const FISH: &str = include_str!("../../completions/ripvsadm.fish");
+    const ZSH: &str = include_str!("../../completions/_ripvsadm");
 
     /// The options that a text has, each once.
     fn options(text: &str) -> Vec<&str> {
@@ -109,6 +111,38 @@ mod tests {
         options
     }
 
+    /// Whether the grammar, or that of `top`, has an option.
+    fn known(option: &str) -> bool {
+        let word = match option.strip_prefix("--") {
+            Some(name) => Word::recognise(&Arg::Long(name)),
+            None => option
+                .chars()
+                .nth(1)
+                .and_then(|letter| Word::recognise(&Arg::Short(letter))),
+        };
+        // Those that only top has.
+        word.is_some() || ["--delay", "--count"].contains(&option)
+    }
+
+    /// The options that fish is told of, whose dashes are its own: `-s A -l add-service`.
+    fn options_for_fish() -> Vec<String> {
+        let mut options = Vec::new();
+        for line in FISH.lines().filter(|line| line.starts_with("complete ")) {
+            // Behind the condition, which has options of its own, and before the words for a reader.
+            let line = line.rsplit_once(" -d ").map_or(line, |(line, _)| line);
+            let line = line.rsplit_once("' ").map_or(line, |(_, line)| line);
+            let words: Vec<&str> = line.split(' ').collect();
+            for pair in words.windows(2) {
+                match pair {
+                    ["-s", letter] => options.push(format!("-{letter}")),
+                    ["-l", name] => options.push(format!("--{name}")),
+                    _ => {}
+                }
+            }
+        }
+        options
+    }
+
     #[test]
     fn all_that_is_told_is_there_and_told_everywhere() {
         let told = options(USAGE);
@@ -118,21 +152,21 @@ mod tests {
             .iter()
             .fold(MANUAL.to_owned(), |text, font| text.replace(font, " "));
         let manual = plain.replace("\\-", "-");
-        let manual = options(&manual);
-        let completion = options(COMPLETION);
-        // Of top, which has its own.
-        let own = ["--delay", "--count"];
-        for option in told {
-            let known = match option.strip_prefix("--") {
-                Some(name) => Word::recognise(&Arg::Long(name)),
-                None => option
-                    .chars()
-                    .nth(1)
-                    .and_then(|c| Word::recognise(&Arg::Short(c))),
-            };
-            assert!(known.is_some() || own.contains(&option), "{option}");
-            assert!(manual.contains(&option), "ripvsadm.8 has no {option}");
-            assert!(completion.contains(&option), "completion has no {option}");
+        let fish = options_for_fish();
+        let fish: Vec<&str> = fish.iter().map(String::as_str).collect();
+        for option in &told {
+            assert!(known(option), "{option}");
+            for (place, options) in [
+                ("ripvsadm.8", options(&manual)),
+                ("the completion for bash", options(BASH)),
+                ("the completion for fish", fish.clone()),
+                ("the completion for zsh", options(ZSH)),
+            ] {
+                assert!(options.contains(option), "{place} has no {option}");
+            }
+        }
+        for option in fish {
+            assert!(known(option), "the completion for fish has {option}");
         }
     }
 }
