@@ -4,7 +4,7 @@
 
 use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, ServiceId};
 
-use crate::top::Options;
+use crate::live::Options;
 
 /// One command, complete and checked as far as it can be without the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]

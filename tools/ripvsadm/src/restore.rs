@@ -4,7 +4,6 @@
 //!
 //! As with ipvsadm, a line that the kernel refuses is reported and the next one goes on, a line
 //! that is no command line ends it, and the exit code is the last line's.
-
 //!
 //! What follows each other is given to the kernel together. Nothing waits for a line that is not
 //! there yet: where the next one would have to be read, what was read is done first.
@@ -20,7 +19,7 @@ use crate::error::Error;
 use crate::explain;
 use crate::model::Action;
 use crate::names::System;
-use crate::run;
+use crate::perform::perform;
 
 /// The bytes that are read at a time.
 const READ_SIZE: usize = 64 << 10;
@@ -65,7 +64,7 @@ pub fn restore<T: Transport>(
         }
         batch.run(client, &mut code, complaints)?;
         let last = matches!(parsed, Ok(Action::Help | Action::Version));
-        match parsed.and_then(|action| run::perform(action, client, names)) {
+        match parsed.and_then(|action| perform(action, client, names)) {
             Ok(()) => code = 0,
             Err(error) => {
                 complain(complaints, number, &error);

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Doing what a command line asks for.
+//! A command line from beginning to end: what needs no kernel, the way to the kernel, a file of rules or one command.
 
-use std::{fs, io};
+use std::io;
 
-use ipvs_netlink::{Client, Info, ServiceEntry, Transport};
+use ipvs_netlink::Client;
 
 use crate::cli::help;
-use crate::connection;
 use crate::error::Error;
 use crate::explain;
-use crate::model::{Action, Format, Group, Listing, Subject};
-use crate::names::{Names, Numeric, System};
+use crate::model::Action;
+use crate::names::System;
 use crate::output;
+use crate::perform::perform;
 use crate::restore;
-use crate::save;
-use crate::sort;
-use crate::top;
-use crate::view;
 
 /// Runs a command to its exit code.
 ///
@@ -41,131 +37,4 @@ fn connect() -> Result<Client, Error> {
     let mut client = Client::connect().map_err(explain::setup)?;
     client.info().map_err(explain::setup)?;
     Ok(client)
-}
-
-/// Does anything but restoring, over a client that is there already.
-pub fn perform<T: Transport>(
-    action: Action,
-    client: &mut Client<T>,
-    names: &System,
-) -> Result<(), Error> {
-    match action {
-        Action::Change(change) => client
-            .apply(&change)
-            .map_err(|error| explain::refusal(error, &change)),
-        Action::List(listing) => list(&listing, client, names),
-        Action::Save { numeric } => print_rules(numeric, client, names),
-        Action::Top(options) => top::top(&options, client),
-        Action::Help => output::print(&help::usage(), true),
-        Action::Version => output::print(&help::version(), true),
-        Action::Restore => Err(Error::Syntax(
-            "-R cannot restore from within itself".to_owned(),
-        )),
-    }
-}
-
-/// The names to show: the host's, or none where numbers are wanted.
-fn names_or_numbers(numeric: bool, names: &System) -> &dyn Names {
-    match numeric {
-        true => &Numeric,
-        false => names,
-    }
-}
-
-fn list<T: Transport>(
-    listing: &Listing,
-    client: &mut Client<T>,
-    names: &System,
-) -> Result<(), Error> {
-    let Listing { subject, format } = listing;
-    let shown = names_or_numbers(format.numeric, names);
-    let text = match subject {
-        Subject::Table(None) => {
-            let info = client.info().map_err(explain::listing)?;
-            let services = client.services().map_err(explain::listing)?;
-            let groups = groups(services, format.sorted, client)?;
-            show(Some(&info), &groups, format, shown)
-        }
-        Subject::Table(Some(id)) => {
-            let service = client.service(id).map_err(explain::listing)?;
-            let groups = groups(vec![service], format.sorted, client)?;
-            show(None, &groups, format, shown)
-        }
-        Subject::Connections => {
-            let text = fs::read(connection::PATH).map_err(|error| {
-                Error::Listing(format!("cannot read {}: {error}", connection::PATH))
-            })?;
-            let connections =
-                connection::parse(&String::from_utf8_lossy(&text)).map_err(Error::Listing)?;
-            match format.json {
-                true => view::json::connections(&connections),
-                false => view::connections(&connections, format.engine_data, shown),
-            }
-        }
-        Subject::Timeouts => {
-            let timeouts = client.timeouts().map_err(explain::listing)?;
-            match format.json {
-                true => view::json::timeouts(&timeouts),
-                false => view::timeouts(&timeouts),
-            }
-        }
-        Subject::Daemons => {
-            let daemons = client.daemons().map_err(explain::listing)?;
-            match format.json {
-                true => view::json::daemons(&daemons),
-                false => view::daemons(&daemons),
-            }
-        }
-    };
-    output::print(&text, format.numeric || format.json)
-}
-
-/// The table, for a person or a program.
-fn show(info: Option<&Info>, groups: &[Group], format: &Format, names: &dyn Names) -> String {
-    match format.json {
-        true => view::json::table(info, groups),
-        false => view::table(info, groups, format, names),
-    }
-}
-
-fn print_rules<T: Transport>(
-    numeric: bool,
-    client: &mut Client<T>,
-    names: &System,
-) -> Result<(), Error> {
-    let services = client.services().map_err(explain::listing)?;
-    let groups = groups(services, true, client)?;
-    output::print(&save::save(&groups, names_or_numbers(numeric, names)), true)
-}
-
-/// All services with their real servers, in the kernel's order.
-///
-/// # Errors
-/// What kept them from being read.
-pub fn all<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, Error> {
-    let services = client.services().map_err(explain::listing)?;
-    groups(services, false, client)
-}
-
-/// Services with their real servers.
-fn groups<T: Transport>(
-    mut services: Vec<ServiceEntry>,
-    sorted: bool,
-    client: &mut Client<T>,
-) -> Result<Vec<Group>, Error> {
-    if sorted {
-        services = sort::services(services);
-    }
-    let ids: Vec<_> = services.iter().map(|entry| &entry.service.id).collect();
-    let lists = client.destinations_of(&ids).map_err(explain::listing)?;
-    let groups = services.into_iter().zip(lists);
-    Ok(groups
-        .map(|(service, servers)| Group {
-            service,
-            servers: match sorted {
-                true => sort::servers(servers),
-                false => servers,
-            },
-        })
-        .collect())
 }

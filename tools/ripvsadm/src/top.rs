@@ -14,35 +14,13 @@ use std::time::{Duration, Instant};
 
 use ipvs_netlink::{Client, Transport};
 
-pub use state::Key;
 use state::{Pressed, State};
 use terminal::Terminal;
 
 use crate::error::Error;
+use crate::fetch;
+use crate::live::Options;
 use crate::output;
-use crate::run;
-
-/// What was asked for beside `top`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Seconds between two looks at the kernel.
-    pub delay: u32,
-    /// What it is sorted by at first.
-    pub key: Key,
-    /// How many looks; without end at a terminal, one elsewhere, where it is not said.
-    pub count: Option<u32>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            // The kernel makes new rates this often.
-            delay: 2,
-            key: Key::default(),
-            count: None,
-        }
-    }
-}
 
 /// Shows the table until it is enough.
 ///
@@ -64,7 +42,7 @@ fn snapshots<T: Transport>(options: &Options, client: &mut Client<T>) -> Result<
             std::thread::sleep(Duration::from_secs(options.delay.into()));
             output::print("\n", true)?;
         }
-        state.update(&run::all(client)?);
+        state.update(&fetch::all(client)?);
         output::print(&screen::plain(&state), true)?;
     }
     Ok(())
@@ -74,7 +52,7 @@ fn snapshots<T: Transport>(options: &Options, client: &mut Client<T>) -> Result<
 fn live<T: Transport>(options: &Options, client: &mut Client<T>) -> Result<(), Error> {
     let delay = Duration::from_secs(options.delay.into());
     let mut state = State::new(options.key);
-    state.update(&run::all(client)?);
+    state.update(&fetch::all(client)?);
     // From here on nothing may be printed but by the terminal, which ends before an error is told.
     let mut terminal = Terminal::open()?;
     let mut left = options.count;
@@ -86,7 +64,7 @@ fn live<T: Transport>(options: &Options, client: &mut Client<T>) -> Result<(), E
             return Ok(());
         }
         if !state.paused() {
-            state.update(&run::all(client)?);
+            state.update(&fetch::all(client)?);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! Integers are in host order unless a name here says `be`. A listing is made of hundreds of
 //! thousands of attributes, so they are read where they lie; only strings are copied.
 
-use crate::error::DecodeError;
+use crate::decode::DecodeError;
 
 /// The flag of an attribute that has others in it; the kernel's answers come without it.
 const NLA_F_NESTED: u16 = 0x8000;

@@ -12,8 +12,9 @@ use crate::change::{Change, DAEMON, DEST, SERVICE};
 use crate::command::Command;
 use crate::config::{Info, Timeouts};
 use crate::daemon::Daemon;
+use crate::decode::DecodeError;
 use crate::destination::DestinationEntry;
-use crate::error::{DecodeError, Error, KernelError};
+use crate::error::{Error, KernelError};
 use crate::message::{
     messages, put_request, want_ack, Content, Ending, Header, FAMILY_NAME, NLM_F_ACK, NLM_F_DUMP,
 };

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::error::DecodeError;
+use crate::decode::DecodeError;
 
 /// A command of the family, with its number in the generic-netlink header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

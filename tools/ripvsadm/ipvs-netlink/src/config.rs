@@ -3,7 +3,7 @@
 //! What the kernel says about itself, and its protocol timeouts.
 
 use crate::attr::{self, attributes};
-use crate::error::DecodeError;
+use crate::decode::DecodeError;
 
 // The answer to GET_INFO has numbers of its own (`IPVS_INFO_ATTR_*`).
 const VERSION: u16 = 1;

@@ -6,8 +6,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::attr::{self, attributes};
-use crate::error::DecodeError;
+use crate::decode::DecodeError;
 use crate::family::{address_bytes, AddressFamily};
+use crate::forward::{ForwardMethod, Tunnel, TunnelFlags};
 use crate::stats::Stats;
 
 const ADDR: u16 = 1;
@@ -25,9 +26,6 @@ const STATS64: u16 = 12;
 const TUN_TYPE: u16 = 13;
 const TUN_PORT: u16 = 14;
 const TUN_FLAGS: u16 = 15;
-
-/// The bits of a connection's flags that hold the forwarding method.
-const METHOD_MASK: u32 = 7;
 
 /// What tells one destination of a service from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,113 +59,6 @@ impl fmt::Display for DestinationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         SocketAddr::new(self.address, self.port).fmt(f)
     }
-}
-
-/// How packets reach a destination (the low bits of `IP_VS_CONN_F_*`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ForwardMethod {
-    /// Network address translation; replies must pass the director, too.
-    Masquerade,
-    /// Delivered on the director itself; the kernel chooses it for its own addresses.
-    Local,
-    /// In a tunnel; replies go straight to the client.
-    Tunnel,
-    /// Sent to the destination's link-layer address unchanged; replies go straight to the client.
-    DirectRoute,
-    /// Forwarded to where it was going.
-    Bypass,
-    /// 5, 6 or 7, which forward nothing.
-    Other(u32),
-}
-
-impl From<u32> for ForwardMethod {
-    /// The kernel looks at three bits only, and so does this.
-    fn from(number: u32) -> Self {
-        match number & METHOD_MASK {
-            0 => ForwardMethod::Masquerade,
-            1 => ForwardMethod::Local,
-            2 => ForwardMethod::Tunnel,
-            3 => ForwardMethod::DirectRoute,
-            4 => ForwardMethod::Bypass,
-            other => ForwardMethod::Other(other),
-        }
-    }
-}
-
-impl From<ForwardMethod> for u32 {
-    fn from(method: ForwardMethod) -> u32 {
-        match method {
-            ForwardMethod::Masquerade => 0,
-            ForwardMethod::Local => 1,
-            ForwardMethod::Tunnel => 2,
-            ForwardMethod::DirectRoute => 3,
-            ForwardMethod::Bypass => 4,
-            ForwardMethod::Other(number) => number & METHOD_MASK,
-        }
-    }
-}
-
-/// The encapsulation of [`ForwardMethod::Tunnel`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum TunnelType {
-    /// IP in IP.
-    #[default]
-    Ipip,
-    /// Generic UDP encapsulation.
-    Gue,
-    /// Generic routing encapsulation.
-    Gre,
-    /// A number unknown here; never one of the above when it came from [`TunnelType::from`].
-    Other(u8),
-}
-
-impl From<u8> for TunnelType {
-    fn from(number: u8) -> Self {
-        match number {
-            0 => TunnelType::Ipip,
-            1 => TunnelType::Gue,
-            2 => TunnelType::Gre,
-            other => TunnelType::Other(other),
-        }
-    }
-}
-
-impl From<TunnelType> for u8 {
-    fn from(kind: TunnelType) -> u8 {
-        match kind {
-            TunnelType::Ipip => 0,
-            TunnelType::Gue => 1,
-            TunnelType::Gre => 2,
-            TunnelType::Other(number) => number,
-        }
-    }
-}
-
-/// Checksum flags of a tunnel (`IP_VS_TUNNEL_ENCAP_FLAG_*`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TunnelFlags(pub u16);
-
-impl TunnelFlags {
-    /// The encapsulation carries a checksum.
-    pub const CHECKSUM: TunnelFlags = TunnelFlags(0x1);
-    /// Remote checksum offload (GUE only).
-    pub const REMOTE_CHECKSUM: TunnelFlags = TunnelFlags(0x2);
-
-    /// Whether all of `other` is set here.
-    pub fn contains(self, other: TunnelFlags) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
-/// How a tunnel encapsulates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tunnel {
-    /// The encapsulation.
-    pub kind: TunnelType,
-    /// The destination port, in host order; GUE needs one.
-    pub port: u16,
-    /// Checksum flags.
-    pub flags: TunnelFlags,
 }
 
 /// A destination as it is configured.
@@ -371,6 +262,7 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
     use crate::attr::tests::{filled, without};
+    use crate::forward::TunnelType;
 
     // The DEST nest, up to STATS, of what the kernel lists after `ipvsadm -a -f 8 -6
     // -r 10.0.0.1 -i --tun-type gue --tun-port 6080 --tun-remcsum -w 7 -x 9 -y 3`.
@@ -499,25 +391,6 @@ mod tests {
         assert_eq!(decode(&old).unwrap(), entry);
         for number in [ACTIVE_CONNS, INACT_CONNS, PERSIST_CONNS, STATS] {
             assert!(decode(&without(&old, number)).is_err(), "{number}");
-        }
-    }
-
-    #[test]
-    fn methods_are_three_bits() {
-        for number in 0..8 {
-            assert_eq!(u32::from(ForwardMethod::from(number)), number);
-            assert_eq!(
-                ForwardMethod::from(number | 0x100),
-                ForwardMethod::from(number)
-            );
-        }
-        assert_eq!(u32::from(ForwardMethod::Other(13)), 5);
-    }
-
-    #[test]
-    fn tunnel_types() {
-        for number in 0..=255 {
-            assert_eq!(u8::from(TunnelType::from(number)), number);
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::{error, fmt, io};
 
 use crate::command::Command;
+use crate::decode::DecodeError;
 
 /// Why a request has no result.
 #[derive(Debug)]
@@ -91,28 +92,6 @@ impl From<io::Error> for Error {
         Error::Io(error)
     }
 }
-
-/// Bytes that are not what they should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecodeError {
-    what: &'static str,
-    problem: &'static str,
-}
-
-impl DecodeError {
-    /// What is wrong, and with what: `problem` is a predicate, such as "is missing".
-    pub(crate) const fn new(what: &'static str, problem: &'static str) -> Self {
-        DecodeError { what, problem }
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.what, self.problem)
-    }
-}
-
-impl error::Error for DecodeError {}
 
 /// A refusal by the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -67,9 +67,11 @@ mod client;
 mod command;
 mod config;
 mod daemon;
+mod decode;
 mod destination;
 mod error;
 mod family;
+mod forward;
 mod message;
 mod service;
 mod stats;
@@ -80,11 +82,11 @@ pub use client::Client;
 pub use command::Command;
 pub use config::{Info, Timeouts};
 pub use daemon::{Daemon, DaemonState};
-pub use destination::{
-    Destination, DestinationEntry, DestinationId, ForwardMethod, Tunnel, TunnelFlags, TunnelType,
-};
-pub use error::{DecodeError, Error, KernelError};
+pub use decode::DecodeError;
+pub use destination::{Destination, DestinationEntry, DestinationId};
+pub use error::{Error, KernelError};
 pub use family::{AddressFamily, Protocol};
+pub use forward::{ForwardMethod, Tunnel, TunnelFlags, TunnelType};
 pub use message::{FAMILY_NAME, FAMILY_VERSION};
 pub use service::{Netmask, Service, ServiceEntry, ServiceFlags, ServiceId};
 pub use stats::Stats;

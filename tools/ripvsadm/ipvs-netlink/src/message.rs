@@ -3,7 +3,7 @@
 //! Framing: requests as bytes, and the messages that a datagram of the kernel's consists of.
 
 use crate::attr::{self, attributes};
-use crate::error::DecodeError;
+use crate::decode::DecodeError;
 
 /// The name that the family is registered under.
 pub const FAMILY_NAME: &str = "IPVS";

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::attr::{self, attributes};
-use crate::error::DecodeError;
+use crate::decode::DecodeError;
 use crate::family::{address_bytes, AddressFamily, Protocol};
 use crate::stats::Stats;
 

@@ -6,7 +6,7 @@
 //! `STATS64`, where all are `u64`. The attributes have the same numbers in both.
 
 use crate::attr::{self, attributes};
-use crate::error::DecodeError;
+use crate::decode::DecodeError;
 
 /// The attributes' names; their numbers are these places from 1 on.
 const NAMES: [&str; 10] = [

@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::value;
 use crate::error::Error;
-use crate::top::{Key, Options};
+use crate::live::{Key, Options};
 
 /// Reads what stands behind `top`.
 ///

@@ -6,71 +6,8 @@ use std::cmp::Reverse;
 
 use ipvs_netlink::Stats;
 
+use crate::live::Key;
 use crate::model::Group;
-
-/// What the rows are sorted by; each but the name is a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Key {
-    /// New connections per second.
-    #[default]
-    Cps,
-    /// Packets from clients per second.
-    InPps,
-    /// Packets to clients per second.
-    OutPps,
-    /// Bytes from clients per second.
-    InBps,
-    /// Bytes to clients per second.
-    OutBps,
-    /// Established connections.
-    Active,
-    /// All connections since the counters were zeroed.
-    Conns,
-    /// The name, from the first to the last.
-    Name,
-}
-
-impl Key {
-    /// All of them, in the order of the columns.
-    pub const ALL: [Key; 8] = [
-        Key::Cps,
-        Key::InPps,
-        Key::OutPps,
-        Key::InBps,
-        Key::OutBps,
-        Key::Active,
-        Key::Conns,
-        Key::Name,
-    ];
-
-    /// The heading of its column, and how it is called on the command line, in any case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Key::Cps => "CPS",
-            Key::InPps => "InPPS",
-            Key::OutPps => "OutPPS",
-            Key::InBps => "InBPS",
-            Key::OutBps => "OutBPS",
-            Key::Active => "Active",
-            Key::Conns => "Conns",
-            Key::Name => "Name",
-        }
-    }
-
-    /// The one of that name.
-    pub fn named(name: &str) -> Option<Key> {
-        Key::ALL
-            .into_iter()
-            .find(|key| key.name().eq_ignore_ascii_case(name))
-    }
-
-    /// The one so many places to the right, round about.
-    fn beside(self, places: usize) -> Key {
-        let mut keys = Key::ALL.into_iter().cycle();
-        keys.position(|key| key == self);
-        keys.nth(places.wrapping_sub(1)).unwrap_or(self)
-    }
-}
 
 /// A line of the table: a service, a real server, or all services together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
