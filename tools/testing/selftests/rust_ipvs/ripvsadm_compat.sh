@@ -133,6 +133,7 @@ sizeless() {
 timeless() {
 	# shellcheck disable=SC2178 # a reference
 	local -n into=$1
+	# shellcheck disable=SC2034 # a reference
 	into=$(sed -E 's/ +[0-9]+:[0-9][0-9]  / MM:SS  /' <<<"$2")
 }
 

@@ -5,11 +5,12 @@ import os
 import re
 import subprocess
 
-from . import ipvs, tap
+from . import tap
 from .netns import Netns
 from .servers import Servers
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOOL = os.environ.get('IPVSADM', 'ipvsadm')
 VIP, VIP6 = '10.0.9.1', 'fd00:9::1'
 
 # What a healthy kernel never says (lib.sh has the same for shell tests).
@@ -72,6 +73,10 @@ class Ground:
         if not os.environ.get('TOPOLOGY_KEEP'):
             lib('topology_down')
 
+    def admin(self, line, check=True, quiet=False):
+        """Runs ipvsadm in the director; returns its output."""
+        return self.director.run(f'{TOOL} {line}', check=check, quiet=quiet)
+
     def loaded(self):
         """Whether the implementation is in the kernel."""
         return os.path.isdir(f'/sys/module/{self.module}')
@@ -83,7 +88,7 @@ class Ground:
     def unload(self):
         """Unloads it, and all its connections with it."""
         if self.loaded():
-            ipvs.admin('-C', check=False, quiet=True)
+            self.admin('-C', check=False, quiet=True)
         lib('impl_unload')
 
     def reload(self):
@@ -111,7 +116,7 @@ class Ground:
                 self.unload()
             if not self.loaded():
                 self.load()
-            ipvs.admin('-C', quiet=True)
+            self.admin('-C', quiet=True)
         other = 'rust_ipvs' if self.impl == 'c' else 'ip_vs'
         tap.true(not os.path.isdir(f'/sys/module/{other}'), f'{other} is loaded too')
 
@@ -127,7 +132,7 @@ class Ground:
             tap.note('the module is not loaded')
             return
         try:
-            tap.note(ipvs.admin('-Ln', quiet=True, check=False))
+            tap.note(self.admin('-Ln', quiet=True, check=False))
             tap.note('\n'.join(self.director.read('/proc/net/ip_vs_conn').splitlines()[:10]))
             tap.note(self.director.read('/proc/net/ip_vs_stats'))
         except Exception as error:  # This only explains a failure that is told already.

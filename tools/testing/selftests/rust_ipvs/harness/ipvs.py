@@ -5,28 +5,22 @@ import os
 import re
 from collections import namedtuple
 
+from .ground import GROUND, TOOL
 from .tap import equal
-
-TOOL = os.environ.get('IPVSADM', 'ipvsadm')
 
 # A row of /proc/net/ip_vs_conn.
 Row = namedtuple('Row', 'proto caddr cport vaddr vport daddr dport state expires')
 
 
-def _ground():
-    from .ground import GROUND
-    return GROUND
-
-
 def admin(line, check=True, quiet=False, space=None):
     """Runs ipvsadm in the director; returns its output."""
-    space = space or _ground().director
+    space = space or GROUND.director
     return space.run(f'{TOOL} {line}', check=check, quiet=quiet)
 
 
 def refused(line, space=None):
     """Runs ipvsadm, which must fail; returns its words."""
-    space = space or _ground().director
+    space = space or GROUND.director
     words = admin(line, check=False, space=space).strip()
     equal(space.status != 0, True, f'"{TOOL} {line}" must fail')
     return words
@@ -46,7 +40,7 @@ def service(spec, method='', servers=(), options='-s rr', space=None):
 
 def setting(name, value=None, space=None):
     """Reads, or writes, a variable of net.ipv4.vs."""
-    space = space or _ground().director
+    space = space or GROUND.director
     path = f'/proc/sys/net/ipv4/vs/{name}'
     if value is None:
         return space.read(path).strip()
@@ -55,7 +49,7 @@ def setting(name, value=None, space=None):
 
 def has_setting(name):
     """Whether there is such a variable."""
-    with _ground().director:
+    with GROUND.director:
         return os.path.exists(f'/proc/sys/net/ipv4/vs/{name}')
 
 
@@ -68,7 +62,7 @@ def address(hexa):
 def rows(space=None, **match):
     """The connections whose fields equal those of MATCH."""
     found = []
-    for line in (space or _ground().director).read('/proc/net/ip_vs_conn').splitlines()[1:]:
+    for line in (space or GROUND.director).read('/proc/net/ip_vs_conn').splitlines()[1:]:
         proto, caddr, cport, vaddr, vport, daddr, dport, state, expires = line.split()[:9]
         row = Row(proto, address(caddr), int(cport, 16), address(vaddr), int(vport, 16), address(daddr),
                   int(dport, 16), state, int(expires))
@@ -102,5 +96,5 @@ def stats(what, space=None):
 
 def total(space=None):
     """The counters of the namespace, from /proc/net/ip_vs_stats."""
-    line = (space or _ground().director).read('/proc/net/ip_vs_stats').splitlines()[2]
+    line = (space or GROUND.director).read('/proc/net/ip_vs_stats').splitlines()[2]
     return Stats(*(int(word, 16) for word in line.split()))
