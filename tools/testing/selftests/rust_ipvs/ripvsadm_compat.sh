@@ -134,7 +134,7 @@ timeless() {
 	# shellcheck disable=SC2178 # a reference
 	local -n into=$1
 	# shellcheck disable=SC2034 # a reference
-	into=$(sed -E 's/ +[0-9]+:[0-9][0-9]  / MM:SS  /' <<<"$2")
+	into=$(sed -E 's/ [0-9]+:[0-9][0-9]  / MM:SS  /' <<<"$2")
 }
 
 # The tables of both namespaces, as ipvsadm tells them.
