@@ -43,7 +43,11 @@ impl Scale {
         let rate = (count.min(limit) << self.count) as Average;
         let mut average = average;
         for _ in 0..periods.min(SETTLED) {
-            average = average.saturating_add(rate.saturating_sub(average) >> 2);
+            let step = rate.saturating_sub(average) >> 2;
+            if step == 0 {
+                break;
+            }
+            average = average.saturating_add(step);
         }
         average
     }
@@ -88,6 +92,10 @@ impl Estimate {
         let periods = elapsed / PERIOD_MS;
         if periods != 0 {
             let update = |scale: Scale, average: &mut Average, last: &mut u64, count: u64| {
+                // Of many that are read most stand still.
+                if count == *last && *average == 0 {
+                    return;
+                }
                 let each = share(count.saturating_sub(*last), elapsed);
                 *average = scale.advance(*average, each, periods);
                 // What came after the last whole period is left for the next read.
