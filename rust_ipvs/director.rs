@@ -20,6 +20,7 @@ mod destination;
 mod draft;
 mod estimation;
 mod expiry;
+mod fragments;
 mod hooks;
 mod icmp;
 mod ids;

@@ -31,6 +31,7 @@
 #include <net/ip6_route.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
+#include <net/ipv6_frag.h>
 #include <net/l3mdev.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -510,6 +511,23 @@ __rust_ipvs_helper int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buf
 	if (!err)
 		ip_send_check(ip_hdr(skb));
 	return err;
+}
+
+/* Where this fails, the fragment has been taken, as ip_defrag() does it. */
+__rust_ipvs_helper int rust_ipvs_helper_ip6_defrag(struct net *net, struct sk_buff *skb,
+						   unsigned int hook)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	/* Those of nf_defrag_ipv6's own hooks: who begins may leave the rest to them. */
+	u32 user = hook == NF_INET_LOCAL_OUT ? IP6_DEFRAG_CONNTRACK_OUT : IP6_DEFRAG_CONNTRACK_IN;
+	int err = nf_ct_frag6_gather(net, skb, user);
+
+	if (err && err != -EINPROGRESS)
+		kfree_skb(skb);
+	return err;
+#else
+	return 0;
+#endif
 }
 
 __rust_ipvs_helper int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb)

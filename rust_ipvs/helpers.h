@@ -101,6 +101,7 @@ void rust_ipvs_helper_link_failure(struct sk_buff *skb);
 void rust_ipvs_helper_skb_orphan(struct sk_buff *skb);
 void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu);
 int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buff *skb, unsigned int hook);
+int rust_ipvs_helper_ip6_defrag(struct net *net, struct sk_buff *skb, unsigned int hook);
 int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb);
 int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb);
 bool rust_ipvs_helper_source_matters(const struct net *net, u8 pf);

@@ -77,9 +77,7 @@ impl<F: Stack> Context<'_, F> {
         let connections = self.connections;
         if connections.table.len() > connections.upper.load() && connections.grows.load() == 0 {
             connections.grows.store(1);
-            if let Some(kicker) = self.director.kicker.as_ref() {
-                kicker.kick();
-            }
+            self.director.wake();
         }
     }
 

@@ -54,6 +54,9 @@ impl Tick for Director {
         self.v6.fit(lfactor);
         let mut books = self.books.lock();
         books.trash.empty();
+        if let Some(hooks) = &books.hooks_v6 {
+            self.fragments.expect(hooks.net());
+        }
         let now = time::milliseconds();
         if now.saturating_sub(books.forgot) >= FORGET_PERIOD_MS {
             books.forgot = now;

@@ -11,6 +11,7 @@ use super::{
         Role, //
     },
     context::Context,
+    fragments,
     icmp,
     namespace::Director,
     outgoing,
@@ -167,12 +168,13 @@ fn truncated(point: Point, packet: Packet) -> Verdict {
 /// Reads the headers of any packet, or decides what becomes of one that has none to speak of.
 #[cold]
 #[inline(never)]
-fn read_otherwise<F: Stack>(
+fn read_otherwise<F: InDirector>(
     director: &Director,
     net: &Net,
     point: Point,
     mut packet: Packet,
 ) -> Result<(Packet, Header<F>, Transport), Verdict> {
+    let mut gathered = false;
     // Each round has more in one piece, or the whole in place of a fragment.
     for _ in 0..6 {
         let bytes = packet.bytes();
@@ -183,11 +185,15 @@ fn read_otherwise<F: Stack>(
             }
             Ok(header) if !is_balanced(header.protocol) && header.protocol != SCTP => break,
             Ok(header) if header.fragment != Fragment::Whole => {
-                // IPv6 fragments were put together before routing, where that could be done (H-19).
-                if F::PROTOCOL == Protocol::Ipv6 {
+                // What cannot be put together stays as it is (H-14).
+                if gathered || !fragments::may_be_ours(F::plane(director), point, &header) {
                     return Err(Verdict::Accept(packet));
                 }
-                packet = packet.defragment(net, point).ok_or(Verdict::Stolen)?;
+                let whole = director
+                    .fragments
+                    .gather::<F>(net, point, packet, &|| director.wake());
+                packet = whole.ok_or(Verdict::Stolen)?;
+                gathered = true;
                 continue;
             }
             Ok(header) if header.protocol == SCTP => {

@@ -16,6 +16,7 @@ use super::{
         Role, //
     },
     context::Context,
+    fragments,
     namespace::Director,
     plane::{
         Connections,
@@ -75,8 +76,14 @@ pub(super) fn handle<'g, F: Stack>(
     if header.protocol != F::NUMBER {
         return Err(packet);
     }
-    if header.fragment != Fragment::Whole && F::PROTOCOL == Protocol::Ipv4 {
-        packet = match packet.defragment(net, point) {
+    if header.fragment != Fragment::Whole {
+        if !fragments::may_be_ours(plane, point, &header) {
+            return Err(packet);
+        }
+        packet = match director
+            .fragments
+            .gather::<F>(net, point, packet, &|| director.wake())
+        {
             Some(whole) => whole,
             None => return Ok(Verdict::Stolen),
         };
@@ -99,7 +106,7 @@ pub(super) fn handle<'g, F: Stack>(
     message(&context, packet)
 }
 
-/// Handles an ICMP packet that is whole, or a fragment of IPv6.
+/// Handles an ICMP packet that is whole, or a fragment of IPv6 that nothing can be made of.
 fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Verdict, Packet> {
     let at = usize::from(context.header.l4);
     if context.header.fragment == Fragment::Later {

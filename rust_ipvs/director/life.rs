@@ -8,6 +8,7 @@ use super::{
         Defences,
         Watch, //
     },
+    fragments::Fragments,
     locality::Expirations,
     namespace::{
         Books,
@@ -70,6 +71,7 @@ impl Namespaced for Director {
                 servers: Servers::new(),
                 counters: shared.counters.clone(),
                 kicker: SetOnce::new(),
+                fragments: Fragments::new(),
                 ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {
                     open: true,

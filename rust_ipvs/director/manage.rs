@@ -237,8 +237,6 @@ impl Director {
                 books.hooks_v4 = Some(hooks::register::<V4>(net, self.clone())?);
             }
             AddressFamily::V6 if books.hooks_v6.is_none() => {
-                // G-30; packets pass even where fragments cannot be put together.
-                net.reassemble_v6();
                 books.hooks_v6 = Some(hooks::register::<V6>(net, self.clone())?);
             }
             _ => {}
@@ -364,9 +362,6 @@ impl Director {
                 return memory(welcome(&self.servers, &service, destination));
             }
             check_address(net, &spec.id)?;
-            if let Ip::V6(_) = spec.id.addr {
-                net.reassemble_v6();
-            }
             memory(Destination::new(&self.counters, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
                 welcome(&self.servers, &service, destination)

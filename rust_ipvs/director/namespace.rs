@@ -8,6 +8,7 @@ use super::{
         Defences,
         Watch, //
     },
+    fragments::Fragments,
     plane::Plane,
     servers::Servers,
     settings::Settings,
@@ -103,6 +104,7 @@ pub(crate) struct Director {
     pub(super) counters: Arc<statistics::Pool>,
     /// Wakes the ticker; empty before the first service.
     pub(super) kicker: SetOnce<Kicker<Director>>,
+    pub(super) fragments: Fragments,
     /// The last tick that was worked off; written by the ticker alone.
     pub(super) ticked: Atomic<u32>,
     #[pin]
@@ -113,5 +115,12 @@ impl Director {
     /// What `sysctl` set.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Has the ticker run at once. Any context.
+    pub(super) fn wake(&self) {
+        if let Some(kicker) = self.kicker.as_ref() {
+            kicker.kick();
+        }
     }
 }

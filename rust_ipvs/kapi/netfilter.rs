@@ -152,6 +152,14 @@ impl<O: Send + Sync> Hooks<O> {
     }
 }
 
+impl<O: Send + Sync> Hooks<O> {
+    /// The namespace that they are registered in, which lasts as long as they are.
+    pub(crate) fn net(&self) -> &Net {
+        // SAFETY: Who has hooks in a namespace takes them out of it before it goes, by the type invariant.
+        unsafe { Net::from_raw(self.net.as_ptr()) }
+    }
+}
+
 impl<O: Send + Sync> Drop for Hooks<O> {
     fn drop(&mut self) {
         // SAFETY: Registered by the type invariant, in a namespace that is still there.

@@ -384,15 +384,20 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_source_matters(net.as_ptr(), protocol.number()) }
     }
 
-    /// Puts IPv4 fragments together: the whole packet, or `None` where this was not the last piece.
-    pub(crate) fn defragment(self, net: &Net, point: Point) -> Option<Self> {
-        let skb = self.into_raw();
+    /// Puts fragments together: the whole packet, or `None` where this was not the last piece, or one of no use.
+    ///
+    /// What IPv6 has for a fragment and cannot be one comes back as it is.
+    pub(crate) fn defragment(self, net: &Net, protocol: Protocol, point: Point) -> Option<Self> {
+        let (skb, net, point) = (self.into_raw(), net.as_ptr(), point.number());
         // SAFETY: Ours to give away; where the call fails, it has taken the fragment.
-        if unsafe { bindings::rust_ipvs_helper_ip_defrag(net.as_ptr(), skb, point.number()) } != 0 {
-            return None;
-        }
+        let error = unsafe {
+            match protocol {
+                Protocol::Ipv4 => bindings::rust_ipvs_helper_ip_defrag(net, skb, point),
+                Protocol::Ipv6 => bindings::rust_ipvs_helper_ip6_defrag(net, skb, point),
+            }
+        };
         // SAFETY: Where it succeeds, the packet is ours again.
-        Some(unsafe { Self::from_raw(skb) })
+        (error == 0).then(|| unsafe { Self::from_raw(skb) })
     }
 }
 

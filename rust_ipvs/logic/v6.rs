@@ -20,7 +20,9 @@ use super::hash::HashKey;
 use super::packet::{
     Fragment,
     Header,
-    ParseError, //
+    ParseError,
+    TCP,
+    UDP, //
 };
 use super::rewrite;
 
@@ -52,7 +54,7 @@ struct Chain {
     fragment: Fragment,
 }
 
-/// Walks the extension headers that start with one of type `next`, right after the fixed header.
+/// Walks the extension headers that start with one of type `next`, right after the fixed header; `next` may be none.
 ///
 /// Out of line: few packets have any.
 #[cold]
@@ -98,6 +100,16 @@ fn walk(l3: &[u8], mut next: u8) -> Result<Chain, ParseError> {
     })
 }
 
+/// Both addresses.
+#[inline(always)]
+fn addresses(fixed: &[u8; HEADER]) -> [[u8; 16]; 2] {
+    let of = |at: usize| {
+        let rest = fixed.get(at..)?;
+        rest.first_chunk().copied()
+    };
+    [8, 24].map(|at| of(at).unwrap_or_default())
+}
+
 /// The halves of an address.
 #[inline(always)]
 fn halves(addr: u128) -> [u64; 2] {
@@ -137,22 +149,23 @@ impl Family for V6 {
 
     #[inline(always)]
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
-        let short = ParseError::Short(HEADER);
-        let (fixed, rest) = l3.split_first_chunk::<8>().ok_or(short)?;
-        let (src, rest) = rest.split_first_chunk::<16>().ok_or(short)?;
-        let (dst, _) = rest.split_first_chunk::<16>().ok_or(short)?;
-        let [v0, v1, _, _, p0, p1, next, hop_limit] = *fixed;
+        // One look at the length for all of it.
+        let fixed = l3
+            .first_chunk::<HEADER>()
+            .ok_or(ParseError::Short(HEADER))?;
+        let [v0, v1, _, _, p0, p1, next, hop_limit, ..] = *fixed;
+        let [src, dst] = addresses(fixed);
         if v0 >> 4 != 6 {
             return Err(ParseError::Malformed);
         }
-        let end = if is_extension(next) {
-            walk(l3, next)?
-        } else {
+        let end = if matches!(next, TCP | UDP) {
             Chain {
                 protocol: next,
                 l4: HEADER as u16,
                 fragment: Fragment::Whole,
             }
+        } else {
+            walk(l3, next)?
         };
         let length = match u16::from_be_bytes([p0, p1]) {
             // A packet too long to say (or an empty one, which has no transport header either).
@@ -163,8 +176,8 @@ impl Family for V6 {
             return Err(ParseError::Malformed);
         }
         Ok(Header {
-            src: *src,
-            dst: *dst,
+            src,
+            dst,
             protocol: end.protocol,
             l4: end.l4,
             fragment: end.fragment,
@@ -230,7 +243,6 @@ impl Family for V6 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packet::{TCP, UDP};
     use super::*;
 
     /// A packet with these extension headers and 24 zero bytes of payload.

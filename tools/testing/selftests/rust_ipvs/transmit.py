@@ -3,12 +3,13 @@
 """What becomes of a packet on its way: TTL, size, checksums, tunnel headers, routes, fragments."""
 
 import errno
+import subprocess
 
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
 from harness.ipvs import at
-from harness.packet import ACK, PSH, SYN, Sniffer, Wire, ip, tcp, udp
+from harness.packet import ACK, PSH, SYN, Sniffer, Wire, fragment6, ip, tcp, udp
 from harness.servers import Servers
 from harness.tap import case, equal, run, true, until
 
@@ -307,6 +308,33 @@ def large_datagrams():
                     true(answer.endswith(data), f'{method} IPv{version}: {length} bytes come back')
             ipvs.admin('-C')
     forget_mtus()
+
+
+def defragments():
+    """Whether fragments of IPv6 are put together before the director routes them."""
+    return 'ipv6_defrag' in g.director.run('nft list hooks ip6', quiet=True)
+
+
+@case('G-30 H-19 the first fragments of IPv6 are put together where they are found, and all before routing from then on')
+def first_fragments():
+    g.unload()
+    # With it go its hooks, which stay in a namespace.
+    subprocess.run(['rmmod', 'nf_defrag_ipv6'], check=g.impl == 'rust')
+    g.load()
+    serve('NAT', 6)
+    with Shot(6) as shot:
+        shot.ask()
+        true(shot.arrived(), 'the request arrives')
+        equal(defragments(), g.impl == 'c', 'whether they are put together before any has come')
+        whole = udp(SERVER[6], CLIENT[6], 80, shot.port, bytes(n & 255 for n in range(2000)))
+        for time in (1, 2):
+            for place in (1200, 0):
+                part = fragment6(17, place // 8, not place, time, whole[place:place + 1200])
+                shot.back.send(ip(SERVER[6], CLIENT[6], 44, part))
+            # What was put together is cut again, in as many pieces.
+            until(lambda n=time: len(shot.at_client.all(lambda p: p.src == VIP6 and p.proto == 44)) == 2 * n,
+                  f'the VIP answers in fragments, time {time}')
+            until(defragments, 'fragments are put together before routing')
 
 
 @case('T-16 X-11 bytes stay intact without any offload, by each method')

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fragments: put together where a hook finds one (H-19), and those of IPv6 before routing from then on (G-30).
+//!
+//! To have every packet of IPv6 looked at before it is routed costs more than to balance it, and most directors
+//! never see a fragment. So that begins with the first one. It makes a difference to rules that stand
+//! before our hooks, and to routing: they see whole packets then.
+
+use super::{
+    plane::Plane,
+    stack::Stack, //
+};
+use crate::{
+    kapi::{
+        net::Net,
+        netfilter::{
+            Point,
+            Protocol, //
+        },
+        once::Word,
+        skbuff::Packet,
+    },
+    logic::packet::Header,
+};
+
+/// No fragment of IPv6 has come.
+const NONE: u32 = 0;
+/// One has come.
+const SEEN: u32 = 1;
+/// They are put together before routing.
+const DONE: u32 = 2;
+
+/// Whether fragments of IPv6 have come to the hooks of a namespace.
+pub(super) struct Fragments(Word<u32>);
+
+impl Fragments {
+    /// None have come.
+    pub(super) const fn new() -> Self {
+        Self(Word::new(NONE))
+    }
+
+    /// Puts fragments together: the whole packet, or `None` where there are pieces to come. `wake` wakes who
+    /// calls [`Fragments::expect`].
+    #[cold]
+    #[inline(never)]
+    pub(super) fn gather<F: Stack>(
+        &self,
+        net: &Net,
+        point: Point,
+        packet: Packet,
+        wake: &dyn Fn(),
+    ) -> Option<Packet> {
+        if F::PROTOCOL == Protocol::Ipv6 && self.0.load() == NONE {
+            self.0.store(SEEN);
+            wake();
+        }
+        packet.defragment(net, F::PROTOCOL, point)
+    }
+
+    /// Has fragments of IPv6 put together before routing where one has come, for the rest of the
+    /// namespace's life. Process context, one caller at a time.
+    pub(super) fn expect(&self, net: &Net) {
+        // Without memory the hooks go on putting them together.
+        if self.0.load() == SEEN && net.reassemble_v6() {
+            self.0.store(DONE);
+        }
+    }
+}
+
+/// Whether a fragment may concern us: of IPv6, one that passes through and is nobody's answer does not.
+pub(super) fn may_be_ours<F: Stack>(plane: &Plane<F>, point: Point, header: &Header<F>) -> bool {
+    F::PROTOCOL == Protocol::Ipv4
+        || point != Point::Forward
+        || plane.senders.may_reply::<F>(header.src)
+}
