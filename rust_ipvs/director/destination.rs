@@ -39,6 +39,7 @@ use crate::{
             Statistics,
             TunnelSpec, //
         },
+        family::Family,
         sched::algorithm::Candidate, //
     },
 };
@@ -58,15 +59,59 @@ use kernel::{
 /// What connections write, and what schedulers read with it.
 #[repr(align(64))]
 struct Load {
-    weight: Word<i32>,
+    /// The weight, and in the sign whether the upper threshold was reached and the lower not since (S-25): schedulers
+    /// ask for both at once.
+    offer: Atomic<i32>,
     /// Connections in an active state.
     active: Atomic<i32>,
     /// All connections.
     total: Atomic<i32>,
     /// Templates.
     persistent: Atomic<i32>,
-    /// Whether the upper threshold was reached and the lower not since (S-25).
-    overloaded: Word<u32>,
+}
+
+/// The sign.
+const OVERLOADED: i32 = i32::MIN;
+
+impl Load {
+    fn new(weight: i32) -> Self {
+        Self {
+            offer: Atomic::new(weight & !OVERLOADED),
+            active: Atomic::new(0),
+            total: Atomic::new(0),
+            persistent: Atomic::new(0),
+        }
+    }
+
+    #[inline(always)]
+    fn weight(&self) -> i32 {
+        self.offer.load(Relaxed) & !OVERLOADED
+    }
+
+    #[inline(always)]
+    fn is_overloaded(&self) -> bool {
+        self.offer.load(Relaxed) < 0
+    }
+
+    /// Changes some of the bits, beside others who change the others.
+    #[cold]
+    fn set(&self, mask: i32, bits: i32) {
+        let mut old = self.offer.load(Relaxed);
+        while let Err(other) = self
+            .offer
+            .cmpxchg(old, (old & !mask) | (bits & mask), Relaxed)
+        {
+            old = other;
+        }
+    }
+
+    fn set_weight(&self, weight: i32) {
+        self.set(!OVERLOADED, weight);
+    }
+
+    fn set_overloaded(&self, overloaded: bool) {
+        self.set(OVERLOADED, if overloaded { OVERLOADED } else { 0 });
+    }
 }
 
 /// A real server of a service.
@@ -131,13 +176,7 @@ impl Destination {
                 method: Word::new(method),
                 upper: Word::new(upper),
                 lower: Word::new(lower),
-                load: Load {
-                    weight: Word::new(weight),
-                    active: Atomic::new(0),
-                    total: Atomic::new(0),
-                    persistent: Atomic::new(0),
-                    overloaded: Word::new(0),
-                },
+                load: Load::new(weight),
                 tunnel: Word::new(tunnel),
                 ids: Ids::new(),
                 books <- new_mutex!(Books::new()),
@@ -149,7 +188,7 @@ impl Destination {
     /// Takes over what a user changed (V-14). The caller holds the director's mutex.
     pub(super) fn edit(&self, spec: &DestinationSpec) {
         let thresholds = (self.upper.load(), self.lower.load());
-        self.load.weight.store(spec.weight);
+        self.load.set_weight(spec.weight);
         if spec.weight != 0 {
             self.last_weight.store(spec.weight);
         }
@@ -188,10 +227,16 @@ impl Destination {
         self.forget_route();
     }
 
+    /// Its address as packets of a family have it; one of the other family has none there.
+    #[inline(always)]
+    pub(super) fn addr<F: Family>(&self) -> F::Addr {
+        F::from_ip(self.id.addr).unwrap_or(F::UNSPECIFIED)
+    }
+
     /// Its weight; with 0 it gets no new connections.
     #[inline(always)]
     pub(super) fn weight(&self) -> i32 {
-        self.load.weight.load()
+        self.load.weight()
     }
 
     /// How packets of new connections reach it.
@@ -243,7 +288,7 @@ impl Destination {
         }
         let upper = self.upper.load();
         if upper != 0 && total as u32 == upper {
-            self.load.overloaded.store(1);
+            self.load.set_overloaded(true);
         }
     }
 
@@ -253,9 +298,8 @@ impl Destination {
             self.load.active.add(-1, Relaxed);
         }
         let total = self.load.total.fetch_add(-1, Full).wrapping_sub(1);
-        if self.load.overloaded.load() != 0 && i64::from(total) < i64::from(self.effective_lower())
-        {
-            self.load.overloaded.store(0);
+        if self.load.is_overloaded() && i64::from(total) < i64::from(self.effective_lower()) {
+            self.load.set_overloaded(false);
         }
     }
 
@@ -285,12 +329,12 @@ impl Destination {
 
     /// Decides about overload anew, after the thresholds changed (S-25).
     fn judge_load(&self) {
-        let total = self.total();
+        let total = u32::try_from(self.total()).unwrap_or(0);
         let upper = self.upper.load();
         if upper != 0 && total >= upper {
-            self.load.overloaded.store(1);
+            self.load.set_overloaded(true);
         } else if upper == 0 || total < self.effective_lower() {
-            self.load.overloaded.store(0);
+            self.load.set_overloaded(false);
         }
     }
 
@@ -323,12 +367,13 @@ impl Destination {
 
     /// How people see it.
     pub(super) fn view(&self) -> DestinationView {
-        let active = self.active();
+        let count = |count: i32| u32::try_from(count).unwrap_or(0);
+        let (active, total) = (count(self.active()), count(self.total()));
         DestinationView {
             spec: self.spec(),
             active,
-            inactive: self.total().saturating_sub(active),
-            persistent: u32::try_from(self.load.persistent.load(Relaxed)).unwrap_or(0),
+            inactive: total.saturating_sub(active),
+            persistent: count(self.load.persistent.load(Relaxed)),
             statistics: self.statistics(),
         }
     }
@@ -339,6 +384,7 @@ impl Candidate for Destination {
         &self.id
     }
 
+    #[inline(always)]
     fn weight(&self) -> i32 {
         Destination::weight(self)
     }
@@ -351,15 +397,18 @@ impl Candidate for Destination {
         self.is_available()
     }
 
-    fn overloaded(&self) -> bool {
-        self.load.overloaded.load() != 0
+    #[inline(always)]
+    fn offer(&self) -> i32 {
+        self.load.offer.load(Relaxed)
     }
 
-    fn active(&self) -> u32 {
-        u32::try_from(self.load.active.load(Relaxed)).unwrap_or(0)
+    #[inline(always)]
+    fn active(&self) -> i32 {
+        self.load.active.load(Relaxed)
     }
 
-    fn total(&self) -> u32 {
-        u32::try_from(self.load.total.load(Relaxed)).unwrap_or(0)
+    #[inline(always)]
+    fn total(&self) -> i32 {
+        self.load.total.load(Relaxed)
     }
 }

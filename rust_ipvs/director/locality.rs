@@ -32,7 +32,10 @@ use crate::{
     logic::{
         config::Ip,
         hash::HashKey,
-        sched::memory, //
+        sched::memory::{
+            self,
+            Table, //
+        },
     },
 };
 use kernel::{
@@ -157,10 +160,14 @@ impl Memory {
         self.buckets.get((hash >> 22) as usize)
     }
 
-    /// How long the settings say, in jiffies.
+    /// How long the settings say.
+    fn seconds(&self) -> u64 {
+        memory::seconds((self.expiration)(&self.expirations).load())
+    }
+
+    /// The same in jiffies.
     fn lasts(&self) -> u64 {
-        let seconds = (self.expiration)(&self.expirations).load();
-        jiffies(u64::try_from(seconds).unwrap_or(0))
+        jiffies(self.seconds())
     }
 
     /// What is remembered of an address, which is asked for now.
@@ -177,8 +184,8 @@ impl Memory {
         let Some(set) = memo.set.get(rcu) else {
             return false;
         };
-        let age = time::jiffies64().saturating_sub(set.changed);
-        set.members.len() > 1 && age > self.lasts()
+        let now = time::jiffies64();
+        memory::is_settled(set.members.len(), now, set.changed, self.lasts())
     }
 
     /// Remembers a destination of an address that nothing is known of.
@@ -217,7 +224,7 @@ impl Memory {
     /// Forgets what was not asked for in so many jiffies, in one bucket; returns how many that were.
     fn forget_in(&self, bucket: &RcuCell<Bucket>, lasts: u64) -> i32 {
         let now = time::jiffies64();
-        let stays = |memo: &Memo| now.saturating_sub(memo.used.load()) < lasts;
+        let stays = |memo: &Memo| memory::stays(now, memo.used.load(), lasts);
         rcu::read(|rcu| {
             let Some(old) = bucket.get(rcu) else {
                 return 0;
@@ -250,22 +257,21 @@ impl Memory {
     /// Forgets what has not been asked for in too long, and when there is too much also other things (D-19). Process
     /// context, once a minute.
     pub(super) fn expire(&self) {
-        let lasts = self.lasts();
-        for bucket in self.buckets.iter() {
-            self.forget_in(bucket, lasts);
-        }
-        let mut goal = memory::excess(self.entries.load(Relaxed));
-        let mut rover = self.rover.load();
-        for _ in 0..BUCKETS {
-            if goal <= 0 {
-                break;
-            }
-            rover = rover.wrapping_add(1) & (BUCKETS as u32).wrapping_sub(1);
-            if let Some(bucket) = self.buckets.get(rover as usize) {
-                goal = goal.saturating_sub(self.forget_in(bucket, jiffies(memory::WHILE_SECONDS)));
-            }
-        }
+        let rover = memory::sweep(self, self.rover.load(), self.seconds());
         self.rover.store(rover);
+    }
+}
+
+impl Table for Memory {
+    const BUCKETS: u32 = BUCKETS as u32;
+
+    fn addresses(&self) -> i32 {
+        self.entries.load(Relaxed)
+    }
+
+    fn forget(&self, bucket: u32, seconds: u64) -> i32 {
+        let bucket = self.buckets.get(bucket as usize);
+        bucket.map_or(0, |bucket| self.forget_in(bucket, jiffies(seconds)))
     }
 }
 

@@ -246,7 +246,7 @@ impl<'p, F: Stack> Wanted<'p, F> {
             data => Some(Data::of(data).ok_or(Failure::NoRoom)?),
         };
         let real = Endpoint {
-            addr: F::from_ip(destination.id.addr).unwrap_or(F::UNSPECIFIED),
+            addr: destination.addr::<F>(),
             port: self.key.destination_port(destination.id.port),
         };
         let template = context.plane.slab.alloc(|| {

@@ -89,11 +89,11 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
     }
     // S-10
     if !service.is_marked() && service.port() != dst.port {
-        return leave(&context, service, packet);
+        return leave(&context, hash, service, packet);
     }
     let chosen = service.choose(context.rcu, &flow);
     let Some(destination) = chosen.and_then(Seen::keep) else {
-        return leave(&context, service, packet);
+        return leave(&context, hash, service, packet);
     };
     let plan = Plan {
         real: real::<F>(&destination, &dst),
@@ -101,10 +101,7 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         control: Hold::none(),
     };
     let single = terms.is_some_and(|t| t.is_of_single_packets(flow.protocol));
-    if single && !context.is_backwards {
-        return begin_and_end(&context, plan, packet);
-    }
-    begin(&context, hash, plan, packet)
+    carry_out(&context, hash, plan, single, packet)
 }
 
 /// Whether a packet of this host goes back to the client of a connection: a real server of this very host
@@ -139,21 +136,18 @@ fn persist<'g, F: Stack>(
 ) -> Verdict {
     match persistence::way(&context, service, terms, flow, &mut packet) {
         Ok(way) => {
-            let addr = F::from_ip(way.destination.id.addr).unwrap_or(F::UNSPECIFIED);
             let plan = Plan {
                 real: Endpoint {
-                    addr,
+                    addr: way.destination.addr::<F>(),
                     port: way.port,
                 },
                 destination: way.destination,
                 control: way.control,
             };
-            if terms.is_of_single_packets(flow.protocol) && !context.is_backwards {
-                return begin_and_end(&context, plan, packet);
-            }
-            begin(&context, hash, plan, packet)
+            let single = terms.is_of_single_packets(flow.protocol);
+            carry_out(&context, hash, plan, single, packet)
         }
-        Err(Failure::NoDestination) => leave(&context, service, packet),
+        Err(Failure::NoDestination) => leave(&context, hash, service, packet),
         Err(Failure::NoRoom) => Verdict::Drop(packet),
     }
 }
@@ -165,6 +159,21 @@ pub(super) struct Plan<F: Stack> {
     pub(super) real: Endpoint<F>,
     /// The template that it belongs to.
     pub(super) control: Hold<Connection<F>>,
+}
+
+/// Does what was decided: begins a connection, or one of a `single` packet that is a request.
+#[inline(always)]
+fn carry_out<F: Stack>(
+    context: &Context<'_, F>,
+    hash: u32,
+    plan: Plan<F>,
+    single: bool,
+    packet: Packet,
+) -> Verdict {
+    if single && !context.is_backwards {
+        return begin_and_end(context, plan, packet);
+    }
+    begin(context, hash, plan, packet)
 }
 
 /// Whether a packet may begin a connection (S-1 to S-3, H-14).
@@ -185,7 +194,7 @@ fn may_begin<F: Stack>(context: &Context<'_, F>) -> bool {
 /// (S-11). With a method that leaves packets as they are, the address is only shown.
 fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     Endpoint {
-        addr: F::from_ip(destination.id.addr).unwrap_or(F::UNSPECIFIED),
+        addr: destination.addr::<F>(),
         port: match destination.id.port {
             0 => dst.port,
             port => port,
@@ -295,13 +304,18 @@ pub(super) fn enter<'g, F: Stack>(
 /// No destination may have the packet (S-15 to S-17).
 #[cold]
 #[inline(never)]
-fn leave<F: Stack>(context: &Context<'_, F>, service: &Service<F>, mut packet: Packet) -> Verdict {
+fn leave<F: Stack>(
+    context: &Context<'_, F>,
+    hash: u32,
+    service: &Service<F>,
+    mut packet: Packet,
+) -> Verdict {
     let bypasses = !context.is_backwards
         && service.is_marked()
         && context.director.settings.cache_bypass.load() != 0
         && F::is_elsewhere(context.net, context.header.dst);
     if let (true, Some(nowhere)) = (bypasses, context.plane.nowhere.as_ref()) {
-        return bypass(context, service, nowhere.clone(), packet);
+        return bypass(context, hash, service, nowhere.clone(), packet);
     }
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {
         return Verdict::Accept(packet);
@@ -315,6 +329,7 @@ fn leave<F: Stack>(context: &Context<'_, F>, service: &Service<F>, mut packet: P
 /// Begins a connection to wherever its packets are addressed, which nobody counts (S-15).
 fn bypass<F: Stack>(
     context: &Context<'_, F>,
+    hash: u32,
     service: &Service<F>,
     nowhere: RcuArc<Destination>,
     mut packet: Packet,
@@ -326,7 +341,6 @@ fn bypass<F: Stack>(
     let protocol = context.header.protocol;
     let terms = service.terms_seen(context.rcu);
     if !terms.is_some_and(|t| t.is_of_single_packets(protocol)) {
-        let hash = F::hash(&context.connections.key, &src, &dst, protocol);
         let real = Endpoint {
             addr: F::UNSPECIFIED,
             port: 0,

@@ -122,6 +122,15 @@ impl<'g> Servers for Sight<'g> {
     fn server(&self, slot: u32) -> Option<Self::Server> {
         self.stage.roster.get(self.rcu, slot)
     }
+
+    #[inline(always)]
+    fn find_below(
+        &self,
+        below: u32,
+        is: impl FnMut(Self::Server) -> bool,
+    ) -> Option<(u32, Self::Server)> {
+        self.stage.roster.rfind(self.rcu, below, is)
+    }
 }
 
 impl<'g> View for Sight<'g> {

@@ -110,6 +110,35 @@ impl<T: Send + Sync> Roster<T> {
         self.places.get(slot as usize)?.get(rcu)
     }
 
+    /// The last object below a slot that is as `is` says, which sees all that come after it, with its own slot.
+    ///
+    /// It looks at four slots in a step.
+    #[inline(always)]
+    pub(crate) fn rfind<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        below: u32,
+        mut is: impl FnMut(Seen<'g, T>) -> bool,
+    ) -> Option<(u32, Seen<'g, T>)> {
+        let mut find = |place: &'g Place<T>| place.get(rcu).filter(|object| is(*object));
+        let mut places = self.places.get(..below as usize).unwrap_or(&self.places);
+        while let Some((rest, four)) = places.split_last_chunk::<4>() {
+            for (slot, place) in four.iter().enumerate().rev() {
+                if let Some(object) = find(place) {
+                    return Some((rest.len().wrapping_add(slot) as u32, object));
+                }
+            }
+            places = rest;
+        }
+        while let Some((place, rest)) = places.split_last() {
+            if let Some(object) = find(place) {
+                return Some((rest.len() as u32, object));
+            }
+            places = rest;
+        }
+        None
+    }
+
     /// Puts an object in the next slot, whose number it returns; without room it is dropped.
     pub(crate) fn push(&self, object: RcuArc<T>) -> Option<u32> {
         let slot = self.used.load();

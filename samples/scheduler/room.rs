@@ -9,12 +9,12 @@
 
 use super::super::family::Family;
 use super::algorithm::{
+    greatest,
     Algorithm,
     Candidate,
     View, //
 };
 use super::flow::Flow;
-use core::cmp::Reverse;
 
 /// The algorithm.
 pub(super) struct MostRoom;
@@ -23,14 +23,10 @@ impl Algorithm for MostRoom {
     const NAME: &'static str = "room";
 
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
-        let room = |server: &V::Server| {
-            let places = server.weight().unsigned_abs();
-            places.saturating_sub(server.active())
-        };
-        view.usable()
-            .filter(|server| room(server) > 0)
-            // Of several that are least, the first.
-            .min_by_key(|server| Reverse(room(server)))
+        greatest(view, |server| match server.offer() {
+            places @ 1.. => places.saturating_sub(server.active()),
+            _ => 0,
+        })
     }
 }
 

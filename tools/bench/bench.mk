@@ -16,10 +16,13 @@ FUNCTION ?=
 bench-profile: lab-ready all ## CELLS=nat-one IMPL=rust FUNCTION=…: instructions of each function, exactly
 	@tools/bench/bench profile --cells "$(or $(CELL),$(CELLS))" --impl "$(IMPL)" --function "$(FUNCTION)"
 
+# Which schedulers the part of that name measures; all if empty.
+SCHEDULERS ?=
+
 # Which parts of the bench: count, scale, schedulers, persistence, administration, processors, clock; all if empty.
 PARTS ?=
 
 .PHONY: bench
 bench: lab-ready all module-inline0 module-inline1 ## PARTS=… IMPL=… CELLS=…: every measurement; build/bench.json, build/bench.svg; PROFILE=1 as bench-profile
 	@tools/bench/bench $(if $(PROFILE),profile,full) --cells "$(or $(CELL),$(CELLS))" --impl "$(IMPL)" \
-		$(if $(PROFILE),--function "$(FUNCTION)",--parts "$(PARTS)")
+		$(if $(PROFILE),--function "$(FUNCTION)",--parts "$(PARTS)" --schedulers "$(SCHEDULERS)")

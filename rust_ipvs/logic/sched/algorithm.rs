@@ -26,17 +26,17 @@ pub(crate) trait Candidate {
     /// The weight that it last had above 0, or the one that it began with (V-15).
     fn last_weight(&self) -> i32;
 
-    /// Whether it has reached its upper threshold (S-24).
-    fn overloaded(&self) -> bool;
+    /// What it offers new connections: its weight, or less than 0 once it has reached its upper threshold (S-24).
+    fn offer(&self) -> i32;
 
     /// Whether it still belongs to a service: not so what a scheduler remembers and a user deleted (V-11).
     fn available(&self) -> bool;
 
-    /// Connections in an active state.
-    fn active(&self) -> u32;
+    /// Connections in an active state; for a moment below 0, where several CPUs count.
+    fn active(&self) -> i32;
 
     /// All connections, without templates.
-    fn total(&self) -> u32;
+    fn total(&self) -> i32;
 }
 
 /// The destinations of a service.
@@ -64,6 +64,21 @@ pub(crate) trait Servers {
     /// All, newest first.
     fn newest_first(&self) -> impl Iterator<Item = Self::Server> {
         self.within(0..self.slots()).map(|(_, server)| server)
+    }
+
+    /// The newest of those below a slot that is as `is` says, which sees all that are newer, with its own slot.
+    fn find_below(
+        &self,
+        below: u32,
+        mut is: impl FnMut(Self::Server) -> bool,
+    ) -> Option<(u32, Self::Server)> {
+        self.within(0..below).find(|(_, server)| is(*server))
+    }
+
+    /// The same of all.
+    #[inline(always)]
+    fn find(&self, is: impl FnMut(Self::Server) -> bool) -> Option<Self::Server> {
+        Some(self.find_below(self.slots(), is)?.1)
     }
 
     /// Those that may be chosen, newest first.
@@ -186,82 +201,194 @@ pub(super) trait Algorithm {
 /// Whether a scheduler may choose a destination at all.
 #[inline(always)]
 pub(super) fn usable(candidate: &(impl Candidate + ?Sized)) -> bool {
-    candidate.weight() > 0 && !candidate.overloaded()
+    candidate.offer() > 0
 }
 
 /// What a destination's connections weigh, an active one as much as 257 others (D-3).
 #[inline(always)]
-pub(super) fn overhead(candidate: &(impl Candidate + ?Sized)) -> u64 {
-    (u64::from(candidate.active()) << 8).saturating_add(u64::from(candidate.total()))
+pub(super) fn overhead(candidate: &(impl Candidate + ?Sized)) -> i64 {
+    (i64::from(candidate.active()) << 8).wrapping_add(i64::from(candidate.total()))
 }
+
+/// A load, and the weight that bears it.
+pub(super) type Burden = (i64, i64);
 
 /// Whether `a` is a higher load for its weight than `b` for its own: `a.0 / a.1 > b.0 / b.1`.
 ///
-/// A weight below 0 counts as 0.
+/// A load for no weight is the highest, and as high as any other such.
 #[inline(always)]
-pub(super) fn heavier(a: (u64, i32), b: (u64, i32)) -> bool {
-    let ((load, weight), (other, beside)) = (a, b);
-    match (u32::try_from(load), u32::try_from(other)) {
-        // Loads of up to 16 million active connections: 64 bits have room for the products.
-        (Ok(load), Ok(other)) => {
-            let product =
-                |load: u32, weight: i32| u64::from(load).wrapping_mul(weight.max(0) as u64);
-            product(load, beside) > product(other, weight)
+pub(super) fn heavier(a: Burden, b: Burden) -> bool {
+    let product = |load: i64, weight: i64| i128::from(load).wrapping_mul(i128::from(weight));
+    product(a.0, b.1) > product(b.0, a.1)
+}
+
+/// The same for loads of less than 32 bits, whose products have room in 64.
+#[inline(always)]
+fn heavier_of_few(a: Burden, b: Burden) -> bool {
+    a.0.wrapping_mul(b.1) > b.0.wrapping_mul(a.1)
+}
+
+/// The best destination of a service; the first of equals.
+///
+/// `better` says how good one is, where that is more than the best so far, which is `none` before the first; and
+/// `is_top`, whether nothing can be better. What is the best does not change while destinations that are not better are
+/// passed over, so that these cost little.
+#[inline(always)]
+fn best<S: Servers, R: Copy>(
+    servers: &S,
+    none: R,
+    mut better: impl FnMut(R, &S::Server) -> Option<R>,
+    is_top: impl Fn(R) -> bool,
+) -> Option<S::Server> {
+    let (mut best, mut highest, mut below) = (None, none, servers.slots());
+    loop {
+        let mut higher = highest;
+        let found = servers.find_below(below, |server| {
+            let rank = better(highest, &server);
+            higher = rank.unwrap_or(higher);
+            rank.is_some()
+        });
+        let Some((slot, server)) = found else {
+            return best;
+        };
+        (best, highest, below) = (Some(server), higher, slot);
+        if is_top(highest) {
+            return best;
         }
-        _ => far_heavier(a, b),
     }
+}
+
+/// Without a weight it is heavier than whoever may be chosen, and than nobody else: whether one may be needs no
+/// question of its own.
+const NOBODY: Burden = (1, 0);
+
+/// The destination of a service with the least load for its weight, of those that may be chosen; the first of equals.
+///
+/// Where there is a load of more than 32 bits, which are 16 million active connections, all is done again with longer
+/// numbers.
+#[inline(always)]
+pub(super) fn least<S: Servers>(
+    servers: &S,
+    load: impl Fn(&S::Server) -> i64,
+) -> Option<S::Server> {
+    let mut bits = 0;
+    let lighter = |least: Burden, server: &S::Server| {
+        let burden = (load(server), i64::from(server.offer()));
+        bits |= burden.0;
+        heavier_of_few(least, burden).then_some(burden)
+    };
+    let found = best(servers, NOBODY, lighter, |least| least.0 == 0);
+    if u32::try_from(bits).is_ok() {
+        return found;
+    }
+    least_of_many(servers, load)
 }
 
 /// The same, whatever the loads are.
 #[cold]
 #[inline(never)]
-fn far_heavier(a: (u64, i32), b: (u64, i32)) -> bool {
-    let product = |load: u64, weight: i32| u128::from(load).wrapping_mul(weight.max(0) as u128);
-    product(a.0, b.1) > product(b.0, a.1)
+fn least_of_many<S: Servers>(servers: &S, load: impl Fn(&S::Server) -> i64) -> Option<S::Server> {
+    least_of(servers.usable(), load)
 }
 
-/// The destination with the least load for its weight, of those that may be chosen; the first of equals.
+/// The same of some destinations that may be chosen.
 #[inline(always)]
-pub(super) fn least<S>(servers: impl Iterator<Item = S>, load: impl Fn(&S) -> u64) -> Option<S>
+pub(super) fn least_of<S>(servers: impl Iterator<Item = S>, load: impl Fn(&S) -> i64) -> Option<S>
 where
     S: Copy + Deref<Target: Candidate>,
 {
-    let mut best: Option<(S, (u64, i32))> = None;
+    let (mut best, mut least) = (None, NOBODY);
     for server in servers {
-        if !usable(&*server) {
-            continue;
-        }
-        let burden = (load(&server), server.weight());
-        match best {
-            Some((_, other)) if !heavier(other, burden) => {}
-            _ => best = Some((server, burden)),
+        let burden = (load(&server), i64::from(server.offer()));
+        if heavier(least, burden) {
+            (best, least) = (Some(server), burden);
         }
     }
-    best.map(|(server, _)| server)
+    best
+}
+
+/// The destination of a service with the least load, whatever its weight; the first of equals.
+#[inline(always)]
+pub(super) fn idlest<S: Servers>(
+    servers: &S,
+    load: impl Fn(&S::Server) -> i64,
+) -> Option<S::Server> {
+    let less = |least: i64, server: &S::Server| {
+        if !usable(&**server) {
+            return None;
+        }
+        let load = load(server);
+        (load < least).then_some(load)
+    };
+    best(servers, i64::MAX, less, |least| least == 0)
+}
+
+/// The destination of a service that has the greatest rank; the first of equals. Those with none above 0 are not chosen.
+#[inline(always)]
+pub(super) fn greatest<S: Servers>(
+    servers: &S,
+    rank: impl Fn(&S::Server) -> i32,
+) -> Option<S::Server> {
+    let greater = |greatest: i32, server: &S::Server| {
+        let rank = rank(server);
+        (rank > greatest).then_some(rank)
+    };
+    best(servers, 0, greater, |_| false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Service;
 
     // D-9
     #[test]
     fn the_fast_way_says_what_the_long_one_says() {
-        let edge = u64::from(u32::MAX);
-        let loads = [0, 1, 2, 257, edge - 1, edge, edge + 1, edge + 2, 1 << 40];
+        let most = i64::from(u32::MAX);
+        let loads = [0, 1, 2, 257, most - 1, most];
         let weights = [i32::MIN, -1, 0, 1, 2, 3, 65_535, i32::MAX];
         let burdens = || {
             loads
                 .into_iter()
-                .flat_map(|load| weights.map(|weight| (load, weight)))
+                .flat_map(|load| weights.map(|weight| (load, i64::from(weight))))
         };
         for a in burdens() {
             for b in burdens() {
-                assert_eq!(heavier(a, b), far_heavier(a, b), "{a:?} {b:?}");
+                assert_eq!(heavier_of_few(a, b), heavier(a, b), "{a:?} {b:?}");
             }
         }
-        assert!(heavier((edge + 1, 1), (edge, 1)));
-        assert!(!heavier((edge, 2), (edge, 1)));
-        assert!(!heavier((edge + 1, 1), (edge + 1, 1)));
+        assert!(heavier((most + 1, 1), (most, 1)));
+        assert!(!heavier((most, 2), (most, 1)));
+        assert!(!heavier((most + 1, 1), (most + 1, 1)));
+        assert!(heavier((i64::MAX, 1), (i64::MAX, 2)));
+    }
+
+    // D-9
+    #[test]
+    fn loads_of_any_size() {
+        let service = Service::of("wlc", &[('A', 1), ('B', i32::MAX), ('C', i32::MAX - 1)]);
+        let load = |name, active| service.named(name).active.set(active);
+        // 2^24 active ones are the first that 32 bits have no room for.
+        for edge in [1 << 23, (1 << 24) - 1, 1 << 24, i32::MAX - 1] {
+            load('A', 1);
+            load('B', edge);
+            load('C', edge);
+            assert_eq!(service.picks(1), "B");
+            load('B', edge + 1);
+            assert_eq!(service.picks(1), "C");
+        }
+    }
+
+    // D-9: who may not be chosen is not, whatever the others bear.
+    #[test]
+    fn neither_overloaded_nor_without_a_weight() {
+        for active in [0, 1, 1 << 24, i32::MAX] {
+            let mut service = Service::of("wlc", &[('A', 1), ('B', 0), ('C', 1)]);
+            service.named('A').active.set(active);
+            service.named('C').overloaded.set(true);
+            assert_eq!(service.picks(1), "A");
+            service.remove('A');
+            assert_eq!(service.picks(1), "-");
+        }
     }
 }

@@ -9,12 +9,12 @@
 
 use super::super::family::Family;
 use super::algorithm::{
+    greatest,
     Algorithm,
     Candidate,
     View, //
 };
 use super::flow::Flow;
-use core::cmp::Reverse;
 
 /// The algorithm.
 pub(super) struct Failover;
@@ -23,8 +23,7 @@ impl Algorithm for Failover {
     const NAME: &'static str = "fo";
 
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
-        // Of several that are least, the first.
-        view.usable().min_by_key(|server| Reverse(server.weight()))
+        greatest(view, |server| server.offer())
     }
 }
 

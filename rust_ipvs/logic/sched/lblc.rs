@@ -48,14 +48,14 @@ impl Algorithm for Locality {
 }
 
 /// Whether a destination has more than its weight while another one has less than half of its own.
-pub(super) fn is_full(servers: &impl Servers, server: &(impl Candidate + ?Sized)) -> bool {
+pub(super) fn is_full<S: Servers>(servers: &S, server: &(impl Candidate + ?Sized)) -> bool {
     let weight = |server: i32| i64::from(server);
     if i64::from(server.active()) <= weight(server.weight()) {
         return false;
     }
-    servers
-        .newest_first()
-        .any(|other| i64::from(other.active()).saturating_mul(2) < weight(other.weight()))
+    let half_empty =
+        |other: S::Server| i64::from(other.active()).wrapping_mul(2) < weight(other.weight());
+    servers.find(half_empty).is_some()
 }
 
 #[cfg(test)]
@@ -102,10 +102,9 @@ mod tests {
                         .get(&address)
                         .and_then(|name| list.iter().find(|server| server.name == *name));
                     let half_empty =
-                        |server: &&Server| (2 * server.active.get()) < server.weight.get() as u32;
+                        |server: &&Server| 2 * server.active.get() < server.weight.get();
                     let full = |server: &Server| {
-                        server.active.get() > server.weight.get() as u32
-                            && list.iter().any(half_empty)
+                        server.active.get() > server.weight.get() && list.iter().any(half_empty)
                     };
                     let expected = match kept {
                         Some(server) if server.weight.get() > 0 && !full(server) => {

@@ -11,9 +11,11 @@
 use super::super::family::Family;
 use super::algorithm::{
     heavier,
-    least,
+    least_of,
     overhead,
+    usable,
     Algorithm,
+    Burden,
     Candidate,
     Needs,
     View, //
@@ -39,9 +41,8 @@ impl Algorithm for LocalityReplicated {
         let memo = view.recall(address);
         if let Some(memo) = memo {
             let members = || view.members(memo);
-            let known = least(members().filter(|server| server.available()), |server| {
-                overhead(&**server)
-            });
+            let available = members().filter(|server| server.available() && usable(&**server));
+            let known = least_of(available, |server| overhead(&**server));
             if view.is_settled(memo) {
                 if let Some(server) = most_loaded(members()) {
                     view.forget(memo, server);
@@ -62,9 +63,9 @@ fn most_loaded<S>(servers: impl Iterator<Item = S>) -> Option<S>
 where
     S: Copy + Deref<Target: Candidate>,
 {
-    let mut worst: Option<(S, (u64, i32))> = None;
+    let mut worst: Option<(S, Burden)> = None;
     for server in servers {
-        let burden = (overhead(&*server), server.weight());
+        let burden = (overhead(&*server), i64::from(server.weight()));
         match worst {
             _ if burden.1 <= 0 => {}
             Some((_, other)) if !heavier(burden, other) => {}
@@ -116,10 +117,10 @@ mod tests {
                     let usable = servers.iter().copied().filter(|server| server.usable());
                     least_for_weight(&usable.collect::<Vec<_>>(), Server::load)
                 };
-                let half_empty = |s: &&Server| 2 * s.active.get() < s.weight.get() as u32;
+                let half_empty = |s: &&Server| 2 * s.active.get() < s.weight.get();
                 let full = |name: char| {
                     let server = service.named(name);
-                    server.active.get() > server.weight.get() as u32 && list.iter().any(half_empty)
+                    server.active.get() > server.weight.get() && list.iter().any(half_empty)
                 };
                 for address in 0..3u8 {
                     let mut chosen = None;

@@ -4,10 +4,11 @@
 //!
 //! An active connection counts as much as 257 others. Of equals the newest destination is chosen.
 //!
-//! Cost of a decision: one look at each destination.
+//! Cost of a decision: one look at each destination up to the first one without connections.
 
 use super::super::family::Family;
 use super::algorithm::{
+    idlest,
     overhead,
     Algorithm,
     View, //
@@ -21,8 +22,7 @@ impl Algorithm for LeastConnection {
     const NAME: &'static str = "lc";
 
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
-        // Of several that are least, the first.
-        view.usable().min_by_key(|server| overhead(&**server))
+        idlest(view, |server| overhead(&**server))
     }
 }
 

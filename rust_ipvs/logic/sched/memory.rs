@@ -7,7 +7,7 @@ const MANY: i32 = 16_384;
 /// With so many no more are remembered.
 const MOST: i32 = MANY / 2 * 3;
 /// A while, in seconds.
-pub(crate) const WHILE_SECONDS: u64 = 360;
+const WHILE: u64 = 360;
 
 /// Whether one more address may be remembered beside so many.
 pub(crate) const fn has_room(addresses: i32) -> bool {
@@ -16,14 +16,191 @@ pub(crate) const fn has_room(addresses: i32) -> bool {
 
 /// How many of so many addresses are to be forgotten, if as many were not asked for in a while: four for each three
 /// that are too many, but at most half of what is many.
-pub(crate) fn excess(addresses: i32) -> i32 {
+fn excess(addresses: i32) -> i32 {
     let goal = i64::from(addresses.saturating_sub(MANY)).saturating_mul(4) / 3;
     i32::try_from(goal.clamp(0, i64::from(MANY / 2))).unwrap_or(0)
+}
+
+/// How many seconds a setting says; one below 0 says none.
+pub(crate) fn seconds(setting: i32) -> u64 {
+    u64::try_from(setting).unwrap_or(0)
+}
+
+/// Whether an address that was asked for when the clock showed `used` is remembered for that long.
+pub(crate) fn stays(now: u64, used: u64, lasts: u64) -> bool {
+    now.saturating_sub(used) < lasts
+}
+
+/// Whether so many destinations of an address are several, and have been the same for longer than that (D-18).
+pub(crate) fn is_settled(members: usize, now: u64, changed: u64, lasts: u64) -> bool {
+    members > 1 && now.saturating_sub(changed) > lasts
+}
+
+/// What is remembered, in buckets.
+pub(crate) trait Table {
+    /// How many buckets there are.
+    const BUCKETS: u32;
+
+    /// How many addresses.
+    fn addresses(&self) -> i32;
+
+    /// Forgets those of a bucket that were not asked for in so many seconds; returns how many that were.
+    fn forget(&self, bucket: u32, seconds: u64) -> i32;
+}
+
+/// Forgets what was not asked for in `lasts` seconds, and when that leaves too much also what was not asked for in a
+/// while, from the bucket after `rover` on, until enough is gone (D-19).
+///
+/// Returns the last bucket of those, which is the next round's `rover`.
+pub(crate) fn sweep<T: Table>(table: &T, rover: u32, lasts: u64) -> u32 {
+    for bucket in 0..T::BUCKETS {
+        table.forget(bucket, lasts);
+    }
+    let mut goal = excess(table.addresses());
+    let mut rover = rover;
+    for _ in 0..T::BUCKETS {
+        if goal <= 0 {
+            break;
+        }
+        rover = rover.wrapping_add(1);
+        if rover >= T::BUCKETS {
+            rover = 0;
+        }
+        goal = goal.saturating_sub(table.forget(rover, WHILE));
+    }
+    rover
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+
+    /// When each address of each bucket was asked for; it is now 100,000.
+    struct Model(RefCell<Vec<Vec<u64>>>);
+
+    const NOW: u64 = 100_000;
+    const DAY: u64 = 86_400;
+
+    impl Model {
+        /// So many addresses, spread over the buckets in turn, with how long ago each was asked for.
+        fn of(addresses: usize, age: impl Fn(usize) -> u64) -> Self {
+            let mut buckets = vec![Vec::new(); Self::BUCKETS as usize];
+            for number in 0..addresses {
+                buckets[number % Self::BUCKETS as usize].push(NOW - age(number));
+            }
+            Self(RefCell::new(buckets))
+        }
+
+        /// How many addresses each bucket has.
+        fn lengths(&self) -> Vec<usize> {
+            self.0.borrow().iter().map(Vec::len).collect()
+        }
+    }
+
+    impl Table for Model {
+        const BUCKETS: u32 = 16;
+
+        fn addresses(&self) -> i32 {
+            self.lengths().iter().sum::<usize>() as i32
+        }
+
+        fn forget(&self, bucket: u32, seconds: u64) -> i32 {
+            let bucket = &mut self.0.borrow_mut()[bucket as usize];
+            let before = bucket.len();
+            bucket.retain(|used| stays(NOW, *used, seconds));
+            (before - bucket.len()) as i32
+        }
+    }
+
+    // D-19, D-20
+    #[test]
+    fn an_address_stays_until_its_time_is_over() {
+        assert!(stays(NOW, NOW, 1));
+        assert!(stays(NOW, NOW - 59, 60));
+        assert!(!stays(NOW, NOW - 60, 60));
+        assert!(!stays(NOW, 0, 60));
+        // Another CPU has asked for it since the clock was read.
+        assert!(stays(NOW, NOW + 1, 60));
+        // No time at all, which settings below 0 say too.
+        assert!(!stays(NOW, NOW, seconds(0)));
+        assert!(!stays(NOW, NOW, seconds(-1)));
+        assert!(stays(NOW, 0, seconds(i32::MAX)));
+    }
+
+    // D-18
+    #[test]
+    fn several_destinations_are_settled_when_their_time_is_over() {
+        for members in 0..=1 {
+            assert!(!is_settled(members, NOW, 0, 60));
+        }
+        for members in [2, 3, usize::MAX] {
+            assert!(!is_settled(members, NOW, NOW, 0));
+            assert!(is_settled(members, NOW, NOW - 1, 0));
+            assert!(!is_settled(members, NOW, NOW - 60, 60));
+            assert!(is_settled(members, NOW, NOW - 61, 60));
+            assert!(!is_settled(members, NOW, NOW + 1, 0));
+        }
+    }
+
+    // D-19: a third of the addresses was asked for a day ago, the others a second later.
+    #[test]
+    fn whatever_is_over_goes_and_nothing_else() {
+        let age = |number: usize| if number / 16 % 3 == 0 { DAY } else { DAY - 1 };
+        let model = Model::of(16 * 30, age);
+        assert_eq!(sweep(&model, 5, DAY), 5);
+        assert_eq!(model.lengths(), [20; 16]);
+        assert_eq!(sweep(&model, 5, DAY), 5);
+        assert_eq!(model.lengths(), [20; 16]);
+        assert_eq!(sweep(&model, 5, DAY - 1), 5);
+        assert_eq!(model.lengths(), [0; 16]);
+    }
+
+    // D-19: 16,384 stay, though none was asked for in a while.
+    #[test]
+    fn many_stay_until_they_are_too_many() {
+        let model = Model::of(16_384, |_| WHILE);
+        assert_eq!(sweep(&model, 3, DAY), 3);
+        assert_eq!(model.addresses(), 16_384);
+    }
+
+    // D-19: 8,192 of 24,576 go, which are 5 1/3 buckets of 1,536: 6 whole ones, after the one that was the last.
+    #[test]
+    fn of_too_many_those_go_that_were_not_asked_for_in_a_while() {
+        let model = Model::of(24_576, |_| WHILE);
+        assert_eq!(sweep(&model, 12, DAY), 2);
+        let gone = |range: std::ops::Range<usize>| {
+            let lengths = model.lengths();
+            range
+                .map(|bucket| usize::from(lengths[bucket] == 0))
+                .sum::<usize>()
+        };
+        assert_eq!((gone(13..16), gone(0..3), gone(3..13)), (3, 3, 0));
+        // Then there are few enough.
+        assert_eq!(sweep(&model, 2, DAY), 2);
+        assert_eq!(model.addresses(), 15_360);
+    }
+
+    // D-19
+    #[test]
+    fn of_too_many_those_stay_that_were_just_asked_for() {
+        let model = Model::of(24_576, |_| WHILE - 1);
+        assert_eq!(sweep(&model, 12, DAY), 12);
+        assert_eq!(model.addresses(), 24_576);
+        // An eighth was not: all of it goes, which is not enough, so that the round ends where it began.
+        let model = Model::of(24_576, |number| WHILE - (number / 16 % 8).min(1) as u64);
+        assert_eq!(sweep(&model, 12, DAY), 12);
+        assert_eq!(model.lengths(), [1_536 / 8 * 7; 16]);
+    }
+
+    // D-19: what is over makes room first.
+    #[test]
+    fn what_is_over_goes_before_what_was_not_asked_for_in_a_while() {
+        let age = |number: usize| if number < 8_192 { DAY } else { WHILE };
+        let model = Model::of(24_576, age);
+        assert_eq!(sweep(&model, 0, DAY), 0);
+        assert_eq!(model.lengths(), [1_024; 16]);
+    }
 
     // D-17
     #[test]

@@ -4,17 +4,17 @@
 //!
 //! The newest idle destination is chosen, even where it is slow and a fast one has little to do.
 //!
-//! Cost of a decision: one look at each destination up to the first idle one; where none is idle two looks, and
-//! two multiplications.
+//! Cost of a decision: one look at each destination up to the first idle one, and two multiplications for each.
 
 use super::super::family::Family;
 use super::algorithm::{
+    least,
     Algorithm,
     Candidate,
+    Servers,
     View, //
 };
 use super::flow::Flow;
-use super::sed;
 
 /// The algorithm.
 pub(super) struct NeverQueue;
@@ -23,9 +23,20 @@ impl Algorithm for NeverQueue {
     const NAME: &'static str = "nq";
 
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
-        let idle = view.usable().find(|server| server.active() == 0);
-        idle.or_else(|| sed::shortest(view))
+        idle_or_shortest(view)
     }
+}
+
+/// An idle destination of a service, or the one with the shortest expected delay.
+///
+/// The same function for both families.
+fn idle_or_shortest<S: Servers>(servers: &S) -> Option<S::Server> {
+    // Who is idle has no delay at all, so that no weight makes another one better.
+    let delay = |server: &S::Server| match i64::from(server.active()) {
+        0 => 0,
+        active => active.wrapping_add(1),
+    };
+    least(servers, delay)
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@
 
 use super::super::family::Family;
 use super::algorithm::{
+    greatest,
     Algorithm,
     Candidate,
     View, //
 };
 use super::flow::Flow;
-use core::cmp::Reverse;
 
 /// The algorithm.
 pub(super) struct Overflow;
@@ -24,10 +24,10 @@ impl Algorithm for Overflow {
     const NAME: &'static str = "ovf";
 
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
-        view.usable()
-            .filter(|server| server.active() <= server.weight().unsigned_abs())
-            // Of several that are least, the first.
-            .min_by_key(|server| Reverse(server.weight()))
+        greatest(view, |server| match server.offer() {
+            offer if server.active() <= offer => offer,
+            _ => 0,
+        })
     }
 }
 
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn as_the_naive_one() {
         chooses_as("ovf", |servers| {
-            let room = |server: &&Server| server.active.get() <= server.weight.get() as u32;
+            let room = |server: &&Server| server.active.get() <= server.weight.get();
             greatest_weight(&servers.iter().copied().filter(room).collect::<Vec<_>>())
         });
     }

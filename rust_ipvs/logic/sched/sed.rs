@@ -6,7 +6,7 @@
 //! Unlike with `wlc` the new connection counts, so that the fastest of several idle destinations is chosen. Of
 //! equals it is the newest.
 //!
-//! Cost of a decision: one look at each destination, and two multiplications.
+//! Cost of a decision: one look at each destination, and two multiplications for each.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -30,10 +30,11 @@ impl Algorithm for ShortestExpectedDelay {
 }
 
 /// The destination of a service with the shortest expected delay.
-pub(super) fn shortest<S: Servers>(servers: &S) -> Option<S::Server> {
-    least(servers.newest_first(), |server| {
-        u64::from(server.active()).saturating_add(1)
-    })
+///
+/// The same function for both families.
+fn shortest<S: Servers>(servers: &S) -> Option<S::Server> {
+    let delay = |server: &S::Server| i64::from(server.active()).wrapping_add(1);
+    least(servers, delay)
 }
 
 #[cfg(test)]

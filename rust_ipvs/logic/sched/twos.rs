@@ -28,19 +28,23 @@ impl Algorithm for TwoChoices {
     const NAME: &'static str = "twos";
 
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
-        let weight = |server: &V::Server| u64::from(server.weight().unsigned_abs());
-        let sum = view
-            .usable()
-            .fold(0u64, |sum, server| sum.saturating_add(weight(&server)));
+        // As many as there are slots in 32 bits do not add up to 64.
+        let weight = |server: &V::Server| i64::from(server.offer().max(0));
+        let mut sum = 0i64;
+        view.find(|server| {
+            sum = sum.wrapping_add(weight(&server));
+            false
+        });
         if sum == 0 {
             return None;
         }
         let draw = || {
-            let mut left = view.random(sum.saturating_add(1));
-            view.usable().find(|server| {
-                let found = left <= weight(server);
-                left = left.saturating_sub(weight(server));
-                found
+            let drawn = view.random(sum.unsigned_abs().saturating_add(1));
+            // 0 and 1 both are the first that may be chosen; who may not be takes nothing away, and is not found.
+            let mut left = i64::try_from(drawn).unwrap_or(0).max(1);
+            view.find(|server| {
+                left = left.wrapping_sub(weight(&server));
+                left <= 0
             })
         };
         // Where weights were changed meanwhile, one who was drawn may not be found.
@@ -48,7 +52,7 @@ impl Algorithm for TwoChoices {
             (Some(first), Some(second)) => (first, second),
             (one, other) => return one.or(other).or_else(|| view.usable().next()),
         };
-        let burden = |server: &V::Server| (overhead(&**server), server.weight());
+        let burden = |server: &V::Server| (overhead(&**server), i64::from(server.weight()));
         Some(if heavier(burden(&first), burden(&second)) {
             second
         } else {

@@ -4,7 +4,8 @@
 //!
 //! An active connection counts as much as 257 others. Of equals the newest destination is chosen.
 //!
-//! Cost of a decision: one look at each destination, and two multiplications.
+//! Cost of a decision: one look at each destination up to the first one without connections, and two multiplications
+//! for each.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -29,7 +30,7 @@ impl Algorithm for WeightedLeastConnection {
 
 /// The destination of a service that has the fewest connections for its weight.
 pub(super) fn least_loaded<S: Servers>(servers: &S) -> Option<S::Server> {
-    least(servers.newest_first(), |server| overhead(&**server))
+    least(servers, |server| overhead(&**server))
 }
 
 #[cfg(test)]

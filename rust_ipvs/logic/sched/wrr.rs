@@ -15,7 +15,6 @@
 
 use super::super::family::Family;
 use super::algorithm::{
-    usable,
     Algorithm,
     Candidate,
     Needs,
@@ -100,10 +99,9 @@ fn walk<V: View>(view: &V, position: Position) -> (Position, Option<V::Server>) 
         let mut greatest = 0;
         let from = stop.unwrap_or(rest.start);
         for (slot, server) in view.within(from..rest.end) {
-            if !usable(&*server) {
+            let Ok(weight @ 1..) = u32::try_from(server.offer()) else {
                 continue;
-            }
-            let weight = server.weight().unsigned_abs();
+            };
             if weight >= level {
                 let last = Some(slot);
                 return (Position { last, level }, Some(server));

@@ -38,7 +38,7 @@ def plan(implementation, names):
     return runs
 
 
-def fill(implementation, names=NAMES):
+def fill(implementation, names):
     """Instructions per new connection beyond rr's, by "scheduler-destinations"."""
     try:
         measured = guest.run(f"schedulers-{implementation.name}", plan(implementation, names))
@@ -52,9 +52,9 @@ def fill(implementation, names=NAMES):
     return {name: cost - base if cost and base else None for name, cost in costs.items()}
 
 
-def show(implementations, found):
+def show(implementations, found, names):
     rows = []
-    for name in NAMES:
+    for name in names:
         row = [name]
         for destinations in DESTINATIONS:
             row += [tables.number(found[one.name].get(f"{name}-{destinations}")) for one in implementations]

@@ -31,8 +31,8 @@ pub struct Server {
     pub(crate) last_weight: Cell<i32>,
     pub(crate) overloaded: Cell<bool>,
     pub(crate) available: Cell<bool>,
-    pub(crate) active: Cell<u32>,
-    pub(crate) total: Cell<u32>,
+    pub(crate) active: Cell<i32>,
+    pub(crate) total: Cell<i32>,
 }
 
 impl Server {
@@ -60,19 +60,22 @@ impl Candidate for Server {
         self.last_weight.get()
     }
 
-    fn overloaded(&self) -> bool {
-        self.overloaded.get()
+    fn offer(&self) -> i32 {
+        match self.overloaded.get() {
+            true => -1,
+            false => self.weight.get(),
+        }
     }
 
     fn available(&self) -> bool {
         self.available.get()
     }
 
-    fn active(&self) -> u32 {
+    fn active(&self) -> i32 {
         self.active.get()
     }
 
-    fn total(&self) -> u32 {
+    fn total(&self) -> i32 {
         self.total.get()
     }
 }
@@ -307,7 +310,7 @@ impl Service {
     }
 
     /// Gives a server so many active connections, and no others.
-    pub(crate) fn busy(&self, name: char, active: u32) {
+    pub(crate) fn busy(&self, name: char, active: i32) {
         self.named(name).active.set(active);
         self.named(name).total.set(active);
     }
@@ -408,10 +411,10 @@ pub(crate) fn shake(scheduler: &str, seed: u64, mut look: impl FnMut(&Service, C
             }
             (_, Some(name)) => {
                 let server = service.named(name);
-                server.active.set(below(4) as u32);
+                server.active.set(below(4) as i32);
                 server
                     .total
-                    .set(server.active.get() + below(3) as u32 * 200);
+                    .set(server.active.get() + below(3) as i32 * 200);
                 server.overloaded.set(below(6) == 0);
                 service.now.set(service.now.get() + below(60) as u64);
                 Change::Load

@@ -4,6 +4,7 @@
 
 import errno
 import os
+import time
 
 from harness import ipvs
 from harness.flows import MARK, Flows
@@ -226,6 +227,23 @@ def locality():
             equal(clients(1), '1', f'{name}: the other one has become idle')
             edit(2, '-w 0')
             equal(clients(1), '1', f'{name}: the old one is emptied')
+
+
+@case('D-18 D-20 lblcr gives up the most loaded server of an address that has had it for long enough', fresh=True)
+def settled():
+    for expiration, expected in ((86400, '3'), (1, '1')):
+        g.reload()
+        with flows() as wire:
+            clients = Clients(wire)
+            service('lblcr', (5, 5, 1))
+            ipvs.setting('lblcr_expiration', expiration)
+            equal(clients(3), '332', 'server 3 has more than its weight: server 2 joins it')
+            time.sleep(1.5)
+            equal(clients(1), '2', 'the less loaded one')
+            edit(2, '-w 0')
+            edit(3, '-w 9')
+            # Server 3 is as good as idle now, which only matters to an address that it still belongs to.
+            equal(clients(1), expected, f'with {expiration} s')
 
 
 @case('D-12 twos sends to all, and to nobody who may not be chosen', fresh=True)
