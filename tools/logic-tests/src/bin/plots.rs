@@ -104,7 +104,7 @@ fn play(scheduler: Scheduler) -> Course {
         if now % STEP == 0 {
             course
                 .open
-                .push(NAMES.map(|name| service.named(name).active.get()));
+                .push(NAMES.map(|name| service.named(name).active.get().unsigned_abs()));
         }
     }
     course
