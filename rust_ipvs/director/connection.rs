@@ -387,6 +387,18 @@ impl<F: Stack> Connection<F> {
         }
     }
 
+    /// Counts a client's packet that leaves the protocol's `state` as it is (C-27); `false`, and not counted, where it may
+    /// change more than the count.
+    #[inline(always)]
+    pub(super) fn is_counted(&self, direction: Direction, state: u8) -> bool {
+        let status = self.status.load(Relaxed);
+        if direction != Direction::Input || status & (STATE | ASSURES) != u32::from(state) {
+            return false;
+        }
+        self.count_request();
+        true
+    }
+
     /// Moves the connection to its next state, and the destination's count of active ones with it.
     ///
     /// `next` says, of the direction that holds and the present state, which is next, whether it

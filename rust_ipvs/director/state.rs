@@ -52,8 +52,10 @@ pub(super) fn follow<F: Stack>(
             }
             timeouts.udp.load()
         }
+        // No table lets such a segment leave ESTABLISHED (T-4, T-5).
         TCP if transport.flags == TcpFlags::PLAIN
-            && connection.is_settled(direction, tcp::ESTABLISHED) =>
+            && (connection.is_settled(direction, tcp::ESTABLISHED)
+                || bound && connection.is_counted(direction, tcp::ESTABLISHED)) =>
         {
             timeouts.established().load()
         }
