@@ -115,7 +115,7 @@ pub(crate) struct Hooks<O: Send + Sync + 'static> {
 
 // SAFETY: Registration is serialised by netfilter.
 unsafe impl<O: Send + Sync> Send for Hooks<O> {}
-// SAFETY: As above; there are no methods on a shared reference.
+// SAFETY: As above; a shared reference gives no more than the namespace, which is shared itself.
 unsafe impl<O: Send + Sync> Sync for Hooks<O> {}
 
 impl<O: Send + Sync> Hooks<O> {
@@ -150,9 +150,7 @@ impl<O: Send + Sync> Hooks<O> {
             owner,
         })
     }
-}
 
-impl<O: Send + Sync> Hooks<O> {
     /// The namespace that they are registered in, which lasts as long as they are.
     pub(crate) fn net(&self) -> &Net {
         // SAFETY: Who has hooks in a namespace takes them out of it before it goes, by the type invariant.
