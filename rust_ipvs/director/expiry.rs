@@ -55,7 +55,7 @@ impl Tick for Director {
         let mut books = self.books.lock();
         books.trash.empty();
         if let Some(hooks) = &books.hooks_v6 {
-            self.fragments.expect(hooks.net());
+            self.fragments.arrange(hooks.net());
         }
         let now = time::milliseconds();
         if now.saturating_sub(books.forgot) >= FORGET_PERIOD_MS {

@@ -17,8 +17,7 @@ use crate::{
             Point,
             Protocol, //
         },
-        once::Word,
-        skbuff::Packet,
+        once::Word, //
     },
     logic::packet::Header,
 };
@@ -39,27 +38,18 @@ impl Fragments {
         Self(Word::new(NONE))
     }
 
-    /// Puts fragments together: the whole packet, or `None` where there are pieces to come. `wake` wakes who
-    /// calls [`Fragments::expect`].
-    #[cold]
-    #[inline(never)]
-    pub(super) fn gather<F: Stack>(
-        &self,
-        net: &Net,
-        point: Point,
-        packet: Packet,
-        wake: &dyn Fn(),
-    ) -> Option<Packet> {
-        if F::PROTOCOL == Protocol::Ipv6 && self.0.load() == NONE {
+    /// One of IPv6 has come; whether it is the first, and [`Fragments::arrange`] has something to do.
+    pub(super) fn is_first(&self) -> bool {
+        let first = self.0.load() == NONE;
+        if first {
             self.0.store(SEEN);
-            wake();
         }
-        packet.defragment(net, F::PROTOCOL, point)
+        first
     }
 
     /// Has fragments of IPv6 put together before routing where one has come, for the rest of the
     /// namespace's life. Process context, one caller at a time.
-    pub(super) fn expect(&self, net: &Net) {
+    pub(super) fn arrange(&self, net: &Net) {
         // Without memory the hooks go on putting them together.
         if self.0.load() == SEEN && net.reassemble_v6() {
             self.0.store(DONE);

@@ -189,9 +189,7 @@ fn read_otherwise<F: InDirector>(
                 if gathered || !fragments::may_be_ours(F::plane(director), point, &header) {
                     return Err(Verdict::Accept(packet));
                 }
-                let whole = director
-                    .fragments
-                    .gather::<F>(net, point, packet, &|| director.wake());
+                let whole = director.gather::<F>(net, point, packet);
                 packet = whole.ok_or(Verdict::Stolen)?;
                 gathered = true;
                 continue;

@@ -80,10 +80,7 @@ pub(super) fn handle<'g, F: Stack>(
         if !fragments::may_be_ours(plane, point, &header) {
             return Err(packet);
         }
-        packet = match director
-            .fragments
-            .gather::<F>(net, point, packet, &|| director.wake())
-        {
+        packet = match director.gather::<F>(net, point, packet) {
             Some(whole) => whole,
             None => return Ok(Verdict::Stolen),
         };

@@ -12,13 +12,20 @@ use super::{
     plane::Plane,
     servers::Servers,
     settings::Settings,
+    stack::Stack,
     statistics,
     timeouts::Timeouts,
     trash::Trash, //
 };
 use crate::{
     kapi::{
-        netfilter::Hooks,
+        net::Net,
+        netfilter::{
+            Hooks,
+            Point,
+            Protocol, //
+        },
+        skbuff::Packet,
         slab::Slab,
         table::{
             MAX_BITS,
@@ -115,6 +122,21 @@ impl Director {
     /// What `sysctl` set.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Puts fragments together: the whole packet, or `None` where there are pieces to come (H-19, G-30).
+    #[cold]
+    #[inline(never)]
+    pub(super) fn gather<F: Stack>(
+        &self,
+        net: &Net,
+        point: Point,
+        packet: Packet,
+    ) -> Option<Packet> {
+        if F::PROTOCOL == Protocol::Ipv6 && self.fragments.is_first() {
+            self.wake();
+        }
+        packet.defragment(net, F::PROTOCOL, point)
     }
 
     /// Has the ticker run at once. Any context.
