@@ -390,7 +390,7 @@ impl<F: Stack> Connection<F> {
     /// Counts a client's packet that leaves the protocol's `state` as it is (C-27); `false`, and not counted, where it may
     /// change more than the count.
     #[inline(always)]
-    pub(super) fn is_counted(&self, direction: Direction, state: u8) -> bool {
+    pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
         let status = self.status.load(Relaxed);
         if direction != Direction::Input || status & (STATE | ASSURES) != u32::from(state) {
             return false;

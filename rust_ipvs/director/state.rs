@@ -55,7 +55,7 @@ pub(super) fn follow<F: Stack>(
         // No table lets such a segment leave ESTABLISHED (T-4, T-5).
         TCP if transport.flags == TcpFlags::PLAIN
             && (connection.is_settled(direction, tcp::ESTABLISHED)
-                || bound && connection.is_counted(direction, tcp::ESTABLISHED)) =>
+                || bound && connection.count_only(direction, tcp::ESTABLISHED)) =>
         {
             timeouts.established().load()
         }
