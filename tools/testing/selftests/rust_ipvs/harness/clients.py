@@ -58,10 +58,11 @@ class Ports:
 
     def __next__(self):
         with self.lock:
-            for port in self.block:
-                return port
-            self.block = self._next_block()
-            return next(self.block)
+            port = next(self.block, None)
+            if port is None:
+                self.block = self._next_block()
+                port = next(self.block)
+            return port
 
     def _next_block(self):
         try:

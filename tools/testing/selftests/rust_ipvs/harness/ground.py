@@ -73,9 +73,9 @@ class Ground:
         if not os.environ.get('TOPOLOGY_KEEP'):
             lib('topology_down')
 
-    def admin(self, line, check=True, quiet=False):
-        """Runs ipvsadm in the director; returns its output."""
-        return self.director.run(f'{TOOL} {line}', check=check, quiet=quiet)
+    def admin(self, line, check=True, quiet=False, space=None):
+        """Runs ipvsadm in the director, or another namespace; returns its output."""
+        return (space or self.director).run(f'{TOOL} {line}', check=check, quiet=quiet)
 
     def loaded(self):
         """Whether the implementation is in the kernel."""

@@ -11,11 +11,7 @@ from .tap import equal
 # A row of /proc/net/ip_vs_conn.
 Row = namedtuple('Row', 'proto caddr cport vaddr vport daddr dport state expires')
 
-
-def admin(line, check=True, quiet=False, space=None):
-    """Runs ipvsadm in the director; returns its output."""
-    space = space or GROUND.director
-    return space.run(f'{TOOL} {line}', check=check, quiet=quiet)
+admin = GROUND.admin
 
 
 def refused(line, space=None):

@@ -13,6 +13,7 @@ import time
 
 from .servers import Serving
 
+
 class Web(Serving):
     """Web servers in some namespaces, all in one thread."""
 
