@@ -61,7 +61,7 @@ def show(found, implementations):
     for method in "nat", "dr":
         for name in ["forward", *[one.name for one in implementations]]:
             gains = found.get((name, method), [])
-            words = f"{method.upper()}, {name}" if name != "forward" else "plain forwarding"
+            words = f"{method.upper()}, {name}" if name != "forward" else f"plain forwarding, in turns with {method.upper()}"
             if len(gains) < 3:
                 rows.append([words, "not measured", ""])
                 continue
