@@ -4,7 +4,8 @@
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-module=$(readlink -f "$here/../../rust_ipvs")
+root=$(readlink -f "$here/../..")
+module=$root/rust_ipvs
 place=net/netfilter/rust_ipvs
 
 usage() {
@@ -83,6 +84,7 @@ lay_out() {
 	widen_property "$work/b/net/ipv4/ip_output.c"
 	[ ! -d "$kernel/$place" ] || copy_module "$kernel/$place" "$work/a/$place"
 	copy_module "$module" "$work/b/$place"
+	install -m 644 "$root/Kconfig" "$work/b/$place/Kconfig"
 }
 
 # The patch for the tree on standard output.

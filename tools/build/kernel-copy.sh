@@ -53,7 +53,7 @@ configured() {
 reconfigure() {
 	local folder=$1 fragment=$2 key
 	shift 2
-	key=$(cat "$fragment" "$root/rust_ipvs/Kconfig" "${BASH_SOURCE[0]}" | sha256sum)
+	key=$(cat "$fragment" "$root/Kconfig" "${BASH_SOURCE[0]}" | sha256sum)
 	[ "$key" != "$(cat "$place/$folder/.configured" 2>/dev/null)" ] || return 0
 	mkdir -p "$place/$folder"
 	"$@" && configured "$folder" "$fragment" && printf '%s\n' "$key" >"$place/$folder/.configured"
