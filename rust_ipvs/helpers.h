@@ -12,6 +12,9 @@
 #include <linux/spinlock.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
+#include <net/netfilter/nf_conntrack_tuple.h>
+
+struct nf_conn;
 
 /* Linked as bitcode, a helper disappears in its caller; linked as an object, it is a function. */
 #if defined(RUST_IPVS_INLINE)
@@ -88,7 +91,6 @@ bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_gso_fits(const struct sk_buff *skb, unsigned int mtu);
 unsigned int rust_ipvs_helper_skb_frag_max(const struct sk_buff *skb, u8 pf);
-void rust_ipvs_helper_skb_untrack(struct sk_buff *skb);
 void rust_ipvs_helper_kfree_skb(struct sk_buff *skb);
 void rust_ipvs_helper_skb_set_dst_noref(struct sk_buff *skb, struct dst_entry *dst);
 void rust_ipvs_helper_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst);
@@ -106,12 +108,36 @@ int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb);
 int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb);
 bool rust_ipvs_helper_source_matters(const struct net *net, u8 pf);
 
+/* kapi/conntrack.rs, kapi/conntrack/again.rs */
+bool rust_ipvs_helper_skb_is_tracked(const struct sk_buff *skb);
+struct nf_conn *rust_ipvs_helper_skb_ct(const struct sk_buff *skb, unsigned int *info);
+void rust_ipvs_helper_skb_untrack(struct sk_buff *skb);
+void rust_ipvs_helper_skb_reset_ct(struct sk_buff *skb);
+bool rust_ipvs_helper_skb_confirm(struct sk_buff *skb);
+bool rust_ipvs_helper_ct_is_confirmed(const struct nf_conn *ct);
+bool rust_ipvs_helper_ct_is_dying(const struct nf_conn *ct);
+const struct nf_conntrack_tuple *rust_ipvs_helper_ct_tuple(const struct nf_conn *ct, u8 direction);
+void rust_ipvs_helper_ct_alter_reply(struct nf_conn *ct, const struct nf_conntrack_tuple *reply);
+bool rust_ipvs_helper_ct_add_seqadj(struct nf_conn *ct);
+bool rust_ipvs_helper_ct_kill(struct nf_conn *ct);
+void rust_ipvs_helper_ct_put(struct nf_conn *ct);
+struct nf_conn *rust_ipvs_helper_ct_find_get(struct net *net,
+					     const struct nf_conntrack_tuple *tuple);
+int rust_ipvs_helper_ct_netns_get(struct net *net, u8 pf);
+void rust_ipvs_helper_ct_netns_put(struct net *net, u8 pf);
+typedef int (*rust_ipvs_okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
+void rust_ipvs_helper_skb_come_again(struct net *net, struct sk_buff *skb, u8 pf,
+				     rust_ipvs_okfn then);
+void rust_ipvs_helper_skb_leave_again(struct net *net, struct sk_buff *skb, u8 pf,
+				      rust_ipvs_okfn then);
+int rust_ipvs_helper_skb_route_in(struct sk_buff *skb);
+int rust_ipvs_helper_dst_output(struct net *net, struct sock *sk, struct sk_buff *skb);
+
 /* kapi/skbuff/tunnel.rs */
 bool rust_ipvs_helper_skb_is_plain(const struct sk_buff *skb);
 u16 rust_ipvs_helper_skb_segments(const struct sk_buff *skb);
 int rust_ipvs_helper_skb_sum_start(const struct sk_buff *skb);
 u16 rust_ipvs_helper_skb_sum_field(const struct sk_buff *skb);
-void rust_ipvs_helper_skb_reset_ct(struct sk_buff *skb);
 bool rust_ipvs_helper_skb_make_room(struct sk_buff *skb, unsigned int header,
 				    const struct dst_entry *dst);
 void rust_ipvs_helper_skb_wrap_plain(struct sk_buff *skb);

@@ -78,7 +78,7 @@ impl Packet {
     }
 
     #[inline(always)]
-    fn as_ptr(&self) -> *mut bindings::sk_buff {
+    pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0.as_ptr()
     }
 
@@ -244,13 +244,6 @@ impl Packet {
     pub(crate) fn largest_fragment(&self, protocol: Protocol) -> u32 {
         // SAFETY: Owned.
         unsafe { bindings::rust_ipvs_helper_skb_frag_max(self.as_ptr(), protocol.number()) }
-    }
-
-    /// Takes the packet out of connection tracking, where it is in it.
-    #[inline(always)]
-    pub(crate) fn untrack(&mut self) {
-        // SAFETY: Owned.
-        unsafe { bindings::rust_ipvs_helper_skb_untrack(self.as_ptr()) }
     }
 
     /// Takes the packet from the socket that it was found to be for before it was changed.

@@ -101,13 +101,6 @@ impl Packet {
         Some((start, start.checked_add(field)?))
     }
 
-    /// Forgets the conntrack entry of the packet, so that what it becomes is a new one to that.
-    #[inline(always)]
-    pub(crate) fn forget_tracking(&mut self) {
-        // SAFETY: Owned.
-        unsafe { bindings::rust_ipvs_helper_skb_reset_ct(self.as_ptr()) }
-    }
-
     /// Makes room in front of the packet for `len` bytes of headers and for those of the link that
     /// `route` leaves by; `false` where memory ran out.
     #[inline(always)]

@@ -169,7 +169,7 @@ impl_load() {
 		modprobe ip_vs "$@"
 	else
 		# insmod, unlike modprobe, does not look for what the module needs.
-		modprobe nf_defrag_ipv6 && insmod "$RUST_IPVS_KO" "$@"
+		modprobe -a nf_conntrack nf_defrag_ipv6 && insmod "$RUST_IPVS_KO" "$@"
 	fi
 }
 

@@ -318,7 +318,8 @@ def defragments():
 @case('G-30 H-19 the first fragments of IPv6 are put together where they are found, and all before routing from then on')
 def first_fragments():
     g.unload()
-    # With it go its hooks, which stay in a namespace.
+    # With it go its hooks, which stay in a namespace. Others may be there that use it.
+    subprocess.run(['rmmod', 'nft_ct', 'nf_conntrack'], stderr=subprocess.DEVNULL, check=False)
     subprocess.run(['rmmod', 'nf_defrag_ipv6'], check=g.impl == 'rust')
     g.load()
     serve('NAT', 6)
