@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users see of the load balancer, and say to it: generic netlink, socket options, /proc and sysctl.
+//! What users see of the load balancer, and say to it: generic netlink, socket options, /proc, sysctl, and rules of iptables.
 //!
 //! Nothing is decided here. A request becomes words of [`logic::config`](crate::logic::config), the
 //! [`Director`] carries it out or refuses, and what it answers becomes attributes or a line.
 
 mod genl;
+mod matching;
 mod procfs;
 mod sockopt;
 mod sysctl;
@@ -25,6 +26,7 @@ use crate::{
             NamespacesGuard,
             Net, //
         },
+        xtables,
     },
 };
 use kernel::{
@@ -45,6 +47,7 @@ static OTHER: Exclusion = Exclusion::new(c"ip_vs");
 pub(crate) struct Registration {
     // Dropped in this order: no request while the files go, and no files without a director.
     _family: genetlink::Registration,
+    _rules: xtables::Registration,
     _options: crate::kapi::sockopt::Registration,
     _files: NamespacesGuard<Files>,
     _alone: ExclusionGuard,
@@ -62,8 +65,10 @@ impl Registration {
         Self::check_alone()?;
         let files = FILES.register(())?;
         let options = sockopt::register()?;
+        let rules = matching::register()?;
         Ok(Self {
             _family: genl::register()?,
+            _rules: rules,
             _options: options,
             _files: files,
             _alone: alone,

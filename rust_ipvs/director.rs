@@ -28,6 +28,7 @@ mod life;
 mod listing;
 mod locality;
 mod manage;
+mod matching;
 mod namespace;
 mod outgoing;
 mod persistence;

@@ -29,3 +29,4 @@ pub(crate) mod sysctl;
 pub(crate) mod table;
 pub(crate) mod ticker;
 pub(crate) mod time;
+pub(crate) mod xtables;

@@ -34,6 +34,7 @@ pub(crate) mod gue;
 pub(crate) mod hash;
 pub(crate) mod icmp;
 pub(crate) mod ipip;
+pub(crate) mod matching;
 pub(crate) mod nlattr;
 pub(crate) mod packet;
 pub(crate) mod persistence;

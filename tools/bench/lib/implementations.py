@@ -31,7 +31,8 @@ class Implementation:
 
     def load(self):
         if self.module:
-            return [{"sh": f"modprobe nf_conntrack; insmod /checkout/{self.module}"}]
+            file = f"/checkout/{self.module}"
+            return [{"sh": f"modprobe -a $(modinfo -F depends {file} | tr , ' '); insmod {file}"}]
         if self.is_nft:
             # What nftables' conntrack would judge of packets that pktgen made is not the question here.
             return [{"sh": "modprobe nf_conntrack; sysctl -qw net.netfilter.nf_conntrack_checksum=0"

@@ -75,9 +75,9 @@ def family():
     equal(loaded(), ['rust_ipvs'], 'what is loaded')
 
 
-@case('G-22 G-24 so do those who load ip_vs, ipvs or a scheduler')
+@case('G-22 G-24 so do those who load ip_vs, ipvs, a scheduler or the match of iptables')
 def names():
-    for name in ('ip_vs', 'ipvs', 'ip_vs_wlc', 'ip_vs_pe_sip'):
+    for name in ('ip_vs', 'ipvs', 'ip_vs_wlc', 'ip_vs_pe_sip', 'xt_ipvs', 'ipt_ipvs'):
         sh(f'modprobe {name}')
         equal(loaded(), ['rust_ipvs'], f'what {name} loads')
         unload()
@@ -132,7 +132,7 @@ def beside():
 
 @case('L-9 what works with the structures of ip_vs says so, and nothing else happens')
 def others():
-    for name in ('ip_vs_ftp', 'xt_ipvs'):
+    for name in ('ip_vs_ftp',):
         words = sh(f'modprobe {name}', check=False)
         true(f'{name}, ' in words and 'does not work with rust_ipvs' in words, f'{name}: {words}')
         equal(loaded(), ['rust_ipvs'], f'what {name} loads')

@@ -169,15 +169,15 @@ impl_load() {
 		modprobe ip_vs "$@"
 	else
 		# insmod, unlike modprobe, does not look for what the module needs.
-		modprobe -a nf_conntrack nf_defrag_ipv6 && insmod "$RUST_IPVS_KO" "$@"
+		modinfo -F depends "$RUST_IPVS_KO" | tr , '\n' | xargs -r modprobe -a && insmod "$RUST_IPVS_KO" "$@"
 	fi
 }
 
 impl_unload() {
 	if [ "$IPVS_IMPL" = c ]; then
 		local module
-		# Schedulers were loaded with the first service that asked for one.
-		for module in /sys/module/ip_vs_*; do
+		# Schedulers were loaded with the first service that asked for one, the match with the first such rule.
+		for module in /sys/module/xt_ipvs /sys/module/ip_vs_*; do
 			[ ! -d "$module" ] || rmmod "${module##*/}"
 		done
 		rmmod ip_vs
