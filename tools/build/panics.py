@@ -16,8 +16,8 @@ import subprocess
 import sys
 from collections import defaultdict
 
-# The kernel's ways into the module in which nothing may panic: hooks and RCU callbacks, both in softirq context.
-PACKETS = re.compile(r"^main::kapi::netfilter::call\b")
+# The kernel's ways into the module in which nothing may panic: hooks, rules and RCU callbacks, all in softirq context.
+PACKETS = re.compile(r"^main::kapi::(netfilter::call|xtables::matches)\b")
 CALLBACKS = re.compile(r"^main::kapi::(rcu::drop_\w+|shared::drop_\w+|table::free\w*)\b")
 PANIC = re.compile(
     r"core::panicking|core::option::(unwrap|expect)_failed|core::result::unwrap_failed"
