@@ -65,7 +65,7 @@ def forwarding(cells):
     """The run without a balancer: each kind of packet that the cells want, sent straight to a real server."""
     steps = []
     for cell in {cell.baseline: cell for cell in cells}.values():
-        kind, server, client = cell.kind, packets.SERVERS[cell.kind.family][0], packets.ONE[cell.kind.family]
+        kind, server = cell.kind, packets.SERVERS[cell.kind.family][0]
         steps += packets.as_protocol(kind, "syn" if cell.load == "new" else "ack")
         back = cell.way == "reply"
         if cell.load == "one":

@@ -163,7 +163,7 @@ def nothing_left():
     equal(ask(g.client, VIP).name, 's3', 'who answers')
     true(ipvs.rows(), 'there is a connection')
     g.unload()
-    equal(until(lambda: [] == traces() or None, 'nothing is left', 5), True, 'nothing is left')
+    equal(until(lambda: not traces() or None, 'nothing is left', 5), True, 'nothing is left')
 
 
 @case(f'L-5 {ROUNDS} loads and unloads under traffic')

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Requests put together at random: none does harm, one that is refused changes nothing, and many are as a model says.
 
-LONG=1 sends a million of them. The same SEED gives the same requests, so the outcomes of two implementations can be compared: TRANSCRIPT=FILE
-writes one line for each request, with its number, its bytes and its errno, and at the end all that can be seen.
+LONG=1 sends a million of them. The same SEED gives the same requests, so the outcomes of two implementations can be compared:
+TRANSCRIPT=FILE writes one line for each request, with its number, its bytes and its errno, and at the end all that can be seen.
 """
 
 import errno

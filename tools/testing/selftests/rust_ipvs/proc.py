@@ -139,7 +139,8 @@ def long_table():
 
 DEFAULTS = {'conn_max': str(2 ** 30), 'conn_reuse_mode': '1', 'expire_nodest_conn': '0',
             'expire_quiescent_template': '0', 'ignore_tunneled': '0',
-            'nat_icmp_send': '0', 'pmtu_disc': '1', 'schedule_icmp': '0', 'sloppy_tcp': '0', 'snat_reroute': '1', 'conn_lfactor': '-2', 'svc_lfactor': '-2'}
+            'nat_icmp_send': '0', 'pmtu_disc': '1', 'schedule_icmp': '0', 'sloppy_tcp': '0', 'snat_reroute': '1',
+            'conn_lfactor': '-2', 'svc_lfactor': '-2'}
 
 
 @case('Y-1 C-31 settings have their defaults, their mode, and are each namespace\'s own', fresh=True)
