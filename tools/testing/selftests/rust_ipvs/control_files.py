@@ -22,8 +22,11 @@ CONNECTIONS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Ex
 ORIGINS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n'
 VS = '/proc/sys/net/ipv4/vs'
 INT_MAX = (1 << 31) - 1
-# The most seconds whose jiffies, 250 each, an int can count.
-LONGEST = INT_MAX // 250
+# This variable of another subsystem is a second in jiffies.
+with open('/proc/sys/net/ipv4/route/error_cost', encoding='ascii') as file:
+    HZ = int(file.read())
+# The most seconds whose jiffies an int can count.
+LONGEST = INT_MAX // HZ
 
 # Variables and their defaults in the first namespace and in others (12.2).
 DEFAULTS = dict(conn_max=(1 << 30, 1 << 30), conn_reuse_mode=(1, 1), expire_nodest_conn=(0, 0), ignore_tunneled=(0, 0),

@@ -311,15 +311,20 @@ for VERSION in (4, 6):
         finally:
             by_router(version, on=False)
 
-    @case(f'I-4 NAT IPv{VERSION}: a router before the client tells the real server what fits')
-    def before_client(version=VERSION):
-        with Flow('NAT', version, rport=80) as flow:
-            about = flow.packet(flow.vip, flow.me, bytes(1400), **({'df': True} if version == 4 else {}))
-            flow.front.send(icmp(FRONT_ROUTER[version], flow.vip[0], about[:600], BIG[version], 1330))
-            true(flow.error(flow.at_server), 'an ICMP error at the server')
-            got = g.s1.run(f'ip route get {flow.me[0]} from {SERVER[version]}')
-            true('mtu 1330' in got, f'the server knows the path\'s MTU: {got}')
-        g.s1.run('ip route flush cache', quiet=True)
+    for METHOD in METHODS:
+        @case(f'I-4 {METHOD} IPv{VERSION}: a router before the client tells the real server what fits; the VIP answers pings')
+        def before_client(version=VERSION, method=METHOD):
+            with Flow(method, version, rport=80) as flow:
+                about = flow.packet(flow.vip, flow.me, bytes(1400), **({'df': True} if version == 4 else {}))
+                flow.front.send(icmp(FRONT_ROUTER[version], flow.vip[0], about[:600], BIG[version], 1330))
+                true(flow.error(flow.at_server), 'an ICMP error at the server')
+                me = SERVER[version] if method == 'NAT' else flow.vip[0]
+                until(lambda: 'mtu 1330' in g.s1.run(f'ip route get {flow.me[0]} from {me}', quiet=True),
+                      'the server knows the path\'s MTU', 3)
+                # Of a VIP the director answers pings itself, whatever its service does with packets.
+                ping = g.client.run(f'ping -n -c 2 -i 0.2 -W 3 {flow.vip[0]}', check=False)
+                true(' 2 received' in ping, f'pings of the VIP:\n{ping}')
+            g.s1.run(f'ip -{version} route flush cache', quiet=True)
 
 
 for VERSION in (4, 6):
@@ -410,51 +415,75 @@ for VERSION in (4, 6):
             check(server, 8080, ACK, False)
 
 
+class Late:
+    """Errors about nothing that is known, for a service at a VIP of its own and by a method."""
+
+    def __init__(self, version, method, front, at_server, at_client):
+        self.version, self.method = version, method
+        self.front, self.at_server, self.at_client = front, at_server, at_client
+        number = 1 + list(METHODS).index(method)
+        self.vip = (f'10.0.9.{number}' if version == 4 else f'fd00:9::{number}', 80)
+        self.server = (SERVER[version], 8080 if method == 'NAT' else 80)
+        for kind in 'tu':
+            ipvs.service(f'-{kind} {at(self.vip[0])}', METHODS[method], [at(*self.server)])
+
+    def error(self, kind, port):
+        """Sends one about a packet that the client is said to have got."""
+        self.at_server.seen.clear()
+        vip, me = self.vip[0], CLIENT[self.version]
+        about = udp(vip, me, 80, port, b'late') if kind == 'u' else tcp(vip, me, 80, port, SYN | ACK)
+        about = ip(vip, me, 17 if kind == 'u' else 6, about)
+        self.front.send(icmp(FRONT_ROUTER[self.version], vip, about, TIME[self.version]))
+
+    def arrived(self, seconds=3):
+        """What the real server gets of it."""
+        # Others may hear of what earlier tests left behind; their errors are of another kind, or family.
+        packet = self.at_server.wait(lambda p: p.version == self.version and (
+            p.proto in (4, 41) or (p.type, p.code) == TIME[self.version]), seconds)
+        return packet.inner() if packet and packet.proto in (4, 41) else packet
+
+    def begins(self, kind):
+        """An error begins a connection, which is one packet old."""
+        before = ipvs.total().conns
+        self.error(kind, 6001)
+        packet = self.arrived()
+        what = f'{self.method} {kind}: '
+        true(packet, what + 'the error arrives')
+        told = self.server if self.method == 'NAT' else self.vip
+        equal((packet.dst, ends(packet.inner())), (told[0], (told, (CLIENT[self.version], 6001))), what + 'whom it tells, what it quotes')
+        row, = ipvs.rows(proto='UDP' if kind == 'u' else 'TCP', vaddr=self.vip[0])
+        equal((row.cport, row.vport, row.state), (6001, 80, 'UDP' if kind == 'u' else 'NONE'), what + 'the connection')
+        true(row.expires <= 3, what + f'it ends soon: {row.expires} s')
+        until(lambda: ipvs.total().conns == before + 1, what + 'connections that are counted')
+
+    def nobody(self):
+        """Nobody is there to hear of it."""
+        for kind in 'tu':
+            ipvs.admin(f'-e -{kind} {at(self.vip[0])} -r {at(*self.server)} {METHODS[self.method]} -w 0')
+        self.error('u', 6002)
+        self.error('t', 6002)
+        equal(self.arrived(0.3), None, f'{self.method}: what arrives when no server is available')
+        equal(self.at_client.all(lambda p: (p.type, p.code) == PORT[self.version]), [], f'{self.method}: what the client hears')
+
+
 for VERSION in (4, 6):
-    for METHOD in METHODS:
-        @case(f'S-28 S-17 E-4 {METHOD} IPv{VERSION}: with schedule_icmp an error about no connection begins one', fresh=True)
-        def scheduled(version=VERSION, method=METHOD):
-            vip, server = (VIPS[version], 80), (SERVER[version], 8080 if method == 'NAT' else 80)
-            for kind in 'tu':
-                ipvs.service(f'-{kind} {at(vip[0])}', METHODS[method], [at(*server)])
-            with Wire(g.client, 'eth0', g.director, 'front') as front, Sniffer(g.s1, 'back') as at_server, \
-                    Sniffer(g.client, 'eth0') as at_client:
-
-                def error(kind, port):
-                    at_server.seen.clear()
-                    me = CLIENT[version]
-                    about = udp(vip[0], me, 80, port, b'late') if kind == 'u' else tcp(vip[0], me, 80, port, SYN | ACK)
-                    about = ip(vip[0], me, 17 if kind == 'u' else 6, about)
-                    front.send(icmp(FRONT_ROUTER[version], vip[0], about, TIME[version]))
-
-                def arrived(seconds=3):
-                    # Others may hear of what earlier tests left behind; their errors are of another kind, or family.
-                    packet = at_server.wait(lambda p: p.version == version and (p.proto in (4, 41) or (p.type, p.code) == TIME[version]),
-                                            seconds)
-                    return packet.inner() if packet and packet.proto in (4, 41) else packet
-
-                error('u', 6001)
-                equal(arrived(0.3), None, 'what arrives without schedule_icmp')
-                equal(ipvs.rows(), [], 'connections')
-                ipvs.setting('schedule_icmp', 1)
-                for count, kind in enumerate('ut', 1):
-                    error(kind, 6001)
-                    packet = arrived()
-                    true(packet, 'the error arrives')
-                    equal(packet.dst, server[0] if method == 'NAT' else vip[0], 'whom it tells')
-                    equal(ends(packet.inner()), (server if method == 'NAT' else vip, (CLIENT[version], 6001)), 'what it quotes')
-                    row, = ipvs.rows(proto='UDP' if kind == 'u' else 'TCP')
-                    equal((row.cport, row.vport, row.state), (6001, 80, 'UDP' if kind == 'u' else 'NONE'), 'the connection')
-                    true(row.expires <= 3, f'it ends soon: {row.expires} s')
-                    until(lambda n=count: ipvs.total().conns == n, 'connections that are counted')
-                if method == 'DR':
-                    until(lambda: not ipvs.rows(), 'both end', 20)
-                for kind in 'tu':
-                    ipvs.admin(f'-e -{kind} {at(vip[0])} -r {at(*server)} {METHODS[method]} -w 0')
-                error('u', 6002)
-                error('t', 6002)
-                equal(arrived(0.3), None, 'what arrives when no server is available')
-                equal(at_client.all(lambda p: (p.type, p.code) == PORT[version]), [], 'what the client hears')
+    @case(f'S-28 S-17 E-4 IPv{VERSION}: with schedule_icmp an error about no connection begins one, by each method', fresh=True)
+    def scheduled(version=VERSION):
+        # All at once: such connections last some seconds, and all of them shall be seen to end.
+        with (Wire(g.client, 'eth0', g.director, 'front') as front, Sniffer(g.s1, 'back') as at_server,
+              Sniffer(g.client, 'eth0') as at_client):
+            services = [Late(version, method, front, at_server, at_client) for method in METHODS]
+            for late in services:
+                late.error('u', 6001)
+                equal(late.arrived(0.3), None, 'what arrives without schedule_icmp')
+            equal(ipvs.rows(), [], 'connections')
+            ipvs.setting('schedule_icmp', 1)
+            for late in services:
+                for kind in 'ut':
+                    late.begins(kind)
+            until(lambda: not ipvs.rows(), 'all end', 20)
+            for late in services:
+                late.nobody()
 
 
 if __name__ == '__main__':

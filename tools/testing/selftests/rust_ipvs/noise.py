@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Malformed packets in numbers, protocol by protocol: the log stays silent, nothing leaks, counters add up.
 
-What is random comes from a fixed seed: SEED=n chooses another. LONG=1 sends a million of each protocol.
+What is random comes from a fixed seed: SEED=n chooses another. LONG=1 sends a million of each protocol in IPv4, and in IPv6.
 """
 
 import os
@@ -15,16 +15,24 @@ from harness.packet import ACK, FIN, RST, SYN, Wire, checksum, chunk, ip, sctp, 
 from harness.tap import case, equal, note, run, until
 
 SEED = int(os.environ.get('SEED', '20261121'))
-MANY = 1000000 if os.environ.get('LONG') else 2000
+MANY = 1000000 if os.environ.get('LONG') else 1000
 CLIENT, CLIENT6 = '10.0.1.9', 'fd00:1::9'
 SERVER, SERVER6 = '10.0.2.11', 'fd00:2::b'
 VIPS, VIPS6 = ('10.0.9.1', '10.0.9.2', '10.0.9.3'), ('fd00:9::1', 'fd00:9::2', 'fd00:9::3')
 METHODS = ('-m', '-g', '-i')
+# Who asks for tunnels of other kinds: port, kind, and what comes before the packet in it.
+DIRECTOR, ROUTER, GUE = '10.0.2.254', '10.0.2.12', 6080
+TUNNELS = ((81, '--tun-type gue --tun-port 6080 --tun-nocsum'), (82, '--tun-type gue --tun-port 6080 --tun-csum'),
+           (83, '--tun-type gre --tun-nocsum'), (84, '--tun-type gre --tun-csum'))
 
 
 def services():
-    """NAT, DR and TUN of TCP, UDP, SCTP and a key exchange, IPv4 and IPv6."""
+    """NAT, DR and TUN of TCP, UDP, SCTP and a key exchange, IPv4 and IPv6; and all kinds of tunnels."""
     lines = ''
+    for vip, server in ((VIPS[2], SERVER), (VIPS6[2], f'[{SERVER6}]')):
+        for port, kind in TUNNELS:
+            at = f'[{vip}]:{port}' if ':' in vip else f'{vip}:{port}'
+            lines += f'-A -u {at} -s rr\n-a -u {at} -r {server}:{port} -i {kind}\n'
     for vips, server in ((VIPS, SERVER), (VIPS6, f'[{SERVER6}]')):
         for vip, method in zip(vips, METHODS):
             at = f'[{vip}]' if ':' in vip else vip
@@ -51,6 +59,8 @@ def good(protocol, client, vip, server, port):
         yield ip(client, vip, 17, udp(client, vip, 500, 500, b'keys')), False
         yield ip(client, vip, protocol, bytes(range(24))), False
         yield ip(server, client, protocol, bytes(range(24))), True
+    elif protocol in (4, 41):
+        yield from tunnels(client, vip, server, port)
     else:
         # Connections for errors to be about.
         yield ip(client, vip, 6, tcp(client, vip, port, 80, SYN)), False
@@ -62,6 +72,28 @@ def good(protocol, client, vip, server, port):
             for kind in kinds:
                 yield ip(client, vip, protocol, bytes((kind, 3, 0, 0)) + bytes(4) + inner), False
                 yield ip(server, client, protocol, bytes((kind, 3, 0, 0)) + bytes(4) + inner), True
+
+
+def tunnels(client, vip, server, port):
+    """What has to do with tunnels: connections that travel in them, errors about those, and tunnels that come by themselves."""
+    for vport in (80, *(number for number, _ in TUNNELS)):
+        inner = ip(client, vip, 17, udp(client, vip, port, vport, b'data'))
+        yield inner, False
+        six = ':' in vip
+        number = 41 if six else 4
+        gre = (b'\x86\xdd' if six else b'\x08\x00')
+        wrapped = ((number, inner), (17, udp(DIRECTOR, SERVER, 40000, GUE, bytes((0, number, 0, 0)) + inner)),
+                   (17, udp(DIRECTOR, SERVER, 40000, GUE, bytes((1, number, 0, 8)) + bytes(4) + inner)),
+                   (47, bytes(2) + gre + inner), (47, b'\x80\0' + gre + bytes(4) + inner))
+        for proto, payload in wrapped:
+            # An error about a tunnel of the director's, by a router on its way, which has IPv4 outside; and one at the door.
+            outer = ip(DIRECTOR, SERVER, proto, payload)
+            for kind in (3, 11):
+                message = bytes((kind, 4 if kind == 3 else 0, 0, 0)) + (1300).to_bytes(4, 'big') + outer
+                message = message[:2] + checksum(message).to_bytes(2, 'big') + message[4:]
+                yield ip(ROUTER, DIRECTOR, 1, message), True
+            yield ip(client, vip, proto, payload), False
+            yield ip(server, client, proto, payload), True
 
 
 def broken(rnd, packet):
@@ -88,25 +120,35 @@ def broken(rnd, packet):
     return bytes(data)
 
 
+def received():
+    """How many packets came to the director's devices."""
+    lines = g.director.read('/proc/net/dev').splitlines()
+    return sum(int(line.split(':')[1].split()[1]) for line in lines if line.split(':')[0].strip() in ('front', 'back'))
+
+
 def send(protocols):
-    """Sends MANY broken packets of a protocol in IPv4 and the one that it is in IPv6."""
+    """Sends MANY broken packets of a protocol in IPv4, and as many of the one that it is in IPv6."""
     services()
     rnd = random.Random(SEED)
-    packets = []
+    packets = [[], []]
     for n, (vip, vip6) in enumerate(zip(VIPS, VIPS6)):
-        packets += good(protocols[0], CLIENT, vip, SERVER, 7000 + n)
-        packets += good(protocols[1], CLIENT6, vip6, SERVER6, 7000 + n)
+        packets[0] += good(protocols[0], CLIENT, vip, SERVER, 7000 + n)
+        packets[1] += good(protocols[1], CLIENT6, vip6, SERVER6, 7000 + n)
     front, back = Wire(g.client, 'eth0', g.director, 'front'), Wire(g.s1, 'back', g.director, 'back')
-    start = time.monotonic()
-    for n in range(MANY):
-        packet, from_server = rnd.choice(packets)
-        if rnd.random() < 0.9:
-            packet = broken(rnd, packet)
+    before, start = received(), time.monotonic()
+    made = whole = 0
+    while made < 2 * MANY:
+        right, from_server = rnd.choice(packets[made & 1])
+        # Now and then a right one, for a state to be in; that is not counted.
+        packet = right if rnd.random() < 0.1 else broken(rnd, right)
         ethertype = (0x86dd if packet[0] >> 4 == 6 else 0x0800) if packet else 0x0800
-        (back if from_server else front).send(packet, ethertype)
-        if n % 100 == 0:
+        if (back if from_server else front).send(packet, ethertype):
+            made += packet != right
+            whole += packet == right
+        if (made + whole) % 100 == 0:
             time.sleep(0.001)
-    note(f'{MANY} packets in {time.monotonic() - start:.0f} s')
+    note(f'{made} broken packets, half of them IPv6, and {whole} right ones in {time.monotonic() - start:.0f} s')
+    until(lambda: received() - before >= made + whole, f'the director got all of them ({received() - before})', 5)
     front.close()
     back.close()
     adds_up()
@@ -142,7 +184,7 @@ def no_leak():
     g.load()
 
 
-@case(f'S-4 T-1 {MANY} malformed packets of TCP', fresh=True)
+@case(f'S-4 T-1 {MANY} malformed packets of TCP in IPv4, and in IPv6', fresh=True)
 def noise_tcp():
     send((6, 6))
     no_leak()
@@ -175,6 +217,12 @@ def noise_ah():
 @case(f'I-1 I-2 {MANY} malformed packets of ICMP and ICMPv6', fresh=True)
 def noise_icmp():
     send((1, 58))
+    no_leak()
+
+
+@case(f'I-5 X-16 X-19 X-20 {MANY} malformed packets in tunnels and about them', fresh=True)
+def noise_tunnels():
+    send((4, 41))
     no_leak()
 
 

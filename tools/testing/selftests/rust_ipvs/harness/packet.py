@@ -186,13 +186,14 @@ class Wire:
         self.sock.bind((device, 0))
 
     def send(self, packet, ethertype=None):
-        """Sends one IP packet."""
+        """Sends one IP packet; returns whether the device took it."""
         if ethertype is None:
             ethertype = 0x86dd if packet[:1] and packet[0] >> 4 == 6 else 0x0800
         try:
             self.sock.send(self.destination + self.source + struct.pack('!H', ethertype) + packet)
         except OSError:
-            pass  # Too long or too short for a device; wrong ones are sent on purpose.
+            return False  # Too long or too short for a device; wrong ones are sent on purpose.
+        return True
 
     def close(self):
         """Closes it."""
