@@ -5,7 +5,6 @@
 //! The only room with `unsafe`. Nothing here knows what a load balancer is: each file could
 //! become a file of `rust/kernel/`, and is documented as one.
 
-#[allow(dead_code)]
 pub(crate) mod conntrack;
 pub(crate) mod cpus;
 pub(crate) mod genetlink;

@@ -75,6 +75,10 @@ const TEMPLATE: u32 = 0x400;
 const ASSURES: u32 = 0x800;
 /// A template whose destination was found to be of no use, which nobody finds again (P-7).
 const INVALID: u32 = 0x1000;
+/// Connection tracking knows the connection (N-1).
+const TRACKED: u32 = 0x8000;
+/// The connection ends with its first packet (S-12).
+const SINGLE: u32 = 0x1_0000;
 /// Where the kind of a template is.
 const KIND: u32 = 0x6000;
 /// One packet of the client, of which the highest bits count as many as are few and one more (C-27): so what
@@ -209,6 +213,40 @@ impl<F: Stack> Connection<F> {
         template.timeout = Word::new(timeout);
         template.data = data;
         template
+    }
+
+    /// Whether connection tracking knows the connection: it keeps the entries of its packets, and takes its own with it (N-1).
+    pub(super) fn is_tracked(&self) -> bool {
+        self.status.load(Relaxed) & TRACKED != 0
+    }
+
+    /// Leaves the connection to connection tracking too (N-1). Nobody finds it yet.
+    #[cold]
+    pub(super) fn track(&self) {
+        self.set(TRACKED);
+    }
+
+    /// What connection tracking knows by this connection's ends is another's from now on (S-19).
+    pub(super) fn leave_to_others(&self) {
+        let mut now = self.status.load(Relaxed);
+        while now & TRACKED != 0 {
+            match self.status.cmpxchg(now, now & !TRACKED, Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
+    }
+
+    /// The connection as one that ends with its first packet (S-12), and may be known to connection tracking.
+    pub(super) fn single(mut self, tracked: bool) -> Self {
+        let bits = SINGLE | if tracked { TRACKED } else { 0 };
+        self.status = Atomic::new(self.status.load(Relaxed) | bits);
+        self
+    }
+
+    /// Whether it ends with its first packet.
+    pub(super) fn is_single(&self) -> bool {
+        self.status.load(Relaxed) & SINGLE != 0
     }
 
     /// Whether it is a template of a kind that may be used.

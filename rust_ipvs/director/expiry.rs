@@ -7,10 +7,12 @@ use super::{
     connection::Connection,
     namespace::Director,
     plane::Plane,
-    stack::Stack, //
+    stack::Stack,
+    tracking, //
 };
 use crate::{
     kapi::{
+        net::Home,
         table::{
             Fate,
             MIN_BITS, //
@@ -44,8 +46,8 @@ impl Tick for Director {
         }
         while tick != now {
             tick = tick.wrapping_add(1);
-            self.v4.expire(tick);
-            self.v6.expire(tick);
+            self.v4.expire(tick, self.home());
+            self.v6.expire(tick, self.home());
             self.ticked.store(tick, Relaxed);
         }
         self.defend();
@@ -70,13 +72,17 @@ impl Tick for Director {
 
 impl<F: Stack> Plane<F> {
     /// Ends connections whose slot comes in this tick and whose time is up (C-16).
-    fn expire(&self, tick: u32) {
+    fn expire(&self, tick: u32, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
         let (near, far) = wheel::due(tick);
         for slot in far.into_iter().chain([near]) {
-            connections.table.expire(slot.index() as u16, fate);
+            connections
+                .table
+                .expire(slot.index() as u16, fate, |rcu, connection| {
+                    tracking::forget(home.and_then(|home| home.get(rcu)), connection);
+                });
         }
     }
 
@@ -128,7 +134,7 @@ impl<F: Stack> Plane<F> {
     }
 
     /// Ends connections whose destination is gone, and their templates where those have no other (S-23).
-    pub(super) fn expire_gone(&self) {
+    pub(super) fn expire_gone(&self, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
@@ -138,7 +144,8 @@ impl<F: Stack> Plane<F> {
                 return;
             }
             let template = connection.control(rcu);
-            if table.remove(rcu, connection) {
+            let net = home.and_then(|home| home.get(rcu));
+            if tracking::remove(net, connections, rcu, connection) {
                 if let Some(template) = template.filter(|template| !template.controls()) {
                     table.remove(rcu, template);
                 }

@@ -17,8 +17,8 @@ use super::{
     outgoing,
     plane::Plane,
     reply,
+    reuse,
     schedule,
-    settings::Settings,
     stack::Stack,
     state,
     xmit, //
@@ -57,11 +57,7 @@ use crate::{
             TCP,
             UDP, //
         },
-        sctp,
-        tcp::{
-            self,
-            Direction, //
-        },
+        tcp::Direction,
     },
 };
 use core::marker::PhantomData;
@@ -318,16 +314,14 @@ fn handle<'g, F: Stack>(
 ) -> Verdict {
     let destination = &connection.destination;
     let settings = &context.director.settings;
-    if context.transport.flags.is_syn() && is_over(settings, connection) {
-        context.connections.table.remove(context.rcu, connection);
-        return schedule::handle(*context, hash, packet);
+    if context.transport.flags.is_syn() && reuse::is_over(settings, connection, &packet) {
+        return reuse::begin_anew(context, connection, hash, packet);
     }
     if !destination.is_available() {
         if settings.expire_nodest_conn.load() == 0 {
             return Verdict::Drop(packet);
         }
-        context.connections.table.remove(context.rcu, connection);
-        return schedule::handle(*context, hash, packet);
+        return reuse::begin_anew(context, connection, hash, packet);
     }
     destination.counted.input(packet.len());
     state::follow_linked(
@@ -339,22 +333,4 @@ fn handle<'g, F: Stack>(
     );
     packet.set_handled();
     xmit::send(context, connection, packet)
-}
-
-/// Whether a new connection of the same client and port may go elsewhere (S-18).
-#[cold]
-fn is_over<F: Stack>(settings: &Settings, connection: &Connection<F>) -> bool {
-    /// The bit of `conn_reuse_mode` that lets go of connections that the client has closed.
-    const AFTER_FIN: i32 = 2;
-    if settings.expire_nodest_conn.load() != 0 && connection.destination.weight() == 0 {
-        return true;
-    }
-    let mode = settings.conn_reuse_mode.load();
-    match (connection.protocol(), connection.state()) {
-        _ if mode == 0 || connection.is_controlled() => false,
-        (SCTP, state) => state == sctp::CLOSED,
-        (_, tcp::TIME_WAIT | tcp::CLOSE) => true,
-        (_, tcp::FIN_WAIT) => mode & AFTER_FIN != 0 && connection.is_silent(),
-        _ => false,
-    }
 }

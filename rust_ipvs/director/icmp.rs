@@ -25,6 +25,7 @@ use super::{
     reply,
     schedule,
     stack::Stack,
+    tracking,
     xmit, //
 };
 use crate::{
@@ -51,6 +52,7 @@ use crate::{
             Header,
             Transport, //
         },
+        tcp::Direction, //
     },
 };
 use quote::{
@@ -198,7 +200,7 @@ fn outgoing<F: Stack>(
         destination.counted.output(packet.len());
     }
     packet.set_handled();
-    packet.untrack();
+    tracking::settle(connection, Direction::Output, &mut packet);
     Verdict::Accept(packet)
 }
 

@@ -23,6 +23,7 @@ use super::{
     trash::Trash, //
 };
 use crate::kapi::net::{
+    Home,
     Namespaced,
     Namespaces,
     Net, //
@@ -72,6 +73,7 @@ impl Namespaced for Director {
                 counters: shared.counters.clone(),
                 kicker: SetOnce::new(),
                 fragments: Fragments::new(),
+                home: SetOnce::new(),
                 ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {
                     open: true,
@@ -88,6 +90,10 @@ impl Namespaced for Director {
             }),
             GFP_KERNEL,
         )
+    }
+
+    fn move_in(this: &Arc<Self>, home: Arc<Home>) {
+        this.home.populate(home);
     }
 
     fn stop(this: &Arc<Self>) {

@@ -426,7 +426,7 @@ impl Director {
         }
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
-                plane.expire_gone();
+                plane.expire_gone(self.home());
             });
         }
     }

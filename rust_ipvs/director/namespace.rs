@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     kapi::{
-        net::Net,
+        net::{
+            Home,
+            Net, //
+        },
         netfilter::{
             Hooks,
             Point,
@@ -112,6 +115,8 @@ pub(crate) struct Director {
     /// Wakes the ticker; empty before the first service.
     pub(super) kicker: SetOnce<Kicker<Director>>,
     pub(super) fragments: Fragments,
+    /// The namespace; there as soon as anybody else is.
+    pub(super) home: SetOnce<Arc<Home>>,
     /// The last tick that was worked off; written by the ticker alone.
     pub(super) ticked: Atomic<u32>,
     #[pin]
@@ -137,6 +142,11 @@ impl Director {
             self.wake();
         }
         packet.defragment(net, F::PROTOCOL, point)
+    }
+
+    /// The namespace, which is there until the director is told to stop.
+    pub(super) fn home(&self) -> Option<&Home> {
+        self.home.as_ref().map(|home| &**home)
     }
 
     /// Has the ticker run at once. Any context.

@@ -117,7 +117,9 @@ fn begin<'g, F: Stack>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Co
 /// ended with it (S-12).
 fn begin_and_end<F: Stack>(context: &Context<'_, F>, call: Call<F>, packet: Packet) -> Verdict {
     let protocol = context.header.protocol;
-    let connection = Connection::new(protocol, call.ends, call.destination, call.control);
+    let tracked = context.director.settings.is_tracked();
+    let connection =
+        Connection::new(protocol, call.ends, call.destination, call.control).single(tracked);
     connection.destination.counted.connection();
     reply::handle(context, &connection, packet)
 }

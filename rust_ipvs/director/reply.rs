@@ -7,7 +7,8 @@ use super::{
     context::Context,
     sctp,
     stack::Stack,
-    state, //
+    state,
+    tracking, //
 };
 use crate::{
     kapi::{
@@ -53,7 +54,7 @@ pub(super) fn handle<'g, F: Stack>(
         &context.transport,
     );
     packet.set_handled();
-    packet.untrack();
+    tracking::settle(connection, Direction::Output, &mut packet);
     Verdict::Accept(packet)
 }
 

@@ -242,7 +242,8 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
     }
     let ends = (context.src(), context.dst(), plan.real);
     let protocol = context.header.protocol;
-    let connection = Connection::new(protocol, ends, plan.destination, plan.control);
+    let connection = Connection::new(protocol, ends, plan.destination, plan.control)
+        .single(context.director.settings.is_tracked());
     connection.destination.counted.connection();
     connection.destination.counted.input(packet.len());
     if let Some(template) = connection.control(context.rcu) {
@@ -269,6 +270,9 @@ pub(super) fn enter<'g, F: Stack>(
         .slab
         .alloc(|| made((client, virt, real)))
         .ok()?;
+    if director.settings.is_tracked() {
+        connection.track();
+    }
     // An error says nothing of the state, and what it begins ends soon.
     if !context.is_backwards {
         state::follow(
@@ -337,20 +341,22 @@ fn bypass<F: Stack>(
     if !context.has_room() {
         return Verdict::Drop(packet);
     }
-    let (src, dst) = (context.src(), context.dst());
     let protocol = context.header.protocol;
-    let terms = service.terms_seen(context.rcu);
-    if !terms.is_some_and(|t| t.is_of_single_packets(protocol)) {
-        let real = Endpoint {
-            addr: F::UNSPECIFIED,
-            port: 0,
-        };
-        let made = |ends| Connection::bypass(protocol, ends, nowhere);
-        let ends = (src, dst, real);
-        if enter(context, hash, ends, Direction::Input, made).is_none() {
-            return Verdict::Drop(packet);
-        }
-    }
+    let real = Endpoint {
+        addr: F::UNSPECIFIED,
+        port: 0,
+    };
+    let ends = (context.src(), context.dst(), real);
     packet.set_handled();
-    xmit::bypass::send(*context, packet)
+    let terms = service.terms_seen(context.rcu);
+    if terms.is_some_and(|t| t.is_of_single_packets(protocol)) {
+        let tracked = context.director.settings.is_tracked();
+        let connection = Connection::bypass(protocol, ends, nowhere).single(tracked);
+        return xmit::bypass::send(*context, &connection, packet);
+    }
+    let made = |ends| Connection::bypass(protocol, ends, nowhere);
+    match enter(context, hash, ends, Direction::Input, made) {
+        Some(connection) => xmit::bypass::send(*context, connection, packet),
+        None => Verdict::Drop(packet),
+    }
 }

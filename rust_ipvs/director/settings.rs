@@ -154,6 +154,12 @@ impl Settings {
         })
     }
 
+    /// Whether new connections are left to connection tracking too (N-1).
+    #[inline(always)]
+    pub(super) fn is_tracked(&self) -> bool {
+        self.conntrack.load() != 0
+    }
+
     /// Whether statistics stand still (E-8).
     pub(super) fn is_frozen(&self) -> bool {
         self.run_estimation.load() == 0 || self.est_cpulist.is_empty()

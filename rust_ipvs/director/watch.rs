@@ -13,11 +13,13 @@ use super::{
     },
     plane::Plane,
     settings::Settings,
-    stack::Stack, //
+    stack::Stack,
+    tracking, //
 };
 use crate::{
     kapi::{
         memory,
+        net::Home,
         once::Word,
         random,
         rcu::Rcu,
@@ -96,8 +98,8 @@ impl Director {
             return;
         };
         if defence::acts(settings.drop_entry.load()) {
-            self.v4.drop_entries(&mut quotas);
-            self.v6.drop_entries(&mut quotas);
+            self.v4.drop_entries(&mut quotas, self.home());
+            self.v6.drop_entries(&mut quotas, self.home());
             self.books.lock().watch.quotas = quotas;
         }
     }
@@ -116,7 +118,7 @@ impl Director {
 
 impl<F: Stack> Plane<F> {
     /// Drops connections in a part of the table that is chosen at random (C-26).
-    fn drop_entries(&self, quotas: &mut Quotas) {
+    fn drop_entries(&self, quotas: &mut Quotas, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
@@ -125,7 +127,7 @@ impl<F: Stack> Plane<F> {
         let count = table.size() / PART;
         table.visit_some(random as u32, count, |rcu, connection| {
             if self.is_to_go(rcu, connection, quotas) {
-                self.put_out(rcu, connection);
+                self.put_out(rcu, connection, home);
             }
         });
     }
@@ -159,12 +161,13 @@ impl<F: Stack> Plane<F> {
 
     /// Ends a connection before its time, and its template with it where that has no other and is none that
     /// real connections had (C-18, C-21).
-    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>) {
+    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
         let template = connection.control(rcu);
-        if !connections.table.remove(rcu, connection) {
+        let net = home.and_then(|home| home.get(rcu));
+        if !tracking::remove(net, connections, rcu, connection) {
             return;
         }
         if let Some(template) = template.filter(|t| !t.controls() && !t.is_assured()) {

@@ -17,14 +17,18 @@ pub(super) use error::{
 use super::{
     connection::Connection,
     context::Context,
-    stack::Stack, //
+    stack::Stack,
+    tracking, //
 };
 use crate::{
     kapi::{
         netfilter::Verdict,
         skbuff::Packet, //
     },
-    logic::config::ForwardMethod,
+    logic::{
+        config::ForwardMethod,
+        tcp::Direction, //
+    },
 };
 
 /// Sends a request that has been counted.
@@ -40,10 +44,10 @@ pub(super) fn send<'g, F: Stack>(
         ForwardMethod::TUNNEL => tunnel::send(context, connection, packet),
         ForwardMethod::LOCALNODE => {
             //
-            packet.untrack();
+            tracking::settle(connection, Direction::Input, &mut packet);
             Verdict::Accept(packet)
         }
-        ForwardMethod::BYPASS => bypass::send(*context, packet),
+        ForwardMethod::BYPASS => bypass::send(*context, connection, packet),
         _ => Verdict::Accept(packet),
     }
 }

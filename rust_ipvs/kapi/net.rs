@@ -21,8 +21,16 @@
 //! let registration = STATES.register(())?;
 //! ```
 
+use super::{
+    once::Word,
+    rcu::Rcu, //
+};
 use crate::bindings;
-use core::{cell::UnsafeCell, mem::ManuallyDrop};
+use core::{
+    cell::UnsafeCell,
+    mem::ManuallyDrop,
+    ptr, //
+};
 use kernel::{
     error::{from_result, to_result},
     prelude::*,
@@ -115,6 +123,22 @@ impl Net {
     }
 }
 
+/// The namespace that a state is of, for as long as the two belong together.
+///
+/// # Invariants
+///
+/// The word is the address of a namespace, or zero from [`Namespaced::stop`] on: the namespace lives for a grace period longer at
+/// least.
+pub(crate) struct Home(Word<usize>);
+
+impl Home {
+    /// The namespace, while its state has not been told to stop.
+    pub(crate) fn get<'g>(&self, _rcu: Rcu<'g>) -> Option<&'g Net> {
+        // SAFETY: By the type invariant it lives as long as this read-side critical section, if there is one.
+        unsafe { (self.0.load() as *const Net).as_ref() }
+    }
+}
+
 /// State that a module keeps per namespace.
 pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
     /// What all namespaces share; made before the first and dropped after the last.
@@ -126,8 +150,17 @@ pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
     /// Makes the state of a namespace. Process context.
     fn new(net: &Net, shared: &Self::Shared) -> Result<Arc<Self>>;
 
+    /// Called once, with the namespace that the state is of, before anybody gets at the state.
+    fn move_in(_this: &Arc<Self>, _home: Arc<Home>) {}
+
     /// Called before the state is let go; nothing may come in from outside any more afterwards.
     fn stop(this: &Arc<Self>);
+}
+
+/// What a namespace has of a kind of state.
+struct Slot<T> {
+    state: *const T,
+    home: *const Home,
 }
 
 /// A registered kind of state. To be kept in a `static`.
@@ -171,7 +204,7 @@ impl<T: Namespaced> Namespaces<T> {
                 pre_exit: Some(pre_exit::<T>),
                 exit: Some(exit::<T>),
                 id: self.id.get(),
-                size: size_of::<usize>(),
+                size: size_of::<Slot<T>>(),
                 ..pin_init::zeroed()
             };
         }
@@ -187,7 +220,7 @@ impl<T: Namespaced> Namespaces<T> {
         Ok(ManuallyDrop::into_inner(guard))
     }
 
-    fn slot(&self, net: &Net) -> *mut *const T {
+    fn slot(&self, net: &Net) -> *mut Slot<T> {
         // SAFETY: `id` was written by the registration, which is what callers follow on.
         let id = unsafe { *self.id.get() };
         // SAFETY: A live namespace by the type invariant of `Net`; the id is registered.
@@ -202,7 +235,7 @@ impl<T: Namespaced> Namespaces<T> {
         }
         // SAFETY: The slot holds null or an `Arc` that the namespace owns. It is emptied in `exit`
         // only, when neither the namespace nor the module can be asked for anything any more.
-        let state = unsafe { slot.read() };
+        let state = unsafe { (*slot).state };
         if state.is_null() {
             return None;
         }
@@ -243,9 +276,16 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
     from_result(|| {
         // SAFETY: Written before the registration and not until after it.
         let shared = unsafe { &*namespaces.shared.get() };
+        // INVARIANT: The namespace is there, and `pre_exit` makes the word zero.
+        let home = Arc::new(Home(Word::new(ptr::from_ref(net) as usize)), GFP_KERNEL)?;
         let state = T::new(net, shared.as_ref().ok_or(EINVAL)?)?;
+        T::move_in(&state, home.clone());
+        let slot = Slot {
+            state: Arc::into_raw(state),
+            home: Arc::into_raw(home),
+        };
         // SAFETY: The slot was allocated for this namespace, zeroed, and nobody asks for it yet.
-        unsafe { namespaces.slot(net).write(Arc::into_raw(state)) };
+        unsafe { namespaces.slot(net).write(slot) };
         Ok(0)
     })
 }
@@ -256,6 +296,11 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
 unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
     // SAFETY: By the contract of this function.
     let net = unsafe { Net::from_raw(net) };
+    // SAFETY: The slot was filled by `init`.
+    if let Some(home) = unsafe { (*T::namespaces().slot(net)).home.as_ref() } {
+        // INVARIANT: A grace period follows before `exit`, and before the namespace goes.
+        home.0.store(0);
+    }
     if let Some(state) = T::namespaces().get(net) {
         T::stop(&state);
     }
@@ -268,11 +313,17 @@ unsafe extern "C" fn exit<T: Namespaced>(net: *mut bindings::net) {
     // SAFETY: By the contract of this function.
     let net = unsafe { Net::from_raw(net) };
     let slot = T::namespaces().slot(net);
-    // SAFETY: The slot holds the `Arc` from `init`; nobody asks for it any more.
+    // SAFETY: The slot holds each `Arc` from `init`; nobody asks for it any more.
     unsafe {
-        let state = slot.replace(core::ptr::null());
+        let Slot { state, home } = slot.replace(Slot {
+            state: ptr::null(),
+            home: ptr::null(),
+        });
         if !state.is_null() {
             drop(Arc::from_raw(state));
+        }
+        if !home.is_null() {
+            drop(Arc::from_raw(home));
         }
     }
 }

@@ -385,15 +385,21 @@ impl<T: Entry> Table<T> {
         }
     }
 
-    /// Asks `fate` for each object in `slot`, with the shard locked. Process context, one caller at
-    /// a time: of two, one may leave a slot's objects where they are. `fate` must keep what is held.
-    pub(crate) fn expire(&self, slot: u16, mut fate: impl FnMut(&T) -> Fate) {
+    /// Asks `fate` for each object in `slot`, with the shard locked, and tells `gone`, without a lock, which have left the
+    /// table. Process context, one caller at a time: of two, one may leave a slot's objects where they are. `fate` must
+    /// keep what is held.
+    pub(crate) fn expire(
+        &self,
+        slot: u16,
+        mut fate: impl FnMut(&T) -> Fate,
+        mut gone: impl FnMut(Rcu<'_>, &T),
+    ) {
         for shard in 0..SHARDS {
             let guard = self.lock(shard as u32);
             // SAFETY: The lock is held; both heads are of this shard.
             unsafe { slot_list::splice::<T>(guard.slot(usize::from(slot)), guard.due()) };
             drop(guard);
-            while self.expire_one(shard as u32, &mut fate) {
+            while self.expire_one(shard as u32, &mut fate, &mut gone) {
                 // SAFETY: No lock is held and no read-side section is open here.
                 unsafe { bindings::rust_ipvs_helper_cond_resched() };
             }
@@ -401,7 +407,12 @@ impl<T: Entry> Table<T> {
     }
 
     /// Decides on some of the due objects of a shard; `false` once there are none.
-    fn expire_one(&self, shard: u32, fate: &mut impl FnMut(&T) -> Fate) -> bool {
+    fn expire_one(
+        &self,
+        shard: u32,
+        fate: &mut impl FnMut(&T) -> Fate,
+        gone: &mut impl FnMut(Rcu<'_>, &T),
+    ) -> bool {
         rcu::read(|rcu| {
             for _ in 0..64 {
                 let guard = self.lock(shard);
@@ -428,6 +439,7 @@ impl<T: Entry> Table<T> {
                 drop(guard);
                 // SAFETY: Detached just above.
                 unsafe { self.finish(rcu, entry) };
+                gone(rcu, entry);
             }
             true
         })

@@ -48,6 +48,7 @@ pub(crate) mod sizing;
 pub(crate) mod sockopt;
 pub(crate) mod status;
 pub(crate) mod tcp;
+pub(crate) mod tracking;
 pub(crate) mod udp;
 mod v4;
 mod v6;

@@ -4,21 +4,30 @@
 
 use super::{
     super::{
+        connection::Connection,
         context::Context,
-        stack::Stack, //
+        stack::Stack,
+        tracking, //
     },
     outlet,
 };
-use crate::kapi::{
-    netfilter::Verdict,
-    route::Wanted,
-    skbuff::Packet, //
+use crate::{
+    kapi::{
+        netfilter::Verdict,
+        route::Wanted,
+        skbuff::Packet, //
+    },
+    logic::tcp::Direction,
 };
 
 /// Sends a packet by its own address. The route is looked up for each.
 #[cold]
 #[inline(never)]
-pub(in super::super) fn send<F: Stack>(context: Context<'_, F>, mut packet: Packet) -> Verdict {
+pub(in super::super) fn send<F: Stack>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    mut packet: Packet,
+) -> Verdict {
     let Some(route) = F::route(context.net, context.header.dst, Wanted::Any) else {
         packet.link_failure();
         return Verdict::Stolen;
@@ -31,7 +40,7 @@ pub(in super::super) fn send<F: Stack>(context: Context<'_, F>, mut packet: Pack
     {
         return Verdict::Stolen;
     }
-    packet.untrack();
+    tracking::settle(connection, Direction::Input, &mut packet);
     packet.forward_owned(context.net, route, context.director);
     Verdict::Stolen
 }

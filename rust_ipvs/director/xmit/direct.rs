@@ -28,7 +28,7 @@ pub(super) fn send<'g, F: Stack>(
         return Verdict::Stolen;
     };
     if route.is_local() {
-        return outlet::stay::<F>(packet);
+        return outlet::stay(connection, packet);
     }
     if !outlet::may_leave(context)
         || !outlet::age::<F>(&mut packet, context.header.l4.into())
@@ -36,5 +36,5 @@ pub(super) fn send<'g, F: Stack>(
     {
         return Verdict::Stolen;
     }
-    outlet::forward(context, packet, route)
+    outlet::forward(context, connection, packet, route)
 }

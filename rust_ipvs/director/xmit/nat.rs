@@ -55,7 +55,7 @@ pub(super) fn send<'g, F: Stack>(
     if local {
         return outlet::deliver(connection, packet);
     }
-    outlet::forward(context, packet, route)
+    outlet::forward(context, connection, packet, route)
 }
 
 /// Makes the destination the addressee; `false` where the packet cannot go on.

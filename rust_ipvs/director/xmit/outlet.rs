@@ -5,7 +5,8 @@
 use super::super::{
     connection::Connection,
     context::Context,
-    stack::Stack, //
+    stack::Stack,
+    tracking, //
 };
 use crate::{
     kapi::{
@@ -24,7 +25,8 @@ use crate::{
     },
     logic::{
         config::Ip,
-        family::Header, //
+        family::Header,
+        tcp::Direction, //
     },
 };
 
@@ -135,10 +137,11 @@ pub(super) fn is_enough<F: Stack>(mtu: u32) -> bool {
 #[inline(always)]
 pub(super) fn forward<'g, F: Stack>(
     context: &Context<'g, F>,
+    connection: &Connection<F>,
     mut packet: Packet,
     route: &'g Route,
 ) -> Verdict {
-    packet.untrack();
+    tracking::settle(connection, Direction::Input, &mut packet);
     packet.forward(context.rcu, context.net, route, context.director);
     Verdict::Stolen
 }
@@ -147,18 +150,18 @@ pub(super) fn forward<'g, F: Stack>(
 /// it is: it goes on to this host, if it came to it by its route before.
 #[cold]
 #[inline(never)]
-pub(super) fn stay<F: Stack>(mut packet: Packet) -> Verdict {
+pub(super) fn stay<F: Stack>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
     if !packet.route_is_local(F::PROTOCOL) {
         return Verdict::Stolen;
     }
-    packet.untrack();
+    tracking::settle(connection, Direction::Input, &mut packet);
     Verdict::Accept(packet)
 }
 
 /// Lets a translated packet go on to this host, which is the destination.
 #[inline(always)]
 pub(super) fn deliver<F: Stack>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
-    packet.untrack();
+    tracking::settle(connection, Direction::Input, &mut packet);
     // The socket that it was found to be for before is that of another address.
     if connection.virt != connection.real {
         packet.disown();

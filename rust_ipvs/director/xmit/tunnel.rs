@@ -12,7 +12,8 @@ use super::{
     super::{
         connection::Connection,
         context::Context,
-        stack::Stack, //
+        stack::Stack,
+        tracking, //
     },
     outlet,
 };
@@ -57,8 +58,7 @@ pub(super) fn send<'g, F: Stack>(
     let Some(df) = entry::may_enter(context, route, length, &mut packet) else {
         return Verdict::Stolen;
     };
-    packet.forget_tracking();
-    if !packet.make_room(length, route) {
+    if !tracking::hide(connection, &mut packet) || !packet.make_room(length, route) {
         return Verdict::Stolen;
     }
     packet.wrap_plain();

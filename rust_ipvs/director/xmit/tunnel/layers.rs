@@ -8,7 +8,8 @@ use super::{
         super::{
             connection::Connection,
             context::Context,
-            stack::Stack, //
+            stack::Stack,
+            tracking, //
         },
         outlet,
     },
@@ -107,7 +108,7 @@ pub(super) fn send<'g, F: Stack>(
     mut packet: Packet,
 ) -> Verdict {
     if route.is_local() {
-        return outlet::stay::<F>(packet);
+        return outlet::stay(connection, packet);
     }
     let layer = Layer::of(encapsulation, &packet);
     let outer = match route.protocol() {
@@ -118,7 +119,9 @@ pub(super) fn send<'g, F: Stack>(
     let Some(df) = entry::may_enter(&context, route, headers, &mut packet) else {
         return Verdict::Stolen;
     };
-    packet.forget_tracking();
+    if !tracking::hide(connection, &mut packet) {
+        return Verdict::Stolen;
+    }
     let sent = wrap(&context, connection, layer, route, headers, df, packet);
     if let Some(packet) = sent {
         packet.send_local(context.rcu, context.net, route, context.director);

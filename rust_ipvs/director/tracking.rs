@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Connection tracking: what becomes of the entries that packets carry (SPEC section 10).
+//!
+//! A packet without an entry, which is any where no rules track, costs a test. What is to be decided of others is decided out of
+//! line, by the connection: one that was begun while `conntrack` was 0 is not tracked, and its packets lose their
+//! entries; the packets of another keep theirs, which NAT tells what replies look like, and which goes when the
+//! connection does.
+
+use super::{
+    connection::Connection,
+    plane::Connections,
+    stack::Stack, //
+};
+use crate::{
+    kapi::{
+        conntrack::{
+            self,
+            Direction as Way,
+            Tuple, //
+        },
+        net::Net,
+        rcu::Rcu,
+        skbuff::Packet, //
+    },
+    logic::{
+        config::ForwardMethod,
+        family::Endpoint,
+        tcp::Direction,
+        tracking::{
+            self,
+            End,
+            Entry, //
+        },
+    },
+};
+
+/// Decides on the entry of a packet of a connection, which has been handled and goes on as it is: it went in the
+/// `direction` given (N-1 to N-3).
+#[inline(always)]
+pub(super) fn settle<F: Stack>(
+    connection: &Connection<F>,
+    direction: Direction,
+    packet: &mut Packet,
+) {
+    if packet.is_tracked() {
+        decide(connection, direction, packet);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn decide<F: Stack>(connection: &Connection<F>, direction: Direction, packet: &mut Packet) {
+    if !connection.is_tracked() {
+        packet.untrack();
+    } else if connection.method == ForwardMethod::MASQ && !connection.is_single() {
+        expect(connection, direction, packet);
+    }
+}
+
+/// Tells the entry of a connection's first packet what replies look like (N-3).
+fn expect<F: Stack>(connection: &Connection<F>, direction: Direction, packet: &Packet) {
+    let Some((entry, way)) = packet.entry() else {
+        return;
+    };
+    let known = Entry {
+        confirmed: entry.is_confirmed(),
+        dying: entry.is_dying(),
+        original: way.direction() == Way::Original,
+    };
+    if !known.is_open() {
+        return;
+    }
+    let tuple = entry.tuple(Way::Reply);
+    let end = |end: conntrack::End| End {
+        addr: end.addr,
+        port: end.port,
+    };
+    let (src, dst) = tracking::reply(
+        (end(tuple.src), end(tuple.dst)),
+        tuple.transport,
+        direction,
+        End::of(&connection.virt),
+        End::of(&connection.real),
+    );
+    entry.expect_reply(&Tuple {
+        src: tracked(src),
+        dst: tracked(dst),
+        ..tuple
+    });
+}
+
+/// An end in the words of connection tracking.
+fn tracked(end: End) -> conntrack::End {
+    conntrack::End {
+        addr: end.addr,
+        port: end.port,
+    }
+}
+
+/// Takes a packet's entry off it, before it goes into another packet, which has none yet; `false` where the packet may not
+/// go on, as somebody else has a connection of the same kind (N-2).
+#[inline(always)]
+pub(super) fn hide<F: Stack>(connection: &Connection<F>, packet: &mut Packet) -> bool {
+    if packet.is_tracked() && !confirm(connection, packet) {
+        return false;
+    }
+    packet.forget_tracking();
+    true
+}
+
+#[cold]
+#[inline(never)]
+fn confirm<F: Stack>(connection: &Connection<F>, packet: &mut Packet) -> bool {
+    !connection.is_tracked() || packet.confirm()
+}
+
+/// Whether a packet carries an entry that cannot be told of another server any more (N-6).
+pub(super) fn is_confirmed(packet: &Packet) -> bool {
+    packet
+        .entry()
+        .is_some_and(|(entry, _)| entry.is_confirmed())
+}
+
+/// Whether rules have left the addresses and ports of a packet as they were, by what its entry says.
+pub(super) fn is_as_it_came<F: Stack>(
+    packet: &Packet,
+    src: &Endpoint<F>,
+    dst: &Endpoint<F>,
+) -> bool {
+    packet.entry().is_some_and(|(entry, way)| {
+        let came = entry.tuple(way.direction());
+        came.src == tracked(End::of(src)) && came.dst == tracked(End::of(dst))
+    })
+}
+
+/// Takes a connection out of the table, and its entry out of connection tracking (N-5), which knows none where `net` does not
+/// say in which namespace to look. Returns whether it was this call that did so.
+pub(super) fn remove<F: Stack>(
+    net: Option<&Net>,
+    connections: &Connections<F>,
+    rcu: Rcu<'_>,
+    connection: &Connection<F>,
+) -> bool {
+    let removed = connections.table.remove(rcu, connection);
+    if removed {
+        forget(net, connection);
+    }
+    removed
+}
+
+/// A connection has left the table: its entry goes too (N-5).
+#[inline(always)]
+pub(super) fn forget<F: Stack>(net: Option<&Net>, connection: &Connection<F>) {
+    if connection.is_tracked() {
+        kill(net, connection);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn kill<F: Stack>(net: Option<&Net>, connection: &Connection<F>) {
+    let (client, virt) = (&connection.client, &connection.virt);
+    if client.port == 0 {
+        return;
+    }
+    let tuple = Tuple {
+        network: F::PROTOCOL,
+        transport: connection.protocol(),
+        src: tracked(End::of(client)),
+        dst: tracked(End::of(virt)),
+    };
+    if let Some(entry) = net.and_then(|net| conntrack::find(net, &tuple)) {
+        entry.kill();
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What connection tracking is told of connections (SPEC section 10).
+
+use super::family::{
+    Endpoint,
+    Family, //
+};
+use super::packet::{
+    ICMP,
+    ICMPV6, //
+};
+use super::tcp::Direction;
+
+/// An address and a port in the form that connection tracking has for both families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// The address; one of IPv4 in the first four bytes, with zeros behind it.
+    pub(crate) addr: [u8; 16],
+    /// The port, in host byte order; what ICMP has in its place is its own.
+    pub(crate) port: u16,
+}
+
+impl End {
+    /// The end of a family's packets.
+    pub(crate) fn of<F: Family>(end: &Endpoint<F>) -> Self {
+        let mut addr = [0; 16];
+        for (to, from) in addr.iter_mut().zip(end.addr.as_ref()) {
+            *to = *from;
+        }
+        Self {
+            addr,
+            port: end.port,
+        }
+    }
+}
+
+/// What is known of the entry that a packet carries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Packets of the connection are found by it already.
+    pub(crate) confirmed: bool,
+    /// It is about to go.
+    pub(crate) dying: bool,
+    /// The packet is one of who began the connection, as tracking sees it.
+    pub(crate) original: bool,
+}
+
+impl Entry {
+    /// Whether replies can still be said to look otherwise than the first packet lets expect (N-3).
+    pub(crate) fn is_open(self) -> bool {
+        self.original && !self.confirmed && !self.dying
+    }
+}
+
+/// From where, and where to, the replies to a connection's first packet come in at the director, by NAT (N-3).
+///
+/// `expected` is what they would be without NAT. The first packet has gone in the `direction` given: to the server `real`, which answers
+/// in its own name, or from there to a client, who answers the VIP `virt`.
+pub(crate) fn reply(
+    expected: (End, End),
+    transport: u8,
+    direction: Direction,
+    virt: End,
+    real: End,
+) -> (End, End) {
+    let (src, dst) = expected;
+    let with = |was: End, now: End| End {
+        addr: now.addr,
+        port: match transport {
+            ICMP | ICMPV6 => was.port,
+            _ => now.port,
+        },
+    };
+    match direction {
+        Direction::Output => (src, with(dst, virt)),
+        Direction::Input | Direction::InputOnly => (with(src, real), dst),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::family::{
+        V4,
+        V6, //
+    };
+    use super::super::packet::{
+        SCTP,
+        TCP,
+        UDP, //
+    };
+    use super::*;
+
+    fn v4(last: u8, port: u16) -> End {
+        End::of::<V4>(&Endpoint {
+            addr: [10, 0, 0, last],
+            port,
+        })
+    }
+
+    #[test]
+    fn addresses_of_both_families() {
+        let mut addr = [0; 16];
+        addr[..4].copy_from_slice(&[10, 0, 0, 7]);
+        assert_eq!(v4(7, 80), End { addr, port: 80 });
+        let addr = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+        assert_eq!(
+            End::of::<V6>(&Endpoint { addr, port: 9 }),
+            End { addr, port: 9 }
+        );
+    }
+
+    // N-3
+    #[test]
+    fn replies_come_from_the_server() {
+        let (client, virt, real) = (v4(1, 4000), v4(9, 80), v4(11, 8080));
+        for transport in [TCP, UDP, SCTP] {
+            let expected = (virt, client);
+            let got = reply(expected, transport, Direction::Input, virt, real);
+            assert_eq!(got, (real, client));
+            let same = reply(expected, transport, Direction::InputOnly, virt, real);
+            assert_eq!(same, got);
+        }
+    }
+
+    // N-3
+    #[test]
+    fn replies_to_a_server_that_calls_go_to_the_vip() {
+        let (client, virt, real) = (v4(1, 4000), v4(9, 80), v4(11, 8080));
+        for transport in [TCP, UDP, SCTP] {
+            let expected = (client, real);
+            let got = reply(expected, transport, Direction::Output, virt, real);
+            assert_eq!(got, (client, virt));
+        }
+    }
+
+    // N-3
+    #[test]
+    fn what_icmp_has_in_place_of_ports_stays() {
+        let (client, virt, real) = (v4(1, 4000), v4(9, 80), v4(11, 8080));
+        for transport in [ICMP, ICMPV6] {
+            let (src, dst) = reply((virt, client), transport, Direction::Input, virt, real);
+            assert_eq!((src, dst), (v4(11, 80), client));
+            let (src, dst) = reply((client, real), transport, Direction::Output, virt, real);
+            assert_eq!((src, dst), (client, v4(9, 8080)));
+        }
+    }
+
+    // N-3
+    #[test]
+    fn only_the_first_packet_of_a_connection_says_what_to_expect() {
+        let first = Entry {
+            confirmed: false,
+            dying: false,
+            original: true,
+        };
+        assert!(first.is_open());
+        for other in [
+            Entry {
+                confirmed: true,
+                ..first
+            },
+            Entry {
+                dying: true,
+                ..first
+            },
+            Entry {
+                original: false,
+                ..first
+            },
+        ] {
+            assert!(!other.is_open());
+        }
+    }
+}
