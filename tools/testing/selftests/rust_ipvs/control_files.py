@@ -12,7 +12,7 @@ import socket
 
 from harness.abi import (ALL, dest, FLUSH, g, LOCAL, mark, MASQ, NEW_DEST, NEW_SERVICE, ok, ONEPACKET, PERSISTENT, ROUTE,
                          SCTP, service, service_id, TUNNEL, UDP, v6)
-from harness.ground import lib
+from harness.ground import HZ, lib
 from harness.netns import make, remove
 from harness.tap import case, equal, note, run, true, until
 
@@ -22,9 +22,6 @@ CONNECTIONS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Ex
 ORIGINS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n'
 VS = '/proc/sys/net/ipv4/vs'
 INT_MAX = (1 << 31) - 1
-# This variable of another subsystem is a second in jiffies.
-with open('/proc/sys/net/ipv4/route/error_cost', encoding='ascii') as file:
-    HZ = int(file.read())
 # The most seconds whose jiffies an int can count.
 LONGEST = INT_MAX // HZ
 

@@ -10,7 +10,7 @@ import subprocess
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.ground import GROUND as g, HZ, VIP, VIP6
 from harness.tap import case, equal, run, true, until
 
 HEAD = ['IP Virtual Server version 1.2.1 (size=256)', 'Prot LocalAddress:Port Scheduler Flags',
@@ -63,13 +63,12 @@ def service_lines():
 def persistent_lines():
     ipvs.admin(f'-A -t {VIP}:80 -s rr -p 360 -M 255.255.255.0')
     ipvs.admin('-A -f 1 -s rr -p 10')
-    jiffies = 250  # a second, on Debian's kernel
     lines = set(table()[3:])
-    equal(lines, {f'TCP  0A000901:0050 rr  persistent {360 * jiffies} FFFFFF00',
-                  f'FWM  00000001 rr persistent {10 * jiffies} FFFFFFFF'}, 'services')
+    equal(lines, {f'TCP  0A000901:0050 rr  persistent {360 * HZ} FFFFFF00',
+                  f'FWM  00000001 rr persistent {10 * HZ} FFFFFFFF'}, 'services')
     ipvs.admin('-C')
     ipvs.admin(f'-A -t [{VIP6}]:80 -s rr -p 10')
-    equal(table()[3:], [f'TCP  [fd00:0009:0000:0000:0000:0000:0000:0001]:0050 rr persistent {10 * jiffies} 80000000'],
+    equal(table()[3:], [f'TCP  [fd00:0009:0000:0000:0000:0000:0000:0001]:0050 rr persistent {10 * HZ} 80000000'],
           'an IPv6 service')
 
 

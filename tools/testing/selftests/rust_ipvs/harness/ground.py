@@ -19,6 +19,16 @@ BAD = re.compile(r'WARNING: |BUG: |Oops|general protection|refcount_t|Objects re
                  r'corruption|leak')
 
 
+def jiffies():
+    """How many jiffies a second of this kernel has."""
+    # Another subsystem's variable, which is a second.
+    with open('/proc/sys/net/ipv4/route/error_cost', encoding='ascii') as file:
+        return int(file.read())
+
+
+HZ = jiffies()
+
+
 def lib(function):
     """Runs one function of lib.sh."""
     done = subprocess.run(['bash', '-c', f'. {HERE}/lib.sh; {function}'], stdout=subprocess.PIPE,

@@ -51,7 +51,11 @@ class Installed:
     """While the block lasts, the file is installed; install_module() adds the module itself."""
 
     def __enter__(self):
+        with open(f'{MODULES}/modules.builtin', encoding='ascii') as file:
+            built_in = file.read().splitlines()
         for part in PARTS:
+            if f'kernel/{part}' in built_in:
+                continue
             to = f'{TREE}/kernel/{part}'
             os.makedirs(os.path.dirname(to), exist_ok=True)
             (shutil.copytree if os.path.isdir(f'{MODULES}/kernel/{part}') else shutil.copy)(f'{MODULES}/kernel/{part}', to)

@@ -5,11 +5,10 @@ import struct
 
 from .abi import (DEL_DEST, DEL_SERVICE, DEST, FLUSH, GET_CONFIG, GET_DEST, GET_SERVICE, NEW_DEST, NEW_SERVICE, SERVICE,
                   SET_CONFIG, SET_DEST, SET_SERVICE)
+from .ground import HZ
 from .netlink import attr, NLM_F_DUMP
 
 TYPE = 0x3fff
-# The reference keeps timeouts as 32 bits of jiffies.
-HZ = 250
 
 
 def fields(payload):
@@ -91,6 +90,7 @@ class Model:
         engine = a_name(of[11]) if 11 in of else b''
         timeout = native(of[8], 4)
         if self.impl == 'c':
+            # The reference keeps timeouts as 32 bits of jiffies.
             timeout = (timeout * HZ & 0xffffffff) // HZ
         self.services[key] = ((a_name(of[6]), engine or None, flags, timeout, native(of[9], 4)), dests)
 
