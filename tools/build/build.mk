@@ -51,6 +51,10 @@ in-tree: ## Makes the patch for the tree KDIR and applies it there
 test-in-tree: lab-ready ripvsadm ## Builds inside a kernel tree, as a module and built in, and boots one
 	@tools/build/test-in-tree.sh
 
+.PHONY: test-debug-kernel
+test-debug-kernel: lab-ready ripvsadm ## Selftests under KASAN, kmemleak and lockdep (the first time it builds that kernel)
+	@tools/build/test-debug-kernel.sh $(TESTS)
+
 .PHONY: clean
 clean: ## Removes what was built here (not the lab's cache: lab-clean)
 	rm -rf $(BUILD)

@@ -83,6 +83,11 @@ lock_copy() {
 	}
 }
 
+# What was built there is not needed any more.
+unlock_copy() {
+	flock -u 9
+}
+
 progress() {
 	printf '# %4ds  %s\n' "$SECONDS" "$*"
 }

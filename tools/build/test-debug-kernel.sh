@@ -1,0 +1,200 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Selftests in a kernel that watches memory, locks and RCU: KASAN, kmemleak, lockdep, in User-mode Linux (TAP).
+#
+# usage: test-debug-kernel.sh [TEST…]
+#
+# The stock kernel has none of them. This one is built with clang, because a kernel with Rust has KASAN only so, and kept in the
+# lab's cache; the first build takes a good quarter of an hour. It is a program, so the tests run at the host's speed.
+# WATCH=no takes the same kernel without any of them. Without TEST, all selftests run; MEMORY and LIMIT are the kernel's, and its seconds.
+set -uo pipefail
+
+root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+# shellcheck source=lib.sh
+. "$root/tools/build/lib.sh"
+unset KDIR
+choose_kernel
+# shellcheck source=kernel-copy.sh
+. "$root/tools/build/kernel-copy.sh"
+kind=um-debug fragments=("$root/tools/build/um-tests.config" "$root/tools/build/um-debug.config")
+# (Programs of the kernel with KASAN die under seccomp, which is the quicker way to run them.)
+options=(kasan_multi_shot slab_debug=F)
+[ "${WATCH-}" != no ] || kind=um-plain fragments=("$root/tools/build/um-tests.config") options=(seccomp=auto)
+# Here is what was built, to be run when others may build again, and what the runs leave.
+logs=$root/build/debug-kernel/$kind
+built=$logs/built
+results=$logs/results
+number=0
+tests=("$@")
+# Memory is taken when it is used; a million connections want it, with what watches remembering where each one was made.
+limit=${LIMIT:-3000} memory=${MEMORY:-4G}
+[ -z "${LONG-}" ] || limit=${LIMIT:-20000} memory=${MEMORY:-12G}
+
+# What a kernel says that found something: KASAN, lockdep, RCU, an object's life, a list, an assertion of Rust code.
+BAD='BUG|WARNING|KASAN|INFO: |possible|suspicious|ODEBUG|corruption|panicked|refcount_t|detected stall'
+# (And that it looks for such things, or that it was given something to find out.)
+FINE='kmemleak: Kernel memory leak detector|kasan: Kernel|possible_cpus|TCP: request_sock|rust_ipvs selftest mark'
+
+# ok WORDS CMD…: one case, which the exit code of CMD decides.
+ok() {
+	local words=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$logs/case" 2>&1; then
+		echo "ok $number $words"
+	else
+		tail -n 60 "$logs/case" | sed 's/^/# /'
+		echo "not ok $number $words"
+	fi
+}
+
+configure() {
+	kernel "$kind" ARCH=um CC="$clang" KCONFIG_ALLCONFIG="$place/$kind.fragment" allnoconfig
+}
+
+# With the code model of User-mode Linux clang has a section of its own for data that is zero. To the kernel it lies beyond its
+# end where the linker's script does not name it, and then lockdep and kmemleak do not take it for the kernel's.
+name_large_bss() {
+	local script=$source/arch/um/kernel/dyn.lds.S
+	grep -q '\.lbss' "$script" || sed -i 's/\*(\.bss \.bss\.\*/& .lbss .lbss.*/' "$script"
+	grep '\.lbss' "$script"
+}
+
+# It looks at every word of a stack for what may be a return address, and what watches memory remembers a stack for each object:
+# packets took most of their time there. With frame pointers it need not.
+follow_frames() {
+	local script=$source/arch/um/kernel/stacktrace.c
+	grep -q 'IS_ENABLED(CONFIG_FRAME_POINTER)' "$script" || sed -i \
+		's/if (\(__kernel_text_address(addr)\))/if ((!IS_ENABLED(CONFIG_FRAME_POINTER) || (long)sp == bp + sizeof(bp)) \&\& \1)/' "$script"
+	grep 'IS_ENABLED(CONFIG_FRAME_POINTER)' "$script"
+}
+
+# (And User-mode Linux loads no module that has a table of addresses, which rustc makes unless told otherwise.)
+make_um() {
+	kernel "$kind" ARCH=um CC="$clang" "RUSTFLAGS_MODULE=-Crelocation-model=static -Ccode-model=large" "$@"
+}
+
+build() {
+	name_large_bss && follow_frames || return
+	grep -hv '^CONFIG_RUST_IPVS=y' "$root/tools/build/um.config" "${fragments[@]}" >"$place/$kind.fragment"
+	rm -rf "$built"
+	mkdir -p "$built"
+	reconfigure "$kind" "$place/$kind.fragment" configure && make_um linux modules &&
+		make_um INSTALL_MOD_PATH="$built" modules_install &&
+		cp "$place/$kind/linux" "$place/$kind/net/netfilter/rust_ipvs/rust_ipvs.ko" "$built" &&
+		# It is to be found where a test names it, or installs it.
+		find "$built/lib/modules" -name rust_ipvs.ko -delete
+}
+
+# A module that makes, on purpose, what has to be found.
+build_mistakes() {
+	mkdir -p "$place/mistakes" && cp "$root/tools/build/mistakes.c" "$place/mistakes" &&
+		echo 'obj-m := mistakes.o' >"$place/mistakes/Makefile" && make_um M="$place/mistakes" modules &&
+		cp "$place/mistakes/mistakes.ko" "$built"
+}
+
+# boot NAME COMMANDS: runs them in the kernel, with what was built in /built; what they write to /results is in $logs/NAME then.
+# Slabs with checks have no caches of objects before them, in which kmemleak would see pointers to what nobody remembers.
+boot() {
+	results=$logs/$1
+	rm -rf "$results"
+	mkdir -p "$results"
+	printf '%s\n' "export LONG='${LONG-}' SEED='${SEED:-20261121}' RUST_IPVS_KO=/built/rust_ipvs.ko" "$2" >"$results/commands"
+	timeout --kill-after=5 "$limit" \
+		"$built/linux" rootfstype=hostfs rootflags=/ root=/dev/root ro mem="$memory" log_buf_len=16M panic=1 "${options[@]}" \
+		con=null con0=fd:0,fd:1 "ubd0r=$LAB_CACHE/guest/root.ext4" init="$root/tools/build/um-tests-init" \
+		"ipvs.results=$results" "ipvs.built=$built" </dev/null >"$results/boot.log" 2>&1
+	if ! grep -q '^um: down' "$results/boot.log"; then
+		tail -n 40 "$results/boot.log"
+		return 1
+	fi
+}
+
+# What the kernel found, one line each.
+findings() {
+	grep -hE "$BAD" "$results/dmesg.log" "$results/boot.log" | grep -vE "$FINE"
+	cat "$results/kmemleak"
+}
+
+# Each of the mistakes has to be among the findings; and lockdep has to be off, as it is after one.
+noticed() {
+	local words missing=0
+	findings >"$logs/findings"
+	for words in 'suspicious RCU usage' 'sleeping function called from invalid context' 'using smp_processor_id() in preemptible' \
+		'KASAN: slab-use-after-free' 'KASAN: vmalloc-out-of-bounds' 'KASAN: slab-out-of-bounds' 'ODEBUG: free active' 'list_del corruption' \
+		'possible circular locking dependency' 'unreferenced object'; do
+		grep -m 1 -F "$words" "$logs/findings" || { echo "not noticed: $words" && missing=1; }
+	done
+	! grep '^um: lockdep is still on' "$results/boot.log" && [ "$missing" = 0 ]
+}
+
+# Rust code that KASAN was not compiled into would be silent, whatever it did.
+watched() {
+	nm "$built/rust_ipvs.ko" | grep -c '__asan_report_\(load\|store\)'
+}
+
+passed() {
+	cat "$results/summary"
+	grep -q '^um: tests ok' "$results/boot.log" || { sed -n '/^um: up/,$p' "$results/boot.log"; return 1; }
+}
+
+silent() {
+	findings
+	[ -s "$results/dmesg.log" ] && [ -z "$(findings)" ]
+}
+
+still_on() {
+	grep '^um: lockdep is still on' "$results/boot.log"
+}
+
+no_leak() {
+	cat "$results/kmemleak"
+	grep '^um: leaks looked for' "$results/boot.log" && [ ! -s "$results/kmemleak" ]
+}
+
+run_tests() {
+	local command=tools/testing/selftests/rust_ipvs/run_tests.sh
+	progress "running ${tests[*]:-all selftests}"
+	ok 'it boots, and comes to an end' boot results "$command --results /results ${tests[*]} && echo 'um: tests ok'"
+	sed 's/^/# /' "$results/summary"
+	grep -h '^ok .*# SKIP' "$results"/*.tap | sed 's/^/# /'
+	ok 'the selftests pass in it' passed
+}
+
+main() {
+	echo 'TAP version 13'
+	echo "1..$([ "$kind" = um-plain ] && echo 4 || echo 8)"
+	if ! refresh_copy "$logs/copy.log" || ! "$root/tools/build/in-tree.sh" apply "$source" >"$logs/apply.log" 2>&1; then
+		echo "Bail out! the kernel's source could not be made ready: ${logs#"$root"/}"
+		exit 1
+	fi
+	progress 'building the kernel'
+	if [ "$kind" = um-plain ]; then
+		ok 'a kernel with the module builds' build
+		unlock_copy
+		run_tests
+		ok 'the kernel has no complaint' silent
+	else
+		ok 'a kernel with KASAN, kmemleak and lockdep builds' build
+		build_mistakes >"$logs/mistakes.log" 2>&1
+		unlock_copy
+		ok "KASAN watches the module's own code" watched
+		progress 'making mistakes'
+		boot mistakes 'insmod /built/mistakes.ko' >>"$logs/mistakes.log" 2>&1
+		ok 'mistakes that are made on purpose are found' noticed
+		run_tests
+		ok 'KASAN, lockdep and the like have nothing to say' silent
+		ok 'lockdep was on to the end' still_on
+		ok 'kmemleak finds nothing' no_leak
+	fi
+	progress 'done'
+}
+
+if [ "${LAB_INSIDE-}" != "$LAB_TREE" ]; then
+	exec "$lab" enter -- "${BASH_SOURCE[0]}" "$@"
+fi
+choose_llvm || die 'there is no clang of the LLVM of rustc'
+lock_copy
+mkdir -p "$logs"
+main | tee "$logs/tap"
+! grep -q '^not ok\|^Bail out' "$logs/tap"
