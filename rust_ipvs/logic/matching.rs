@@ -13,7 +13,7 @@ const PROTOCOL: u8 = 1 << 1;
 const ADDRESS: u8 = 1 << 2;
 /// Its port.
 const PORT: u8 = 1 << 3;
-/// Whether connection tracking has the packet for a reply.
+/// Whether connection tracking has the packet for one of who began, and not for a reply.
 const DIRECTION: u8 = 1 << 4;
 /// The forward method.
 const METHOD: u8 = 1 << 5;
@@ -93,7 +93,7 @@ impl Rule {
         };
         // What tracking does not know is no answer, and so none that could be inverted.
         let direction = match known.is_reply {
-            Some(is_reply) => holds(DIRECTION, is_reply),
+            Some(is_reply) => holds(DIRECTION, !is_reply),
             None => self.asked & DIRECTION == 0,
         };
         direction
@@ -172,7 +172,7 @@ mod tests {
             (PROTOCOL, true, false),
             (ADDRESS, true, false),
             (PORT, true, false),
-            (DIRECTION, false, true),
+            (DIRECTION, true, false),
             (METHOD, true, false),
             (CONTROL_PORT, false, true),
         ] {
@@ -185,7 +185,7 @@ mod tests {
                 assert_eq!(inverted.says_of_known(&other), !others);
             }
         }
-        let all = rule(0x7f, DIRECTION | CONTROL_PORT);
+        let all = rule(0x7f, CONTROL_PORT);
         assert!(all.says_of_known(&WEB));
         assert!(!all.says_of_known(&Known { port: 81, ..WEB }));
     }

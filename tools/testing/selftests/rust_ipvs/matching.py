@@ -8,7 +8,7 @@ import subprocess
 from harness import ipvs
 from harness.clients import ask
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.tap import case, equal, run, true
+from harness.tap import Skip, case, equal, run, true
 
 CHAIN = 'rv-match'
 RIP = {'s1': '10.0.2.11', 's2': '10.0.2.12', 's3': '10.0.2.13'}
@@ -103,6 +103,52 @@ def controlled():
         ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'], options='-s rr -p 10')
         equal(ask(g.client, VIP).name, 's1', 'who answers')
         equal(rules.counted(), {'--vportctl 80', '! --vportctl 81'}, 'with a template')
+
+
+class Tracked:
+    """While the block lasts, connections are left to connection tracking (N-1)."""
+
+    def __enter__(self):
+        if not ipvs.has_setting('conntrack'):
+            raise Skip('this kernel has no net.ipv4.vs.conntrack')
+        ipvs.setting('conntrack', 1)
+        return self
+
+    def __exit__(self, *_):
+        ipvs.setting('conntrack', 0)
+
+
+@case('N-7 N-2 of what is tracked, a rule asks for the direction', fresh=True)
+def direction():
+    ways = ('--vdir ORIGINAL', '--vdir REPLY', '--vport 80')
+    with Tracked(), Rules('iptables', *ways) as rules:
+        # Something has to want to know for anything to be tracked.
+        g.director.run('iptables -t mangle -A POSTROUTING -m conntrack --ctstate NEW')
+        ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
+        equal(ask(g.client, VIP).name, 's1', 'who answers')
+        equal(rules.counted(), {'--vdir ORIGINAL', '--vport 80'}, 'what goes to the server')
+        ipvs.setting('conntrack', 0)
+        ipvs.admin('-C')
+        ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.12:80'])
+        equal(ask(g.client, VIP).name, 's2', 'who answers')
+        equal(rules.counted(), {'--vport 80'}, 'what is not tracked')
+        g.director.run('iptables -t mangle -D POSTROUTING -m conntrack --ctstate NEW')
+
+
+@case('N-7 N-3 what was balanced gets the director\'s address, as a swarm\'s rules have it', fresh=True)
+def masqueraded():
+    for tool, vip, server, address in (('iptables', VIP, '10.0.2.11', '10.0.2.254'),
+                                       ('ip6tables', VIP6, 'fd00:2::b', 'fd00:2::fe')):
+        rule = f'POSTROUTING -m ipvs --ipvs -d {server} -j SNAT --to-source {address}'
+        with Tracked():
+            g.director.run(f'{tool} -t nat -A {rule}')
+            try:
+                ipvs.service(f'-t {ipvs.at(vip)}', '-m', [ipvs.at(server)])
+                answer = ask(g.client, vip)
+                equal((answer.name, answer.peer), ('s1', address), f'{tool}: who answers, and whom it saw')
+            finally:
+                g.director.run(f'{tool} -t nat -D {rule}')
+                ipvs.admin('-C')
 
 
 @case('N-7 the module stays while a rule asks it, and goes afterwards', only='rust', fresh=True)
