@@ -12,6 +12,7 @@
 //! comes closer to its end. People take [`Director`]'s `books` mutex; under it nothing but RCU
 //! pointers and plain words are written that packets read.
 
+mod awaited;
 mod clock;
 mod connection;
 mod context;
@@ -21,6 +22,8 @@ mod draft;
 mod estimation;
 mod expiry;
 mod fragments;
+mod ftp;
+mod helped;
 mod hooks;
 mod icmp;
 mod ids;

@@ -41,6 +41,8 @@
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_core.h>
+#include <net/netfilter/nf_conntrack_expect.h>
+#include <net/netfilter/nf_conntrack_helper.h>
 #include <net/netfilter/nf_conntrack_seqadj.h>
 #include <net/netfilter/nf_conntrack_zones.h>
 #endif
@@ -386,6 +388,30 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *
 	return skb_csum_unnecessary(skb) || !skb->dev;
 }
 
+__rust_ipvs_helper bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsigned int extra)
+{
+	unsigned int room;
+
+	if (skb_ensure_writable(skb, skb->len))
+		return false;
+	room = skb_tailroom(skb);
+	if (extra > room && pskb_expand_head(skb, 0, extra - room, GFP_ATOMIC))
+		return false;
+	memset(skb_tail_pointer(skb), 0, extra);
+	return true;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_set_len(struct sk_buff *skb, unsigned int len)
+{
+	if (skb_is_nonlinear(skb) || (len > skb->len && len - skb->len > skb_tailroom(skb)))
+		return false;
+	if (len > skb->len)
+		skb_put(skb, len - skb->len);
+	else
+		__skb_trim(skb, len);
+	return true;
+}
+
 __rust_ipvs_helper bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb)
 {
 	return skb_is_gso(skb);
@@ -555,7 +581,7 @@ __rust_ipvs_helper bool rust_ipvs_helper_source_matters(const struct net *net, u
 	return fib4_has_custom_rules(net);
 }
 
-/* kapi/conntrack.rs, kapi/conntrack/again.rs */
+/* kapi/conntrack.rs, kapi/conntrack/again.rs, kapi/conntrack/related.rs */
 
 /* Rust has a structure of its own for this one, whose unions bindgen does not make usable. */
 static_assert(offsetof(struct nf_conntrack_tuple, src.u3) == 0 &&
@@ -622,6 +648,44 @@ __rust_ipvs_helper void rust_ipvs_helper_ct_alter_reply(struct nf_conn *ct,
 __rust_ipvs_helper bool rust_ipvs_helper_ct_add_seqadj(struct nf_conn *ct)
 {
 	return nfct_seqadj(ct) || nfct_seqadj_ext_add(ct);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_ct_add_help(struct nf_conn *ct)
+{
+	return nfct_help(ct) || (!nf_ct_is_confirmed(ct) && nf_ct_helper_ext_add(ct, GFP_ATOMIC));
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_ct_shift_seq(struct nf_conn *ct, unsigned int info, u32 seq,
+						      s32 shift)
+{
+	return nfct_seqadj(ct) && !nf_ct_seqadj_set(ct, info, htonl(seq), shift);
+}
+
+__rust_ipvs_helper struct nf_conntrack_expect *
+rust_ipvs_helper_ct_expect(struct nf_conn *ct, const struct nf_conntrack_tuple *tuple,
+			   unsigned int seconds)
+{
+	struct nf_conntrack_expect *expect = nf_ct_expect_alloc(ct);
+
+	if (!expect)
+		return NULL;
+	nf_ct_expect_init(expect, NF_CT_EXPECT_CLASS_DEFAULT, tuple->src.l3num, &tuple->src.u3,
+			  &tuple->dst.u3, tuple->dst.protonum,
+			  tuple->src.u.all ? &tuple->src.u.all : NULL, &tuple->dst.u.all);
+	/* A helper that is attached to the entry has a time of its own. */
+	if (nfct_help(ct) && !rcu_access_pointer(nfct_help(ct)->helper))
+		expect->timeout += seconds * HZ;
+	return expect;
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_ct_expect_related(struct nf_conntrack_expect *expect)
+{
+	return nf_ct_expect_related(expect, 0);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_ct_expect_put(struct nf_conntrack_expect *expect)
+{
+	nf_ct_expect_put(expect);
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_ct_kill(struct nf_conn *ct)
@@ -700,6 +764,33 @@ __rust_ipvs_helper void rust_ipvs_helper_ct_alter_reply(struct nf_conn *ct,
 __rust_ipvs_helper bool rust_ipvs_helper_ct_add_seqadj(struct nf_conn *ct)
 {
 	return false;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_ct_add_help(struct nf_conn *ct)
+{
+	return false;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_ct_shift_seq(struct nf_conn *ct, unsigned int info, u32 seq,
+						      s32 shift)
+{
+	return false;
+}
+
+__rust_ipvs_helper struct nf_conntrack_expect *
+rust_ipvs_helper_ct_expect(struct nf_conn *ct, const struct nf_conntrack_tuple *tuple,
+			   unsigned int seconds)
+{
+	return NULL;
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_ct_expect_related(struct nf_conntrack_expect *expect)
+{
+	return -EOPNOTSUPP;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_ct_expect_put(struct nf_conntrack_expect *expect)
+{
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_ct_kill(struct nf_conn *ct)

@@ -15,6 +15,7 @@
 #include <net/netfilter/nf_conntrack_tuple.h>
 
 struct nf_conn;
+struct nf_conntrack_expect;
 
 /* Linked as bitcode, a helper disappears in its caller; linked as an object, it is a function. */
 #if defined(RUST_IPVS_INLINE)
@@ -88,6 +89,8 @@ bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len);
 bool rust_ipvs_helper_skb_partial(const struct sk_buff *skb);
 void rust_ipvs_helper_skb_sum_changed(struct sk_buff *skb);
 bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsigned int extra);
+bool rust_ipvs_helper_skb_set_len(struct sk_buff *skb, unsigned int len);
 bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_gso_fits(const struct sk_buff *skb, unsigned int mtu);
 unsigned int rust_ipvs_helper_skb_frag_max(const struct sk_buff *skb, u8 pf);
@@ -108,7 +111,7 @@ int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb);
 int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb);
 bool rust_ipvs_helper_source_matters(const struct net *net, u8 pf);
 
-/* kapi/conntrack.rs, kapi/conntrack/again.rs */
+/* kapi/conntrack.rs, kapi/conntrack/again.rs, kapi/conntrack/related.rs */
 bool rust_ipvs_helper_skb_is_tracked(const struct sk_buff *skb);
 struct nf_conn *rust_ipvs_helper_skb_ct(const struct sk_buff *skb, unsigned int *info);
 void rust_ipvs_helper_skb_untrack(struct sk_buff *skb);
@@ -119,6 +122,13 @@ bool rust_ipvs_helper_ct_is_dying(const struct nf_conn *ct);
 const struct nf_conntrack_tuple *rust_ipvs_helper_ct_tuple(const struct nf_conn *ct, u8 direction);
 void rust_ipvs_helper_ct_alter_reply(struct nf_conn *ct, const struct nf_conntrack_tuple *reply);
 bool rust_ipvs_helper_ct_add_seqadj(struct nf_conn *ct);
+bool rust_ipvs_helper_ct_add_help(struct nf_conn *ct);
+bool rust_ipvs_helper_ct_shift_seq(struct nf_conn *ct, unsigned int info, u32 seq, s32 shift);
+struct nf_conntrack_expect *
+rust_ipvs_helper_ct_expect(struct nf_conn *ct, const struct nf_conntrack_tuple *tuple,
+			   unsigned int seconds);
+int rust_ipvs_helper_ct_expect_related(struct nf_conntrack_expect *expect);
+void rust_ipvs_helper_ct_expect_put(struct nf_conntrack_expect *expect);
 bool rust_ipvs_helper_ct_kill(struct nf_conn *ct);
 void rust_ipvs_helper_ct_put(struct nf_conn *ct);
 struct nf_conn *rust_ipvs_helper_ct_find_get(struct net *net,

@@ -37,6 +37,7 @@ module! {
         "ip_vs",
         "ipvs",
         "ip_vs_pe_sip",
+        "ip_vs_ftp",
         "xt_ipvs",
         "ipt_ipvs",
         "ip6t_ipvs",
@@ -60,6 +61,10 @@ module! {
             default: 0,
             description: "Most buckets of a connection table, as a power of two (8 to 27); 0: as many as it needs",
         },
+        ftp_port: u16 {
+            default: 21,
+            description: "Port of FTP control connections by NAT that the helper looks at; 0: no helper",
+        },
     },
 }
 
@@ -71,7 +76,10 @@ struct RustIpvs {
 
 impl kernel::Module for RustIpvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let caches = Caches::new(module_parameters::conn_tab_bits.value())?;
+        let caches = Caches::new(
+            module_parameters::conn_tab_bits.value(),
+            module_parameters::ftp_port.value(),
+        )?;
         let namespaces = Director::namespaces().register(caches)?;
         Ok(Self {
             _control: control::Registration::new()?,

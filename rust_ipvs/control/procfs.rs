@@ -116,14 +116,20 @@ impl Records for Services {
     }
 }
 
-/// ip_vs_app: application helpers (K-10), of which there are none.
+/// ip_vs_app: application helpers (K-10), of which there is one.
 struct Apps;
 
 impl Show for Apps {
     type Owner = Director;
 
-    fn show(_: &Director, out: &mut Output<'_>) -> fmt::Result {
-        out.write_str("prot port    usecnt name\n")
+    fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
+        out.write_str("prot port    usecnt name\n")?;
+        match director.ftp_helper() {
+            Some((port, count)) => {
+                writeln!(out, "{:<3}  {port:<7} {count:<6} {:<17}", "TCP", "ftp")
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -122,7 +122,7 @@ fn carry_out(net: &Net, director: &Arc<Director>, what: Set) -> Result {
         Set::EditDestination(id, wish) => {
             existing(director, &id)?;
             wish.spec()
-                .and_then(|spec| director.edit_destination(&id, spec, TunnelChange::default()))
+                .and_then(|spec| director.edit_destination(net, &id, spec, TunnelChange::default()))
         }
         Set::DeleteDestination(id, destination) => director.delete_destination(&id, &destination),
         Set::Timeouts(tcp, tcp_fin, udp) => {

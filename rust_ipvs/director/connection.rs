@@ -8,6 +8,8 @@
 //! endpoints, the destination and the state. Of these, a packet writes `last_seen`, once a
 //! jiffy at the most, and the others only when the state changes.
 
+pub(super) mod announced;
+
 use super::{
     destination::Destination,
     stack::Stack,
@@ -64,7 +66,9 @@ use kernel::{
 };
 
 /// Where in [`Connection::status`] the protocol's state is.
-const STATE: u32 = 0xff;
+const STATE: u32 = 0x7f;
+/// The helper looks at each packet. Beside the state, where the test whether a packet may change anything sees it.
+const HELPED: u32 = 0x80;
 /// The connection is in no active state, so its destination counts it as inactive (C-2).
 const INACTIVE: u32 = 0x100;
 /// No reply has been seen, and none is expected to pass here (C-2, T-2).
@@ -139,7 +143,7 @@ pub(crate) struct Connection<F: Stack> {
     /// After how many jiffies without a packet the connection ends.
     pub(super) timeout: Word<u32>,
     pub(super) aging: Aging,
-    /// The template that this connection belongs to.
+    /// The template, or the connection, that this connection belongs to.
     control: Hold<Connection<F>>,
     /// What a persistence engine goes by, of a template.
     data: Option<KBox<Data>>,
@@ -300,7 +304,7 @@ impl<F: Stack> Connection<F> {
         self.status.load(Relaxed) & TEMPLATE != 0
     }
 
-    /// Whether a template controls it.
+    /// Whether another controls it.
     pub(super) fn is_controlled(&self) -> bool {
         self.control.is_some()
     }
@@ -368,7 +372,7 @@ impl<F: Stack> Connection<F> {
         u32::try_from(idle).unwrap_or(0) / time::HZ
     }
 
-    /// The template that controls it.
+    /// The template that controls it; of FTP's data connections, the control connection.
     pub(super) fn control<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Self> {
         self.control.get(rcu)
     }
@@ -414,14 +418,14 @@ impl<F: Stack> Connection<F> {
     }
 
     /// Whether a packet that leaves the protocol's `state` as it is changes nothing else either. A request
-    /// may not be one that shows the connection to be real, unless it did so before.
+    /// may not be one that shows the connection to be real, unless it did so before, and a helper has none of either.
     #[inline(always)]
     pub(super) fn is_settled(&self, direction: Direction, state: u8) -> bool {
         let status = self.status.load(Relaxed);
         let same = |bits: u32| status & bits == u32::from(state);
         match direction {
-            Direction::Output => same(STATE | ASSURES | NO_OUTPUT),
-            _ => same(STATE) && status >= MANY_REQUESTS,
+            Direction::Output => same(STATE | HELPED | ASSURES | NO_OUTPUT),
+            _ => same(STATE | HELPED) && status >= MANY_REQUESTS,
         }
     }
 
@@ -430,7 +434,8 @@ impl<F: Stack> Connection<F> {
     #[inline(always)]
     pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
         let status = self.status.load(Relaxed);
-        if direction != Direction::Input || status & (STATE | ASSURES) != u32::from(state) {
+        if direction != Direction::Input || status & (STATE | HELPED | ASSURES) != u32::from(state)
+        {
             return false;
         }
         self.count_request();
@@ -515,7 +520,7 @@ impl<F: Stack> Connection<F> {
     fn ended(&self) {
         if self.is_template() {
             self.destination.unbind_template();
-        } else {
+        } else if self.has_place() {
             self.destination.unbind(self.is_active());
         }
         self.control.release();

@@ -133,7 +133,7 @@ impl<F: Stack> Plane<F> {
         }
     }
 
-    /// Ends connections whose destination is gone, and their templates where those have no other (S-23).
+    /// Ends connections whose destination is gone, and what controls them where that has no other (S-23).
     pub(super) fn expire_gone(&self, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
@@ -143,12 +143,12 @@ impl<F: Stack> Plane<F> {
             if connection.destination.is_available() {
                 return;
             }
-            let template = connection.control(rcu);
             let net = home.and_then(|home| home.get(rcu));
-            if tracking::remove(net, connections, rcu, connection) {
-                if let Some(template) = template.filter(|template| !template.controls()) {
-                    table.remove(rcu, template);
-                }
+            let mut next = Some(connection);
+            while let Some(connection) = next {
+                let control = connection.control(rcu);
+                let gone = tracking::remove(net, connections, rcu, connection);
+                next = control.filter(|control| gone && !control.controls());
             }
         });
     }

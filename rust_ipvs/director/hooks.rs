@@ -6,12 +6,14 @@
 //! both directions of a connection have one hash, so one look at the table tells which it is.
 
 use super::{
+    awaited,
     connection::{
         Connection,
         Role, //
     },
     context::Context,
     fragments,
+    ftp,
     icmp,
     namespace::Director,
     outgoing,
@@ -284,6 +286,19 @@ fn pass<'g, F: InDirector>(
             None => false,
         }
     });
+    let found = match found {
+        None if awaited::is_any_waiting() && may_begin(point, &packet) => {
+            match awaited::find(context, hash) {
+                awaited::Found::Begun(connection) => {
+                    role = Role::Request;
+                    Some((connection, 0))
+                }
+                awaited::Found::Late => return Verdict::Drop(packet),
+                awaited::Found::Nothing => None,
+            }
+        }
+        found => found,
+    };
     match found {
         Some((connection, _)) if role == Role::Reply => reply::handle(&context, connection, packet),
         Some((connection, _)) if is_for_host(point, &packet) => {
@@ -291,9 +306,7 @@ fn pass<'g, F: InDirector>(
         }
         None if outgoing::may_be(&context) => outgoing::handle(context, hash, packet),
         None if reply::is_unexpected(&context) => reply::refuse::<F>(packet),
-        None if point != Point::Forward && is_for_host(point, &packet) => {
-            schedule::handle(context, hash, packet)
-        }
+        None if may_begin(point, &packet) => schedule::handle(context, hash, packet),
         _ => Verdict::Accept(packet),
     }
 }
@@ -302,6 +315,12 @@ fn pass<'g, F: InDirector>(
 /// address and not to all (H-7).
 fn is_for_host(point: Point, packet: &Packet) -> bool {
     point == Point::LocalOut || packet.is_to_host()
+}
+
+/// Whether a packet that belongs to no connection may begin one.
+#[inline(always)]
+fn may_begin(point: Point, packet: &Packet) -> bool {
+    point != Point::Forward && is_for_host(point, packet)
 }
 
 /// Handles a request of a known connection.
@@ -324,13 +343,16 @@ fn handle<'g, F: Stack>(
         return reuse::begin_anew(context, connection, hash, packet);
     }
     destination.counted.input(packet.len());
-    state::follow_linked(
+    let is_helped = state::follow_linked(
         context.connections,
         connection,
         &context.director.timeouts,
         Direction::Input,
         &context.transport,
     );
+    if is_helped {
+        ftp::request(*context, connection, &mut packet);
+    }
     packet.set_handled();
     xmit::send(context, connection, packet)
 }

@@ -28,6 +28,7 @@ use crate::kapi::net::{
     Namespaces,
     Net, //
 };
+use core::mem;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -67,8 +68,8 @@ impl Namespaced for Director {
                 settings <- Settings::new(net, most, expirations),
                 timeouts: Timeouts::new(),
                 defences: Defences::new(),
-                v4: Plane::new(v4, shared.most_bits),
-                v6: Plane::new(v6, shared.most_bits),
+                v4: Plane::new(v4, shared.most_bits, shared.helper_port),
+                v6: Plane::new(v6, shared.most_bits, shared.helper_port),
                 servers: Servers::new(),
                 counters: shared.counters.clone(),
                 kicker: SetOnce::new(),
@@ -79,6 +80,7 @@ impl Namespaced for Director {
                     open: true,
                     hooks_v4: None,
                     hooks_v6: None,
+                    tracking: [None, None],
                     ticker: None,
                     serial: 0,
                     trash: Trash::new(),
@@ -101,10 +103,12 @@ impl Namespaced for Director {
         books.open = false;
         let going = (books.hooks_v4.take(), books.hooks_v6.take());
         let ticker = books.ticker.take();
+        let tracking = mem::take(&mut books.tracking);
         drop(books);
         // Hooks first: nothing may come in from packets. The ticker takes the mutex in its run.
         drop(going);
         drop(ticker);
+        drop(tracking);
         this.flush_for_good();
     }
 }

@@ -302,8 +302,9 @@ impl Director {
             memory(plane.delete_service(&mut books, &self.servers, &service, lfactor))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
+        let tracking = self.unneeded_tracking(&mut books, id.family);
         drop(books);
-        drop(unused);
+        drop((unused, tracking));
         self.expire_without_destination();
         result
     }
@@ -328,8 +329,10 @@ impl Director {
         }
         let unused_v4 = self.unneeded_hooks(&mut books, AddressFamily::V4);
         let unused_v6 = self.unneeded_hooks(&mut books, AddressFamily::V6);
+        let tracking_v4 = self.unneeded_tracking(&mut books, AddressFamily::V4);
+        let tracking_v6 = self.unneeded_tracking(&mut books, AddressFamily::V6);
         drop(books);
-        drop((unused_v4, unused_v6));
+        drop((unused_v4, unused_v6, tracking_v4, tracking_v6));
         self.expire_without_destination();
     }
 
@@ -355,6 +358,7 @@ impl Director {
             if service.destination(&spec.id).is_some() {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
+            self.track_for_helper(&mut books, net, id, spec.method);
             if let Some(destination) = books.trash.revive(id, &spec.id) {
                 books.gone.readmit(&destination.counted);
                 destination.revive(service.serial, spec);
@@ -372,15 +376,17 @@ impl Director {
     /// Changes a destination (V-14); `spec` without its tunnel, of which `tunnel` says what changes.
     pub(crate) fn edit_destination(
         &self,
+        net: &Net,
         id: &ServiceId,
         mut spec: DestinationSpec,
         tunnel: TunnelChange,
     ) -> Result<(), Refusal> {
-        let _books = self.books.lock();
+        let mut books = self.books.lock();
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
             check_families(id, &spec)?;
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
+            self.track_for_helper(&mut books, net, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
             let spec = &spec;
             let (old, new) = (Place::of(&destination.spec()), Place::of(spec));

@@ -19,6 +19,10 @@ use super::{
 };
 use crate::{
     kapi::{
+        conntrack::{
+            related,
+            Tracking, //
+        },
         net::{
             Home,
             Net, //
@@ -62,19 +66,24 @@ pub(crate) struct Caches {
     pub(super) counters: Arc<statistics::Pool>,
     /// As a power of two.
     pub(super) most_bits: u32,
+    /// The port of services whose connections by NAT the FTP helper looks at.
+    pub(super) helper_port: Option<u16>,
 }
 
 impl Caches {
     /// Creates the caches; they show in /proc/slabinfo.
     ///
     /// `conn_tab_bits` bounds the tables (C-29, C-32); 0 leaves them without a bound but that of their kind.
-    pub(crate) fn new(conn_tab_bits: u32) -> Result<Self> {
+    /// `ftp_port` is that of FTP's control connections (F-3), 0 where no helper is wanted. There is none either where the kernel
+    /// tracks no connections, which keeps their sequence numbers right.
+    pub(crate) fn new(conn_tab_bits: u32, ftp_port: u16) -> Result<Self> {
         let most_bits = match conn_tab_bits {
             0 => MAX_BITS,
             bits => bits.clamp(MIN_BITS, MAX_BITS),
         };
         Ok(Self {
             most_bits,
+            helper_port: (ftp_port != 0 && related::IS_THERE).then_some(ftp_port),
             v4: Arc::new(Slab::new(c"rust_ipvs_conn")?, GFP_KERNEL)?,
             v6: Arc::new(Slab::new(c"rust_ipvs_conn6")?, GFP_KERNEL)?,
             counters: statistics::Pool::new()?,
@@ -88,6 +97,8 @@ pub(super) struct Books {
     pub(super) open: bool,
     pub(super) hooks_v4: Option<Hooks<Director>>,
     pub(super) hooks_v6: Option<Hooks<Director>>,
+    /// What has connections of IPv4, and of IPv6, tracked while the FTP helper may have some to look at.
+    pub(super) tracking: [Option<Tracking>; 2],
     pub(super) ticker: Option<Ticker<Director>>,
     /// The serial number of the service added last.
     pub(super) serial: u64,

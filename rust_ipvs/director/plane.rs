@@ -100,6 +100,8 @@ pub(super) struct Plane<F: Stack> {
     pub(super) slab: Arc<Slab<Connection<F>>>,
     /// The most buckets that a connection table may have, as a power of two.
     most_bits: u32,
+    /// The port of services whose connections by NAT a helper looks at.
+    pub(super) helper_port: Option<u16>,
     /// What connections are bound to that have no destination: it stands for none, and what it counts nobody
     /// reads. Made when first they are asked for.
     pub(super) nowhere: SetOnce<RcuArc<Destination>>,
@@ -175,13 +177,18 @@ fn place_after(place: Place, hash: u32) -> Place {
 }
 
 impl<F: Stack> Plane<F> {
-    pub(super) fn new(slab: Arc<Slab<Connection<F>>>, most_bits: u32) -> Self {
+    pub(super) fn new(
+        slab: Arc<Slab<Connection<F>>>,
+        most_bits: u32,
+        helper_port: Option<u16>,
+    ) -> Self {
         Self {
             connections: SetOnce::new(),
             services: RcuCell::empty(),
             senders: Senders::new(),
             slab,
             most_bits,
+            helper_port,
             nowhere: SetOnce::new(),
             marked: Word::new(0),
             plain: Word::new(0),

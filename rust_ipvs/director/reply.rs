@@ -5,6 +5,7 @@
 use super::{
     connection::Connection,
     context::Context,
+    ftp,
     sctp,
     stack::Stack,
     state,
@@ -46,13 +47,16 @@ pub(super) fn handle<'g, F: Stack>(
     if destination.is_available() {
         destination.counted.output(packet.len());
     }
-    state::follow_linked(
+    let is_helped = state::follow_linked(
         context.connections,
         connection,
         &context.director.timeouts,
         Direction::Output,
         &context.transport,
     );
+    if is_helped && !ftp::reply(*context, connection, &mut packet) {
+        return Verdict::Drop(packet);
+    }
     packet.set_handled();
     tracking::settle(connection, Direction::Output, &mut packet);
     Verdict::Accept(packet)

@@ -7,6 +7,7 @@ use super::{
     connection::Connection,
     context::Context,
     destination::Destination,
+    ftp,
     persistence::{
         self,
         Failure, //
@@ -280,12 +281,14 @@ pub(super) fn enter<'g, F: Stack>(
             &director.timeouts,
             direction,
             &context.transport,
-            false,
         );
     }
     connection.destination.bind(connection.is_active());
     let reply_hash = (connection.method == ForwardMethod::MASQ)
         .then(|| F::hash(&connections.key, &client, &real, protocol));
+    if Some(virt.port) == context.plane.helper_port {
+        ftp::bind(&connection);
+    }
     let slot = clock::slot(connection.left());
     let inserted =
         connections

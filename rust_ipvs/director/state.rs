@@ -33,19 +33,32 @@ use crate::{
     },
 };
 
-/// Takes a packet into account: the connection's state and how long it stays.
-///
-/// `bound` says whether the destination counts the connection already. Returns whether the
-/// connection now ends earlier than its place on the wheel says.
+/// Takes the first packet into account, before the destination counts the connection: its state and how long it stays.
 #[inline(always)]
 pub(super) fn follow<F: Stack>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
     transport: &Transport,
+) {
+    if let Some(timeout) = timeout_after(connection, timeouts, direction, transport, false) {
+        stay(connection, timeout);
+    }
+}
+
+/// The connection's timeout after a packet, which changes its state; `None`, and nothing is done, where a helper is to look
+/// at the packet, too.
+///
+/// `bound` says whether the destination counts the connection already.
+#[inline(always)]
+fn timeout_after<F: Stack>(
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    transport: &Transport,
     bound: bool,
-) -> bool {
-    let timeout = match connection.key {
+) -> Option<u32> {
+    Some(match connection.key {
         UDP => {
             if !connection.is_settled(direction, udp::NORMAL) {
                 follow_udp(connection, direction, bound);
@@ -59,9 +72,16 @@ pub(super) fn follow<F: Stack>(
         {
             timeouts.established().load()
         }
+        TCP if bound && connection.is_helped() => return None,
         TCP => follow_tcp(connection, timeouts, direction, transport.flags, bound),
         _ => follow_sctp(connection, timeouts, direction, transport.event, bound),
-    };
+    })
+}
+
+/// A packet has passed, and the connection stays so long after it. Returns whether it now ends earlier than its place on the
+/// wheel says.
+#[inline(always)]
+fn stay<F: Stack>(connection: &Connection<F>, timeout: u32) -> bool {
     connection.touch();
     let before = connection.timeout.load();
     if timeout == before {
@@ -125,7 +145,8 @@ fn follow_sctp<F: Stack>(
     timeouts.sctp(state).map_or(FIRST_TIMEOUT, Word::load)
 }
 
-/// As [`follow`], for a connection that is in the table: its place on the wheel follows too.
+/// As [`follow`], for a connection that is in the table: its place on the wheel follows too. Returns whether a helper is to look
+/// at the packet.
 #[inline(always)]
 pub(super) fn follow_linked<F: Stack>(
     connections: &Connections<F>,
@@ -133,9 +154,39 @@ pub(super) fn follow_linked<F: Stack>(
     timeouts: &Timeouts,
     direction: Direction,
     transport: &Transport,
-) {
-    if follow(connection, timeouts, direction, transport, true) {
+) -> bool {
+    let Some(timeout) = timeout_after(connection, timeouts, direction, transport, true) else {
+        return follow_helped(
+            connections,
+            connection,
+            timeouts,
+            direction,
+            transport.flags,
+        );
+    };
+    if stay(connection, timeout) {
         let slot = clock::slot(connection.left());
         connections.table.refile(connection, slot);
     }
+    false
+}
+
+/// As [`follow_linked`], for a TCP connection whose packets a helper looks at.
+#[cold]
+#[inline(never)]
+fn follow_helped<F: Stack>(
+    connections: &Connections<F>,
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    flags: TcpFlags,
+) -> bool {
+    if stay(
+        connection,
+        follow_tcp(connection, timeouts, direction, flags, true),
+    ) {
+        let slot = clock::slot(connection.left());
+        connections.table.refile(connection, slot);
+    }
+    true
 }

@@ -71,6 +71,10 @@ fn expect<F: Stack>(connection: &Connection<F>, direction: Direction, packet: &P
     if !known.is_open() {
         return;
     }
+    if connection.is_helped() && !(entry.adjusts_sequences() && entry.has_relations()) {
+        // The helper could not do its work.
+        return;
+    }
     let tuple = entry.tuple(Way::Reply);
     let end = |end: conntrack::End| End {
         addr: end.addr,

@@ -159,19 +159,19 @@ impl<F: Stack> Plane<F> {
             .is_some_and(|service| service.terms().flags & service_flags::ONEPACKET != 0)
     }
 
-    /// Ends a connection before its time, and its template with it where that has no other and is none that
+    /// Ends a connection before its time, and what controls it with it where that has no other and is no template that
     /// real connections had (C-18, C-21).
     fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
-        let template = connection.control(rcu);
         let net = home.and_then(|home| home.get(rcu));
-        if !tracking::remove(net, connections, rcu, connection) {
-            return;
-        }
-        if let Some(template) = template.filter(|t| !t.controls() && !t.is_assured()) {
-            connections.table.remove(rcu, template);
+        let mut next = Some(connection);
+        // A data connection, its control connection, the template of that.
+        while let Some(connection) = next {
+            let control = connection.control(rcu);
+            let gone = tracking::remove(net, connections, rcu, connection);
+            next = control.filter(|c| gone && !c.controls() && !c.is_assured());
         }
     }
 }

@@ -21,6 +21,7 @@
 //! ```
 
 pub(crate) mod again;
+pub(crate) mod related;
 
 use super::{
     inet::Protocol,
@@ -204,10 +205,6 @@ impl Entry {
 
     /// Makes room for the numbers by which the sequence numbers of a TCP connection may come to differ between its
     /// ends, where it is not there; `false` without memory. The entry must not be confirmed.
-    #[expect(
-        dead_code,
-        reason = "who changes the length of what TCP carries needs it"
-    )]
     pub(crate) fn adjusts_sequences(&self) -> bool {
         // SAFETY: A live entry.
         unsafe { bindings::rust_ipvs_helper_ct_add_seqadj(self.as_ptr()) }
@@ -312,7 +309,6 @@ unsafe impl Sync for Tracking {}
 impl Tracking {
     /// Begins to track. Sleeps. The value must be dropped by
     /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest.
-    #[expect(dead_code, reason = "for those whose service does not work without")]
     pub(crate) fn begin(net: &Net, network: Protocol) -> Result<Self> {
         // SAFETY: A live namespace.
         to_result(unsafe {

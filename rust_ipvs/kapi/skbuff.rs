@@ -200,6 +200,30 @@ impl Packet {
         })
     }
 
+    /// The whole packet from the network header on, and `extra` zeros that are not part of it, to be written: in one piece, and
+    /// shared with no other packet. `None` where memory ran out. [`Packet::set_len`] says what of it the packet is.
+    pub(crate) fn writable_with_room(&mut self, extra: usize) -> Option<&mut [u8]> {
+        let room = u32::try_from(extra).ok()?;
+        let len = (self.len() as usize).checked_add(extra)?;
+        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        if !unsafe { bindings::rust_ipvs_helper_skb_add_room(self.as_ptr(), room) } {
+            return None;
+        }
+        // SAFETY: So many bytes are in the linear part and behind it now, all initialised, and nobody else has them.
+        Some(unsafe {
+            core::slice::from_raw_parts_mut(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
+        })
+    }
+
+    /// Makes a packet that lies in one piece shorter, or longer by some of the room behind it; `false` where there is less.
+    pub(crate) fn set_len(&mut self, len: usize) -> bool {
+        let Ok(len) = u32::try_from(len) else {
+            return false;
+        };
+        // SAFETY: Owned. What is behind a packet is memory of the buffer, which nothing but bytes is in.
+        unsafe { bindings::rust_ipvs_helper_skb_set_len(self.as_ptr(), len) }
+    }
+
     /// Whether the device, or somebody later, completes the transport checksum.
     #[inline(always)]
     pub(crate) fn sum_is_partial(&self) -> bool {

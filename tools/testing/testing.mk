@@ -5,7 +5,7 @@
 SCENARIO ?= all
 
 .PHONY: demo
-demo: lab-ready all ## A load balancer at work in the guest; SAMPLE=shop|pcc|ftp|sip: a set-up of samples/
+demo: lab-ready all ## A load balancer at work in the guest; SAMPLE=shop|pcc|ftp|ftp-nat|sip: a set-up of samples/
 	@tools/testing/demo/demo $(SAMPLE)
 
 .PHONY: test

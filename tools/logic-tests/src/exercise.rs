@@ -14,7 +14,7 @@ use crate::logic::nlattr::{self, Attributes};
 use crate::logic::packet::{Transport, SCTP, TCP, UDP};
 use crate::logic::persistence::{connection_port, Form, TemplateKey};
 use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
-use crate::logic::{defence, request, sctp, sip, sockopt, tcp};
+use crate::logic::{defence, ftp, payload, request, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
 
 /// How far a packet got.
@@ -253,6 +253,87 @@ pub fn sip_message(data: &[u8]) -> bool {
     assert_eq!(data.get(..end + 1).and_then(sip::call_id), Some(id));
     assert_eq!(data.get(..end).and_then(sip::call_id), None);
     true
+}
+
+/// Reads what may be a segment of FTP's control connection, as both families and from both ends, and says how often
+/// there was something in it.
+pub fn ftp_segment(data: &[u8]) -> usize {
+    usize::from(ftp_segment_of::<V4>(data)) + usize::from(ftp_segment_of::<V6>(data))
+}
+
+fn ftp_segment_of<F: Family>(data: &[u8]) -> bool {
+    let command = ftp::command::<F>(data);
+    if let Some(ftp::Command::Active(at)) = command {
+        assert_ne!(at.port, 0);
+    }
+    let mut found = command.is_some();
+    for mode in [ftp::Mode::Plain, ftp::Mode::Extended] {
+        let Some(announced) = ftp::answer::<F>(mode, data) else {
+            continue;
+        };
+        found = true;
+        assert_ne!(announced.port, 0);
+        let (start, end) = announced.place;
+        assert!(4 <= start && start < end && end <= data.len());
+        // What is cut says the same, or nothing.
+        for length in [end, end.saturating_sub(1), data.len() / 2] {
+            let cut = ftp::answer::<F>(mode, data.get(..length).unwrap_or(data));
+            assert!(cut.is_none_or(|cut| cut == announced));
+        }
+        // What comes in its place is read as what was written.
+        let ip = F::ip(F::of_mark(u32::from(announced.port) << 9 | 1));
+        let text = ftp::Text::new(mode, ip, announced.port);
+        let mut buffer = [0u8; 128];
+        let head = data
+            .get(start.saturating_sub(64).max(4)..start)
+            .unwrap_or(&[]);
+        let tail = data.get(end..data.len().min(end + 8)).unwrap_or(&[]);
+        let start = 4 + head.len();
+        let mut at = 0;
+        for piece in [data.get(..4).unwrap_or(&[]), head, text.as_bytes(), tail] {
+            buffer[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        }
+        if tail.first().is_some_and(|byte| !byte.is_ascii_digit()) {
+            let place = (start, start + text.as_bytes().len());
+            if let Some(again) = ftp::answer::<F>(mode, &buffer[..at]) {
+                assert_eq!((again.port, again.place), (announced.port, place));
+            }
+        }
+    }
+    found
+}
+
+/// Replaces a part of a packet, which the first bytes choose, and reads it again.
+pub fn replacement(data: &[u8]) {
+    if let [start, length, with, rest @ ..] = data {
+        let rest = rest.get(..PACKET_MAX).unwrap_or(rest);
+        replacement_in::<V4>(rest, *start, *length, *with);
+        replacement_in::<V6>(rest, *start, *length, *with);
+    }
+}
+
+fn replacement_in<F: Family>(data: &[u8], start: u8, length: u8, with: u8) {
+    let mut buffer = [0; PACKET_MAX + 256];
+    buffer[..data.len()].copy_from_slice(data);
+    let Ok(header) = F::parse(data) else {
+        return;
+    };
+    let start = usize::from(start);
+    let part = payload::Part {
+        packet: data.len(),
+        start,
+        end: start + usize::from(length),
+    };
+    let with = &[with; 256][..usize::from(with)];
+    let text = payload::replace(&mut buffer, &header, part, with, SumState::Full);
+    let Some(after) = text else {
+        assert_eq!(&buffer[..data.len()], data);
+        return;
+    };
+    assert_eq!(after, data.len() + with.len() - usize::from(length));
+    assert_eq!(&buffer[start..start + with.len()], with);
+    assert_eq!(&buffer[start + with.len()..after], &data[part.end..]);
 }
 
 /// Counts what is written.

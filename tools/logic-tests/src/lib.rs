@@ -17,6 +17,8 @@ pub mod exercise;
 
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod ftp;
 
 // Statistics take a million hashes, which say nothing new under Miri.
 #[cfg(all(test, not(miri)))]

@@ -10,6 +10,7 @@
 #   flows SCHEDULER N    many clients of a scheduler, and who got which real server
 #   fail_and_recover     keepalived, while servers fail and recover under load
 #   random_commands N    so many commands of ipvsadm, good and bad ones
+#   ftp_sessions         FTP clients, with what is seen of their connections
 #   table                services and real servers
 #   connections          all connections
 #   by_method OPTION     three servers by one method (-m, -g, -i), for TCP and UDP; tables and counters after that
@@ -73,6 +74,11 @@ fail_and_recover() {
 # See administration.py.
 random_commands() {
 	"$here/administration.py" "$@" 2>&1
+}
+
+# See sessions.py, whose servers are its own.
+ftp_sessions() {
+	"$here/sessions.py" 2>&1 | grep -v '^#'
 }
 
 table() {

@@ -113,6 +113,24 @@ show_ftp() {
 	grep -E "^TCP.* 10.0.1.1:[1-9]" /tmp/entries
 }
 
+show_ftp-nat() {
+	start_vsftpd || fail 'vsftpd does not start'
+	title 'A client; each session is with the next server, and fetches the file "name" of it'
+	say '  Passive: the server names its own address, and the director makes it the VIP, where the client calls.'
+	visits_one 10.0.1.1 --disable-epsv "ftp://$VIP/name" "ftp://$VIP/name"
+	first=$SERVER
+	say '  Active: the server calls from port 20, and the director makes it the VIP.'
+	visits_one 10.0.1.1 --ftp-port - "ftp://$VIP/name" "ftp://$VIP/name"
+	[ "$SERVER" != "$first" ] || fail 'both sessions are with the same server'
+	say '  Data connections are those of their sessions'"'"' servers:'
+	show director ripvsadm -Lnc >/tmp/entries || fail 'ripvsadm -Lnc'
+	cat /tmp/entries
+	grep -qE ' 10\.0\.9\.1:20 ' /tmp/entries || fail 'there is no active data connection'
+	grep -qE ' 10\.0\.9\.1:400[0-9]{2} ' /tmp/entries || fail 'there is no passive data connection'
+	say '  The helper:'
+	show director cat /proc/net/ip_vs_app
+}
+
 show_sip() {
 	local server address byte=11 scenario=/tmp/uas.xml
 	# The agent that sipp has built in, but one that takes a Call-ID again at once.

@@ -3,67 +3,17 @@
 """Persistence with the programs that people use: FTP clients with vsftpd, curl with a shop of two ports."""
 
 import http.server
-import os
-import signal
 import socket
-import subprocess
 import threading
 
-from harness import ipvs
+from harness import ftp, ipvs
+from harness.ftp import PASSIVE
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.tap import case, equal, run, true, until
+from harness.tap import case, equal, run, true
 
 VIP2 = '10.0.9.2'
 RIP = {'s1': '10.0.2.11', 's2': '10.0.2.12', 's3': '10.0.2.13'}
 SERVERS = ('s1', 's2', 's3')
-# Where the servers listen for passive data connections.
-PASSIVE = (40000, 40009)
-
-CONFIG = '''listen=NO
-listen_ipv6=YES
-background=NO
-anonymous_enable=YES
-no_anon_password=YES
-local_enable=NO
-anon_root={folder}/root
-secure_chroot_dir={folder}/empty
-pasv_min_port={low}
-pasv_max_port={high}
-connect_from_port_20=YES
-seccomp_sandbox=NO
-isolate=NO
-isolate_network=NO
-{rest}
-'''
-
-
-class Vsftpd:
-    """An FTP server in each real server's namespace, which has one file: its name."""
-
-    def __init__(self, rest=''):
-        self.processes = []
-        for space in (g.s1, g.s2, g.s3):
-            folder = f'/tmp/ftp-{space.short}'
-            for part in ('root', 'empty'):
-                os.makedirs(f'{folder}/{part}', exist_ok=True)
-            with open(f'{folder}/root/name', 'w', encoding='utf-8') as file:
-                file.write(f'{space.short}\n')
-            with open(f'{folder}/vsftpd.conf', 'w', encoding='utf-8') as file:
-                file.write(CONFIG.format(folder=folder, low=PASSIVE[0], high=PASSIVE[1], rest=rest))
-            with space:
-                self.processes.append(subprocess.Popen(
-                    ['vsftpd', f'{folder}/vsftpd.conf'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.STDOUT, start_new_session=True))
-
-    def __enter__(self):
-        for space in (g.s1, g.s2, g.s3):
-            until(lambda: ':21 ' in space.run('ss -Hltn', quiet=True), f'vsftpd of {space.short} listens', 20)
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
 
 
 class Web:
@@ -99,6 +49,11 @@ class Web:
             server.server_close()
 
 
+def vsftpd(rest=''):
+    """An FTP server in each real server's namespace."""
+    return ftp.Vsftpd((g.s1, g.s2, g.s3), rest)
+
+
 def client(command):
     """What a program in the client prints: the name of the server, or its complaint."""
     output = g.client.run(command, check=False)
@@ -124,7 +79,7 @@ def ftp_templates():
 @case('F-11 P-3 FTP by DR: curl, passive and active, old commands and new', fresh=True)
 def ftp_dr():
     ipvs.service(f'-t {VIP}:21', '-g', [f'{rip}:21' for rip in RIP.values()], '-s rr -p 300')
-    with Vsftpd():
+    with vsftpd():
         sessions(VIP, 's3')
         sessions(VIP, 's2', '10.0.1.2')
         sessions(VIP, 's3')
@@ -142,7 +97,7 @@ def ftp_nat():
     g.director.run(['nft', 'table ip ftp { chain post { type nat hook postrouting priority 100; '
                            f'ip saddr 10.0.2.0/24 tcp sport 20 snat to {VIP}; }}; }}'.replace('}}', '}')])
     try:
-        with Vsftpd(f'pasv_address={VIP}'):
+        with vsftpd(f'pasv_address={VIP}'):
             sessions(VIP, 's3')
             sessions(VIP, 's2', '10.0.1.2')
     finally:
@@ -156,11 +111,11 @@ def ftp_nat():
 def ftp_clients():
     ipvs.service(f'-t {VIP}:21', '-g', [f'{rip}:21' for rip in RIP.values()], '-s rr -p 300')
     ipvs.service(f'-t {VIP2}:21', '-m', [f'{rip}:21' for rip in RIP.values()], '-s rr -p 300')
-    with Vsftpd(f'pasv_address={VIP2}'):
+    with vsftpd(f'pasv_address={VIP2}'):
         equal({client(['ftp', '-4', '-o', '-', '-V', f'ftp://{VIP2}/name']) for _ in range(2)}, {'s3'}, 'ftp by NAT')
         equal({client(['lftp', '-c', f'set net:timeout 10; set net:max-retries 1; set ftp:passive-mode on; '
                                      f'open {VIP2}; cat name']).split('\n')[0] for _ in range(2)}, {'s3'}, 'lftp by NAT')
-    with Vsftpd():
+    with vsftpd():
         for mode in ('on', 'off'):
             equal(client(['lftp', '-c', f'set net:timeout 10; set net:max-retries 1; set ftp:passive-mode {mode}; '
                                         f'open {VIP}; cat name']).split('\n')[0], 's3', f'lftp by DR, passive mode {mode}')
@@ -171,7 +126,7 @@ def ftp_clients():
 @case('F-11 P-3 FTP over IPv6', fresh=True)
 def ftp6():
     ipvs.service(f'-t [{VIP6}]:21', '-g', [f'[fd00:2::{n}]:21' for n in 'bcd'], '-s rr -p 300')
-    with Vsftpd():
+    with vsftpd():
         for source, expected in (('fd00:1::1', 's3'), ('fd00:1::2', 's2'), ('fd00:1::1', 's3')):
             equal([curl(VIP6, source=source), curl(VIP6, '--ftp-port', '-', source=source)], [expected] * 2, source)
     equal(len(ipvs.rows(cport=0)), 2, 'templates')
@@ -180,7 +135,7 @@ def ftp6():
 @case('F-12 S-16 FTP without persistence: no data connection finds its way by DR', fresh=True)
 def ftp_not_persistent():
     ipvs.service(f'-t {VIP}:21', '-g', [f'{rip}:21' for rip in RIP.values()])
-    with Vsftpd():
+    with vsftpd():
         words = client(['curl', '-sS', '--max-time', '20', f'ftp://{VIP}/name'])
         true(words.startswith('curl: ('), f'it fails: {words}')
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The first packet of a connection whose client's port nobody knew (C-9, C-24, F-9).
+
+use super::{
+    clock,
+    connection::Connection,
+    context::Context,
+    stack::Stack, //
+};
+use crate::logic::{
+    family::Endpoint,
+    packet::TCP, //
+};
+
+pub(super) use super::connection::announced::is_any_waiting;
+
+/// What a packet that belongs to no connection is to those that wait.
+pub(super) enum Found<'g, F: Stack> {
+    /// The first packet of this one.
+    Begun(&'g Connection<F>),
+    /// A packet of one that began with another packet just now, or that another port of the client has taken.
+    Late,
+    /// Nothing.
+    Nothing,
+}
+
+/// Looks for the connection that a packet is the first one of. `hash` is that of its two endpoints.
+///
+/// Of two packets with different ports at once, one wins, and the client has to send the other again. Only what opens a
+/// connection may: what is left of an earlier one to the same port comes from another port of the client.
+#[cold]
+#[inline(never)]
+pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F> {
+    if context.header.protocol != TCP || !context.transport.flags.is_syn() {
+        return Found::Nothing;
+    }
+    let (rcu, connections) = (context.rcu, context.connections);
+    let (client, virt) = (context.src(), context.dst());
+    let anybody = Endpoint {
+        addr: client.addr,
+        port: 0,
+    };
+    let at = F::hash(&connections.key, &anybody, &virt, TCP);
+    let waiting = connections.table.find(rcu, at, |connection, direction| {
+        direction == 0 && connection.is_of(TCP, &anybody, &virt) && connection.is_without_port()
+    });
+    let Some((waiting, _)) = waiting else {
+        // It was there before: what took its place was put in the table before it left.
+        let begun = connections.table.find(rcu, hash, |connection, direction| {
+            direction == 0 && connection.is_of(TCP, &client, &virt)
+        });
+        return begun.map_or(Found::Nothing, |_| Found::Late);
+    };
+    let slab = &context.plane.slab;
+    let Ok(successor) = slab.alloc(|| waiting.successor(rcu, client)) else {
+        return Found::Late;
+    };
+    // The destination does not count the successor anew: it has the other's place there.
+    if !waiting.take_place() {
+        return Found::Late;
+    }
+    successor.track();
+    let reply_hash = F::hash(&connections.key, &client, &waiting.real, TCP);
+    let slot = clock::slot(successor.left());
+    let hashes = (hash, Some(reply_hash));
+    let entered = connections
+        .table
+        .insert(rcu, successor, hashes, slot, |other| {
+            other.is_of(TCP, &client, &virt)
+        });
+    // Last, so that one of both is there at any time.
+    connections.table.remove(rcu, waiting);
+    match entered {
+        Ok(begun) => Found::Begun(begun),
+        Err(_) => Found::Late,
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Connections that another one announces, and those that announce: FTP's (F-4 to F-10, C-24).
+//!
+//! A data connection is in the table before its first packet, in LISTEN, and holds the control connection that announced it. Of one
+//! that the client is to begin, nobody knows the client's port: it has port 0 in its place, and waits. The client's first
+//! packet makes a connection that has the port and takes the place of the one that waits. So keys never change, and
+//! whoever reads the table meanwhile finds the one or the other.
+
+use super::{
+    Connection,
+    Next,
+    HELPED,
+    INACTIVE,
+    STATE, //
+};
+use crate::{
+    director::{
+        destination::Destination,
+        stack::Stack, //
+    },
+    kapi::{
+        rcu::Rcu,
+        shared::RcuArc,
+        table::Hold,
+        time, //
+    },
+    logic::{
+        config::ForwardMethod,
+        family::Endpoint,
+        ftp::Mode,
+        packet::TCP,
+        tcp::{
+            self,
+            Direction, //
+        },
+    },
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// The client's port is not known (C-9).
+const NO_PORT: u32 = 0x2_0000;
+/// The connection had a place at its destination, which now is another's.
+const TAKEN: u32 = 0x4_0000;
+/// How the server is to say where it listens, of a control connection: not at all, or in one of two ways.
+const MODE: u32 = 0x18_0000;
+const PLAIN: u32 = 0x08_0000;
+const EXTENDED: u32 = 0x10_0000;
+
+const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HELPED == 0);
+
+/// How many connections of all namespaces wait for their client's port, or did until a moment ago.
+///
+/// One that has left the table counts until nobody can have it in sight any more: who has not found it there
+/// looks for its successor.
+static WAITING: Atomic<i32> = Atomic::new(0);
+
+/// Whether a packet that belongs to no connection may be what one waits for.
+#[inline(always)]
+pub(in crate::director) fn is_any_waiting() -> bool {
+    WAITING.load(Relaxed) != 0
+}
+
+impl<F: Stack> Connection<F> {
+    /// A data connection by NAT that no packet has passed yet, for `timeout` jiffies. It waits for the client's port where that
+    /// is 0.
+    pub(in crate::director) fn announced(
+        ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+        destination: RcuArc<Destination>,
+        control: Hold<Self>,
+        timeout: u32,
+    ) -> Self {
+        let (client, ..) = ends;
+        let mut connection = Self::new(TCP, ends, destination, control);
+        let port = if client.port == 0 {
+            WAITING.add(1, Relaxed);
+            NO_PORT
+        } else {
+            0
+        };
+        connection.method = ForwardMethod::MASQ;
+        connection.status = Atomic::new(INACTIVE | port | u32::from(tcp::LISTEN));
+        connection.timeout.store(timeout);
+        connection
+    }
+
+    /// What takes the place of a connection that waits, with the client's port.
+    pub(in crate::director) fn successor(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
+        // Held, as long as this connection is in the table.
+        let control = self.control(rcu).and_then(Hold::on);
+        let ends = (client, self.virt, self.real);
+        Self::announced(
+            ends,
+            self.destination.clone(),
+            control.unwrap_or(Hold::none()),
+            self.timeout.load(),
+        )
+    }
+
+    /// Whether it waits for the port of a client, or did.
+    pub(in crate::director) fn is_without_port(&self) -> bool {
+        self.status.load(Relaxed) & NO_PORT != 0
+    }
+
+    /// Takes its place at its destination, which one can only; returns whether it was this call that did.
+    pub(in crate::director) fn take_place(&self) -> bool {
+        let mut now = self.status.load(Relaxed);
+        while now & TAKEN == 0 {
+            match self.status.cmpxchg(now, now | TAKEN, Relaxed) {
+                Ok(_) => return true,
+                Err(other) => now = other,
+            }
+        }
+        false
+    }
+
+    /// Whether it counts at its destination to its end.
+    pub(super) fn has_place(&self) -> bool {
+        !self.is_without_port() || self.take_place()
+    }
+
+    /// It was announced again: it listens, for another `timeout` jiffies.
+    pub(in crate::director) fn listen(&self, timeout: u32) {
+        // Of the server, so it does not count as a packet of the client.
+        self.advance(true, Direction::Output, |_, _| Next {
+            state: tcp::LISTEN,
+            active: false,
+            assures: false,
+        });
+        self.last_seen.store(time::jiffies32());
+        self.timeout.store(timeout);
+    }
+
+    /// The helper is to look at each packet (F-1). Nobody finds the connection yet.
+    #[cold]
+    pub(in crate::director) fn help(&self) {
+        self.set(HELPED);
+    }
+
+    /// Whether the helper looks at each packet.
+    #[inline(always)]
+    pub(in crate::director) fn is_helped(&self) -> bool {
+        self.status.load(Relaxed) & HELPED != 0
+    }
+
+    /// How the server is to say where it listens.
+    pub(in crate::director) fn mode(&self) -> Option<Mode> {
+        match self.status.load(Relaxed) & MODE {
+            PLAIN => Some(Mode::Plain),
+            EXTENDED => Some(Mode::Extended),
+            _ => None,
+        }
+    }
+
+    /// Takes note of how the server is to say where it listens.
+    pub(in crate::director) fn set_mode(&self, mode: Option<Mode>) {
+        let mode = match mode {
+            None => 0,
+            Some(Mode::Plain) => PLAIN,
+            Some(Mode::Extended) => EXTENDED,
+        };
+        let mut now = self.status.load(Relaxed);
+        while now & MODE != mode {
+            match self.status.cmpxchg(now, (now & !MODE) | mode, Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
+    }
+}
+
+impl<F: Stack> Drop for Connection<F> {
+    fn drop(&mut self) {
+        if self.is_without_port() {
+            WAITING.add(-1, Relaxed);
+        }
+    }
+}

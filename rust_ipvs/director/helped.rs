@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which services the FTP helper serves: what it needs while they are there, and what people see of it (F-1, F-3, K-10).
+
+use super::{
+    namespace::{
+        Books,
+        Director, //
+    },
+    plane::{
+        in_plane,
+        Plane, //
+    },
+    stack::Stack, //
+};
+use crate::{
+    kapi::{
+        conntrack::Tracking,
+        inet::Protocol,
+        net::Net,
+        rcu,
+        time, //
+    },
+    logic::config::{
+        AddressFamily,
+        ForwardMethod,
+        ServiceId,
+        ServiceKey, //
+    },
+};
+use kernel::prelude::*;
+
+/// How many buckets of connections are looked through before others get the CPU.
+const PAGE: usize = 64;
+
+impl<F: Stack> Plane<F> {
+    /// Whether a service is one of the helper's port.
+    fn is_helped(&self, id: &ServiceId) -> bool {
+        match id.key {
+            ServiceKey::Address { port, .. } => Some(port) == self.helper_port,
+            ServiceKey::Mark(_) => false,
+        }
+    }
+
+    /// Whether there is a service of the helper's port.
+    fn has_helped(&self) -> bool {
+        let mut found = false;
+        rcu::read(|rcu| {
+            self.each(rcu, (0, 0), |_, service| {
+                found = self.is_helped(&service.id);
+                !found
+            })
+        });
+        found
+    }
+
+    /// How many connections the helper looks at.
+    fn helped_connections(&self) -> usize {
+        let mut count = 0usize;
+        let Some(connections) = self.connections.as_ref() else {
+            return 0;
+        };
+        let mut bucket = 0usize;
+        loop {
+            let more = rcu::read(|rcu| {
+                connections.table.visit(rcu, bucket, |connection| {
+                    count = count.saturating_add(connection.is_helped().into());
+                })
+            });
+            if !more {
+                return count;
+            }
+            bucket = bucket.saturating_add(1);
+            if bucket % PAGE == 0 {
+                time::give_way();
+            }
+        }
+    }
+}
+
+/// Where in [`Books::tracking`] a family's is, and what its packets are to the network stack.
+const fn place(family: AddressFamily) -> (usize, Protocol) {
+    match family {
+        AddressFamily::V4 => (0, Protocol::Ipv4),
+        AddressFamily::V6 => (1, Protocol::Ipv6),
+    }
+}
+
+impl Director {
+    /// A destination of a service is to be reached by a method: has the namespace track connections where the helper
+    /// then has some to look at. Without that, which the log says, the others pass all the same.
+    pub(super) fn track_for_helper(
+        &self,
+        books: &mut Books,
+        net: &Net,
+        id: &ServiceId,
+        method: ForwardMethod,
+    ) {
+        let (at, protocol) = place(id.family);
+        let is_helped = in_plane!(self, id.family, plane => plane.is_helped(id));
+        if !is_helped || method != ForwardMethod::MASQ {
+            return;
+        }
+        if let Some(tracking @ None) = books.tracking.get_mut(at) {
+            match Tracking::begin(net, protocol) {
+                Ok(begun) => *tracking = Some(begun),
+                Err(_) => {
+                    pr_warn!("IPVS: connections cannot be tracked: passive FTP by NAT will fail\n")
+                }
+            }
+        }
+    }
+
+    /// Takes what has connections tracked for services that are gone; the caller drops it without the mutex.
+    pub(super) fn unneeded_tracking(
+        &self,
+        books: &mut Books,
+        family: AddressFamily,
+    ) -> Option<Tracking> {
+        let tracking = books.tracking.get_mut(place(family).0)?;
+        if tracking.is_none() || in_plane!(self, family, plane => plane.has_helped()) {
+            return None;
+        }
+        tracking.take()
+    }
+
+    /// The port that the FTP helper looks at, and how many connections it does look at; `None` where there is no
+    /// helper. May take a while where there are many connections.
+    pub(crate) fn ftp_helper(&self) -> Option<(u16, usize)> {
+        let port = self.v4.helper_port?;
+        let count = self.v4.helped_connections();
+        Some((port, count.saturating_add(self.v6.helped_connections())))
+    }
+}

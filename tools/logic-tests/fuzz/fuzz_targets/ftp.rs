@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Any bytes as what FTP's control connection carries, and as a packet of which a part is replaced.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    logic_tests::exercise::ftp_segment(data);
+    logic_tests::exercise::replacement(data);
+});
