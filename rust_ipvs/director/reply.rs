@@ -38,6 +38,31 @@ use crate::{
 pub(super) fn handle<'g, F: Stack>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
+    packet: Packet,
+) -> Verdict {
+    if packet.is_tracked() {
+        handle_tracked(*context, connection, packet)
+    } else {
+        handle_as::<F, false>(context, connection, packet)
+    }
+}
+
+/// Handles a reply that carries an entry of connection tracking.
+#[cold]
+#[inline(never)]
+fn handle_tracked<'g, F: Stack>(
+    context: Context<'g, F>,
+    connection: &'g Connection<F>,
+    packet: Packet,
+) -> Verdict {
+    handle_as::<F, true>(&context, connection, packet)
+}
+
+/// Handles a reply, which carries an entry only where it is `TRACKED`.
+#[inline(always)]
+fn handle_as<'g, F: Stack, const TRACKED: bool>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
     mut packet: Packet,
 ) -> Verdict {
     if connection.method == ForwardMethod::MASQ && !translate(context, connection, &mut packet) {
@@ -58,7 +83,9 @@ pub(super) fn handle<'g, F: Stack>(
         return Verdict::Drop(packet);
     }
     packet.set_handled();
-    tracking::settle(connection, Direction::Output, &mut packet);
+    if TRACKED {
+        tracking::decide(connection, Direction::Output, &mut packet);
+    }
     Verdict::Accept(packet)
 }
 

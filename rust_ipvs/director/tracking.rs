@@ -2,10 +2,10 @@
 
 //! Connection tracking: what becomes of the entries that packets carry (SPEC section 10).
 //!
-//! A packet without an entry, which is any where no rules track, costs a test. What is to be decided of others is decided out of
-//! line, by the connection: one that was begun while `conntrack` was 0 is not tracked, and its packets lose their
-//! entries; the packets of another keep theirs, which NAT tells what replies look like, and which goes when the
-//! connection does.
+//! A packet without an entry, which is any where no rules track, costs a test. Others are handled out of line, in code of
+//! their own (`xmit::send`, `reply::handle`). What is to be decided of them is decided by the connection: one that was begun
+//! while `conntrack` was 0 is not tracked, and its packets lose their entries; the packets of another keep theirs, which NAT
+//! tells what replies look like, and which goes when the connection does.
 
 use super::{
     connection::Connection,
@@ -48,9 +48,14 @@ pub(super) fn settle<F: Stack>(
     }
 }
 
+/// As [`settle`], for a packet that carries an entry.
 #[cold]
 #[inline(never)]
-fn decide<F: Stack>(connection: &Connection<F>, direction: Direction, packet: &mut Packet) {
+pub(super) fn decide<F: Stack>(
+    connection: &Connection<F>,
+    direction: Direction,
+    packet: &mut Packet,
+) {
     if !connection.is_tracked() {
         packet.untrack();
     } else if connection.method == ForwardMethod::MASQ && !connection.is_single() {
@@ -102,20 +107,9 @@ fn tracked(end: End) -> conntrack::End {
     }
 }
 
-/// Takes a packet's entry off it, before it goes into another packet, which has none yet; `false` where the packet may not
-/// go on, as somebody else has a connection of the same kind (N-2).
-#[inline(always)]
-pub(super) fn hide<F: Stack>(connection: &Connection<F>, packet: &mut Packet) -> bool {
-    if packet.is_tracked() && !confirm(connection, packet) {
-        return false;
-    }
-    packet.forget_tracking();
-    true
-}
-
-#[cold]
-#[inline(never)]
-fn confirm<F: Stack>(connection: &Connection<F>, packet: &mut Packet) -> bool {
+/// Confirms a packet's entry before the packet goes into another, where only that is seen; `false` where the packet may not go
+/// on, as somebody else has a connection of the same kind (N-2).
+pub(super) fn may_hide<F: Stack>(connection: &Connection<F>, packet: &mut Packet) -> bool {
     !connection.is_tracked() || packet.confirm()
 }
 

@@ -36,12 +36,38 @@ use crate::{
 pub(super) fn send<'g, F: Stack>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
+    packet: Packet,
+) -> Verdict {
+    if packet.is_tracked() {
+        send_tracked(*context, connection, packet)
+    } else {
+        send_as::<F, false>(context, connection, packet)
+    }
+}
+
+/// Sends a request that carries an entry of connection tracking.
+#[cold]
+#[inline(never)]
+fn send_tracked<'g, F: Stack>(
+    context: Context<'g, F>,
+    connection: &'g Connection<F>,
+    packet: Packet,
+) -> Verdict {
+    send_as::<F, true>(&context, connection, packet)
+}
+
+/// Sends a request, which carries an entry only where it is `TRACKED`: code for others need not ask at the end, nor keep what
+/// it would ask.
+#[inline(always)]
+fn send_as<'g, F: Stack, const TRACKED: bool>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
     mut packet: Packet,
 ) -> Verdict {
     match connection.method {
-        ForwardMethod::MASQ => nat::send(context, connection, packet),
-        ForwardMethod::DROUTE => direct::send(context, connection, packet),
-        ForwardMethod::TUNNEL => tunnel::send(context, connection, packet),
+        ForwardMethod::MASQ => nat::send::<F, TRACKED>(context, connection, packet),
+        ForwardMethod::DROUTE => direct::send::<F, TRACKED>(context, connection, packet),
+        ForwardMethod::TUNNEL => tunnel::send::<F, TRACKED>(context, connection, packet),
         ForwardMethod::LOCALNODE => {
             //
             tracking::settle(connection, Direction::Input, &mut packet);

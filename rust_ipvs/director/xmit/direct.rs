@@ -18,7 +18,7 @@ use crate::kapi::{
 
 /// Sends a request by direct routing.
 #[inline(always)]
-pub(super) fn send<'g, F: Stack>(
+pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,
@@ -36,5 +36,5 @@ pub(super) fn send<'g, F: Stack>(
     {
         return Verdict::Stolen;
     }
-    outlet::forward(context, connection, packet, route)
+    outlet::forward::<F, TRACKED>(context, connection, packet, route)
 }

@@ -65,7 +65,7 @@ pub(in super::super) fn send<'g, F: Stack>(
     if local {
         return outlet::deliver(connection, packet);
     }
-    outlet::forward(context, connection, packet, route)
+    outlet::forward::<F, true>(context, connection, packet, route)
 }
 
 /// Gives an error, and what it quotes, another end; `false` where that cannot be done.

@@ -31,7 +31,7 @@ use crate::{
 
 /// Sends a request by NAT.
 #[inline(always)]
-pub(super) fn send<'g, F: Stack>(
+pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,
@@ -55,7 +55,7 @@ pub(super) fn send<'g, F: Stack>(
     if local {
         return outlet::deliver(connection, packet);
     }
-    outlet::forward(context, connection, packet, route)
+    outlet::forward::<F, TRACKED>(context, connection, packet, route)
 }
 
 /// Makes the destination the addressee; `false` where the packet cannot go on.

@@ -133,15 +133,17 @@ pub(super) fn is_enough<F: Stack>(mtu: u32) -> bool {
     mtu >= least::<F>()
 }
 
-/// Sends a packet as a forwarder does.
+/// Sends a packet as a forwarder does. It carries an entry of connection tracking only where it is `TRACKED`.
 #[inline(always)]
-pub(super) fn forward<'g, F: Stack>(
+pub(super) fn forward<'g, F: Stack, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &Connection<F>,
     mut packet: Packet,
     route: &'g Route,
 ) -> Verdict {
-    tracking::settle(connection, Direction::Input, &mut packet);
+    if TRACKED {
+        tracking::decide(connection, Direction::Input, &mut packet);
+    }
     packet.forward(context.rcu, context.net, route, context.director);
     Verdict::Stolen
 }

@@ -34,7 +34,7 @@ use crate::{
 
 /// Sends a request through a tunnel.
 #[inline(always)]
-pub(super) fn send<'g, F: Stack>(
+pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,
@@ -58,7 +58,11 @@ pub(super) fn send<'g, F: Stack>(
     let Some(df) = entry::may_enter(context, route, length, &mut packet) else {
         return Verdict::Stolen;
     };
-    if !tracking::hide(connection, &mut packet) || !packet.make_room(length, route) {
+    if TRACKED && !tracking::may_hide(connection, &mut packet) {
+        return Verdict::Stolen;
+    }
+    packet.forget_tracking();
+    if !packet.make_room(length, route) {
         return Verdict::Stolen;
     }
     packet.wrap_plain();

@@ -119,9 +119,10 @@ pub(super) fn send<'g, F: Stack>(
     let Some(df) = entry::may_enter(&context, route, headers, &mut packet) else {
         return Verdict::Stolen;
     };
-    if !tracking::hide(connection, &mut packet) {
+    if !tracking::may_hide(connection, &mut packet) {
         return Verdict::Stolen;
     }
+    packet.forget_tracking();
     let sent = wrap(&context, connection, layer, route, headers, df, packet);
     if let Some(packet) = sent {
         packet.send_local(context.rcu, context.net, route, context.director);
