@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """FTP by NAT with the helper: data connections find their way, whoever begins them (SPEC section 9)."""
 
-import ftplib
+import re
 import socket
 import subprocess
 import time
@@ -331,6 +331,29 @@ def parameter():
     with Script(g.s1, {'PASV': answer}), Client(g.client, VIP) as ftp:
         equal(said(told(ftp, 'PASV')), (RIP['s1'], 40001), 'without a helper')
     g.unload()
+
+
+@ftp_case('N-8 F-8 to rules, what a client begins passively is related, and what it begins otherwise is new', only='rust')
+def related():
+    # In C it is so where a rule has given the control connection a helper of tracking's own.
+    serve(('s1',))
+    states = ('new', 'related')
+    rules = ' '.join(f'ip daddr {VIP} tcp flags & (syn | ack) == syn ct state {state} counter comment "{state}";' for state in states)
+    g.director.run(['nft', 'table ip seen { chain pre { type filter hook prerouting priority 0; ' + rules + ' }; }'])
+
+    def counted():
+        lines = g.director.run('nft list table ip seen', quiet=True).splitlines()
+        return {state: int(re.search(r'packets (\d+)', line)[1]) for state in states for line in lines if f'"{state}"' in line}
+    try:
+        with Vsftpd(spaces(('s1',))), Client(g.client, VIP) as ftp:
+            ftp.login()
+            equal(counted(), {'new': 1, 'related': 0}, 'after the control connection')
+            for number, way in enumerate(('PASV', 'EPSV', 'PASV'), 1):
+                ftp.way = way
+                equal(ftp.get('name'), b's1\n', way)
+                equal(counted(), {'new': 1, 'related': number}, f'after {way}')
+    finally:
+        g.director.run('nft delete table ip seen')
 
 
 @ftp_case('L-5 services, and the module, go while data connections wait', only='rust')
