@@ -49,6 +49,7 @@ mod stack;
 mod stage;
 mod state;
 mod statistics;
+mod sync;
 mod template;
 mod timeouts;
 mod tracking;

@@ -5,7 +5,9 @@
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/inetdevice.h>
 #include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
@@ -15,9 +17,11 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/isolation.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/swap.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
@@ -1176,4 +1180,67 @@ __rust_ipvs_helper int rust_ipvs_helper_copy_from_sockptr(void *to, const sockpt
 __rust_ipvs_helper void *rust_ipvs_helper_seq_file_data(struct seq_file *seq)
 {
 	return pde_data(file_inode(seq->file));
+}
+
+/* kapi/net.rs */
+
+__rust_ipvs_helper bool rust_ipvs_helper_find_device(struct net *net, const char *name, int *index,
+						     u32 *mtu, u32 *addr)
+{
+	struct net_device *dev = dev_get_by_name_rcu(net, name);
+
+	if (!dev)
+		return false;
+	*index = dev->ifindex;
+	*mtu = READ_ONCE(dev->mtu);
+	*addr = (__force u32)inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+	return true;
+}
+
+/* kapi/thread.rs */
+
+__rust_ipvs_helper void rust_ipvs_helper_get_task(struct task_struct *task)
+{
+	get_task_struct(task);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_init_wait_queue(wait_queue_head_t *queue)
+{
+	init_waitqueue_head(queue);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_ring(wait_queue_head_t *queue, unsigned int *rung)
+{
+	if (!xchg(rung, 1))
+		wake_up(queue);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_wait_for_ring(wait_queue_head_t *queue, unsigned int *rung,
+						       long timeout)
+{
+	wait_event_idle_timeout(*queue, xchg(rung, 0) || kthread_should_stop(), timeout);
+}
+
+/* kapi/datagram.rs */
+
+__rust_ipvs_helper int rust_ipvs_helper_sock_option(struct socket *sock, int level, int name,
+						    void *value, int length)
+{
+	return do_sock_setsockopt(sock, true, level, name, KERNEL_SOCKPTR(value), length);
+}
+
+__rust_ipvs_helper struct net *rust_ipvs_helper_socket_net(const struct socket *sock)
+{
+	return sock_net(sock->sk);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_wait_for_datagram(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+
+	/* Sockets wake nobody who sleeps more soundly. */
+	wait_event_interruptible(*sk_sleep(sk),
+				 !skb_queue_empty_lockless(&sk->sk_receive_queue) ||
+				 !skb_queue_empty_lockless(&udp_sk(sk)->reader_queue) ||
+				 kthread_should_stop());
 }

@@ -10,6 +10,7 @@
 #include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 #include <net/netfilter/nf_conntrack_tuple.h>
@@ -64,6 +65,20 @@ int rust_ipvs_helper_notifier_from_errno(int err);
 /* kapi/net.rs */
 void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id);
 bool rust_ipvs_helper_net_is_init(const struct net *net);
+bool rust_ipvs_helper_find_device(struct net *net, const char *name, int *index, u32 *mtu,
+				  u32 *addr);
+
+/* kapi/thread.rs */
+void rust_ipvs_helper_get_task(struct task_struct *task);
+void rust_ipvs_helper_init_wait_queue(wait_queue_head_t *queue);
+void rust_ipvs_helper_ring(wait_queue_head_t *queue, unsigned int *rung);
+void rust_ipvs_helper_wait_for_ring(wait_queue_head_t *queue, unsigned int *rung, long timeout);
+
+/* kapi/datagram.rs */
+int rust_ipvs_helper_sock_option(struct socket *sock, int level, int name, void *value,
+				 int length);
+struct net *rust_ipvs_helper_socket_net(const struct socket *sock);
+void rust_ipvs_helper_wait_for_datagram(struct socket *sock);
 
 /* kapi/ticker.rs */
 void rust_ipvs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);

@@ -5,8 +5,10 @@
 //! The only room with `unsafe`. Nothing here knows what a load balancer is: each file could
 //! become a file of `rust/kernel/`, and is documented as one.
 
+pub(crate) mod bh;
 pub(crate) mod conntrack;
 pub(crate) mod cpus;
+pub(crate) mod datagram;
 pub(crate) mod genetlink;
 pub(crate) mod inet;
 pub(crate) mod memory;
@@ -26,6 +28,7 @@ pub(crate) mod slab;
 pub(crate) mod sockopt;
 pub(crate) mod sysctl;
 pub(crate) mod table;
+pub(crate) mod thread;
 pub(crate) mod ticker;
 pub(crate) mod time;
 pub(crate) mod xtables;

@@ -38,6 +38,7 @@ use crate::{
             Get,
             Set, //
         },
+        sync::daemon::Role,
     },
 };
 use core::ops::Range;
@@ -130,10 +131,8 @@ fn carry_out(net: &Net, director: &Arc<Director>, what: Set) -> Result {
             Ok(())
         }
         Set::Zero(id) => director.zero(id.as_ref()),
-        Set::StartDaemon => return Err(EOPNOTSUPP),
-        // Of the two states that there are, no daemon runs.
-        Set::StopDaemon(1 | 2) => return Err(ESRCH),
-        Set::StopDaemon(_) => return Err(EINVAL),
+        Set::StartDaemon(wish) => director.start_daemon(net, &wish),
+        Set::StopDaemon(state) => Role::of(state).and_then(|role| director.stop_daemon(role)),
     };
     done.map_err(number)
 }
@@ -163,7 +162,7 @@ fn answer(director: &Director, what: Get, question: &[u8], asked: &mut Asked<'_>
             destinations(director, &id, room, asked)
         }
         Get::Timeouts => asked.write(0, &words::timeouts(&director.timeouts())),
-        Get::Daemons => asked.write(0, &[0; words::DAEMONS]),
+        Get::Daemons => asked.write(0, &words::daemons(&director.daemons())),
     }
 }
 

@@ -99,7 +99,7 @@ impl Table for Vs {
         ),
         sync!(c"sync_refresh_period", refresh_period).range(-LONGEST, LONGEST),
         sync!(c"sync_retries", retries).range(0, 3),
-        sync!(c"backup_only", backup_only),
+        sync!(c"backup_only", backup_only).on_write(Director::set_backup_only),
         setting!(c"conn_max", conn_max).on_write(set_conn_max),
         setting!(c"conn_reuse_mode", conn_reuse_mode),
         setting!(c"expire_nodest_conn", expire_nodest_conn),

@@ -19,5 +19,8 @@ pub(super) fn errno(errno: Errno) -> Error {
         Errno::Range => ERANGE,
         Errno::NoMemory => ENOMEM,
         Errno::Fault => EFAULT,
+        Errno::NoDevice => ENODEV,
+        Errno::Closed => ENOPROTOOPT,
+        Errno::Other(number) => Error::from_errno(number),
     }
 }

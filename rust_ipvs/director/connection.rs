@@ -9,10 +9,12 @@
 //! jiffy at the most, and the others only when the state changes.
 
 pub(super) mod announced;
+mod synced;
 
 use super::{
     destination::Destination,
     stack::Stack,
+    sync::told::Told,
     template::{
         Data,
         Kind, //
@@ -85,6 +87,8 @@ const TRACKED: u32 = 0x8000;
 const SINGLE: u32 = 0x1_0000;
 /// Where the kind of a template is.
 const KIND: u32 = 0x6000;
+/// Another director told of the connection (C-2).
+const SYNCED: u32 = 0x0800_0000;
 /// One packet of the client, of which the highest bits count as many as are few and one more (C-27): so what
 /// packets write is written in the first few only.
 const REQUEST: u32 = 1 << 28;
@@ -147,6 +151,8 @@ pub(crate) struct Connection<F: Stack> {
     control: Hold<Connection<F>>,
     /// What a persistence engine goes by, of a template.
     data: Option<KBox<Data>>,
+    /// What was told to other directors.
+    told: Told,
 }
 
 impl_entry! {
@@ -187,6 +193,7 @@ impl<F: Stack> Connection<F> {
             aging: Aging::new(),
             control,
             data: None,
+            told: Told::new(),
         }
     }
 
@@ -549,6 +556,7 @@ impl<F: Stack> Connection<F> {
                 .data
                 .as_ref()
                 .map(|data| (Engine::Sip.name(), data.found())),
+            is_synced: self.is_synced(),
         }
     }
 }

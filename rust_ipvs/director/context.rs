@@ -66,19 +66,14 @@ impl<F: Stack> Context<'_, F> {
 
     /// Whether the namespace may have one more entry (C-23, S-13).
     pub(super) fn has_room(&self) -> bool {
-        let limit = usize::try_from(self.director.settings.conn_max.load()).unwrap_or(0);
-        self.director.connection_count() < limit
+        self.director.has_room()
     }
 
     /// Wakes the ticker where the table has become too small (C-28).
     ///
     /// Once is enough: waking is dearer than all the rest.
     pub(super) fn grow(&self) {
-        let connections = self.connections;
-        if connections.table.len() > connections.upper.load() && connections.grows.load() == 0 {
-            connections.grows.store(1);
-            self.director.wake();
-        }
+        self.director.grow(self.connections);
     }
 
     /// How many bytes from the IP header on are read or written: the fixed transport header.

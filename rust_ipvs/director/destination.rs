@@ -153,6 +153,14 @@ fn unpack(tunnel: u64) -> TunnelSpec {
 }
 
 impl Destination {
+    /// The serial number of no service.
+    pub(super) const NOBODYS: u64 = 0;
+
+    /// Whether it is no service's, and nobody has configured it.
+    pub(super) fn is_nobodys(&self) -> bool {
+        self.owner.load() == Self::NOBODYS
+    }
+
     /// A destination without connections.
     pub(super) fn new(
         pool: &Pool,

@@ -6,13 +6,17 @@ use super::{
     clock,
     connection::Connection,
     namespace::Director,
-    plane::Plane,
+    plane::{
+        Connections,
+        Plane, //
+    },
     stack::Stack,
     tracking, //
 };
 use crate::{
     kapi::{
         net::Home,
+        rcu,
         table::{
             Fate,
             MIN_BITS, //
@@ -46,8 +50,8 @@ impl Tick for Director {
         }
         while tick != now {
             tick = tick.wrapping_add(1);
-            self.v4.expire(tick, self.home());
-            self.v6.expire(tick, self.home());
+            self.v4.expire(self, tick);
+            self.v6.expire(self, tick);
             self.ticked.store(tick, Relaxed);
         }
         self.defend();
@@ -65,19 +69,24 @@ impl Tick for Director {
             self.v4.forget();
             self.v6.forget();
         }
-        let idle = self.v4.is_idle() && self.v6.is_idle() && books.trash.is_empty();
+        let idle = self.v4.is_idle()
+            && self.v6.is_idle()
+            && books.trash.is_empty()
+            && !self.daemons.is_backup();
         (!idle).then_some(clock::TICK_JIFFIES)
     }
 }
 
 impl<F: Stack> Plane<F> {
     /// Ends connections whose slot comes in this tick and whose time is up (C-16).
-    fn expire(&self, tick: u32, home: Option<&Home>) {
+    fn expire(&self, director: &Director, tick: u32) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
+        let home = director.home();
         let (near, far) = wheel::due(tick);
         for slot in far.into_iter().chain([near]) {
+            let fate = |connection: &Connection<F>| fate(director, connection);
             connections
                 .table
                 .expire(slot.index() as u16, fate, |rcu, connection| {
@@ -160,17 +169,38 @@ impl<F: Stack> Plane<F> {
 }
 
 /// What becomes of a connection whose slot came. One that controls others stays a while (C-16).
-fn fate<F: Stack>(connection: &Connection<F>) -> Fate {
+fn fate<F: Stack>(director: &Director, connection: &Connection<F>) -> Fate {
     if connection.left() <= 0 {
         if !connection.controls() {
             return Fate::Remove;
         }
         connection.stay();
+        if director.timeouts.is_watched() {
+            rcu::read(|rcu| director.tell_stay(rcu, connection));
+        }
     }
     Fate::Keep(clock::slot(connection.left()))
 }
 
 impl Director {
+    /// Whether there may be one more entry (C-23, S-13).
+    #[inline(always)]
+    pub(super) fn has_room(&self) -> bool {
+        let limit = usize::try_from(self.settings.conn_max.load()).unwrap_or(0);
+        self.connection_count() < limit
+    }
+
+    /// Wakes the ticker where a table has become too small (C-28).
+    ///
+    /// Once is enough: waking is dearer than all the rest.
+    #[inline(always)]
+    pub(super) fn grow<F: Stack>(&self, connections: &Connections<F>) {
+        if connections.table.len() > connections.upper.load() && connections.grows.load() == 0 {
+            connections.grows.store(1);
+            self.wake();
+        }
+    }
+
     /// How many connections there are, of both families.
     pub(super) fn connection_count(&self) -> usize {
         self.v4

@@ -119,21 +119,47 @@ impl<F: InDirector> Hook for Forward<F> {
     }
 }
 
-/// Registers the hooks of a family (H-1, H-2).
+/// Packets of a director that takes no requests, at a place with the number `AT`.
+struct Passive<F, const AT: u8>(PhantomData<F>);
+
+impl<F: InDirector, const AT: u8> Hook for Passive<F, AT> {
+    type Owner = Director;
+
+    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+        let point = match AT {
+            0 => Point::LocalIn,
+            1 => Point::LocalOut,
+            _ => Point::Forward,
+        };
+        pass_replies::<F>(owner, rcu, state.net(), point, packet)
+    }
+}
+
+/// Registers the hooks of a family (H-1, H-2): `passive` ones only see to replies (H-8).
 pub(super) fn register<F: InDirector>(
     net: &Net,
     director: Arc<Director>,
+    passive: bool,
 ) -> Result<Hooks<Director>> {
     let at = F::PROTOCOL;
-    Hooks::register(
-        net,
-        director,
+    let (input, output) = (
+        PRIORITY_NAT_SRC.wrapping_sub(1),
+        PRIORITY_NAT_DST.wrapping_add(1),
+    );
+    let specs = if passive {
         [
-            Spec::new::<LocalIn<F>>(at, Point::LocalIn, PRIORITY_NAT_SRC.wrapping_sub(1)),
-            Spec::new::<LocalOut<F>>(at, Point::LocalOut, PRIORITY_NAT_DST.wrapping_add(1)),
+            Spec::new::<Passive<F, 0>>(at, Point::LocalIn, input),
+            Spec::new::<Passive<F, 1>>(at, Point::LocalOut, output),
+            Spec::new::<Passive<F, 2>>(at, Point::Forward, PRIORITY_NAT_SRC),
+        ]
+    } else {
+        [
+            Spec::new::<LocalIn<F>>(at, Point::LocalIn, input),
+            Spec::new::<LocalOut<F>>(at, Point::LocalOut, output),
             Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
-        ],
-    )
+        ]
+    };
+    Hooks::register(net, director, specs)
 }
 
 /// Reads the headers of a packet that is not fragmented, where they lie in one piece.
@@ -311,6 +337,47 @@ fn pass<'g, F: InDirector>(
     }
 }
 
+/// Handles a packet that may be a reply; a request is left alone, whosoever it is (H-8).
+#[cold]
+#[inline(never)]
+fn pass_replies<'g, F: InDirector>(
+    director: &'g Director,
+    rcu: Rcu<'g>,
+    net: &'g Net,
+    point: Point,
+    packet: Packet,
+) -> Verdict {
+    if packet.is_handled() || !packet.has_route() {
+        return Verdict::Accept(packet);
+    }
+    let plane = F::plane(director);
+    let (Some(connections), Some((header, transport))) =
+        (plane.connections.as_ref(), read::<F>(&packet))
+    else {
+        return Verdict::Accept(packet);
+    };
+    let context = Context {
+        director,
+        plane,
+        rcu,
+        net,
+        point,
+        header,
+        transport,
+        connections,
+        is_backwards: false,
+    };
+    let (src, dst) = (context.src(), context.dst());
+    let hash = F::hash(&connections.key, &src, &dst, header.protocol);
+    let found = connections.table.find(rcu, hash, |connection, direction| {
+        connection.role(direction, header.protocol, &src, &dst) == Some(Role::Reply)
+    });
+    match found {
+        Some((connection, _)) => reply::handle(&context, connection, packet),
+        None => Verdict::Accept(packet),
+    }
+}
+
 /// Whether a packet may be a request: one that this host sends, or that was sent to its own link
 /// address and not to all (H-7).
 fn is_for_host(point: Point, packet: &Packet) -> bool {
@@ -343,13 +410,7 @@ fn handle<'g, F: Stack>(
         return reuse::begin_anew(context, connection, hash, packet);
     }
     destination.counted.input(packet.len());
-    let is_helped = state::follow_linked(
-        context.connections,
-        connection,
-        &context.director.timeouts,
-        Direction::Input,
-        &context.transport,
-    );
+    let is_helped = state::follow_linked(context, connection, Direction::Input);
     if is_helped {
         ftp::request(*context, connection, &mut packet);
     }

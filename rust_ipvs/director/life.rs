@@ -19,6 +19,7 @@ use super::{
     servers::Servers,
     settings::Settings,
     statistics,
+    sync::daemons::Daemons,
     timeouts::Timeouts,
     trash::Trash, //
 };
@@ -75,12 +76,14 @@ impl Namespaced for Director {
                 kicker: SetOnce::new(),
                 fragments: Fragments::new(),
                 home: SetOnce::new(),
+                daemons <- Daemons::new(),
                 ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {
                     open: true,
                     hooks_v4: None,
                     hooks_v6: None,
                     tracking: [None, None],
+                    passive: false,
                     ticker: None,
                     serial: 0,
                     trash: Trash::new(),
@@ -107,6 +110,7 @@ impl Namespaced for Director {
         drop(books);
         // Hooks first: nothing may come in from packets. The ticker takes the mutex in its run.
         drop(going);
+        this.stop_daemons();
         drop(ticker);
         drop(tracking);
         this.flush_for_good();

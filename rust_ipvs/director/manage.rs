@@ -30,6 +30,7 @@ use super::{
 use crate::{
     kapi::{
         net::Net,
+        netfilter::Hooks,
         shared::RcuArc,
         ticker::Ticker, //
     },
@@ -58,10 +59,14 @@ use crate::{
         sizing, //
     },
 };
+use core::mem;
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
+
+/// What registers the hooks of a family.
+type Register = fn(&Net, Arc<Director>, bool) -> Result<Hooks<Director>>;
 
 /// What goes wrong inside is always memory.
 fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
@@ -182,13 +187,26 @@ fn check_address(net: &Net, id: &DestinationId) -> Result<(), Refusal> {
     ))
 }
 
-/// Whether a method can bridge the families of a service and a destination (V-10).
-fn check_families(id: &ServiceId, spec: &DestinationSpec) -> Result<(), Refusal> {
+/// Whether a method can bridge the families of a service and a destination, and nobody else is told of it (V-10).
+fn check_families(
+    director: &Director,
+    id: &ServiceId,
+    spec: &DestinationSpec,
+) -> Result<(), Refusal> {
     let family = match spec.id.addr {
         Ip::V4(_) => AddressFamily::V4,
         Ip::V6(_) => AddressFamily::V6,
     };
-    if family == id.family || spec.method == ForwardMethod::TUNNEL {
+    if family == id.family {
+        return Ok(());
+    }
+    if director.daemons.is_any() {
+        return Err(Refusal::new(
+            Errno::Invalid,
+            c"a destination of another address family cannot be synchronised: a daemon runs",
+        ));
+    }
+    if spec.method == ForwardMethod::TUNNEL {
         return Ok(());
     }
     Err(Refusal::new(
@@ -234,10 +252,10 @@ impl Director {
         self.start_ticker(books)?;
         match family {
             AddressFamily::V4 if books.hooks_v4.is_none() => {
-                books.hooks_v4 = Some(hooks::register::<V4>(net, self.clone())?);
+                books.hooks_v4 = Some(hooks::register::<V4>(net, self.clone(), books.passive)?);
             }
             AddressFamily::V6 if books.hooks_v6.is_none() => {
-                books.hooks_v6 = Some(hooks::register::<V6>(net, self.clone())?);
+                books.hooks_v6 = Some(hooks::register::<V6>(net, self.clone(), books.passive)?);
             }
             _ => {}
         }
@@ -257,12 +275,42 @@ impl Director {
         Ok(())
     }
 
+    /// Starts the ticker where it is not running yet, also without a service.
+    pub(super) fn keep_ticking(self: &Arc<Self>) -> Result {
+        self.start_ticker(&mut self.books.lock())
+    }
+
+    /// Sets whether a director that is told of connections takes no requests (H-8).
+    pub(crate) fn set_backup_only(&self, value: i32) -> Result {
+        self.settings.sync.backup_only.store(value);
+        self.fit_hooks()
+    }
+
+    /// Gives the hooks the form that they should have (H-8). The new ones are there before the old ones go.
+    pub(super) fn fit_hooks(&self) -> Result {
+        let mut books = self.books.lock();
+        let passive = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
+        if passive == books.passive || !books.open {
+            return Ok(());
+        }
+        let again = |old: &Option<Hooks<Self>>, register: Register| {
+            let again = |old: &Hooks<Self>| register(old.net(), old.owner().clone(), passive);
+            old.as_ref().map(again).transpose()
+        };
+        let v4 = again(&books.hooks_v4, hooks::register::<V4>)?;
+        let v6 = again(&books.hooks_v6, hooks::register::<V6>)?;
+        books.passive = passive;
+        let old = (
+            mem::replace(&mut books.hooks_v4, v4),
+            mem::replace(&mut books.hooks_v6, v6),
+        );
+        drop(books);
+        drop(old);
+        Ok(())
+    }
+
     /// Takes the hooks of a family that has no service; the caller drops them without the mutex.
-    fn unneeded_hooks(
-        &self,
-        books: &mut Books,
-        family: AddressFamily,
-    ) -> Option<crate::kapi::netfilter::Hooks<Self>> {
+    fn unneeded_hooks(&self, books: &mut Books, family: AddressFamily) -> Option<Hooks<Self>> {
         match family {
             AddressFamily::V4 if self.v4.count() == 0 => books.hooks_v4.take(),
             AddressFamily::V6 if self.v6.count() == 0 => books.hooks_v6.take(),
@@ -353,7 +401,7 @@ impl Director {
         let mut books = self.books.lock();
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
-            check_families(id, spec)?;
+            check_families(self, id, spec)?;
             plane.senders.add(spec.id.addr);
             if service.destination(&spec.id).is_some() {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
@@ -384,7 +432,7 @@ impl Director {
         let mut books = self.books.lock();
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
-            check_families(id, &spec)?;
+            check_families(self, id, &spec)?;
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
             self.track_for_helper(&mut books, net, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
@@ -444,6 +492,7 @@ impl Director {
 
     /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
+        let _books = self.books.lock();
         self.timeouts.set(tcp, tcp_fin, udp);
     }
 }

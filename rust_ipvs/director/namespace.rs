@@ -14,6 +14,7 @@ use super::{
     settings::Settings,
     stack::Stack,
     statistics,
+    sync::daemons::Daemons,
     timeouts::Timeouts,
     trash::Trash, //
 };
@@ -99,6 +100,8 @@ pub(super) struct Books {
     pub(super) hooks_v6: Option<Hooks<Director>>,
     /// What has connections of IPv4, and of IPv6, tracked while the FTP helper may have some to look at.
     pub(super) tracking: [Option<Tracking>; 2],
+    /// Whether the hooks only see to replies (H-8).
+    pub(super) passive: bool,
     pub(super) ticker: Option<Ticker<Director>>,
     /// The serial number of the service added last.
     pub(super) serial: u64,
@@ -128,6 +131,8 @@ pub(crate) struct Director {
     pub(super) fragments: Fragments,
     /// The namespace; there as soon as anybody else is.
     pub(super) home: SetOnce<Arc<Home>>,
+    #[pin]
+    pub(super) daemons: Daemons<Director>,
     /// The last tick that was worked off; written by the ticker alone.
     pub(super) ticked: Atomic<u32>,
     #[pin]

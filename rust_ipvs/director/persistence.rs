@@ -35,6 +35,7 @@ use crate::{
     logic::{
         engine::Engine,
         family::Endpoint,
+        hash::HashKey,
         packet::UDP_LEN,
         persistence::{
             connection_port,
@@ -153,6 +154,25 @@ fn look_into<'p, F: Stack>(
     engine.find(payload).unwrap_or(&[])
 }
 
+/// The hash of a template, whose protocol is marked as such.
+pub(super) fn hash<F: Stack>(
+    hash_key: &HashKey,
+    (kind, data): (Kind, &[u8]),
+    key: u8,
+    client: &Endpoint<F>,
+    virt: &Endpoint<F>,
+) -> u32 {
+    if kind != Kind::Data {
+        return F::hash(hash_key, client, virt, key);
+    }
+    // Whoever sends it.
+    let anybody = Endpoint {
+        addr: F::UNSPECIFIED,
+        port: 0,
+    };
+    hash_key.bytes(F::hash(hash_key, &anybody, virt, key), data)
+}
+
 /// A template, and a hold on it for the connection that is to begin.
 struct Held<'g, F: Stack> {
     entry: &'g Connection<F>,
@@ -175,18 +195,13 @@ impl<'p, F: Stack> Wanted<'p, F> {
             _ => Kind::Client,
         };
         let table_key = Connection::<F>::template_key(key.protocol);
-        let hash_key = &context.connections.key;
-        let hash = if kind == Kind::Data {
-            // Whoever sends it.
-            let anybody = Endpoint {
-                addr: F::UNSPECIFIED,
-                port: 0,
-            };
-            let seed = F::hash(hash_key, &anybody, &key.virt, table_key);
-            hash_key.bytes(seed, data)
-        } else {
-            F::hash(hash_key, &key.client(), &key.virt, table_key)
-        };
+        let hash = hash(
+            &context.connections.key,
+            (kind, data),
+            table_key,
+            &key.client(),
+            &key.virt,
+        );
         Self {
             key,
             kind,

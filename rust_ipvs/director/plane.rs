@@ -238,8 +238,12 @@ impl<F: Stack> Plane<F> {
             lower: 0,
             tunnel: TunnelSpec::default(),
         };
-        self.nowhere
-            .populate(Destination::new(counters, &service, 0, &nowhere)?);
+        self.nowhere.populate(Destination::new(
+            counters,
+            &service,
+            Destination::NOBODYS,
+            &nowhere,
+        )?);
         Ok(())
     }
 

@@ -72,13 +72,7 @@ fn handle_as<'g, F: Stack, const TRACKED: bool>(
     if destination.is_available() {
         destination.counted.output(packet.len());
     }
-    let is_helped = state::follow_linked(
-        context.connections,
-        connection,
-        &context.director.timeouts,
-        Direction::Output,
-        &context.transport,
-    );
+    let is_helped = state::follow_linked(context, connection, Direction::Output);
     if is_helped && !ftp::reply(*context, connection, &mut packet) {
         return Verdict::Drop(packet);
     }

@@ -249,6 +249,9 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
     connection.destination.counted.input(packet.len());
     if let Some(template) = connection.control(context.rcu) {
         template.count_request();
+        if context.director.timeouts.is_watched() {
+            context.director.tell_template(context.rcu, template);
+        }
     }
     packet.set_handled();
     xmit::send(context, &connection, packet)
@@ -275,14 +278,11 @@ pub(super) fn enter<'g, F: Stack>(
         connection.track();
     }
     // An error says nothing of the state, and what it begins ends soon.
-    if !context.is_backwards {
-        state::follow(
-            &connection,
-            &director.timeouts,
-            direction,
-            &context.transport,
-        );
-    }
+    let is_watched = !context.is_backwards && {
+        let (timeouts, transport) = (&director.timeouts, &context.transport);
+        let is_watched = state::follow(&connection, timeouts, direction, transport);
+        is_watched && direction == Direction::Input
+    };
     connection.destination.bind(connection.is_active());
     let reply_hash = (connection.method == ForwardMethod::MASQ)
         .then(|| F::hash(&connections.key, &client, &real, protocol));
@@ -305,6 +305,9 @@ pub(super) fn enter<'g, F: Stack>(
         Err(twin) => twin,
     };
     context.grow();
+    if is_watched {
+        director.tell(context.rcu, connection);
+    }
     Some(connection)
 }
 

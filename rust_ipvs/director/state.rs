@@ -8,11 +8,12 @@ use super::{
         Connection,
         Next, //
     },
-    plane::Connections,
+    context::Context,
     stack::Stack,
     timeouts::{
         Timeouts,
-        FIRST_TIMEOUT, //
+        FIRST_TIMEOUT,
+        WATCHED, //
     },
 };
 use crate::{
@@ -34,16 +35,21 @@ use crate::{
 };
 
 /// Takes the first packet into account, before the destination counts the connection: its state and how long it stays.
+///
+/// Returns whether packets are watched.
 #[inline(always)]
 pub(super) fn follow<F: Stack>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
     transport: &Transport,
-) {
-    if let Some(timeout) = timeout_after(connection, timeouts, direction, transport, false) {
-        stay(connection, timeout);
-    }
+) -> bool {
+    let Some(timeout) = timeout_after(connection, timeouts, direction, transport, false) else {
+        return false;
+    };
+    connection.touch();
+    connection.timeout.store(timeout & !WATCHED);
+    timeout & WATCHED != 0
 }
 
 /// The connection's timeout after a packet, which changes its state; `None`, and nothing is done, where a helper is to look
@@ -78,17 +84,40 @@ fn timeout_after<F: Stack>(
     })
 }
 
-/// A packet has passed, and the connection stays so long after it. Returns whether it now ends earlier than its place on the
-/// wheel says.
+/// A packet has passed, and the connection stays so long after it.
 #[inline(always)]
-fn stay<F: Stack>(connection: &Connection<F>, timeout: u32) -> bool {
+fn stay<F: Stack>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    direction: Direction,
+    timeout: u32,
+) {
     connection.touch();
-    let before = connection.timeout.load();
-    if timeout == before {
-        return false;
+    // All that most packets ask: whatever is out of the ordinary makes a difference here.
+    if timeout != connection.timeout.load() {
+        let is_request = direction == Direction::Input;
+        change(*context, connection, is_request, timeout);
     }
-    connection.timeout.store(timeout);
-    timeout < before
+}
+
+/// A packet that has another timeout than its connection: its state has changed, or packets are watched.
+#[inline(never)]
+fn change<F: Stack>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    is_request: bool,
+    timeout: u32,
+) {
+    let own = timeout & !WATCHED;
+    let before = connection.timeout.load();
+    connection.timeout.update(own);
+    if own < before {
+        let slot = clock::slot(connection.left());
+        context.connections.table.refile(connection, slot);
+    }
+    if own != timeout && is_request {
+        context.director.tell(context.rcu, connection);
+    }
 }
 
 /// The first datagrams of a UDP connection.
@@ -145,29 +174,19 @@ fn follow_sctp<F: Stack>(
     timeouts.sctp(state).map_or(FIRST_TIMEOUT, Word::load)
 }
 
-/// As [`follow`], for a connection that is in the table: its place on the wheel follows too. Returns whether a helper is to look
-/// at the packet.
+/// As [`follow`], for a connection that is in the table: its place on the wheel follows too, and so do other directors. Returns
+/// whether a helper is to look at the packet.
 #[inline(always)]
 pub(super) fn follow_linked<F: Stack>(
-    connections: &Connections<F>,
+    context: &Context<'_, F>,
     connection: &Connection<F>,
-    timeouts: &Timeouts,
     direction: Direction,
-    transport: &Transport,
 ) -> bool {
+    let (timeouts, transport) = (&context.director.timeouts, &context.transport);
     let Some(timeout) = timeout_after(connection, timeouts, direction, transport, true) else {
-        return follow_helped(
-            connections,
-            connection,
-            timeouts,
-            direction,
-            transport.flags,
-        );
+        return follow_helped(*context, connection, direction);
     };
-    if stay(connection, timeout) {
-        let slot = clock::slot(connection.left());
-        connections.table.refile(connection, slot);
-    }
+    stay(context, connection, direction, timeout);
     false
 }
 
@@ -175,18 +194,12 @@ pub(super) fn follow_linked<F: Stack>(
 #[cold]
 #[inline(never)]
 fn follow_helped<F: Stack>(
-    connections: &Connections<F>,
+    context: Context<'_, F>,
     connection: &Connection<F>,
-    timeouts: &Timeouts,
     direction: Direction,
-    flags: TcpFlags,
 ) -> bool {
-    if stay(
-        connection,
-        follow_tcp(connection, timeouts, direction, flags, true),
-    ) {
-        let slot = clock::slot(connection.left());
-        connections.table.refile(connection, slot);
-    }
+    let (timeouts, flags) = (&context.director.timeouts, context.transport.flags);
+    let timeout = follow_tcp(connection, timeouts, direction, flags, true);
+    stay(&context, connection, direction, timeout);
     true
 }

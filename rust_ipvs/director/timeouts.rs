@@ -11,7 +11,8 @@ use crate::{
         config,
         packet::{
             SCTP,
-            TCP, //
+            TCP,
+            UDP, //
         },
         sctp,
         tcp,
@@ -24,6 +25,10 @@ pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
 
 /// How much longer an entry stays that controls others when its time is up (C-16).
 pub(super) const LATER: u32 = 60 * HZ;
+
+/// The bit of a timeout that says that packets are watched: no connection has it in its own, so that each packet finds
+/// another timeout than its connection has, and does what few do.
+pub(super) const WATCHED: u32 = 1 << 31;
 
 /// The timeouts of a namespace, in jiffies, and by which tables its states change.
 pub(super) struct Timeouts {
@@ -71,21 +76,45 @@ impl Timeouts {
         self.sctp.get(usize::from(state))
     }
 
-    /// Those that users may set (G-14).
-    pub(super) fn view(&self) -> config::Timeouts {
-        let of = |state| self.tcp(state).map_or(0, |word| word.load() / HZ);
-        config::Timeouts {
-            tcp: of(tcp::ESTABLISHED),
-            tcp_fin: of(tcp::FIN_WAIT),
-            udp: self.udp.load() / HZ,
+    /// That of a protocol in a state.
+    pub(super) fn of(&self, protocol: u8, state: u8) -> u32 {
+        let word = match protocol {
+            TCP => self.tcp(state),
+            SCTP => self.sctp(state),
+            _ => Some(&self.udp),
+        };
+        word.map_or(FIRST_TIMEOUT, |word| word.load() & !WATCHED)
+    }
+
+    /// Whether packets are watched.
+    pub(super) fn is_watched(&self) -> bool {
+        self.udp.load() & WATCHED != 0
+    }
+
+    /// Says whether packets are watched. The caller holds the director's mutex.
+    pub(super) fn set_watched(&self, watched: bool) {
+        let bit = if watched { WATCHED } else { 0 };
+        let words = self.tcp.iter().chain(&self.sctp).chain([&self.udp]);
+        for word in words {
+            word.store(word.load() & !WATCHED | bit);
         }
     }
 
-    /// Sets what is given and not zero, in seconds.
+    /// Those that users may set (G-14).
+    pub(super) fn view(&self) -> config::Timeouts {
+        config::Timeouts {
+            tcp: self.of(TCP, tcp::ESTABLISHED) / HZ,
+            tcp_fin: self.of(TCP, tcp::FIN_WAIT) / HZ,
+            udp: self.of(UDP, udp::NORMAL) / HZ,
+        }
+    }
+
+    /// Sets what is given and not zero, in seconds. The caller holds the director's mutex.
     pub(super) fn set(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
         let set = |word: Option<&Word<u32>>, seconds: Option<u32>| {
             if let (Some(word), Some(seconds @ 1..)) = (word, seconds) {
-                word.store(jiffies(seconds));
+                let bit = word.load() & WATCHED;
+                word.store(jiffies(seconds) & !WATCHED | bit);
             }
         };
         set(self.tcp(tcp::ESTABLISHED), tcp);

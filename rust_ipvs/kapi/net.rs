@@ -123,6 +123,40 @@ impl Net {
     }
 }
 
+/// A network device, as it was when it was looked for.
+pub(crate) struct Device {
+    /// Its number.
+    pub(crate) index: i32,
+    /// The longest packet that it sends.
+    pub(crate) mtu: u32,
+    /// Its first IPv4 address, or where it has none that of another device; all zeroes where there is none.
+    pub(crate) addr_v4: [u8; 4],
+}
+
+impl Net {
+    /// The device of a name.
+    pub(crate) fn device(&self, name: &CStr) -> Option<Device> {
+        let (mut index, mut mtu, mut addr) = (0, 0, 0);
+        let found = super::rcu::read(|_| {
+            // SAFETY: A live namespace by the type invariant, under RCU; the results are on this stack.
+            unsafe {
+                bindings::rust_ipvs_helper_find_device(
+                    self.as_ptr(),
+                    name.as_char_ptr(),
+                    &mut index,
+                    &mut mtu,
+                    &mut addr,
+                )
+            }
+        });
+        found.then_some(Device {
+            index,
+            mtu,
+            addr_v4: addr.to_ne_bytes(),
+        })
+    }
+}
+
 /// The namespace that a state is of, for as long as the two belong together.
 ///
 /// # Invariants

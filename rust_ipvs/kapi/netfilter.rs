@@ -151,6 +151,11 @@ impl<O: Send + Sync> Hooks<O> {
         })
     }
 
+    /// What they work on.
+    pub(crate) fn owner(&self) -> &Arc<O> {
+        &self.owner
+    }
+
     /// The namespace that they are registered in, which lasts as long as they are.
     pub(crate) fn net(&self) -> &Net {
         // SAFETY: Who has hooks in a namespace takes them out of it before it goes, by the type invariant.

@@ -364,6 +364,8 @@ pub(crate) struct ConnectionView<'a> {
     pub(crate) expires: u32,
     /// A template's persistence engine by name, and what it goes by (K-5).
     pub(crate) engine: Option<(&'static str, &'a [u8])>,
+    /// Whether another director told of it (K-6).
+    pub(crate) is_synced: bool,
 }
 
 /// Timeouts that a user may set, in seconds (G-14).
@@ -396,6 +398,12 @@ pub(crate) enum Errno {
     NoMemory,
     /// `EFAULT`
     Fault,
+    /// `ENODEV`
+    NoDevice,
+    /// `ENOPROTOOPT`
+    Closed,
+    /// What else the kernel says: a number below zero.
+    Other(i32),
 }
 
 /// Why a request is refused: the errno of the reference, and words for people (extack).

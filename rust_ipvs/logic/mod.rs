@@ -49,6 +49,7 @@ pub(crate) mod sip;
 pub(crate) mod sizing;
 pub(crate) mod sockopt;
 pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod tcp;
 pub(crate) mod tracking;
 pub(crate) mod udp;

@@ -209,13 +209,14 @@ impl Display for ConnectionLine<'_> {
 pub(crate) const ORIGINS_HEADER: &str =
     "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n";
 
-/// A connection's line with its origin (K-6); all of them began here.
+/// A connection's line with its origin (K-6).
 pub(crate) struct OriginLine<'a>(pub(crate) &'a ConnectionView<'a>);
 
 impl Display for OriginLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         common_columns(self.0, f)?;
-        writeln!(f, " {:<6} {:7}", "LOCAL", self.0.expires)
+        let origin = if self.0.is_synced { "SYNC" } else { "LOCAL" };
+        writeln!(f, " {origin:<6} {:7}", self.0.expires)
     }
 }
 
@@ -413,6 +414,7 @@ mod tests {
             state: "ESTABLISHED",
             expires: 899,
             engine: None,
+            is_synced: false,
         }
     }
 

@@ -32,6 +32,11 @@ use super::packet::{
 };
 use super::request;
 use super::show::Title;
+use super::sync::daemon::{
+    self,
+    Daemon,
+    Role, //
+};
 
 /// The least option of either kind (O-1).
 pub(crate) const FIRST: u32 = 1152;
@@ -82,7 +87,7 @@ pub(crate) enum Set {
     /// Set the timeouts for TCP, TCP after a FIN, UDP, in seconds, where there are some.
     Timeouts(Option<u32>, Option<u32>, Option<u32>),
     /// Start a synchronisation daemon.
-    StartDaemon,
+    StartDaemon(daemon::Wish),
     /// Stop that of a state.
     StopDaemon(u32),
     /// Start the statistics of a service over, or all.
@@ -251,6 +256,29 @@ fn wish(bytes: &[u8]) -> Wish {
     }
 }
 
+/// The daemon that a structure asks for: state, name of the interface, and identity. The rest cannot be said.
+fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, Refusal> {
+    let name = at::<16>(bytes, 4);
+    let mut parts = name.split(|&byte| byte == 0);
+    let interface = parts
+        .next()
+        .filter(|name| !name.is_empty())
+        .and_then(daemon::Interface::new);
+    let interface = interface.ok_or(Refusal::new(
+        Errno::Invalid,
+        c"a daemon needs the name of an interface",
+    ))?;
+    Ok(daemon::Wish {
+        state: u32_at(bytes, 0),
+        interface,
+        sync_id: u32_at(bytes, 20) as i32,
+        maxlen: 0,
+        group: None,
+        port: 0,
+        ttl: 0,
+    })
+}
+
 /// Reads what is to be done (O-1 to O-4). `hz` is the number of jiffies in a second, which limits timeouts.
 ///
 /// # Errors
@@ -277,13 +305,7 @@ pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, Refusal> {
             let timeout = |at| request::timeout(u32_at(bytes, at), hz);
             Set::Timeouts(timeout(0)?, timeout(4)?, timeout(8)?)
         }
-        1163 if at(bytes, 4) == [0] => {
-            return Err(Refusal::new(
-                Errno::Invalid,
-                c"a daemon needs the name of an interface",
-            ))
-        }
-        1163 => Set::StartDaemon,
+        1163 => Set::StartDaemon(daemon_wish(bytes)?),
         1164 => Set::StopDaemon(u32_at(bytes, 0)),
         // Nothing but the protocol may be said of all services.
         1167 if at(bytes, 4) == [0; 4] && at(bytes, 8) == [0; 2] && u32_at(bytes, 12) == 0 => {
@@ -431,6 +453,20 @@ pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
     // It has room for any number.
     write!(text, "{}\0", Title(size as usize)).ok();
     text.1
+}
+
+/// The daemons that run, master and backup; all zeroes where one does not.
+pub(crate) fn daemons(daemons: &[Option<Daemon>; 2]) -> [u8; DAEMONS] {
+    let mut structure = Structure([0; DAEMONS]);
+    let roles = [Role::Master, Role::Backup];
+    for ((from, role), daemon) in (0..).step_by(DAEMON).zip(roles).zip(daemons) {
+        if let Some(daemon) = daemon {
+            structure.put_u32(from, role.state());
+            structure.put(from.saturating_add(4), daemon.interface.as_bytes());
+            structure.put_u32(from.saturating_add(20), daemon.sync_id as u32);
+        }
+    }
+    structure.0
 }
 
 /// The timeouts.

@@ -1,30 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands about synchronisation daemons, of which there are none yet.
-//!
-//! What is asked is answered as where no daemon runs; only that one cannot be started differs from
-//! the reference.
+//! Commands about synchronisation daemons.
 
-use super::numbers::{
-    daemon,
-    top, //
+use super::{
+    common::{
+        director,
+        director_of_dump,
+        Told, //
+    },
+    numbers::{
+        command,
+        top, //
+    },
 };
 use crate::{
     kapi::genetlink::{
         Doit,
         Dump,
         Dumpit,
+        Message,
         Request, //
     },
-    logic::nlattr,
+    logic::{
+        config::Ip,
+        sync::daemon::{
+            self,
+            attribute,
+            Daemon,
+            Role, //
+        },
+    },
 };
 use kernel::prelude::*;
-
-/// The role of a daemon that sends, and that of one that receives (G-12).
-const ROLES: [u32; 2] = [1, 2];
-
-/// The longest name of a network interface.
-const INTERFACE_MAX: usize = 15;
 
 /// The nest of a request that describes a daemon.
 fn daemon_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
@@ -32,33 +39,15 @@ fn daemon_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
     nest.ok_or_else(|| request.refuse(EINVAL, c"the request describes no daemon"))
 }
 
-/// A number in a nest.
-fn number(nest: &[u8], attribute: u16) -> Option<u32> {
-    nlattr::find(nest, attribute).and_then(nlattr::u32)
-}
-
 /// `NEW_DAEMON` (G-31).
 pub(super) struct New;
 
 impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
-        let nest = daemon_nest(request)?;
-        let interface = nlattr::find(nest, daemon::INTERFACE);
-        if number(nest, daemon::STATE).is_none()
-            || interface
-                .and_then(|name| nlattr::string(name, INTERFACE_MAX))
-                .is_none()
-            || number(nest, daemon::SYNC_ID).is_none()
-        {
-            return Err(request.refuse(
-                EINVAL,
-                c"a daemon needs a state, an interface and a synchronisation id",
-            ));
-        }
-        Err(request.refuse(
-            EOPNOTSUPP,
-            c"connections cannot be synchronised to other directors yet",
-        ))
+        let wish = daemon::of_attributes(daemon_nest(request)?).told(request)?;
+        let director = director(request)?;
+        director.check_families_for_daemon().told(request)?;
+        director.start_daemon(request.net(), &wish).told(request)
     }
 }
 
@@ -67,23 +56,41 @@ pub(super) struct Del;
 
 impl Doit for Del {
     fn doit(request: &Request<'_>) -> Result {
-        match number(daemon_nest(request)?, daemon::STATE) {
-            Some(role) if ROLES.contains(&role) => {
-                Err(request.refuse(ESRCH, c"no daemon of that state runs"))
-            }
-            _ => Err(request.refuse(
-                EINVAL,
-                c"the daemon's state is neither master (1) nor backup (2)",
-            )),
-        }
+        let role = daemon::role_of_attributes(daemon_nest(request)?).told(request)?;
+        director(request)?.stop_daemon(role).told(request)
     }
 }
 
-/// `GET_DAEMON`: those that run.
+/// `GET_DAEMON`: those that run (G-12).
 pub(super) struct List;
 
 impl Dumpit for List {
-    fn dumpit(_dump: &mut Dump<'_>) -> Result {
+    fn dumpit(dump: &mut Dump<'_>) -> Result {
+        let (shown, _) = dump.position();
+        let daemons = director_of_dump(dump)?.daemons();
+        let roles = [Role::Master, Role::Backup];
+        for (place, (role, daemon)) in roles.into_iter().zip(daemons).enumerate() {
+            if let Some(daemon) = daemon.filter(|_| place >= shown) {
+                dump.message(command::NEW_DAEMON, |message| put(message, role, &daemon))?;
+            }
+            dump.set_position((place.saturating_add(1), 0));
+        }
         Ok(())
     }
+}
+
+/// Adds a nest that describes a daemon.
+fn put(message: &mut Message<'_>, role: Role, daemon: &Daemon) -> Result {
+    message.nested(top::DAEMON, |nest| {
+        nest.put_u32(attribute::STATE, role.state())?;
+        nest.put_string(attribute::INTERFACE, daemon.interface.as_bytes())?;
+        nest.put_u32(attribute::SYNC_ID, daemon.sync_id as u32)?;
+        nest.put_u16(attribute::MAXLEN, daemon.maxlen)?;
+        nest.put_u16(attribute::PORT, daemon.port)?;
+        nest.put_u8(attribute::TTL, daemon.ttl)?;
+        match &daemon.group {
+            Ip::V4(addr) => nest.put_bytes(attribute::GROUP, addr),
+            Ip::V6(addr) => nest.put_bytes(attribute::GROUP6, addr),
+        }
+    })
 }

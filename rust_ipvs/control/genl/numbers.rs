@@ -85,13 +85,6 @@ pub(super) mod stats {
     pub(crate) const PAD: u16 = 11;
 }
 
-/// Attributes of a synchronisation daemon (G-12).
-pub(super) mod daemon {
-    pub(crate) const STATE: u16 = 1;
-    pub(crate) const INTERFACE: u16 = 2;
-    pub(crate) const SYNC_ID: u16 = 3;
-}
-
 /// Attributes of general information (G-13).
 pub(super) mod info {
     pub(crate) const VERSION: u16 = 1;

@@ -200,8 +200,19 @@ fn the_rest() {
     }
     assert_eq!(set(1157, &[], 250), Ok(Set::Flush));
     let daemon = |name: &[u8]| [&[1, 0, 0, 0][..], name, &vec![0; 20 - name.len()]].concat();
-    assert_eq!(set(1163, &daemon(b"eth0"), 250), Ok(Set::StartDaemon));
+    let Ok(Set::StartDaemon(wish)) = set(1163, &daemon(b"eth0"), 250) else {
+        panic!("no daemon");
+    };
+    assert_eq!((wish.state, wish.sync_id, wish.group), (1, 0, None));
+    assert_eq!(wish.interface.as_bytes(), b"eth0");
     assert_eq!(errno(set(1163, &daemon(b""), 250)), Errno::Invalid);
+    assert_eq!(errno(set(1163, &daemon(&[b'x'; 16]), 250)), Errno::Invalid);
+    let master = wish.settle(Some(Role::Master), 1500);
+    let shown = daemons(&[Some(master), None]);
+    assert_eq!(shown[..24], daemon(b"eth0")[..]);
+    assert_eq!(shown[24..], [0; 24]);
+    let shown = daemons(&[None, Some(master)]);
+    assert_eq!((shown[..24].to_vec(), shown[24]), (vec![0; 24], 2));
     let state = u32::from_ne_bytes([1, 0, 0, 0]);
     assert_eq!(set(1164, &daemon(b""), 250), Ok(Set::StopDaemon(state)));
     // Without a mark, an address and a port all are meant, whatever the protocol.

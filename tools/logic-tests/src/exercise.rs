@@ -14,6 +14,9 @@ use crate::logic::nlattr::{self, Attributes};
 use crate::logic::packet::{Transport, SCTP, TCP, UDP};
 use crate::logic::persistence::{connection_port, Form, TemplateKey};
 use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
+use crate::logic::sync::read::Entries;
+use crate::logic::sync::write::{self, Added, Draft};
+use crate::logic::sync::Version;
 use crate::logic::{defence, ftp, payload, request, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
 
@@ -435,10 +438,41 @@ fn requests(nest: &[u8]) -> usize {
                 state: tcp::name(spec.tunnel.kind),
                 expires: spec.upper,
                 engine: None,
+                is_synced: spec.weight & 1 != 0,
             };
             assert!(line(ConnectionLine(&view)) < 192);
             taken += 1;
         }
     }
     taken
+}
+
+/// Any bytes as a message of another director. What can be read of it can be written, and is read again as it was.
+/// Returns how many entries there were.
+pub fn sync_message(data: &[u8]) -> usize {
+    let mut count = 0;
+    for entry in Entries::of(data, 0).into_iter().flatten() {
+        count += 1;
+        for version in [Version::V0, Version::V1] {
+            let mut message = [0; 1024];
+            let mut draft = Draft::new(message.as_mut_slice(), version, 1).unwrap();
+            let added = draft.add(&entry);
+            let length = draft.message().len();
+            assert_eq!(added == Added::Yes, length > 8);
+            assert_eq!(
+                write::least(version, &entry),
+                (added == Added::Yes).then_some(length)
+            );
+            let again = Entries::of(draft.message(), 1).and_then(|mut entries| entries.next());
+            match (added, version) {
+                (Added::Yes, Version::V1) => assert_eq!(again, Some(entry)),
+                (Added::Yes, Version::V0) => {
+                    assert_eq!(again.map(|e| e.client), Some(entry.client));
+                }
+                _ => assert_eq!(again, None),
+            }
+        }
+    }
+    assert!(count <= 255);
+    count
 }

@@ -33,3 +33,5 @@ mod persistence;
 mod properties;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod sync;

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directors that tell each other of their connections, so that one can take another's place (SPEC section 14).
+//!
+//! A master has *lanes*: messages that packets write into, and a thread for each lane that sends them. A backup has
+//! threads that receive messages, and makes connections of them as packets would. Both are daemons that users start and
+//! stop; a namespace may have one of each.
+//!
+//! # What packets pay
+//!
+//! Nothing while there is no master. While there is one, the timeouts by which packets see whether anything about their
+//! connection changes have a bit set that no connection's own has, so that each packet finds them different and asks why
+//! (`timeouts.rs`).
+//!
+//! # Locks
+//!
+//! The daemons' mutex is taken before the director's. A lane's lock is taken by packets, also with a shard of the
+//! connection table locked.
+
+mod backup;
+pub(super) mod daemons;
+mod lanes;
+pub(super) mod master;
+mod receiver;
+mod start;
+mod strangers;
+pub(super) mod told;

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How daemons are started, stopped and shown (B-1 to B-4, G-31).
+
+use super::{
+    daemons::{
+        Books,
+        Lanes,
+        Started, //
+    },
+    lanes::{
+        Lane,
+        Sender, //
+    },
+    receiver::Receiver,
+};
+use crate::{
+    director::{
+        namespace::Director,
+        plane::Plane,
+        stack::Stack, //
+    },
+    kapi::{
+        datagram::{
+            Address,
+            Datagrams, //
+        },
+        net::{
+            Device,
+            Net, //
+        },
+        rcu::Prepared,
+        thread::Thread,
+    },
+    logic::{
+        config::{
+            Errno,
+            Ip,
+            Refusal, //
+        },
+        sizing,
+        sync::daemon::{
+            self,
+            Daemon,
+            Role,
+            Wish, //
+        },
+    },
+};
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
+};
+
+/// Tells the threads of one daemon from those of another by name.
+static GENERATION: Atomic<u32> = Atomic::new(0);
+
+/// A daemon that cannot be set up for a reason of the network's.
+fn network(error: Error) -> Refusal {
+    Refusal::new(
+        Errno::Other(error.to_errno()),
+        c"the daemon's socket cannot be set up on that interface",
+    )
+}
+
+/// What goes wrong apart from that is memory.
+fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
+    result.map_err(|_| Refusal::NO_MEMORY)
+}
+
+/// Where the messages of a thread of a daemon go.
+fn address(daemon: &Daemon, thread: u16) -> Address {
+    let port = daemon.port.wrapping_add(thread);
+    match daemon.group {
+        Ip::V4(addr) => Address::V4(addr, port),
+        Ip::V6(addr) => Address::V6(addr, port),
+    }
+}
+
+/// Starts a thread for each of `count` ports, each with what `made` makes.
+fn threads<R: crate::kapi::thread::Routine>(
+    letter: char,
+    count: u16,
+    mut made: impl FnMut(u16) -> Result<Arc<R>, Refusal>,
+) -> Result<KVec<Thread<R>>, Refusal> {
+    let generation = GENERATION.fetch_add(1, Relaxed);
+    let mut list = memory(KVec::with_capacity(count.into(), GFP_KERNEL).map_err(Into::into))?;
+    for id in 0..count {
+        let routine = made(id)?;
+        let name = CString::try_from_fmt(fmt!("ipvs-{letter}:{generation}:{id}"));
+        let thread = memory(name.and_then(|name| Thread::start(routine, &name)))?;
+        memory(list.push(thread, GFP_KERNEL).map_err(Into::into))?;
+    }
+    Ok(list)
+}
+
+impl<F: Stack> Plane<F> {
+    /// Whether a service has destinations of the other family (V-10).
+    fn is_mixed(&self) -> Result<bool> {
+        let mixed = self.each_paged((0, 0), |_, service| {
+            let stopped = service.each_paged(u32::MAX, |destination| {
+                F::from_ip(destination.id.addr).is_some()
+            });
+            stopped.is_none()
+        })?;
+        Ok(mixed.is_some())
+    }
+}
+
+impl Director {
+    /// Whether a service has destinations of the other family, whose connections cannot be told of (V-10).
+    pub(crate) fn check_families_for_daemon(&self) -> Result<(), Refusal> {
+        if memory(self.v4.is_mixed())? || memory(self.v6.is_mixed())? {
+            return Err(Refusal::new(
+                Errno::Invalid,
+                c"connections to servers of the other address family cannot be synchronised",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Starts a daemon (G-31).
+    pub(crate) fn start_daemon(self: &Arc<Self>, net: &Net, wish: &Wish) -> Result<(), Refusal> {
+        let role = Role::of(wish.state);
+        let mut books = self.daemons.books.lock();
+        if !books.open {
+            return Err(Refusal::new(
+                Errno::Closed,
+                c"there is no load balancer in this namespace now",
+            ));
+        }
+        if role == Ok(Role::Backup) {
+            let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
+            memory(self.v4.open(lfactor))?;
+        }
+        let name = memory(CString::try_from_fmt(fmt!("{}", wish.interface.as_str())))?;
+        let device = net
+            .device(&name)
+            .ok_or_else(|| Refusal::new(Errno::NoDevice, c"there is no interface of that name"))?;
+        let runs = match role {
+            Ok(Role::Master) => books.master.is_some(),
+            Ok(Role::Backup) => books.backup.is_some(),
+            Err(_) => false,
+        };
+        if runs {
+            return Err(Refusal::new(
+                Errno::Exists,
+                c"a daemon of that state runs already",
+            ));
+        }
+        let role = role?;
+        if books.master.is_none() && books.backup.is_none() {
+            books.threads = daemon::threads(self.settings.sync.ports.load());
+        }
+        let daemon = wish.settle(Some(role), device.mtu);
+        match role {
+            Role::Master => self.start_master(&mut books, net, &device, daemon)?,
+            Role::Backup => self.start_backup(&mut books, net, &device, daemon)?,
+        }
+        let word = match role {
+            Role::Master => "MASTER",
+            Role::Backup => "BACKUP",
+        };
+        pr_info!(
+            "IPVS: sync daemon started: state = {word}, mcast_ifn = {}, syncid = {}\n",
+            wish.interface.as_str(),
+            wish.sync_id
+        );
+        Ok(())
+    }
+
+    /// Starts a master.
+    fn start_master(
+        &self,
+        books: &mut Books<Self>,
+        net: &Net,
+        device: &Device,
+        daemon: Daemon,
+    ) -> Result<(), Refusal> {
+        let count = books.threads;
+        let buffer = self.settings.sync.sock_size.load();
+        let capacity = KVec::with_capacity(count.into(), GFP_KERNEL);
+        let mut lanes = memory(capacity.map_err(Into::into))?;
+        let threads = threads('m', count, |id| {
+            let lane = memory(Lane::new())?;
+            memory(lanes.push(lane.clone(), GFP_KERNEL).map_err(Into::into))?;
+            let to = address(&daemon, id);
+            let socket = Datagrams::sender(net, device, to, daemon.ttl, buffer);
+            let socket = socket.map_err(network)?;
+            memory(Arc::new(Sender { lane, socket }, GFP_KERNEL).map_err(Into::into))
+        })?;
+        let lanes = Lanes {
+            lanes,
+            sync_id: daemon.sync_id as u8,
+            maxlen: daemon.maxlen,
+        };
+        let lanes = memory(Prepared::new(lanes, GFP_KERNEL).map_err(Into::into))?;
+        self.daemons.lanes.replace(Some(lanes));
+        books.master = Some(Started {
+            daemon,
+            _threads: threads,
+        });
+        self.watch_packets(true);
+        Ok(())
+    }
+
+    /// Has each packet of a client come to [`tell`](Self::tell), or none.
+    fn watch_packets(&self, watched: bool) {
+        let _books = self.books.lock();
+        self.timeouts.set_watched(watched);
+    }
+
+    /// Starts a backup.
+    fn start_backup(
+        self: &Arc<Self>,
+        books: &mut Books<Self>,
+        net: &Net,
+        device: &Device,
+        daemon: Daemon,
+    ) -> Result<(), Refusal> {
+        // Connections end also where there is no service.
+        memory(self.keep_ticking())?;
+        let count = books.threads;
+        let buffer = self.settings.sync.sock_size.load();
+        let threads = threads('b', count, |id| {
+            let from = address(&daemon, id);
+            let socket = Datagrams::receiver(net, device, from, buffer).map_err(network)?;
+            let about = (daemon.sync_id, daemon.maxlen);
+            memory(Receiver::new(socket, self.clone(), about))
+        })?;
+        books.backup = Some(Started {
+            daemon,
+            _threads: threads,
+        });
+        self.daemons.hears.store(1);
+        memory(self.fit_hooks())?;
+        // It may have come to rest.
+        self.wake();
+        Ok(())
+    }
+
+    /// Stops a daemon (G-31).
+    pub(crate) fn stop_daemon(&self, role: Role) -> Result<(), Refusal> {
+        let mut books = self.daemons.books.lock();
+        if self.stop_in(&mut books, role) {
+            Ok(())
+        } else {
+            Err(Refusal::new(
+                Errno::NoService,
+                c"no daemon of that state runs",
+            ))
+        }
+    }
+
+    /// Stops a daemon; returns whether there was one. Its threads have ended then.
+    fn stop_in(&self, books: &mut Books<Self>, role: Role) -> bool {
+        match role {
+            Role::Master => {
+                let Some(master) = books.master.take() else {
+                    return false;
+                };
+                self.watch_packets(false);
+                self.daemons.lanes.replace(None);
+                drop(master);
+            }
+            Role::Backup => {
+                let Some(backup) = books.backup.take() else {
+                    return false;
+                };
+                drop(backup);
+                self.daemons.hears.store(0);
+                self.daemons.strangers.lock().clear();
+                // Without memory packets go on being ignored; the next change tries again.
+                self.fit_hooks().ok();
+            }
+        }
+        true
+    }
+
+    /// Stops all daemons, for good.
+    pub(in crate::director) fn stop_daemons(&self) {
+        let mut books = self.daemons.books.lock();
+        books.open = false;
+        for role in [Role::Master, Role::Backup] {
+            self.stop_in(&mut books, role);
+        }
+    }
+
+    /// The daemons that run: master and backup.
+    pub(crate) fn daemons(&self) -> [Option<Daemon>; 2] {
+        let books = self.daemons.books.lock();
+        let master = books.master.as_ref().map(|started| started.daemon);
+        let backup = books.backup.as_ref().map(|started| started.daemon);
+        [master, backup]
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Servers that other directors send connections to, and that this one does not know (B-24).
+
+use crate::{
+    director::{
+        destination::Destination,
+        statistics::Pool, //
+    },
+    kapi::shared::RcuArc,
+    logic::config::{
+        AddressFamily,
+        DestinationId,
+        DestinationSpec,
+        ForwardMethod,
+        Ip,
+        ServiceId,
+        ServiceKey,
+        TunnelSpec, //
+    },
+};
+use kernel::prelude::*;
+
+/// The most of them that are known at a time.
+const MOST: usize = 1024;
+
+/// Destinations that stand for such servers: of no service, and each for all connections to an address by a method.
+pub(in crate::director) struct Strangers(KVec<RcuArc<Destination>>);
+
+impl Strangers {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        Self(KVec::new())
+    }
+
+    /// The destination of an address and a method. Process context.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` where connections are bound to as many others as there may be; `ENOMEM`.
+    pub(super) fn get(
+        &mut self,
+        counters: &Pool,
+        addr: Ip,
+        method: ForwardMethod,
+    ) -> Result<RcuArc<Destination>> {
+        let is = |known: &&RcuArc<Destination>| known.id.addr == addr && known.method() == method;
+        if let Some(known) = self.0.iter().find(is) {
+            return Ok(known.clone());
+        }
+        if self.0.len() >= MOST {
+            self.0.retain(|known| !known.is_unique());
+            if self.0.len() >= MOST {
+                return Err(ENOSPC);
+            }
+        }
+        let family = match addr {
+            Ip::V4(_) => AddressFamily::V4,
+            Ip::V6(_) => AddressFamily::V6,
+        };
+        let service = ServiceId {
+            family,
+            key: ServiceKey::Mark(0),
+        };
+        let spec = DestinationSpec {
+            id: DestinationId { addr, port: 0 },
+            method,
+            weight: 1,
+            upper: 0,
+            lower: 0,
+            tunnel: TunnelSpec::default(),
+        };
+        let stranger = Destination::new(counters, &service, Destination::NOBODYS, &spec)?;
+        self.0.push(stranger.clone(), GFP_KERNEL)?;
+        Ok(stranger)
+    }
+
+    /// Forgets all of them; connections keep theirs.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a master remembers of a connection, and what a backup hears of one.
+
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// Where the state is that was told.
+const STATE: u32 = 0xff;
+/// One packet; the bits above [`STATE`] count them.
+const PACKET: u32 = STATE + 1;
+
+/// What a master remembers of a connection.
+#[repr(C)]
+pub(in crate::director) struct Told {
+    /// When it was told of, as `logic::sync::due` has it; 0 for never.
+    ends: Atomic<u32>,
+    /// Packets of the client that a master saw, and the state that was told.
+    packets: Atomic<u32>,
+}
+
+/// What another director says of how a connection is.
+#[derive(Clone, Copy)]
+pub(in crate::director) struct Heard {
+    /// The number of its state.
+    pub(in crate::director) state: u8,
+    /// Whether it is in no active state.
+    pub(in crate::director) is_inactive: bool,
+    /// In jiffies.
+    pub(in crate::director) timeout: u32,
+    /// How many packets it is taken to have had (B-25).
+    pub(in crate::director) packets: u32,
+}
+
+impl Told {
+    /// Nothing was told.
+    pub(in crate::director) const fn new() -> Self {
+        Self {
+            ends: Atomic::new(0),
+            packets: Atomic::new(0),
+        }
+    }
+
+    /// Counts a packet; returns how many there were with it.
+    pub(in crate::director) fn count(&self) -> u32 {
+        let before = self.packets.fetch_add(PACKET, Relaxed);
+        (before / PACKET).wrapping_add(1)
+    }
+
+    /// The state that was told.
+    pub(in crate::director) fn state(&self) -> u8 {
+        (self.packets.load(Relaxed) & STATE) as u8
+    }
+
+    /// When it was told.
+    pub(in crate::director) fn ends(&self) -> u32 {
+        self.ends.load(Relaxed)
+    }
+
+    /// A state is told, and when; returns whether nobody said when since `before` was seen.
+    pub(in crate::director) fn remember(&self, state: u8, before: u32, ends: u32) -> bool {
+        let mut now = self.packets.load(Relaxed);
+        while now & STATE != state.into() {
+            let next = now & !STATE | u32::from(state);
+            match self.packets.cmpxchg(now, next, Relaxed) {
+                Ok(_) => break,
+                Err(other) => now = other,
+            }
+        }
+        self.ends.cmpxchg(before, ends, Relaxed).is_ok()
+    }
+
+    /// Others know as much of the connection.
+    pub(in crate::director) fn hear(&self, heard: &Heard) {
+        let packets = heard.packets.wrapping_mul(PACKET);
+        self.packets
+            .store(packets | u32::from(heard.state), Relaxed);
+    }
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages being read. Whoever can send to the group can send anything.
+
+use super::super::config::Ip;
+use super::{
+    flags,
+    option,
+    states,
+    Entry,
+    Shift,
+    Version,
+    ENTRY_V0,
+    ENTRY_V4,
+    ENTRY_V6,
+    HEAD_V0,
+    HEAD_V1,
+    LENGTH_MASK,
+    SEQUENCES,
+    TEMPLATE_STATES,
+    TYPE_V6, //
+};
+
+/// The entries of a message that can be used, one after the other.
+///
+/// An entry that says what nobody understands is passed over; one whose length is wrong ends the message (B-12).
+#[derive(Clone, Debug)]
+pub(crate) struct Entries<'a> {
+    rest: &'a [u8],
+    left: u8,
+    version: Version,
+}
+
+impl<'a> Entries<'a> {
+    /// The entries of a message to those who have the identity `sync_id`; `None` where it is none, or to others. An
+    /// identity of 0 takes all messages (B-20).
+    pub(crate) fn of(message: &'a [u8], sync_id: i32) -> Option<Self> {
+        let [first, id, l0, l1] = *message.first_chunk::<HEAD_V0>()?;
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        if length != message.len() || (sync_id != 0 && sync_id != i32::from(id)) {
+            return None;
+        }
+        // A message of version 1 says to those who know version 0 only that it has no entries.
+        if let (0, Some((&[_, _, _, _, count, 1, 0, 0], rest))) =
+            (first, message.split_first_chunk::<HEAD_V1>())
+        {
+            return Some(Self {
+                rest,
+                left: count,
+                version: Version::V1,
+            });
+        }
+        Some(Self {
+            rest: message.get(HEAD_V0..)?,
+            left: first,
+            version: Version::V0,
+        })
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        while let Some(left) = self.left.checked_sub(1) {
+            let read = match self.version {
+                Version::V0 => entry_v0(self.rest),
+                Version::V1 => entry_v1(self.rest),
+            };
+            let Some((entry, rest)) = read else {
+                self.left = 0;
+                return None;
+            };
+            self.left = left;
+            self.rest = rest;
+            if let Some(entry) = entry.and_then(checked) {
+                return Some(entry);
+            }
+        }
+        None
+    }
+}
+
+/// An entry, where it can be used, and what follows it; `None` where its length is wrong.
+type Read<'a> = Option<(Option<Entry<'a>>, &'a [u8])>;
+
+/// The entry without the flags that others have no say in; `None` where it contradicts itself (B-21).
+fn checked(entry: Entry<'_>) -> Option<Entry<'_>> {
+    let has = |bits: u32| entry.flags & bits == bits;
+    if has(flags::ONE_PACKET) || has(flags::TEMPLATE | flags::NO_CLIENT_PORT) {
+        return None;
+    }
+    let states = match entry.is_template() {
+        true => TEMPLATE_STATES,
+        false => states(entry.protocol)?,
+    };
+    if usize::from(entry.state) >= states {
+        return None;
+    }
+    Some(Entry {
+        flags: entry.flags & flags::TAKEN | flags::SYNC,
+        ..entry
+    })
+}
+
+fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// One of three addresses.
+fn ip(addresses: &[u8], which: usize, is_v6: bool) -> Option<Ip> {
+    if is_v6 {
+        let of = addresses.get(which.checked_mul(16)?..)?;
+        Some(Ip::V6(*of.first_chunk()?))
+    } else {
+        let of = addresses.get(which.checked_mul(4)?..)?;
+        Some(Ip::V4(*of.first_chunk()?))
+    }
+}
+
+/// A record of sequences.
+fn shifts(record: &[u8], order: fn([u8; 4]) -> u32) -> Option<(Shift, Shift)> {
+    let record = record.first_chunk::<SEQUENCES>()?;
+    let word = |at: usize| Some(order(*record.get(at..)?.first_chunk()?));
+    let shift = |at: usize| {
+        Some(Shift {
+            from: word(at)?,
+            delta: word(at.checked_add(4)?)?,
+            before: word(at.checked_add(8)?)?,
+        })
+    };
+    Some((shift(0)?, shift(SEQUENCES / 2)?))
+}
+
+/// An entry of version 0.
+fn entry_v0(bytes: &[u8]) -> Read<'_> {
+    let (body, rest) = bytes.split_at_checked(ENTRY_V0)?;
+    let addresses = body.get(8..20)?;
+    let given = u32::from(be16(body, 20)?);
+    let (record, rest) = match given & flags::SEQUENCES {
+        0 => (None, rest),
+        _ => {
+            let (record, rest) = rest.split_at_checked(SEQUENCES)?;
+            (shifts(record, u32::from_ne_bytes), rest)
+        }
+    };
+    let entry = Entry {
+        protocol: *body.get(1)?,
+        flags: given,
+        state: be16(body, 22)?,
+        client: (ip(addresses, 0, false)?, be16(body, 2)?),
+        virt: (ip(addresses, 1, false)?, be16(body, 4)?),
+        dest: (ip(addresses, 2, false)?, be16(body, 6)?),
+        mark: 0,
+        timeout: 0,
+        shifts: record,
+        engine: None,
+    };
+    Some((Some(entry), rest))
+}
+
+/// An entry of version 1.
+fn entry_v1(bytes: &[u8]) -> Read<'_> {
+    // Less than an entry of IPv4 is none, whatever it is of.
+    let least = bytes.get(..ENTRY_V4)?;
+    let word = be16(least, 2)?;
+    if word & !LENGTH_MASK != 0 {
+        return None;
+    }
+    let length = usize::from(word);
+    let whole = bytes.get(..length)?;
+    let is_v6 = match *least.first()? {
+        kind if kind & TYPE_V6 != 0 => true,
+        0 => false,
+        _ => return None,
+    };
+    let bare = if is_v6 { ENTRY_V6 } else { ENTRY_V4 };
+    let (body, options) = whole.split_at_checked(bare)?;
+    let options = read_options(options)?;
+    // The last entry need not be filled up.
+    let rest = bytes
+        .get(length.checked_next_multiple_of(4)?..)
+        .unwrap_or(&[]);
+    let Some(options) = options else {
+        return Some((None, rest));
+    };
+    let addresses = body.get(24..)?;
+    let entry = Entry {
+        protocol: *body.get(1)?,
+        flags: be32(body, 4)?,
+        state: be16(body, 8)?,
+        client: (ip(addresses, 0, is_v6)?, be16(body, 10)?),
+        virt: (ip(addresses, 1, is_v6)?, be16(body, 12)?),
+        dest: (ip(addresses, 2, is_v6)?, be16(body, 14)?),
+        mark: be32(body, 16)?,
+        timeout: be32(body, 20)?,
+        shifts: options.shifts,
+        engine: options.engine(),
+    };
+    // What an engine goes by says nothing without the engine.
+    let is_known = options.data.is_none() || options.name.is_some();
+    Some((is_known.then_some(entry), rest))
+}
+
+/// The options of an entry.
+#[derive(Default)]
+struct Options<'a> {
+    shifts: Option<(Shift, Shift)>,
+    data: Option<&'a [u8]>,
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    fn engine(&self) -> Option<(&'a [u8], &'a [u8])> {
+        self.name.zip(self.data)
+    }
+}
+
+/// Reads options; `None` where lengths are wrong or one comes twice, and nothing in it where one is not understood that
+/// must be (B-12).
+fn read_options(mut bytes: &[u8]) -> Option<Option<Options<'_>>> {
+    let mut options = Options::default();
+    let mut is_understood = true;
+    while let Some((&kind, after)) = bytes.split_first() {
+        let (&length, after) = after.split_first()?;
+        let (value, rest) = after.split_at_checked(length.into())?;
+        if value.is_empty() {
+            return None;
+        }
+        bytes = rest;
+        match kind & !option::OPTIONAL {
+            option::SEQUENCES => {
+                if options.shifts.is_some() || value.len() != SEQUENCES {
+                    return None;
+                }
+                options.shifts = shifts(value, u32::from_be_bytes);
+            }
+            option::ENGINE_DATA => take(&mut options.data, value)?,
+            option::ENGINE_NAME if value.len() > option::NAME_MAX => return None,
+            option::ENGINE_NAME => take(&mut options.name, value)?,
+            _ if kind & option::OPTIONAL != 0 => {}
+            _ => {
+                // What follows is still looked at by nobody else: the whole entry is passed over.
+                is_understood = false;
+                break;
+            }
+        }
+    }
+    Some(is_understood.then_some(options))
+}
+
+/// Fills a place that must be empty.
+fn take<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8]) -> Option<()> {
+    match place.replace(value) {
+        None => Some(()),
+        Some(_) => None,
+    }
+}
