@@ -11,6 +11,7 @@
 #   fail_and_recover     keepalived, while servers fail and recover under load
 #   random_commands N    so many commands of ipvsadm, good and bad ones
 #   ftp_sessions         FTP clients, with what is seen of their connections
+#   synchronise          what a master tells, and what a backup makes of messages
 #   table                services and real servers
 #   connections          all connections
 #   by_method OPTION     three servers by one method (-m, -g, -i), for TCP and UDP; tables and counters after that
@@ -79,6 +80,11 @@ random_commands() {
 # See sessions.py, whose servers are its own.
 ftp_sessions() {
 	"$here/sessions.py" 2>&1 | grep -v '^#'
+}
+
+# See sync.py.
+synchronise() {
+	"$here/sync.py" 2>&1
 }
 
 table() {

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Every option of ipvsadm's manual page, and what each view shows of it; saved and restored. Not with them are those of
-# the synchronisation daemon, which ours has not got.
+# Every option of ipvsadm's manual page, and what each view shows of it; saved and restored.
 
 # a ARGS…: ipvsadm, with the command in the transcript. The size is that of each family's table together in ours (G-13).
 a() {
@@ -189,6 +188,15 @@ a --set -1 2 3
 a --stop-daemon master
 a --stop-daemon backup
 a --start-daemon nosuch
+a --start-daemon master --mcast-interface nosuch
+a --start-daemon master --mcast-interface front
+a --start-daemon master --mcast-interface front
+a --start-daemon backup --mcast-interface front --syncid 3 --mcast-group ff02::5 --mcast-port 9000 --mcast-ttl 3 --sync-maxlen 2000
+a -L --daemon
+a --stop-daemon master
+a -L --daemon -n
+a --stop-daemon backup
+a -L --daemon
 a -C -t 10.0.9.1:83
 a -L --nosuch
 a -L -n

@@ -8,10 +8,11 @@
 import os
 import re
 
+from harness import ipvs
 from harness.ground import GROUND as g, lib
 from harness.installed import Installed, loaded, sh
 from harness.keepalived import HTTP_GET, Keepalived, service, table, TCP_CHECK, wait_for
-from harness.tap import case, equal, run, true, until
+from harness.tap import case, equal, Failure, note, run, true, until
 from harness.web import Load, Web
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/coming-from-ip_vs.rst')
@@ -122,6 +123,42 @@ def switch():
         equal(loaded(), ['rust_ipvs'], 'what is loaded')
         equal(table(g.director), before, 'the table that was saved and restored')
         answered(load, ['s1'], 'rust_ipvs balances')
+
+
+VRRP = '''global_defs {
+    lvs_sync_daemon front VI_1 id 9 port 9100 ttl 2
+}
+vrrp_instance VI_1 {
+    state BACKUP
+    interface front
+    virtual_router_id 51
+    priority 100
+    advert_int 1
+    virtual_ipaddress {
+        10.0.9.4/32 dev lo
+    }
+}
+'''
+
+
+@case('B-1 G-31 keepalived starts a sync daemon by the part that it has in VRRP, and changes it with that')
+def sync_daemon():
+    def daemons():
+        return ipvs.admin('-L --daemon', quiet=True)
+
+    with Keepalived(g.director, 'vrrp') as keepalived:
+        keepalived.start(VRRP)
+        try:
+            until(lambda: 'backup sync daemon' in daemons(), 'it is a backup', 20)
+            until(lambda: 'master sync daemon' in daemons(), 'nobody else is there: it is the master', 20)
+        except Failure:
+            note(keepalived.log())
+            raise
+        listed = daemons()
+        true('backup' not in listed, f'it is a master only: {listed}')
+        for words in ('front', 'syncid=9', 'port=9100', 'ttl=2'):
+            true(words in listed, f'{words}: {listed}')
+    until(lambda: not daemons().strip(), 'no daemon is left')
 
 
 if __name__ == '__main__':

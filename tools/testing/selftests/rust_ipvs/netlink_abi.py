@@ -17,7 +17,7 @@ from harness.abi import (ALL, DAEMON, daemon, DEL_DAEMON, DEL_DEST, DEL_SERVICE,
                          NEW_DAEMON, NEW_DEST, NEW_SERVICE, number, ok, PERSISTENT, refused, seen_dests, seen_service,
                          SERVICE, service, service_id, SET_CONFIG, SET_INFO, TCP_FIN_TIMEOUT, TCP_TIMEOUT, UDP_TIMEOUT,
                          v6, ZERO)
-from harness.netlink import attr, attributes, Genl, NLM_F_MULTI, NLMSG_DONE, u32
+from harness.netlink import address, attr, attributes, Genl, NLM_F_MULTI, NLMSG_DONE, u16, u32, u8
 from harness.tap import case, equal, note, run, true
 
 
@@ -305,10 +305,47 @@ def daemons():
         refused(DEL_DAEMON, daemon(state), errno.EINVAL, f'DEL_DAEMON of state {state}')
 
 
-@case('G-31 a daemon cannot be started yet: EOPNOTSUPP', only='rust')
-def no_daemon():
-    refused(NEW_DAEMON, daemon(), errno.EOPNOTSUPP, 'NEW_DAEMON')
-    equal(g.genl.dump(GET_DAEMON).messages, [], 'daemons')
+def running():
+    """The daemons of a dump: a dictionary of attributes for each."""
+    answer = g.genl.dump(GET_DAEMON)
+    equal(answer.error, 0, 'end of the dump')
+    equal([m.command for m in answer.messages if m.command != NEW_DAEMON], [], 'other commands in the dump')
+    return [dict(attributes(nest(m.payload, DAEMON))) for m in answer.messages]
+
+
+@case('B-2 G-12 G-31 11.2 daemons: what is wrong is refused, and those that run are listed')
+def running_daemons():
+    def more(rest, **fields):
+        """A daemon with further attributes."""
+        return attr(DAEMON, daemon(**fields)[4:] + rest)
+
+    refused(NEW_DAEMON, daemon(interface='nosuch'), errno.ENODEV, 'NEW_DAEMON on an interface that is not there')
+    refused(NEW_DAEMON, daemon(3, interface='nosuch'), errno.ENODEV, 'the same, of no role')
+    refused(NEW_DAEMON, daemon(3), errno.EINVAL, 'NEW_DAEMON of no role')
+    for number, group in ((5, address('10.0.0.1')[:4]), (5, b'abc'), (6, address('fe80::1')), (6, bytes(15))):
+        refused(NEW_DAEMON, more(attr(number, group)), errno.EINVAL, f'NEW_DAEMON with the group {group!r}')
+    ok(NEW_DAEMON, daemon(syncid=7))
+    refused(NEW_DAEMON, daemon(syncid=8), errno.EEXIST, 'NEW_DAEMON for the second time')
+    refused(NEW_DAEMON, daemon(interface='nosuch'), errno.ENODEV, 'NEW_DAEMON elsewhere for the second time')
+    group = address('ff02::5')
+    ok(NEW_DAEMON, more(attr(4, u16(100)) + attr(6, group) + attr(7, u16(9000)) + attr(8, u8(3)), state=2, syncid=ALL))
+    master = {1: u32(1), 2: b'lo\0', 3: u32(7), 4: u16(1472), 5: bytes((224, 0, 0, 81)), 7: u16(8848), 8: u8(1)}
+    backup = {1: u32(2), 2: b'lo\0', 3: u32(ALL), 4: u16(1024), 6: group, 7: u16(9000), 8: u8(3)}
+    equal(running(), [master, backup], 'daemons')
+    ok(DEL_DAEMON, daemon(1))
+    equal(running(), [backup], 'daemons after the first has stopped')
+    refused(DEL_DAEMON, daemon(1), errno.ESRCH, 'DEL_DAEMON for the second time')
+    ok(DEL_DAEMON, daemon(2))
+    equal(running(), [], 'daemons after both have stopped')
+    # V-10
+    ok(NEW_SERVICE, service())
+    ok(NEW_DEST, service_id() + dest(addr='fd00::2', af=10, fwd=2))
+    refused(NEW_DAEMON, daemon(), errno.EINVAL, 'NEW_DAEMON with a server of another family')
+    ok(FLUSH)
+    ok(NEW_SERVICE, service())
+    ok(NEW_DAEMON, daemon())
+    refused(NEW_DEST, service_id() + dest(addr='fd00::2', af=10, fwd=2), errno.EINVAL, 'such a server with a daemon')
+    ok(DEL_DAEMON, daemon())
 
 
 @case('V-6 L-2 namespaces do not see each other')

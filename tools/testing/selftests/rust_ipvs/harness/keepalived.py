@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""keepalived in a director's namespace, checkers only."""
+"""keepalived in a director's namespace: its checkers, or VRRP."""
 
 import re
 import signal
@@ -9,7 +9,7 @@ from . import ipvs
 from .tap import Failure, true, until
 
 CONFIG, LOG = '/tmp/keepalived.conf', '/tmp/keepalived.log'
-# Without VRRP. What it has set up goes when it ends.
+# What it has set up goes when it ends.
 HEAD = '''global_defs {
     router_id lab
     script_user root
@@ -32,8 +32,8 @@ def service(head, algorithm, kind, servers, rest=''):
 class Keepalived:
     """The daemon. start() and stop() may be called any number of times."""
 
-    def __init__(self, space):
-        self.space = space
+    def __init__(self, space, part='check'):
+        self.space, self.part = space, part
         self.process = None
 
     def write(self, config):
@@ -46,8 +46,9 @@ class Keepalived:
         self.write(config)
         with self.space, open(LOG, 'wb') as log:
             self.process = subprocess.Popen(
-                ['keepalived', '--dont-fork', '--log-console', '--log-detail', '--check', '--use-file', CONFIG,
-                 '--pid', '/run/keepalived-test.pid', '--checkers_pid', '/run/keepalived-checkers-test.pid'],
+                ['keepalived', '--dont-fork', '--log-console', '--log-detail', f'--{self.part}', '--use-file', CONFIG,
+                 '--pid', '/run/keepalived-test.pid', '--checkers_pid', '/run/keepalived-checkers-test.pid',
+                 '--vrrp_pid', '/run/keepalived-vrrp-test.pid'],
                 stdout=log, stderr=subprocess.STDOUT)
 
     def reload(self, config):
