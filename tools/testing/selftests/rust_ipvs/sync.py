@@ -509,18 +509,16 @@ def failover():
 
 # ---- those who mean harm ----
 
-@case('B-12 B-20 B-21 broken messages do no harm, and nobody is told of them', fresh=True)
+@case('B-12 B-20 B-21 broken messages do no harm, and nobody is told of them', only='rust', fresh=True)
 def hostile():
+    # The reference writes a line for some of them, and could not be unloaded after such a run.
     both(f'-t {VIP}:80', '-g', [f'{RIP}:80'])
-    if g.impl != 'c':
-        # The reference cannot be unloaded while it has templates of an engine.
-        ipvs.service(f'-u {VIP}:5060', '-m', [f'{RIP}:5060'], '-s rr -p 300 --pe sip', space=g.backup)
+    ipvs.service(f'-u {VIP}:5060', '-m', [f'{RIP}:5060'], '-s rr -p 300 --pe sip', space=g.backup)
     daemon('backup', g.backup)
     luck = random.Random(7)
-    name = b'xyz' if g.impl == 'c' else b'sip'
     good = [entry(), entry(client='fd00:1::9', virt=VIP6, dest=RIP6), entry(flags=MASQ | TEMPLATE, cport=0, state=1),
             entry(flags=0x600, options=bytes([1, 24]) + bytes(24)),
-            entry(proto=17, vport=5060, cport=0, flags=TEMPLATE, state=0, options=b'\x02\x04a@bc\x03\x03' + name)]
+            entry(proto=17, vport=5060, cport=0, flags=TEMPLATE, state=0, options=b'\x02\x04a@bc\x03\x03sip')]
     marked = len(g.log())
     for _ in range(40 if LONG else 4):
         broken = []
@@ -539,9 +537,7 @@ def hostile():
     tell(entry(cport=7777))
     arrives(cport=7777)
     note(f'{len(ipvs.rows(space=g.backup))} connections came of it')
-    if g.impl != 'c':
-        # The reference writes a line for some of them.
-        equal(g.log()[marked:], [], 'what the kernel says of it')
+    equal(g.log()[marked:], [], 'what the kernel says of it')
     ipvs.admin('--stop-daemon backup', space=g.backup)
     g.reload()
 
