@@ -80,7 +80,7 @@ pub(crate) struct Tuple {
     pub(crate) dst: End,
 }
 
-/// A tuple as C has it, with ports in network order; helpers.c checks that it is so.
+/// A tuple as C has it, with ports in network order; helpers/conntrack.c checks that it is so.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Raw {

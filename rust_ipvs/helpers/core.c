@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/rcu.rs, kapi/slab.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs take from the kernel's headers. */
+
+__rust_ipvs_helper unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value)
+{
+	return xchg(word, value);
+}
+
+__rust_ipvs_helper unsigned long rust_ipvs_helper_cmpxchg(unsigned long *word, unsigned long old, unsigned long value)
+{
+	return cmpxchg(word, old, value);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_lock_init(spinlock_t *lock)
+{
+	spin_lock_init(lock);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_cond_resched(void)
+{
+	cond_resched();
+}
+
+/* An inline function where there is one CPU. */
+__rust_ipvs_helper void rust_ipvs_helper_synchronize_rcu_expedited(void)
+{
+	synchronize_rcu_expedited();
+}
+
+/*
+ * Per-CPU addresses come as numbers: a pointer into the per-CPU address space is another type to the
+ * compiler than the one that Rust passes, which would keep the function from being inlined.
+ */
+__rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value)
+{
+	this_cpu_add(*(u64 __percpu *)counter, value);
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_this_cpu_inc_return(unsigned long counter)
+{
+	return this_cpu_inc_return(*(u64 __percpu *)counter);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_this_cpu_write(unsigned long counter, u64 value)
+{
+	this_cpu_write(*(u64 __percpu *)counter, value);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_percpu_sums(unsigned long counters, unsigned int count,
+						     u64 *sums)
+{
+	unsigned int i;
+	int cpu;
+
+	memset(sums, 0, count * sizeof(*sums));
+	for_each_possible_cpu(cpu) {
+		const u64 *own = per_cpu_ptr((u64 __percpu *)counters, cpu);
+
+		for (i = 0; i < count; i++)
+			sums[i] += READ_ONCE(own[i]);
+	}
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_percpu_zero(unsigned long counters, unsigned int count)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		memset(per_cpu_ptr((u64 __percpu *)counters, cpu), 0, count * sizeof(u64));
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_percpu_shift(unsigned long from, unsigned long to,
+						      unsigned int count, bool back)
+{
+	unsigned int i;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const u64 *own = per_cpu_ptr((u64 __percpu *)from, cpu);
+		u64 *sums = per_cpu_ptr((u64 __percpu *)to, cpu);
+
+		for (i = 0; i < count; i++)
+			sums[i] += back ? -READ_ONCE(own[i]) : READ_ONCE(own[i]);
+	}
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu)
+{
+	return READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_next_cpu(unsigned int from)
+{
+	/* What is not below `nr_cpu_ids` is none. */
+	return from < nr_cpu_ids ? cpumask_next((int)from - 1, cpu_possible_mask) : nr_cpu_ids;
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_cpu_ids(void)
+{
+	return nr_cpu_ids;
+}
+
+__rust_ipvs_helper unsigned long rust_ipvs_helper_jiffies(void)
+{
+	return jiffies;
+}
+
+__rust_ipvs_helper u64 rust_ipvs_helper_jiffies64(void)
+{
+	return get_jiffies_64();
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_slab_flags(void)
+{
+	return (__force unsigned int)(SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/cpus.rs takes from the kernel's headers. */
+
+__rust_ipvs_helper bool rust_ipvs_helper_cpulist_empty(const struct cpumask *mask)
+{
+	return cpumask_empty(mask);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_cpulist_parse(const char *text, struct cpumask *mask)
+{
+	int err = cpulist_parse(text, mask);
+
+	if (!err)
+		cpumask_and(mask, mask, current->cpus_ptr);
+	return err;
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_cpulist_print(char *text, size_t size,
+						      const struct cpumask *mask)
+{
+	int length;
+
+	/* What CPUs are left to the kernel's threads may change. */
+	rcu_read_lock();
+	if (!mask)
+		mask = housekeeping_cpumask(HK_TYPE_KTHREAD);
+	length = scnprintf(text, size, "%*pbl\n", cpumask_pr_args(mask));
+	rcu_read_unlock();
+	return length;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/genetlink.rs takes from the kernel's headers. */
+
+__rust_ipvs_helper struct net *rust_ipvs_helper_genl_info_net(const struct genl_info *info)
+{
+	return genl_info_net(info);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_genlmsg_reply(struct sk_buff *skb, struct genl_info *info)
+{
+	return genlmsg_reply(skb, info);
+}
+
+__rust_ipvs_helper u8 *rust_ipvs_helper_skb_tail(const struct sk_buff *skb)
+{
+	return skb_tail_pointer(skb);
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_skb_tailroom(const struct sk_buff *skb)
+{
+	return skb_tailroom(skb);
+}

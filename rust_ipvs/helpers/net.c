@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/net.rs takes from the kernel's headers. */
+
+__rust_ipvs_helper void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id)
+{
+	return net_generic(net, id);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_net_is_init(const struct net *net)
+{
+	return net_eq(net, &init_net);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_find_device(struct net *net, const char *name, int *index,
+						     u32 *mtu, u32 *addr)
+{
+	struct net_device *dev = dev_get_by_name_rcu(net, name);
+
+	if (!dev)
+		return false;
+	*index = dev->ifindex;
+	*mtu = READ_ONCE(dev->mtu);
+	*addr = (__force u32)inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+	return true;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/route.rs takes from the kernel's headers. */
+
+__rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr,
+							       bool direct, bool source,
+							       __be32 *saddr)
+{
+	struct flowi4 fl4 = {
+		.daddr = daddr,
+		.flowi4_flags = direct ? FLOWI_FLAG_KNOWN_NH : 0,
+	};
+	struct rtable *rt = ip_route_output_key(net, &fl4);
+
+	if (IS_ERR(rt))
+		return NULL;
+	if (source && !*saddr) {
+		/* Once more, now that the source is known: rules may look at it. */
+		ip_rt_put(rt);
+		flowi4_update_output(&fl4, 0, daddr, fl4.saddr);
+		rt = ip_route_output_key(net, &fl4);
+		if (IS_ERR(rt))
+			return NULL;
+	}
+	*saddr = fl4.saddr;
+	return &rt->dst;
+}
+
+__rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v6(struct net *net,
+							       const struct in6_addr *daddr,
+							       bool direct, bool source,
+							       struct in6_addr *saddr)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	struct flowi6 fl6 = {
+		.daddr = *daddr,
+		.flowi6_flags = direct ? FLOWI_FLAG_KNOWN_NH : 0,
+	};
+	struct dst_entry *dst = ip6_route_output(net, NULL, &fl6);
+
+	if (dst->error)
+		goto fail;
+	if (ipv6_addr_any(&fl6.saddr) &&
+	    ipv6_dev_get_saddr(net, ip6_dst_idev(dst)->dev, &fl6.daddr, 0, &fl6.saddr) < 0)
+		goto fail;
+	if (source) {
+		dst = xfrm_lookup(net, dst, flowi6_to_flowi(&fl6), NULL, 0);
+		if (IS_ERR(dst))
+			return NULL;
+	}
+	*saddr = fl6.saddr;
+	return dst;
+fail:
+	dst_release(dst);
+#endif
+	return NULL;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_dst_valid(struct dst_entry *dst, u32 cookie)
+{
+	return dst_check(dst, cookie);
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_dst_cookie(struct dst_entry *dst, u8 pf)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6)
+		return rt6_get_cookie(dst_rt6_info(dst));
+#endif
+	return 0;
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_dst_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr)
+{
+	unsigned int type = inet_addr_type(net, addr);
+
+	return type == RTN_UNICAST || type == RTN_LOCAL;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_unicast_v4(struct net *net, __be32 addr)
+{
+	return inet_addr_type(net, addr) == RTN_UNICAST;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_unicast_v6(const struct in6_addr *addr)
+{
+	return ipv6_addr_type(addr) & IPV6_ADDR_UNICAST;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v6(struct net *net,
+							   const struct in6_addr *addr)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	int type = ipv6_addr_type(addr);
+
+	if (type & IPV6_ADDR_UNICAST && !(type & IPV6_ADDR_LINKLOCAL))
+		return true;
+	return ipv6_chk_addr(net, addr, NULL, 0);
+#else
+	return false;
+#endif
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_unprivileged_port_start(const struct net *net)
+{
+	return READ_ONCE(net->ipv4.sysctl_ip_prot_sock);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_defrag_v6(struct net *net)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return !nf_defrag_ipv6_enable(net);
+#else
+	return true;
+#endif
+}

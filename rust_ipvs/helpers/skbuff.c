@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/skbuff.rs takes from the kernel's headers. */
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_ipvs_property(const struct sk_buff *skb)
+{
+	return skb->ipvs_property;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_ipvs_property(struct sk_buff *skb)
+{
+	skb->ipvs_property = 1;
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_skb_mark(const struct sk_buff *skb)
+{
+	return skb->mark;
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_skb_headroom(const struct sk_buff *skb)
+{
+	return skb_headroom(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_to_host(const struct sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_HOST;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_has_dst(const struct sk_buff *skb)
+{
+	return skb_dst(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_from_here(const struct sk_buff *skb)
+{
+	return !skb->dev || skb->dev->flags & IFF_LOOPBACK;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_nodefrag(const struct sk_buff *skb)
+{
+	const struct sock *sk = skb_to_full_sk(skb);
+
+	return sk && sk->sk_family == PF_INET && inet_test_bit(NODEFRAG, sk);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_dst_is_local(const struct dst_entry *dst, u8 pf)
+{
+	if (pf == NFPROTO_IPV6)
+		return dst->dev && dst->dev->flags & IFF_LOOPBACK;
+	return dst_rtable(dst)->rt_flags & RTCF_LOCAL;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_route_is_local(const struct sk_buff *skb, u8 pf)
+{
+	return rust_ipvs_helper_dst_is_local(skb_dst(skb), pf);
+}
+
+__rust_ipvs_helper u8 *rust_ipvs_helper_skb_l3(const struct sk_buff *skb)
+{
+	return skb_network_header(skb);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_skb_l3_offset(const struct sk_buff *skb)
+{
+	return skb_network_offset(skb);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_skb_l3_len(const struct sk_buff *skb)
+{
+	return (int)skb_headlen(skb) - skb_network_offset(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_pull_l3(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, skb_network_offset(skb) + len);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_strip(struct sk_buff *skb, unsigned int len)
+{
+	if (!pskb_pull(skb, skb_network_offset(skb) + len))
+		return false;
+	skb_reset_network_header(skb);
+	memset(&(IPCB(skb)->opt), 0, sizeof(IPCB(skb)->opt));
+	return true;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len)
+{
+	len += skb_network_offset(skb);
+	/* Most packets are, which need not be asked for out of line. */
+	if (likely(len <= skb_headlen(skb) && !skb_cloned(skb)))
+		return true;
+	return !skb_ensure_writable(skb, len);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_partial(const struct sk_buff *skb)
+{
+	return skb->ip_summed == CHECKSUM_PARTIAL;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_sum_changed(struct sk_buff *skb)
+{
+	if (skb->ip_summed == CHECKSUM_COMPLETE)
+		skb->ip_summed = CHECKSUM_NONE;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *skb)
+{
+	return skb_csum_unnecessary(skb) || !skb->dev;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsigned int extra)
+{
+	unsigned int room;
+
+	if (skb_ensure_writable(skb, skb->len))
+		return false;
+	room = skb_tailroom(skb);
+	if (extra > room && pskb_expand_head(skb, 0, extra - room, GFP_ATOMIC))
+		return false;
+	memset(skb_tail_pointer(skb), 0, extra);
+	return true;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_set_len(struct sk_buff *skb, unsigned int len)
+{
+	if (skb_is_nonlinear(skb) || (len > skb->len && len - skb->len > skb_tailroom(skb)))
+		return false;
+	if (len > skb->len)
+		skb_put(skb, len - skb->len);
+	else
+		__skb_trim(skb, len);
+	return true;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_gso_fits(const struct sk_buff *skb, unsigned int mtu)
+{
+	return skb_gso_validate_network_len(skb, mtu);
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_skb_frag_max(const struct sk_buff *skb, u8 pf)
+{
+	return pf == NFPROTO_IPV6 ? IP6CB(skb)->frag_max_size : 0;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_kfree_skb(struct sk_buff *skb)
+{
+	kfree_skb(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_dst_noref(struct sk_buff *skb,
+							   struct dst_entry *dst)
+{
+	skb_dst_drop(skb);
+	skb_dst_set_noref(skb, dst);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst)
+{
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_forwardable(struct sk_buff *skb)
+{
+	skb->ignore_df = 1;
+	/* A socket that early demultiplexing attached; one that sent the packet stays its owner. */
+	if (skb->dev)
+		skb_orphan(skb);
+	skb_forward_csum(skb);
+	skb_clear_tstamp(skb);
+}
+
+/* Whether the only hook at a place is the owner's. */
+static __always_inline bool has_no_other_hook(struct nf_hook_entries __rcu *const *place,
+					      const void *owner)
+{
+	const struct nf_hook_entries *entries = rcu_dereference(*place);
+
+	return entries && entries->num_hook_entries == 1 && entries->hooks[0].priv == owner;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb,
+						   const void *owner)
+{
+	if (has_no_other_hook(&net->nf.hooks_ipv4[NF_INET_LOCAL_OUT], owner))
+		dst_output(net, NULL, skb);
+	else
+		NF_HOOK(NFPROTO_IPV4, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
+			dst_output);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb,
+						   const void *owner)
+{
+	if (has_no_other_hook(&net->nf.hooks_ipv6[NF_INET_LOCAL_OUT], owner))
+		dst_output(net, NULL, skb);
+	else
+		NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, NULL, skb, NULL, skb_dst(skb)->dev,
+			dst_output);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code,
+						   u32 info)
+{
+	icmp_send(skb, type, code, htonl(info));
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code,
+						     u32 info)
+{
+	/* A packet of this host has no device yet, without which nothing would be sent. */
+	if (!skb->dev)
+		skb->dev = skb_dst(skb)->dev;
+	icmpv6_send(skb, type, code, info);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)
+{
+	if (!skb->dev)
+		skb->dev = skb_dst(skb)->dev;
+	dst_link_failure(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_orphan(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu)
+{
+	struct dst_entry *dst = skb_dst(skb);
+	struct sock *sk = skb->sk;
+
+	/* Without the packet: that has no device yet, at which the protocols would look. */
+	if (!skb->dev && sk && sk_fullsock(sk) && dst && dst->ops->update_pmtu)
+		dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buff *skb,
+						  unsigned int hook)
+{
+	u32 user = hook == NF_INET_LOCAL_IN ? IP_DEFRAG_VS_IN :
+		   hook == NF_INET_FORWARD ? IP_DEFRAG_VS_FWD : IP_DEFRAG_VS_OUT;
+	int err;
+
+	local_bh_disable();
+	err = ip_defrag(net, skb, user);
+	local_bh_enable();
+	if (!err)
+		ip_send_check(ip_hdr(skb));
+	return err;
+}
+
+/* Where this fails, the fragment has been taken, as ip_defrag() does it. */
+__rust_ipvs_helper int rust_ipvs_helper_ip6_defrag(struct net *net, struct sk_buff *skb,
+						   unsigned int hook)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	/* Those of nf_defrag_ipv6's own hooks: who begins may leave the rest to them. */
+	u32 user = hook == NF_INET_LOCAL_OUT ? IP6_DEFRAG_CONNTRACK_OUT : IP6_DEFRAG_CONNTRACK_IN;
+	int err = nf_ct_frag6_gather(net, skb, user);
+
+	if (err && err != -EINPROGRESS)
+		kfree_skb(skb);
+	return err;
+#else
+	return 0;
+#endif
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_me_harder_v4(struct net *net, struct sk_buff *skb)
+{
+	return ip_route_me_harder(net, skb->sk, skb, RTN_LOCAL);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_me_harder_v6(struct net *net, struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return ip6_route_me_harder(net, skb->sk, skb);
+#else
+	return -EAFNOSUPPORT;
+#endif
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_source_matters(const struct net *net, u8 pf)
+{
+#ifdef CONFIG_XFRM
+	if (READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]) ||
+	    READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_OUT]) != XFRM_USERPOLICY_ACCEPT)
+		return true;
+#endif
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6)
+		return fib6_has_custom_rules(net) || fib6_routes_require_src(net);
+#endif
+	return fib4_has_custom_rules(net);
+}

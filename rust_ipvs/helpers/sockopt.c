@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/sockopt.rs takes from the kernel's headers. */
+
+__rust_ipvs_helper struct net *rust_ipvs_helper_sock_net(const struct sock *sk)
+{
+	return sock_net(sk);
+}
+
+__rust_ipvs_helper int rust_ipvs_helper_copy_from_sockptr(void *to, const sockptr_t *from, size_t length)
+{
+	return copy_from_sockptr(to, *from, length) ? -EFAULT : 0;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What kapi/thread.rs takes from the kernel's headers. */
+
+__rust_ipvs_helper void rust_ipvs_helper_get_task(struct task_struct *task)
+{
+	get_task_struct(task);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_init_wait_queue(wait_queue_head_t *queue)
+{
+	init_waitqueue_head(queue);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_ring(wait_queue_head_t *queue, unsigned int *rung)
+{
+	if (!xchg(rung, 1))
+		wake_up(queue);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_wait_for_ring(wait_queue_head_t *queue, unsigned int *rung,
+						       long timeout)
+{
+	wait_event_idle_timeout(*queue, xchg(rung, 0) || kthread_should_stop(), timeout);
+}
