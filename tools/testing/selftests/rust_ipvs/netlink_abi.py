@@ -322,8 +322,8 @@ def running_daemons():
     refused(NEW_DAEMON, daemon(interface='nosuch'), errno.ENODEV, 'NEW_DAEMON on an interface that is not there')
     refused(NEW_DAEMON, daemon(3, interface='nosuch'), errno.ENODEV, 'the same, of no role')
     refused(NEW_DAEMON, daemon(3), errno.EINVAL, 'NEW_DAEMON of no role')
-    for number, group in ((5, address('10.0.0.1')[:4]), (5, b'abc'), (6, address('fe80::1')), (6, bytes(15))):
-        refused(NEW_DAEMON, more(attr(number, group)), errno.EINVAL, f'NEW_DAEMON with the group {group!r}')
+    for which, group in ((5, address('10.0.0.1')[:4]), (5, b'abc'), (6, address('fe80::1')), (6, bytes(15))):
+        refused(NEW_DAEMON, more(attr(which, group)), errno.EINVAL, f'NEW_DAEMON with the group {group!r}')
     ok(NEW_DAEMON, daemon(syncid=7))
     refused(NEW_DAEMON, daemon(syncid=8), errno.EEXIST, 'NEW_DAEMON for the second time')
     refused(NEW_DAEMON, daemon(interface='nosuch'), errno.ENODEV, 'NEW_DAEMON elsewhere for the second time')
