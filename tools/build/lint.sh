@@ -82,16 +82,20 @@ panics() {
 	return "$status"
 }
 
-# The scripts, by their names or their first lines.
+# scripts ENDING INTERPRETER: the scripts of a language, by their names or their first lines.
 scripts() {
-	git ls-files '*.sh'
+	git ls-files "*.$1"
 	git ls-files | grep -vE '\.(sh|rs|c|h|md|rst|py|toml|lock)$' | while read -r file; do
-		[ ! -f "$file" ] || ! head -n1 "$file" | grep -qE '^#!.*\b(ba|da)?sh\b' || echo "$file"
+		[ ! -f "$file" ] || ! head -n1 "$file" | grep -qE "^#!.*\\b$2\\b" || echo "$file"
 	done
 }
 
 shell_scripts() {
-	scripts | xargs -r "${tools[@]}" shellcheck -x -P SCRIPTDIR
+	scripts sh '(ba|da)?sh' | xargs -r "${tools[@]}" shellcheck -x -P SCRIPTDIR
+}
+
+python_scripts() {
+	scripts py python3 | xargs -r "${tools[@]}" pyflakes3
 }
 
 check rustfmt format_module
@@ -106,6 +110,7 @@ told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py
 check names "${tools[@]}" python3 tools/build/names.py
 check shellcheck shell_scripts
+check pyflakes python_scripts
 if [ "$failed" != 0 ]; then
 	echo "lint: $failed failed"
 	exit 1

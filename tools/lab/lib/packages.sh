@@ -15,7 +15,7 @@ dpkg-deb dpkg'
 # The toolchain tree: everything that builds, lints, tests and boots.
 TREE_PACKAGES='rustc rust-src rustfmt rust-clippy cargo bindgen clang lld llvm
 gcc-14 gcc libc6-dev make flex bison bc libelf-dev libssl-dev libdw-dev libnl-3-dev libnl-genl-3-dev pahole kmod cpio
-patch xz-utils zstd python3 rsync git ca-certificates perl shellcheck file less procps
+patch xz-utils zstd python3 rsync git ca-certificates perl shellcheck pyflakes3 file less procps
 e2fsprogs libarchive13t64 busybox-static qemu-system-x86 seabios ipxe-qemu pkgconf'
 
 # The guest: the kernel's users as a person would meet them, and what drives and watches traffic.
