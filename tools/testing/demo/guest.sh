@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The demo's half in the guest: a client, a director and three nginx behind one address, by each method.
+# The demo's half in the guest: a client, a director and three servers of HTTP and FTP behind one address, by each method.
 
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" || exit
 # shellcheck source=../selftests/rust_ipvs/lib.sh
@@ -57,6 +57,20 @@ request 10.0.9.2
 title 'TUN (-i): the packet travels in another packet, to a server anywhere'
 balance 10.0.9.3 -i
 request 10.0.9.3
+
+title 'FTP by NAT: the director reads along, and data connections find their way'
+start_vsftpd || fail 'vsftpd does not start'
+show director ripvsadm -A -t 10.0.9.1:21 -s rr || fail 'ripvsadm -A'
+for n in 11 12 13; do
+	show director ripvsadm -a -t 10.0.9.1:21 -r "10.0.2.$n:21" -m || fail 'ripvsadm -a'
+done
+say '  Passive: the server names its own address, of which the director makes the VIP, where the client calls.'
+visits_one 10.0.1.1 --disable-epsv ftp://10.0.9.1/name
+first=$SERVER
+say '  Active: the server calls from port 20, and the director makes that the VIP. It is the next server.'
+visits_one 10.0.1.1 --ftp-port - ftp://10.0.9.1/name
+[ "$SERVER" != "$first" ] || fail 'both sessions are with the same server'
+entries ' 10.0.1.1:[0-9]+ +10.0.9.1:(2[01]|400[0-9]{2}) ' || fail 'there are no connections of FTP'
 
 title 'Persistence (-p): a client comes back to its server'
 show director ripvsadm -A -t 10.0.9.4:80 -s rr -p 8 || fail 'ripvsadm -A'

@@ -58,6 +58,30 @@ start_nginx() {
 	done
 }
 
+# An FTP server in each real server's namespace, whose only file, "name", has the server's name in it.
+start_vsftpd() {
+	local server
+	for server in s1 s2 s3; do
+		mkdir -p "/tmp/$server/root" "/tmp/$server/empty"
+		echo "$server" >"/tmp/$server/root/name"
+		cat >"/tmp/$server/vsftpd.conf" <<-EOF
+			listen=NO
+			listen_ipv6=YES
+			background=YES
+			anonymous_enable=YES
+			no_anon_password=YES
+			local_enable=NO
+			anon_root=/tmp/$server/root
+			secure_chroot_dir=/tmp/$server/empty
+			pasv_min_port=40000
+			pasv_max_port=40009
+			connect_from_port_20=YES
+			seccomp_sandbox=NO
+		EOF
+		ip netns exec "rv-$server" vsftpd "/tmp/$server/vsftpd.conf" || return
+	done
+}
+
 # The connection table's lines that match, with its head.
 entries() {
 	show director ripvsadm -Lnc >/tmp/entries || fail 'ripvsadm -Lnc'

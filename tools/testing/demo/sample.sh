@@ -73,29 +73,6 @@ show_pcc() {
 	show director ripvsadm -Ln
 }
 
-start_vsftpd() {
-	local server
-	for server in s1 s2 s3; do
-		mkdir -p "/tmp/$server/root" "/tmp/$server/empty"
-		echo "$server" >"/tmp/$server/root/name"
-		cat >"/tmp/$server/vsftpd.conf" <<-EOF2
-			listen=NO
-			listen_ipv6=YES
-			background=YES
-			anonymous_enable=YES
-			no_anon_password=YES
-			local_enable=NO
-			anon_root=/tmp/$server/root
-			secure_chroot_dir=/tmp/$server/empty
-			pasv_min_port=40000
-			pasv_max_port=40009
-			connect_from_port_20=YES
-			seccomp_sandbox=NO
-		EOF2
-		ip netns exec "rv-$server" vsftpd "/tmp/$server/vsftpd.conf" || return
-	done
-}
-
 show_ftp() {
 	start_vsftpd || fail 'vsftpd does not start'
 	title 'Two clients; each fetches the file "name" of its server'
