@@ -60,14 +60,19 @@ def edges(path):
     """Which symbols each function of the object leads to."""
     table = functions_by_address(path)
     graph = defaultdict(set)
-    function = None
+    function = target = None
     for line in run("objdump", "-dr", "--no-show-raw-insn", path).splitlines():
+        relocated = RELOC.search(line)
+        # Where an instruction is relocated, what it leads to before that is nothing: whatever lies behind it, or behind the section.
+        if target and not relocated:
+            graph[function].add(target)
+        target = None
         if match := HEAD.match(line):
             # The padding before a function is no function.
             if not match[2].startswith(("__pfx_", "__cfi_")):
                 function = match[2]
                 graph[function]
-        elif match := RELOC.search(line):
+        elif match := relocated:
             kind, symbol, addend = match[1], match[2], int(match[3] or "0", 16)
             if symbol.startswith("."):
                 # Relative to the next instruction, the linker's view of "here" is four bytes on.
@@ -75,7 +80,7 @@ def edges(path):
             if function and symbol and not symbol.startswith("__pfx_"):
                 graph[function].add(symbol)
         elif (match := TARGET.search(line)) and function:
-            graph[function].add(match[1])
+            target = match[1]
     defined = {name for functions in table.values() for _, name in functions if not name.startswith(("__pfx_", "__cfi_"))}
     if unread := defined - set(graph):
         sys.exit(f"panics: {len(unread)} functions of {path} were not found in its disassembly, the first is {min(unread)}")

@@ -284,7 +284,7 @@ fn ftp_segment_of<F: Family>(data: &[u8]) -> bool {
             assert!(cut.is_none_or(|cut| cut == announced));
         }
         // What comes in its place is read as what was written.
-        let ip = F::ip(F::of_mark(u32::from(announced.port) << 9 | 1));
+        let ip = F::ip(F::of_mark((u32::from(announced.port) << 9) | 1));
         let text = ftp::Text::new(mode, ip, announced.port);
         let mut buffer = [0u8; 128];
         let head = data
