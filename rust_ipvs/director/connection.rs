@@ -239,13 +239,7 @@ impl<F: Stack> Connection<F> {
 
     /// What connection tracking knows by this connection's ends is another's from now on (S-19).
     pub(super) fn leave_to_others(&self) {
-        let mut now = self.status.load(Relaxed);
-        while now & TRACKED != 0 {
-            match self.status.cmpxchg(now, now & !TRACKED, Relaxed) {
-                Ok(_) => return,
-                Err(other) => now = other,
-            }
-        }
+        self.replace(TRACKED, 0);
     }
 
     /// The connection as one that ends with its first packet (S-12), and may be known to connection tracking.
@@ -277,13 +271,20 @@ impl<F: Stack> Connection<F> {
 
     /// Sets bits of the status, where they are not set already.
     fn set(&self, bits: u32) {
+        self.replace(bits, bits);
+    }
+
+    /// Has `bits` in the place of those of the status that `mask` covers, where that is not so already; returns whether it
+    /// was this call that changed them.
+    fn replace(&self, mask: u32, bits: u32) -> bool {
         let mut now = self.status.load(Relaxed);
-        while now & bits != bits {
-            match self.status.cmpxchg(now, now | bits, Relaxed) {
-                Ok(_) => return,
+        while now & mask != bits {
+            match self.status.cmpxchg(now, (now & !mask) | bits, Relaxed) {
+                Ok(_) => return true,
                 Err(other) => now = other,
             }
         }
+        false
     }
 
     /// What stands for a protocol in the hash of a template.

@@ -9,7 +9,8 @@ use super::{
     clock,
     connection::Connection,
     context::Context,
-    stack::Stack, //
+    stack::Stack,
+    tracking, //
 };
 use crate::{
     kapi::{
@@ -130,6 +131,12 @@ fn text<'p, F: Stack>(context: &Context<'_, F>, packet: &'p Packet) -> Option<(u
     Some((start, bytes.get(start..)?))
 }
 
+/// For how many jiffies a data connection waits that was announced.
+fn patience<F: Stack>(context: &Context<'_, F>) -> u32 {
+    let timeout = context.director.timeouts.tcp(tcp::LISTEN);
+    timeout.map_or(0, |word| word.load())
+}
+
 /// Has a data connection in the table that the control connection has announced; `false` where there is no room for it.
 fn announce<F: Stack>(
     context: &Context<'_, F>,
@@ -138,8 +145,7 @@ fn announce<F: Stack>(
 ) -> bool {
     let (rcu, connections) = (context.rcu, context.connections);
     let table = &connections.table;
-    let timeouts = &context.director.timeouts;
-    let timeout = timeouts.tcp(tcp::LISTEN).map_or(0, |word| word.load());
+    let timeout = patience(context);
     let hash = F::hash(&connections.key, &client, &virt, TCP);
     let is_same = |other: &Connection<F>| other.is_of(TCP, &client, &virt);
     let found = table.find(rcu, hash, |other, direction| {
@@ -234,24 +240,10 @@ fn expect<F: Stack>(
         let first = conntrack::Tuple {
             network: F::PROTOCOL,
             transport: TCP,
-            src: tracked(client),
-            dst: tracked(virt),
+            src: tracking::end(&client),
+            dst: tracking::end(&virt),
         };
-        let timeouts = &context.director.timeouts;
-        let timeout = timeouts.tcp(tcp::LISTEN).map_or(0, |word| word.load());
         // Where there are too many, it is not known as related; nothing else depends on that.
-        let _ = entry.expect(&first, timeout / time::HZ);
-    }
-}
-
-/// An end in the words of connection tracking.
-fn tracked<F: Stack>(at: Endpoint<F>) -> conntrack::End {
-    let mut addr = [0; 16];
-    for (to, from) in addr.iter_mut().zip(at.addr.as_ref()) {
-        *to = *from;
-    }
-    conntrack::End {
-        addr,
-        port: at.port,
+        let _ = entry.expect(&first, patience(context) / time::HZ);
     }
 }

@@ -18,8 +18,7 @@ use crate::{
         conntrack::Tracking,
         inet::Protocol,
         net::Net,
-        rcu,
-        time, //
+        rcu, //
     },
     logic::config::{
         AddressFamily,
@@ -29,9 +28,6 @@ use crate::{
     },
 };
 use kernel::prelude::*;
-
-/// How many buckets of connections are looked through before others get the CPU.
-const PAGE: usize = 64;
 
 impl<F: Stack> Plane<F> {
     /// Whether a service is one of the helper's port.
@@ -60,21 +56,10 @@ impl<F: Stack> Plane<F> {
         let Some(connections) = self.connections.as_ref() else {
             return 0;
         };
-        let mut bucket = 0usize;
-        loop {
-            let more = rcu::read(|rcu| {
-                connections.table.visit(rcu, bucket, |connection| {
-                    count = count.saturating_add(connection.is_helped().into());
-                })
-            });
-            if !more {
-                return count;
-            }
-            bucket = bucket.saturating_add(1);
-            if bucket % PAGE == 0 {
-                time::give_way();
-            }
-        }
+        connections.table.visit_all(|_, connection| {
+            count = count.saturating_add(connection.is_helped().into());
+        });
+        count
     }
 }
 

@@ -24,15 +24,13 @@ use crate::{
             V4,
             V6, //
         },
-        matching::{
-            Known,
-            Wide, //
-        },
+        matching::Known,
         packet::{
             as_key_exchange,
             Transport,
             SCTP, //
         },
+        tracking::End,
     },
 };
 
@@ -91,19 +89,10 @@ fn read<F: InDirector>(packet: &Packet) -> Option<(Header<F>, Transport)> {
 fn of_connection<F: InDirector>(rcu: Rcu<'_>, connection: &Connection<F>) -> Known {
     Known {
         protocol: connection.protocol(),
-        vip: wide(connection.virt.addr.as_ref()),
+        vip: End::of(&connection.virt).addr,
         port: connection.virt.port,
         method: connection.method.0,
         control_port: connection.control(rcu).map(|control| control.virt.port),
         is_reply: None,
     }
-}
-
-/// An address in as many bytes as one of IPv6 has.
-fn wide(addr: &[u8]) -> Wide {
-    let mut wide = [0; 16];
-    for (to, from) in wide.iter_mut().zip(addr) {
-        *to = *from;
-    }
-    wide
 }

@@ -107,6 +107,11 @@ fn tracked(end: End) -> conntrack::End {
     }
 }
 
+/// An end of a connection in the words of connection tracking.
+pub(super) fn end<F: Stack>(end: &Endpoint<F>) -> conntrack::End {
+    tracked(End::of(end))
+}
+
 /// Confirms a packet's entry before the packet goes into another, where only that is seen; `false` where the packet may not go
 /// on, as somebody else has a connection of the same kind (N-2).
 pub(super) fn may_hide<F: Stack>(connection: &Connection<F>, packet: &mut Packet) -> bool {
@@ -128,7 +133,7 @@ pub(super) fn is_as_it_came<F: Stack>(
 ) -> bool {
     packet.entry().is_some_and(|(entry, way)| {
         let came = entry.tuple(way.direction());
-        came.src == tracked(End::of(src)) && came.dst == tracked(End::of(dst))
+        came.src == end(src) && came.dst == end(dst)
     })
 }
 
@@ -165,8 +170,8 @@ fn kill<F: Stack>(net: Option<&Net>, connection: &Connection<F>) {
     let tuple = Tuple {
         network: F::PROTOCOL,
         transport: connection.protocol(),
-        src: tracked(End::of(client)),
-        dst: tracked(End::of(virt)),
+        src: end(client),
+        dst: end(virt),
     };
     if let Some(entry) = net.and_then(|net| conntrack::find(net, &tuple)) {
         entry.kill();

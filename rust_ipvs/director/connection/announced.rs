@@ -107,14 +107,7 @@ impl<F: Stack> Connection<F> {
 
     /// Takes its place at its destination, which one can only; returns whether it was this call that did.
     pub(in crate::director) fn take_place(&self) -> bool {
-        let mut now = self.status.load(Relaxed);
-        while now & TAKEN == 0 {
-            match self.status.cmpxchg(now, now | TAKEN, Relaxed) {
-                Ok(_) => return true,
-                Err(other) => now = other,
-            }
-        }
-        false
+        self.replace(TAKEN, TAKEN)
     }
 
     /// Whether it counts at its destination to its end.
@@ -162,13 +155,7 @@ impl<F: Stack> Connection<F> {
             Some(Mode::Plain) => PLAIN,
             Some(Mode::Extended) => EXTENDED,
         };
-        let mut now = self.status.load(Relaxed);
-        while now & MODE != mode {
-            match self.status.cmpxchg(now, (now & !MODE) | mode, Relaxed) {
-                Ok(_) => return,
-                Err(other) => now = other,
-            }
-        }
+        self.replace(MODE, mode);
     }
 }
 
