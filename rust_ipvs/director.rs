@@ -14,6 +14,7 @@
 
 mod awaited;
 mod clock;
+mod config_lock;
 mod connection;
 mod context;
 mod defence;

@@ -175,7 +175,7 @@ fn fate<F: Stack>(director: &Director, connection: &Connection<F>) -> Fate {
             return Fate::Remove;
         }
         connection.stay();
-        if director.timeouts.is_watched() {
+        if director.timeouts.is_sync_active() {
             rcu::read(|rcu| director.tell_stay(rcu, connection));
         }
     }

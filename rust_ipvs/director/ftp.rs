@@ -133,8 +133,7 @@ fn text<'p, F: Stack>(context: &Context<'_, F>, packet: &'p Packet) -> Option<(u
 
 /// For how many jiffies a data connection waits that was announced.
 fn patience<F: Stack>(context: &Context<'_, F>) -> u32 {
-    let timeout = context.director.timeouts.tcp(tcp::LISTEN);
-    timeout.map_or(0, |word| word.load())
+    context.director.timeouts.of(TCP, tcp::LISTEN)
 }
 
 /// Has a data connection in the table that the control connection has announced; `false` where there is no room for it.

@@ -4,6 +4,7 @@
 
 use super::{
     clock,
+    config_lock::ConfigLocked,
     defence::{
         Defences,
         Watch, //
@@ -91,6 +92,7 @@ impl Namespaced for Director {
                     totals: statistics::Books::new(),
                     gone,
                     watch: Watch::new(),
+                    locked: ConfigLocked::new(),
                 }),
             }),
             GFP_KERNEL,

@@ -492,7 +492,7 @@ impl Director {
 
     /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
-        let _books = self.books.lock();
-        self.timeouts.set(tcp, tcp_fin, udp);
+        let mut books = self.books.lock();
+        self.timeouts.set(&mut books.locked, tcp, tcp_fin, udp);
     }
 }

@@ -3,6 +3,7 @@
 //! What a director consists of: the load balancer of one network namespace.
 
 use super::{
+    config_lock::ConfigLocked,
     connection::Connection,
     defence::{
         Defences,
@@ -112,6 +113,8 @@ pub(super) struct Books {
     /// What each CPU counted at destinations that are gone.
     pub(super) gone: statistics::Counted,
     pub(super) watch: Watch,
+    /// Proof that the mutex is held.
+    pub(super) locked: ConfigLocked,
 }
 
 /// The load balancer of a network namespace.

@@ -249,7 +249,7 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
     connection.destination.counted.input(packet.len());
     if let Some(template) = connection.control(context.rcu) {
         template.count_request();
-        if context.director.timeouts.is_watched() {
+        if context.director.timeouts.is_sync_active() {
             context.director.tell_template(context.rcu, template);
         }
     }

@@ -11,32 +11,28 @@ use super::{
     context::Context,
     stack::Stack,
     timeouts::{
-        Timeouts,
-        FIRST_TIMEOUT,
-        WATCHED, //
+        Timeout,
+        Timeouts, //
     },
 };
-use crate::{
-    kapi::once::Word,
-    logic::{
-        packet::{
-            Transport,
-            TCP,
-            UDP, //
-        },
-        sctp,
-        tcp::{
-            self,
-            Direction,
-            TcpFlags, //
-        },
-        udp, //
+use crate::logic::{
+    packet::{
+        Transport,
+        TCP,
+        UDP, //
     },
+    sctp,
+    tcp::{
+        self,
+        Direction,
+        TcpFlags, //
+    },
+    udp, //
 };
 
 /// Takes the first packet into account, before the destination counts the connection: its state and how long it stays.
 ///
-/// Returns whether packets are watched.
+/// Returns whether a sync master runs.
 #[inline(always)]
 pub(super) fn follow<F: Stack>(
     connection: &Connection<F>,
@@ -48,8 +44,8 @@ pub(super) fn follow<F: Stack>(
         return false;
     };
     connection.touch();
-    connection.timeout.store(timeout & !WATCHED);
-    timeout & WATCHED != 0
+    connection.timeout.store(timeout.jiffies());
+    timeout.is_sync_active()
 }
 
 /// The connection's timeout after a packet, which changes its state; `None`, and nothing is done, where a helper is to look
@@ -63,20 +59,20 @@ fn timeout_after<F: Stack>(
     direction: Direction,
     transport: &Transport,
     bound: bool,
-) -> Option<u32> {
+) -> Option<Timeout> {
     Some(match connection.key {
         UDP => {
             if !connection.is_settled(direction, udp::NORMAL) {
                 follow_udp(connection, direction, bound);
             }
-            timeouts.udp.load()
+            timeouts.udp()
         }
         // No table lets such a segment leave ESTABLISHED (T-4, T-5).
         TCP if transport.flags == TcpFlags::PLAIN
             && (connection.is_settled(direction, tcp::ESTABLISHED)
                 || bound && connection.count_only(direction, tcp::ESTABLISHED)) =>
         {
-            timeouts.established().load()
+            timeouts.established()
         }
         TCP if bound && connection.is_helped() => return None,
         TCP => follow_tcp(connection, timeouts, direction, transport.flags, bound),
@@ -90,32 +86,32 @@ fn stay<F: Stack>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     direction: Direction,
-    timeout: u32,
+    timeout: Timeout,
 ) {
     connection.touch();
     // All that most packets ask: whatever is out of the ordinary makes a difference here.
-    if timeout != connection.timeout.load() {
+    if !timeout.is_settled(connection.timeout.load()) {
         let is_request = direction == Direction::Input;
         change(*context, connection, is_request, timeout);
     }
 }
 
-/// A packet that has another timeout than its connection: its state has changed, or packets are watched.
+/// A packet that has another timeout than its connection: its state has changed, or a sync master runs.
 #[inline(never)]
 fn change<F: Stack>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     is_request: bool,
-    timeout: u32,
+    timeout: Timeout,
 ) {
-    let own = timeout & !WATCHED;
+    let own = timeout.jiffies();
     let before = connection.timeout.load();
     connection.timeout.update(own);
     if own < before {
         let slot = clock::slot(connection.left());
         context.connections.table.refile(connection, slot);
     }
-    if own != timeout && is_request {
+    if timeout.is_sync_active() && is_request {
         context.director.tell(context.rcu, connection);
     }
 }
@@ -140,7 +136,7 @@ fn follow_tcp<F: Stack>(
     direction: Direction,
     flags: TcpFlags,
     bound: bool,
-) -> u32 {
+) -> Timeout {
     let event = flags.event();
     let state = connection.advance(bound, direction, |direction, state| {
         let state = tcp::next(timeouts.secure.load() != 0, direction, event, state);
@@ -150,7 +146,7 @@ fn follow_tcp<F: Stack>(
             assures: state == tcp::ESTABLISHED,
         }
     });
-    timeouts.tcp(state).map_or(FIRST_TIMEOUT, Word::load)
+    timeouts.tcp(state)
 }
 
 /// The new state of an SCTP association; returns its timeout.
@@ -162,7 +158,7 @@ fn follow_sctp<F: Stack>(
     direction: Direction,
     event: sctp::Event,
     bound: bool,
-) -> u32 {
+) -> Timeout {
     let state = connection.advance(bound, direction, |direction, state| {
         let state = sctp::next(direction, event, state);
         Next {
@@ -171,7 +167,7 @@ fn follow_sctp<F: Stack>(
             assures: state == sctp::ESTABLISHED,
         }
     });
-    timeouts.sctp(state).map_or(FIRST_TIMEOUT, Word::load)
+    timeouts.sctp(state)
 }
 
 /// As [`follow`], for a connection that is in the table: its place on the wheel follows too, and so do other directors. Returns

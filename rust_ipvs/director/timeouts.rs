@@ -2,6 +2,7 @@
 
 //! How long a connection stays in each state, and what the states are called (SPEC 7.1 to 7.3).
 
+use super::config_lock::ConfigLocked;
 use crate::{
     kapi::{
         once::Word,
@@ -26,15 +27,73 @@ pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
 /// How much longer an entry stays that controls others when its time is up (C-16).
 pub(super) const LATER: u32 = 60 * HZ;
 
-/// The bit of a timeout that says that packets are watched: no connection has it in its own, so that each packet finds
-/// another timeout than its connection has, and does what few do.
-pub(super) const WATCHED: u32 = 1 << 31;
+/// The bit of a [`Timeout`] that is set while a sync master runs.
+///
+/// No connection has it in its own timeout, so each packet finds another timeout than its connection
+/// has, and takes the path on which other directors are told.
+const SYNC_ACTIVE: u32 = 1 << 31;
 
-/// The timeouts of a namespace, in jiffies, and by which tables its states change.
+/// Timeout of a state, with whether a sync master runs.
+#[derive(Clone, Copy)]
+pub(super) struct Timeout(u32);
+
+impl Timeout {
+    /// The timeout that belongs to no state: [`FIRST_TIMEOUT`].
+    pub(super) const FIRST: Self = Self(FIRST_TIMEOUT);
+
+    /// The timeout, in jiffies; at most `i32::MAX`.
+    #[inline(always)]
+    pub(super) const fn jiffies(self) -> u32 {
+        self.0 & !SYNC_ACTIVE
+    }
+
+    /// Returns whether a sync master runs.
+    #[inline(always)]
+    pub(super) const fn is_sync_active(self) -> bool {
+        self.0 & SYNC_ACTIVE != 0
+    }
+
+    /// Returns whether a packet has nothing to do beyond touching its connection, whose timeout is
+    /// `own` jiffies: that is the same, and no sync master runs. One comparison.
+    #[inline(always)]
+    pub(super) const fn is_settled(self, own: u32) -> bool {
+        self.0 == own
+    }
+}
+
+/// Timeout of a state that administrators change while packets read it.
+struct TimeoutWord(Word<u32>);
+
+impl TimeoutWord {
+    fn new(seconds: u32) -> Self {
+        Self(Word::new(jiffies(seconds) & !SYNC_ACTIVE))
+    }
+
+    #[inline(always)]
+    fn load(&self) -> Timeout {
+        Timeout(self.0.load())
+    }
+
+    /// Sets the timeout, and leaves the bit.
+    fn set(&self, _locked: &mut ConfigLocked, seconds: u32) {
+        let bit = self.0.load() & SYNC_ACTIVE;
+        self.0.store(jiffies(seconds) & !SYNC_ACTIVE | bit);
+    }
+
+    /// Sets the bit, and leaves the timeout.
+    fn set_sync_active(&self, _locked: &mut ConfigLocked, is_active: bool) {
+        let bit = if is_active { SYNC_ACTIVE } else { 0 };
+        self.0.store(self.0.load() & !SYNC_ACTIVE | bit);
+    }
+}
+
+/// The timeouts of a namespace, and by which tables its states change.
+///
+/// Whoever changes words proves that the configuration mutex is held: a change is a load and a store.
 pub(super) struct Timeouts {
-    tcp: [Word<u32>; tcp::STATES],
-    pub(super) udp: Word<u32>,
-    sctp: [Word<u32>; sctp::STATES],
+    tcp: [TimeoutWord; tcp::STATES],
+    udp: TimeoutWord,
+    sctp: [TimeoutWord; sctp::STATES],
     /// 1 while TCP's states follow the tables of the `secure_tcp` defence (T-5).
     pub(super) secure: Word<u32>,
 }
@@ -53,50 +112,59 @@ impl Timeouts {
     pub(super) fn new() -> Self {
         let [udp] = udp::DEFAULT_TIMEOUTS;
         Self {
-            tcp: tcp::DEFAULT_TIMEOUTS.map(|seconds| Word::new(jiffies(seconds))),
-            udp: Word::new(jiffies(udp)),
-            sctp: sctp::DEFAULT_TIMEOUTS.map(|seconds| Word::new(jiffies(seconds))),
+            tcp: tcp::DEFAULT_TIMEOUTS.map(TimeoutWord::new),
+            udp: TimeoutWord::new(udp),
+            sctp: sctp::DEFAULT_TIMEOUTS.map(TimeoutWord::new),
             secure: Word::new(0),
         }
     }
 
     /// That of established TCP connections.
     #[inline(always)]
-    pub(super) fn established(&self) -> &Word<u32> {
+    pub(super) fn established(&self) -> Timeout {
         let [_, established, ..] = &self.tcp;
-        established
+        established.load()
     }
 
+    /// That of a TCP connection in a state.
     #[inline(always)]
-    pub(super) fn tcp(&self, state: u8) -> Option<&Word<u32>> {
-        self.tcp.get(usize::from(state))
+    pub(super) fn tcp(&self, state: u8) -> Timeout {
+        let word = self.tcp.get(usize::from(state));
+        word.map_or(Timeout::FIRST, TimeoutWord::load)
     }
 
-    pub(super) fn sctp(&self, state: u8) -> Option<&Word<u32>> {
-        self.sctp.get(usize::from(state))
+    /// That of UDP.
+    #[inline(always)]
+    pub(super) fn udp(&self) -> Timeout {
+        self.udp.load()
     }
 
-    /// That of a protocol in a state.
+    /// That of an SCTP association in a state.
+    pub(super) fn sctp(&self, state: u8) -> Timeout {
+        let word = self.sctp.get(usize::from(state));
+        word.map_or(Timeout::FIRST, TimeoutWord::load)
+    }
+
+    /// That of a protocol in a state, in jiffies.
     pub(super) fn of(&self, protocol: u8, state: u8) -> u32 {
-        let word = match protocol {
+        let timeout = match protocol {
             TCP => self.tcp(state),
             SCTP => self.sctp(state),
-            _ => Some(&self.udp),
+            _ => self.udp(),
         };
-        word.map_or(FIRST_TIMEOUT, |word| word.load() & !WATCHED)
+        timeout.jiffies()
     }
 
-    /// Whether packets are watched.
-    pub(super) fn is_watched(&self) -> bool {
-        self.udp.load() & WATCHED != 0
+    /// Returns whether a sync master runs.
+    pub(super) fn is_sync_active(&self) -> bool {
+        self.udp().is_sync_active()
     }
 
-    /// Says whether packets are watched. The caller holds the director's mutex.
-    pub(super) fn set_watched(&self, watched: bool) {
-        let bit = if watched { WATCHED } else { 0 };
+    /// Says whether a sync master runs.
+    pub(super) fn set_sync_active(&self, locked: &mut ConfigLocked, is_active: bool) {
         let words = self.tcp.iter().chain(&self.sctp).chain([&self.udp]);
         for word in words {
-            word.store(word.load() & !WATCHED | bit);
+            word.set_sync_active(locked, is_active);
         }
     }
 
@@ -109,16 +177,21 @@ impl Timeouts {
         }
     }
 
-    /// Sets what is given and not zero, in seconds. The caller holds the director's mutex.
-    pub(super) fn set(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
-        let set = |word: Option<&Word<u32>>, seconds: Option<u32>| {
+    /// Sets what is given and not zero, in seconds.
+    pub(super) fn set(
+        &self,
+        locked: &mut ConfigLocked,
+        tcp: Option<u32>,
+        tcp_fin: Option<u32>,
+        udp: Option<u32>,
+    ) {
+        let mut set = |word: Option<&TimeoutWord>, seconds: Option<u32>| {
             if let (Some(word), Some(seconds @ 1..)) = (word, seconds) {
-                let bit = word.load() & WATCHED;
-                word.store(jiffies(seconds) & !WATCHED | bit);
+                word.set(locked, seconds);
             }
         };
-        set(self.tcp(tcp::ESTABLISHED), tcp);
-        set(self.tcp(tcp::FIN_WAIT), tcp_fin);
+        set(self.tcp.get(usize::from(tcp::ESTABLISHED)), tcp);
+        set(self.tcp.get(usize::from(tcp::FIN_WAIT)), tcp_fin);
         set(Some(&self.udp), udp);
     }
 }

@@ -213,8 +213,8 @@ impl Director {
 
     /// Has each packet of a client come to [`tell`](Self::tell), or none.
     fn watch_packets(&self, watched: bool) {
-        let _books = self.books.lock();
-        self.timeouts.set_watched(watched);
+        let mut books = self.books.lock();
+        self.timeouts.set_sync_active(&mut books.locked, watched);
     }
 
     /// Starts a backup.
