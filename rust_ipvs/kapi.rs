@@ -22,6 +22,7 @@ pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod roster;
 pub(crate) mod route;
+pub(crate) mod serial;
 pub(crate) mod shared;
 pub(crate) mod skbuff;
 pub(crate) mod slab;

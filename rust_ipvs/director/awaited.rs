@@ -3,7 +3,6 @@
 //! The first packet of a connection whose client's port nobody knew (C-9, C-24, F-9).
 
 use super::{
-    clock,
     connection::Connection,
     context::Context,
     stack::Stack, //
@@ -62,13 +61,10 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
     }
     successor.track();
     let reply_hash = F::hash(&connections.key, &client, &waiting.real, TCP);
-    let slot = clock::slot(successor.left());
     let hashes = (hash, Some(reply_hash));
-    let entered = connections
-        .table
-        .insert(rcu, successor, hashes, slot, |other| {
-            other.is_of(TCP, &client, &virt)
-        });
+    let entered = connections.table.insert(rcu, successor, hashes, |other| {
+        other.is_of(TCP, &client, &virt)
+    });
     // Last, so that one of both is there at any time.
     connections.table.remove(rcu, waiting);
     match entered {

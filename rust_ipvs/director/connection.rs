@@ -12,6 +12,7 @@ pub(super) mod announced;
 mod synced;
 
 use super::{
+    clock,
     destination::Destination,
     stack::Stack,
     sync::told::Told,
@@ -156,7 +157,10 @@ pub(crate) struct Connection<F: Stack> {
 }
 
 impl_entry! {
-    impl<F: Stack> Entry for Connection<F> { removed: Connection::<F>::ended }
+    impl<F: Stack> Entry for Connection<F> {
+        slot: Connection::<F>::slot,
+        removed: Connection::<F>::ended,
+    }
 }
 
 const _: () = assert!(size_of::<Connection<V4>>() <= 128);
@@ -522,6 +526,11 @@ impl<F: Stack> Connection<F> {
     pub(super) fn left(&self) -> i32 {
         let idle = time::jiffies32().wrapping_sub(self.last_seen.load());
         self.timeout.load().wrapping_sub(idle) as i32
+    }
+
+    /// The slot of the wheel for when the connection ends if no packet comes.
+    fn slot(&self) -> u16 {
+        clock::slot(self.left())
     }
 
     /// The connection has left the table, or did not get into it.

@@ -179,7 +179,7 @@ fn fate<F: Stack>(director: &Director, connection: &Connection<F>) -> Fate {
             rcu::read(|rcu| director.tell_stay(rcu, connection));
         }
     }
-    Fate::Keep(clock::slot(connection.left()))
+    Fate::Keep
 }
 
 impl Director {

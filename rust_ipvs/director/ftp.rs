@@ -6,7 +6,6 @@
 //! where a server listens; what a server says of its address becomes the VIP's.
 
 use super::{
-    clock,
     connection::Connection,
     context::Context,
     stack::Stack,
@@ -156,7 +155,7 @@ fn announce<F: Stack>(
             .is_some_and(|other| core::ptr::eq(other, control));
         if of_this && known.real == real {
             known.listen(timeout);
-            table.refile(known, clock::slot(known.left()));
+            table.refile(known);
             return true;
         }
         // The client has announced the same to another server, or before: what it says now holds.
@@ -179,8 +178,7 @@ fn announce<F: Stack>(
     data.track();
     data.destination.bind(false);
     let reply_hash = F::hash(&connections.key, &client, &real, TCP);
-    let slot = clock::slot(data.left());
-    let entered = table.insert(rcu, data, (hash, Some(reply_hash)), slot, is_same);
+    let entered = table.insert(rcu, data, (hash, Some(reply_hash)), is_same);
     context.grow();
     entered.is_ok()
 }

@@ -10,7 +10,6 @@
 //! first cache line, which changes once a jiffy, and counts itself in the second one. It writes nothing else.
 
 use super::{
-    clock,
     connection::Connection,
     context::Context,
     destination::Destination,
@@ -240,7 +239,7 @@ impl<'p, F: Stack> Wanted<'p, F> {
         // One that is about to leave the table has had its time.
         let hold = Hold::on(entry)?;
         if entry.refresh() {
-            table.refile(entry, clock::slot(entry.left()));
+            table.refile(entry);
         }
         Some(Held { entry, hold })
     }
@@ -275,11 +274,10 @@ impl<'p, F: Stack> Wanted<'p, F> {
         });
         let template = template.map_err(|_| Failure::NoRoom)?;
         template.destination.bind_template();
-        let slot = clock::slot(template.left());
         let table = &context.connections.table;
         let hashes = (self.hash, None);
         let is_twin = |other: &Connection<F>| self.is(other);
-        let inserted = table.insert(context.rcu, template, hashes, slot, is_twin);
+        let inserted = table.insert(context.rcu, template, hashes, is_twin);
         let entry = match inserted {
             Ok(entry) | Err(entry) => entry,
         };

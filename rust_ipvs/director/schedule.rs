@@ -3,7 +3,6 @@
 //! A packet without a connection: which service is it for, and who gets it (SPEC section 5).
 
 use super::{
-    clock,
     connection::Connection,
     context::Context,
     destination::Destination,
@@ -289,13 +288,11 @@ pub(super) fn enter<'g, F: Stack>(
     if Some(virt.port) == context.plane.helper_port {
         ftp::bind(&connection);
     }
-    let slot = clock::slot(connection.left());
-    let inserted =
-        connections
-            .table
-            .insert(context.rcu, connection, (hash, reply_hash), slot, |other| {
-                other.is_of(protocol, &client, &virt)
-            });
+    let inserted = connections
+        .table
+        .insert(context.rcu, connection, (hash, reply_hash), |other| {
+            other.is_of(protocol, &client, &virt)
+        });
     let connection = match inserted {
         Ok(connection) => {
             connection.destination.counted.connection();

@@ -3,7 +3,6 @@
 //! What a packet means to its connection: its next state, and how long it stays (SPEC 7.1 to 7.3).
 
 use super::{
-    clock,
     connection::{
         Connection,
         Next, //
@@ -108,8 +107,7 @@ fn change<F: Stack>(
     let before = connection.timeout.load();
     connection.timeout.update(own);
     if own < before {
-        let slot = clock::slot(connection.left());
-        context.connections.table.refile(connection, slot);
+        context.connections.table.refile(connection);
     }
     if timeout.is_sync_active() && is_request {
         context.director.tell(context.rcu, connection);

@@ -29,11 +29,35 @@
 //! A shard's lock, taken with bottom halves off, protects: every chain whose bucket number has the
 //! shard's number in its low bits, in all arrays; the wheel slots of the shard; and for an object
 //! whose first hash belongs to the shard its [`Aging`]. Only one shard is locked at a time.
+//!
+//! The lock of an object thus follows from its first hash, which is read before the lock is taken.
+//! That is sound as nobody but the owner of an object that is in no chain writes its hashes:
+//! [`Table::insert`] stores both before it publishes the object in either chain, and they stay.
+//!
+//! # Order of insertion and removal
+//!
+//! [`Table::insert`] links an object in its second chain, then, with its first shard locked, in the
+//! wheel and in its first chain. Between the two a reader can find it, in its second direction
+//! only. It is not `LINKED` then, so that [`Table::remove`] and [`Table::refile`], which ask under
+//! the same lock, refuse it. What the reader wanted is not lost: the slot is asked of the object
+//! ([`Entry::slot`]) with the lock held. If the reader's `refile` had the lock first, then what it
+//! changed before is seen by `insert`; if it has it later, the object is `LINKED`.
+//!
+//! Removal goes the other way round: out of the wheel and the first chain, then out of the second.
+//!
+//! # Objects of other tables
+//!
+//! The state of an object that is in a table has the serial number of the table. `remove` and
+//! `refile` compare it under the lock, so an object of another table, or of none, is refused. Such an
+//! object may lead to the lock of any shard, but nothing of it is read or written then except its
+//! hash and state, which are whole words.
 
 mod buckets;
 mod entry;
 mod hold;
+mod resize;
 mod slot_list;
+mod walk;
 
 pub(crate) use buckets::{
     MAX_BITS,
@@ -52,14 +76,11 @@ use super::{
         self,
         Rcu, //
     },
+    serial,
     slab::SlabBox,
 };
 use crate::bindings;
-use buckets::{
-    free_buckets,
-    move_tail,
-    Buckets, //
-};
+use buckets::Buckets;
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
@@ -73,15 +94,15 @@ use entry::{
     words,
     DIRECTION,
     LINKED,
-    SECOND, //
+    SECOND,
+    SERIAL,
+    SERIAL_UNIT, //
 };
 use kernel::{
     prelude::*,
     sync::atomic::{
-        Acquire,
         Atomic,
-        Relaxed,
-        Release, //
+        Relaxed, //
     },
     types::Opaque,
 };
@@ -92,8 +113,8 @@ const SHARD_MASK: usize = SHARDS - 1;
 
 /// What is to become of an object whose slot came.
 pub(crate) enum Fate {
-    /// It stays, and is looked at again when this slot comes.
-    Keep(u16),
+    /// It stays, and is looked at again when the slot comes where it belongs now.
+    Keep,
     /// It leaves the table, unless somebody holds it: then the question is asked again.
     Remove,
 }
@@ -115,6 +136,11 @@ impl ShardGuard<'_> {
         let last = slots.len().saturating_sub(1);
         // SAFETY: Every shard is created with at least one head.
         unsafe { slots.as_mut_ptr().add(slot.min(last)) }
+    }
+
+    /// The head of the list where `entry` belongs now.
+    fn slot_of<T: Entry>(&self, entry: &T) -> *mut usize {
+        self.slot(entry.slot().into())
     }
 
     fn due(&self) -> *mut usize {
@@ -139,6 +165,8 @@ impl Drop for ShardGuard<'_> {
 pub(crate) struct Table<T: Entry> {
     buckets: Word<usize>,
     shards: KVec<Shard>,
+    /// The state of objects that are in this table: the serial number of the table, and `LINKED`.
+    linked: u32,
     len: Atomic<usize>,
     resizing: Atomic<i32>,
     _owns: PhantomData<T>,
@@ -152,6 +180,7 @@ unsafe impl<T: Entry> Sync for Table<T> {}
 impl<T: Entry> Table<T> {
     /// Creates a table of `1 << bits` buckets and a wheel of `slots` slots.
     pub(crate) fn new(bits: u32, slots: u16) -> Result<Self> {
+        let serial = serial::next(SERIAL / SERIAL_UNIT).ok_or(ENOSPC)?;
         let mut shards = KVec::with_capacity(SHARDS, GFP_KERNEL)?;
         for _ in 0..SHARDS {
             let heads = KVec::from_elem(0usize, usize::from(slots).saturating_add(1), GFP_KERNEL)?;
@@ -171,6 +200,7 @@ impl<T: Entry> Table<T> {
         Ok(Self {
             buckets: Word::new(KBox::into_raw(Buckets::new(bits)?) as usize),
             shards,
+            linked: serial.wrapping_mul(SERIAL_UNIT) | LINKED,
             len: Atomic::new(0),
             resizing: Atomic::new(0),
             _owns: PhantomData,
@@ -230,21 +260,24 @@ impl<T: Entry> Table<T> {
 
     /// Puts `entry` in the table: under `hashes.0`, and under `hashes.1` for the second direction.
     ///
-    /// Where an object that is the `same` is there already, in the first direction, it is returned
+    /// If an object that is the `same` is there already, in the first direction, it is returned
     /// as the error and `entry` is dropped. `entry` is in the second chain before it is in the
     /// first, so a reader may see it there before this function returns.
+    ///
+    /// Takes up to two shards' locks, one after the other, and asks [`Entry::slot`] under the last.
     pub(crate) fn insert<'g>(
         &'g self,
         rcu: Rcu<'g>,
         entry: SlabBox<T>,
         hashes: (u32, Option<u32>),
-        slot: u16,
         same: impl Fn(&T) -> bool,
     ) -> Result<&'g T, &'g T> {
         let raw = entry.into_raw();
         // SAFETY: `raw` is an object that we own until it is linked, and RCU keeps afterwards.
         let entry: &'g T = unsafe { &*raw.as_ptr().cast_const() };
         let (first, second) = hashes;
+        // Now, while nobody else can see it: who finds it asks its hash for the lock.
+        entry.links().set_hashes(first, second.unwrap_or(0));
         if let Some(second) = second {
             let guard = self.lock(second);
             self.push(rcu, &guard, entry, second, 1);
@@ -262,9 +295,9 @@ impl<T: Entry> Table<T> {
             unsafe { self.free_later(entry) };
             return Err(twin);
         }
-        let state = LINKED | if second.is_some() { SECOND } else { 0 };
+        let state = self.linked | if second.is_some() { SECOND } else { 0 };
         // SAFETY: The lock of the object's shard is held, and it is in no list.
-        unsafe { slot_list::link(guard.slot(usize::from(slot)), entry) };
+        unsafe { slot_list::link(guard.slot_of(entry), entry) };
         entry.aging().state.store(state);
         entry.aging().holds.store(0, Relaxed);
         self.push(rcu, &guard, entry, first, 0);
@@ -273,16 +306,14 @@ impl<T: Entry> Table<T> {
         Ok(entry)
     }
 
-    /// Puts `entry` at the head of its chain in the newest array.
+    /// Puts `entry`, whose hashes are stored, at the head of its chain in the newest array.
     fn push(&self, rcu: Rcu<'_>, _guard: &ShardGuard<'_>, entry: &T, hash: u32, direction: usize) {
         let mut buckets = self.current(rcu);
         while let Some(future) = buckets.future(rcu) {
             buckets = future;
         }
         let bucket = buckets.bucket(hash);
-        let (next, own) = words(entry, direction);
-        own.store(hash);
-        next.store(bucket.load());
+        words(entry, direction).0.store(bucket.load());
         bucket.publish(ptr::from_ref(entry) as usize | direction);
     }
 
@@ -314,15 +345,28 @@ impl<T: Entry> Table<T> {
             }
             buckets = array.future(rcu);
         }
+        debug_assert!(
+            false,
+            "an object must be in its chain until it is unchained"
+        );
     }
 
-    /// Takes `entry` out of the table and frees it after a grace period; one that is held stays.
+    /// Whether `entry` is in this table.
     ///
-    /// Returns whether it was this call that did so.
+    /// The answer holds for as long as `_guard`, which must be that of the object's shard.
+    fn is_linked(&self, _guard: &ShardGuard<'_>, entry: &T) -> bool {
+        entry.aging().state.load() & (SERIAL | LINKED) == self.linked
+    }
+
+    /// Takes `entry` out of the table and frees it after a grace period.
+    ///
+    /// Returns whether this call did so: an object that is held, that has left the table or is not in
+    /// it yet, or that is another table's, stays as it is. Takes up to two shards' locks, one after
+    /// the other.
     pub(crate) fn remove(&self, rcu: Rcu<'_>, entry: &T) -> bool {
         let hash = entry.links().hash_of(0);
         let guard = self.lock(hash);
-        if !entry.aging().is_linked() || !hold::seal(entry) {
+        if !self.is_linked(&guard, entry) || !hold::seal(entry) {
             return false;
         }
         self.detach(rcu, &guard, entry, hash);
@@ -373,21 +417,24 @@ impl<T: Entry> Table<T> {
         };
     }
 
-    /// Moves `entry` to another slot; nothing happens where it has left the table.
-    pub(crate) fn refile(&self, entry: &T, slot: u16) {
+    /// Moves `entry` to the slot where it belongs now ([`Entry::slot`], asked under the lock).
+    ///
+    /// Nothing happens if it is not in the table: it has left, or [`Table::insert`], which has not
+    /// linked it yet, is going to ask for the slot. Takes the lock of one shard.
+    pub(crate) fn refile(&self, entry: &T) {
         let guard = self.lock(entry.links().hash_of(0));
-        if entry.aging().is_linked() {
+        if self.is_linked(&guard, entry) {
             // SAFETY: The lock is held, and a linked object is in a list.
             unsafe {
                 slot_list::unlink(entry);
-                slot_list::link(guard.slot(usize::from(slot)), entry);
+                slot_list::link(guard.slot_of(entry), entry);
             }
         }
     }
 
-    /// Asks `fate` for each object in `slot`, with the shard locked, and tells `gone`, without a lock, which have left the
-    /// table. Process context, one caller at a time: of two, one may leave a slot's objects where they are. `fate` must
-    /// keep what is held.
+    /// Asks `fate` for each object in `slot`, with the shard locked, and tells `gone`, without a
+    /// lock, which have left the table. Process context, one caller at a time: of two, one may leave
+    /// a slot's objects where they are. `fate` must keep what is held.
     pub(crate) fn expire(
         &self,
         slot: u16,
@@ -420,18 +467,18 @@ impl<T: Entry> Table<T> {
                 let Some(entry) = (unsafe { (*guard.due() as *const T).as_ref() }) else {
                     return false;
                 };
-                let keep = loop {
+                let stays = loop {
                     match fate(entry) {
-                        Fate::Keep(slot) => break Some(slot),
-                        Fate::Remove if hold::seal(entry) => break None,
+                        Fate::Keep => break true,
+                        Fate::Remove if hold::seal(entry) => break false,
                         Fate::Remove => {}
                     }
                 };
-                if let Some(slot) = keep {
+                if stays {
                     // SAFETY: The lock is held and the object is in the list of the due.
                     unsafe {
                         slot_list::unlink(entry);
-                        slot_list::link(guard.slot(usize::from(slot)), entry);
+                        slot_list::link(guard.slot_of(entry), entry);
                     }
                     continue;
                 }
@@ -443,123 +490,6 @@ impl<T: Entry> Table<T> {
             }
             true
         })
-    }
-
-    /// Calls `visit` for each object of a bucket; `false` past the last bucket.
-    ///
-    /// While the table is resized the new array's buckets follow the old one's, and an object may be
-    /// visited twice or not at all.
-    pub(crate) fn visit<'g>(
-        &'g self,
-        rcu: Rcu<'g>,
-        bucket: usize,
-        mut visit: impl FnMut(&'g T),
-    ) -> bool {
-        let mut array = self.current(rcu);
-        let mut index = bucket;
-        while index > array.mask {
-            index = index.wrapping_sub(array.heads.len());
-            match array.future(rcu) {
-                Some(future) => array = future,
-                None => return false,
-            }
-        }
-        // The bucket's number is the hash's low bits, so it does for a hash.
-        let mut link = array.bucket(index as u32).load();
-        while link != 0 {
-            // SAFETY: As in `find`.
-            let entry = unsafe { &*((link & !DIRECTION) as *const T) };
-            if link & DIRECTION == 0 {
-                visit(entry);
-            }
-            link = step(entry, link & DIRECTION).0;
-        }
-        true
-    }
-
-    /// Removes all objects: those first that nobody holds. Process context.
-    ///
-    /// What is held from outside the table, or comes in meanwhile, may be left.
-    pub(crate) fn clear(&self) {
-        let mut before = usize::MAX;
-        while (1..before).contains(&self.len()) {
-            before = self.len();
-            self.retain(|_| false);
-        }
-    }
-
-    /// Removes all objects that `which` picks, but those that are held. Process context; others may
-    /// come in meanwhile.
-    pub(crate) fn retain(&self, mut which: impl FnMut(&T) -> bool) {
-        self.visit_all(|rcu, entry| {
-            if !which(entry) {
-                self.remove(rcu, entry);
-            }
-        });
-    }
-
-    /// Calls `visit`, which may remove objects, for each object. Process context.
-    ///
-    /// What comes in meanwhile, or is moved as the table is resized, may be left out.
-    pub(crate) fn visit_all(&self, mut visit: impl FnMut(Rcu<'_>, &T)) {
-        let mut bucket = 0;
-        let mut more = true;
-        while more {
-            more = rcu::read(|rcu| self.visit(rcu, bucket, |entry| visit(rcu, entry)));
-            bucket = bucket.wrapping_add(1);
-            // SAFETY: No lock is held and no read-side section is open here.
-            unsafe { bindings::rust_ipvs_helper_cond_resched() };
-        }
-    }
-
-    /// Calls `visit` for each object in `count` buckets, from the one that `start` leads to on. Process context.
-    pub(crate) fn visit_some(&self, start: u32, count: usize, mut visit: impl FnMut(Rcu<'_>, &T)) {
-        for n in 0..count {
-            let bucket = (start as usize).wrapping_add(n) & self.size().wrapping_sub(1);
-            rcu::read(|rcu| self.visit(rcu, bucket, |entry| visit(rcu, entry)));
-            // SAFETY: No lock is held and no read-side section is open here.
-            unsafe { bindings::rust_ipvs_helper_cond_resched() };
-        }
-    }
-
-    /// Changes the number of buckets to `1 << bits`. Sleeps; does nothing while another call does.
-    pub(crate) fn resize(&self, bits: u32) -> Result {
-        let bits = bits.clamp(MIN_BITS, MAX_BITS);
-        if self.size() == 1usize << bits || self.resizing.cmpxchg(0, 1, Acquire).is_err() {
-            return Ok(());
-        }
-        let result = Buckets::new(bits).map(|new| self.replace(new));
-        self.resizing.store(0, Release);
-        result
-    }
-
-    /// Moves everything to `new`. The caller holds `resizing`.
-    fn replace(&self, new: KBox<Buckets>) {
-        let new = KBox::into_raw(new);
-        let old = self.buckets.load() as *mut Buckets;
-        // SAFETY: Only the holder of `resizing` replaces arrays, so `old` stays; `new` is ours and
-        // is never freed before it is `current`.
-        let (old_array, new_array) = unsafe { (&*old, &*new) };
-        old_array.future.publish(new as usize);
-        for shard in 0..SHARDS {
-            let mut bucket = shard;
-            while bucket <= old_array.mask {
-                let guard = self.lock(shard as u32);
-                // As many chains under one lock as keep others waiting for microseconds at most.
-                for _ in 0..64 {
-                    if bucket <= old_array.mask {
-                        while move_tail::<T>(old_array.bucket(bucket as u32), new_array) {}
-                    }
-                    bucket = bucket.wrapping_add(SHARDS);
-                }
-                drop(guard);
-                // SAFETY: No lock is held and no read-side section is open here.
-                unsafe { bindings::rust_ipvs_helper_cond_resched() };
-            }
-        }
-        self.buckets.publish(new as usize);
-        // SAFETY: Nobody finds `old` from now on, and only this call queues it.
-        unsafe { bindings::call_rcu(old_array.head.get(), Some(free_buckets)) };
     }
 }
 

@@ -8,7 +8,6 @@
 use super::receiver::Listener;
 use crate::{
     director::{
-        clock,
         connection::Connection,
         destination::Destination,
         hooks::InDirector,
@@ -184,7 +183,7 @@ impl Director {
             return Left::New;
         }
         known.hear(&tale.heard);
-        connections.table.refile(known, clock::slot(known.left()));
+        connections.table.refile(known);
         if known.destination.is_nobodys() {
             Left::Unbound
         } else {
@@ -300,11 +299,10 @@ impl Director {
             connections.table.remove(rcu, old);
         }
         connection.destination.bind(connection.is_active());
-        let slot = clock::slot(connection.left());
         // Where a packet was faster, its connection stays.
         let entered = connections
             .table
-            .insert(rcu, connection, (hash, back), slot, is_twin);
+            .insert(rcu, connection, (hash, back), is_twin);
         self.grow(connections);
         entered.map(|_| ()).map_err(|_| EEXIST)
     }
@@ -360,8 +358,7 @@ impl Director {
             if let Some((known, _)) = known {
                 if known.destination.same(&made.destination) {
                     known.hear(&tale.heard);
-                    let slot = clock::slot(known.left());
-                    connections.table.refile(known, slot);
+                    connections.table.refile(known);
                     return Ok(());
                 }
                 // The client goes elsewhere now.
@@ -372,10 +369,7 @@ impl Director {
             }
             let template = F::plane(self).slab.alloc(|| made)?;
             template.destination.bind_template();
-            let slot = clock::slot(template.left());
-            let entered = connections
-                .table
-                .insert(rcu, template, (hash, None), slot, is);
+            let entered = connections.table.insert(rcu, template, (hash, None), is);
             self.grow(connections);
             entered.map(|_| ()).map_err(|_| EEXIST)
         })

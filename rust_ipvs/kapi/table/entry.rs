@@ -18,10 +18,16 @@ pub(super) const DIRECTION: usize = 1;
 pub(super) const LINKED: u32 = 1;
 /// State: the object is in a chain in its second direction too.
 pub(super) const SECOND: u32 = 2;
+/// State: the serial number of the table that the object is in, or was in; 0 before.
+pub(super) const SERIAL: u32 = !(LINKED | SECOND);
+/// The lowest bit of the serial number.
+pub(super) const SERIAL_UNIT: u32 = 4;
 /// Holds: nobody can hold the object, as it is not in its table or about to leave it.
 pub(super) const SEALED: i32 = i32::MIN;
 
 /// The chain words of an object: read on each look-up, so they belong in its first cache line.
+///
+/// The hashes are written once, before the object is in any chain.
 #[repr(C)]
 pub(crate) struct Links {
     pub(super) next: [Word<usize>; 2],
@@ -67,11 +73,6 @@ impl Aging {
     pub(crate) fn holds(&self) -> u32 {
         u32::try_from(self.holds.load(Relaxed)).unwrap_or(0)
     }
-
-    /// Whether the object is in its table; the answer may be out of date at once.
-    pub(crate) fn is_linked(&self) -> bool {
-        self.state.load() & LINKED != 0
-    }
 }
 
 const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_head>());
@@ -89,15 +90,26 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
     fn links(&self) -> &Links;
     /// The wheel words.
     fn aging(&self) -> &Aging;
-    /// Called once, in any context but without a lock, when the object has left the table, or did not get
-    /// into it, as it has a twin there. It lets go of what it holds.
+    /// The slot of the wheel where the object belongs now.
+    ///
+    /// Called with the lock of the object's shard, in softirq context or with softirqs off. As nobody
+    /// looks at a slot of the shard meanwhile, a slot that is yet to come when this is called does
+    /// not pass before the object is in it.
+    fn slot(&self) -> u16;
+    /// Called once, in any context but without a lock, when the object has left the table, or did
+    /// not get into it, as it has a twin there. It lets go of what it holds.
     fn removed(&self);
 }
 
 /// Implements [`Entry`](crate::kapi::table::Entry) for a structure with fields `links` and `aging`.
 #[macro_export]
 macro_rules! impl_entry {
-    (impl<$g:ident: $bound:path> Entry for $type:ty { removed: $removed:path }) => {
+    (
+        impl<$g:ident: $bound:path> Entry for $type:ty {
+            slot: $slot:path,
+            removed: $removed:path $(,)?
+        }
+    ) => {
         #[allow(unsafe_code)]
         // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
         unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
@@ -110,6 +122,9 @@ macro_rules! impl_entry {
             fn aging(&self) -> &$crate::kapi::table::Aging {
                 &self.aging
             }
+            fn slot(&self) -> u16 {
+                $slot(self)
+            }
             fn removed(&self) {
                 $removed(self)
             }
@@ -121,6 +136,13 @@ impl Links {
     /// The hash under which the object is in its table, in its first direction.
     pub(crate) fn first_hash(&self) -> u32 {
         self.hash_of(0)
+    }
+
+    /// Stores both hashes. The caller owns the object: it is in no chain.
+    pub(super) fn set_hashes(&self, first: u32, second: u32) {
+        let [own_first, own_second] = &self.hash;
+        own_first.store(first);
+        own_second.store(second);
     }
 
     /// The hash in a direction.
