@@ -21,6 +21,7 @@ use crate::{
             ExclusionGuard, //
         },
         net::{
+            Home,
             Namespaced,
             Namespaces,
             NamespacesGuard,
@@ -109,11 +110,12 @@ impl Namespaced for Files {
         &FILES
     }
 
-    fn new(net: &Net, (): &()) -> Result<Arc<Self>> {
+    fn new(net: &Net, home: &Arc<Home>, (): &()) -> Result<Arc<Self>> {
         let director = Director::of(net).ok_or(ENODEV)?;
+        let lease = home.lease().ok_or(ENODEV)?;
         let shown = (
-            procfs::entries(net, &director)?,
-            sysctl::variables(net, &director)?,
+            procfs::entries(&lease, &director)?,
+            sysctl::variables(lease, &director)?,
         );
         Arc::pin_init(
             pin_init!(Self {

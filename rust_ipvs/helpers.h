@@ -63,6 +63,7 @@ void rust_ipvs_helper_unregister_module_notifier(struct notifier_block *block);
 int rust_ipvs_helper_notifier_from_errno(int err);
 
 /* kapi/net.rs */
+void rust_ipvs_helper_queue_drop(struct net *net);
 void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id);
 bool rust_ipvs_helper_net_is_init(const struct net *net);
 bool rust_ipvs_helper_find_device(struct net *net, const char *name, int *index, u32 *mtu,
@@ -77,7 +78,6 @@ void rust_ipvs_helper_wait_for_ring(wait_queue_head_t *queue, unsigned int *rung
 /* kapi/datagram.rs */
 int rust_ipvs_helper_sock_option(struct socket *sock, int level, int name, void *value,
 				 int length);
-struct net *rust_ipvs_helper_socket_net(const struct socket *sock);
 void rust_ipvs_helper_wait_for_datagram(struct socket *sock);
 
 /* kapi/ticker.rs */

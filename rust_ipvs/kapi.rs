@@ -24,6 +24,7 @@ pub(crate) mod roster;
 pub(crate) mod route;
 pub(crate) mod serial;
 pub(crate) mod shared;
+pub(crate) mod siphash;
 pub(crate) mod skbuff;
 pub(crate) mod slab;
 pub(crate) mod sockopt;

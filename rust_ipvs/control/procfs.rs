@@ -9,7 +9,7 @@ use crate::{
         Shown, //
     },
     kapi::{
-        net::Net,
+        net::Lease,
         procfs::{
             Entry,
             More,
@@ -55,15 +55,25 @@ const MODE_OF_STATUS: u16 = 0o440;
 pub(super) type Entries = [Entry<Director>; 7];
 
 /// Makes the files of a namespace.
-pub(super) fn entries(net: &Net, director: &Arc<Director>) -> Result<Entries> {
+pub(super) fn entries(lease: &Lease, director: &Arc<Director>) -> Result<Entries> {
     Ok([
-        Entry::records::<Services>(net, c"ip_vs", MODE, director.clone())?,
-        Entry::show::<Apps>(net, c"ip_vs_app", MODE, director.clone())?,
-        Entry::records::<Connections<Plain>>(net, c"ip_vs_conn", MODE, director.clone())?,
-        Entry::records::<Connections<Origins>>(net, c"ip_vs_conn_sync", MODE, director.clone())?,
-        Entry::show::<Totals>(net, c"ip_vs_stats", MODE, director.clone())?,
-        Entry::show::<OfCpus>(net, c"ip_vs_stats_percpu", MODE, director.clone())?,
-        Entry::show::<Status>(net, c"ip_vs_status", MODE_OF_STATUS, director.clone())?,
+        Entry::records::<Services>(lease.clone(), c"ip_vs", MODE, director.clone())?,
+        Entry::show::<Apps>(lease.clone(), c"ip_vs_app", MODE, director.clone())?,
+        Entry::records::<Connections<Plain>>(lease.clone(), c"ip_vs_conn", MODE, director.clone())?,
+        Entry::records::<Connections<Origins>>(
+            lease.clone(),
+            c"ip_vs_conn_sync",
+            MODE,
+            director.clone(),
+        )?,
+        Entry::show::<Totals>(lease.clone(), c"ip_vs_stats", MODE, director.clone())?,
+        Entry::show::<OfCpus>(lease.clone(), c"ip_vs_stats_percpu", MODE, director.clone())?,
+        Entry::show::<Status>(
+            lease.clone(),
+            c"ip_vs_status",
+            MODE_OF_STATUS,
+            director.clone(),
+        )?,
     ])
 }
 

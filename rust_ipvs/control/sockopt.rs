@@ -108,7 +108,7 @@ impl Options for Ipvs {
 /// Does what is asked for.
 fn carry_out(net: &Net, director: &Arc<Director>, what: Set) -> Result {
     let done = match what {
-        Set::Add(spec) => director.add_service(net, &spec),
+        Set::Add(spec) => director.add_service(&spec),
         Set::Edit(spec) => director.edit_service(&spec),
         Set::Delete(id) => director.delete_service(&id),
         Set::Flush => {
@@ -123,7 +123,7 @@ fn carry_out(net: &Net, director: &Arc<Director>, what: Set) -> Result {
         Set::EditDestination(id, wish) => {
             existing(director, &id)?;
             wish.spec()
-                .and_then(|spec| director.edit_destination(net, &id, spec, TunnelChange::default()))
+                .and_then(|spec| director.edit_destination(&id, spec, TunnelChange::default()))
         }
         Set::DeleteDestination(id, destination) => director.delete_destination(&id, &destination),
         Set::Timeouts(tcp, tcp_fin, udp) => {

@@ -5,7 +5,7 @@
 use crate::{
     director::Director,
     kapi::{
-        net::Net,
+        net::Lease,
         sysctl::{
             Registration,
             Table,
@@ -23,8 +23,8 @@ use kernel::{
 pub(super) type Variables = Registration<Vs>;
 
 /// Makes the variables of a namespace.
-pub(super) fn variables(net: &Net, director: &Arc<Director>) -> Result<Variables> {
-    Registration::new(net, director.clone())
+pub(super) fn variables(lease: Lease, director: &Arc<Director>) -> Result<Variables> {
+    Registration::new(lease, director.clone())
 }
 
 /// The directory.

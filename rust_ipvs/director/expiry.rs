@@ -61,7 +61,7 @@ impl Tick for Director {
         let mut books = self.books.lock();
         books.trash.empty();
         if let Some(hooks) = &books.hooks_v6 {
-            self.fragments.arrange(hooks.net());
+            self.fragments.arrange(hooks.lease());
         }
         let now = time::milliseconds();
         if now.saturating_sub(books.forgot) >= FORGET_PERIOD_MS {

@@ -17,7 +17,6 @@ use crate::{
     kapi::{
         conntrack::Tracking,
         inet::Protocol,
-        net::Net,
         rcu, //
     },
     logic::config::{
@@ -77,7 +76,6 @@ impl Director {
     pub(super) fn track_for_helper(
         &self,
         books: &mut Books,
-        net: &Net,
         id: &ServiceId,
         method: ForwardMethod,
     ) {
@@ -87,7 +85,10 @@ impl Director {
             return;
         }
         if let Some(tracking @ None) = books.tracking.get_mut(at) {
-            match Tracking::begin(net, protocol) {
+            match self
+                .lease()
+                .and_then(|lease| Tracking::begin(lease, protocol))
+            {
                 Ok(begun) => *tracking = Some(begun),
                 Err(_) => {
                     pr_warn!("IPVS: connections cannot be tracked: passive FTP by NAT will fail\n")

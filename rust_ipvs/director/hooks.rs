@@ -27,7 +27,10 @@ use super::{
 };
 use crate::{
     kapi::{
-        net::Net,
+        net::{
+            Lease,
+            Net, //
+        },
         netfilter::{
             Hook,
             Hooks,
@@ -137,7 +140,7 @@ impl<F: InDirector, const AT: u8> Hook for Passive<F, AT> {
 
 /// Registers the hooks of a family (H-1, H-2): `passive` ones only see to replies (H-8).
 pub(super) fn register<F: InDirector>(
-    net: &Net,
+    lease: Lease,
     director: Arc<Director>,
     passive: bool,
 ) -> Result<Hooks<Director>> {
@@ -159,7 +162,7 @@ pub(super) fn register<F: InDirector>(
             Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
         ]
     };
-    Hooks::register(net, director, specs)
+    Hooks::register(lease, director, specs)
 }
 
 /// Reads the headers of a packet that is not fragmented, where they lie in one piece.

@@ -24,11 +24,14 @@ use super::{
     timeouts::Timeouts,
     trash::Trash, //
 };
-use crate::kapi::net::{
-    Home,
-    Namespaced,
-    Namespaces,
-    Net, //
+use crate::kapi::{
+    net::{
+        Home,
+        Namespaced,
+        Namespaces,
+        Net, //
+    },
+    siphash::HalfSipKey, //
 };
 use core::mem;
 use kernel::{
@@ -57,7 +60,7 @@ impl Namespaced for Director {
         &DIRECTORS
     }
 
-    fn new(net: &Net, shared: &Caches) -> Result<Arc<Self>> {
+    fn new(net: &Net, home: &Arc<Home>, shared: &Caches) -> Result<Arc<Self>> {
         let (v4, v6) = (shared.v4.clone(), shared.v6.clone());
         // The first namespace has nobody to ask.
         let most = DIRECTORS
@@ -76,7 +79,8 @@ impl Namespaced for Director {
                 counters: shared.counters.clone(),
                 kicker: SetOnce::new(),
                 fragments: Fragments::new(),
-                home: SetOnce::new(),
+                outward: HalfSipKey::random(),
+                home: home.clone(),
                 daemons <- Daemons::new(),
                 ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {
@@ -97,10 +101,6 @@ impl Namespaced for Director {
             }),
             GFP_KERNEL,
         )
-    }
-
-    fn move_in(this: &Arc<Self>, home: Arc<Home>) {
-        this.home.populate(home);
     }
 
     fn stop(this: &Arc<Self>) {

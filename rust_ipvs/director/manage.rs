@@ -29,7 +29,10 @@ use super::{
 };
 use crate::{
     kapi::{
-        net::Net,
+        net::{
+            Lease,
+            Net, //
+        },
         netfilter::Hooks,
         shared::RcuArc,
         ticker::Ticker, //
@@ -66,7 +69,7 @@ use kernel::{
 };
 
 /// What registers the hooks of a family.
-type Register = fn(&Net, Arc<Director>, bool) -> Result<Hooks<Director>>;
+type Register = fn(Lease, Arc<Director>, bool) -> Result<Hooks<Director>>;
 
 /// What goes wrong inside is always memory.
 fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
@@ -217,11 +220,7 @@ fn check_families(
 
 impl Director {
     /// Adds a service.
-    pub(crate) fn add_service(
-        self: &Arc<Self>,
-        net: &Net,
-        spec: &ServiceSpec,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn add_service(self: &Arc<Self>, spec: &ServiceSpec) -> Result<(), Refusal> {
         let mut books = self.books.lock();
         if !books.open {
             return Err(Refusal::NO_MEMORY);
@@ -231,7 +230,7 @@ impl Director {
             return Err(Refusal::new(Errno::Exists, c"the service exists already"));
         }
         let terms = Terms::of(spec, check_terms(spec)?, 0);
-        let result = self.prepare(&mut books, net, id.family).and_then(|()| {
+        let result = self.prepare(&mut books, id.family).and_then(|()| {
             let lfactor = self.settings.svc_lfactor.load();
             let expirations = self.settings.expirations.clone();
             books.serial = books.serial.wrapping_add(1);
@@ -246,16 +245,24 @@ impl Director {
     }
 
     /// Makes what packets need before the first service of a family can be there (H-2).
-    fn prepare(self: &Arc<Self>, books: &mut Books, net: &Net, family: AddressFamily) -> Result {
+    fn prepare(self: &Arc<Self>, books: &mut Books, family: AddressFamily) -> Result {
         let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
         in_plane!(self, family, plane => plane.open(lfactor))?;
         self.start_ticker(books)?;
         match family {
             AddressFamily::V4 if books.hooks_v4.is_none() => {
-                books.hooks_v4 = Some(hooks::register::<V4>(net, self.clone(), books.passive)?);
+                books.hooks_v4 = Some(hooks::register::<V4>(
+                    self.lease()?,
+                    self.clone(),
+                    books.passive,
+                )?);
             }
             AddressFamily::V6 if books.hooks_v6.is_none() => {
-                books.hooks_v6 = Some(hooks::register::<V6>(net, self.clone(), books.passive)?);
+                books.hooks_v6 = Some(hooks::register::<V6>(
+                    self.lease()?,
+                    self.clone(),
+                    books.passive,
+                )?);
             }
             _ => {}
         }
@@ -294,7 +301,8 @@ impl Director {
             return Ok(());
         }
         let again = |old: &Option<Hooks<Self>>, register: Register| {
-            let again = |old: &Hooks<Self>| register(old.net(), old.owner().clone(), passive);
+            let again =
+                |old: &Hooks<Self>| register(old.lease().clone(), old.owner().clone(), passive);
             old.as_ref().map(again).transpose()
         };
         let v4 = again(&books.hooks_v4, hooks::register::<V4>)?;
@@ -406,7 +414,7 @@ impl Director {
             if service.destination(&spec.id).is_some() {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
-            self.track_for_helper(&mut books, net, id, spec.method);
+            self.track_for_helper(&mut books, id, spec.method);
             if let Some(destination) = books.trash.revive(id, &spec.id) {
                 books.gone.readmit(&destination.counted);
                 destination.revive(service.serial, spec);
@@ -424,7 +432,6 @@ impl Director {
     /// Changes a destination (V-14); `spec` without its tunnel, of which `tunnel` says what changes.
     pub(crate) fn edit_destination(
         &self,
-        net: &Net,
         id: &ServiceId,
         mut spec: DestinationSpec,
         tunnel: TunnelChange,
@@ -434,7 +441,7 @@ impl Director {
             let service = plane.get(id)?;
             check_families(self, id, &spec)?;
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
-            self.track_for_helper(&mut books, net, id, spec.method);
+            self.track_for_helper(&mut books, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
             let spec = &spec;
             let (old, new) = (Place::of(&destination.spec()), Place::of(spec));

@@ -27,6 +27,7 @@ use crate::{
         },
         net::{
             Home,
+            Lease,
             Net, //
         },
         netfilter::{
@@ -34,6 +35,7 @@ use crate::{
             Point,
             Protocol, //
         },
+        siphash::HalfSipKey,
         skbuff::Packet,
         slab::Slab,
         table::{
@@ -132,8 +134,10 @@ pub(crate) struct Director {
     /// Wakes the ticker; empty before the first service.
     pub(super) kicker: SetOnce<Kicker<Director>>,
     pub(super) fragments: Fragments,
-    /// The namespace; there as soon as anybody else is.
-    pub(super) home: SetOnce<Arc<Home>>,
+    /// Hashes the hashes of connections of which others see a part: whoever saw those of the tables themselves
+    /// could solve for their keys (see [`logic::hash`](crate::logic::hash)).
+    pub(super) outward: HalfSipKey,
+    pub(super) home: Arc<Home>,
     #[pin]
     pub(super) daemons: Daemons<Director>,
     /// The last tick that was worked off; written by the ticker alone.
@@ -165,7 +169,16 @@ impl Director {
 
     /// The namespace, which is there until the director is told to stop.
     pub(super) fn home(&self) -> Option<&Home> {
-        self.home.as_ref().map(|home| &**home)
+        Some(&self.home)
+    }
+
+    /// Takes a lease of the namespace.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` where the director was told to stop.
+    pub(super) fn lease(&self) -> Result<Lease> {
+        self.home.lease().ok_or(ENODEV)
     }
 
     /// Has the ticker run at once. Any context.

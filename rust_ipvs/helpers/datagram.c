@@ -7,11 +7,6 @@ __rust_ipvs_helper int rust_ipvs_helper_sock_option(struct socket *sock, int lev
 	return do_sock_setsockopt(sock, true, level, name, KERNEL_SOCKPTR(value), length);
 }
 
-__rust_ipvs_helper struct net *rust_ipvs_helper_socket_net(const struct socket *sock)
-{
-	return sock_net(sock->sk);
-}
-
 __rust_ipvs_helper void rust_ipvs_helper_wait_for_datagram(struct socket *sock)
 {
 	struct sock *sk = sock->sk;

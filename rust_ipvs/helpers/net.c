@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What kapi/net.rs takes from the kernel's headers. */
 
+/* Exported to modules, but declared only inside of netfilter. */
+void nf_queue_nf_hook_drop(struct net *net);
+
+__rust_ipvs_helper void rust_ipvs_helper_queue_drop(struct net *net)
+{
+	nf_queue_nf_hook_drop(net);
+}
+
 __rust_ipvs_helper void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id)
 {
 	return net_generic(net, id);

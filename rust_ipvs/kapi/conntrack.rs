@@ -25,7 +25,10 @@ pub(crate) mod related;
 
 use super::{
     inet::Protocol,
-    net::Net,
+    net::{
+        Lease,
+        Net, //
+    },
     skbuff::Packet, //
 };
 use crate::bindings;
@@ -295,9 +298,9 @@ impl Packet {
 ///
 /// # Invariants
 ///
-/// `net` is a namespace that is there, in which this value is one of those who have it tracked.
+/// This value is one of those who have the namespace of `lease` tracked.
 pub(crate) struct Tracking {
-    net: NonNull<bindings::net>,
+    lease: Lease,
     network: Protocol,
 }
 
@@ -307,18 +310,14 @@ unsafe impl Send for Tracking {}
 unsafe impl Sync for Tracking {}
 
 impl Tracking {
-    /// Begins to track. Sleeps. The value must be dropped by
-    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest.
-    pub(crate) fn begin(net: &Net, network: Protocol) -> Result<Self> {
+    /// Begins to track. Sleeps.
+    pub(crate) fn begin(lease: Lease, network: Protocol) -> Result<Self> {
         // SAFETY: A live namespace.
         to_result(unsafe {
-            bindings::rust_ipvs_helper_ct_netns_get(net.as_ptr(), network.number())
+            bindings::rust_ipvs_helper_ct_netns_get(lease.as_ptr(), network.number())
         })?;
         // INVARIANT: Counted just above.
-        Ok(Self {
-            net: NonNull::new(net.as_ptr()).ok_or(EINVAL)?,
-            network,
-        })
+        Ok(Self { lease, network })
     }
 }
 
@@ -326,7 +325,7 @@ impl Drop for Tracking {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
         unsafe {
-            bindings::rust_ipvs_helper_ct_netns_put(self.net.as_ptr(), self.network.number());
+            bindings::rust_ipvs_helper_ct_netns_put(self.lease.as_ptr(), self.network.number());
         }
     }
 }

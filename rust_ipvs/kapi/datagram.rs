@@ -10,6 +10,7 @@ use super::{
     inet::Protocol,
     net::{
         Device,
+        Lease,
         Net, //
     },
     thread::Running,
@@ -108,9 +109,10 @@ struct RawAddress([u8; 28]);
 ///
 /// # Invariants
 ///
-/// `socket` came from `sock_create_kern()`, in a namespace that outlives it.
+/// `socket` came from `sock_create_kern()`, in the namespace of `lease`, which it does not keep by itself.
 pub(crate) struct Datagrams {
     socket: NonNull<bindings::socket>,
+    lease: Lease,
     protocol: Protocol,
 }
 
@@ -120,8 +122,8 @@ unsafe impl Send for Datagrams {}
 unsafe impl Sync for Datagrams {}
 
 impl Datagrams {
-    /// A socket. It must be dropped before the namespace goes, which it does not keep.
-    fn new(net: &Net, protocol: Protocol) -> Result<Self> {
+    /// Creates a socket.
+    fn new(lease: Lease, protocol: Protocol) -> Result<Self> {
         let family = match protocol {
             Protocol::Ipv4 => FAMILY_V4,
             Protocol::Ipv6 => FAMILY_V6,
@@ -129,11 +131,12 @@ impl Datagrams {
         let mut socket = core::ptr::null_mut();
         // SAFETY: The namespace is live; the result is on this stack.
         to_result(unsafe {
-            bindings::sock_create_kern(net.as_ptr(), family.into(), DATAGRAMS, UDP, &mut socket)
+            bindings::sock_create_kern(lease.as_ptr(), family.into(), DATAGRAMS, UDP, &mut socket)
         })?;
         // INVARIANT: Created just above.
         Ok(Self {
             socket: NonNull::new(socket).ok_or(ENOMEM)?,
+            lease,
             protocol,
         })
     }
@@ -141,13 +144,13 @@ impl Datagrams {
     /// A socket that sends to a group on a device, with such a time to live, and not to this host. Where `buffer` is
     /// above 0, that is the room for what waits to be sent.
     pub(crate) fn sender(
-        net: &Net,
+        lease: Lease,
         device: &Device,
         group: Address,
         ttl: u8,
         buffer: i32,
     ) -> Result<Self> {
-        let this = Self::new(net, group.protocol())?;
+        let this = Self::new(lease, group.protocol())?;
         this.set_on(device)?;
         this.set(option::IP_MULTICAST_LOOP, option::IPV6_MULTICAST_LOOP, 0)?;
         this.set(
@@ -179,12 +182,12 @@ impl Datagrams {
     /// A socket that receives what comes to a group on a device, of which it becomes a member. Where `buffer` is above
     /// 0, that is the room for what waits to be received.
     pub(crate) fn receiver(
-        net: &Net,
+        lease: Lease,
         device: &Device,
         group: Address,
         buffer: i32,
     ) -> Result<Self> {
-        let this = Self::new(net, group.protocol())?;
+        let this = Self::new(lease, group.protocol())?;
         this.option(option::SOCKET, option::SO_REUSEADDR, 1)?;
         if buffer > 0 {
             this.option(option::SOCKET, option::SO_RCVBUF, buffer)?;
@@ -265,8 +268,7 @@ impl Datagrams {
 
     /// The namespace of the socket.
     pub(crate) fn net(&self) -> &Net {
-        // SAFETY: A live socket by the type invariant, whose namespace outlives it.
-        unsafe { Net::from_raw(bindings::rust_ipvs_helper_socket_net(self.socket.as_ptr())) }
+        &self.lease
     }
 
     /// Sends a datagram, without waiting.

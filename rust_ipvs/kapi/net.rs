@@ -8,6 +8,9 @@
 //! let go when either goes. Between [`Namespaced::stop`] and the last drop lies a grace period, so
 //! packets that are still in a hook find the state alive.
 //!
+//! Whatever is registered in a namespace (hooks, files, variables, sockets) keeps a [`Lease`] of it. A
+//! namespace, or the module, is not torn down beyond `stop` before the last lease is gone.
+//!
 //! # Examples
 //!
 //! ```ignore
@@ -15,7 +18,7 @@
 //! impl Namespaced for State {
 //!     type Shared = ();
 //!     fn namespaces() -> &'static Namespaces<Self> { &STATES }
-//!     fn new(net: &Net, _: &()) -> Result<Arc<Self>> { … }
+//!     fn new(net: &Net, home: &Arc<Home>, _: &()) -> Result<Arc<Self>> { … }
 //!     fn stop(this: &Arc<Self>) {}
 //! }
 //! let registration = STATES.register(())?;
@@ -29,12 +32,29 @@ use crate::bindings;
 use core::{
     cell::UnsafeCell,
     mem::ManuallyDrop,
-    ptr, //
+    ops::Deref,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     error::{from_result, to_result},
     prelude::*,
-    sync::Arc,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
+        },
+        Arc, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::Opaque,
 };
 
@@ -161,15 +181,101 @@ impl Net {
 ///
 /// # Invariants
 ///
-/// The word is the address of a namespace, or zero from [`Namespaced::stop`] on: the namespace lives for a grace period longer at
-/// least.
-pub(crate) struct Home(Word<usize>);
+/// - `net` is the address of a namespace, or zero from `pre_exit` on: the namespace lives for a grace period
+///   longer at least.
+/// - While `leases` is above zero after a lease was taken, `pre_exit` does not return.
+pub(crate) struct Home {
+    net: Word<usize>,
+    leases: Atomic<i32>,
+}
 
 impl Home {
-    /// The namespace, while its state has not been told to stop.
+    /// Returns the namespace, while its state has not been told to stop.
     pub(crate) fn get<'g>(&self, _rcu: Rcu<'g>) -> Option<&'g Net> {
         // SAFETY: By the type invariant it lives as long as this read-side critical section, if there is one.
-        unsafe { (self.0.load() as *const Net).as_ref() }
+        unsafe { (self.net.load() as *const Net).as_ref() }
+    }
+
+    /// Takes a lease of the namespace; `None` once its state was told to stop.
+    ///
+    /// The count comes before the look at `net`, and in `pre_exit` the store to `net` before the look at the
+    /// count, with full barriers between both: either this call sees that the namespace goes, or `pre_exit`
+    /// sees the lease and waits for it.
+    pub(crate) fn lease(self: &Arc<Self>) -> Option<Lease> {
+        self.leases.fetch_add(1, Full);
+        let net = NonNull::new(self.net.load() as *mut bindings::net);
+        match net {
+            // INVARIANT: Counted before `net` was seen to be there.
+            Some(net) => Some(Lease {
+                net,
+                home: self.clone(),
+            }),
+            None => {
+                self.leases.fetch_sub(1, Release);
+                None
+            }
+        }
+    }
+
+    /// Clears the way to the namespace: there are no new leases from now on.
+    fn close(&self) {
+        self.net.store(0);
+    }
+
+    /// Waits until all leases are gone. Process context, after [`close`](Self::close) and after the state was
+    /// told to stop, which drops them: there is nothing to wait for unless one was forgotten.
+    fn wait_for_leases(&self) {
+        let mut warned = false;
+        // Fully ordered after the store in `close`; see `lease`.
+        while self.leases.fetch_add(0, Full) != 0 {
+            if !warned {
+                pr_warn!("a namespace that goes waits for what is registered in it\n");
+                warned = true;
+            }
+            fsleep(Delta::from_millis(10));
+        }
+    }
+}
+
+/// A right to have something registered in a namespace, which lasts until this value is dropped.
+///
+/// # Invariants
+///
+/// `net` is a live namespace: `home` counts this lease, and `pre_exit` waits for it.
+pub(crate) struct Lease {
+    net: NonNull<bindings::net>,
+    home: Arc<Home>,
+}
+
+// SAFETY: A namespace may be used from any thread.
+unsafe impl Send for Lease {}
+// SAFETY: A shared lease gives no more than a shared namespace.
+unsafe impl Sync for Lease {}
+
+impl Deref for Lease {
+    type Target = Net;
+
+    fn deref(&self) -> &Net {
+        // SAFETY: A live namespace by the type invariant.
+        unsafe { Net::from_raw(self.net.as_ptr()) }
+    }
+}
+
+impl Clone for Lease {
+    fn clone(&self) -> Self {
+        self.home.leases.fetch_add(1, Relaxed);
+        // INVARIANT: Counted just now, while `self` keeps the namespace from going.
+        Self {
+            net: self.net,
+            home: self.home.clone(),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What was done in the namespace before comes before `pre_exit` goes on.
+        self.home.leases.fetch_sub(1, Release);
     }
 }
 
@@ -181,19 +287,23 @@ pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
     /// The static that registers this type.
     fn namespaces() -> &'static Namespaces<Self>;
 
-    /// Makes the state of a namespace. Process context.
-    fn new(net: &Net, shared: &Self::Shared) -> Result<Arc<Self>>;
+    /// Makes the state of a namespace, in which it may register things by leases of `home`. Process context.
+    fn new(net: &Net, home: &Arc<Home>, shared: &Self::Shared) -> Result<Arc<Self>>;
 
-    /// Called once, with the namespace that the state is of, before anybody gets at the state.
-    fn move_in(_this: &Arc<Self>, _home: Arc<Home>) {}
-
-    /// Called before the state is let go; nothing may come in from outside any more afterwards.
+    /// Called before the state is let go; nothing may come in from outside any more afterwards, and all leases
+    /// have to be gone.
     fn stop(this: &Arc<Self>);
 }
 
-/// What a namespace has of a kind of state.
+/// What a namespace has of a kind of state; all zeroes before `init`.
+///
+/// # Invariants
+///
+/// `own` and `home` are null, or from `Arc::into_raw` and owned by the namespace. `state` is zero or the same
+/// address as `own`: what others may find, from the end of `init` until `pre_exit`.
 struct Slot<T> {
-    state: *const T,
+    state: Word<usize>,
+    own: *const T,
     home: *const Home,
 }
 
@@ -207,7 +317,9 @@ pub(crate) struct Namespaces<T: Namespaced> {
     operations: UnsafeCell<bindings::pernet_operations>,
     id: UnsafeCell<c_uint>,
     shared: UnsafeCell<Option<T::Shared>>,
-    taken: kernel::sync::atomic::Atomic<i32>,
+    taken: Atomic<i32>,
+    /// 1 from when `id` is known, at the first `init`, until the registration is about to be undone.
+    ready: Atomic<i32>,
 }
 
 // SAFETY: By the type invariant, nothing is written while it is shared.
@@ -220,13 +332,13 @@ impl<T: Namespaced> Namespaces<T> {
             operations: UnsafeCell::new(pin_init::zeroed()),
             id: UnsafeCell::new(0),
             shared: UnsafeCell::new(None),
-            taken: kernel::sync::atomic::Atomic::new(0),
+            taken: Atomic::new(0),
+            ready: Atomic::new(0),
         }
     }
 
     /// Makes the state of every namespace, now and when one is created later.
     pub(crate) fn register(&'static self, shared: T::Shared) -> Result<NamespacesGuard<T>> {
-        use kernel::sync::atomic::Acquire;
         if self.taken.cmpxchg(0, 1, Acquire).is_err() {
             return Err(EBUSY);
         }
@@ -254,28 +366,40 @@ impl<T: Namespaced> Namespaces<T> {
         Ok(ManuallyDrop::into_inner(guard))
     }
 
-    fn slot(&self, net: &Net) -> *mut Slot<T> {
-        // SAFETY: `id` was written by the registration, which is what callers follow on.
+    /// Returns the slot of a namespace.
+    ///
+    /// # Safety
+    ///
+    /// `id` must be registered: the caller is one of the pernet operations, or in a read-side critical section in
+    /// which it saw `ready`.
+    unsafe fn slot(&self, net: &Net) -> *mut Slot<T> {
+        // SAFETY: `id` was written before `ready` was, and before the operations were called.
         let id = unsafe { *self.id.get() };
         // SAFETY: A live namespace by the type invariant of `Net`; the id is registered.
         unsafe { bindings::rust_ipvs_helper_net_generic(net.as_ptr(), id) }.cast()
     }
 
-    /// The state of a namespace; `None` before it is made and after it is let go.
+    /// Returns the state of a namespace; `None` before it is made, once it goes, and while the kind is not
+    /// registered.
     pub(crate) fn get(&self, net: &Net) -> Option<Arc<T>> {
-        let slot = self.slot(net);
-        if slot.is_null() {
-            return None;
-        }
-        // SAFETY: The slot holds null or an `Arc` that the namespace owns. It is emptied in `exit`
-        // only, when neither the namespace nor the module can be asked for anything any more.
-        let state = unsafe { (*slot).state };
-        if state.is_null() {
-            return None;
-        }
-        // SAFETY: As above. The reference that is made must not consume the namespace's own.
-        let own = ManuallyDrop::new(unsafe { Arc::from_raw(state) });
-        Some(Arc::clone(&own))
+        super::rcu::read(|_| {
+            if self.ready.load(Acquire) == 0 {
+                return None;
+            }
+            // SAFETY: Seen to be ready in this critical section. When the registration is undone, `ready` is
+            // cleared first, and a grace period lies between `pre_exit` and `exit` of all namespaces, after
+            // which the id and the slots are given up.
+            let slot = unsafe { self.slot(net) };
+            // SAFETY: Null, or memory of the namespace for as long as the critical section lasts.
+            let state = unsafe { slot.as_ref() }?.state.load() as *const T;
+            if state.is_null() {
+                return None;
+            }
+            // SAFETY: The word is zero or an `Arc` that the namespace owns until `exit`, a grace period after
+            // it was cleared in `pre_exit`. The reference that is made must not consume that one.
+            let own = ManuallyDrop::new(unsafe { Arc::from_raw(state) });
+            Some(Arc::clone(&own))
+        })
     }
 }
 
@@ -288,15 +412,17 @@ pub(crate) struct NamespacesGuard<T: Namespaced> {
 impl<T: Namespaced> Drop for NamespacesGuard<T> {
     fn drop(&mut self) {
         let namespaces = self.namespaces;
+        // A grace period lies between this and the end of the slots: see `Namespaces::get`.
+        namespaces.ready.store(0, Relaxed);
         if self.registered {
             // SAFETY: Registered by `register`; this waits for `exit` in all namespaces.
             unsafe { bindings::unregister_pernet_subsys(namespaces.operations.get()) };
         }
         // What the states queued for freeing runs code of this module and may use `shared`.
-        super::rcu::barrier();
+        super::rcu::drain();
         // SAFETY: C code has forgotten the static, so it is ours again.
         unsafe { *namespaces.shared.get() = None };
-        namespaces.taken.store(0, kernel::sync::atomic::Release);
+        namespaces.taken.store(0, Release);
     }
 }
 
@@ -310,16 +436,22 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
     from_result(|| {
         // SAFETY: Written before the registration and not until after it.
         let shared = unsafe { &*namespaces.shared.get() };
-        // INVARIANT: The namespace is there, and `pre_exit` makes the word zero.
-        let home = Arc::new(Home(Word::new(ptr::from_ref(net) as usize)), GFP_KERNEL)?;
-        let state = T::new(net, shared.as_ref().ok_or(EINVAL)?)?;
-        T::move_in(&state, home.clone());
-        let slot = Slot {
-            state: Arc::into_raw(state),
-            home: Arc::into_raw(home),
+        // The id was written before the first call of this function.
+        namespaces.ready.store(1, Release);
+        // INVARIANT: The namespace is there, and `pre_exit` makes the word zero and waits for leases.
+        let home = Home {
+            net: Word::new(ptr::from_ref(net) as usize),
+            leases: Atomic::new(0),
         };
-        // SAFETY: The slot was allocated for this namespace, zeroed, and nobody asks for it yet.
-        unsafe { namespaces.slot(net).write(slot) };
+        let home = Arc::new(home, GFP_KERNEL)?;
+        let state = T::new(net, &home, shared.as_ref().ok_or(EINVAL)?)?;
+        let own = Arc::into_raw(state);
+        // SAFETY: The slot was allocated for this namespace, zeroed, and only `state` of it is read by others.
+        let slot = unsafe { &mut *namespaces.slot(net) };
+        // INVARIANT: Both from `into_raw`. The state is complete before it can be found.
+        slot.home = Arc::into_raw(home);
+        slot.own = own;
+        slot.state.publish(own as usize);
         Ok(0)
     })
 }
@@ -330,14 +462,20 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
 unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
     // SAFETY: By the contract of this function.
     let net = unsafe { Net::from_raw(net) };
-    // SAFETY: The slot was filled by `init`.
-    if let Some(home) = unsafe { (*T::namespaces().slot(net)).home.as_ref() } {
-        // INVARIANT: A grace period follows before `exit`, and before the namespace goes.
-        home.0.store(0);
-    }
-    if let Some(state) = T::namespaces().get(net) {
-        T::stop(&state);
-    }
+    // SAFETY: Registered, and the slot was filled by `init`; others read no more than `state`.
+    let slot = unsafe { &*T::namespaces().slot(net) };
+    // INVARIANT: A grace period follows before `exit`, and before the namespace goes.
+    slot.state.store(0);
+    // SAFETY: By the type invariant of `Slot`, and `exit` comes later.
+    let (own, home) = unsafe { (slot.own.as_ref(), slot.home.as_ref()) };
+    let (Some(_), Some(home)) = (own, home) else {
+        return;
+    };
+    home.close();
+    // SAFETY: By the type invariant; the reference that is made must not consume the namespace's own.
+    let own = ManuallyDrop::new(unsafe { Arc::from_raw(slot.own) });
+    T::stop(&own);
+    home.wait_for_leases();
 }
 
 /// # Safety
@@ -346,15 +484,16 @@ unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
 unsafe extern "C" fn exit<T: Namespaced>(net: *mut bindings::net) {
     // SAFETY: By the contract of this function.
     let net = unsafe { Net::from_raw(net) };
-    let slot = T::namespaces().slot(net);
-    // SAFETY: The slot holds each `Arc` from `init`; nobody asks for it any more.
+    // SAFETY: Registered; nobody reads the slot any more, as a grace period has passed since `pre_exit`.
     unsafe {
-        let Slot { state, home } = slot.replace(Slot {
-            state: ptr::null(),
+        let slot = T::namespaces().slot(net);
+        let Slot { own, home, .. } = slot.replace(Slot {
+            state: Word::new(0),
+            own: ptr::null(),
             home: ptr::null(),
         });
-        if !state.is_null() {
-            drop(Arc::from_raw(state));
+        if !own.is_null() {
+            drop(Arc::from_raw(own));
         }
         if !home.is_null() {
             drop(Arc::from_raw(home));

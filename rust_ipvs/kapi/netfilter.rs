@@ -27,7 +27,10 @@ pub(crate) use super::inet::{
 };
 
 use super::{
-    net::Net,
+    net::{
+        Lease,
+        Net, //
+    },
     rcu::{
         self,
         Rcu, //
@@ -35,7 +38,7 @@ use super::{
     skbuff::Packet,
 };
 use crate::bindings;
-use core::{marker::PhantomData, ptr::NonNull};
+use core::marker::PhantomData;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -105,10 +108,10 @@ impl<O> Spec<O> {
 ///
 /// # Invariants
 ///
-/// `operations` are registered in `net`, with the address of the object in `owner` as their private
-/// pointer.
+/// `operations` are registered in the namespace of `lease`, with the address of the object in `owner` as their
+/// private pointer.
 pub(crate) struct Hooks<O: Send + Sync + 'static> {
-    net: NonNull<bindings::net>,
+    lease: Lease,
     operations: KVec<bindings::nf_hook_ops>,
     owner: Arc<O>,
 }
@@ -122,10 +125,9 @@ impl<O: Send + Sync> Hooks<O> {
     /// Registers hooks. Sleeps.
     ///
     /// The value keeps `owner` alive; one that is stored in its owner must be taken out of it, by
-    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which also keeps it from
-    /// outliving the namespace.
+    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for the lease.
     pub(crate) fn register<const N: usize>(
-        net: &Net,
+        lease: Lease,
         owner: Arc<O>,
         specs: [Spec<O>; N],
     ) -> Result<Self> {
@@ -141,11 +143,11 @@ impl<O: Send + Sync> Hooks<O> {
         let count = u32::try_from(N)?;
         // SAFETY: The vector stays where it is while registered; the owner lives as long as that.
         to_result(unsafe {
-            bindings::nf_register_net_hooks(net.as_ptr(), operations.as_ptr(), count)
+            bindings::nf_register_net_hooks(lease.as_ptr(), operations.as_ptr(), count)
         })?;
         // INVARIANT: Registered just above.
         Ok(Self {
-            net: NonNull::new(net.as_ptr()).ok_or(EINVAL)?,
+            lease,
             operations,
             owner,
         })
@@ -156,25 +158,29 @@ impl<O: Send + Sync> Hooks<O> {
         &self.owner
     }
 
-    /// The namespace that they are registered in, which lasts as long as they are.
-    pub(crate) fn net(&self) -> &Net {
-        // SAFETY: Who has hooks in a namespace takes them out of it before it goes, by the type invariant.
-        unsafe { Net::from_raw(self.net.as_ptr()) }
+    /// The lease of the namespace that they are registered in.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
     }
 }
 
 impl<O: Send + Sync> Drop for Hooks<O> {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, in a namespace that is still there.
+        // SAFETY: Registered by the type invariant, in a namespace that is there by that of the lease.
         unsafe {
             bindings::nf_unregister_net_hooks(
-                self.net.as_ptr(),
+                self.lease.as_ptr(),
                 self.operations.as_ptr(),
                 self.operations.len() as u32,
             );
         }
         // Packets may still be in a hook, and use the owner.
         rcu::synchronize_expedited();
+        // Unregistering has flushed the queues of NFQUEUE. But a packet that was still in one of these hooks, and
+        // that it sent on through other hooks, may have been queued after that, with a function of this module to
+        // go on with.
+        // SAFETY: A live namespace by the type invariant of the lease.
+        unsafe { bindings::rust_ipvs_helper_queue_drop(self.lease.as_ptr()) };
         let _ = &self.owner;
     }
 }

@@ -35,10 +35,10 @@
 //!     }
 //! }
 //!
-//! let file = Entry::records::<Squares>(net, c"squares", 0o444, limits)?;
+//! let file = Entry::records::<Squares>(lease, c"squares", 0o444, limits)?;
 //! ```
 
-use super::net::Net;
+use super::net::Lease;
 use crate::bindings;
 use core::{
     fmt::{self, Write},
@@ -141,9 +141,10 @@ pub(crate) trait Records: 'static {
 /// # Invariants
 ///
 /// `parent` is the `/proc/net` of a namespace, in which a file `name` was registered by this value,
-/// with the address of the object in `_owner` as its data. The namespace is not torn down before
-/// this value is dropped.
+/// with the address of the object in `_owner` as its data. By `_lease` the namespace is not torn down
+/// before this value is dropped.
 pub(crate) struct Entry<O: Send + Sync + 'static> {
+    _lease: Lease,
     parent: NonNull<bindings::proc_dir_entry>,
     name: &'static CStr,
     _owner: Arc<O>,
@@ -158,19 +159,19 @@ impl<O: Send + Sync> Entry<O> {
     /// Adds a file that is written as a whole, with the permission bits `mode`.
     ///
     /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
-    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest.
+    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for the lease.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, also where a file of that name exists.
     pub(crate) fn show<T: Show<Owner = O>>(
-        net: &Net,
+        lease: Lease,
         name: &'static CStr,
         mode: u16,
         owner: Arc<O>,
     ) -> Result<Self> {
         // SAFETY: The callback is static, as is the name, and takes the data that it is given.
-        Self::created(net, name, owner, |parent, data| unsafe {
+        Self::created(lease, name, owner, |parent, data| unsafe {
             bindings::proc_create_net_single(
                 name.as_char_ptr(),
                 mode,
@@ -189,7 +190,7 @@ impl<O: Send + Sync> Entry<O> {
     ///
     /// `ENOMEM`, also where a file of that name exists.
     pub(crate) fn records<T: Records<Owner = O>>(
-        net: &Net,
+        lease: Lease,
         name: &'static CStr,
         mode: u16,
         owner: Arc<O>,
@@ -197,7 +198,7 @@ impl<O: Send + Sync> Entry<O> {
         let size = u32::try_from(size_of::<Reader<T::Cursor>>())?;
         // SAFETY: The callbacks are static, as is the name, and take the data that they are given
         // and files opened with a private area of this size, which begins as `Reader` does.
-        Self::created(net, name, owner, |parent, data| unsafe {
+        Self::created(lease, name, owner, |parent, data| unsafe {
             bindings::proc_create_net_data(
                 name.as_char_ptr(),
                 mode,
@@ -210,21 +211,21 @@ impl<O: Send + Sync> Entry<O> {
     }
 
     fn created(
-        net: &Net,
+        lease: Lease,
         name: &'static CStr,
         owner: Arc<O>,
         create: impl FnOnce(*mut bindings::proc_dir_entry, *mut c_void) -> *mut bindings::proc_dir_entry,
     ) -> Result<Self> {
-        // SAFETY: A reference to a namespace is valid.
-        let parent = unsafe { (*net.as_ptr()).proc_net };
+        // SAFETY: A live namespace by the type invariant of the lease.
+        let parent = unsafe { (*lease.as_ptr()).proc_net };
         let parent = NonNull::new(parent).ok_or(ENOENT)?;
         let data = ptr::from_ref::<O>(&owner).cast_mut().cast();
         if create(parent.as_ptr(), data).is_null() {
             return Err(ENOMEM);
         }
-        // INVARIANT: Registered just now. That it is dropped in time is what the constructors ask
-        // of those who keep it.
+        // INVARIANT: Registered just now.
         Ok(Self {
+            _lease: lease,
             parent,
             name,
             _owner: owner,

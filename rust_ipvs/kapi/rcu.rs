@@ -24,7 +24,15 @@ use kernel::{
     alloc::{AllocError, Flags},
     container_of,
     prelude::*,
-    sync::rcu,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        rcu, //
+    },
     types::Opaque,
 };
 
@@ -61,6 +69,50 @@ pub(crate) fn read<R>(f: impl FnOnce(Rcu<'_>) -> R) -> R {
 pub(crate) fn barrier() {
     // SAFETY: May be called from any process context; this is such by contract of the callers.
     unsafe { bindings::rcu_barrier() }
+}
+
+/// Callbacks of cells and counted references that were queued and have not ended.
+///
+/// A callback may queue others: a service that is dropped drops its destinations, and each of these is dropped
+/// a grace period later. [`drain`] goes by this count, not by how deep such chains happen to be. What packets
+/// queue by themselves (objects of a table) is not counted, as that would be a line that all CPUs write; its
+/// callbacks are awaited by the first barrier, and what these queue is counted.
+static QUEUED: Atomic<isize> = Atomic::new(0);
+
+/// Has `callback` called with `head` after a grace period, and counts it until [`done`] is called at its end.
+///
+/// # Safety
+///
+/// As for `call_rcu()`: `head` must not be queued already, and stay until the callback runs. `callback` must
+/// call [`done`] once, at its end.
+pub(super) unsafe fn call_later(
+    head: *mut bindings::callback_head,
+    callback: unsafe extern "C" fn(*mut bindings::callback_head),
+) {
+    QUEUED.add(1, Relaxed);
+    // SAFETY: By the contract of this function.
+    unsafe { bindings::call_rcu(head, Some(callback)) };
+}
+
+/// Counts a callback of [`call_later`] as ended.
+pub(super) fn done() {
+    // What the callback queued itself was counted before.
+    QUEUED.fetch_sub(1, Release);
+}
+
+/// Waits until no callback of this module is queued or running, also none that others queue while they run.
+///
+/// For when nothing queues any from outside any more: before the module's text goes, or a cache that callbacks
+/// free into. Sleeps.
+pub(crate) fn drain() {
+    loop {
+        barrier();
+        if QUEUED.load(Acquire) == 0 {
+            break;
+        }
+    }
+    // The last one may have counted itself as ended and not returned yet.
+    barrier();
 }
 
 /// Waits for a grace period, at the price of disturbing the other CPUs. Sleeps.
@@ -204,7 +256,7 @@ unsafe fn drop_later<T>(node: *mut Node<T>) {
     if !node.is_null() {
         // SAFETY: By the contract of this function nobody else queues the node, and `head` is written by nobody but
         // RCU.
-        unsafe { bindings::call_rcu((*node).head.get(), Some(drop_node::<T>)) };
+        unsafe { call_later((*node).head.get(), drop_node::<T>) };
     }
 }
 
@@ -229,4 +281,5 @@ unsafe extern "C" fn drop_node<T>(head: *mut bindings::callback_head) {
     let node = unsafe { container_of!(Opaque::cast_from(head), Node<T>, head) };
     // SAFETY: As above; ownership passes to the box.
     drop(unsafe { KBox::from_raw(node.cast_mut()) });
+    done();
 }

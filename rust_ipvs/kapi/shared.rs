@@ -10,7 +10,10 @@
 //!
 //! [`Seen`] is an object that a reader found and has no reference to; it gets one where there still is one.
 
-use super::rcu::Rcu;
+use super::rcu::{
+    self,
+    Rcu, //
+};
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
@@ -143,7 +146,7 @@ impl<T: Send + Sync> Drop for RcuArc<T> {
         if unsafe { self.inner.as_ref() }.count.dec_and_test() {
             // SAFETY: That was the last reference, so nobody else queues the object; readers that
             // still see it are gone when the callback runs.
-            unsafe { bindings::call_rcu(self.inner.as_ref().head.get(), Some(drop_inner::<T>)) };
+            unsafe { rcu::call_later(self.inner.as_ref().head.get(), drop_inner::<T>) };
         }
     }
 }
@@ -219,4 +222,5 @@ unsafe extern "C" fn drop_inner<T>(head: *mut bindings::callback_head) {
     let inner = unsafe { container_of!(Opaque::cast_from(head), Inner<T>, head) };
     // SAFETY: As above; ownership passes to the box.
     drop(unsafe { KBox::from_raw(inner.cast_mut()) });
+    rcu::done();
 }

@@ -71,8 +71,8 @@ impl<T> Slab<T> {
 
 impl<T> Drop for Slab<T> {
     fn drop(&mut self) {
-        super::rcu::barrier();
-        // SAFETY: The cache is ours; objects that RCU held were freed by the barrier's end.
+        super::rcu::drain();
+        // SAFETY: The cache is ours; objects that RCU held have been freed by now.
         unsafe { bindings::kmem_cache_destroy(self.cache.as_ptr()) };
     }
 }

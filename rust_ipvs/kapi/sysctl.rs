@@ -26,10 +26,17 @@
 //!     ];
 //! }
 //!
-//! let registration = Registration::<Example>::new(net, limits)?;
+//! let registration = Registration::<Example>::new(lease, limits)?;
 //! ```
 
-use super::{cpus::CpuList, net::Net, once::Word};
+use super::{
+    cpus::CpuList,
+    net::{
+        Lease,
+        Net, //
+    },
+    once::Word, //
+};
 use crate::bindings;
 use core::ptr::{self, NonNull};
 use kernel::{
@@ -168,10 +175,11 @@ impl<O> Variable<O> {
 /// # Invariants
 ///
 /// `header` was registered with the elements of `_table`, which stay in place until it is
-/// unregistered, and each of which names the object in `_owner`. The namespace is not torn down
-/// before this value is dropped.
+/// unregistered, and each of which names the object in `_owner`. The namespace of `_lease` is not torn
+/// down before this value is dropped.
 pub(crate) struct Registration<T: Table> {
     header: NonNull<bindings::ctl_table_header>,
+    _lease: Lease,
     _table: KVec<bindings::ctl_table>,
     _owner: Arc<T::Owner>,
 }
@@ -182,35 +190,35 @@ unsafe impl<T: Table> Send for Registration<T> {}
 unsafe impl<T: Table> Sync for Registration<T> {}
 
 impl<T: Table> Registration<T> {
-    /// Adds the variables to `net`.
+    /// Adds the variables to the namespace of `lease`.
     ///
     /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
-    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest.
+    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for the lease.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, also where a file of such a name exists.
-    pub(crate) fn new(net: &Net, owner: Arc<T::Owner>) -> Result<Self> {
+    pub(crate) fn new(lease: Lease, owner: Arc<T::Owner>) -> Result<Self> {
         let mut table = KVec::with_capacity(T::VARIABLES.len(), GFP_KERNEL)?;
         for variable in T::VARIABLES {
             table
-                .push_within_capacity(variable.describe(net, &owner))
+                .push_within_capacity(variable.describe(&lease, &owner))
                 .map_err(|_| ENOMEM)?;
         }
         // SAFETY: The path is static. The table is on the heap, and is dropped after the header by
         // the invariant that is established below.
         let header = unsafe {
             bindings::register_net_sysctl_sz(
-                net.as_ptr(),
+                lease.as_ptr(),
                 T::PATH.as_char_ptr(),
                 table.as_mut_ptr(),
                 table.len(),
             )
         };
         // INVARIANT: Registered just now, and nothing is added to the vector, so it does not move.
-        // That it is dropped in time is what this function's documentation asks.
         Ok(Self {
             header: NonNull::new(header).ok_or(ENOMEM)?,
+            _lease: lease,
             _table: table,
             _owner: owner,
         })

@@ -5,7 +5,7 @@
 //! Who sends packets chooses their addresses and ports, and must not be able to choose their buckets.
 //! That takes a family of hash functions that is universal: for any two different flows, whatever
 //! they are, the chance over the random key that they meet in a bucket is that of chance. Nothing
-//! stronger is needed, as no hash value ever leaves the machine, and universal hashing is cheap: three
+//! stronger is needed as long as nobody sees hash values, and universal hashing is cheap: three
 //! multiplications for an IPv4 flow.
 //!
 //! # Construction
@@ -40,8 +40,10 @@
 //!
 //! # What it is not
 //!
-//! It is not a pseudo-random function: who could see hash values could solve for the key. Nobody
-//! outside sees them, but a table takes a new key whenever it is resized, which it can do at no cost.
+//! It is not a pseudo-random function: whoever sees hash values, or bits of them, can solve for the key. So no bit
+//! leaves the machine as it is. What others see that is derived from a hash (the source port of GUE, the port
+//! of a sync message) goes through a pseudo-random function with a key of its own first, HalfSipHash.
+//! The time that a packet takes tells something of a chain's length, and nothing of this rules that out.
 //!
 //! Both directions of a flow hash alike as the endpoints are sorted before they are hashed; sorting maps
 //! different pairs of endpoints to different words, so the argument is not touched.

@@ -57,9 +57,7 @@ impl Doit for Set {
         let id = existing_service(request, &director)?;
         let change = request::destination_change(destination_nest(request)?, id.family);
         let (spec, tunnel) = change.told(request)?;
-        director
-            .edit_destination(request.net(), &id, spec, tunnel)
-            .told(request)
+        director.edit_destination(&id, spec, tunnel).told(request)
     }
 }
 

@@ -35,7 +35,7 @@ impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
         let spec = request::service_spec(service_nest(request)?).told(request)?;
         let director = director(request)?;
-        director.add_service(request.net(), &spec).told(request)
+        director.add_service(&spec).told(request)
     }
 }
 

@@ -121,7 +121,7 @@ impl Director {
         let form = lanes.form(sync.version());
         let most = sync.qlen_max.load();
         lanes
-            .of(connection.links.first_hash())
+            .of(connection.links.outward_hash(&self.outward))
             .is_some_and(|lane| lane.add(&form, most, &connection.entry()))
     }
 }

@@ -161,8 +161,8 @@ impl Director {
         }
         let daemon = wish.settle(Some(role), device.mtu);
         match role {
-            Role::Master => self.start_master(&mut books, net, &device, daemon)?,
-            Role::Backup => self.start_backup(&mut books, net, &device, daemon)?,
+            Role::Master => self.start_master(&mut books, &device, daemon)?,
+            Role::Backup => self.start_backup(&mut books, &device, daemon)?,
         }
         let word = match role {
             Role::Master => "MASTER",
@@ -180,7 +180,6 @@ impl Director {
     fn start_master(
         &self,
         books: &mut Books<Self>,
-        net: &Net,
         device: &Device,
         daemon: Daemon,
     ) -> Result<(), Refusal> {
@@ -192,7 +191,8 @@ impl Director {
             let lane = memory(Lane::new())?;
             memory(lanes.push(lane.clone(), GFP_KERNEL).map_err(Into::into))?;
             let to = address(&daemon, id);
-            let socket = Datagrams::sender(net, device, to, daemon.ttl, buffer);
+            let lease = memory(self.lease())?;
+            let socket = Datagrams::sender(lease, device, to, daemon.ttl, buffer);
             let socket = socket.map_err(network)?;
             memory(Arc::new(Sender { lane, socket }, GFP_KERNEL).map_err(Into::into))
         })?;
@@ -221,7 +221,6 @@ impl Director {
     fn start_backup(
         self: &Arc<Self>,
         books: &mut Books<Self>,
-        net: &Net,
         device: &Device,
         daemon: Daemon,
     ) -> Result<(), Refusal> {
@@ -231,7 +230,8 @@ impl Director {
         let buffer = self.settings.sync.sock_size.load();
         let threads = threads('b', count, |id| {
             let from = address(&daemon, id);
-            let socket = Datagrams::receiver(net, device, from, buffer).map_err(network)?;
+            let lease = memory(self.lease())?;
+            let socket = Datagrams::receiver(lease, device, from, buffer).map_err(network)?;
             let about = (daemon.sync_id, daemon.maxlen);
             memory(Receiver::new(socket, self.clone(), about))
         })?;

@@ -4,7 +4,10 @@
 
 use crate::{
     bindings,
-    kapi::once::Word, //
+    kapi::{
+        once::Word,
+        siphash::HalfSipKey, //
+    },
 };
 use core::cell::UnsafeCell;
 use kernel::sync::atomic::{
@@ -133,9 +136,10 @@ macro_rules! impl_entry {
 }
 
 impl Links {
-    /// The hash under which the object is in its table, in its first direction.
-    pub(crate) fn first_hash(&self) -> u32 {
-        self.hash_of(0)
+    /// Returns a number that stands for the object's first hash where others may see it: the hash itself, and
+    /// any bit of it, stays in the table.
+    pub(crate) fn outward_hash(&self, key: &HalfSipKey) -> u32 {
+        key.hash(self.hash_of(0))
     }
 
     /// Stores both hashes. The caller owns the object: it is in no chain.

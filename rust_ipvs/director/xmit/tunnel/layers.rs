@@ -170,7 +170,8 @@ fn wrap<F: Stack>(
                 }
             }
             // The flow's own port, so that what lies between can tell flows apart.
-            let own = tunnel::flow_port(context.net, connection.links.first_hash());
+            let hash = connection.links.outward_hash(&context.director.outward);
+            let own = tunnel::flow_port(context.net, hash);
             push_udp(route, destination.id.addr, (own, port), sum, &mut packet)?;
             UDP
         }
