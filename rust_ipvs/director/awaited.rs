@@ -55,11 +55,9 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
     let Ok(successor) = slab.alloc(|| waiting.successor(rcu, client)) else {
         return Found::Late;
     };
-    // The destination does not count the successor anew: it has the other's place there.
-    if !waiting.take_place() {
+    if !waiting.give_place() {
         return Found::Late;
     }
-    successor.track();
     let reply_hash = F::hash(&connections.key, &client, &waiting.real, TCP);
     let hashes = (hash, Some(reply_hash));
     let entered = connections.table.insert(rcu, successor, hashes, |other| {

@@ -9,6 +9,7 @@
 //! jiffy at the most, and the others only when the state changes.
 
 pub(super) mod announced;
+pub(super) mod status;
 mod synced;
 
 use super::{
@@ -47,58 +48,22 @@ use crate::{
             ConnectionView,
             ForwardMethod, //
         },
-        defence,
         engine::Engine,
         family::{
             Endpoint,
             V4,
             V6, //
         },
-        tcp::{
-            self,
-            Direction, //
-        },
+        tcp::Direction, //
     },
 };
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+use kernel::prelude::*;
+use status::{
+    Account,
+    End,
+    Next,
+    Status, //
 };
-
-/// Where in [`Connection::status`] the protocol's state is.
-const STATE: u32 = 0x7f;
-/// The helper looks at each packet. Beside the state, where the test whether a packet may change anything sees it.
-const HELPED: u32 = 0x80;
-/// The connection is in no active state, so its destination counts it as inactive (C-2).
-const INACTIVE: u32 = 0x100;
-/// No reply has been seen, and none is expected to pass here (C-2, T-2).
-const NO_OUTPUT: u32 = 0x200;
-/// The entry is a template (SPEC section 4).
-const TEMPLATE: u32 = 0x400;
-/// A template controls the connection, and has not been assured by it yet (P-15).
-const ASSURES: u32 = 0x800;
-/// A template whose destination was found to be of no use, which nobody finds again (P-7).
-const INVALID: u32 = 0x1000;
-/// Connection tracking knows the connection (N-1).
-const TRACKED: u32 = 0x8000;
-/// The connection ends with its first packet (S-12).
-const SINGLE: u32 = 0x1_0000;
-/// Where the kind of a template is.
-const KIND: u32 = 0x6000;
-/// Another director told of the connection (C-2).
-const SYNCED: u32 = 0x0800_0000;
-/// One packet of the client, of which the highest bits count as many as are few and one more (C-27): so what
-/// packets write is written in the first few only.
-const REQUEST: u32 = 1 << 28;
-/// More than few.
-const MANY_REQUESTS: u32 = (defence::FEW as u32 + 1) * REQUEST;
-
-/// The states of a template (P-15).
-const TEMPLATE_NONE: u8 = 0;
-const TEMPLATE_ASSURED: u8 = 1;
 
 /// What a template's protocol is marked with in its key, so that no packet finds it (C-9): the result is
 /// none of the protocols that packets are looked up by.
@@ -106,16 +71,6 @@ const TEMPLATE_KEY: u8 = 0xc0;
 
 /// The destination's port that is shown of a template which nobody finds again (P-7).
 const INVALID_PORT: u16 = 0xffff;
-
-/// What a packet makes of a connection.
-pub(super) struct Next {
-    /// The state that follows.
-    pub(super) state: u8,
-    /// Whether that is one of those in which the connection is an active one (T-6).
-    pub(super) active: bool,
-    /// Whether the packet shows that the connection is real, to its template (P-15).
-    pub(super) assures: bool,
-}
 
 /// What a packet is to a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,8 +95,7 @@ pub(crate) struct Connection<F: Stack> {
     /// The protocol; for a template, with a mark.
     pub(super) key: u8,
     pub(super) method: ForwardMethod,
-    /// State and flags in one word, so that they change together.
-    status: Atomic<u32>,
+    status: Status,
     pub(super) destination: RcuArc<Destination>,
     /// When the last packet came, in jiffies.
     pub(super) last_seen: Word<u32>,
@@ -177,12 +131,7 @@ impl<F: Stack> Connection<F> {
         control: Hold<Connection<F>>,
     ) -> Self {
         let method = destination.method();
-        let silent = if method == ForwardMethod::MASQ {
-            0
-        } else {
-            NO_OUTPUT
-        };
-        let assures = if control.is_some() { ASSURES } else { 0 };
+        let status = Status::connection(method != ForwardMethod::MASQ, control.is_some());
         Self {
             links: Links::new(),
             client,
@@ -190,7 +139,7 @@ impl<F: Stack> Connection<F> {
             real,
             key: protocol,
             method,
-            status: Atomic::new(REQUEST | INACTIVE | silent | assures | u32::from(tcp::NONE)),
+            status,
             destination,
             last_seen: Word::new(time::jiffies32()),
             timeout: Word::new(FIRST_TIMEOUT),
@@ -209,7 +158,7 @@ impl<F: Stack> Connection<F> {
     ) -> Self {
         let mut connection = Self::new(protocol, ends, nowhere, Hold::none());
         // Nobody has said that no reply passes here.
-        connection.status = Atomic::new(REQUEST | INACTIVE | u32::from(tcp::NONE));
+        connection.status = Status::connection(false, false);
         connection
     }
 
@@ -224,7 +173,7 @@ impl<F: Stack> Connection<F> {
         let ends = (client, virt, real);
         let mut template = Self::new(protocol, ends, destination, Hold::none());
         template.key = Self::template_key(protocol);
-        template.status = Atomic::new(INACTIVE | TEMPLATE | kind as u32 | u32::from(TEMPLATE_NONE));
+        template.status = Status::template(kind);
         template.timeout = Word::new(timeout);
         template.data = data;
         template
@@ -232,35 +181,37 @@ impl<F: Stack> Connection<F> {
 
     /// Whether connection tracking knows the connection: it keeps the entries of its packets, and takes its own with it (N-1).
     pub(super) fn is_tracked(&self) -> bool {
-        self.status.load(Relaxed) & TRACKED != 0
+        self.status.load().is_tracked()
     }
 
-    /// Leaves the connection to connection tracking too (N-1). Nobody finds it yet.
-    #[cold]
-    pub(super) fn track(&self) {
-        self.set(TRACKED);
+    /// The connection, left to connection tracking too if it is `tracked` (N-1).
+    #[inline(always)]
+    pub(super) fn tracked(mut self, tracked: bool) -> Self {
+        if tracked {
+            self.status.track();
+        }
+        self
     }
 
     /// What connection tracking knows by this connection's ends is another's from now on (S-19).
     pub(super) fn leave_to_others(&self) {
-        self.replace(TRACKED, 0);
+        self.status.untrack();
     }
 
-    /// The connection as one that ends with its first packet (S-12), and may be known to connection tracking.
-    pub(super) fn single(mut self, tracked: bool) -> Self {
-        let bits = SINGLE | if tracked { TRACKED } else { 0 };
-        self.status = Atomic::new(self.status.load(Relaxed) | bits);
+    /// The connection as one that ends with its first packet (S-12).
+    pub(super) fn single(mut self) -> Self {
+        self.status.make_single();
         self
     }
 
     /// Whether it ends with its first packet.
     pub(super) fn is_single(&self) -> bool {
-        self.status.load(Relaxed) & SINGLE != 0
+        self.status.load().is_single()
     }
 
     /// Whether it is a template of a kind that may be used.
     pub(super) fn is_kind(&self, kind: Kind) -> bool {
-        self.status.load(Relaxed) & (TEMPLATE | INVALID | KIND) == TEMPLATE | kind as u32
+        self.status.load().is_kind(kind)
     }
 
     /// What a persistence engine goes by; nothing where that is the client.
@@ -270,25 +221,7 @@ impl<F: Stack> Connection<F> {
 
     /// The template's destination is of no use: nobody finds the template again (P-7).
     pub(super) fn invalidate(&self) {
-        self.set(INVALID);
-    }
-
-    /// Sets bits of the status, where they are not set already.
-    fn set(&self, bits: u32) {
-        self.replace(bits, bits);
-    }
-
-    /// Has `bits` in the place of those of the status that `mask` covers, where that is not so already; returns whether it
-    /// was this call that changed them.
-    fn replace(&self, mask: u32, bits: u32) -> bool {
-        let mut now = self.status.load(Relaxed);
-        while now & mask != bits {
-            match self.status.cmpxchg(now, (now & !mask) | bits, Relaxed) {
-                Ok(_) => return true,
-                Err(other) => now = other,
-            }
-        }
-        false
+        self.status.invalidate();
     }
 
     /// What stands for a protocol in the hash of a template.
@@ -313,7 +246,7 @@ impl<F: Stack> Connection<F> {
 
     /// Whether it is a template.
     pub(super) fn is_template(&self) -> bool {
-        self.status.load(Relaxed) & TEMPLATE != 0
+        self.status.load().is_template()
     }
 
     /// Whether another controls it.
@@ -351,30 +284,19 @@ impl<F: Stack> Connection<F> {
         before > self.timeout.load() as i32
     }
 
-    /// A connection that the template controls has shown that it is real (P-15).
-    ///
-    /// Only the first one of a template writes.
-    fn assure(&self) {
-        self.set(TEMPLATE_ASSURED.into());
-    }
-
     /// Whether a connection has shown that it is real, of those that the template controlled (P-15).
     pub(super) fn is_assured(&self) -> bool {
-        self.is_template() && self.state() == TEMPLATE_ASSURED
+        self.status.load().is_assured()
     }
 
     /// A packet of the client came to a connection of the template that ended with it (P-11).
     pub(super) fn count_request(&self) {
-        let old = self.status.load(Relaxed);
-        if old < MANY_REQUESTS {
-            // Of two at once one is not counted: that makes few fewer.
-            let _ = self.status.cmpxchg(old, old.wrapping_add(REQUEST), Relaxed);
-        }
+        self.status.count_request();
     }
 
     /// How many packets of the client came; those beyond few are one more than few.
     pub(super) fn requests(&self) -> u8 {
-        (self.status.load(Relaxed) / REQUEST) as u8
+        self.status.load().requests()
     }
 
     /// For how many seconds no packet came.
@@ -421,99 +343,62 @@ impl<F: Stack> Connection<F> {
     /// The number of the protocol's state.
     #[inline(always)]
     pub(super) fn state(&self) -> u8 {
-        (self.status.load(Relaxed) & STATE) as u8
+        self.status.load().state()
     }
 
     /// Whether no reply has been seen and none is expected.
     pub(super) fn is_silent(&self) -> bool {
-        self.status.load(Relaxed) & NO_OUTPUT != 0
+        self.status.load().is_silent()
     }
 
-    /// Whether a packet that leaves the protocol's `state` as it is changes nothing else either. A request
-    /// may not be one that shows the connection to be real, unless it did so before, and a helper has none of either.
+    /// Whether a packet that leaves the protocol's `state` as it is changes nothing else either.
     #[inline(always)]
     pub(super) fn is_settled(&self, direction: Direction, state: u8) -> bool {
-        let status = self.status.load(Relaxed);
-        let same = |bits: u32| status & bits == u32::from(state);
-        match direction {
-            Direction::Output => same(STATE | HELPED | ASSURES | NO_OUTPUT),
-            _ => same(STATE | HELPED) && status >= MANY_REQUESTS,
-        }
+        self.status.is_settled(direction, state)
     }
 
     /// Counts a client's packet that leaves the protocol's `state` as it is (C-27); `false`, and not counted, where it may
     /// change more than the count.
     #[inline(always)]
     pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
-        let status = self.status.load(Relaxed);
-        if direction != Direction::Input || status & (STATE | HELPED | ASSURES) != u32::from(state)
-        {
-            return false;
-        }
-        self.count_request();
-        true
+        self.status.count_only(direction, state)
     }
 
-    /// Moves the connection to its next state, and the destination's count of active ones with it.
+    /// Moves the connection to its next state, and the destination's count of active ones with it, if it
+    /// counts the connection.
     ///
     /// `next` says, of the direction that holds and the present state, which is next, whether it
     /// is an active one (T-2, T-6), and whether the packet shows that the connection is real (P-15).
-    /// The destination is told only where it counts the connection, which `bound` says: the first
-    /// packet comes before that, and has been counted.
     #[inline(always)]
-    pub(super) fn advance(
-        &self,
-        bound: bool,
-        direction: Direction,
-        next: impl Fn(Direction, u8) -> Next,
-    ) -> u8 {
-        let mut old = self.status.load(Relaxed);
-        let came = direction;
-        loop {
-            let (direction, kept) = match direction {
-                Direction::Output => (direction, old & !(STATE | NO_OUTPUT)),
-                _ if old & NO_OUTPUT != 0 => (Direction::InputOnly, old & !STATE),
-                _ => (direction, old & !STATE),
-            };
-            let next = next(direction, (old & STATE) as u8);
-            let inactive = if next.active { 0 } else { INACTIVE };
-            let kept = if next.assures { kept & !ASSURES } else { kept };
-            let request = bound && came == Direction::Input && old < MANY_REQUESTS;
-            let kept = kept.wrapping_add(if request { REQUEST } else { 0 });
-            let new = (kept & !INACTIVE) | inactive | u32::from(next.state);
-            if new == old {
-                return next.state;
-            }
-            match self.status.cmpxchg(old, new, Relaxed) {
-                Ok(_) => {
-                    if (old ^ new) & (INACTIVE | ASSURES) != 0 {
-                        self.advanced(old ^ new, bound, next.active);
-                    }
-                    return next.state;
-                }
-                Err(other) => old = other,
-            }
+    pub(super) fn advance(&self, direction: Direction, next: impl Fn(Direction, u8) -> Next) -> u8 {
+        let (state, account) = self.status.advance(direction, next);
+        if !account.is_nothing() {
+            self.account(account);
         }
+        state
     }
 
-    /// The status has changed in some bits.
+    /// Carries out what a change of the status asks for.
     #[inline(never)]
-    fn advanced(&self, changed: u32, bound: bool, active: bool) {
-        if changed & INACTIVE != 0 && bound {
+    fn account(&self, account: Account) {
+        if let Some(active) = account.activity() {
             self.destination.activity(active);
         }
-        if changed & ASSURES != 0 {
+        if account.assures() {
             rcu::read(|rcu| {
                 if let Some(template) = self.control.get(rcu) {
-                    template.assure();
+                    template.status.assure();
                 }
             });
         }
     }
 
-    /// Whether the destination counts the connection as an active one.
-    pub(super) fn is_active(&self) -> bool {
-        self.status.load(Relaxed) & INACTIVE == 0
+    /// Has the destination count the connection (C-22).
+    #[inline(always)]
+    pub(super) fn count(&self) {
+        if let Some(active) = self.status.count() {
+            self.destination.bind(active);
+        }
     }
 
     /// A packet passed, now.
@@ -535,10 +420,10 @@ impl<F: Stack> Connection<F> {
 
     /// The connection has left the table, or did not get into it.
     fn ended(&self) {
-        if self.is_template() {
-            self.destination.unbind_template();
-        } else if self.has_place() {
-            self.destination.unbind(self.is_active());
+        match self.status.end() {
+            End::Template => self.destination.unbind_template(),
+            End::Counted { active } => self.destination.unbind(active),
+            End::Uncounted => {}
         }
         self.control.release();
     }
@@ -546,14 +431,15 @@ impl<F: Stack> Connection<F> {
     /// How people see it (K-3, K-4).
     pub(super) fn view(&self) -> ConnectionView<'_> {
         let left = u32::try_from(self.left()).unwrap_or(0);
-        let state = match (self.is_template(), self.state()) {
-            (false, state) => timeouts::name(self.key, state),
-            (true, TEMPLATE_NONE) => "NONE",
-            (true, _) => "ASSURED",
+        let status = self.status.load();
+        let state = match (status.is_template(), status.is_assured()) {
+            (false, _) => timeouts::name(self.key, status.state()),
+            (true, false) => "NONE",
+            (true, true) => "ASSURED",
         };
-        let port = match self.status.load(Relaxed) & INVALID {
-            0 => self.real.port,
-            _ => INVALID_PORT,
+        let port = match status.is_invalid() {
+            false => self.real.port,
+            true => INVALID_PORT,
         };
         ConnectionView {
             protocol: self.protocol(),
@@ -566,7 +452,7 @@ impl<F: Stack> Connection<F> {
                 .data
                 .as_ref()
                 .map(|data| (Engine::Sip.name(), data.found())),
-            is_synced: self.is_synced(),
+            is_synced: status.is_synced(),
         }
     }
 }

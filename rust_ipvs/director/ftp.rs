@@ -38,13 +38,14 @@ use crate::{
     },
 };
 
-/// A new connection by NAT to the helper's port: the helper looks at its packets, and tracking keeps it whatever is set (F-1, F-4).
+/// A new connection to the helper's port. If it is one by NAT the helper looks at its packets, and tracking keeps it whatever is
+/// set (F-1, F-4).
 #[cold]
 #[inline(never)]
-pub(super) fn bind<F: Stack>(connection: &Connection<F>) {
-    if connection.protocol() == TCP && connection.method == ForwardMethod::MASQ {
-        connection.help();
-        connection.track();
+pub(super) fn bound<F: Stack>(connection: Connection<F>) -> Connection<F> {
+    match connection.method {
+        ForwardMethod::MASQ if connection.protocol() == TCP => connection.helped().tracked(true),
+        _ => connection,
     }
 }
 
@@ -175,8 +176,7 @@ fn announce<F: Stack>(
     let Ok(data) = data else {
         return false;
     };
-    data.track();
-    data.destination.bind(false);
+    data.count();
     let reply_hash = F::hash(&connections.key, &client, &real, TCP);
     let entered = table.insert(rcu, data, (hash, Some(reply_hash)), is_same);
     context.grow();

@@ -118,8 +118,9 @@ fn begin<'g, F: Stack>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Co
 fn begin_and_end<F: Stack>(context: &Context<'_, F>, call: Call<F>, packet: Packet) -> Verdict {
     let protocol = context.header.protocol;
     let tracked = context.director.settings.is_tracked();
-    let connection =
-        Connection::new(protocol, call.ends, call.destination, call.control).single(tracked);
+    let connection = Connection::new(protocol, call.ends, call.destination, call.control)
+        .single()
+        .tracked(tracked);
     connection.destination.counted.connection();
     reply::handle(context, &connection, packet)
 }

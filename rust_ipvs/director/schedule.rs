@@ -243,7 +243,8 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
     let ends = (context.src(), context.dst(), plan.real);
     let protocol = context.header.protocol;
     let connection = Connection::new(protocol, ends, plan.destination, plan.control)
-        .single(context.director.settings.is_tracked());
+        .single()
+        .tracked(context.director.settings.is_tracked());
     connection.destination.counted.connection();
     connection.destination.counted.input(packet.len());
     if let Some(template) = connection.control(context.rcu) {
@@ -271,23 +272,23 @@ pub(super) fn enter<'g, F: Stack>(
     let connection = context
         .plane
         .slab
-        .alloc(|| made((client, virt, real)))
+        .alloc(|| {
+            let made = made((client, virt, real)).tracked(director.settings.is_tracked());
+            match Some(virt.port) == context.plane.helper_port {
+                false => made,
+                true => ftp::bound(made),
+            }
+        })
         .ok()?;
-    if director.settings.is_tracked() {
-        connection.track();
-    }
     // An error says nothing of the state, and what it begins ends soon.
     let is_watched = !context.is_backwards && {
         let (timeouts, transport) = (&director.timeouts, &context.transport);
         let is_watched = state::follow(&connection, timeouts, direction, transport);
         is_watched && direction == Direction::Input
     };
-    connection.destination.bind(connection.is_active());
+    connection.count();
     let reply_hash = (connection.method == ForwardMethod::MASQ)
         .then(|| F::hash(&connections.key, &client, &real, protocol));
-    if Some(virt.port) == context.plane.helper_port {
-        ftp::bind(&connection);
-    }
     let inserted = connections
         .table
         .insert(context.rcu, connection, (hash, reply_hash), |other| {
@@ -354,7 +355,9 @@ fn bypass<F: Stack>(
     let terms = service.terms_seen(context.rcu);
     if terms.is_some_and(|t| t.is_of_single_packets(protocol)) {
         let tracked = context.director.settings.is_tracked();
-        let connection = Connection::bypass(protocol, ends, nowhere).single(tracked);
+        let connection = Connection::bypass(protocol, ends, nowhere)
+            .single()
+            .tracked(tracked);
         return xmit::bypass::send(*context, &connection, packet);
     }
     let made = |ends| Connection::bypass(protocol, ends, nowhere);

@@ -4,8 +4,8 @@
 
 use super::{
     connection::{
-        Connection,
-        Next, //
+        status::Next,
+        Connection, //
     },
     context::Context,
     stack::Stack,
@@ -62,7 +62,7 @@ fn timeout_after<F: Stack>(
     Some(match connection.key {
         UDP => {
             if !connection.is_settled(direction, udp::NORMAL) {
-                follow_udp(connection, direction, bound);
+                follow_udp(connection, direction);
             }
             timeouts.udp()
         }
@@ -74,8 +74,8 @@ fn timeout_after<F: Stack>(
             timeouts.established()
         }
         TCP if bound && connection.is_helped() => return None,
-        TCP => follow_tcp(connection, timeouts, direction, transport.flags, bound),
-        _ => follow_sctp(connection, timeouts, direction, transport.event, bound),
+        TCP => follow_tcp(connection, timeouts, direction, transport.flags),
+        _ => follow_sctp(connection, timeouts, direction, transport.event),
     })
 }
 
@@ -115,8 +115,8 @@ fn change<F: Stack>(
 }
 
 /// The first datagrams of a UDP connection.
-fn follow_udp<F: Stack>(connection: &Connection<F>, direction: Direction, bound: bool) {
-    connection.advance(bound, direction, |direction, state| {
+fn follow_udp<F: Stack>(connection: &Connection<F>, direction: Direction) {
+    connection.advance(direction, |direction, state| {
         let state = udp::next(state);
         Next {
             state,
@@ -133,10 +133,9 @@ fn follow_tcp<F: Stack>(
     timeouts: &Timeouts,
     direction: Direction,
     flags: TcpFlags,
-    bound: bool,
 ) -> Timeout {
     let event = flags.event();
-    let state = connection.advance(bound, direction, |direction, state| {
+    let state = connection.advance(direction, |direction, state| {
         let state = tcp::next(timeouts.secure.load() != 0, direction, event, state);
         Next {
             state,
@@ -155,9 +154,8 @@ fn follow_sctp<F: Stack>(
     timeouts: &Timeouts,
     direction: Direction,
     event: sctp::Event,
-    bound: bool,
 ) -> Timeout {
-    let state = connection.advance(bound, direction, |direction, state| {
+    let state = connection.advance(direction, |direction, state| {
         let state = sctp::next(direction, event, state);
         Next {
             state,
@@ -193,7 +191,7 @@ fn follow_helped<F: Stack>(
     direction: Direction,
 ) -> bool {
     let (timeouts, flags) = (&context.director.timeouts, context.transport.flags);
-    let timeout = follow_tcp(connection, timeouts, direction, flags, true);
+    let timeout = follow_tcp(connection, timeouts, direction, flags);
     stay(&context, connection, direction, timeout);
     true
 }

@@ -4,17 +4,7 @@
 
 use kernel::prelude::*;
 
-/// By what a template is found, besides its key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Kind {
-    /// Nothing else.
-    Client = 0,
-    /// That it is one of FTP, whose keys are also those of services of all ports (P-4, Q-4).
-    Ftp = 0x2000,
-    /// What a persistence engine found in the packet, and not by the client (P-26).
-    Data = 0x4000,
-}
+pub(super) use super::connection::status::Kind;
 
 /// What a persistence engine found in a packet, of which the first `len` bytes are used (P-27).
 pub(super) struct Data {

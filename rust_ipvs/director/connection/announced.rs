@@ -8,11 +8,11 @@
 //! whoever reads the table meanwhile finds the one or the other.
 
 use super::{
-    Connection,
-    Next,
-    HELPED,
-    INACTIVE,
-    STATE, //
+    status::{
+        Next,
+        Status, //
+    },
+    Connection, //
 };
 use crate::{
     director::{
@@ -41,17 +41,6 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// The client's port is not known (C-9).
-const NO_PORT: u32 = 0x2_0000;
-/// The connection had a place at its destination, which now is another's.
-const TAKEN: u32 = 0x4_0000;
-/// How the server is to say where it listens, of a control connection: not at all, or in one of two ways.
-const MODE: u32 = 0x18_0000;
-const PLAIN: u32 = 0x08_0000;
-const EXTENDED: u32 = 0x10_0000;
-
-const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HELPED == 0);
-
 /// How many connections of all namespaces wait for their client's port, or did until a moment ago.
 ///
 /// One that has left the table counts until nobody can have it in sight any more: who has not found it there
@@ -75,50 +64,50 @@ impl<F: Stack> Connection<F> {
     ) -> Self {
         let (client, ..) = ends;
         let mut connection = Self::new(TCP, ends, destination, control);
-        let port = if client.port == 0 {
+        let is_without_port = client.port == 0;
+        if is_without_port {
             WAITING.add(1, Relaxed);
-            NO_PORT
-        } else {
-            0
-        };
+        }
         connection.method = ForwardMethod::MASQ;
-        connection.status = Atomic::new(INACTIVE | port | u32::from(tcp::LISTEN));
+        connection.status = Status::announced(is_without_port);
         connection.timeout.store(timeout);
-        connection
+        connection.tracked(true)
     }
 
-    /// What takes the place of a connection that waits, with the client's port.
+    /// What takes the place of a connection that waits, with the client's port. The destination does not count it
+    /// anew.
     pub(in crate::director) fn successor(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
         // Held, as long as this connection is in the table.
         let control = self.control(rcu).and_then(Hold::on);
         let ends = (client, self.virt, self.real);
-        Self::announced(
+        let mut successor = Self::announced(
             ends,
             self.destination.clone(),
             control.unwrap_or(Hold::none()),
             self.timeout.load(),
-        )
+        );
+        successor.status.take_place();
+        successor
     }
 
     /// Whether it waits for the port of a client, or did.
     pub(in crate::director) fn is_without_port(&self) -> bool {
-        self.status.load(Relaxed) & NO_PORT != 0
+        self.status.load().is_without_port()
     }
 
-    /// Takes its place at its destination, which one can only; returns whether it was this call that did.
-    pub(in crate::director) fn take_place(&self) -> bool {
-        self.replace(TAKEN, TAKEN)
-    }
-
-    /// Whether it counts at its destination to its end.
-    pub(super) fn has_place(&self) -> bool {
-        !self.is_without_port() || self.take_place()
+    /// Gives its place at its destination to its successor; returns whether it was this call that did.
+    pub(in crate::director) fn give_place(&self) -> bool {
+        let given = self.status.give_place();
+        if let Some(account) = given {
+            self.account(account);
+        }
+        given.is_some()
     }
 
     /// It was announced again: it listens, for another `timeout` jiffies.
     pub(in crate::director) fn listen(&self, timeout: u32) {
         // Of the server, so it does not count as a packet of the client.
-        self.advance(true, Direction::Output, |_, _| Next {
+        self.advance(Direction::Output, |_, _| Next {
             state: tcp::LISTEN,
             active: false,
             assures: false,
@@ -127,35 +116,26 @@ impl<F: Stack> Connection<F> {
         self.timeout.store(timeout);
     }
 
-    /// The helper is to look at each packet (F-1). Nobody finds the connection yet.
-    #[cold]
-    pub(in crate::director) fn help(&self) {
-        self.set(HELPED);
+    /// The connection, as one whose packets the helper looks at (F-1).
+    pub(in crate::director) fn helped(mut self) -> Self {
+        self.status.help();
+        self
     }
 
     /// Whether the helper looks at each packet.
     #[inline(always)]
     pub(in crate::director) fn is_helped(&self) -> bool {
-        self.status.load(Relaxed) & HELPED != 0
+        self.status.load().is_helped()
     }
 
     /// How the server is to say where it listens.
     pub(in crate::director) fn mode(&self) -> Option<Mode> {
-        match self.status.load(Relaxed) & MODE {
-            PLAIN => Some(Mode::Plain),
-            EXTENDED => Some(Mode::Extended),
-            _ => None,
-        }
+        self.status.load().mode()
     }
 
     /// Takes note of how the server is to say where it listens.
     pub(in crate::director) fn set_mode(&self, mode: Option<Mode>) {
-        let mode = match mode {
-            None => 0,
-            Some(Mode::Plain) => PLAIN,
-            Some(Mode::Extended) => EXTENDED,
-        };
-        self.replace(MODE, mode);
+        self.status.set_mode(mode);
     }
 }
 

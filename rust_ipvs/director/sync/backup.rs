@@ -268,10 +268,9 @@ impl Director {
                 Connection::new(tale.key, ends, stranger, Hold::none())
             }
         };
-        let connection = connection.synced(tale.heard);
-        if self.settings.is_tracked() {
-            connection.track();
-        }
+        let connection = connection
+            .synced(tale.heard)
+            .tracked(self.settings.is_tracked());
         rcu::read(|rcu| self.enter(rcu, connections, connection))
     }
 
@@ -298,7 +297,7 @@ impl Director {
         if let Some((old, _)) = old {
             connections.table.remove(rcu, old);
         }
-        connection.destination.bind(connection.is_active());
+        connection.count();
         // Where a packet was faster, its connection stays.
         let entered = connections
             .table

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The status word of a connection: what it has accounted at the destination comes to nothing when it has ended.
+
+#[path = "../../../rust_ipvs/director/connection/status.rs"]
+mod status;
+
+use crate::logic::tcp::{self, Direction};
+use proptest::prelude::*;
+use status::{Account, End, Kind, Next, Status};
+use std::sync::{
+    atomic::{AtomicI64, Ordering::Relaxed},
+    Barrier,
+};
+
+/// What a destination counts.
+#[derive(Default)]
+struct Counts {
+    total: AtomicI64,
+    active: AtomicI64,
+}
+
+impl Counts {
+    fn add(&self, word: &AtomicI64, by: i64) {
+        word.fetch_add(by, Relaxed);
+    }
+
+    fn account(&self, account: Account) {
+        if let Some(active) = account.activity() {
+            self.add(&self.active, if active { 1 } else { -1 });
+        }
+    }
+
+    fn count(&self, status: &Status) {
+        if let Some(active) = status.count() {
+            self.add(&self.total, 1);
+            self.add(&self.active, active.into());
+        }
+    }
+
+    fn end(&self, status: &Status) {
+        if let End::Counted { active } = status.end() {
+            self.add(&self.total, -1);
+            self.add(&self.active, -i64::from(active));
+        }
+    }
+
+    fn get(&self) -> (i64, i64) {
+        (self.total.load(Relaxed), self.active.load(Relaxed))
+    }
+}
+
+/// What may happen to a connection.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Packet(Direction, tcp::Event),
+    Heard { state: u8, is_inactive: bool },
+    Count,
+    GivePlace,
+    End,
+}
+
+fn packet(status: &Status, direction: Direction, event: tcp::Event) -> Account {
+    let (_, account) = status.advance(direction, |direction, state| {
+        let state = tcp::next(false, direction, Some(event), state);
+        Next {
+            state,
+            active: tcp::active(state),
+            assures: state == tcp::ESTABLISHED,
+        }
+    });
+    account
+}
+
+fn happens(event: Event, status: &Status, counts: &Counts) {
+    match event {
+        Event::Packet(direction, event) => counts.account(packet(status, direction, event)),
+        Event::Heard { state, is_inactive } => counts.account(status.apply(state, is_inactive)),
+        Event::Count => counts.count(status),
+        Event::GivePlace => {
+            if let Some(account) = status.give_place() {
+                counts.account(account);
+                // The other connection's, which begins and ends elsewhere.
+                counts.add(&counts.total, -1);
+            }
+        }
+        Event::End => counts.end(status),
+    }
+}
+
+/// The same by its definition: a connection counts from the first `Count` to the end or until it gives its place away.
+#[derive(Default)]
+struct Reference {
+    counted: bool,
+    over: bool,
+}
+
+impl Reference {
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Count => self.counted = true,
+            Event::End => self.over = true,
+            // It may be counted anew, which nobody does.
+            Event::GivePlace if !self.over => self.counted = false,
+            _ => {}
+        }
+    }
+
+    fn counts(&self, is_active: bool) -> (i64, i64) {
+        let counted = i64::from(self.counted && !self.over);
+        (counted, if is_active { counted } else { 0 })
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let direction = prop_oneof![Just(Direction::Input), Just(Direction::Output)];
+    let segment = prop_oneof![
+        Just(tcp::Event::Syn),
+        Just(tcp::Event::Fin),
+        Just(tcp::Event::Ack),
+        Just(tcp::Event::Rst)
+    ];
+    let heard = (0..tcp::STATES as u8, any::<bool>());
+    prop_oneof![
+        8 => (direction, segment).prop_map(|(d, e)| Event::Packet(d, e)),
+        2 => heard.prop_map(|(state, is_inactive)| Event::Heard { state, is_inactive }),
+        2 => Just(Event::Count),
+        1 => Just(Event::GivePlace),
+        1 => Just(Event::End),
+    ]
+}
+
+/// Whether a connection in this status is shown as an active one.
+fn is_active(status: &Status) -> bool {
+    status.load().sync_flags() & crate::logic::sync::flags::INACTIVE == 0
+}
+
+proptest! {
+    // C-22, T-6
+    #[test]
+    fn counts_are_those_of_the_definition(events in proptest::collection::vec(any_event(), 0..40)) {
+        let (status, counts) = (Status::connection(false, false), Counts::default());
+        let mut reference = Reference::default();
+        for event in events {
+            happens(event, &status, &counts);
+            reference.happens(event);
+            prop_assert_eq!(counts.get(), reference.counts(is_active(&status)), "after {:?}", event);
+        }
+    }
+}
+
+// C-22: a packet of each side, a message of another director, and the end, all at once.
+#[test]
+fn nothing_is_left_after_a_storm() {
+    const ROUNDS: usize = if cfg!(miri) { 50 } else { 20_000 };
+    let counts = Counts::default();
+    let statuses: Vec<Status> = (0..ROUNDS)
+        .map(|_| {
+            let status = Status::connection(false, false);
+            counts.count(&status);
+            counts.account(packet(&status, Direction::Input, tcp::Event::Syn));
+            counts.account(packet(&status, Direction::Output, tcp::Event::Syn));
+            status
+        })
+        .collect();
+    let events = [
+        Event::Packet(Direction::Input, tcp::Event::Ack),
+        Event::Packet(Direction::Output, tcp::Event::Rst),
+        Event::Heard {
+            state: tcp::ESTABLISHED,
+            is_inactive: false,
+        },
+        Event::End,
+    ];
+    let barrier = Barrier::new(events.len());
+    std::thread::scope(|scope| {
+        for event in events {
+            let (statuses, counts, barrier) = (&statuses, &counts, &barrier);
+            scope.spawn(move || {
+                for status in statuses {
+                    barrier.wait();
+                    happens(event, status, counts);
+                }
+            });
+        }
+    });
+    assert_eq!(counts.get(), (0, 0));
+}
+
+#[test]
+fn an_end_is_told_once() {
+    let status = Status::connection(false, false);
+    assert_eq!(status.count(), Some(false));
+    assert_eq!(status.count(), None);
+    assert_eq!(status.end(), End::Counted { active: false });
+    assert_eq!(status.end(), End::Uncounted);
+    assert_eq!(status.count(), None);
+    assert!(status.give_place().is_none());
+    assert_eq!(Status::template(Kind::Client).end(), End::Template);
+    // One that did not get into the table was not counted.
+    assert_eq!(Status::connection(false, false).end(), End::Uncounted);
+}
