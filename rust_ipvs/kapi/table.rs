@@ -7,9 +7,9 @@
 //!
 //! # What it is
 //!
-//! Each object is in the table under one key or under two (its two *directions*), and in one *slot*
-//! of an expiry wheel whose arithmetic is the user's. Readers look up, use and leave objects without
-//! a lock, a reference count or a store. Writers lock one of [`SHARDS`] locks.
+//! Each object is in the table under one key or under two (its two *directions*), and in one
+//! *slot* of an expiry wheel whose arithmetic is the user's. Readers look up, use and leave
+//! objects without a lock, a reference count or a store. Writers lock one of [`SHARDS`] locks.
 //!
 //! # Chains
 //!
@@ -23,6 +23,8 @@
 //! chain of the new array, and ends there. A reader that finds nothing in the old array goes on to
 //! the new one, which is published in the old one for as long as anybody can see the old one. An
 //! object is linked in the new array before it is unlinked in the old, so it cannot be missed.
+//! `table/resize.rs` says how that is done without quadratic work and without a lock held for long;
+//! [`Buckets::future`] has the argument by the kernel's memory model.
 //!
 //! # Locks
 //!
@@ -48,9 +50,9 @@
 //! # Objects of other tables
 //!
 //! The state of an object that is in a table has the serial number of the table. `remove` and
-//! `refile` compare it under the lock, so an object of another table, or of none, is refused. Such an
-//! object may lead to the lock of any shard, but nothing of it is read or written then except its
-//! hash and state, which are whole words.
+//! `refile` compare it under the lock, so an object of another table, or of none, is refused.
+//! Such an object may lead to the lock of any shard, but nothing of it is read or written then
+//! except its hash and state, which are whole words.
 
 mod buckets;
 mod entry;
@@ -360,9 +362,9 @@ impl<T: Entry> Table<T> {
 
     /// Takes `entry` out of the table and frees it after a grace period.
     ///
-    /// Returns whether this call did so: an object that is held, that has left the table or is not in
-    /// it yet, or that is another table's, stays as it is. Takes up to two shards' locks, one after
-    /// the other.
+    /// Returns whether this call did so: an object that is held, that has left the table or is
+    /// not in it yet, or that is another table's, stays as it is. Takes up to two shards' locks,
+    /// one after the other.
     pub(crate) fn remove(&self, rcu: Rcu<'_>, entry: &T) -> bool {
         let hash = entry.links().hash_of(0);
         let guard = self.lock(hash);
@@ -433,8 +435,8 @@ impl<T: Entry> Table<T> {
     }
 
     /// Asks `fate` for each object in `slot`, with the shard locked, and tells `gone`, without a
-    /// lock, which have left the table. Process context, one caller at a time: of two, one may leave
-    /// a slot's objects where they are. `fate` must keep what is held.
+    /// lock, which have left the table. Process context, one caller at a time: of two, one may
+    /// leave a slot's objects where they are. `fate` must keep what is held.
     pub(crate) fn expire(
         &self,
         slot: u16,

@@ -2,11 +2,6 @@
 
 //! Arrays of chains.
 
-use super::entry::{
-    words,
-    Entry,
-    DIRECTION, //
-};
 use crate::{
     bindings,
     kapi::{
@@ -14,12 +9,12 @@ use crate::{
         rcu::Rcu, //
     },
 };
-use core::sync::atomic::{
-    fence,
-    Ordering, //
-};
 use kernel::{
     prelude::*,
+    sync::barrier::{
+        smp_mb,
+        Read, //
+    },
     types::Opaque, //
 };
 
@@ -66,45 +61,40 @@ impl Buckets {
         unsafe { self.heads.get_unchecked(hash as usize & self.mask) }
     }
 
-    /// The array that replaces this one, where one does.
+    /// The array that replaces this one, if one does.
+    ///
+    /// Call it after the chain of this array was searched to its end, or with its lock held.
+    ///
+    /// # Ordering
+    ///
+    /// A reader that does not meet an object in the old chain must meet it in the new one. In terms
+    /// of the kernel's memory model, the mover (`table/resize.rs`) writes, in this order,
+    ///
+    /// 1. `old.future = new`,
+    /// 2. `E.next` and the new bucket's head, `E`, when it moves the object `E`,
+    /// 3. 0 in the word of the old chain that led to `E`,
+    ///
+    /// each with release semantics, so that who reads one of them sees those before it, if it
+    /// reads in that order too. The reader reads the words of the old chain to a 0, then
+    /// `future`, then the bucket's head in the new array.
+    ///
+    /// The reader that does not meet `E` has read something of 3, or of a later 3 that moved an
+    /// object before `E`; or it stood on an object that was moved and has read the `next` of 2,
+    /// which led it into a chain of the new array, after `E` was moved, as tails are moved first.
+    /// Either way what it read was written after 1 and 2 of `E`. It is only its own later loads
+    /// that can still be early: nothing depends on the 0 that it read. Hence the barrier, between
+    /// the chain's end and `future`; what it reads through `future` depends on that by its
+    /// address.
+    ///
+    /// `include/linux/rhashtable.h` has its `smp_rmb()` before `future_tbl` for the same reason. On
+    /// x86 it is a barrier to the compiler alone.
     #[inline(always)]
     pub(super) fn future<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g Buckets> {
+        smp_mb(Read);
         let future = self.future.load() as *const Buckets;
         // SAFETY: The array that replaces another is freed after it: both go through RCU, in this
         // order, and the reader's section began before the older one was given up.
-        let future = unsafe { future.as_ref() };
-        if future.is_some() {
-            // A chain that was seen emptied must not be searched in its new place with older eyes.
-            fence(Ordering::Acquire);
-        }
-        future
-    }
-}
-
-/// Moves the last object of a chain to the head of its chain in `new`; `false` where there is none.
-///
-/// The chain's shard must be locked; it is the same shard in both arrays.
-pub(super) fn move_tail<T: Entry>(bucket: &Word<usize>, new: &Buckets) -> bool {
-    let mut word = bucket;
-    let mut link = word.load();
-    if link == 0 {
-        return false;
-    }
-    loop {
-        // SAFETY: Links lead to live objects, and the lock of this chain is held.
-        let entry = unsafe { &*((link & !DIRECTION) as *const T) };
-        let (next, hash) = words(entry, link & DIRECTION);
-        let following = next.load();
-        if following == 0 {
-            let target = new.bucket(hash.load());
-            next.store(target.load());
-            target.publish(link);
-            // After the object is in its new place, for readers between the two.
-            word.publish(0);
-            return true;
-        }
-        word = next;
-        link = following;
+        unsafe { future.as_ref() }
     }
 }
 

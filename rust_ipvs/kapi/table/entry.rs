@@ -76,6 +76,11 @@ impl Aging {
     pub(crate) fn holds(&self) -> u32 {
         u32::try_from(self.holds.load(Relaxed)).unwrap_or(0)
     }
+
+    /// Whether the object is in its table. Without its lock the answer may be out of date at once.
+    pub(super) fn is_linked(&self) -> bool {
+        self.state.load() & LINKED != 0
+    }
 }
 
 const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_head>());
@@ -95,9 +100,9 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
     fn aging(&self) -> &Aging;
     /// The slot of the wheel where the object belongs now.
     ///
-    /// Called with the lock of the object's shard, in softirq context or with softirqs off. As nobody
-    /// looks at a slot of the shard meanwhile, a slot that is yet to come when this is called does
-    /// not pass before the object is in it.
+    /// Called with the lock of the object's shard, in softirq context or with softirqs off. As
+    /// nobody looks at a slot of the shard meanwhile, a slot that is yet to come when this is
+    /// called does not pass before the object is in it.
     fn slot(&self) -> u16;
     /// Called once, in any context but without a lock, when the object has left the table, or did
     /// not get into it, as it has a twin there. It lets go of what it holds.

@@ -1,20 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Another number of buckets, while readers read.
+//!
+//! The chains of the old array are moved one after the other, each from its tail, which is what
+//! readers rely on (see the table's module). A chain is singly linked, so its tail is found
+//! by walking; to walk it once for each object moved would be quadratic. So a walk notes the last
+//! [`RUN`] links, and these are moved together.
+//!
+//! # Work under a lock
+//!
+//! Short chains, of up to [`RUN`] links, are walked and moved with the shard locked, as many of
+//! them as make [`BUDGET`] links. A longer chain is walked without its lock, under RCU: first
+//! from its head, noting a link every [`RUN`] or more links as a *mark*; then from the last mark
+//! to the end, noting the last [`RUN`] links; and only then the shard is locked, to compare these
+//! with what is there and to move them. Whatever its length, no lock is held for more than some
+//! hundred links, and each object is walked over a few times (more only in chains beyond 64
+//! thousand). Between two locks the chain is half moved, which is nothing new to anybody: writers
+//! look in both arrays, with the same lock, and new objects do not come to the old one.
+//!
+//! # What was seen without the lock
+//!
+//! Under RCU the objects seen stay in memory, but may have left the chain when the lock is taken.
+//! So with the lock held three things are asked: that the mark is in the chain, that the object
+//! before the run is, and that from there the links noted follow each other up to the chain's
+//! end. An object that is `LINKED` is in the chain in which it was found, in either direction, as
+//! long as the lock of that chain is held:
+//!
+//! - in its first direction the lock is that of its state too;
+//! - in its second, `LINKED` was set after it came into the chain, and is cleared by who will then
+//!   take this lock to take it out.
+//!
+//! Only this module moves objects, so it is still the old array's chain. That the mark is in it
+//! says that the walk from the mark saw none that had been moved: an object which the walk met
+//! had been in the chain when the walk began, or later. An object that is not `LINKED` yet
+//! (`Table::insert` is between its chains) is not used for an answer.
+//!
+//! Where objects come and go so fast that the answer is "no" several times, the chain is walked
+//! with the lock held, once, for the next run.
 
 use super::{
     buckets::{
         free_buckets,
-        move_tail,
         Buckets,
         MAX_BITS,
         MIN_BITS, //
     },
-    entry::Entry,
-    Table,
-    SHARDS, //
+    entry::{
+        words,
+        Entry,
+        DIRECTION, //
+    },
+    ShardGuard,
+    Table, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    kapi::{
+        once::Word,
+        rcu::{
+            self,
+            Rcu, //
+        },
+    },
+};
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -23,6 +71,165 @@ use kernel::{
     },
 };
 
+/// How many links are moved together.
+const RUN: usize = 64;
+/// Links and buckets that are looked at under one lock, a run more or less.
+const BUDGET: usize = 128;
+/// Marks that are noted of a chain.
+const MARKS: usize = 1024;
+/// Runs that are moved in one read-side critical section.
+const RUNS_AT_ONCE: usize = 64;
+/// Failed comparisons after which a chain is walked with its lock held.
+const PATIENCE: u32 = 3;
+
+/// The word that leads on from a link.
+fn after<'g, T: Entry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
+    // SAFETY: Links lead to objects that live at least for the rest of this critical section.
+    let entry: &'g T = unsafe { &*((link & !DIRECTION) as *const T) };
+    words(entry, link & DIRECTION).0
+}
+
+/// The links of a chain from a word on.
+fn links<'g, T: Entry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<Item = usize> + 'g {
+    let some = |link: usize| (link != 0).then_some(link);
+    core::iter::successors(some(word.load()), move |link| {
+        some(after::<T>(rcu, *link).load())
+    })
+}
+
+/// Consecutive links of a chain, up to its end.
+struct Run {
+    links: [usize; RUN],
+    len: usize,
+}
+
+impl Run {
+    /// The links from `word` on; `None` if they are too many.
+    fn from<T: Entry>(rcu: Rcu<'_>, word: &Word<usize>) -> Option<Self> {
+        let mut run = Self {
+            links: [0; RUN],
+            len: 0,
+        };
+        for link in links::<T>(rcu, word) {
+            *run.links.get_mut(run.len)? = link;
+            run.len = run.len.wrapping_add(1);
+        }
+        Some(run)
+    }
+
+    fn noted(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        self.links.iter().take(self.len).copied()
+    }
+
+    /// Whether these are the links from `word` on, all of them.
+    fn holds<T: Entry>(&self, rcu: Rcu<'_>, _guard: &ShardGuard<'_>, word: &Word<usize>) -> bool {
+        // One more than was noted shows a chain that goes on.
+        links::<T>(rcu, word)
+            .take(RUN.wrapping_add(1))
+            .eq(self.noted())
+    }
+
+    /// Moves the objects to `new`, the last one first. They are those from `word` on, and the
+    /// chain's shard, which is the same in both arrays, is locked.
+    fn move_to<T: Entry>(
+        &self,
+        rcu: Rcu<'_>,
+        _guard: &ShardGuard<'_>,
+        word: &Word<usize>,
+        new: &Buckets,
+    ) {
+        let mut last = self.noted().rev().peekable();
+        while let Some(link) = last.next() {
+            let before = last.peek().map_or(word, |before| after::<T>(rcu, *before));
+            // SAFETY: The lock is held and the link is in the chain.
+            let entry = unsafe { &*((link & !DIRECTION) as *const T) };
+            let (next, hash) = words(entry, link & DIRECTION);
+            let target = new.bucket(hash.load());
+            // In this order, which `Buckets::future` argues with.
+            next.publish(target.load());
+            target.publish(link);
+            before.publish(0);
+        }
+    }
+}
+
+/// Links of a long chain, evenly spaced, from which to look for its end.
+struct Marks {
+    links: KVec<usize>,
+    len: usize,
+}
+
+impl Marks {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            links: KVec::from_elem(0, MARKS, GFP_KERNEL)?,
+            len: 0,
+        })
+    }
+
+    /// Notes marks of the chain that begins at `word`.
+    fn take<T: Entry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) {
+        let mut distance = RUN;
+        let mut walked = 0usize;
+        self.len = 0;
+        for link in links::<T>(rcu, word) {
+            walked = walked.wrapping_add(1);
+            if walked & distance.wrapping_sub(1) != 0 {
+                continue;
+            }
+            if self.len == MARKS {
+                // Twice as far apart: every second one stays.
+                self.len = MARKS / 2;
+                for n in 0..self.len {
+                    let other = self.links.get(n.wrapping_mul(2).wrapping_add(1)).copied();
+                    if let (Some(mark), Some(other)) = (self.links.get_mut(n), other) {
+                        *mark = other;
+                    }
+                }
+                distance = distance.wrapping_mul(2);
+                if walked & distance.wrapping_sub(1) != 0 {
+                    continue;
+                }
+            }
+            if let Some(mark) = self.links.get_mut(self.len) {
+                *mark = link;
+                self.len = self.len.wrapping_add(1);
+            }
+        }
+    }
+
+    /// The last mark; 0 if there is none.
+    fn last(&self) -> usize {
+        let last = self.len.checked_sub(1);
+        last.and_then(|last| self.links.get(last).copied())
+            .unwrap_or(0)
+    }
+
+    fn pop(&mut self) {
+        self.len = self.len.saturating_sub(1);
+    }
+}
+
+/// Where the last run of a chain begins that is walked from the link `from`, or, if that is 0, from
+/// `bucket`: the link before it, 0 for the bucket.
+fn before_last<T: Entry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
+    let start = word_of::<T>(rcu, bucket, from);
+    let beyond = links::<T>(rcu, start).count().saturating_sub(RUN);
+    match beyond.checked_sub(1) {
+        Some(skipped) => links::<T>(rcu, start).nth(skipped).unwrap_or(from),
+        None => from,
+    }
+}
+
+/// The word after a link, or the bucket's if that is 0.
+fn word_of<'g, T: Entry>(rcu: Rcu<'g>, bucket: &'g Word<usize>, link: usize) -> &'g Word<usize> {
+    if link == 0 {
+        bucket
+    } else {
+        after::<T>(rcu, link)
+    }
+}
+
 impl<T: Entry> Table<T> {
     /// Changes the number of buckets to `1 << bits`. Sleeps; does nothing while another call does.
     pub(crate) fn resize(&self, bits: u32) -> Result {
@@ -30,31 +237,36 @@ impl<T: Entry> Table<T> {
         if self.size() == 1usize << bits || self.resizing.cmpxchg(0, 1, Acquire).is_err() {
             return Ok(());
         }
-        let result = Buckets::new(bits).map(|new| self.replace(new));
+        let marks = Marks::new();
+        let result = marks.and_then(|marks| {
+            self.replace(Buckets::new(bits)?, marks);
+            Ok(())
+        });
         self.resizing.store(0, Release);
         result
     }
 
     /// Moves everything to `new`. The caller holds `resizing`.
-    fn replace(&self, new: KBox<Buckets>) {
+    fn replace(&self, new: KBox<Buckets>, mut marks: Marks) {
         let new = KBox::into_raw(new);
         let old = self.buckets.load() as *mut Buckets;
         // SAFETY: Only the holder of `resizing` replaces arrays, so `old` stays; `new` is ours and
         // is never freed before it is `current`.
         let (old_array, new_array) = unsafe { (&*old, &*new) };
         old_array.future.publish(new as usize);
-        for shard in 0..SHARDS {
+        for shard in 0..self.shards.len() {
             let mut bucket = shard;
             while bucket <= old_array.mask {
-                let guard = self.lock(shard as u32);
-                // As many chains under one lock as keep others waiting for microseconds at most.
-                for _ in 0..64 {
-                    if bucket <= old_array.mask {
-                        while move_tail::<T>(old_array.bucket(bucket as u32), new_array) {}
+                let is_long;
+                (bucket, is_long) = self.move_chains(shard, bucket, old_array, new_array);
+                if is_long {
+                    let chain = old_array.bucket(bucket as u32);
+                    while rcu::read(|rcu| self.move_long(rcu, shard, chain, new_array, &mut marks))
+                    {
+                        // SAFETY: No lock is held and no read-side section is open here.
+                        unsafe { bindings::rust_ipvs_helper_cond_resched() };
                     }
-                    bucket = bucket.wrapping_add(SHARDS);
                 }
-                drop(guard);
                 // SAFETY: No lock is held and no read-side section is open here.
                 unsafe { bindings::rust_ipvs_helper_cond_resched() };
             }
@@ -63,4 +275,85 @@ impl<T: Entry> Table<T> {
         // SAFETY: Nobody finds `old` from now on, and only this call queues it.
         unsafe { bindings::call_rcu(old_array.head.get(), Some(free_buckets)) };
     }
+
+    /// Moves the chains of a shard from `bucket` on, as many as one lock is held for, but no long
+    /// one.
+    ///
+    /// Returns the bucket where to go on, and whether its chain is a long one.
+    fn move_chains(
+        &self,
+        shard: usize,
+        bucket: usize,
+        old: &Buckets,
+        new: &Buckets,
+    ) -> (usize, bool) {
+        rcu::read(|rcu| {
+            let guard = self.lock(shard as u32);
+            let mut bucket = bucket;
+            let mut budget = BUDGET;
+            while bucket <= old.mask && budget > 0 {
+                let chain = old.bucket(bucket as u32);
+                let Some(run) = Run::from::<T>(rcu, chain) else {
+                    return (bucket, true);
+                };
+                run.move_to::<T>(rcu, &guard, chain, new);
+                budget = budget.saturating_sub(run.len.wrapping_add(1));
+                bucket = bucket.wrapping_add(self.shards.len());
+            }
+            (bucket, false)
+        })
+    }
+
+    /// Moves some runs of a long chain; `false` once it is empty.
+    fn move_long(
+        &self,
+        rcu: Rcu<'_>,
+        shard: usize,
+        chain: &Word<usize>,
+        new: &Buckets,
+        marks: &mut Marks,
+    ) -> bool {
+        marks.take::<T>(rcu, chain);
+        let mut failed = 0u32;
+        for _ in 0..RUNS_AT_ONCE {
+            let mark = marks.last();
+            let before = before_last::<T>(rcu, chain, mark);
+            let run = Run::from::<T>(rcu, word_of::<T>(rcu, chain, before));
+            let guard = self.lock(shard as u32);
+            let is_there = |link| link == 0 || is_linked::<T>(rcu, link);
+            let word = word_of::<T>(rcu, chain, before);
+            match run {
+                _ if !is_there(mark) => marks.pop(),
+                Some(run) if is_there(before) && run.holds::<T>(rcu, &guard, word) => {
+                    run.move_to::<T>(rcu, &guard, word, new);
+                    failed = 0;
+                    if before == mark {
+                        // Nothing is left behind it, and nothing can come.
+                        if mark == 0 {
+                            return false;
+                        }
+                        marks.pop();
+                    }
+                }
+                _ if failed < PATIENCE => failed = failed.wrapping_add(1),
+                _ => {
+                    let word = word_of::<T>(rcu, chain, before_last::<T>(rcu, chain, 0));
+                    if let Some(run) = Run::from::<T>(rcu, word) {
+                        run.move_to::<T>(rcu, &guard, word, new);
+                    }
+                    // Some of the marks may have been moved too.
+                    return true;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Whether a link is in the chain where it was found, whose lock is held. See the module's
+/// documentation.
+fn is_linked<T: Entry>(_rcu: Rcu<'_>, link: usize) -> bool {
+    // SAFETY: Links lead to objects that live at least for the rest of this critical section.
+    let entry = unsafe { &*((link & !DIRECTION) as *const T) };
+    entry.aging().is_linked()
 }

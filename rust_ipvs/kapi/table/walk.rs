@@ -21,8 +21,8 @@ use crate::{
 impl<T: Entry> Table<T> {
     /// Calls `visit` for each object of a bucket; `false` past the last bucket.
     ///
-    /// While the table is resized the new array's buckets follow the old one's, and an object may be
-    /// visited twice or not at all.
+    /// While the table is resized the new array's buckets follow the old one's, and an object may
+    /// be visited twice or not at all.
     pub(crate) fn visit<'g>(
         &'g self,
         rcu: Rcu<'g>,

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests.
+
+use crate::{
+    kapi::{
+        once::Word,
+        rcu,
+        slab::SlabBox,
+        table::{
+            Aging,
+            Entry,
+            Fate,
+            Hold,
+            Links,
+            Table, //
+        },
+    },
+    kernel_side::{
+        before_locks,
+        grace_period,
+        is_locked,
+        loads, //
+    },
+};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{
+        atomic::{
+            AtomicBool,
+            AtomicUsize,
+            Ordering::SeqCst, //
+        },
+        Arc,
+        Mutex, //
+    },
+};
+
+/// Tests use one list of what waits for a grace period, and count.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Slots of the tests' wheels.
+const SLOTS: u16 = 8;
+
+/// Said of an object that was not freed.
+const ALIVE: u32 = 0x600d_600d;
+
+struct Node {
+    links: Links,
+    aging: Aging,
+    alive: Word<u32>,
+    key: u32,
+    slot: Word<u32>,
+    removed: Option<Arc<AtomicUsize>>,
+}
+
+// SAFETY: The same fields each time.
+unsafe impl Entry for Node {
+    const AGING_OFFSET: usize = std::mem::offset_of!(Node, aging);
+
+    fn links(&self) -> &Links {
+        &self.links
+    }
+
+    fn aging(&self) -> &Aging {
+        &self.aging
+    }
+
+    fn slot(&self) -> u16 {
+        assert!(
+            is_locked(),
+            "a slot that is asked without the lock may pass"
+        );
+        self.slot.load() as u16
+    }
+
+    fn removed(&self) {
+        assert!(!is_locked());
+        if let Some(removed) = &self.removed {
+            removed.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+fn node(key: u32, slot: u32, removed: Option<Arc<AtomicUsize>>) -> SlabBox<Node> {
+    SlabBox::new(Node {
+        links: Links::new(),
+        aging: Aging::new(),
+        alive: Word::new(ALIVE),
+        key,
+        slot: Word::new(slot),
+        removed,
+    })
+}
+
+fn table(bits: u32) -> Table<Node> {
+    Table::new(bits, SLOTS).unwrap()
+}
+
+/// The hash of a key in its first direction: in all of its bits, so that keys meet by chance alone.
+fn hash(key: u32) -> u32 {
+    key.wrapping_mul(0x9e37_79b1).rotate_left(13)
+}
+
+/// The hash of a key in its second direction.
+fn back(key: u32) -> u32 {
+    hash(!key)
+}
+
+/// Puts a key in the table, in both directions; `false` if it is there.
+fn put(table: &Table<Node>, key: u32) -> bool {
+    rcu::read(|rcu| {
+        let hashes = (hash(key), Some(back(key)));
+        let entered = table.insert(rcu, node(key, 0, None), hashes, |other| other.key == key);
+        entered.is_ok()
+    })
+}
+
+/// Whether a key is found in a direction.
+fn has(table: &Table<Node>, key: u32, direction: usize) -> bool {
+    let hash = if direction == 0 { hash(key) } else { back(key) };
+    rcu::read(|rcu| {
+        let found = table.find(rcu, hash, |node, way| {
+            assert_eq!(node.alive.load(), ALIVE, "found after it was freed");
+            way == direction && node.key == key
+        });
+        found.is_some()
+    })
+}
+
+/// Takes a key out of the table.
+fn take(table: &Table<Node>, key: u32) -> bool {
+    rcu::read(|rcu| {
+        let found = table.find(rcu, hash(key), |node, way| way == 0 && node.key == key);
+        found.is_some_and(|(node, _)| table.remove(rcu, node))
+    })
+}
+
+/// The keys in a slot of the wheel, which are removed.
+fn expired(table: &Table<Node>, slot: u16) -> Vec<u32> {
+    let mut keys = Vec::new();
+    table.expire(slot, |_| Fate::Remove, |_, node| keys.push(node.key));
+    keys.sort();
+    keys
+}
+
+// A packet of the server finds a connection in its second direction while another CPU inserts it,
+// and shortens its timeout, or ends it.
+#[test]
+fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
+    let _alone = ALONE.lock().unwrap();
+    for ends in [false, true] {
+        let table = Rc::new(table(8));
+        // Shard 3 in the first direction, 5 in the second.
+        let (first, second) = (0x103, 0x205);
+        let locks = Rc::new(RefCell::new(Vec::new()));
+        let (seen, within) = (locks.clone(), table.clone());
+        before_locks(move |lock| {
+            seen.borrow_mut().push(lock);
+            let of_insert = seen.borrow().len();
+            if of_insert != 2 {
+                return;
+            }
+            // Before the second of its two locks: only the second chain has it.
+            let seen = seen.clone();
+            rcu::read(|rcu| {
+                let (node, direction) = within.find(rcu, second, |_, _| true).unwrap();
+                assert_eq!((node.key, direction), (7, 1));
+                assert!(within.find(rcu, first, |_, way| way == 0).is_none());
+                assert!(Hold::on(node).is_none(), "nobody can hold it yet");
+                before_locks(move |lock| seen.borrow_mut().push(lock));
+                node.slot.store(2);
+                if ends {
+                    assert!(!within.remove(rcu, node));
+                } else {
+                    within.refile(node);
+                }
+            });
+        });
+        rcu::read(|rcu| {
+            let hashes = (first, Some(second));
+            assert!(table
+                .insert(rcu, node(7, 6, None), hashes, |_| false)
+                .is_ok());
+        });
+        before_locks(|_| {});
+        let locks = locks.borrow();
+        assert_eq!(locks.len(), 3);
+        assert_eq!(locks[1], locks[2], "the lock of its first hash");
+        assert_ne!(locks[0], locks[1]);
+        // What its slot was when it was linked.
+        assert_eq!(expired(&table, 6), []);
+        assert_eq!(expired(&table, 2), [7]);
+        assert_eq!(table.len(), 0);
+        grace_period();
+    }
+}
+
+#[test]
+fn entries_of_other_tables_are_refused() {
+    let _alone = ALONE.lock().unwrap();
+    let (one, other) = (table(8), table(8));
+    assert!(put(&one, 1) && put(&other, 1));
+    rcu::read(|rcu| {
+        let (node, _) = one.find(rcu, hash(1), |_, way| way == 0).unwrap();
+        node.slot.store(3);
+        other.refile(node);
+        assert!(!other.remove(rcu, node));
+        let outside = self::node(1, 0, None);
+        other.refile(&outside);
+        assert!(!other.remove(rcu, &outside));
+        one.refile(node);
+    });
+    assert_eq!(expired(&one, 3), [1]);
+    assert_eq!(expired(&other, 0), [1]);
+    grace_period();
+}
+
+#[test]
+fn a_twin_is_left_and_the_newcomer_leaves_no_trace() {
+    let _alone = ALONE.lock().unwrap();
+    let table = table(8);
+    let removed = Arc::new(AtomicUsize::new(0));
+    assert!(put(&table, 1));
+    rcu::read(|rcu| {
+        let newcomer = node(1, 0, Some(removed.clone()));
+        let hashes = (hash(1), Some(back(2)));
+        let twin = table.insert(rcu, newcomer, hashes, |other| other.key == 1);
+        assert_eq!(twin.map(|_| ()).map_err(|node| node.key), Err(1));
+    });
+    assert_eq!((table.len(), removed.load(SeqCst)), (1, 1));
+    assert!(has(&table, 1, 0) && has(&table, 1, 1));
+    rcu::read(|rcu| assert!(table.find(rcu, back(2), |_, _| true).is_none()));
+    drop(table);
+    grace_period();
+}
+
+// Growth that came late: chains of many thousand links.
+#[test]
+fn long_chains_are_moved_in_pieces_and_in_linear_time() {
+    let _alone = ALONE.lock().unwrap();
+    const LEN: u32 = 20_000;
+    // In one chain of a small array each: the direction's; in 2^20 buckets next to nothing meets.
+    let table = table(20);
+    for key in 0..LEN {
+        rcu::read(|rcu| {
+            let hashes = ((key << 8) | 1, Some((key << 8) | 2));
+            assert!(table
+                .insert(rcu, node(key, 0, None), hashes, |_| false)
+                .is_ok());
+        });
+    }
+    loads();
+    for bits in [8, 16, 9, 20] {
+        table.resize(bits).unwrap();
+        assert_eq!(table.size(), 1 << bits);
+        let (all, longest) = loads();
+        println!("to {bits} bits: {all} loads, {longest} under a lock at the most");
+        assert!(longest <= 600, "{longest} loads under one lock");
+        let buckets = (1 << 20) + 2 * LEN as usize;
+        assert!(all <= 24 * buckets, "{all} loads");
+        let mut keys = vec![0; LEN as usize];
+        table.visit_all(|_, node| keys[node.key as usize] += 1);
+        assert!(keys.iter().all(|times| *times == 1));
+    }
+    drop(table);
+    grace_period();
+}
+
+/// A chain of so many keys in the one bucket of a small table that they have.
+fn one_chain(len: u32) -> Table<Node> {
+    // First in many, where they are put in faster.
+    let table = table(if len < 5000 { 14 } else { 20 });
+    for key in 0..len {
+        rcu::read(|rcu| {
+            let hashes = (key << 8, Some(key << 8));
+            assert!(table
+                .insert(rcu, node(key, 0, None), hashes, |_| false)
+                .is_ok());
+        });
+    }
+    table.resize(8).unwrap();
+    table
+}
+
+/// In which directions, bit by bit, a key of [`one_chain`] is found.
+fn ways(table: &Table<Node>, key: u32) -> u8 {
+    let mut ways = 0;
+    rcu::read(|rcu| {
+        while let Some((_, way)) = table.find(rcu, key << 8, |node, way| {
+            assert_eq!(node.alive.load(), ALIVE, "found after it was freed");
+            node.key == key && ways & (1 << way) == 0
+        }) {
+            ways |= 1 << way;
+        }
+    });
+    ways
+}
+
+// Chains of all lengths around those that are moved at once.
+#[test]
+fn nothing_is_lost_whatever_the_length_of_chains() {
+    let _alone = ALONE.lock().unwrap();
+    for half in [
+        0, 1, 2, 31, 32, 33, 63, 64, 65, 500, 2047, 2048, 2080, 35_000,
+    ] {
+        let table = one_chain(half);
+        table.resize(18).unwrap();
+        for key in 0..half {
+            assert_eq!(ways(&table, key), 3, "key {key} of {half}");
+        }
+        assert_eq!(expired(&table, 0).len(), half as usize);
+        grace_period();
+    }
+}
+
+// An entry that is in its second chain only does not tell a resize where it is, and is moved.
+#[test]
+fn an_entry_between_its_chains_is_moved_with_the_others() {
+    let _alone = ALONE.lock().unwrap();
+    const KEY: u32 = 1000;
+    for later in (0..140).step_by(3) {
+        let table = Arc::new(one_chain(70));
+        let within = table.clone();
+        let locks = RefCell::new(0);
+        before_locks(move |_| {
+            *locks.borrow_mut() += 1;
+            if *locks.borrow() != 2 {
+                return;
+            }
+            for key in KEY + 1..=KEY + later {
+                rcu::read(|rcu| {
+                    let hashes = (key << 8, None);
+                    let entered = within.insert(rcu, node(key, 0, None), hashes, |_| false);
+                    assert!(entered.is_ok());
+                });
+            }
+            std::thread::scope(|scope| scope.spawn(|| within.resize(14)).join().unwrap().unwrap());
+        });
+        rcu::read(|rcu| {
+            let hashes = (KEY << 8, Some(KEY << 8));
+            assert!(table
+                .insert(rcu, node(KEY, 0, None), hashes, |_| false)
+                .is_ok());
+        });
+        before_locks(|_| {});
+        assert_eq!(table.size(), 1 << 14);
+        assert_eq!(ways(&table, KEY), 3);
+        assert_eq!(expired(&table, 0).len(), 71 + later as usize);
+        grace_period();
+    }
+}
+
+/// What one thread does in the table with its own keys.
+fn traffic(table: &Table<Node>, thread: u32, rounds: u32) {
+    let keys = |n: u32| (thread << 24) | n;
+    for round in 0..rounds {
+        let key = keys(round);
+        assert!(put(table, key));
+        assert!(
+            has(table, key, 0) && has(table, key, 1),
+            "a connection that is there"
+        );
+        if round >= 64 {
+            let old = keys(round - 64);
+            assert!(has(table, old, 0) && has(table, old, 1), "an older one");
+            rcu::read(|rcu| {
+                let (node, _) = table
+                    .find(rcu, back(old), |node, _| node.key == old)
+                    .unwrap();
+                node.slot.store(round % u32::from(SLOTS));
+                table.refile(node);
+            });
+            assert!(take(table, old));
+            assert!(
+                !has(table, old, 0) && !has(table, old, 1),
+                "one that is gone"
+            );
+        }
+    }
+}
+
+// Readers never miss what is there while the table is resized, and connections come and go.
+#[test]
+fn nobody_misses_what_is_there() {
+    let _alone = ALONE.lock().unwrap();
+    const STAY: u32 = 3000;
+    let rounds = if std::env::var_os("LONG").is_some() {
+        2_000_000
+    } else {
+        10_000
+    };
+    let table = Arc::new(table(8));
+    for key in 0..STAY {
+        assert!(put(&table, key));
+    }
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // 3,000 entries in few buckets are long chains.
+            for bits in [10, 8, 12, 8, 9].into_iter().cycle() {
+                table.resize(bits).unwrap();
+                grace_period();
+                if over.load(SeqCst) {
+                    break;
+                }
+            }
+        });
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                for key in 0..STAY {
+                    assert!(has(&table, key, 0) && has(&table, key, 1), "key {key}");
+                }
+            }
+        });
+        let busy: Vec<_> = (1..3)
+            .map(|thread| {
+                let table = table.clone();
+                scope.spawn(move || traffic(&table, thread, rounds))
+            })
+            .collect();
+        let results: Vec<_> = busy.into_iter().map(|thread| thread.join()).collect();
+        over.store(true, SeqCst);
+        assert!(results.iter().all(Result::is_ok));
+    });
+    assert_eq!(table.len(), STAY as usize + 2 * 64);
+    table.clear();
+    assert_eq!(table.len(), 0);
+    grace_period();
+}
