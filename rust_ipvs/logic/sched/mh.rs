@@ -10,8 +10,8 @@
 //!
 //! Eisenbud et al., Maglev: a fast and reliable software network load balancer, 2016.
 //!
-//! Cost of a decision: one SipHash-1-3 and one look; with the fallback at most 4093 more. Cost of a change: some
-//! 40,000 steps, which bring the table up to date before the change is acknowledged; they do not grow with
+//! Cost of a decision: one SipHash-1-3 and one look; with the fallback at most 4093 more, unless no
+//! destination may be chosen. Cost of a change: some 40,000 steps, which bring the table up to date before the change is acknowledged; they do not grow with
 //! the number of destinations.
 
 use super::super::config::service_flags::{
@@ -72,7 +72,8 @@ impl Algorithm for MaglevHashing {
         if usable(&*server) {
             return Some(server);
         }
-        if flags & SCHED1 == 0 {
+        // If nobody may be chosen, a look at each is cheaper than a hash for each entry.
+        if flags & SCHED1 == 0 || view.find(|server| usable(&*server)).is_none() {
             return None;
         }
         for offset in 0..SIZE {
@@ -160,6 +161,7 @@ fn take(claim: &mut Claim, table: &mut [u32]) {
 mod tests {
     use super::super::super::config::service_flags::{SCHED1, SCHED2};
     use super::super::super::config::Ip;
+    use super::super::algorithm::Servers;
     use super::super::cycle::gcd;
     use super::super::fold::siphash;
     use crate::model::{seeds, shake, Server, Service, CLIENTS};
@@ -170,6 +172,27 @@ mod tests {
             .into_iter()
             .filter(|owner| *owner == Some(name))
             .count()
+    }
+
+    // D-14, D-16: with the fallback, as without.
+    #[test]
+    fn nobody_is_found_at_once() {
+        let mut service = Service::of("mh", &[('A', 3), ('B', 2), ('C', 1)]);
+        service.flags.set(SCHED1);
+        service.edit('A', 0);
+        service.edit('B', 0);
+        service.named('C').overloaded.set(true);
+        service.looks.set(0);
+        assert_eq!(service.picks_of_clients(), "-----");
+        // For each of five clients one of its own, and one in each of the slots.
+        let slots = u64::from((&service).slots());
+        assert!(
+            service.looks.get() <= 5 * (1 + slots),
+            "{}",
+            service.looks.get()
+        );
+        service.named('C').overloaded.set(false);
+        assert_eq!(service.picks_of_clients(), "CCCCC");
     }
 
     //

@@ -6,8 +6,8 @@
 //! dealt out to the destinations in turn, to each as many in a row as its weight says. Where the entry's
 //! destination may not be chosen, none is, or with another flag the one of another entry.
 //!
-//! Cost of a decision: one multiplication and one look; with the fallback at most 256 more. Cost of a change: 256
-//! entries.
+//! Cost of a decision: one multiplication and one look; with the fallback at most 256 more, unless no destination
+//! may be chosen. Cost of a change: 256 entries.
 
 use super::super::config::service_flags::{
     SCHED1,
@@ -48,7 +48,8 @@ impl Algorithm for SourceHashing {
         if usable(&*server) {
             return Some(server);
         }
-        if flags & SCHED1 == 0 {
+        // If nobody may be chosen, a look at each is cheaper than a hash for each entry.
+        if flags & SCHED1 == 0 || view.find(|server| usable(&*server)).is_none() {
             return None;
         }
         // From twice the hash on, so that not all clients of a destination that is gone meet at one other.
@@ -71,6 +72,7 @@ impl Algorithm for SourceHashing {
 #[cfg(test)]
 mod tests {
     use super::super::super::config::service_flags::{SCHED1, SCHED2};
+    use super::super::algorithm::Servers;
     use crate::model::{seeds, shake, Service, CLIENTS};
 
     // the clients' slots are 50, 148, 246, 2 and 57.
@@ -89,6 +91,27 @@ mod tests {
         service.named('A').overloaded.set(false);
         service.edit('A', 0);
         assert_eq!(service.picks_of_clients(), "BCBBB");
+    }
+
+    // D-14, D-16: with the fallback, as without.
+    #[test]
+    fn nobody_is_found_at_once() {
+        let mut service = Service::of("sh", &[('A', 3), ('B', 2), ('C', 1)]);
+        service.flags.set(SCHED1);
+        service.edit('A', 0);
+        service.edit('B', 0);
+        service.named('C').overloaded.set(true);
+        service.looks.set(0);
+        assert_eq!(service.picks_of_clients(), "-----");
+        // For each of five clients one of its own, and one in each of the slots.
+        let slots = u64::from((&service).slots());
+        assert!(
+            service.looks.get() <= 5 * (1 + slots),
+            "{}",
+            service.looks.get()
+        );
+        service.named('C').overloaded.set(false);
+        assert_eq!(service.picks_of_clients(), "CCCCC");
     }
 
     // D-14

@@ -94,6 +94,8 @@ struct Remembered {
 pub struct Service {
     pub(crate) scheduler: Scheduler,
     pub(crate) flags: Cell<u32>,
+    /// How often a scheduler has looked into a slot.
+    pub(crate) looks: Cell<u64>,
     /// All that there ever were.
     all: Vec<Server>,
     /// Numbers in `all`.
@@ -116,6 +118,7 @@ impl Service {
         let mut service = Self {
             scheduler,
             flags: Cell::new(0),
+            looks: Cell::new(0),
             all: Vec::new(),
             slots: Vec::new(),
             room: slots::room_for(0),
@@ -432,6 +435,7 @@ impl<'a> Servers for &'a Service {
     }
 
     fn server(&self, slot: u32) -> Option<&'a Server> {
+        self.looks.set(self.looks.get() + 1);
         let number = (*self.slots.get(slot as usize)?)?;
         Some(&self.all[number])
     }
