@@ -28,6 +28,9 @@ ADMINISTRATION = 0.7
 MANY_OF_FEW = 1.5
 # Instructions for which a reader of 20,000 destinations may have a processor: a millisecond, at one a nanosecond.
 STRETCH = 1e6
+# A read of a file under /proc/net, of what one costs with C; a service added beside a reader, of one added alone.
+READ = 2
+ADD_BESIDE = 1.5
 # What two processors do by themselves, over what they do where all their clients share one template.
 OWN_OF_SHARED = 1.1
 
