@@ -14,6 +14,7 @@
 
 mod awaited;
 mod clock;
+mod config_held;
 mod config_lock;
 mod connection;
 mod context;
@@ -60,6 +61,9 @@ mod xmit;
 
 pub(crate) use listing::{
     Bookmark,
+    BucketCursor,
+    Line,
+    ListCursor,
     Shown, //
 };
 pub(crate) use namespace::{

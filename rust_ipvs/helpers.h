@@ -38,8 +38,6 @@ u64 rust_ipvs_helper_this_cpu_inc_return(unsigned long counter);
 void rust_ipvs_helper_this_cpu_write(unsigned long counter, u64 value);
 void rust_ipvs_helper_percpu_sums(unsigned long counters, unsigned int count, u64 *sums);
 void rust_ipvs_helper_percpu_zero(unsigned long counters, unsigned int count);
-void rust_ipvs_helper_percpu_shift(unsigned long from, unsigned long to, unsigned int count,
-				   bool back);
 u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu);
 unsigned int rust_ipvs_helper_next_cpu(unsigned int from);
 unsigned int rust_ipvs_helper_cpu_ids(void);

@@ -4,9 +4,10 @@
 
 use crate::{
     director::{
-        Bookmark,
+        BucketCursor,
         Director,
-        Shown, //
+        Line,
+        ListCursor, //
     },
     kapi::{
         net::Lease,
@@ -82,7 +83,7 @@ struct Services;
 
 impl Records for Services {
     type Owner = Director;
-    type Cursor = Bookmark;
+    type Cursor = ListCursor;
 
     fn head(director: &Director, out: &mut Output<'_>) -> fmt::Result {
         let size = usize::try_from(director.table_size()).unwrap_or(usize::MAX);
@@ -91,38 +92,14 @@ impl Records for Services {
 
     fn record(
         director: &Director,
-        cursor: &mut Bookmark,
+        cursor: &mut ListCursor,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error> {
-        /// Services in a record.
-        const BATCH: usize = 16;
-        let mut shown = Ok(());
-        let mut count = 0usize;
-        let stopped = director.services(*cursor, &mut |service| {
-            if shown.is_err() || count == BATCH {
-                return false;
-            }
-            count = count.saturating_add(1);
-            let line = ServiceLine {
-                view: service,
-                hz: time::HZ,
-            };
-            shown = write!(out, "{line}");
-            director.destinations(&service.id, Shown::NONE, &mut |destination| {
-                shown = shown.and_then(|()| write!(out, "{}", DestinationLine(destination)));
-                shown.is_ok()
-            });
-            true
-        });
-        shown?;
-        match stopped {
-            Ok(Some(next)) => {
-                *cursor = next;
-                Ok(More::Follows)
-            }
-            // Without memory the rest is not shown.
-            Ok(None) | Err(_) => Ok(More::Done),
-        }
+        let follows = director.list(cursor, &mut |line| match line {
+            Line::Service(view) => write!(out, "{}", ServiceLine { view, hz: time::HZ }),
+            Line::Destination(view) => write!(out, "{}", DestinationLine(view)),
+        })?;
+        Ok(if follows { More::Follows } else { More::Done })
     }
 }
 
@@ -177,8 +154,7 @@ struct Connections<T>(PhantomData<T>);
 
 impl<T: Form> Records for Connections<T> {
     type Owner = Director;
-    /// The bucket to show next.
-    type Cursor = usize;
+    type Cursor = BucketCursor;
 
     fn head(_: &Director, out: &mut Output<'_>) -> fmt::Result {
         out.write_str(T::HEADER)
@@ -186,28 +162,29 @@ impl<T: Form> Records for Connections<T> {
 
     fn record(
         director: &Director,
-        cursor: &mut usize,
+        cursor: &mut BucketCursor,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error> {
-        /// Buckets to look through at most before the reader may be asked to yield.
+        /// Buckets looked through before others get the CPU. A large table has long stretches of empty ones.
         const BATCH: usize = 64;
-        for _ in 0..BATCH {
-            let mut shown = Ok(());
-            let mut found = false;
-            let there = director.connections_in_bucket(*cursor, &mut |connection| {
-                found = true;
-                shown = shown.and_then(|()| T::write(connection, out));
-            });
-            shown?;
-            if !there {
-                return Ok(More::Done);
+        loop {
+            for _ in 0..BATCH {
+                let mut shown = Ok(());
+                let mut found = false;
+                let is_there = director.connections_in_bucket(cursor, &mut |connection| {
+                    found = true;
+                    shown = shown.and_then(|()| T::write(connection, out));
+                });
+                shown?;
+                if !is_there {
+                    return Ok(More::Done);
+                }
+                if found {
+                    return Ok(More::Follows);
+                }
             }
-            *cursor = cursor.saturating_add(1);
-            if found {
-                break;
-            }
+            out.give_way()?;
         }
-        Ok(More::Follows)
     }
 }
 
@@ -236,8 +213,7 @@ impl Show for OfCpus {
     fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
         out.write_str("       Total Incoming Outgoing         Incoming         Outgoing\n")?;
         out.write_str("CPU    Conns  Packets  Packets            Bytes            Bytes\n")?;
-        // Without memory there are the totals.
-        for (cpu, counters) in director.of_cpus().unwrap_or_default() {
+        for (cpu, counters) in director.of_cpus() {
             writeln!(out, "{cpu:3X} {}", Columns::of_counters(&counters))?;
         }
         let statistics = director.totals();

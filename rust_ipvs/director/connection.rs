@@ -425,6 +425,9 @@ impl<F: Stack> Connection<F> {
             End::Counted { active } => self.destination.unbind(active),
             End::Uncounted => {}
         }
+        if self.is_helped() {
+            self.destination.counted.count_helped(false);
+        }
         self.control.release();
     }
 

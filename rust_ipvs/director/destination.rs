@@ -10,7 +10,7 @@ use super::{
     statistics::{
         Books,
         Counted,
-        Pool, //
+        Counting, //
     },
 };
 use crate::{
@@ -123,6 +123,8 @@ pub(crate) struct Destination {
     /// The serial number of the service that has it, or had it last; under the director's mutex.
     owner: Word<u64>,
     pub(super) counted: Counted,
+    /// Where it is in the table of servers, if it is there; under the director's mutex.
+    pub(super) server_slot: Word<u32>,
     route: RcuCell<Route>,
     /// 1 while it belongs to its service, 0 once it was deleted.
     available: Word<u32>,
@@ -163,12 +165,12 @@ impl Destination {
 
     /// A destination without connections.
     pub(super) fn new(
-        pool: &Pool,
+        counting: &Counting,
         service: &ServiceId,
         owner: u64,
         spec: &DestinationSpec,
     ) -> Result<RcuArc<Self>> {
-        let counted = Counted::new(pool)?;
+        let counted = counting.counted(owner != Self::NOBODYS)?;
         let (id, service, tunnel) = (spec.id, *service, pack(&spec.tunnel));
         let (weight, method) = (spec.weight, u32::from(spec.method.0));
         let (upper, lower) = (spec.upper, spec.lower);
@@ -178,6 +180,7 @@ impl Destination {
                 service,
                 owner: Word::new(owner),
                 counted,
+                server_slot: Word::new(0),
                 route: RcuCell::empty(),
                 available: Word::new(1),
                 last_weight: Word::new(weight),
@@ -282,10 +285,16 @@ impl Destination {
             Ip::V4(addr) => Route::v4(net, addr, wanted),
             Ip::V6(addr) => Route::v6(net, addr, wanted),
         }?;
-        self.route
-            .replace(Some(Prepared::new(route, GFP_ATOMIC).ok()?));
-        // Another CPU may have put its own there meanwhile, which does as well.
-        self.route.get(rcu)
+        let route = Prepared::new(route, GFP_ATOMIC).ok()?;
+        // Whoever replaces it just now leaves it as it is for this packet.
+        let route = self.route.install(rcu, route);
+        // A destination that is deleted keeps no route, which would keep its device. Either this sees that it is,
+        // or whoever deletes it, who says so first, sees this route: both exchange the pointer in between, which
+        // is a full barrier.
+        if !self.is_available() {
+            self.forget_route();
+        }
+        Some(route)
     }
 
     /// A connection came (C-22, S-25).
@@ -373,8 +382,16 @@ impl Destination {
         self.books.lock().freeze(frozen, self.counted.sums());
     }
 
-    /// How people see it.
+    /// Returns how people see it.
     pub(super) fn view(&self) -> DestinationView {
+        DestinationView {
+            statistics: self.statistics(),
+            ..self.outline()
+        }
+    }
+
+    /// Returns how people see it, without statistics, which cost a look at each CPU.
+    pub(super) fn outline(&self) -> DestinationView {
         let count = |count: i32| u32::try_from(count).unwrap_or(0);
         let (active, total) = (count(self.active()), count(self.total()));
         DestinationView {
@@ -382,7 +399,7 @@ impl Destination {
             active,
             inactive: total.saturating_sub(active),
             persistent: count(self.load.persistent.load(Relaxed)),
-            statistics: self.statistics(),
+            statistics: Statistics::default(),
         }
     }
 }

@@ -5,19 +5,18 @@
 //! Nothing needs to run for statistics here. So stopping them means that what is shown stands still.
 
 use super::{
-    namespace::{
-        Books,
-        Director, //
+    config_held::ConfigHeld,
+    namespace::Director,
+    plane::{
+        in_plane,
+        Plane, //
     },
-    plane::Plane,
     service::Service,
-    stack::Stack,
-    statistics::plus, //
+    stack::Stack, //
 };
 use crate::{
     kapi::cpus,
     logic::config::{
-        AddressFamily,
         Counters,
         Refusal,
         ServiceId,
@@ -31,21 +30,22 @@ impl Director {
     pub(crate) fn set_run_estimation(&self, value: i32) -> Result {
         let mut books = self.books.lock();
         self.settings.run_estimation.store(value);
-        self.follow_estimation(&mut books)
+        self.follow_estimation(&mut books.held)
     }
 
     /// The list of CPUs for estimation was written (E-9).
     pub(crate) fn est_cpulist_changed(&self) -> Result {
-        self.follow_estimation(&mut self.books.lock())
+        self.follow_estimation(&mut self.books.lock().held)
     }
 
     /// Has all statistics stand still, or go on, as the settings say.
-    fn follow_estimation(&self, books: &mut Books) -> Result {
+    fn follow_estimation(&self, held: &mut ConfigHeld) -> Result {
         let frozen = self.settings.is_frozen();
-        self.v4.each_service(|service| service.freeze(frozen))?;
-        self.v6.each_service(|service| service.freeze(frozen))?;
-        let present = self.present()?;
-        books.totals.freeze(frozen, present);
+        self.v4
+            .each_service(held, |held, service| service.freeze(held, frozen))?;
+        self.v6
+            .each_service(held, |held, service| service.freeze(held, frozen))?;
+        self.counting.totals.freeze(frozen);
         Ok(())
     }
 
@@ -53,72 +53,43 @@ impl Director {
     pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), Refusal> {
         let mut books = self.books.lock();
         match id {
-            Some(id) => match id.family {
-                AddressFamily::V4 => self.v4.get(id)?.zero(),
-                AddressFamily::V6 => self.v6.get(id)?.zero(),
-            },
-            None => self.zero_all(&mut books).map_err(|_| Refusal::NO_MEMORY)?,
+            Some(id) => in_plane!(self, id.family, plane => plane.get(id)?.zero()),
+            None => self
+                .zero_all(&mut books.held)
+                .map_err(|_| Refusal::NO_MEMORY)?,
         }
         Ok(())
     }
 
-    fn zero_all(&self, books: &mut Books) -> Result {
-        self.v4.each_service(|service| service.zero())?;
-        self.v6.each_service(|service| service.zero())?;
-        let present = self.present()?;
-        books.totals.zero(present);
+    fn zero_all(&self, held: &mut ConfigHeld) -> Result {
+        self.v4.each_service(held, |_, service| service.zero())?;
+        self.v6.each_service(held, |_, service| service.zero())?;
+        self.counting.totals.zero();
         Ok(())
     }
 
-    /// The statistics of the namespace.
+    /// Reads the statistics of the namespace. Costs a look at each CPU, and no more: anybody may ask. Process context.
     pub(crate) fn totals(&self) -> Statistics {
-        let mut books = self.books.lock();
-        // Without memory the reading is of what has gone, and the next one whole again.
-        let present = self.present().unwrap_or_default();
-        books.totals.read(present)
+        self.counting.totals.read()
     }
 
-    /// What each CPU has counted, whatever was zeroed since: its number, and its counters (K-8).
-    pub(crate) fn of_cpus(&self) -> Result<KVec<(u32, Counters)>> {
-        let books = self.books.lock();
-        let mut rows = KVec::new();
-        for cpu in cpus::possible() {
-            rows.push((cpu, books.gone.of_cpu(cpu)), GFP_KERNEL)?;
-        }
-        self.v4.add_of_cpus(&mut rows)?;
-        self.v6.add_of_cpus(&mut rows)?;
-        Ok(rows)
-    }
-
-    fn present(&self) -> Result<Counters> {
-        Ok(plus(&self.v4.sums()?, &self.v6.sums()?))
+    /// Returns what each CPU has counted, whatever was zeroed since: its number, and its counters (K-8).
+    pub(crate) fn of_cpus(&self) -> impl Iterator<Item = (u32, Counters)> + '_ {
+        cpus::possible().map(|cpu| (cpu, self.counting.totals.of_cpu(cpu)))
     }
 }
 
 impl<F: Stack> Plane<F> {
-    /// Does something to each service. The caller holds the director's mutex, so that none comes or goes.
-    fn each_service(&self, mut work: impl FnMut(&Service<F>)) -> Result {
+    /// Does something to each service, while none comes or goes.
+    fn each_service(
+        &self,
+        held: &mut ConfigHeld,
+        mut work: impl FnMut(&mut ConfigHeld, &Service<F>),
+    ) -> Result {
         self.each_paged((0, 0), |_, service| {
-            work(service);
+            work(held, service);
             true
         })?;
         Ok(())
-    }
-
-    fn add_of_cpus(&self, rows: &mut [(u32, Counters)]) -> Result {
-        self.each_service(|service| {
-            service.each_paged(u32::MAX, |destination| {
-                for (cpu, counters) in rows.iter_mut() {
-                    *counters = plus(counters, &destination.counted.of_cpu(*cpu));
-                }
-                true
-            });
-        })
-    }
-
-    fn sums(&self) -> Result<Counters> {
-        let mut sums = Counters::default();
-        self.each_service(|service| sums = plus(&sums, &service.sums()))?;
-        Ok(sums)
     }
 }

@@ -60,8 +60,9 @@ impl Tick for Director {
         self.v6.fit(lfactor);
         let mut books = self.books.lock();
         books.trash.empty();
-        if let Some(hooks) = &books.hooks_v6 {
-            self.fragments.arrange(hooks.lease());
+        let known = &mut *books;
+        if let Some(hooks) = &known.hooks_v6 {
+            self.fragments.arrange(&mut known.held, hooks.lease());
         }
         let now = time::milliseconds();
         if now.saturating_sub(books.forgot) >= FORGET_PERIOD_MS {

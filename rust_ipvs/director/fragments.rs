@@ -7,6 +7,7 @@
 //! before our hooks, and to routing: they see whole packets then.
 
 use super::{
+    config_held::ConfigHeld,
     plane::Plane,
     stack::Stack, //
 };
@@ -48,8 +49,8 @@ impl Fragments {
     }
 
     /// Has fragments of IPv6 put together before routing where one has come, for the rest of the
-    /// namespace's life. Process context, one caller at a time.
-    pub(super) fn arrange(&self, net: &Net) {
+    /// namespace's life. Process context.
+    pub(super) fn arrange(&self, _: &mut ConfigHeld, net: &Net) {
         // Without memory the hooks go on putting them together.
         if self.0.load() == SEEN && net.reassemble_v6() {
             self.0.store(DONE);

@@ -48,18 +48,6 @@ impl<F: Stack> Plane<F> {
         });
         found
     }
-
-    /// How many connections the helper looks at.
-    fn helped_connections(&self) -> usize {
-        let mut count = 0usize;
-        let Some(connections) = self.connections.as_ref() else {
-            return 0;
-        };
-        connections.table.visit_all(|_, connection| {
-            count = count.saturating_add(connection.is_helped().into());
-        });
-        count
-    }
 }
 
 /// Where in [`Books::tracking`] a family's is, and what its packets are to the network stack.
@@ -110,11 +98,9 @@ impl Director {
         tracking.take()
     }
 
-    /// The port that the FTP helper looks at, and how many connections it does look at; `None` where there is no
-    /// helper. May take a while where there are many connections.
+    /// Returns the port that the FTP helper looks at, and how many connections are bound to it; `None` if there is no
+    /// helper.
     pub(crate) fn ftp_helper(&self) -> Option<(u16, usize)> {
-        let port = self.v4.helper_port?;
-        let count = self.v4.helped_connections();
-        Some((port, count.saturating_add(self.v6.helped_connections())))
+        Some((self.v4.helper_port?, self.counting.helped()))
     }
 }

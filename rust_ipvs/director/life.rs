@@ -4,6 +4,7 @@
 
 use super::{
     clock,
+    config_held::ConfigHeld,
     config_lock::ConfigLocked,
     defence::{
         Defences,
@@ -19,7 +20,7 @@ use super::{
     plane::Plane,
     servers::Servers,
     settings::Settings,
-    statistics,
+    statistics::Counting,
     sync::daemons::Daemons,
     timeouts::Timeouts,
     trash::Trash, //
@@ -67,7 +68,7 @@ impl Namespaced for Director {
             .get(Net::initial())
             .map(|initial| initial.settings.conn_max.load());
         let expirations = Arc::new(Expirations::new(), GFP_KERNEL)?;
-        let gone = statistics::Counted::new(&shared.counters)?;
+        let counting = Counting::new(&shared.counters)?;
         Arc::pin_init(
             pin_init!(Self {
                 settings <- Settings::new(net, most, expirations),
@@ -76,7 +77,7 @@ impl Namespaced for Director {
                 v4: Plane::new(v4, shared.most_bits, shared.helper_port),
                 v6: Plane::new(v6, shared.most_bits, shared.helper_port),
                 servers: Servers::new(),
-                counters: shared.counters.clone(),
+                counting,
                 kicker: SetOnce::new(),
                 fragments: Fragments::new(),
                 outward: HalfSipKey::random(),
@@ -84,6 +85,7 @@ impl Namespaced for Director {
                 daemons <- Daemons::new(),
                 ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {
+                    held: ConfigHeld::new(),
                     open: true,
                     hooks_v4: None,
                     hooks_v6: None,
@@ -93,8 +95,6 @@ impl Namespaced for Director {
                     serial: 0,
                     trash: Trash::new(),
                     forgot: 0,
-                    totals: statistics::Books::new(),
-                    gone,
                     watch: Watch::new(),
                     locked: ConfigLocked::new(),
                 }),

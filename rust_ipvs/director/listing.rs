@@ -37,6 +37,7 @@ use crate::{
         Fill, //
     },
 };
+use core::fmt;
 use kernel::prelude::*;
 
 /// So many services are looked at before others get the CPU.
@@ -92,6 +93,16 @@ impl Shown {
     /// The beginning.
     pub(crate) const NONE: Self = Self(0);
 
+    /// After the destination of a slot.
+    fn from(slot: u32) -> Self {
+        Self(u32::MAX.wrapping_sub(slot))
+    }
+
+    /// The slot below which the list goes on.
+    fn below(self) -> u32 {
+        u32::MAX.wrapping_sub(self.0)
+    }
+
     /// As a word.
     pub(crate) fn to_word(self) -> usize {
         self.0 as usize
@@ -101,6 +112,38 @@ impl Shown {
     pub(crate) fn of_word(word: usize) -> Self {
         Self(word as u32)
     }
+}
+
+/// The place in the list of all services and their destinations from which to go on. All zeroes is the beginning.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct ListCursor {
+    service: Bookmark,
+    /// The serial number of the service whose line has been shown, or 0. Another one at that place is a new one.
+    inside: u64,
+    shown: Shown,
+}
+
+/// A line of that list, without statistics.
+pub(crate) enum Line<'a> {
+    /// A service, which its destinations follow.
+    Service(&'a ServiceView),
+    /// A destination.
+    Destination(&'a DestinationView),
+}
+
+/// The bucket of connections to show next. All zeroes is the first one.
+///
+/// The families' buckets are numbered separately: how many of IPv4 there are changes while that table is resized.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct BucketCursor {
+    /// 1 behind all buckets of IPv4.
+    v6: u32,
+    bucket: usize,
+}
+
+impl BucketCursor {
+    /// The first bucket.
+    pub(crate) const START: Self = Self { v6: 0, bucket: 0 };
 }
 
 impl<F: Stack> Plane<F> {
@@ -135,6 +178,60 @@ impl<F: Stack> Plane<F> {
             }
             time::give_way();
         }
+    }
+
+    /// Returns the first service that is not before a place.
+    fn next_service(&self, from: Place) -> Option<(Place, RcuArc<Service<F>>)> {
+        let mut found = None;
+        rcu::read(|rcu| {
+            self.each(rcu, from, |place, service| {
+                found = Some((place, service.clone()));
+                false
+            })
+        });
+        found
+    }
+
+    /// Shows the line of a service, if it is not shown yet, and a page of its destinations; `None` after the last
+    /// service of the family.
+    fn list(
+        &self,
+        v6: u32,
+        cursor: &mut ListCursor,
+        visit: &mut dyn FnMut(Line<'_>) -> fmt::Result,
+    ) -> Option<fmt::Result> {
+        let (place, service) = self.next_service(cursor.service.place())?;
+        if cursor.inside != service.serial {
+            if let error @ Err(_) = visit(Line::Service(&service.outline())) {
+                return Some(error);
+            }
+            *cursor = ListCursor {
+                service: Bookmark::at(v6, place),
+                inside: service.serial,
+                shown: Shown::NONE,
+            };
+        }
+        let page = service.page(cursor.shown.below());
+        let is_last = !page.is_full();
+        for (slot, destination) in page {
+            if let error @ Err(_) = visit(Line::Destination(&destination.outline())) {
+                return Some(error);
+            }
+            cursor.shown = Shown::from(slot);
+        }
+        if is_last {
+            cursor.service = Bookmark::at(v6, (place.0, place.1.saturating_add(1)));
+            cursor.inside = 0;
+        }
+        Some(Ok(()))
+    }
+
+    /// Calls `visit` for each connection in a bucket; `false` past the last bucket.
+    fn visit_bucket(&self, bucket: usize, visit: &mut dyn FnMut(&ConnectionView<'_>)) -> bool {
+        rcu::read(|rcu| match self.connections.as_ref() {
+            Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
+            None => false,
+        })
     }
 
     /// Shows services; returns the place of the one that was refused.
@@ -189,10 +286,32 @@ impl Director {
         visit: &mut dyn FnMut(&DestinationView) -> bool,
     ) -> Option<Shown> {
         in_plane!(self, id.family, plane => {
-            let below = u32::MAX.wrapping_sub(from.0);
-            let stopped = plane.get(id).ok()?.each_paged(below, |destination: &Destination| visit(&destination.view()));
-            stopped.map(|slot| Shown(u32::MAX.wrapping_sub(slot.saturating_add(1))))
+            let visit = |destination: &Destination| visit(&destination.view());
+            let stopped = plane.get(id).ok()?.each_paged(from.below(), visit);
+            stopped.map(|slot| Shown::from(slot.saturating_add(1)))
         })
+    }
+
+    /// Calls `visit` for the next lines of the list of all services and their destinations, a few at a time, and moves
+    /// the cursor behind them; `false` at the end. Nothing is held in between.
+    ///
+    /// # Errors
+    ///
+    /// That of `visit`, after which the cursor is of no use.
+    pub(crate) fn list(
+        &self,
+        cursor: &mut ListCursor,
+        visit: &mut dyn FnMut(Line<'_>) -> fmt::Result,
+    ) -> Result<bool, fmt::Error> {
+        if cursor.service.v6 == 0 {
+            if let Some(shown) = self.v4.list(0, cursor, visit) {
+                return shown.map(|()| true);
+            }
+            cursor.service = Bookmark::at(1, (0, 0));
+            cursor.inside = 0;
+        }
+        let shown = self.v6.list(1, cursor, visit);
+        shown.map_or(Ok(false), |shown| shown.map(|()| true))
     }
 
     /// How full the tables are (K-9). May take a while where there are many connections.
@@ -203,15 +322,15 @@ impl Director {
             connection_buckets: Buckets::new(self.settings.conn_lfactor.load()),
             service_buckets: Buckets::new(self.settings.svc_lfactor.load()),
         };
-        let mut bucket = 0usize;
+        let mut cursor = BucketCursor::START;
         loop {
             let mut length = 0usize;
-            if !self.connections_in_bucket(bucket, &mut |_| length = length.saturating_add(1)) {
+            if !self.connections_in_bucket(&mut cursor, &mut |_| length = length.saturating_add(1))
+            {
                 break;
             }
             fill.connection_buckets.count(length);
-            bucket = bucket.saturating_add(1);
-            if bucket % PAGE == 0 {
+            if cursor.bucket % PAGE == 0 {
                 time::give_way();
             }
         }
@@ -238,24 +357,21 @@ impl Director {
         u32::try_from(size).unwrap_or(u32::MAX)
     }
 
-    /// Calls `visit` for each connection in a bucket; `false` past the last bucket.
+    /// Calls `visit` for each connection in a bucket, and moves the cursor on; `false` past the last bucket.
     pub(crate) fn connections_in_bucket(
         &self,
-        bucket: usize,
+        cursor: &mut BucketCursor,
         visit: &mut dyn FnMut(&ConnectionView<'_>),
     ) -> bool {
-        rcu::read(|rcu| {
-            let mut bucket = bucket;
-            if let Some(connections) = self.v4.connections.as_ref() {
-                if connections.table.visit(rcu, bucket, |c| visit(&c.view())) {
-                    return true;
-                }
-                bucket = bucket.saturating_sub(connections.table.size());
+        if cursor.v6 == 0 {
+            if self.v4.visit_bucket(cursor.bucket, visit) {
+                cursor.bucket = cursor.bucket.saturating_add(1);
+                return true;
             }
-            match self.v6.connections.as_ref() {
-                Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
-                None => false,
-            }
-        })
+            *cursor = BucketCursor { v6: 1, bucket: 0 };
+        }
+        let is_there = self.v6.visit_bucket(cursor.bucket, visit);
+        cursor.bucket = cursor.bucket.saturating_add(1);
+        is_there
     }
 }

@@ -7,6 +7,7 @@
 
 use super::{
     clock,
+    config_held::ConfigHeld,
     destination::Destination,
     hooks,
     locality::Expirations,
@@ -18,10 +19,7 @@ use super::{
         in_plane,
         Plane, //
     },
-    servers::{
-        Place,
-        Servers, //
-    },
+    servers::Servers,
     service::Service,
     stack::Stack,
     stage::Terms,
@@ -80,6 +78,7 @@ impl<F: Stack> Plane<F> {
     /// Adds a service (G-18). The hooks are there already.
     fn add_service(
         &self,
+        books: &mut Books,
         spec: &ServiceSpec,
         serial: u64,
         terms: Terms,
@@ -87,9 +86,9 @@ impl<F: Stack> Plane<F> {
         expirations: Arc<Expirations>,
     ) -> Result {
         let service = Service::new(spec.id, serial, terms, expirations)?;
-        service.freeze(frozen);
-        self.add(service, lfactor)?;
-        self.count_engine(false, terms.engine.is_some());
+        service.freeze(&mut books.held, frozen);
+        self.add(&mut books.held, service, lfactor)?;
+        self.count_engine(&mut books.held, false, terms.engine.is_some());
         Ok(())
     }
 
@@ -102,44 +101,33 @@ impl<F: Stack> Plane<F> {
         lfactor: i32,
     ) -> Result {
         let destinations = service.destinations()?;
-        let mut rooms = KVec::with_capacity(destinations.len(), GFP_KERNEL)?;
+        let mut rooms = KVVec::with_capacity(destinations.len(), GFP_KERNEL)?;
         for _ in 0..destinations.len() {
             rooms.push(Room::new()?, GFP_KERNEL)?;
         }
-        self.remove(service, lfactor)?;
-        self.count_engine(service.terms().engine.is_some(), false);
+        self.remove(&mut books.held, service, lfactor)?;
+        self.count_engine(&mut books.held, service.terms().engine.is_some(), false);
         for (destination, room) in destinations.into_iter().zip(rooms) {
             destination.set_available(false);
-            forget(servers, &destination);
-            books.gone.retire(&destination.counted);
+            servers.remove(&mut books.held, &destination);
             books.trash.keep(room, destination);
         }
-        books.totals.retire(&service.sums());
         Ok(())
-    }
-}
-
-/// Takes a destination that is going out of the table of servers.
-fn forget(servers: &Servers, destination: &RcuArc<Destination>) {
-    if let Some(at) = Place::of(&destination.spec()) {
-        servers.remove(at, destination);
     }
 }
 
 /// Puts a destination that comes in the table of servers and in its service, or in neither.
 fn welcome<F: Stack>(
+    held: &mut ConfigHeld,
     servers: &Servers,
     service: &Service<F>,
     destination: RcuArc<Destination>,
 ) -> Result {
-    let at = Place::of(&destination.spec());
-    if let Some(at) = at {
-        servers.insert(at, &destination)?;
-    }
+    servers.insert(held, &destination)?;
     let known = destination.clone();
-    let result = service.add(destination);
-    if let (Err(_), Some(at)) = (&result, at) {
-        servers.remove(at, &known);
+    let result = service.add(held, destination);
+    if result.is_err() {
+        servers.remove(held, &known);
     }
     result
 }
@@ -236,7 +224,7 @@ impl Director {
             books.serial = books.serial.wrapping_add(1);
             let serial = books.serial;
             let numbers = (lfactor, self.settings.is_frozen());
-            in_plane!(self, id.family, plane => plane.add_service(spec, serial, terms, numbers, expirations))
+            in_plane!(self, id.family, plane => plane.add_service(&mut books, spec, serial, terms, numbers, expirations))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
         drop(books);
@@ -328,23 +316,23 @@ impl Director {
 
     /// Sets how many buckets there are for each service, from now on (V-7).
     pub(crate) fn set_svc_lfactor(&self, value: i32) -> Result {
-        let _books = self.books.lock();
+        let mut books = self.books.lock();
         self.settings.svc_lfactor.store(value);
-        self.v4.fit_services(value, true)?;
-        self.v6.fit_services(value, true)
+        self.v4.fit_services(&mut books.held, value, true)?;
+        self.v6.fit_services(&mut books.held, value, true)
     }
 
     /// Changes the terms of a service (V-17).
     pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
-        let _books = self.books.lock();
+        let mut books = self.books.lock();
         in_plane!(self, spec.id.family, plane => {
             let service = plane.get(&spec.id)?;
             let scheduler = check_terms(spec)?;
             check_room(scheduler, service.count())?;
             let before = service.terms();
             let terms = Terms::of(spec, scheduler, before.flags);
-            memory(service.set_terms(terms))?;
-            plane.count_engine(before.engine.is_some(), terms.engine.is_some());
+            memory(service.set_terms(&mut books.held, terms))?;
+            plane.count_engine(&mut books.held, before.engine.is_some(), terms.engine.is_some());
             Ok(())
         })
     }
@@ -416,15 +404,14 @@ impl Director {
             }
             self.track_for_helper(&mut books, id, spec.method);
             if let Some(destination) = books.trash.revive(id, &spec.id) {
-                books.gone.readmit(&destination.counted);
                 destination.revive(service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
-                return memory(welcome(&self.servers, &service, destination));
+                return memory(welcome(&mut books.held, &self.servers, &service, destination));
             }
             check_address(net, &spec.id)?;
-            memory(Destination::new(&self.counters, id, service.serial, spec).and_then(|destination| {
+            memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
-                welcome(&self.servers, &service, destination)
+                welcome(&mut books.held, &self.servers, &service, destination)
             }))
         })
     }
@@ -443,17 +430,8 @@ impl Director {
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
             self.track_for_helper(&mut books, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
-            let spec = &spec;
-            let (old, new) = (Place::of(&destination.spec()), Place::of(spec));
-            if let Some(at) = new.filter(|_| new != old) {
-                memory(self.servers.insert(at, &destination))?;
-            }
-            let result = service.edit(&destination, spec);
-            let left = if result.is_ok() { old } else { new };
-            if let Some(at) = left.filter(|_| new != old) {
-                self.servers.remove(at, &destination);
-            }
-            memory(result)
+            let edit = |held: &mut ConfigHeld| service.edit(held, &destination, &spec);
+            memory(self.servers.change(&mut books.held, &destination, &spec, edit))
         })
     }
 
@@ -468,10 +446,9 @@ impl Director {
             let service = plane.get(id)?;
             let destination = service.destination(destination).ok_or(Refusal::NO_DESTINATION)?;
             let room = memory(Room::new())?;
-            memory(service.remove(&destination))?;
+            memory(service.remove(&mut books.held, &destination))?;
             destination.set_available(false);
-            forget(&self.servers, &destination);
-            books.gone.retire(&destination.counted);
+            self.servers.remove(&mut books.held, &destination);
             books.trash.keep(room, destination);
             Ok(())
         });

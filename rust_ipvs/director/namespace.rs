@@ -3,6 +3,7 @@
 //! What a director consists of: the load balancer of one network namespace.
 
 use super::{
+    config_held::ConfigHeld,
     config_lock::ConfigLocked,
     connection::Connection,
     defence::{
@@ -97,6 +98,7 @@ impl Caches {
 
 /// What only people look at; protected by the mutex around it.
 pub(super) struct Books {
+    pub(super) held: ConfigHeld,
     /// Cleared when the namespace goes, after which nothing may be added.
     pub(super) open: bool,
     pub(super) hooks_v4: Option<Hooks<Director>>,
@@ -111,9 +113,6 @@ pub(super) struct Books {
     pub(super) trash: Trash,
     /// When schedulers last forgot what was not asked for in a while, in milliseconds.
     pub(super) forgot: u64,
-    pub(super) totals: statistics::Books,
-    /// What each CPU counted at destinations that are gone.
-    pub(super) gone: statistics::Counted,
     pub(super) watch: Watch,
     /// Proof that the mutex is held.
     pub(super) locked: ConfigLocked,
@@ -130,7 +129,7 @@ pub(crate) struct Director {
     pub(super) v6: Plane<V6>,
     /// The destinations of both families that answer to this host.
     pub(super) servers: Servers,
-    pub(super) counters: Arc<statistics::Pool>,
+    pub(super) counting: statistics::Counting,
     /// Wakes the ticker; empty before the first service.
     pub(super) kicker: SetOnce<Kicker<Director>>,
     pub(super) fragments: Fragments,

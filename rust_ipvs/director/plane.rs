@@ -3,12 +3,13 @@
 //! One address family of a director: its services and its connections.
 
 use super::{
+    config_held::ConfigHeld,
     connection::Connection,
     destination::Destination,
     senders::Senders,
     service::Service,
     stack::Stack,
-    statistics::Pool, //
+    statistics::Counting, //
 };
 use crate::{
     kapi::{
@@ -91,6 +92,8 @@ struct Services<F: Stack> {
 pub(super) type Place = (u32, u32);
 
 /// One address family of a director.
+///
+/// Whoever changes its services shows [`ConfigHeld`]: there is one of them at a time.
 pub(super) struct Plane<F: Stack> {
     /// Made with the first service of the family, and kept (C-5).
     pub(super) connections: SetOnce<Connections<F>>,
@@ -219,7 +222,7 @@ impl<F: Stack> Plane<F> {
     }
 
     /// Makes the destination that stands for none, where it is not there yet. Process context.
-    pub(super) fn open_nowhere(&self, counters: &Pool) -> Result {
+    pub(super) fn open_nowhere(&self, counting: &Counting) -> Result {
         if self.nowhere.as_ref().is_some() {
             return Ok(());
         }
@@ -239,7 +242,7 @@ impl<F: Stack> Plane<F> {
             tunnel: TunnelSpec::default(),
         };
         self.nowhere.populate(Destination::new(
-            counters,
+            counting,
             &service,
             Destination::NOBODYS,
             &nowhere,
@@ -357,9 +360,9 @@ impl<F: Stack> Plane<F> {
     }
 
     /// All services in their order, each with a reference, and one more where it belongs. Process context.
-    fn all(&self, more: Option<RcuArc<Service<F>>>) -> Result<KVec<RcuArc<Service<F>>>> {
+    fn all(&self, more: Option<RcuArc<Service<F>>>) -> Result<KVVec<RcuArc<Service<F>>>> {
         let room = self.count().saturating_add(1);
-        let mut list = KVec::with_capacity(room, GFP_KERNEL)?;
+        let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
         let mut more = more.map(|service| (key_hash::<F>(&service.id.key), service));
         crate::kapi::rcu::read(|rcu| {
             self.each(rcu, (0, 0), |(hash, _), service| {
@@ -375,8 +378,13 @@ impl<F: Stack> Plane<F> {
         Ok(list)
     }
 
-    /// Puts a service in the table. The caller holds the mutex and made sure that it is new.
-    pub(super) fn add(&self, service: RcuArc<Service<F>>, lfactor: i32) -> Result {
+    /// Puts a service in the table. The caller made sure that it is new.
+    pub(super) fn add(
+        &self,
+        _: &mut ConfigHeld,
+        service: RcuArc<Service<F>>,
+        lfactor: i32,
+    ) -> Result {
         let key = service.id.key;
         if let Some(size) = self.wanted_size(1, lfactor, false) {
             let all = self.all(Some(service))?;
@@ -398,8 +406,13 @@ impl<F: Stack> Plane<F> {
         Ok(())
     }
 
-    /// Takes a service out of the table. The caller holds the mutex.
-    pub(super) fn remove(&self, service: &RcuArc<Service<F>>, lfactor: i32) -> Result {
+    /// Takes a service out of the table.
+    pub(super) fn remove(
+        &self,
+        held: &mut ConfigHeld,
+        service: &RcuArc<Service<F>>,
+        lfactor: i32,
+    ) -> Result {
         let key = service.id.key;
         self.change_bucket(key_hash::<F>(&key), |list, copy| {
             for other in list.iter().filter(|other| !other.same(service)) {
@@ -408,12 +421,12 @@ impl<F: Stack> Plane<F> {
         })?;
         self.count_gates(&key, false);
         // Without memory it stays as large as it is.
-        self.fit_services(lfactor, false).ok();
+        self.fit_services(held, lfactor, false).ok();
         Ok(())
     }
 
-    /// Gives the table of services the size that they ask for (V-7). The caller holds the mutex.
-    pub(super) fn fit_services(&self, lfactor: i32, changed: bool) -> Result {
+    /// Gives the table of services the size that they ask for (V-7).
+    pub(super) fn fit_services(&self, _: &mut ConfigHeld, lfactor: i32, changed: bool) -> Result {
         if self.count() == 0 {
             self.services.replace(None);
         } else if let Some(size) = self.wanted_size(0, lfactor, changed) {
@@ -462,8 +475,8 @@ impl<F: Stack> Plane<F> {
         self.engines.load() != 0
     }
 
-    /// A service gets or loses its persistence engine. The caller holds the mutex.
-    pub(super) fn count_engine(&self, before: bool, now: bool) {
+    /// Counts a service that gets or loses its persistence engine.
+    pub(super) fn count_engine(&self, _: &mut ConfigHeld, before: bool, now: bool) {
         let others = self.engines.load().saturating_sub(before.into());
         self.engines.store(others.saturating_add(now.into()));
     }
@@ -494,7 +507,7 @@ impl<F: Stack> Plane<F> {
 
 impl<F: Stack> Services<F> {
     /// A table of `size` buckets, a power of two, with `all`, which are in their order, in it.
-    fn of(all: KVec<RcuArc<Service<F>>>, size: usize) -> Result<Prepared<Self>> {
+    fn of(all: KVVec<RcuArc<Service<F>>>, size: usize) -> Result<Prepared<Self>> {
         let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
             lists.push(KVec::new(), GFP_KERNEL)?;

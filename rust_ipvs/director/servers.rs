@@ -3,12 +3,19 @@
 //! Real servers by their addresses: those that NAT translates, and those that tunnels lead to (V-8).
 //!
 //! Packets look a server up only when something is out of the ordinary: a packet of a connection
-//! that nobody knows, or an error about a tunnel. A bucket is a list that changes in place; taking a destination out
-//! needs no memory. The table grows with them, and stays as large.
+//! that nobody knows, or an error about a tunnel. They see the newest first, as in C.
 //!
-//! Those who change it hold the director's mutex.
+//! All destinations with one address and port are in one bucket: those of 65,000 services, where one server has them all.
+//! So a bucket is an array that changes in place, and each destination knows its slot. Adding and removing cost the
+//! same however many there are; whoever looks one up passes at most about as many empty slots as destinations. The
+//! number of buckets grows with the destinations, and stays as large.
+//!
+//! Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
 
-use super::destination::Destination;
+use super::{
+    config_held::ConfigHeld, //
+    destination::Destination,
+};
 use crate::{
     kapi::{
         once::Word,
@@ -36,6 +43,7 @@ use crate::{
             Endpoint,
             Family, //
         },
+        sched::slots,
     },
 };
 use kernel::{
@@ -50,8 +58,71 @@ const GROWTH: usize = 4;
 /// How many slots a bucket has at first.
 const ROOM: usize = 2;
 
-/// A list of destinations, some of whose slots may be empty.
-type Bucket = RcuCell<Roster<Destination>>;
+/// Destinations, the newest last. The slots of those that are gone may be empty.
+struct Bucket {
+    roster: RcuCell<Roster<Destination>>,
+    /// How many destinations there are; under the director's mutex.
+    live: Word<usize>,
+}
+
+impl Bucket {
+    const fn empty() -> Self {
+        Self {
+            roster: RcuCell::empty(),
+            live: Word::new(0),
+        }
+    }
+
+    /// Makes room for one more destination. Process context.
+    fn reserve(&self) -> Result {
+        let has_room = |roster: &Roster<Destination>| (roster.used() as usize) < roster.room();
+        if rcu::read(|rcu| self.roster.get(rcu).is_some_and(has_room)) {
+            return Ok(());
+        }
+        self.renew(self.live.load().saturating_mul(2).max(ROOM))
+    }
+
+    /// Moves all destinations, in their order, to an array of so many slots. Process context.
+    fn renew(&self, room: usize) -> Result {
+        let mut new = Prepared::new(Roster::new(room)?, GFP_KERNEL)?;
+        let roster = new.value_mut();
+        rcu::read(|rcu| {
+            for known in present(rcu, self) {
+                let kept = known.keep().and_then(|kept| roster.push(kept));
+                if let Some(slot) = kept {
+                    known.server_slot.store(slot);
+                }
+            }
+        });
+        self.roster.replace(Some(new));
+        Ok(())
+    }
+
+    /// Puts a destination in the next slot, which [`reserve`](Self::reserve) made; returns its number.
+    fn push(&self, destination: RcuArc<Destination>) -> Option<u32> {
+        let slot = rcu::read(|rcu| self.roster.get(rcu)?.push(destination))?;
+        self.live.store(self.live.load().saturating_add(1));
+        Some(slot)
+    }
+
+    /// Empties a slot. Process context.
+    fn take(&self, slot: u32) {
+        let used = rcu::read(|rcu| {
+            let roster = self.roster.get(rcu)?;
+            roster.take(slot);
+            roster.trim(rcu);
+            Some(roster.used())
+        });
+        let live = self.live.load().saturating_sub(1);
+        self.live.store(live);
+        if live == 0 {
+            self.roster.replace(None);
+        } else if slots::is_sparse(used.unwrap_or(0) as usize, live) {
+            // Without memory it stays sparse, and the next one that goes tries again.
+            self.renew(live.saturating_mul(2)).ok();
+        }
+    }
+}
 
 /// The key of a destination in the table: an address and a port.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +148,11 @@ impl Place {
         })
     }
 
+    /// Returns the number of its bucket of so many, a power of two.
+    fn number(self, buckets: usize) -> usize {
+        self.hash() & buckets.saturating_sub(1)
+    }
+
     /// Spread over all numbers.
     fn hash(self) -> usize {
         let add = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
@@ -93,49 +169,43 @@ impl Place {
 struct Buckets(KVVec<Bucket>);
 
 impl Buckets {
-    fn new(size: usize) -> Result<Self> {
+    /// Empty buckets with room for destinations.
+    fn new(size: usize, coming: &[RcuArc<Destination>]) -> Result<Self> {
+        let mut counts = KVVec::with_capacity(size, GFP_KERNEL)?;
+        counts.resize(size, 0usize, GFP_KERNEL)?;
+        for at in coming.iter().filter_map(|coming| Place::of(&coming.spec())) {
+            if let Some(count) = counts.get_mut(at.number(size)) {
+                *count = count.saturating_add(1);
+            }
+        }
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
-        for _ in 0..size {
-            buckets.push(RcuCell::empty(), GFP_KERNEL)?;
+        for count in counts {
+            let bucket = Bucket::empty();
+            if count != 0 {
+                bucket.renew(count.saturating_mul(2))?;
+            }
+            buckets.push(bucket, GFP_KERNEL)?;
         }
         Ok(Self(buckets))
     }
 
     /// The bucket of a place.
     fn of(&self, at: Place) -> Option<&Bucket> {
-        self.0.get(at.hash() & self.0.len().saturating_sub(1))
+        self.0.get(at.number(self.0.len()))
     }
 
-    /// Puts a destination in its place. Process context.
-    fn insert(&self, at: Place, destination: RcuArc<Destination>) -> Result {
-        let bucket = self.of(at).ok_or(EINVAL)?;
-        let has_room = |roster: &Roster<Destination>| (roster.used() as usize) < roster.room();
-        if rcu::read(|rcu| bucket.get(rcu).is_some_and(has_room)) {
-            let pushed = rcu::read(|rcu| bucket.get(rcu)?.push(destination));
-            return pushed.map(drop).ok_or(ENOMEM);
-        }
-        // Those that are there move, together, to one with room.
-        let count = rcu::read(|rcu| present(rcu, bucket).count());
-        let larger = Roster::new(count.saturating_mul(2).max(ROOM))?;
-        let mut larger = Prepared::new(larger, GFP_KERNEL)?;
-        let roster = larger.value_mut();
-        rcu::read(|rcu| {
-            for kept in present(rcu, bucket).filter_map(Seen::keep) {
-                roster.push(kept);
-            }
-        });
-        roster.push(destination).ok_or(ENOMEM)?;
-        bucket.replace(Some(larger));
-        Ok(())
+    /// Puts a destination in a place that has room; returns its slot there.
+    fn push(&self, at: Place, destination: &RcuArc<Destination>) -> Option<u32> {
+        self.of(at)?.push(destination.clone())
     }
 }
 
-/// The destinations in a bucket.
+/// Returns the destinations in a bucket, oldest first.
 fn present<'g>(rcu: Rcu<'g>, bucket: &'g Bucket) -> impl Iterator<Item = Seen<'g, Destination>> {
     let in_roster = move |roster: &'g Roster<Destination>| {
         (0..roster.used()).filter_map(move |slot| roster.get(rcu, slot))
     };
-    bucket.get(rcu).into_iter().flat_map(in_roster)
+    bucket.roster.get(rcu).into_iter().flat_map(in_roster)
 }
 
 /// The table.
@@ -155,26 +225,90 @@ impl Servers {
         }
     }
 
-    /// Puts a destination in its place.
-    pub(super) fn insert(&self, at: Place, destination: &RcuArc<Destination>) -> Result {
+    /// Puts a destination in its place, if it has one.
+    pub(super) fn insert(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) -> Result {
+        if let Some(at) = Place::of(&destination.spec()) {
+            let buckets = self.reserve(at)?;
+            let slot = buckets.push(at, destination).ok_or(ENOMEM)?;
+            destination.server_slot.store(slot);
+            self.count.store(self.count.load().saturating_add(1));
+        }
+        Ok(())
+    }
+
+    /// Takes a destination out of its place, if it has one and [`insert`](Self::insert) put it there.
+    pub(super) fn remove(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) {
+        if let Some(at) = Place::of(&destination.spec()) {
+            self.take(at, destination.server_slot.load());
+            self.count.store(self.count.load().saturating_sub(1));
+        }
+    }
+
+    /// Has `change` change what a destination is, to `new`, and moves it to its new place, or leaves both where they are.
+    ///
+    /// It is in both places for a moment, so that packets find it in one.
+    pub(super) fn change(
+        &self,
+        held: &mut ConfigHeld,
+        destination: &RcuArc<Destination>,
+        new: &DestinationSpec,
+        change: impl FnOnce(&mut ConfigHeld) -> Result,
+    ) -> Result {
+        let (old, new) = (Place::of(&destination.spec()), Place::of(new));
+        if new == old {
+            return change(held);
+        }
+        let pushed = match new {
+            Some(at) => {
+                let buckets = self.reserve(at)?;
+                // Behind this the old slot is not another one until it is emptied.
+                Some((at, buckets.push(at, destination).ok_or(ENOMEM)?))
+            }
+            None => None,
+        };
+        let old = old.map(|at| (at, destination.server_slot.load()));
+        let result = change(held);
+        let (stays, goes) = match result {
+            Ok(()) => (pushed, old),
+            Err(_) => (old, pushed),
+        };
+        // Where a bucket is renewed, that is told to those who stay: first who does.
+        if let Some((_, slot)) = stays {
+            destination.server_slot.store(slot);
+        }
+        if let Some((at, slot)) = goes {
+            self.take(at, slot);
+        }
+        if result.is_ok() {
+            let others = self.count.load().saturating_sub(old.is_some().into());
+            self.count
+                .store(others.saturating_add(new.is_some().into()));
+        }
+        result
+    }
+
+    fn take(&self, at: Place, slot: u32) {
+        let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned());
+        if let Some(bucket) = buckets.as_ref().and_then(|buckets| buckets.of(at)) {
+            bucket.take(slot);
+        }
+    }
+
+    /// Makes room for one more destination in a place.
+    fn reserve(&self, at: Place) -> Result<Arc<Buckets>> {
         let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned());
         let count = self.count.load();
         let buckets = match buckets {
             Some(buckets) if count < buckets.0.len() => buckets,
             few => self.grow(few, count)?,
         };
-        buckets.insert(at, destination.clone())?;
-        self.count.store(count.saturating_add(1));
-        Ok(())
+        buckets.of(at).ok_or(EINVAL)?.reserve()?;
+        Ok(buckets)
     }
 
     /// Moves what is there to a larger table.
     fn grow(&self, old: Option<Arc<Buckets>>, count: usize) -> Result<Arc<Buckets>> {
         let size = old.as_ref().map_or(0, |old| old.0.len());
-        let new = Arc::new(
-            Buckets::new(size.saturating_mul(GROWTH).max(BUCKETS))?,
-            GFP_KERNEL,
-        )?;
         let mut kept = KVVec::with_capacity(count, GFP_KERNEL)?;
         rcu::read(|rcu| {
             let buckets = old.iter().flat_map(|old| old.0.iter());
@@ -184,39 +318,33 @@ impl Servers {
                 }
             }
         });
+        let new = Buckets::new(size.saturating_mul(GROWTH).max(BUCKETS), &kept)?;
+        let new = Arc::new(new, GFP_KERNEL)?;
+        let published = Prepared::new(new.clone(), GFP_KERNEL)?;
+        // From here on nothing fails, so that destinations know their slots in the table that stays.
         for destination in kept {
-            if let Some(at) = Place::of(&destination.spec()) {
-                new.insert(at, destination)?;
+            let at = Place::of(&destination.spec());
+            if let Some(slot) = at.and_then(|at| new.push(at, &destination)) {
+                destination.server_slot.store(slot);
             }
         }
-        let published = Prepared::new(new.clone(), GFP_KERNEL)?;
         self.buckets.replace(Some(published));
         Ok(new)
     }
 
-    /// Takes a destination out of its place, where it is there.
-    pub(super) fn remove(&self, at: Place, destination: &RcuArc<Destination>) {
-        rcu::read(|rcu| {
-            let roster = self.buckets.get(rcu)?.of(at)?.get(rcu)?;
-            let is_it = |slot: &u32| roster.get(rcu, *slot).is_some_and(|d| d.is(destination));
-            let slot = (0..roster.used()).find(is_it)?;
-            self.count.store(self.count.load().saturating_sub(1));
-            roster.take(slot)
-        });
-    }
-
-    /// The first destination of a place that is as `is` says.
+    /// Returns the newest destination of a place that is as `is` says (V-8).
     fn find<'g>(
         &'g self,
         rcu: Rcu<'g>,
         at: Place,
         is: impl Fn(&DestinationSpec, &Destination) -> bool,
     ) -> Option<Seen<'g, Destination>> {
-        let bucket = self.buckets.get(rcu)?.of(at)?;
-        present(rcu, bucket).find(|found| {
+        let roster = self.buckets.get(rcu)?.of(at)?.roster.get(rcu)?;
+        let is = |found: Seen<'g, Destination>| {
             let spec = found.spec();
-            Place::of(&spec) == Some(at) && is(&spec, found)
-        })
+            Place::of(&spec) == Some(at) && is(&spec, &found)
+        };
+        Some(roster.rfind(rcu, roster.used(), is)?.1)
     }
 
     /// Whether packets of a protocol from an endpoint are those of a server behind NAT (H-22).

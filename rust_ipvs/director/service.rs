@@ -3,14 +3,15 @@
 //! Services: what the world sees, and which destinations stand behind it.
 
 use super::{
+    config_held::ConfigHeld,
     destination::Destination,
     locality::Expirations,
     scheduling::Scheduling,
     stack::Stack,
     stage::Terms,
     statistics::{
-        plus,
-        Books, //
+        self,
+        plus, //
     },
 };
 use crate::{
@@ -46,6 +47,10 @@ use crate::{
         },
     },
 };
+use core::{
+    array::IntoIter,
+    iter::Flatten, //
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -61,7 +66,28 @@ const PAGE: usize = 64;
 /// How many are held at a time while something is done to all.
 const FEW: usize = 16;
 
+/// Destinations that follow each other, each with its slot.
+pub(super) struct Page([Option<(u32, RcuArc<Destination>)>; FEW]);
+
+impl Page {
+    /// Whether others may follow.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.last().is_some_and(Option::is_some)
+    }
+}
+
+impl IntoIterator for Page {
+    type Item = (u32, RcuArc<Destination>);
+    type IntoIter = Flatten<IntoIter<Option<Self::Item>, FEW>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().flatten()
+    }
+}
+
 /// A virtual service.
+///
+/// Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
 #[pin_data]
 pub(crate) struct Service<F: Stack> {
     pub(super) id: ServiceId,
@@ -72,7 +98,7 @@ pub(crate) struct Service<F: Stack> {
     /// Counts the destinations that came and went.
     changes: Word<u32>,
     #[pin]
-    books: Mutex<Books>,
+    books: Mutex<statistics::Books>,
 }
 
 impl<F: Stack> Service<F> {
@@ -90,7 +116,7 @@ impl<F: Stack> Service<F> {
                 serial,
                 scheduling <- scheduling,
                 changes: Word::new(0),
-                books <- new_mutex!(Books::new()),
+                books <- new_mutex!(statistics::Books::new()),
             }),
             GFP_KERNEL,
         )
@@ -139,8 +165,8 @@ impl<F: Stack> Service<F> {
         })
     }
 
-    /// Changes its terms, all at once (V-17). The caller holds the director's mutex.
-    pub(super) fn set_terms(&self, terms: Terms) -> Result {
+    /// Changes its terms, all at once (V-17).
+    pub(super) fn set_terms(&self, _: &mut ConfigHeld, terms: Terms) -> Result {
         self.scheduling.set_terms(terms)
     }
 
@@ -163,17 +189,42 @@ impl<F: Stack> Service<F> {
         self.scheduling.destination(id)
     }
 
-    /// All destinations, with references. Process context.
-    pub(super) fn destinations(&self) -> Result<KVec<RcuArc<Destination>>> {
-        let mut list = KVec::with_capacity(self.count(), GFP_KERNEL)?;
+    /// Returns all destinations, with references. Process context; others get the CPU now and then.
+    pub(super) fn destinations(&self) -> Result<KVVec<RcuArc<Destination>>> {
+        let count = self.count();
+        let mut list = KVVec::with_capacity(count, GFP_KERNEL)?;
+        let mut below = u32::MAX;
+        loop {
+            let page = self.page(below);
+            let is_last = !page.is_full();
+            for (slot, destination) in page {
+                below = slot;
+                list.push(destination, GFP_KERNEL)?;
+            }
+            if is_last {
+                return Ok(list);
+            }
+            time::give_way();
+        }
+    }
+
+    /// Returns the next destinations below a slot, newest first. Any context.
+    pub(super) fn page(&self, below: u32) -> Page {
+        let mut page = Page([const { None }; FEW]);
         rcu::read(|rcu| {
-            self.scheduling
-                .each_below(rcu, u32::MAX, |_, destination| match destination.keep() {
-                    Some(kept) => list.push_within_capacity(kept).is_ok(),
-                    None => true,
-                })
+            let mut left = page.0.iter_mut();
+            self.scheduling.each_below(rcu, below, |slot, destination| {
+                let Some(kept) = destination.keep() else {
+                    return true;
+                };
+                // No more are looked at than the page holds.
+                if let Some(free) = left.next() {
+                    *free = Some((slot, kept));
+                }
+                left.len() != 0
+            })
         });
-        Ok(list)
+        page
     }
 
     /// Does something to each destination below a slot, newest first, until it returns `false`; returns the slot where
@@ -185,55 +236,51 @@ impl<F: Stack> Service<F> {
     ) -> Option<u32> {
         let mut below = below;
         loop {
-            let mut page = [const { None }; FEW];
-            rcu::read(|rcu| {
-                let mut rooms = page.iter_mut();
-                self.scheduling.each_below(rcu, below, |slot, destination| {
-                    let Some(kept) = destination.keep() else {
-                        return true;
-                    };
-                    // No more are looked at than there is room for.
-                    if let Some(room) = rooms.next() {
-                        *room = Some((slot, kept));
-                    }
-                    rooms.len() != 0
-                })
-            });
-            let full = page.last().is_some_and(Option::is_some);
-            for (slot, destination) in page.into_iter().flatten() {
+            let page = self.page(below);
+            let is_last = !page.is_full();
+            for (slot, destination) in page {
                 if !work(&destination) {
                     return Some(slot);
                 }
                 below = slot;
             }
-            if !full {
+            if is_last {
                 return None;
             }
             time::give_way();
         }
     }
 
-    /// Adds a destination at the head of the list (V-9). The caller holds the director's mutex.
+    /// Adds a destination at the head of the list (V-9).
     ///
     /// What it has counted already, if it comes from the trash of another service, is not this one's.
-    pub(super) fn add(&self, destination: RcuArc<Destination>) -> Result {
+    pub(super) fn add(&self, held: &mut ConfigHeld, destination: RcuArc<Destination>) -> Result {
         let counted = destination.counted.sums();
         self.scheduling.add(destination)?;
         self.books.lock().readmit(&counted);
-        self.changed();
+        self.changed(held);
         Ok(())
     }
 
-    /// Takes over what a user changed of a destination (V-14). The caller holds the director's mutex.
-    pub(super) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
+    /// Takes over what a user changed of a destination (V-14).
+    pub(super) fn edit(
+        &self,
+        _: &mut ConfigHeld,
+        destination: &Destination,
+        spec: &DestinationSpec,
+    ) -> Result {
         self.scheduling.edit(destination, spec)
     }
 
-    /// Takes a destination out of the list. The caller holds the director's mutex.
-    pub(super) fn remove(&self, destination: &RcuArc<Destination>) -> Result {
+    /// Takes a destination out of the list.
+    pub(super) fn remove(
+        &self,
+        held: &mut ConfigHeld,
+        destination: &RcuArc<Destination>,
+    ) -> Result {
         self.scheduling.remove(&destination.id)?;
         self.books.lock().retire(&destination.counted.sums());
-        self.changed();
+        self.changed(held);
         Ok(())
     }
 
@@ -242,15 +289,9 @@ impl<F: Stack> Service<F> {
         self.scheduling.expire();
     }
 
-    /// The list of destinations is another one now. The caller holds the director's mutex.
-    fn changed(&self) {
+    /// The list of destinations is another one now.
+    fn changed(&self, _: &mut ConfigHeld) {
         self.changes.store(self.changes.load().wrapping_add(1));
-    }
-
-    /// What its destinations, present and gone, counted while they were its own.
-    pub(super) fn sums(&self) -> Counters {
-        let retired = self.books.lock().retired();
-        plus(&self.present(), &retired)
     }
 
     /// What its present destinations counted. There may be very many: others get the CPU in between, and where a
@@ -297,9 +338,8 @@ impl<F: Stack> Service<F> {
         });
     }
 
-    /// Stops or restarts the statistics of the service and its destinations (E-8). The caller holds the director's
-    /// mutex.
-    pub(super) fn freeze(&self, frozen: bool) {
+    /// Stops or restarts the statistics of the service and its destinations (E-8).
+    pub(super) fn freeze(&self, _: &mut ConfigHeld, frozen: bool) {
         let present = self.present();
         self.books.lock().freeze(frozen, present);
         self.each_paged(u32::MAX, |destination| {
@@ -308,8 +348,16 @@ impl<F: Stack> Service<F> {
         });
     }
 
-    /// How people see it.
+    /// Returns how people see it.
     pub(super) fn view(&self) -> ServiceView {
+        ServiceView {
+            statistics: self.statistics(),
+            ..self.outline()
+        }
+    }
+
+    /// Returns how people see it, without statistics, which cost a look at each destination and CPU.
+    pub(super) fn outline(&self) -> ServiceView {
         let terms = self.terms();
         let scheduler = terms.scheduler.map_or("none", Scheduler::name);
         ServiceView {
@@ -322,7 +370,7 @@ impl<F: Stack> Service<F> {
             timeout: terms.timeout,
             netmask: terms.netmask,
             destinations: u32::try_from(self.count()).unwrap_or(u32::MAX),
-            statistics: self.statistics(),
+            statistics: Statistics::default(),
         }
     }
 }

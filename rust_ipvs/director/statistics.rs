@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counting: one per-CPU set at each destination, everything else by adding up when somebody reads.
+//! Counting: one per-CPU set at each destination, and one for the namespace.
 //!
-//! A service's counters are those of its destinations and what it *retired*: what destinations that
-//! are gone counted while they were its own. The same holds of a namespace and its services. Nothing
-//! runs while nobody reads; a rate is worked out, from the last reading, when the next one comes.
+//! A service's counters are those of its destinations, added up when somebody reads, and those it
+//! *retired*: the counters of deleted destinations while they were its own. The namespace has a set of
+//! its own, which each packet adds to as well: anybody may read it, so a read must cost the same however
+//! many destinations there are, and must take no lock that the configuration needs. Nothing runs while
+//! nobody reads; a rate is worked out, from the last reading, when the next one comes.
 
 use crate::{
     kapi::{
@@ -19,71 +21,160 @@ use crate::{
         estimator::Estimate, //
     },
 };
-use kernel::prelude::*;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    },
+};
 
-/// What packets count (E-1), and the number of the next packet of each CPU, for those that need one.
-pub(super) struct Counted(percpu::Counters<6>);
+/// The counters that packets add to (E-1), and the number of the next packet of each CPU, for those that need one.
+pub(super) struct Counted {
+    own: percpu::Counters<6>,
+    /// Counts the same packets.
+    totals: Arc<Totals>,
+}
 
-/// Where they come from.
+/// The allocator of per-CPU counters.
 pub(super) type Pool = percpu::Pool<6>;
+
+/// The statistics of a namespace.
+#[pin_data]
+pub(super) struct Totals {
+    sums: percpu::Counters<6>,
+    /// Connections bound to the application helper (K-10).
+    helped: Atomic<i64>,
+    /// Taken by readers of the totals, and by whoever zeroes or freezes them; the innermost lock.
+    #[pin]
+    books: Mutex<Books>,
+}
+
+impl Totals {
+    fn new(pool: &Pool) -> Result<Arc<Self>> {
+        let sums = pool.take()?;
+        Arc::pin_init(
+            pin_init!(Self {
+                sums,
+                helped: Atomic::new(0),
+                books <- new_mutex!(Books::new()),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Reads counters and rates. Costs a look at each CPU. Process context.
+    pub(super) fn read(&self) -> Statistics {
+        self.books.lock().read(of_words(self.sums.sums()))
+    }
+
+    /// Returns the counters of a CPU, whatever was zeroed since (K-8).
+    pub(super) fn of_cpu(&self, cpu: u32) -> Counters {
+        of_words(self.sums.of_cpu(cpu))
+    }
+
+    /// Starts the statistics over (E-10). Process context.
+    pub(super) fn zero(&self) {
+        self.books.lock().zero(of_words(self.sums.sums()));
+    }
+
+    /// Stops or restarts the statistics (E-8). Process context.
+    pub(super) fn freeze(&self, frozen: bool) {
+        self.books.lock().freeze(frozen, of_words(self.sums.sums()));
+    }
+}
+
+/// The sources of counters of a namespace.
+pub(super) struct Counting {
+    pool: Arc<Pool>,
+    /// The statistics of the namespace.
+    pub(super) totals: Arc<Totals>,
+    /// Totals for destinations that no service has: nobody reads their counters.
+    unread: Arc<Totals>,
+}
+
+impl Counting {
+    /// Counters at zero.
+    pub(super) fn new(pool: &Arc<Pool>) -> Result<Self> {
+        Ok(Self {
+            pool: pool.clone(),
+            totals: Totals::new(pool)?,
+            unread: Totals::new(pool)?,
+        })
+    }
+
+    /// Returns new counters of a destination that a service has, or of one that none has.
+    pub(super) fn counted(&self, has_service: bool) -> Result<Counted> {
+        let totals = if has_service {
+            &self.totals
+        } else {
+            &self.unread
+        };
+        Ok(Counted {
+            own: self.pool.take()?,
+            totals: totals.clone(),
+        })
+    }
+
+    /// Returns how many connections are bound to the application helper (K-10).
+    pub(super) fn helped(&self) -> usize {
+        let count = |totals: &Totals| usize::try_from(totals.helped.load(Relaxed)).unwrap_or(0);
+        count(&self.totals).saturating_add(count(&self.unread))
+    }
+}
 
 /// Which of the counters is the number of the next packet.
 const SERIAL: usize = 5;
 
 impl Counted {
-    /// Counters at zero.
-    pub(super) fn new(pool: &Pool) -> Result<Self> {
-        Ok(Self(pool.take()?))
-    }
-
-    /// A connection was scheduled.
+    /// Counts a scheduled connection.
     pub(super) fn connection(&self) {
-        self.0.add::<0>(1);
+        self.own.add::<0>(1);
+        self.totals.sums.add::<0>(1);
     }
 
-    /// A packet from a client, of so many bytes.
+    /// Counts a packet from a client, of so many bytes.
     #[inline(always)]
     pub(super) fn input(&self, bytes: u32) {
-        self.0.add::<1>(1);
-        self.0.add::<3>(bytes.into());
+        for counters in [&self.own, &self.totals.sums] {
+            counters.add::<1>(1);
+            counters.add::<3>(bytes.into());
+        }
     }
 
-    /// A packet to a client, of so many bytes.
+    /// Counts a packet to a client, of so many bytes.
     #[inline(always)]
     pub(super) fn output(&self, bytes: u32) {
-        self.0.add::<2>(1);
-        self.0.add::<4>(bytes.into());
+        for counters in [&self.own, &self.totals.sums] {
+            counters.add::<2>(1);
+            counters.add::<4>(bytes.into());
+        }
     }
 
     /// The next number on this CPU: one more than the last one.
     #[inline(always)]
     pub(super) fn serial(&self) -> u64 {
-        self.0.next::<SERIAL>()
+        self.own.next::<SERIAL>()
     }
 
     /// Says which number this CPU used last.
     pub(super) fn set_serial(&self, used: u64) {
-        self.0.set::<SERIAL>(used);
+        self.own.set::<SERIAL>(used);
     }
 
     /// The sums over all CPUs.
     pub(super) fn sums(&self) -> Counters {
-        of_words(self.0.sums())
+        of_words(self.own.sums())
     }
 
-    /// What a CPU counted.
-    pub(super) fn of_cpu(&self, cpu: u32) -> Counters {
-        of_words(self.0.of_cpu(cpu))
-    }
-
-    /// Adds what those counted who are gone.
-    pub(super) fn retire(&self, gone: &Self) {
-        self.0.take_over(&gone.0, false);
-    }
-
-    /// Those who were gone are back with what they counted.
-    pub(super) fn readmit(&self, back: &Self) {
-        self.0.take_over(&back.0, true);
+    /// Counts a connection that is bound to the application helper, or one that ends; any context.
+    pub(super) fn count_helped(&self, bound: bool) {
+        self.totals.helped.add(if bound { 1 } else { -1 }, Relaxed);
     }
 }
 
@@ -177,10 +268,5 @@ impl Books {
     /// Something came that had counted this much already.
     pub(super) fn readmit(&mut self, back: &Counters) {
         self.retired = minus(&self.retired, back);
-    }
-
-    /// What those that are gone counted.
-    pub(super) fn retired(&self) -> Counters {
-        self.retired
     }
 }

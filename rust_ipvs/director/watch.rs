@@ -55,8 +55,8 @@ impl Director {
     pub(crate) fn set_cache_bypass(&self, value: i32) -> Result {
         let _books = self.books.lock();
         if value != 0 {
-            self.v4.open_nowhere(&self.counters)?;
-            self.v6.open_nowhere(&self.counters)?;
+            self.v4.open_nowhere(&self.counting)?;
+            self.v6.open_nowhere(&self.counting)?;
         }
         self.settings.cache_bypass.store(value);
         Ok(())

@@ -79,21 +79,6 @@ __rust_ipvs_helper void rust_ipvs_helper_percpu_zero(unsigned long counters, uns
 		memset(per_cpu_ptr((u64 __percpu *)counters, cpu), 0, count * sizeof(u64));
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_percpu_shift(unsigned long from, unsigned long to,
-						      unsigned int count, bool back)
-{
-	unsigned int i;
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		const u64 *own = per_cpu_ptr((u64 __percpu *)from, cpu);
-		u64 *sums = per_cpu_ptr((u64 __percpu *)to, cpu);
-
-		for (i = 0; i < count; i++)
-			sums[i] += back ? -READ_ONCE(own[i]) : READ_ONCE(own[i]);
-	}
-}
-
 __rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu)
 {
 	return READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));

@@ -203,19 +203,6 @@ impl<const N: usize> Counters<N> {
             }
         })
     }
-
-    /// Adds what another set has counted on each CPU, or takes it `back`. Nobody else may add to this one meanwhile.
-    pub(crate) fn take_over(&self, other: &Self, back: bool) {
-        // SAFETY: Both are sets of `N` words by the type invariant.
-        unsafe {
-            bindings::rust_ipvs_helper_percpu_shift(
-                other.base.as_ptr() as usize,
-                self.base.as_ptr() as usize,
-                N as u32,
-                back,
-            )
-        };
-    }
 }
 
 impl<const N: usize> Drop for Counters<N> {

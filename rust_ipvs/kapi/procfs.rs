@@ -55,6 +55,8 @@ use pin_init::Zeroable;
 /// `seq` is valid for `'a` and used by this thread only.
 pub(crate) struct Output<'a> {
     seq: NonNull<bindings::seq_file>,
+    /// A signal came; the read is to end.
+    interrupted: bool,
     _seq: PhantomData<&'a mut bindings::seq_file>,
     _not_send: NotThreadSafe,
 }
@@ -74,6 +76,21 @@ impl Output<'_> {
         }
     }
 
+    /// Calls `cond_resched()`, for whoever goes through much that shows nothing: the core does so for each read only.
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// If the reader has a signal. Records that are complete are still his.
+    pub(crate) fn give_way(&mut self) -> fmt::Result {
+        super::time::give_way();
+        self.interrupted = kernel::current!().signal_pending();
+        if self.interrupted {
+            return Err(fmt::Error);
+        }
+        Ok(())
+    }
+
     /// What a C callback returns for what a Rust one did.
     ///
     /// That the buffer overflowed is no error: the caller sees it and tries again. An error without
@@ -82,6 +99,8 @@ impl Output<'_> {
         // SAFETY: `seq` is valid by the type invariant.
         let seq = unsafe { self.seq.as_ref() };
         match shown {
+            // Where nothing was read yet the system call begins anew, or fails with `EINTR`.
+            Err(fmt::Error) if self.interrupted => ERESTARTSYS.to_errno(),
             Err(fmt::Error) if seq.count < seq.size => EIO.to_errno(),
             _ => 0,
         }
@@ -349,6 +368,7 @@ impl<T: Records> Operations<T> {
         // INVARIANT: The core passes the file that it is reading.
         let mut out = Output {
             seq,
+            interrupted: false,
             _seq: PhantomData,
             _not_send: NotThreadSafe,
         };
@@ -390,6 +410,7 @@ unsafe extern "C" fn show<T: Show>(seq: *mut bindings::seq_file, _data: *mut c_v
     // INVARIANT: The core passes the file that it is reading.
     let mut out = Output {
         seq,
+        interrupted: false,
         _seq: PhantomData,
         _not_send: NotThreadSafe,
     };

@@ -232,11 +232,24 @@ impl<T: Send + Sync> RcuCell<T> {
         true
     }
 
+    /// Puts `value` in the cell, as [`replace`](Self::replace) does, and returns it, whatever becomes of the cell.
+    pub(crate) fn install<'g>(&'g self, _rcu: Rcu<'g>, value: Prepared<T>) -> &'g T {
+        let node = value.into_raw();
+        self.swap(node);
+        // SAFETY: A node from `Prepared::into_raw`. If it has left the cell already, it did so in this critical
+        // section, so that it is freed a grace period after the section has ended.
+        unsafe { &(*(node as *const Node<T>)).value }
+    }
+
     /// Puts `value` in the cell; what was there is dropped after a grace period.
     ///
     /// Writers may race: each value that was ever in the cell is dropped once.
     pub(crate) fn replace(&self, value: Option<Prepared<T>>) {
-        let new = value.map_or(0, Prepared::into_raw);
+        self.swap(value.map_or(0, Prepared::into_raw));
+    }
+
+    /// Puts a node, or nothing, in the cell, and drops the one that was there after a grace period.
+    fn swap(&self, new: usize) {
         // SAFETY: The word is a `usize` that lives as long as `self`; the exchange is fully
         // ordered, so the node's contents are visible before its address.
         let old = unsafe {

@@ -147,6 +147,18 @@ impl<T: Send + Sync> Roster<T> {
         Some(slot)
     }
 
+    /// Gives back the empty slots behind the last object, so that [`push`](Self::push) uses them again.
+    pub(crate) fn trim(&self, rcu: Rcu<'_>) {
+        let mut used = self.used.load();
+        while let Some(last) = used
+            .checked_sub(1)
+            .filter(|last| self.get(rcu, *last).is_none())
+        {
+            used = last;
+        }
+        self.used.store(used);
+    }
+
     /// Takes the object out of a slot.
     pub(crate) fn take(&self, slot: u32) -> Option<RcuArc<T>> {
         self.places.get(slot as usize)?.swap(None)

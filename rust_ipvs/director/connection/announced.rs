@@ -116,9 +116,10 @@ impl<F: Stack> Connection<F> {
         self.timeout.store(timeout);
     }
 
-    /// The connection, as one whose packets the helper looks at (F-1).
+    /// The connection, as one whose packets the helper looks at (F-1). It counts as one (K-10) until it ends.
     pub(in crate::director) fn helped(mut self) -> Self {
         self.status.help();
+        self.destination.counted.count_helped(true);
         self
     }
 

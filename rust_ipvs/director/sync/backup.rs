@@ -254,14 +254,14 @@ impl Director {
         let connection = match destination {
             Some(destination) => Connection::new(tale.key, ends, destination, Hold::none()),
             None if method == ForwardMethod::BYPASS => {
-                plane.open_nowhere(&self.counters)?;
+                plane.open_nowhere(&self.counting)?;
                 let nowhere = plane.nowhere.as_ref().ok_or(ENOMEM)?.clone();
                 Connection::bypass(tale.key, ends, nowhere)
             }
             None => {
                 let addr = F::ip(tale.real.addr);
                 let mut strangers = self.daemons.strangers.lock();
-                let stranger = strangers.get(&self.counters, addr, method)?;
+                let stranger = strangers.get(&self.counting, addr, method)?;
                 drop(strangers);
                 // What it answers may have to be translated.
                 plane.senders.add(addr);

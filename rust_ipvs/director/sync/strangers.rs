@@ -5,7 +5,7 @@
 use crate::{
     director::{
         destination::Destination,
-        statistics::Pool, //
+        statistics::Counting, //
     },
     kapi::shared::RcuArc,
     logic::config::{
@@ -40,7 +40,7 @@ impl Strangers {
     /// `ENOSPC` where connections are bound to as many others as there may be; `ENOMEM`.
     pub(super) fn get(
         &mut self,
-        counters: &Pool,
+        counting: &Counting,
         addr: Ip,
         method: ForwardMethod,
     ) -> Result<RcuArc<Destination>> {
@@ -70,7 +70,7 @@ impl Strangers {
             lower: 0,
             tunnel: TunnelSpec::default(),
         };
-        let stranger = Destination::new(counters, &service, Destination::NOBODYS, &spec)?;
+        let stranger = Destination::new(counting, &service, Destination::NOBODYS, &spec)?;
         self.0.push(stranger.clone(), GFP_KERNEL)?;
         Ok(stranger)
     }

@@ -203,6 +203,26 @@ def by_dr6():
     many(PORTS, 6, '-g')
 
 
+@case('K-3 C-28 connections of IPv6 are seen while the table of IPv4 is resized', fresh=True)
+def seen_while_resized():
+    ipvs.service(f'-u {VIP}:80', '-g', [f'{nowhere()[0]}:80'])
+    ipvs.service(f'-u [{VIP6}]:80', '-g', [f'{nowhere()[1]}:80'])
+    ipvs.admin('--set 0 0 3600')
+    with Generator(8, 6) as generator:
+        generator.play()
+    with Generator(MANY // 4) as generator:
+        generator.play()
+    until(lambda: sum(dest.inactive for dest in ipvs.dests()) == MANY // 4 + 8, 'connections')
+    for number in range(24):
+        ipvs.setting('conn_lfactor', (2, -2)[number % 2])
+        # While one resizing is under way or another.
+        for _ in range(2):
+            seen = {line.split()[2] for line in g.director.read('/proc/net/ip_vs_conn').splitlines() if '[' in line or 'fd00' in line}
+            equal(len(seen), 8, f'connections of IPv6 that are seen, round {number}')
+    ipvs.setting('conn_lfactor', -2)
+    ipvs.admin('--set 0 0 300')
+
+
 @case('C-16 a table full of connections goes with the module', fresh=True)
 def unloaded():
     server = nowhere()[0]
