@@ -5,7 +5,8 @@
 use super::{
     connection::Connection,
     context::Context,
-    stack::Stack, //
+    stack::Stack,
+    tracking, //
 };
 use crate::logic::{
     family::Endpoint,
@@ -64,7 +65,7 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
         other.is_of(TCP, &client, &virt)
     });
     // Last, so that one of both is there at any time.
-    connections.table.remove(rcu, waiting);
+    tracking::remove(Some(context.net), connections, rcu, waiting);
     match entered {
         Ok(begun) => Found::Begun(begun),
         Err(_) => Found::Late,

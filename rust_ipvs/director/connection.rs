@@ -57,7 +57,13 @@ use crate::{
         tcp::Direction, //
     },
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
 use status::{
     Account,
     End,
@@ -68,6 +74,10 @@ use status::{
 /// What a template's protocol is marked with in its key, so that no packet finds it (C-9): the result is
 /// none of the protocols that packets are looked up by.
 const TEMPLATE_KEY: u8 = 0xc0;
+
+/// The mark in the key of a connection that was given up, which no packet finds: no protocol that
+/// packets are looked up by has the bit, and no template's key.
+const GIVEN_UP_KEY: u8 = 0x20;
 
 /// The destination's port that is shown of a template which nobody finds again (P-7).
 const INVALID_PORT: u16 = 0xffff;
@@ -92,15 +102,15 @@ pub(crate) struct Connection<F: Stack> {
     pub(super) virt: Endpoint<F>,
     /// Where NAT sends it; with other methods the destination's own, where it is of this family.
     pub(super) real: Endpoint<F>,
-    /// The protocol; for a template, with a mark.
-    pub(super) key: u8,
+    /// The protocol; with a mark for a template, and for a connection that was given up.
+    key: Word<u8>,
     pub(super) method: ForwardMethod,
     status: Status,
     pub(super) destination: RcuArc<Destination>,
     /// When the last packet came, in jiffies.
     pub(super) last_seen: Word<u32>,
     /// After how many jiffies without a packet the connection ends.
-    pub(super) timeout: Word<u32>,
+    pub(super) timeout: Atomic<u32>,
     pub(super) aging: Aging,
     /// The template, or the connection, that this connection belongs to.
     control: Hold<Connection<F>>,
@@ -137,12 +147,12 @@ impl<F: Stack> Connection<F> {
             client,
             virt,
             real,
-            key: protocol,
+            key: Word::new(protocol),
             method,
             status,
             destination,
             last_seen: Word::new(time::jiffies32()),
-            timeout: Word::new(FIRST_TIMEOUT),
+            timeout: Atomic::new(FIRST_TIMEOUT),
             aging: Aging::new(),
             control,
             data: None,
@@ -172,9 +182,9 @@ impl<F: Stack> Connection<F> {
     ) -> Self {
         let ends = (client, virt, real);
         let mut template = Self::new(protocol, ends, destination, Hold::none());
-        template.key = Self::template_key(protocol);
+        template.key = Word::new(Self::template_key(protocol));
         template.status = Status::template(kind);
-        template.timeout = Word::new(timeout);
+        template.timeout = Atomic::new(timeout);
         template.data = data;
         template
     }
@@ -224,6 +234,29 @@ impl<F: Stack> Connection<F> {
         self.status.invalidate();
     }
 
+    /// Has no packet find the connection again, and no other connection be its duplicate: the
+    /// client begins anew with its port, or its destination is gone (S-19, S-22). It controls
+    /// others, so it stays in the table until they have ended. What connection tracking knows by
+    /// its ends is another's from now on.
+    pub(super) fn give_up(&self) {
+        self.status.untrack();
+        // All CPUs that do so store the same. The protocol never changes.
+        self.key.store(self.key.load() | GIVEN_UP_KEY);
+        self.stay();
+    }
+
+    /// Returns whether the connection was given up.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.key.load() & GIVEN_UP_KEY != 0
+    }
+
+    /// Has the timeout be that of the connection's state, `own` jiffies if another packet has not
+    /// changed the state meanwhile. `of` says the timeout of a state. Returns whether it is shorter
+    /// than before.
+    pub(super) fn settle_timeout(&self, own: u32, of: impl Fn(u8) -> u32) -> bool {
+        self.status.settle_timeout(&self.timeout, own, of)
+    }
+
     /// What stands for a protocol in the hash of a template.
     pub(super) const fn template_key(protocol: u8) -> u8 {
         protocol ^ TEMPLATE_KEY
@@ -231,17 +264,18 @@ impl<F: Stack> Connection<F> {
 
     /// The protocol; of a template for marked packets `IPPROTO_IP`, 0.
     pub(super) fn protocol(&self) -> u8 {
+        let key = self.key.load() & !GIVEN_UP_KEY;
         if self.is_template() {
-            self.key ^ TEMPLATE_KEY
+            key ^ TEMPLATE_KEY
         } else {
-            self.key
+            key
         }
     }
 
     /// Whether a packet of a connection or, with [`Connection::template_key`], of a template would have
     /// the same key.
     pub(super) fn is_of(&self, key: u8, client: &Endpoint<F>, virt: &Endpoint<F>) -> bool {
-        self.key == key && self.client == *client && self.virt == *virt
+        self.key.load() == key && self.client == *client && self.virt == *virt
     }
 
     /// Whether it is a template.
@@ -266,10 +300,10 @@ impl<F: Stack> Connection<F> {
     pub(super) fn stay(&self) {
         let now = time::jiffies32();
         if self.is_template() {
-            let ahead = LATER.wrapping_sub(self.timeout.load());
+            let ahead = LATER.wrapping_sub(self.timeout.load(Relaxed));
             self.last_seen.store(now.wrapping_add(ahead));
         } else {
-            self.timeout.store(LATER);
+            self.timeout.store(LATER, Relaxed);
             self.last_seen.store(now);
         }
     }
@@ -281,7 +315,7 @@ impl<F: Stack> Connection<F> {
     pub(super) fn refresh(&self) -> bool {
         let before = self.left();
         self.touch();
-        before > self.timeout.load() as i32
+        before > self.timeout.load(Relaxed) as i32
     }
 
     /// Whether a connection has shown that it is real, of those that the template controlled (P-15).
@@ -302,7 +336,7 @@ impl<F: Stack> Connection<F> {
     /// For how many seconds no packet came.
     pub(super) fn idle_seconds(&self) -> u32 {
         // A template that stayed beyond its time was last seen in the time to come.
-        let idle = i64::from(self.timeout.load()).saturating_sub(self.left().into());
+        let idle = i64::from(self.timeout.load(Relaxed)).saturating_sub(self.left().into());
         u32::try_from(idle).unwrap_or(0) / time::HZ
     }
 
@@ -323,7 +357,7 @@ impl<F: Stack> Connection<F> {
         src: &Endpoint<F>,
         dst: &Endpoint<F>,
     ) -> Option<Role> {
-        if self.key != protocol {
+        if self.key.load() != protocol {
             return None;
         }
         if direction == 0 {
@@ -410,7 +444,7 @@ impl<F: Stack> Connection<F> {
     /// Jiffies until the connection ends if no packet comes; negative where that has passed.
     pub(super) fn left(&self) -> i32 {
         let idle = time::jiffies32().wrapping_sub(self.last_seen.load());
-        self.timeout.load().wrapping_sub(idle) as i32
+        self.timeout.load(Relaxed).wrapping_sub(idle) as i32
     }
 
     /// The slot of the wheel for when the connection ends if no packet comes.
@@ -436,7 +470,7 @@ impl<F: Stack> Connection<F> {
         let left = u32::try_from(self.left()).unwrap_or(0);
         let status = self.status.load();
         let state = match (status.is_template(), status.is_assured()) {
-            (false, _) => timeouts::name(self.key, status.state()),
+            (false, _) => timeouts::name(self.protocol(), status.state()),
             (true, false) => "NONE",
             (true, true) => "ASSURED",
         };

@@ -160,7 +160,7 @@ fn announce<F: Stack>(
             return true;
         }
         // The client has announced the same to another server, or before: what it says now holds.
-        table.remove(rcu, known);
+        tracking::remove(Some(context.net), connections, rcu, known);
     }
     if !context.has_room() {
         return false;

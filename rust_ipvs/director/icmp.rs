@@ -136,10 +136,14 @@ fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Ver
     let mut found = find(context, protocol, &src, &dst);
     let schedules = context.director.settings.schedule_icmp.load() != 0;
     if found.is_none() && schedules && may_come_in(context, &packet) {
-        packet = match schedule(context, &quoted, packet) {
+        let mut single = None;
+        packet = match schedule(context, &quoted, packet, &mut single) {
             Verdict::Accept(packet) => packet,
             other => return Ok(other),
         };
+        if let Some(connection) = &single {
+            return Ok(incoming(context, connection, &quoted, packet));
+        }
         found = find(context, protocol, &src, &dst);
     }
     Ok(match found {
@@ -151,8 +155,14 @@ fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Ver
     })
 }
 
-/// Begins the connection that a quoted packet belongs to, where there is a service for it (S-28).
-fn schedule<F: Stack>(context: &Context<'_, F>, quoted: &Quoted<F>, packet: Packet) -> Verdict {
+/// Begins the connection that a quoted packet belongs to, where there is a service for it (S-28):
+/// one that nobody finds, for a service of single packets, is put in `single` (S-12).
+fn schedule<F: Stack>(
+    context: &Context<'_, F>,
+    quoted: &Quoted<F>,
+    packet: Packet,
+    single: &mut Option<Connection<F>>,
+) -> Verdict {
     let (src, dst) = (quoted.dst, quoted.src);
     let backwards = Context {
         header: Header {
@@ -172,7 +182,21 @@ fn schedule<F: Stack>(context: &Context<'_, F>, quoted: &Quoted<F>, packet: Pack
     };
     let key = &context.connections.key;
     let hash = F::hash(key, &src, &dst, quoted.header.protocol);
-    schedule::handle(backwards, hash, packet)
+    schedule::decide(
+        backwards,
+        hash,
+        packet,
+        |context, hash, plan, is_single, packet| {
+            if !is_single {
+                return schedule::begin(context, hash, plan, packet);
+            }
+            if !context.has_room() {
+                return Verdict::Drop(packet);
+            }
+            *single = Some(schedule::single(context, plan));
+            Verdict::Accept(packet)
+        },
+    )
 }
 
 /// Whether an error may be one for a destination: H-7 and H-24 say which packets may come in.
@@ -205,9 +229,9 @@ fn outgoing<F: Stack>(
 }
 
 /// Handles an error about a reply, which the destination is to be told of.
-fn incoming<'g, F: Stack>(
-    context: &Context<'g, F>,
-    connection: &'g Connection<F>,
+fn incoming<F: Stack>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
     quoted: &Quoted<F>,
     mut packet: Packet,
 ) -> Verdict {

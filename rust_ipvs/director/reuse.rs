@@ -64,7 +64,7 @@ pub(super) fn begin_anew<'g, F: Stack>(
         // What tracking knows by the client's port is not this connection any more.
         connection.leave_to_others();
     }
-    tracking::remove(
+    tracking::supersede(
         Some(context.net),
         context.connections,
         context.rcu,

@@ -49,7 +49,19 @@ use crate::{
 
 /// Handles a packet that no connection was found for. `hash` is that of its two endpoints.
 #[inline(never)]
-pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: Packet) -> Verdict {
+pub(super) fn handle<F: Stack>(context: Context<'_, F>, hash: u32, packet: Packet) -> Verdict {
+    decide(context, hash, packet, carry_out)
+}
+
+/// Decides about a packet as [`handle`] does, and has `begin` do what is decided if it gets a
+/// destination: `begin` is told whether the service is one of single packets.
+#[inline(always)]
+pub(super) fn decide<'g, F: Stack>(
+    context: Context<'g, F>,
+    hash: u32,
+    packet: Packet,
+    begin: impl FnOnce(&Context<'g, F>, u32, Plan<F>, bool, Packet) -> Verdict,
+) -> Verdict {
     if !context.is_backwards && !may_begin(&context) {
         return Verdict::Accept(packet);
     }
@@ -85,7 +97,7 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
     };
     let terms = service.terms_seen(context.rcu);
     if let Some(terms) = terms.filter(|t| t.is_persistent()) {
-        return persist(context, hash, (service, terms), &flow, packet);
+        return persist(context, hash, (service, terms), &flow, packet, begin);
     }
     // S-10
     if !service.is_marked() && service.port() != dst.port {
@@ -101,7 +113,7 @@ pub(super) fn handle<'g, F: Stack>(context: Context<'g, F>, hash: u32, packet: P
         control: Hold::none(),
     };
     let single = terms.is_some_and(|t| t.is_of_single_packets(flow.protocol));
-    carry_out(&context, hash, plan, single, packet)
+    begin(&context, hash, plan, single, packet)
 }
 
 /// Whether a packet of this host goes back to the client of a connection: a real server of this very host
@@ -133,6 +145,7 @@ fn persist<'g, F: Stack>(
     (service, terms): (&'g Service<F>, &Terms),
     flow: &Flow<F>,
     mut packet: Packet,
+    begin: impl FnOnce(&Context<'g, F>, u32, Plan<F>, bool, Packet) -> Verdict,
 ) -> Verdict {
     match persistence::way(&context, service, terms, flow, &mut packet) {
         Ok(way) => {
@@ -145,7 +158,7 @@ fn persist<'g, F: Stack>(
                 control: way.control,
             };
             let single = terms.is_of_single_packets(flow.protocol);
-            carry_out(&context, hash, plan, single, packet)
+            begin(&context, hash, plan, single, packet)
         }
         Err(Failure::NoDestination) => leave(&context, hash, service, packet),
         Err(Failure::NoRoom) => Verdict::Drop(packet),
@@ -161,7 +174,7 @@ pub(super) struct Plan<F: Stack> {
     pub(super) control: Hold<Connection<F>>,
 }
 
-/// Does what was decided: begins a connection, or one of a `single` packet that is a request.
+/// Does what was decided: begins a connection, or one of a `single` packet.
 #[inline(always)]
 fn carry_out<F: Stack>(
     context: &Context<'_, F>,
@@ -170,7 +183,7 @@ fn carry_out<F: Stack>(
     single: bool,
     packet: Packet,
 ) -> Verdict {
-    if single && !context.is_backwards {
+    if single {
         return begin_and_end(context, plan, packet);
     }
     begin(context, hash, plan, packet)
@@ -233,6 +246,18 @@ pub(super) fn begin<F: Stack>(
     xmit::send(context, connection, packet)
 }
 
+/// Returns a connection that ends with its packet, and counts it (S-12).
+#[inline(always)]
+pub(super) fn single<F: Stack>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
+    let ends = (context.src(), context.dst(), plan.real);
+    let protocol = context.header.protocol;
+    let connection = Connection::new(protocol, ends, plan.destination, plan.control)
+        .single()
+        .tracked(context.director.settings.is_tracked());
+    connection.destination.counted.connection();
+    connection
+}
+
 /// Sends a single packet by a connection that ends with it (S-12). Neither found nor counted by anybody, the connection
 /// needs no place but this one (C-8, C-14).
 #[inline(never)]
@@ -240,12 +265,7 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
     if !context.has_room() {
         return Verdict::Drop(packet);
     }
-    let ends = (context.src(), context.dst(), plan.real);
-    let protocol = context.header.protocol;
-    let connection = Connection::new(protocol, ends, plan.destination, plan.control)
-        .single()
-        .tracked(context.director.settings.is_tracked());
-    connection.destination.counted.connection();
+    let connection = single(context, plan);
     connection.destination.counted.input(packet.len());
     if let Some(template) = connection.control(context.rcu) {
         template.count_request();
@@ -282,11 +302,10 @@ pub(super) fn enter<'g, F: Stack>(
         .ok()?;
     // An error says nothing of the state, and what it begins ends soon.
     let is_watched = !context.is_backwards && {
-        let (timeouts, transport) = (&director.timeouts, &context.transport);
-        let is_watched = state::follow(&connection, timeouts, direction, transport);
+        let packet = (protocol, &context.transport);
+        let is_watched = state::follow(&connection, &director.timeouts, direction, packet);
         is_watched && direction == Direction::Input
     };
-    connection.count();
     let reply_hash = (connection.method == ForwardMethod::MASQ)
         .then(|| F::hash(&connections.key, &client, &real, protocol));
     let inserted = connections
@@ -296,11 +315,21 @@ pub(super) fn enter<'g, F: Stack>(
         });
     let connection = match inserted {
         Ok(connection) => {
+            // Only now: one that did not get into the table must not make its destination
+            // overloaded.
+            connection.count();
             connection.destination.counted.connection();
             connection
         }
-        // Another CPU was faster with a packet of the same client.
-        Err(twin) => twin,
+        Err(known) => {
+            // Another CPU was faster with a packet of the same client, so this is a packet of that
+            // connection. A template that was found or made for this one is that of the other too,
+            // having the same key; if it was made anew since, its destination was of no use.
+            if !context.is_backwards {
+                state::follow_duplicate(*context, known, direction);
+            }
+            return Some(known);
+        }
     };
     context.grow();
     if is_watched {

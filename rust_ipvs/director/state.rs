@@ -28,6 +28,7 @@ use crate::logic::{
     },
     udp, //
 };
+use kernel::sync::atomic::Relaxed;
 
 /// Takes the first packet into account, before the destination counts the connection: its state and how long it stays.
 ///
@@ -37,29 +38,30 @@ pub(super) fn follow<F: Stack>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
-    transport: &Transport,
+    packet: (u8, &Transport),
 ) -> bool {
-    let Some(timeout) = timeout_after(connection, timeouts, direction, transport, false) else {
+    let Some(timeout) = timeout_after(connection, timeouts, direction, packet, false) else {
         return false;
     };
     connection.touch();
-    connection.timeout.store(timeout.jiffies());
+    connection.timeout.store(timeout.jiffies(), Relaxed);
     timeout.is_sync_active()
 }
 
 /// The connection's timeout after a packet, which changes its state; `None`, and nothing is done, where a helper is to look
 /// at the packet, too.
 ///
-/// `bound` says whether the destination counts the connection already.
+/// The packet is given by its protocol and what its transport header says; `bound` is whether the
+/// connection is in the table.
 #[inline(always)]
 fn timeout_after<F: Stack>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
-    transport: &Transport,
+    (protocol, transport): (u8, &Transport),
     bound: bool,
 ) -> Option<Timeout> {
-    Some(match connection.key {
+    Some(match protocol {
         UDP => {
             if !connection.is_settled(direction, udp::NORMAL) {
                 follow_udp(connection, direction);
@@ -89,7 +91,7 @@ fn stay<F: Stack>(
 ) {
     connection.touch();
     // All that most packets ask: whatever is out of the ordinary makes a difference here.
-    if !timeout.is_settled(connection.timeout.load()) {
+    if !timeout.is_settled(connection.timeout.load(Relaxed)) {
         let is_request = direction == Direction::Input;
         change(*context, connection, is_request, timeout);
     }
@@ -104,10 +106,11 @@ fn change<F: Stack>(
     timeout: Timeout,
 ) {
     let own = timeout.jiffies();
-    let before = connection.timeout.load();
-    connection.timeout.update(own);
-    if own < before {
-        context.connections.table.refile(connection);
+    if own != connection.timeout.load(Relaxed) {
+        let (timeouts, protocol) = (&context.director.timeouts, context.header.protocol);
+        if connection.settle_timeout(own, |state| timeouts.of(protocol, state)) {
+            context.connections.table.refile(connection);
+        }
     }
     if timeout.is_sync_active() && is_request {
         context.director.tell(context.rcu, connection);
@@ -174,12 +177,26 @@ pub(super) fn follow_linked<F: Stack>(
     connection: &Connection<F>,
     direction: Direction,
 ) -> bool {
-    let (timeouts, transport) = (&context.director.timeouts, &context.transport);
-    let Some(timeout) = timeout_after(connection, timeouts, direction, transport, true) else {
+    let packet = (context.header.protocol, &context.transport);
+    let timeouts = &context.director.timeouts;
+    let Some(timeout) = timeout_after(connection, timeouts, direction, packet, true) else {
         return follow_helped(*context, connection, direction);
     };
     stay(context, connection, direction, timeout);
     false
+}
+
+/// As [`follow_linked`], for the first packet of a connection that another CPU has entered
+/// meanwhile, with another packet of the same client.
+#[cold]
+#[inline(never)]
+pub(super) fn follow_duplicate<F: Stack>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    direction: Direction,
+) {
+    // What opens a connection carries nothing that a helper reads.
+    follow_linked(&context, connection, direction);
 }
 
 /// As [`follow_linked`], for a TCP connection whose packets a helper looks at.

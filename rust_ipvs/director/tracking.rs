@@ -152,6 +152,28 @@ pub(super) fn remove<F: Stack>(
     removed
 }
 
+/// Takes a connection out of the table as [`remove`] does, for another with the same ends. If it
+/// controls others it is given up instead: no packet finds it, and it ends when they have (C-16).
+pub(super) fn supersede<F: Stack>(
+    net: Option<&Net>,
+    connections: &Connections<F>,
+    rcu: Rcu<'_>,
+    connection: &Connection<F>,
+) {
+    // The last that held it may let go between the two looks. Then the second attempt takes it out.
+    for _ in 0..2 {
+        if remove(net, connections, rcu, connection) {
+            return;
+        }
+        if connection.controls() {
+            connection.give_up();
+            connections.table.refile(connection);
+            return;
+        }
+    }
+    // Another CPU has taken it out.
+}
+
 /// A connection has left the table: its entry goes too (N-5).
 #[inline(always)]
 pub(super) fn forget<F: Stack>(net: Option<&Net>, connection: &Connection<F>) {

@@ -82,6 +82,11 @@ panics() {
 	return "$status"
 }
 
+# Connections leave the table by one function, which takes their entries out of connection tracking too.
+removals() {
+	! git grep -nE 'table\s*\.(remove|retain)\(' -- rust_ipvs/director ':!rust_ipvs/director/tracking.rs'
+}
+
 # scripts ENDING INTERPRETER: the scripts of a language, by their names or their first lines.
 scripts() {
 	git ls-files "*.$1"
@@ -105,6 +110,7 @@ check cargo-clippy clippy_cargo
 check clippy module lint/clippy CLIPPY=1
 check warnings-inline0 module inline0 INLINE=0
 check warnings-inline1 module inline1 INLINE=1
+check removals removals
 check rooms "${tools[@]}" python3 tools/build/rooms.py
 told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py

@@ -70,7 +70,7 @@ impl<F: Stack> Connection<F> {
         }
         connection.method = ForwardMethod::MASQ;
         connection.status = Status::announced(is_without_port);
-        connection.timeout.store(timeout);
+        connection.timeout.store(timeout, Relaxed);
         connection.tracked(true)
     }
 
@@ -84,7 +84,7 @@ impl<F: Stack> Connection<F> {
             ends,
             self.destination.clone(),
             control.unwrap_or(Hold::none()),
-            self.timeout.load(),
+            self.timeout.load(Relaxed),
         );
         successor.status.take_place();
         successor
@@ -113,7 +113,7 @@ impl<F: Stack> Connection<F> {
             assures: false,
         });
         self.last_seen.store(time::jiffies32());
-        self.timeout.store(timeout);
+        self.timeout.store(timeout, Relaxed);
     }
 
     /// The connection, as one whose packets the helper looks at (F-1). It counts as one (K-10) until it ends.

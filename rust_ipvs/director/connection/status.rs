@@ -409,10 +409,38 @@ impl Status {
             if new == old {
                 return (next.state, Account { old, new });
             }
-            match self.0.cmpxchg(old, new, Relaxed) {
+            // Fully ordered, for `settle_timeout`.
+            match self.0.cmpxchg(old, new, Full) {
                 Ok(_) => return (next.state, Account { old, new }),
                 Err(other) => old = other,
             }
+        }
+    }
+
+    /// Stores `own`, the timeout of the state that a packet found or led to, in `timeout`, unless
+    /// another packet has changed the state meanwhile: then the timeout of that state, which `of`
+    /// says. Returns whether a shorter timeout took the place of a longer one.
+    ///
+    /// When all packets have been handled, the timeout is that of the state. Let A and B be two
+    /// calls, of which B's packet changed the state last, and A's timeout be the one that stays. A
+    /// stored it after B stored its own, which B did after its change of the state, by fully
+    /// ordered exchanges all. So A's look at the state, after its store, sees B's change, and A
+    /// stores again. A packet that changes the state but finds its timeout in place has loaded that
+    /// after its change, so whoever overwrites it does so later, and sees the change too.
+    pub(super) fn settle_timeout(
+        &self,
+        timeout: &Atomic<u32>,
+        mut own: u32,
+        of: impl Fn(u8) -> u32,
+    ) -> bool {
+        let mut is_shorter = false;
+        loop {
+            is_shorter |= own < timeout.xchg(own, Full);
+            let right = of(self.load().state());
+            if right == own {
+                return is_shorter;
+            }
+            own = right;
         }
     }
 

@@ -28,6 +28,7 @@ use crate::{
         },
     },
 };
+use kernel::sync::atomic::Relaxed;
 
 impl<F: Stack> Connection<F> {
     /// Counts a packet of the client that passes a master; returns how many there were with it.
@@ -38,17 +39,17 @@ impl<F: Stack> Connection<F> {
     /// Whether others are to be told now, of which this is the only call to say so (B-6, B-7).
     pub(in crate::director) fn is_due(&self, rules: &Rules, packets: u32) -> bool {
         let status = self.status.load();
-        if status.is_invalid() {
+        if status.is_invalid() || self.is_given_up() {
             return false;
         }
         let subject = Subject {
             is_template: status.is_template(),
-            protocol: self.key,
+            protocol: self.key.load(),
             state: status.state(),
             told: self.told.state(),
             packets,
             ends: self.told.ends(),
-            timeout: self.timeout.load(),
+            timeout: self.timeout.load(Relaxed),
         };
         let Some(due) = due(rules, &subject, time::jiffies32()) else {
             return false;
@@ -77,7 +78,7 @@ impl<F: Stack> Connection<F> {
             virt: (F::ip(self.virt.addr), self.virt.port),
             dest: (F::ip(self.real.addr), self.real.port),
             mark,
-            timeout: self.timeout.load() / time::HZ,
+            timeout: self.timeout.load(Relaxed) / time::HZ,
             shifts: None,
             engine: engine.map(|data| (Engine::Sip.name().as_bytes(), data.found())),
         }
@@ -99,7 +100,7 @@ impl<F: Stack> Connection<F> {
     }
 
     fn note(&self, heard: &Heard) {
-        self.timeout.store(heard.timeout);
+        self.timeout.store(heard.timeout, Relaxed);
         self.touch();
         self.told.hear(heard);
     }

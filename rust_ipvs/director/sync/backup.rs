@@ -20,6 +20,7 @@ use crate::{
             Data,
             Kind, //
         },
+        tracking, //
     },
     kapi::{
         net::Net,
@@ -147,7 +148,7 @@ impl Director {
         if entry.is_template() {
             return self.hear_template(net, connections, &tale);
         }
-        let left = rcu::read(|rcu| self.update(rcu, connections, &tale));
+        let left = rcu::read(|rcu| self.update(rcu, net, connections, &tale));
         let destination = match left {
             Left::Done => return Ok(()),
             Left::New => self.server(net, &tale).map(|(destination, _)| destination),
@@ -157,13 +158,14 @@ impl Director {
                 None => return Ok(()),
             },
         };
-        self.begin(connections, &tale, destination)
+        self.begin(net, connections, &tale, destination)
     }
 
     /// Takes over what is told of a connection that is known here (B-22, B-23).
     fn update<F: InDirector>(
         &self,
         rcu: Rcu<'_>,
+        net: &Net,
         connections: &Connections<F>,
         tale: &Tale<'_, F>,
     ) -> Left {
@@ -179,7 +181,7 @@ impl Director {
                 // The end of what another connection has taken the place of.
                 return Left::Done;
             }
-            connections.table.remove(rcu, known);
+            tracking::supersede(Some(net), connections, rcu, known);
             return Left::New;
         }
         known.hear(&tale.heard);
@@ -244,6 +246,7 @@ impl Director {
     /// Begins a connection that is told of; without a destination here it goes where it is told to.
     fn begin<F: InDirector>(
         &self,
+        net: &Net,
         connections: &Connections<F>,
         tale: &Tale<'_, F>,
         destination: Option<RcuArc<Destination>>,
@@ -271,20 +274,21 @@ impl Director {
         let connection = connection
             .synced(tale.heard)
             .tracked(self.settings.is_tracked());
-        rcu::read(|rcu| self.enter(rcu, connections, connection))
+        rcu::read(|rcu| self.enter(rcu, net, connections, connection))
     }
 
     /// Puts a connection in the table, in place of one that is there.
     fn enter<F: InDirector>(
         &self,
         rcu: Rcu<'_>,
+        net: &Net,
         connections: &Connections<F>,
         connection: Connection<F>,
     ) -> Result {
         if !self.has_room() {
             return Err(ENOSPC);
         }
-        let (key, client, virt) = (connection.key, connection.client, connection.virt);
+        let (key, client, virt) = (connection.protocol(), connection.client, connection.virt);
         let real = connection.real;
         let hash = F::hash(&connections.key, &client, &virt, key);
         let back = (connection.method == ForwardMethod::MASQ)
@@ -295,15 +299,14 @@ impl Director {
             direction == 0 && is_twin(other)
         });
         if let Some((old, _)) = old {
-            connections.table.remove(rcu, old);
+            tracking::supersede(Some(net), connections, rcu, old);
         }
-        connection.count();
         // Where a packet was faster, its connection stays.
         let entered = connections
             .table
             .insert(rcu, connection, (hash, back), is_twin);
         self.grow(connections);
-        entered.map(|_| ()).map_err(|_| EEXIST)
+        entered.map(Connection::count).map_err(|_| EEXIST)
     }
 
     /// Makes or changes a template. One whose server is not known here would be of no use: it is not kept.

@@ -6,10 +6,12 @@
 mod status;
 
 use crate::logic::tcp::{self, Direction};
+use kernel::sync::atomic::{Atomic, Relaxed};
 use proptest::prelude::*;
 use status::{Account, End, Kind, Next, Status};
+use std::cell::Cell;
 use std::sync::{
-    atomic::{AtomicI64, Ordering::Relaxed},
+    atomic::{AtomicI64, Ordering},
     Barrier,
 };
 
@@ -22,7 +24,7 @@ struct Counts {
 
 impl Counts {
     fn add(&self, word: &AtomicI64, by: i64) {
-        word.fetch_add(by, Relaxed);
+        word.fetch_add(by, Ordering::Relaxed);
     }
 
     fn account(&self, account: Account) {
@@ -46,7 +48,10 @@ impl Counts {
     }
 
     fn get(&self) -> (i64, i64) {
-        (self.total.load(Relaxed), self.active.load(Relaxed))
+        (
+            self.total.load(Ordering::Relaxed),
+            self.active.load(Ordering::Relaxed),
+        )
     }
 }
 
@@ -185,6 +190,48 @@ fn nothing_is_left_after_a_storm() {
         }
     });
     assert_eq!(counts.get(), (0, 0));
+}
+
+/// A timeout of its own for each state.
+fn timeout_of(state: u8) -> u32 {
+    1000 + u32::from(state)
+}
+
+/// A packet changes the state and the timeout.
+fn passes(direction: Direction, event: tcp::Event, status: &Status, timeout: &Atomic<u32>) {
+    let (state, _) = status.advance(direction, |direction, state| Next {
+        state: tcp::next(false, direction, Some(event), state),
+        active: true,
+        assures: false,
+    });
+    let own = timeout_of(state);
+    if own != timeout.load(Relaxed) {
+        status.settle_timeout(timeout, own, timeout_of);
+    }
+}
+
+// T-3: what another CPU does between a packet's look at the state and its store of the timeout.
+#[test]
+fn the_timeout_is_that_of_the_state() {
+    let (status, timeout) = (Status::connection(false, false), Atomic::new(0));
+    passes(Direction::Input, tcp::Event::Syn, &status, &timeout);
+    let late = timeout_of(tcp::SYN_RECV);
+    assert_eq!(timeout.load(Relaxed), late);
+    // The client's ACK overtakes a SYN+ACK that was sent again.
+    passes(Direction::Input, tcp::Event::Ack, &status, &timeout);
+    let _ = status.settle_timeout(&timeout, late, timeout_of);
+    assert_eq!(timeout.load(Relaxed), timeout_of(tcp::ESTABLISHED));
+    // And so does a FIN, while the SYN+ACK mends its timeout.
+    let fin = Cell::new(true);
+    let is_shorter = status.settle_timeout(&timeout, late, |state| {
+        if fin.take() {
+            passes(Direction::Output, tcp::Event::Fin, &status, &timeout);
+        }
+        timeout_of(state)
+    });
+    assert_ne!(status.load().state(), tcp::ESTABLISHED);
+    assert_eq!(timeout.load(Relaxed), timeout_of(status.load().state()));
+    assert!(is_shorter);
 }
 
 #[test]

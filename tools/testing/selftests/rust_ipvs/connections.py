@@ -3,6 +3,7 @@
 """The life of a connection: what matches it, how long it stays, when its port or its server is used again."""
 
 import re
+import subprocess
 import time
 
 from harness import ipvs
@@ -290,6 +291,73 @@ def quiesced():
         wire.close()
         ipvs.admin('-C')
     ipvs.setting('expire_nodest_conn', 0)
+
+
+class Untracked:
+    """The director's connection tracking looks at no packet."""
+
+    def __enter__(self):
+        g.director.run('nft add table ip rv-raw')
+        g.director.run(['nft', 'add', 'chain', 'ip', 'rv-raw', 'pre', '{ type filter hook prerouting priority raw; }'])
+        g.director.run('nft add rule ip rv-raw pre notrack')
+
+    def __exit__(self, *_):
+        g.director.run('nft delete table ip rv-raw')
+
+
+def leaves_held_control(port):
+    """A control connection of FTP holds on to a server of weight 0, by a data connection: a SYN goes elsewhere all the same."""
+    old, new = '10.0.2.99', '10.0.2.98'
+    ghost_client()
+    if g.impl == 'c':
+        subprocess.run(['modprobe', 'ip_vs_ftp'], check=True)
+    ipvs.service(f'-t {VIP}:21', '-m', [f'{old}:21'])
+    front = Wire(g.client, 'eth0', g.director, 'front')
+    back = Wire(g.s1, 'back', g.director, 'back')
+
+    def client(flags, data=b''):
+        front.send(ip('10.0.1.99', VIP, 6, tcp('10.0.1.99', VIP, port, 21, flags, data=data)))
+
+    def opens(server):
+        client(SYN)
+        until(lambda: ipvs.rows(cport=port, daddr=server, state='SYN_RECV'), f'a connection at {server}', 5)
+        back.send(ip(server, '10.0.1.99', 6, tcp(server, '10.0.1.99', 21, port, SYN | ACK)))
+        client(ACK)
+        until(lambda: ipvs.rows(cport=port, daddr=server, state='ESTABLISHED'), f'it is established at {server}', 5)
+
+    try:
+        opens(old)
+        client(ACK, b'PORT 10,0,1,99,100,1\r\n')
+        until(lambda: ipvs.rows(vport=20, daddr=old), 'a data connection', 5)
+        ipvs.setting('expire_nodest_conn', 1)
+        ipvs.admin(f'-a -t {VIP}:21 -r {new}:21 -m')
+        ipvs.admin(f'-e -t {VIP}:21 -r {old}:21 -m -w 0')
+        opens(new)
+        equal(sorted((r.daddr, r.vport) for r in ipvs.rows()), [(new, 21), (old, 20), (old, 21)], 'connections')
+        # With its server goes what waits, and what held on for that.
+        ipvs.admin(f'-d -t {VIP}:21 -r {old}:21')
+        until(lambda: not ipvs.rows(daddr=old), 'the old ones end', 10)
+        client(ACK)
+        equal([(r.daddr, r.state) for r in ipvs.rows()], [(new, 'ESTABLISHED')], 'connections in the end')
+    finally:
+        front.close()
+        back.close()
+        ipvs.setting('expire_nodest_conn', 1)
+        ipvs.admin('-C', quiet=True)
+        until(lambda: not ipvs.rows(), 'the end of all connections', 10)
+        ipvs.setting('expire_nodest_conn', 0)
+
+
+@case('S-18 S-19 C-16 a SYN leaves a control connection of FTP that its data connections hold', fresh=True)
+def held():
+    with Untracked():
+        leaves_held_control(9200)
+
+
+# C drops what carries the entry of the old connection, for as long as that is held.
+@case('S-18 S-19 C-16 N-5 the same with connection tracking: the old entry goes, and the new one stays', only='rust', fresh=True)
+def held_tracked():
+    leaves_held_control(9201)
 
 
 @case('S-22 a connection whose server is gone is silent, with expire_nodest_conn it goes elsewhere', fresh=True)

@@ -418,14 +418,14 @@ for VERSION in (4, 6):
 class Late:
     """Errors about nothing that is known, for a service at a VIP of its own and by a method."""
 
-    def __init__(self, version, method, front, at_server, at_client):
+    def __init__(self, version, method, front, at_server, at_client, kinds='tu', options='-s rr'):
         self.version, self.method = version, method
         self.front, self.at_server, self.at_client = front, at_server, at_client
         number = 1 + list(METHODS).index(method)
         self.vip = (f'10.0.9.{number}' if version == 4 else f'fd00:9::{number}', 80)
         self.server = (SERVER[version], 8080 if method == 'NAT' else 80)
-        for kind in 'tu':
-            ipvs.service(f'-{kind} {at(self.vip[0])}', METHODS[method], [at(*self.server)])
+        for kind in kinds:
+            ipvs.service(f'-{kind} {at(self.vip[0])}', METHODS[method], [at(*self.server)], options)
 
     def error(self, kind, port):
         """Sends one about a packet that the client is said to have got."""
@@ -484,6 +484,23 @@ for VERSION in (4, 6):
             until(lambda: not ipvs.rows(), 'all end', 20)
             for late in services:
                 late.nobody()
+
+
+@case('S-28 S-12 C-8 an error for a service of single packets is sent on by a connection that nobody finds', fresh=True)
+def scheduled_single():
+    with Wire(g.client, 'eth0', g.director, 'front') as front, Sniffer(g.s1, 'back') as at_server:
+        ipvs.setting('schedule_icmp', 1)
+        for number, method in enumerate(METHODS, 1):
+            late = Late(4, method, front, at_server, None, 'u', '-s rr -o')
+            for _ in range(2):
+                late.error('u', 6003)
+                packet = late.arrived()
+                true(packet, f'{method}: the error arrives')
+                told = late.server if method == 'NAT' else late.vip
+                equal((packet.dst, ends(packet.inner())), (told[0], (told, (CLIENT[4], 6003))),
+                      f'{method}: whom it tells, what it quotes')
+                equal(ipvs.rows(), [], f'{method}: connections')
+            until(lambda n=number: ipvs.total().conns == 2 * n, f'{method}: connections that are counted')
 
 
 if __name__ == '__main__':
