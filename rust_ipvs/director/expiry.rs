@@ -113,7 +113,7 @@ impl<F: Stack> Plane<F> {
         };
         // Before the count is read: who comes later wakes the ticker again.
         connections.grows.store(0);
-        let len = connections.table.len();
+        let len = connections.table.exact_len();
         let bits = connections.table.size().trailing_zeros();
         let changed = connections.lfactor.load() != lfactor;
         if !changed && len <= connections.upper.load() && len > connections.lower.load() {
@@ -133,7 +133,7 @@ impl<F: Stack> Plane<F> {
 
     /// How many connections there are.
     pub(super) fn connection_count(&self) -> usize {
-        self.connections.as_ref().map_or(0, |c| c.table.len())
+        self.connections.as_ref().map_or(0, |c| c.table.exact_len())
     }
 
     /// Ends all connections.
@@ -188,7 +188,35 @@ impl Director {
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         let limit = usize::try_from(self.settings.conn_max.load()).unwrap_or(0);
-        self.connection_count() < limit
+        let (about, slack) = self.about_connections();
+        about.saturating_add(slack) < limit || self.has_exact_room(limit)
+    }
+
+    /// As [`Self::has_room`], where the limit is near: asks for the exact number.
+    ///
+    /// Between the answer and the insertion others may ask too, so that the limit may be exceeded by
+    /// one less than first packets are handled at the same time: about one for each CPU.
+    #[cold]
+    #[inline(never)]
+    fn has_exact_room(&self, limit: usize) -> bool {
+        let (about, slack) = self.about_connections();
+        about.saturating_sub(slack) < limit && self.connection_count() < limit
+    }
+
+    /// About how many connections there are, of both families, and by how many that may be wrong.
+    #[inline(always)]
+    fn about_connections(&self) -> (usize, usize) {
+        let v4 = self
+            .v4
+            .connections
+            .as_ref()
+            .map_or((0, 0), |c| c.table.about());
+        let v6 = self
+            .v6
+            .connections
+            .as_ref()
+            .map_or((0, 0), |c| c.table.about());
+        (v4.0.saturating_add(v6.0), v4.1.saturating_add(v6.1))
     }
 
     /// Wakes the ticker where a table has become too small (C-28).
@@ -196,7 +224,8 @@ impl Director {
     /// Once is enough: waking is dearer than all the rest.
     #[inline(always)]
     pub(super) fn grow<F: Stack>(&self, connections: &Connections<F>) {
-        if connections.table.len() > connections.upper.load() && connections.grows.load() == 0 {
+        let (about, _) = connections.table.about();
+        if about > connections.upper.load() && connections.grows.load() == 0 {
             connections.grows.store(1);
             self.wake();
         }

@@ -34,6 +34,11 @@ pub(crate) fn possible() -> impl Iterator<Item = u32> {
     core::iter::successors(next(0), |cpu| next(cpu.wrapping_add(1)))
 }
 
+/// How many CPUs there may ever be.
+pub(crate) fn count() -> usize {
+    possible().count()
+}
+
 /// A list of CPUs that people read and write: at first those on which kernel threads may run.
 #[pin_data]
 pub(crate) struct CpuList {

@@ -9,7 +9,8 @@
 //!
 //! Each object is in the table under one key or under two (its two *directions*), and in one
 //! *slot* of an expiry wheel whose arithmetic is the user's. Readers look up, use and leave
-//! objects without a lock, a reference count or a store. Writers lock one of [`SHARDS`] locks.
+//! objects without a lock, a reference count or a store. Writers lock one of the locks
+//! of its shards, of which there are some for each processor.
 //!
 //! # Chains
 //!
@@ -31,6 +32,10 @@
 //! A shard's lock, taken with bottom halves off, protects: every chain whose bucket number has the
 //! shard's number in its low bits, in all arrays; the wheel slots of the shard; and for an object
 //! whose first hash belongs to the shard its [`Aging`]. Only one shard is locked at a time.
+//!
+//! There are some shards for each processor that there may be, each on cache lines of its own. A
+//! shard counts its objects, as it is locked then anyway; the count of the whole table is told
+//! now and then, so that no word is written by all processors with each object.
 //!
 //! The lock of an object thus follows from its first hash, which is read before the lock is taken.
 //! That is sound as nobody but the owner of an object that is in no chain writes its hashes:
@@ -73,6 +78,7 @@ pub(crate) use entry::{
 pub(crate) use hold::Hold;
 
 use super::{
+    cpus,
     once::Word,
     rcu::{
         self,
@@ -109,9 +115,15 @@ use kernel::{
     types::Opaque,
 };
 
-/// Into how many parts locks and wheel slots are divided; a power of two.
-pub(crate) const SHARDS: usize = 16;
-const SHARD_MASK: usize = SHARDS - 1;
+/// The fewest and the most parts into which locks and wheel slots are divided. Powers of two.
+const SHARDS: (usize, usize) = (16, 256);
+/// Shards for each processor that there may be: as many as make it rare that two want the same.
+const SHARDS_PER_CPU: usize = 4;
+/// How many objects come to or leave a shard before the table's own count is told.
+const TOLD_AT: i32 = 32;
+
+// The low bits of a bucket's number are those of a shard's.
+const _: () = assert!(SHARDS.1 <= 1 << MIN_BITS);
 
 /// What is to become of an object whose slot came.
 pub(crate) enum Fate {
@@ -121,8 +133,14 @@ pub(crate) enum Fate {
     Remove,
 }
 
+/// A lock and what it protects, on cache lines of their own: the next shard is another CPU's.
+#[repr(align(64))]
 struct Shard {
     lock: Opaque<bindings::spinlock_t>,
+    /// How many objects are `LINKED` whose first hash is of this shard. Written with the lock held.
+    len: Word<usize>,
+    /// How many more these are than those which [`Table::about`] knows of.
+    untold: Word<i32>,
     /// Heads of the wheel's lists; the last is the list of those whose slot has come.
     slots: UnsafeCell<KVec<usize>>,
 }
@@ -145,6 +163,19 @@ impl ShardGuard<'_> {
         self.slot(entry.slot().into())
     }
 
+    /// Counts an object of the shard that comes, 1, or leaves, -1.
+    fn count(&self, about: &Atomic<usize>, step: i32) {
+        let shard = self.0;
+        let len = shard.len.load();
+        shard.len.store(len.wrapping_add_signed(step as isize));
+        let mut untold = shard.untold.load().wrapping_add(step);
+        if untold.unsigned_abs() >= TOLD_AT.unsigned_abs() {
+            about.add(untold as usize, Relaxed);
+            untold = 0;
+        }
+        shard.untold.store(untold);
+    }
+
     fn due(&self) -> *mut usize {
         self.slot(usize::MAX)
     }
@@ -157,19 +188,26 @@ impl Drop for ShardGuard<'_> {
     }
 }
 
+/// What all CPUs write now and then, away from what all of them read with each packet.
+#[repr(align(64))]
+struct About(Atomic<usize>);
+
 /// The table. See the module's documentation.
 ///
 /// # Invariants
 ///
 /// - `buckets` is the address of a `Buckets` from `KBox::into_raw`, freed through RCU.
+/// - `shards` has `shard_mask + 1` elements, a power of two.
 /// - Every link is the address of a live `T` from `SlabBox::into_raw` with a direction in bit 0,
 ///   and that object's `LINKED` is set or was when the reader's section began.
 pub(crate) struct Table<T: Entry> {
     buckets: Word<usize>,
+    /// As many as `shard_mask` has low bits set, and one.
     shards: KVec<Shard>,
+    shard_mask: usize,
     /// The state of objects that are in this table: the serial number of the table, and `LINKED`.
     linked: u32,
-    len: Atomic<usize>,
+    about: About,
     resizing: Atomic<i32>,
     _owns: PhantomData<T>,
 }
@@ -183,12 +221,16 @@ impl<T: Entry> Table<T> {
     /// Creates a table of `1 << bits` buckets and a wheel of `slots` slots.
     pub(crate) fn new(bits: u32, slots: u16) -> Result<Self> {
         let serial = serial::next(SERIAL / SERIAL_UNIT).ok_or(ENOSPC)?;
-        let mut shards = KVec::with_capacity(SHARDS, GFP_KERNEL)?;
-        for _ in 0..SHARDS {
+        let count = cpus::count().saturating_mul(SHARDS_PER_CPU);
+        let count = count.next_power_of_two().clamp(SHARDS.0, SHARDS.1);
+        let mut shards = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
             let heads = KVec::from_elem(0usize, usize::from(slots).saturating_add(1), GFP_KERNEL)?;
             shards.push(
                 Shard {
                     lock: Opaque::uninit(),
+                    len: Word::new(0),
+                    untold: Word::new(0),
                     slots: UnsafeCell::new(heads),
                 },
                 GFP_KERNEL,
@@ -198,20 +240,34 @@ impl<T: Entry> Table<T> {
             // SAFETY: The vector is full, so its elements do not move any more.
             unsafe { bindings::rust_ipvs_helper_spin_lock_init(shard.lock.get()) };
         }
-        // INVARIANT: A fresh array has no links.
+        // INVARIANT: A fresh array has no links, and `count` is a power of two.
         Ok(Self {
             buckets: Word::new(KBox::into_raw(Buckets::new(bits)?) as usize),
             shards,
+            shard_mask: count.wrapping_sub(1),
             linked: serial.wrapping_mul(SERIAL_UNIT) | LINKED,
-            len: Atomic::new(0),
+            about: About(Atomic::new(0)),
             resizing: Atomic::new(0),
             _owns: PhantomData,
         })
     }
 
-    /// How many objects are in the table.
-    pub(crate) fn len(&self) -> usize {
-        self.len.load(Relaxed)
+    /// Returns how many objects are in the table, which asks each shard: not for each packet.
+    ///
+    /// What comes and goes meanwhile may be counted or not; what is there all the time is counted.
+    pub(crate) fn exact_len(&self) -> usize {
+        let lens = self.shards.iter().map(|shard| shard.len.load());
+        lens.fold(0, usize::wrapping_add)
+    }
+
+    /// Returns about how many objects are in the table, and by how many that may be wrong.
+    ///
+    /// One word, which CPUs seldom write, so that each new object may ask for it.
+    #[inline(always)]
+    pub(crate) fn about(&self) -> (usize, usize) {
+        let about = self.about.0.load(Relaxed) as isize;
+        let slack = self.shards.len().wrapping_mul(TOLD_AT as usize);
+        (usize::try_from(about).unwrap_or(0), slack)
     }
 
     /// How many buckets the table has.
@@ -226,8 +282,8 @@ impl<T: Entry> Table<T> {
     }
 
     fn lock(&self, hash: u32) -> ShardGuard<'_> {
-        // SAFETY: The vector has `SHARDS` elements.
-        let shard = unsafe { self.shards.get_unchecked(hash as usize & SHARD_MASK) };
+        // SAFETY: The masked number is below that of the elements, by the type invariant.
+        let shard = unsafe { self.shards.get_unchecked(hash as usize & self.shard_mask) };
         // SAFETY: The lock was initialised in `new` and has not moved.
         unsafe { bindings::rust_ipvs_helper_spin_lock_bh(shard.lock.get()) };
         ShardGuard(shard)
@@ -298,13 +354,13 @@ impl<T: Entry> Table<T> {
             return Err(twin);
         }
         let state = self.linked | if second.is_some() { SECOND } else { 0 };
+        guard.count(&self.about.0, 1);
         // SAFETY: The lock of the object's shard is held, and it is in no list.
         unsafe { slot_list::link(guard.slot_of(entry), entry) };
         entry.aging().state.store(state);
         entry.aging().holds.store(0, Relaxed);
         self.push(rcu, &guard, entry, first, 0);
         drop(guard);
-        self.len.add(1, Relaxed);
         Ok(entry)
     }
 
@@ -382,6 +438,7 @@ impl<T: Entry> Table<T> {
     fn detach(&self, rcu: Rcu<'_>, guard: &ShardGuard<'_>, entry: &T, hash: u32) {
         let aging = entry.aging();
         aging.state.store(aging.state.load() & !LINKED);
+        guard.count(&self.about.0, -1);
         // SAFETY: The lock is held and the object was in a list, being `LINKED`.
         unsafe { slot_list::unlink(entry) };
         self.unchain(rcu, guard, entry, hash, 0);
@@ -398,7 +455,6 @@ impl<T: Entry> Table<T> {
             let guard = self.lock(hash);
             self.unchain(rcu, &guard, entry, hash, 1);
         }
-        self.len.fetch_sub(1, Relaxed);
         entry.removed();
         // SAFETY: In no chain and no list any more; the caller is the only one to get here.
         unsafe { self.free_later(entry) };
@@ -443,7 +499,7 @@ impl<T: Entry> Table<T> {
         mut fate: impl FnMut(&T) -> Fate,
         mut gone: impl FnMut(Rcu<'_>, &T),
     ) {
-        for shard in 0..SHARDS {
+        for shard in 0..self.shards.len() {
             let guard = self.lock(shard as u32);
             // SAFETY: The lock is held; both heads are of this shard.
             unsafe { slot_list::splice::<T>(guard.slot(usize::from(slot)), guard.due()) };

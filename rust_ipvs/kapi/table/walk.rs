@@ -56,8 +56,8 @@ impl<T: Entry> Table<T> {
     /// What is held from outside the table, or comes in meanwhile, may be left.
     pub(crate) fn clear(&self) {
         let mut before = usize::MAX;
-        while (1..before).contains(&self.len()) {
-            before = self.len();
+        while (1..before).contains(&self.exact_len()) {
+            before = self.exact_len();
             self.retain(|_| false);
         }
     }

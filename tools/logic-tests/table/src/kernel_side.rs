@@ -436,8 +436,29 @@ pub mod slab {
 }
 
 pub mod cpus {
-    /// Of a large machine, so that there are many shards.
+    use std::sync::atomic::{
+        AtomicUsize,
+        Ordering::SeqCst, //
+    };
+
+    static COUNT: AtomicUsize = AtomicUsize::new(4);
+
+    /// Says how many CPUs there are from now on.
+    pub fn set(count: usize) {
+        COUNT.store(count, SeqCst);
+    }
+
     pub fn count() -> usize {
-        4
+        COUNT.load(SeqCst)
+    }
+}
+
+pub mod siphash {
+    pub struct HalfSipKey;
+
+    impl HalfSipKey {
+        pub fn hash(&self, word: u32) -> u32 {
+            !word
+        }
     }
 }

@@ -33,6 +33,7 @@ mod kapi {
         cpus,
         once,
         rcu,
+        siphash,
         slab, //
     };
 }

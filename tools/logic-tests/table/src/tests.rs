@@ -18,6 +18,7 @@ use crate::{
     },
     kernel_side::{
         before_locks,
+        cpus::set as set_cpus,
         grace_period,
         is_locked,
         loads, //
@@ -192,7 +193,7 @@ fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
         // What its slot was when it was linked.
         assert_eq!(expired(&table, 6), []);
         assert_eq!(expired(&table, 2), [7]);
-        assert_eq!(table.len(), 0);
+        assert_eq!(table.exact_len(), 0);
         grace_period();
     }
 }
@@ -229,7 +230,7 @@ fn a_twin_is_left_and_the_newcomer_leaves_no_trace() {
         let twin = table.insert(rcu, newcomer, hashes, |other| other.key == 1);
         assert_eq!(twin.map(|_| ()).map_err(|node| node.key), Err(1));
     });
-    assert_eq!((table.len(), removed.load(SeqCst)), (1, 1));
+    assert_eq!((table.exact_len(), removed.load(SeqCst)), (1, 1));
     assert!(has(&table, 1, 0) && has(&table, 1, 1));
     rcu::read(|rcu| assert!(table.find(rcu, back(2), |_, _| true).is_none()));
     drop(table);
@@ -424,8 +425,66 @@ fn nobody_misses_what_is_there() {
         over.store(true, SeqCst);
         assert!(results.iter().all(Result::is_ok));
     });
-    assert_eq!(table.len(), STAY as usize + 2 * 64);
+    assert_eq!(table.exact_len(), STAY as usize + 2 * 64);
     table.clear();
-    assert_eq!(table.len(), 0);
+    assert_eq!(table.exact_len(), 0);
+    grace_period();
+}
+
+// Locks in proportion to processors, and none shares a cache line with another.
+#[test]
+fn each_shard_has_its_own_cache_line() {
+    let _alone = ALONE.lock().unwrap();
+    for (cpus, want) in [(1, 16), (4, 16), (5, 32), (64, 256), (4096, 256)] {
+        set_cpus(cpus);
+        let table = table(8);
+        let locks = Rc::new(RefCell::new(Vec::new()));
+        let seen = locks.clone();
+        before_locks(move |lock| seen.borrow_mut().push(lock));
+        for key in 0..1024 {
+            rcu::read(|rcu| {
+                let entered = table.insert(rcu, node(key, 0, None), (key, None), |_| false);
+                assert!(entered.is_ok());
+            });
+        }
+        before_locks(|_| {});
+        let mut lines: Vec<_> = locks.borrow().iter().map(|lock| lock / 64).collect();
+        assert_eq!(lines.len(), 1024);
+        lines.sort();
+        lines.dedup();
+        assert_eq!(lines.len(), want, "lines of locks for {cpus} CPUs");
+    }
+    set_cpus(4);
+    grace_period();
+}
+
+// The count is exact if each shard is asked, and nearly so if one word is.
+#[test]
+fn the_count_is_right_and_nearly_right() {
+    let _alone = ALONE.lock().unwrap();
+    let table = table(8);
+    let about_right = |want: usize| {
+        assert_eq!(table.exact_len(), want);
+        let (about, slack) = table.about();
+        assert!(about.abs_diff(want) <= slack, "{about} is not {want}");
+        assert_eq!(slack, 16 * 32);
+        about
+    };
+    assert_eq!(about_right(0), 0);
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let table = &table;
+            scope.spawn(move || (0..5000).for_each(|key| assert!(put(table, key * 2 + thread))));
+        }
+    });
+    assert_ne!(about_right(10_000), 0);
+    for key in 0..9990 {
+        assert!(take(&table, key));
+    }
+    about_right(10);
+    assert!(!put(&table, 9995), "a twin");
+    about_right(10);
+    assert_eq!(expired(&table, 0).len(), 10);
+    about_right(0);
     grace_period();
 }
