@@ -104,17 +104,26 @@ struct Run {
 }
 
 impl Run {
-    /// The links from `word` on; `None` if they are too many.
-    fn from<T: Entry>(rcu: Rcu<'_>, word: &Word<usize>) -> Option<Self> {
-        let mut run = Self {
+    const fn new() -> Self {
+        Self {
             links: [0; RUN],
             len: 0,
-        };
-        for link in links::<T>(rcu, word) {
-            *run.links.get_mut(run.len)? = link;
-            run.len = run.len.wrapping_add(1);
         }
-        Some(run)
+    }
+
+    /// Notes the links from `word` on; `false` if they are too many.
+    ///
+    /// The same `Run` is used for all chains: to clear one for each would be dearer than the rest.
+    fn note<T: Entry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) -> bool {
+        self.len = 0;
+        for link in links::<T>(rcu, word) {
+            let Some(place) = self.links.get_mut(self.len) else {
+                return false;
+            };
+            *place = link;
+            self.len = self.len.wrapping_add(1);
+        }
+        true
     }
 
     fn noted(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
@@ -254,15 +263,18 @@ impl<T: Entry> Table<T> {
         // is never freed before it is `current`.
         let (old_array, new_array) = unsafe { (&*old, &*new) };
         old_array.future.publish(new as usize);
+        let mut run = Run::new();
         for shard in 0..self.shards.len() {
             let mut bucket = shard;
             while bucket <= old_array.mask {
                 let is_long;
-                (bucket, is_long) = self.move_chains(shard, bucket, old_array, new_array);
+                (bucket, is_long) =
+                    self.move_chains(shard, bucket, (old_array, new_array), &mut run);
                 if is_long {
                     let chain = old_array.bucket(bucket as u32);
-                    while rcu::read(|rcu| self.move_long(rcu, shard, chain, new_array, &mut marks))
-                    {
+                    while rcu::read(|rcu| {
+                        self.move_long(rcu, shard, (chain, new_array), &mut marks, &mut run)
+                    }) {
                         // SAFETY: No lock is held and no read-side section is open here.
                         unsafe { bindings::rust_ipvs_helper_cond_resched() };
                     }
@@ -284,8 +296,8 @@ impl<T: Entry> Table<T> {
         &self,
         shard: usize,
         bucket: usize,
-        old: &Buckets,
-        new: &Buckets,
+        (old, new): (&Buckets, &Buckets),
+        run: &mut Run,
     ) -> (usize, bool) {
         rcu::read(|rcu| {
             let guard = self.lock(shard as u32);
@@ -293,9 +305,9 @@ impl<T: Entry> Table<T> {
             let mut budget = BUDGET;
             while bucket <= old.mask && budget > 0 {
                 let chain = old.bucket(bucket as u32);
-                let Some(run) = Run::from::<T>(rcu, chain) else {
+                if !run.note::<T>(rcu, chain) {
                     return (bucket, true);
-                };
+                }
                 run.move_to::<T>(rcu, &guard, chain, new);
                 budget = budget.saturating_sub(run.len.wrapping_add(1));
                 bucket = bucket.wrapping_add(self.shards.len());
@@ -309,41 +321,40 @@ impl<T: Entry> Table<T> {
         &self,
         rcu: Rcu<'_>,
         shard: usize,
-        chain: &Word<usize>,
-        new: &Buckets,
+        (chain, new): (&Word<usize>, &Buckets),
         marks: &mut Marks,
+        run: &mut Run,
     ) -> bool {
         marks.take::<T>(rcu, chain);
         let mut failed = 0u32;
         for _ in 0..RUNS_AT_ONCE {
             let mark = marks.last();
             let before = before_last::<T>(rcu, chain, mark);
-            let run = Run::from::<T>(rcu, word_of::<T>(rcu, chain, before));
+            let word = word_of::<T>(rcu, chain, before);
+            let is_whole = run.note::<T>(rcu, word);
             let guard = self.lock(shard as u32);
             let is_there = |link| link == 0 || is_linked::<T>(rcu, link);
-            let word = word_of::<T>(rcu, chain, before);
-            match run {
-                _ if !is_there(mark) => marks.pop(),
-                Some(run) if is_there(before) && run.holds::<T>(rcu, &guard, word) => {
+            if !is_there(mark) {
+                marks.pop();
+            } else if is_whole && is_there(before) && run.holds::<T>(rcu, &guard, word) {
+                run.move_to::<T>(rcu, &guard, word, new);
+                failed = 0;
+                if before == mark {
+                    // Nothing is left behind it, and nothing can come.
+                    if mark == 0 {
+                        return false;
+                    }
+                    marks.pop();
+                }
+            } else if failed < PATIENCE {
+                failed = failed.wrapping_add(1);
+            } else {
+                let word = word_of::<T>(rcu, chain, before_last::<T>(rcu, chain, 0));
+                if run.note::<T>(rcu, word) {
                     run.move_to::<T>(rcu, &guard, word, new);
-                    failed = 0;
-                    if before == mark {
-                        // Nothing is left behind it, and nothing can come.
-                        if mark == 0 {
-                            return false;
-                        }
-                        marks.pop();
-                    }
                 }
-                _ if failed < PATIENCE => failed = failed.wrapping_add(1),
-                _ => {
-                    let word = word_of::<T>(rcu, chain, before_last::<T>(rcu, chain, 0));
-                    if let Some(run) = Run::from::<T>(rcu, word) {
-                        run.move_to::<T>(rcu, &guard, word, new);
-                    }
-                    // Some of the marks may have been moved too.
-                    return true;
-                }
+                // Some of the marks may have been moved too.
+                return true;
             }
         }
         true

@@ -183,7 +183,8 @@ def many(count, version, method):
     equal(ipvs.rows(), [], 'rows of /proc')
     until(lambda: in_slab()[0] - before < 1000, f'their memory is given back ({in_slab()}, before {before})', 60)
     if g.impl == 'rust':
-        until(lambda: buckets() == 256 or buckets() == 512, f'the table shrinks ({buckets()})', 30)
+        # One of less than 16 times the least stays: it may have shrunk to that before the last ended (C-29).
+        until(lambda: buckets() <= 2048, f'the table shrinks ({buckets()})', 30)
     ipvs.admin('--set 0 0 300')
     ipvs.admin('-C')
 
