@@ -214,7 +214,7 @@ def seen_while_resized():
     with Generator(MANY // 4) as generator:
         generator.play()
     until(lambda: sum(dest.inactive for dest in ipvs.dests()) == MANY // 4 + 8, 'connections')
-    for number in range(24):
+    for number in range(8):
         ipvs.setting('conn_lfactor', (2, -2)[number % 2])
         # While one resizing is under way or another.
         for _ in range(2):
