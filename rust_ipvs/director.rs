@@ -20,6 +20,7 @@ mod connection;
 mod context;
 mod defence;
 mod destination;
+mod devices;
 mod draft;
 mod estimation;
 mod expiry;

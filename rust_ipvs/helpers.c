@@ -59,6 +59,7 @@
 #include "helpers/core.c"
 #include "helpers/cpus.c"
 #include "helpers/memory.c"
+#include "helpers/devices.c"
 #include "helpers/modules.c"
 #include "helpers/net.c"
 #include "helpers/ticker.c"

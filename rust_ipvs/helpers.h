@@ -54,6 +54,11 @@ int rust_ipvs_helper_cpulist_print(char *text, size_t size, const struct cpumask
 unsigned long rust_ipvs_helper_free_pages(void);
 unsigned long rust_ipvs_helper_free_buffer_pages(void);
 
+/* kapi/devices.rs */
+int rust_ipvs_helper_register_netdevice_notifier(struct notifier_block *block);
+void rust_ipvs_helper_unregister_netdevice_notifier(struct notifier_block *block);
+struct net *rust_ipvs_helper_net_of_lost_device(unsigned long event, void *info);
+
 /* kapi/modules.rs */
 bool rust_ipvs_helper_module_has_name(struct module *module, const char *name);
 int rust_ipvs_helper_register_module_notifier(struct notifier_block *block);

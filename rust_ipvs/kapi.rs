@@ -9,6 +9,7 @@ pub(crate) mod bh;
 pub(crate) mod conntrack;
 pub(crate) mod cpus;
 pub(crate) mod datagram;
+pub(crate) mod devices;
 pub(crate) mod genetlink;
 pub(crate) mod inet;
 pub(crate) mod memory;

@@ -22,7 +22,10 @@ mod kapi;
 mod logic;
 
 use director::{Caches, Director};
-use kapi::net::{Namespaced, NamespacesGuard};
+use kapi::{
+    devices::DeviceNotifierGuard,
+    net::{Namespaced, NamespacesGuard},
+};
 use kernel::prelude::*;
 
 module! {
@@ -71,6 +74,7 @@ module! {
 struct RustIpvs {
     // Dropped in this order: nobody may ask for what is going away.
     _control: control::Registration,
+    _devices: DeviceNotifierGuard,
     _namespaces: NamespacesGuard<Director>,
 }
 
@@ -83,6 +87,7 @@ impl kernel::Module for RustIpvs {
         let namespaces = Director::namespaces().register(caches)?;
         Ok(Self {
             _control: control::Registration::new()?,
+            _devices: Director::devices().register()?,
             _namespaces: namespaces,
         })
     }

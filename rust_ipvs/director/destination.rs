@@ -261,7 +261,8 @@ impl Destination {
         unpack(self.tunnel.load())
     }
 
-    fn forget_route(&self) {
+    /// Drops the cached route, and with it what the route refers to: another route, and its device.
+    pub(super) fn forget_route(&self) {
         self.route.replace(None);
     }
 

@@ -227,6 +227,14 @@ impl<F: Stack> Service<F> {
         page
     }
 
+    /// Drops the cached routes of all destinations.
+    pub(super) fn forget_routes(&self, rcu: Rcu<'_>) {
+        self.scheduling.each_below(rcu, u32::MAX, |_, destination| {
+            destination.forget_route();
+            true
+        });
+    }
+
     /// Does something to each destination below a slot, newest first, until it returns `false`; returns the slot where
     /// it did, or `None` at the end. Process context; others get the CPU now and then.
     pub(super) fn each_paged(

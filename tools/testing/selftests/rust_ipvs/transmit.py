@@ -436,6 +436,30 @@ def route_change():
         ipvs.admin('-C')
 
 
+@case('L-8 a device goes away while servers behind it are configured, whose routes are known')
+def device_deleted():
+    for version, net, server in ((4, '10.60.0.0/16', '10.60.0.2'), (6, 'fd00:60::/64', 'fd00:60::2')):
+        for method in METHODS:
+            g.director.run('ip link add rv-gone type dummy', quiet=True)
+            g.director.run('ip link set rv-gone up', quiet=True)
+            g.director.run('ip addr add 10.61.0.1/24 dev rv-gone', quiet=True)
+            g.director.run('ip addr add fd00:61::1/64 dev rv-gone nodad', quiet=True)
+            g.director.run(f'ip route add {net} dev rv-gone', quiet=True)
+            spec = f'-u {at(VIPS[version])}'
+            ipvs.service(spec, METHODS[method], [at(server)])
+            with Shot(version) as shot:
+                shot.ask()
+            until(lambda: ipvs.stats(at(VIPS[version])).inpkts, 'a packet')
+            with g.director:
+                deleting = subprocess.Popen(['ip', 'link', 'del', 'rv-gone'])
+            try:
+                until(lambda: deleting.poll() is not None, f'{method} IPv{version}: the device is gone')
+            finally:
+                # This lets go of whatever holds it, or the test would never end.
+                ipvs.admin(f'-D {spec}')
+                deleting.wait()
+
+
 @case('X-1 L-8 a device goes down and comes back; connections go on')
 def device_down():
     for version in (4, 6):

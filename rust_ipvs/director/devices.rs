@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Drops cached routes when a device goes down (L-8, C: `ip_vs_dst_event`).
+//!
+//! A packet asks whether its destination's route still holds, but a destination may see none for
+//! long. A route of IPv6 that was made for one destination (DR) refers to the entry that it was made
+//! from and so to the device, which could not be unregistered until then.
+
+use super::{
+    namespace::Director,
+    plane::Plane,
+    stack::Stack, //
+};
+use crate::kapi::{
+    devices::{
+        DeviceListener,
+        DeviceNotifier, //
+    },
+    net::Net,
+    rcu, //
+};
+
+static DEVICES: DeviceNotifier<Director> = DeviceNotifier::new();
+
+impl Director {
+    /// Returns the notifier of devices, which tells the directors of their namespaces.
+    pub(crate) fn devices() -> &'static DeviceNotifier<Self> {
+        &DEVICES
+    }
+}
+
+impl DeviceListener for Director {
+    /// Drops the routes of all destinations, not only of those behind this device: the others are
+    /// looked up again by their next packet. What a packet caches meanwhile by a look-up from
+    /// before, the next call for that device drops: there is one when it is unregistered, and one
+    /// each second while that waits.
+    fn device_lost(net: &Net) {
+        if let Some(director) = Self::of(net) {
+            director.v4.forget_routes();
+            director.v6.forget_routes();
+        }
+    }
+}
+
+impl<F: Stack> Plane<F> {
+    fn forget_routes(&self) {
+        rcu::read(|rcu| {
+            self.each(rcu, (0, 0), |_, service| {
+                service.forget_routes(rcu);
+                true
+            });
+        });
+    }
+}
