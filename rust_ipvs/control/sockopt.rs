@@ -111,10 +111,7 @@ fn carry_out(net: &Net, director: &Arc<Director>, what: Set) -> Result {
         Set::Add(spec) => director.add_service(&spec),
         Set::Edit(spec) => director.edit_service(&spec),
         Set::Delete(id) => director.delete_service(&id),
-        Set::Flush => {
-            director.flush();
-            Ok(())
-        }
+        Set::Flush => director.flush(),
         Set::AddDestination(id, wish) => {
             existing(director, &id)?;
             wish.spec()

@@ -354,13 +354,17 @@ impl Director {
     }
 
     /// Deletes all services (L-11).
-    pub(crate) fn flush(&self) {
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: some services are left, which another flush deletes.
+    pub(crate) fn flush(&self) -> Result<(), Refusal> {
         let mut books = self.books.lock();
+        let mut done = Ok(());
         let lfactor = self.settings.svc_lfactor.load();
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
                 let mut left = usize::MAX;
-                // What there is no memory for stays; the next flush takes it.
                 while (1..left).contains(&plane.count()) {
                     left = plane.count();
                     let deleted = plane.each_paged((0, 0), |_, service| {
@@ -368,6 +372,9 @@ impl Director {
                         true
                     });
                     deleted.ok();
+                }
+                if plane.count() != 0 {
+                    done = Err(Refusal::NO_MEMORY);
                 }
             });
         }
@@ -378,11 +385,13 @@ impl Director {
         drop(books);
         drop((unused_v4, unused_v6, tracking_v4, tracking_v6));
         self.expire_without_destination();
+        done
     }
 
     /// Deletes everything, for good: nothing comes in any more.
     pub(super) fn flush_for_good(&self) {
-        self.flush();
+        // What there is no memory for goes with the director itself.
+        self.flush().ok();
         self.end_connections();
         self.books.lock().trash.clear();
     }

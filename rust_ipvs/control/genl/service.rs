@@ -85,8 +85,11 @@ impl Dumpit for List {
                 message.nested(top::SERVICE, |nest| answer::put_service(nest, view))
             });
             added.is_ok()
-        })?;
-        if let Some(stopped) = stopped {
+        });
+        if stopped.is_err() {
+            dump.remark(c"out of memory");
+        }
+        if let Some(stopped) = stopped? {
             dump.set_position(stopped.to_words());
         }
         added
@@ -112,7 +115,6 @@ pub(super) struct Flush;
 
 impl Doit for Flush {
     fn doit(request: &Request<'_>) -> Result {
-        director(request)?.flush();
-        Ok(())
+        director(request)?.flush().told(request)
     }
 }

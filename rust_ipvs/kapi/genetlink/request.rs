@@ -83,7 +83,8 @@ impl<'a> Request<'a> {
         // SAFETY: Has no requirement but to be allowed to sleep, as handlers are.
         let skb =
             unsafe { bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, bindings::GFP_KERNEL) };
-        let skb = Buffer(NonNull::new(skb).ok_or(ENOMEM)?);
+        let skb = NonNull::new(skb).ok_or_else(|| self.refuse(ENOMEM, c"out of memory"))?;
+        let skb = Buffer(skb);
         // SAFETY: The buffer is owned and so not used by others; `info` is valid by the type
         // invariant.
         unsafe { Message::build(skb.0, self.info, 0, command, build) }?;
