@@ -52,7 +52,7 @@ test-in-tree: lab-ready ripvsadm ## Builds inside a kernel tree, as a module and
 	@tools/build/test-in-tree.sh
 
 .PHONY: test-debug-kernel
-test-debug-kernel: lab-ready ripvsadm ## Selftests under KASAN, kmemleak and lockdep (the first time it builds that kernel)
+test-debug-kernel: lab-ready ripvsadm storm ## Selftests under KASAN, kmemleak and lockdep (the first time it builds that kernel)
 	@tools/build/test-debug-kernel.sh $(TESTS)
 
 .PHONY: clean

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Makes the mistakes that the kernel of test-debug-kernel.sh is there to find, one after the other. */
 
+#include <linux/cpumask.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -9,6 +10,7 @@
 #include <linux/spinlock.h>
 #include <linux/timer.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 static int __rcu *shared;
 static DEFINE_SPINLOCK(first);
@@ -33,7 +35,7 @@ static void contexts(void)
 }
 
 /* What is read where nothing is, or is no more; the compiler must not see that. */
-static void memory(void)
+static noinline void memory(void)
 {
 	volatile char *object = kmalloc(64, GFP_KERNEL), *pages = vmalloc(PAGE_SIZE / 2);
 	char *hidden = (char *)object;
@@ -48,6 +50,41 @@ static void memory(void)
 	kfree(hidden);
 	(void)object[0];
 	vfree((char *)pages);
+}
+
+static void *given_back;
+static bool is_gone;
+
+static void give_back(struct work_struct *work)
+{
+	kfree(given_back);
+	smp_store_release(&is_gone, true);
+}
+
+/*
+ * Reads what another processor frees at the same moment. Preemption is off, so one processor
+ * alone frees nothing, and then nothing is read.
+ */
+static noinline void read_beside(void)
+{
+	static DECLARE_WORK(work, give_back);
+	volatile char *object = kmalloc(64, GFP_KERNEL);
+	unsigned long patience = 1000000000;
+	unsigned int cpu;
+
+	given_back = (void *)object;
+	OPTIMIZER_HIDE_VAR(object);
+	preempt_disable();
+	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	if (object && cpu < nr_cpu_ids) {
+		schedule_work_on(cpu, &work);
+		while (!smp_load_acquire(&is_gone) && --patience)
+			cpu_relax();
+	}
+	preempt_enable();
+	if (is_gone && patience)
+		(void)object[0];
+	flush_work(&work);
 }
 
 /* What is given back while it is still in use, or twice. */
@@ -100,6 +137,7 @@ static int __init mistakes(void)
 	contexts();
 	locks();
 	memory();
+	read_beside();
 	lives();
 	leak();
 	return 0;

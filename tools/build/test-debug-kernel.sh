@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Selftests in a kernel that watches memory, locks and RCU: KASAN, kmemleak, lockdep, in User-mode Linux (TAP).
+# Selftests in a kernel with several processors that watches memory, locks and RCU: KASAN, kmemleak, lockdep, in User-mode Linux (TAP).
 #
 # usage: test-debug-kernel.sh [TEST…]
 #
 # The stock kernel has none of them. This one is built with clang, because a kernel with Rust has KASAN only so, and kept in the
 # lab's cache; the first build takes a good quarter of an hour. It is a program, so the tests run at the host's speed.
-# WATCH=no takes the same kernel without any of them. Without TEST, all selftests run; MEMORY and LIMIT are the kernel's, and its seconds.
+# WATCH=no takes the same kernel without any of them. Without TEST, all selftests run; SMP, MEMORY and LIMIT are the kernel's
+# processors, memory and seconds. PACKETS is the size of storm.py's storm.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -17,18 +18,18 @@ choose_kernel
 # shellcheck source=kernel-copy.sh
 . "$root/tools/build/kernel-copy.sh"
 kind=um-debug fragments=("$root/tools/build/um-tests.config" "$root/tools/build/um-debug.config")
-# (Programs of the kernel with KASAN die under seccomp, which is the quicker way to run them.)
-options=(kasan_multi_shot slab_debug=F)
-[ "${WATCH-}" != no ] || kind=um-plain fragments=("$root/tools/build/um-tests.config") options=(seccomp=auto)
+# Only where programs run under seccomp, and not by ptrace, can there be more than one processor.
+options=("ncpus=${SMP:-4}" seccomp=on kasan_multi_shot)
+[ "${WATCH-}" != no ] || kind=um-plain fragments=("$root/tools/build/um-tests.config")
 # Here is what was built, to be run when others may build again, and what the runs leave.
 logs=$root/build/debug-kernel/$kind
 built=$logs/built
-results=$logs/results
+results=$logs/tests
 number=0
 tests=("$@")
 # Memory is taken when it is used; a million connections want it, with what watches remembering where each one was made.
-limit=${LIMIT:-3000} memory=${MEMORY:-4G}
-[ -z "${LONG-}" ] || limit=${LIMIT:-20000} memory=${MEMORY:-12G}
+limit=${LIMIT:-7000} memory=${MEMORY:-4G} packets=${PACKETS:-10m}
+[ -z "${LONG-}" ] || limit=${LIMIT:-60000} memory=${MEMORY:-12G} packets=${PACKETS:-100m}
 
 # What a kernel says that found something: KASAN, lockdep, RCU, an object's life, a list, an assertion of Rust code.
 BAD='BUG|WARNING|KASAN|INFO: |possible|suspicious|ODEBUG|corruption|panicked|refcount_t|detected stall'
@@ -69,13 +70,38 @@ follow_frames() {
 	grep 'IS_ENABLED(CONFIG_FRAME_POINTER)' "$script"
 }
 
+# What returns from a signal to a program must have nothing on the stack. With frame pointers it has, and under seccomp every
+# program died of registers that were off by one.
+keep_stub_bare() {
+	local file=$source/arch/um/kernel/skas/Makefile
+	grep -q 'omit-frame-pointer' "$file" || sed -i 's/^CFLAGS_stub\.o := .*/& -fomit-frame-pointer/' "$file"
+	grep 'omit-frame-pointer' "$file"
+}
+
+# A processor that is just starting frees memory before it is online; kmemleak then calls RCU from there, which complains.
+keep_start_data() {
+	local file=$source/arch/um/os-Linux/smp.c
+	grep -q start_data "$file" || sed -i -e 's/^static pthread_t cpu_threads.*/&\nstatic struct cpu_thread_data start_data[CONFIG_NR_CPUS];/' \
+		-e 's/data = uml_kmalloc(sizeof(\*data), UM_GFP_ATOMIC)/data = \&start_data[cpu]/' -e '/kfree(data);/d' "$file"
+	grep start_data "$file"
+}
+
+# Its processors are threads, and the host may have fewer of its own: who waits for a lock lets others run, or a queue of waiters
+# stands still for each one that does not.
+yield_to_holder() {
+	local file=$source/kernel/locking/qspinlock.c
+	grep -q sched_yield "$file" ||
+		sed -i 's/^#include "qspinlock_stat.h"/&\n\nint sched_yield(void);\n#define cpu_relax() sched_yield()/' "$file"
+	grep sched_yield "$file"
+}
+
 # (And User-mode Linux loads no module that has a table of addresses, which rustc makes unless told otherwise.)
 make_um() {
 	kernel "$kind" ARCH=um CC="$clang" "RUSTFLAGS_MODULE=-Crelocation-model=static -Ccode-model=large" "$@"
 }
 
 build() {
-	name_large_bss && follow_frames || return
+	name_large_bss && follow_frames && keep_stub_bare && keep_start_data && yield_to_holder || return
 	grep -hv '^CONFIG_RUST_IPVS=y' "$root/tools/build/um.config" "${fragments[@]}" >"$place/$kind.fragment"
 	rm -rf "$built"
 	mkdir -p "$built"
@@ -93,15 +119,14 @@ build_mistakes() {
 		cp "$place/mistakes/mistakes.ko" "$built"
 }
 
-# boot NAME COMMANDS: runs them in the kernel, with what was built in /built; what they write to /results is in $logs/NAME then.
-# Slabs with checks have no caches of objects before them, in which kmemleak would see pointers to what nobody remembers.
+# boot NAME COMMANDS OPTION…: runs them in the kernel, with what was built in /built; what they write to /results is in $logs/NAME then.
 boot() {
 	results=$logs/$1
 	rm -rf "$results"
 	mkdir -p "$results"
-	printf '%s\n' "export LONG='${LONG-}' SEED='${SEED:-20261121}' RUST_IPVS_KO=/built/rust_ipvs.ko" "$2" >"$results/commands"
+	printf '%s\n' "export LONG='${LONG-}' SEED='${SEED:-20261121}' PACKETS='$packets' RUST_IPVS_KO=/built/rust_ipvs.ko" "$2" >"$results/commands"
 	timeout --kill-after=5 "$limit" \
-		"$built/linux" rootfstype=hostfs rootflags=/ root=/dev/root ro mem="$memory" log_buf_len=16M panic=1 "${options[@]}" \
+		"$built/linux" rootfstype=hostfs rootflags=/ root=/dev/root ro mem="$memory" log_buf_len=16M panic=1 "${options[@]}" "${@:3}" \
 		con=null con0=fd:0,fd:1 "ubd0r=$LAB_CACHE/guest/root.ext4" init="$root/tools/build/um-tests-init" \
 		"ipvs.results=$results" "ipvs.built=$built" </dev/null >"$results/boot.log" 2>&1
 	if ! grep -q '^um: down' "$results/boot.log"; then
@@ -121,7 +146,8 @@ noticed() {
 	local words missing=0
 	findings >"$logs/findings"
 	for words in 'suspicious RCU usage' 'sleeping function called from invalid context' 'using smp_processor_id() in preemptible' \
-		'KASAN: slab-use-after-free' 'KASAN: vmalloc-out-of-bounds' 'KASAN: slab-out-of-bounds' 'ODEBUG: free active' 'list_del corruption' \
+		'KASAN: slab-use-after-free in memory' \
+		'KASAN: slab-use-after-free in read_beside' 'KASAN: vmalloc-out-of-bounds' 'KASAN: slab-out-of-bounds' 'ODEBUG: free active' 'list_del corruption' \
 		'possible circular locking dependency' 'unreferenced object'; do
 		grep -m 1 -F "$words" "$logs/findings" || { echo "not noticed: $words" && missing=1; }
 	done
@@ -152,18 +178,43 @@ no_leak() {
 	grep '^um: leaks looked for' "$results/boot.log" && [ ! -s "$results/kmemleak" ]
 }
 
+# run_tests NAME TESTS OPTION…
 run_tests() {
 	local command=tools/testing/selftests/rust_ipvs/run_tests.sh
-	progress "running ${tests[*]:-all selftests}"
-	ok 'it boots, and comes to an end' boot results "$command --results /results ${tests[*]} && echo 'um: tests ok'"
+	progress "running $2"
+	ok "it boots, and comes to an end ($1)" boot "$1" "$command --results /results $2 && echo 'um: tests ok'" "${@:3}"
 	sed 's/^/# /' "$results/summary"
 	grep -h '^ok .*# SKIP' "$results"/*.tap | sed 's/^/# /'
-	ok 'the selftests pass in it' passed
+	ok "the tests pass in it ($1)" passed
+	ok "KASAN, lockdep and the like have nothing to say ($1)" silent
+	[ "$kind" = um-plain ] || ok "lockdep was on to the end ($1)" still_on
+}
+
+# Splits what is to be run: the storm has a kernel of its own.
+split_tests() {
+	local test
+	storm='' others=''
+	[ ${#tests[@]} -gt 0 ] ||
+		mapfile -t tests < <(awk '/^[^#]/ && NF { print $1 }' "$root/tools/testing/selftests/rust_ipvs/TESTS")
+	for test in "${tests[@]}"; do
+		if [ "$test" = storm.py ]; then storm=$test; else others+=" $test"; fi
+	done
+	others=${others# }
+}
+
+plan() {
+	local watch=1 cases
+	[ "$kind" != um-plain ] || watch=0
+	cases=$((1 + 2 * watch))
+	[ -z "$others" ] || cases=$((cases + 3 + 2 * watch))
+	[ -z "$storm" ] || cases=$((cases + 3 + watch))
+	echo "1..$cases"
 }
 
 main() {
+	split_tests
 	echo 'TAP version 13'
-	echo "1..$([ "$kind" = um-plain ] && echo 4 || echo 8)"
+	plan
 	if ! refresh_copy "$logs/copy.log" || ! "$root/tools/build/in-tree.sh" apply "$source" >"$logs/apply.log" 2>&1; then
 		echo "Bail out! the kernel's source could not be made ready: ${logs#"$root"/}"
 		exit 1
@@ -172,21 +223,22 @@ main() {
 	if [ "$kind" = um-plain ]; then
 		ok 'a kernel with the module builds' build
 		unlock_copy
-		run_tests
-		ok 'the kernel has no complaint' silent
 	else
 		ok 'a kernel with KASAN, kmemleak and lockdep builds' build
 		build_mistakes >"$logs/mistakes.log" 2>&1
 		unlock_copy
 		ok "KASAN watches the module's own code" watched
 		progress 'making mistakes'
-		boot mistakes 'insmod /built/mistakes.ko' >>"$logs/mistakes.log" 2>&1
+		boot mistakes 'insmod /built/mistakes.ko' slab_debug=F >>"$logs/mistakes.log" 2>&1
 		ok 'mistakes that are made on purpose are found' noticed
-		run_tests
-		ok 'KASAN, lockdep and the like have nothing to say' silent
-		ok 'lockdep was on to the end' still_on
-		ok 'kmemleak finds nothing' no_leak
 	fi
+	# Slabs with checks have no caches of objects before them, in which kmemleak would see pointers to what nobody remembers.
+	if [ -n "$others" ]; then
+		run_tests tests "$others" slab_debug=F
+		[ "$kind" = um-plain ] || ok 'kmemleak finds nothing' no_leak
+	fi
+	# Both kmemleak and checks of slabs have one lock for all, at which processors would wait for each other with each packet.
+	[ -z "$storm" ] || run_tests storm "$storm" kmemleak=off
 	progress 'done'
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Showing and testing: make demo, test, compare, behaviour.
+# Showing and testing: make demo, test, compare, behaviour, storm.
 
 # The name of a scenario in tools/testing/compare/scenarios, or "all".
 SCENARIO ?= all
@@ -19,3 +19,11 @@ compare: lab-ready all ## SCENARIO=<name>|all on C ip_vs and on rust_ipvs, and h
 .PHONY: behaviour
 behaviour: ## Which tests cite each numbered behaviour, and how many have none
 	@tools/testing/behaviour
+
+# The program that storm.py sends packets by, for any kernel.
+.PHONY: storm
+storm: $(BUILD)/storm
+
+$(BUILD)/storm: tools/testing/storm/storm.c | lab-ready
+	@mkdir -p $(BUILD)
+	@$(IN_LAB) x86_64-linux-gnu-gcc-14 -O2 -Wall -Wextra -Werror -static -o $@ $<

@@ -5,24 +5,20 @@
 LONG=1 does each 200 times instead of 5.
 """
 
-import fcntl
 import os
 import re
 import signal
-import socket
-import struct
 import subprocess
 import threading
 import time
 import warnings
 
 from harness import ipvs
-from harness.abi import NEW_DEST, NEW_SERVICE, TCP, UDP, V6, dest, service
 from harness.clients import ask
 from harness.ground import GROUND as g, VIP, lib
-from harness.netlink import Genl
 from harness.packet import SYN, Wire, ip, tcp, udp
-from harness.tap import Failure, case, equal, note, run, true, until
+from harness.spaces import private_namespace
+from harness.tap import case, equal, note, run, true, until
 
 # The children that fork() makes here only send and read.
 warnings.filterwarnings('ignore', category=DeprecationWarning)
@@ -186,42 +182,6 @@ def load_and_unload():
     equal(traces(), [], 'what is left')
     if g.impl == 'rust':
         equal(module_lines(), [], 'lines of the module in the kernel log')
-
-
-SIOCSIFADDR, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x8914, 1
-
-
-def private_namespace(n, problems):
-    """A thread's life: a namespace of its own, services in it, live connections, and its end with the thread."""
-    try:
-        os.unshare(os.CLONE_NEWNET)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack('16sh14x', b'lo', IFF_UP))
-            # On the loopback device the whole of 10.0.0.0/8 is local then.
-            fcntl.ioctl(sock, SIOCSIFADDR, struct.pack('16sHH4s8x', b'lo:1', socket.AF_INET, 0, bytes((10, 0, 9, 1))))
-        with Genl('IPVS') as genl:
-            for protocol in (TCP, UDP):
-                four = dict(protocol=protocol, addr='10.0.9.1')
-                six = dict(protocol=protocol, addr='::1', af=V6, netmask=128)
-                for fields, server in ((four, dest(addr='10.0.9.2', port=81)), (six, dest(addr='::1', port=81))):
-                    for command, payload in ((NEW_SERVICE, service(**fields)), (NEW_DEST, service(**fields) + server)):
-                        error = genl.call(command, payload).error
-                        if error:
-                            raise OSError(error, f'command {command}: {os.strerror(error)}')
-        for family, vip in ((socket.AF_INET, '10.0.9.1'), (socket.AF_INET6, '::1')):
-            for port in range(5):
-                with socket.socket(family, socket.SOCK_DGRAM) as sock:
-                    sock.bind((vip, 6000 + port))
-                    sock.sendto(b'live', (vip, 80))
-            with socket.socket(family, socket.SOCK_STREAM) as sock:
-                sock.settimeout(1)
-                sock.connect_ex((vip, 80))
-        with open('/proc/thread-self/net/ip_vs_conn', encoding='utf-8') as file:
-            count = len(file.readlines()) - 1
-        if count < 10:
-            raise Failure(f'{count} connections')
-    except Exception as error:
-        problems.append(f'namespace {n}: {error}')
 
 
 @case(f'V-6 L-3 H-3 {ROUNDS} namespaces are made and end with services and live connections')

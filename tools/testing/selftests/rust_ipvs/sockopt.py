@@ -11,42 +11,18 @@ import os
 import socket
 import struct
 
-from harness.abi import (ALL, dest, everything, g, HASHED, mark, MASQ, NEW_DEST, NEW_SERVICE, ok, PERSISTENT, ROUTE, SCTP,
+from harness.abi import (ALL, dest, everything, g, HASHED, mark, NEW_DEST, NEW_SERVICE, ok, PERSISTENT, ROUTE, SCTP,
                          service, service_id, TCP, TUNNEL, UDP, v6)
 from harness.ground import lib
+from harness.sockopt import (ADD, ADD_DEST, ask, DAEMONS, DEL, DEL_DEST, DESTS, EDIT, EDIT_DEST, FLUSH, INFO, libc, opened, say,
+                             SERVICE, SERVICES, START, STOP, svc, svc_dest, TIMEOUT, TIMEOUTS, VERSION, ZERO)
 from harness.tap import case, equal, run
 
-(ADD, EDIT, DEL, FLUSH, ADD_DEST, DEL_DEST, EDIT_DEST, TIMEOUT, START, STOP, ZERO) = (
-    1154, 1155, 1156, 1157, 1159, 1160, 1161, 1162, 1163, 1164, 1167)
-VERSION, INFO, SERVICES, SERVICE, DESTS, TIMEOUTS, DAEMONS = 1152, 1153, 1154, 1155, 1156, 1158, 1159
 LENGTHS = {ADD: 44, EDIT: 44, DEL: 44, FLUSH: 0, ADD_DEST: 68, DEL_DEST: 68, EDIT_DEST: 68, TIMEOUT: 12, START: 24,
            STOP: 24, ZERO: 44}
 LEAST = {VERSION: 64, INFO: 12, SERVICES: 8, SERVICE: 104, DESTS: 24, TIMEOUTS: 12, DAEMONS: 48}
 # The flags of a connection that is not established, and of one without replies through the director.
 INACTIVE, NO_OUTPUT = 0x100, 0x80
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def opened(kind=socket.SOCK_RAW):
-    """A socket of the director's namespace."""
-    with g.director:
-        return socket.socket(socket.AF_INET, kind, 255 if kind == socket.SOCK_RAW else 0)
-
-
-def say(option, payload, sock=None):
-    """The errno of an option that is set; 0 where that succeeds."""
-    with sock or opened() as sock:
-        done = libc.setsockopt(sock.fileno(), socket.IPPROTO_IP, option, payload, len(payload))
-        return ctypes.get_errno() if done else 0
-
-
-def ask(option, payload, sock=None):
-    """The errno of a question, and the answer."""
-    buffer, length = ctypes.create_string_buffer(payload, max(len(payload), 1)), ctypes.c_int(len(payload))
-    with sock or opened() as sock:
-        done = libc.getsockopt(sock.fileno(), socket.IPPROTO_IP, option, buffer, ctypes.byref(length))
-        return (ctypes.get_errno(), b'') if done else (0, buffer.raw[:length.value])
 
 
 def done(option, payload=b''):
@@ -57,16 +33,6 @@ def refused(option, payload, want):
     before = everything()
     equal(errno.errorcode.get(say(option, payload), 0), errno.errorcode[want], f'option {option} with {payload.hex()}')
     equal(everything(), before, 'configuration after what was refused')
-
-
-def svc(protocol=TCP, addr='10.0.0.1', port=80, fwmark=0, sched=b'rr', flags=0, timeout=0, netmask=ALL):
-    return struct.pack('=H2x4s', protocol, socket.inet_aton(addr)) + struct.pack('!H2x', port) + struct.pack(
-        '=I16sIII', fwmark, sched, flags, timeout, netmask)
-
-
-def svc_dest(addr='10.0.0.2', port=80, flags=MASQ, weight=1, upper=0, lower=0, **fields):
-    return svc(**fields) + socket.inet_aton(addr) + struct.pack('!H2x', port) + struct.pack(
-        '=IiII', flags, weight, upper, lower)
 
 
 def a_service(entry):
