@@ -65,7 +65,8 @@ __rust_ipvs_helper void rust_ipvs_helper_ct_alter_reply(struct nf_conn *ct,
 
 __rust_ipvs_helper bool rust_ipvs_helper_ct_add_seqadj(struct nf_conn *ct)
 {
-	return nfct_seqadj(ct) || nfct_seqadj_ext_add(ct);
+	/* The extensions of a confirmed entry have readers, and may not be moved any more. */
+	return nfct_seqadj(ct) || (!nf_ct_is_confirmed(ct) && nfct_seqadj_ext_add(ct));
 }
 
 __rust_ipvs_helper bool rust_ipvs_helper_ct_add_help(struct nf_conn *ct)

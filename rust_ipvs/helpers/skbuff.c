@@ -113,7 +113,11 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsig
 {
 	unsigned int room;
 
-	if (skb_ensure_writable(skb, skb->len))
+	/*
+	 * Not skb_ensure_writable(): what it finds enough for a clone's headers leaves the bytes behind them
+	 * shared. The data begins with the network header, or the caller would write behind the buffer.
+	 */
+	if (skb_network_offset(skb) || skb_linearize_cow(skb))
 		return false;
 	room = skb_tailroom(skb);
 	if (extra > room && pskb_expand_head(skb, 0, extra - room, GFP_ATOMIC))
@@ -215,13 +219,17 @@ __rust_ipvs_helper void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 typ
 						     u32 info)
 {
 	/* A packet of this host has no device yet, without which nothing would be sent. */
-	if (!skb->dev)
+	if (!skb->dev && skb_dst(skb))
 		skb->dev = skb_dst(skb)->dev;
+	if (!skb->dev)
+		return;
 	icmpv6_send(skb, type, code, info);
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)
 {
+	if (!skb_dst(skb))
+		return;
 	if (!skb->dev)
 		skb->dev = skb_dst(skb)->dev;
 	dst_link_failure(skb);

@@ -62,9 +62,9 @@ pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
         return Verdict::Stolen;
     }
     packet.forget_tracking();
-    if !packet.make_room(length, route) {
+    let Some(mut packet) = packet.make_room(length, route) else {
         return Verdict::Stolen;
-    }
+    };
     packet.wrap_plain();
     packet.carry_whole();
     let outer = entry::outer(context, ipip::number(F::FAMILY));

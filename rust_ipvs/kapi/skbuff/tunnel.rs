@@ -5,8 +5,8 @@
 //! C headers: [`include/net/ip_tunnels.h`](srctree/include/net/ip_tunnels.h),
 //! [`include/net/gre.h`](srctree/include/net/gre.h)
 //!
-//! A packet is wrapped from the inside out: [`Packet::make_room`], then [`Packet::wrap_plain`] or
-//! [`Packet::wrap`], then one header after the other, and last [`Packet::push_outer`].
+//! A packet is wrapped from the inside out: [`Packet::make_room`] gives a [`Roomy`] one, then [`Roomy::wrap_plain`]
+//! or [`Roomy::wrap`], then one header after the other, and last [`Roomy::push_outer`].
 
 use super::{
     super::{
@@ -21,6 +21,7 @@ use super::{
     Packet,
 };
 use crate::bindings;
+use core::ops::Deref;
 use kernel::prelude::*;
 
 /// What the segments of a large packet get in front of them.
@@ -102,13 +103,35 @@ impl Packet {
     }
 
     /// Makes room in front of the packet for `len` bytes of headers and for those of the link that
-    /// `route` leaves by; `false` where memory ran out.
+    /// `route` leaves by; `None`, and the packet is freed, if memory ran out.
     #[inline(always)]
-    pub(crate) fn make_room(&mut self, len: u32, route: &Route) -> bool {
-        // SAFETY: Owned; the route is alive. No reference to bytes can be held across `&mut self`.
-        unsafe { bindings::rust_ipvs_helper_skb_make_room(self.as_ptr(), len, route.as_ptr()) }
+    pub(crate) fn make_room(self, len: u32, route: &Route) -> Option<Roomy> {
+        // SAFETY: Owned; the route is alive. No reference to bytes can be held across `self`.
+        let made =
+            unsafe { bindings::rust_ipvs_helper_skb_make_room(self.as_ptr(), len, route.as_ptr()) };
+        // INVARIANT: The head was made private just now, if it was not.
+        made.then_some(Roomy(self))
     }
+}
 
+/// A packet in front of which headers may be written.
+///
+/// # Invariants
+///
+/// No clone shares the room in front of the packet: it was made private in [`Packet::make_room`], nothing here
+/// clones it, and no `&mut Packet` of it is given away, which could be exchanged for another.
+pub(crate) struct Roomy(Packet);
+
+impl Deref for Roomy {
+    type Target = Packet;
+
+    #[inline(always)]
+    fn deref(&self) -> &Packet {
+        &self.0
+    }
+}
+
+impl Roomy {
     /// Readies a plain packet for being wrapped: what a device knew of it is void.
     #[inline(always)]
     pub(crate) fn wrap_plain(&mut self) {
@@ -136,7 +159,20 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_remote_sum(self.as_ptr()) }
     }
 
-    /// Adds bytes in front of the packet, for which there must be room: `None` where there is none.
+    /// Forgets what the stack noted of a packet of the one family that is now in one of the other.
+    pub(crate) fn forget_notes(&mut self) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_clear_cb(self.as_ptr()) }
+    }
+
+    /// Makes what is now the packet's IP header, or will be behind the outer one, its transport.
+    #[inline(always)]
+    pub(crate) fn carry_whole(&mut self) {
+        // SAFETY: Owned.
+        unsafe { bindings::rust_ipvs_helper_skb_transport_is_network(self.as_ptr()) }
+    }
+
+    /// Adds bytes in front of the packet; `None` if there is not enough room.
     pub(crate) fn push<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
         // SAFETY: Owned. Where the room is not there, nothing is pushed.
         unsafe {
@@ -201,18 +237,11 @@ impl Packet {
         Some(())
     }
 
-    /// Makes what is now the packet's IP header, or will be behind the outer one, its transport.
-    #[inline(always)]
-    pub(crate) fn carry_whole(&mut self) {
-        // SAFETY: Owned.
-        unsafe { bindings::rust_ipvs_helper_skb_transport_is_network(self.as_ptr()) }
-    }
-
     /// Adds the outer IP header of `N` bytes, to be written; `None` where there is no room.
     #[inline(always)]
     pub(crate) fn push_outer<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        // SAFETY: Owned. Where the room is not there, nothing is pushed; where it is, the header is in
-        // the linear part, which nobody else has since room was made.
+        // SAFETY: Owned. Nothing is pushed if there is no room; if there is, the header is in the linear
+        // part, which nobody else has by the type invariant.
         unsafe {
             let skb = self.as_ptr();
             if bindings::rust_ipvs_helper_skb_headroom(skb) < N as u32 {
@@ -222,19 +251,13 @@ impl Packet {
         }
     }
 
-    /// Forgets what the stack noted of a packet of the one family that is now in one of the other.
-    pub(crate) fn forget_notes(&mut self) {
-        // SAFETY: Owned.
-        unsafe { bindings::rust_ipvs_helper_skb_clear_cb(self.as_ptr()) }
-    }
-
     /// Sends a wrapped packet as one of this host's own, with lengths and the header's sum filled in.
     /// `owner` is as for [`Packet::forward`].
     #[inline(always)]
     pub(crate) fn send_local<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();
         let owner = core::ptr::from_ref(owner).cast();
-        let skb = self.into_raw();
+        let skb = self.0.into_raw();
         // SAFETY: As in `forward`.
         unsafe {
             bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());

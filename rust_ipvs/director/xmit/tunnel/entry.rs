@@ -17,7 +17,10 @@ use crate::{
             Protocol, //
         },
         route::Route,
-        skbuff::Packet, //
+        skbuff::{
+            tunnel::Roomy,
+            Packet, //
+        }, //
     },
     logic::{
         config::Ip,
@@ -71,7 +74,7 @@ pub(super) fn write_outer(
     outer: Outer,
     df: bool,
     segments: u16,
-    packet: &mut Packet,
+    packet: &mut Roomy,
 ) -> Option<()> {
     match destination.id.addr {
         Ip::V4(to) => {

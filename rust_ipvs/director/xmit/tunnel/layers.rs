@@ -25,6 +25,7 @@ use crate::{
         skbuff::{
             tunnel::{
                 self,
+                Roomy,
                 Wrapping, //
             },
             Packet, //
@@ -138,12 +139,12 @@ fn wrap<F: Stack>(
     route: &Route,
     headers: u32,
     df: bool,
-    mut packet: Packet,
-) -> Option<Packet> {
+    packet: Packet,
+) -> Option<Roomy> {
     let destination = &connection.destination;
     let inner = ipip::number(F::FAMILY);
-    if !packet.make_room(headers, route) || !packet.wrap(layer.wrapping(), route.protocol(), inner)
-    {
+    let mut packet = packet.make_room(headers, route)?;
+    if !packet.wrap(layer.wrapping(), route.protocol(), inner) {
         return None;
     }
     if route.protocol() != F::PROTOCOL {
@@ -182,13 +183,7 @@ fn wrap<F: Stack>(
 }
 
 /// Adds a UDP header to a packet to an address.
-fn push_udp(
-    route: &Route,
-    to: Ip,
-    ports: (u16, u16),
-    sum: bool,
-    packet: &mut Packet,
-) -> Option<()> {
+fn push_udp(route: &Route, to: Ip, ports: (u16, u16), sum: bool, packet: &mut Roomy) -> Option<()> {
     match to {
         Ip::V4(to) => packet.push_udp(ports, sum, &route.source_v4(), &to),
         Ip::V6(to) => packet.push_udp(ports, sum, &route.source_v6(), &to),
