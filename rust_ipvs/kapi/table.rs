@@ -63,6 +63,7 @@ mod buckets;
 mod entry;
 mod hold;
 mod resize;
+mod sizes;
 mod slot_list;
 mod walk;
 
@@ -116,11 +117,11 @@ use kernel::{
 };
 
 /// The fewest and the most parts into which locks and wheel slots are divided. Powers of two.
-const SHARDS: (usize, usize) = (16, 256);
+const SHARDS: (usize, usize) = (sizes::either(16, 2), sizes::either(256, 2));
 /// Shards for each processor that there may be: as many as make it rare that two want the same.
 const SHARDS_PER_CPU: usize = 4;
 /// How many objects come to or leave a shard before the table's own count is told.
-const TOLD_AT: i32 = 32;
+const TOLD_AT: i32 = sizes::either(32, 2) as i32;
 
 // The low bits of a bucket's number are those of a shard's.
 const _: () = assert!(SHARDS.1 <= 1 << MIN_BITS);

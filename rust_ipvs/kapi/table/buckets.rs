@@ -2,6 +2,7 @@
 
 //! Arrays of chains.
 
+use super::sizes;
 use crate::{
     bindings,
     kapi::{
@@ -19,7 +20,7 @@ use kernel::{
 };
 
 /// The fewest buckets a table can have, as a power of two.
-pub(crate) const MIN_BITS: u32 = 8;
+pub(crate) const MIN_BITS: u32 = sizes::either(8, 1) as u32;
 /// The most buckets a table can have, as a power of two.
 pub(crate) const MAX_BITS: u32 = 27;
 

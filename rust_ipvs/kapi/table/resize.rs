@@ -50,6 +50,7 @@ use super::{
         Entry,
         DIRECTION, //
     },
+    sizes,
     ShardGuard,
     Table, //
 };
@@ -72,15 +73,15 @@ use kernel::{
 };
 
 /// How many links are moved together.
-const RUN: usize = 64;
+const RUN: usize = sizes::either(64, 2);
 /// Links and buckets that are looked at under one lock, a run more or less.
-const BUDGET: usize = 128;
+const BUDGET: usize = sizes::either(128, 3);
 /// Marks that are noted of a chain.
-const MARKS: usize = 1024;
+const MARKS: usize = sizes::either(1024, 2);
 /// Runs that are moved in one read-side critical section.
-const RUNS_AT_ONCE: usize = 64;
+const RUNS_AT_ONCE: usize = sizes::either(64, 6);
 /// Failed comparisons after which a chain is walked with its lock held.
-const PATIENCE: u32 = 3;
+const PATIENCE: u32 = sizes::either(3, 1) as u32;
 
 /// The word that leads on from a link.
 fn after<'g, T: Entry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C functions that the shipped files call.
+#![allow(
+    non_camel_case_types,
+    clippy::missing_safety_doc,
+    reason = "as in the kernel's bindings"
+)]
+
+use engine::Order;
+
+/// A spinlock; the engine knows it by its address.
+#[repr(C)]
+pub struct spinlock_t(u64);
+
+/// What `call_rcu()` needs.
+#[repr(C)]
+pub struct callback_head {
+    next: *mut callback_head,
+    func: Option<unsafe extern "C" fn(*mut callback_head)>,
+}
+
+pub unsafe fn rust_ipvs_helper_spin_lock_init(_lock: *mut spinlock_t) {}
+
+#[track_caller]
+pub unsafe fn rust_ipvs_helper_spin_lock_bh(lock: *mut spinlock_t) {
+    engine::lock(lock as usize);
+}
+
+#[track_caller]
+pub unsafe fn rust_ipvs_helper_spin_unlock_bh(lock: *mut spinlock_t) {
+    engine::unlock(lock as usize);
+}
+
+pub unsafe fn rust_ipvs_helper_cond_resched() {}
+
+#[track_caller]
+pub unsafe fn rust_ipvs_helper_xchg(word: *mut usize, new: usize) -> usize {
+    // SAFETY: By the contract of this function; in the meantime nobody else runs.
+    unsafe {
+        let now = word.read() as u64;
+        let old = engine::modify(word as usize, now, |_| Some(new as u64), Order::Full);
+        word.write(new);
+        old as usize
+    }
+}
+
+#[track_caller]
+pub unsafe fn rust_ipvs_helper_cmpxchg(word: *mut usize, old: usize, new: usize) -> usize {
+    // SAFETY: By the contract of this function; in the meantime nobody else runs.
+    unsafe {
+        let now = word.read() as u64;
+        let change = |found: u64| (found == old as u64).then_some(new as u64);
+        let found = engine::modify(word as usize, now, change, Order::Full) as usize;
+        if found == old {
+            word.write(new);
+        }
+        found
+    }
+}
+
+#[track_caller]
+pub unsafe fn call_rcu(
+    head: *mut callback_head,
+    callback: Option<unsafe extern "C" fn(*mut callback_head)>,
+) {
+    let callback = callback.expect("a function to call");
+    // SAFETY: A pointer is passed as one to another type.
+    let callback = unsafe {
+        std::mem::transmute::<unsafe extern "C" fn(*mut callback_head), engine::Callback>(callback)
+    };
+    // SAFETY: By the contract of this function.
+    unsafe { engine::call_rcu(head.cast(), callback) };
+}
+
+pub unsafe fn rcu_barrier() {
+    engine::synchronize();
+}
+
+pub unsafe fn rust_ipvs_helper_synchronize_rcu_expedited() {
+    engine::synchronize();
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the shipped files take from the `kernel` crate, made of what the engine watches.
+//!
+//! No more than they use: a file that comes to use more does not compile here until it is added.
+
+pub mod alloc;
+pub mod bindings;
+pub mod init;
+pub mod sync;
+pub mod types;
+
+pub mod error {
+    //! `kernel::error`.
+
+    /// An error number.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Error(pub i32);
+
+    impl From<super::alloc::AllocError> for Error {
+        fn from(_: super::alloc::AllocError) -> Self {
+            ENOMEM
+        }
+    }
+
+    impl From<std::convert::Infallible> for Error {
+        fn from(never: std::convert::Infallible) -> Self {
+            match never {}
+        }
+    }
+
+    pub const ENOMEM: Error = Error(-12);
+    pub const ENOSPC: Error = Error(-28);
+
+    pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+}
+
+pub mod prelude {
+    //! `kernel::prelude`.
+
+    pub use crate::{
+        alloc::{
+            flags::*,
+            KBox,
+            KVVec,
+            KVec, //
+        },
+        error::{
+            Error,
+            Result,
+            ENOMEM,
+            ENOSPC, //
+        },
+        init::PinInit,
+        try_pin_init,
+    };
+    pub use model_macros::pin_data;
+    pub use std::{
+        mem::{
+            align_of,
+            size_of, //
+        },
+        pin::Pin,
+    };
+}
+
+/// The structure that has a field at an address.
+#[macro_export]
+macro_rules! container_of {
+    ($field:expr, $container:ty, $($fields:tt)*) => {{
+        let offset: usize = ::std::mem::offset_of!($container, $($fields)*);
+        $field.byte_sub(offset).cast::<$container>()
+    }};
+}

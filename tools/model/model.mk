@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0
+# The model checker, with the Cargo of the lab's tree.
+
+.PHONY: model
+model: lab-ready ## The model checker: the table, holds and status in every order (LONG=1: more)
+	@tools/model/run

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connection's status and the counts of its destination, which are kept as
+//! `director/connection.rs` does.
+
+use super::status::{
+    Account,
+    End,
+    Next,
+    Status, //
+};
+use crate::logic::tcp::{
+    self,
+    Direction,
+    TcpFlags, //
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// What a destination counts.
+pub(crate) struct Counts {
+    active: Atomic<i32>,
+    total: Atomic<i32>,
+    assured: Atomic<i32>,
+}
+
+impl Counts {
+    pub(crate) const fn new() -> Self {
+        Self {
+            active: Atomic::new(0),
+            total: Atomic::new(0),
+            assured: Atomic::new(0),
+        }
+    }
+
+    /// The counts of active and of all connections, and how often a template was assured.
+    pub(crate) fn get(&self) -> (i32, i32, i32) {
+        let of = |count: &Atomic<i32>| count.load(Relaxed);
+        (of(&self.active), of(&self.total), of(&self.assured))
+    }
+}
+
+/// A connection to a destination with these counts.
+pub(crate) struct Connection {
+    status: Status,
+    counts: &'static Counts,
+}
+
+impl Connection {
+    /// One by NAT, which a template controls.
+    pub(crate) fn new(counts: &'static Counts) -> Self {
+        let status = Status::connection(false, true);
+        Self { status, counts }
+    }
+
+    /// One that waits for the client's port.
+    pub(crate) fn announced(counts: &'static Counts) -> Self {
+        let status = Status::announced(true);
+        Self { status, counts }
+    }
+
+    /// What takes the place of one that waits.
+    pub(crate) fn successor(counts: &'static Counts) -> Self {
+        let mut status = Status::announced(false);
+        status.take_place();
+        Self { status, counts }
+    }
+
+    /// The destination counts it from now on.
+    pub(crate) fn count(&self) {
+        if let Some(active) = self.status.count() {
+            self.counts.total.add(1, Relaxed);
+            if active {
+                self.counts.active.add(1, Relaxed);
+            }
+        }
+    }
+
+    fn account(&self, account: Account) {
+        if let Some(active) = account.activity() {
+            self.counts.active.add(if active { 1 } else { -1 }, Relaxed);
+        }
+        if account.assures() {
+            self.counts.assured.add(1, Relaxed);
+        }
+    }
+
+    /// A segment passes; returns the state that follows.
+    pub(crate) fn segment(&self, direction: Direction, flags: TcpFlags) -> u8 {
+        let event = flags.event();
+        let (state, account) = self.status.advance(direction, |direction, state| {
+            let state = tcp::next(false, direction, event, state);
+            Next {
+                state,
+                active: tcp::active(state),
+                assures: state == tcp::ESTABLISHED,
+            }
+        });
+        if !account.is_nothing() {
+            self.account(account);
+        }
+        state
+    }
+
+    /// Another director tells of it.
+    pub(crate) fn apply(&self, state: u8) {
+        let account = self.status.apply(state, !tcp::active(state));
+        self.account(account);
+    }
+
+    /// Gives its place to its successor.
+    pub(crate) fn give_place(&self) -> bool {
+        let given = self.status.give_place();
+        if let Some(account) = given {
+            self.account(account);
+        }
+        given.is_some()
+    }
+
+    /// It has left the table.
+    pub(crate) fn end(&self) {
+        if let End::Counted { active } = self.status.end() {
+            if active {
+                self.counts.active.add(-1, Relaxed);
+            }
+            self.counts.total.add(-1, Relaxed);
+        }
+    }
+
+    pub(crate) fn state(&self) -> u8 {
+        self.status.load().state()
+    }
+
+    pub(crate) fn requests(&self) -> u8 {
+        self.status.load().requests()
+    }
+}

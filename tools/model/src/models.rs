@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The models.
+
+use engine::Scenario;
+
+mod cell;
+mod hold;
+mod status;
+mod table;
+
+/// How a model is run.
+#[derive(Clone, Copy)]
+pub(crate) enum How {
+    /// In all orders with so many interruptions at most.
+    All(usize),
+    /// So many times, at random.
+    Random(u64),
+}
+
+/// However often.
+pub(crate) const ANY: usize = usize::MAX;
+
+/// A model.
+pub(crate) struct Model {
+    pub(crate) name: &'static str,
+    pub(crate) build: fn(&mut Scenario),
+    pub(crate) how: How,
+}
+
+const fn all(name: &'static str, build: fn(&mut Scenario), interruptions: usize) -> Model {
+    Model {
+        name,
+        build,
+        how: How::All(interruptions),
+    }
+}
+
+const fn random(name: &'static str, build: fn(&mut Scenario), times: u64) -> Model {
+    Model {
+        name,
+        build,
+        how: How::Random(times),
+    }
+}
+
+pub(crate) const MODELS: &[Model] = &[
+    all("table-insert-rearm", table::insert_rearm, 3),
+    all("table-insert-remove-found", table::insert_remove_found, 3),
+    all("table-insert-find", table::insert_find, 3),
+    all("table-insert-twice", table::insert_twice, 3),
+    all("table-insert-remove", table::insert_remove, 3),
+    all("table-insert-expire", table::insert_expire, 3),
+    all("table-insert-grow", table::insert_grow, 3),
+    all("table-insert-shrink", table::insert_shrink, 3),
+    all("table-find-remove", table::find_remove, 3),
+    all("table-find-grow", table::find_grow, 3),
+    all("table-find-absent-grow", table::find_absent_grow, 3),
+    all("table-find-grow-long", table::find_grow_long, 2),
+    all("table-remove-grow-long", table::remove_grow_long, 1),
+    all("table-change-grow-long", table::change_grow_long, 2),
+    all("table-find-shrink", table::find_shrink, 3),
+    all("table-remove-remove", table::remove_remove, 3),
+    all("table-remove-grow", table::remove_grow, 2),
+    all("table-remove-shrink", table::remove_shrink, 2),
+    all("table-remove-expire", table::remove_expire, 3),
+    all("table-rearm-remove", table::rearm_remove, 3),
+    all("table-rearm-expire", table::rearm_expire, 3),
+    all("table-expire-grow", table::expire_grow, 3),
+    all("table-grow-grow", table::grow_grow, 3),
+    random("table-storm", table::storm, 10_000),
+    all("hold-take-remove", hold::take_remove, ANY),
+    all("hold-release-remove", hold::release_remove, ANY),
+    all("hold-control-expire", hold::control_expire, 3),
+    all("status-close-end", status::close_end, ANY),
+    all("status-open-end", status::open_end, ANY),
+    all("status-count-segment", status::count_segment, 4),
+    all("status-segments", status::segments, ANY),
+    all("status-apply-end", status::apply_end, 3),
+    all("status-give-place", status::give_place, 3),
+    all("cell-get-replace", cell::get_replace, ANY),
+    all("cell-replace-replace", cell::replace_replace, ANY),
+    all("cell-exchange-exchange", cell::exchange_exchange, ANY),
+    all("slots-push", cell::slots_push, ANY),
+    all("slots-take", cell::slots_take, ANY),
+];

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Models of holds: what keeps an object in its table.
+
+use crate::{
+    kapi::{
+        rcu,
+        table::Hold, //
+    },
+    object::{
+        Key,
+        Object,
+        Shared, //
+    },
+};
+use engine::Scenario;
+use std::{
+    cell::RefCell,
+    rc::Rc, //
+};
+
+/// A template.
+const TEMPLATE: Key = Key(1, 1, None);
+/// A connection that it controls.
+const CONNECTION: Key = Key(2, 2, Some(1));
+
+fn with_template() -> Shared {
+    let table = Shared::new(1);
+    assert!(table.insert(TEMPLATE, 0));
+    table
+}
+
+fn hold(table: Shared) -> Option<Hold<Object>> {
+    table
+        .with(TEMPLATE, 0, |_, object| Hold::on(object))
+        .flatten()
+}
+
+/// A hold is taken while the object is removed: it is refused, or the object stays.
+pub(crate) fn take_remove(s: &mut Scenario) {
+    let table = with_template();
+    let held = Rc::new(RefCell::new(None));
+    let end = held.clone();
+    let removed = Rc::new(RefCell::new(false));
+    let gone = removed.clone();
+    s.thread("take", move || {
+        let hold = hold(table);
+        if let Some(hold) = &hold {
+            rcu::read(|rcu| assert_eq!(hold.get(rcu).map(Object::key), Some(TEMPLATE.0)));
+            assert!(
+                table.has(TEMPLATE, 0),
+                "an object that is held has left its table"
+            );
+        }
+        *held.borrow_mut() = hold;
+    });
+    s.thread("remove", move || {
+        *removed.borrow_mut() = table.remove(TEMPLATE)
+    });
+    s.end(move || {
+        let hold = end.borrow_mut().take();
+        assert_ne!(
+            hold.is_some(),
+            *gone.borrow(),
+            "an object was removed that is held, or neither"
+        );
+        drop(hold);
+        let left: &[Key] = if *gone.borrow() { &[] } else { &[TEMPLATE] };
+        table.check(left);
+        table.drop_table();
+    });
+}
+
+/// A hold is released, outside of any read-side section, while the object is removed.
+pub(crate) fn release_remove(s: &mut Scenario) {
+    let table = with_template();
+    let hold = hold(table).expect("a hold");
+    s.thread("release", move || {
+        rcu::read(|rcu| assert_eq!(hold.get(rcu).map(Object::key), Some(TEMPLATE.0)));
+        hold.release();
+    });
+    let removed = Rc::new(RefCell::new(false));
+    let gone = removed.clone();
+    s.thread("remove", move || {
+        *removed.borrow_mut() = table.remove(TEMPLATE)
+    });
+    s.end(move || {
+        let left: &[Key] = if *gone.borrow() { &[] } else { &[TEMPLATE] };
+        table.check(left);
+        table.drop_table();
+    });
+}
+
+/// The slot of a template comes while a connection comes to it, or leaves.
+pub(crate) fn control_expire(s: &mut Scenario) {
+    let table = with_template();
+    let ended = Rc::new(RefCell::new(Vec::new()));
+    let end = ended.clone();
+    s.thread("connection", move || {
+        if let Some(hold) = hold(table) {
+            assert!(table.insert_held(CONNECTION, 1, hold));
+            let control = table.with(CONNECTION, 1, |rcu, object| object.control_key(rcu));
+            assert_eq!(control, Some(Some(TEMPLATE.0)));
+            assert!(table.remove(CONNECTION));
+        }
+    });
+    s.thread("expire", move || *ended.borrow_mut() = table.expire(0));
+    s.end(move || {
+        let left: &[Key] = if end.borrow().is_empty() {
+            &[TEMPLATE]
+        } else {
+            &[]
+        };
+        table.check(left);
+        table.drop_table();
+    });
+}

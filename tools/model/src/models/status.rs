@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Models of a connection's status and of what its destination counts.
+
+use crate::{
+    director::connection::counted::{
+        Connection,
+        Counts, //
+    },
+    logic::tcp::{
+        self,
+        Direction,
+        TcpFlags, //
+    },
+    shared::{
+        give_back,
+        shared, //
+    },
+};
+use engine::Scenario;
+
+const SYN: TcpFlags = TcpFlags::SYN_ONLY;
+const ACK: TcpFlags = TcpFlags::PLAIN;
+const RST: TcpFlags = TcpFlags::RST_ONLY;
+
+/// A connection that is counted, after the client's SYN; if it is established, after the server's
+/// and the client's ACK too.
+fn counted(is_established: bool) -> (&'static Counts, &'static Connection) {
+    let counts = shared(Counts::new());
+    let connection = shared(Connection::new(counts));
+    connection.segment(Direction::Input, SYN);
+    connection.count();
+    if is_established {
+        connection.segment(Direction::Output, TcpFlags::new(0x12));
+        connection.segment(Direction::Input, ACK);
+        assert_eq!(connection.state(), tcp::ESTABLISHED);
+        assert_eq!(counts.get(), (1, 1, 1));
+    }
+    (counts, connection)
+}
+
+/// Nothing is counted when all connections have ended.
+fn leaves_nothing(s: &mut Scenario, counts: &'static Counts, connections: &[&'static Connection]) {
+    let connections = connections.to_vec();
+    s.end(move || {
+        let (active, total, assured) = counts.get();
+        assert_eq!(
+            (active, total),
+            (0, 0),
+            "counts (active, all) of a destination without connections"
+        );
+        assert!(
+            assured <= 1,
+            "a connection assures its template {assured} times"
+        );
+        connections.into_iter().for_each(give_back);
+        give_back(counts);
+    });
+}
+
+/// An established connection ends while a segment closes it.
+pub(crate) fn close_end(s: &mut Scenario) {
+    let (counts, connection) = counted(true);
+    s.thread("segment", move || {
+        connection.segment(Direction::Output, RST);
+    });
+    s.thread("end", move || connection.end());
+    leaves_nothing(s, counts, &[connection]);
+}
+
+/// A connection that is half open ends while segments establish it.
+pub(crate) fn open_end(s: &mut Scenario) {
+    let (counts, connection) = counted(false);
+    s.thread("segment", move || {
+        connection.segment(Direction::Output, TcpFlags::new(0x12));
+        connection.segment(Direction::Input, ACK);
+    });
+    s.thread("end", move || connection.end());
+    leaves_nothing(s, counts, &[connection]);
+}
+
+/// A connection is found by the server's answer before it is counted, or ends as the twin of
+/// another.
+pub(crate) fn count_segment(s: &mut Scenario) {
+    let counts = shared(Counts::new());
+    let connection = shared(Connection::new(counts));
+    s.thread("begin", move || {
+        connection.segment(Direction::Input, SYN);
+        connection.count();
+        connection.end();
+    });
+    s.thread("segment", move || {
+        connection.segment(Direction::Output, TcpFlags::new(0x12));
+        connection.segment(Direction::Input, ACK);
+        connection.segment(Direction::Output, RST);
+    });
+    leaves_nothing(s, counts, &[connection]);
+}
+
+/// Both ends of a connection close it, and another director tells of it, while it ends.
+pub(crate) fn apply_end(s: &mut Scenario) {
+    let (counts, connection) = counted(true);
+    s.thread("segment", move || {
+        connection.segment(Direction::Input, RST);
+        connection.segment(Direction::Input, SYN);
+    });
+    s.thread("sync", move || {
+        connection.apply(tcp::CLOSE);
+        connection.apply(tcp::ESTABLISHED);
+    });
+    s.thread("end", move || connection.end());
+    leaves_nothing(s, counts, &[connection]);
+}
+
+/// A connection that waits for the client's port gives its place to its successor while it ends.
+pub(crate) fn give_place(s: &mut Scenario) {
+    let counts = shared(Counts::new());
+    let waiting = shared(Connection::announced(counts));
+    let successor = shared(Connection::successor(counts));
+    waiting.count();
+    s.thread("successor", move || {
+        if waiting.give_place() {
+            successor.segment(Direction::Input, SYN);
+            successor.segment(Direction::Output, TcpFlags::new(0x12));
+            successor.segment(Direction::Input, ACK);
+            successor.end();
+        }
+        waiting.end();
+    });
+    s.thread("segment", move || {
+        waiting.segment(Direction::Output, SYN);
+        waiting.segment(Direction::Input, ACK);
+    });
+    s.thread("end", move || waiting.end());
+    leaves_nothing(s, counts, &[waiting, successor]);
+}
+
+/// Segments of both directions pass at once: each has its effect, and what is counted is what the
+/// state says.
+pub(crate) fn segments(s: &mut Scenario) {
+    let (counts, connection) = counted(false);
+    s.thread("server", move || {
+        connection.segment(Direction::Output, TcpFlags::new(0x12));
+    });
+    s.thread("client", move || {
+        connection.segment(Direction::Input, ACK);
+        connection.segment(Direction::Input, ACK);
+    });
+    s.end(move || {
+        let (active, total, assured) = counts.get();
+        let is_active = tcp::active(connection.state());
+        assert_eq!(
+            (active, total),
+            (i32::from(is_active), 1),
+            "the state and the counts differ"
+        );
+        assert_eq!(assured, i32::from(connection.state() == tcp::ESTABLISHED));
+        assert_eq!(
+            connection.requests(),
+            3,
+            "a packet of the client is not counted"
+        );
+        give_back(connection);
+        give_back(counts);
+    });
+}

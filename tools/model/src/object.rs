@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the models put in a table.
+
+use crate::{
+    impl_entry,
+    kapi::{
+        once::Word,
+        rcu::{
+            self,
+            Rcu, //
+        },
+        slab::SlabBox,
+        table::{
+            Aging,
+            Fate,
+            Hold,
+            Links,
+            Table, //
+        },
+    },
+    shared::{
+        give_back,
+        shared, //
+    },
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+use std::marker::PhantomData;
+
+/// What `impl_entry!` wants of a type's parameter.
+pub(crate) trait Marker: Send + Sync + 'static {}
+
+pub(crate) struct Plain;
+impl Marker for Plain {}
+
+/// An object that has the parts of a connection that matter here.
+#[repr(C)]
+pub(crate) struct Node<M: Marker> {
+    links: Links,
+    pub(crate) key: u32,
+    aging: Aging,
+    control: Hold<Node<M>>,
+    slot: Word<u16>,
+    removed: Atomic<u32>,
+    _marker: PhantomData<M>,
+}
+
+impl_entry! {
+    impl<M: Marker> Entry for Node<M> {
+        slot: Node::<M>::slot,
+        removed: Node::<M>::removed,
+    }
+}
+
+pub(crate) type Object = Node<Plain>;
+
+/// An object's key and its hashes.
+#[derive(Clone, Copy)]
+pub(crate) struct Key(pub(crate) u32, pub(crate) u32, pub(crate) Option<u32>);
+
+impl<M: Marker> Node<M> {
+    fn slot(&self) -> u16 {
+        self.slot.load()
+    }
+
+    fn removed(&self) {
+        let before = self.removed.fetch_add(1, Relaxed);
+        assert_eq!(before, 0, "an object is removed twice");
+        self.control.release();
+    }
+
+    /// The key, which makes sure that the object is there.
+    pub(crate) fn key(&self) -> u32 {
+        engine::look(&raw const self.key as usize);
+        self.key
+    }
+
+    /// The key of the object that this one holds.
+    pub(crate) fn control_key(&self, rcu: Rcu<'_>) -> Option<u32> {
+        self.control.get(rcu).map(Self::key)
+    }
+
+    pub(crate) fn aging(&self) -> &Aging {
+        &self.aging
+    }
+
+    /// The wheel words as they are, of an object that nobody else changes.
+    fn wheel(&self) -> [usize; 2] {
+        // SAFETY: They are the first field of a structure with C's layout; all threads have ended.
+        unsafe { (&raw const self.aging).cast::<[usize; 2]>().read() }
+    }
+}
+
+/// An object that is in no table yet.
+pub(crate) fn object(key: u32, slot: u16, control: Hold<Object>) -> SlabBox<Object> {
+    SlabBox::new(Node {
+        links: Links::new(),
+        key,
+        aging: Aging::new(),
+        control,
+        slot: Word::new(slot),
+        removed: Atomic::new(0),
+        _marker: PhantomData,
+    })
+}
+
+/// A table that the threads of a model share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(&'static Table<Object>);
+
+/// How many slots the wheel has.
+pub(crate) const SLOTS: u16 = 3;
+
+impl Shared {
+    /// A table of `1 << bits` buckets.
+    pub(crate) fn new(bits: u32) -> Self {
+        let table = Table::new(bits, SLOTS).expect("memory");
+        Self(shared(table))
+    }
+
+    /// Inserts an object with a key; returns whether it was not there before.
+    pub(crate) fn insert(self, key: Key, slot: u16) -> bool {
+        self.insert_held(key, slot, Hold::none())
+    }
+
+    /// As `insert`, of an object that holds another.
+    pub(crate) fn insert_held(self, key: Key, slot: u16, control: Hold<Object>) -> bool {
+        let object = object(key.0, slot, control);
+        rcu::read(|rcu| {
+            let result = self
+                .0
+                .insert(rcu, object, (key.1, key.2), |other| other.key() == key.0);
+            match result {
+                Ok(object) | Err(object) => assert_eq!(object.key(), key.0),
+            }
+            result.is_ok()
+        })
+    }
+
+    /// Runs `f` on an object that is found in a direction.
+    pub(crate) fn with<R>(
+        self,
+        key: Key,
+        direction: usize,
+        f: impl FnOnce(Rcu<'_>, &Object) -> R,
+    ) -> Option<R> {
+        rcu::read(|rcu| {
+            let hash = if direction == 0 { Some(key.1) } else { key.2 };
+            let found = self.0.find(rcu, hash?, |object, way| {
+                object.key() == key.0 && way == direction
+            });
+            found.map(|(object, _)| f(rcu, object))
+        })
+    }
+
+    pub(crate) fn has(self, key: Key, direction: usize) -> bool {
+        self.with(key, direction, |_, _| ()).is_some()
+    }
+
+    /// Removes an object that is found in its first direction; returns whether this call did.
+    pub(crate) fn remove(self, key: Key) -> bool {
+        self.with(key, 0, |rcu, object| self.0.remove(rcu, object)) == Some(true)
+    }
+
+    pub(crate) fn remove_found(self, rcu: Rcu<'_>, object: &Object) -> bool {
+        self.0.remove(rcu, object)
+    }
+
+    /// Moves an object to another slot.
+    pub(crate) fn rearm(self, object: &Object, slot: u16) {
+        object.slot.store(slot);
+        self.0.refile(object);
+    }
+
+    /// Ends what is in a slot and not held; returns the keys of what has ended.
+    pub(crate) fn expire(self, slot: u16) -> Vec<u32> {
+        let mut ended = Vec::new();
+        let fate = |object: &Object| match object.aging().holds() {
+            0 => Fate::Remove,
+            _ => Fate::Keep,
+        };
+        self.0
+            .expire(slot, fate, |_, object| ended.push(object.key()));
+        ended
+    }
+
+    pub(crate) fn resize(self, bits: u32) {
+        self.0.resize(bits).expect("memory");
+    }
+
+    /// The keys of all objects, slot by slot as the wheel has them.
+    fn slots(self) -> Vec<Vec<u32>> {
+        (0..SLOTS)
+            .map(|slot| {
+                let mut keys = Vec::new();
+                let fate = |object: &Object| {
+                    keys.push(object.key());
+                    assert_eq!(
+                        object.slot(),
+                        slot,
+                        "an object is in another slot than it is to be"
+                    );
+                    let [next, back] = object.wheel();
+                    let here = std::ptr::from_ref(object) as usize;
+                    let words = &raw const object.aging as usize;
+                    // SAFETY: All threads have ended, and what is in a list is live.
+                    unsafe {
+                        assert_eq!(
+                            *(back as *const usize),
+                            here,
+                            "a wheel list has lost its way back"
+                        );
+                        if let Some(next) = (next as *const Object).as_ref() {
+                            assert_eq!(next.wheel()[1], words, "a wheel list is not one");
+                        }
+                    }
+                    Fate::Keep
+                };
+                self.0.expire(slot, fate, |_, _| ());
+                keys.sort();
+                keys
+            })
+            .collect()
+    }
+
+    /// Checks that the table has these objects, each where it belongs.
+    pub(crate) fn check(self, keys: &[Key]) {
+        let mut expected: Vec<u32> = keys.iter().map(|key| key.0).collect();
+        expected.sort();
+        let mut linked: Vec<u32> = self.slots().concat();
+        linked.sort();
+        assert_eq!(
+            linked, expected,
+            "the wheel's lists and what is in the table differ"
+        );
+        let len = self.0.exact_len();
+        assert_eq!(len, keys.len(), "the count of objects is wrong");
+        let (about, slack) = self.0.about();
+        assert!(
+            about.abs_diff(len) <= slack,
+            "the count of objects is about {about}"
+        );
+        for &key in keys {
+            assert!(self.has(key, 0), "{} is not found by its first hash", key.0);
+            if key.2.is_some() {
+                assert!(
+                    self.has(key, 1),
+                    "{} is not found by its second hash",
+                    key.0
+                );
+            }
+        }
+        let mut visited = Vec::new();
+        self.0.visit_all(|_, object| visited.push(object.key()));
+        visited.sort();
+        assert_eq!(
+            visited, expected,
+            "the chains and what is in the table differ"
+        );
+    }
+
+    /// The slot of an object.
+    pub(crate) fn slot_of(self, key: Key) -> Option<usize> {
+        self.slots().iter().position(|slot| slot.contains(&key.0))
+    }
+
+    /// Gives the table back.
+    pub(crate) fn drop_table(self) {
+        give_back(self.0);
+    }
+}
