@@ -63,6 +63,8 @@ def came_to_rest(genl, field):
         'SET_CONFIG',
     )
     start = time.monotonic()
+    # A packet to a server that is gone ends nothing, nor does the end of a service that is gone.
+    configure(genl)
     field.end(PORTS)
     # Connections that the FTP helper waits for end with their server, the others in ten seconds.
     ipvs.setting('expire_nodest_conn', 1)
