@@ -144,23 +144,37 @@ impl Run {
     fn move_to<T: Entry>(
         &self,
         rcu: Rcu<'_>,
-        _guard: &ShardGuard<'_>,
+        guard: &ShardGuard<'_>,
         word: &Word<usize>,
         new: &Buckets,
     ) {
         let mut last = self.noted().rev().peekable();
         while let Some(link) = last.next() {
             let before = last.peek().map_or(word, |before| after::<T>(rcu, *before));
-            // SAFETY: The lock is held and the link is in the chain.
-            let entry = unsafe { &*((link & !DIRECTION) as *const T) };
-            let (next, hash) = words(entry, link & DIRECTION);
-            let target = new.bucket(hash.load());
-            // In this order, which `Buckets::future` argues with.
-            next.publish(target.load());
-            target.publish(link);
-            before.publish(0);
+            move_last::<T>(rcu, guard, before, link, new);
         }
     }
+}
+
+/// Moves the last object of a chain, to which `before` leads, to the head of its chain in `new`.
+///
+/// The chain's shard, which is the same in both arrays, is locked.
+#[inline(always)]
+fn move_last<T: Entry>(
+    _rcu: Rcu<'_>,
+    _guard: &ShardGuard<'_>,
+    before: &Word<usize>,
+    link: usize,
+    new: &Buckets,
+) {
+    // SAFETY: The lock is held and the link is in the chain.
+    let entry = unsafe { &*((link & !DIRECTION) as *const T) };
+    let (next, hash) = words(entry, link & DIRECTION);
+    let target = new.bucket(hash.load());
+    // In this order, which `Buckets::future` argues with.
+    next.publish(target.load());
+    target.publish(link);
+    before.publish(0);
 }
 
 /// Links of a long chain, evenly spaced, from which to look for its end.
@@ -306,11 +320,18 @@ impl<T: Entry> Table<T> {
             let mut budget = BUDGET;
             while bucket <= old.mask && budget > 0 {
                 let chain = old.bucket(bucket as u32);
-                if !run.note::<T>(rcu, chain) {
-                    return (bucket, true);
+                let first = chain.load();
+                budget = budget.saturating_sub(1);
+                // Most chains have one link or none, and need nothing noted.
+                if first != 0 && after::<T>(rcu, first).load() == 0 {
+                    move_last::<T>(rcu, &guard, chain, first, new);
+                } else if first != 0 {
+                    if !run.note::<T>(rcu, chain) {
+                        return (bucket, true);
+                    }
+                    run.move_to::<T>(rcu, &guard, chain, new);
+                    budget = budget.saturating_sub(run.len);
                 }
-                run.move_to::<T>(rcu, &guard, chain, new);
-                budget = budget.saturating_sub(run.len.wrapping_add(1));
                 bucket = bucket.wrapping_add(self.shards.len());
             }
             (bucket, false)
