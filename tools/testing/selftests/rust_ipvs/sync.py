@@ -8,8 +8,8 @@ The second director, "backup", is on both bridges as the first one is, with .253
 import os
 import random
 
-from harness import ipvs, sync
-from harness.clients import Connection
+from harness import ipvs, sync, tracked
+from harness.clients import Connection, ask
 from harness.flows import prepare
 from harness.ground import GROUND, VIP, VIP6
 from harness.netns import make, remove
@@ -393,6 +393,24 @@ def elsewhere():
     tell(entry(cport=2, dest='10.0.2.13'))
     until(lambda: sum(d.active for d in ipvs.dests(space=g.backup)) == 3, 'its server counts it, too')
     equal(len(synced(cport=2)), 1, 'it is there once')
+
+
+@case('B-22 N-5 a connection that goes elsewhere now: its entry leaves connection tracking', fresh=True)
+def elsewhere_tracked():
+    known = {'dst': VIP, 'sport': 5300}
+    ipvs.service(f'-u {VIP}:80', '-m', [f'{RIP}:80'])
+    with tracked.rules(tracked.TRACKED):
+        ipvs.setting('conntrack', 1)
+        try:
+            ask(g.client, VIP, kind='udp', sport=5300)
+            equal([e.reply_src for e in tracked.entries(**known)], [RIP], 'where replies come from')
+            daemon('backup', g.director)
+            told = entry(client='10.0.1.1', cport=5300, proto=17, dest='10.0.2.12', flags=MASQ, state=0)
+            sync.send(g.client, 'eth0', sync.message(told))
+            until(lambda: [r.daddr for r in ipvs.rows(cport=5300)] == ['10.0.2.12'], 'it goes where it is told')
+            equal(tracked.entries(**known), [], 'entries of it')
+        finally:
+            ipvs.setting('conntrack', 0)
 
 
 @case('B-25 P-6 templates come to be, and clients go where they say', fresh=True)
