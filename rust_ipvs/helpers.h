@@ -107,6 +107,7 @@ bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len);
 bool rust_ipvs_helper_skb_partial(const struct sk_buff *skb);
 void rust_ipvs_helper_skb_sum_changed(struct sk_buff *skb);
 bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_sums_to_zero(const struct sk_buff *skb, unsigned int at);
 bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsigned int extra);
 bool rust_ipvs_helper_skb_set_len(struct sk_buff *skb, unsigned int len);
 bool rust_ipvs_helper_skb_is_gso(const struct sk_buff *skb);

@@ -109,6 +109,14 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *
 	return skb_csum_unnecessary(skb) || !skb->dev;
 }
 
+/* Whether the Internet checksum of all from an offset from the network header on is right. */
+__rust_ipvs_helper bool rust_ipvs_helper_skb_sums_to_zero(const struct sk_buff *skb,
+							    unsigned int at)
+{
+	at += skb_network_offset(skb);
+	return at < skb->len && !csum_fold(skb_checksum(skb, at, skb->len - at, 0));
+}
+
 __rust_ipvs_helper bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsigned int extra)
 {
 	unsigned int room;

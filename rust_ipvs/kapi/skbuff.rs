@@ -241,15 +241,20 @@ impl Packet {
     /// Whether the checksum of the ICMP or ICMPv6 message at offset `at` is right. It is taken for right
     /// where this host sent the packet, or a device has looked at it.
     pub(crate) fn message_sum_is_right(&mut self, protocol: Protocol, at: u16) -> bool {
-        let (number, family) = match protocol {
-            Protocol::Ipv4 => (bindings::IPPROTO_ICMP, bindings::AF_INET),
-            Protocol::Ipv6 => (bindings::IPPROTO_ICMPV6, bindings::AF_INET6),
-        };
-        let (skb, point) = (self.as_ptr(), Point::LocalIn.number());
+        let (skb, at) = (self.as_ptr(), u32::from(at));
         // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
         unsafe {
             bindings::rust_ipvs_helper_skb_sum_unneeded(skb)
-                || bindings::nf_checksum(skb, point, at.into(), number as u8, family as u16) == 0
+                || match protocol {
+                    // Not by `nf_checksum()`, which counts on a right IP header checksum: after the
+                    // kernel has written into options, the header has a wrong one.
+                    Protocol::Ipv4 => bindings::rust_ipvs_helper_skb_sums_to_zero(skb, at),
+                    Protocol::Ipv6 => {
+                        let (point, number) = (Point::LocalIn.number(), bindings::IPPROTO_ICMPV6);
+                        let family = bindings::AF_INET6 as u16;
+                        bindings::nf_checksum(skb, point, at, number as u8, family) == 0
+                    }
+                }
         }
     }
 

@@ -62,7 +62,8 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
     /// Gives a packet another source or destination, port included, and repairs its checksums (T-16).
     ///
     /// `header` is what [`Family::parse`] found in this packet. A later fragment has no ports; of it only
-    /// the address changes (T-20).
+    /// the address changes (T-20). The checksum of an IPv4 header with options is made anew, as the
+    /// kernel writes into options without repairing it.
     ///
     /// # Errors
     ///
@@ -76,11 +77,12 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
         sum: SumState,
     ) -> Result<(), ParseError>;
 
-    /// Takes one from the TTL or hop limit.
+    /// Takes one from the TTL or hop limit. If `l4`, the offset of the transport header, says that
+    /// an IPv4 header has options, its checksum is made anew, as by [`Family::rewrite`].
     ///
     /// Returns `false`, and leaves the packet alone, where it may not be forwarded: there was at most 1
     /// left, or there is no whole IP header.
-    fn age(l3: &mut [u8]) -> bool;
+    fn age(l3: &mut [u8], l4: u16) -> bool;
 }
 
 /// An address and a port.

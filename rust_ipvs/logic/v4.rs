@@ -133,11 +133,14 @@ impl Family for V4 {
         }
         *field = change.of_sum(*field);
         *addr = to.addr;
+        if at != HEADER {
+            sum_anew(ip);
+        }
         Ok(())
     }
 
     #[inline(always)]
-    fn age(l3: &mut [u8]) -> bool {
+    fn age(l3: &mut [u8], l4: u16) -> bool {
         let Some([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]) = l3.first_chunk_mut::<HEADER>()
         else {
             return false;
@@ -147,7 +150,27 @@ impl Family for V4 {
         }
         *ttl = ttl.wrapping_sub(1);
         [*c0, *c1] = checksum::of_aged([*c0, *c1]);
+        if usize::from(l4) != HEADER {
+            sum_anew(l3.get_mut(..l4.into()).unwrap_or_default());
+        }
         true
+    }
+}
+
+/// Writes the checksum of a header with options, which is all of `ip`.
+///
+/// The kernel writes into record route and timestamp options when a packet comes, and leaves the
+/// checksum to whoever forwards it (`ip_options_compile()`, `ip_forward_options()`). So a repair would
+/// start from a wrong sum.
+#[cold]
+#[inline(never)]
+fn sum_anew(ip: &mut [u8]) {
+    if let Some([_, _, _, _, _, _, _, _, _, _, c0, c1, ..]) = ip.first_chunk_mut::<HEADER>() {
+        [*c0, *c1] = [0; 2];
+        let sum = u16::from_ne_bytes(checksum::of_bytes(ip));
+        if let Some([_, _, _, _, _, _, _, _, _, _, c0, c1, ..]) = ip.first_chunk_mut::<HEADER>() {
+            [*c0, *c1] = (!sum).to_ne_bytes();
+        }
     }
 }
 
@@ -397,17 +420,46 @@ mod tests {
     fn age_takes_one() {
         let mut bytes = datagram();
         for ttl in (1..64).rev() {
-            assert!(V4::age(&mut bytes));
+            assert!(V4::age(&mut bytes, 20));
             assert_eq!(bytes[8], ttl);
             assert_eq!(sum(&bytes[..20]), 0xffff);
         }
         let before = bytes.clone();
-        assert!(!V4::age(&mut bytes));
+        assert!(!V4::age(&mut bytes, 20));
         assert_eq!(bytes, before);
         bytes[8] = 0;
-        assert!(!V4::age(&mut bytes));
+        assert!(!V4::age(&mut bytes, 20));
         assert_eq!(bytes[8], 0);
-        assert!(!V4::age(&mut bytes[..19]));
+        assert!(!V4::age(&mut bytes[..19], 20));
+    }
+
+    // the kernel writes into options and leaves the checksum as it was.
+    #[test]
+    fn options_are_summed_anew() {
+        let to = Endpoint {
+            addr: [10, 1, 2, 3],
+            port: 8080,
+        };
+        for words in 1..=10u8 {
+            let length = 4 * usize::from(words);
+            let mut bytes = datagram();
+            let options: Vec<u8> = (0..length).map(|i| 0xf1u8.wrapping_mul(i as u8)).collect();
+            bytes.splice(20..20, options);
+            bytes[0] = 0x45 + words;
+            bytes[3] += length as u8;
+            let header = V4::parse(&bytes).unwrap();
+            for side in [Side::Source, Side::Destination] {
+                let mut bytes = bytes.clone();
+                V4::rewrite(&mut bytes, &header, side, &to, SumState::Full).unwrap();
+                assert_eq!(sum(&bytes[..20 + length]), 0xffff, "{length} bytes");
+            }
+            let before = bytes.clone();
+            assert!(V4::age(&mut bytes, header.l4));
+            assert_eq!(sum(&bytes[..20 + length]), 0xffff, "{length} bytes");
+            assert_eq!(bytes[12..], before[12..]);
+            // Of a header of which less is writable than there is, no byte beyond is touched.
+            assert!(V4::age(&mut bytes[..20], header.l4));
+        }
     }
 
     // M-22

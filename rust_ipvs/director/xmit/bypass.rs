@@ -35,7 +35,7 @@ pub(in super::super) fn send<F: Stack>(
     // never back to this host.
     if route.is_local()
         || !outlet::may_leave(&context)
-        || !outlet::age::<F>(&mut packet, context.header.l4.into())
+        || !outlet::age(&context.header, &mut packet, context.header.l4.into())
         || !outlet::fits(&context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;

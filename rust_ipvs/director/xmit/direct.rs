@@ -31,7 +31,7 @@ pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
         return outlet::stay(connection, packet);
     }
     if !outlet::may_leave(context)
-        || !outlet::age::<F>(&mut packet, context.header.l4.into())
+        || !outlet::age(&context.header, &mut packet, context.header.l4.into())
         || !outlet::fits(context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;

@@ -53,7 +53,7 @@ pub(in super::super) fn send<'g, F: Stack>(
             return Verdict::Stolen;
         }
     } else if !outlet::may_leave(context)
-        || !outlet::age::<F>(&mut packet, context.header.l4.into())
+        || !outlet::age(&context.header, &mut packet, context.header.l4.into())
         || !outlet::fits(context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;

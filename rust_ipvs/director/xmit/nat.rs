@@ -73,7 +73,7 @@ fn translate<F: Stack>(
     if let Some(route) = leaves_on {
         if !outlet::fits_surely::<F>(packet, || route.mtu()) {
             // The time to live comes first: it is what the sender of both mistakes is told of.
-            if !outlet::age::<F>(packet, context.headers())
+            if !outlet::age(&context.header, packet, context.headers())
                 || !outlet::fits(context, packet, || route.mtu())
             {
                 return false;
@@ -84,7 +84,7 @@ fn translate<F: Stack>(
     let Some(bytes) = packet.writable(context.headers()) else {
         return false;
     };
-    if ages && !F::age(bytes) {
+    if ages && !F::age(bytes, context.header.l4) {
         return outlet::too_old::<F>(packet);
     }
     let real = &connection.real;

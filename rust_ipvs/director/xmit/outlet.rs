@@ -61,13 +61,13 @@ pub(super) fn may_leave<F: Stack>(context: &Context<'_, F>) -> bool {
 
 /// Takes one from the time to live; `false` where none is left, of which the sender was told.
 ///
-/// `len` bytes from the IP header on are made writable on the way.
+/// `len` bytes from the IP header on are made writable on the way, no fewer than `header` has.
 #[inline(always)]
-pub(super) fn age<F: Stack>(packet: &mut Packet, len: usize) -> bool {
+pub(super) fn age<F: Stack>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
     let Some(bytes) = packet.writable(len) else {
         return false;
     };
-    if F::age(bytes) {
+    if F::age(bytes, header.l4) {
         return true;
     }
     too_old::<F>(packet)

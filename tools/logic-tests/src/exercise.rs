@@ -50,7 +50,7 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
         Err(error) => {
             asks_for_more(error, data);
             // Nothing is done to what cannot be read.
-            let _ = F::age(packet);
+            let _ = F::age(packet, data.len() as u16);
             return Depth::Refused;
         }
     };
@@ -58,7 +58,7 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
     let ip = F::ip(header.src);
     assert_eq!(F::from_ip(ip), Some(header.src));
 
-    aging::<F>(data, packet);
+    aging::<F>(data, packet, header.l4);
     packet.copy_from_slice(data);
 
     let to = Endpoint {
@@ -99,9 +99,9 @@ fn asks_for_more(error: ParseError, data: &[u8]) {
 }
 
 /// Ages the packet until it cannot be forwarded.
-fn aging<F: Family>(data: &[u8], packet: &mut [u8]) {
+fn aging<F: Family>(data: &[u8], packet: &mut [u8], l4: u16) {
     let mut hops = 0;
-    while F::age(packet) {
+    while F::age(packet, l4) {
         hops += 1;
     }
     let header = F::parse(packet).map(|header| header.ttl);
@@ -154,10 +154,16 @@ fn rewriting<F: Family>(
         }
     }
     assert_eq!(F::rewrite(packet, header, side, &back, sum), Ok(()));
-    // All is as before, but that 0 and 0xffff are the same to a checksum.
+    // All is as before, but that 0 and 0xffff are the same to a checksum, and that of an IPv4 header
+    // with options is made anew.
+    let anew = if F::FAMILY == AddressFamily::V4 && header.l4 > 20 {
+        10..12
+    } else {
+        0..0
+    };
     for (i, (a, b)) in packet.iter().zip(data).enumerate() {
         assert!(
-            a == b || matches!((a, b), (0, 0xff) | (0xff, 0)),
+            a == b || matches!((a, b), (0, 0xff) | (0xff, 0)) || anew.contains(&i),
             "byte {i}"
         );
     }

@@ -140,7 +140,8 @@ proptest! {
         let at = if v4 { 8 } else { 7 };
         let mut expected = packet.clone();
         let mut aged = packet.bytes.clone();
-        let alive = if v4 { V4::age(&mut aged) } else { V6::age(&mut aged) };
+        let l4 = packet.l4 as u16;
+        let alive = if v4 { V4::age(&mut aged, l4) } else { V6::age(&mut aged, l4) };
         prop_assert_eq!(alive, packet.bytes[at] > 1);
         if alive {
             expected.bytes[at] -= 1;

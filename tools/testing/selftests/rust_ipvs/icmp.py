@@ -8,7 +8,8 @@ from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
 from harness.ipvs import at
-from harness.packet import ACK, RST, SYN, Packet, Sniffer, Wire, checksum, hardware, ip, pseudo, tcp, udp
+from harness.packet import (ACK, RST, SYN, Packet, Sniffer, Wire, checksum, hardware, icmp, ip, tcp,
+                            udp)
 from harness.routes import by_router, traceroute
 from harness.tap import case, equal, run, true, until
 
@@ -26,16 +27,6 @@ BACK_ROUTER = {4: '10.0.2.77', 6: 'fd00:2::77'}
 PORT = {4: (3, 3), 6: (1, 4)}
 TIME = {4: (11, 0), 6: (3, 0)}
 BIG = {4: (3, 4), 6: (2, 0)}
-
-
-def icmp(src, dst, about, kind, rest=0, sum_=None, **options):
-    """An ICMP or ICMPv6 message of type and code KIND that quotes a packet."""
-    message = struct.pack('!BBHI', *kind, 0, rest) + about
-    if sum_ is None:
-        covered = pseudo(src, dst, 58, len(message)) if ':' in src else b''
-        sum_ = checksum(covered + message)
-    message = message[:2] + struct.pack('!H', sum_) + message[4:]
-    return ip(src, dst, 58 if ':' in src else 1, message, **options)
 
 
 class Flow:
@@ -142,7 +133,7 @@ for VERSION in (4, 6):
                         equal(ends(error.inner()), (flow.server, flow.me), where + 'whom it quotes')
                         true(error.inner().sum_is_right, where + 'checksum of the quoted header')
 
-    @case(f'I-3 NAT IPv{VERSION}: an error whose checksum is wrong is dropped, both ways')
+    @case(f'I-3 U-17 NAT IPv{VERSION}: an error whose checksum is wrong is dropped, both ways')
     def wrong_sum(version=VERSION):
         with Flow('NAT', version) as flow:
             about = flow.packet(flow.me, flow.server)
@@ -228,7 +219,7 @@ for VERSION in (4, 6):
         ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], 81)])
         equal(ask(g.client, VIPS[version], kind='udp').name, 'refused', 'what the client hears')
 
-    @case(f'I-3 H-18 NAT IPv{VERSION}: a client on the director is told, too', fresh=True)
+    @case(f'I-3 H-18 U-17 NAT IPv{VERSION}: a client on the director is told, too', fresh=True)
     def refused_locally(version=VERSION):
         me = DIRECTOR[version]
         ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], 81)])
@@ -267,7 +258,7 @@ def fragments():
         true(error.transport_sum_is_right(), 'its checksum')
 
 
-@case('I-1 H-9 errors cut short: without a header they are dropped, without a whole quote they pass')
+@case('I-1 H-9 U-12 errors cut short: without a header dropped, without a whole quote passed')
 def cut_short():
     with Flow('NAT', 4) as flow:
         about = flow.packet(flow.me, flow.server)

@@ -85,18 +85,30 @@ def sctp(sport, dport, chunks, tag=1):
     return head + struct.pack('<I', crc32c(head + bytes(4) + chunks)) + chunks
 
 
-def ip(src, dst, proto, payload, ttl=64, df=False, ident=0, offset=0, more=False, ihl=5, version=None,
-       length=None, tos=0):
+def ip(src, dst, proto, payload, ttl=64, df=False, ident=0, offset=0, more=False, ihl=None, version=None,
+       length=None, tos=0, options=b''):
     """An IP packet of the addresses' family; the odd arguments make wrong IPv4 ones."""
     if ':' in src:
         first = (6 if version is None else version) << 28 | tos << 20
         size = len(payload) if length is None else length
         return struct.pack('!IHBB', first, size, proto, ttl) + raw(src) + raw(dst) + payload
-    size = 20 + len(payload) if length is None else length
+    options += bytes(-len(options) % 4)
+    ihl = 5 + len(options) // 4 if ihl is None else ihl
+    size = 20 + len(options) + len(payload) if length is None else length
     fragment = (0x4000 if df else 0) | (0x2000 if more else 0) | offset
     head = struct.pack('!BBHHHBBH', (4 if version is None else version) << 4 | ihl, tos, size, ident, fragment,
-                       ttl, proto, 0) + raw(src) + raw(dst)
+                       ttl, proto, 0) + raw(src) + raw(dst) + options
     return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + payload
+
+
+def icmp(src, dst, about, kind, rest=0, sum_=None, **options):
+    """An ICMP or ICMPv6 message of type and code KIND that quotes a packet."""
+    message = struct.pack('!BBHI', *kind, 0, rest) + about
+    if sum_ is None:
+        covered = pseudo(src, dst, ICMPV6, len(message)) if ':' in src else b''
+        sum_ = checksum(covered + message)
+    message = message[:2] + struct.pack('!H', sum_) + message[4:]
+    return ip(src, dst, ICMPV6 if ':' in src else ICMP, message, **options)
 
 
 def fragment6(nexthdr, offset, more, ident, payload):
