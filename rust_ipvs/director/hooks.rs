@@ -102,7 +102,7 @@ impl<F: InDirector> Hook for LocalIn<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
-        pass::<F>(owner, rcu, state.net(), Point::LocalIn, packet)
+        pass::<F, true>(owner, rcu, state.net(), Point::LocalIn, packet)
     }
 }
 
@@ -110,7 +110,7 @@ impl<F: InDirector> Hook for LocalOut<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
-        pass::<F>(owner, rcu, state.net(), Point::LocalOut, packet)
+        pass::<F, true>(owner, rcu, state.net(), Point::LocalOut, packet)
     }
 }
 
@@ -118,7 +118,7 @@ impl<F: InDirector> Hook for Forward<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
-        pass::<F>(owner, rcu, state.net(), Point::Forward, packet)
+        pass::<F, true>(owner, rcu, state.net(), Point::Forward, packet)
     }
 }
 
@@ -199,6 +199,7 @@ fn read_otherwise<F: InDirector>(
     director: &Director,
     net: &Net,
     point: Point,
+    takes_requests: bool,
     mut packet: Packet,
 ) -> Result<(Packet, Header<F>, Transport), Verdict> {
     let mut gathered = false;
@@ -246,15 +247,17 @@ fn read_otherwise<F: InDirector>(
             });
         }
     }
-    if director.settings.ignore_tunneled.load() != 0 && point != Point::Forward {
+    let ignored = takes_requests && director.settings.ignore_tunneled.load() != 0;
+    if ignored && point != Point::Forward {
         packet.set_handled();
     }
     Err(Verdict::Accept(packet))
 }
 
-/// Handles a packet.
+/// Handles a packet; if the hook does not `TAKES_REQUESTS`, only one that may be a reply (H-8, H-18
+/// to H-22).
 #[inline(always)]
-fn pass<'g, F: InDirector>(
+fn pass<'g, F: InDirector, const TAKES_REQUESTS: bool>(
     director: &'g Director,
     rcu: Rcu<'g>,
     net: &'g Net,
@@ -274,9 +277,13 @@ fn pass<'g, F: InDirector>(
     let (header, transport) = match read::<F>(&packet) {
         Some(headers) => headers,
         None => {
-            let read = icmp::handle::<F>(director, plane, connections, rcu, net, point, packet)
+            let at = icmp::At {
+                point,
+                takes_requests: TAKES_REQUESTS,
+            };
+            let read = icmp::handle::<F>(director, plane, connections, rcu, net, at, packet)
                 .map_or_else(
-                    |other| read_otherwise::<F>(director, net, point, other),
+                    |other| read_otherwise::<F>(director, net, point, TAKES_REQUESTS, other),
                     Err,
                 );
             match read {
@@ -307,7 +314,7 @@ fn pass<'g, F: InDirector>(
     let mut role = Role::Reply;
     let found = connections.table.find(rcu, hash, |connection, direction| {
         match connection.role(direction, header.protocol, &src, &dst) {
-            Some(Role::Request) if point == Point::Forward => false,
+            Some(Role::Request) if point == Point::Forward || !TAKES_REQUESTS => false,
             Some(found) => {
                 role = found;
                 true
@@ -316,7 +323,7 @@ fn pass<'g, F: InDirector>(
         }
     });
     let found = match found {
-        None if awaited::is_any_waiting() && may_begin(point, &packet) => {
+        None if TAKES_REQUESTS && awaited::is_any_waiting() && may_begin(point, &packet) => {
             match awaited::find(context, hash) {
                 awaited::Found::Begun(connection) => {
                     role = Role::Request;
@@ -330,17 +337,23 @@ fn pass<'g, F: InDirector>(
     };
     match found {
         Some((connection, _)) if role == Role::Reply => reply::handle(&context, connection, packet),
-        Some((connection, _)) if is_for_host(point, &packet) => {
+        Some((connection, _)) if TAKES_REQUESTS && is_for_host(point, &packet) => {
             handle(&context, connection, hash, packet)
         }
-        None if outgoing::may_be(&context) => outgoing::handle(context, hash, packet),
+        None if outgoing::may_be(&context) => {
+            outgoing::handle(context, hash, TAKES_REQUESTS, packet)
+        }
         None if reply::is_unexpected(&context) => reply::refuse::<F>(packet),
-        None if may_begin(point, &packet) => schedule::handle(context, hash, packet),
+        None if TAKES_REQUESTS && may_begin(point, &packet) => {
+            schedule::handle(context, hash, packet)
+        }
         _ => Verdict::Accept(packet),
     }
 }
 
-/// Handles a packet that may be a reply; a request is left alone, whosoever it is (H-8).
+/// Handles a packet that may be a reply, and leaves requests alone (H-8).
+///
+/// Out of line: one copy for all places.
 #[cold]
 #[inline(never)]
 fn pass_replies<'g, F: InDirector>(
@@ -350,35 +363,7 @@ fn pass_replies<'g, F: InDirector>(
     point: Point,
     packet: Packet,
 ) -> Verdict {
-    if packet.is_handled() || !packet.has_route() {
-        return Verdict::Accept(packet);
-    }
-    let plane = F::plane(director);
-    let (Some(connections), Some((header, transport))) =
-        (plane.connections.as_ref(), read::<F>(&packet))
-    else {
-        return Verdict::Accept(packet);
-    };
-    let context = Context {
-        director,
-        plane,
-        rcu,
-        net,
-        point,
-        header,
-        transport,
-        connections,
-        is_backwards: false,
-    };
-    let (src, dst) = (context.src(), context.dst());
-    let hash = F::hash(&connections.key, &src, &dst, header.protocol);
-    let found = connections.table.find(rcu, hash, |connection, direction| {
-        connection.role(direction, header.protocol, &src, &dst) == Some(Role::Reply)
-    });
-    match found {
-        Some((connection, _)) => reply::handle(&context, connection, packet),
-        None => Verdict::Accept(packet),
-    }
+    pass::<F, false>(director, rcu, net, point, packet)
 }
 
 /// Whether a packet may be a request: one that this host sends, or that was sent to its own link

@@ -60,6 +60,16 @@ use quote::{
     read, //
 };
 
+/// The hook that looks at a packet.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    /// Its place.
+    pub(super) point: Point,
+    /// Whether it takes requests; if not, only errors about requests concern it, which go the way of
+    /// replies (H-8).
+    pub(super) takes_requests: bool,
+}
+
 /// Handles a packet that is an ICMP error; gives back any other.
 #[cold]
 #[inline(never)]
@@ -69,7 +79,10 @@ pub(super) fn handle<'g, F: Stack>(
     connections: &'g Connections<F>,
     rcu: Rcu<'g>,
     net: &'g Net,
-    point: Point,
+    At {
+        point,
+        takes_requests,
+    }: At,
     mut packet: Packet,
 ) -> Result<Verdict, Packet> {
     let Some(mut header) = read(&mut packet, F::parse) else {
@@ -102,11 +115,15 @@ pub(super) fn handle<'g, F: Stack>(
         connections,
         is_backwards: false,
     };
-    message(&context, packet)
+    message(&context, takes_requests, packet)
 }
 
 /// Handles an ICMP packet that is whole, or a fragment of IPv6 that nothing can be made of.
-fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Verdict, Packet> {
+fn message<F: Stack>(
+    context: &Context<'_, F>,
+    takes_requests: bool,
+    mut packet: Packet,
+) -> Result<Verdict, Packet> {
     let at = usize::from(context.header.l4);
     if context.header.fragment == Fragment::Later {
         return Err(packet);
@@ -122,7 +139,7 @@ fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Ver
         return Ok(Verdict::Drop(packet));
     }
     let quote_at = at.saturating_add(icmp::HEADER);
-    if F::PROTOCOL == Protocol::Ipv4 {
+    if takes_requests && F::PROTOCOL == Protocol::Ipv4 {
         packet = match tunnel::handle(context, &message, quote_at, packet) {
             Ok(verdict) => return Ok(verdict),
             Err(other) => other,
@@ -135,7 +152,8 @@ fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Ver
     let (protocol, src, dst) = (quoted.header.protocol, quoted.dst, quoted.src);
     let mut found = find(context, protocol, &src, &dst);
     let schedules = context.director.settings.schedule_icmp.load() != 0;
-    if found.is_none() && schedules && may_come_in(context, &packet) {
+    let comes_in = takes_requests && may_come_in(context, &packet);
+    if found.is_none() && schedules && comes_in {
         let mut single = None;
         packet = match schedule(context, &quoted, packet, &mut single) {
             Verdict::Accept(packet) => packet,
@@ -148,7 +166,7 @@ fn message<F: Stack>(context: &Context<'_, F>, mut packet: Packet) -> Result<Ver
     }
     Ok(match found {
         Some((connection, Role::Reply)) => outgoing(context, connection, &quoted, packet),
-        Some((connection, Role::Request)) if may_come_in(context, &packet) => {
+        Some((connection, Role::Request)) if comes_in => {
             incoming(context, connection, &quoted, packet)
         }
         _ => Verdict::Accept(packet),

@@ -46,31 +46,38 @@ struct Call<F: Stack> {
 }
 
 /// Handles such a packet as a reply, where it comes from a server of a service that has an engine; else as
-/// if no service had one. `hash` is that of its two endpoints.
+/// if no service had one. `hash` is that of its two endpoints; `takes_requests` is false if the
+/// director takes replies alone.
 #[cold]
 #[inline(never)]
 pub(super) fn handle<'g, F: Stack>(
     context: Context<'g, F>,
     hash: u32,
+    takes_requests: bool,
     mut packet: Packet,
 ) -> Verdict {
     match call(&context, &mut packet) {
         Some(call) if call.is_single => begin_and_end(&context, call, packet),
         Some(call) => match begin(&context, call) {
             Some(connection) => reply::handle(&context, connection, packet),
-            None => handle_otherwise(context, hash, packet),
+            None => handle_otherwise(context, hash, takes_requests, packet),
         },
-        None => handle_otherwise(context, hash, packet),
+        None => handle_otherwise(context, hash, takes_requests, packet),
     }
 }
 
 /// Handles a packet that begins nothing.
-fn handle_otherwise<F: Stack>(context: Context<'_, F>, hash: u32, packet: Packet) -> Verdict {
+fn handle_otherwise<F: Stack>(
+    context: Context<'_, F>,
+    hash: u32,
+    takes_requests: bool,
+    packet: Packet,
+) -> Verdict {
     if reply::is_unexpected(&context) {
         return reply::refuse::<F>(packet);
     }
     match context.point {
-        Point::LocalOut => schedule::handle(context, hash, packet),
+        Point::LocalOut if takes_requests => schedule::handle(context, hash, packet),
         _ => Verdict::Accept(packet),
     }
 }

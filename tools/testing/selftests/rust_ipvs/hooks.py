@@ -8,11 +8,32 @@ import socket
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.packet import ACK, RST, SYN, Wire, ip, tcp, udp
+from harness.packet import (
+    ACK,
+    FRAGMENT,
+    ICMP,
+    ICMPV6,
+    RST,
+    SCTP,
+    SYN,
+    Sniffer,
+    Wire,
+    chunk,
+    fragment6,
+    icmp,
+    ip,
+    sctp,
+    tcp,
+    udp,
+)
 from harness.servers import Servers
-from harness.tap import case, equal, run, true, until
+from harness.talk import CLIENT, VIPS, ghost
+from harness.tap import always, case, equal, run, true, until
 
 IP_NODEFRAG = 22
+# A port at which no server listens: what comes from there, the test has sent.
+NOBODY = 8081
+SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 
 
 def hooks(family):
@@ -214,6 +235,189 @@ def ftp_data_port():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
     equal(ask(g.client, VIP, sport=20).name, 'refused', 'by TCP')
     equal(ipvs.rows(cport=20), [], 'connections')
+
+
+# ---- a backup that takes no requests ----
+
+
+class Replies:
+    """A director that is a backup, and takes replies alone with `backup_only`."""
+
+    port = 7100
+
+    def __init__(self, version):
+        Replies.port += 1
+        self.version, self.port = version, Replies.port
+        self.client, self.vip, self.server = CLIENT[version], VIPS[version], SERVER[version]
+        ghost(self.client, 'front')
+
+    def __enter__(self):
+        self.front = Wire(g.client, 'eth0', g.director, 'front')
+        self.back = Wire(g.s1, 'back', g.director, 'back')
+        self.at_client, self.at_server = Sniffer(g.client, 'eth0'), Sniffer(g.s1, 'back')
+        ipvs.admin('--start-daemon backup --mcast-interface front')
+        return self
+
+    def __exit__(self, *_):
+        ipvs.setting('backup_only', 0)
+        ipvs.admin('--stop-daemon backup')
+        for thing in (self.front, self.back, self.at_client, self.at_server):
+            thing.close()
+        ipvs.admin('-C')
+
+    def request(self, proto, body):
+        """Sends a request, and waits for its connection."""
+        self.front.send(ip(self.client, self.vip, proto, body))
+        until(
+            lambda: ipvs.rows(
+                cport=self.port, proto='SCTP' if proto == SCTP else 'UDP', caddr=self.client
+            ),
+            'the connection',
+        )
+
+    def only(self):
+        """Takes no requests from now on."""
+        ipvs.setting('backup_only', 1)
+
+    def forget(self):
+        """Forgets what came so far."""
+        for sniffer in (self.at_client, self.at_server):
+            sniffer.all()
+            sniffer.seen.clear()
+
+    def seen(self, wanted):
+        """A packet that comes to the client."""
+        return self.at_client.wait(lambda p: p.dst == self.client and wanted(p))
+
+
+for VERSION in (4, 6):
+
+    @case(
+        f'H-8 H-18 H-19 T-19 I-3 IPv{VERSION}: a backup that takes no requests translates all replies'
+    )
+    def replies_only(version=VERSION):
+        with Replies(version) as it:
+            at = ipvs.at(it.vip)
+            ipvs.service(f'-u {at}', '-m', [ipvs.at(it.server, NOBODY)])
+            ipvs.service(f'--sctp-service {at}', '-m', [ipvs.at(it.server, NOBODY)])
+            it.request(17, udp(it.client, it.vip, it.port, 80, b'request'))
+            it.request(SCTP, sctp(it.port, 80, chunk(1, bytes(16))))
+            it.only()
+            it.forget()
+            it.back.send(
+                ip(it.server, it.client, 17, udp(it.server, it.client, NOBODY, it.port, b'whole'))
+            )
+            true(
+                it.seen(lambda p: p.src == it.vip and p.sport == 80 and p.transport_sum_is_right()),
+                'a datagram',
+            )
+            it.back.send(ip(it.server, it.client, SCTP, sctp(NOBODY, it.port, chunk(2, bytes(16)))))
+            packet = it.seen(lambda p: p.proto == SCTP)
+            true(packet, 'a packet of SCTP')
+            equal(
+                (packet.src, packet.sport, packet.transport_sum_is_right()),
+                (it.vip, 80, True),
+                'who sent it, and its checksum',
+            )
+            it.forget()
+            whole = udp(it.server, it.client, NOBODY, it.port, bytes(n & 255 for n in range(2000)))
+            for place in (0, 1200):
+                part = whole[place : place + 1200]
+                if version == 4:
+                    it.back.send(
+                        ip(
+                            it.server,
+                            it.client,
+                            17,
+                            part,
+                            offset=place // 8,
+                            more=not place,
+                            ident=9,
+                        )
+                    )
+                else:
+                    it.back.send(
+                        ip(
+                            it.server,
+                            it.client,
+                            FRAGMENT,
+                            fragment6(17, place // 8, not place, 9, part),
+                        )
+                    )
+            true(
+                it.seen(lambda p: p.src == it.vip and (p.more or p.proto == FRAGMENT)),
+                'a datagram in fragments',
+            )
+            equal(
+                [p for p in it.at_client.all() if p.src == it.server],
+                [],
+                'what comes in the name of the server',
+            )
+            about = ip(
+                it.client, it.server, 17, udp(it.client, it.server, it.port, NOBODY, b'request')
+            )
+            it.back.send(icmp(it.server, it.client, about, (3, 3) if version == 4 else (1, 4)))
+            error = it.seen(lambda p: p.proto in (ICMP, ICMPV6) and p.type in (1, 3))
+            true(error, 'an ICMP error')
+            equal(
+                (error.src, error.inner().dst, error.inner().dport),
+                (it.vip, it.vip, 80),
+                'whose it is, and about what',
+            )
+            # What is for a server does not get there.
+            about = ip(it.vip, it.client, 17, udp(it.vip, it.client, 80, it.port, b'answer'))
+            it.front.send(icmp(it.client, it.vip, about, (3, 3) if version == 4 else (1, 4)))
+            it.front.send(ip(it.client, it.vip, 17, udp(it.client, it.vip, it.port, 80, b'more')))
+            it.front.send(
+                ip(it.client, it.vip, 17, udp(it.client, it.vip, it.port + 500, 80, b'another'))
+            )
+            always(
+                lambda: not it.at_server.all(lambda p: p.src == it.client and p.dst == it.server),
+                'no request is taken',
+                0.3,
+            )
+            equal(ipvs.rows(cport=it.port + 500), [], 'connections of what came since')
+
+
+@case(
+    'H-5 H-8 a backup that takes no requests leaves a raw socket alone'
+)
+def replies_only_raw():
+    with Replies(4) as it:
+        ipvs.service(f'-u {VIP}:80', '-m', [f'10.0.2.254:{NOBODY}'])
+        with g.director:
+            listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+        with listener, sock:
+            listener.bind(('10.0.2.254', NOBODY))
+            sock.bind(('10.0.2.254', 0))
+            it.request(17, udp(it.client, it.vip, it.port, 80, b'request'))
+            it.only()
+            for nodefrag, source in ((1, '10.0.2.254'), (0, VIP)):
+                it.forget()
+                sock.setsockopt(socket.IPPROTO_IP, IP_NODEFRAG, nodefrag)
+                sock.sendto(udp('10.0.2.254', it.client, NOBODY, it.port, b'raw'), (it.client, 0))
+                packet = it.seen(lambda p: p.proto == 17)
+                true(packet, f'IP_NODEFRAG {nodefrag}: the datagram')
+                equal(packet.src, source, f'IP_NODEFRAG {nodefrag}: who sent it')
+
+
+@case('H-8 H-22 a backup that takes no requests tells a server that nobody knows its connection')
+def replies_only_refused():
+    with Replies(4) as it:
+        ipvs.service(f'-u {VIP}:80', '-m', [f'{it.server}:{NOBODY}'])
+        ipvs.setting('nat_icmp_send', 1)
+        it.only()
+        try:
+            it.back.send(
+                ip(it.server, it.client, 17, udp(it.server, it.client, NOBODY, it.port, b'unknown'))
+            )
+            true(
+                it.at_server.wait(lambda p: p.proto == ICMP and p.type == 3 and p.code == 3),
+                'an ICMP error',
+            )
+        finally:
+            ipvs.setting('nat_icmp_send', 0)
 
 
 if __name__ == '__main__':

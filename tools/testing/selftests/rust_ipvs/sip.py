@@ -10,8 +10,9 @@ import time
 from harness import ipvs
 from harness.clients import ask
 from harness.ground import GROUND as g, VIP, VIP6
+from harness.packet import Sniffer, Wire, ip, udp
 from harness.servers import Servers
-from harness.tap import Skip, case, equal, note, run, true, until
+from harness.tap import Skip, always, case, equal, note, run, true, until
 
 PORT = 5060
 RIP = {'s1': '10.0.2.11', 's2': '10.0.2.12', 's3': '10.0.2.13'}
@@ -136,6 +137,30 @@ def one_port_with_answers():
     calls_of_one_port('-m')
     dests = {d.address: (d.active, d.inactive) for d in ipvs.dests()}
     equal(set(dests.values()), {(0, 0)}, f'connections of servers ({dests})')
+
+
+@call_case('H-8 H-21 P-30 a backup that takes no requests lets a server call its client')
+def backup_calls():
+    ipvs.service(f'-u {VIP}:{PORT}', '-m', [f'{RIP["s1"]}:{PORT}'], OPTIONS)
+    ipvs.admin('--start-daemon backup --mcast-interface front')
+    ipvs.setting('backup_only', 1)
+    try:
+        with Wire(g.s1, 'back', g.director, 'back') as wire, Sniffer(g.client, 'eth0') as sniffer:
+            data = message('backup@host')
+            wire.send(ip(RIP['s1'], '10.0.1.1', 17, udp(RIP['s1'], '10.0.1.1', PORT, 5099, data)))
+            packet = sniffer.wait(lambda p: p.proto == 17 and p.dport == 5099)
+            true(packet, 'the call')
+            equal((packet.src, packet.sport), (VIP, PORT), 'whose it is')
+            # What this host sends to the service begins nothing.
+            with g.director:
+                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with sock:
+                sock.bind(('10.0.2.254', 5098))
+                sock.sendto(data, (VIP, PORT))
+                always(lambda: not ipvs.rows(cport=5098), 'no request of this host is taken', 0.2)
+    finally:
+        ipvs.setting('backup_only', 0)
+        ipvs.admin('--stop-daemon backup')
 
 
 @call_case('P-26 with one netmask for all, a call may come from any address')
