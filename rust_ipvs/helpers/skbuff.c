@@ -245,7 +245,9 @@ __rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_orphan(struct sk_buff *skb)
 {
-	skb_orphan(skb);
+	/* A packet without a device is one of this host, whose socket stays its owner. */
+	if (skb->dev)
+		skb_orphan(skb);
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu)

@@ -275,7 +275,8 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_frag_max(self.as_ptr(), protocol.number()) }
     }
 
-    /// Takes the packet from the socket that it was found to be for before it was changed.
+    /// Takes the packet from the socket that it was found to be for before it was changed. A socket of
+    /// this host that sends it stays its owner.
     pub(crate) fn disown(&mut self) {
         // SAFETY: Owned.
         unsafe { bindings::rust_ipvs_helper_skb_orphan(self.as_ptr()) }

@@ -189,6 +189,39 @@ def local_client():
     equal(ask(g.director, VIP6, source='fd00:2::fe').name, 's1', 'who answered over IPv6')
 
 
+@case('X-7 X-11 a packet of a client on the director keeps its socket on the way to a server there')
+def keeps_socket():
+    servers = Servers()
+    servers.add(g.director, [8080])
+    servers.start()
+    try:
+        for family, vip, server in (('ip', VIP, '10.0.2.254'), ('ip6', VIP6, 'fd00:2::fe')):
+            for kind in ('udp', 'tcp'):
+                ipvs.service(f'-{kind[0]} {ipvs.at(vip)}', '-m', [ipvs.at(server, 8080)])
+                g.director.run(
+                    [
+                        'nft',
+                        f'table {family} watch {{ counter owned {{}}; chain post {{ '
+                        f'type filter hook postrouting priority 0; {family} daddr {server} {kind} dport 8080 '
+                        'meta skuid 0 counter name owned; }; }',
+                    ]
+                )
+                equal(
+                    ask(g.director, vip, kind=kind).name,
+                    'director',
+                    f'{family} {kind}: who answers',
+                )
+                listing = g.director.run(f'nft list counters table {family} watch', quiet=True)
+                drop_tables()
+                ipvs.admin('-C')
+                true(
+                    'packets 0 ' not in listing,
+                    f'{family} {kind}: packets that have a socket: {listing}',
+                )
+    finally:
+        servers.stop()
+
+
 @case('H-26 S-5 a VIP that is not the director\'s own is only routed')
 def foreign_vip():
     # A service for an address of s1: what the client sends there is forwarded, not scheduled.
