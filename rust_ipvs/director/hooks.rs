@@ -204,7 +204,7 @@ fn read_otherwise<F: InDirector>(
 ) -> Result<(Packet, Header<F>, Transport), Verdict> {
     let mut gathered = false;
     // Each round has more in one piece, or the whole in place of a fragment.
-    for _ in 0..6 {
+    for _ in 0..Packet::READS {
         let bytes = packet.bytes();
         let (needed, for_transport) = match F::parse(bytes) {
             Ok(header) if matches!(header.protocol, AH | ESP) => {
@@ -238,7 +238,7 @@ fn read_otherwise<F: InDirector>(
             Err(ParseError::Short(needed)) => (needed, false),
             Err(ParseError::Malformed) => break,
         };
-        if !packet.pull(needed) {
+        if !packet.pull_more(needed) {
             // An IP header that leads nowhere is not ours to judge (H-9).
             return Err(if for_transport {
                 truncated(point, packet)

@@ -183,6 +183,18 @@ impl Packet {
         len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_pull_l3(self.as_ptr(), len) }
     }
 
+    /// Makes at least `len` bytes lie in one piece, as [`Packet::pull`] does, and more if there are
+    /// more: twice as many as do now. So who reads one header after the other asks
+    /// [`Packet::READS`] times at most.
+    pub(crate) fn pull_more(&mut self, len: usize) -> bool {
+        let twice = self.bytes().len().saturating_mul(2);
+        let all = usize::try_from(self.len()).unwrap_or(usize::MAX);
+        self.pull(len.max(twice.min(all)))
+    }
+
+    /// How often [`Packet::pull_more`] can find more of a packet of 64 KiB.
+    pub(crate) const READS: usize = 16;
+
     /// The first `len` bytes from the network header on, to be written: in one piece, and shared
     /// with no other packet. `None` where the packet is shorter, or memory ran out.
     #[inline(always)]

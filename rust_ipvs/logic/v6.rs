@@ -36,9 +36,9 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 /// Destination options.
 const DESTINATION: u8 = 60;
-/// Extension headers that are walked over in one packet, at most. Real packets have one or two; a
-/// packet made of nothing else should not cost more than that.
-const EXTENSIONS: usize = 8;
+
+/// Extension headers that are walked over in one packet, at most: the kernel's `IP6_MAX_EXT_HDRS_CNT`.
+const EXTENSIONS: usize = 12;
 
 /// Whether a next-header value is an extension header that is walked over. AH and ESP are not: they
 /// are protocols of their own (S-3).
@@ -315,7 +315,7 @@ mod tests {
         let mut chain = vec![again; EXTENSIONS - 1];
         chain.push(end);
         let header = V6::parse(&packet(DESTINATION, &chain)).unwrap();
-        assert_eq!((header.protocol, header.l4), (TCP, 40 + 64));
+        assert_eq!((header.protocol, header.l4), (TCP, 40 + 96));
         chain.insert(0, again);
         assert_eq!(
             V6::parse(&packet(DESTINATION, &chain)),

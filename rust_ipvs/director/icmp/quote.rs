@@ -18,18 +18,15 @@ use crate::{
     },
 };
 
-/// How often more of a packet is asked for, at most: each time, another header is all there.
-const ROUNDS: usize = 8;
-
 /// Reads what may not lie in one piece yet; `None` where it is not there or wrong.
 pub(super) fn read<T>(
     packet: &mut Packet,
     parse: impl Fn(&[u8]) -> Result<T, ParseError>,
 ) -> Option<T> {
-    for _ in 0..ROUNDS {
+    for _ in 0..Packet::READS {
         match parse(packet.bytes()) {
             Ok(value) => return Some(value),
-            Err(ParseError::Short(needed)) if packet.pull(needed) => {}
+            Err(ParseError::Short(needed)) if packet.pull_more(needed) => {}
             Err(_) => break,
         }
     }

@@ -245,7 +245,7 @@ fn slow_parse_v6(packet: &[u8]) -> Option<Found> {
     let mut extensions = 0;
     while [0, 43, 44, 60].contains(&found.protocol) && found.fragment_offset == 0 {
         extensions += 1;
-        if extensions > 8 {
+        if extensions > 12 {
             return None;
         }
         packet.get(found.l4..found.l4 + 8)?;

@@ -246,7 +246,7 @@ for KIND in KINDS:
             close()
             by_router(4, on=False)
 
-    @case(f'I-5 {KIND}: TCP finds a size that fits a narrow way of the tunnel')
+    @case(f'I-5 U-11 {KIND}: TCP finds a size that fits a narrow way of the tunnel')
     def narrow(kind=KIND):
         by_router(4, mtu=1300)
         try:
