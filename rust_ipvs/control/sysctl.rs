@@ -107,10 +107,12 @@ impl Table for Vs {
         setting!(c"ignore_tunneled", ignore_tunneled),
         Variable::new(c"lblc_expiration", |director: &Director| {
             &director.settings().expirations.lblc
-        }),
+        })
+        .hidden_from_others(),
         Variable::new(c"lblcr_expiration", |director: &Director| {
             &director.settings().expirations.lblcr
-        }),
+        })
+        .hidden_from_others(),
         setting!(c"nat_icmp_send", nat_icmp_send),
         setting!(c"pmtu_disc", pmtu_disc),
         setting!(c"schedule_icmp", schedule_icmp),

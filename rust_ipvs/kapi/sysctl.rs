@@ -63,7 +63,17 @@ pub(crate) struct Variable<O: 'static> {
     value: Value<O>,
     range: (i32, i32),
     write: Option<fn(&O, i32) -> Result>,
-    owned_by_host: bool,
+    abroad: Abroad,
+}
+
+/// The access to a file in namespaces that belong to another user namespace than the initial one.
+enum Abroad {
+    /// As everywhere: their administrators write it.
+    Writable,
+    /// Reading alone: the value is the host's to set.
+    ReadOnly,
+    /// None: there is no such file.
+    Absent,
 }
 
 /// What a file has in it.
@@ -124,7 +134,7 @@ impl<O> Variable<O> {
             value,
             range: (i32::MIN, i32::MAX),
             write: None,
-            owned_by_host: false,
+            abroad: Abroad::Writable,
         }
     }
 
@@ -142,29 +152,39 @@ impl<O> Variable<O> {
 
     /// Read-only in namespaces that belong to another user namespace than the initial one.
     pub(crate) const fn owned_by_host(mut self) -> Self {
-        self.owned_by_host = true;
+        self.abroad = Abroad::ReadOnly;
         self
     }
 
-    /// The C description of this variable in `net`.
-    fn describe(&'static self, net: &Net, owner: &O) -> bindings::ctl_table {
+    /// Absent in namespaces that belong to another user namespace than the initial one.
+    pub(crate) const fn hidden_from_others(mut self) -> Self {
+        self.abroad = Abroad::Absent;
+        self
+    }
+
+    /// The C description of this variable in `net`; `None` if the variable is absent there.
+    fn describe(&'static self, net: &Net, owner: &O) -> Option<bindings::ctl_table> {
         // SAFETY: A reference to a namespace is valid.
         let of = unsafe { (*net.as_ptr()).user_ns };
-        let of_host = of == &raw mut bindings::init_user_ns;
-        bindings::ctl_table {
+        let mode = if of == &raw mut bindings::init_user_ns {
+            0o644
+        } else {
+            match self.abroad {
+                Abroad::Writable => 0o644,
+                Abroad::ReadOnly => 0o444,
+                Abroad::Absent => return None,
+            }
+        };
+        Some(bindings::ctl_table {
             procname: self.name.as_char_ptr(),
             // Not `data`: that is expected to point at a value, and at none of the module's own.
             extra1: ptr::from_ref(owner).cast_mut().cast(),
             extra2: ptr::from_ref(self).cast_mut().cast(),
             maxlen: self.value.size() as c_int,
-            mode: if self.owned_by_host && !of_host {
-                0o444
-            } else {
-                0o644
-            },
+            mode,
             proc_handler: Some(handle::<O>),
             ..pin_init::zeroed()
-        }
+        })
     }
 }
 
@@ -201,9 +221,9 @@ impl<T: Table> Registration<T> {
     pub(crate) fn new(lease: Lease, owner: Arc<T::Owner>) -> Result<Self> {
         let mut table = KVec::with_capacity(T::VARIABLES.len(), GFP_KERNEL)?;
         for variable in T::VARIABLES {
-            table
-                .push_within_capacity(variable.describe(&lease, &owner))
-                .map_err(|_| ENOMEM)?;
+            if let Some(element) = variable.describe(&lease, &owner) {
+                table.push_within_capacity(element).map_err(|_| ENOMEM)?;
+            }
         }
         // SAFETY: The path is static. The table is on the heap, and is dropped after the header by
         // the invariant that is established below.
