@@ -7,8 +7,10 @@ use std::{fmt, io};
 /// A failure, in words for the person at the keyboard: one line, without the program's name.
 #[derive(Debug)]
 pub enum Error {
-    /// The words are not a command line: no command first, an unknown option, no value.
+    /// The words are not a command line: no command comes first.
     Syntax(String),
+    /// An option is unknown, or lacks its value. In `-R`, the next line goes on.
+    Option(String),
     /// An option's value is wrong, or it does not go with the command.
     Argument(String),
     /// There is no IPVS to talk to, or no privilege to.
@@ -25,7 +27,7 @@ impl Error {
     /// The exit code that ipvsadm has for such a failure.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Syntax(_) | Error::Refused(_) => 255,
+            Error::Syntax(_) | Error::Option(_) | Error::Refused(_) => 255,
             Error::Argument(_) | Error::Setup(_) => 2,
             Error::Listing(_) | Error::Stream(_) => 1,
         }
@@ -36,6 +38,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Syntax(text)
+            | Error::Option(text)
             | Error::Argument(text)
             | Error::Setup(text)
             | Error::Refused(text)

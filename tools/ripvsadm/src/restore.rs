@@ -2,8 +2,9 @@
 
 //! `-R`: the command lines of a file, one after the other.
 //!
-//! As with ipvsadm, a line that the kernel refuses is reported and the next one goes on, a line
-//! that is no command line ends it, and the exit code is the last line's.
+//! As with ipvsadm, a line that the kernel refuses, or in which an option is unknown or lacks its
+//! value, is reported and the next one goes on, a line that is no command line ends it, and the
+//! exit code is the last line's. (ipvsadm saves lines that end in an option without its value.)
 //!
 //! What follows each other is given to the kernel together. Nothing waits for a line that is not
 //! there yet: where the next one would have to be read, what was read is done first.
@@ -66,6 +67,10 @@ pub fn restore<T: Transport>(
         let last = matches!(parsed, Ok(Action::Help | Action::Version));
         match parsed.and_then(|action| perform(action, client, names)) {
             Ok(()) => code = 0,
+            Err(error @ Error::Option(_)) => {
+                complain(complaints, number, &error);
+                code = error.exit_code();
+            }
             Err(error) => {
                 complain(complaints, number, &error);
                 return Ok(error.exit_code());
@@ -258,7 +263,6 @@ mod tests {
         for (wrong, code, words) in [
             ("-A -t 192.0.2.1:81 -w x", 2, "weight \"x\""),
             ("nonsense", 255, "nonsense"),
-            ("-A -t 192.0.2.1:81 --nonsense", 255, "--nonsense"),
             ("-R", 255, "within itself"),
             ("top", 255, "no rule"),
         ] {
@@ -273,6 +277,25 @@ mod tests {
             assert!(lines[1].contains(words), "{complaints}");
             // What is before it is done, what is behind it is not.
             assert_eq!(kernel.commands.len(), 899, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_option_does_not_keep_the_next_line() {
+        for (wrong, words) in [
+            ("-A -t 192.0.2.1:81 -s sh -b ", "-b needs a value"),
+            ("-A -t 192.0.2.1:81 --nonsense", "--nonsense"),
+        ] {
+            let text = format!("{}{wrong}\n{}", services(9), services(5));
+            let mut kernel = refusing(&[]);
+            let (code, complaints) = run(text.as_bytes(), &mut kernel);
+            assert_eq!(code, 0, "{wrong}");
+            assert!(complaints.starts_with("ripvsadm: line 10: "), "{complaints}");
+            assert!(complaints.contains(words), "{complaints}");
+            assert_eq!(complaints.lines().count(), 1, "{complaints}");
+            assert_eq!(kernel.commands.len(), 14, "{wrong}");
+            let last = format!("{}{wrong}", services(2));
+            assert_eq!(run(last.as_bytes(), &mut refusing(&[])).0, 255);
         }
     }
 

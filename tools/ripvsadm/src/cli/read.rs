@@ -105,7 +105,7 @@ pub fn read(words: &[OsString], lookup: &dyn Lookup) -> Result<Draft, Error> {
         let spelt = spell(&arg);
         match Word::recognise(&arg) {
             None => {
-                return Err(Error::Syntax(format!(
+                return Err(Error::Option(format!(
                     "unknown option {spelt}; see ripvsadm -h"
                 )))
             }
@@ -348,5 +348,5 @@ fn syntax(error: lexopt::Error) -> Error {
         }
         other => other.to_string(),
     };
-    Error::Syntax(format!("{text}; see ripvsadm -h"))
+    Error::Option(format!("{text}; see ripvsadm -h"))
 }

@@ -611,6 +611,18 @@ EOF
 ok 'restore: a wrong argument ends it' same_restore "$WORK/wrong" 2
 cat >"$WORK/wrong" <<'EOF'
 -A -t 192.0.2.1:80 -s rr
+-A -t 192.0.2.1:81 -s sh -b
+-a -t 192.0.2.1:81 -r 198.51.100.1 -m
+-A -t 192.0.2.1:82 -s rr
+EOF
+ok 'restore: an option without its value loses that line only' same_restore "$WORK/wrong" 2
+cat >"$WORK/wrong" <<'EOF'
+-A -t 192.0.2.1:82 -s rr
+-A -t 192.0.2.1:83 -s sh -b
+EOF
+ok 'restore: the last line has an option without its value' same_restore "$WORK/wrong" 2
+cat >"$WORK/wrong" <<'EOF'
+-A -t 192.0.2.1:80 -s rr
 nonsense
 -A -t 192.0.2.1:82 -s rr
 EOF
