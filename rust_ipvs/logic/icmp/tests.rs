@@ -337,3 +337,28 @@ fn a_translation_that_fails_changes_nothing() {
         assert_eq!(part, whole[..present]);
     }
 }
+
+// U-21: whoever else may write to the page, the headers that were read first say what is written.
+#[test]
+fn headers_that_change_are_written_as_they_were_read() {
+    let server = REAL.addr;
+    let about = request4(&REAL, UDP, usize::MAX);
+    let error = error4(server, CLIENT, UNREACHABLE, &about);
+    let header = V4::parse(&error).unwrap();
+    let quoted = Quoted::<V4>::parse(&error, 28).unwrap();
+    // Addresses and sums of both IP headers, the message's sum, the ports, and the quoted sum.
+    let written = |at: usize| matches!(at, 10..20 | 22..24 | 38..48 | 48..52 | 54..56);
+    for at in 0..error.len() {
+        for flip in 1..=255 {
+            let mut changed = error.clone();
+            changed[at] ^= flip;
+            let before = changed.clone();
+            let (side, sum) = (Side::Source, SumState::Full);
+            let done = translate(&mut changed, &header, &quoted, side, &VIRTUAL, sum);
+            for (i, (now, then)) in changed.iter().zip(&before).enumerate() {
+                assert!(now == then || written(i), "byte {i}, {at} changed");
+            }
+            assert!(done.is_ok() || changed == before, "byte {at} changed");
+        }
+    }
+}
