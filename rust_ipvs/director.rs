@@ -13,6 +13,7 @@
 //! pointers and plain words are written that packets read.
 
 mod awaited;
+mod background;
 mod clock;
 mod config_held;
 mod config_lock;
@@ -28,6 +29,7 @@ mod fragments;
 mod ftp;
 mod helped;
 mod hooks;
+mod housekeeping;
 mod icmp;
 mod ids;
 mod life;
@@ -36,10 +38,13 @@ mod locality;
 mod manage;
 mod matching;
 mod namespace;
+mod nodest;
 mod outgoing;
 mod persistence;
 mod plane;
+mod queues;
 mod reply;
+mod resize;
 mod reuse;
 mod schedule;
 mod scheduling;

@@ -62,7 +62,7 @@
 #include "helpers/devices.c"
 #include "helpers/modules.c"
 #include "helpers/net.c"
-#include "helpers/ticker.c"
+#include "helpers/work.c"
 #include "helpers/skbuff.c"
 #include "helpers/conntrack.c"
 #include "helpers/tunnel.c"

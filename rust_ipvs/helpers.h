@@ -83,7 +83,7 @@ int rust_ipvs_helper_sock_option(struct socket *sock, int level, int name, void 
 				 int length);
 void rust_ipvs_helper_wait_for_datagram(struct socket *sock);
 
-/* kapi/ticker.rs */
+/* kapi/work.rs */
 void rust_ipvs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
 bool rust_ipvs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay);
 void rust_ipvs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);

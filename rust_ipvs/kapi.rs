@@ -32,6 +32,6 @@ pub(crate) mod sockopt;
 pub(crate) mod sysctl;
 pub(crate) mod table;
 pub(crate) mod thread;
-pub(crate) mod ticker;
 pub(crate) mod time;
+pub(crate) mod work;
 pub(crate) mod xtables;

@@ -121,6 +121,7 @@ impl Table for Vs {
         setting!(c"snat_reroute", snat_reroute),
         setting!(c"conn_lfactor", conn_lfactor)
             .range(-8, 8)
+            .on_write(Director::set_conn_lfactor)
             .owned_by_host(),
         setting!(c"svc_lfactor", svc_lfactor)
             .range(-8, 8)

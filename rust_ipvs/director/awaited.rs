@@ -64,6 +64,7 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
     let entered = connections.table.insert(rcu, successor, hashes, |other| {
         other.is_of(TCP, &client, &virt)
     });
+    connections.came();
     // Last, so that one of both is there at any time.
     tracking::remove(Some(context.net), connections, rcu, waiting);
     match entered {

@@ -69,13 +69,6 @@ impl<F: Stack> Context<'_, F> {
         self.director.has_room()
     }
 
-    /// Wakes the ticker where the table has become too small (C-28).
-    ///
-    /// Once is enough: waking is dearer than all the rest.
-    pub(super) fn grow(&self) {
-        self.director.grow(self.connections);
-    }
-
     /// How many bytes from the IP header on are read or written: the fixed transport header.
     #[inline(always)]
     pub(super) fn headers(&self) -> usize {

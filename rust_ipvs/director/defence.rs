@@ -4,10 +4,7 @@
 
 use crate::{
     kapi::once::Word,
-    logic::defence::{
-        self,
-        Quotas, //
-    },
+    logic::defence, //
 };
 
 /// Which packets are dropped that would begin a connection (S-6).
@@ -45,20 +42,12 @@ impl Defences {
     }
 }
 
-/// What the ticker remembers of the defences.
-pub(super) struct Watch {
-    /// When memory was last judged, in milliseconds.
-    pub(super) at_ms: u64,
-    /// Which connections are dropped next.
-    pub(super) quotas: Quotas,
-}
+/// What the mutex holds under which memory is judged: evidence that nobody else does so now.
+pub(super) struct Judging(());
 
-impl Watch {
-    /// Nothing was judged yet.
+impl Judging {
+    /// For the mutex of a namespace.
     pub(super) fn new() -> Self {
-        Self {
-            at_ms: 0,
-            quotas: Quotas::default(),
-        }
+        Self(())
     }
 }

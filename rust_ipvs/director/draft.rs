@@ -46,6 +46,9 @@ use kernel::{
     },
 };
 
+/// How many slots are looked at in one read-side critical section.
+const PAGE: usize = 1024;
+
 /// A stage in the making: from here on nothing needs memory.
 pub(super) struct Draft {
     pub(super) stage: Prepared<Stage>,
@@ -135,21 +138,38 @@ pub(super) fn newer(rcu: Rcu<'_>, roster: &Roster<Destination>, slot: u32) -> Op
     above.find(|above| roster.get(rcu, *above).is_some())
 }
 
-/// Which slot a destination has in a copy, `without` one, of the list that it is in; the same where there is no copy.
-pub(super) fn renumber(
-    rcu: Rcu<'_>,
-    old: &Roster<Destination>,
-    copied: bool,
-    slot: u32,
-    without: Option<u32>,
-) -> Option<u32> {
-    if !copied {
-        return Some(slot);
+/// Which slot each destination has in a copy of the list that it is in.
+pub(super) struct Numbers(Option<KVVec<u32>>);
+
+impl Numbers {
+    /// Those of a list that is not copied: they stay.
+    pub(super) fn same() -> Self {
+        Self(None)
     }
-    if slot >= old.used() {
-        return None;
+
+    /// Those of a copy `without` a slot of a list, which nobody changes meanwhile. Process context.
+    pub(super) fn of_copy(old: &Roster<Destination>, without: Option<u32>) -> Result<Self> {
+        let mut numbers = filled(0, old.used() as usize)?;
+        let mut next = 0u32;
+        let mut slots = 0..old.used();
+        for page in numbers.chunks_mut(PAGE) {
+            rcu::read(|rcu| {
+                for (number, slot) in page.iter_mut().zip(&mut slots) {
+                    *number = next;
+                    if Some(slot) != without && old.get(rcu, slot).is_some() {
+                        next = next.saturating_add(1);
+                    }
+                }
+            });
+        }
+        Ok(Self(Some(numbers)))
     }
-    let below = (0..slot).filter(|below| Some(*below) != without);
-    let below = below.filter(|below| old.get(rcu, *below).is_some());
-    u32::try_from(below.count()).ok()
+
+    /// The slot in the copy of what is, or was, in a slot of the list: if that is empty, of the next.
+    pub(super) fn of(&self, slot: u32) -> Option<u32> {
+        match &self.0 {
+            Some(numbers) => numbers.get(slot as usize).copied(),
+            None => Some(slot),
+        }
+    }
 }

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ticker: connections that nobody uses any more, tables that have the wrong size, and the trash.
+//! The end of connections that nobody uses any more (C-16).
+//!
+//! A family's connections are divided into the shards of their table, and the shards among some
+//! works, so that several CPUs share what ends at once. Each of them has looked at the slots of all
+//! ticks up to one, and looks at those of the ticks since. It stops after some connections and is
+//! queued again at once, so that others who need the CPU or the workqueue come in between.
+//!
+//! Without connections the works rest. The next connection wakes them by
+//! [`Connections::resting`](super::plane::Connections::resting), which each new connection asks
+//! after it is in the table. A work that goes to rest writes that word first and then looks, under
+//! the lock of each of its shards, whether there is a connection. One that came before is seen
+//! then; one that comes later takes the lock later, and finds the word written.
 
 use super::{
     clock,
@@ -15,158 +26,109 @@ use super::{
 };
 use crate::{
     kapi::{
-        net::Home,
         rcu,
-        table::{
-            Fate,
-            MIN_BITS, //
-        },
-        ticker::Tick,
-        time, //
+        table::Fate,
+        work::Process, //
     },
-    logic::{
-        sizing,
-        wheel, //
-    },
+    logic::wheel::Due,
 };
-use kernel::sync::atomic::Relaxed;
 
-/// How often schedulers forget what was not asked for in a while (D-19).
-const FORGET_PERIOD_MS: u64 = 60_000;
-/// How many ticks are worked off at most when the ticker comes late: all slots of the wheel.
-const TICKS_AT_ONCE: u32 = 4096;
+/// The most works that the connections of a family are divided among.
+pub(super) const MOST_PARTS: usize = 4;
+/// How many connections one run looks at: some hundred microseconds.
+const AT_ONCE: u32 = 1024;
 
-impl Tick for Director {
-    fn tick(&self) -> Option<u32> {
-        let now = clock::now_tick();
-        let mut tick = self.ticked.load(Relaxed);
-        if self.connection_count() == 0 {
-            // Whatever comes from here on is filed for later ticks than this one.
-            tick = now;
-            self.ticked.store(now, Relaxed);
+/// A work that ends the connections of some shards of a family.
+pub(super) struct Expiry<F: Stack> {
+    plane: fn(&Director) -> &Plane<F>,
+    /// Its shards are this one and each `parts`-th after it.
+    part: usize,
+    parts: usize,
+    /// All ticks up to this one have been looked at in all of its shards.
+    done: u32,
+    round: Option<Round>,
+}
+
+/// A look at the ticks up to the present one, which may take several runs.
+struct Round {
+    until: u32,
+    shard: usize,
+    /// The slots that are to be looked at in that shard yet.
+    slots: Due,
+}
+
+impl<F: Stack> Expiry<F> {
+    /// The work of one part of so many, of the family whose plane `plane` returns.
+    pub(super) fn new(plane: fn(&Director) -> &Plane<F>, part: usize, parts: usize) -> Self {
+        Self {
+            plane,
+            part,
+            parts: parts.max(1),
+            done: clock::now_tick(),
+            round: None,
         }
-        if now.wrapping_sub(tick) > TICKS_AT_ONCE {
-            tick = now.wrapping_sub(TICKS_AT_ONCE);
+    }
+
+    /// Ends connections whose time is up; returns when to do so again, or `None` without any.
+    pub(super) fn run(&mut self, director: &Director, process: &Process) -> Option<u32> {
+        let connections = (self.plane)(director).connections.as_ref()?;
+        let mut round = match self.round.take() {
+            Some(round) => round,
+            None => self.begin(),
+        };
+        let mut budget = AT_ONCE;
+        while round.shard < connections.table.shards() {
+            if !expire(director, connections, process, &mut round, &mut budget) {
+                self.round = Some(round);
+                return Some(0);
+            }
+            round.shard = round.shard.saturating_add(self.parts);
+            round.slots = Due::between(self.done, round.until);
         }
-        while tick != now {
-            tick = tick.wrapping_add(1);
-            self.v4.expire(self, tick);
-            self.v6.expire(self, tick);
-            self.ticked.store(tick, Relaxed);
+        self.done = round.until;
+        connections.judge_size();
+        (!self.rests(connections)).then_some(clock::TICK_JIFFIES)
+    }
+
+    fn begin(&self) -> Round {
+        let until = clock::now_tick();
+        Round {
+            until,
+            shard: self.part,
+            slots: Due::between(self.done, until),
         }
-        self.defend();
-        let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
-        self.v4.fit(lfactor);
-        self.v6.fit(lfactor);
-        let mut books = self.books.lock();
-        books.trash.empty();
-        let known = &mut *books;
-        if let Some(hooks) = &known.hooks_v6 {
-            self.fragments.arrange(&mut known.held, hooks.lease());
+    }
+
+    /// Goes to rest if there are no connections; see the module's documentation.
+    fn rests(&self, connections: &Connections<F>) -> bool {
+        if connections.table.exact_len() != 0 {
+            return false;
         }
-        let now = time::milliseconds();
-        if now.saturating_sub(books.forgot) >= FORGET_PERIOD_MS {
-            books.forgot = now;
-            self.v4.forget();
-            self.v6.forget();
-        }
-        let idle = self.v4.is_idle()
-            && self.v6.is_idle()
-            && books.trash.is_empty()
-            && !self.daemons.is_backup();
-        (!idle).then_some(clock::TICK_JIFFIES)
+        // If there is a connection after all, the next one wakes in vain.
+        connections.resting.store(1);
+        let mut own = (self.part..connections.table.shards()).step_by(self.parts);
+        own.all(|shard| connections.table.is_empty_shard(shard))
     }
 }
 
-impl<F: Stack> Plane<F> {
-    /// Ends connections whose slot comes in this tick and whose time is up (C-16).
-    fn expire(&self, director: &Director, tick: u32) {
-        let Some(connections) = self.connections.as_ref() else {
-            return;
-        };
-        let home = director.home();
-        let (near, far) = wheel::due(tick);
-        for slot in far.into_iter().chain([near]) {
-            let fate = |connection: &Connection<F>| fate(director, connection);
-            connections
-                .table
-                .expire(slot.index() as u16, fate, |rcu, connection| {
-                    tracking::forget(home.and_then(|home| home.get(rcu)), connection);
-                });
-        }
-    }
-
-    /// Has the schedulers of all services forget what was not asked for in a while.
-    fn forget(&self) {
-        // Without memory they do so the next time.
-        let done = self.each_paged((0, 0), |_, service| {
-            service.forget();
-            true
-        });
-        done.ok();
-    }
-
-    /// Gives the table the size that its connections ask for (C-28, C-29).
-    fn fit(&self, lfactor: i32) {
-        let Some(connections) = self.connections.as_ref() else {
-            return;
-        };
-        // Before the count is read: who comes later wakes the ticker again.
-        connections.grows.store(0);
-        let len = connections.table.exact_len();
-        let bits = connections.table.size().trailing_zeros();
-        let changed = connections.lfactor.load() != lfactor;
-        if !changed && len <= connections.upper.load() && len > connections.lower.load() {
-            return;
-        }
-        let most = connections.most_bits;
-        let wanted = sizing::wanted_bits(len, lfactor, bits, MIN_BITS, most, changed);
-        // Without memory the table stays as it is, and the next tick tries again.
-        if wanted != bits && connections.table.resize(wanted).is_err() {
-            return;
-        }
-        let (lower, upper) = sizing::thresholds(wanted, lfactor, MIN_BITS, most);
-        connections.lower.store(lower);
-        connections.upper.store(upper);
-        connections.lfactor.store(lfactor);
-    }
-
-    /// How many connections there are.
-    pub(super) fn connection_count(&self) -> usize {
-        self.connections.as_ref().map_or(0, |c| c.table.exact_len())
-    }
-
-    /// Ends all connections.
-    fn end(&self) {
-        if let Some(connections) = self.connections.as_ref() {
-            connections.table.clear();
-        }
-    }
-
-    /// Ends connections whose destination is gone, and what controls them where that has no other (S-23).
-    pub(super) fn expire_gone(&self, home: Option<&Home>) {
-        let Some(connections) = self.connections.as_ref() else {
-            return;
-        };
-        let table = &connections.table;
-        table.visit_all(|rcu, connection| {
-            if connection.destination.is_available() {
-                return;
-            }
-            let net = home.and_then(|home| home.get(rcu));
-            let mut next = Some(connection);
-            while let Some(connection) = next {
-                let control = connection.control(rcu);
-                let gone = tracking::remove(net, connections, rcu, connection);
-                next = control.filter(|control| gone && !control.controls());
-            }
-        });
-    }
-
-    /// Whether nothing needs the ticker.
-    fn is_idle(&self) -> bool {
-        self.count() == 0 && self.connection_count() == 0
-    }
+/// Ends connections of a shard whose time is up; returns whether that is done for this round.
+fn expire<F: Stack>(
+    director: &Director,
+    connections: &Connections<F>,
+    process: &Process,
+    round: &mut Round,
+    budget: &mut u32,
+) -> bool {
+    let home = director.home();
+    let mut slots = round.slots.by_ref().map(|slot| slot.index() as u16);
+    connections.table.expire(
+        process,
+        round.shard,
+        &mut slots,
+        budget,
+        |connection| fate(director, connection),
+        |rcu, connection| tracking::forget(home.and_then(|home| home.get(rcu)), connection),
+    )
 }
 
 /// What becomes of a connection whose slot came. One that controls others stays a while (C-16).
@@ -181,6 +143,60 @@ fn fate<F: Stack>(director: &Director, connection: &Connection<F>) -> Fate {
         }
     }
     Fate::Keep
+}
+
+impl<F: Stack> Connections<F> {
+    /// A connection has come: wakes what has to do with it (C-16, C-28). Any context.
+    ///
+    /// Waking once is enough, and dearer than all the rest.
+    #[inline(always)]
+    pub(super) fn came(&self) {
+        let (about, _) = self.table.about();
+        let grows = about > self.upper.load() && self.grows.load() == 0;
+        if grows || self.resting.load() != 0 {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&self) {
+        if self.resting.load() != 0 {
+            // First, so that a work that goes to rest afterwards is not overlooked.
+            self.resting.store(0);
+            for work in &self.queues.expiry {
+                work.queue(clock::TICK_JIFFIES);
+            }
+        }
+        let (about, _) = self.table.about();
+        if about > self.upper.load() && self.grows.load() == 0 {
+            self.grows.store(1);
+            self.queues.resize.queue_now();
+        }
+    }
+
+    /// Has the table resized if it may be too large, or too small by fewer connections than new
+    /// ones are told of (C-28).
+    fn judge_size(&self) {
+        let (len, lower) = (self.table.exact_len(), self.lower.load());
+        if len > self.upper.load() || (lower != 0 && len <= lower) {
+            self.queues.resize.queue(0);
+        }
+    }
+}
+
+impl<F: Stack> Plane<F> {
+    /// How many connections there are.
+    pub(super) fn connection_count(&self) -> usize {
+        self.connections.as_ref().map_or(0, |c| c.table.exact_len())
+    }
+
+    /// Ends all connections.
+    fn end(&self) {
+        if let Some(connections) = self.connections.as_ref() {
+            connections.table.clear();
+        }
+    }
 }
 
 impl Director {
@@ -217,18 +233,6 @@ impl Director {
             .as_ref()
             .map_or((0, 0), |c| c.table.about());
         (v4.0.saturating_add(v6.0), v4.1.saturating_add(v6.1))
-    }
-
-    /// Wakes the ticker where a table has become too small (C-28).
-    ///
-    /// Once is enough: waking is dearer than all the rest.
-    #[inline(always)]
-    pub(super) fn grow<F: Stack>(&self, connections: &Connections<F>) {
-        let (about, _) = connections.table.about();
-        if about > connections.upper.load() && connections.grows.load() == 0 {
-            connections.grows.store(1);
-            self.wake();
-        }
     }
 
     /// How many connections there are, of both families.

@@ -48,13 +48,23 @@ impl Fragments {
         first
     }
 
-    /// Has fragments of IPv6 put together before routing where one has come, for the rest of the
+    /// Whether one has come, and they are not put together before routing yet.
+    pub(super) fn is_to_arrange(&self) -> bool {
+        self.0.load() == SEEN
+    }
+
+    /// Has fragments of IPv6 put together before routing if one has come, for the rest of the
     /// namespace's life. Process context.
-    pub(super) fn arrange(&self, _: &mut ConfigHeld, net: &Net) {
-        // Without memory the hooks go on putting them together.
-        if self.0.load() == SEEN && net.reassemble_v6() {
+    ///
+    /// Returns `false` if there is no memory for that.
+    pub(super) fn arrange(&self, _: &mut ConfigHeld, net: &Net) -> bool {
+        if self.is_to_arrange() {
+            if !net.reassemble_v6() {
+                return false;
+            }
             self.0.store(DONE);
         }
+        true
     }
 }
 

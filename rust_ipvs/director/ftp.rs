@@ -179,7 +179,7 @@ fn announce<F: Stack>(
     data.count();
     let reply_hash = F::hash(&connections.key, &client, &real, TCP);
     let entered = table.insert(rcu, data, (hash, Some(reply_hash)), is_same);
-    context.grow();
+    context.connections.came();
     entered.is_ok()
 }
 

@@ -3,12 +3,11 @@
 //! How a director begins, with its namespace or with the module, and how it ends.
 
 use super::{
-    clock,
     config_held::ConfigHeld,
     config_lock::ConfigLocked,
     defence::{
         Defences,
-        Watch, //
+        Judging, //
     },
     fragments::Fragments,
     locality::Expirations,
@@ -78,12 +77,12 @@ impl Namespaced for Director {
                 v6: Plane::new(v6, shared.most_bits, shared.helper_port),
                 servers: Servers::new(),
                 counting,
-                kicker: SetOnce::new(),
+                queues: SetOnce::new(),
+                nodest: Atomic::new(0),
                 fragments: Fragments::new(),
                 outward: HalfSipKey::random(),
                 home: home.clone(),
                 daemons <- Daemons::new(),
-                ticked: Atomic::new(clock::now_tick()),
                 books <- new_mutex!(Books {
                     held: ConfigHeld::new(),
                     open: true,
@@ -91,13 +90,12 @@ impl Namespaced for Director {
                     hooks_v6: None,
                     tracking: [None, None],
                     passive: false,
-                    ticker: None,
+                    works: KVec::new(),
                     serial: 0,
-                    trash: Trash::new(),
-                    forgot: 0,
-                    watch: Watch::new(),
                     locked: ConfigLocked::new(),
                 }),
+                trash <- new_mutex!(Trash::new()),
+                judging <- new_mutex!(Judging::new()),
             }),
             GFP_KERNEL,
         )
@@ -107,13 +105,13 @@ impl Namespaced for Director {
         let mut books = this.books.lock();
         books.open = false;
         let going = (books.hooks_v4.take(), books.hooks_v6.take());
-        let ticker = books.ticker.take();
+        let works = mem::take(&mut books.works);
         let tracking = mem::take(&mut books.tracking);
         drop(books);
-        // Hooks first: nothing may come in from packets. The ticker takes the mutex in its run.
+        // Hooks first: nothing may come in from packets. A work may take the mutex in its run.
         drop(going);
         this.stop_daemons();
-        drop(ticker);
+        drop(works);
         drop(tracking);
         this.flush_for_good();
     }

@@ -6,7 +6,6 @@
 //! request is carried out whole or refused before anything has changed.
 
 use super::{
-    clock,
     config_held::ConfigHeld,
     destination::Destination,
     hooks,
@@ -32,8 +31,7 @@ use crate::{
             Net, //
         },
         netfilter::Hooks,
-        shared::RcuArc,
-        ticker::Ticker, //
+        shared::RcuArc, //
     },
     logic::{
         config::{
@@ -56,8 +54,7 @@ use crate::{
             V6, //
         },
         request,
-        sched::Scheduler,
-        sizing, //
+        sched::Scheduler, //
     },
 };
 use core::mem;
@@ -95,22 +92,19 @@ impl<F: Stack> Plane<F> {
     /// Deletes a service; its destinations go to the trash.
     fn delete_service(
         &self,
+        director: &Director,
         books: &mut Books,
-        servers: &Servers,
         service: &RcuArc<Service<F>>,
-        lfactor: i32,
     ) -> Result {
         let destinations = service.destinations()?;
         let mut rooms = KVVec::with_capacity(destinations.len(), GFP_KERNEL)?;
         for _ in 0..destinations.len() {
             rooms.push(Room::new()?, GFP_KERNEL)?;
         }
-        self.remove(&mut books.held, service, lfactor)?;
+        self.remove(&mut books.held, service, director.settings.svc_lfactor.load())?;
         self.count_engine(&mut books.held, service.terms().engine.is_some(), false);
         for (destination, room) in destinations.into_iter().zip(rooms) {
-            destination.set_available(false);
-            servers.remove(&mut books.held, &destination);
-            books.trash.keep(room, destination);
+            director.discard(&mut books.held, room, destination);
         }
         Ok(())
     }
@@ -226,6 +220,9 @@ impl Director {
             let numbers = (lfactor, self.settings.is_frozen());
             in_plane!(self, id.family, plane => plane.add_service(&mut books, spec, serial, terms, numbers, expirations))
         });
+        if terms.needs().memory {
+            self.evict_later();
+        }
         let unused = self.unneeded_hooks(&mut books, id.family);
         drop(books);
         drop(unused);
@@ -234,9 +231,7 @@ impl Director {
 
     /// Makes what packets need before the first service of a family can be there (H-2).
     fn prepare(self: &Arc<Self>, books: &mut Books, family: AddressFamily) -> Result {
-        let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
-        in_plane!(self, family, plane => plane.open(lfactor))?;
-        self.start_ticker(books)?;
+        self.open_family(books, family)?;
         match family {
             AddressFamily::V4 if books.hooks_v4.is_none() => {
                 books.hooks_v4 = Some(hooks::register::<V4>(
@@ -255,24 +250,6 @@ impl Director {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Starts the ticker where it is not running yet.
-    fn start_ticker(self: &Arc<Self>, books: &mut Books) -> Result {
-        if books.ticker.is_none() {
-            let ticker = Ticker::new(self.clone())?;
-            self.kicker.populate(ticker.kicker());
-            books.ticker = Some(ticker);
-        }
-        if let Some(ticker) = &books.ticker {
-            ticker.kick(clock::TICK_JIFFIES);
-        }
-        Ok(())
-    }
-
-    /// Starts the ticker where it is not running yet, also without a service.
-    pub(super) fn keep_ticking(self: &Arc<Self>) -> Result {
-        self.start_ticker(&mut self.books.lock())
     }
 
     /// Sets whether a director that is told of connections takes no requests (H-8).
@@ -333,6 +310,9 @@ impl Director {
             let terms = Terms::of(spec, scheduler, before.flags);
             memory(service.set_terms(&mut books.held, terms))?;
             plane.count_engine(&mut books.held, before.engine.is_some(), terms.engine.is_some());
+            if terms.needs().memory {
+                self.evict_later();
+            }
             Ok(())
         })
     }
@@ -340,16 +320,14 @@ impl Director {
     /// Deletes a service. Its connections stay, without an available destination (V-19).
     pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), Refusal> {
         let mut books = self.books.lock();
-        let lfactor = self.settings.svc_lfactor.load();
         let result = in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
-            memory(plane.delete_service(&mut books, &self.servers, &service, lfactor))
+            memory(plane.delete_service(self, &mut books, &service))
         });
         let unused = self.unneeded_hooks(&mut books, id.family);
         let tracking = self.unneeded_tracking(&mut books, id.family);
         drop(books);
         drop((unused, tracking));
-        self.expire_without_destination();
         result
     }
 
@@ -361,14 +339,13 @@ impl Director {
     pub(crate) fn flush(&self) -> Result<(), Refusal> {
         let mut books = self.books.lock();
         let mut done = Ok(());
-        let lfactor = self.settings.svc_lfactor.load();
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
                 let mut left = usize::MAX;
                 while (1..left).contains(&plane.count()) {
                     left = plane.count();
                     let deleted = plane.each_paged((0, 0), |_, service| {
-                        plane.delete_service(&mut books, &self.servers, service, lfactor).ok();
+                        plane.delete_service(self, &mut books, service).ok();
                         true
                     });
                     deleted.ok();
@@ -384,7 +361,6 @@ impl Director {
         let tracking_v6 = self.unneeded_tracking(&mut books, AddressFamily::V6);
         drop(books);
         drop((unused_v4, unused_v6, tracking_v4, tracking_v6));
-        self.expire_without_destination();
         done
     }
 
@@ -393,7 +369,7 @@ impl Director {
         // What there is no memory for goes with the director itself.
         self.flush().ok();
         self.end_connections();
-        self.books.lock().trash.clear();
+        self.trash.lock().clear();
     }
 
     /// Adds a destination (G-17).
@@ -412,10 +388,17 @@ impl Director {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
             self.track_for_helper(&mut books, id, spec.method);
-            if let Some(destination) = books.trash.revive(id, &spec.id) {
+            let revived = self.trash.lock().revive(id, &spec.id);
+            if let Some((room, destination)) = revived {
                 destination.revive(service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
-                return memory(welcome(&mut books.held, &self.servers, &service, destination));
+                let known = destination.clone();
+                let result = welcome(&mut books.held, &self.servers, &service, known);
+                if result.is_err() {
+                    // It stays what it was, and so do its connections: gone.
+                    self.discard(&mut books.held, room, destination);
+                }
+                return memory(result);
             }
             check_address(net, &spec.id)?;
             memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
@@ -451,31 +434,23 @@ impl Director {
         destination: &DestinationId,
     ) -> Result<(), Refusal> {
         let mut books = self.books.lock();
-        let result = in_plane!(self, id.family, plane => {
+        in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
             let destination = service.destination(destination).ok_or(Refusal::NO_DESTINATION)?;
             let room = memory(Room::new())?;
             memory(service.remove(&mut books.held, &destination))?;
-            destination.set_available(false);
-            self.servers.remove(&mut books.held, &destination);
-            books.trash.keep(room, destination);
+            self.discard(&mut books.held, room, destination);
             Ok(())
-        });
-        drop(books);
-        self.expire_without_destination();
-        result
+        })
     }
 
-    /// Ends connections whose destination is gone, where that is asked for (S-23).
-    fn expire_without_destination(&self) {
-        if self.settings.expire_nodest_conn.load() == 0 {
-            return;
-        }
-        for family in [AddressFamily::V4, AddressFamily::V6] {
-            in_plane!(self, family, plane => {
-                plane.expire_gone(self.home());
-            });
-        }
+    /// Puts a destination that is in no service any more in the trash (V-11).
+    fn discard(&self, held: &mut ConfigHeld, room: Room, destination: RcuArc<Destination>) {
+        destination.set_available(false);
+        self.servers.remove(held, &destination);
+        self.trash.lock().keep(room, destination);
+        self.empty_trash_later();
+        self.expire_nodest();
     }
 
     /// The timeouts that users may set.

@@ -8,10 +8,11 @@ use super::{
     connection::Connection,
     defence::{
         Defences,
-        Watch, //
+        Judging, //
     },
     fragments::Fragments,
     plane::Plane,
+    queues::Queues,
     servers::Servers,
     settings::Settings,
     stack::Stack,
@@ -43,10 +44,7 @@ use crate::{
             MAX_BITS,
             MIN_BITS, //
         },
-        ticker::{
-            Kicker,
-            Ticker, //
-        },
+        work::PeriodicWork, //
     },
     logic::family::{
         V4,
@@ -107,13 +105,10 @@ pub(super) struct Books {
     pub(super) tracking: [Option<Tracking>; 2],
     /// Whether the hooks only see to replies (H-8).
     pub(super) passive: bool,
-    pub(super) ticker: Option<Ticker<Director>>,
+    /// What is done in the background; there from the first service or daemon on.
+    pub(super) works: KVec<PeriodicWork>,
     /// The serial number of the service added last.
     pub(super) serial: u64,
-    pub(super) trash: Trash,
-    /// When schedulers last forgot what was not asked for in a while, in milliseconds.
-    pub(super) forgot: u64,
-    pub(super) watch: Watch,
     /// Proof that the mutex is held.
     pub(super) locked: ConfigLocked,
 }
@@ -130,8 +125,10 @@ pub(crate) struct Director {
     /// The destinations of both families that answer to this host.
     pub(super) servers: Servers,
     pub(super) counting: statistics::Counting,
-    /// Wakes the ticker; empty before the first service.
-    pub(super) kicker: SetOnce<Kicker<Director>>,
+    /// Queues what is done in the background; empty before the first service or daemon.
+    pub(super) queues: SetOnce<Queues>,
+    /// How often destinations were deleted whose connections are to end.
+    pub(super) nodest: Atomic<u32>,
     pub(super) fragments: Fragments,
     /// Hashes the hashes of connections of which others see a part: whoever saw those of the tables themselves
     /// could solve for their keys (see [`logic::hash`](crate::logic::hash)).
@@ -139,10 +136,15 @@ pub(crate) struct Director {
     pub(super) home: Arc<Home>,
     #[pin]
     pub(super) daemons: Daemons<Director>,
-    /// The last tick that was worked off; written by the ticker alone.
-    pub(super) ticked: Atomic<u32>,
+    /// What the configuration mutex protects. The other two are taken inside of it, or without it.
     #[pin]
     pub(super) books: Mutex<Books>,
+    /// Destinations that were deleted.
+    #[pin]
+    pub(super) trash: Mutex<Trash>,
+    /// Held while memory is judged.
+    #[pin]
+    pub(super) judging: Mutex<Judging>,
 }
 
 impl Director {
@@ -161,7 +163,9 @@ impl Director {
         packet: Packet,
     ) -> Option<Packet> {
         if F::PROTOCOL == Protocol::Ipv6 && self.fragments.is_first() {
-            self.wake();
+            if let Some(queues) = self.queues.as_ref() {
+                queues.defragment.queue(0);
+            }
         }
         packet.defragment(net, F::PROTOCOL, point)
     }
@@ -178,12 +182,5 @@ impl Director {
     /// `ENODEV` where the director was told to stop.
     pub(super) fn lease(&self) -> Result<Lease> {
         self.home.lease().ok_or(ENODEV)
-    }
-
-    /// Has the ticker run at once. Any context.
-    pub(super) fn wake(&self) {
-        if let Some(kicker) = self.kicker.as_ref() {
-            kicker.kick();
-        }
     }
 }

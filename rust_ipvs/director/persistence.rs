@@ -281,7 +281,7 @@ impl<'p, F: Stack> Wanted<'p, F> {
         let entry = match inserted {
             Ok(entry) | Err(entry) => entry,
         };
-        context.grow();
+        context.connections.came();
         // It has just been put there, and stays a moment even where its timeout is 0.
         let hold = Hold::on(entry).ok_or(Failure::NoRoom)?;
         Ok(Held { entry, hold })

@@ -6,6 +6,7 @@ use super::{
     config_held::ConfigHeld,
     connection::Connection,
     destination::Destination,
+    queues::AfQueues,
     senders::Senders,
     service::Service,
     stack::Stack,
@@ -67,8 +68,12 @@ pub(super) struct Connections<F: Stack> {
     pub(super) upper: Word<usize>,
     /// With no more than so many it may have to shrink.
     pub(super) lower: Word<usize>,
-    /// 1 from when the ticker was woken because of `upper` until it has looked.
+    /// 1 from when the work that resizes was queued because of `upper` until it has looked.
     pub(super) grows: Word<u32>,
+    /// 1 if works that end connections rest, and the next connection is to queue them.
+    pub(super) resting: Word<u32>,
+    /// The works that see to the connections.
+    pub(super) queues: Arc<AfQueues>,
     /// The load factor that the size and the bounds come from.
     pub(super) lfactor: Word<i32>,
     /// The most buckets that the table may have, as a power of two (C-29).
@@ -97,6 +102,8 @@ pub(super) type Place = (u32, u32);
 pub(super) struct Plane<F: Stack> {
     /// Made with the first service of the family, and kept (C-5).
     pub(super) connections: SetOnce<Connections<F>>,
+    /// The works that see to the connections; there before those are.
+    pub(super) queues: SetOnce<Arc<AfQueues>>,
     services: RcuCell<Services<F>>,
     /// Who may send replies; read by forwarded packets.
     pub(super) senders: Senders,
@@ -187,6 +194,7 @@ impl<F: Stack> Plane<F> {
     ) -> Self {
         Self {
             connections: SetOnce::new(),
+            queues: SetOnce::new(),
             services: RcuCell::empty(),
             senders: Senders::new(),
             slab,
@@ -201,11 +209,16 @@ impl<F: Stack> Plane<F> {
         }
     }
 
-    /// Makes the connection table, where it is not there yet (C-5). Process context.
+    /// Makes the connection table, if it is not there yet (C-5). Process context.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` if the works that see to it were not made before.
     pub(super) fn open(&self, lfactor: i32) -> Result {
         if self.connections.as_ref().is_some() {
             return Ok(());
         }
+        let queues = self.queues.as_ref().ok_or(EINVAL)?;
         let most_bits = self.most_bits;
         let (lower, upper) = sizing::thresholds(MIN_BITS, lfactor, MIN_BITS, most_bits);
         let connections = Connections {
@@ -214,6 +227,8 @@ impl<F: Stack> Plane<F> {
             upper: Word::new(upper),
             lower: Word::new(lower),
             grows: Word::new(0),
+            resting: Word::new(1),
+            queues: queues.clone(),
             lfactor: Word::new(lfactor),
             most_bits,
         };

@@ -331,7 +331,7 @@ pub(super) fn enter<'g, F: Stack>(
             return Some(known);
         }
     };
-    context.grow();
+    context.connections.came();
     if is_watched {
         director.tell(context.rcu, connection);
     }

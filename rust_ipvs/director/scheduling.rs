@@ -15,7 +15,8 @@ use super::{
     destination::Destination,
     draft::{
         self,
-        Draft, //
+        Draft,
+        Numbers, //
     },
     locality::{
         Expirations,
@@ -140,14 +141,14 @@ impl<F: Stack> Scheduling<F> {
     }
 
     /// Puts a stage in place. `position` makes its position of the present one, `slot` is one that is about to be
-    /// emptied; `renumbered` says which slot has become which.
+    /// emptied; `numbers` say which slot has become which.
     fn publish(
         &self,
         draft: Draft,
         desk: &Desk,
         position: impl FnOnce(Rcu<'_>, Position) -> Next,
         slot: Option<u32>,
-        renumbered: impl Fn(Rcu<'_>, u32) -> Option<u32>,
+        numbers: &Numbers,
     ) {
         let Draft {
             mut stage,
@@ -174,7 +175,7 @@ impl<F: Stack> Scheduling<F> {
             } else {
                 // There are more than it can work with: what it had stays.
                 for (entry, old) in new.table.iter_mut().zip(old.table.iter()) {
-                    *entry = renumbered(rcu, *old).unwrap_or(EMPTY);
+                    *entry = numbers.of(*old).unwrap_or(EMPTY);
                 }
             }
         });
@@ -244,11 +245,14 @@ impl<F: Stack> Scheduling<F> {
     }
 
     /// Forgets addresses that were not asked for in a while. Process context.
-    pub(super) fn expire(&self) {
+    ///
+    /// Returns whether the scheduler is one that remembers any.
+    pub(super) fn expire(&self) -> bool {
         let memory = rcu::read(|rcu| self.stage.get(rcu)?.memory.clone());
-        if let Some(memory) = memory {
+        if let Some(memory) = &memory {
             memory.expire();
         }
+        memory.is_some()
     }
 
     /// Writes down anew in which slot each destination is.
@@ -280,7 +284,7 @@ impl<F: Stack> Scheduling<F> {
             true => Next::Kept(at),
             false => Next::Changed(Position::default()),
         };
-        self.publish(draft, &desk, position, None, |_, slot| Some(slot));
+        self.publish(draft, &desk, position, None, &Numbers::same());
         Ok(())
     }
 
@@ -311,6 +315,11 @@ impl<F: Stack> Scheduling<F> {
         } else {
             None
         };
+        let numbers = if full {
+            Numbers::of_copy(&old, None)?
+        } else {
+            Numbers::same()
+        };
         let draft = Draft::new(terms, roster.clone(), memory, live)?;
         roster.push(destination).ok_or(ENOMEM)?;
         if let Some(tree) = tree {
@@ -320,10 +329,9 @@ impl<F: Stack> Scheduling<F> {
         desk.index.insert(node);
         desk.live = live;
         cycle::set(&mut desk.tree, slot as usize, weight);
-        let renumbered = |rcu: Rcu<'_>, slot| draft::renumber(rcu, &old, full, slot, None);
         let position =
-            |rcu: Rcu<'_>, at: Position| Next::Changed(at.renumbered(|slot| renumbered(rcu, slot)));
-        self.publish(draft, &desk, position, None, renumbered);
+            |_: Rcu<'_>, at: Position| Next::Changed(at.renumbered(|slot| numbers.of(slot)));
+        self.publish(draft, &desk, position, None, &numbers);
         Ok(())
     }
 
@@ -345,12 +353,12 @@ impl<F: Stack> Scheduling<F> {
             return Ok(());
         }
         let old = roster.clone();
-        let (roster, tree) = if sparse {
+        let (roster, tree, numbers) = if sparse {
             let roster = draft::copy(&old, slots::room_for(live), Some(slot))?;
             let tree = draft::tree(&terms, &roster)?;
-            (roster, Some(tree))
+            (roster, Some(tree), Numbers::of_copy(&old, Some(slot))?)
         } else {
-            (roster, None)
+            (roster, None, Numbers::same())
         };
         let draft = Draft::new(terms, roster.clone(), memory, live)?;
         desk.index.remove(id);
@@ -363,12 +371,11 @@ impl<F: Stack> Scheduling<F> {
             None => cycle::set(&mut desk.tree, slot as usize, 0),
         }
         let gone = Some(slot);
-        let renumbered = |rcu: Rcu<'_>, slot| draft::renumber(rcu, &old, sparse, slot, gone);
         let position = |rcu: Rcu<'_>, at: Position| {
             let at = at.removed(slot, || draft::newer(rcu, &old, slot));
-            Next::Changed(at.renumbered(|slot| renumbered(rcu, slot)))
+            Next::Changed(at.renumbered(|slot| numbers.of(slot)))
         };
-        self.publish(draft, &desk, position, gone.filter(|_| !sparse), renumbered);
+        self.publish(draft, &desk, position, gone.filter(|_| !sparse), &numbers);
         if !sparse {
             roster.take(slot);
         }
@@ -407,7 +414,7 @@ impl<F: Stack> Scheduling<F> {
             cycle::set(&mut desk.tree, slot as usize, spec.weight);
         }
         let position = |_: Rcu<'_>, at| Next::Changed(at);
-        self.publish(draft, &desk, position, None, |_, slot| Some(slot));
+        self.publish(draft, &desk, position, None, &Numbers::same());
         Ok(())
     }
 }

@@ -293,8 +293,10 @@ impl<F: Stack> Service<F> {
     }
 
     /// Has the scheduler forget what was not asked for in a while. Process context.
-    pub(super) fn forget(&self) {
-        self.scheduling.expire();
+    ///
+    /// Returns whether it is one that remembers anything.
+    pub(super) fn forget(&self) -> bool {
+        self.scheduling.expire()
     }
 
     /// The list of destinations is another one now.

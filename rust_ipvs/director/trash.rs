@@ -3,13 +3,13 @@
 //! Deleted destinations, which may come back with their connections and statistics (V-11 to V-13).
 //!
 //! They are kept by what they are, so that finding one costs little however many have been deleted.
+//!
+//! They have a mutex of their own, which is held for a short time: so the work that lets go of them
+//! waits for nobody who configures, and makes nobody wait.
 
 use super::destination::Destination;
 use crate::{
-    kapi::{
-        shared::RcuArc,
-        time, //
-    },
+    kapi::shared::RcuArc,
     logic::config::{
         DestinationId,
         ServiceId, //
@@ -23,12 +23,11 @@ use kernel::{
     },
 };
 
-/// How often the trash is looked through, and how long what is in it stays idle there (V-12).
-const PERIOD_MS: u64 = 60_000;
+/// How long what is in the trash stays idle there (V-12), in milliseconds.
 const IDLE_MS: u64 = 120_000;
 
 /// The destination comes first: those of different services mostly differ in it already.
-type Key = (DestinationId, ServiceId);
+pub(super) type Key = (DestinationId, ServiceId);
 
 /// A deleted destination.
 struct Trashed {
@@ -50,8 +49,6 @@ impl Room {
 /// The deleted destinations of a namespace.
 pub(super) struct Trash {
     destinations: RBTree<Key, Trashed>,
-    /// When it was last looked through, in milliseconds.
-    seen: u64,
 }
 
 impl Trash {
@@ -59,7 +56,6 @@ impl Trash {
     pub(super) fn new() -> Self {
         Self {
             destinations: RBTree::new(),
-            seen: 0,
         }
     }
 
@@ -78,31 +74,36 @@ impl Trash {
         self.destinations.insert(room.0.into_node(key, trashed));
     }
 
-    /// Takes a destination back out (V-13).
+    /// Takes a destination back out (V-13), and with it the room for putting it in again.
     pub(super) fn revive(
         &mut self,
         service: &ServiceId,
         id: &DestinationId,
-    ) -> Option<RcuArc<Destination>> {
-        let trashed = self.destinations.remove(&(*id, *service))?;
-        Some(trashed.destination)
+    ) -> Option<(Room, RcuArc<Destination>)> {
+        let key = (*id, *service);
+        let destination = self.destinations.get(&key)?.destination.clone();
+        let node = self.destinations.remove_node(&key)?;
+        Some((Room(node.into_reservation()), destination))
     }
 
     /// Lets go of what nothing has referred to for long enough.
-    pub(super) fn empty(&mut self) {
-        let now = time::milliseconds();
-        if self.is_empty() || now.saturating_sub(self.seen) < PERIOD_MS {
-            return;
-        }
-        self.seen = now;
-        let mut next = self.destinations.cursor_front_mut();
-        while let Some(mut cursor) = next {
+    ///
+    /// Looks at `most` destinations from a key on, or from the first one; returns the key from which
+    /// on to go on, if there are more. `now` is in milliseconds.
+    pub(super) fn empty(&mut self, from: Option<&Key>, most: u32, now: u64) -> Option<Key> {
+        let mut next = match from {
+            Some(key) => self.destinations.cursor_lower_bound_mut(key),
+            None => self.destinations.cursor_front_mut(),
+        };
+        for _ in 0..most {
+            let mut cursor = next?;
             next = if cursor.current_mut().1.stays(now) {
                 cursor.move_next()
             } else {
                 cursor.remove_current().0
             };
         }
+        next.map(|cursor| *cursor.current().0)
     }
 
     /// Lets go of everything.

@@ -2,15 +2,14 @@
 
 //! The defences against running out of memory (Y-2): who is dropped when, and when they act.
 //!
-//! Memory is judged once a second by the ticker, which runs while there is a service or a connection, and whenever a
-//! defence is set.
+//! Memory is judged once a second by a work of its own, which runs while a defence is set and there is
+//! a service or a connection, and whenever a defence is set. Neither waits for anything else: the
+//! modes have a mutex of their own, which is held for as long as a judgement takes.
 
 use super::{
     connection::Connection,
-    namespace::{
-        Books,
-        Director, //
-    },
+    defence::Judging,
+    namespace::Director,
     plane::Plane,
     settings::Settings,
     stack::Stack,
@@ -23,7 +22,8 @@ use crate::{
         once::Word,
         random,
         rcu::Rcu,
-        time, //
+        time::HZ,
+        work::Process, //
     },
     logic::{
         config::service_flags,
@@ -37,18 +37,22 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// How often memory is judged, and connections are dropped.
-const PERIOD_MS: u64 = 1000;
+/// How often memory is judged, and connections are dropped, in jiffies.
+pub(super) const PERIOD: u32 = HZ;
 /// The part of a table that is looked through at once (C-26).
 const PART: usize = 32;
 
 impl Director {
     /// Sets the mode of a defence, and has it act at once where it is to (Y-2).
     pub(crate) fn set_defence(&self, defence: fn(&Settings) -> &Word<i32>, mode: i32) {
-        // Under the mutex, so that no mode of the ticker's overwrites this one.
-        let _books = self.books.lock();
+        // Under the mutex, so that no mode of a judgement's overwrites this one.
+        let mut judging = self.judging.lock();
         defence(&self.settings).store(mode);
-        self.judge_memory();
+        self.judge_memory(&mut judging);
+        drop(judging);
+        if let Some(queues) = self.queues.as_ref() {
+            queues.defense.queue(PERIOD);
+        }
     }
 
     /// Has connections without a destination, or forbids them (S-15).
@@ -62,8 +66,8 @@ impl Director {
         Ok(())
     }
 
-    /// Chooses what the defences do, by what memory there is. The caller holds the mutex.
-    fn judge_memory(&self) {
+    /// Chooses what the defences do, by what memory there is.
+    fn judge_memory(&self, _: &mut Judging) {
         let settings = &self.settings;
         let memory = Memory {
             available: memory::free_pages(),
@@ -83,36 +87,51 @@ impl Director {
         self.timeouts.secure.update(secure.into());
     }
 
-    /// What the ticker does for the defences.
-    pub(super) fn defend(&self) {
+    /// Whether any defence is set.
+    pub(super) fn is_defended(&self) -> bool {
         let settings = &self.settings;
         let modes = [
             &settings.drop_entry,
             &settings.drop_packet,
             &settings.secure_tcp,
         ];
-        if modes.iter().all(|mode| mode.load() == 0) {
-            return;
-        }
-        let Some(mut quotas) = self.watch_memory(&mut self.books.lock()) else {
-            return;
-        };
-        if defence::acts(settings.drop_entry.load()) {
-            self.v4.drop_entries(&mut quotas, self.home());
-            self.v6.drop_entries(&mut quotas, self.home());
-            self.books.lock().watch.quotas = quotas;
+        modes.iter().any(|mode| mode.load() != 0)
+    }
+
+    /// Whether there is nothing to be defended: whatever comes queues the work anew.
+    fn is_idle(&self) -> bool {
+        let services = self.v4.count().saturating_add(self.v6.count());
+        services == 0 && self.connection_count() == 0 && !self.daemons.is_backup()
+    }
+}
+
+/// The work that judges memory once a second, and drops connections if there is little.
+pub(super) struct Defense {
+    /// Which connections are dropped next.
+    quotas: Quotas,
+}
+
+impl Defense {
+    /// Nothing was judged yet.
+    pub(super) fn new() -> Self {
+        Self {
+            quotas: Quotas::default(),
         }
     }
 
-    /// Judges memory where it is time to; returns how connections are dropped then.
-    fn watch_memory(&self, books: &mut Books) -> Option<Quotas> {
-        let now = time::milliseconds();
-        if now.saturating_sub(books.watch.at_ms) < PERIOD_MS {
+    /// Judges, and drops; returns when to do so again.
+    pub(super) fn run(&mut self, director: &Director, process: &Process) -> Option<u32> {
+        if !director.is_defended() || director.is_idle() {
             return None;
         }
-        books.watch.at_ms = now;
-        self.judge_memory();
-        Some(books.watch.quotas)
+        director.judge_memory(&mut director.judging.lock());
+        if defence::acts(director.settings.drop_entry.load()) {
+            let (quotas, home) = (&mut self.quotas, director.home());
+            director.v4.drop_entries(quotas, home);
+            process.give_way();
+            director.v6.drop_entries(quotas, home);
+        }
+        Some(PERIOD)
     }
 }
 

@@ -61,8 +61,10 @@
 
 mod buckets;
 mod entry;
+mod expire;
 mod hold;
 mod resize;
+mod scan;
 mod sizes;
 mod slot_list;
 mod walk;
@@ -76,7 +78,9 @@ pub(crate) use entry::{
     Entry,
     Links, //
 };
+pub(crate) use expire::Fate;
 pub(crate) use hold::Hold;
+pub(crate) use scan::Cursor;
 
 use super::{
     cpus,
@@ -126,14 +130,6 @@ const TOLD_AT: i32 = sizes::either(32, 2) as i32;
 // The low bits of a bucket's number are those of a shard's.
 const _: () = assert!(SHARDS.1 <= 1 << MIN_BITS);
 
-/// What is to become of an object whose slot came.
-pub(crate) enum Fate {
-    /// It stays, and is looked at again when the slot comes where it belongs now.
-    Keep,
-    /// It leaves the table, unless somebody holds it: then the question is asked again.
-    Remove,
-}
-
 /// A lock and what it protects, on cache lines of their own: the next shard is another CPU's.
 #[repr(align(64))]
 struct Shard {
@@ -179,6 +175,13 @@ impl ShardGuard<'_> {
 
     fn due(&self) -> *mut usize {
         self.slot(usize::MAX)
+    }
+
+    /// Whether there is nothing in any list.
+    fn is_empty(&self) -> bool {
+        // SAFETY: As in `slot`.
+        let slots = unsafe { &*self.0.slots.get() };
+        slots.iter().all(|head| *head == 0)
     }
 }
 
@@ -243,7 +246,7 @@ impl<T: Entry> Table<T> {
         }
         // INVARIANT: A fresh array has no links, and `count` is a power of two.
         Ok(Self {
-            buckets: Word::new(KBox::into_raw(Buckets::new(bits)?) as usize),
+            buckets: Word::new(KBox::into_raw(Buckets::new(bits, 1)?) as usize),
             shards,
             shard_mask: count.wrapping_sub(1),
             linked: serial.wrapping_mul(SERIAL_UNIT) | LINKED,
@@ -489,66 +492,6 @@ impl<T: Entry> Table<T> {
                 slot_list::link(guard.slot_of(entry), entry);
             }
         }
-    }
-
-    /// Asks `fate` for each object in `slot`, with the shard locked, and tells `gone`, without a
-    /// lock, which have left the table. Process context, one caller at a time: of two, one may
-    /// leave a slot's objects where they are. `fate` must keep what is held.
-    pub(crate) fn expire(
-        &self,
-        slot: u16,
-        mut fate: impl FnMut(&T) -> Fate,
-        mut gone: impl FnMut(Rcu<'_>, &T),
-    ) {
-        for shard in 0..self.shards.len() {
-            let guard = self.lock(shard as u32);
-            // SAFETY: The lock is held; both heads are of this shard.
-            unsafe { slot_list::splice::<T>(guard.slot(usize::from(slot)), guard.due()) };
-            drop(guard);
-            while self.expire_one(shard as u32, &mut fate, &mut gone) {
-                // SAFETY: No lock is held and no read-side section is open here.
-                unsafe { bindings::rust_ipvs_helper_cond_resched() };
-            }
-        }
-    }
-
-    /// Decides on some of the due objects of a shard; `false` once there are none.
-    fn expire_one(
-        &self,
-        shard: u32,
-        fate: &mut impl FnMut(&T) -> Fate,
-        gone: &mut impl FnMut(Rcu<'_>, &T),
-    ) -> bool {
-        rcu::read(|rcu| {
-            for _ in 0..64 {
-                let guard = self.lock(shard);
-                // SAFETY: The lock is held; objects in a list are live.
-                let Some(entry) = (unsafe { (*guard.due() as *const T).as_ref() }) else {
-                    return false;
-                };
-                let stays = loop {
-                    match fate(entry) {
-                        Fate::Keep => break true,
-                        Fate::Remove if hold::seal(entry) => break false,
-                        Fate::Remove => {}
-                    }
-                };
-                if stays {
-                    // SAFETY: The lock is held and the object is in the list of the due.
-                    unsafe {
-                        slot_list::unlink(entry);
-                        slot_list::link(guard.slot_of(entry), entry);
-                    }
-                    continue;
-                }
-                self.detach(rcu, &guard, entry, entry.links().hash_of(0));
-                drop(guard);
-                // SAFETY: Detached just above.
-                unsafe { self.finish(rcu, entry) };
-                gone(rcu, entry);
-            }
-            true
-        })
     }
 }
 

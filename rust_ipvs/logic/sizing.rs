@@ -68,6 +68,31 @@ pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) 
     (lower, upper)
 }
 
+/// How long to wait before a table that got no memory asks for it again.
+///
+/// What comes meanwhile does not shorten that: a request for very much memory is dear, above all if
+/// there is none.
+pub(crate) struct Patience {
+    seconds: u32,
+}
+
+impl Patience {
+    /// The longest wait, in seconds.
+    const MOST: u32 = 64;
+
+    /// Nothing has failed yet.
+    pub(crate) const fn new() -> Self {
+        Self { seconds: 1 }
+    }
+
+    /// There was no memory: returns how many seconds to wait. That is twice as many each time.
+    pub(crate) fn failed(&mut self) -> u32 {
+        let seconds = self.seconds;
+        self.seconds = seconds.saturating_mul(2).min(Self::MOST);
+        seconds
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +144,13 @@ mod tests {
         assert_eq!(thresholds(20, -4, 8, 20), (4096, i32::MAX as usize));
         assert_eq!(thresholds(8, 0, 8, 8), (0, i32::MAX as usize));
         assert_eq!(thresholds(30, 8, 8, 31).1, i32::MAX as usize);
+    }
+
+    /// Whoever got no memory waits a second, and longer each time, but never for good.
+    #[test]
+    fn waits_longer_each_time() {
+        let mut patience = Patience::new();
+        let waits: Vec<_> = (0..9).map(|_| patience.failed()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
     }
 }

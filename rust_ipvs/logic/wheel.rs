@@ -72,11 +72,43 @@ pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> Slot {
     Slot::far((start / GROUP).wrapping_add(ahead))
 }
 
-/// The slots to look at in a tick: always a near one, and in the first tick of a group its far one.
-#[inline]
-pub(crate) fn due(tick: u32) -> (Slot, Option<Slot>) {
-    let far = (tick & GROUP.wrapping_sub(1) == 0).then(|| Slot::far(tick / GROUP));
-    (Slot::near(tick), far)
+/// The slots to look at in the ticks after one up to another, each of them once.
+///
+/// Far slots come first: what is filed again from one may go to a near slot that comes then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    /// The last tick.
+    until: u32,
+    /// How many far slots are left, the last of them that of the last tick's group.
+    far: u32,
+    /// How many near slots are left, the last of them that of the last tick.
+    near: u32,
+}
+
+impl Due {
+    /// The slots of the ticks after `after`, up to `until` and with it. None if both are the same.
+    pub(crate) fn between(after: u32, until: u32) -> Self {
+        const GROUPS: u32 = u32::MAX / GROUP;
+        let groups = (until / GROUP).wrapping_sub(after / GROUP) & GROUPS;
+        Self {
+            until,
+            far: groups.min(FAR),
+            near: until.wrapping_sub(after).min(NEAR),
+        }
+    }
+}
+
+impl Iterator for Due {
+    type Item = Slot;
+
+    fn next(&mut self) -> Option<Slot> {
+        if let Some(far) = self.far.checked_sub(1) {
+            self.far = far;
+            return Some(Slot::far((self.until / GROUP).wrapping_sub(far)));
+        }
+        self.near = self.near.checked_sub(1)?;
+        Some(Slot::near(self.until.wrapping_sub(self.near)))
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +119,12 @@ mod tests {
 
     /// Every so many of the cases under Miri, where each costs a thousand times as much.
     const STRIDE: usize = if cfg!(miri) { 997 } else { 1 };
+
+    /// The slots to look at in one tick: a near one, and in the first tick of a group its far one.
+    fn due(tick: u32) -> (Slot, Option<Slot>) {
+        let mut slots: Vec<_> = Due::between(tick.wrapping_sub(1), tick).collect();
+        (slots.pop().unwrap(), slots.pop())
+    }
 
     /// The first tick after `now` that looks at a slot.
     fn looked_at(now: u32, slot: Slot) -> u32 {
@@ -165,6 +203,39 @@ mod tests {
             assert!(near.index() < 256);
             assert_eq!(far.is_some(), tick % 64 == 0);
             assert!(far.is_none_or(|far| (256..SLOTS).contains(&far.index())));
+        }
+    }
+    /// Ticks that are looked at together have the slots of each of them, and no other.
+    #[test]
+    fn many_ticks_are_looked_at_together() {
+        let lengths = [0, 1, 2, 63, 64, 65, 255, 256, 257, 4095, 4096, 5000];
+        for after in [
+            0,
+            1,
+            63,
+            64,
+            4095,
+            1_000_000,
+            u32::MAX - 4100,
+            u32::MAX - 63,
+            u32::MAX,
+        ] {
+            for length in lengths {
+                let until = after.wrapping_add(length);
+                let together: Vec<_> = Due::between(after, until).map(Slot::index).collect();
+                let mut each = Vec::new();
+                for tick in 1..=length {
+                    let (near, far) = due(after.wrapping_add(tick));
+                    each.extend(far.into_iter().chain([near]).map(Slot::index));
+                }
+                let mut sorted = together.clone();
+                sorted.sort();
+                each.sort();
+                each.dedup();
+                assert_eq!(sorted, each, "{length} ticks after {after}");
+                // What is filed again from a far slot is looked at in the near one.
+                assert!(together.is_sorted_by_key(|slot| *slot < NEAR as usize));
+            }
         }
     }
 }

@@ -305,7 +305,7 @@ impl Director {
         let entered = connections
             .table
             .insert(rcu, connection, (hash, back), is_twin);
-        self.grow(connections);
+        connections.came();
         entered.map(Connection::count).map_err(|_| EEXIST)
     }
 
@@ -372,7 +372,7 @@ impl Director {
             let template = F::plane(self).slab.alloc(|| made)?;
             template.destination.bind_template();
             let entered = connections.table.insert(rcu, template, (hash, None), is);
-            self.grow(connections);
+            connections.came();
             entered.map(|_| ()).map_err(|_| EEXIST)
         })
     }

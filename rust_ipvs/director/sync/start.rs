@@ -18,7 +18,8 @@ use crate::{
     director::{
         namespace::Director,
         plane::Plane,
-        stack::Stack, //
+        stack::Stack,
+        watch, //
     },
     kapi::{
         datagram::{
@@ -34,11 +35,11 @@ use crate::{
     },
     logic::{
         config::{
+            AddressFamily,
             Errno,
             Ip,
             Refusal, //
         },
-        sizing,
         sync::daemon::{
             self,
             Daemon,
@@ -137,8 +138,8 @@ impl Director {
             ));
         }
         if role == Ok(Role::Backup) {
-            let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
-            memory(self.v4.open(lfactor))?;
+            // Connections come, and end, also where there is no service.
+            memory(self.open_family(&mut self.books.lock(), AddressFamily::V4))?;
         }
         let name = memory(CString::try_from_fmt(fmt!("{}", wish.interface.as_str())))?;
         let device = net
@@ -224,8 +225,6 @@ impl Director {
         device: &Device,
         daemon: Daemon,
     ) -> Result<(), Refusal> {
-        // Connections end also where there is no service.
-        memory(self.keep_ticking())?;
         let count = books.threads;
         let buffer = self.settings.sync.sock_size.load();
         let threads = threads('b', count, |id| {
@@ -241,8 +240,10 @@ impl Director {
         });
         self.daemons.hears.store(1);
         memory(self.fit_hooks())?;
-        // It may have come to rest.
-        self.wake();
+        if let Some(queues) = self.queues.as_ref() {
+            // It rests without services and without a backup.
+            queues.defense.queue(watch::PERIOD);
+        }
         Ok(())
     }
 

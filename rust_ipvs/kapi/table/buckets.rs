@@ -32,6 +32,8 @@ pub(crate) const MAX_BITS: u32 = 27;
 pub(super) struct Buckets {
     pub(super) head: Opaque<bindings::callback_head>,
     pub(super) mask: usize,
+    /// Tells this array from the others that its table had, or has.
+    pub(super) generation: u32,
     /// The array that replaces this one, zero while there is none.
     pub(super) future: Word<usize>,
     pub(super) heads: KVVec<Word<usize>>,
@@ -39,15 +41,16 @@ pub(super) struct Buckets {
 
 impl Buckets {
     /// An array of `1 << bits` empty chains.
-    pub(super) fn new(bits: u32) -> Result<KBox<Self>> {
+    pub(super) fn new(bits: u32, generation: u32) -> Result<KBox<Self>> {
         let count = 1usize << bits.clamp(MIN_BITS, MAX_BITS);
-        // Zero is an empty chain.
-        let heads = KVVec::zeroed(count, GFP_KERNEL)?;
+        // Zero is an empty chain. The caller copes without memory, so the log need not tell of it.
+        let heads = KVVec::zeroed(count, GFP_KERNEL | __GFP_NOWARN)?;
         // INVARIANT: `count` is a power of two and `heads` has that many elements.
         Ok(KBox::new(
             Self {
                 head: Opaque::uninit(),
                 mask: count.wrapping_sub(1),
+                generation,
                 future: Word::new(0),
                 heads,
             },

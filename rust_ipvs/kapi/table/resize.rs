@@ -261,9 +261,10 @@ impl<T: Entry> Table<T> {
         if self.size() == 1usize << bits || self.resizing.cmpxchg(0, 1, Acquire).is_err() {
             return Ok(());
         }
+        let generation = rcu::read(|rcu| self.current(rcu).generation).wrapping_add(1);
         let marks = Marks::new();
         let result = marks.and_then(|marks| {
-            self.replace(Buckets::new(bits)?, marks);
+            self.replace(Buckets::new(bits, generation)?, marks);
             Ok(())
         });
         self.resizing.store(0, Release);

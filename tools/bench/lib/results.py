@@ -10,7 +10,7 @@ import json
 
 # Sections by balancer, and the part that fills them.
 BY_BALANCER = {"count": "instructions", "scale": "scale", "schedulers": "schedulers", "persistence": "persistence",
-               "administration": "administration", "large": "large"}
+               "administration": "administration", "large": "large", "background": "background"}
 
 
 def origin(name, about):

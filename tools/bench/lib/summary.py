@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The table at the end: every target, and whether ours meets it, of all that has been measured."""
 
-from . import administration, cells, counting, large, persistence, scale, tables, targets
+from . import administration, background, cells, counting, large, persistence, scale, tables, targets
 
 
 def of_count(values):
@@ -28,6 +28,7 @@ def verdicts(results):
     every = [*of_count(found.get("instructions", {})), *of_scale(found.get("scale", {})),
              *administration.targets_of(found.get("administration", {})),
              *large.targets_of(found.get("large", {})),
+             *background.targets_of(found.get("background", {})),
              *persistence.targets_of(found.get("persistence", {}))]
     return [(words, target) for words, target in every if target]
 

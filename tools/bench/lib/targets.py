@@ -31,6 +31,10 @@ STRETCH = 1e6
 # A read of a file under /proc/net, of what one costs with C; a service added beside a reader, of one added alone.
 READ = 2
 ADD_BESIDE = 1.5
+# What a deletion of a server may take if connections are to end with it, of what it takes if they are not.
+NODEST = 3
+# Instructions for which a work in the background, or a new connection, may wait for another: ten milliseconds.
+WAIT = 1e7
 # What two processors do by themselves, over what they do where all their clients share one template.
 OWN_OF_SHARED = 1.1
 

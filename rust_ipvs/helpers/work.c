@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/ticker.rs takes from the kernel's headers. */
+/* What kapi/work.rs takes from the kernel's headers. */
 
 __rust_ipvs_helper void rust_ipvs_helper_init_delayed_work(struct delayed_work *work,
 							   work_func_t func)

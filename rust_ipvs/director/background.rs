@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a namespace does in the background, each thing in a work of its own.
+//!
+//! ================  ==============================================  =========================
+//! work              does                                            runs
+//! ================  ==============================================  =========================
+//! `Expiry`          ends connections whose time is up               4 times a second, with
+//!                                                                   any connection
+//! `Resize`          changes the size of the connection table        if queued
+//! `ExpireNodest`    ends connections to deleted destinations        if queued
+//! `Defense`         judges memory, drops connections                once a second, with any
+//!                                                                   defence set
+//! `EmptyTrash`      lets go of deleted destinations                 once a minute, with any
+//! `Evict`           has `lblc` and `lblcr` forget                   once a minute, with any
+//! `defragment`      has the kernel gather fragments of IPv6         once
+//! ================  ==============================================  =========================
+//!
+//! The first three are there for each address family. None waits for another, and what takes long
+//! is done in runs of less than a millisecond, but for `Resize`. A namespace in which nothing can be
+//! due has none of them queued.
+//!
+//! # Locks
+//!
+//! None takes the configuration mutex, [`Director::books`], except `defragment`, which runs once.
+//! They take, one at a time and for a short time, locks that are inside of it:
+//!
+//! - the mutex of a daemon's state, then `books`, then [`Director::judging`], [`Director::trash`], or
+//!   the mutex of a service's or destination's;
+//! - inside of all of those the lock of a shard of a connection table, then that of a queue of
+//!   synchronisation.
+//!
+//! # The end
+//!
+//! [`Director::stop`](super::life) drops the works, in any order and without a lock: each is disabled
+//! and waited for, so that afterwards none runs, and who queues one does nothing.
+
+use super::{
+    expiry::{
+        Expiry,
+        MOST_PARTS, //
+    },
+    housekeeping::{
+        self,
+        EmptyTrash,
+        Evict, //
+    },
+    namespace::{
+        Books,
+        Director, //
+    },
+    nodest::ExpireNodest,
+    plane::{
+        in_plane,
+        Plane, //
+    },
+    queues::{
+        AfQueues,
+        Queues, //
+    },
+    resize::Resize,
+    stack::Stack,
+    watch::{
+        self,
+        Defense, //
+    },
+};
+use crate::{
+    kapi::{
+        cpus,
+        work::{
+            PeriodicWork,
+            Process,
+            WorkHandle, //
+        },
+    },
+    logic::{
+        config::AddressFamily,
+        sizing, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The works of a namespace in the making.
+struct Works<'a> {
+    director: &'a Arc<Director>,
+    works: KVec<PeriodicWork>,
+}
+
+impl Works<'_> {
+    /// Makes a work that does `run` with the director.
+    fn add<R>(&mut self, mut run: R) -> Result<WorkHandle>
+    where
+        R: FnMut(&Director, &Process) -> Option<u32> + Send + 'static,
+    {
+        let director = self.director.clone();
+        let work = PeriodicWork::new(move |process: &Process| run(&director, process))?;
+        let handle = work.handle();
+        self.works.push(work, GFP_KERNEL)?;
+        Ok(handle)
+    }
+
+    /// Makes the works of a family.
+    fn add_family<F: Stack>(&mut self, plane: fn(&Director) -> &Plane<F>) -> Result<Arc<AfQueues>> {
+        let parts = cpus::possible()
+            .take(MOST_PARTS)
+            .fold(0, |n: usize, _| n.saturating_add(1));
+        let mut expiry = KVec::with_capacity(parts, GFP_KERNEL)?;
+        for part in 0..parts {
+            let mut work = Expiry::new(plane, part, parts);
+            let handle = self.add(move |director, process| work.run(director, process))?;
+            expiry.push(handle, GFP_KERNEL)?;
+        }
+        let mut resize = Resize::new(plane);
+        let mut nodest = ExpireNodest::new(plane);
+        let queues = AfQueues {
+            expiry,
+            resize: self.add(move |director, process| resize.run(director, process))?,
+            expire_nodest: self.add(move |director, process| nodest.run(director, process))?,
+        };
+        Ok(Arc::new(queues, GFP_KERNEL)?)
+    }
+}
+
+impl Director {
+    /// Makes the works, if they are not there yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also if the namespace is going: then there will be none any more.
+    fn background(self: &Arc<Self>, books: &mut Books) -> Result<&Queues> {
+        if !books.open {
+            return Err(ENOMEM);
+        }
+        if books.works.is_empty() {
+            let mut works = Works {
+                director: self,
+                works: KVec::new(),
+            };
+            let (mut defense, mut trash) = (Defense::new(), EmptyTrash::default());
+            let mut evict = Evict::default();
+            let v4 = works.add_family(|director| &director.v4)?;
+            let v6 = works.add_family(|director| &director.v6)?;
+            let queues = Queues {
+                defense: works.add(move |director, process| defense.run(director, process))?,
+                trash: works.add(move |director, process| trash.run(director, process))?,
+                evict: works.add(move |director, process| evict.run(director, process))?,
+                defragment: works.add(housekeeping::defragment)?,
+            };
+            books.works = works.works;
+            self.v4.queues.populate(v4);
+            self.v6.queues.populate(v6);
+            self.queues.populate(queues);
+        }
+        self.queues.as_ref().ok_or(ENOMEM)
+    }
+
+    /// Makes the connection table of a family and the works that see to it, if they are not there yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also if the namespace is going.
+    pub(super) fn open_family(
+        self: &Arc<Self>,
+        books: &mut Books,
+        family: AddressFamily,
+    ) -> Result {
+        let queues = self.background(books)?;
+        let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
+        in_plane!(self, family, plane => plane.open(lfactor))?;
+        // It rests if there was nothing to be defended.
+        if self.is_defended() {
+            queues.defense.queue(watch::PERIOD);
+        }
+        if self.fragments.is_to_arrange() {
+            queues.defragment.queue(0);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Works that tidy up now and then: the trash, the schedulers' tables, fragments of IPv6.
+
+use super::{
+    namespace::Director,
+    plane::{
+        Place,
+        Plane, //
+    },
+    stack::Stack,
+    trash::Key, //
+};
+use crate::kapi::{
+    time::{
+        self,
+        HZ, //
+    },
+    work::Process, //
+};
+
+/// How often the trash is looked through (V-12), in jiffies.
+const TRASH_PERIOD: u32 = 60 * HZ;
+/// How many deleted destinations are looked at in one run.
+const TRASH_AT_ONCE: u32 = 256;
+/// How often schedulers forget what was not asked for in a while (D-19), in jiffies.
+const EVICT_PERIOD: u32 = 60 * HZ;
+/// The tables of how many services are looked at in one run.
+const EVICT_AT_ONCE: u32 = 16;
+
+/// The work that lets go of deleted destinations to which nothing refers any more (V-12).
+///
+/// It rests while there are none.
+#[derive(Default)]
+pub(super) struct EmptyTrash {
+    /// Where to go on.
+    from: Option<Key>,
+}
+
+impl EmptyTrash {
+    /// Looks at some destinations; returns when to look at others.
+    pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
+        let mut trash = director.trash.lock();
+        let now = time::milliseconds();
+        self.from = trash.empty(self.from.as_ref(), TRASH_AT_ONCE, now);
+        match self.from {
+            Some(_) => Some(0),
+            None => (!trash.is_empty()).then_some(TRASH_PERIOD),
+        }
+    }
+}
+
+/// The work that has schedulers forget what was not asked for in a while (D-19).
+///
+/// It takes no mutex, and rests while no scheduler remembers anything.
+#[derive(Default)]
+pub(super) struct Evict {
+    /// Where to go on: in the services of IPv4, or of IPv6.
+    from: (bool, Place),
+    /// Whether a scheduler was seen that remembers something.
+    found: bool,
+}
+
+impl Evict {
+    /// Has some schedulers forget; returns when to come to others.
+    pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
+        let (is_v6, from) = self.from;
+        let next = if is_v6 {
+            self.some(&director.v6, from)
+        } else {
+            self.some(&director.v4, from)
+        };
+        self.from = match next {
+            Some(place) => (is_v6, place),
+            None if !is_v6 => (true, Place::default()),
+            None => {
+                let found = core::mem::take(self).found;
+                return found.then_some(EVICT_PERIOD);
+            }
+        };
+        Some(0)
+    }
+
+    /// Comes to some services; returns where the others begin.
+    fn some<F: Stack>(&mut self, plane: &Plane<F>, from: Place) -> Option<Place> {
+        let mut left = EVICT_AT_ONCE;
+        let next = plane.each_paged(from, |_, service| {
+            if left != 0 && service.forget() {
+                left = left.saturating_sub(1);
+                self.found = true;
+            }
+            left != 0
+        });
+        // Without memory they do so the next time.
+        next.unwrap_or_else(|_| {
+            self.found = true;
+            None
+        })
+    }
+}
+
+/// Has fragments of IPv6 put together before routing after the first one came.
+pub(super) fn defragment(director: &Director, _: &Process) -> Option<u32> {
+    let books = &mut *director.books.lock();
+    let hooks = books.hooks_v6.as_ref()?;
+    // Without memory the hooks go on putting them together, until the next time.
+    let arranged = director.fragments.arrange(&mut books.held, hooks.lease());
+    (!arranged).then_some(HZ)
+}
+
+impl Director {
+    /// A destination was put in the trash.
+    pub(super) fn empty_trash_later(&self) {
+        if let Some(queues) = self.queues.as_ref() {
+            queues.trash.queue(TRASH_PERIOD);
+        }
+    }
+
+    /// A service has a scheduler that remembers something.
+    pub(super) fn evict_later(&self) {
+        if let Some(queues) = self.queues.as_ref() {
+            queues.evict.queue(EVICT_PERIOD);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The size of the connection table (C-28, C-29, C-31): a work of its own for each family.
+//!
+//! It is queued by the connection that is one too many, by the expiry of connections if there are
+//! few, and if the load factor was set.
+
+use super::{
+    namespace::Director,
+    plane::{
+        Connections,
+        Plane, //
+    },
+    stack::Stack, //
+};
+use crate::{
+    kapi::{
+        table::MIN_BITS,
+        time::HZ,
+        work::Process, //
+    },
+    logic::sizing::{
+        self,
+        Patience, //
+    },
+};
+use kernel::prelude::*;
+
+/// The work that gives the table of a family the size that its connections ask for.
+pub(super) struct Resize<F: Stack> {
+    plane: fn(&Director) -> &Plane<F>,
+    patience: Patience,
+}
+
+impl<F: Stack> Resize<F> {
+    /// The work of the family whose plane `plane` returns.
+    pub(super) fn new(plane: fn(&Director) -> &Plane<F>) -> Self {
+        Self {
+            plane,
+            patience: Patience::new(),
+        }
+    }
+
+    /// Changes the size if that is wanted. Returns when to try again if there was no memory.
+    pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
+        let connections = (self.plane)(director).connections.as_ref()?;
+        let lfactor = sizing::of_connections(director.settings.conn_lfactor.load());
+        match connections.fit(lfactor) {
+            Ok(()) => {
+                self.patience = Patience::new();
+                // From here on who comes queues this work again. Who came before is counted here.
+                connections.grows.store(0);
+                (connections.table.exact_len() > connections.upper.load()).then_some(0)
+            }
+            // `grows` stays set: connections that come do not queue this work before its time.
+            Err(_) => {
+                connections.grows.store(1);
+                Some(self.patience.failed().saturating_mul(HZ))
+            }
+        }
+    }
+}
+
+impl<F: Stack> Connections<F> {
+    /// Gives the table the size that its connections ask for.
+    fn fit(&self, lfactor: i32) -> Result {
+        let len = self.table.exact_len();
+        let bits = self.table.size().trailing_zeros();
+        let changed = self.lfactor.load() != lfactor;
+        if !changed && len <= self.upper.load() && len > self.lower.load() {
+            return Ok(());
+        }
+        let most = self.most_bits;
+        let wanted = sizing::wanted_bits(len, lfactor, bits, MIN_BITS, most, changed);
+        if wanted != bits {
+            self.table.resize(wanted)?;
+        }
+        let (lower, upper) = sizing::thresholds(wanted, lfactor, MIN_BITS, most);
+        self.lower.store(lower);
+        self.upper.store(upper);
+        self.lfactor.store(lfactor);
+        Ok(())
+    }
+}
+
+impl Director {
+    /// Sets how many buckets there are for each connection, from now on (C-31).
+    pub(crate) fn set_conn_lfactor(&self, value: i32) -> Result {
+        self.settings.conn_lfactor.store(value);
+        for queues in [&self.v4.queues, &self.v6.queues] {
+            if let Some(queues) = queues.as_ref() {
+                queues.resize.queue_now();
+            }
+        }
+        Ok(())
+    }
+}

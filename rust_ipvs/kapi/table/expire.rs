@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looking at the objects of a table whose slots have come.
+//!
+//! Objects move from their slot to the list of the due of their shard as a whole, and from there one
+//! by one, each under the shard's lock of its own. So a call may end in between, and the next one,
+//! or another that runs at the same time, finds in that list what is left.
+
+use super::{
+    entry::Entry,
+    hold,
+    slot_list,
+    Table, //
+};
+use crate::kapi::{
+    rcu::{
+        self,
+        Rcu, //
+    },
+    work::Process,
+};
+
+/// How many objects are looked at in one read-side critical section.
+const IN_A_SECTION: u32 = 64;
+
+/// What is to become of an object whose slot came.
+pub(crate) enum Fate {
+    /// It stays, and is looked at again when the slot comes where it belongs now.
+    Keep,
+    /// It leaves the table, unless somebody holds it: then the question is asked again.
+    Remove,
+}
+
+/// What a section left.
+enum Left {
+    /// Nothing is due.
+    Nothing,
+    /// There may be more that is due.
+    More,
+}
+
+impl<T: Entry> Table<T> {
+    /// Returns into how many parts the objects are divided, each with a lock and slots of its own.
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Returns whether a shard has no object. What comes later takes the shard's lock after this did.
+    pub(crate) fn is_empty_shard(&self, shard: usize) -> bool {
+        self.lock(shard as u32).is_empty()
+    }
+
+    /// Asks `fate` for each object of `shard` that is in one of `slots`, with the shard locked, and
+    /// tells `gone`, without a lock, which have left the table. `fate` must keep what is held.
+    ///
+    /// Looks at as many objects as `budget` has, give or take a few, and takes that many from it. If
+    /// that did not suffice, returns `false`, and `slots` has what is to be looked at yet.
+    pub(crate) fn expire(
+        &self,
+        process: &Process,
+        shard: usize,
+        slots: &mut impl Iterator<Item = u16>,
+        budget: &mut u32,
+        mut fate: impl FnMut(&T) -> Fate,
+        mut gone: impl FnMut(Rcu<'_>, &T),
+    ) -> bool {
+        loop {
+            while let Left::More = self.expire_some(shard as u32, &mut fate, &mut gone) {
+                process.give_way();
+                *budget = budget.saturating_sub(IN_A_SECTION);
+                if *budget == 0 {
+                    return false;
+                }
+            }
+            if !self.take_due(shard as u32, slots) {
+                return true;
+            }
+        }
+    }
+
+    /// Moves the objects of the next slot that has any to the list of the due; `false` if none has.
+    fn take_due(&self, shard: u32, slots: &mut impl Iterator<Item = u16>) -> bool {
+        let guard = self.lock(shard);
+        let due = guard.due();
+        loop {
+            // SAFETY: The lock is held.
+            if unsafe { *due } != 0 {
+                return true;
+            }
+            let Some(slot) = slots.next() else {
+                return false;
+            };
+            // SAFETY: The lock is held; both heads are of this shard.
+            unsafe { slot_list::splice::<T>(guard.slot(usize::from(slot)), due) };
+        }
+    }
+
+    /// Decides on some of the due objects of a shard.
+    fn expire_some(
+        &self,
+        shard: u32,
+        fate: &mut impl FnMut(&T) -> Fate,
+        gone: &mut impl FnMut(Rcu<'_>, &T),
+    ) -> Left {
+        rcu::read(|rcu| {
+            for _ in 0..IN_A_SECTION {
+                let guard = self.lock(shard);
+                // SAFETY: The lock is held; objects in a list are live.
+                let Some(entry) = (unsafe { (*guard.due() as *const T).as_ref() }) else {
+                    return Left::Nothing;
+                };
+                let stays = loop {
+                    match fate(entry) {
+                        Fate::Keep => break true,
+                        Fate::Remove if hold::seal(entry) => break false,
+                        Fate::Remove => {}
+                    }
+                };
+                if stays {
+                    // SAFETY: The lock is held and the object is in the list of the due.
+                    unsafe {
+                        slot_list::unlink(entry);
+                        slot_list::link(guard.slot_of(entry), entry);
+                    }
+                    continue;
+                }
+                self.detach(rcu, &guard, entry, entry.links().hash_of(0));
+                drop(guard);
+                // SAFETY: Detached just above.
+                unsafe { self.finish(rcu, entry) };
+                gone(rcu, entry);
+            }
+            Left::More
+        })
+    }
+}
