@@ -21,6 +21,7 @@ pub(crate) mod percpu;
 pub(crate) mod procfs;
 pub(crate) mod random;
 pub(crate) mod rcu;
+pub(crate) mod reclaim;
 pub(crate) mod roster;
 pub(crate) mod route;
 pub(crate) mod serial;

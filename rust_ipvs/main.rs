@@ -25,6 +25,7 @@ use director::{Caches, Director};
 use kapi::{
     devices::DeviceNotifierGuard,
     net::{Namespaced, NamespacesGuard},
+    reclaim::Reclaimer,
 };
 use kernel::prelude::*;
 
@@ -76,10 +77,12 @@ struct RustIpvs {
     _control: control::Registration,
     _devices: DeviceNotifierGuard,
     _namespaces: NamespacesGuard<Director>,
+    _reclaimer: Reclaimer,
 }
 
 impl kernel::Module for RustIpvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        let reclaimer = Reclaimer::new()?;
         let caches = Caches::new(
             module_parameters::conn_tab_bits.value(),
             module_parameters::ftp_port.value(),
@@ -89,6 +92,7 @@ impl kernel::Module for RustIpvs {
             _control: control::Registration::new()?,
             _devices: Director::devices().register()?,
             _namespaces: namespaces,
+            _reclaimer: reclaimer,
         })
     }
 }

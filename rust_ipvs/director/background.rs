@@ -17,23 +17,23 @@
 //! ================  ==============================================  =========================
 //!
 //! The first three are there for each address family. None waits for another, and what takes long
-//! is done in runs of less than a millisecond, but for `Resize`. A namespace in which nothing can be
-//! due has none of them queued.
+//! is done in runs of less than a millisecond, but for `Resize`. A namespace in which nothing can
+//! be due has none of them queued.
 //!
 //! # Locks
 //!
 //! None takes the configuration mutex, [`Director::books`], except `defragment`, which runs once.
 //! They take, one at a time and for a short time, locks that are inside of it:
 //!
-//! - the mutex of a daemon's state, then `books`, then [`Director::judging`], [`Director::trash`], or
-//!   the mutex of a service's or destination's;
+//! - the mutex of a daemon's state, then `books`, then [`Director::judging`], [`Director::trash`],
+//!   or the mutex of a service's or destination's;
 //! - inside of all of those the lock of a shard of a connection table, then that of a queue of
 //!   synchronisation.
 //!
 //! # The end
 //!
-//! [`Director::stop`](super::life) drops the works, in any order and without a lock: each is disabled
-//! and waited for, so that afterwards none runs, and who queues one does nothing.
+//! [`Director::stop`](super::life) drops the works, in any order and without a lock: each is
+//! disabled and waited for, so that afterwards none runs, and who queues one does nothing.
 
 use super::{
     expiry::{
@@ -158,7 +158,7 @@ impl Director {
         self.queues.as_ref().ok_or(ENOMEM)
     }
 
-    /// Makes the connection table of a family and the works that see to it, if they are not there yet.
+    /// Makes the connection table of a family and the works that see to it, if there are none yet.
     ///
     /// # Errors
     ///

@@ -165,7 +165,7 @@ impl Numbers {
         Ok(Self(Some(numbers)))
     }
 
-    /// The slot in the copy of what is, or was, in a slot of the list: if that is empty, of the next.
+    /// The slot in the copy of what is, or was, in a slot of the list; of the next if it is empty.
     pub(super) fn of(&self, slot: u32) -> Option<u32> {
         match &self.0 {
             Some(numbers) => numbers.get(slot as usize).copied(),

@@ -118,7 +118,7 @@ pub(super) struct Memory {
     key: HashKey,
     buckets: KVVec<RcuCell<Bucket>>,
     entries: Atomic<i32>,
-    /// The bucket that is looked at first when many are to be forgotten; the ticker's alone.
+    /// The bucket that is looked at first when many are to be forgotten; only the work that evicts writes it.
     rover: Word<u32>,
     expirations: Arc<Expirations>,
     expiration: Expiration,

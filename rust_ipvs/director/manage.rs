@@ -101,11 +101,16 @@ impl<F: Stack> Plane<F> {
         for _ in 0..destinations.len() {
             rooms.push(Room::new()?, GFP_KERNEL)?;
         }
-        self.remove(&mut books.held, service, director.settings.svc_lfactor.load())?;
+        self.remove(
+            &mut books.held,
+            service,
+            director.settings.svc_lfactor.load(),
+        )?;
         self.count_engine(&mut books.held, service.terms().engine.is_some(), false);
         for (destination, room) in destinations.into_iter().zip(rooms) {
             director.discard(&mut books.held, room, destination);
         }
+        service.clear();
         Ok(())
     }
 }

@@ -403,7 +403,7 @@ impl<F: Stack> Plane<F> {
         let key = service.id.key;
         if let Some(size) = self.wanted_size(1, lfactor, false) {
             let all = self.all(Some(service))?;
-            self.services.replace(Some(Services::of(all, size)?));
+            self.services.replace_large(Some(Services::of(all, size)?));
         } else {
             let hash = key_hash::<F>(&key);
             self.change_bucket(hash, |list, copy| {
@@ -443,10 +443,10 @@ impl<F: Stack> Plane<F> {
     /// Gives the table of services the size that they ask for (V-7).
     pub(super) fn fit_services(&self, _: &mut ConfigHeld, lfactor: i32, changed: bool) -> Result {
         if self.count() == 0 {
-            self.services.replace(None);
+            self.services.replace_large(None);
         } else if let Some(size) = self.wanted_size(0, lfactor, changed) {
             self.services
-                .replace(Some(Services::of(self.all(None)?, size)?));
+                .replace_large(Some(Services::of(self.all(None)?, size)?));
         }
         Ok(())
     }

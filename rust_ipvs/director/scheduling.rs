@@ -179,7 +179,7 @@ impl<F: Stack> Scheduling<F> {
                 }
             }
         });
-        self.stage.replace(Some(stage));
+        self.stage.replace_large(Some(stage));
     }
 
     /// The terms now; they are always there.
@@ -253,6 +253,17 @@ impl<F: Stack> Scheduling<F> {
             memory.expire();
         }
         memory.is_some()
+    }
+
+    /// Lets go of the destinations of a service that is gone, here and not where its last reference
+    /// is dropped. Process context.
+    pub(super) fn clear(&self) {
+        let mut desk = self.desk.lock();
+        let index = core::mem::replace(&mut desk.index, RBTree::new());
+        desk.live = 0;
+        drop(desk);
+        drop(index);
+        self.stage.replace_large(None);
     }
 
     /// Writes down anew in which slot each destination is.

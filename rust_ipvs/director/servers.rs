@@ -328,7 +328,7 @@ impl Servers {
                 destination.server_slot.store(slot);
             }
         }
-        self.buckets.replace(Some(published));
+        self.buckets.replace_large(Some(published));
         Ok(new)
     }
 

@@ -292,6 +292,11 @@ impl<F: Stack> Service<F> {
         Ok(())
     }
 
+    /// Lets go of the destinations of a service that is gone. Process context.
+    pub(super) fn clear(&self) {
+        self.scheduling.clear();
+    }
+
     /// Has the scheduler forget what was not asked for in a while. Process context.
     ///
     /// Returns whether it is one that remembers anything.

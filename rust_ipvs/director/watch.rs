@@ -2,9 +2,9 @@
 
 //! The defences against running out of memory (Y-2): who is dropped when, and when they act.
 //!
-//! Memory is judged once a second by a work of its own, which runs while a defence is set and there is
-//! a service or a connection, and whenever a defence is set. Neither waits for anything else: the
-//! modes have a mutex of their own, which is held for as long as a judgement takes.
+//! Memory is judged once a second by a work of its own, which runs while a defence is set and there
+//! is a service or a connection, and whenever a defence is set. Neither waits for anything else:
+//! the modes have a mutex of their own, which is held for as long as a judgement takes.
 
 use super::{
     connection::Connection,

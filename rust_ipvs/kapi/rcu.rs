@@ -17,7 +17,10 @@
 //! cell.replace(Some(Prepared::new(2, GFP_KERNEL)?));
 //! ```
 
-use super::once::Word;
+use super::{
+    once::Word,
+    reclaim, //
+};
 use crate::bindings;
 use core::{marker::PhantomData, ptr};
 use kernel::{
@@ -258,6 +261,21 @@ impl<T: Send + Sync> RcuCell<T> {
         // SAFETY: This exchange took the node out of the cell.
         unsafe { drop_later(old as *mut Node<T>) };
     }
+
+    /// As [`replace`](Self::replace), for a `T` that takes long to drop, which is done in process
+    /// context.
+    pub(crate) fn replace_large(&self, value: Option<Prepared<T>>) {
+        let new = value.map_or(0, Prepared::into_raw);
+        // SAFETY: As in `replace`.
+        let old = unsafe {
+            bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.pointer).cast_mut().cast(), new)
+        };
+        let node = old as *mut Node<T>;
+        if !node.is_null() {
+            // SAFETY: This exchange took the node out of the cell, so nobody else queues it.
+            unsafe { call_later((*node).head.get(), drop_large::<T>) };
+        }
+    }
 }
 
 /// Drops a node, where there is one, after a grace period.
@@ -295,4 +313,14 @@ unsafe extern "C" fn drop_node<T>(head: *mut bindings::callback_head) {
     // SAFETY: As above; ownership passes to the box.
     drop(unsafe { KBox::from_raw(node.cast_mut()) });
     done();
+}
+
+/// Has a node whose grace period has passed dropped in process context.
+///
+/// # Safety
+///
+/// As for [`drop_node`].
+unsafe extern "C" fn drop_large<T>(head: *mut bindings::callback_head) {
+    // SAFETY: By the contract of this function; RCU is done with the head.
+    unsafe { reclaim::later(head, drop_node::<T>) };
 }

@@ -203,7 +203,7 @@ impl Director {
             maxlen: daemon.maxlen,
         };
         let lanes = memory(Prepared::new(lanes, GFP_KERNEL).map_err(Into::into))?;
-        self.daemons.lanes.replace(Some(lanes));
+        self.daemons.lanes.replace_large(Some(lanes));
         books.master = Some(Started {
             daemon,
             _threads: threads,
@@ -268,7 +268,7 @@ impl Director {
                     return false;
                 };
                 self.watch_packets(false);
-                self.daemons.lanes.replace(None);
+                self.daemons.lanes.replace_large(None);
                 drop(master);
             }
             Role::Backup => {

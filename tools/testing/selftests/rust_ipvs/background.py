@@ -9,7 +9,7 @@ import time
 
 from harness import ipvs, sync
 from harness.clients import ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.ground import GROUND as g, TOOL, VIP, VIP6
 from harness.tap import Skip, always, case, equal, note, run, true, until
 
 MANY = 100000 if os.environ.get('LONG') else 8000
@@ -186,7 +186,7 @@ def rests():
     ipvs.admin('--set 0 0 300')
 
 
-@case('C-16 C-26 C-28 what ends connections, what resizes their table and what defends it are works apart', only='rust',
+@case('S-23 C-16 C-26 C-28 what ends connections, resizes their table and defends it are works apart', only='rust',
       fresh=True)
 def apart():
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
@@ -212,6 +212,27 @@ def apart():
         resizing = set(trace.works()) - ending - defending
     equal(len(resizing), 2, 'works that resize, one for each family')
     ipvs.setting('conn_lfactor', -2)
+    ipvs.setting('expire_nodest_conn', 1)
+    with Trace() as trace:
+        ipvs.admin(f'-d -u {VIP}:80 -r 10.0.2.11:80')
+        until(lambda: len(ipvs.rows()) == 1, 'the connection of the deleted server is gone', 5)
+        walking = set(trace.works()) - ending - defending - resizing
+    equal(len(walking), 2, 'works that end connections of deleted servers, and not who deletes: one for each family')
+    ipvs.setting('expire_nodest_conn', 0)
+
+
+@case('V-9 V-19 what a service with many servers leaves behind is dropped by a work, and not where packets are handled',
+      only='rust', fresh=True)
+def dropped():
+    ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
+    servers = [f'-a -u {VIP}:80 -r 10.91.{n // 250}.{n % 250 + 1}:80 -g\n' for n in range(500)]
+    g.director.run([TOOL, '-R'], stdin=''.join(servers))
+    time.sleep(1)
+    with Trace() as trace:
+        time.sleep(1)
+        equal(len(trace.works()), 0, 'runs before')
+        ipvs.admin(f'-D -u {VIP}:80')
+        until(trace.works, 'a work runs', 5)
 
 
 if __name__ == '__main__':
