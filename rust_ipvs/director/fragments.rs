@@ -18,9 +18,12 @@ use crate::{
             Point,
             Protocol, //
         },
-        once::Word, //
     },
     logic::packet::Header,
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
 };
 
 /// No fragment of IPv6 has come.
@@ -31,38 +34,38 @@ const SEEN: u32 = 1;
 const DONE: u32 = 2;
 
 /// Whether fragments of IPv6 have come to the hooks of a namespace.
-pub(super) struct Fragments(Word<u32>);
+///
+/// Packets of all CPUs and the ticker write it, so each step is a compare-and-exchange: a packet
+/// that found [`NONE`] a while ago does not take [`DONE`] back.
+pub(super) struct Fragments(Atomic<u32>);
 
 impl Fragments {
     /// None have come.
     pub(super) const fn new() -> Self {
-        Self(Word::new(NONE))
+        Self(Atomic::new(NONE))
     }
 
     /// One of IPv6 has come; whether it is the first, and [`Fragments::arrange`] has something to do.
     pub(super) fn is_first(&self) -> bool {
-        let first = self.0.load() == NONE;
-        if first {
-            self.0.store(SEEN);
-        }
-        first
+        self.0.load(Relaxed) == NONE && self.0.cmpxchg(NONE, SEEN, Relaxed).is_ok()
     }
 
     /// Whether one has come, and they are not put together before routing yet.
     pub(super) fn is_to_arrange(&self) -> bool {
-        self.0.load() == SEEN
+        self.0.load(Relaxed) == SEEN
     }
 
     /// Has fragments of IPv6 put together before routing if one has come, for the rest of the
     /// namespace's life. Process context.
     ///
-    /// Returns `false` if there is no memory for that.
+    /// Returns `false` if there is no memory for that; the hooks go on putting them together.
     pub(super) fn arrange(&self, _: &mut ConfigHeld, net: &Net) -> bool {
         if self.is_to_arrange() {
             if !net.reassemble_v6() {
                 return false;
             }
-            self.0.store(DONE);
+            // Nobody else leaves `SEEN`.
+            let _ = self.0.cmpxchg(SEEN, DONE, Relaxed);
         }
         true
     }

@@ -6,24 +6,30 @@
 //! classes of addresses, which are set when a service or a destination comes, and stay: connections
 //! outlive both. So an address that is not in the filter has no connection, and one that is may have one.
 
-use crate::{
-    kapi::once::Word,
-    logic::{
-        config::{
-            Ip,
-            ServiceKey, //
-        },
-        family::Family,
+use crate::logic::{
+    config::{
+        Ip,
+        ServiceKey, //
     },
+    family::Family,
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
 };
 
-/// Words of 64 bits.
-const WORDS: usize = 64;
+/// Words of 32 bits.
+const WORDS: usize = 128;
 /// How far a mixed address is shifted so that the number of a bit remains.
-const SHIFT: u32 = u32::BITS - (WORDS * 64).trailing_zeros();
+const SHIFT: u32 = u32::BITS - (WORDS * 32).trailing_zeros();
 
 /// The filter.
-pub(super) struct Senders([Word<u64>; WORDS]);
+///
+/// Administrators and the threads of a backup, of which there may be 64, add addresses at the same
+/// time, without a common lock. Bits are only ever set, by a compare-and-exchange of their word, so
+/// none is lost; and no packet needs an order between them and what else it reads, as an address is
+/// added before any connection of it can be found.
+pub(super) struct Senders([Atomic<u32>; WORDS]);
 
 /// The number of an address' bit: its words, mixed by the multiplier of Fibonacci hashing.
 #[inline(always)]
@@ -38,7 +44,7 @@ fn bit_of(addr: &[u8]) -> u32 {
 impl Senders {
     /// A filter that nobody is in.
     pub(super) fn new() -> Self {
-        Self([const { Word::new(0) }; WORDS])
+        Self([const { Atomic::new(0) }; WORDS])
     }
 
     /// Whether packets from an address may be replies.
@@ -46,27 +52,39 @@ impl Senders {
     pub(super) fn may_reply<F: Family>(&self, addr: F::Addr) -> bool {
         let bit = bit_of(addr.as_ref());
         self.0
-            .get(bit as usize / 64)
-            .is_some_and(|word| word.load() >> (bit % 64) & 1 != 0)
+            .get(bit as usize / 32)
+            .is_some_and(|word| word.load(Relaxed) >> (bit % 32) & 1 != 0)
     }
 
-    /// From now on packets from an address may be replies. One caller at a time.
+    /// Lets packets from an address be replies, from now on. Any context.
     pub(super) fn add(&self, addr: Ip) {
         let bit = match &addr {
             Ip::V4(addr) => bit_of(addr),
             Ip::V6(addr) => bit_of(addr),
         };
-        if let Some(word) = self.0.get(bit as usize / 64) {
-            word.update(word.load() | 1 << (bit % 64));
+        if let Some(word) = self.0.get(bit as usize / 32) {
+            set(word, 1 << (bit % 32));
         }
     }
 
-    /// From now on packets from the addresses that a service has may be replies: a mark may stand for any.
-    /// One caller at a time.
+    /// Lets packets from the addresses that a service has be replies, from now on; a mark may stand
+    /// for any address. Any context.
     pub(super) fn add_service(&self, key: &ServiceKey) {
         match *key {
             ServiceKey::Address { addr, .. } => self.add(addr),
-            ServiceKey::Mark(_) => self.0.iter().for_each(|word| word.update(u64::MAX)),
+            ServiceKey::Mark(_) => self.0.iter().for_each(|word| set(word, u32::MAX)),
+        }
+    }
+}
+
+/// Sets bits of a word, which is only written if one of them is not set yet: forwarded packets read
+/// it on all CPUs.
+fn set(word: &Atomic<u32>, bits: u32) {
+    let mut now = word.load(Relaxed);
+    while now & bits != bits {
+        match word.cmpxchg(now, now | bits, Relaxed) {
+            Ok(_) => return,
+            Err(other) => now = other,
         }
     }
 }

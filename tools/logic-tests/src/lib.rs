@@ -35,5 +35,11 @@ mod persistence;
 mod properties;
 #[cfg(test)]
 mod reference;
+// A file of the director's that needs nothing but atomics.
+#[cfg(test)]
+#[path = "../../../rust_ipvs/director/senders.rs"]
+mod reply_filter;
+#[cfg(test)]
+mod senders;
 #[cfg(test)]
 mod sync;

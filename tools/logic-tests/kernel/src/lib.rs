@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The part of the kernel crate's atomics that code tested on the host uses.
-
-#![no_std]
+//!
+//! A thread that has read a word gives way to others, so that they come between its load and its store.
 
 /// Synchronisation.
 pub mod sync {
@@ -26,7 +26,9 @@ pub mod sync {
 
             /// Reads the word.
             pub fn load<O>(&self, _: O) -> u32 {
-                self.0.load(SeqCst)
+                let value = self.0.load(SeqCst);
+                std::thread::yield_now();
+                value
             }
 
             /// Writes the word.
