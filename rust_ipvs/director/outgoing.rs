@@ -86,7 +86,14 @@ fn handle_otherwise<F: Stack>(
 fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<F>> {
     let (real, client) = (context.src(), context.dst());
     let (rcu, protocol) = (context.rcu, context.header.protocol);
-    let destination = context.director.servers.real_server(rcu, protocol, &real)?;
+    // A server may be one of other services, too, which have no engine and begin nothing.
+    let has_engine = |destination: &Destination| {
+        let service = context.plane.by_id(rcu, &destination.service);
+        let terms = service.and_then(|service| service.terms_seen(rcu));
+        terms.is_some_and(|terms| terms.engine.is_some())
+    };
+    let servers = &context.director.servers;
+    let destination = servers.real_server(rcu, protocol, &real, has_engine)?;
     let destination = destination.keep()?;
     let service = context.plane.by_id(rcu, &destination.service)?;
     let terms = service.terms_seen(rcu)?;

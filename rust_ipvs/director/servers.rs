@@ -354,15 +354,17 @@ impl Servers {
         protocol: u8,
         from: &Endpoint<F>,
     ) -> bool {
-        self.real_server(rcu, protocol, from).is_some()
+        self.real_server(rcu, protocol, from, |_| true).is_some()
     }
 
-    /// The server behind NAT that packets of a protocol from an endpoint come from (H-21, H-22).
+    /// The server behind NAT that packets of a protocol from an endpoint come from (H-21, H-22): of
+    /// several services' the one that was added last and is as `is` says.
     pub(super) fn real_server<'g, F: Family>(
         &'g self,
         rcu: Rcu<'g>,
         protocol: u8,
         from: &Endpoint<F>,
+        is: impl Fn(&Destination) -> bool,
     ) -> Option<Seen<'g, Destination>> {
         let at = Place {
             addr: F::ip(from.addr),
@@ -373,7 +375,7 @@ impl Servers {
                 ServiceKey::Mark(_) => true,
                 ServiceKey::Address { protocol: own, .. } => own == u16::from(protocol),
             };
-            spec.method == ForwardMethod::MASQ && serves
+            spec.method == ForwardMethod::MASQ && serves && is(destination)
         })
     }
 

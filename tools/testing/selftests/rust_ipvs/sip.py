@@ -315,6 +315,22 @@ def server_calls_not():
     equal(ipvs.rows(), [], 'entries')
 
 
+@call_case('P-30 H-21 V-8 a server of several services: the one with an engine is whose call it is, first or last', only='rust')
+def server_of_several():
+    # C asks the service that was given the server last, whatever that is.
+    def other():
+        ipvs.service(f'-u {VIP}:5070', '-m', [f'{RIP["s1"]}:{PORT}'])
+    for n, order in enumerate(((service, other), (other, service), (other,))):
+        for step in order:
+            step()
+        (_, source), heard, server = from_server(message(f'out{n}@server'), to=('10.0.1.5', 5063 + n))
+        heard.close()
+        server.close()
+        want = (VIP, PORT) if service in order else (RIP['s1'], PORT)
+        equal(source, want, f'who calls, with {[step.__name__ for step in order]}')
+        ipvs.admin('-C')
+
+
 def sipp(space, words, wait=True):
     """Runs sipp in a namespace, in a folder of its own."""
     folder = f'/tmp/sipp-{space.short}'
