@@ -38,6 +38,7 @@ mod locality;
 mod manage;
 mod matching;
 mod namespace;
+mod no_cport;
 mod nodest;
 mod outgoing;
 mod persistence;

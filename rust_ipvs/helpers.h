@@ -148,6 +148,7 @@ rust_ipvs_helper_ct_expect(struct nf_conn *ct, const struct nf_conntrack_tuple *
 			   unsigned int seconds);
 int rust_ipvs_helper_ct_expect_related(struct nf_conntrack_expect *expect);
 void rust_ipvs_helper_ct_expect_put(struct nf_conntrack_expect *expect);
+void rust_ipvs_helper_ct_unexpect(struct nf_conn *ct, const struct nf_conntrack_tuple *tuple);
 bool rust_ipvs_helper_ct_kill(struct nf_conn *ct);
 void rust_ipvs_helper_ct_put(struct nf_conn *ct);
 struct nf_conn *rust_ipvs_helper_ct_find_get(struct net *net,

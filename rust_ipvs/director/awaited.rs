@@ -13,8 +13,6 @@ use crate::logic::{
     packet::TCP, //
 };
 
-pub(super) use super::connection::announced::is_any_waiting;
-
 /// What a packet that belongs to no connection is to those that wait.
 pub(super) enum Found<'g, F: Stack> {
     /// The first packet of this one.
@@ -36,6 +34,7 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
         return Found::Nothing;
     }
     let (rcu, connections) = (context.rcu, context.connections);
+    connections.no_cport.forget();
     let (client, virt) = (context.src(), context.dst());
     let anybody = Endpoint {
         addr: client.addr,

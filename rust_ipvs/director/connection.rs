@@ -9,6 +9,7 @@
 //! jiffy at the most, and the others only when the state changes.
 
 pub(super) mod announced;
+mod expected;
 pub(super) mod status;
 mod synced;
 
@@ -57,6 +58,7 @@ use crate::{
         tcp::Direction, //
     },
 };
+use expected::Expected;
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -118,6 +120,8 @@ pub(crate) struct Connection<F: Stack> {
     data: Option<KBox<Data>>,
     /// What was told to other directors.
     told: Told,
+    /// The data connections that it announced, of FTP's control connections.
+    expected: Expected,
 }
 
 impl_entry! {
@@ -157,6 +161,7 @@ impl<F: Stack> Connection<F> {
             control,
             data: None,
             told: Told::new(),
+            expected: Expected::new(),
         }
     }
 

@@ -5,19 +5,16 @@
 //! Only packets of control connections come here. A data connection is announced to the table, and to connection tracking
 //! where a server listens; what a server says of its address becomes the VIP's.
 
+mod announce;
+mod related;
+
 use super::{
     connection::Connection,
     context::Context,
-    stack::Stack,
-    tracking, //
+    stack::Stack, //
 };
 use crate::{
-    kapi::{
-        conntrack,
-        skbuff::Packet,
-        table::Hold,
-        time, //
-    },
+    kapi::skbuff::Packet,
     logic::{
         checksum::SumState,
         config::ForwardMethod,
@@ -49,34 +46,44 @@ pub(super) fn bound<F: Stack>(connection: Connection<F>) -> Connection<F> {
     }
 }
 
-/// Looks at what a client sends (F-5, F-6).
+/// Looks at what a client sends (F-5, F-6); `false` if the packet cannot go on: the client sends it
+/// again.
+///
+/// A client that names another address than its own has asked its server to call somebody else (RFC
+/// 2577). That is not announced: it would take the place of what that other host announces, and
+/// give its packets to the server of this one.
 #[cold]
 #[inline(never)]
 pub(super) fn request<F: Stack>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
-) {
-    if connection.state() != tcp::ESTABLISHED || !packet.pull(packet.len() as usize) {
-        return;
+) -> bool {
+    if connection.state() != tcp::ESTABLISHED {
+        return true;
+    }
+    if !packet.pull(packet.len() as usize) {
+        return false;
     }
     let Some((_, text)) = text(&context, packet) else {
-        return;
+        return true;
     };
     match ftp::command::<F>(text) {
         Some(Command::Passive(mode)) => connection.set_mode(Some(mode)),
         Some(Command::Active(client)) => {
             connection.set_mode(None);
-            let before = |at: &Endpoint<F>| Endpoint {
-                addr: at.addr,
-                port: at.port.wrapping_sub(1),
-            };
-            let ends = (client, before(&connection.virt), before(&connection.real));
-            // Without memory the server's connection will not find its way, of which it tells the client.
-            announce(&context, connection, ends);
+            if client.addr == connection.client.addr {
+                let before = |at: &Endpoint<F>| Endpoint {
+                    addr: at.addr,
+                    port: at.port.wrapping_sub(1),
+                };
+                let ends = (client, before(&connection.virt), before(&connection.real));
+                return announce::announce(&context, connection, ends, packet).is_some();
+            }
         }
         None => {}
     }
+    true
 }
 
 /// Looks at what a server sends, whose sender is the VIP already (F-7, F-8); `false` where it cannot go on.
@@ -114,12 +121,13 @@ pub(super) fn reply<F: Stack>(
         addr: connection.client.addr,
         port: 0,
     };
-    let virt = at(connection.virt.addr);
-    let ends = (anybody, virt, at(connection.real.addr));
-    let may_go_on = announce(&context, connection, ends)
-        && rewrite(&context, (mode, virt), start, announced, packet);
+    let ends = (anybody, at(connection.virt.addr), at(connection.real.addr));
+    let Some(virt) = announce::announce(&context, connection, ends, packet) else {
+        return false;
+    };
+    let may_go_on = rewrite(&context, (mode, virt), start, announced, packet);
     if may_go_on {
-        expect(&context, (anybody, virt), packet);
+        related::expect(&context, (anybody, virt), packet);
     }
     may_go_on
 }
@@ -129,58 +137,6 @@ fn text<'p, F: Stack>(context: &Context<'_, F>, packet: &'p Packet) -> Option<(u
     let bytes = packet.bytes();
     let start = payload::of_tcp(bytes, &context.header)?;
     Some((start, bytes.get(start..)?))
-}
-
-/// For how many jiffies a data connection waits that was announced.
-fn patience<F: Stack>(context: &Context<'_, F>) -> u32 {
-    context.director.timeouts.of(TCP, tcp::LISTEN)
-}
-
-/// Has a data connection in the table that the control connection has announced; `false` where there is no room for it.
-fn announce<F: Stack>(
-    context: &Context<'_, F>,
-    control: &Connection<F>,
-    (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
-) -> bool {
-    let (rcu, connections) = (context.rcu, context.connections);
-    let table = &connections.table;
-    let timeout = patience(context);
-    let hash = F::hash(&connections.key, &client, &virt, TCP);
-    let is_same = |other: &Connection<F>| other.is_of(TCP, &client, &virt);
-    let found = table.find(rcu, hash, |other, direction| {
-        direction == 0 && is_same(other)
-    });
-    if let Some((known, _)) = found {
-        let of_this = known
-            .control(rcu)
-            .is_some_and(|other| core::ptr::eq(other, control));
-        if of_this && known.real == real {
-            known.listen(timeout);
-            table.refile(known);
-            return true;
-        }
-        // The client has announced the same to another server, or before: what it says now holds.
-        tracking::remove(Some(context.net), connections, rcu, known);
-    }
-    if !context.has_room() {
-        return false;
-    }
-    let Some(hold) = Hold::on(control) else {
-        return false;
-    };
-    let destination = control.destination.clone();
-    let data = context
-        .plane
-        .slab
-        .alloc(|| Connection::announced((client, virt, real), destination, hold, timeout));
-    let Ok(data) = data else {
-        return false;
-    };
-    data.count();
-    let reply_hash = F::hash(&connections.key, &client, &real, TCP);
-    let entered = table.insert(rcu, data, (hash, Some(reply_hash)), is_same);
-    context.connections.came();
-    entered.is_ok()
 }
 
 /// Replaces what a server says of where it listens by where the client finds it; `false` where that cannot be done.
@@ -225,22 +181,4 @@ fn shift<F: Stack>(context: &Context<'_, F>, longer: i32, packet: &Packet) -> bo
         return false;
     };
     entry.shift_sequence(way, u32::from_be_bytes(*sequence), longer)
-}
-
-/// Tells connection tracking of a data connection that a client is to begin, so that rules know it as related (N-8).
-fn expect<F: Stack>(
-    context: &Context<'_, F>,
-    (client, virt): (Endpoint<F>, Endpoint<F>),
-    packet: &Packet,
-) {
-    if let Some((entry, _)) = packet.entry() {
-        let first = conntrack::Tuple {
-            network: F::PROTOCOL,
-            transport: TCP,
-            src: tracking::end(&client),
-            dst: tracking::end(&virt),
-        };
-        // Where there are too many, it is not known as related; nothing else depends on that.
-        let _ = entry.expect(&first, patience(context) / time::HZ);
-    }
 }

@@ -323,7 +323,7 @@ fn pass<'g, F: InDirector, const TAKES_REQUESTS: bool>(
         }
     });
     let found = match found {
-        None if TAKES_REQUESTS && awaited::is_any_waiting() && may_begin(point, &packet) => {
+        None if TAKES_REQUESTS && connections.no_cport.is_any() && may_begin(point, &packet) => {
             match awaited::find(context, hash) {
                 awaited::Found::Begun(connection) => {
                     role = Role::Request;
@@ -399,8 +399,8 @@ fn handle<'g, F: Stack>(
     }
     destination.counted.input(packet.len());
     let is_helped = state::follow_linked(context, connection, Direction::Input);
-    if is_helped {
-        ftp::request(*context, connection, &mut packet);
+    if is_helped && !ftp::request(*context, connection, &mut packet) {
+        return Verdict::Drop(packet);
     }
     packet.set_handled();
     xmit::send(context, connection, packet)

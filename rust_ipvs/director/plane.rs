@@ -6,6 +6,7 @@ use super::{
     config_held::ConfigHeld,
     connection::Connection,
     destination::Destination,
+    no_cport::NoCport,
     queues::AfQueues,
     senders::Senders,
     service::Service,
@@ -78,6 +79,8 @@ pub(super) struct Connections<F: Stack> {
     pub(super) lfactor: Word<i32>,
     /// The most buckets that the table may have, as a power of two (C-29).
     pub(super) most_bits: u32,
+    /// Until when entries without a client's port may be in the table.
+    pub(super) no_cport: NoCport,
 }
 
 /// A bucket of services; replaced as a whole whenever one comes or goes.
@@ -231,6 +234,7 @@ impl<F: Stack> Plane<F> {
             queues: queues.clone(),
             lfactor: Word::new(lfactor),
             most_bits,
+            no_cport: NoCport::new(),
         };
         self.connections.populate(connections);
         Ok(())

@@ -107,6 +107,19 @@ __rust_ipvs_helper void rust_ipvs_helper_ct_expect_put(struct nf_conntrack_expec
 	nf_ct_expect_put(expect);
 }
 
+__rust_ipvs_helper void rust_ipvs_helper_ct_unexpect(struct nf_conn *ct,
+						     const struct nf_conntrack_tuple *tuple)
+{
+	struct nf_conntrack_expect *expect =
+		nf_ct_expect_find_get(nf_ct_net(ct), &nf_ct_zone_dflt, tuple);
+
+	if (!expect)
+		return;
+	if (expect->master == ct)
+		nf_ct_unexpect_related(expect);
+	nf_ct_expect_put(expect);
+}
+
 __rust_ipvs_helper bool rust_ipvs_helper_ct_kill(struct nf_conn *ct)
 {
 	return nf_ct_kill(ct);
@@ -209,6 +222,11 @@ __rust_ipvs_helper int rust_ipvs_helper_ct_expect_related(struct nf_conntrack_ex
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_ct_expect_put(struct nf_conntrack_expect *expect)
+{
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_ct_unexpect(struct nf_conn *ct,
+						     const struct nf_conntrack_tuple *tuple)
 {
 }
 

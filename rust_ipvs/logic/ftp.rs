@@ -18,6 +18,9 @@ use core::fmt::{
     Write, //
 };
 
+/// Ports below are those of services that are known by them.
+const FIRST_UNPRIVILEGED: u16 = 1024;
+
 /// How a server says where it listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -194,6 +197,24 @@ fn decimal(text: &[u8], most: u32) -> Option<(u32, &[u8])> {
         }
     }
     Some((value, rest))
+}
+
+/// The number of decimal digits of a number.
+fn digits(number: u16) -> u32 {
+    number.checked_ilog10().unwrap_or(0)
+}
+
+/// Returns the `n`-th port that may stand for `port` where that one is taken, of 255: it has the
+/// same low byte, and is none of the privileged ones. `None` if `n` leads to no such port.
+///
+/// With `as_long`, what [`Text`] says of it is as long as what it says of `port`: a segment that is
+/// sent again, and then names the other of the two, has the same length.
+pub(crate) fn other_port(port: u16, n: u8, as_long: bool) -> Option<u16> {
+    let [high, low] = port.to_be_bytes();
+    let other = high.wrapping_add(n);
+    let new = u16::from_be_bytes([other, low]);
+    let is_as_long = digits(other.into()) == digits(high.into()) && digits(new) == digits(port);
+    (new >= FIRST_UNPRIVILEGED && new != port && (!as_long || is_as_long)).then_some(new)
 }
 
 /// What follows a word that `text` begins with, in capitals or not.
@@ -521,5 +542,39 @@ mod tests {
         );
         assert_eq!(text(Mode::Extended, longest, 65535), b"|||65535|");
         assert_eq!(text(Mode::Extended, Ip::V6([0xff; 16]), 1), b"|||1|");
+    }
+
+    // F-7, F-8
+    #[test]
+    fn other_ports_are_said_in_as_many_bytes() {
+        let length = |mode, port| {
+            Text::new(mode, Ip::V4([10, 0, 9, 1]), port)
+                .as_bytes()
+                .len()
+        };
+        for port in (1..=u16::MAX).step_by(7).chain([20, 1024, 40001, u16::MAX]) {
+            let mut others = Vec::new();
+            for n in 0..=u8::MAX {
+                let Some(other) = other_port(port, n, true) else {
+                    continue;
+                };
+                assert!(other >= 1024 && other != port && other as u8 == port as u8);
+                for mode in [Mode::Plain, Mode::Extended] {
+                    assert_eq!(length(mode, other), length(mode, port), "{port} {other}");
+                }
+                others.push(other);
+            }
+            others.sort_unstable();
+            others.dedup();
+            // Those that servers choose for passive connections have many.
+            assert!(
+                port < 32768 || others.len() > 90,
+                "{port}: {}",
+                others.len()
+            );
+        }
+        // Of active connections nobody says the port.
+        let any = (0..=u8::MAX).filter_map(|n| other_port(20, n, false));
+        assert_eq!(any.count(), 252);
     }
 }

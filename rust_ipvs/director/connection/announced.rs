@@ -36,22 +36,7 @@ use crate::{
         },
     },
 };
-use kernel::sync::atomic::{
-    Atomic,
-    Relaxed, //
-};
-
-/// How many connections of all namespaces wait for their client's port, or did until a moment ago.
-///
-/// One that has left the table counts until nobody can have it in sight any more: who has not found it there
-/// looks for its successor.
-static WAITING: Atomic<i32> = Atomic::new(0);
-
-/// Whether a packet that belongs to no connection may be what one waits for.
-#[inline(always)]
-pub(in crate::director) fn is_any_waiting() -> bool {
-    WAITING.load(Relaxed) != 0
-}
+use kernel::sync::atomic::Relaxed;
 
 impl<F: Stack> Connection<F> {
     /// A data connection by NAT that no packet has passed yet, for `timeout` jiffies. It waits for the client's port where that
@@ -65,9 +50,6 @@ impl<F: Stack> Connection<F> {
         let (client, ..) = ends;
         let mut connection = Self::new(TCP, ends, destination, control);
         let is_without_port = client.port == 0;
-        if is_without_port {
-            WAITING.add(1, Relaxed);
-        }
         connection.method = ForwardMethod::MASQ;
         connection.status = Status::announced(is_without_port);
         connection.timeout.store(timeout, Relaxed);
@@ -129,6 +111,32 @@ impl<F: Stack> Connection<F> {
         self.status.load().is_helped()
     }
 
+    /// Remembers the ports of a data connection that this control connection announces: its
+    /// client's, or 0, and its VIP's. Returns those of an earlier one that is to go for that, if it
+    /// still waits.
+    pub(in crate::director) fn expect(&self, client: u16, virt: u16) -> Option<(u16, u16)> {
+        let gone = self
+            .expected
+            .add(u32::from(client) << 16 | u32::from(virt))?;
+        Some(((gone >> 16) as u16, gone as u16))
+    }
+
+    /// Returns whether `control` has announced the connection.
+    pub(in crate::director) fn is_of_control(&self, rcu: Rcu<'_>, control: &Self) -> bool {
+        self.control(rcu)
+            .is_some_and(|own| core::ptr::eq(own, control))
+    }
+
+    /// Returns whether a data connection is of no use any more: it is closed, or waits for a
+    /// session that is.
+    pub(in crate::director) fn is_expected_no_more(&self, rcu: Rcu<'_>) -> bool {
+        let is_closed = |state| matches!(state, tcp::TIME_WAIT | tcp::CLOSE);
+        match (self.state(), self.control(rcu)) {
+            (tcp::LISTEN, Some(control)) => is_closed(control.state()),
+            (state, _) => is_closed(state),
+        }
+    }
+
     /// How the server is to say where it listens.
     pub(in crate::director) fn mode(&self) -> Option<Mode> {
         self.status.load().mode()
@@ -137,13 +145,5 @@ impl<F: Stack> Connection<F> {
     /// Takes note of how the server is to say where it listens.
     pub(in crate::director) fn set_mode(&self, mode: Option<Mode>) {
         self.status.set_mode(mode);
-    }
-}
-
-impl<F: Stack> Drop for Connection<F> {
-    fn drop(&mut self) {
-        if self.is_without_port() {
-            WAITING.add(-1, Relaxed);
-        }
     }
 }

@@ -55,4 +55,13 @@ impl Entry {
             error == 0
         }
     }
+
+    /// Takes back what [`expect`](Self::expect) said of a connection, if this entry expects it.
+    /// Softirq or process context.
+    pub(crate) fn expect_no_more(&self, first: &Tuple) {
+        let raw = first.to_raw(Direction::Original);
+        // SAFETY: A live entry, as which an expectation's master is compared only; the tuple is
+        // only read.
+        unsafe { bindings::rust_ipvs_helper_ct_unexpect(self.as_ptr(), &raw) }
+    }
 }

@@ -4,45 +4,12 @@
 
 import re
 import socket
-import subprocess
 import time
 
 from harness import ipvs
-from harness.ftp import PASSIVE, Client, Script, Vsftpd, said, tuple_of
+from harness.ftp import PASSIVE, RIP, Client, Script, Vsftpd, data_rows, ftp_case, said, serve, spaces, told, tuple_of
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.tap import case, equal, run, true, until
-
-RIP = {'s1': '10.0.2.11', 's2': '10.0.2.12', 's3': '10.0.2.13'}
-RIP6 = {'s1': 'fd00:2::b', 's2': 'fd00:2::c', 's3': 'fd00:2::d'}
-
-
-def serve(servers=('s1', 's2', 's3'), options='-s rr', version=4, port=21):
-    """The service, by NAT; with C's, the helper too."""
-    if g.impl == 'c':
-        subprocess.run(['modprobe', 'ip_vs_ftp'], check=True)
-    vip, rips = (f'[{VIP6}]', [f'[{RIP6[s]}]' for s in servers]) if version == 6 else (VIP, [RIP[s] for s in servers])
-    ipvs.service(f'-t {vip}:{port}', '-m', [f'{rip}:{port}' for rip in rips], options)
-
-
-def ftp_case(words, only=None):
-    """A case that leaves no connection: each one of the helper holds C's module."""
-
-    def register(function):
-        def whole():
-            try:
-                function()
-            finally:
-                if g.loaded():
-                    ipvs.setting('expire_nodest_conn', 1)
-                    ipvs.admin('-C', quiet=True)
-                    # C leaves templates, which hold nothing.
-                    until(lambda: not [r for r in ipvs.rows() if r.state not in ('NONE', 'ASSURED')], 'the end of all connections')
-        return case(words, only, fresh=True)(whole)
-    return register
-
-
-def spaces(names=('s1', 's2', 's3')):
-    return [g.spaces[name] for name in names]
+from harness.tap import equal, run, true, until
 
 
 def session(vip, way):
@@ -58,10 +25,6 @@ def session(vip, way):
         for _ in range(3):
             equal(ftp.get('name').decode().strip(), name, 'the server of each file')
         return name, ftp.data_peer
-
-
-def data_rows(**match):
-    return [r for r in ipvs.rows(**match) if r.vport != 21]
 
 
 @ftp_case('F-5 F-7 F-8 F-9 passive, IPv4: PASV and EPSV, files both ways, one after the other')
@@ -158,20 +121,15 @@ def control_stays():
             until(lambda: not ipvs.rows(cport=port), 'it goes at its time', 5)
 
 
-def told(ftp, command):
-    """What the client hears; the session has to be in order afterwards."""
-    answer = ftp.sendcmd(command)
-    equal(ftp.sendcmd('NOOP'), '200 NOOP', f'the session after {command}')
-    return answer
-
-
-@ftp_case('F-7 what is no answer passes as it is: port 0, numbers that are none, lines in pieces, other codes')
+@ftp_case('F-7 U-20 what is no answer passes as it is: port 0, numbers that are none, lines in pieces, other codes')
 def no_answers():
     serve(('s1',))
     rip = RIP['s1']
     pieces = [f'227 Entering Passive Mode ({tuple_of(rip, 40001)[:9]}', 0.2, f'{tuple_of(rip, 40001)[9:]}).\r\n']
-    lines = ['227 Entering Passive Mode (300,0,2,11,156,65).', '227 (10,0,2,11,156).', '227 Passive', '229 Extended (|||0|)',
-             '229 Extended (|||70000|)', '229 (|2|fd00::1|40001|)', f'200 ({tuple_of(rip, 40001)})']
+    lines = ['227 Entering Passive Mode (300,0,2,11,156,65).', '227 (256,0,2,11,156,65).', '227 (10,0,2,256,156,65).',
+             '227 (10,0,2,11,256,65).', '227 (10,0,2,11,156,256).', '227 (10,0,2,11,156).', '227 Passive', '229 Extended (|||0|)',
+             '229 Extended (|||65536|)', '229 Extended (|||70000|)', '229 Extended (|||4294967297|)',
+             '229 (|1|10.0.2.256|40001|)', '229 (|2|fd00::1|40001|)', f'200 ({tuple_of(rip, 40001)})']
     if g.impl == 'rust':
         # C announces a connection to port 0.
         lines.append(f'227 ({tuple_of(rip, 0)}).')
@@ -193,10 +151,11 @@ def no_answers():
         equal(said(told(ftp, 'PASV')), (VIP, 40001), 'a right one')
 
 
-@ftp_case('F-5 what is no command announces nothing')
+@ftp_case('F-5 U-20 what is no command announces nothing')
 def no_commands():
     serve(('s1',))
-    lines = ['PORT 10,0,1,300,4,1', 'PORT 10,0,1,1,4', 'EPRT |1|10.0.1.1|0|', 'EPRT |2|fd00:1::1|1025|', 'EPRT |1|10.0.1.1|99999|',
+    lines = ['PORT 10,0,1,300,4,1', 'PORT 256,0,1,1,4,1', 'PORT 10,0,1,1,256,1', 'PORT 10,0,1,1,4,256', 'PORT 10,0,1,1,4',
+             'EPRT |1|10.0.1.256|1025|', 'EPRT |1|10.0.1.1|65536|', 'EPRT |1|10.0.1.1|0|', 'EPRT |2|fd00:1::1|1025|', 'EPRT |1|10.0.1.1|99999|',
              'EPSV ALL', 'EPSV 2', 'XPORT 10,0,1,1,4,1', 'PORT ']
     answers = {line: f'227 ({tuple_of(RIP["s1"], 40001)})\r\n' for line in ('EPSV ALL', 'EPSV 2')}
     with Script(g.s1, answers), Client(g.client, VIP) as ftp:

@@ -11,8 +11,10 @@ import socket
 import subprocess
 import threading
 
+from . import ipvs
+from .ground import GROUND as g, VIP, VIP6
 from .servers import pattern
-from .tap import equal, until
+from .tap import case, equal, until
 
 # Where vsftpd listens for passive data connections.
 PASSIVE = (40000, 40009)
@@ -36,6 +38,46 @@ isolate=NO
 isolate_network=NO
 {rest}
 '''
+
+
+RIP = {'s1': '10.0.2.11', 's2': '10.0.2.12', 's3': '10.0.2.13'}
+RIP6 = {'s1': 'fd00:2::b', 's2': 'fd00:2::c', 's3': 'fd00:2::d'}
+
+
+def serve(servers=('s1', 's2', 's3'), options='-s rr', version=4, port=21):
+    """The service, by NAT; with C's, the helper too."""
+    if g.impl == 'c':
+        subprocess.run(['modprobe', 'ip_vs_ftp'], check=True)
+    vip, rips = (f'[{VIP6}]', [f'[{RIP6[s]}]' for s in servers]) if version == 6 else (VIP, [RIP[s] for s in servers])
+    ipvs.service(f'-t {vip}:{port}', '-m', [f'{rip}:{port}' for rip in rips], options)
+
+
+def ftp_case(words, only=None):
+    """A case that leaves no connection and no daemon: each one of the helper holds C's module."""
+
+    def register(function):
+        def whole():
+            try:
+                function()
+            finally:
+                if g.loaded():
+                    ipvs.admin('--stop-daemon master', check=False, quiet=True)
+                    ipvs.setting('expire_nodest_conn', 1)
+                    ipvs.admin('-C', quiet=True)
+                    # C leaves templates, which hold nothing.
+                    until(lambda: not [r for r in ipvs.rows() if r.state not in ('NONE', 'ASSURED')], 'the end of all connections')
+        return case(words, only, fresh=True)(whole)
+    return register
+
+
+def spaces(names=('s1', 's2', 's3')):
+    """The namespaces of servers."""
+    return [g.spaces[name] for name in names]
+
+
+def data_rows(**match):
+    """The data connections, and those that wait."""
+    return [r for r in ipvs.rows(**match) if r.vport != 21]
 
 
 class Vsftpd:
@@ -192,3 +234,10 @@ def said(line):
     if line.startswith('229'):
         return int(re.search(r'\|\|\|(\d+)\|', line)[1])
     return ftplib.parse227(line)
+
+
+def told(ftp, command):
+    """What the client hears; the session has to be in order afterwards."""
+    answer = ftp.sendcmd(command)
+    equal(ftp.sendcmd('NOOP'), '200 NOOP', f'the session after {command}')
+    return answer
