@@ -6,6 +6,11 @@ __rust_ipvs_helper void rust_ipvs_helper_get_task(struct task_struct *task)
 	get_task_struct(task);
 }
 
+__rust_ipvs_helper int rust_ipvs_helper_task_pid(struct task_struct *task)
+{
+	return task_pid_nr(task);
+}
+
 __rust_ipvs_helper void rust_ipvs_helper_init_wait_queue(wait_queue_head_t *queue)
 {
 	init_waitqueue_head(queue);

@@ -102,6 +102,14 @@ impl<R: Routine> Thread<R> {
     }
 }
 
+impl<R: Routine> Thread<R> {
+    /// Returns the number of the thread, in the namespace of the first process.
+    pub(crate) fn pid(&self) -> i32 {
+        // SAFETY: This value has a reference to the task, by the type invariant.
+        unsafe { bindings::rust_ipvs_helper_task_pid(self.task.as_ptr()) }
+    }
+}
+
 impl<R: Routine> Drop for Thread<R> {
     fn drop(&mut self) {
         // SAFETY: A kernel thread that this value has a reference to, which is given up here. Once this returns the

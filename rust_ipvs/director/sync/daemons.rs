@@ -64,7 +64,7 @@ impl Lanes {
 /// A daemon that runs, until it is dropped.
 pub(super) struct Started<T> {
     pub(super) daemon: Daemon,
-    pub(super) _threads: KVec<T>,
+    pub(super) threads: KVec<T>,
 }
 
 /// What only those look at who start and stop daemons; protected by the mutex around it.

@@ -31,7 +31,10 @@ use crate::{
             Net, //
         },
         rcu::Prepared,
-        thread::Thread,
+        thread::{
+            Routine,
+            Thread, //
+        },
     },
     logic::{
         config::{
@@ -76,6 +79,28 @@ fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
     result.map_err(|_| Refusal::NO_MEMORY)
 }
 
+/// Says in the kernel's log that a thread of a daemon runs, as `sync_thread_master()` of C IPVS and
+/// its sibling do.
+fn log_start(role: Role, daemon: &Daemon, id: u16) {
+    let word = match role {
+        Role::Master => "MASTER",
+        Role::Backup => "BACKUP",
+    };
+    let (interface, sync_id) = (daemon.interface.as_str(), daemon.sync_id);
+    pr_info!("IPVS: sync thread started: state = {word}, mcast_ifn = {interface}, syncid = {sync_id}, id = {id}\n");
+}
+
+impl<R: Routine> Started<Thread<R>> {
+    /// Stops the threads of a daemon, the last one first, and says so in the kernel's log, as
+    /// `stop_sync_thread()` of C IPVS does. Waits for each.
+    fn stop(mut self, word: &str) {
+        while let Some(thread) = self.threads.pop() {
+            pr_info!("IPVS: stopping {word} sync thread {} ...\n", thread.pid());
+            drop(thread);
+        }
+    }
+}
+
 /// Where the messages of a thread of a daemon go.
 fn address(daemon: &Daemon, thread: u16) -> Address {
     let port = daemon.port.wrapping_add(thread);
@@ -85,8 +110,9 @@ fn address(daemon: &Daemon, thread: u16) -> Address {
     }
 }
 
-/// Starts a thread for each of `count` ports, each with what `made` makes.
-fn threads<R: crate::kapi::thread::Routine>(
+/// Starts a thread for each of `count` ports, each with what `made` makes. None is left if one
+/// cannot be started.
+fn threads<R: Routine>(
     letter: char,
     count: u16,
     mut made: impl FnMut(u16) -> Result<Arc<R>, Refusal>,
@@ -165,15 +191,9 @@ impl Director {
             Role::Master => self.start_master(&mut books, &device, daemon)?,
             Role::Backup => self.start_backup(&mut books, &device, daemon)?,
         }
-        let word = match role {
-            Role::Master => "MASTER",
-            Role::Backup => "BACKUP",
-        };
-        pr_info!(
-            "IPVS: sync daemon started: state = {word}, mcast_ifn = {}, syncid = {}\n",
-            wish.interface.as_str(),
-            wish.sync_id
-        );
+        for id in 0..books.threads {
+            log_start(role, &daemon, id);
+        }
         Ok(())
     }
 
@@ -204,10 +224,7 @@ impl Director {
         };
         let lanes = memory(Prepared::new(lanes, GFP_KERNEL).map_err(Into::into))?;
         self.daemons.lanes.replace_large(Some(lanes));
-        books.master = Some(Started {
-            daemon,
-            _threads: threads,
-        });
+        books.master = Some(Started { daemon, threads });
         self.watch_packets(true);
         Ok(())
     }
@@ -234,12 +251,13 @@ impl Director {
             let about = (daemon.sync_id, daemon.maxlen);
             memory(Receiver::new(socket, self.clone(), about))
         })?;
-        books.backup = Some(Started {
-            daemon,
-            _threads: threads,
-        });
+        books.backup = Some(Started { daemon, threads });
         self.daemons.hears.store(1);
-        memory(self.fit_hooks())?;
+        if let Err(refusal) = memory(self.fit_hooks()) {
+            // Nobody is told of a daemon that was refused, so it must not run.
+            self.stop_backup(books);
+            return Err(refusal);
+        }
         if let Some(queues) = self.queues.as_ref() {
             // It rests without services and without a backup.
             queues.defense.queue(watch::PERIOD);
@@ -263,25 +281,32 @@ impl Director {
     /// Stops a daemon; returns whether there was one. Its threads have ended then.
     fn stop_in(&self, books: &mut Books<Self>, role: Role) -> bool {
         match role {
-            Role::Master => {
-                let Some(master) = books.master.take() else {
-                    return false;
-                };
-                self.watch_packets(false);
-                self.daemons.lanes.replace_large(None);
-                drop(master);
-            }
-            Role::Backup => {
-                let Some(backup) = books.backup.take() else {
-                    return false;
-                };
-                drop(backup);
-                self.daemons.hears.store(0);
-                self.daemons.strangers.lock().clear();
-                // Without memory packets go on being ignored; the next change tries again.
-                self.fit_hooks().ok();
-            }
+            Role::Master => self.stop_master(books),
+            Role::Backup => self.stop_backup(books),
         }
+    }
+
+    /// Stops the master; returns whether there was one.
+    fn stop_master(&self, books: &mut Books<Self>) -> bool {
+        let Some(master) = books.master.take() else {
+            return false;
+        };
+        self.watch_packets(false);
+        self.daemons.lanes.replace_large(None);
+        master.stop("master");
+        true
+    }
+
+    /// Stops the backup; returns whether there was one.
+    fn stop_backup(&self, books: &mut Books<Self>) -> bool {
+        let Some(backup) = books.backup.take() else {
+            return false;
+        };
+        backup.stop("backup");
+        self.daemons.hears.store(0);
+        self.daemons.strangers.lock().clear();
+        // Without memory packets go on being ignored; the next change tries again.
+        self.fit_hooks().ok();
         true
     }
 
