@@ -290,7 +290,10 @@ mod tests {
             let mut kernel = refusing(&[]);
             let (code, complaints) = run(text.as_bytes(), &mut kernel);
             assert_eq!(code, 0, "{wrong}");
-            assert!(complaints.starts_with("ripvsadm: line 10: "), "{complaints}");
+            assert!(
+                complaints.starts_with("ripvsadm: line 10: "),
+                "{complaints}"
+            );
             assert!(complaints.contains(words), "{complaints}");
             assert_eq!(complaints.lines().count(), 1, "{complaints}");
             assert_eq!(kernel.commands.len(), 14, "{wrong}");
