@@ -20,7 +20,7 @@ pub(crate) struct HalfSipKey(bindings::hsiphash_key_t);
 impl HalfSipKey {
     /// Makes a key that nobody can guess, once the kernel's generator is seeded.
     pub(crate) fn random() -> Self {
-        let key = random::words::<2>().map(|word| word as _);
+        let key = random::words::<2>().map(|word| word as usize);
         Self(bindings::hsiphash_key_t { key })
     }
 
