@@ -31,13 +31,14 @@ impl Director {
 
 impl DeviceListener for Director {
     /// Drops the routes of all destinations, not only of those behind this device: the others are
-    /// looked up again by their next packet. What a packet caches meanwhile by a look-up from
+    /// looked up again by their next packet. Deleted destinations and those of bypass keep none. What a packet caches meanwhile by a look-up from
     /// before, the next call for that device drops: there is one when it is unregistered, and one
     /// each second while that waits.
     fn device_lost(net: &Net) {
         if let Some(director) = Self::of(net) {
             director.v4.forget_routes();
             director.v6.forget_routes();
+            director.daemons.forget_routes();
         }
     }
 }

@@ -107,6 +107,12 @@ impl<D: Listener> Daemons<D> {
         })
     }
 
+    /// Drops the cached routes of all servers that nobody configured. Process context; the caller may
+    /// hold RTNL, which nobody takes under the mutex of these servers.
+    pub(in crate::director) fn forget_routes(&self) {
+        self.strangers.lock().forget_routes();
+    }
+
     /// Whether there is a daemon of either kind (V-10).
     pub(in crate::director) fn is_any(&self) -> bool {
         self.is_backup() || rcu::read(|rcu| self.lanes.get(rcu).is_some())

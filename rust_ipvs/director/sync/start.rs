@@ -304,7 +304,7 @@ impl Director {
         };
         backup.stop("backup");
         self.daemons.hears.store(0);
-        self.daemons.strangers.lock().clear();
+        self.daemons.strangers.lock().drop_unused();
         // Without memory packets go on being ignored; the next change tries again.
         self.fit_hooks().ok();
         true

@@ -49,7 +49,7 @@ impl Strangers {
             return Ok(known.clone());
         }
         if self.0.len() >= MOST {
-            self.0.retain(|known| !known.is_unique());
+            self.drop_unused();
             if self.0.len() >= MOST {
                 return Err(ENOSPC);
             }
@@ -75,8 +75,16 @@ impl Strangers {
         Ok(stranger)
     }
 
-    /// Forgets all of them; connections keep theirs.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    /// Drops those that no connection is bound to. The others stay: the routes that they cache
+    /// must be found when a device goes (L-8).
+    pub(super) fn drop_unused(&mut self) {
+        self.0.retain(|known| !known.is_unique());
+    }
+
+    /// Drops the cached routes of all of them.
+    pub(super) fn forget_routes(&self) {
+        for known in &self.0 {
+            known.forget_route();
+        }
     }
 }

@@ -93,6 +93,22 @@ class Genl:
         """Sends a request and returns its Answer."""
         return self.raw(struct.pack('=BBH', command, version, 0) + payload, flags)
 
+    def repeat(self, command, payload, times):
+        """Sends a request so many times, hundreds in a message to the kernel. Each must succeed."""
+        self.sequence += 1
+        body = struct.pack('=BBH', command, 1, 0) + payload
+        head = struct.pack('=IHHII', 16 + len(body), self.family, NLM_F_REQUEST, self.sequence, 0)
+        one = head + body + bytes(-len(body) % 4)
+        for done in range(0, times, 500):
+            self.socket.send(one * min(500, times - done))
+        # Only one that failed has been answered by now.
+        self.socket.setblocking(False)
+        try:
+            error = -struct.unpack_from('=i', self.socket.recv(1 << 17), 16)[0]
+            raise OSError(error, f'one of {times} requests: {os.strerror(error)}')
+        except BlockingIOError:
+            self.socket.settimeout(30)
+
     def dump(self, command, payload=b''):
         """Sends a request for a dump and returns its Answer."""
         return self.call(command, payload, NLM_F_REQUEST | NLM_F_DUMP)
