@@ -30,7 +30,7 @@ impl Algorithm for LeastConnection {
 mod tests {
     use crate::model::{chooses_as, Service};
 
-    // D-8
+    // D-8, U-18: by `active * 256 + total`.
     #[test]
     fn as_the_naive_one() {
         chooses_as("lc", |servers| {

@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(model.lengths(), [1_024; 16]);
     }
 
-    // D-17
+    // D-17, U-23
     #[test]
     fn no_more_than_half_as_many_again() {
         assert!(has_room(0));

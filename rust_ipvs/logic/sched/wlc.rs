@@ -37,7 +37,7 @@ pub(super) fn least_loaded<S: Servers>(servers: &S) -> Option<S::Server> {
 mod tests {
     use crate::model::{chooses_as, least_for_weight, Server, Service};
 
-    // D-9
+    // D-9, U-18: by `active * 256 + total`.
     #[test]
     fn as_the_naive_one() {
         chooses_as("wlc", |servers| least_for_weight(servers, Server::load));

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which real server a new connection goes to, and what a client hears when there is none."""
 
+import contextlib
 import errno
+import itertools
 
 from harness import ipvs
 from harness.clients import Connection, ask
 from harness.ground import GROUND as g, VIP, VIP6
-from harness.packet import RST, Sniffer
+from harness.packet import RST, Sniffer, Wire, ip, udp
 from harness.tap import case, equal, run, true, until
 
 A, B, C = '10.0.2.11:80', '10.0.2.12:80', '10.0.2.13:80'
@@ -137,6 +139,53 @@ def threshold_edit():
     ipvs.refused(f'-e -u {VIP}:80 -r {A} -m -x 3 -y 4')
     for connection in held:
         connection.close()
+
+
+@case('U-18 S-24 S-25 C-22 thresholds are judged anew at each edit', fresh=True)
+def counts():
+    at = f'-u {VIP}:80'
+    ipvs.service(at, '-m', [A])
+    wire = Wire(g.client, 'eth0', g.director, 'front')
+    ports = itertools.count(34000)
+
+    def send(port):
+        wire.send(ip('10.0.1.1', VIP, 17, udp('10.0.1.1', VIP, port, 80, b'x')))
+
+    with contextlib.closing(wire):
+        for _ in range(8):
+            send(next(ports))
+        until(lambda: ipvs.dests()[0].inactive == 8, 'eight connections')
+
+        def takes(more, words):
+            before = ipvs.dests()[0].inactive
+            with Sniffer(g.client, 'eth0') as sniffer:
+                send(next(ports))
+                if more:
+                    until(lambda: ipvs.dests()[0].inactive == before + 1, words)
+                else:
+                    true(sniffer.wait(lambda packet: packet.type == 3), f'no {words}: the client hears of it')
+                    equal(ipvs.dests()[0].inactive, before, words)
+
+        # The lower one is 8 of 10 and 9 of 12 where none is given.
+        for upper, lower, more in (
+            (8, 0, 0),
+            (10, 0, 0),
+            (12, 0, 1),
+            (9, 0, 0),
+            (0, 0, 1),
+            (10, 10, 0),
+            (20, 11, 1),
+        ):
+            ipvs.admin(f'-e {at} -r {A} -m -x {upper} -y {lower}')
+            takes(more, f'new connections with thresholds {upper} and {lower}')
+        ipvs.refused(f'-e {at} -r {A} -m -x 2147483648')
+        # A last packet each, after which they need not be waited for.
+        ipvs.admin('--set 0 0 1')
+        for row in ipvs.rows():
+            send(row.cport)
+    until(lambda: ipvs.rows() == [], 'connections end', 15)
+    equal([(dest.active, dest.inactive) for dest in ipvs.dests()], [(0, 0)], 'active and inactive connections')
+    ipvs.admin('--set 0 0 300')
 
 
 def unreachable(vip, kind):

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is counted, where, and what zeroing does. The reference shows counters up to two seconds late (E-6)."""
 
+import contextlib
 import os
 import re
+import threading
 import time
 
 from harness import ipvs
@@ -193,6 +195,50 @@ def stopped():
         ipvs.setting(name, go)
         expected += 5
         until(lambda e=expected: ipvs.stats(f'{VIP}:80').conns == e, f'it goes on ({ipvs.stats(f"{VIP}:80")})', 10)
+
+
+def estimators():
+    """The names of threads of estimation."""
+    names = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        with contextlib.suppress(OSError), open(f'/proc/{pid}/comm', encoding='utf-8') as file:
+            name = file.read().strip()
+            if name.startswith('ipvs-e'):
+                names.append(name)
+    return names
+
+
+@case('U-19 E-8 E-9 estimation goes off and on, and its CPUs change, beside readers', fresh=True)
+def estimation_switched():
+    ipvs.service(f'-u {VIP}:80', '-m', [A, B])
+    at, stopping = f'{VIP}:80', threading.Event()
+
+    def read():
+        while not stopping.is_set():
+            ipvs.total()
+            ipvs.stats(at)
+            g.director.read('/proc/net/ip_vs_stats_percpu')
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        cpus = ipvs.setting('est_cpulist')
+        with contextlib.closing(Wire(g.client, 'eth0', g.director, 'front')) as wire:
+            for n in range(40):
+                ipvs.setting('run_estimation', n % 2)
+                ipvs.setting('est_cpulist', '\n' if n % 3 else cpus + '\n')
+                wire.send(ip('10.0.1.1', VIP, 17, udp('10.0.1.1', VIP, 33000 + n, 80, b'x')))
+    finally:
+        stopping.set()
+        thread.join()
+    ipvs.setting('run_estimation', 1)
+    ipvs.setting('est_cpulist', cpus + '\n')
+    until(lambda: ipvs.total().conns == 40, f'40 connections are counted ({ipvs.total()})', 12)
+    until(lambda: ipvs.stats(at).conns == 40, 'at the service too', 12)
+    # Threads of estimation, which C has, end with it.
+    ipvs.setting('run_estimation', 0)
+    until(lambda: estimators() == [], 'no thread of estimation is left', 5)
+    ipvs.setting('run_estimation', 1)
 
 
 @case('E-9 12.2 est_cpulist takes lists of CPUs, and of those the ones that the writer may use', fresh=True)

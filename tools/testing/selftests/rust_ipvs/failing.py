@@ -88,7 +88,7 @@ from harness.tap import case, equal, note, run, skip_all, true, until
 
 
 @case(
-    'G-8 L-3 each allocation of a new service fails: its hooks, each kind, each scheduler',
+    'G-8 L-3 U-7 each allocation of a new service fails: its hooks, each kind, each scheduler',
     only='rust',
 )
 def new_service():

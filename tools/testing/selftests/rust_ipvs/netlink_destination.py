@@ -54,7 +54,7 @@ def dest_attributes():
     ok(DEL_DEST, service_id() + dest_id())
 
 
-@case('G-17 11.2 weights and thresholds: ERANGE and EINVAL, in order')
+@case('G-17 U-18 11.2 weights and thresholds: ERANGE and EINVAL, in order')
 def thresholds():
     ok(NEW_SERVICE, service())
     ok(NEW_DEST, service_id() + dest())

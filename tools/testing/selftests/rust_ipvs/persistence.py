@@ -540,7 +540,7 @@ def switched():
     equal(len(templates()), 1, 'templates')
 
 
-@case('P-11 C-8 single packets: there is no connection, and each packet winds the template up', fresh=True)
+@case('P-11 C-8 U-22 single packets: there is no connection, and each packet winds the template up', fresh=True)
 def single_packets():
     persist(f'-u {VIP}:80', servers(), '-g', '-o', timeout=100)
     with Connection(g.client, VIP, kind='udp') as one:

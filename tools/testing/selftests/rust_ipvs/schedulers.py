@@ -4,12 +4,14 @@
 
 import errno
 import os
+import socket
+import threading
 import time
 
-from harness import ipvs
+from harness import abi, ipvs, netlink
 from harness.flows import MARK, Flows
 from harness.ground import GROUND as g, VIP
-from harness.tap import case, equal, run, true
+from harness.tap import case, equal, note, run, true
 
 LONG = os.environ.get('LONG')
 NAMES = 'rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos'.split()
@@ -246,6 +248,52 @@ def settled():
             equal(clients(1), expected, f'with {expiration} s')
 
 
+# Addresses that lblc and lblcr remember at most (logic/sched/memory.rs).
+MOST = 24576
+
+
+class Addresses:
+    """Datagrams of the director itself to addresses by number, each scheduled on its own."""
+
+    def __enter__(self):
+        with g.director:
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
+        self.sock.bind(('10.0.2.254', 0))
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def ask(self, numbers_, **want):
+        """Asks for each, and fails unless the servers get as many as WANT says (s2=100, …)."""
+        before = {name: ipvs.stats(server(int(name[1:]))).conns for name in want}
+        for number in numbers_:
+            self.sock.sendto(b'x', (f'10.50.{number >> 8}.{number & 255}', 80))
+        got = {name: ipvs.stats(server(int(name[1:]))).conns - before[name] for name in want}
+        equal(got, want, f'datagrams of each server, addresses {numbers_[0]} to {numbers_[-1]}')
+
+
+@case('U-23 D-17 a client cannot make lblc and lblcr remember more addresses', only='rust', fresh=True)
+def most_addresses():
+    for name in ('lblc', 'lblcr') if LONG else ('lblc',):
+        g.reload()
+        with flows(), Addresses() as addresses:
+            # Of servers without connections the newest is chosen, unless an address is remembered.
+            service(f'{name} -o', (1, 1))
+            addresses.ask(range(MOST + 200), s1=0, s2=MOST + 200)
+            ipvs.admin(f'-a -f {MARK} -r {server(3)} -g')
+            addresses.ask(range(100), s1=0, s2=100, s3=0)
+            addresses.ask(range(MOST - 100, MOST + 200), s1=0, s2=100, s3=200)
+            # What is remembered of an address is replaced, and makes no room for others.
+            ipvs.admin(f'-d -f {MARK} -r {server(2)}')
+            addresses.ask(range(100), s1=0, s3=100)
+            addresses.ask(range(MOST, MOST + 200), s1=0, s3=200)
+            ipvs.admin(f'-a -f {MARK} -r {server(4)} -g')
+            addresses.ask(range(100), s1=0, s3=100, s4=0)
+            addresses.ask(range(MOST, MOST + 200), s1=0, s3=0, s4=200)
+
+
 @case('D-12 twos sends to all, and to nobody who may not be chosen', fresh=True)
 def two_choices():
     with flows() as wire:
@@ -285,6 +333,40 @@ def change():
         equal(clients(2), '21', 'rr begins at its head anew, of which one was used')
 
 
+@case('U-9 V-17 while its scheduler is edited all the time, a service refuses nobody', only='rust', fresh=True)
+def change_under_load():
+    # In C the service has no scheduler for a moment (V-17).
+    edits = [abi.mark(MARK, sched=name) for name in ('rr', 'wlc', 'mh', 'lblc', 'wrr')]
+    service('rr', (100, 100, 100))
+    ends, refusals = threading.Event(), []
+
+    def edit_on():
+        try:
+            with g.director, netlink.Genl('IPVS') as genl:
+                for n in range(100000):
+                    if ends.is_set() and n >= 200:
+                        break
+                    error = genl.call(abi.SET_SERVICE, edits[n % len(edits)]).error
+                    if error:
+                        refusals.append(error)
+                note(f'{n} edits')
+        except Exception as error:
+            refusals.append(error)
+
+    with flows() as wire:
+        # On whatever processor.
+        os.sched_setaffinity(0, range(os.cpu_count()))
+        editor = threading.Thread(target=edit_on)
+        editor.start()
+        try:
+            chosen = Clients(wire)(300)
+        finally:
+            ends.set()
+            editor.join()
+    equal(refusals, [], 'errors of edits')
+    equal(chosen.count('-'), 0, 'clients of 300 that were refused')
+
+
 @case('V-18 a service without a scheduler finds nobody', fresh=True)
 def none():
     with flows() as wire:
@@ -322,18 +404,22 @@ def many():
             ipvs.admin(f'-D -f {MARK}')
 
 
-@case('D-16 Q-43 mh has a table of 4093 and begins with no more servers than that', fresh=True)
+@case('D-16 Q-43 U-9 mh has a table of 4093 and begins with no more servers than that', fresh=True)
 def too_many_for_maglev():
     ipvs.admin(f'-A -f {MARK} -s rr')
     restore(f'-a -f {MARK} -r 10.62.{n >> 8}.{n & 255}:80 -g' for n in range(4094))
     ipvs.refused(f'-E -f {MARK} -s mh')
     true(f'FWM  {MARK} rr' in ipvs.admin('-Ln', quiet=True)[:400], 'the scheduler is as it was')
+    with flows() as wire:
+        true('-' not in Clients(wire)(2), 'clients are served by the old one')
     ipvs.admin(f'-d -f {MARK} -r 10.62.0.0:80')
     ipvs.admin(f'-E -f {MARK} -s mh')
     # One more than the table has entries is listed, and gets nothing.
     ipvs.admin(f'-a -f {MARK} -r 10.62.0.0:80 -g')
     with flows() as wire:
-        true('-' not in Clients(wire)(3), 'clients are served')
+        clients = Clients(wire)
+        clients.next = 10
+        true('-' not in clients(3), 'clients are served')
 
 
 @case('G-17 weights have bounds', fresh=True)

@@ -131,6 +131,28 @@ def lengths():
     equal(ask(1160, b'')[0], errno.ENOPROTOOPT, 'question 1160')
 
 
+@case('U-3 O-2 a count whose entries have, in 32 bits, the size that is there is EINVAL')
+def counts_made_up():
+    done(ADD, svc())
+    done(ADD_DEST, svc_dest())
+    services_, dests_ = len(the_services(9)), len(the_dests(9))
+    # 2^29 entries of 104 bytes, and 2^27 of 96 bytes, are a multiple of 2^32 bytes.
+    for more in (0, 1, 2):
+        for count in (1 << 29, 1 << 30, 1 << 31):
+            question = struct.pack('=I4x', count + more).ljust(8 + 104 * more, b'\0')
+            equal(ask(SERVICES, question)[0], errno.EINVAL, f'{count + more} services')
+        for count in (1 << 27, 1 << 28, 1 << 31):
+            question = (svc()[:16] + struct.pack('=I4x', count + more)).ljust(24 + 96 * more, b'\0')
+            equal(ask(DESTS, question)[0], errno.EINVAL, f'{count + more} destinations')
+    for count in (ALL, ALL - 1):
+        for length in (24, 112, 120):
+            question = struct.pack('=I4x', count).ljust(length, b'\0')
+            equal(ask(SERVICES, question)[0], errno.EINVAL, f'{count} services in {length}')
+            question = (svc()[:16] + struct.pack('=I4x', count)).ljust(length, b'\0')
+            equal(ask(DESTS, question)[0], errno.EINVAL, f'{count} destinations in {length}')
+    equal((len(the_services(9)), len(the_dests(9))), (services_, dests_), 'what is there after that')
+
+
 @case('O-4 G-17 G-18 what is wrong with a service or a destination')
 def refusals():
     done(ADD, svc())

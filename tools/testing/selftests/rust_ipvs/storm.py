@@ -174,7 +174,7 @@ def no_slabs():
 
 
 @case(
-    'C-6 C-16 C-19 C-22 T-6 S-18 S-22 L-3 connections begin and end at once on all processors',
+    'C-6 C-16 C-19 C-22 T-6 S-18 S-22 U-18 L-3 connections begin and end at once on all processors',
     fresh=True,
 )
 def whole_storm():

@@ -4,6 +4,7 @@
 
 import errno
 import os
+import socket
 import subprocess
 
 from harness import ipvs
@@ -420,6 +421,53 @@ def no_route():
         ipvs.admin('-C')
 
 
+def error_here(version):
+    """The errno that a client on the director itself gets for a datagram."""
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with g.director, socket.socket(family, socket.SOCK_DGRAM) as sock:
+        # IPV6_RECVERR, IP_RECVERR: without it, errors that may pass are not reported.
+        level, option = (socket.IPPROTO_IPV6, 25) if version == 6 else (socket.IPPROTO_IP, 11)
+        sock.setsockopt(level, option, 1)
+        sock.settimeout(3)
+        sock.connect((VIPS[version], 80))
+        try:
+            sock.send(b'x')
+            return f'an answer: {sock.recv(10)!r}'
+        except TimeoutError:
+            return 'nothing'
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+@case('U-5 X-4 no route, or an unreachable, prohibit or blackhole one, is an error to clients, local ones too')
+def refused_routes():
+    # Without a limit each packet gets its error.
+    g.director.write('/proc/sys/net/ipv4/icmp_ratelimit', 0)
+    g.director.write('/proc/sys/net/ipv6/icmp/ratelimit', 0)
+    try:
+        for version, server, words in ((4, '10.99.0.1', (1, 3, 1)), (6, 'fd00:99::1', (58, 1, 3))):
+            spec = f'-u {at(VIPS[version])}'
+            ipvs.service(spec, '-m', [at(server)])
+            for kind in ('no route', 'unreachable', 'prohibit', 'blackhole'):
+                if kind != 'no route':
+                    g.director.run(f'ip route add {kind} {server}', quiet=True)
+                try:
+                    with Shot(version) as shot:
+                        shot.ask()
+                        error = shot.error()
+                        true(error, f'{kind}, IPv{version}: an ICMP error')
+                        equal((error.proto, error.type, error.code), words, f'{kind}: the error')
+                        equal(shot.arrived(0.1), None, f'{kind}: what arrives')
+                    equal(error_here(version), 'EHOSTUNREACH', f'{kind}, IPv{version}: locally')
+                finally:
+                    if kind != 'no route':
+                        g.director.run(f'ip route del {kind} {server}', quiet=True)
+            ipvs.admin(f'-D {spec}')
+    finally:
+        g.director.write('/proc/sys/net/ipv4/icmp_ratelimit', 1000)
+        g.director.write('/proc/sys/net/ipv6/icmp/ratelimit', 1000)
+
+
 @case('X-1 L-8 a connection follows its route when that changes')
 def route_change():
     for method in METHODS:
@@ -436,7 +484,7 @@ def route_change():
         ipvs.admin('-C')
 
 
-@case('L-8 a device goes away while servers behind it are configured, whose routes are known')
+@case('L-8 U-6 a device goes away while servers behind it are configured, whose routes are known')
 def device_deleted():
     for version, net, server in ((4, '10.60.0.0/16', '10.60.0.2'), (6, 'fd00:60::/64', 'fd00:60::2')):
         for method in METHODS:
@@ -460,7 +508,7 @@ def device_deleted():
                 deleting.wait()
 
 
-@case('X-1 L-8 a device goes down and comes back; connections go on')
+@case('X-1 L-8 U-6 a device goes down and comes back; connections go on')
 def device_down():
     for version in (4, 6):
         serve('NAT', version)
