@@ -200,12 +200,17 @@ impl<F: Stack> Connection<F> {
     }
 
     /// The connection, left to connection tracking too if it is `tracked` (N-1).
-    #[inline(always)]
     pub(super) fn tracked(mut self, tracked: bool) -> Self {
+        self.track(tracked);
+        self
+    }
+
+    /// As [`Self::tracked`], where the connection is: to pass it on would be to copy it.
+    #[inline(always)]
+    pub(super) fn track(&mut self, tracked: bool) {
         if tracked {
             self.status.track();
         }
-        self
     }
 
     /// What connection tracking knows by this connection's ends is another's from now on (S-19).

@@ -39,10 +39,10 @@ use crate::{
 /// set (F-1, F-4).
 #[cold]
 #[inline(never)]
-pub(super) fn bound<F: Stack>(connection: Connection<F>) -> Connection<F> {
-    match connection.method {
-        ForwardMethod::MASQ if connection.protocol() == TCP => connection.helped().tracked(true),
-        _ => connection,
+pub(super) fn bind<F: Stack>(connection: &mut Connection<F>) {
+    if connection.method == ForwardMethod::MASQ && connection.protocol() == TCP {
+        connection.help();
+        connection.track(true);
     }
 }
 

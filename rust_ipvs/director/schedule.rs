@@ -289,17 +289,12 @@ pub(super) fn enter<'g, F: Stack>(
 ) -> Option<&'g Connection<F>> {
     let (director, connections) = (context.director, context.connections);
     let protocol = context.header.protocol;
-    let connection = context
-        .plane
-        .slab
-        .alloc(|| {
-            let made = made((client, virt, real)).tracked(director.settings.is_tracked());
-            match Some(virt.port) == context.plane.helper_port {
-                false => made,
-                true => ftp::bound(made),
-            }
-        })
-        .ok()?;
+    let slab = &context.plane.slab;
+    let mut connection = slab.alloc(|| made((client, virt, real))).ok()?;
+    connection.track(director.settings.is_tracked());
+    if Some(virt.port) == context.plane.helper_port {
+        ftp::bind(&mut connection);
+    }
     // An error says nothing of the state, and what it begins ends soon.
     let is_watched = !context.is_backwards && {
         let packet = (protocol, &context.transport);

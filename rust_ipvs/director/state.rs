@@ -30,7 +30,8 @@ use crate::logic::{
 };
 use kernel::sync::atomic::Relaxed;
 
-/// Takes the first packet into account, before the destination counts the connection: its state and how long it stays.
+/// Takes the first packet of a connection into account that was just made for it, before the
+/// destination counts the connection: its state and how long it stays.
 ///
 /// Returns whether a sync master runs.
 #[inline(always)]
@@ -40,26 +41,33 @@ pub(super) fn follow<F: Stack>(
     direction: Direction,
     packet: (u8, &Transport),
 ) -> bool {
-    let Some(timeout) = timeout_after(connection, timeouts, direction, packet, false) else {
-        return false;
+    let (protocol, transport) = packet;
+    let timeout = match protocol {
+        UDP => {
+            // A datagram of the client changes nothing: a connection is made as one leaves it.
+            const _: () = assert!(udp::NORMAL == tcp::NONE && !udp::active(udp::NORMAL));
+            if direction == Direction::Output {
+                follow_udp(connection, direction);
+            }
+            timeouts.udp()
+        }
+        TCP => follow_tcp(connection, timeouts, direction, transport.flags),
+        _ => follow_sctp(connection, timeouts, direction, transport.event),
     };
-    connection.touch();
     connection.timeout.store(timeout.jiffies(), Relaxed);
     timeout.is_sync_active()
 }
 
-/// The connection's timeout after a packet, which changes its state; `None`, and nothing is done, where a helper is to look
-/// at the packet, too.
+/// The timeout of a connection that is in the table after a packet, which changes its state;
+/// `None`, and nothing is done, if a helper is to look at the packet, too.
 ///
-/// The packet is given by its protocol and what its transport header says; `bound` is whether the
-/// connection is in the table.
+/// The packet is given by its protocol and what its transport header says.
 #[inline(always)]
 fn timeout_after<F: Stack>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
     (protocol, transport): (u8, &Transport),
-    bound: bool,
 ) -> Option<Timeout> {
     Some(match protocol {
         UDP => {
@@ -71,11 +79,11 @@ fn timeout_after<F: Stack>(
         // No table lets such a segment leave ESTABLISHED (T-4, T-5).
         TCP if transport.flags == TcpFlags::PLAIN
             && (connection.is_settled(direction, tcp::ESTABLISHED)
-                || bound && connection.count_only(direction, tcp::ESTABLISHED)) =>
+                || connection.count_only(direction, tcp::ESTABLISHED)) =>
         {
             timeouts.established()
         }
-        TCP if bound && connection.is_helped() => return None,
+        TCP if connection.is_helped() => return None,
         TCP => follow_tcp(connection, timeouts, direction, transport.flags),
         _ => follow_sctp(connection, timeouts, direction, transport.event),
     })
@@ -179,7 +187,7 @@ pub(super) fn follow_linked<F: Stack>(
 ) -> bool {
     let packet = (context.header.protocol, &context.transport);
     let timeouts = &context.director.timeouts;
-    let Some(timeout) = timeout_after(connection, timeouts, direction, packet, true) else {
+    let Some(timeout) = timeout_after(connection, timeouts, direction, packet) else {
         return follow_helped(*context, connection, direction);
     };
     stay(context, connection, direction, timeout);

@@ -9,7 +9,10 @@
 
 use crate::bindings;
 use core::{
-    ops::Deref,
+    ops::{
+        Deref,
+        DerefMut, //
+    },
     ptr::{self, NonNull},
 };
 use kernel::{alloc::AllocError, prelude::*, str::CStrExt};
@@ -119,6 +122,13 @@ impl<T> Deref for SlabBox<T> {
     fn deref(&self) -> &T {
         // SAFETY: Initialised and owned by the type invariant.
         unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> DerefMut for SlabBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: As in `deref`.
+        unsafe { self.0.as_mut() }
     }
 }
 

@@ -98,11 +98,11 @@ impl<F: Stack> Connection<F> {
         self.timeout.store(timeout, Relaxed);
     }
 
-    /// The connection, as one whose packets the helper looks at (F-1). It counts as one (K-10) until it ends.
-    pub(in crate::director) fn helped(mut self) -> Self {
+    /// Has the helper look at the packets of the connection (F-1). It counts as one (K-10) until it
+    /// ends.
+    pub(in crate::director) fn help(&mut self) {
         self.status.help();
         self.destination.counted.count_helped(true);
-        self
     }
 
     /// Whether the helper looks at each packet.
