@@ -152,7 +152,7 @@ impl<F: Stack> Connections<F> {
     #[inline(always)]
     pub(super) fn came(&self) {
         let (about, _) = self.table.about();
-        let grows = about > self.upper.load() && self.grows.load() == 0;
+        let grows = about > self.upper.load() as isize && self.grows.load() == 0;
         if grows || self.resting.load() != 0 {
             self.wake();
         }
@@ -169,7 +169,7 @@ impl<F: Stack> Connections<F> {
             }
         }
         let (about, _) = self.table.about();
-        if about > self.upper.load() && self.grows.load() == 0 {
+        if about > self.upper.load() as isize && self.grows.load() == 0 {
             self.grows.store(1);
             self.queues.resize.queue_now();
         }
@@ -203,9 +203,9 @@ impl Director {
     /// Whether there may be one more entry (C-23, S-13).
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
-        let limit = usize::try_from(self.settings.conn_max.load()).unwrap_or(0);
+        let limit = self.settings.conn_max.load() as isize;
         let (about, slack) = self.about_connections();
-        about.saturating_add(slack) < limit || self.has_exact_room(limit)
+        about.wrapping_add(slack) < limit || self.has_exact_room(limit)
     }
 
     /// As [`Self::has_room`], where the limit is near: asks for the exact number.
@@ -214,25 +214,18 @@ impl Director {
     /// one less than first packets are handled at the same time: about one for each CPU.
     #[cold]
     #[inline(never)]
-    fn has_exact_room(&self, limit: usize) -> bool {
+    fn has_exact_room(&self, limit: isize) -> bool {
         let (about, slack) = self.about_connections();
-        about.saturating_sub(slack) < limit && self.connection_count() < limit
+        about.wrapping_sub(slack) < limit && (self.connection_count() as isize) < limit
     }
 
     /// About how many connections there are, of both families, and by how many that may be wrong.
     #[inline(always)]
-    fn about_connections(&self) -> (usize, usize) {
-        let v4 = self
-            .v4
-            .connections
-            .as_ref()
-            .map_or((0, 0), |c| c.table.about());
-        let v6 = self
-            .v6
-            .connections
-            .as_ref()
-            .map_or((0, 0), |c| c.table.about());
-        (v4.0.saturating_add(v6.0), v4.1.saturating_add(v6.1))
+    fn about_connections(&self) -> (isize, isize) {
+        let v4 = self.v4.connections.as_ref().map(|c| c.table.about());
+        let v6 = self.v6.connections.as_ref().map(|c| c.table.about());
+        let (v4, v6) = (v4.unwrap_or((0, 0)), v6.unwrap_or((0, 0)));
+        (v4.0.wrapping_add(v6.0), v4.1.wrapping_add(v6.1))
     }
 
     /// How many connections there are, of both families.

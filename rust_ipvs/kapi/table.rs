@@ -125,7 +125,7 @@ const SHARDS: (usize, usize) = (sizes::either(16, 2), sizes::either(256, 2));
 /// Shards for each processor that there may be: as many as make it rare that two want the same.
 const SHARDS_PER_CPU: usize = 4;
 /// How many objects come to or leave a shard before the table's own count is told.
-const TOLD_AT: i32 = sizes::either(32, 2) as i32;
+const TOLD_AT: usize = sizes::either(32, 2);
 
 // The low bits of a bucket's number are those of a shard's.
 const _: () = assert!(SHARDS.1 <= 1 << MIN_BITS);
@@ -136,8 +136,8 @@ struct Shard {
     lock: Opaque<bindings::spinlock_t>,
     /// How many objects are `LINKED` whose first hash is of this shard. Written with the lock held.
     len: Word<usize>,
-    /// How many more these are than those which [`Table::about`] knows of.
-    untold: Word<i32>,
+    /// How many of them [`Table::about`] knows of. Written with the lock held.
+    told: Word<usize>,
     /// Heads of the wheel's lists; the last is the list of those whose slot has come.
     slots: UnsafeCell<KVec<usize>>,
 }
@@ -161,16 +161,16 @@ impl ShardGuard<'_> {
     }
 
     /// Counts an object of the shard that comes, 1, or leaves, -1.
-    fn count(&self, about: &Atomic<usize>, step: i32) {
+    fn count(&self, about: &Atomic<usize>, step: isize) {
         let shard = self.0;
-        let len = shard.len.load();
-        shard.len.store(len.wrapping_add_signed(step as isize));
-        let mut untold = shard.untold.load().wrapping_add(step);
-        if untold.unsigned_abs() >= TOLD_AT.unsigned_abs() {
-            about.add(untold as usize, Relaxed);
-            untold = 0;
+        let len = shard.len.load().wrapping_add_signed(step);
+        shard.len.store(len);
+        let untold = len.wrapping_sub(shard.told.load());
+        // Less than `TOLD_AT` either way, in one comparison.
+        if untold.wrapping_add(TOLD_AT - 1) > 2 * (TOLD_AT - 1) {
+            about.add(untold, Relaxed);
+            shard.told.store(len);
         }
-        shard.untold.store(untold);
     }
 
     fn due(&self) -> *mut usize {
@@ -234,7 +234,7 @@ impl<T: Entry> Table<T> {
                 Shard {
                     lock: Opaque::uninit(),
                     len: Word::new(0),
-                    untold: Word::new(0),
+                    told: Word::new(0),
                     slots: UnsafeCell::new(heads),
                 },
                 GFP_KERNEL,
@@ -264,14 +264,14 @@ impl<T: Entry> Table<T> {
         lens.fold(0, usize::wrapping_add)
     }
 
-    /// Returns about how many objects are in the table, and by how many that may be wrong.
+    /// Returns about how many objects are in the table, and by how many that may be wrong. The
+    /// first may thus be negative.
     ///
     /// One word, which CPUs seldom write, so that each new object may ask for it.
     #[inline(always)]
-    pub(crate) fn about(&self) -> (usize, usize) {
-        let about = self.about.0.load(Relaxed) as isize;
-        let slack = self.shards.len().wrapping_mul(TOLD_AT as usize);
-        (usize::try_from(about).unwrap_or(0), slack)
+    pub(crate) fn about(&self) -> (isize, isize) {
+        let slack = self.shards.len().wrapping_mul(TOLD_AT);
+        (self.about.0.load(Relaxed) as isize, slack as isize)
     }
 
     /// How many buckets the table has.

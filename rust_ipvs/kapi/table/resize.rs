@@ -74,7 +74,8 @@ use kernel::{
 
 /// How many links are moved together.
 const RUN: usize = sizes::either(64, 2);
-/// Links and buckets that are looked at under one lock, a run more or less.
+/// Chains, and links of those with more than two, that are looked at under one lock, a run more or
+/// less.
 const BUDGET: usize = sizes::either(128, 3);
 /// Marks that are noted of a chain.
 const MARKS: usize = sizes::either(1024, 2);
@@ -175,6 +176,29 @@ fn move_last<T: Entry>(
     next.publish(target.load());
     target.publish(link);
     before.publish(0);
+}
+
+/// Moves the objects of a chain of one or two, as most are, to `new`, the last one first. Returns
+/// `false`, with nothing done, if there are more: these are to be noted.
+///
+/// `first` is the link in `chain`, not 0; the chain's shard, the same in both arrays, is locked.
+#[inline(always)]
+fn move_few<T: Entry>(
+    rcu: Rcu<'_>,
+    guard: &ShardGuard<'_>,
+    (chain, first): (&Word<usize>, usize),
+    new: &Buckets,
+) -> bool {
+    let before = after::<T>(rcu, first);
+    let second = before.load();
+    if second != 0 {
+        if after::<T>(rcu, second).load() != 0 {
+            return false;
+        }
+        move_last::<T>(rcu, guard, before, second, new);
+    }
+    move_last::<T>(rcu, guard, chain, first, new);
+    true
 }
 
 /// Links of a long chain, evenly spaced, from which to look for its end.
@@ -323,10 +347,7 @@ impl<T: Entry> Table<T> {
                 let chain = old.bucket(bucket as u32);
                 let first = chain.load();
                 budget = budget.saturating_sub(1);
-                // Most chains have one link or none, and need nothing noted.
-                if first != 0 && after::<T>(rcu, first).load() == 0 {
-                    move_last::<T>(rcu, &guard, chain, first, new);
-                } else if first != 0 {
+                if first != 0 && !move_few::<T>(rcu, &guard, (chain, first), new) {
                     if !run.note::<T>(rcu, chain) {
                         return (bucket, true);
                     }

@@ -34,6 +34,8 @@ mod kapi {
     #[path = "../../tools/model/src/once.rs"]
     pub(crate) mod once;
     pub(crate) mod rcu;
+    #[path = "../../tools/model/src/reclaim.rs"]
+    pub(crate) mod reclaim;
     pub(crate) mod roster;
     pub(crate) mod serial;
     pub(crate) mod shared;
@@ -42,6 +44,8 @@ mod kapi {
     #[path = "../../tools/model/src/slab.rs"]
     pub(crate) mod slab;
     pub(crate) mod table;
+    #[path = "../../tools/model/src/work.rs"]
+    pub(crate) mod work;
 }
 
 #[cfg(not(test))]

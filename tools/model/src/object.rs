@@ -18,6 +18,7 @@ use crate::{
             Links,
             Table, //
         },
+        work::Process,
     },
     shared::{
         give_back,
@@ -182,9 +183,25 @@ impl Shared {
             0 => Fate::Remove,
             _ => Fate::Keep,
         };
-        self.0
-            .expire(slot, fate, |_, object| ended.push(object.key()));
+        self.expire_each(slot, fate, |object| ended.push(object.key()));
         ended
+    }
+
+    /// Asks `fate` for what is in a slot, in all shards.
+    fn expire_each(
+        self,
+        slot: u16,
+        mut fate: impl FnMut(&Object) -> Fate,
+        mut gone: impl FnMut(&Object),
+    ) {
+        for shard in 0..self.0.shards() {
+            let (mut slots, mut budget) = ([slot].into_iter(), u32::MAX);
+            let gone = |_: Rcu<'_>, object: &Object| gone(object);
+            let is_done = self
+                .0
+                .expire(&Process, shard, &mut slots, &mut budget, &mut fate, gone);
+            assert!(is_done);
+        }
     }
 
     pub(crate) fn resize(self, bits: u32) {
@@ -219,7 +236,7 @@ impl Shared {
                     }
                     Fate::Keep
                 };
-                self.0.expire(slot, fate, |_, _| ());
+                self.expire_each(slot, fate, |_| ());
                 keys.sort();
                 keys
             })
@@ -240,7 +257,7 @@ impl Shared {
         assert_eq!(len, keys.len(), "the count of objects is wrong");
         let (about, slack) = self.0.about();
         assert!(
-            about.abs_diff(len) <= slack,
+            about.abs_diff(len as isize) <= slack as usize,
             "the count of objects is about {about}"
         );
         for &key in keys {

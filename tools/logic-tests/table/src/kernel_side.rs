@@ -164,12 +164,13 @@ pub mod prelude {
     pub struct Error;
     pub type Result<T = (), E = Error> = std::result::Result<T, E>;
     pub const ENOSPC: Error = Error;
-    pub const GFP_KERNEL: () = ();
+    pub const GFP_KERNEL: u32 = 1;
+    pub const __GFP_NOWARN: u32 = 2;
 
     pub struct KBox<T>(Box<T>);
 
     impl<T> KBox<T> {
-        pub fn new(value: T, _: ()) -> Result<Self> {
+        pub fn new(value: T, _: u32) -> Result<Self> {
             Ok(Self(Box::new(value)))
         }
 
@@ -190,24 +191,24 @@ pub mod prelude {
     pub type KVVec<T> = KVec<T>;
 
     impl<T> KVec<T> {
-        pub fn with_capacity(capacity: usize, _: ()) -> Result<Self> {
+        pub fn with_capacity(capacity: usize, _: u32) -> Result<Self> {
             Ok(Self(Vec::with_capacity(capacity)))
         }
 
-        pub fn push(&mut self, value: T, _: ()) -> Result<()> {
+        pub fn push(&mut self, value: T, _: u32) -> Result<()> {
             assert!(self.0.len() < self.0.capacity(), "elements do not move");
             self.0.push(value);
             Ok(())
         }
 
-        pub fn from_elem(value: T, count: usize, _: ()) -> Result<Self>
+        pub fn from_elem(value: T, count: usize, _: u32) -> Result<Self>
         where
             T: Clone,
         {
             Ok(Self(vec![value; count]))
         }
 
-        pub fn zeroed(count: usize, _: ()) -> Result<Self> {
+        pub fn zeroed(count: usize, _: u32) -> Result<Self> {
             // SAFETY: Words, which may be zero.
             Ok(Self(
                 (0..count).map(|_| unsafe { std::mem::zeroed() }).collect(),
@@ -459,6 +460,18 @@ pub mod siphash {
     impl HalfSipKey {
         pub fn hash(&self, word: u32) -> u32 {
             !word
+        }
+    }
+}
+
+pub mod work {
+    /// What a work shows to those who may sleep.
+    pub struct Process;
+
+    impl Process {
+        pub fn give_way(&self) {
+            // SAFETY: It checks by itself that nothing is locked.
+            unsafe { super::bindings::rust_ipvs_helper_cond_resched() };
         }
     }
 }

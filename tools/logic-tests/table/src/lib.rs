@@ -34,6 +34,7 @@ mod kapi {
         once,
         rcu,
         siphash,
-        slab, //
+        slab,
+        work, //
     };
 }

@@ -27,11 +27,20 @@ pub struct AllocError;
 #[derive(Clone, Copy)]
 pub struct Flags;
 
+impl std::ops::BitOr for Flags {
+    type Output = Self;
+
+    fn bitor(self, _: Self) -> Self {
+        self
+    }
+}
+
 pub mod flags {
     //! `kernel::alloc::flags`.
 
     pub const GFP_KERNEL: super::Flags = super::Flags;
     pub const GFP_ATOMIC: super::Flags = super::Flags;
+    pub const __GFP_NOWARN: super::Flags = super::Flags;
 }
 
 /// A type's name without its path and parameters, for traces.
