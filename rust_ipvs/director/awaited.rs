@@ -34,7 +34,7 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
         return Found::Nothing;
     }
     let (rcu, connections) = (context.rcu, context.connections);
-    connections.no_cport.forget();
+    context.plane.no_cport.forget();
     let (client, virt) = (context.src(), context.dst());
     let anybody = Endpoint {
         addr: client.addr,

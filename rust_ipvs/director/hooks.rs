@@ -323,7 +323,7 @@ fn pass<'g, F: InDirector, const TAKES_REQUESTS: bool>(
         }
     });
     let found = match found {
-        None if TAKES_REQUESTS && connections.no_cport.is_any() && may_begin(point, &packet) => {
+        None if TAKES_REQUESTS && plane.no_cport.is_any() && may_begin(point, &packet) => {
             match awaited::find(context, hash) {
                 awaited::Found::Begun(connection) => {
                     role = Role::Request;
@@ -389,13 +389,13 @@ fn handle<'g, F: Stack>(
     let destination = &connection.destination;
     let settings = &context.director.settings;
     if context.transport.flags.is_syn() && reuse::is_over(settings, connection, &packet) {
-        return reuse::begin_anew(context, connection, hash, packet);
+        return reuse::begin_anew(*context, connection, hash, packet);
     }
     if !destination.is_available() {
         if settings.expire_nodest_conn.load() == 0 {
             return Verdict::Drop(packet);
         }
-        return reuse::begin_anew(context, connection, hash, packet);
+        return reuse::begin_anew(*context, connection, hash, packet);
     }
     destination.counted.input(packet.len());
     let is_helped = state::follow_linked(context, connection, Direction::Input);

@@ -79,8 +79,6 @@ pub(super) struct Connections<F: Stack> {
     pub(super) lfactor: Word<i32>,
     /// The most buckets that the table may have, as a power of two (C-29).
     pub(super) most_bits: u32,
-    /// Until when entries without a client's port may be in the table.
-    pub(super) no_cport: NoCport,
 }
 
 /// A bucket of services; replaced as a whole whenever one comes or goes.
@@ -105,6 +103,8 @@ pub(super) type Place = (u32, u32);
 pub(super) struct Plane<F: Stack> {
     /// Made with the first service of the family, and kept (C-5).
     pub(super) connections: SetOnce<Connections<F>>,
+    /// Until when entries without a client's port may be in the table of connections.
+    pub(super) no_cport: NoCport,
     /// The works that see to the connections; there before those are.
     pub(super) queues: SetOnce<Arc<AfQueues>>,
     services: RcuCell<Services<F>>,
@@ -197,6 +197,7 @@ impl<F: Stack> Plane<F> {
     ) -> Self {
         Self {
             connections: SetOnce::new(),
+            no_cport: NoCport::new(),
             queues: SetOnce::new(),
             services: RcuCell::empty(),
             senders: Senders::new(),
@@ -234,7 +235,6 @@ impl<F: Stack> Plane<F> {
             queues: queues.clone(),
             lfactor: Word::new(lfactor),
             most_bits,
-            no_cport: NoCport::new(),
         };
         self.connections.populate(connections);
         Ok(())

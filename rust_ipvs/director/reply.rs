@@ -97,7 +97,7 @@ fn translate<F: Stack>(
     let virt = &connection.virt;
     let side = Side::Source;
     if F::rewrite(bytes, &context.header, side, virt, sum).is_err()
-        && !sctp::rewrite(context, packet, side, virt, sum)
+        && !sctp::rewrite(context.header, packet, side, virt, sum)
     {
         return false;
     }

@@ -54,7 +54,7 @@ pub(super) fn is_over<F: Stack>(
 #[cold]
 #[inline(never)]
 pub(super) fn begin_anew<'g, F: Stack>(
-    context: &Context<'g, F>,
+    context: Context<'g, F>,
     connection: &'g Connection<F>,
     hash: u32,
     packet: Packet,
@@ -71,7 +71,7 @@ pub(super) fn begin_anew<'g, F: Stack>(
         connection,
     );
     if !confirmed {
-        return schedule::handle(*context, hash, packet);
+        return schedule::handle(context, hash, packet);
     }
     let is_as_it_came = tracking::is_as_it_came(&packet, &context.src(), &context.dst());
     if let Some((entry, _)) = packet.entry() {

@@ -2,10 +2,7 @@
 
 //! NAT of SCTP, whose checksum is of another kind than TCP's and UDP's (T-19).
 
-use super::{
-    context::Context,
-    stack::Stack, //
-};
+use super::stack::Stack;
 use crate::{
     kapi::skbuff::Packet,
     logic::{
@@ -29,16 +26,16 @@ const HEADER: usize = 12;
 #[cold]
 #[inline(never)]
 pub(super) fn rewrite<F: Stack>(
-    context: &Context<'_, F>,
+    header: Header<F>,
     packet: &mut Packet,
     side: Side,
     to: &Endpoint<F>,
     sum: SumState,
 ) -> bool {
-    if context.header.protocol != SCTP {
+    if header.protocol != SCTP {
         return false;
     }
-    let at = usize::from(context.header.l4);
+    let at = usize::from(header.l4);
     let length = (packet.len() as usize).saturating_sub(at);
     let Some(bytes) = packet.writable(at.saturating_add(HEADER)) else {
         return false;
@@ -46,7 +43,7 @@ pub(super) fn rewrite<F: Stack>(
     // The ports are in a sum over the whole packet that the addresses are not in.
     let addresses = Header {
         fragment: Fragment::Later,
-        ..context.header
+        ..header
     };
     if F::rewrite(bytes, &addresses, side, to, sum).is_err() {
         return false;

@@ -142,8 +142,7 @@ impl Counted {
     #[inline(always)]
     pub(super) fn input(&self, bytes: u32) {
         for counters in [&self.own, &self.totals.sums] {
-            counters.add::<1>(1);
-            counters.add::<3>(bytes.into());
+            counters.add_two::<1, 3>(1, bytes.into());
         }
     }
 
@@ -151,8 +150,7 @@ impl Counted {
     #[inline(always)]
     pub(super) fn output(&self, bytes: u32) {
         for counters in [&self.own, &self.totals.sums] {
-            counters.add::<2>(1);
-            counters.add::<4>(bytes.into());
+            counters.add_two::<2, 4>(1, bytes.into());
         }
     }
 

@@ -153,6 +153,18 @@ impl<const N: usize> Counters<N> {
         }
     }
 
+    /// Adds to two counters of this CPU, of which it reads once where they are.
+    #[inline(always)]
+    pub(crate) fn add_two<const I: usize, const J: usize>(&self, to_first: u64, to_second: u64) {
+        const { assert!(I < N && J < N) };
+        let base = self.base.as_ptr();
+        // SAFETY: As in `add`.
+        unsafe {
+            bindings::rust_ipvs_helper_this_cpu_add(base.add(I) as usize, to_first);
+            bindings::rust_ipvs_helper_this_cpu_add(base.add(J) as usize, to_second);
+        }
+    }
+
     /// Adds one to counter `I` of this CPU and returns what that gives.
     #[inline(always)]
     pub(crate) fn next<const I: usize>(&self) -> u64 {

@@ -50,7 +50,7 @@ pub(super) fn announce<F: Stack>(
     let timeout = context.director.timeouts.of(TCP, tcp::LISTEN);
     let connections = context.connections;
     if client.port == 0 {
-        connections.no_cport.expect(timeout);
+        context.plane.no_cport.expect(timeout);
     }
     let virt = match find_by_server(context, &(client, virt, real)) {
         Some(known) if known.is_of_control(rcu, control) => {

@@ -90,7 +90,7 @@ fn translate<F: Stack>(
     let real = &connection.real;
     let side = Side::Destination;
     if F::rewrite(bytes, &context.header, side, real, sum).is_err()
-        && !sctp::rewrite(context, packet, side, real, sum)
+        && !sctp::rewrite(context.header, packet, side, real, sum)
     {
         return false;
     }
