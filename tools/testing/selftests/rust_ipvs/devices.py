@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Devices that go while destinations have cached routes over them, and edits beside packets (U-5, U-6)."""
+"""Devices that go while destinations have cached routes over them (U-5, U-6)."""
 
 import os
 import subprocess
@@ -51,7 +51,8 @@ class Cable:
             space.run('ip link del gone', check=False, quiet=True)
         for version, prefix in ((4, 32), (6, 128)):
             g.s1.run(f'ip addr del {SERVER[version]}/{prefix} dev lo', check=False, quiet=True)
-            g.director.run(f'ip route del {SERVER[version]} via {OTHER_WAY[version]}', check=False, quiet=True)
+            route = f'{SERVER[version]} via {OTHER_WAY[version]}'
+            g.director.run(f'ip route del {route}', check=False, quiet=True)
 
     def goes(self, command):
         """Runs the command that takes the device away, which must not wait for a reference."""
@@ -105,7 +106,8 @@ class Sender:
 
 def other_way(version):
     """Adds another route to the server."""
-    g.director.run(f'ip route replace {SERVER[version]} via {OTHER_WAY[version]} dev back', quiet=True)
+    route = f'{SERVER[version]} via {OTHER_WAY[version]} dev back'
+    g.director.run(f'ip route replace {route}', quiet=True)
 
 
 def device_goes(command, words, kinds):
@@ -165,9 +167,11 @@ def policy(version, action):
     source, server = NEAR[version], SERVER[version]
     words = f'src {source} dst {server}'
     if action == 'add':
-        g.director.run(f'ip xfrm state add {words} proto esp spi 0x77 mode transport auth hmac(sha1) 0x{"11" * 20} '
-                       f'enc cbc(aes) 0x{"22" * 16}', quiet=True)
-        g.director.run(f'ip xfrm policy add dst {server} dir out tmpl {words} proto esp mode transport', quiet=True)
+        keys = f'auth hmac(sha1) 0x{"11" * 20} enc cbc(aes) 0x{"22" * 16}'
+        mode = f'{words} proto esp'
+        g.director.run(f'ip xfrm state add {mode} spi 0x77 mode transport {keys}', quiet=True)
+        mode = f'dst {server} dir out tmpl {mode} mode transport'
+        g.director.run(f'ip xfrm policy add {mode}', quiet=True)
     else:
         g.director.run('ip xfrm policy flush', quiet=True)
         g.director.run('ip xfrm state flush', quiet=True)
@@ -244,7 +248,7 @@ def edited_busy():
 
 
 def edited_with(version, method, edits):
-    """Edits a destination so many times beside packets of 64 connections; no client hears an error."""
+    """Edits a destination EDITS times beside packets of 64 connections."""
     with Cable(), Sender(version) as sender, Sniffer(g.client, 'eth0') as sniffer:
         ipvs.service(f'-u {AT[version]}', '-g' if method else '-m', [f'{NAMED[version]}:80'])
         sender.arrives('gone0', 'at first')
