@@ -9,3 +9,10 @@ plots: lab-ready ## Documentation/schedulers/*.svg: how each scheduler spreads c
 .PHONY: logic-test
 logic-test: lab-ready ## The host tests of rust_ipvs/logic
 	@tools/logic-tests/run
+
+# How long each fuzz target runs, in seconds.
+SECONDS_EACH ?= 60
+
+.PHONY: fuzz
+fuzz: lab-ready ## SECONDS_EACH=60: fuzzes what reads other people's bytes, guided by coverage
+	@tools/logic-tests/fuzz.sh --seconds "$(SECONDS_EACH)"

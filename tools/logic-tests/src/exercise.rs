@@ -375,17 +375,18 @@ pub fn message(data: &[u8]) -> usize {
     assert!(bytes <= data.len());
     let _ = request::timeouts(data, 250);
     let _ = request::timeouts(data, 0);
-    options(data);
+    sockopt(data);
     taken + requests(data)
 }
 
-/// Reads bytes as what comes with each socket option.
-fn options(data: &[u8]) {
+/// Reads bytes as what comes with each socket option; returns how many of the options took them.
+pub fn sockopt(data: &[u8]) -> usize {
+    let mut taken = 0;
     for option in sockopt::FIRST - 1..=sockopt::SET_END {
         let length = sockopt::set_length(option).min(data.len());
-        if let Ok(sockopt::Set::AddDestination(_, wish)) =
-            sockopt::set(option, &data[..length], 250)
-        {
+        let set = sockopt::set(option, &data[..length], 250);
+        taken += usize::from(set.is_ok());
+        if let Ok(sockopt::Set::AddDestination(_, wish)) = set {
             let _ = wish.spec();
         }
         if let Some(get) = sockopt::Get::of(option) {
@@ -393,6 +394,7 @@ fn options(data: &[u8]) {
         }
     }
     let _ = sockopt::service_id(data);
+    taken
 }
 
 fn requests(nest: &[u8]) -> usize {

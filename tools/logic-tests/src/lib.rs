@@ -16,6 +16,8 @@ mod logic;
 pub mod exercise;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod accounts;
 #[cfg(test)]
 mod errors;
