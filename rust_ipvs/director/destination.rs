@@ -7,6 +7,7 @@
 
 use super::{
     ids::Ids,
+    servers::NO_SLOT,
     statistics::{
         Books,
         Counted,
@@ -123,7 +124,7 @@ pub(crate) struct Destination {
     /// The serial number of the service that has it, or had it last; under the director's mutex.
     owner: Word<u64>,
     pub(super) counted: Counted,
-    /// Where it is in the table of servers, if it is there; under the director's mutex.
+    /// Where it is in the table of servers, or [`NO_SLOT`]; under the director's mutex.
     pub(super) server_slot: Word<u32>,
     route: RcuCell<Route>,
     /// 1 while it belongs to its service, 0 once it was deleted.
@@ -180,7 +181,7 @@ impl Destination {
                 service,
                 owner: Word::new(owner),
                 counted,
-                server_slot: Word::new(0),
+                server_slot: Word::new(NO_SLOT),
                 route: RcuCell::empty(),
                 available: Word::new(1),
                 last_weight: Word::new(weight),

@@ -57,6 +57,8 @@ const BUCKETS: usize = 64;
 const GROWTH: usize = 4;
 /// How many slots a bucket has at first.
 const ROOM: usize = 2;
+/// What stands for the slot of a destination that is not in the table. No bucket has as many slots.
+pub(super) const NO_SLOT: u32 = u32::MAX;
 
 /// Destinations, the newest last. The slots of those that are gone may be empty.
 struct Bucket {
@@ -236,10 +238,13 @@ impl Servers {
         Ok(())
     }
 
-    /// Takes a destination out of its place, if it has one and [`insert`](Self::insert) put it there.
+    /// Takes a destination out of its place, if it is in one. What had no memory to get there, or was taken out
+    /// before, has no slot: the one that it had is another's, it may be.
     pub(super) fn remove(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) {
-        if let Some(at) = Place::of(&destination.spec()) {
-            self.take(at, destination.server_slot.load());
+        let slot = destination.server_slot.load();
+        destination.server_slot.store(NO_SLOT);
+        if let (Some(at), true) = (Place::of(&destination.spec()), slot != NO_SLOT) {
+            self.take(at, slot);
             self.count.store(self.count.load().saturating_sub(1));
         }
     }
@@ -273,9 +278,8 @@ impl Servers {
             Err(_) => (old, pushed),
         };
         // Where a bucket is renewed, that is told to those who stay: first who does.
-        if let Some((_, slot)) = stays {
-            destination.server_slot.store(slot);
-        }
+        let slot = stays.map_or(NO_SLOT, |(_, slot)| slot);
+        destination.server_slot.store(slot);
         if let Some((at, slot)) = goes {
             self.take(at, slot);
         }
