@@ -37,6 +37,7 @@ use crate::{
             Point,
             Protocol, //
         },
+        rcu,
         siphash::HalfSipKey,
         skbuff::Packet,
         slab::Slab,
@@ -91,6 +92,15 @@ impl Caches {
             v6: Arc::new(Slab::new(c"rust_ipvs_conn6")?, GFP_KERNEL)?,
             counters: statistics::Pool::new()?,
         })
+    }
+}
+
+impl Drop for Caches {
+    fn drop(&mut self) {
+        // What directors queued for freeing runs code of this module and frees into these. The last
+        // director is gone, so nothing more is queued: not so when the files of namespaces go, where
+        // packets may queue faster than anybody can wait.
+        rcu::drain();
     }
 }
 

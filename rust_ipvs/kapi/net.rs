@@ -281,7 +281,8 @@ impl Drop for Lease {
 
 /// State that a module keeps per namespace.
 pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
-    /// What all namespaces share; made before the first and dropped after the last.
+    /// What all namespaces share; made before the first and dropped after the last. States that queue
+    /// anything for RCU have one that waits for it when it is dropped ([`drain`](super::rcu::drain)).
     type Shared: Send + Sync + 'static;
 
     /// The static that registers this type.
@@ -418,8 +419,6 @@ impl<T: Namespaced> Drop for NamespacesGuard<T> {
             // SAFETY: Registered by `register`; this waits for `exit` in all namespaces.
             unsafe { bindings::unregister_pernet_subsys(namespaces.operations.get()) };
         }
-        // What the states queued for freeing runs code of this module and may use `shared`.
-        super::rcu::drain();
         // SAFETY: C code has forgotten the static, so it is ours again.
         unsafe { *namespaces.shared.get() = None };
         namespaces.taken.store(0, Release);
