@@ -63,22 +63,26 @@ pub(super) struct Evict {
 
 impl Evict {
     /// Has some schedulers forget; returns when to come to others.
+    ///
+    /// A round that found nothing is one run: who adds a service that remembers something while that
+    /// goes on queues the next. While it is queued between two runs, nobody could have it come again
+    /// to the services that it has been at; but then it has found something, and comes again.
     pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
         let (is_v6, from) = self.from;
-        let next = if is_v6 {
-            self.some(&director.v6, from)
+        let from_v6 = if is_v6 {
+            from
+        } else if let Some(place) = self.some(&director.v4, from) {
+            self.from = (false, place);
+            return Some(0);
         } else {
-            self.some(&director.v4, from)
+            Place::default()
         };
-        self.from = match next {
-            Some(place) => (is_v6, place),
-            None if !is_v6 => (true, Place::default()),
-            None => {
-                let found = core::mem::take(self).found;
-                return found.then_some(EVICT_PERIOD);
-            }
-        };
-        Some(0)
+        if let Some(place) = self.some(&director.v6, from_v6) {
+            self.from = (true, place);
+            return Some(0);
+        }
+        let found = core::mem::take(self).found;
+        found.then_some(EVICT_PERIOD)
     }
 
     /// Comes to some services; returns where the others begin.
