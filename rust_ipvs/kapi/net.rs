@@ -308,6 +308,13 @@ struct Slot<T> {
     home: *const Home,
 }
 
+/// The id of a kind of state is not known yet.
+const UNKNOWN: i32 = 0;
+/// It is known and registered.
+const READY: i32 = 1;
+/// The registration is about to be undone; a namespace that is made meanwhile does not change that.
+const GOING: i32 = 2;
+
 /// A registered kind of state. To be kept in a `static`.
 ///
 /// # Invariants
@@ -319,7 +326,7 @@ pub(crate) struct Namespaces<T: Namespaced> {
     id: UnsafeCell<c_uint>,
     shared: UnsafeCell<Option<T::Shared>>,
     taken: Atomic<i32>,
-    /// 1 from when `id` is known, at the first `init`, until the registration is about to be undone.
+    /// [`UNKNOWN`], [`READY`] from when `id` is known, at the first `init`, then [`GOING`].
     ready: Atomic<i32>,
 }
 
@@ -334,7 +341,7 @@ impl<T: Namespaced> Namespaces<T> {
             id: UnsafeCell::new(0),
             shared: UnsafeCell::new(None),
             taken: Atomic::new(0),
-            ready: Atomic::new(0),
+            ready: Atomic::new(UNKNOWN),
         }
     }
 
@@ -384,12 +391,12 @@ impl<T: Namespaced> Namespaces<T> {
     /// registered.
     pub(crate) fn get(&self, net: &Net) -> Option<Arc<T>> {
         super::rcu::read(|_| {
-            if self.ready.load(Acquire) == 0 {
+            if self.ready.load(Acquire) != READY {
                 return None;
             }
-            // SAFETY: Seen to be ready in this critical section. When the registration is undone, `ready` is
-            // cleared first, and a grace period lies between `pre_exit` and `exit` of all namespaces, after
-            // which the id and the slots are given up.
+            // SAFETY: Seen to be ready in this critical section. When the registration is undone,
+            // `ready` is changed first, for good, and a grace period lies between `pre_exit` and
+            // `exit` of all namespaces, after which the id and the slots are given up.
             let slot = unsafe { self.slot(net) };
             // SAFETY: Null, or memory of the namespace for as long as the critical section lasts.
             let state = unsafe { slot.as_ref() }?.state.load() as *const T;
@@ -414,13 +421,14 @@ impl<T: Namespaced> Drop for NamespacesGuard<T> {
     fn drop(&mut self) {
         let namespaces = self.namespaces;
         // A grace period lies between this and the end of the slots: see `Namespaces::get`.
-        namespaces.ready.store(0, Relaxed);
+        namespaces.ready.store(GOING, Relaxed);
         if self.registered {
             // SAFETY: Registered by `register`; this waits for `exit` in all namespaces.
             unsafe { bindings::unregister_pernet_subsys(namespaces.operations.get()) };
         }
         // SAFETY: C code has forgotten the static, so it is ours again.
         unsafe { *namespaces.shared.get() = None };
+        namespaces.ready.store(UNKNOWN, Relaxed);
         namespaces.taken.store(0, Release);
     }
 }
@@ -436,7 +444,7 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
         // SAFETY: Written before the registration and not until after it.
         let shared = unsafe { &*namespaces.shared.get() };
         // The id was written before the first call of this function.
-        namespaces.ready.store(1, Release);
+        let _ = namespaces.ready.cmpxchg(UNKNOWN, READY, Full);
         // INVARIANT: The namespace is there, and `pre_exit` makes the word zero and waits for leases.
         let home = Home {
             net: Word::new(ptr::from_ref(net) as usize),
