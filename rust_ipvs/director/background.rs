@@ -60,10 +60,7 @@ use super::{
     },
     resize::Resize,
     stack::Stack,
-    watch::{
-        self,
-        Defense, //
-    },
+    watch::Defense, //
 };
 use crate::{
     kapi::{
@@ -171,10 +168,6 @@ impl Director {
         let queues = self.background(books)?;
         let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
         in_plane!(self, family, plane => plane.open(lfactor))?;
-        // It rests if there was nothing to be defended.
-        if self.is_defended() {
-            queues.defense.queue(watch::PERIOD);
-        }
         if self.fragments.is_to_arrange() {
             queues.defragment.queue(0);
         }

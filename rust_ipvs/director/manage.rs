@@ -225,6 +225,7 @@ impl Director {
             let numbers = (lfactor, self.settings.is_frozen());
             in_plane!(self, id.family, plane => plane.add_service(&mut books, spec, serial, terms, numbers, expirations))
         });
+        self.defend_later();
         if terms.needs().memory {
             self.evict_later();
         }

@@ -38,7 +38,7 @@ use crate::{
 use kernel::prelude::*;
 
 /// How often memory is judged, and connections are dropped, in jiffies.
-pub(super) const PERIOD: u32 = HZ;
+const PERIOD: u32 = HZ;
 /// The part of a table that is looked through at once (C-26).
 const PART: usize = 32;
 
@@ -87,8 +87,16 @@ impl Director {
         self.timeouts.secure.update(secure.into());
     }
 
+    /// There is something to be defended: a service, or a backup. The work rests while there is
+    /// nothing, so this is called when there is, and not before.
+    pub(super) fn defend_later(&self) {
+        if let (true, Some(queues)) = (self.is_defended(), self.queues.as_ref()) {
+            queues.defense.queue(PERIOD);
+        }
+    }
+
     /// Whether any defence is set.
-    pub(super) fn is_defended(&self) -> bool {
+    fn is_defended(&self) -> bool {
         let settings = &self.settings;
         let modes = [
             &settings.drop_entry,

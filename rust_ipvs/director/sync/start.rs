@@ -18,8 +18,7 @@ use crate::{
     director::{
         namespace::Director,
         plane::Plane,
-        stack::Stack,
-        watch, //
+        stack::Stack, //
     },
     kapi::{
         datagram::{
@@ -258,10 +257,7 @@ impl Director {
             self.stop_backup(books);
             return Err(refusal);
         }
-        if let Some(queues) = self.queues.as_ref() {
-            // It rests without services and without a backup.
-            queues.defense.queue(watch::PERIOD);
-        }
+        self.defend_later();
         Ok(())
     }
 
