@@ -176,10 +176,11 @@ impl<F: Stack> Connections<F> {
     }
 
     /// Has the table resized if it may be too large, or too small by fewer connections than new
-    /// ones are told of (C-28).
+    /// ones are told of, and nobody sees to that yet (C-28).
     fn judge_size(&self) {
         let (len, lower) = (self.table.exact_len(), self.lower.load());
-        if len > self.upper.load() || (lower != 0 && len <= lower) {
+        let grows = len > self.upper.load() && self.grows.load() == 0;
+        if grows || (lower != 0 && len <= lower) {
             self.queues.resize.queue(0);
         }
     }

@@ -45,6 +45,9 @@ impl<F: Stack> Resize<F> {
     pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
         let connections = (self.plane)(director).connections.as_ref()?;
         let lfactor = sizing::of_connections(director.settings.conn_lfactor.load());
+        // Who finds too many connections while this goes on must not queue it: after a failure it
+        // would run at once, which may take long each time if there is no memory.
+        connections.grows.store(1);
         match connections.fit(lfactor) {
             Ok(()) => {
                 self.patience = Patience::new();
@@ -52,11 +55,8 @@ impl<F: Stack> Resize<F> {
                 connections.grows.store(0);
                 (connections.table.exact_len() > connections.upper.load()).then_some(0)
             }
-            // `grows` stays set: connections that come do not queue this work before its time.
-            Err(_) => {
-                connections.grows.store(1);
-                Some(self.patience.failed().saturating_mul(HZ))
-            }
+            // `grows` stays set: nobody queues this work before its time.
+            Err(_) => Some(self.patience.failed().saturating_mul(HZ)),
         }
     }
 }
