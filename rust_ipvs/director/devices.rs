@@ -36,10 +36,17 @@ impl DeviceListener for Director {
     /// each second while that waits.
     fn device_lost(net: &Net) {
         if let Some(director) = Self::of(net) {
-            director.v4.forget_routes();
-            director.v6.forget_routes();
-            director.daemons.forget_routes();
+            director.forget_routes();
         }
+    }
+}
+
+impl Director {
+    /// Drops the cached routes of all destinations that may have one: those in the trash have none.
+    pub(super) fn forget_routes(&self) {
+        self.v4.forget_routes();
+        self.v6.forget_routes();
+        self.daemons.forget_routes();
     }
 }
 

@@ -376,6 +376,8 @@ impl Director {
         self.flush().ok();
         self.end_connections();
         self.trash.lock().clear();
+        // That comes after the end of the namespace's devices, which wait for routes.
+        self.forget_routes();
     }
 
     /// Adds a destination (G-17).
