@@ -35,7 +35,7 @@ const DONE: u32 = 2;
 
 /// Whether fragments of IPv6 have come to the hooks of a namespace.
 ///
-/// Packets of all CPUs and the ticker write it, so each step is a compare-and-exchange: a packet
+/// Packets of all CPUs and a work write it, so each step is a compare-and-exchange: a packet
 /// that found [`NONE`] a while ago does not take [`DONE`] back.
 pub(super) struct Fragments(Atomic<u32>);
 

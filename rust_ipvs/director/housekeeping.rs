@@ -64,9 +64,9 @@ pub(super) struct Evict {
 impl Evict {
     /// Has some schedulers forget; returns when to come to others.
     ///
-    /// A round that found nothing is one run: who adds a service that remembers something while that
-    /// goes on queues the next. While it is queued between two runs, nobody could have it come again
-    /// to the services that it has been at; but then it has found something, and comes again.
+    /// A round that found nothing is one run: who adds a service that remembers something while it
+    /// goes on queues the next. While it is queued between two runs, nobody could have it come
+    /// again to the services that it has been at; but then it has found something, and comes again.
     pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
         let (is_v6, from) = self.from;
         let from_v6 = if is_v6 {

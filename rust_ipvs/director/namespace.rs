@@ -98,8 +98,8 @@ impl Caches {
 impl Drop for Caches {
     fn drop(&mut self) {
         // What directors queued for freeing runs code of this module and frees into these. The last
-        // director is gone, so nothing more is queued: not so when the files of namespaces go, where
-        // packets may queue faster than anybody can wait.
+        // director is gone, so nothing more is queued. When the files of namespaces go that is not
+        // so: packets may queue faster than anybody can wait.
         rcu::drain();
     }
 }

@@ -12,7 +12,7 @@ use kernel::sync::atomic::{
 };
 
 /// Time for which an entry may be seen after its timeout, in jiffies: it ends with a later run of
-/// the ticker, and packets may still use it.
+/// `Expiry`, and packets may still use it.
 const SLACK: u32 = 10 * HZ;
 
 /// Time in jiffies at which all entries without a client's port are gone, of a namespace and

@@ -69,8 +69,8 @@ pub(super) struct Connections<F: Stack> {
     pub(super) upper: Word<usize>,
     /// With no more than so many it may have to shrink.
     pub(super) lower: Word<usize>,
-    /// 1 from when the work that resizes was queued because of `upper`, or runs, until the table has
-    /// the size that its connections ask for.
+    /// 1 from when the work that resizes was queued because of `upper`, or runs, until the table
+    /// has the size that its connections ask for.
     pub(super) grows: Word<u32>,
     /// 1 if works that end connections rest, and the next connection is to queue them.
     pub(super) resting: Word<u32>,

@@ -90,7 +90,7 @@ struct Desk {
 /// The destinations of a service and its scheduler.
 #[pin_data]
 pub(super) struct Scheduling<F: Stack> {
-    /// Never empty.
+    /// Empty once the service has been deleted.
     stage: RcuCell<Stage>,
     #[pin]
     desk: Mutex<Desk>,
@@ -182,7 +182,7 @@ impl<F: Stack> Scheduling<F> {
         self.stage.replace_large(Some(stage));
     }
 
-    /// The terms now; they are always there.
+    /// The terms now; `None` of a service that has been deleted.
     pub(super) fn terms<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
         Some(&self.stage.get(rcu)?.terms)
     }

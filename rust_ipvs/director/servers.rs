@@ -238,8 +238,8 @@ impl Servers {
         Ok(())
     }
 
-    /// Takes a destination out of its place, if it is in one. What had no memory to get there, or was taken out
-    /// before, has no slot: the one that it had is another's, it may be.
+    /// Takes a destination out of its place, if it is in one. What had no memory to get there, or
+    /// was taken out before, has no slot: the one that it had may be another's.
     pub(super) fn remove(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) {
         let slot = destination.server_slot.load();
         destination.server_slot.store(NO_SLOT);

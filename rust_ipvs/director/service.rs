@@ -155,7 +155,7 @@ impl<F: Stack> Service<F> {
     /// Its terms now.
     pub(super) fn terms(&self) -> Terms {
         let now = rcu::read(|rcu| self.scheduling.terms(rcu).copied());
-        // They are always there.
+        // Of a service that has been deleted meanwhile, those of one without a scheduler.
         now.unwrap_or(Terms {
             scheduler: None,
             engine: None,

@@ -281,8 +281,9 @@ impl Drop for Lease {
 
 /// State that a module keeps per namespace.
 pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
-    /// What all namespaces share; made before the first and dropped after the last. States that queue
-    /// anything for RCU have one that waits for it when it is dropped ([`drain`](super::rcu::drain)).
+    /// What all namespaces share; made before the first and dropped after the last. States that
+    /// queue anything for RCU have one that waits for it when it is dropped, by
+    /// [`drain`](super::rcu::drain).
     type Shared: Send + Sync + 'static;
 
     /// The static that registers this type.

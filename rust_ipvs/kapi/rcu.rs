@@ -79,7 +79,8 @@ pub(crate) fn barrier() {
 /// A callback may queue others: a service that is dropped drops its destinations, and each of these is dropped
 /// a grace period later. [`drain`] goes by this count, not by how deep such chains happen to be. What packets
 /// queue by themselves (objects of a table) is not counted, as that would be a line that all CPUs write; its
-/// callbacks are awaited by the first barrier, and what these queue is counted.
+/// callbacks are awaited by the first barrier, and what these queue is counted. No callback that is
+/// counted may queue any that is not.
 static QUEUED: Atomic<isize> = Atomic::new(0);
 
 /// Has `callback` called with `head` after a grace period, and counts it until [`done`] is called at its end.

@@ -4,8 +4,8 @@
 
 Reads the disassembly of rust_ipvs's object as a graph: a function leads to those it calls, jumps to or takes the
 address of. Fails when a function of core::panicking can be reached from a callback that the kernel calls for a
-packet, or when an RCU grace period has passed: there a panic takes the machine down. Panics elsewhere, where the
-ticker or a person's request is at work, are listed.
+packet, or when an RCU grace period has passed: there a panic takes the machine down. Panics
+elsewhere, where a work or a person's request is under way, are listed.
 
 What a function only reaches through a table of function pointers in data is not seen; the packet's way has none.
 """
