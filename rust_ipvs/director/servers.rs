@@ -96,7 +96,8 @@ impl Bucket {
                 }
             }
         });
-        self.roster.replace(Some(new));
+        // The old one lets go of all of them, which may be very many.
+        self.roster.replace_large(Some(new));
         Ok(())
     }
 
