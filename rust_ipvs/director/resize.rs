@@ -51,6 +51,9 @@ impl<F: Stack> Resize<F> {
         match connections.fit(lfactor) {
             Ok(()) => {
                 self.patience = Patience::new();
+                // If few have left each shard, new connections still took the table for too small,
+                // and each would queue this work in vain.
+                connections.table.tell();
                 // From here on who comes queues this work again. Who came before is counted here.
                 connections.grows.store(0);
                 (connections.table.exact_len() > connections.upper.load()).then_some(0)

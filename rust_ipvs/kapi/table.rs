@@ -173,6 +173,13 @@ impl ShardGuard<'_> {
         }
     }
 
+    /// Has the table's own count know of all objects of the shard.
+    fn tell(&self, about: &Atomic<usize>) {
+        let untold = &self.0.untold;
+        about.add(untold.load() as usize, Relaxed);
+        untold.store(0);
+    }
+
     fn due(&self) -> *mut usize {
         self.slot(usize::MAX)
     }
@@ -272,6 +279,13 @@ impl<T: Entry> Table<T> {
     pub(crate) fn about(&self) -> (isize, isize) {
         let slack = self.shards.len().wrapping_mul(TOLD_AT);
         (self.about.0.load(Relaxed) as isize, slack as isize)
+    }
+
+    /// Makes [`Table::about`] right for a moment. Takes the lock of each shard, one after the other.
+    pub(crate) fn tell(&self) {
+        for shard in 0..self.shards.len() {
+            self.lock(shard as u32).tell(&self.about.0);
+        }
     }
 
     /// How many buckets the table has.
