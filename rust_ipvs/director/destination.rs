@@ -7,7 +7,6 @@
 
 use super::{
     ids::Ids,
-    servers::NO_SLOT,
     statistics::{
         Books,
         Counted,
@@ -56,6 +55,9 @@ use kernel::{
         Mutex,
     },
 };
+
+/// What stands for the slot of a destination that is not in the table of servers, whose buckets have fewer.
+pub(super) const NO_SLOT: u32 = u32::MAX;
 
 /// What connections write, and what schedulers read with it.
 #[repr(align(64))]

@@ -53,7 +53,7 @@ impl Senders {
         let bit = bit_of(addr.as_ref());
         self.0
             .get(bit as usize / 32)
-            .is_some_and(|word| word.load(Relaxed) >> (bit % 32) & 1 != 0)
+            .is_some_and(|word| (word.load(Relaxed) >> (bit % 32)) & 1 != 0)
     }
 
     /// Lets packets from an address be replies, from now on. Any context.

@@ -13,8 +13,11 @@
 //! Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
 
 use super::{
-    config_held::ConfigHeld, //
-    destination::Destination,
+    config_held::ConfigHeld,
+    destination::{
+        Destination,
+        NO_SLOT, //
+    },
 };
 use crate::{
     kapi::{
@@ -57,8 +60,6 @@ const BUCKETS: usize = 64;
 const GROWTH: usize = 4;
 /// How many slots a bucket has at first.
 const ROOM: usize = 2;
-/// What stands for the slot of a destination that is not in the table. No bucket has as many slots.
-pub(super) const NO_SLOT: u32 = u32::MAX;
 
 /// Destinations, the newest last. The slots of those that are gone may be empty.
 struct Bucket {

@@ -175,9 +175,9 @@ impl ShardGuard<'_> {
 
     /// Has the table's own count know of all objects of the shard.
     fn tell(&self, about: &Atomic<usize>) {
-        let untold = &self.0.untold;
-        about.add(untold.load() as usize, Relaxed);
-        untold.store(0);
+        let (shard, len) = (self.0, self.0.len.load());
+        about.add(len.wrapping_sub(shard.told.load()), Relaxed);
+        shard.told.store(len);
     }
 
     fn due(&self) -> *mut usize {

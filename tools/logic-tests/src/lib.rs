@@ -16,9 +16,9 @@ mod logic;
 pub mod exercise;
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 mod accounts;
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
