@@ -66,7 +66,7 @@ unpack() {
 	mkdir -p "$OUT/$1/corpus"
 	[ ! -f "$CORPUS/$1.hex" ] || python3 - "$CORPUS/$1.hex" "$OUT/$1/corpus" <<-'EOF'
 	import hashlib, pathlib, sys
-	for line in pathlib.Path(sys.argv[1]).read_text().splitlines():
+	for line in pathlib.Path(sys.argv[1]).read_text().splitlines()[1:]:
 	    data = bytes.fromhex(line)
 	    (pathlib.Path(sys.argv[2]) / hashlib.sha1(data).hexdigest()).write_bytes(data)
 	EOF
@@ -81,6 +81,7 @@ pack() {
 		>"$out/merge.log" 2>&1
 	python3 - "$out/least" >"$CORPUS/$1.hex" <<-'EOF'
 	import pathlib, sys
+	print('# SPDX-License-Identifier: GPL-2.0')
 	inputs = {file.read_bytes() for file in pathlib.Path(sys.argv[1]).iterdir()}
 	for data in sorted(inputs, key=lambda data: (len(data), data)):
 	    print(data.hex())
@@ -120,7 +121,7 @@ for target in "${targets[@]}"; do
 		"$(awk '/number_of_executed_units/ { print $2 }' "$log")" \
 		"$(grep -ao 'cov: [0-9]*' "$log" | tail -n 1 | cut -d ' ' -f 2 || true)" \
 		"$(sed -n 's/.*Loaded 1 PC tables (\([0-9]*\) PCs).*/\1/p' "$log")" \
-		"$([ ! -f "$CORPUS/$target.hex" ] || wc -l <"$CORPUS/$target.hex")"
+		"$([ ! -f "$CORPUS/$target.hex" ] || tail -n +2 "$CORPUS/$target.hex" | wc -l)"
 	if [ "$status" = 0 ]; then
 		echo
 	else

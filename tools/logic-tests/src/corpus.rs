@@ -4,13 +4,14 @@
 
 use crate::exercise::{self, Depth};
 
-/// Decodes the inputs of a file: a line of hexadecimal digits each.
+/// Decodes the inputs of a file: after the first line, a line of hexadecimal digits each.
 fn inputs(text: &str) -> Vec<Vec<u8>> {
     let byte = |pair: &[u8]| {
         let digits = core::str::from_utf8(pair).unwrap();
         u8::from_str_radix(digits, 16).unwrap()
     };
     text.lines()
+        .skip(1)
         .map(|line| line.as_bytes().chunks(2).map(byte).collect())
         .collect()
 }
