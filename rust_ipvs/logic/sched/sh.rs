@@ -72,7 +72,6 @@ impl Algorithm for SourceHashing {
 #[cfg(test)]
 mod tests {
     use super::super::super::config::service_flags::{SCHED1, SCHED2};
-    use super::super::algorithm::Servers;
     use crate::model::{seeds, shake, Service, CLIENTS};
 
     // the clients' slots are 50, 148, 246, 2 and 57.
@@ -96,22 +95,7 @@ mod tests {
     // D-14, D-16: with the fallback, as without.
     #[test]
     fn nobody_is_found_at_once() {
-        let mut service = Service::of("sh", &[('A', 3), ('B', 2), ('C', 1)]);
-        service.flags.set(SCHED1);
-        service.edit('A', 0);
-        service.edit('B', 0);
-        service.named('C').overloaded.set(true);
-        service.looks.set(0);
-        assert_eq!(service.picks_of_clients(), "-----");
-        // For each of five clients one of its own, and one in each of the slots.
-        let slots = u64::from((&service).slots());
-        assert!(
-            service.looks.get() <= 5 * (1 + slots),
-            "{}",
-            service.looks.get()
-        );
-        service.named('C').overloaded.set(false);
-        assert_eq!(service.picks_of_clients(), "CCCCC");
+        crate::model::nobody_is_found_at_once("sh");
     }
 
     // D-14

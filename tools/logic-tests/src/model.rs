@@ -5,7 +5,7 @@
 //! It does what the director does with the same logic, one step after the other, so that schedulers can be tested
 //! and drawn on the host.
 
-use crate::logic::config::{DestinationId, Ip};
+use crate::logic::config::{service_flags::SCHED1, DestinationId, Ip};
 use crate::logic::family::{Endpoint, V4};
 use crate::logic::packet::TCP;
 use crate::logic::sched::algorithm::{Candidate, Claim, Servers, View, EMPTY};
@@ -518,4 +518,25 @@ impl View for &Service {
         memo.members.retain(|member| *member != number);
         memo.changed = self.now.get();
     }
+}
+
+/// Checks that a scheduler by hash, with the fallback, looks at each slot once for a client if no
+/// server may have it, and not for each of the hashes that it would try.
+pub fn nobody_is_found_at_once(scheduler: &str) {
+    let mut service = Service::of(scheduler, &[('A', 3), ('B', 2), ('C', 1)]);
+    service.flags.set(SCHED1);
+    service.edit('A', 0);
+    service.edit('B', 0);
+    service.named('C').overloaded.set(true);
+    service.looks.set(0);
+    assert_eq!(service.picks_of_clients(), "-----");
+    // For each of five clients one of its own, and one in each of the slots.
+    let slots = u64::from((&service).slots());
+    assert!(
+        service.looks.get() <= 5 * (1 + slots),
+        "{}",
+        service.looks.get()
+    );
+    service.named('C').overloaded.set(false);
+    assert_eq!(service.picks_of_clients(), "CCCCC");
 }
