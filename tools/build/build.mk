@@ -36,6 +36,10 @@ install: ## Installs the module and the tool of the last build (DESTDIR=… for 
 lint: lab-ready ## Formatting, clippy, and the project's own rules
 	@tools/build/lint.sh
 
+.PHONY: graph
+graph: lab-ready ## What the folders of director/ use of each other, as a table
+	@$(IN_LAB) tools/build/graph.py
+
 .PHONY: patch
 patch: lab-ready ## build/rust_ipvs.patch, which puts the module into a kernel tree
 	@mkdir -p $(BUILD)
