@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Checks that documents and code speak of the same things: variables, netlink attributes, names for modprobe.
 
-Every variable of the code is described in sysctl.rst, and one that is described is in the code, or marked with a dagger as
-one that has no effect yet. Every number of a netlink command or attribute is in netlink.rst, in the table of its kind. For
-every name by which the module can be asked for there is a line in the file for modprobe.
+Every variable of the code is described in sysctl.rst, and every one that is described is in the
+code. Every number of a netlink command or attribute is in netlink.rst, in the table of its kind.
+For every name by which the module can be asked for there is a line in the file for modprobe.
 """
 
 import re
@@ -31,13 +31,12 @@ def read(name):
 
 def sysctl():
     text = read("Documentation/sysctl.rst")
-    described = dict(re.findall(r"^``(\w+)``( †)?", text, re.M))
+    described = set(re.findall(r"^``(\w+)``", text, re.M))
     code = set(re.findall(r'c"(\w+)"', read("rust_ipvs/control/sysctl.rs")))
-    for name in sorted(code - set(described)):
+    for name in sorted(code - described):
         yield f"sysctl.rst does not describe {name}"
-    for name, dagger in sorted(described.items()):
-        if name not in code and not dagger:
-            yield f"sysctl.rst describes {name}, which is not in the code, without a dagger"
+    for name in sorted(described - code):
+        yield f"sysctl.rst describes {name}, which is not in the code"
 
 
 def netlink():

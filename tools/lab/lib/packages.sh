@@ -22,3 +22,6 @@ e2fsprogs libarchive13t64 busybox-static qemu-system-x86 seabios ipxe-qemu pkgco
 GUEST_PACKAGES='iproute2 ipvsadm keepalived nginx-light curl vsftpd ftp lftp socat nftables
 iptables tcpdump conntrack ethtool python3 python3-scapy iperf3 procps kmod ipset iputils-ping
 traceroute bash less ncat gdb-minimal strace ca-certificates sip-tester'
+
+# The documents' tree: what makes HTML of Documentation/. Only "make docs" needs it.
+DOCS_PACKAGES='python3-sphinx make python3'

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0
+# Documentation/ as HTML. Sphinx comes from a tree of its own, which the first call makes.
+
+.PHONY: docs
+docs: ## build/docs/index.html: the documents, without a warning of Sphinx
+	@$(LAB) docs -- sphinx-build -n -W --keep-going -q -d $(BUILD)/docs/.doctrees \
+		Documentation $(BUILD)/docs/html
+	@echo "$(BUILD)/docs/html/index.html"
