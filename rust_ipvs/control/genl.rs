@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family `IPVS` (SPEC section 11).
+//! The generic netlink family `IPVS` (behaviour.rst 11).
 //!
 //! All commands need `CAP_NET_ADMIN` in the initial user namespace (G-2), and all are validated
 //! liberally, as clients older than strict validation need it (G-1).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files under /proc/net (SPEC 12.1).
+//! The files under /proc/net (behaviour.rst 12.1).
 
 use crate::{
     director::{

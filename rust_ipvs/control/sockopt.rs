@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The older interface: socket options (SPEC 11.3).
+//! The older interface: socket options (behaviour.rst 11.3).
 //!
 //! It needs `CAP_NET_ADMIN` only in the user namespace that the network namespace belongs to, and has no words for a
 //! refusal but its number.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! /proc/sys/net/ipv4/vs (SPEC 12.2).
+//! /proc/sys/net/ipv4/vs (behaviour.rst 12.2).
 
 use crate::{
     director::Director,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The FTP helper: reads control connections by NAT, and lets their data connections pass (SPEC section 9).
+//! FTP application helper for NAT: rewrites addresses in control connections and creates the
+//! connections that they announce (behaviour.rst 9).
 //!
 //! Only packets of control connections come here. A data connection is announced to the table, and to connection tracking
 //! where a server listens; what a server says of its address becomes the VIP's.

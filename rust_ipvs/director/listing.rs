@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What people look at: services, destinations and connections, one after the other (SPEC 11.1, 12.1).
+//! Dumps of services, destinations and connections for netlink and /proc (behaviour.rst 11.1, 12.1).
 //!
 //! Long lists are shown piece by piece, and nothing is held in between but a place. Services are in an order of their
 //! own, which is that of their hashes, and destinations in the order in which they came: so what is there from the

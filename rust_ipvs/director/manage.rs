@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What people do: services and destinations added, changed and deleted (SPEC sections 2, 11).
+//! What people do: services and destinations added, changed and deleted (behaviour.rst 2, 11).
 //!
 //! Everything here runs in process context, and what changes anything under the director's mutex. A
 //! request is carried out whole or refused before anything has changed.

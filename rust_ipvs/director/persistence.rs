@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Persistence: a new connection of a persistent service goes where its client's template says (SPEC section 4).
+//! Persistence: new connections of a persistent service follow their client's template
+//! (behaviour.rst 4).
 //!
 //! A template is an entry of the connection table, under a key that no packet has. Its connections hold it, so
 //! that it outlives them; only new ones wind its clock up (P-12), so that packets of established connections cost

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections whose client begins another with the same port, or whose server is gone (SPEC 5.5, 5.6).
+//! Port reuse (`conn_reuse_mode`) and connections of unavailable destinations (behaviour.rst 5.5, 5.6).
 
 use super::{
     connection::Connection,

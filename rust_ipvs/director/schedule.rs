@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A packet without a connection: which service is it for, and who gets it (SPEC section 5).
+//! A packet without a connection: which service is it for, and who gets it (behaviour.rst 5).
 
 use super::{
     connection::Connection,

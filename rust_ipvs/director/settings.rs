@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an administrator sets under /proc/sys/net/ipv4/vs, and packets obey (SPEC 12.2).
+//! What an administrator sets under /proc/sys/net/ipv4/vs, and packets obey (behaviour.rst 12.2).
 //!
 //! Each is one word that packets read when they need it; a change holds from the next packet on.
 
@@ -77,7 +77,7 @@ pub(crate) struct Settings {
     pub(crate) expirations: Arc<Expirations>,
 }
 
-/// The settings of synchronisation (SPEC section 14), which are kept.
+/// Settings of synchronisation (behaviour.rst 14).
 pub(crate) struct SyncSettings {
     /// The format of messages.
     pub(crate) version: Word<i32>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a packet means to its connection: its next state, and how long it stays (SPEC 7.1 to 7.3).
+//! State transitions of a connection: the next state and its timeout (behaviour.rst 7.1 to 7.3).
 
 use super::{
     connection::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Directors that tell each other of their connections, so that one can take another's place (SPEC section 14).
+//! Sync daemons: a master multicasts its connections, a backup inserts them (behaviour.rst 14).
 //!
 //! A master has *lanes*: messages that packets write into, and a thread for each lane that sends them. A backup has
 //! threads that receive messages, and makes connections of them as packets would. Both are daemons that users start and

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a connection stays in each state, and what the states are called (SPEC 7.1 to 7.3).
+//! Timeout tables and names of protocol states (behaviour.rst 7.1 to 7.3).
 
 use super::config_lock::ConfigLocked;
 use crate::{

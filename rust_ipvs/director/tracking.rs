@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connection tracking: what becomes of the entries that packets carry (SPEC section 10).
+//! Connection tracking: what becomes of the entries that packets carry (behaviour.rst 10).
 //!
 //! A packet without an entry, which is any where no rules track, costs a test. Others are handled out of line, in code of
 //! their own (`xmit::send`, `reply::handle`). What is to be decided of them is decided by the connection: one that was begun

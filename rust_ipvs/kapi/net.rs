@@ -434,6 +434,8 @@ impl<T: Namespaced> Drop for NamespacesGuard<T> {
     }
 }
 
+/// The C `init` callback of `T`. Process context, under `pernet_ops_rwsem`.
+///
 /// # Safety
 ///
 /// `net` must be a live namespace, for which `T` is registered.
@@ -464,6 +466,8 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
     })
 }
 
+/// The C `pre_exit` callback of `T`. Process context, under `pernet_ops_rwsem`.
+///
 /// # Safety
 ///
 /// As for [`init`], which must have succeeded.
@@ -486,6 +490,8 @@ unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
     home.wait_for_leases();
 }
 
+/// The C `exit` callback of `T`. Process context, under `pernet_ops_rwsem`.
+///
 /// # Safety
 ///
 /// As for [`pre_exit`], which must have been called.

@@ -185,6 +185,8 @@ impl<O: Send + Sync> Drop for Hooks<O> {
     }
 }
 
+/// The C hook function of `H`.
+///
 /// # Safety
 ///
 /// Called by netfilter, with the private pointer that [`Hooks::register`] gave it.

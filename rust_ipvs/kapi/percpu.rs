@@ -3,7 +3,7 @@
 //! Counters that each CPU keeps for itself.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
-
+//!
 //! An allocation of per-CPU memory is dear, whatever its size. So sets of counters come from a [`Pool`], which allocates
 //! [`SETS`] of them at a time.
 

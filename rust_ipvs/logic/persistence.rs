@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which template a client of a persistent service has (SPEC section 4).
+//! Which template a client of a persistent service has (behaviour.rst 4).
 //!
 //! A template remembers the destination of a network of clients. Its key says how far it reaches: one
 //! port of a VIP, the ports of an FTP session, all ports, or all that has a firewall mark.

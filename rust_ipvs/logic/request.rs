@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users ask for by netlink, read and checked (SPEC 11.1, 11.2).
+//! What users ask for by netlink, read and checked (behaviour.rst 11.1, 11.2).
 //!
 //! Each function takes the payload of a nest, or of the whole message, and gives back typed words or a
 //! [`Refusal`]. It checks what can be known from the message alone, in the reference's order (G-17).

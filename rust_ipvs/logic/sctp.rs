@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SCTP's chunks, and the states that a balancer sees an association in (SPEC 7.3, RFC 9260).
+//! SCTP chunk types and the state table of an association (behaviour.rst 7.3, RFC 9260).
 //!
 //! As with TCP, the states are what the chunks give away, seen from outside.
 
@@ -247,7 +247,7 @@ pub(crate) fn set_port(l4: &mut [u8], side: Side, port: u16, length: usize, sum:
 mod tests {
     use super::*;
 
-    /// The tables as SPEC has them, columns NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL.
+    /// The tables of T-13, columns NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL.
     const SPEC: &str = "
         INPUT
           d    ES I1 IN CS CR CW CO CE ES SS SR SA RJ CL

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The older interface: what users ask for, and get, by socket options (SPEC 11.3).
+//! The older interface: what users ask for, and get, by socket options (behaviour.rst 11.3).
 //!
 //! Its structures are those of 64-bit machines, all numbers in native order but addresses and ports. It knows only
 //! IPv4.

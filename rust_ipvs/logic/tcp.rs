@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! TCP's flags and the states that a balancer sees a connection in (SPEC 7.1).
+//! TCP's flags and the states that a balancer sees a connection in (behaviour.rst 7.1).
 //!
 //! A balancer follows a connection from outside, and may see one direction only. So the states are
 //! not those of RFC 9293: they are what its flags give away, and choose how long to remember it.
@@ -231,7 +231,7 @@ pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
 mod tests {
     use super::*;
 
-    /// The tables as SPEC has them, columns NO ES SS SR FW TW CL CW LA LI SA.
+    /// The tables of T-4, columns NO ES SS SR FW TW CL CW LA LI SA.
     const SPEC: &str = "
         normal     INPUT
           syn  SR ES ES SR SR SR SR SR SR SR SR

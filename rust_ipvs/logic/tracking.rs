@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What connection tracking is told of connections (SPEC section 10).
+//! What connection tracking is told of connections (behaviour.rst 10).
 
 use super::family::{
     Endpoint,

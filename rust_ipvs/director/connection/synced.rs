@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What directors tell each other of a connection (SPEC section 14).
+//! What directors tell each other of a connection (behaviour.rst 14).
 //!
 //! These words lie behind those that every packet reads: only packets that pass a master read them.
 

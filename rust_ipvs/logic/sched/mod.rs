@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which destination gets a new connection: the schedulers, one file each (SPEC section 6).
+//! Which destination gets a new connection: the schedulers, one file each (behaviour.rst 6).
 //!
 //! A scheduler is a type that implements [`Algorithm`], in a file of its own, and one line in the table
 //! below. When a connection comes it sees the service through a [`View`]: the destinations in slots, newest

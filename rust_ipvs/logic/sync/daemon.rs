@@ -127,7 +127,7 @@ fn optional<T>(
 ///
 /// # Errors
 ///
-/// `EINVAL` where an attribute is missing or wrong, or the group is none (SPEC 11.2).
+/// `EINVAL` where an attribute is missing or wrong, or the group is none (behaviour.rst 11.2).
 pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, Refusal> {
     let interface = |payload: &[u8]| {
         let most = MOST_LETTERS;

@@ -15,7 +15,7 @@ use super::super::tcp;
 /// Where the number of repetitions is.
 const RETRIES: u32 = 3;
 
-/// What administrators set (SPEC 12.2).
+/// What administrators set (behaviour.rst 12.2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// How many packets of a period come first.

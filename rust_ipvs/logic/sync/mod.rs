@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What directors tell each other of their connections: the messages, and when one is due (SPEC section 14).
+//! Sync messages: formats, parser, builder, and the decision to send (behaviour.rst 14).
 //!
 //! A message is a datagram with a head and entries, one for each connection or template. There are two formats: the
 //! present one, version 1, and version 0 of old, which knows IPv4 only. Numbers are in network byte order.

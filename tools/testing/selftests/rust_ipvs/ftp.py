@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""FTP by NAT with the helper: data connections find their way, whoever begins them (SPEC section 9)."""
+"""FTP with NAT and the application helper: active and passive data connections (behaviour.rst 9)."""
 
 import re
 import socket
