@@ -95,8 +95,8 @@ def follow(commands, keepalived):
 @case('G-22 L-5 a director with keepalived is switched over to rust_ipvs, and back, as the document says', only='rust')
 def switch():
     g.unload()
-    over, rules = steps('Over')
-    back, = steps('And back')
+    over, rules = steps('Switching over')
+    back, = steps('Switching back')
     with Installed() as system, Scene() as scene, Load(g.client, 'http://10.0.9.1/') as load:
         lib('IPVS_IMPL=c; impl_load')
         scene.keepalived.start(CONFIG)
