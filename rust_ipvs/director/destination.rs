@@ -5,6 +5,8 @@
 //! What packets read and what connections write lie in different cache lines, so that a new
 //! connection on one CPU does not slow packets on the others.
 
+mod load;
+
 use super::{
     ids::Ids,
     statistics::{
@@ -46,76 +48,12 @@ use crate::{
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Full,
-            Relaxed, //
-        },
-        Mutex,
-    },
+    sync::Mutex, //
 };
+use load::Load;
 
 /// What stands for the slot of a destination that is not in the table of servers, whose buckets have fewer.
 pub(super) const NO_SLOT: u32 = u32::MAX;
-
-/// What connections write, and what schedulers read with it.
-#[repr(align(64))]
-struct Load {
-    /// The weight, and in the sign whether the upper threshold was reached and the lower not since (S-25): schedulers
-    /// ask for both at once.
-    offer: Atomic<i32>,
-    /// Connections in an active state.
-    active: Atomic<i32>,
-    /// All connections.
-    total: Atomic<i32>,
-    /// Templates.
-    persistent: Atomic<i32>,
-}
-
-/// The sign.
-const OVERLOADED: i32 = i32::MIN;
-
-impl Load {
-    fn new(weight: i32) -> Self {
-        Self {
-            offer: Atomic::new(weight & !OVERLOADED),
-            active: Atomic::new(0),
-            total: Atomic::new(0),
-            persistent: Atomic::new(0),
-        }
-    }
-
-    #[inline(always)]
-    fn weight(&self) -> i32 {
-        self.offer.load(Relaxed) & !OVERLOADED
-    }
-
-    #[inline(always)]
-    fn is_overloaded(&self) -> bool {
-        self.offer.load(Relaxed) < 0
-    }
-
-    /// Changes some of the bits, beside others who change the others.
-    #[cold]
-    fn set(&self, mask: i32, bits: i32) {
-        let mut old = self.offer.load(Relaxed);
-        while let Err(other) = self
-            .offer
-            .cmpxchg(old, (old & !mask) | (bits & mask), Relaxed)
-        {
-            old = other;
-        }
-    }
-
-    fn set_weight(&self, weight: i32) {
-        self.set(!OVERLOADED, weight);
-    }
-
-    fn set_overloaded(&self, overloaded: bool) {
-        self.set(OVERLOADED, if overloaded { OVERLOADED } else { 0 });
-    }
-}
 
 /// A real server of a service.
 #[pin_data]
@@ -134,8 +72,6 @@ pub(crate) struct Destination {
     /// The weight that it last had above 0, or began with (V-15).
     last_weight: Word<i32>,
     method: Word<u32>,
-    upper: Word<u32>,
-    lower: Word<u32>,
     load: Load,
     /// Kind, flags, port of the encapsulation, packed.
     tunnel: Word<u64>,
@@ -176,7 +112,7 @@ impl Destination {
         let counted = counting.counted(owner != Self::NOBODYS)?;
         let (id, service, tunnel) = (spec.id, *service, pack(&spec.tunnel));
         let (weight, method) = (spec.weight, u32::from(spec.method.0));
-        let (upper, lower) = (spec.upper, spec.lower);
+        let thresholds = (spec.upper, spec.lower);
         RcuArc::pin_init(
             try_pin_init!(Self {
                 id,
@@ -188,9 +124,7 @@ impl Destination {
                 available: Word::new(1),
                 last_weight: Word::new(weight),
                 method: Word::new(method),
-                upper: Word::new(upper),
-                lower: Word::new(lower),
-                load: Load::new(weight),
+                load: Load::new(weight, thresholds),
                 tunnel: Word::new(tunnel),
                 ids: Ids::new(),
                 books <- new_mutex!(Books::new()),
@@ -201,18 +135,13 @@ impl Destination {
 
     /// Takes over what a user changed (V-14). The caller holds the director's mutex.
     pub(super) fn edit(&self, spec: &DestinationSpec) {
-        let thresholds = (self.upper.load(), self.lower.load());
         self.load.set_weight(spec.weight);
         if spec.weight != 0 {
             self.last_weight.store(spec.weight);
         }
         self.method.store(spec.method.0.into());
         self.tunnel.store(pack(&spec.tunnel));
-        self.upper.store(spec.upper);
-        self.lower.store(spec.lower);
-        if thresholds != (spec.upper, spec.lower) {
-            self.judge_load();
-        }
+        self.load.set_thresholds((spec.upper, spec.lower));
         self.forget_route();
     }
 
@@ -301,72 +230,42 @@ impl Destination {
         Some(route)
     }
 
-    /// A connection came (C-22, S-25).
+    /// Counts a connection (C-22, S-25).
+    #[inline(always)]
     pub(super) fn bind(&self, active: bool) {
-        let total = self.load.total.fetch_add(1, Full).wrapping_add(1);
-        if active {
-            self.load.active.add(1, Relaxed);
-        }
-        let upper = self.upper.load();
-        if upper != 0 && total as u32 == upper {
-            self.load.set_overloaded(true);
-        }
+        self.load.bind(active);
     }
 
-    /// A connection went.
+    /// Counts a connection no more.
+    #[inline(always)]
     pub(super) fn unbind(&self, active: bool) {
-        if active {
-            self.load.active.add(-1, Relaxed);
-        }
-        let total = self.load.total.fetch_add(-1, Full).wrapping_sub(1);
-        if self.load.is_overloaded() && i64::from(total) < i64::from(self.effective_lower()) {
-            self.load.set_overloaded(false);
-        }
+        self.load.unbind(active);
     }
 
-    /// A template came (C-22).
+    /// Counts a template (C-22).
     pub(super) fn bind_template(&self) {
-        self.load.persistent.add(1, Relaxed);
+        self.load.bind_template();
     }
 
-    /// A template went.
+    /// Counts a template no more.
     pub(super) fn unbind_template(&self) {
-        self.load.persistent.add(-1, Relaxed);
+        self.load.unbind_template();
     }
 
     /// A connection became active, or ceased to be (T-6).
     pub(super) fn activity(&self, active: bool) {
-        self.load.active.add(if active { 1 } else { -1 }, Relaxed);
-    }
-
-    /// The number of connections below which an overloaded destination is chosen again (S-24).
-    fn effective_lower(&self) -> u32 {
-        let upper = self.upper.load();
-        match self.lower.load() {
-            0 => upper.saturating_sub(upper / 4),
-            lower => lower,
-        }
-    }
-
-    /// Decides about overload anew, after the thresholds changed (S-25).
-    fn judge_load(&self) {
-        let total = u32::try_from(self.total()).unwrap_or(0);
-        let upper = self.upper.load();
-        if upper != 0 && total >= upper {
-            self.load.set_overloaded(true);
-        } else if upper == 0 || total < self.effective_lower() {
-            self.load.set_overloaded(false);
-        }
+        self.load.activity(active);
     }
 
     /// What users said of it.
     pub(super) fn spec(&self) -> DestinationSpec {
+        let (upper, lower) = self.load.thresholds();
         DestinationSpec {
             id: self.id,
             method: self.method(),
             weight: self.weight(),
-            upper: self.upper.load(),
-            lower: self.lower.load(),
+            upper,
+            lower,
             tunnel: self.tunnel(),
         }
     }
@@ -402,7 +301,7 @@ impl Destination {
             spec: self.spec(),
             active,
             inactive: total.saturating_sub(active),
-            persistent: count(self.load.persistent.load(Relaxed)),
+            persistent: count(self.load.persistent()),
             statistics: Statistics::default(),
         }
     }
@@ -428,16 +327,16 @@ impl Candidate for Destination {
 
     #[inline(always)]
     fn offer(&self) -> i32 {
-        self.load.offer.load(Relaxed)
+        self.load.offer()
     }
 
     #[inline(always)]
     fn active(&self) -> i32 {
-        self.load.active.load(Relaxed)
+        self.load.active()
     }
 
     #[inline(always)]
     fn total(&self) -> i32 {
-        self.load.total.load(Relaxed)
+        self.load.total()
     }
 }

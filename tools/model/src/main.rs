@@ -56,6 +56,10 @@ mod director {
         pub(crate) mod counted;
         pub(crate) mod status;
     }
+
+    pub(crate) mod destination {
+        pub(crate) mod load;
+    }
 }
 
 #[cfg(not(test))]

@@ -6,6 +6,7 @@ use engine::Scenario;
 
 mod cell;
 mod hold;
+mod load;
 mod status;
 mod table;
 
@@ -78,6 +79,11 @@ pub(crate) const MODELS: &[Model] = &[
     all("status-segments", status::segments, ANY),
     all("status-apply-end", status::apply_end, 3),
     all("status-give-place", status::give_place, 3),
+    all("load-bind-unbind", load::bind_unbind, ANY),
+    all("load-unbind-bind", load::unbind_bind, ANY),
+    all("load-bind-bind", load::bind_bind, 3),
+    all("load-edit-unbind", load::edit_unbind, ANY),
+    all("load-edit-bind", load::edit_bind, ANY),
     all("cell-get-replace", cell::get_replace, ANY),
     all("cell-replace-replace", cell::replace_replace, ANY),
     all("cell-exchange-exchange", cell::exchange_exchange, ANY),

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Models of a destination's count of connections and of its overload bit.
+
+use crate::{
+    director::destination::load::Load,
+    shared::{
+        give_back,
+        shared, //
+    },
+};
+use engine::Scenario;
+
+/// A destination with so many connections.
+fn with(connections: u32, thresholds: (u32, u32)) -> &'static Load {
+    let load = shared(Load::new(1, thresholds));
+    for _ in 0..connections {
+        load.bind(false);
+    }
+    load
+}
+
+/// The bit agrees with the count when all is over, which is `total`.
+fn agrees(s: &mut Scenario, load: &'static Load, total: i32) {
+    s.end(move || {
+        assert_eq!(load.total(), total);
+        let (upper, lower) = load.thresholds();
+        if upper != 0 && total as u32 >= upper {
+            assert!(load.is_overloaded(), "not overloaded with {total} connections");
+        }
+        if upper == 0 || (total as u32) < lower {
+            assert!(!load.is_overloaded(), "overloaded with {total} connections");
+        }
+        assert_eq!(load.weight(), 1);
+        give_back(load);
+    });
+}
+
+/// The bind that reaches the upper threshold, while the connections that were there end.
+pub(crate) fn bind_unbind(s: &mut Scenario) {
+    let load = with(1, (2, 2));
+    s.thread("bind", move || load.bind(false));
+    s.thread("unbind", move || load.unbind(false));
+    agrees(s, load, 1);
+}
+
+/// The unbind that passes the lower threshold, while others reach the upper one again.
+pub(crate) fn unbind_bind(s: &mut Scenario) {
+    let load = with(2, (2, 2));
+    s.thread("unbind", move || load.unbind(false));
+    s.thread("bind", move || load.bind(false));
+    agrees(s, load, 2);
+}
+
+/// Binds and unbinds on both sides, up to the upper threshold and below the lower one.
+pub(crate) fn bind_bind(s: &mut Scenario) {
+    let load = with(1, (3, 2));
+    s.thread("first", move || {
+        load.bind(true);
+        load.unbind(true);
+    });
+    s.thread("second", move || {
+        load.bind(false);
+        load.unbind(false);
+    });
+    agrees(s, load, 1);
+}
+
+/// An edit brings the upper threshold down to what is there, while connections end.
+pub(crate) fn edit_unbind(s: &mut Scenario) {
+    let load = with(2, (8, 4));
+    s.thread("edit", move || {
+        load.set_weight(1);
+        load.set_thresholds((2, 2));
+    });
+    s.thread("unbind", move || load.unbind(false));
+    agrees(s, load, 1);
+}
+
+/// An edit brings the upper threshold down to what a bind is about to make of the count.
+pub(crate) fn edit_bind(s: &mut Scenario) {
+    let load = with(1, (8, 4));
+    s.thread("edit", move || load.set_thresholds((2, 2)));
+    s.thread("bind", move || load.bind(false));
+    agrees(s, load, 2);
+}
