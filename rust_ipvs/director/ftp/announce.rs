@@ -168,16 +168,17 @@ fn enter<F: Stack>(
         .slab
         .alloc(|| Connection::announced((client, virt, real), destination, hold, timeout))
         .ok()?;
-    data.count();
     let Connections { table, key, .. } = context.connections;
     let hashes = (
         F::hash(key, &client, &virt, TCP),
         Some(F::hash(key, &client, &real, TCP)),
     );
     let is_same = |other: &Connection<F>| other.is_of(TCP, &client, &virt);
-    let entered = table.insert(context.rcu, data, hashes, is_same);
+    let data = table.insert(context.rcu, data, hashes, is_same).ok()?;
+    // Only now: one that did not get into the table must not make its destination overloaded.
+    data.count();
     context.connections.came();
-    entered.is_ok().then_some(virt)
+    Some(virt)
 }
 
 /// Ends a data connection that `control` announced and that nobody has begun, by the ports of its

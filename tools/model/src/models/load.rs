@@ -26,7 +26,10 @@ fn agrees(s: &mut Scenario, load: &'static Load, total: i32) {
         assert_eq!(load.total(), total);
         let (upper, lower) = load.thresholds();
         if upper != 0 && total as u32 >= upper {
-            assert!(load.is_overloaded(), "not overloaded with {total} connections");
+            assert!(
+                load.is_overloaded(),
+                "not overloaded with {total} connections"
+            );
         }
         if upper == 0 || (total as u32) < lower {
             assert!(!load.is_overloaded(), "overloaded with {total} connections");
