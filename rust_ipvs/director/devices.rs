@@ -16,8 +16,7 @@ use crate::kapi::{
         DeviceListener,
         DeviceNotifier, //
     },
-    net::Net,
-    rcu, //
+    net::Net, //
 };
 
 static DEVICES: DeviceNotifier<Director> = DeviceNotifier::new();
@@ -31,9 +30,13 @@ impl Director {
 
 impl DeviceListener for Director {
     /// Drops the routes of all destinations, not only of those behind this device: the others are
-    /// looked up again by their next packet. Deleted destinations and those of bypass keep none. What a packet caches meanwhile by a look-up from
-    /// before, the next call for that device drops: there is one when it is unregistered, and one
-    /// each second while that waits.
+    /// looked up again by their next packet. Deleted destinations and those of bypass keep none.
+    ///
+    /// RTNL is held meanwhile, which all of the machine's network configuration waits for, but the
+    /// walk goes in short steps, so that this CPU is not held up. What a packet caches meanwhile by a
+    /// look-up from before, and what a service has that comes in a place that the walk has passed,
+    /// the next call for that device drops: there is one when it is unregistered, and one each
+    /// second while that waits.
     fn device_lost(net: &Net) {
         if let Some(director) = Self::of(net) {
             director.forget_routes();
@@ -51,12 +54,13 @@ impl Director {
 }
 
 impl<F: Stack> Plane<F> {
+    /// Drops the cached routes of the destinations of all services, a service at a time. Process
+    /// context; needs no memory.
     fn forget_routes(&self) {
-        rcu::read(|rcu| {
-            self.each(rcu, (0, 0), |_, service| {
-                service.forget_routes(rcu);
-                true
-            });
-        });
+        let mut from = (0, 0);
+        while let Some((place, service)) = self.next_service(from) {
+            service.forget_routes();
+            from = (place.0, place.1.saturating_add(1));
+        }
     }
 }

@@ -24,7 +24,8 @@ use crate::{
             Rcu, //
         },
         roster::Roster,
-        shared::Seen, //
+        shared::Seen,
+        time, //
     },
     logic::sched::{
         algorithm::{
@@ -48,6 +49,26 @@ use kernel::{
 
 /// How many slots are looked at in one read-side critical section.
 const PAGE: usize = 1024;
+
+/// Calls `work` for each destination of a list, with its slot, in read-side critical sections of
+/// [`PAGE`] slots, and `cond_resched()` in between: there may be a million. Process context; the
+/// caller's mutex keeps others from changing the list.
+pub(super) fn each_slot(
+    roster: &Roster<Destination>,
+    mut work: impl FnMut(u32, Seen<'_, Destination>),
+) {
+    let mut slots = 0..roster.used();
+    while !slots.is_empty() {
+        rcu::read(|rcu| {
+            for slot in slots.by_ref().take(PAGE) {
+                if let Some(destination) = roster.get(rcu, slot) {
+                    work(slot, destination);
+                }
+            }
+        });
+        time::give_way();
+    }
+}
 
 /// A stage in the making: from here on nothing needs memory.
 pub(super) struct Draft {
@@ -105,12 +126,8 @@ pub(super) fn tree(terms: &Terms, roster: &Roster<Destination>) -> Result<KVVec<
         return Ok(KVVec::new());
     }
     let mut tree = filled(Cycle::default(), cycle::tree_size(roster.room()))?;
-    rcu::read(|rcu| {
-        for slot in 0..roster.used() {
-            if let Some(destination) = roster.get(rcu, slot) {
-                cycle::set(&mut tree, slot as usize, destination.weight());
-            }
-        }
+    each_slot(roster, |slot, destination| {
+        cycle::set(&mut tree, slot as usize, destination.weight());
     });
     Ok(tree)
 }
@@ -122,11 +139,10 @@ pub(super) fn copy(
     without: Option<u32>,
 ) -> Result<Arc<Roster<Destination>>> {
     let copy = Roster::new(room)?;
-    rcu::read(|rcu| {
-        for slot in (0..roster.used()).filter(|slot| Some(*slot) != without) {
-            if let Some(destination) = roster.get(rcu, slot).and_then(Seen::keep) {
-                copy.push(destination);
-            }
+    each_slot(roster, |slot, destination| {
+        let kept = destination.keep().filter(|_| Some(slot) != without);
+        if let Some(destination) = kept {
+            copy.push(destination);
         }
     });
     Ok(Arc::new(copy, GFP_KERNEL)?)
@@ -161,6 +177,7 @@ impl Numbers {
                     }
                 }
             });
+            time::give_way();
         }
         Ok(Self(Some(numbers)))
     }

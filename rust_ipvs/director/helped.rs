@@ -16,8 +16,7 @@ use super::{
 use crate::{
     kapi::{
         conntrack::Tracking,
-        inet::Protocol,
-        rcu, //
+        inet::Protocol, //
     },
     logic::config::{
         AddressFamily,
@@ -35,18 +34,6 @@ impl<F: Stack> Plane<F> {
             ServiceKey::Address { port, .. } => Some(port) == self.helper_port,
             ServiceKey::Mark(_) => false,
         }
-    }
-
-    /// Whether there is a service of the helper's port.
-    fn has_helped(&self) -> bool {
-        let mut found = false;
-        rcu::read(|rcu| {
-            self.each(rcu, (0, 0), |_, service| {
-                found = self.is_helped(&service.id);
-                !found
-            })
-        });
-        found
     }
 }
 

@@ -181,7 +181,7 @@ impl<F: Stack> Plane<F> {
     }
 
     /// Returns the first service that is not before a place.
-    fn next_service(&self, from: Place) -> Option<(Place, RcuArc<Service<F>>)> {
+    pub(super) fn next_service(&self, from: Place) -> Option<(Place, RcuArc<Service<F>>)> {
         let mut found = None;
         rcu::read(|rcu| {
             self.each(rcu, from, |place, service| {
@@ -232,6 +232,25 @@ impl<F: Stack> Plane<F> {
             Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
             None => false,
         })
+    }
+
+    /// Counts how many services are in each bucket, of which there are up to a million, with
+    /// `cond_resched()` now and then. Process context.
+    fn count_lengths(&self, buckets: &mut Buckets) {
+        let mut from = 0;
+        loop {
+            let before = from;
+            rcu::read(|rcu| {
+                for length in self.lengths(rcu, from).take(PAGE) {
+                    buckets.count(length);
+                    from = from.saturating_add(1);
+                }
+            });
+            if from == before {
+                return;
+            }
+            time::give_way();
+        }
     }
 
     /// Shows services; returns the place of the one that was refused.
@@ -334,11 +353,8 @@ impl Director {
                 time::give_way();
             }
         }
-        rcu::read(|rcu| {
-            for length in Iterator::chain(self.v4.lengths(rcu), self.v6.lengths(rcu)) {
-                fill.service_buckets.count(length);
-            }
-        });
+        self.v4.count_lengths(&mut fill.service_buckets);
+        self.v6.count_lengths(&mut fill.service_buckets);
         fill
     }
 

@@ -29,6 +29,7 @@ use crate::{
             Table,
             MIN_BITS, //
         },
+        time, //
     },
     logic::{
         config::{
@@ -60,6 +61,9 @@ pub(super) const FTP_DATA_PORT: u16 = 20;
 
 /// The bounds of a service table's size, as powers of two (V-7).
 const SERVICE_BITS: (u32, u32) = (4, 20);
+
+/// How many services are looked at in one read-side critical section.
+const PAGE: usize = 1024;
 
 /// The connections of a family, once there has been a service.
 pub(super) struct Connections<F: Stack> {
@@ -123,6 +127,8 @@ pub(super) struct Plane<F: Stack> {
     plain: Word<u32>,
     ftp: Word<u32>,
     any_port: Word<u32>,
+    /// Services of the helper's port.
+    helped: Word<u32>,
     /// Services with a persistence engine, whose destinations may begin connections (V-3).
     engines: Word<u32>,
 }
@@ -210,6 +216,7 @@ impl<F: Stack> Plane<F> {
             plain: Word::new(0),
             ftp: Word::new(0),
             any_port: Word::new(0),
+            helped: Word::new(0),
             engines: Word::new(0),
         }
     }
@@ -369,29 +376,42 @@ impl<F: Stack> Plane<F> {
         }
     }
 
-    /// How many services are in each bucket.
-    pub(super) fn lengths<'g>(&'g self, rcu: Rcu<'g>) -> impl Iterator<Item = usize> + 'g {
-        let buckets = self
-            .services
-            .get(rcu)
-            .map(|services| services.buckets.iter());
-        let buckets = buckets.into_iter().flatten();
+    /// How many services are in each bucket, from one on.
+    pub(super) fn lengths<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        from: usize,
+    ) -> impl Iterator<Item = usize> + 'g {
+        let services = self.services.get(rcu);
+        let buckets = services.and_then(|services| services.buckets.get(from..));
+        let buckets = buckets.unwrap_or(&[]).iter();
         buckets.map(move |bucket| bucket.get(rcu).map_or(0, |list| list.len()))
     }
 
-    /// All services in their order, each with a reference, and one more where it belongs. Process context.
+    /// All services in their order, each with a reference, and one more where it belongs. Process
+    /// context, with `cond_resched()` in between; the caller keeps others from changing them.
     fn all(&self, more: Option<RcuArc<Service<F>>>) -> Result<KVVec<RcuArc<Service<F>>>> {
         let room = self.count().saturating_add(1);
         let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
         let mut more = more.map(|service| (key_hash::<F>(&service.id.key), service));
-        crate::kapi::rcu::read(|rcu| {
-            self.each(rcu, (0, 0), |(hash, _), service| {
-                if let Some((_, more)) = more.take_if(|(own, _)| *own < hash) {
-                    list.push_within_capacity(more).ok();
-                }
-                list.push_within_capacity(service.clone()).is_ok()
-            })
-        });
+        let mut from = Some((0, 0));
+        while let Some(place) = from.take() {
+            let mut left = PAGE;
+            crate::kapi::rcu::read(|rcu| {
+                self.each(rcu, place, |place, service| {
+                    if left == 0 {
+                        from = Some(place);
+                        return false;
+                    }
+                    left = left.saturating_sub(1);
+                    if let Some((_, more)) = more.take_if(|(own, _)| *own < place.0) {
+                        list.push_within_capacity(more).ok();
+                    }
+                    list.push_within_capacity(service.clone()).is_ok()
+                })
+            });
+            time::give_way();
+        }
         if let Some((_, more)) = more {
             list.push(more, GFP_KERNEL)?;
         }
@@ -495,6 +515,11 @@ impl<F: Stack> Plane<F> {
         self.engines.load() != 0
     }
 
+    /// Returns if there is a service of the helper's port.
+    pub(super) fn has_helped(&self) -> bool {
+        self.helped.load() != 0
+    }
+
     /// Counts a service that gets or loses its persistence engine.
     pub(super) fn count_engine(&self, _: &mut ConfigHeld, before: bool, now: bool) {
         let others = self.engines.load().saturating_sub(before.into());
@@ -519,6 +544,9 @@ impl<F: Stack> Plane<F> {
                 }
                 if port == 0 {
                     step(&self.any_port);
+                }
+                if Some(port) == self.helper_port {
+                    step(&self.helped);
                 }
             }
         }

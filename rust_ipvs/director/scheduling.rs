@@ -268,12 +268,9 @@ impl<F: Stack> Scheduling<F> {
 
     /// Writes down anew in which slot each destination is.
     fn reindex(desk: &mut Desk, roster: &Roster<Destination>) {
-        rcu::read(|rcu| {
-            for slot in 0..roster.used() {
-                let destination = roster.get(rcu, slot);
-                if let Some(known) = destination.and_then(|d| desk.index.get_mut(&d.id)) {
-                    *known = slot;
-                }
+        draft::each_slot(roster, |slot, destination| {
+            if let Some(known) = desk.index.get_mut(&destination.id) {
+                *known = slot;
             }
         });
     }

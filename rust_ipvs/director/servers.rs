@@ -33,6 +33,7 @@ use crate::{
             RcuArc,
             Seen, //
         },
+        time, //
     },
     logic::{
         config::{
@@ -60,6 +61,8 @@ const BUCKETS: usize = 64;
 const GROWTH: usize = 4;
 /// How many slots a bucket has at first.
 const ROOM: usize = 2;
+/// How many slots are looked at in one read-side critical section.
+const PAGE: u32 = 1024;
 
 /// Destinations, the newest last. The slots of those that are gone may be empty.
 struct Bucket {
@@ -89,17 +92,38 @@ impl Bucket {
     fn renew(&self, room: usize) -> Result {
         let mut new = Prepared::new(Roster::new(room)?, GFP_KERNEL)?;
         let roster = new.value_mut();
-        rcu::read(|rcu| {
-            for known in present(rcu, self) {
-                let kept = known.keep().and_then(|kept| roster.push(kept));
-                if let Some(slot) = kept {
-                    known.server_slot.store(slot);
-                }
+        self.each(|known| {
+            let kept = known.keep().and_then(|kept| roster.push(kept));
+            if let Some(slot) = kept {
+                known.server_slot.store(slot);
             }
         });
         // The old one lets go of all of them, which may be very many.
         self.roster.replace_large(Some(new));
         Ok(())
+    }
+
+    /// Calls `work` for each destination, oldest first, a page of slots in each read-side critical
+    /// section, and `cond_resched()` after each page. Process context; the caller keeps others from
+    /// changing the bucket.
+    fn each(&self, mut work: impl FnMut(Seen<'_, Destination>)) {
+        let mut from = 0u32;
+        loop {
+            let to = from.saturating_add(PAGE);
+            let used = rcu::read(|rcu| {
+                let roster = self.roster.get(rcu)?;
+                let slots = from..to.min(roster.used());
+                slots
+                    .filter_map(|slot| roster.get(rcu, slot))
+                    .for_each(&mut work);
+                Some(roster.used())
+            });
+            time::give_way();
+            if used.is_none_or(|used| used <= to) {
+                return;
+            }
+            from = to;
+        }
     }
 
     /// Puts a destination in the next slot, which [`reserve`](Self::reserve) made; returns its number.
@@ -202,14 +226,6 @@ impl Buckets {
     fn push(&self, at: Place, destination: &RcuArc<Destination>) -> Option<u32> {
         self.of(at)?.push(destination.clone())
     }
-}
-
-/// Returns the destinations in a bucket, oldest first.
-fn present<'g>(rcu: Rcu<'g>, bucket: &'g Bucket) -> impl Iterator<Item = Seen<'g, Destination>> {
-    let in_roster = move |roster: &'g Roster<Destination>| {
-        (0..roster.used()).filter_map(move |slot| roster.get(rcu, slot))
-    };
-    bucket.roster.get(rcu).into_iter().flat_map(in_roster)
 }
 
 /// The table.
@@ -316,14 +332,13 @@ impl Servers {
     fn grow(&self, old: Option<Arc<Buckets>>, count: usize) -> Result<Arc<Buckets>> {
         let size = old.as_ref().map_or(0, |old| old.0.len());
         let mut kept = KVVec::with_capacity(count, GFP_KERNEL)?;
-        rcu::read(|rcu| {
-            let buckets = old.iter().flat_map(|old| old.0.iter());
-            for destination in buckets.flat_map(|bucket| present(rcu, bucket)) {
+        for bucket in old.iter().flat_map(|old| old.0.iter()) {
+            bucket.each(|destination| {
                 if let Some(destination) = destination.keep() {
                     kept.push_within_capacity(destination).ok();
                 }
-            }
-        });
+            });
+        }
         let new = Buckets::new(size.saturating_mul(GROWTH).max(BUCKETS), &kept)?;
         let new = Arc::new(new, GFP_KERNEL)?;
         let published = Prepared::new(new.clone(), GFP_KERNEL)?;

@@ -227,12 +227,23 @@ impl<F: Stack> Service<F> {
         page
     }
 
-    /// Drops the cached routes of all destinations.
-    pub(super) fn forget_routes(&self, rcu: Rcu<'_>) {
-        self.scheduling.each_below(rcu, u32::MAX, |_, destination| {
-            destination.forget_route();
-            true
-        });
+    /// Calls `work` for all destinations, a page of slots in each read-side critical section, and
+    /// `cond_resched()` in between. Process context.
+    ///
+    /// It holds nothing in between. A list that is copied meanwhile gives destinations lower slots than
+    /// they had, never higher ones, and pages go from high slots to low ones: so each destination that
+    /// is there from beginning to end is seen, some of them twice.
+    fn each_in_pages(&self, mut work: impl FnMut(Seen<'_, Destination>)) {
+        let mut below = u32::MAX;
+        while below > 0 {
+            below = rcu::read(|rcu| self.scheduling.some(rcu, below, PAGE as u32, &mut work));
+            time::give_way();
+        }
+    }
+
+    /// Drops the cached routes of all destinations. Process context.
+    pub(super) fn forget_routes(&self) {
+        self.each_in_pages(|destination| destination.forget_route());
     }
 
     /// Does something to each destination below a slot, newest first, until it returns `false`; returns the slot where
@@ -325,16 +336,7 @@ impl<F: Stack> Service<F> {
 
     fn sum_pages(&self) -> Counters {
         let mut sums = Counters::default();
-        let mut below = u32::MAX;
-        while below > 0 {
-            below = rcu::read(|rcu| {
-                self.scheduling
-                    .some(rcu, below, PAGE as u32, |destination| {
-                        sums = plus(&sums, &destination.counted.sums());
-                    })
-            });
-            time::give_way();
-        }
+        self.each_in_pages(|destination| sums = plus(&sums, &destination.counted.sums()));
         sums
     }
 

@@ -23,7 +23,8 @@ pub(crate) fn jiffies64() -> u64 {
     unsafe { bindings::rust_ipvs_helper_jiffies64() }
 }
 
-/// Lets others have this CPU who wait for it. Process context, without a lock and outside of read-side sections.
+/// Calls `cond_resched()`. Process context, outside of read-side sections and without a spinlock;
+/// mutexes may be held.
 pub(crate) fn give_way() {
     // SAFETY: As the documentation asks.
     unsafe { bindings::rust_ipvs_helper_cond_resched() };
