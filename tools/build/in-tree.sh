@@ -7,6 +7,8 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 root=$(readlink -f "$here/../..")
 module=$root/rust_ipvs
 place=net/netfilter/rust_ipvs
+selftests=$root/tools/testing/selftests/rust_ipvs
+selftests_place=tools/testing/selftests/net/netfilter/ipvs_rs
 
 usage() {
 	cat <<-'EOT'
@@ -58,12 +60,24 @@ module_files() {
 		! -name bindings_generated.rs ! -name '*.mod.c' -printf '%P\n' | sort)
 }
 
-# Copies the module's files in FROM to TO.
-copy_module() {
-	local from=$1 to=$2 file
+# The selftests in FOLDER that a kernel tree gets: those of the lists in its Makefile.
+selftest_files() {
+	(cd "$1" && {
+		printf '%s\n' Makefile config settings
+		awk '/^\t[a-z0-9_.]+ \\$/ { print $1 }' Makefile
+	} | while read -r name; do
+		find "$name" -type f ! -name '*.pyc'
+	done | sort)
+}
+
+# copy LIST FROM TO: copies the files that LIST names of FROM.
+copy() {
+	local list=$1 from=$2 to=$3 file mode
 	while read -r file; do
-		install -D -m 644 "$from/$file" "$to/$file"
-	done < <(module_files "$from")
+		mode=644
+		[ ! -x "$from/$file" ] || mode=755
+		install -D -m "$mode" "$from/$file" "$to/$file"
+	done < <("$list" "$from")
 }
 
 # Lays out what the tree has and what it shall have as folders a and b.
@@ -82,9 +96,23 @@ lay_out() {
 	add_after "$work/b/net/netfilter/Makefile" 'CONFIG_IP_VS.*ipvs/' 'obj-$(CONFIG_RUST_IPVS) += rust_ipvs/'
 	widen_property "$work/b/include/linux/skbuff.h"
 	widen_property "$work/b/net/ipv4/ip_output.c"
-	[ ! -d "$kernel/$place" ] || copy_module "$kernel/$place" "$work/a/$place"
-	copy_module "$module" "$work/b/$place"
+	[ ! -d "$kernel/$place" ] || copy module_files "$kernel/$place" "$work/a/$place"
+	copy module_files "$module" "$work/b/$place"
 	install -m 644 "$root/Kconfig" "$work/b/$place/Kconfig"
+	lay_out_selftests "$kernel" "$work"
+}
+
+# The same for the selftests, in a tree that has the kernel's own.
+lay_out_selftests() {
+	local kernel=$1 work=$2 list=tools/testing/selftests/Makefile side
+	[ -r "$kernel/$list" ] || return 0
+	for side in a b; do
+		install -D -m 644 "$kernel/$list" "$work/$side/$list"
+	done
+	add_after "$work/b/$list" '^TARGETS .= net/netfilter$' 'TARGETS += net/netfilter/ipvs_rs'
+	[ ! -r "$kernel/$selftests_place/Makefile" ] ||
+		copy selftest_files "$kernel/$selftests_place" "$work/a/$selftests_place"
+	copy selftest_files "$selftests" "$work/b/$selftests_place"
 }
 
 # The patch for the tree on standard output.
@@ -112,6 +140,8 @@ apply)
 	make_patch "$work" >"$work/patch"
 	if [ -s "$work/patch" ]; then
 		patch -d "$kernel" -p1 -s -E <"$work/patch"
+		# A diff has no modes. (kselftest starts what is not executable by its first line.)
+		[ ! -d "$kernel/$selftests_place" ] || chmod +x "$kernel/$selftests_place"/*.py
 		printf 'in-tree: %s files changed in %s\n' "$(grep -c '^+++ ' "$work/patch")" "$kernel"
 	else
 		printf 'in-tree: %s has the module as it is here\n' "$kernel"

@@ -5,6 +5,7 @@
 Every variable of the code is described in sysctl.rst, and every one that is described is in the
 code. Every number of a netlink command or attribute is in netlink.rst, in the table of its kind.
 For every name by which the module can be asked for there is a line in the file for modprobe.
+Every selftest is in the Makefile for kernel trees, but for those named here.
 """
 
 import re
@@ -22,6 +23,16 @@ TABLES = {
     "stats": "Of statistics",
     "daemon": "Of a daemon",
     "info": "Of general information",
+}
+
+# Selftests of what a kernel tree does not have: the tool, documents, the installation, the sender of storms.
+NOT_IN_TREE = {
+    "finding.py",
+    "keepalived.py",
+    "pyroute.py",
+    "ripvsadm_compat.sh",
+    "ripvsadm_page.py",
+    "storm.py",
 }
 
 
@@ -69,8 +80,18 @@ def modprobe():
         yield f"main.rs has no alias {name}"
 
 
+def selftests():
+    folder = "tools/testing/selftests/rust_ipvs"
+    listed = set(re.findall(r"^(\w+\.(?:py|sh)) ", read(f"{folder}/TESTS"), re.M))
+    in_tree = set(re.findall(r"^\t(\w+\.(?:py|sh)) \\$", read(f"{folder}/Makefile"), re.M)) - {"lib.sh"}
+    for name in sorted(listed - in_tree - NOT_IN_TREE):
+        yield f"{folder}/Makefile lacks {name}, which TESTS has"
+    for name in sorted(in_tree - listed):
+        yield f"{folder}/Makefile has {name}, which TESTS lacks"
+
+
 def main():
-    objections = [*sysctl(), *netlink(), *modprobe()]
+    objections = [*sysctl(), *netlink(), *modprobe(), *selftests()]
     print("\n".join(objections) or "names: all are told")
     sys.exit(bool(objections))
 

@@ -16,6 +16,10 @@ test: ## Everything: host tests, lint, builds, selftests in the guest, the kerne
 compare: lab-ready all ## SCENARIO=<name>|all on C ip_vs and on rust_ipvs, and how they differ
 	@tools/testing/compare/compare $(SCENARIO)
 
+.PHONY: kselftest
+kselftest: lab-ready module ## TESTS='hooks.py …'|all: the selftests as a kernel tree runs them, in the guest
+	@$(if $(TESTS),TESTS='$(TESTS)') tools/testing/kselftest.sh
+
 .PHONY: behaviour
 behaviour: ## Which tests cite each numbered behaviour, and how many have none
 	@tools/testing/behaviour

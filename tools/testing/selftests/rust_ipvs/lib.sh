@@ -23,6 +23,8 @@
 SELFTESTS=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 IPVS_IMPL=${IPVS_IMPL:-rust}
 RUST_IPVS_KO=${RUST_IPVS_KO:-$SELFTESTS/../../../../build/rust_ipvs.ko}
+# In a kernel tree there is no build/: the installed module.
+[ -e "$RUST_IPVS_KO" ] || RUST_IPVS_KO=$(PATH=$PATH:/usr/sbin:/sbin modinfo -n rust_ipvs 2>/dev/null || true)
 KSFT_SKIP=4
 SPACES='lan client director s1 s2 s3'
 
@@ -169,6 +171,10 @@ impl_load() {
 		modprobe ip_vs "$@"
 	else
 		# insmod, unlike modprobe, does not look for what the module needs.
+		[ -n "$RUST_IPVS_KO" ] || {
+			note 'there is no module rust_ipvs: install it, or name its file in RUST_IPVS_KO'
+			return 1
+		}
 		modinfo -F depends "$RUST_IPVS_KO" | tr , '\n' | xargs -r modprobe -a && insmod "$RUST_IPVS_KO" "$@"
 	fi
 }

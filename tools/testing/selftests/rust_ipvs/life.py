@@ -16,6 +16,7 @@ import warnings
 from harness import ipvs
 from harness.clients import ask
 from harness.ground import GROUND as g, VIP, lib
+from harness.module import KO
 from harness.packet import SYN, Wire, ip, tcp, udp
 from harness.spaces import private_namespace
 from harness.tap import case, equal, note, run, true, until
@@ -24,7 +25,6 @@ from harness.tap import case, equal, note, run, true, until
 warnings.filterwarnings('ignore', category=DeprecationWarning)
 
 ROUNDS = 200 if os.environ.get('LONG') else 5
-KO = os.environ.get('RUST_IPVS_KO') or os.path.join(os.path.dirname(__file__), '../../../../build/rust_ipvs.ko')
 RULES = ''.join(
     f'-A -{kind} {vip}:80 -s rr\n' + ''.join(f'-a -{kind} {vip}:80 -r {server}:80 {method}\n' for server in servers)
     for kind in 'tu' for vip, method, servers in (

@@ -17,6 +17,7 @@ import time
 from harness import faults, ipvs, storm
 from harness.abi import DEL_SERVICE, FLUSH, GET_SERVICE, SCTP, SET_CONFIG, TCP
 from harness.ground import GROUND as g
+from harness.module import KO
 from harness.netlink import Genl, attr, u32
 from harness.packet import ACK, SYN, Wire, chunk, ip, sctp, tcp, udp
 from harness.storm import NETS, Field, Helper, configure, counts, last, services
@@ -36,9 +37,6 @@ PROBES = 4
 LONG = bool(os.environ.get('LONG'))
 LOADS = int(os.environ.get('LOADS') or (1000 if LONG else 3))
 SPACES = int(os.environ.get('SPACES') or (10000 if LONG else 8))
-KO = os.environ.get('RUST_IPVS_KO') or os.path.join(
-    os.path.dirname(__file__), '../../../../build/rust_ipvs.ko'
-)
 CACHES = ('rust_ipvs_conn', 'ip_vs_conn')
 
 

@@ -9,10 +9,10 @@ import re
 import shutil
 import subprocess
 
+from .module import KO
 from .tap import equal, note
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-KO = os.environ.get('RUST_IPVS_KO') or os.path.join(HERE, '../../../../build/rust_ipvs.ko')
 CONF = os.path.join(HERE, '../../../build/modprobe.d/rust_ipvs.conf')
 INSTALLED_CONF = '/usr/lib/modprobe.d/rust_ipvs.conf'
 # One file of this name in /etc takes the place of the installed one.
