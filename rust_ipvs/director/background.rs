@@ -36,6 +36,7 @@
 //! disabled and waited for, so that afterwards none runs, and who queues one does nothing.
 
 use super::{
+    connections::AfQueues,
     expiry::{
         Expiry,
         MOST_PARTS, //
@@ -54,10 +55,7 @@ use super::{
         in_plane,
         Plane, //
     },
-    queues::{
-        AfQueues,
-        Queues, //
-    },
+    queues::Queues,
     resize::Resize,
     stack::Stack,
     watch::Defense, //

@@ -3,18 +3,17 @@
 //! What those who handle a packet are told of it.
 
 use super::{
+    connections::Connections,
     namespace::Director,
-    plane::{
-        Connections,
-        Plane, //
-    },
-    stack::Stack,
+    plane::Plane,
+    stack::Stack, //
 };
 use crate::{
     kapi::{
         net::Net,
         netfilter::Point,
-        rcu::Rcu, //
+        rcu::Rcu,
+        skbuff::Packet, //
     },
     logic::{
         family::Endpoint,
@@ -74,5 +73,19 @@ impl<F: Stack> Context<'_, F> {
     pub(super) fn headers(&self) -> usize {
         let transport = if self.header.protocol == TCP { 20 } else { 8 };
         usize::from(self.header.l4).saturating_add(transport)
+    }
+
+    /// Routes a packet again whose sender is another now; `false` where it cannot go on.
+    ///
+    /// It was routed by an address that it does not have any more: rules may say otherwise of the VIP.
+    /// Where there are none that ask for the source, the answer would be the same, and a packet that is being
+    /// forwarded keeps the route that it has.
+    #[inline(always)]
+    pub(super) fn reroute(&self, packet: &mut Packet) -> bool {
+        self.point == Point::LocalIn
+            || self.director.settings.snat_reroute.load() == 0
+            || (self.point == Point::Forward && !Packet::source_matters(self.net, F::PROTOCOL))
+            || packet.route_is_local(F::PROTOCOL)
+            || packet.reroute(self.net, F::PROTOCOL)
     }
 }

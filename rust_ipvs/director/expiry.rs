@@ -8,7 +8,7 @@
 //! queued again at once, so that others who need the CPU or the workqueue come in between.
 //!
 //! Without connections the works rest. The next connection wakes them by
-//! [`Connections::resting`](super::plane::Connections::resting), which each new connection asks
+//! [`Connections::resting`], which each new connection asks
 //! after it is in the table. A work that goes to rest writes that word first and then looks, under
 //! the lock of each of its shards, whether there is a connection. One that came before is seen
 //! then; one that comes later takes the lock later, and finds the word written.
@@ -16,12 +16,11 @@
 use super::{
     clock,
     connection::Connection,
+    connections::Connections,
     namespace::Director,
-    plane::{
-        Connections,
-        Plane, //
-    },
+    plane::Plane,
     stack::Stack,
+    sync,
     tracking, //
 };
 use crate::{
@@ -139,51 +138,10 @@ fn fate<F: Stack>(director: &Director, connection: &Connection<F>) -> Fate {
         }
         connection.stay();
         if director.timeouts.is_sync_active() {
-            rcu::read(|rcu| director.tell_stay(rcu, connection));
+            rcu::read(|rcu| sync::sync_kept(director, rcu, connection));
         }
     }
     Fate::Keep
-}
-
-impl<F: Stack> Connections<F> {
-    /// A connection has come: wakes what has to do with it (C-16, C-28). Any context.
-    ///
-    /// Waking once is enough, and dearer than all the rest.
-    #[inline(always)]
-    pub(super) fn came(&self) {
-        let (about, _) = self.table.about();
-        let grows = about > self.upper.load() as isize && self.grows.load() == 0;
-        if grows || self.resting.load() != 0 {
-            self.wake();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wake(&self) {
-        if self.resting.load() != 0 {
-            // First, so that a work that goes to rest afterwards is not overlooked.
-            self.resting.store(0);
-            for work in &self.queues.expiry {
-                work.queue(clock::TICK_JIFFIES);
-            }
-        }
-        let (about, _) = self.table.about();
-        if about > self.upper.load() as isize && self.grows.load() == 0 {
-            self.grows.store(1);
-            self.queues.resize.queue_now();
-        }
-    }
-
-    /// Has the table resized if it may be too large, or too small by fewer connections than new
-    /// ones are told of, and nobody sees to that yet (C-28).
-    fn judge_size(&self) {
-        let (len, lower) = (self.table.exact_len(), self.lower.load());
-        let grows = len > self.upper.load() && self.grows.load() == 0;
-        if grows || (lower != 0 && len <= lower) {
-            self.queues.resize.queue(0);
-        }
-    }
 }
 
 impl<F: Stack> Plane<F> {

@@ -17,7 +17,7 @@ use super::{
     icmp,
     namespace::Director,
     outgoing,
-    plane::Plane,
+    plane::HasAfState,
     reply,
     reuse,
     schedule,
@@ -27,29 +27,18 @@ use super::{
 };
 use crate::{
     kapi::{
-        net::{
-            Lease,
-            Net, //
-        },
+        net::Net,
         netfilter::{
             Hook,
-            Hooks,
             Point,
             Protocol,
-            Spec,
             State,
-            Verdict,
-            PRIORITY_NAT_DST,
-            PRIORITY_NAT_SRC, //
+            Verdict, //
         },
         rcu::Rcu,
         skbuff::Packet,
     },
     logic::{
-        family::{
-            V4,
-            V6, //
-        },
         packet::{
             as_key_exchange,
             Fragment,
@@ -66,39 +55,15 @@ use crate::{
     },
 };
 use core::marker::PhantomData;
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
-
-/// A family, with its place in the director.
-pub(super) trait InDirector: Stack {
-    /// The plane of this family.
-    fn plane(director: &Director) -> &Plane<Self>;
-}
-
-impl InDirector for V4 {
-    #[inline(always)]
-    fn plane(director: &Director) -> &Plane<Self> {
-        &director.v4
-    }
-}
-
-impl InDirector for V6 {
-    #[inline(always)]
-    fn plane(director: &Director) -> &Plane<Self> {
-        &director.v6
-    }
-}
 
 /// Packets to this host.
-struct LocalIn<F>(PhantomData<F>);
+pub(super) struct LocalIn<F>(PhantomData<F>);
 /// Packets of this host.
-struct LocalOut<F>(PhantomData<F>);
+pub(super) struct LocalOut<F>(PhantomData<F>);
 /// Packets that pass through.
-struct Forward<F>(PhantomData<F>);
+pub(super) struct Forward<F>(PhantomData<F>);
 
-impl<F: InDirector> Hook for LocalIn<F> {
+impl<F: HasAfState> Hook for LocalIn<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
@@ -106,7 +71,7 @@ impl<F: InDirector> Hook for LocalIn<F> {
     }
 }
 
-impl<F: InDirector> Hook for LocalOut<F> {
+impl<F: HasAfState> Hook for LocalOut<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
@@ -114,7 +79,7 @@ impl<F: InDirector> Hook for LocalOut<F> {
     }
 }
 
-impl<F: InDirector> Hook for Forward<F> {
+impl<F: HasAfState> Hook for Forward<F> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
@@ -123,9 +88,9 @@ impl<F: InDirector> Hook for Forward<F> {
 }
 
 /// Packets of a director that takes no requests, at a place with the number `AT`.
-struct Passive<F, const AT: u8>(PhantomData<F>);
+pub(super) struct Passive<F, const AT: u8>(PhantomData<F>);
 
-impl<F: InDirector, const AT: u8> Hook for Passive<F, AT> {
+impl<F: HasAfState, const AT: u8> Hook for Passive<F, AT> {
     type Owner = Director;
 
     fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
@@ -136,33 +101,6 @@ impl<F: InDirector, const AT: u8> Hook for Passive<F, AT> {
         };
         pass_replies::<F>(owner, rcu, state.net(), point, packet)
     }
-}
-
-/// Registers the hooks of a family (H-1, H-2): `passive` ones only see to replies (H-8).
-pub(super) fn register<F: InDirector>(
-    lease: Lease,
-    director: Arc<Director>,
-    passive: bool,
-) -> Result<Hooks<Director>> {
-    let at = F::PROTOCOL;
-    let (input, output) = (
-        PRIORITY_NAT_SRC.wrapping_sub(1),
-        PRIORITY_NAT_DST.wrapping_add(1),
-    );
-    let specs = if passive {
-        [
-            Spec::new::<Passive<F, 0>>(at, Point::LocalIn, input),
-            Spec::new::<Passive<F, 1>>(at, Point::LocalOut, output),
-            Spec::new::<Passive<F, 2>>(at, Point::Forward, PRIORITY_NAT_SRC),
-        ]
-    } else {
-        [
-            Spec::new::<LocalIn<F>>(at, Point::LocalIn, input),
-            Spec::new::<LocalOut<F>>(at, Point::LocalOut, output),
-            Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
-        ]
-    };
-    Hooks::register(lease, director, specs)
 }
 
 /// Reads the headers of a packet that is not fragmented, where they lie in one piece.
@@ -195,7 +133,7 @@ fn truncated(point: Point, packet: Packet) -> Verdict {
 /// Reads the headers of any packet, or decides what becomes of one that has none to speak of.
 #[cold]
 #[inline(never)]
-fn read_otherwise<F: InDirector>(
+fn read_otherwise<F: HasAfState>(
     director: &Director,
     net: &Net,
     point: Point,
@@ -214,7 +152,7 @@ fn read_otherwise<F: InDirector>(
             Ok(header) if !is_balanced(header.protocol) && header.protocol != SCTP => break,
             Ok(header) if header.fragment != Fragment::Whole => {
                 // What cannot be put together stays as it is (H-14).
-                if gathered || !fragments::may_be_ours(F::plane(director), point, &header) {
+                if gathered || !fragments::may_be_ours(director.af_state::<F>(), point, &header) {
                     return Err(Verdict::Accept(packet));
                 }
                 let whole = director.gather::<F>(net, point, packet);
@@ -257,7 +195,7 @@ fn read_otherwise<F: InDirector>(
 /// Handles a packet; if the hook does not `TAKES_REQUESTS`, only one that may be a reply (H-8, H-18
 /// to H-22).
 #[inline(always)]
-fn pass<'g, F: InDirector, const TAKES_REQUESTS: bool>(
+fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
     director: &'g Director,
     rcu: Rcu<'g>,
     net: &'g Net,
@@ -270,7 +208,7 @@ fn pass<'g, F: InDirector, const TAKES_REQUESTS: bool>(
     if point == Point::LocalOut && F::PROTOCOL == Protocol::Ipv4 && packet.is_raw() {
         return Verdict::Accept(packet);
     }
-    let plane = F::plane(director);
+    let plane = director.af_state::<F>();
     let Some(connections) = plane.connections.as_ref() else {
         return Verdict::Accept(packet);
     };
@@ -280,8 +218,9 @@ fn pass<'g, F: InDirector, const TAKES_REQUESTS: bool>(
             let at = icmp::At {
                 point,
                 takes_requests: TAKES_REQUESTS,
+                begin: schedule::begin_for_error,
             };
-            let read = icmp::handle::<F>(director, plane, connections, rcu, net, at, packet)
+            let read = icmp::handle::<F, _>(director, plane, connections, rcu, net, at, packet)
                 .map_or_else(
                     |other| read_otherwise::<F>(director, net, point, TAKES_REQUESTS, other),
                     Err,
@@ -356,7 +295,7 @@ fn pass<'g, F: InDirector, const TAKES_REQUESTS: bool>(
 /// Out of line: one copy for all places.
 #[cold]
 #[inline(never)]
-fn pass_replies<'g, F: InDirector>(
+fn pass_replies<'g, F: HasAfState>(
     director: &'g Director,
     rcu: Rcu<'g>,
     net: &'g Net,

@@ -15,15 +15,11 @@ use super::{
         Connection,
         Role, //
     },
+    connections::Connections,
     context::Context,
     fragments,
     namespace::Director,
-    plane::{
-        Connections,
-        Plane, //
-    },
-    reply,
-    schedule,
+    plane::Plane,
     stack::Stack,
     tracking,
     xmit, //
@@ -61,19 +57,33 @@ use quote::{
 };
 
 /// The hook that looks at a packet.
-#[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct At<B> {
     /// Its place.
     pub(super) point: Point,
     /// Whether it takes requests; if not, only errors about requests concern it, which go the way of
     /// replies (H-8).
     pub(super) takes_requests: bool,
+    /// Begins the connection that a quoted packet belongs to (see [`Begin`]).
+    pub(super) begin: B,
+}
+
+/// Begins the connection that a packet belongs to, quoted by an error and read backwards, if there
+/// is a service for it (S-28). One that nobody finds, for a service of single packets, is put in the
+/// last argument (S-12). Returns `Accept` unless the error ends here.
+pub(super) trait Begin<'g, F: Stack>:
+    FnOnce(Context<'g, F>, Packet, &mut Option<Connection<F>>) -> Verdict
+{
+}
+
+impl<'g, F: Stack, B> Begin<'g, F> for B where
+    B: FnOnce(Context<'g, F>, Packet, &mut Option<Connection<F>>) -> Verdict
+{
 }
 
 /// Handles a packet that is an ICMP error; gives back any other.
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'g, F: Stack>(
+pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
     director: &'g Director,
     plane: &'g Plane<F>,
     connections: &'g Connections<F>,
@@ -82,7 +92,8 @@ pub(super) fn handle<'g, F: Stack>(
     At {
         point,
         takes_requests,
-    }: At,
+        begin,
+    }: At<B>,
     mut packet: Packet,
 ) -> Result<Verdict, Packet> {
     let Some(mut header) = read(&mut packet, F::parse) else {
@@ -115,13 +126,14 @@ pub(super) fn handle<'g, F: Stack>(
         connections,
         is_backwards: false,
     };
-    message(&context, takes_requests, packet)
+    message(&context, takes_requests, begin, packet)
 }
 
 /// Handles an ICMP packet that is whole, or a fragment of IPv6 that nothing can be made of.
-fn message<F: Stack>(
-    context: &Context<'_, F>,
+fn message<'g, F: Stack, B: Begin<'g, F>>(
+    context: &Context<'g, F>,
     takes_requests: bool,
+    begin: B,
     mut packet: Packet,
 ) -> Result<Verdict, Packet> {
     let at = usize::from(context.header.l4);
@@ -155,7 +167,7 @@ fn message<F: Stack>(
     let comes_in = takes_requests && may_come_in(context, &packet);
     if found.is_none() && schedules && comes_in {
         let mut single = None;
-        packet = match schedule(context, &quoted, packet, &mut single) {
+        packet = match begin(inverse(context, &quoted), packet, &mut single) {
             Verdict::Accept(packet) => packet,
             other => return Ok(other),
         };
@@ -173,16 +185,10 @@ fn message<F: Stack>(
     })
 }
 
-/// Begins the connection that a quoted packet belongs to, where there is a service for it (S-28):
-/// one that nobody finds, for a service of single packets, is put in `single` (S-12).
-fn schedule<F: Stack>(
-    context: &Context<'_, F>,
-    quoted: &Quoted<F>,
-    packet: Packet,
-    single: &mut Option<Connection<F>>,
-) -> Verdict {
+/// Returns the context of the quoted packet, read backwards: of what the client would have sent.
+fn inverse<'g, F: Stack>(context: &Context<'g, F>, quoted: &Quoted<F>) -> Context<'g, F> {
     let (src, dst) = (quoted.dst, quoted.src);
-    let backwards = Context {
+    Context {
         header: Header {
             src: src.addr,
             dst: dst.addr,
@@ -197,24 +203,7 @@ fn schedule<F: Stack>(
         },
         is_backwards: true,
         ..*context
-    };
-    let key = &context.connections.key;
-    let hash = F::hash(key, &src, &dst, quoted.header.protocol);
-    schedule::decide(
-        backwards,
-        hash,
-        packet,
-        |context, hash, plan, is_single, packet| {
-            if !is_single {
-                return schedule::begin(context, hash, plan, packet);
-            }
-            if !context.has_room() {
-                return Verdict::Drop(packet);
-            }
-            *single = Some(schedule::single(context, plan));
-            Verdict::Accept(packet)
-        },
-    )
+    }
 }
 
 /// Whether an error may be one for a destination: H-7 and H-24 say which packets may come in.
@@ -233,7 +222,7 @@ fn outgoing<F: Stack>(
     if connection.method == ForwardMethod::MASQ
         && !(packet.message_sum_is_right(F::PROTOCOL, at)
             && xmit::translate_error(context, quoted, Side::Source, &connection.virt, &mut packet)
-            && reply::reroute(context, &mut packet))
+            && context.reroute(&mut packet))
     {
         return Verdict::Drop(packet);
     }

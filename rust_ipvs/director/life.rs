@@ -4,7 +4,6 @@
 
 use super::{
     config_held::ConfigHeld,
-    config_lock::ConfigLocked,
     defence::{
         Defences,
         Judging, //
@@ -20,7 +19,7 @@ use super::{
     servers::Servers,
     settings::Settings,
     statistics::Counting,
-    sync::daemons::Daemons,
+    sync::Daemons,
     timeouts::Timeouts,
     trash::Trash, //
 };
@@ -92,7 +91,6 @@ impl Namespaced for Director {
                     passive: false,
                     works: KVec::new(),
                     serial: 0,
-                    locked: ConfigLocked::new(),
                 }),
                 trash <- new_mutex!(Trash::new()),
                 judging <- new_mutex!(Judging::new()),
@@ -110,7 +108,7 @@ impl Namespaced for Director {
         drop(books);
         // Hooks first: nothing may come in from packets. A work may take the mutex in its run.
         drop(going);
-        this.stop_daemons();
+        this.daemons.stop_all(&**this);
         drop(works);
         drop(tracking);
         this.flush_for_good();

@@ -8,7 +8,6 @@
 use super::{
     config_held::ConfigHeld,
     destination::Destination,
-    hooks,
     locality::Expirations,
     namespace::{
         Books,
@@ -26,11 +25,7 @@ use super::{
 };
 use crate::{
     kapi::{
-        net::{
-            Lease,
-            Net, //
-        },
-        netfilter::Hooks,
+        net::Net,
         shared::RcuArc, //
     },
     logic::{
@@ -49,22 +44,14 @@ use crate::{
             TunnelChange, //
         },
         engine::Engine,
-        family::{
-            V4,
-            V6, //
-        },
         request,
         sched::Scheduler, //
     },
 };
-use core::mem;
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
-
-/// What registers the hooks of a family.
-type Register = fn(Lease, Arc<Director>, bool) -> Result<Hooks<Director>>;
 
 /// What goes wrong inside is always memory.
 fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
@@ -235,66 +222,10 @@ impl Director {
         memory(result)
     }
 
-    /// Makes what packets need before the first service of a family can be there (H-2).
-    fn prepare(self: &Arc<Self>, books: &mut Books, family: AddressFamily) -> Result {
-        self.open_family(books, family)?;
-        match family {
-            AddressFamily::V4 if books.hooks_v4.is_none() => {
-                books.hooks_v4 = Some(hooks::register::<V4>(
-                    self.lease()?,
-                    self.clone(),
-                    books.passive,
-                )?);
-            }
-            AddressFamily::V6 if books.hooks_v6.is_none() => {
-                books.hooks_v6 = Some(hooks::register::<V6>(
-                    self.lease()?,
-                    self.clone(),
-                    books.passive,
-                )?);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// Sets whether a director that is told of connections takes no requests (H-8).
     pub(crate) fn set_backup_only(&self, value: i32) -> Result {
         self.settings.sync.backup_only.store(value);
         self.fit_hooks()
-    }
-
-    /// Gives the hooks the form that they should have (H-8). The new ones are there before the old ones go.
-    pub(super) fn fit_hooks(&self) -> Result {
-        let mut books = self.books.lock();
-        let passive = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
-        if passive == books.passive || !books.open {
-            return Ok(());
-        }
-        let again = |old: &Option<Hooks<Self>>, register: Register| {
-            let again =
-                |old: &Hooks<Self>| register(old.lease().clone(), old.owner().clone(), passive);
-            old.as_ref().map(again).transpose()
-        };
-        let v4 = again(&books.hooks_v4, hooks::register::<V4>)?;
-        let v6 = again(&books.hooks_v6, hooks::register::<V6>)?;
-        books.passive = passive;
-        let old = (
-            mem::replace(&mut books.hooks_v4, v4),
-            mem::replace(&mut books.hooks_v6, v6),
-        );
-        drop(books);
-        drop(old);
-        Ok(())
-    }
-
-    /// Takes the hooks of a family that has no service; the caller drops them without the mutex.
-    fn unneeded_hooks(&self, books: &mut Books, family: AddressFamily) -> Option<Hooks<Self>> {
-        match family {
-            AddressFamily::V4 if self.v4.count() == 0 => books.hooks_v4.take(),
-            AddressFamily::V6 if self.v6.count() == 0 => books.hooks_v6.take(),
-            _ => None,
-        }
     }
 
     /// Sets how many buckets there are for each service, from now on (V-7).
@@ -469,6 +400,6 @@ impl Director {
     /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
         let mut books = self.books.lock();
-        self.timeouts.set(&mut books.locked, tcp, tcp_fin, udp);
+        self.timeouts.set(&mut books.held, tcp, tcp_fin, udp);
     }
 }

@@ -7,8 +7,8 @@ use super::{
         Connection,
         Role, //
     },
-    hooks::InDirector,
-    namespace::Director, //
+    namespace::Director,
+    plane::HasAfState, //
 };
 use crate::{
     kapi::{
@@ -46,8 +46,8 @@ impl Director {
     }
 }
 
-fn known<F: InDirector>(director: &Director, rcu: Rcu<'_>, packet: &Packet) -> Option<Known> {
-    let connections = F::plane(director).connections.as_ref()?;
+fn known<F: HasAfState>(director: &Director, rcu: Rcu<'_>, packet: &Packet) -> Option<Known> {
+    let connections = director.af_state::<F>().connections.as_ref()?;
     let (header, transport) = read::<F>(packet)?;
     let (src, dst) = (
         Endpoint {
@@ -72,7 +72,7 @@ fn known<F: InDirector>(director: &Director, rcu: Rcu<'_>, packet: &Packet) -> O
 }
 
 /// The headers of a packet that was balanced: so they lie in one piece.
-fn read<F: InDirector>(packet: &Packet) -> Option<(Header<F>, Transport)> {
+fn read<F: HasAfState>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     let header = F::parse(packet.bytes()).ok()?;
     if let Some(header) = as_key_exchange(&header) {
         return Some((header, Transport::KEY_EXCHANGE));
@@ -86,7 +86,7 @@ fn read<F: InDirector>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     Some((header, transport))
 }
 
-fn of_connection<F: InDirector>(rcu: Rcu<'_>, connection: &Connection<F>) -> Known {
+fn of_connection<F: HasAfState>(rcu: Rcu<'_>, connection: &Connection<F>) -> Known {
     Known {
         protocol: connection.protocol(),
         vip: End::of(&connection.virt).addr,

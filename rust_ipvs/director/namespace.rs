@@ -4,20 +4,22 @@
 
 use super::{
     config_held::ConfigHeld,
-    config_lock::ConfigLocked,
     connection::Connection,
     defence::{
         Defences,
         Judging, //
     },
     fragments::Fragments,
-    plane::Plane,
+    plane::{
+        HasAfState,
+        Plane, //
+    },
     queues::Queues,
     servers::Servers,
     settings::Settings,
     stack::Stack,
     statistics,
-    sync::daemons::Daemons,
+    sync::Daemons,
     timeouts::Timeouts,
     trash::Trash, //
 };
@@ -119,8 +121,6 @@ pub(super) struct Books {
     pub(super) works: KVec<PeriodicWork>,
     /// The serial number of the service added last.
     pub(super) serial: u64,
-    /// Proof that the mutex is held.
-    pub(super) locked: ConfigLocked,
 }
 
 /// The load balancer of a network namespace.
@@ -161,6 +161,12 @@ impl Director {
     /// What `sysctl` set.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Returns the state of an address family.
+    #[inline(always)]
+    pub(super) fn af_state<F: HasAfState>(&self) -> &Plane<F> {
+        F::af_state(&self.v4, &self.v6)
     }
 
     /// Puts fragments together: the whole packet, or `None` where there are pieces to come (H-19, G-30).

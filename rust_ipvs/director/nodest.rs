@@ -8,11 +8,9 @@
 
 use super::{
     connection::Connection,
+    connections::Connections,
     namespace::Director,
-    plane::{
-        Connections,
-        Plane, //
-    },
+    plane::Plane,
     stack::Stack,
     tracking, //
 };

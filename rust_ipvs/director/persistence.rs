@@ -18,6 +18,7 @@ use super::{
     stack::Stack,
     stage::Terms,
     template::{
+        self,
         Data,
         Kind, //
     },
@@ -35,7 +36,6 @@ use crate::{
     logic::{
         engine::Engine,
         family::Endpoint,
-        hash::HashKey,
         packet::UDP_LEN,
         persistence::{
             connection_port,
@@ -154,25 +154,6 @@ fn look_into<'p, F: Stack>(
     engine.find(payload).unwrap_or(&[])
 }
 
-/// The hash of a template, whose protocol is marked as such.
-pub(super) fn hash<F: Stack>(
-    hash_key: &HashKey,
-    (kind, data): (Kind, &[u8]),
-    key: u8,
-    client: &Endpoint<F>,
-    virt: &Endpoint<F>,
-) -> u32 {
-    if kind != Kind::Data {
-        return F::hash(hash_key, client, virt, key);
-    }
-    // Whoever sends it.
-    let anybody = Endpoint {
-        addr: F::UNSPECIFIED,
-        port: 0,
-    };
-    hash_key.bytes(F::hash(hash_key, &anybody, virt, key), data)
-}
-
 /// A template, and a hold on it for the connection that is to begin.
 struct Held<'g, F: Stack> {
     entry: &'g Connection<F>,
@@ -195,7 +176,7 @@ impl<'p, F: Stack> Wanted<'p, F> {
             _ => Kind::Client,
         };
         let table_key = Connection::<F>::template_key(key.protocol);
-        let hash = hash(
+        let hash = template::hash(
             &context.connections.key,
             (kind, data),
             table_key,

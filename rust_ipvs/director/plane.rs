@@ -5,9 +5,12 @@
 use super::{
     config_held::ConfigHeld,
     connection::Connection,
+    connections::{
+        AfQueues,
+        Connections, //
+    },
     destination::Destination,
     no_cport::NoCport,
-    queues::AfQueues,
     senders::Senders,
     service::Service,
     stack::Stack,
@@ -17,7 +20,6 @@ use crate::{
     kapi::{
         net::Net,
         once::Word,
-        random,
         rcu::{
             Prepared,
             Rcu,
@@ -25,10 +27,6 @@ use crate::{
         },
         shared::RcuArc,
         slab::Slab,
-        table::{
-            Table,
-            MIN_BITS, //
-        },
         time, //
     },
     logic::{
@@ -40,12 +38,14 @@ use crate::{
             ServiceKey,
             TunnelSpec, //
         },
-        family::Endpoint,
-        hash::HashKey,
+        family::{
+            Endpoint,
+            V4,
+            V6, //
+        },
         packet::TCP,
         persistence::FTP_PORT,
-        sizing,
-        wheel, //
+        sizing, //
     },
 };
 use kernel::{
@@ -64,27 +64,6 @@ const SERVICE_BITS: (u32, u32) = (4, 20);
 
 /// How many services are looked at in one read-side critical section.
 const PAGE: usize = 1024;
-
-/// The connections of a family, once there has been a service.
-pub(super) struct Connections<F: Stack> {
-    pub(super) key: HashKey,
-    pub(super) table: Table<Connection<F>>,
-    /// Beyond so many connections the table may have to grow.
-    pub(super) upper: Word<usize>,
-    /// With no more than so many it may have to shrink.
-    pub(super) lower: Word<usize>,
-    /// 1 from when the work that resizes was queued because of `upper`, or runs, until the table
-    /// has the size that its connections ask for.
-    pub(super) grows: Word<u32>,
-    /// 1 if works that end connections rest, and the next connection is to queue them.
-    pub(super) resting: Word<u32>,
-    /// The works that see to the connections.
-    pub(super) queues: Arc<AfQueues>,
-    /// The load factor that the size and the bounds come from.
-    pub(super) lfactor: Word<i32>,
-    /// The most buckets that the table may have, as a power of two (C-29).
-    pub(super) most_bits: u32,
-}
 
 /// A bucket of services; replaced as a whole whenever one comes or goes.
 type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
@@ -231,19 +210,7 @@ impl<F: Stack> Plane<F> {
             return Ok(());
         }
         let queues = self.queues.as_ref().ok_or(EINVAL)?;
-        let most_bits = self.most_bits;
-        let (lower, upper) = sizing::thresholds(MIN_BITS, lfactor, MIN_BITS, most_bits);
-        let connections = Connections {
-            key: HashKey::new(random::words()),
-            table: Table::new(MIN_BITS, wheel::SLOTS as u16)?,
-            upper: Word::new(upper),
-            lower: Word::new(lower),
-            grows: Word::new(0),
-            resting: Word::new(1),
-            queues: queues.clone(),
-            lfactor: Word::new(lfactor),
-            most_bits,
-        };
+        let connections = Connections::new(queues.clone(), lfactor, self.most_bits)?;
         self.connections.populate(connections);
         Ok(())
     }
@@ -587,5 +554,25 @@ impl<F: Stack> Services<F> {
     #[inline(always)]
     fn bucket(&self, hash: u32) -> Option<&Bucket<F>> {
         self.buckets.get(self.number(hash))
+    }
+}
+
+/// An address family, with which of the two states of a namespace is its own.
+pub(super) trait HasAfState: Stack {
+    /// Returns the state of this family.
+    fn af_state<'a>(v4: &'a Plane<V4>, v6: &'a Plane<V6>) -> &'a Plane<Self>;
+}
+
+impl HasAfState for V4 {
+    #[inline(always)]
+    fn af_state<'a>(v4: &'a Plane<V4>, _: &'a Plane<V6>) -> &'a Plane<Self> {
+        v4
+    }
+}
+
+impl HasAfState for V6 {
+    #[inline(always)]
+    fn af_state<'a>(_: &'a Plane<V4>, v6: &'a Plane<V6>) -> &'a Plane<Self> {
+        v6
     }
 }

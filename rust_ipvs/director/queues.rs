@@ -3,17 +3,6 @@
 //! The handles by which works in the background are queued. Any context may use them.
 
 use crate::kapi::work::WorkHandle;
-use kernel::prelude::*;
-
-/// The works of one address family.
-pub(super) struct AfQueues {
-    /// Those that end connections whose time is up, each in a part of the table.
-    pub(super) expiry: KVec<WorkHandle>,
-    /// The one that changes the size of the connection table.
-    pub(super) resize: WorkHandle,
-    /// The one that ends connections to destinations that are gone.
-    pub(super) expire_nodest: WorkHandle,
-}
 
 /// The works of a namespace, but for those of its address families.
 pub(super) struct Queues {

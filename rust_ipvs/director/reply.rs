@@ -13,10 +13,7 @@ use super::{
 };
 use crate::{
     kapi::{
-        netfilter::{
-            Point,
-            Verdict, //
-        },
+        netfilter::Verdict,
         skbuff::{
             Packet,
             Unreachable, //
@@ -102,21 +99,7 @@ fn translate<F: Stack>(
         return false;
     }
     packet.sum_changed();
-    reroute(context, packet)
-}
-
-/// Routes a packet again whose sender is another now; `false` where it cannot go on.
-///
-/// It was routed by an address that it does not have any more: rules may say otherwise of the VIP.
-/// Where there are none that ask for the source, the answer would be the same, and a packet that is being
-/// forwarded keeps the route that it has.
-#[inline(always)]
-pub(super) fn reroute<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> bool {
-    context.point == Point::LocalIn
-        || context.director.settings.snat_reroute.load() == 0
-        || (context.point == Point::Forward && !Packet::source_matters(context.net, F::PROTOCOL))
-        || packet.route_is_local(F::PROTOCOL)
-        || packet.reroute(context.net, F::PROTOCOL)
+    context.reroute(packet)
 }
 
 /// Whether a packet that belongs to no connection is one of a server behind NAT, which is to be told that

@@ -6,11 +6,9 @@
 //! few, and if the load factor was set.
 
 use super::{
+    connections::Connections,
     namespace::Director,
-    plane::{
-        Connections,
-        Plane, //
-    },
+    plane::Plane,
     stack::Stack, //
 };
 use crate::{

@@ -16,6 +16,7 @@ use super::{
     stack::Stack,
     stage::Terms,
     state,
+    sync,
     xmit, //
 };
 use crate::{
@@ -53,10 +54,41 @@ pub(super) fn handle<F: Stack>(context: Context<'_, F>, hash: u32, packet: Packe
     decide(context, hash, packet, carry_out)
 }
 
+/// Begins the connection that a packet belongs to which an ICMP error quotes, or puts one that
+/// nobody finds in `single` (S-12, S-28). Returns `Accept` unless the error ends here.
+pub(super) fn begin_for_error<F: Stack>(
+    context: Context<'_, F>,
+    packet: Packet,
+    single: &mut Option<Connection<F>>,
+) -> Verdict {
+    let (src, dst) = (context.src(), context.dst());
+    let hash = F::hash(
+        &context.connections.key,
+        &src,
+        &dst,
+        context.header.protocol,
+    );
+    decide(
+        context,
+        hash,
+        packet,
+        |context, hash, plan, is_single, packet| {
+            if !is_single {
+                return begin(context, hash, plan, packet);
+            }
+            if !context.has_room() {
+                return Verdict::Drop(packet);
+            }
+            *single = Some(ops_connection(context, plan));
+            Verdict::Accept(packet)
+        },
+    )
+}
+
 /// Decides about a packet as [`handle`] does, and has `begin` do what is decided if it gets a
 /// destination: `begin` is told whether the service is one of single packets.
 #[inline(always)]
-pub(super) fn decide<'g, F: Stack>(
+fn decide<'g, F: Stack>(
     context: Context<'g, F>,
     hash: u32,
     packet: Packet,
@@ -166,12 +198,12 @@ fn persist<'g, F: Stack>(
 }
 
 /// What was decided of a new connection.
-pub(super) struct Plan<F: Stack> {
-    pub(super) destination: RcuArc<Destination>,
+struct Plan<F: Stack> {
+    destination: RcuArc<Destination>,
     /// Where packets go.
-    pub(super) real: Endpoint<F>,
+    real: Endpoint<F>,
     /// The template that it belongs to.
-    pub(super) control: Hold<Connection<F>>,
+    control: Hold<Connection<F>>,
 }
 
 /// Does what was decided: begins a connection, or one of a `single` packet.
@@ -216,7 +248,7 @@ fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
 }
 
 /// Begins a connection with its first packet.
-pub(super) fn begin<F: Stack>(
+fn begin<F: Stack>(
     context: &Context<'_, F>,
     hash: u32,
     plan: Plan<F>,
@@ -248,7 +280,7 @@ pub(super) fn begin<F: Stack>(
 
 /// Returns a connection that ends with its packet, and counts it (S-12).
 #[inline(always)]
-pub(super) fn single<F: Stack>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
+fn ops_connection<F: Stack>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
     let ends = (context.src(), context.dst(), plan.real);
     let protocol = context.header.protocol;
     let connection = Connection::new(protocol, ends, plan.destination, plan.control)
@@ -265,12 +297,12 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
     if !context.has_room() {
         return Verdict::Drop(packet);
     }
-    let connection = single(context, plan);
+    let connection = ops_connection(context, plan);
     connection.destination.counted.input(packet.len());
     if let Some(template) = connection.control(context.rcu) {
         template.count_request();
         if context.director.timeouts.is_sync_active() {
-            context.director.tell_template(context.rcu, template);
+            sync::sync_template(context.director, context.rcu, template);
         }
     }
     packet.set_handled();
@@ -328,7 +360,7 @@ pub(super) fn enter<'g, F: Stack>(
     };
     context.connections.came();
     if is_watched {
-        director.tell(context.rcu, connection);
+        sync::sync_conn(director, context.rcu, connection);
     }
     Some(connection)
 }

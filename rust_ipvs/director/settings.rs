@@ -4,10 +4,12 @@
 //!
 //! Each is one word that packets read when they need it; a change holds from the next packet on.
 
-use super::locality::Expirations;
+use super::{
+    locality::Expirations,
+    sync::SyncSettings, //
+};
 use crate::kapi::{
     cpus::CpuList,
-    memory,
     net::Net,
     once::Word, //
 };
@@ -75,44 +77,6 @@ pub(crate) struct Settings {
     pub(crate) sync: SyncSettings,
     /// How long schedulers remember (D-20); each that does has a reference.
     pub(crate) expirations: Arc<Expirations>,
-}
-
-/// Settings of synchronisation (behaviour.rst 14).
-pub(crate) struct SyncSettings {
-    /// The format of messages.
-    pub(crate) version: Word<i32>,
-    /// How many ports, each with a thread; a power of two.
-    pub(crate) ports: Word<i32>,
-    /// How persistent services are synchronised.
-    pub(crate) persist_mode: Word<i32>,
-    /// How many messages may wait for each thread.
-    pub(crate) qlen_max: Word<usize>,
-    /// The size of the sockets' buffers, where it is above 0.
-    pub(crate) sock_size: Word<i32>,
-    /// After how many packets a connection is sent, and every how many packets again.
-    pub(crate) threshold: [Word<i32>; 2],
-    /// After how many seconds an unchanged connection is sent again.
-    pub(crate) refresh_period: Word<i32>,
-    /// How often it is sent again before.
-    pub(crate) retries: Word<i32>,
-    /// Who receives connections balances none while it does (H-8).
-    pub(crate) backup_only: Word<i32>,
-}
-
-impl SyncSettings {
-    fn new() -> Self {
-        Self {
-            version: Word::new(1),
-            ports: Word::new(1),
-            persist_mode: Word::new(0),
-            qlen_max: Word::new(memory::free_buffer_pages() / 32),
-            sock_size: Word::new(0),
-            threshold: [Word::new(3), Word::new(50)],
-            refresh_period: Word::new(0),
-            retries: Word::new(0),
-            backup_only: Word::new(0),
-        }
-    }
 }
 
 impl Settings {

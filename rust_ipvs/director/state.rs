@@ -9,6 +9,7 @@ use super::{
     },
     context::Context,
     stack::Stack,
+    sync,
     timeouts::{
         Timeout,
         Timeouts, //
@@ -121,7 +122,7 @@ fn change<F: Stack>(
         }
     }
     if timeout.is_sync_active() && is_request {
-        context.director.tell(context.rcu, connection);
+        sync::sync_conn(context.director, context.rcu, connection);
     }
 }
 

@@ -18,10 +18,23 @@
 //! connection table locked.
 
 mod backup;
-pub(super) mod daemons;
+mod daemons;
+mod host;
 mod lanes;
-pub(super) mod master;
+mod master;
 mod receiver;
+mod requests;
+mod settings;
 mod start;
 mod strangers;
 pub(super) mod told;
+
+pub(crate) use settings::SyncSettings;
+pub(super) use {
+    daemons::Daemons,
+    master::{
+        sync_conn,
+        sync_kept,
+        sync_template, //
+    },
+};

@@ -2,6 +2,11 @@
 
 //! What a template has that other connections have not.
 
+use super::stack::Stack;
+use crate::logic::{
+    family::Endpoint,
+    hash::HashKey, //
+};
 use kernel::prelude::*;
 
 pub(super) use super::connection::status::Kind;
@@ -31,4 +36,23 @@ impl Data {
     pub(super) fn found(&self) -> &[u8] {
         self.bytes.get(..self.len.into()).unwrap_or(&[])
     }
+}
+
+/// The hash of a template, whose protocol is marked as such.
+pub(super) fn hash<F: Stack>(
+    hash_key: &HashKey,
+    (kind, data): (Kind, &[u8]),
+    key: u8,
+    client: &Endpoint<F>,
+    virt: &Endpoint<F>,
+) -> u32 {
+    if kind != Kind::Data {
+        return F::hash(hash_key, client, virt, key);
+    }
+    // Whoever sends it.
+    let anybody = Endpoint {
+        addr: F::UNSPECIFIED,
+        port: 0,
+    };
+    hash_key.bytes(F::hash(hash_key, &anybody, virt, key), data)
 }

@@ -2,7 +2,7 @@
 
 //! Timeout tables and names of protocol states (behaviour.rst 7.1 to 7.3).
 
-use super::config_lock::ConfigLocked;
+use super::config_held::ConfigHeld;
 use crate::{
     kapi::{
         once::Word,
@@ -75,13 +75,13 @@ impl TimeoutWord {
     }
 
     /// Sets the timeout, and leaves the bit.
-    fn set(&self, _locked: &mut ConfigLocked, seconds: u32) {
+    fn set(&self, _: &mut ConfigHeld, seconds: u32) {
         let bit = self.0.load() & SYNC_ACTIVE;
         self.0.store(jiffies(seconds) & !SYNC_ACTIVE | bit);
     }
 
     /// Sets the bit, and leaves the timeout.
-    fn set_sync_active(&self, _locked: &mut ConfigLocked, is_active: bool) {
+    fn set_sync_active(&self, _: &mut ConfigHeld, is_active: bool) {
         let bit = if is_active { SYNC_ACTIVE } else { 0 };
         self.0.store(self.0.load() & !SYNC_ACTIVE | bit);
     }
@@ -161,10 +161,10 @@ impl Timeouts {
     }
 
     /// Says whether a sync master runs.
-    pub(super) fn set_sync_active(&self, locked: &mut ConfigLocked, is_active: bool) {
+    pub(super) fn set_sync_active(&self, held: &mut ConfigHeld, is_active: bool) {
         let words = self.tcp.iter().chain(&self.sctp).chain([&self.udp]);
         for word in words {
-            word.set_sync_active(locked, is_active);
+            word.set_sync_active(held, is_active);
         }
     }
 
@@ -180,14 +180,14 @@ impl Timeouts {
     /// Sets what is given and not zero, in seconds.
     pub(super) fn set(
         &self,
-        locked: &mut ConfigLocked,
+        held: &mut ConfigHeld,
         tcp: Option<u32>,
         tcp_fin: Option<u32>,
         udp: Option<u32>,
     ) {
         let mut set = |word: Option<&TimeoutWord>, seconds: Option<u32>| {
             if let (Some(word), Some(seconds @ 1..)) = (word, seconds) {
-                word.set(locked, seconds);
+                word.set(held, seconds);
             }
         };
         set(self.tcp.get(usize::from(tcp::ESTABLISHED)), tcp);

@@ -9,7 +9,7 @@
 
 use super::{
     connection::Connection,
-    plane::Connections,
+    connections::Connections,
     stack::Stack, //
 };
 use crate::{

@@ -11,8 +11,8 @@
 use super::{
     super::{
         connection::Connection,
+        connections::Connections,
         context::Context,
-        plane::Connections,
         stack::Stack,
         tracking, //
     },

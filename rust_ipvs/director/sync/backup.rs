@@ -5,18 +5,17 @@
 //! A connection that was told of is one as any other: bound to the destination that it has in the services here,
 //! counted there, found by packets. Whoever says nothing more of it lets it end.
 
-use super::receiver::Listener;
+use super::host::SyncHost;
 use crate::{
     director::{
         connection::Connection,
+        connections::Connections,
         destination::Destination,
-        hooks::InDirector,
-        namespace::Director,
-        persistence,
-        plane::Connections,
+        plane::HasAfState,
         stack::Stack,
         sync::told::Heard,
         template::{
+            self,
             Data,
             Kind, //
         },
@@ -61,17 +60,20 @@ const TEMPLATE_TIMEOUT: u32 = 180 * HZ;
 /// The longest time that can be told from the past.
 const LONGEST: u32 = i32::MAX as u32;
 
-impl Listener for Director {
-    fn message(&self, net: &Net, sync_id: i32, message: &[u8]) {
-        for entry in Entries::of(message, sync_id).into_iter().flatten() {
-            // What cannot be made for want of memory or room may come again.
-            let _ = match entry.client.0 {
-                Ip::V4(_) => self.hear::<V4>(net, &entry),
-                Ip::V6(_) => self.hear::<V6>(net, &entry),
-            };
-        }
+/// Applies a message of another director, sent with this `sync_id`. Process context.
+pub(super) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u8]) {
+    let backup = Backup(host);
+    for entry in Entries::of(message, sync_id).into_iter().flatten() {
+        // What cannot be made for want of memory or room may come again.
+        let _ = match entry.client.0 {
+            Ip::V4(_) => backup.apply::<V4>(net, &entry),
+            Ip::V6(_) => backup.apply::<V6>(net, &entry),
+        };
     }
 }
+
+/// The namespace whose connections messages change.
+struct Backup<'a, H: SyncHost>(&'a H);
 
 /// What is told, in the words of a family.
 struct Tale<'e, F: Stack> {
@@ -95,7 +97,7 @@ enum Left {
 }
 
 impl<'e, F: Stack> Tale<'e, F> {
-    fn new(director: &Director, entry: &'e Entry<'e>) -> Option<Self> {
+    fn new(host: &impl SyncHost, entry: &'e Entry<'e>) -> Option<Self> {
         let end = |(addr, port)| {
             let addr = F::from_ip(addr)?;
             Some(Endpoint { addr, port })
@@ -114,8 +116,8 @@ impl<'e, F: Stack> Tale<'e, F> {
             heard: Heard {
                 state,
                 is_inactive: entry.is_template() || entry.flags & flags::INACTIVE != 0,
-                timeout: timeout(director, entry, state),
-                packets: director.settings.sync.first(),
+                timeout: timeout(host, entry, state),
+                packets: host.sync_settings().first(),
             },
         })
     }
@@ -126,24 +128,24 @@ impl<'e, F: Stack> Tale<'e, F> {
 }
 
 /// How long a connection stays, in jiffies (B-25).
-fn timeout(director: &Director, entry: &Entry<'_>, state: u8) -> u32 {
+fn timeout(host: &impl SyncHost, entry: &Entry<'_>, state: u8) -> u32 {
     match entry.timeout {
         0 if entry.is_template() => TEMPLATE_TIMEOUT,
-        0 => director.timeouts.of(entry.protocol, state),
+        0 => host.timeouts().of(entry.protocol, state),
         seconds => seconds.saturating_mul(HZ).min(LONGEST),
     }
 }
 
-impl Director {
+impl<H: SyncHost> Backup<'_, H> {
     /// Makes or changes what an entry tells of.
-    fn hear<F: InDirector>(&self, net: &Net, entry: &Entry<'_>) -> Result {
-        let tale = Tale::<F>::new(self, entry).ok_or(EINVAL)?;
+    fn apply<F: HasAfState>(&self, net: &Net, entry: &Entry<'_>) -> Result {
+        let tale = Tale::<F>::new(self.0, entry).ok_or(EINVAL)?;
         // What is not known yet here cannot be found by packets.
         if entry.flags & flags::NO_CLIENT_PORT != 0 || tale.method().0 > ForwardMethod::BYPASS.0 {
             return Err(EINVAL);
         }
-        let plane = F::plane(self);
-        plane.open(sizing::of_connections(self.settings.conn_lfactor.load()))?;
+        let plane = self.0.family::<F>();
+        plane.open(sizing::of_connections(self.0.conn_lfactor()))?;
         let connections = plane.connections.as_ref().ok_or(EINVAL)?;
         if entry.is_template() {
             return self.hear_template(net, connections, &tale);
@@ -162,7 +164,7 @@ impl Director {
     }
 
     /// Takes over what is told of a connection that is known here (B-22, B-23).
-    fn update<F: InDirector>(
+    fn update<F: HasAfState>(
         &self,
         rcu: Rcu<'_>,
         net: &Net,
@@ -194,7 +196,7 @@ impl Director {
     }
 
     /// The destination that a tale speaks of in the services here, and the port of its service (B-24).
-    fn server<F: InDirector>(
+    fn server<F: HasAfState>(
         &self,
         net: &Net,
         tale: &Tale<'_, F>,
@@ -209,13 +211,13 @@ impl Director {
     }
 
     /// As [`server`](Self::server), of the service of a port.
-    fn server_at<F: InDirector>(
+    fn server_at<F: HasAfState>(
         &self,
         net: &Net,
         tale: &Tale<'_, F>,
         port: u16,
     ) -> Option<(RcuArc<Destination>, u16)> {
-        let plane = F::plane(self);
+        let plane = self.0.family::<F>();
         let (mark, protocol) = (tale.entry.mark, tale.entry.protocol);
         let virt = Endpoint {
             addr: tale.virt.addr,
@@ -244,48 +246,46 @@ impl Director {
     }
 
     /// Begins a connection that is told of; without a destination here it goes where it is told to.
-    fn begin<F: InDirector>(
+    fn begin<F: HasAfState>(
         &self,
         net: &Net,
         connections: &Connections<F>,
         tale: &Tale<'_, F>,
         destination: Option<RcuArc<Destination>>,
     ) -> Result {
-        let plane = F::plane(self);
+        let plane = self.0.family::<F>();
         let method = tale.method();
         let ends = (tale.client, tale.virt, tale.real);
         let connection = match destination {
             Some(destination) => Connection::new(tale.key, ends, destination, Hold::none()),
             None if method == ForwardMethod::BYPASS => {
-                plane.open_nowhere(&self.counting)?;
+                plane.open_nowhere(self.0.counting())?;
                 let nowhere = plane.nowhere.as_ref().ok_or(ENOMEM)?.clone();
                 Connection::bypass(tale.key, ends, nowhere)
             }
             None => {
                 let addr = F::ip(tale.real.addr);
-                let mut strangers = self.daemons.strangers.lock();
-                let stranger = strangers.get(&self.counting, addr, method)?;
+                let mut strangers = self.0.daemons().strangers.lock();
+                let stranger = strangers.get(self.0.counting(), addr, method)?;
                 drop(strangers);
                 // What it answers may have to be translated.
                 plane.senders.add(addr);
                 Connection::new(tale.key, ends, stranger, Hold::none())
             }
         };
-        let connection = connection
-            .synced(tale.heard)
-            .tracked(self.settings.is_tracked());
+        let connection = connection.synced(tale.heard).tracked(self.0.is_tracked());
         rcu::read(|rcu| self.enter(rcu, net, connections, connection))
     }
 
     /// Puts a connection in the table, in place of one that is there.
-    fn enter<F: InDirector>(
+    fn enter<F: HasAfState>(
         &self,
         rcu: Rcu<'_>,
         net: &Net,
         connections: &Connections<F>,
         connection: Connection<F>,
     ) -> Result {
-        if !self.has_room() {
+        if !self.0.may_have_more() {
             return Err(ENOSPC);
         }
         let (key, client, virt) = (connection.protocol(), connection.client, connection.virt);
@@ -293,7 +293,7 @@ impl Director {
         let hash = F::hash(&connections.key, &client, &virt, key);
         let back = (connection.method == ForwardMethod::MASQ)
             .then(|| F::hash(&connections.key, &client, &real, key));
-        let connection = F::plane(self).slab.alloc(|| connection)?;
+        let connection = self.0.family::<F>().slab.alloc(|| connection)?;
         let is_twin = |other: &Connection<F>| other.is_of(key, &client, &virt);
         let old = connections.table.find(rcu, hash, |other, direction| {
             direction == 0 && is_twin(other)
@@ -310,7 +310,7 @@ impl Director {
     }
 
     /// Makes or changes a template. One whose server is not known here would be of no use: it is not kept.
-    fn hear_template<F: InDirector>(
+    fn hear_template<F: HasAfState>(
         &self,
         net: &Net,
         connections: &Connections<F>,
@@ -329,7 +329,7 @@ impl Director {
             FTP_PORT if tale.virt.port == 0 => Kind::Ftp,
             _ => Kind::Client,
         };
-        let hash = persistence::hash(
+        let hash = template::hash(
             &connections.key,
             (kind, data),
             tale.key,
@@ -366,10 +366,10 @@ impl Director {
                 // The client goes elsewhere now.
                 known.invalidate();
             }
-            if !self.has_room() {
+            if !self.0.may_have_more() {
                 return Err(ENOSPC);
             }
-            let template = F::plane(self).slab.alloc(|| made)?;
+            let template = self.0.family::<F>().slab.alloc(|| made)?;
             template.destination.bind_template();
             let entered = connections.table.insert(rcu, template, (hash, None), is);
             connections.came();

@@ -67,8 +67,8 @@ pub(super) struct Started<T> {
     pub(super) threads: KVec<T>,
 }
 
-/// What only those look at who start and stop daemons; protected by the mutex around it.
-pub(super) struct Books<D: Listener> {
+/// The daemons that run; protected by the mutex around it.
+pub(super) struct SyncDaemons<D: Listener> {
     /// Cleared when the namespace goes, after which none may be started.
     pub(super) open: bool,
     /// How many threads each daemon has, from when the first one was started.
@@ -88,7 +88,7 @@ pub(in crate::director) struct Daemons<D: Listener> {
     #[pin]
     pub(super) strangers: Mutex<Strangers>,
     #[pin]
-    pub(super) books: Mutex<Books<D>>,
+    pub(super) running: Mutex<SyncDaemons<D>>,
 }
 
 impl<D: Listener> Daemons<D> {
@@ -98,7 +98,7 @@ impl<D: Listener> Daemons<D> {
             lanes: RcuCell::empty(),
             hears: Word::new(0),
             strangers <- new_mutex!(Strangers::new()),
-            books <- new_mutex!(Books {
+            running <- new_mutex!(SyncDaemons {
                 open: true,
                 threads: 1,
                 master: None,

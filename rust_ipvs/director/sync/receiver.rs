@@ -20,9 +20,9 @@ use kernel::{
     },
 };
 
-/// Who is told what other directors say.
+/// Receiver of messages of other directors.
 pub(in crate::director) trait Listener: Send + Sync + 'static {
-    /// A message came, to those who have such an identity. Process context.
+    /// Applies a message that was sent with `sync_id`. Process context.
     fn message(&self, net: &Net, sync_id: i32, message: &[u8]);
 }
 

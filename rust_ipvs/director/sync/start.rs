@@ -4,10 +4,12 @@
 
 use super::{
     daemons::{
-        Books,
+        Daemons,
         Lanes,
         Started, //
+        SyncDaemons,
     },
+    host::SyncHost,
     lanes::{
         Lane,
         Sender, //
@@ -15,11 +17,6 @@ use super::{
     receiver::Receiver,
 };
 use crate::{
-    director::{
-        namespace::Director,
-        plane::Plane,
-        stack::Stack, //
-    },
     kapi::{
         datagram::{
             Address,
@@ -37,7 +34,6 @@ use crate::{
     },
     logic::{
         config::{
-            AddressFamily,
             Errno,
             Ip,
             Refusal, //
@@ -127,36 +123,17 @@ fn threads<R: Routine>(
     Ok(list)
 }
 
-impl<F: Stack> Plane<F> {
-    /// Whether a service has destinations of the other family (V-10).
-    fn is_mixed(&self) -> Result<bool> {
-        let mixed = self.each_paged((0, 0), |_, service| {
-            let stopped = service.each_paged(u32::MAX, |destination| {
-                F::from_ip(destination.id.addr).is_some()
-            });
-            stopped.is_none()
-        })?;
-        Ok(mixed.is_some())
-    }
-}
-
-impl Director {
-    /// Whether a service has destinations of the other family, whose connections cannot be told of (V-10).
-    pub(crate) fn check_families_for_daemon(&self) -> Result<(), Refusal> {
-        if memory(self.v4.is_mixed())? || memory(self.v6.is_mixed())? {
-            return Err(Refusal::new(
-                Errno::Invalid,
-                c"connections to servers of the other address family cannot be synchronised",
-            ));
-        }
-        Ok(())
-    }
-
+impl<H: SyncHost> Daemons<H> {
     /// Starts a daemon (G-31).
-    pub(crate) fn start_daemon(self: &Arc<Self>, net: &Net, wish: &Wish) -> Result<(), Refusal> {
+    pub(in crate::director) fn start(
+        &self,
+        host: &Arc<H>,
+        net: &Net,
+        wish: &Wish,
+    ) -> Result<(), Refusal> {
         let role = Role::of(wish.state);
-        let mut books = self.daemons.books.lock();
-        if !books.open {
+        let mut running = self.running.lock();
+        if !running.open {
             return Err(Refusal::new(
                 Errno::Closed,
                 c"there is no load balancer in this namespace now",
@@ -164,15 +141,15 @@ impl Director {
         }
         if role == Ok(Role::Backup) {
             // Connections come, and end, also where there is no service.
-            memory(self.open_family(&mut self.books.lock(), AddressFamily::V4))?;
+            memory(host.open_ipv4())?;
         }
         let name = memory(CString::try_from_fmt(fmt!("{}", wish.interface.as_str())))?;
         let device = net
             .device(&name)
             .ok_or_else(|| Refusal::new(Errno::NoDevice, c"there is no interface of that name"))?;
         let runs = match role {
-            Ok(Role::Master) => books.master.is_some(),
-            Ok(Role::Backup) => books.backup.is_some(),
+            Ok(Role::Master) => running.master.is_some(),
+            Ok(Role::Backup) => running.backup.is_some(),
             Err(_) => false,
         };
         if runs {
@@ -182,15 +159,15 @@ impl Director {
             ));
         }
         let role = role?;
-        if books.master.is_none() && books.backup.is_none() {
-            books.threads = daemon::threads(self.settings.sync.ports.load());
+        if running.master.is_none() && running.backup.is_none() {
+            running.threads = daemon::threads(host.sync_settings().ports.load());
         }
         let daemon = wish.settle(Some(role), device.mtu);
         match role {
-            Role::Master => self.start_master(&mut books, &device, daemon)?,
-            Role::Backup => self.start_backup(&mut books, &device, daemon)?,
+            Role::Master => self.start_master(host, &mut running, &device, daemon)?,
+            Role::Backup => self.start_backup(host, &mut running, &device, daemon)?,
         }
-        for id in 0..books.threads {
+        for id in 0..running.threads {
             log_start(role, &daemon, id);
         }
         Ok(())
@@ -199,19 +176,20 @@ impl Director {
     /// Starts a master.
     fn start_master(
         &self,
-        books: &mut Books<Self>,
+        host: &H,
+        running: &mut SyncDaemons<H>,
         device: &Device,
         daemon: Daemon,
     ) -> Result<(), Refusal> {
-        let count = books.threads;
-        let buffer = self.settings.sync.sock_size.load();
+        let count = running.threads;
+        let buffer = host.sync_settings().sock_size.load();
         let capacity = KVec::with_capacity(count.into(), GFP_KERNEL);
         let mut lanes = memory(capacity.map_err(Into::into))?;
         let threads = threads('m', count, |id| {
             let lane = memory(Lane::new())?;
             memory(lanes.push(lane.clone(), GFP_KERNEL).map_err(Into::into))?;
             let to = address(&daemon, id);
-            let lease = memory(self.lease())?;
+            let lease = memory(host.take_lease())?;
             let socket = Datagrams::sender(lease, device, to, daemon.ttl, buffer);
             let socket = socket.map_err(network)?;
             memory(Arc::new(Sender { lane, socket }, GFP_KERNEL).map_err(Into::into))
@@ -222,49 +200,43 @@ impl Director {
             maxlen: daemon.maxlen,
         };
         let lanes = memory(Prepared::new(lanes, GFP_KERNEL).map_err(Into::into))?;
-        self.daemons.lanes.replace_large(Some(lanes));
-        books.master = Some(Started { daemon, threads });
-        self.watch_packets(true);
+        self.lanes.replace_large(Some(lanes));
+        running.master = Some(Started { daemon, threads });
+        host.set_sync_active(true);
         Ok(())
-    }
-
-    /// Has each packet of a client come to [`tell`](Self::tell), or none.
-    fn watch_packets(&self, watched: bool) {
-        let mut books = self.books.lock();
-        self.timeouts.set_sync_active(&mut books.locked, watched);
     }
 
     /// Starts a backup.
     fn start_backup(
-        self: &Arc<Self>,
-        books: &mut Books<Self>,
+        &self,
+        host: &Arc<H>,
+        running: &mut SyncDaemons<H>,
         device: &Device,
         daemon: Daemon,
     ) -> Result<(), Refusal> {
-        let count = books.threads;
-        let buffer = self.settings.sync.sock_size.load();
+        let count = running.threads;
+        let buffer = host.sync_settings().sock_size.load();
         let threads = threads('b', count, |id| {
             let from = address(&daemon, id);
-            let lease = memory(self.lease())?;
+            let lease = memory(host.take_lease())?;
             let socket = Datagrams::receiver(lease, device, from, buffer).map_err(network)?;
             let about = (daemon.sync_id, daemon.maxlen);
-            memory(Receiver::new(socket, self.clone(), about))
+            memory(Receiver::new(socket, host.clone(), about))
         })?;
-        books.backup = Some(Started { daemon, threads });
-        self.daemons.hears.store(1);
-        if let Err(refusal) = memory(self.fit_hooks()) {
+        running.backup = Some(Started { daemon, threads });
+        self.hears.store(1);
+        if let Err(refusal) = memory(host.backup_changed()) {
             // Nobody is told of a daemon that was refused, so it must not run.
-            self.stop_backup(books);
+            self.stop_backup(&**host, running);
             return Err(refusal);
         }
-        self.defend_later();
         Ok(())
     }
 
     /// Stops a daemon (G-31).
-    pub(crate) fn stop_daemon(&self, role: Role) -> Result<(), Refusal> {
-        let mut books = self.daemons.books.lock();
-        if self.stop_in(&mut books, role) {
+    pub(in crate::director) fn stop(&self, host: &H, role: Role) -> Result<(), Refusal> {
+        let mut running = self.running.lock();
+        if self.stop_in(host, &mut running, role) {
             Ok(())
         } else {
             Err(Refusal::new(
@@ -275,51 +247,51 @@ impl Director {
     }
 
     /// Stops a daemon; returns whether there was one. Its threads have ended then.
-    fn stop_in(&self, books: &mut Books<Self>, role: Role) -> bool {
+    fn stop_in(&self, host: &H, running: &mut SyncDaemons<H>, role: Role) -> bool {
         match role {
-            Role::Master => self.stop_master(books),
-            Role::Backup => self.stop_backup(books),
+            Role::Master => self.stop_master(host, running),
+            Role::Backup => self.stop_backup(host, running),
         }
     }
 
     /// Stops the master; returns whether there was one.
-    fn stop_master(&self, books: &mut Books<Self>) -> bool {
-        let Some(master) = books.master.take() else {
+    fn stop_master(&self, host: &H, running: &mut SyncDaemons<H>) -> bool {
+        let Some(master) = running.master.take() else {
             return false;
         };
-        self.watch_packets(false);
-        self.daemons.lanes.replace_large(None);
+        host.set_sync_active(false);
+        self.lanes.replace_large(None);
         master.stop("master");
         true
     }
 
     /// Stops the backup; returns whether there was one.
-    fn stop_backup(&self, books: &mut Books<Self>) -> bool {
-        let Some(backup) = books.backup.take() else {
+    fn stop_backup(&self, host: &H, running: &mut SyncDaemons<H>) -> bool {
+        let Some(backup) = running.backup.take() else {
             return false;
         };
         backup.stop("backup");
-        self.daemons.hears.store(0);
-        self.daemons.strangers.lock().drop_unused();
+        self.hears.store(0);
+        self.strangers.lock().drop_unused();
         // Without memory packets go on being ignored; the next change tries again.
-        self.fit_hooks().ok();
+        host.backup_changed().ok();
         true
     }
 
     /// Stops all daemons, for good.
-    pub(in crate::director) fn stop_daemons(&self) {
-        let mut books = self.daemons.books.lock();
-        books.open = false;
+    pub(in crate::director) fn stop_all(&self, host: &H) {
+        let mut running = self.running.lock();
+        running.open = false;
         for role in [Role::Master, Role::Backup] {
-            self.stop_in(&mut books, role);
+            self.stop_in(host, &mut running, role);
         }
     }
 
     /// The daemons that run: master and backup.
-    pub(crate) fn daemons(&self) -> [Option<Daemon>; 2] {
-        let books = self.daemons.books.lock();
-        let master = books.master.as_ref().map(|started| started.daemon);
-        let backup = books.backup.as_ref().map(|started| started.daemon);
+    pub(in crate::director) fn running(&self) -> [Option<Daemon>; 2] {
+        let running = self.running.lock();
+        let master = running.master.as_ref().map(|started| started.daemon);
+        let backup = running.backup.as_ref().map(|started| started.daemon);
         [master, backup]
     }
 }

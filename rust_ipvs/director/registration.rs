@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration of the hooks (`impl Director`: hooks come with the first service of a family and go
+//! with the last one).
+
+use super::{
+    hooks::{
+        Forward,
+        LocalIn,
+        LocalOut,
+        Passive, //
+    },
+    namespace::{
+        Books,
+        Director, //
+    },
+    plane::HasAfState, //
+};
+use crate::{
+    kapi::{
+        net::Lease,
+        netfilter::{
+            Hooks,
+            Point,
+            Spec,
+            PRIORITY_NAT_DST,
+            PRIORITY_NAT_SRC, //
+        },
+    },
+    logic::{
+        config::AddressFamily,
+        family::{
+            V4,
+            V6, //
+        },
+    },
+};
+use core::mem;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Function that registers the hooks of a family.
+type RegisterHooks = fn(Lease, Arc<Director>, bool) -> Result<Hooks<Director>>;
+
+/// Registers the hooks of a family (H-1, H-2): `passive` ones only see to replies (H-8).
+fn register<F: HasAfState>(
+    lease: Lease,
+    director: Arc<Director>,
+    passive: bool,
+) -> Result<Hooks<Director>> {
+    let at = F::PROTOCOL;
+    let (input, output) = (
+        PRIORITY_NAT_SRC.wrapping_sub(1),
+        PRIORITY_NAT_DST.wrapping_add(1),
+    );
+    let specs = if passive {
+        [
+            Spec::new::<Passive<F, 0>>(at, Point::LocalIn, input),
+            Spec::new::<Passive<F, 1>>(at, Point::LocalOut, output),
+            Spec::new::<Passive<F, 2>>(at, Point::Forward, PRIORITY_NAT_SRC),
+        ]
+    } else {
+        [
+            Spec::new::<LocalIn<F>>(at, Point::LocalIn, input),
+            Spec::new::<LocalOut<F>>(at, Point::LocalOut, output),
+            Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
+        ]
+    };
+    Hooks::register(lease, director, specs)
+}
+
+impl Director {
+    /// Makes what packets need before the first service of a family can be there (H-2).
+    pub(super) fn prepare(self: &Arc<Self>, books: &mut Books, family: AddressFamily) -> Result {
+        self.open_family(books, family)?;
+        match family {
+            AddressFamily::V4 if books.hooks_v4.is_none() => {
+                books.hooks_v4 = Some(register::<V4>(self.lease()?, self.clone(), books.passive)?);
+            }
+            AddressFamily::V6 if books.hooks_v6.is_none() => {
+                books.hooks_v6 = Some(register::<V6>(self.lease()?, self.clone(), books.passive)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives the hooks the form that they should have (H-8). The new ones are there before the old ones go.
+    pub(super) fn fit_hooks(&self) -> Result {
+        let mut books = self.books.lock();
+        let passive = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
+        if passive == books.passive || !books.open {
+            return Ok(());
+        }
+        let again = |old: &Option<Hooks<Self>>, register: RegisterHooks| {
+            let again =
+                |old: &Hooks<Self>| register(old.lease().clone(), old.owner().clone(), passive);
+            old.as_ref().map(again).transpose()
+        };
+        let v4 = again(&books.hooks_v4, register::<V4>)?;
+        let v6 = again(&books.hooks_v6, register::<V6>)?;
+        books.passive = passive;
+        let old = (
+            mem::replace(&mut books.hooks_v4, v4),
+            mem::replace(&mut books.hooks_v6, v6),
+        );
+        drop(books);
+        drop(old);
+        Ok(())
+    }
+
+    /// Takes the hooks of a family that has no service; the caller drops them without the mutex.
+    pub(super) fn unneeded_hooks(
+        &self,
+        books: &mut Books,
+        family: AddressFamily,
+    ) -> Option<Hooks<Self>> {
+        match family {
+            AddressFamily::V4 if self.v4.count() == 0 => books.hooks_v4.take(),
+            AddressFamily::V6 if self.v6.count() == 0 => books.hooks_v6.take(),
+            _ => None,
+        }
+    }
+}
