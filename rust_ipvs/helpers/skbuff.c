@@ -165,16 +165,23 @@ __rust_ipvs_helper void rust_ipvs_helper_kfree_skb(struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
+/* As skb_dst_drop(), but leaves the field to be overwritten, and NULL to dst_release(). */
+static __always_inline void let_go_of_dst(struct sk_buff *skb)
+{
+	if (unlikely(!(skb->_skb_refdst & SKB_DST_NOREF)))
+		dst_release(skb_dst(skb));
+}
+
 __rust_ipvs_helper void rust_ipvs_helper_skb_set_dst_noref(struct sk_buff *skb,
 							   struct dst_entry *dst)
 {
-	skb_dst_drop(skb);
+	let_go_of_dst(skb);
 	skb_dst_set_noref(skb, dst);
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst)
 {
-	skb_dst_drop(skb);
+	let_go_of_dst(skb);
 	skb_dst_set(skb, dst);
 }
 

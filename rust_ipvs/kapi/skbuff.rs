@@ -195,15 +195,21 @@ impl Packet {
     /// How often [`Packet::pull_more`] can find more of a packet of 64 KiB.
     pub(crate) const READS: usize = 16;
 
+    /// The most that [`Packet::writable`] returns: more bytes than any header ends at.
+    const MOST_WRITABLE: usize = 1 << 24;
+
     /// The first `len` bytes from the network header on, to be written: in one piece, and shared
-    /// with no other packet. `None` where the packet is shorter, or memory ran out.
+    /// with no other packet. `None` if the packet is shorter, memory ran out, or `len` is more than
+    /// [`Packet::MOST_WRITABLE`].
     #[inline(always)]
     pub(crate) fn writable(&mut self, len: usize) -> Option<&mut [u8]> {
-        let length = u32::try_from(len).ok()?;
-        if length > self.len()
-            // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
-            || !unsafe { bindings::rust_ipvs_helper_skb_writable_l3(self.as_ptr(), length) }
-        {
+        // Most callers' lengths are known to be small, so that this is no question to them.
+        if len > Self::MOST_WRITABLE {
+            return None;
+        }
+        // SAFETY: Owned; no reference to bytes can be held across `&mut self`. The length and the
+        // offset of the network header, which is in the linear part, are less than 2^32 together.
+        if !unsafe { bindings::rust_ipvs_helper_skb_writable_l3(self.as_ptr(), len as u32) } {
             return None;
         }
         // SAFETY: So many bytes are in the linear part now, and nobody else has them.

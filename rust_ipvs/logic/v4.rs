@@ -141,20 +141,36 @@ impl Family for V4 {
 
     #[inline(always)]
     fn age(l3: &mut [u8], l4: u16) -> bool {
-        let Some([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]) = l3.first_chunk_mut::<HEADER>()
-        else {
-            return false;
-        };
-        if *ttl <= 1 {
-            return false;
-        }
-        *ttl = ttl.wrapping_sub(1);
-        [*c0, *c1] = checksum::of_aged([*c0, *c1]);
         if usize::from(l4) != HEADER {
-            sum_anew(l3.get_mut(..l4.into()).unwrap_or_default());
+            return age_with_options(l3, l4);
         }
-        true
+        match l3.first_chunk_mut() {
+            Some(header) => age_header(header),
+            None => false,
+        }
     }
+}
+
+/// Takes one from the time to live, and repairs the checksum for that; `false` if there is at most 1.
+#[inline(always)]
+fn age_header([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]: &mut [u8; HEADER]) -> bool {
+    if *ttl <= 1 {
+        return false;
+    }
+    *ttl = ttl.wrapping_sub(1);
+    [*c0, *c1] = checksum::of_aged([*c0, *c1]);
+    true
+}
+
+/// As [`V4::age`], for a header with options, which ends at `l4`.
+#[cold]
+#[inline(never)]
+fn age_with_options(l3: &mut [u8], l4: u16) -> bool {
+    let aged = l3.first_chunk_mut().is_some_and(age_header);
+    if aged {
+        sum_anew(l3.get_mut(..l4.into()).unwrap_or_default());
+    }
+    aged
 }
 
 /// Writes the checksum of a header with options, which is all of `ip`.

@@ -66,6 +66,8 @@ const SYNCED: u32 = 0x0800_0000;
 /// One packet of the client. The highest bits count as many as are few and one more (C-27), so only the
 /// first few packets write the word for that.
 const REQUEST: u32 = 1 << 28;
+/// The number of the client's packets, at most that in [`MANY_REQUESTS`].
+const REQUESTS: u32 = !(REQUEST - 1);
 /// More than few.
 const MANY_REQUESTS: u32 = (defence::FEW as u32 + 1) * REQUEST;
 
@@ -351,12 +353,13 @@ impl Status {
     /// helper has none of either.
     #[inline(always)]
     pub(super) fn is_settled(&self, direction: Direction, state: u8) -> bool {
-        let status = self.0.load(Relaxed);
-        let same = |bits: u32| status & bits == u32::from(state);
-        match direction {
-            Direction::Output => same(STATE | HELPED | ASSURES | NO_OUTPUT),
-            _ => same(STATE | HELPED) && status >= MANY_REQUESTS,
-        }
+        let state = u32::from(state);
+        let (mask, settled) = match direction {
+            Direction::Output => (STATE | HELPED | ASSURES | NO_OUTPUT, state),
+            // One comparison: nothing counts beyond `MANY_REQUESTS`.
+            _ => (STATE | HELPED | REQUESTS, state | MANY_REQUESTS),
+        };
+        self.0.load(Relaxed) & mask == settled
     }
 
     /// Counts a packet of the client, up to one more than few (C-27).
