@@ -395,14 +395,8 @@ impl<F: Stack> Connection<F> {
         self.status.load().is_silent()
     }
 
-    /// Whether a packet that leaves the protocol's `state` as it is changes nothing else either.
-    #[inline(always)]
-    pub(super) fn is_settled(&self, direction: Direction, state: u8) -> bool {
-        self.status.is_settled(direction, state)
-    }
-
-    /// Counts a client's packet that leaves the protocol's `state` as it is (C-27); `false`, and not counted, where it may
-    /// change more than the count.
+    /// Returns whether a packet that leaves the protocol's `state` as it is changes nothing but the
+    /// number of the client's packets (C-27), in which it is counted then.
     #[inline(always)]
     pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
         self.status.count_only(direction, state)

@@ -72,15 +72,14 @@ fn timeout_after<F: Stack>(
 ) -> Option<Timeout> {
     Some(match protocol {
         UDP => {
-            if !connection.is_settled(direction, udp::NORMAL) {
+            if !connection.count_only(direction, udp::NORMAL) {
                 follow_udp(connection, direction);
             }
             timeouts.udp()
         }
         // No table lets such a segment leave ESTABLISHED (T-4, T-5).
         TCP if transport.flags == TcpFlags::PLAIN
-            && (connection.is_settled(direction, tcp::ESTABLISHED)
-                || connection.count_only(direction, tcp::ESTABLISHED)) =>
+            && connection.count_only(direction, tcp::ESTABLISHED) =>
         {
             timeouts.established()
         }

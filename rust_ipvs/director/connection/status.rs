@@ -347,39 +347,40 @@ impl Status {
         self.replace(MODE, mode);
     }
 
-    /// Returns whether a packet that leaves the protocol's `state` as it is changes nothing else either.
-    ///
-    /// A request may not be one that shows the connection to be real, unless it did so before, and a
-    /// helper has none of either.
-    #[inline(always)]
-    pub(super) fn is_settled(&self, direction: Direction, state: u8) -> bool {
-        let state = u32::from(state);
-        let (mask, settled) = match direction {
-            Direction::Output => (STATE | HELPED | ASSURES | NO_OUTPUT, state),
-            // One comparison: nothing counts beyond `MANY_REQUESTS`.
-            _ => (STATE | HELPED | REQUESTS, state | MANY_REQUESTS),
-        };
-        self.0.load(Relaxed) & mask == settled
-    }
-
     /// Counts a packet of the client, up to one more than few (C-27).
     pub(super) fn count_request(&self) {
         let old = self.0.load(Relaxed);
         if old < MANY_REQUESTS {
-            // Of two at once one is not counted: that makes few fewer.
-            let _ = self.0.cmpxchg(old, old.wrapping_add(REQUEST), Relaxed);
+            self.count_from(old);
         }
     }
 
-    /// Counts a client's packet that leaves the protocol's `state` as it is (C-27); `false`, and not
-    /// counted, if it may change more than the count.
+    /// Counts a packet of the client if the status is still `old`, which has not counted many.
+    #[inline(always)]
+    fn count_from(&self, old: u32) {
+        // Of two at once one is not counted: that makes few fewer.
+        let _ = self.0.cmpxchg(old, old.wrapping_add(REQUEST), Relaxed);
+    }
+
+    /// Returns whether a packet that leaves the protocol's `state` as it is changes nothing but the
+    /// number of the client's packets (C-27), in which it is counted then.
+    ///
+    /// A request may not be one that shows the connection to be real, unless it did so before, and a
+    /// helper has none of either.
     #[inline(always)]
     pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
-        let bits = self.0.load(Relaxed) & (STATE | HELPED | ASSURES);
-        if direction != Direction::Input || bits != u32::from(state) {
+        let (old, state) = (self.0.load(Relaxed), u32::from(state));
+        if direction == Direction::Output {
+            return old & (STATE | HELPED | ASSURES | NO_OUTPUT) == state;
+        }
+        // One comparison for most packets: nothing is counted beyond `MANY_REQUESTS`.
+        if old & (STATE | HELPED | REQUESTS) == state | MANY_REQUESTS {
+            return true;
+        }
+        if direction != Direction::Input || old & (STATE | HELPED | ASSURES) != state {
             return false;
         }
-        self.count_request();
+        self.count_from(old);
         true
     }
 
