@@ -27,8 +27,8 @@ from harness import abi, netlink, sync  # noqa: E402
 DEVICE, VIP, VIP6 = "d0", "10.0.0.1", "fd00::1"
 SETTINGS = Path("/proc/sys/net/ipv4/vs")
 TRACE = Path("/sys/kernel/tracing")
-# So many fit into a message, and are told of before the receiver has to have read them.
-IN_A_MESSAGE, AT_ONCE = 40, 50
+# So many fit into a message, and are told of before the receiver has to have read them, for which it has so many seconds.
+IN_A_MESSAGE, AT_ONCE, PAUSE = 40, 50, 0.01
 # Stand for an address, and for a number of seconds, in a message that is to be filled in.
 CLIENT, SECONDS = "10.127.127.126", 0x7F7E7D7C
 
@@ -63,8 +63,11 @@ def tell(count, servers, seconds):
             message = message.replace(struct.pack("!I", SECONDS), struct.pack("!I", seconds()))
             sender.sendto(message, (sync.GROUP, sync.PORT))
             if number % AT_ONCE == AT_ONCE - 1:
-                time.sleep(0.001)
+                time.sleep(PAUSE)
     time.sleep(0.2)
+    made = inactive()
+    if made != count:
+        sys.exit(f"background: there are {made:,} connections, and not {count:,}")
 
 
 def begin(servers):
@@ -77,8 +80,7 @@ def nodest(count, deletions):
     servers = 2 * deletions
     begin(servers)
     tell(count, servers, lambda: 3600)
-    made = inactive()
-    found = {"connections": made}
+    found = {"connections": count}
     with netlink.Genl("IPVS") as genl:
         for setting in 0, 1:
             (SETTINGS / "expire_nodest_conn").write_text(f"{setting}\n")
@@ -106,24 +108,27 @@ def trace():
 
 
 def works():
-    """The longest wait of a work of ours for its turn, and the longest run, in nanoseconds; and how many works there are."""
-    queued, begun, waits, runs = {}, {}, [0], [0]
+    """The longest wait of a work of ours for its turn, and the longest run, in nanoseconds, with the names of the functions
+    that waited and ran so long; and how many works there are."""
+    queued, begun, waits, runs = {}, {}, [(0, "")], [(0, "")]
     for line in (TRACE / "trace").read_text().splitlines():
         if "[rust_ipvs]" not in line and "[ip_vs]" not in line:
             continue
         head, _, rest = line.partition(": workqueue_")
         stamp = float(head.split()[-1])
-        work = rest.replace("=", " ").split("struct")[1].split()[0].strip(":")
+        words = rest.replace("=", " ").split("struct")[1].split()
+        work, function = words[0].strip(":"), words[words.index("function") + 1]
         if rest.startswith("queue_work"):
             queued[work] = stamp
         elif rest.startswith("execute_start"):
             begun[work] = stamp
             if work in queued:
-                waits.append(stamp - queued.pop(work))
+                waits.append((stamp - queued.pop(work), function))
         elif work in begun:
-            runs.append(stamp - begun.pop(work))
-    return {"wait": round(max(waits) * 1e9), "run": round(max(runs) * 1e9), "works": len(begun.keys() | queued.keys()),
-            "runs": len(runs) - 1}
+            runs.append((stamp - begun.pop(work), function))
+    (wait, waiting), (run, running) = max(waits), max(runs)
+    return {"wait": round(wait * 1e9), "waiting": waiting, "run": round(run * 1e9), "running": running,
+            "works": len(begun.keys() | queued.keys()), "runs": len(runs) - 1}
 
 
 class Newcomers:
@@ -152,7 +157,6 @@ def ending(count):
     # Sooner than that they could not all be told of.
     end = time.monotonic() + 20 + count / 20_000
     tell(count, 1, lambda: max(2, round(end - time.monotonic())))
-    made = inactive()
     late = time.monotonic() - end
     newcomers = Newcomers()
     (SETTINGS / "drop_entry").write_text("1\n")
@@ -171,7 +175,7 @@ def ending(count):
         if time.monotonic() - start > 300:
             sys.exit("background: the connections do not end")
     (TRACE / "tracing_on").write_text("0\n")
-    return {"connections": made, "late": round(late, 1), "over": round(time.monotonic() - end, 1), **works(),
+    return {"connections": count, "late": round(late, 1), "over": round(time.monotonic() - end, 1), **works(),
             "new": max(newcomers.times), "new_median": statistics.median(newcomers.times)}
 
 

@@ -8,7 +8,7 @@ connections wait while very many connections end in one second.
 import json
 import sys
 
-from . import guest, tables, targets
+from . import guest, profile, tables, targets
 
 CONNECTIONS, DELETIONS = 200_000, 50
 ENDING = 1_000_000
@@ -80,3 +80,7 @@ def show(found):
         target = tables.verdict(of_ending(found, what)) if what in ("wait", "new") else ""
         rows.append([words, *[tables.number(value) for value in values], target])
     tables.show(f"{ENDING:,} connections end in one second: instructions", ["", *found, "target"], rows)
+    for name, one in found.items():
+        if one["ending"]:
+            waiting, running = profile.demangled([one["ending"]["waiting"], one["ending"]["running"]])
+            print(f"{name}: {waiting} waited longest, {running} ran longest")
