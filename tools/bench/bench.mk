@@ -19,7 +19,8 @@ bench-profile: lab-ready all ## CELLS=nat-one IMPL=rust FUNCTION=…: instructio
 # Which schedulers the part of that name measures; all if empty.
 SCHEDULERS ?=
 
-# Which parts of the bench: count, scale, schedulers, persistence, administration, large, background, processors, clock;
+# Which parts of the bench: count, scale, schedulers, persistence, administration, large, background, sharing,
+# processors, clock;
 # all if empty.
 PARTS ?=
 

@@ -58,6 +58,11 @@ neighbour add fd00:3::2 lladdr 02:00:00:00:03:02 dev d1 nud permanent
 route add fd00:64::/32 via fd00:3::2
 """
 MACS = ["02:00:00:00:01:01", "02:00:00:00:01:03"]
+# As c0, for each processor beyond the second.
+MORE = """
+link add c{n} address 02:00:00:00:01:{mac} type veth peer name eth{n} netns client
+link set c{n} up
+"""
 SERVERS = 4
 # So many neighbours for a moment: their table grows with them, and does not shrink again.
 NEIGHBOURS = 1024
@@ -106,6 +111,10 @@ def network():
             lines.append(f"neighbour add {address} lladdr 02:00:00:00:02:0{number} dev d0 nud permanent")
     shell("ip -batch -", "\n".join(lines))
     shell("ip -n client link set eth0 up; ip -n client link set eth1 up")
+    for number in range(2, os.cpu_count()):
+        MACS.append(f"02:00:00:00:01:{2 * number + 1:02x}")
+        shell("ip -batch -", MORE.strip().format(n=number, mac=MACS[number][-2:]))
+        shell(f"ip -n client link set eth{number} up; sysctl -qw net.ipv4.conf.c{number}.rp_filter=0")
     for name, value in SETTINGS.items():
         Path("/proc/sys", name).write_text(f"{value}\n")
 

@@ -10,7 +10,8 @@ import json
 
 # Sections by balancer, and the part that fills them.
 BY_BALANCER = {"count": "instructions", "scale": "scale", "schedulers": "schedulers", "persistence": "persistence",
-               "administration": "administration", "large": "large", "background": "background"}
+               "administration": "administration", "large": "large", "background": "background",
+               "sharing": "sharing"}
 
 
 def origin(name, about):
