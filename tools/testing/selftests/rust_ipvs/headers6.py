@@ -15,8 +15,6 @@ from harness.packet import (
     TCP,
     UDP,
     Packet,
-    Sniffer,
-    Wire,
     chunk,
     crc32c,
     fragment6,
@@ -29,7 +27,8 @@ from harness.packet import (
     udp,
 )
 from harness.tap import case, equal, run, true, until
-from harness.talk import CLIENT, ghost
+from harness.talk import CLIENT
+from harness.wires import Wires
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 # Nobody has the server's address, so that only the test speaks for it.
@@ -77,31 +76,15 @@ CHAINS = {
 }
 
 
-class Shot:
-    """The wires and who looks at them."""
+class Shot(Wires):
+    """The wires, with a client and a server of nobody."""
 
     port = 14000
+    ghosts = ((ME, 'front'), (SERVER, 'back'))
 
-    def __enter__(self):
-        self.front = Wire(g.client, 'eth0', g.director, 'front')
-        self.back = Wire(g.s1, 'back', g.director, 'back')
-        self.at_server = Sniffer(g.s1, 'back')
-        self.at_client = Sniffer(g.client, 'eth0')
-        ghost(ME, 'front')
-        ghost(SERVER, 'back')
-        return self
-
-    def __exit__(self, *_):
-        for thing in (self.front, self.back, self.at_server, self.at_client):
-            thing.close()
+    def __exit__(self, *rest):
+        super().__exit__(*rest)
         ipvs.admin('-C')
-
-    def next(self):
-        """A port that was not used yet."""
-        Shot.port += 1
-        self.at_server.seen.clear()
-        self.at_client.seen.clear()
-        return Shot.port
 
 
 def body(kind, src, dst, sport, dport, reply=False):

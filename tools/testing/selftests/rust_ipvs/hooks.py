@@ -435,6 +435,33 @@ def replies_only_raw():
                 equal(packet.src, source, f'IP_NODEFRAG {nodefrag}: who sent it')
 
 
+@case('H-8 H-19 a backup that takes no requests translates a reply whose headers are in pages')
+def replies_only_split():
+    devices = ((g.lan, 's1-back back director-back director-front front client-front'),
+               (g.s1, 'back'), (g.director, 'back front'), (g.client, 'eth0'))
+
+    def resize(mtu):
+        for space, names in devices:
+            for name in names.split():
+                space.run(f'ip link set {name} mtu {mtu}', quiet=True)
+
+    resize(6000)
+    try:
+        with Replies(4) as it:
+            ipvs.service(f'-u {VIP}:80', '-m', [f'{it.server}:{NOBODY}'])
+            it.request(17, udp(it.client, it.vip, it.port, 80, b'request'))
+            it.only()
+            it.forget()
+            data = udp(it.server, it.client, NOBODY, it.port, bytes(5000))
+            it.back.send_split(ip(it.server, it.client, 17, data))
+            packet = it.seen(lambda p: p.proto == 17 and len(p.payload) > 5000)
+            true(packet, 'the datagram')
+            equal((packet.src, packet.sport), (it.vip, 80), 'who sent it')
+            true(packet.transport_sum_is_right(), 'its checksum is right')
+    finally:
+        resize(1500)
+
+
 @case('H-8 H-22 a backup that takes no requests tells a server that nobody knows its connection')
 def replies_only_refused():
     with Replies(4) as it:

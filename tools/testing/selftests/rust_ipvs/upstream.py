@@ -17,7 +17,6 @@ from harness.packet import (
     UDP,
     Packet,
     Sniffer,
-    Wire,
     icmp,
     ip,
     tcp,
@@ -25,6 +24,7 @@ from harness.packet import (
 )
 from harness.tap import always, case, equal, run, true, until
 from harness.talk import CLIENT, ghost
+from harness.wires import Wires
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 VIPS = {4: VIP, 6: VIP6}
@@ -33,31 +33,11 @@ SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 NOBODY = 8081
 
 
-class Wires:
-    """The wires of client and s1, and who looks at them; each packet has a port of its own."""
+class Clients(Wires):
+    """The wires, with clients of nobody."""
 
     port = 15000
-
-    def __enter__(self):
-        self.front = Wire(g.client, 'eth0', g.director, 'front')
-        self.back = Wire(g.s1, 'back', g.director, 'back')
-        self.at_server = Sniffer(g.s1, 'back')
-        self.at_client = Sniffer(g.client, 'eth0')
-        for version in (4, 6):
-            ghost(CLIENT[version], 'front')
-        return self
-
-    def __exit__(self, *_):
-        for thing in (self.front, self.back, self.at_server, self.at_client):
-            thing.close()
-
-    def next(self):
-        """A new port; what came so far is forgotten."""
-        Wires.port += 1
-        for sniffer in (self.at_server, self.at_client):
-            sniffer.all()
-            sniffer.seen.clear()
-        return Wires.port
+    ghosts = tuple((address, 'front') for address in CLIENT.values())
 
     def begin(self, port, version=4):
         """Makes a connection of UDP from a port."""
@@ -93,7 +73,7 @@ def next_director():
                     equal(name, 's2', f'{first} IPv{version} {kind}: who answers')
                 if first == 'NAT':
                     # Whom s3 would answer is no matter: it gets the packet.
-                    with Sniffer(g.s3, 'back') as sniffer, Wires() as wires:
+                    with Sniffer(g.s3, 'back') as sniffer, Clients() as wires:
                         me, port = CLIENT[version], wires.next()
                         packet = udp(me, VIPS[version], port, 80, b'chain')
                         wires.front.send(ip(me, VIPS[version], UDP, packet))
@@ -111,7 +91,7 @@ def tunnel_end():
     g.director.run('ip link set tunl0 up', quiet=True)
     ipvs.service(f'-u {VIP}:80', '-g', ['10.0.2.11:80'])
     try:
-        with Wires() as wires:
+        with Clients() as wires:
             for ignored, arrives in ((0, True), (1, True)):
                 ipvs.setting('ignore_tunneled', ignored)
                 port = wires.next()
@@ -194,7 +174,7 @@ def pieces(packet, size, ident):
 def in_pieces():
     for protocol in 'tu':
         ipvs.service(f'-{protocol} {VIP}:80', '-m', [f'10.0.2.11:{NOBODY}'])
-    with Wires() as wires:
+    with Clients() as wires:
         for size in (8, 24):
             # A request whose transport header is in several pieces.
             for proto in (TCP, UDP):
@@ -227,7 +207,7 @@ def in_pieces():
 @case('U-12 I-1 I-3 an error whose quote is cut at each length is translated or passed')
 def cut_anywhere():
     ipvs.service(f'-u {VIP}:80', '-m', [f'10.0.2.11:{NOBODY}'])
-    with Wires() as wires:
+    with Clients() as wires:
         me, port = CLIENT[4], wires.next()
         wires.begin(port)
         for options in (b'', bytes(8), bytes(40)):
@@ -259,7 +239,7 @@ def cut_anywhere():
 def later_fragment():
     for version in (4, 6):
         ipvs.service(f'-u {at(VIPS[version])}', '-m', [at(SERVER[version], NOBODY)])
-    with Wires() as wires:
+    with Clients() as wires:
         for version in (4,):
             me, vip, server = CLIENT[version], VIPS[version], SERVER[version]
             port = wires.next()
@@ -316,7 +296,7 @@ def copied_otherwise():
     for method, how in METHODS.items():
         for version in (4, 6):
             ipvs.service(f'-u {at(VIPS[version])}', how, [at(SERVER[version])])
-            with Wires() as wires, Sniffer(g.director, 'front') as front, Sniffer(
+            with Clients() as wires, Sniffer(g.director, 'front') as front, Sniffer(
                 g.director, 'back'
             ) as back:
                 me, vip, port = CLIENT[version], VIPS[version], wires.next()
@@ -355,7 +335,7 @@ def wrong_sums():
         server = ghost('10.0.2.99' if version == 4 else 'fd00:2::99', 'back')
         for protocol in 'tu':
             ipvs.service(f'-{protocol} {at(vip)}', '-m', [at(server, NOBODY)])
-        with Wires() as wires:
+        with Clients() as wires:
             for proto, place in ((TCP, 16), (UDP, 6)):
 
                 def packet(src, dst, sport, dport, wrong=True):
