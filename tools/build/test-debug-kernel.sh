@@ -7,7 +7,8 @@
 # The stock kernel has none of them. This one is built with clang, because a kernel with Rust has KASAN only so, and kept in the
 # lab's cache; the first build takes a good quarter of an hour. It is a program, so the tests run at the host's speed.
 # WATCH=no takes the same kernel without any of them. Without TEST, all selftests run; SMP, MEMORY and LIMIT are the kernel's
-# processors, memory and seconds. PACKETS is the size of storm.py's storm.
+# processors, memory and seconds. PACKETS is the size of storm.py's storm, LOADS and NAMESPACES are
+# how often it loads the module and makes a namespace.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -86,13 +87,33 @@ keep_start_data() {
 	grep start_data "$file"
 }
 
-# Its processors are threads, and the host may have fewer of its own: who waits for a lock lets others run, or a queue of waiters
-# stands still for each one that does not.
+# When areas of vmalloc() are purged, their shadow is released one by one, and then from the first to
+# the last of them at once. User-mode Linux clears it both times. There may be terabytes in between:
+# an unloading took seconds then, and gigabytes of the host, and live areas lost their red zones.
+clear_areas_alone() {
+	local file=$source/mm/kasan/shadow.c
+	local line='\tif (IS_ENABLED(CONFIG_UML) \&\& flags == KASAN_VMALLOC_TLB_FLUSH)\n\t\treturn;'
+	grep -q 'CONFIG_UML) && flags' "$file" || sed -i \
+		"/^void __kasan_release_vmalloc/,/^}/s/^\tregion_start = ALIGN/$line\n&/" "$file"
+	grep 'CONFIG_UML) && flags' "$file"
+}
+
+# A signal from another processor is noted while interrupts are disabled, not blocked on the host.
+note_signals() {
+	grep -q ipi_noted "$source/arch/um/os-Linux/signal.c" ||
+		patch --quiet --strip=1 --directory "$source" <"$root/tools/build/um-signals.patch"
+}
+
+# Its processors are threads, and the host may have fewer of its own: who waits for a lock, or for
+# another processor, lets others run, or a queue of waiters stands still for each one that does not.
 yield_to_holder() {
-	local file=$source/kernel/locking/qspinlock.c
-	grep -q sched_yield "$file" ||
-		sed -i 's/^#include "qspinlock_stat.h"/&\n\nint sched_yield(void);\n#define cpu_relax() sched_yield()/' "$file"
-	grep sched_yield "$file"
+	local line yield='int sched_yield(void);\n#define cpu_relax() sched_yield()'
+	for line in 'locking/qspinlock.c "qspinlock_stat.h"' 'smp.c "sched/smp.h"'; do
+		local file=$source/kernel/${line% *} include=${line#* }
+		grep -q sched_yield "$file" ||
+			sed -i "s|^#include $include|&\n\n$yield|" "$file"
+		grep sched_yield "$file" || return
+	done
 }
 
 # (And User-mode Linux loads no module that has a table of addresses, which rustc makes unless told otherwise.)
@@ -101,7 +122,8 @@ make_um() {
 }
 
 build() {
-	name_large_bss && follow_frames && keep_stub_bare && keep_start_data && yield_to_holder || return
+	name_large_bss && follow_frames && keep_stub_bare && keep_start_data || return
+	clear_areas_alone && note_signals && yield_to_holder || return
 	grep -hv '^CONFIG_RUST_IPVS=y' "$root/tools/build/um.config" "${fragments[@]}" >"$place/$kind.fragment"
 	rm -rf "$built"
 	mkdir -p "$built"
@@ -124,7 +146,11 @@ boot() {
 	results=$logs/$1
 	rm -rf "$results"
 	mkdir -p "$results"
-	printf '%s\n' "export LONG='${LONG-}' SEED='${SEED:-20261121}' PACKETS='$packets' RUST_IPVS_KO=/built/rust_ipvs.ko" "$2" >"$results/commands"
+	cat >"$results/commands" <<-EOF
+		export LONG='${LONG-}' SEED='${SEED:-20261121}' RUST_IPVS_KO=/built/rust_ipvs.ko
+		export PACKETS='$packets' LOADS='${LOADS-}' NAMESPACES='${NAMESPACES-}' PATIENCE=4
+		$2
+	EOF
 	timeout --kill-after=5 "$limit" \
 		"$built/linux" rootfstype=hostfs rootflags=/ root=/dev/root ro mem="$memory" log_buf_len=16M panic=1 "${options[@]}" "${@:3}" \
 		con=null con0=fd:0,fd:1 "ubd0r=$LAB_CACHE/guest/root.ext4" init="$root/tools/build/um-tests-init" \
