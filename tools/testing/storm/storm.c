@@ -390,6 +390,16 @@ static unsigned long next_round(unsigned int self)
 	return most;
 }
 
+static unsigned long sent_by_all(void)
+{
+	unsigned long sent = 0;
+
+	for (unsigned int n = 0; n < processors; n++)
+		sent += all[n].sent;
+	return sent;
+}
+
+/* Plays rounds until all processes together have sent PACKETS, so that none ends before others. */
 static void run(unsigned int self, unsigned long packets, uint64_t seed)
 {
 	struct frames *frames = calloc(1, sizeof(*frames));
@@ -403,7 +413,7 @@ static void run(unsigned int self, unsigned long packets, uint64_t seed)
 		die("processor");
 	set_up(frames);
 	sock = open_socket();
-	while (all[self].sent < packets) {
+	while (sent_by_all() < packets) {
 		/* All processes draw the same flows of a round, and each another side of them. */
 		const unsigned long number = next_round(self);
 		uint64_t round = mix(seed + number);
@@ -485,17 +495,16 @@ static void watch(void)
 
 	while (left) {
 		const double time = now();
-		unsigned long sent = 0, refused = 0;
+		unsigned long sent, refused = 0;
 		int ended;
 
 		while ((ended = waitpid(-1, (int *)&status, WNOHANG)) > 0) {
 			left--;
 			failed += status != 0;
 		}
-		for (unsigned int n = 0; n < processors; n++) {
-			sent += all[n].sent;
+		sent = sent_by_all();
+		for (unsigned int n = 0; n < processors; n++)
 			refused += all[n].refused;
-		}
 		if (time >= next || !left) {
 			printf("%6.0f s %10lu packets, %7.0f a second, %lu refused, round %lu\n",
 			       time - start, sent, (sent - before) / (time - last + 1e-9), refused,
@@ -546,7 +555,7 @@ int main(int count, char **words)
 	for (unsigned int n = 0; n < processors; n++)
 		if (!fork()) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			run(n, packets / processors, seed);
+			run(n, packets, seed);
 			exit(0);
 		}
 	watch();

@@ -195,11 +195,10 @@ class Field:
 
     @contextlib.contextmanager
     def blowing(self, processors, ports, seed):
-        """Sends packets while the block lasts."""
+        """Sends packets while the block lasts, in the time that others leave."""
+        words = ['nice', '-n', '19', *self.command(10**12, processors, ports, seed)]
         with self.space:
-            sender = subprocess.Popen(
-                self.command(10**12, processors, ports, seed), stdout=subprocess.DEVNULL
-            )
+            sender = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         try:
             yield
             equal(sender.poll(), None, 'the sender is still there')
