@@ -8,12 +8,13 @@ LONG=1 does each 200 times instead of 5.
 import os
 import re
 import signal
+import struct
 import subprocess
 import threading
 import time
 import warnings
 
-from harness import ipvs
+from harness import ipvs, storm
 from harness.clients import ask
 from harness.ground import GROUND as g, VIP, lib
 from harness.module import KO
@@ -71,6 +72,74 @@ class Flood:
                 where.send(packet)
                 if n % 40 == 0:
                     time.sleep(0.005)
+
+
+class Strangers(Flood):
+    """Packets to ever new addresses, each to be learned, from a process of its own."""
+
+    # An address of each 10.128.0.0 + N * 2^14 in turn: as many as one service remembers.
+    SERVICES, EACH = 64, 1 << 14
+
+    def __enter__(self):
+        run = g.director.run
+        run('ip link add life type dummy', quiet=True)
+        run('ip link set life up', quiet=True)
+        run('ip route add 10.60.0.0/24 dev life', quiet=True)
+        run('ip route add local 10.128.0.0/12 dev lo', quiet=True)
+        marks = ', '.join(
+            f'10.{128 + n // 4}.{n % 4 * 64}.0/18 : {1 + n}' for n in range(self.SERVICES)
+        )
+        run(
+            [
+                'nft',
+                'table ip marks { chain pre { type filter hook prerouting priority -150;'
+                f' meta mark set ip daddr map {{ {marks} }}; }}; }}',
+            ],
+            quiet=True,
+        )
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        super().__exit__(*exception)
+        for command in (
+            'nft flush ruleset',
+            'ip route del local 10.128.0.0/12 dev lo',
+            'ip link del life',
+        ):
+            g.director.run(command, quiet=True)
+
+    @classmethod
+    def rules(cls):
+        """A service for each mark: single packets, by lblc and lblcr in turn."""
+        return ''.join(
+            f'-A -f {1 + n} -s {("lblc", "lblcr")[n % 2]} -o\n'
+            + ''.join(f'-a -f {1 + n} -r 10.60.0.{11 + k} -g\n' for k in range(2))
+            for n in range(cls.SERVICES)
+        )
+
+    @classmethod
+    def _send(cls):
+        wire = Wire(g.client, 'eth0', g.director, 'front')
+        packet = bytearray(
+            ip('10.0.1.1', '10.128.0.0', 17, udp('10.0.1.1', '10.128.0.0', 4000, 80, b'new'))
+        )
+        # Without a checksum of UDP, and with that of the header as the address makes it.
+        packet[26:28] = bytes(2)
+        total = int.from_bytes(packet[10:12], 'big') + 0x0A80
+        frame = bytearray(wire.destination + wire.source + b'\x08\x00') + packet
+        send = wire.sock.send
+        for host in range(cls.EACH):
+            for n in range(cls.SERVICES):
+                high, low = 0x0A80 + n // 4, n % 4 << 14 | host
+                value = total + (0xFFFF - high) + (0xFFFF - low)
+                value = (value & 0xFFFF) + (value >> 16)
+                value = (value & 0xFFFF) + (value >> 16)
+                struct.pack_into('!HIHH', frame, 24, value or 0xFFFF, 0x0A000101, high, low)
+                try:
+                    send(frame)
+                except OSError:
+                    pass
+        signal.pause()
 
 
 class Readers:
@@ -182,6 +251,25 @@ def load_and_unload():
     equal(traces(), [], 'what is left')
     if g.impl == 'rust':
         equal(module_lines(), [], 'lines of the module in the kernel log')
+
+
+@case('L-5 D-17 unloading returns while lblc and lblcr learn new addresses', only='rust')
+def unload_while_learning():
+    for n in range(max(2, ROUNDS // 10)):
+        if not g.loaded():
+            g.load()
+        g.director.run('ipvsadm -R', quiet=True, stdin=Strangers.rules())
+        ends = []
+        thread = threading.Thread(target=lambda: ends.append(storm.unload('rust_ipvs')))
+        with Strangers():
+            until(lambda: ipvs.total().conns > 500, f'addresses are learned in round {n}', 20)
+            thread.start()
+            # Far more than it takes, and less than there are addresses for.
+            thread.join(20)
+            returned = not thread.is_alive()
+        thread.join()
+        true(returned, f'round {n}: it returns before the packets end')
+        equal(traces(), [], 'what is left')
 
 
 @case(f'V-6 L-3 H-3 {ROUNDS} namespaces are made and end with services and live connections')
