@@ -51,6 +51,14 @@ in-tree: ## Makes the patch for the tree KDIR and applies it there
 	@test -n "$(KDIR)" || { echo "make in-tree needs KDIR=<kernel source>" >&2; exit 2; }
 	@tools/build/in-tree.sh apply "$(KDIR)"
 
+.PHONY: series
+series: lab-ready ## build/series/*.patch: the module as patches for the tree KDIR (unset: the lab's kernel)
+	@eval "$$($(LAB) env)" && $(IN_LAB) tools/build/series.py "$${KDIR:-$$LAB_KDIR}" $(BUILD)/series
+
+.PHONY: test-series
+test-series: series ## Builds after each patch of the series, and runs checkpatch on each
+	@tools/build/test-series.sh
+
 .PHONY: test-in-tree
 test-in-tree: lab-ready ripvsadm ## Builds inside a kernel tree, as a module and built in, and boots one
 	@tools/build/test-in-tree.sh
