@@ -20,7 +20,8 @@ choose_kernel
 . "$root/tools/build/kernel-copy.sh"
 kind=um-debug fragments=("$root/tools/build/um-tests.config" "$root/tools/build/um-debug.config")
 # Only where programs run under seccomp, and not by ptrace, can there be more than one processor.
-options=("ncpus=${SMP:-4}" seccomp=on kasan_multi_shot)
+# A busy host may give one of them no time for half a minute, which is no fault of the module.
+options=("ncpus=${SMP:-4}" seccomp=on kasan_multi_shot rcupdate.rcu_cpu_stall_timeout=300)
 [ "${WATCH-}" != no ] || kind=um-plain fragments=("$root/tools/build/um-tests.config")
 # Here is what was built, to be run when others may build again, and what the runs leave.
 logs=$root/build/debug-kernel/$kind

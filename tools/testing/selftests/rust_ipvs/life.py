@@ -265,7 +265,7 @@ def unload_while_learning():
             until(lambda: ipvs.total().conns > 500, f'addresses are learned in round {n}', 20)
             thread.start()
             # Far more than it takes, and less than there are addresses for.
-            thread.join(20)
+            thread.join(60)
             returned = not thread.is_alive()
         thread.join()
         true(returned, f'round {n}: it returns before the packets end')
