@@ -10,15 +10,19 @@ mod common;
 mod config;
 mod daemon;
 mod destination;
-mod numbers;
 mod service;
 
-use self::numbers::command;
-use crate::kapi::genetlink::{
-    Command,
-    Family,
-    Policy,
-    Registration, //
+use crate::{
+    kapi::genetlink::{
+        Command,
+        Family,
+        Policy,
+        Registration, //
+    },
+    logic::uapi::{
+        self,
+        command, //
+    },
 };
 use kernel::{
     prelude::*,
@@ -66,7 +70,7 @@ static COMMANDS: [Command; 16] = [
 static FAMILY: Family = Family::new(
     &<crate::LocalModule as ModuleMetadata>::THIS_MODULE,
     c"IPVS",
-    1,
+    uapi::GENL_VERSION as u32,
     &POLICY,
     &COMMANDS,
 );

@@ -6,6 +6,13 @@
 //! the director obeys and answers with it. Ports and marks are in host byte order, addresses are
 //! bytes as on the wire, times are whole seconds unless a name says otherwise.
 
+use super::uapi::{
+    fwd_method,
+    tun_flags,
+    tun_type,
+    PENAME_MAXLEN,
+    SCHEDNAME_MAXLEN, //
+};
 use core::ffi::CStr;
 
 /// An address of either family, bytes in network order.
@@ -93,20 +100,12 @@ impl<const N: usize> Name<N> {
 pub(crate) type SchedulerName = Name<16>;
 /// A persistence engine's name, `IP_VS_PENAME_MAXLEN` bytes with the terminator.
 pub(crate) type EngineName = Name<17>;
+// rustc 1.85 ends with an internal error if closures take types that constants are part of.
+const _: () = assert!(SCHEDNAME_MAXLEN == 16 && PENAME_MAXLEN + 1 == 17);
 
-/// Service flags as user space knows them (G-9).
-pub(crate) mod service_flags {
-    /// The service is persistent: a client returns to its server.
-    pub(crate) const PERSISTENT: u32 = 0x1;
-    /// Set on every service that is shown; what a user sends in it is ignored.
-    pub(crate) const HASHED: u32 = 0x2;
-    /// Each UDP datagram is scheduled by itself.
-    pub(crate) const ONEPACKET: u32 = 0x4;
-    /// `sh` and `mh` choose another destination where the client's own may not be chosen.
-    pub(crate) const SCHED1: u32 = 0x8;
-    /// `sh` and `mh` go by the client's port as well.
-    pub(crate) const SCHED2: u32 = 0x10;
-}
+/// Service flags as user space knows them (G-9). `HASHED` is set on every service that is shown, and
+/// ignored in requests; `SCHED1` is the fallback of `sh` and `mh`, `SCHED2` makes them hash the port.
+pub(crate) use super::uapi::svc_flags as service_flags;
 
 /// All that a user says of a service when adding or editing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,15 +138,15 @@ impl ForwardMethod {
     }
 
     /// NAT.
-    pub(crate) const MASQ: Self = Self(0);
+    pub(crate) const MASQ: Self = Self::of_bits(fwd_method::MASQ);
     /// The director itself.
-    pub(crate) const LOCALNODE: Self = Self(1);
+    pub(crate) const LOCALNODE: Self = Self::of_bits(fwd_method::LOCALNODE);
     /// Encapsulated to the destination.
-    pub(crate) const TUNNEL: Self = Self(2);
+    pub(crate) const TUNNEL: Self = Self::of_bits(fwd_method::TUNNEL);
     /// Direct routing: unchanged to the destination's link address.
-    pub(crate) const DROUTE: Self = Self(3);
+    pub(crate) const DROUTE: Self = Self::of_bits(fwd_method::DROUTE);
     /// Routed by the packet's own address, no destination.
-    pub(crate) const BYPASS: Self = Self(4);
+    pub(crate) const BYPASS: Self = Self::of_bits(fwd_method::BYPASS);
 
     /// The word of /proc/net/ip_vs (K-2); methods 5 to 7 print as NAT does.
     pub(crate) fn name(self) -> &'static str {
@@ -198,13 +197,12 @@ impl TunnelChange {
     ///
     /// `EINVAL` where that is GUE without a port.
     pub(crate) fn of(self, now: TunnelSpec) -> Result<TunnelSpec, Refusal> {
-        const GUE: u8 = 1;
         let tunnel = TunnelSpec {
             kind: self.kind.unwrap_or(now.kind),
             port: self.port.unwrap_or(now.port),
             flags: self.flags.unwrap_or(now.flags),
         };
-        if tunnel.kind == GUE && tunnel.port == 0 {
+        if tunnel.kind == tun_type::GUE && tunnel.port == 0 {
             return Err(Refusal::new(Errno::Invalid, c"a GUE tunnel needs a port"));
         }
         Ok(tunnel)
@@ -234,20 +232,20 @@ pub(crate) enum Encapsulation {
 
 impl TunnelSpec {
     /// The flag for checksums.
-    const SUM: u16 = 1;
+    const SUM: u16 = tun_flags::CSUM;
     /// The flag for checksums that the receiver completes, in packets that have checksums themselves.
-    const REMOTE: u16 = 2;
+    const REMOTE: u16 = tun_flags::REMCSUM;
 
     /// How packets travel.
     #[inline(always)]
     pub(crate) fn encapsulation(self) -> Encapsulation {
         match self.kind {
-            1 => Encapsulation::Gue {
+            tun_type::GUE => Encapsulation::Gue {
                 port: self.port,
                 sum: self.flags & (Self::SUM | Self::REMOTE) != 0,
                 remote: self.flags & Self::REMOTE != 0,
             },
-            2 => Encapsulation::Gre {
+            tun_type::GRE => Encapsulation::Gre {
                 sum: self.flags & Self::SUM != 0,
             },
             _ => Encapsulation::Ipip,

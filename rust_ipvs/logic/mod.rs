@@ -52,6 +52,7 @@ pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tcp;
 pub(crate) mod tracking;
+pub(crate) mod uapi;
 pub(crate) mod udp;
 mod v4;
 mod v6;

@@ -26,46 +26,13 @@ use super::nlattr::{
     Attributes, //
 };
 use super::packet::TCP;
-
-/// Attributes of a command (G-5).
-mod command {
-    pub(super) const TIMEOUT_TCP: u16 = 4;
-    pub(super) const TIMEOUT_TCP_FIN: u16 = 5;
-    pub(super) const TIMEOUT_UDP: u16 = 6;
-}
-
-/// Attributes of a service (G-6).
-mod service {
-    pub(super) const FAMILY: u16 = 1;
-    pub(super) const PROTOCOL: u16 = 2;
-    pub(super) const ADDR: u16 = 3;
-    pub(super) const PORT: u16 = 4;
-    pub(super) const MARK: u16 = 5;
-    pub(super) const SCHEDULER: u16 = 6;
-    pub(super) const FLAGS: u16 = 7;
-    pub(super) const TIMEOUT: u16 = 8;
-    pub(super) const NETMASK: u16 = 9;
-    pub(super) const STATS: u16 = 10;
-    pub(super) const ENGINE: u16 = 11;
-}
-
-/// Attributes of a destination (G-10).
-mod destination {
-    pub(super) const ADDR: u16 = 1;
-    pub(super) const PORT: u16 = 2;
-    pub(super) const METHOD: u16 = 3;
-    pub(super) const WEIGHT: u16 = 4;
-    pub(super) const UPPER: u16 = 5;
-    pub(super) const LOWER: u16 = 6;
-    pub(super) const ACTIVE: u16 = 7;
-    pub(super) const INACTIVE: u16 = 8;
-    pub(super) const PERSISTENT: u16 = 9;
-    pub(super) const STATS: u16 = 10;
-    pub(super) const FAMILY: u16 = 11;
-    pub(super) const TUNNEL_KIND: u16 = 13;
-    pub(super) const TUNNEL_PORT: u16 = 14;
-    pub(super) const TUNNEL_FLAGS: u16 = 15;
-}
+use super::uapi::{
+    cmd_attr,
+    dest_attr,
+    svc_attr,
+    PENAME_MAXLEN,
+    SCHEDNAME_MAXLEN, //
+};
 
 /// A request that makes no sense.
 const fn invalid(words: &'static core::ffi::CStr) -> Refusal {
@@ -132,57 +99,57 @@ impl ServiceFields {
         let mut f = Self::default();
         for (number, payload) in Attributes::new(nest) {
             match number {
-                service::FAMILY => set(
+                svc_attr::AF => set(
                     &mut f.family,
                     nlattr::u16(payload),
                     c"the service's address family is too short",
                 )?,
-                service::PROTOCOL => set(
+                svc_attr::PROTOCOL => set(
                     &mut f.protocol,
                     nlattr::u16(payload),
                     c"the service's protocol is too short",
                 )?,
-                service::ADDR => set(
+                svc_attr::ADDR => set(
                     &mut f.addr,
                     nlattr::binary(payload),
                     c"the service's address is longer than 16 bytes",
                 )?,
-                service::PORT => set(
+                svc_attr::PORT => set(
                     &mut f.port,
                     nlattr::be16(payload),
                     c"the service's port is too short",
                 )?,
-                service::MARK => set(
+                svc_attr::FWMARK => set(
                     &mut f.mark,
                     nlattr::u32(payload),
                     c"the service's firewall mark is too short",
                 )?,
-                service::SCHEDULER => set(
+                svc_attr::SCHED_NAME => set(
                     &mut f.scheduler,
-                    nlattr::string(payload, 15).and_then(SchedulerName::new),
+                    nlattr::string(payload, SCHEDNAME_MAXLEN - 1).and_then(SchedulerName::new),
                     c"the scheduler's name is not 0 to 15 bytes and a terminator",
                 )?,
-                service::FLAGS => set(
+                svc_attr::FLAGS => set(
                     &mut f.flags,
                     nlattr::binary(payload),
                     c"the service's flags are longer than 8 bytes",
                 )?,
-                service::TIMEOUT => set(
+                svc_attr::TIMEOUT => set(
                     &mut f.timeout,
                     nlattr::u32(payload),
                     c"the persistence timeout is too short",
                 )?,
-                service::NETMASK => set(
+                svc_attr::NETMASK => set(
                     &mut f.netmask,
                     nlattr::u32(payload),
                     c"the persistence netmask is too short",
                 )?,
-                service::ENGINE => set(
+                svc_attr::PE_NAME => set(
                     &mut f.engine,
-                    nlattr::string(payload, 16).and_then(EngineName::new),
+                    nlattr::string(payload, PENAME_MAXLEN).and_then(EngineName::new),
                     c"the persistence engine's name is not 0 to 16 bytes and a terminator",
                 )?,
-                service::STATS => check_nest(payload)?,
+                svc_attr::STATS => check_nest(payload)?,
                 _ => {}
             }
         }
@@ -295,63 +262,63 @@ impl DestinationFields {
         let mut f = Self::default();
         for (number, payload) in Attributes::new(nest) {
             match number {
-                destination::ADDR => set(
+                dest_attr::ADDR => set(
                     &mut f.addr,
                     nlattr::binary(payload),
                     c"the destination's address is longer than 16 bytes",
                 )?,
-                destination::PORT => set(
+                dest_attr::PORT => set(
                     &mut f.port,
                     nlattr::be16(payload),
                     c"the destination's port is too short",
                 )?,
-                destination::FAMILY => set(
+                dest_attr::ADDR_FAMILY => set(
                     &mut f.family,
                     nlattr::u16(payload),
                     c"the destination's address family is too short",
                 )?,
-                destination::METHOD => set(
+                dest_attr::FWD_METHOD => set(
                     &mut f.method,
                     nlattr::u32(payload),
                     c"the forward method is too short",
                 )?,
-                destination::WEIGHT => set(
+                dest_attr::WEIGHT => set(
                     &mut f.weight,
                     nlattr::u32(payload),
                     c"the weight is too short",
                 )?,
-                destination::UPPER => set(
+                dest_attr::U_THRESH => set(
                     &mut f.upper,
                     nlattr::u32(payload),
                     c"the upper threshold is too short",
                 )?,
-                destination::LOWER => set(
+                dest_attr::L_THRESH => set(
                     &mut f.lower,
                     nlattr::u32(payload),
                     c"the lower threshold is too short",
                 )?,
-                destination::TUNNEL_KIND => set(
+                dest_attr::TUN_TYPE => set(
                     &mut f.tunnel_kind,
                     nlattr::u8(payload),
                     c"the tunnel type is too short",
                 )?,
-                destination::TUNNEL_PORT => set(
+                dest_attr::TUN_PORT => set(
                     &mut f.tunnel_port,
                     nlattr::be16(payload),
                     c"the tunnel port is too short",
                 )?,
-                destination::TUNNEL_FLAGS => set(
+                dest_attr::TUN_FLAGS => set(
                     &mut f.tunnel_flags,
                     nlattr::u16(payload),
                     c"the tunnel flags are too short",
                 )?,
                 // What only the kernel knows is not taken, but checked as the reference does.
-                destination::ACTIVE | destination::INACTIVE | destination::PERSISTENT => set(
+                dest_attr::ACTIVE_CONNS | dest_attr::INACT_CONNS | dest_attr::PERSIST_CONNS => set(
                     &mut None,
                     nlattr::u32(payload),
                     c"a number of connections is too short",
                 )?,
-                destination::STATS => check_nest(payload)?,
+                dest_attr::STATS => check_nest(payload)?,
                 _ => {}
             }
         }
@@ -522,9 +489,9 @@ pub(crate) fn timeouts(
         },
     };
     Ok((
-        read(command::TIMEOUT_TCP)?,
-        read(command::TIMEOUT_TCP_FIN)?,
-        read(command::TIMEOUT_UDP)?,
+        read(cmd_attr::TIMEOUT_TCP)?,
+        read(cmd_attr::TIMEOUT_TCP_FIN)?,
+        read(cmd_attr::TIMEOUT_UDP)?,
     ))
 }
 

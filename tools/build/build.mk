@@ -40,6 +40,15 @@ lint: lab-ready ## Formatting, clippy, and the project's own rules
 graph: lab-ready ## What the folders of director/ use of each other, as a table
 	@$(IN_LAB) tools/build/graph.py
 
+.PHONY: uapi
+uapi: ynl ## The constants of the netlink family, written from Documentation/netlink/specs/ipvs.yaml
+	@$(IN_LAB) tools/build/uapi.py --write
+
+# The kernel's YNL tools with that specification, as lint and the selftest ynl.py run them.
+.PHONY: ynl
+ynl: lab-ready
+	@tools/build/ynl.sh
+
 .PHONY: patch
 patch: lab-ready ## build/rust_ipvs.patch, which puts the module into a kernel tree
 	@mkdir -p $(BUILD)

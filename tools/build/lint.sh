@@ -87,6 +87,24 @@ removals() {
 	! git grep -nE 'table\s*\.(remove|retain)\(' -- rust_ipvs/director ':!rust_ipvs/director/tracking.rs'
 }
 
+# The specification of the netlink family: what has its numbers, and the C library that the
+# kernel's tools make of it.
+uapi() {
+	tools/build/ynl.sh && "${tools[@]}" python3 tools/build/uapi.py
+}
+
+ynl_library() {
+	local ynl=build/ynl/tools/net/ynl spec=build/ynl/Documentation/netlink/specs/ipvs.yaml part
+	for part in header source; do
+		"${tools[@]}" env PYTHONPATH=build/ynl/python PYTHONDONTWRITEBYTECODE=1 \
+			python3 "$ynl/pyynl/ynl_gen_c.py" --spec "$spec" --mode user --$part \
+			--user-header linux/ip_vs.h -o "build/ynl/ipvs-user.${part:0:1}" || return
+	done
+	mv build/ynl/ipvs-user.s build/ynl/ipvs-user.c
+	"${tools[@]}" x86_64-linux-gnu-gcc-14 -fsyntax-only -Wall -Werror \
+		-Ibuild/ynl/include -I"$ynl/lib" build/ynl/ipvs-user.c
+}
+
 # scripts ENDING INTERPRETER: the scripts of a language, by their names or their first lines.
 scripts() {
 	git ls-files "*.$1"
@@ -114,6 +132,8 @@ check removals removals
 check rooms "${tools[@]}" python3 tools/build/rooms.py
 told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py
+check uapi uapi
+check ynl-library ynl_library
 check names "${tools[@]}" python3 tools/build/names.py
 check shellcheck shell_scripts
 check pyflakes python_scripts

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Checks that documents and code speak of the same things: variables, netlink attributes, names for modprobe.
+"""Checks that documents and code speak of the same things: variables, names for modprobe.
 
 Every variable of the code is described in sysctl.rst, and every one that is described is in the
-code. Every number of a netlink command or attribute is in netlink.rst, in the table of its kind.
-For every name by which the module can be asked for there is a line in the file for modprobe.
+code. For every name by which the module can be asked for there is a line in the file for modprobe.
 Every selftest is in the Makefile for kernel trees, but for those named here.
 """
 
@@ -14,17 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The tables of netlink.rst, by the names of the modules of numbers.rs.
-TABLES = {
-    "command": "Commands",
-    "top": "Of a command",
-    "service": "Of a service",
-    "destination": "Of a destination",
-    "stats": "Of statistics",
-    "daemon": "Of a daemon",
-    "info": "Of general information",
-}
-
 # Selftests of what a kernel tree does not have: the tool, documents, the installation, the sender of storms.
 NOT_IN_TREE = {
     "finding.py",
@@ -33,6 +21,7 @@ NOT_IN_TREE = {
     "ripvsadm_compat.sh",
     "ripvsadm_page.py",
     "storm.py",
+    "ynl.py",
 }
 
 
@@ -48,22 +37,6 @@ def sysctl():
         yield f"sysctl.rst does not describe {name}"
     for name in sorted(described - code):
         yield f"sysctl.rst describes {name}, which is not in the code"
-
-
-def netlink():
-    sections = {}
-    # A heading is a line above one of signs.
-    for part in re.split(r"\n(?=[^\n]+\n(?:=|-){4,}\n)", read("Documentation/netlink.rst")):
-        sections[part.lstrip("\n").split("\n", 1)[0]] = part
-    for module, body in re.findall(r"mod (\w+) \{(.*?)\n\}", read("rust_ipvs/control/genl/numbers.rs"), re.S):
-        if module not in TABLES:
-            yield f"netlink.rst has no table for {module} of numbers.rs (tools/build/names.py lists them)"
-            continue
-        table = next((part for name, part in sections.items() if name.startswith(TABLES[module])), "")
-        numbers = {int(number) for number in re.findall(r"^(\d+) +``", table, re.M)}
-        for name, number in re.findall(r"const (\w+): u\d+ = (\d+);", body):
-            if int(number) not in numbers:
-                yield f"netlink.rst, {TABLES[module]}: there is no {number} ({module}::{name})"
 
 
 def modprobe():
@@ -91,7 +64,7 @@ def selftests():
 
 
 def main():
-    objections = [*sysctl(), *netlink(), *modprobe(), *selftests()]
+    objections = [*sysctl(), *modprobe(), *selftests()]
     print("\n".join(objections) or "names: all are told")
     sys.exit(bool(objections))
 

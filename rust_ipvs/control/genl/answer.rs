@@ -2,20 +2,22 @@
 
 //! How services and destinations look in messages (G-8, G-10, G-11).
 
-use super::numbers::{
-    destination,
-    service,
-    stats, //
-};
 use crate::{
     kapi::genetlink::Message,
-    logic::config::{
-        AddressFamily,
-        DestinationView,
-        Ip,
-        ServiceKey,
-        ServiceView,
-        Statistics, //
+    logic::{
+        config::{
+            AddressFamily,
+            DestinationView,
+            Ip,
+            ServiceKey,
+            ServiceView,
+            Statistics, //
+        },
+        uapi::{
+            dest_attr,
+            stats_attr,
+            svc_attr, //
+        },
     },
 };
 use kernel::prelude::*;
@@ -41,32 +43,32 @@ fn put_addr(message: &mut Message<'_>, attribute: u16, addr: &Ip) -> Result {
 
 /// Adds what identifies a service and what it is told to do, and what it did (G-8).
 pub(super) fn put_service(message: &mut Message<'_>, view: &ServiceView) -> Result {
-    message.put_u16(service::FAMILY, number(view.id.family))?;
+    message.put_u16(svc_attr::AF, number(view.id.family))?;
     match &view.id.key {
-        ServiceKey::Mark(mark) => message.put_u32(service::MARK, *mark)?,
+        ServiceKey::Mark(mark) => message.put_u32(svc_attr::FWMARK, *mark)?,
         ServiceKey::Address {
             protocol,
             addr,
             port,
         } => {
-            message.put_u16(service::PROTOCOL, *protocol)?;
-            put_addr(message, service::ADDR, addr)?;
-            message.put_be16(service::PORT, *port)?;
+            message.put_u16(svc_attr::PROTOCOL, *protocol)?;
+            put_addr(message, svc_attr::ADDR, addr)?;
+            message.put_be16(svc_attr::PORT, *port)?;
         }
     }
-    message.put_string(service::SCHEDULER, view.scheduler.as_bytes())?;
+    message.put_string(svc_attr::SCHED_NAME, view.scheduler.as_bytes())?;
     if let Some(engine) = &view.engine {
-        message.put_string(service::ENGINE, engine.as_bytes())?;
+        message.put_string(svc_attr::PE_NAME, engine.as_bytes())?;
     }
     let [f0, f1, f2, f3] = view.flags.to_ne_bytes();
     message.put_bytes(
-        service::FLAGS,
+        svc_attr::FLAGS,
         &[f0, f1, f2, f3, u8::MAX, u8::MAX, u8::MAX, u8::MAX],
     )?;
-    message.put_u32(service::TIMEOUT, view.timeout)?;
-    message.put_u32(service::NETMASK, view.netmask)?;
-    put_statistics(message, service::STATS, &view.statistics)?;
-    put_statistics64(message, service::STATS64, &view.statistics)
+    message.put_u32(svc_attr::TIMEOUT, view.timeout)?;
+    message.put_u32(svc_attr::NETMASK, view.netmask)?;
+    put_statistics(message, svc_attr::STATS, &view.statistics)?;
+    put_statistics64(message, svc_attr::STATS64, &view.statistics)
 }
 
 /// Adds what identifies a destination and what it is told to do, and what it did (G-10).
@@ -76,38 +78,38 @@ pub(super) fn put_destination(message: &mut Message<'_>, view: &DestinationView)
         Ip::V4(_) => AddressFamily::V4,
         Ip::V6(_) => AddressFamily::V6,
     };
-    put_addr(message, destination::ADDR, &spec.id.addr)?;
-    message.put_be16(destination::PORT, spec.id.port)?;
-    message.put_u32(destination::METHOD, spec.method.0.into())?;
+    put_addr(message, dest_attr::ADDR, &spec.id.addr)?;
+    message.put_be16(dest_attr::PORT, spec.id.port)?;
+    message.put_u32(dest_attr::FWD_METHOD, spec.method.0.into())?;
     // Never negative; a number is a number.
-    message.put_u32(destination::WEIGHT, spec.weight as u32)?;
-    message.put_u8(destination::TUNNEL_KIND, spec.tunnel.kind)?;
-    message.put_be16(destination::TUNNEL_PORT, spec.tunnel.port)?;
-    message.put_u16(destination::TUNNEL_FLAGS, spec.tunnel.flags)?;
-    message.put_u32(destination::UPPER, spec.upper)?;
-    message.put_u32(destination::LOWER, spec.lower)?;
-    message.put_u32(destination::ACTIVE, view.active)?;
-    message.put_u32(destination::INACTIVE, view.inactive)?;
-    message.put_u32(destination::PERSISTENT, view.persistent)?;
-    message.put_u16(destination::FAMILY, number(family))?;
-    put_statistics(message, destination::STATS, &view.statistics)?;
-    put_statistics64(message, destination::STATS64, &view.statistics)
+    message.put_u32(dest_attr::WEIGHT, spec.weight as u32)?;
+    message.put_u8(dest_attr::TUN_TYPE, spec.tunnel.kind)?;
+    message.put_be16(dest_attr::TUN_PORT, spec.tunnel.port)?;
+    message.put_u16(dest_attr::TUN_FLAGS, spec.tunnel.flags)?;
+    message.put_u32(dest_attr::U_THRESH, spec.upper)?;
+    message.put_u32(dest_attr::L_THRESH, spec.lower)?;
+    message.put_u32(dest_attr::ACTIVE_CONNS, view.active)?;
+    message.put_u32(dest_attr::INACT_CONNS, view.inactive)?;
+    message.put_u32(dest_attr::PERSIST_CONNS, view.persistent)?;
+    message.put_u16(dest_attr::ADDR_FAMILY, number(family))?;
+    put_statistics(message, dest_attr::STATS, &view.statistics)?;
+    put_statistics64(message, dest_attr::STATS64, &view.statistics)
 }
 
 /// Adds statistics in their first form, in which all but bytes have 32 bits and wrap (E-11).
 fn put_statistics(message: &mut Message<'_>, attribute: u16, of: &Statistics) -> Result {
     let (counters, rates) = (&of.counters, &of.rates);
     message.nested(attribute, |nest| {
-        nest.put_u32(stats::CONNS, counters.conns as u32)?;
-        nest.put_u32(stats::IN_PACKETS, counters.in_packets as u32)?;
-        nest.put_u32(stats::OUT_PACKETS, counters.out_packets as u32)?;
-        nest.put_u64_aligned(stats::IN_BYTES, counters.in_bytes, stats::PAD)?;
-        nest.put_u64_aligned(stats::OUT_BYTES, counters.out_bytes, stats::PAD)?;
-        nest.put_u32(stats::CONN_RATE, rates.conns as u32)?;
-        nest.put_u32(stats::IN_PACKET_RATE, rates.in_packets as u32)?;
-        nest.put_u32(stats::OUT_PACKET_RATE, rates.out_packets as u32)?;
-        nest.put_u32(stats::IN_BYTE_RATE, rates.in_bytes as u32)?;
-        nest.put_u32(stats::OUT_BYTE_RATE, rates.out_bytes as u32)
+        nest.put_u32(stats_attr::CONNS, counters.conns as u32)?;
+        nest.put_u32(stats_attr::INPKTS, counters.in_packets as u32)?;
+        nest.put_u32(stats_attr::OUTPKTS, counters.out_packets as u32)?;
+        nest.put_u64_aligned(stats_attr::INBYTES, counters.in_bytes, stats_attr::PAD)?;
+        nest.put_u64_aligned(stats_attr::OUTBYTES, counters.out_bytes, stats_attr::PAD)?;
+        nest.put_u32(stats_attr::CPS, rates.conns as u32)?;
+        nest.put_u32(stats_attr::INPPS, rates.in_packets as u32)?;
+        nest.put_u32(stats_attr::OUTPPS, rates.out_packets as u32)?;
+        nest.put_u32(stats_attr::INBPS, rates.in_bytes as u32)?;
+        nest.put_u32(stats_attr::OUTBPS, rates.out_bytes as u32)
     })
 }
 
@@ -116,18 +118,18 @@ fn put_statistics64(message: &mut Message<'_>, attribute: u16, of: &Statistics) 
     let (counters, rates) = (&of.counters, &of.rates);
     message.nested(attribute, |nest| {
         for (attribute, value) in [
-            (stats::CONNS, counters.conns),
-            (stats::IN_PACKETS, counters.in_packets),
-            (stats::OUT_PACKETS, counters.out_packets),
-            (stats::IN_BYTES, counters.in_bytes),
-            (stats::OUT_BYTES, counters.out_bytes),
-            (stats::CONN_RATE, rates.conns),
-            (stats::IN_PACKET_RATE, rates.in_packets),
-            (stats::OUT_PACKET_RATE, rates.out_packets),
-            (stats::IN_BYTE_RATE, rates.in_bytes),
-            (stats::OUT_BYTE_RATE, rates.out_bytes),
+            (stats_attr::CONNS, counters.conns),
+            (stats_attr::INPKTS, counters.in_packets),
+            (stats_attr::OUTPKTS, counters.out_packets),
+            (stats_attr::INBYTES, counters.in_bytes),
+            (stats_attr::OUTBYTES, counters.out_bytes),
+            (stats_attr::CPS, rates.conns),
+            (stats_attr::INPPS, rates.in_packets),
+            (stats_attr::OUTPPS, rates.out_packets),
+            (stats_attr::INBPS, rates.in_bytes),
+            (stats_attr::OUTBPS, rates.out_bytes),
         ] {
-            nest.put_u64_aligned(attribute, value, stats::PAD)?;
+            nest.put_u64_aligned(attribute, value, stats_attr::PAD)?;
         }
         Ok(())
     })

@@ -2,7 +2,6 @@
 
 //! What the answers to several commands share: whom a request is for, and how it is refused.
 
-use super::numbers::top;
 use crate::{
     control::terms::errno,
     director::Director,
@@ -15,7 +14,8 @@ use crate::{
             Refusal,
             ServiceId, //
         },
-        request, //
+        request,
+        uapi::cmd_attr, //
     },
 };
 use kernel::{
@@ -53,7 +53,7 @@ pub(super) fn director_of_dump(dump: &Dump<'_>) -> Result<Arc<Director>> {
 
 /// The nest of a request that describes a service.
 pub(super) fn service_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
-    let nest = request.attribute(top::SERVICE);
+    let nest = request.attribute(cmd_attr::SERVICE);
     nest.ok_or_else(|| request.refuse(EINVAL, c"the request names no service"))
 }
 

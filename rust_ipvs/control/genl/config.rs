@@ -2,16 +2,9 @@
 
 //! Commands about the whole: timeouts and general information.
 
-use super::{
-    common::{
-        director,
-        Told, //
-    },
-    numbers::{
-        command,
-        info,
-        top, //
-    },
+use super::common::{
+    director,
+    Told, //
 };
 use crate::{
     control::terms::VERSION,
@@ -22,7 +15,14 @@ use crate::{
         },
         time,
     },
-    logic::request,
+    logic::{
+        request,
+        uapi::{
+            cmd_attr,
+            command,
+            info_attr, //
+        },
+    },
 };
 use kernel::prelude::*;
 
@@ -45,9 +45,9 @@ impl Doit for Get {
     fn doit(request: &Request<'_>) -> Result {
         let timeouts = director(request)?.timeouts();
         request.reply(command::SET_CONFIG, |message| {
-            message.put_u32(top::TIMEOUT_TCP, timeouts.tcp)?;
-            message.put_u32(top::TIMEOUT_TCP_FIN, timeouts.tcp_fin)?;
-            message.put_u32(top::TIMEOUT_UDP, timeouts.udp)
+            message.put_u32(cmd_attr::TIMEOUT_TCP, timeouts.tcp)?;
+            message.put_u32(cmd_attr::TIMEOUT_TCP_FIN, timeouts.tcp_fin)?;
+            message.put_u32(cmd_attr::TIMEOUT_UDP, timeouts.udp)
         })
     }
 }
@@ -59,8 +59,8 @@ impl Doit for Info {
     fn doit(request: &Request<'_>) -> Result {
         let size = director(request)?.table_size();
         request.reply(command::SET_INFO, |message| {
-            message.put_u32(info::VERSION, VERSION)?;
-            message.put_u32(info::TABLE_SIZE, size)
+            message.put_u32(info_attr::VERSION, VERSION)?;
+            message.put_u32(info_attr::CONN_TAB_SIZE, size)
         })
     }
 }

@@ -2,16 +2,10 @@
 
 //! Commands about synchronisation daemons.
 
-use super::{
-    common::{
-        director,
-        director_of_dump,
-        Told, //
-    },
-    numbers::{
-        command,
-        top, //
-    },
+use super::common::{
+    director,
+    director_of_dump,
+    Told, //
 };
 use crate::{
     kapi::genetlink::{
@@ -25,9 +19,13 @@ use crate::{
         config::Ip,
         sync::daemon::{
             self,
-            attribute,
             Daemon,
             Role, //
+        },
+        uapi::{
+            cmd_attr,
+            command,
+            daemon_attr, //
         },
     },
 };
@@ -35,7 +33,7 @@ use kernel::prelude::*;
 
 /// The nest of a request that describes a daemon.
 fn daemon_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
-    let nest = request.attribute(top::DAEMON);
+    let nest = request.attribute(cmd_attr::DAEMON);
     nest.ok_or_else(|| request.refuse(EINVAL, c"the request describes no daemon"))
 }
 
@@ -81,16 +79,16 @@ impl Dumpit for List {
 
 /// Adds a nest that describes a daemon.
 fn put(message: &mut Message<'_>, role: Role, daemon: &Daemon) -> Result {
-    message.nested(top::DAEMON, |nest| {
-        nest.put_u32(attribute::STATE, role.state())?;
-        nest.put_string(attribute::INTERFACE, daemon.interface.as_bytes())?;
-        nest.put_u32(attribute::SYNC_ID, daemon.sync_id as u32)?;
-        nest.put_u16(attribute::MAXLEN, daemon.maxlen)?;
-        nest.put_u16(attribute::PORT, daemon.port)?;
-        nest.put_u8(attribute::TTL, daemon.ttl)?;
+    message.nested(cmd_attr::DAEMON, |nest| {
+        nest.put_u32(daemon_attr::STATE, role.state())?;
+        nest.put_string(daemon_attr::MCAST_IFN, daemon.interface.as_bytes())?;
+        nest.put_u32(daemon_attr::SYNC_ID, daemon.sync_id as u32)?;
+        nest.put_u16(daemon_attr::SYNC_MAXLEN, daemon.maxlen)?;
+        nest.put_u16(daemon_attr::MCAST_PORT, daemon.port)?;
+        nest.put_u8(daemon_attr::MCAST_TTL, daemon.ttl)?;
         match &daemon.group {
-            Ip::V4(addr) => nest.put_bytes(attribute::GROUP, addr),
-            Ip::V6(addr) => nest.put_bytes(attribute::GROUP6, addr),
+            Ip::V4(addr) => nest.put_bytes(daemon_attr::MCAST_GROUP, addr),
+            Ip::V6(addr) => nest.put_bytes(daemon_attr::MCAST_GROUP6, addr),
         }
     })
 }

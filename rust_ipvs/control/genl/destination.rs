@@ -10,10 +10,6 @@ use super::{
         existing_service,
         Told, //
     },
-    numbers::{
-        command,
-        top, //
-    },
 };
 use crate::{
     director::Shown,
@@ -23,13 +19,19 @@ use crate::{
         Dumpit,
         Request, //
     },
-    logic::request,
+    logic::{
+        request,
+        uapi::{
+            cmd_attr,
+            command, //
+        },
+    },
 };
 use kernel::prelude::*;
 
 /// The nest of a request that describes a destination.
 fn destination_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
-    let nest = request.attribute(top::DEST);
+    let nest = request.attribute(cmd_attr::DEST);
     nest.ok_or_else(|| request.refuse(EINVAL, c"the request names no destination"))
 }
 
@@ -83,7 +85,7 @@ pub(super) struct List;
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
         let director = director_of_dump(dump)?;
-        let Ok(nest) = dump.attribute(top::SERVICE) else {
+        let Ok(nest) = dump.attribute(cmd_attr::SERVICE) else {
             // The core has found words already.
             return Ok(());
         };
@@ -106,7 +108,7 @@ impl Dumpit for List {
         let mut added = Ok(());
         let stopped = director.destinations(&id, from, &mut |view| {
             added = dump.message(command::NEW_DEST, |message| {
-                message.nested(top::DEST, |nest| answer::put_destination(nest, view))
+                message.nested(cmd_attr::DEST, |nest| answer::put_destination(nest, view))
             });
             added.is_ok()
         });

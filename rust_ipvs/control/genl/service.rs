@@ -11,10 +11,6 @@ use super::{
         service_nest,
         Told, //
     },
-    numbers::{
-        command,
-        top, //
-    },
 };
 use crate::{
     director::Bookmark,
@@ -24,7 +20,13 @@ use crate::{
         Dumpit,
         Request, //
     },
-    logic::request,
+    logic::{
+        request,
+        uapi::{
+            cmd_attr,
+            command, //
+        },
+    },
 };
 use kernel::prelude::*;
 
@@ -67,7 +69,7 @@ impl Doit for Get {
         let id = request::service_id(service_nest(request)?).told(request)?;
         let view = director(request)?.service(&id).told(request)?;
         request.reply(command::NEW_SERVICE, |message| {
-            message.nested(top::SERVICE, |nest| answer::put_service(nest, &view))
+            message.nested(cmd_attr::SERVICE, |nest| answer::put_service(nest, &view))
         })
     }
 }
@@ -82,7 +84,7 @@ impl Dumpit for List {
         let mut added = Ok(());
         let stopped = director.services(from, &mut |view| {
             added = dump.message(command::NEW_SERVICE, |message| {
-                message.nested(top::SERVICE, |nest| answer::put_service(nest, view))
+                message.nested(cmd_attr::SERVICE, |nest| answer::put_service(nest, view))
             });
             added.is_ok()
         });
@@ -102,7 +104,7 @@ pub(super) struct Zero;
 impl Doit for Zero {
     fn doit(request: &Request<'_>) -> Result {
         let director = director(request)?;
-        if request.attribute(top::SERVICE).is_none() {
+        if request.attribute(cmd_attr::SERVICE).is_none() {
             return director.zero(None).told(request);
         }
         let id = existing_service(request, &director)?;

@@ -3,10 +3,8 @@
 //! Requests as clients send them, and each way to get one wrong.
 
 use super::super::config::service_flags;
+use super::super::uapi::tun_type::GUE;
 use super::*;
-
-/// The tunnel type that is GUE.
-const GUE: u8 = 1;
 
 /// An attribute, filled up to a multiple of 4 bytes.
 fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
@@ -59,29 +57,29 @@ impl Nest {
 fn a_service() -> Nest {
     let flags = [0u32.to_ne_bytes(), u32::MAX.to_ne_bytes()].concat();
     Nest(vec![
-        (service::FAMILY, 2u16.to_ne_bytes().to_vec()),
-        (service::PROTOCOL, 6u16.to_ne_bytes().to_vec()),
+        (svc_attr::AF, 2u16.to_ne_bytes().to_vec()),
+        (svc_attr::PROTOCOL, 6u16.to_ne_bytes().to_vec()),
         (
-            service::ADDR,
+            svc_attr::ADDR,
             vec![192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         ),
-        (service::PORT, 80u16.to_be_bytes().to_vec()),
-        (service::SCHEDULER, b"rr\0".to_vec()),
-        (service::FLAGS, flags),
-        (service::TIMEOUT, 0u32.to_ne_bytes().to_vec()),
-        (service::NETMASK, u32::MAX.to_ne_bytes().to_vec()),
+        (svc_attr::PORT, 80u16.to_be_bytes().to_vec()),
+        (svc_attr::SCHED_NAME, b"rr\0".to_vec()),
+        (svc_attr::FLAGS, flags),
+        (svc_attr::TIMEOUT, 0u32.to_ne_bytes().to_vec()),
+        (svc_attr::NETMASK, u32::MAX.to_ne_bytes().to_vec()),
     ])
 }
 
 /// The destination 198.51.100.7:8080, weight 5, tunnelled.
 fn a_destination() -> Nest {
     Nest(vec![
-        (destination::ADDR, vec![198, 51, 100, 7]),
-        (destination::PORT, 8080u16.to_be_bytes().to_vec()),
-        (destination::METHOD, 2u32.to_ne_bytes().to_vec()),
-        (destination::WEIGHT, 5u32.to_ne_bytes().to_vec()),
-        (destination::UPPER, 100u32.to_ne_bytes().to_vec()),
-        (destination::LOWER, 50u32.to_ne_bytes().to_vec()),
+        (dest_attr::ADDR, vec![198, 51, 100, 7]),
+        (dest_attr::PORT, 8080u16.to_be_bytes().to_vec()),
+        (dest_attr::FWD_METHOD, 2u32.to_ne_bytes().to_vec()),
+        (dest_attr::WEIGHT, 5u32.to_ne_bytes().to_vec()),
+        (dest_attr::U_THRESH, 100u32.to_ne_bytes().to_vec()),
+        (dest_attr::L_THRESH, 50u32.to_ne_bytes().to_vec()),
     ])
 }
 
@@ -115,11 +113,11 @@ fn a_service_is_read() {
 // G-23, G-6
 #[test]
 fn addresses_may_be_short() {
-    let spec = a_service().with(service::ADDR, &[192, 0, 2, 1]).service();
+    let spec = a_service().with(svc_attr::ADDR, &[192, 0, 2, 1]).service();
     assert_eq!(spec, a_service().service());
     let v6 = a_service()
-        .with(service::FAMILY, &10u16.to_ne_bytes())
-        .with(service::ADDR, &[0x20, 0x01])
+        .with(svc_attr::AF, &10u16.to_ne_bytes())
+        .with(svc_attr::ADDR, &[0x20, 0x01])
         .service()
         .unwrap();
     let mut bytes = [0; 16];
@@ -128,21 +126,21 @@ fn addresses_may_be_short() {
         panic!("{v6:?}");
     };
     assert_eq!(addr, Ip::V6(bytes));
-    let long = a_service().with(service::ADDR, &[0; 17]);
+    let long = a_service().with(svc_attr::ADDR, &[0; 17]);
     assert_eq!(long.service(), Err(Errno::Invalid));
 }
 
 // G-7
 #[test]
 fn a_mark_wins() {
-    let marked = a_service().with(service::MARK, &7u32.to_ne_bytes());
+    let marked = a_service().with(svc_attr::FWMARK, &7u32.to_ne_bytes());
     assert_eq!(marked.service().unwrap().id.key, ServiceKey::Mark(7));
     let bare = marked
-        .without(service::PROTOCOL)
-        .without(service::ADDR)
-        .without(service::PORT);
+        .without(svc_attr::PROTOCOL)
+        .without(svc_attr::ADDR)
+        .without(svc_attr::PORT);
     assert_eq!(bare.service_id().unwrap().key, ServiceKey::Mark(7));
-    let zero = marked.with(service::MARK, &[0; 4]).service_id().unwrap();
+    let zero = marked.with(svc_attr::FWMARK, &[0; 4]).service_id().unwrap();
     let expected = ServiceKey::Address {
         protocol: 6,
         addr: Ip::V4([0; 4]),
@@ -150,8 +148,8 @@ fn a_mark_wins() {
     };
     assert_eq!(zero.key, expected);
     let ipv6 = bare
-        .with(service::MARK, &[0; 4])
-        .with(service::FAMILY, &10u16.to_ne_bytes())
+        .with(svc_attr::FWMARK, &[0; 4])
+        .with(svc_attr::AF, &10u16.to_ne_bytes())
         .service_id()
         .unwrap();
     let expected = ServiceKey::Address {
@@ -166,10 +164,10 @@ fn a_mark_wins() {
 #[test]
 fn a_service_needs_its_identity() {
     for missing in [
-        service::FAMILY,
-        service::PROTOCOL,
-        service::ADDR,
-        service::PORT,
+        svc_attr::AF,
+        svc_attr::PROTOCOL,
+        svc_attr::ADDR,
+        svc_attr::PORT,
     ] {
         let nest = a_service().without(missing);
         assert_eq!(nest.service(), Err(Errno::Invalid));
@@ -182,10 +180,10 @@ fn a_service_needs_its_identity() {
 #[test]
 fn a_full_service_needs_the_rest() {
     for missing in [
-        service::SCHEDULER,
-        service::FLAGS,
-        service::TIMEOUT,
-        service::NETMASK,
+        svc_attr::SCHED_NAME,
+        svc_attr::FLAGS,
+        svc_attr::TIMEOUT,
+        svc_attr::NETMASK,
     ] {
         let nest = a_service().without(missing);
         assert_eq!(nest.service(), Err(Errno::Invalid));
@@ -197,10 +195,10 @@ fn a_full_service_needs_the_rest() {
 #[test]
 fn unknown_families() {
     for number in [0u16, 1, 3, 9, 11, 0x0200, u16::MAX] {
-        let nest = a_service().with(service::FAMILY, &number.to_ne_bytes());
+        let nest = a_service().with(svc_attr::AF, &number.to_ne_bytes());
         assert_eq!(nest.service(), Err(Errno::Family));
-        assert_eq!(nest.without(service::PORT).service(), Err(Errno::Invalid));
-        assert_eq!(nest.without(service::FLAGS).service(), Err(Errno::Family));
+        assert_eq!(nest.without(svc_attr::PORT).service(), Err(Errno::Invalid));
+        assert_eq!(nest.without(svc_attr::FLAGS).service(), Err(Errno::Family));
     }
 }
 
@@ -208,12 +206,12 @@ fn unknown_families() {
 #[test]
 fn short_service_attributes() {
     for (number, least) in [
-        (service::FAMILY, 2),
-        (service::PROTOCOL, 2),
-        (service::PORT, 2),
-        (service::MARK, 4),
-        (service::TIMEOUT, 4),
-        (service::NETMASK, 4),
+        (svc_attr::AF, 2),
+        (svc_attr::PROTOCOL, 2),
+        (svc_attr::PORT, 2),
+        (svc_attr::FWMARK, 4),
+        (svc_attr::TIMEOUT, 4),
+        (svc_attr::NETMASK, 4),
     ] {
         for length in 0..least {
             let nest = a_service().with(number, &vec![1; length]);
@@ -223,14 +221,14 @@ fn short_service_attributes() {
     }
     // G-5: longer ones are taken.
     let long = [6u16.to_ne_bytes(), [9, 9]].concat();
-    let nest = a_service().with(service::PROTOCOL, &long);
+    let nest = a_service().with(svc_attr::PROTOCOL, &long);
     assert_eq!(nest.service(), a_service().service());
     // A wrong attribute is wrong though a right one follows.
-    let mut twice = Nest(vec![(service::PORT, vec![1])]);
+    let mut twice = Nest(vec![(svc_attr::PORT, vec![1])]);
     twice.0.extend(a_service().0);
     assert_eq!(twice.service(), Err(Errno::Invalid));
     for (length, fine) in [(0, true), (1, false), (3, false), (4, true)] {
-        let nest = a_service().with(service::STATS, &vec![0; length]);
+        let nest = a_service().with(svc_attr::STATS, &vec![0; length]);
         assert_eq!(nest.service().is_ok(), fine);
     }
 }
@@ -238,13 +236,13 @@ fn short_service_attributes() {
 // G-6
 #[test]
 fn names() {
-    let named = |name: &[u8]| a_service().with(service::SCHEDULER, name).service();
+    let named = |name: &[u8]| a_service().with(svc_attr::SCHED_NAME, name).service();
     let spec = named(b"123456789012345\0").unwrap();
     assert_eq!(spec.scheduler.as_str(), "123456789012345");
     for wrong in [&b""[..], b"rr", b"1234567890123456\0"] {
         assert_eq!(named(wrong), Err(Errno::Invalid));
     }
-    let engine = |name: &[u8]| a_service().with(service::ENGINE, name).service();
+    let engine = |name: &[u8]| a_service().with(svc_attr::PE_NAME, name).service();
     let spec = engine(b"1234567890123456\0").unwrap();
     assert_eq!(spec.engine.unwrap().as_str(), "1234567890123456");
     assert_eq!(engine(b"\0").unwrap().engine, None);
@@ -257,7 +255,7 @@ fn names() {
 #[test]
 fn flags_may_be_short() {
     let flags = |bytes: &[u8]| {
-        let spec = a_service().with(service::FLAGS, bytes).service();
+        let spec = a_service().with(svc_attr::FLAGS, bytes).service();
         spec.map(|spec| (spec.flags, spec.flags_mask))
     };
     let one = service_flags::PERSISTENT.to_ne_bytes();
@@ -281,8 +279,8 @@ fn netmasks() {
         (10, u32::MAX, false),
     ] {
         let spec = a_service()
-            .with(service::FAMILY, &family.to_ne_bytes())
-            .with(service::NETMASK, &netmask.to_ne_bytes())
+            .with(svc_attr::AF, &family.to_ne_bytes())
+            .with(svc_attr::NETMASK, &netmask.to_ne_bytes())
             .service()
             .unwrap();
         let expected = if fine { Ok(()) } else { Err(Errno::Invalid) };
@@ -309,9 +307,9 @@ fn a_destination_is_read() {
     assert_eq!(spec, expected);
     assert_eq!(a_destination().destination_id(), Ok(spec.id));
     let tunnel = a_destination()
-        .with(destination::TUNNEL_KIND, &[1])
-        .with(destination::TUNNEL_PORT, &6080u16.to_be_bytes())
-        .with(destination::TUNNEL_FLAGS, &1u16.to_ne_bytes())
+        .with(dest_attr::TUN_TYPE, &[1])
+        .with(dest_attr::TUN_PORT, &6080u16.to_be_bytes())
+        .with(dest_attr::TUN_FLAGS, &1u16.to_ne_bytes())
         .destination()
         .unwrap()
         .tunnel;
@@ -327,7 +325,7 @@ fn a_destination_is_read() {
 #[test]
 fn methods_are_three_bits() {
     for method in [0u32, 1, 2, 3, 4, 5, 6, 7, 8, 0x103, u32::MAX] {
-        let nest = a_destination().with(destination::METHOD, &method.to_ne_bytes());
+        let nest = a_destination().with(dest_attr::FWD_METHOD, &method.to_ne_bytes());
         let expected = ForwardMethod((method & 7) as u8);
         assert_eq!(nest.destination().unwrap().method, expected);
     }
@@ -336,16 +334,16 @@ fn methods_are_three_bits() {
 // 11.2
 #[test]
 fn a_destination_needs_its_attributes() {
-    for missing in [destination::ADDR, destination::PORT] {
+    for missing in [dest_attr::ADDR, dest_attr::PORT] {
         let nest = a_destination().without(missing);
         assert_eq!(nest.destination(), Err(Errno::Invalid));
         assert_eq!(nest.destination_id(), Err(Errno::Invalid));
     }
     for missing in [
-        destination::METHOD,
-        destination::WEIGHT,
-        destination::UPPER,
-        destination::LOWER,
+        dest_attr::FWD_METHOD,
+        dest_attr::WEIGHT,
+        dest_attr::U_THRESH,
+        dest_attr::L_THRESH,
     ] {
         let nest = a_destination().without(missing);
         assert_eq!(nest.destination(), Err(Errno::Invalid));
@@ -357,18 +355,18 @@ fn a_destination_needs_its_attributes() {
 #[test]
 fn short_destination_attributes() {
     for (number, least) in [
-        (destination::PORT, 2),
-        (destination::METHOD, 4),
-        (destination::WEIGHT, 4),
-        (destination::UPPER, 4),
-        (destination::LOWER, 4),
-        (destination::ACTIVE, 4),
-        (destination::INACTIVE, 4),
-        (destination::PERSISTENT, 4),
-        (destination::FAMILY, 2),
-        (destination::TUNNEL_KIND, 1),
-        (destination::TUNNEL_PORT, 2),
-        (destination::TUNNEL_FLAGS, 2),
+        (dest_attr::PORT, 2),
+        (dest_attr::FWD_METHOD, 4),
+        (dest_attr::WEIGHT, 4),
+        (dest_attr::U_THRESH, 4),
+        (dest_attr::L_THRESH, 4),
+        (dest_attr::ACTIVE_CONNS, 4),
+        (dest_attr::INACT_CONNS, 4),
+        (dest_attr::PERSIST_CONNS, 4),
+        (dest_attr::ADDR_FAMILY, 2),
+        (dest_attr::TUN_TYPE, 1),
+        (dest_attr::TUN_PORT, 2),
+        (dest_attr::TUN_FLAGS, 2),
     ] {
         for length in 0..least {
             let nest = a_destination().with(number, &vec![0; length]);
@@ -380,22 +378,22 @@ fn short_destination_attributes() {
             .destination_id()
             .is_ok());
     }
-    let nest = a_destination().with(destination::ADDR, &[0; 17]);
+    let nest = a_destination().with(dest_attr::ADDR, &[0; 17]);
     assert_eq!(nest.destination(), Err(Errno::Invalid));
-    let nest = a_destination().with(destination::STATS, &[0; 2]);
+    let nest = a_destination().with(dest_attr::STATS, &[0; 2]);
     assert_eq!(nest.destination(), Err(Errno::Invalid));
 }
 
 // G-10, V-10
 #[test]
 fn families_of_destinations() {
-    let of = |number: u16| a_destination().with(destination::FAMILY, &number.to_ne_bytes());
+    let of = |number: u16| a_destination().with(dest_attr::ADDR_FAMILY, &number.to_ne_bytes());
     assert_eq!(of(0).destination(), a_destination().destination());
     assert_eq!(of(2).destination(), a_destination().destination());
     let other = of(10).destination().unwrap();
     assert!(matches!(other.id.addr, Ip::V6(_)));
     for method in [0u32, 1, 3, 4] {
-        let nest = of(10).with(destination::METHOD, &method.to_ne_bytes());
+        let nest = of(10).with(dest_attr::FWD_METHOD, &method.to_ne_bytes());
         assert_eq!(nest.destination(), Err(Errno::Invalid));
         // Deleting is always allowed.
         assert!(nest.destination_id().is_ok());
@@ -409,48 +407,45 @@ fn families_of_destinations() {
 fn numbers_of_destinations() {
     let with = |number, value: u32| a_destination().with(number, &value.to_ne_bytes());
     let most = i32::MAX as u32;
-    let weight = |value| with(destination::WEIGHT, value).destination();
+    let weight = |value| with(dest_attr::WEIGHT, value).destination();
     assert_eq!(weight(0).unwrap().weight, 0);
     assert_eq!(weight(most).unwrap().weight, i32::MAX);
     assert_eq!(weight(most + 1), Err(Errno::Range));
     assert_eq!(weight(u32::MAX), Err(Errno::Range));
 
-    let lower = |value| with(destination::LOWER, value).destination();
+    let lower = |value| with(dest_attr::L_THRESH, value).destination();
     assert!(lower(100).is_ok());
     assert_eq!(lower(101), Err(Errno::Range));
-    let no_upper = with(destination::UPPER, 0);
+    let no_upper = with(dest_attr::U_THRESH, 0);
     assert_eq!(no_upper.destination(), Err(Errno::Range));
 
-    let upper = |value| with(destination::UPPER, value).destination();
+    let upper = |value| with(dest_attr::U_THRESH, value).destination();
     assert_eq!(upper(most).unwrap().upper, most);
     assert_eq!(upper(most + 1), Err(Errno::Invalid));
 
-    let gue = a_destination().with(destination::TUNNEL_KIND, &[GUE]);
+    let gue = a_destination().with(dest_attr::TUN_TYPE, &[GUE]);
     assert_eq!(gue.destination(), Err(Errno::Invalid));
-    assert!(gue
-        .with(destination::TUNNEL_PORT, &[0, 1])
-        .destination()
-        .is_ok());
+    assert!(gue.with(dest_attr::TUN_PORT, &[0, 1]).destination().is_ok());
 }
 
 // G-17
 #[test]
 fn the_order_of_checks() {
     let mut nest = a_destination()
-        .with(destination::FAMILY, &7u16.to_ne_bytes())
-        .with(destination::METHOD, &0u32.to_ne_bytes())
-        .with(destination::WEIGHT, &u32::MAX.to_ne_bytes())
-        .with(destination::LOWER, &u32::MAX.to_ne_bytes())
-        .with(destination::UPPER, &(u32::MAX - 1).to_ne_bytes())
-        .with(destination::TUNNEL_KIND, &[GUE]);
+        .with(dest_attr::ADDR_FAMILY, &7u16.to_ne_bytes())
+        .with(dest_attr::FWD_METHOD, &0u32.to_ne_bytes())
+        .with(dest_attr::WEIGHT, &u32::MAX.to_ne_bytes())
+        .with(dest_attr::L_THRESH, &u32::MAX.to_ne_bytes())
+        .with(dest_attr::U_THRESH, &(u32::MAX - 1).to_ne_bytes())
+        .with(dest_attr::TUN_TYPE, &[GUE]);
     let mut said = Vec::new();
     for (number, payload) in [
-        (destination::FAMILY, &10u16.to_ne_bytes()[..]),
-        (destination::METHOD, &2u32.to_ne_bytes()),
-        (destination::WEIGHT, &1u32.to_ne_bytes()),
-        (destination::LOWER, &1u32.to_ne_bytes()),
-        (destination::UPPER, &1u32.to_ne_bytes()),
-        (destination::TUNNEL_PORT, &[1, 1]),
+        (dest_attr::ADDR_FAMILY, &10u16.to_ne_bytes()[..]),
+        (dest_attr::FWD_METHOD, &2u32.to_ne_bytes()),
+        (dest_attr::WEIGHT, &1u32.to_ne_bytes()),
+        (dest_attr::L_THRESH, &1u32.to_ne_bytes()),
+        (dest_attr::U_THRESH, &1u32.to_ne_bytes()),
+        (dest_attr::TUN_PORT, &[1, 1]),
     ] {
         said.push(nest.destination().unwrap_err());
         nest = nest.with(number, payload);
@@ -496,7 +491,7 @@ fn timeouts_of_the_family() {
 /// The words are one line for people: not empty, no full stop.
 #[test]
 fn refusals_have_words() {
-    let family = a_service().with(service::FAMILY, &[1, 0]);
+    let family = a_service().with(svc_attr::AF, &[1, 0]);
     for refusal in [
         service_id(&[]).unwrap_err(),
         service_id(&family.bytes()).unwrap_err(),

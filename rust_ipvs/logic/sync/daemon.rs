@@ -9,6 +9,11 @@ use super::super::config::{
     Refusal, //
 };
 use super::super::nlattr;
+use super::super::uapi::{
+    daemon_attr,
+    daemon_state,
+    IFNAME_MAXLEN, //
+};
 
 /// The group of those who ask for none, 224.0.0.81.
 const GROUP: Ip = Ip::V4([224, 0, 0, 81]);
@@ -20,25 +25,13 @@ const LARGEST: u16 = u16::MAX;
 const MTU: u16 = 1500;
 /// The smallest buffer of one who receives.
 const LEAST_RECEIVED: u16 = 1024;
-/// The longest name of a network interface.
-const MOST_LETTERS: usize = 15;
 /// The most threads of a daemon.
 const MOST_THREADS: i32 = 64;
 
-/// Attributes of a daemon (G-12).
-pub(crate) mod attribute {
-    pub(crate) const STATE: u16 = 1;
-    pub(crate) const INTERFACE: u16 = 2;
-    pub(crate) const SYNC_ID: u16 = 3;
-    pub(crate) const MAXLEN: u16 = 4;
-    pub(crate) const GROUP: u16 = 5;
-    pub(crate) const GROUP6: u16 = 6;
-    pub(crate) const PORT: u16 = 7;
-    pub(crate) const TTL: u16 = 8;
-}
-
 /// The name of a network interface, at most 15 bytes.
 pub(crate) type Interface = Name<16>;
+// rustc 1.85 ends with an internal error if closures take types that constants are part of.
+const _: () = assert!(IFNAME_MAXLEN == 16);
 
 /// What a daemon does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +46,8 @@ impl Role {
     /// The role of a number; an error for any other.
     pub(crate) fn of(state: u32) -> Result<Self, Refusal> {
         match state {
-            1 => Ok(Self::Master),
-            2 => Ok(Self::Backup),
+            daemon_state::MASTER => Ok(Self::Master),
+            daemon_state::BACKUP => Ok(Self::Backup),
             _ => Err(invalid(
                 c"the daemon's state is neither master (1) nor backup (2)",
             )),
@@ -64,8 +57,8 @@ impl Role {
     /// Its number.
     pub(crate) const fn state(self) -> u32 {
         match self {
-            Self::Master => 1,
-            Self::Backup => 2,
+            Self::Master => daemon_state::MASTER,
+            Self::Backup => daemon_state::BACKUP,
         }
     }
 }
@@ -129,20 +122,20 @@ fn optional<T>(
 ///
 /// `EINVAL` where an attribute is missing or wrong, or the group is none (behaviour.rst 11.2).
 pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, Refusal> {
-    let interface = |payload: &[u8]| {
-        let most = MOST_LETTERS;
-        nlattr::string(payload, most).and_then(Interface::new)
-    };
+    let interface =
+        |payload: &[u8]| nlattr::string(payload, IFNAME_MAXLEN - 1).and_then(Interface::new);
     let (state, name, sync_id) = (
-        optional(nest, attribute::STATE, nlattr::u32)?,
-        optional(nest, attribute::INTERFACE, interface)?,
-        optional(nest, attribute::SYNC_ID, nlattr::u32)?,
+        optional(nest, daemon_attr::STATE, nlattr::u32)?,
+        optional(nest, daemon_attr::MCAST_IFN, interface)?,
+        optional(nest, daemon_attr::SYNC_ID, nlattr::u32)?,
     );
-    let maxlen = optional(nest, attribute::MAXLEN, nlattr::u16)?;
-    let v4 = optional(nest, attribute::GROUP, |p| p.first_chunk().copied())?;
-    let v6 = optional(nest, attribute::GROUP6, |p| p.first_chunk().copied())?;
-    let port = optional(nest, attribute::PORT, nlattr::u16)?;
-    let ttl = optional(nest, attribute::TTL, nlattr::u8)?;
+    let maxlen = optional(nest, daemon_attr::SYNC_MAXLEN, nlattr::u16)?;
+    let v4 = optional(nest, daemon_attr::MCAST_GROUP, |p| p.first_chunk().copied())?;
+    let v6 = optional(nest, daemon_attr::MCAST_GROUP6, |p| {
+        p.first_chunk().copied()
+    })?;
+    let port = optional(nest, daemon_attr::MCAST_PORT, nlattr::u16)?;
+    let ttl = optional(nest, daemon_attr::MCAST_TTL, nlattr::u8)?;
     let (Some(state), Some(interface), Some(sync_id)) = (state, name, sync_id) else {
         return Err(INCOMPLETE);
     };
@@ -167,7 +160,7 @@ pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, Refusal> {
 ///
 /// `EINVAL` where it names none.
 pub(crate) fn role_of_attributes(nest: &[u8]) -> Result<Role, Refusal> {
-    match optional(nest, attribute::STATE, nlattr::u32)? {
+    match optional(nest, daemon_attr::STATE, nlattr::u32)? {
         Some(state) => Role::of(state),
         None => Err(invalid(c"the daemon has no state")),
     }

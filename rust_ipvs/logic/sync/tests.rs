@@ -3,7 +3,8 @@
 //! Messages as the reference writes them, byte by byte, and as those may be who mean harm.
 
 use super::super::config::Errno;
-use super::daemon::{self, attribute, Daemon, Role, Wish};
+use super::super::uapi::daemon_attr;
+use super::daemon::{self, Daemon, Role, Wish};
 use super::due::{due, Due, Rules, Subject};
 use super::read::Entries;
 use super::write::{least, Added, Draft};
@@ -573,9 +574,9 @@ fn attributes(list: &[(u16, &[u8])]) -> Vec<u8> {
 }
 
 const MASTER: [(u16, &[u8]); 3] = [
-    (attribute::STATE, &1u32.to_ne_bytes()),
-    (attribute::INTERFACE, b"eth0\0"),
-    (attribute::SYNC_ID, &7u32.to_ne_bytes()),
+    (daemon_attr::STATE, &1u32.to_ne_bytes()),
+    (daemon_attr::MCAST_IFN, b"eth0\0"),
+    (daemon_attr::SYNC_ID, &7u32.to_ne_bytes()),
 ];
 
 fn wish(more: &[(u16, &[u8])]) -> Result<Wish, Refusal> {
@@ -592,10 +593,10 @@ fn daemons_by_their_attributes() {
     assert_eq!(plain.interface.as_bytes(), b"eth0");
     let port = 9000u16.to_ne_bytes();
     let all = wish(&[
-        (attribute::MAXLEN, &100u16.to_ne_bytes()),
-        (attribute::GROUP, &[239, 1, 2, 3]),
-        (attribute::PORT, &port),
-        (attribute::TTL, &[9]),
+        (daemon_attr::SYNC_MAXLEN, &100u16.to_ne_bytes()),
+        (daemon_attr::MCAST_GROUP, &[239, 1, 2, 3]),
+        (daemon_attr::MCAST_PORT, &port),
+        (daemon_attr::MCAST_TTL, &[9]),
     ]);
     let daemon = all.unwrap().settle(Some(Role::Master), 9000);
     let expected = Daemon {
@@ -610,24 +611,24 @@ fn daemons_by_their_attributes() {
     // Of two groups that of IPv4 counts.
     let group6 = [0xffu8; 16];
     let both = wish(&[
-        (attribute::GROUP, &[224, 0, 0, 1]),
-        (attribute::GROUP6, &group6),
+        (daemon_attr::MCAST_GROUP, &[224, 0, 0, 1]),
+        (daemon_attr::MCAST_GROUP6, &group6),
     ]);
     assert_eq!(both.unwrap().group, Some(Ip::V4([224, 0, 0, 1])));
-    let six = wish(&[(attribute::GROUP6, &group6)]).unwrap();
+    let six = wish(&[(daemon_attr::MCAST_GROUP6, &group6)]).unwrap();
     assert_eq!(six.group, Some(Ip::V6(group6)));
     for wrong in [
-        (attribute::GROUP, [10, 0, 0, 1].as_slice()),
-        (attribute::GROUP, &[240, 0, 0, 1]),
-        (attribute::GROUP, &[224, 0, 0]),
-        (attribute::GROUP6, &[0xfe; 16]),
-        (attribute::GROUP6, &[0xff; 15]),
-        (attribute::PORT, &[1]),
-        (attribute::MAXLEN, &[1]),
-        (attribute::TTL, &[]),
-        (attribute::STATE, &[1, 0, 0]),
-        (attribute::INTERFACE, b"a-name-of-16-let\0"),
-        (attribute::INTERFACE, b"eth0"),
+        (daemon_attr::MCAST_GROUP, [10, 0, 0, 1].as_slice()),
+        (daemon_attr::MCAST_GROUP, &[240, 0, 0, 1]),
+        (daemon_attr::MCAST_GROUP, &[224, 0, 0]),
+        (daemon_attr::MCAST_GROUP6, &[0xfe; 16]),
+        (daemon_attr::MCAST_GROUP6, &[0xff; 15]),
+        (daemon_attr::MCAST_PORT, &[1]),
+        (daemon_attr::SYNC_MAXLEN, &[1]),
+        (daemon_attr::MCAST_TTL, &[]),
+        (daemon_attr::STATE, &[1, 0, 0]),
+        (daemon_attr::MCAST_IFN, b"a-name-of-16-let\0"),
+        (daemon_attr::MCAST_IFN, b"eth0"),
     ] {
         assert_eq!(
             wish(&[wrong]).unwrap_err().errno,

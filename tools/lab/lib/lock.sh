@@ -13,6 +13,7 @@ lock_now() {
 	echo "kernel-image $image $version"
 	sed 's/^/tree /' "$LAB_CACHE/tree.packages"
 	sed 's/^/guest /' "$LAB_CACHE/guest.packages"
+	sed 's/^/python /' "$LAB_CACHE/python.packages"
 }
 
 # Writes the lock, and says aloud what is another version than the lock that was there recorded.

@@ -25,3 +25,7 @@ traceroute bash less ncat gdb-minimal strace ca-certificates sip-tester'
 
 # The documents' tree: what makes HTML of Documentation/. Only "make docs" needs it.
 DOCS_PACKAGES='python3-sphinx make python3'
+
+# Python modules for the kernel's YNL tools (tools/net/ynl/requirements.txt), with what they need.
+PYTHON_PACKAGES='python3-yaml python3-jsonschema python3-attr python3-jsonschema-specifications
+python3-referencing python3-rpds-py'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # `lab setup`: all stages in order, two at a time where they do not need each other.
 
-for part in packages lock stage archive host tree kernel-fetch kernel guest-image initrd; do
+for part in packages lock stage archive host tree kernel-fetch kernel guest-image python initrd; do
 	# shellcheck source=/dev/null
 	. "$LAB_DIR/lib/$part.sh"
 done
@@ -42,7 +42,7 @@ lab_setup() {
 	rm -f "$LAB_CACHE/worked"
 	# Trees that were still in use when a new one took their place.
 	tree_bury
-	[ -z "$LAB_UPDATE" ] || rm -f "$LAB_STAMPS"/{tree,guest}
+	[ -z "$LAB_UPDATE" ] || rm -f "$LAB_STAMPS"/{tree,guest,python}
 	setup_stages
 	local how=warm
 	[ ! -e "$LAB_CACHE/worked" ] || how=cold
@@ -63,6 +63,7 @@ setup_stages() {
 	both \
 		"stage kernel $(kernel_key) 'preparing the kernel'\''s source for modules' kernel_prepare" \
 		"stage guest $(guest_key) 'making the guest' guest_make"
+	stage python "$(python_key)" 'fetching Python modules' python_fetch
 	kernel_place
 	lock_write
 	stage initrd "$(initrd_key)" 'packing the initrd' initrd_make
@@ -74,13 +75,14 @@ setup_stages() {
 # True when nothing needs the archive.
 setup_is_fetched() {
 	[ -z "$LAB_UPDATE" ] && [ -r "$LAB_CHOICE" ] && stage_is_done tree "$(tree_key)" &&
-		stage_is_done kernel-fetch "$(kernel_fetch_key)" && stage_is_done guest "$(guest_key)"
+		stage_is_done kernel-fetch "$(kernel_fetch_key)" && stage_is_done guest "$(guest_key)" &&
+		stage_is_done python "$(python_key)"
 }
 
 # True when every stage is done with what there is now.
 setup_is_done() {
-	setup_is_fetched && [ -r "$LAB_CACHE/tree.packages" ] && [ -r "$LAB_LOCK" ] && [ -d "$LAB_KERNEL" ] &&
-		[ ! -d "$LAB_CACHE/kernel.new" ] &&
+	setup_is_fetched && [ -r "$LAB_CACHE/tree.packages" ] && [ -r "$LAB_CACHE/python.packages" ] &&
+		[ -r "$LAB_LOCK" ] && [ -d "$LAB_KERNEL" ] && [ ! -d "$LAB_CACHE/kernel.new" ] &&
 		stage_is_done kernel "$(kernel_key)" && stage_is_done initrd "$(initrd_key)"
 }
 

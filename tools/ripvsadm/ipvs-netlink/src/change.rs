@@ -9,16 +9,15 @@ use crate::daemon::{encode_state, Daemon, DaemonState};
 use crate::destination::{Destination, DestinationId};
 use crate::error::Error;
 use crate::service::{Service, ServiceId};
+use crate::uapi::cmd_attr::{DAEMON, DEST, SERVICE};
+use crate::uapi::{IFNAME_MAXLEN, PENAME_MAXLEN, SCHEDNAME_MAXLEN};
 
-// Attributes of the command itself (`IPVS_CMD_ATTR_*`).
-pub(crate) const SERVICE: u16 = 1;
-pub(crate) const DEST: u16 = 2;
-pub(crate) const DAEMON: u16 = 3;
-
-/// The greatest length of a scheduler's, and of an interface's, name.
-const NAME_LIMIT: usize = 15;
+/// The greatest length of a scheduler's name.
+const SCHEDULER_LIMIT: usize = SCHEDNAME_MAXLEN - 1;
 /// The greatest length of a persistence engine's name.
-const ENGINE_LIMIT: usize = 16;
+const ENGINE_LIMIT: usize = PENAME_MAXLEN;
+/// The greatest length of a network interface's name.
+const INTERFACE_LIMIT: usize = IFNAME_MAXLEN - 1;
 
 /// One change of the configuration: what [`Client::apply`](crate::Client::apply) asks for.
 ///
@@ -107,13 +106,15 @@ impl Change {
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
             Change::AddService(service) | Change::EditService(service) => {
-                check_name("scheduler", &service.scheduler, NAME_LIMIT)?;
+                check_name("scheduler", &service.scheduler, SCHEDULER_LIMIT)?;
                 match &service.persistence_engine {
                     Some(engine) => check_name("persistence engine", engine, ENGINE_LIMIT),
                     None => Ok(()),
                 }
             }
-            Change::StartDaemon(daemon) => check_name("interface", &daemon.interface, NAME_LIMIT),
+            Change::StartDaemon(daemon) => {
+                check_name("interface", &daemon.interface, INTERFACE_LIMIT)
+            }
             _ => Ok(()),
         }
     }

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::attr::{self, attributes};
-use crate::change::{Change, DAEMON, DEST, SERVICE};
+use crate::change::Change;
 use crate::command::Command;
 use crate::config::{Info, Timeouts};
 use crate::daemon::Daemon;
@@ -20,6 +20,7 @@ use crate::message::{
 };
 use crate::service::{ServiceEntry, ServiceId};
 use crate::transport::{SocketTransport, Transport};
+use crate::uapi::cmd_attr::{DAEMON, DEST, SERVICE};
 
 // The controller, of which a family's number is asked.
 const CONTROLLER: u16 = 16;

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::decode::DecodeError;
+use crate::uapi::command;
 
 /// A command of the family, with its number in the generic-netlink header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,39 +13,39 @@ use crate::decode::DecodeError;
 #[repr(u8)]
 pub enum Command {
     /// Adds a service; also the answer to [`Command::GetService`].
-    NewService = 1,
+    NewService = command::NEW_SERVICE,
     /// Changes a service.
-    SetService = 2,
+    SetService = command::SET_SERVICE,
     /// Removes a service and its destinations.
-    DelService = 3,
+    DelService = command::DEL_SERVICE,
     /// Asks for one service, or for all of them (dump).
-    GetService = 4,
+    GetService = command::GET_SERVICE,
     /// Adds a destination to a service; also the answer to [`Command::GetDestination`].
-    NewDestination = 5,
+    NewDestination = command::NEW_DEST,
     /// Changes a destination.
-    SetDestination = 6,
+    SetDestination = command::SET_DEST,
     /// Removes a destination.
-    DelDestination = 7,
+    DelDestination = command::DEL_DEST,
     /// Asks for the destinations of a service (dump).
-    GetDestination = 8,
+    GetDestination = command::GET_DEST,
     /// Starts a synchronisation daemon; also the answer to [`Command::GetDaemon`].
-    NewDaemon = 9,
+    NewDaemon = command::NEW_DAEMON,
     /// Stops a synchronisation daemon.
-    DelDaemon = 10,
+    DelDaemon = command::DEL_DAEMON,
     /// Asks for the synchronisation daemons (dump).
-    GetDaemon = 11,
+    GetDaemon = command::GET_DAEMON,
     /// Sets the protocol timeouts; also the answer to [`Command::GetConfig`].
-    SetConfig = 12,
+    SetConfig = command::SET_CONFIG,
     /// Asks for the protocol timeouts.
-    GetConfig = 13,
+    GetConfig = command::GET_CONFIG,
     /// The answer to [`Command::GetInfo`]; never a request.
-    SetInfo = 14,
+    SetInfo = command::SET_INFO,
     /// Asks for the version and the size of the connection table.
-    GetInfo = 15,
+    GetInfo = command::GET_INFO,
     /// Zeroes the counters of one service or of all.
-    Zero = 16,
+    Zero = command::ZERO,
     /// Removes all services.
-    Flush = 17,
+    Flush = command::FLUSH,
 }
 
 impl Command {

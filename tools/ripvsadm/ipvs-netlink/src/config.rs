@@ -4,15 +4,8 @@
 
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
-
-// The answer to GET_INFO has numbers of its own (`IPVS_INFO_ATTR_*`).
-const VERSION: u16 = 1;
-const CONN_TAB_SIZE: u16 = 2;
-
-// Attributes of the command itself (`IPVS_CMD_ATTR_*`).
-const TIMEOUT_TCP: u16 = 4;
-const TIMEOUT_TCP_FIN: u16 = 5;
-const TIMEOUT_UDP: u16 = 6;
+use crate::uapi::cmd_attr::{TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP};
+use crate::uapi::info_attr::{CONN_TAB_SIZE, VERSION};
 
 /// The answer to [`Command::GetInfo`](crate::Command::GetInfo).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

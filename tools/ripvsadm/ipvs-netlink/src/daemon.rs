@@ -6,15 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
-
-const STATE: u16 = 1;
-const MCAST_IFN: u16 = 2;
-const SYNC_ID: u16 = 3;
-const SYNC_MAXLEN: u16 = 4;
-const MCAST_GROUP: u16 = 5;
-const MCAST_GROUP6: u16 = 6;
-const MCAST_PORT: u16 = 7;
-const MCAST_TTL: u16 = 8;
+use crate::uapi::daemon_attr::{
+    MCAST_GROUP, MCAST_GROUP6, MCAST_IFN, MCAST_PORT, MCAST_TTL, STATE, SYNC_ID, SYNC_MAXLEN,
+};
+use crate::uapi::daemon_state::{BACKUP, MASTER};
 
 /// The role of a synchronisation daemon (`IP_VS_STATE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +23,8 @@ pub enum DaemonState {
 impl From<DaemonState> for u32 {
     fn from(state: DaemonState) -> u32 {
         match state {
-            DaemonState::Master => 1,
-            DaemonState::Backup => 2,
+            DaemonState::Master => MASTER,
+            DaemonState::Backup => BACKUP,
         }
     }
 }
@@ -39,8 +34,8 @@ impl TryFrom<u32> for DaemonState {
 
     fn try_from(number: u32) -> Result<Self, DecodeError> {
         match number {
-            1 => Ok(DaemonState::Master),
-            2 => Ok(DaemonState::Backup),
+            MASTER => Ok(DaemonState::Master),
+            BACKUP => Ok(DaemonState::Backup),
             _ => Err(DecodeError::new("IPVS_DAEMON_ATTR_STATE", "is unknown")),
         }
     }

@@ -10,22 +10,10 @@ use crate::decode::DecodeError;
 use crate::family::{address_bytes, AddressFamily};
 use crate::forward::{ForwardMethod, Tunnel, TunnelFlags};
 use crate::stats::Stats;
-
-const ADDR: u16 = 1;
-const PORT: u16 = 2;
-const FWD_METHOD: u16 = 3;
-const WEIGHT: u16 = 4;
-const U_THRESH: u16 = 5;
-const L_THRESH: u16 = 6;
-const ACTIVE_CONNS: u16 = 7;
-const INACT_CONNS: u16 = 8;
-const PERSIST_CONNS: u16 = 9;
-const STATS: u16 = 10;
-const ADDR_FAMILY: u16 = 11;
-const STATS64: u16 = 12;
-const TUN_TYPE: u16 = 13;
-const TUN_PORT: u16 = 14;
-const TUN_FLAGS: u16 = 15;
+use crate::uapi::dest_attr::{
+    ACTIVE_CONNS, ADDR, ADDR_FAMILY, FWD_METHOD, INACT_CONNS, L_THRESH, PERSIST_CONNS, PORT, STATS,
+    STATS64, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH, WEIGHT,
+};
 
 /// What tells one destination of a service from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

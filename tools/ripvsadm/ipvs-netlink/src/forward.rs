@@ -2,6 +2,8 @@
 
 //! How packets reach a destination: the forwarding method, and the tunnel of those that go through one.
 
+use crate::uapi::{fwd_method, tun_flags, tun_type};
+
 /// The bits of a connection's flags that hold the forwarding method.
 const METHOD_MASK: u32 = 7;
 
@@ -26,11 +28,11 @@ impl From<u32> for ForwardMethod {
     /// The kernel looks at three bits only, and so does this.
     fn from(number: u32) -> Self {
         match number & METHOD_MASK {
-            0 => ForwardMethod::Masquerade,
-            1 => ForwardMethod::Local,
-            2 => ForwardMethod::Tunnel,
-            3 => ForwardMethod::DirectRoute,
-            4 => ForwardMethod::Bypass,
+            fwd_method::MASQ => ForwardMethod::Masquerade,
+            fwd_method::LOCALNODE => ForwardMethod::Local,
+            fwd_method::TUNNEL => ForwardMethod::Tunnel,
+            fwd_method::DROUTE => ForwardMethod::DirectRoute,
+            fwd_method::BYPASS => ForwardMethod::Bypass,
             other => ForwardMethod::Other(other),
         }
     }
@@ -39,11 +41,11 @@ impl From<u32> for ForwardMethod {
 impl From<ForwardMethod> for u32 {
     fn from(method: ForwardMethod) -> u32 {
         match method {
-            ForwardMethod::Masquerade => 0,
-            ForwardMethod::Local => 1,
-            ForwardMethod::Tunnel => 2,
-            ForwardMethod::DirectRoute => 3,
-            ForwardMethod::Bypass => 4,
+            ForwardMethod::Masquerade => fwd_method::MASQ,
+            ForwardMethod::Local => fwd_method::LOCALNODE,
+            ForwardMethod::Tunnel => fwd_method::TUNNEL,
+            ForwardMethod::DirectRoute => fwd_method::DROUTE,
+            ForwardMethod::Bypass => fwd_method::BYPASS,
             ForwardMethod::Other(number) => number & METHOD_MASK,
         }
     }
@@ -66,9 +68,9 @@ pub enum TunnelType {
 impl From<u8> for TunnelType {
     fn from(number: u8) -> Self {
         match number {
-            0 => TunnelType::Ipip,
-            1 => TunnelType::Gue,
-            2 => TunnelType::Gre,
+            tun_type::IPIP => TunnelType::Ipip,
+            tun_type::GUE => TunnelType::Gue,
+            tun_type::GRE => TunnelType::Gre,
             other => TunnelType::Other(other),
         }
     }
@@ -77,9 +79,9 @@ impl From<u8> for TunnelType {
 impl From<TunnelType> for u8 {
     fn from(kind: TunnelType) -> u8 {
         match kind {
-            TunnelType::Ipip => 0,
-            TunnelType::Gue => 1,
-            TunnelType::Gre => 2,
+            TunnelType::Ipip => tun_type::IPIP,
+            TunnelType::Gue => tun_type::GUE,
+            TunnelType::Gre => tun_type::GRE,
             TunnelType::Other(number) => number,
         }
     }
@@ -91,9 +93,9 @@ pub struct TunnelFlags(pub u16);
 
 impl TunnelFlags {
     /// The encapsulation carries a checksum.
-    pub const CHECKSUM: TunnelFlags = TunnelFlags(0x1);
+    pub const CHECKSUM: TunnelFlags = TunnelFlags(tun_flags::CSUM);
     /// Remote checksum offload (GUE only).
-    pub const REMOTE_CHECKSUM: TunnelFlags = TunnelFlags(0x2);
+    pub const REMOTE_CHECKSUM: TunnelFlags = TunnelFlags(tun_flags::REMCSUM);
 
     /// Whether all of `other` is set here.
     pub fn contains(self, other: TunnelFlags) -> bool {

@@ -76,6 +76,7 @@ mod message;
 mod service;
 mod stats;
 mod transport;
+mod uapi;
 
 pub use change::Change;
 pub use client::Client;

@@ -4,12 +4,13 @@
 
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
+use crate::uapi;
 
 /// The name that the family is registered under.
 pub const FAMILY_NAME: &str = "IPVS";
 
 /// The version of the family.
-pub const FAMILY_VERSION: u8 = 1;
+pub const FAMILY_VERSION: u8 = uapi::GENL_VERSION;
 
 // Flags of requests.
 pub(crate) const NLM_F_REQUEST: u16 = 0x1;

@@ -9,19 +9,10 @@ use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
 use crate::family::{address_bytes, AddressFamily, Protocol};
 use crate::stats::Stats;
-
-const AF: u16 = 1;
-const PROTOCOL: u16 = 2;
-const ADDR: u16 = 3;
-const PORT: u16 = 4;
-const FWMARK: u16 = 5;
-const SCHED_NAME: u16 = 6;
-const FLAGS: u16 = 7;
-const TIMEOUT: u16 = 8;
-const NETMASK: u16 = 9;
-const STATS: u16 = 10;
-const PE_NAME: u16 = 11;
-const STATS64: u16 = 12;
+use crate::uapi::svc_attr::{
+    ADDR, AF, FLAGS, FWMARK, NETMASK, PE_NAME, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64, TIMEOUT,
+};
+use crate::uapi::svc_flags;
 
 /// What tells one service from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -128,17 +119,17 @@ pub struct ServiceFlags(pub u32);
 
 impl ServiceFlags {
     /// Clients stay with the server they were first given.
-    pub const PERSISTENT: ServiceFlags = ServiceFlags(0x1);
+    pub const PERSISTENT: ServiceFlags = ServiceFlags(svc_flags::PERSISTENT);
     /// The service is in the kernel's table: always set in answers, ignored in requests.
-    pub const HASHED: ServiceFlags = ServiceFlags(0x2);
+    pub const HASHED: ServiceFlags = ServiceFlags(svc_flags::HASHED);
     /// Every packet is scheduled anew (UDP only).
-    pub const ONE_PACKET: ServiceFlags = ServiceFlags(0x4);
+    pub const ONE_PACKET: ServiceFlags = ServiceFlags(svc_flags::ONEPACKET);
     /// The scheduler's first flag: the fallback of sh and mh.
-    pub const SCHEDULER_1: ServiceFlags = ServiceFlags(0x8);
+    pub const SCHEDULER_1: ServiceFlags = ServiceFlags(svc_flags::SCHED1);
     /// The scheduler's second flag: sh and mh hash the source port, too.
-    pub const SCHEDULER_2: ServiceFlags = ServiceFlags(0x10);
+    pub const SCHEDULER_2: ServiceFlags = ServiceFlags(svc_flags::SCHED2);
     /// The scheduler's third flag.
-    pub const SCHEDULER_3: ServiceFlags = ServiceFlags(0x20);
+    pub const SCHEDULER_3: ServiceFlags = ServiceFlags(svc_flags::SCHED3);
 
     /// Whether all of `other` is set here.
     pub fn contains(self, other: ServiceFlags) -> bool {

@@ -7,8 +7,11 @@
 
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
+use crate::uapi::stats_attr::{
+    CONNS, CPS, INBPS, INBYTES, INPKTS, INPPS, OUTBPS, OUTBYTES, OUTPKTS, OUTPPS,
+};
 
-/// The attributes' names; their numbers are these places from 1 on.
+/// The attributes' names, in the order of their numbers.
 const NAMES: [&str; 10] = [
     "IPVS_STATS_ATTR_CONNS",
     "IPVS_STATS_ATTR_INPKTS",
@@ -20,6 +23,11 @@ const NAMES: [&str; 10] = [
     "IPVS_STATS_ATTR_OUTPPS",
     "IPVS_STATS_ATTR_INBPS",
     "IPVS_STATS_ATTR_OUTBPS",
+];
+
+/// The attributes' numbers: consecutive, from 1 on.
+const NUMBERS: [u16; NAMES.len()] = [
+    CONNS, INPKTS, OUTPKTS, INBYTES, OUTBYTES, CPS, INPPS, OUTPPS, INBPS, OUTBPS,
 ];
 
 /// The places of the byte counters, which are wide in both nests.
@@ -77,7 +85,7 @@ impl Stats {
     /// Adds the attributes of the `STATS` nest to `out`: 32 bits, cut off, for all but the byte
     /// counters.
     pub fn encode_32(&self, out: &mut Vec<u8>) {
-        for ((place, number), value) in (0..).zip(1..).zip(self.values()) {
+        for ((place, number), value) in NUMBERS.into_iter().enumerate().zip(self.values()) {
             match BYTES.contains(&place) {
                 true => attr::put(out, number, &value.to_ne_bytes()),
                 // The low half is what a wrapped 32-bit counter would show.
@@ -88,7 +96,7 @@ impl Stats {
 
     /// Adds the attributes of the `STATS64` nest to `out`.
     pub fn encode_64(&self, out: &mut Vec<u8>) {
-        for (number, value) in (1..).zip(self.values()) {
+        for (number, value) in NUMBERS.into_iter().zip(self.values()) {
             attr::put(out, number, &value.to_ne_bytes());
         }
     }
@@ -132,9 +140,16 @@ impl Stats {
 mod tests {
     use super::*;
     use crate::attr::tests::{filled, without};
+    use crate::uapi::stats_attr;
 
     fn sample() -> Stats {
         Stats::from_values([1, 2, 3, 1 << 40, 5, 6, 7, 8, 9, u64::from(u32::MAX)])
+    }
+
+    #[test]
+    fn numbers_are_consecutive() {
+        // `decode` finds a counter's place by its number.
+        assert!(NUMBERS.into_iter().eq(1..=10));
     }
 
     #[test]
@@ -164,7 +179,7 @@ mod tests {
     #[test]
     fn each_counter_is_required() {
         let nest = filled(|out| sample().encode_64(out));
-        for (number, name) in (1..).zip(NAMES) {
+        for (number, name) in NUMBERS.into_iter().zip(NAMES) {
             let error = Stats::decode(&without(&nest, number)).unwrap_err();
             assert_eq!(error.to_string(), format!("{name} is missing"));
         }
@@ -173,7 +188,7 @@ mod tests {
     #[test]
     fn padding_is_ignored() {
         let nest = filled(|out| {
-            attr::put(out, 11, &[]);
+            attr::put(out, stats_attr::PAD, &[]);
             sample().encode_64(out);
             attr::put(out, 0, &[]);
         });
