@@ -5,6 +5,7 @@
 Every variable of the code is described in sysctl.rst, and every one that is described is in the
 code. For every name by which the module can be asked for there is a line in the file for modprobe.
 Every selftest is in the Makefile for kernel trees, but for those named here.
+ripvsadm knows the schedulers that the module has.
 """
 
 import re
@@ -51,6 +52,10 @@ def modprobe():
         yield "rust_ipvs/logic/sched: no scheduler's NAME is found there any more"
     for name in sorted({f"ip_vs_{name}" for name in schedulers} - aliases):
         yield f"main.rs has no alias {name}"
+    table = read("tools/ripvsadm/src/cli/options.rs")
+    told = re.search(r"SCHEDULERS: &\[&str\] = &\[(.*?)\]", table, re.S)[1]
+    for name in sorted(schedulers ^ set(re.findall(r'"(\w+)"', told))):
+        yield f"scheduler {name}: not in both rust_ipvs/logic/sched and ripvsadm's cli/options.rs"
 
 
 def selftests():

@@ -12,7 +12,7 @@ RIPVSADM_FLAGS := --locked --manifest-path $(RIPVSADM_SRC)/Cargo.toml --target-d
 # Where it is installed: below DESTDIR, which packagers set.
 PREFIX ?= /usr
 
-.PHONY: ripvsadm ripvsadm-test ripvsadm-lint ripvsadm-install
+.PHONY: ripvsadm ripvsadm-test ripvsadm-pages ripvsadm-lint ripvsadm-install
 
 ripvsadm: build/ripvsadm
 
@@ -28,6 +28,11 @@ ripvsadm-force:
 
 ripvsadm-test:
 	$(RIPVSADM_CARGO) test --workspace $(RIPVSADM_FLAGS)
+
+# Writes the manual page and the completions from the program's tables, with which ripvsadm-test
+# compares them.
+ripvsadm-pages:
+	RIPVSADM_WRITE=1 $(RIPVSADM_CARGO) test $(RIPVSADM_FLAGS) --bin ripvsadm generate
 
 ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'

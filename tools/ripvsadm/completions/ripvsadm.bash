@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Completion of ripvsadm for bash.
+# Written from the tables in src/cli/options: change those, then "make ripvsadm-pages".
 
 _ripvsadm_services() {
 	# The services that there are, as -S names them; silent where they cannot be read.
@@ -10,24 +11,24 @@ _ripvsadm_services() {
 
 _ripvsadm() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a --add-server
-		-e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R --restore --set
-		--start-daemon --stop-daemon top -h --help -v --version'
+	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
+		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
+		--restore --set --start-daemon --stop-daemon top -h --help -v --version'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
 	COMPREPLY=()
 	case $previous in
-	-s | --scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh' ;;
-	-b | --sched-flags) words='sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' ;;
-	--pe) words=sip ;;
-	--tun-type) words='ipip gue gre' ;;
-	--start-daemon | --stop-daemon) words='master backup' ;;
-	--mcast-interface) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
 	-t | --tcp-service) words=$(_ripvsadm_services -t) ;;
 	-u | --udp-service) words=$(_ripvsadm_services -u) ;;
 	--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
 	-f | --fwmark-service) words=$(_ripvsadm_services -f) ;;
+	-s | --scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos' ;;
+	--pe) words=sip ;;
+	-b | --sched-flags) words='sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' ;;
+	--tun-type) words='ipip gue gre' ;;
+	--mcast-interface) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
+	--start-daemon | --stop-daemon) words='master backup' ;;
 	-o | --sort)
 		[ "${COMP_WORDS[1]}" = top ] && words='cps inpps outpps inbps outbps active conns name'
 		;;
@@ -36,23 +37,35 @@ _ripvsadm() {
 		case $COMP_CWORD:${COMP_WORDS[1]} in
 		1:*) words=$commands ;;
 		*:-A | *:--add-service | *:-E | *:--edit-service)
-			words="$service -s --scheduler -p --persistent -M --netmask --pe -b --sched-flags -o --ops"
+			words="$service -s --scheduler -p --persistent -M --netmask --pe -b --sched-flags
+				-o --ops"
+			;;
+		*:-D | *:--delete-service | *:-Z | *:--zero)
+			words="$service"
 			;;
 		*:-a | *:--add-server | *:-e | *:--edit-server)
-			words="$service -r --real-server -g --gatewaying -i --ipip -m --masquerading -w --weight
-				-x --u-threshold -y --l-threshold --tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum"
+			words="$service -r --real-server -g --gatewaying -i --ipip -m --masquerading
+				--tun-type --tun-port --tun-nocsum --tun-csum --tun-remcsum -w
+				--weight -x --u-threshold -y --l-threshold"
 			;;
-		*:-d | *:--delete-server) words="$service -r --real-server" ;;
-		*:-D | *:--delete-service | *:-Z | *:--zero) words=$service ;;
-		*:-S | *:--save) words='-n --numeric' ;;
+		*:-d | *:--delete-server)
+			words="$service -r --real-server"
+			;;
 		*:-L* | *:-l* | *:--list)
-			words="$service -n --numeric -c --connection --timeout --daemon --stats --rate --exact --thresholds
-				--persistent-conn --tun-info --sort --nosort --json"
+			words="$service -n --numeric -c --connection --timeout --daemon --stats --rate
+				--exact --thresholds --persistent-conn --tun-info --nosort --sort
+				--json"
+			;;
+		*:-S | *:--save)
+			words="-n --numeric"
 			;;
 		*:--start-daemon)
-			words='--mcast-interface --syncid --sync-maxlen --mcast-group --mcast-port --mcast-ttl'
+			words="--mcast-interface --syncid --sync-maxlen --mcast-group --mcast-port
+				--mcast-ttl"
 			;;
-		*:top) words='-d --delay -o --sort -c --count' ;;
+		*:top)
+			words="-d --delay -o --sort -c --count"
+			;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Completion of ripvsadm for fish.
+# Written from the tables in src/cli/options: change those, then "make ripvsadm-pages".
 
 # Whether the command, which is the first word, is one of those named; -Ln and the like are -L.
 function __ripvsadm_is
@@ -13,12 +14,6 @@ end
 
 function __ripvsadm_second
     test (count (commandline -opc)) -eq 2
-end
-
-# Whether a service can be named with the command.
-function __ripvsadm_service
-    __ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server \
-        -d --delete-server -L --list -Z --zero
 end
 
 # The services that there are, as -S names them; silent where they cannot be read.
@@ -47,60 +42,52 @@ complete -c ripvsadm -n $is_first -a top -d 'the table, live'
 complete -c ripvsadm -n $is_first -s h -l help -d usage
 complete -c ripvsadm -n $is_first -s v -l version -d 'the version'
 
-set -l has_service __ripvsadm_service
+# The commands that a service can be named with.
+set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero'
 complete -c ripvsadm -n $has_service -x -s t -l tcp-service -a '(__ripvsadm_services -t)' -d 'a TCP service'
 complete -c ripvsadm -n $has_service -x -s u -l udp-service -a '(__ripvsadm_services -u)' -d 'a UDP service'
 complete -c ripvsadm -n $has_service -x -l sctp-service -a '(__ripvsadm_services --sctp-service)' -d 'an SCTP service'
 complete -c ripvsadm -n $has_service -x -s f -l fwmark-service -a '(__ripvsadm_services -f)' -d 'what carries a firewall mark'
 complete -c ripvsadm -n $has_service -s 6 -l ipv6 -d 'the mark is for IPv6'
-
-set -l is_service '__ripvsadm_is -A --add-service -E --edit-service'
-complete -c ripvsadm -n $is_service -x -s s -l scheduler -a 'rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh' -d 'the scheduler'
-complete -c ripvsadm -n $is_service -s p -l persistent -d 'keep clients with their server'
-complete -c ripvsadm -n $is_service -x -s M -l netmask -d 'which clients count as one'
-complete -c ripvsadm -n $is_service -x -l pe -a sip -d 'persistence engine'
-complete -c ripvsadm -n $is_service -x -s b -l sched-flags -a 'sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' -d 'flags of the scheduler'
-complete -c ripvsadm -n $is_service -s o -l ops -d 'schedule each packet anew'
-
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -s s -l scheduler -a 'rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos' -d 'the scheduler'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -s p -l persistent -d 'keep clients with their server'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -s M -l netmask -d 'which clients count as one'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l pe -a sip -d 'persistence engine'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -s b -l sched-flags -a 'sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' -d 'flags of the scheduler'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -s o -l ops -d 'schedule each packet anew'
 complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server -d --delete-server' -x -s r -l real-server -d 'the real server'
-set -l is_server '__ripvsadm_is -a --add-server -e --edit-server'
-complete -c ripvsadm -n $is_server -s g -l gatewaying -d 'direct routing'
-complete -c ripvsadm -n $is_server -s i -l ipip -d tunnelling
-complete -c ripvsadm -n $is_server -s m -l masquerading -d 'network address translation'
-complete -c ripvsadm -n $is_server -x -s w -l weight -d 'share of new connections'
-complete -c ripvsadm -n $is_server -x -s x -l u-threshold -d 'most connections'
-complete -c ripvsadm -n $is_server -x -s y -l l-threshold -d 'take new ones again below this'
-complete -c ripvsadm -n $is_server -x -l tun-type -a 'ipip gue gre' -d 'kind of tunnel'
-complete -c ripvsadm -n $is_server -x -l tun-port -d 'port of a gue tunnel'
-complete -c ripvsadm -n $is_server -l tun-nocsum -d 'no checksum'
-complete -c ripvsadm -n $is_server -l tun-csum -d 'a checksum'
-complete -c ripvsadm -n $is_server -l tun-remcsum -d 'a remote checksum'
-
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s g -l gatewaying -d 'direct routing'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s i -l ipip -d tunnelling
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s m -l masquerading -d 'network address translation'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -x -l tun-type -a 'ipip gue gre' -d 'kind of tunnel'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -x -l tun-port -d 'port of a gue tunnel'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -l tun-nocsum -d 'no checksum'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -l tun-csum -d 'a checksum'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -l tun-remcsum -d 'a remote checksum'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -x -s w -l weight -d 'share of new connections'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -x -s x -l u-threshold -d 'most connections'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -x -s y -l l-threshold -d 'take new ones again below this'
 complete -c ripvsadm -n '__ripvsadm_is -L --list -S --save' -s n -l numeric -d 'numbers instead of names'
-set -l is_list '__ripvsadm_is -L --list'
-complete -c ripvsadm -n $is_list -s c -l connection -d connections
-complete -c ripvsadm -n $is_list -l timeout -d timeouts
-complete -c ripvsadm -n $is_list -l daemon -d daemons
-complete -c ripvsadm -n $is_list -l stats -d totals
-complete -c ripvsadm -n $is_list -l rate -d rates
-complete -c ripvsadm -n $is_list -l exact -d 'numbers in full'
-complete -c ripvsadm -n $is_list -l thresholds -d thresholds
-complete -c ripvsadm -n $is_list -l persistent-conn -d 'persistent connections'
-complete -c ripvsadm -n $is_list -l tun-info -d tunnels
-complete -c ripvsadm -n $is_list -l sort -d sorted
-complete -c ripvsadm -n $is_list -l nosort -d 'in the kernel\'s order'
-complete -c ripvsadm -n $is_list -l json -d 'all of it for programs'
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -s c -l connection -d connections
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l timeout -d timeouts
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l daemon -d daemons
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l stats -d totals
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l rate -d rates
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l exact -d 'numbers in full'
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l thresholds -d thresholds
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l persistent-conn -d 'persistent connections'
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l tun-info -d tunnels
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l nosort -d 'in the kernel\'s order'
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l sort -d sorted
+complete -c ripvsadm -n '__ripvsadm_is -L --list' -l json -d 'all of it for programs'
+complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-interface -a '(__fish_print_interfaces)' -d 'the interface'
+complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l syncid -d identity
+complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l sync-maxlen -d 'longest message'
+complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-group -d group
+complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-port -d port
+complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-ttl -d 'how far'
+complete -c ripvsadm -n '__ripvsadm_is top' -x -s d -l delay -d 'time between two looks'
+complete -c ripvsadm -n '__ripvsadm_is top' -x -s o -l sort -a 'cps inpps outpps inbps outbps active conns name' -d 'sorted by'
+complete -c ripvsadm -n '__ripvsadm_is top' -x -s c -l count -d 'end after so many looks'
 
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon --stop-daemon; and __ripvsadm_second' -a 'master backup'
-set -l is_daemon '__ripvsadm_is --start-daemon'
-complete -c ripvsadm -n $is_daemon -x -l mcast-interface -a '(__fish_print_interfaces)' -d 'the interface'
-complete -c ripvsadm -n $is_daemon -x -l syncid -d identity
-complete -c ripvsadm -n $is_daemon -x -l sync-maxlen -d 'longest message'
-complete -c ripvsadm -n $is_daemon -x -l mcast-group -d group
-complete -c ripvsadm -n $is_daemon -x -l mcast-port -d port
-complete -c ripvsadm -n $is_daemon -x -l mcast-ttl -d 'how far'
-
-set -l is_top '__ripvsadm_is top'
-complete -c ripvsadm -n $is_top -x -s d -l delay -d 'time between two looks'
-complete -c ripvsadm -n $is_top -x -s o -l sort -a 'cps inpps outpps inbps outbps active conns name' -d 'sorted by'
-complete -c ripvsadm -n $is_top -x -s c -l count -d 'end after so many looks'

@@ -4,17 +4,19 @@
 
 mod build;
 mod check;
+#[cfg(test)]
+mod generate;
 pub mod help;
-mod live;
+pub mod options;
 mod read;
-mod value;
-mod word;
+pub mod value;
 
 use std::ffi::OsString;
 
 use crate::error::Error;
 use crate::model::{Action, Listing};
 use crate::names::Lookup;
+use crate::top;
 
 /// Reads a command line, without the program's name.
 ///
@@ -25,7 +27,7 @@ pub fn parse(words: &[OsString], lookup: &dyn Lookup) -> Result<Action, Error> {
         return Ok(Action::List(Listing::default()));
     }
     if words.first().is_some_and(|word| word == "top") {
-        return live::read(&words[1..]).map(Action::Top);
+        return top::options::read(&words[1..]).map(Action::Top);
     }
     let draft = read::read(words, lookup)?;
     check::check(&draft)?;

@@ -8,7 +8,6 @@ mod connection;
 mod error;
 mod explain;
 mod fetch;
-mod live;
 mod model;
 mod names;
 mod output;

@@ -4,7 +4,7 @@
 
 use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, ServiceId};
 
-use crate::live::Options;
+use crate::top::options::Options;
 
 /// One command, complete and checked as far as it can be without the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]

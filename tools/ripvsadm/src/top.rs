@@ -5,6 +5,7 @@
 //! What is shown is decided in [`state`], what it looks like in [`screen`], both without a
 //! terminal; [`terminal`] knows the terminal and nothing else.
 
+pub mod options;
 mod screen;
 mod state;
 mod terminal;
@@ -14,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use ipvs_netlink::{Client, Transport};
 
+use options::Options;
 use state::{Pressed, State};
 use terminal::Terminal;
 
 use crate::error::Error;
 use crate::fetch;
-use crate::live::Options;
 use crate::output;
 
 /// Shows the table until it is enough.

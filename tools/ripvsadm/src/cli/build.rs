@@ -7,47 +7,46 @@ use ipvs_netlink::{
     ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelFlags,
 };
 
+use super::options::{Command, Opt, SCHEDULER_DEFAULT};
 use super::read::Draft;
 use super::value::{self, TIMEOUT_MAX};
-use super::word::{Item, Verb};
 use crate::error::Error;
 use crate::model::{Action, Columns, Format, Listing, Subject};
 use crate::names::Lookup;
-
-/// The scheduler where none is asked for.
-const SCHEDULER_DEFAULT: &str = "wlc";
 
 /// The interface of a daemon where none is asked for.
 const INTERFACE_DEFAULT: &str = "eth0";
 
 /// Makes an action of a draft that [`check`](super::check) has let pass.
 pub fn build(draft: Draft, lookup: &dyn Lookup) -> Result<Action, Error> {
-    Ok(match draft.verb {
-        Verb::Restore => Action::Restore,
-        Verb::Save => Action::Save {
-            numeric: draft.has(Item::Numeric),
+    Ok(match draft.command {
+        Command::Restore => Action::Restore,
+        Command::Save => Action::Save {
+            numeric: draft.has(Opt::Numeric),
         },
-        Verb::List => Action::List(listing(draft)),
-        Verb::Help => Action::Help,
-        Verb::Version => Action::Version,
+        Command::List => Action::List(listing(draft)),
+        Command::Help => Action::Help,
+        Command::Version => Action::Version,
         _ => Action::Change(change(draft, lookup)?),
     })
 }
 
 /// What the kernel is to do.
 fn change(draft: Draft, lookup: &dyn Lookup) -> Result<Change, Error> {
-    Ok(match draft.verb {
-        Verb::AddService => Change::AddService(service(&draft)?),
-        Verb::EditService => Change::EditService(service(&draft)?),
-        Verb::DeleteService => Change::DeleteService(id(&draft)?),
-        Verb::AddServer => Change::AddDestination(id(&draft)?, server(&draft, lookup)?),
-        Verb::EditServer => Change::EditDestination(id(&draft)?, server(&draft, lookup)?),
-        Verb::DeleteServer => Change::DeleteDestination(id(&draft)?, server_id(&draft, lookup)?),
-        Verb::Clear => Change::Flush,
-        Verb::Zero => Change::Zero(draft.service),
-        Verb::Set => Change::SetTimeouts(timeouts(&draft)?),
-        Verb::StartDaemon => Change::StartDaemon(daemon(draft)?),
-        Verb::StopDaemon => Change::StopDaemon(draft.daemon_state.ok_or_else(|| lacks("a state"))?),
+    Ok(match draft.command {
+        Command::AddService => Change::AddService(service(&draft)?),
+        Command::EditService => Change::EditService(service(&draft)?),
+        Command::DeleteService => Change::DeleteService(id(&draft)?),
+        Command::AddServer => Change::AddDestination(id(&draft)?, server(&draft, lookup)?),
+        Command::EditServer => Change::EditDestination(id(&draft)?, server(&draft, lookup)?),
+        Command::DeleteServer => Change::DeleteDestination(id(&draft)?, server_id(&draft, lookup)?),
+        Command::Clear => Change::Flush,
+        Command::Zero => Change::Zero(draft.service),
+        Command::Set => Change::SetTimeouts(timeouts(&draft)?),
+        Command::StartDaemon => Change::StartDaemon(daemon(draft)?),
+        Command::StopDaemon => {
+            Change::StopDaemon(draft.daemon_state.ok_or_else(|| lacks("a state"))?)
+        }
         _ => return Err(lacks("a change")),
     })
 }
@@ -71,10 +70,10 @@ fn service(draft: &Draft) -> Result<Service, Error> {
         Some(text) => value::scheduler_flags(text, scheduler)?,
         None => ServiceFlags::default(),
     };
-    if draft.has(Item::Persistent) {
+    if draft.has(Opt::Persistent) {
         flags = flags.with(ServiceFlags::PERSISTENT);
     }
-    if draft.has(Item::OnePacket) {
+    if draft.has(Opt::OnePacket) {
         flags = flags.with(ServiceFlags::ONE_PACKET);
     }
     Ok(Service {
@@ -119,9 +118,9 @@ fn server(draft: &Draft, lookup: &dyn Lookup) -> Result<Destination, Error> {
         // Without translation the packet keeps the port that the client sent it to.
         id.port = *port;
     }
-    let flags = if draft.has(Item::TunnelChecksum) {
+    let flags = if draft.has(Opt::TunnelChecksum) {
         TunnelFlags::CHECKSUM
-    } else if draft.has(Item::TunnelRemoteChecksum) {
+    } else if draft.has(Opt::TunnelRemoteChecksum) {
         TunnelFlags::REMOTE_CHECKSUM
     } else {
         TunnelFlags::default()
@@ -143,26 +142,26 @@ fn server(draft: &Draft, lookup: &dyn Lookup) -> Result<Destination, Error> {
 fn listing(draft: Draft) -> Listing {
     // Where several are asked for, the first of these is shown.
     let columns = [
-        (Item::Stats, Columns::Stats),
-        (Item::Rate, Columns::Rate),
-        (Item::Thresholds, Columns::Thresholds),
-        (Item::PersistentConn, Columns::Persistent),
-        (Item::TunnelInfo, Columns::Tunnels),
+        (Opt::Stats, Columns::Stats),
+        (Opt::Rate, Columns::Rate),
+        (Opt::Thresholds, Columns::Thresholds),
+        (Opt::PersistentConn, Columns::Persistent),
+        (Opt::TunnelInfo, Columns::Tunnels),
     ];
-    let columns = columns.into_iter().find(|(item, _)| draft.has(*item));
+    let columns = columns.into_iter().find(|(opt, _)| draft.has(*opt));
     let format = Format {
         columns: columns.map(|(_, columns)| columns).unwrap_or_default(),
-        numeric: draft.has(Item::Numeric),
-        exact: draft.has(Item::Exact),
-        sorted: !draft.has(Item::NoSort),
-        json: draft.has(Item::Json),
-        engine_data: draft.has(Item::PersistentConn),
+        numeric: draft.has(Opt::Numeric),
+        exact: draft.has(Opt::Exact),
+        sorted: !draft.has(Opt::NoSort),
+        json: draft.has(Opt::Json),
+        engine_data: draft.has(Opt::PersistentConn),
     };
-    let subject = if draft.has(Item::Connection) {
+    let subject = if draft.has(Opt::Connection) {
         Subject::Connections
-    } else if draft.has(Item::Timeout) {
+    } else if draft.has(Opt::Timeout) {
         Subject::Timeouts
-    } else if draft.has(Item::Daemon) {
+    } else if draft.has(Opt::Daemon) {
         Subject::Daemons
     } else {
         Subject::Table(draft.service)

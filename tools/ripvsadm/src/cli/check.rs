@@ -4,43 +4,38 @@
 
 use ipvs_netlink::{ForwardMethod, Protocol, ServiceId, TunnelType};
 
+use super::options::{Command, Opt};
 use super::read::Draft;
-use super::word::{Item, Verb};
 use crate::error::Error;
 
 /// What `-L` lists instead of the table; at most one, and no service beside it.
-const SUBJECTS: [Item; 4] = [Item::Service, Item::Connection, Item::Timeout, Item::Daemon];
+const SUBJECTS: [Opt; 4] = [Opt::Service, Opt::Connection, Opt::Timeout, Opt::Daemon];
 
 /// Columns of the table, which the other subjects do not have.
-const COLUMNS: [Item; 4] = [
-    Item::Stats,
-    Item::Rate,
-    Item::Thresholds,
-    Item::PersistentConn,
+const COLUMNS: [Opt; 4] = [Opt::Stats, Opt::Rate, Opt::Thresholds, Opt::PersistentConn];
+
+const TUNNEL: [Opt; 5] = [
+    Opt::TunnelType,
+    Opt::TunnelPort,
+    Opt::TunnelNoChecksum,
+    Opt::TunnelChecksum,
+    Opt::TunnelRemoteChecksum,
 ];
 
-const TUNNEL: [Item; 5] = [
-    Item::TunnelType,
-    Item::TunnelPort,
-    Item::TunnelNoChecksum,
-    Item::TunnelChecksum,
-    Item::TunnelRemoteChecksum,
-];
-
-const CHECKSUMS: [Item; 3] = [
-    Item::TunnelNoChecksum,
-    Item::TunnelChecksum,
-    Item::TunnelRemoteChecksum,
+const CHECKSUMS: [Opt; 3] = [
+    Opt::TunnelNoChecksum,
+    Opt::TunnelChecksum,
+    Opt::TunnelRemoteChecksum,
 ];
 
 /// Checks everything that needs no look-up.
 pub fn check(draft: &Draft) -> Result<(), Error> {
-    items(draft)?;
+    options(draft)?;
     words(draft)?;
-    match draft.verb {
-        Verb::List => listing(draft),
-        Verb::AddService | Verb::EditService => service(draft),
-        Verb::AddServer | Verb::EditServer => {
+    match draft.command {
+        Command::List => listing(draft),
+        Command::AddService | Command::EditService => service(draft),
+        Command::AddServer | Command::EditServer => {
             families(draft)?;
             tunnel(draft)
         }
@@ -53,21 +48,20 @@ fn wrong(text: String) -> Result<(), Error> {
 }
 
 /// The command has what it requires and nothing that it does not take.
-fn items(draft: &Draft) -> Result<(), Error> {
-    let verb = draft.verb;
-    if let Some(missing) = verb.required().iter().find(|item| !draft.has(**item)) {
-        return wrong(format!("{verb} needs {missing}"));
+fn options(draft: &Draft) -> Result<(), Error> {
+    let command = draft.command;
+    if let Some(missing) = command.required().iter().find(|opt| !draft.has(**opt)) {
+        return wrong(format!("{command} needs {missing}"));
     }
-    let taken = |item: &Item| verb.required().contains(item) || verb.optional().contains(item);
-    match draft.given.iter().find(|item| !taken(item)) {
-        Some(stray) => wrong(format!("{verb} does not take {stray}")),
+    match draft.stray {
+        Some(stray) => wrong(format!("{command} does not take {stray}")),
         None => Ok(()),
     }
 }
 
 /// Only `--set` has words of its own, three of them.
 fn words(draft: &Draft) -> Result<(), Error> {
-    let expected = if draft.verb == Verb::Set { 3 } else { 0 };
+    let expected = if draft.command == Command::Set { 3 } else { 0 };
     if draft.rest.len() < expected {
         return wrong("--set needs three timeouts in seconds: tcp tcpfin udp".to_owned());
     }
@@ -79,14 +73,14 @@ fn words(draft: &Draft) -> Result<(), Error> {
 
 /// One subject, and columns only of the table.
 fn listing(draft: &Draft) -> Result<(), Error> {
-    let mut subjects = SUBJECTS.iter().filter(|item| draft.has(**item));
+    let mut subjects = SUBJECTS.iter().filter(|opt| draft.has(**opt));
     if let (Some(first), Some(second)) = (subjects.next(), subjects.next()) {
         return wrong(format!("-L shows {first} or {second}, not both"));
     }
-    let other = SUBJECTS[1..].iter().find(|item| draft.has(**item));
+    let other = SUBJECTS[1..].iter().find(|opt| draft.has(**opt));
     // -c has columns for what --persistent-conn asks for.
-    let column = COLUMNS.iter().find(|item| {
-        draft.has(**item) && !(**item == Item::PersistentConn && draft.has(Item::Connection))
+    let column = COLUMNS.iter().find(|opt| {
+        draft.has(**opt) && !(**opt == Opt::PersistentConn && draft.has(Opt::Connection))
     });
     match (other, column) {
         (Some(other), Some(column)) => wrong(format!("{column} does not go with {other}")),
@@ -99,14 +93,14 @@ fn service(draft: &Draft) -> Result<(), Error> {
     let Some(ServiceId::Address { protocol, port, .. }) = &draft.service else {
         return Ok(());
     };
-    if *port == 0 && !draft.has(Item::Persistent) {
+    if *port == 0 && !draft.has(Opt::Persistent) {
         return wrong(
             "a service without a port stands for all ports and must be persistent: \
              give it a port, or -p"
                 .to_owned(),
         );
     }
-    if draft.has(Item::OnePacket) && *protocol != Protocol::Udp {
+    if draft.has(Opt::OnePacket) && *protocol != Protocol::Udp {
         return wrong(format!(
             "one-packet scheduling (-o) is for UDP (-u) and -f, not {protocol}"
         ));
@@ -132,35 +126,31 @@ fn families(draft: &Draft) -> Result<(), Error> {
 
 /// The options of a tunnel fit its type.
 fn tunnel(draft: &Draft) -> Result<(), Error> {
-    let given = TUNNEL.iter().find(|item| draft.has(**item));
+    let given = TUNNEL.iter().find(|opt| draft.has(**opt));
     if draft.forward != Some(ForwardMethod::Tunnel) {
         return match given {
-            Some(item) => wrong(format!("{item} needs tunnelling (-i)")),
+            Some(opt) => wrong(format!("{opt} needs tunnelling (-i)")),
             None => Ok(()),
         };
     }
-    let (name, allowed): (_, &[Item]) = match draft.tunnel_type.unwrap_or_default() {
+    let (name, allowed): (_, &[Opt]) = match draft.tunnel_type.unwrap_or_default() {
         TunnelType::Gue => ("gue", &TUNNEL),
         TunnelType::Gre => (
             "gre",
-            &[
-                Item::TunnelType,
-                Item::TunnelNoChecksum,
-                Item::TunnelChecksum,
-            ],
+            &[Opt::TunnelType, Opt::TunnelNoChecksum, Opt::TunnelChecksum],
         ),
-        TunnelType::Ipip | TunnelType::Other(_) => ("ipip", &[Item::TunnelType]),
+        TunnelType::Ipip | TunnelType::Other(_) => ("ipip", &[Opt::TunnelType]),
     };
-    if name == "gue" && !draft.has(Item::TunnelPort) {
+    if name == "gue" && !draft.has(Opt::TunnelPort) {
         return wrong("a gue tunnel needs a port (--tun-port)".to_owned());
     }
     if let Some(stray) = TUNNEL
         .iter()
-        .find(|item| draft.has(**item) && !allowed.contains(item))
+        .find(|opt| draft.has(**opt) && !allowed.contains(opt))
     {
         return wrong(format!("{stray} is not for {name} tunnels"));
     }
-    let mut checksums = CHECKSUMS.iter().filter(|item| draft.has(**item));
+    let mut checksums = CHECKSUMS.iter().filter(|opt| draft.has(**opt));
     match (checksums.next(), checksums.next()) {
         (Some(first), Some(second)) => wrong(format!("{first} and {second} exclude each other")),
         _ => Ok(()),

@@ -1,81 +1,115 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text of `-h` and `-v`.
+//! The text of `-h` and `-v`, laid out from the tables of commands and options.
 
-const USAGE: &str = "\
-usage: ripvsadm COMMAND [SERVICE] [OPTIONS]
+use super::options::{
+    Command, CommandDef, OptionDef, Spelling, Value, COMMANDS, OPTIONS, SCHEDULERS,
+    SCHEDULER_DEFAULT, TOP,
+};
 
-commands
-  -A, --add-service        add a service                 SERVICE [service options]
-  -E, --edit-service       change a service              SERVICE [service options]
-  -D, --delete-service     delete a service              SERVICE
-  -C, --clear              delete all services
-  -a, --add-server         add a real server             SERVICE -r SERVER [server options]
-  -e, --edit-server        change a real server          SERVICE -r SERVER [server options]
-  -d, --delete-server      delete a real server          SERVICE -r SERVER
-  -L, -l, --list           list the table                [SERVICE] [list options]
-  -Z, --zero               zero the counters             [SERVICE]
-  -S, --save               print the table as commands   [-n]
-  -R, --restore            run the commands on standard input, a line each; # is a comment
-      --set TCP FIN UDP    set timeouts, in seconds; 0 keeps one
-      --start-daemon ROLE  synchronise connections, ROLE is master or backup [daemon options]
-      --stop-daemon ROLE   end that
-  top                      the table, live; what is busiest comes first [top options]
-  -h, --help               this text
-  -v, --version            the version
-Without a command the table is listed.
+/// The columns where help begins: behind short names, and behind long ones.
+const NEAR: usize = 25;
+const FAR: usize = 32;
+/// The room of a letter that an option has not.
+const INDENT: usize = 4;
+/// Behind the help of a command: what goes with it.
+const SYNOPSIS: usize = 30;
+/// Behind the help of an option that shares its line.
+const BESIDE: usize = 17;
+/// Behind the second name of a line of names.
+const SECOND: usize = 19;
+/// The longest line.
+const WIDTH: usize = 100;
 
-SERVICE is one of
-  -t, --tcp-service HOST:PORT     -u, --udp-service HOST:PORT     --sctp-service HOST:PORT
-  -f, --fwmark-service MARK [-6]  what carries a firewall mark; -6 for IPv6
-HOST is a name or an address, an IPv6 address with a port is [ADDRESS]:PORT,
-PORT is a number or a name.
+/// A line, or more, of a group of options: those named by their long spellings.
+enum Row {
+    /// An option and its help.
+    One(&'static str),
+    /// Two options and their help.
+    Two(&'static str, &'static str),
+    /// Options by their names alone, in columns of these widths.
+    Names(&'static [&'static str], [usize; 2]),
+    /// Options by their names alone, and the last one's help below them.
+    Together(&'static [&'static str]),
+}
 
-service options
-  -s, --scheduler NAME     rr, wrr, lc, wlc (the default), lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh
-  -p, --persistent [SEC]   keep clients with their server for so long (360)
-  -M, --netmask MASK       which clients count as one: a mask for IPv4, a prefix length for IPv6
-      --pe NAME            persistence engine: sip
-  -b, --sched-flags LIST   sh-fallback,sh-port / mh-fallback,mh-port / flag-1,flag-2,flag-3
-  -o, --ops                schedule each packet anew (UDP)
+use Row::{Names, One, Together, Two};
 
-server options
-  -r, --real-server HOST[:PORT]   only -m, and -f services, can use another port
-  -g, --gatewaying         direct routing (the default)
-  -m, --masquerading       network address translation
-  -i, --ipip               tunnelling
-      --tun-type TYPE      ipip (the default), gue or gre
-      --tun-port PORT      port of a gue tunnel
-      --tun-nocsum, --tun-csum, --tun-remcsum
-                           checksum of gue (all three) and gre (the first two) tunnels
-  -w, --weight N           share of new connections (1); 0 for none
-  -x, --u-threshold N      most connections; 0 for no limit
-  -y, --l-threshold N      take new ones again below this
+const SERVICES: &[Row] = &[
+    Names(&["tcp-service", "udp-service", "sctp-service"], [FAR, FAR]),
+    One("fwmark-service"),
+];
 
-list options
-  -n, --numeric            numbers instead of names
-  -c, --connection         connections      --timeout          timeouts
-      --daemon             daemons          --stats            totals
-      --rate               rates            --exact            numbers in full
-      --thresholds         thresholds       --persistent-conn  persistent connections
-      --tun-info           tunnels          --nosort           in the kernel's order
-      --json               all of it for programs: numbers in full, rates a second
+const SERVICE: &[Row] = &[
+    One("scheduler"),
+    One("persistent"),
+    One("netmask"),
+    One("pe"),
+    One("sched-flags"),
+    One("ops"),
+];
 
-daemon options
-      --mcast-interface NAME (eth0)   --syncid N (0)           --sync-maxlen BYTES
-      --mcast-group ADDRESS           --mcast-port PORT        --mcast-ttl N
+const SERVER: &[Row] = &[
+    One("real-server"),
+    One("gatewaying"),
+    One("masquerading"),
+    One("ipip"),
+    One("tun-type"),
+    One("tun-port"),
+    Together(&["tun-nocsum", "tun-csum", "tun-remcsum"]),
+    One("weight"),
+    One("u-threshold"),
+    One("l-threshold"),
+];
 
-top options
-  -d, --delay SECONDS (2)  -o, --sort cps|inpps|outpps|inbps|outbps|active|conns|name (cps)
-  -c, --count N            end after N looks; elsewhere than at a terminal it is one
+const LIST: &[Row] = &[
+    One("numeric"),
+    Two("connection", "timeout"),
+    Two("daemon", "stats"),
+    Two("rate", "exact"),
+    Two("thresholds", "persistent-conn"),
+    Two("tun-info", "nosort"),
+    One("json"),
+];
 
-Exit codes: 0 done; 1 nothing to list; 2 a wrong argument, no IPVS or no privilege; 255 refused
-by the kernel, or no command line at all.
-";
+const DAEMON: &[Row] = &[
+    Names(
+        &["mcast-interface", "syncid", "sync-maxlen"],
+        [FAR + INDENT, NEAR],
+    ),
+    Names(
+        &["mcast-group", "mcast-port", "mcast-ttl"],
+        [FAR + INDENT, NEAR],
+    ),
+];
+
+const TOP_ROWS: &[Row] = &[Names(&["delay", "sort"], [NEAR, 0]), One("count")];
 
 /// The text of `-h`.
 pub fn usage() -> String {
-    format!("{}{USAGE}", version())
+    let commands: String = COMMANDS.iter().map(command).collect();
+    format!(
+        "{}usage: ripvsadm COMMAND [SERVICE] [OPTIONS]\n\n\
+         commands\n{commands}\
+         Without a command the table is listed.\n\n\
+         SERVICE is one of\n{}\
+         HOST is a name or an address, an IPv6 address with a port is [ADDRESS]:PORT,\n\
+         PORT is a number or a name.\n\n\
+         service options\n{}\n\
+         server options\n{}\n\
+         list options\n{}\n\
+         daemon options\n{}\n\
+         top options\n{}\n\
+         Exit codes: 0 done; 1 nothing to list; 2 a wrong argument, no IPVS or no privilege; 255 refused\n\
+         by the kernel, or no command line at all.\n",
+        version(),
+        rows(SERVICES, OPTIONS),
+        rows(SERVICE, OPTIONS),
+        rows(SERVER, OPTIONS),
+        rows(LIST, OPTIONS),
+        rows(DAEMON, OPTIONS),
+        rows(TOP_ROWS, TOP),
+    )
 }
 
 /// The text of `-v`.
@@ -86,87 +120,150 @@ pub fn version() -> String {
     )
 }
 
+/// Spellings and value: `-w, --weight N`, `    --pe NAME`.
+fn name(spelling: &Spelling, value: Option<&Value>) -> String {
+    let mut name = match spelling.short.is_empty() {
+        true => format!("    {}", spelling.all().join(", ")),
+        false => spelling.all().join(", "),
+    };
+    if let Some(value) = value {
+        name.push(' ');
+        name.push_str(value.help);
+    }
+    name
+}
+
+/// The line of a command.
+fn command(def: &CommandDef) -> String {
+    let name = match def.command {
+        Command::Top => def.spelling.long.to_owned(),
+        _ => name(&def.spelling, def.value.as_ref()),
+    };
+    let help = help(def.help, def.brief);
+    let line = format!("  {name:<NEAR$}{help:<SYNOPSIS$}{}", def.synopsis);
+    format!("{}\n", line.trim_end())
+}
+
+fn help(help: &'static str, brief: &'static str) -> &'static str {
+    match help {
+        "" => brief,
+        help => help,
+    }
+}
+
+/// The lines of a group.
+fn rows(rows: &[Row], table: &[OptionDef]) -> String {
+    let def = |long: &&str| table.iter().find(|def| def.spelling.long == *long);
+    let name = |def: &OptionDef| name(&def.spelling, def.value.as_ref());
+    let mut text = String::new();
+    for row in rows {
+        let line = match row {
+            One(long) => def(long).map_or_else(String::new, |def| one(&name(def), def)),
+            Two(first, second) => {
+                let (Some(first), Some(second)) = (def(first), def(second)) else {
+                    continue;
+                };
+                let (left, right) = (name(first), name(second));
+                format!(
+                    "  {left:<NEAR$}{:<BESIDE$}{:<SECOND$}{}",
+                    first.brief,
+                    right.trim_start(),
+                    second.brief,
+                )
+            }
+            Names(longs, [first, second]) => {
+                let names: Vec<String> = longs.iter().filter_map(def).map(name).collect();
+                let widths = [*first, *second, 0];
+                let mut line = String::from("  ");
+                for (place, (name, width)) in names.iter().zip(widths).enumerate() {
+                    // Only the first one keeps the room of a letter that it has not.
+                    let name = if place == 0 { name } else { name.trim_start() };
+                    line.push_str(&format!("{name:<width$}"));
+                }
+                line
+            }
+            Together(longs) => {
+                let defs: Vec<&OptionDef> = longs.iter().filter_map(def).collect();
+                let names: Vec<String> = defs.iter().map(|def| def.spelling.shortest()).collect();
+                let help = defs.last().map_or("", |def| help(def.help, def.brief));
+                format!("      {}\n  {:NEAR$}{help}", names.join(", "), "")
+            }
+        };
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The line, or lines, of an option.
+fn one(name: &str, def: &OptionDef) -> String {
+    let width = if name.len() < NEAR { NEAR } else { FAR };
+    let help = match def.spelling.long {
+        "scheduler" => schedulers(),
+        _ => help(def.help, def.brief).to_owned(),
+    };
+    format!("  {name:<width$}{help}")
+}
+
+/// All schedulers, on as many lines as they need.
+fn schedulers() -> String {
+    let mut text = String::new();
+    let mut column = NEAR + 2;
+    for (place, name) in SCHEDULERS.iter().enumerate() {
+        let mut word = match *name {
+            SCHEDULER_DEFAULT => format!("{name} (the default)"),
+            name => name.to_owned(),
+        };
+        if place + 1 < SCHEDULERS.len() {
+            word.push(',');
+        }
+        if column + 1 + word.len() > WIDTH {
+            text.push_str(&format!("\n  {:NEAR$}", ""));
+            column = NEAR + 2;
+        } else if place > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        column += word.len();
+        text.push_str(&word);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::word::Word;
-    use lexopt::Arg;
 
-    const MANUAL: &str = include_str!("../../ripvsadm.8");
-    const BASH: &str = include_str!("../../completions/ripvsadm.bash");
-    const FISH: &str = include_str!("../../completions/ripvsadm.fish");
-    const ZSH: &str = include_str!("../../completions/_ripvsadm");
-
-    /// The options that a text has, each once.
-    fn options(text: &str) -> Vec<&str> {
-        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-        let mut options: Vec<&str> = words
-            .filter(|word| match word.strip_prefix("--") {
-                Some(name) => name.len() > 1,
-                None => word.len() == 2 && word.starts_with('-') && *word != "--",
-            })
+    #[test]
+    fn every_command_and_option_is_told() {
+        let usage = usage();
+        let told: Vec<&str> = usage
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
             .collect();
-        options.sort_unstable();
-        options.dedup();
-        options
-    }
-
-    /// Whether the grammar, or that of `top`, has an option.
-    fn known(option: &str) -> bool {
-        let word = match option.strip_prefix("--") {
-            Some(name) => Word::recognise(&Arg::Long(name)),
-            None => option
-                .chars()
-                .nth(1)
-                .and_then(|letter| Word::recognise(&Arg::Short(letter))),
-        };
-        // Those that only top has.
-        word.is_some() || ["--delay", "--count"].contains(&option)
-    }
-
-    /// The options that fish is told of, whose dashes are its own: `-s A -l add-service`.
-    fn options_for_fish() -> Vec<String> {
-        let mut options = Vec::new();
-        for line in FISH.lines().filter(|line| line.starts_with("complete ")) {
-            // Behind the condition, which has options of its own, and before the words for a reader.
-            let line = line.rsplit_once(" -d ").map_or(line, |(line, _)| line);
-            let line = line.rsplit_once("' ").map_or(line, |(_, line)| line);
-            let words: Vec<&str> = line.split(' ').collect();
-            for pair in words.windows(2) {
-                match pair {
-                    ["-s", letter] => options.push(format!("-{letter}")),
-                    ["-l", name] => options.push(format!("--{name}")),
-                    _ => {}
-                }
-            }
+        let options = OPTIONS.iter().chain(TOP).map(|def| def.spelling);
+        let commands = COMMANDS.iter().map(|def| def.spelling);
+        // What is the default anyway is not worth a line.
+        let spellings = options.chain(commands).flat_map(|spelling| spelling.all());
+        for spelling in spellings.filter(|spelling| spelling != "--ipv6" && spelling != "--top") {
+            assert!(told.contains(&spelling.as_str()), "{spelling}");
         }
-        options
+        for scheduler in SCHEDULERS {
+            assert!(told.contains(scheduler), "{scheduler}");
+        }
     }
 
     #[test]
-    fn all_that_is_told_is_there_and_told_everywhere() {
-        let told = options(USAGE);
-        assert!(told.len() > 80, "{told:?}");
-        let fonts = ["\\fB", "\\fI", "\\fR"];
-        let plain = fonts
-            .iter()
-            .fold(MANUAL.to_owned(), |text, font| text.replace(font, " "));
-        let manual = plain.replace("\\-", "-");
-        let fish = options_for_fish();
-        let fish: Vec<&str> = fish.iter().map(String::as_str).collect();
-        for option in &told {
-            assert!(known(option), "{option}");
-            for (place, options) in [
-                ("ripvsadm.8", options(&manual)),
-                ("the completion for bash", options(BASH)),
-                ("the completion for fish", fish.clone()),
-                ("the completion for zsh", options(ZSH)),
-            ] {
-                assert!(options.contains(option), "{place} has no {option}");
-            }
+    fn columns_do_not_touch() {
+        let usage = usage();
+        for (place, _) in usage.match_indices("--") {
+            assert!(usage[..place].ends_with(' '), "{}", &usage[..place + 9]);
         }
-        for option in fish {
-            assert!(known(option), "the completion for fish has {option}");
+    }
+
+    #[test]
+    fn lines_fit() {
+        for line in usage().lines() {
+            assert!(line.len() <= WIDTH, "{line}");
         }
     }
 }

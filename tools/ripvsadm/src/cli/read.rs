@@ -10,8 +10,8 @@ use ipvs_netlink::{
 };
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::options::{Command, Meaning, Opt, OptionDef, OPTIONS};
 use super::value::{self, HostPort, TIMEOUT_MAX};
-use super::word::{Item, Verb, Word};
 use crate::error::Error;
 use crate::names::Lookup;
 
@@ -22,9 +22,11 @@ const PERSISTENCE_DEFAULT: u32 = 360;
 #[derive(Debug)]
 pub struct Draft {
     /// The command.
-    pub verb: Verb,
+    pub command: Command,
     /// What was said beside it, in that order.
-    pub given: Vec<Item>,
+    pub given: Vec<Opt>,
+    /// The first of these that does not go with the command.
+    pub stray: Option<Opt>,
     /// Words that belong to no option.
     pub rest: Vec<String>,
     pub service: Option<ServiceId>,
@@ -51,10 +53,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    fn new(verb: Verb) -> Self {
+    fn new(command: Command) -> Self {
         Draft {
-            verb,
+            command,
             given: Vec::new(),
+            stray: None,
             rest: Vec::new(),
             service: None,
             scheduler: None,
@@ -79,21 +82,21 @@ impl Draft {
         }
     }
 
-    /// Whether `item` was said.
-    pub fn has(&self, item: Item) -> bool {
-        self.given.contains(&item)
+    /// Whether `opt` was said.
+    pub fn has(&self, opt: Opt) -> bool {
+        self.given.contains(&opt)
     }
 }
 
 /// Reads all words.
 pub fn read(words: &[OsString], lookup: &dyn Lookup) -> Result<Draft, Error> {
     let mut parser = Parser::from_args(words.iter().cloned());
-    let verb = verb(&mut parser)?;
-    let mut draft = Draft::new(verb);
-    match verb {
-        Verb::Help | Verb::Version => return Ok(draft),
-        Verb::StartDaemon | Verb::StopDaemon => {
-            draft.daemon_state = Some(daemon_state(&mut parser, verb)?);
+    let command = command(&mut parser)?;
+    let mut draft = Draft::new(command);
+    match command {
+        Command::Help | Command::Version => return Ok(draft),
+        Command::StartDaemon | Command::StopDaemon => {
+            draft.daemon_state = Some(daemon_state(&mut parser, command)?);
         }
         _ => {}
     }
@@ -102,51 +105,41 @@ pub fn read(words: &[OsString], lookup: &dyn Lookup) -> Result<Draft, Error> {
             draft.rest.push(text(word)?);
             continue;
         }
-        let spelt = spell(&arg);
-        match Word::recognise(&arg) {
-            None => {
-                return Err(Error::Option(format!(
-                    "unknown option {spelt}; see ripvsadm -h"
-                )))
-            }
-            Some(Word::Verb(_)) => {
-                return Err(Error::Argument(format!(
-                    "{spelt} cannot follow {verb}: one command at a time"
-                )))
-            }
-            Some(Word::Sort) => {}
-            Some(Word::Ipv6) => ipv6(&mut draft)?,
-            Some(Word::Service(protocol)) => {
-                say(&mut draft, Item::Service)?;
+        let Some(def) = OptionDef::find(&arg, OPTIONS) else {
+            return Err(unknown(&arg, command));
+        };
+        if let Some(opt) = def.opt() {
+            say(&mut draft, opt, def)?;
+        }
+        match def.meaning {
+            // Options of `top` are in a table of their own.
+            Meaning::Sort | Meaning::Top(_) => {}
+            Meaning::Ipv6 => ipv6(&mut draft)?,
+            Meaning::Service(protocol) => {
                 let address = value(&mut parser)?;
                 draft.service = Some(service(&address, protocol, lookup)?);
             }
-            Some(Word::Fwmark) => {
-                say(&mut draft, Item::Service)?;
+            Meaning::Fwmark => {
                 let mark = value(&mut parser)?;
                 let mark = value::number_u32(&mark, "firewall mark", 1, u32::MAX)?;
                 draft.service = Some(ServiceId::fwmark(AddressFamily::Inet, mark));
             }
-            Some(Word::Forward(method)) => {
-                say(&mut draft, Item::Forward)?;
-                draft.forward = Some(method);
-            }
-            Some(Word::Item(item)) => {
-                say(&mut draft, item)?;
-                read_item(&mut draft, item, &mut parser, lookup)?;
-            }
+            Meaning::Forward(method) => draft.forward = Some(method),
+            Meaning::Plain(opt) => read_value(&mut draft, opt, &mut parser, lookup)?,
         }
     }
     Ok(draft)
 }
 
 /// The command, which comes first.
-fn verb(parser: &mut Parser) -> Result<Verb, Error> {
+fn command(parser: &mut Parser) -> Result<Command, Error> {
     let Some(arg) = parser.next().map_err(syntax)? else {
         return Err(Error::Syntax("no command; see ripvsadm -h".to_owned()));
     };
-    match Word::recognise(&arg) {
-        Some(Word::Verb(verb)) => Ok(verb),
+    if let Some(command) = Command::recognise(&arg) {
+        return Ok(command);
+    }
+    match OptionDef::find(&arg, OPTIONS) {
         Some(_) => Err(Error::Syntax(format!(
             "{} before the command; a command such as -A, -a or -L comes first, see ripvsadm -h",
             spell(&arg)
@@ -159,22 +152,36 @@ fn verb(parser: &mut Parser) -> Result<Verb, Error> {
 }
 
 /// The value of `--start-daemon` and `--stop-daemon`.
-fn daemon_state(parser: &mut Parser, verb: Verb) -> Result<DaemonState, Error> {
+fn daemon_state(parser: &mut Parser, command: Command) -> Result<DaemonState, Error> {
     match value(parser)?.as_str() {
         "master" => Ok(DaemonState::Master),
         "backup" => Ok(DaemonState::Backup),
         other => Err(Error::Argument(format!(
-            "{verb} takes master or backup, not \"{other}\""
+            "{command} takes master or backup, not \"{other}\""
         ))),
     }
 }
 
-/// Marks an item as said, once.
-fn say(draft: &mut Draft, item: Item) -> Result<(), Error> {
-    if draft.has(item) {
-        return Err(Error::Argument(format!("{item} is given twice")));
+/// The error for an option that no table of options has.
+fn unknown(arg: &Arg<'_>, command: Command) -> Error {
+    let spelt = spell(arg);
+    match Command::recognise(arg) {
+        Some(_) => Error::Argument(format!(
+            "{spelt} cannot follow {command}: one command at a time"
+        )),
+        None => Error::Option(format!("unknown option {spelt}; see ripvsadm -h")),
     }
-    draft.given.push(item);
+}
+
+/// Marks an option as said, once, and the first one that does not go with the command.
+fn say(draft: &mut Draft, opt: Opt, def: &OptionDef) -> Result<(), Error> {
+    if draft.has(opt) {
+        return Err(Error::Argument(format!("{opt} is given twice")));
+    }
+    draft.given.push(opt);
+    if draft.stray.is_none() && !def.goes_with(draft.command) {
+        draft.stray = Some(opt);
+    }
     Ok(())
 }
 
@@ -204,16 +211,16 @@ fn service(text: &str, protocol: Protocol, lookup: &dyn Lookup) -> Result<Servic
     Ok(ServiceId::address(protocol, address, port))
 }
 
-/// Reads the value of an item that has one.
-fn read_item(
+/// Reads the value of an option that has one.
+fn read_value(
     draft: &mut Draft,
-    item: Item,
+    opt: Opt,
     parser: &mut Parser,
     lookup: &dyn Lookup,
 ) -> Result<(), Error> {
-    match item {
-        Item::Scheduler => draft.scheduler = Some(value(parser)?),
-        Item::Persistent => {
+    match opt {
+        Opt::Scheduler => draft.scheduler = Some(value(parser)?),
+        Opt::Persistent => {
             draft.timeout = Some(match optional_value(parser)? {
                 Some(text) => {
                     let seconds = value::number(&text, "persistence timeout", 1, TIMEOUT_MAX)?;
@@ -222,21 +229,21 @@ fn read_item(
                 None => PERSISTENCE_DEFAULT,
             });
         }
-        Item::Netmask => draft.netmask = Some(netmask(&value(parser)?, draft.service.as_ref())?),
-        Item::Engine => draft.engine = Some(value(parser)?),
-        Item::SchedFlags => draft.scheduler_flags = Some(value(parser)?),
-        Item::Server => {
+        Opt::Netmask => draft.netmask = Some(netmask(&value(parser)?, draft.service.as_ref())?),
+        Opt::Engine => draft.engine = Some(value(parser)?),
+        Opt::SchedFlags => draft.scheduler_flags = Some(value(parser)?),
+        Opt::Server => {
             draft.server = Some(value::host_port(&value(parser)?, "real server", lookup)?);
         }
-        Item::Weight => draft.weight = Some(up_to_int(&value(parser)?, "weight")?),
-        Item::UpperThreshold => {
+        Opt::Weight => draft.weight = Some(up_to_int(&value(parser)?, "weight")?),
+        Opt::UpperThreshold => {
             draft.upper_threshold = Some(up_to_int(&value(parser)?, "upper threshold")?);
         }
-        Item::LowerThreshold => {
+        Opt::LowerThreshold => {
             draft.lower_threshold = Some(up_to_int(&value(parser)?, "lower threshold")?);
         }
-        Item::TunnelType => draft.tunnel_type = Some(tunnel_type(&value(parser)?)?),
-        Item::TunnelPort => {
+        Opt::TunnelType => draft.tunnel_type = Some(tunnel_type(&value(parser)?)?),
+        Opt::TunnelPort => {
             draft.tunnel_port = Some(value::number_u16(
                 &value(parser)?,
                 "tunnel port",
@@ -244,10 +251,10 @@ fn read_item(
                 u16::MAX,
             )?);
         }
-        Item::SyncId => {
+        Opt::SyncId => {
             draft.sync_id = Some(value::number_u32(&value(parser)?, "--syncid", 0, 255)?);
         }
-        Item::SyncMaxLength => {
+        Opt::SyncMaxLength => {
             // The payload that UDP over IPv4 has room for.
             draft.sync_max_length = Some(value::number_u16(
                 &value(parser)?,
@@ -256,9 +263,9 @@ fn read_item(
                 65535 - 20 - 8,
             )?);
         }
-        Item::McastInterface => draft.mcast_interface = Some(value(parser)?),
-        Item::McastGroup => draft.mcast_group = Some(value::multicast_group(&value(parser)?)?),
-        Item::McastPort => {
+        Opt::McastInterface => draft.mcast_interface = Some(value(parser)?),
+        Opt::McastGroup => draft.mcast_group = Some(value::multicast_group(&value(parser)?)?),
+        Opt::McastPort => {
             draft.mcast_port = Some(value::number_u16(
                 &value(parser)?,
                 "--mcast-port",
@@ -266,7 +273,7 @@ fn read_item(
                 u16::MAX,
             )?);
         }
-        Item::McastTtl => {
+        Opt::McastTtl => {
             let ttl = value::number_u16(&value(parser)?, "--mcast-ttl", 1, 255)?;
             draft.mcast_ttl = u8::try_from(ttl).ok();
         }

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
+use super::options::Key;
 use super::state::{Row, State};
-use crate::live::Key;
 
 /// The width of a column, the blank before it included.
 const COLUMN: usize = 7;

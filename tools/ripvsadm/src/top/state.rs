@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 
 use ipvs_netlink::Stats;
 
-use crate::live::Key;
+use super::options::Key;
 use crate::model::Group;
 
 /// A line of the table: a service, a real server, or all services together.
