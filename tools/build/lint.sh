@@ -105,6 +105,15 @@ ynl_library() {
 		-Ibuild/ynl/include -I"$ynl/lib" build/ynl/ipvs-user.c
 }
 
+# The crate as it would be published: documents without warnings, and built from its package.
+crate() {
+	local manifest=tools/ripvsadm/ipvs-netlink/Cargo.toml target=build/lint/cargo
+	"${tools[@]}" env RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps \
+		--manifest-path "$manifest" --target-dir "$target" || return
+	"${tools[@]}" cargo package --quiet --locked --offline --allow-dirty \
+		--manifest-path "$manifest" --target-dir "$target"
+}
+
 # scripts ENDING INTERPRETER: the scripts of a language, by their names or their first lines.
 scripts() {
 	git ls-files "*.$1"
@@ -132,6 +141,7 @@ check removals removals
 check rooms "${tools[@]}" python3 tools/build/rooms.py
 told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py
+check crate crate
 check uapi uapi
 check ynl-library ynl_library
 check names "${tools[@]}" python3 tools/build/names.py

@@ -21,7 +21,7 @@ SPEC = 'Documentation/netlink/specs/ipvs.yaml'
 # Where the constants go, and the license of each place.
 RUST = {
     'rust_ipvs/logic/uapi.rs': ('GPL-2.0', 'srctree/include/uapi/linux/ip_vs.h'),
-    'tools/ripvsadm/ipvs-netlink/src/uapi.rs': ('GPL-2.0', None),
+    'tools/ripvsadm/ipvs-netlink/src/uapi.rs': ('GPL-2.0-only OR MIT OR Apache-2.0', None),
 }
 
 # Prefixes of the header's names that ipvs.yaml has all of, and those names that only C needs.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! The synchronisation daemons and their attributes (`IPVS_DAEMON_ATTR_*`).
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! Destinations, the real servers of a service, and their attributes (`IPVS_DEST_ATTR_*`).
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! Typed messages of the Linux kernel's IPVS generic-netlink family, and a small client for it.
 //!

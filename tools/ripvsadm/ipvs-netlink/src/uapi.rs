@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 // Written by tools/build/uapi.py from Documentation/netlink/specs/ipvs.yaml: change that.
 
 //! Numbers of the generic netlink family `IPVS`.
