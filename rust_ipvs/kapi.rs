@@ -2,7 +2,7 @@
 
 //! Safe abstractions of kernel facilities that the `kernel` crate does not have yet.
 //!
-//! The only room with `unsafe`. Nothing here knows what a load balancer is: each file could
+//! The only layer with `unsafe`. Nothing here knows what a load balancer is: each file could
 //! become a file of `rust/kernel/`, and is documented as one.
 
 pub(crate) mod bh;

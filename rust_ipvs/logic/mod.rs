@@ -2,10 +2,10 @@
 
 //! What IPVS decides, of packets and of words, without a kernel.
 //!
-//! This room needs nothing but `core`: no allocation, no `unsafe`, no kernel type. The kernel module
-//! compiles it with Kbuild, and `tools/logic-tests` compiles the same files with Cargo to test, fuzz
-//! and run them under Miri. So paths start with `super::`, and state is handed in and out as numbers
-//! and slices.
+//! This layer needs nothing but `core`: no allocation, no `unsafe`, no kernel type. The kernel
+//! module compiles it with Kbuild, and `tools/logic-tests` compiles the same files with Cargo to
+//! test, fuzz and run them under Miri. So paths start with `super::`, and state is handed in and
+//! out as numbers and slices.
 //!
 //! Nothing here panics, whatever bytes it is given: what cannot be is `None`, an error, or a value
 //! that harms nobody. The lints below hold that down.

@@ -138,7 +138,7 @@ check clippy module lint/clippy CLIPPY=1
 check warnings-inline0 module inline0 INLINE=0
 check warnings-inline1 module inline1 INLINE=1
 check removals removals
-check rooms "${tools[@]}" python3 tools/build/rooms.py
+check layers "${tools[@]}" python3 tools/build/layers.py
 told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py
 check crate crate

@@ -54,7 +54,7 @@ class File:
         if parts[-1] in ("mod", "main"):
             parts.pop()
         self.module = tuple(parts)
-        self.room = parts[0] if parts else "main"
+        self.layer = parts[0] if parts else "main"
         self.text = path.read_text()
         self.tokens = without_tests(tokens(self.text))
         self.submodules = set()

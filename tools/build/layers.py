@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Checks who looks at whom in rust_ipvs: the rooms' arrows, circles between files, unsafe, and kapi's words."""
+"""Checks who looks at whom in rust_ipvs: the layers' arrows, circles between files, unsafe, and kapi's words."""
 
 import re
 import sys
 
 from sources import ROOT, Crate, knots
 
-# Each room and those it may look at. The crate root stands above all: it declares and registers them.
+# Each layer and those it may look at. The crate root stands above all: it declares and registers
+# them.
 ARROWS = {
     "control": {"director", "logic", "kapi"},
     "director": {"logic", "kapi"},
@@ -15,8 +16,8 @@ ARROWS = {
     "kapi": {"bindings"},
     "bindings": set(),
 }
-UNSAFE_ROOMS = {"kapi", "bindings"}
-# Crates that a room may name; the rest may name them all.
+UNSAFE_LAYERS = {"kapi", "bindings"}
+# Crates that a layer may name; the rest may name them all.
 CRATES = {"logic": {"core"}}
 # What kapi's code may not speak of; the names of the module's helpers and of sk_buff's fields are not its choice.
 FOREIGN = re.compile(r"ip_?vs|virtual_?server|real_?server|balancer|scheduler|director|persistent", re.I)
@@ -32,9 +33,9 @@ class Checks(Crate):
                 target = self.definer(path[:1])
                 if target is None:
                     continue
-                room = target.room
-                if file.room != "main" and room != file.room and room not in ARROWS[file.room]:
-                    self.error(file, line, f"{file.room} may not look at {room} (crate::{'::'.join(path)})")
+                layer = target.layer
+                if file.layer != "main" and layer != file.layer and layer not in ARROWS[file.layer]:
+                    self.error(file, line, f"{file.layer} may not look at {layer} (crate::{'::'.join(path)})")
 
     def check_circles(self):
         graph = {}
@@ -58,21 +59,21 @@ class Checks(Crate):
         for file in self.files.values():
             previous = ""
             for line, token in file.tokens:
-                if token == "unsafe" and file.room not in UNSAFE_ROOMS:
+                if token == "unsafe" and file.layer not in UNSAFE_LAYERS:
                     self.error(file, line, "unsafe belongs into kapi")
-                if file.room not in UNSAFE_ROOMS | {"main"} and (token == "bindings" or token.startswith("rust_ipvs_helper")):
+                if file.layer not in UNSAFE_LAYERS | {"main"} and (token == "bindings" or token.startswith("rust_ipvs_helper")):
                     self.error(file, line, f"only kapi may name {token}")
-                if file.room == "main" and token == "bindings" and previous != "mod":
+                if file.layer == "main" and token == "bindings" and previous != "mod":
                     self.error(file, line, "only kapi may name bindings")
-                if file.room == "kapi" and FOREIGN.search(token) and not NOT_FOREIGN.fullmatch(token):
+                if file.layer == "kapi" and FOREIGN.search(token) and not NOT_FOREIGN.fullmatch(token):
                     self.error(file, line, f"kapi knows no load balancer, and this says {token}")
                 previous = token
-            allowed = CRATES.get(file.room)
+            allowed = CRATES.get(file.layer)
             for path, line in file.paths + [(path, line) for path, line, _ in file.imports.values()]:
                 if allowed and path[0] in ("kernel", "alloc", "std", "core") and path[0] not in allowed:
-                    self.error(file, line, f"{file.room} may not name the crate {path[0]}")
+                    self.error(file, line, f"{file.layer} may not name the crate {path[0]}")
                 if allowed and path[0] == "crate":
-                    self.error(file, line, f"{file.room} is compiled into another crate as well: a path from super, not from crate")
+                    self.error(file, line, f"{file.layer} is compiled into another crate as well: a path from super, not from crate")
 
     def check_orphans(self):
         known = {file.path for file in self.files.values()}
@@ -89,7 +90,7 @@ def main():
     crate.check_orphans()
     for error in dict.fromkeys(crate.errors):
         print(error)
-    print(f"rooms: {len(crate.files)} files, {len([e for e in crate.errors if not e.startswith(' ')])} objections")
+    print(f"layers: {len(crate.files)} files, {len([e for e in crate.errors if not e.startswith(' ')])} objections")
     sys.exit(1 if crate.errors else 0)
 
 
