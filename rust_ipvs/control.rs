@@ -3,7 +3,7 @@
 //! What users see of the load balancer, and say to it: generic netlink, socket options, /proc, sysctl, and rules of iptables.
 //!
 //! Nothing is decided here. A request becomes words of [`logic::config`](crate::logic::config), the
-//! [`Director`] carries it out or refuses, and what it answers becomes attributes or a line.
+//! [`NetnsIpvs`] carries it out or refuses, and what it answers becomes attributes or a line.
 
 mod genl;
 mod matching;
@@ -13,7 +13,7 @@ mod sysctl;
 mod terms;
 
 use crate::{
-    director::Director,
+    director::NetnsIpvs,
     kapi::{
         genetlink,
         modules::{
@@ -44,9 +44,10 @@ static FILES: Namespaces<Files> = Namespaces::new();
 /// The kernel's own IPVS, which would make a fuss about files that are there, and fail, if it came.
 static OTHER: Exclusion = Exclusion::new(c"ip_vs");
 
-/// The ways in, for all namespaces. Dropping it closes them; the directors must outlive it.
+/// The ways in, for all namespaces. Dropping it closes them; the states of namespaces must outlive
+/// it.
 pub(crate) struct Registration {
-    // Dropped in this order: no request while the files go, and no files without a director.
+    // Dropped in this order: no request while the files go, and no files without state.
     _family: genetlink::Registration,
     _rules: xtables::Registration,
     _options: crate::kapi::sockopt::Registration,
@@ -55,7 +56,7 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Opens the ways in. The director of each namespace must be there.
+    /// Opens the ways in. The state of each namespace must be there.
     ///
     /// # Errors
     ///
@@ -111,11 +112,11 @@ impl Namespaced for Files {
     }
 
     fn new(net: &Net, home: &Arc<Home>, (): &()) -> Result<Arc<Self>> {
-        let director = Director::of(net).ok_or(ENODEV)?;
+        let ipvs = NetnsIpvs::of(net).ok_or(ENODEV)?;
         let lease = home.lease().ok_or(ENODEV)?;
         let shown = (
-            procfs::entries(&lease, &director)?,
-            sysctl::variables(lease, &director)?,
+            procfs::entries(&lease, &ipvs)?,
+            sysctl::variables(lease, &ipvs)?,
         );
         Arc::pin_init(
             pin_init!(Self {

@@ -2,14 +2,14 @@
 
 //! What the load balancer does, in safe words: of `logic` and `kapi`.
 //!
-//! A [`Director`] is the load balancer of one network namespace. It has a [`Plane`] for each address
-//! family, in which services and connections live; packets come in through `hooks`, people
+//! A [`NetnsIpvs`] is the load balancer of one network namespace. It has a [`Plane`] for each
+//! address family, in which services and connections live; packets come in through `hooks`, people
 //! through `manage`.
 //!
 //! # Locks
 //!
 //! Packets take no lock but a shard of the connection table, when a connection begins, ends or
-//! comes closer to its end. People take [`Director`]'s `books` mutex; under it nothing but RCU
+//! comes closer to its end. People take [`NetnsIpvs`]'s `books` mutex; under it nothing but RCU
 //! pointers and plain words are written that packets read.
 
 mod awaited;
@@ -76,5 +76,5 @@ pub(crate) use listing::{
 };
 pub(crate) use namespace::{
     Caches,
-    Director, //
+    NetnsIpvs, //
 };

@@ -21,7 +21,7 @@ mod director;
 mod kapi;
 mod logic;
 
-use director::{Caches, Director};
+use director::{Caches, NetnsIpvs};
 use kapi::{
     devices::DeviceNotifierGuard,
     net::{Namespaced, NamespacesGuard},
@@ -76,7 +76,7 @@ struct RustIpvs {
     // Dropped in this order: nobody may ask for what is going away.
     _control: control::Registration,
     _devices: DeviceNotifierGuard,
-    _namespaces: NamespacesGuard<Director>,
+    _namespaces: NamespacesGuard<NetnsIpvs>,
     _reclaimer: Reclaimer,
 }
 
@@ -87,10 +87,10 @@ impl kernel::Module for RustIpvs {
             module_parameters::conn_tab_bits.value(),
             module_parameters::ftp_port.value(),
         )?;
-        let namespaces = Director::namespaces().register(caches)?;
+        let namespaces = NetnsIpvs::namespaces().register(caches)?;
         Ok(Self {
             _control: control::Registration::new()?,
-            _devices: Director::devices().register()?,
+            _devices: NetnsIpvs::devices().register()?,
             _namespaces: namespaces,
             _reclaimer: reclaimer,
         })

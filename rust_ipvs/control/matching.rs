@@ -3,7 +3,7 @@
 //! Rules of iptables that ask for what was balanced: the match `ipvs` (N-7).
 
 use crate::{
-    director::Director,
+    director::NetnsIpvs,
     kapi::{
         net::Net,
         netfilter::Protocol,
@@ -43,7 +43,7 @@ impl Match for Ipvs {
         if let Some(answer) = rule.says_of(packet.is_handled()) {
             return answer;
         }
-        let known = Director::of(net).and_then(|director| director.known(rcu, protocol, packet));
+        let known = NetnsIpvs::of(net).and_then(|ipvs| ipvs.known(rcu, protocol, packet));
         known.is_some_and(|known| rule.says_of_known(&known))
     }
 }

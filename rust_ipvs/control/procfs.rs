@@ -5,9 +5,9 @@
 use crate::{
     director::{
         BucketCursor,
-        Director,
         Line,
         ListCursor, //
+        NetnsIpvs,
     },
     kapi::{
         net::Lease,
@@ -53,28 +53,23 @@ const MODE: u16 = 0o444;
 const MODE_OF_STATUS: u16 = 0o440;
 
 /// The files of a namespace.
-pub(super) type Entries = [Entry<Director>; 7];
+pub(super) type Entries = [Entry<NetnsIpvs>; 7];
 
 /// Makes the files of a namespace.
-pub(super) fn entries(lease: &Lease, director: &Arc<Director>) -> Result<Entries> {
+pub(super) fn entries(lease: &Lease, ipvs: &Arc<NetnsIpvs>) -> Result<Entries> {
     Ok([
-        Entry::records::<Services>(lease.clone(), c"ip_vs", MODE, director.clone())?,
-        Entry::show::<Apps>(lease.clone(), c"ip_vs_app", MODE, director.clone())?,
-        Entry::records::<Connections<Plain>>(lease.clone(), c"ip_vs_conn", MODE, director.clone())?,
+        Entry::records::<Services>(lease.clone(), c"ip_vs", MODE, ipvs.clone())?,
+        Entry::show::<Apps>(lease.clone(), c"ip_vs_app", MODE, ipvs.clone())?,
+        Entry::records::<Connections<Plain>>(lease.clone(), c"ip_vs_conn", MODE, ipvs.clone())?,
         Entry::records::<Connections<Origins>>(
             lease.clone(),
             c"ip_vs_conn_sync",
             MODE,
-            director.clone(),
+            ipvs.clone(),
         )?,
-        Entry::show::<Totals>(lease.clone(), c"ip_vs_stats", MODE, director.clone())?,
-        Entry::show::<OfCpus>(lease.clone(), c"ip_vs_stats_percpu", MODE, director.clone())?,
-        Entry::show::<Status>(
-            lease.clone(),
-            c"ip_vs_status",
-            MODE_OF_STATUS,
-            director.clone(),
-        )?,
+        Entry::show::<Totals>(lease.clone(), c"ip_vs_stats", MODE, ipvs.clone())?,
+        Entry::show::<OfCpus>(lease.clone(), c"ip_vs_stats_percpu", MODE, ipvs.clone())?,
+        Entry::show::<Status>(lease.clone(), c"ip_vs_status", MODE_OF_STATUS, ipvs.clone())?,
     ])
 }
 
@@ -82,20 +77,20 @@ pub(super) fn entries(lease: &Lease, director: &Arc<Director>) -> Result<Entries
 struct Services;
 
 impl Records for Services {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
     type Cursor = ListCursor;
 
-    fn head(director: &Director, out: &mut Output<'_>) -> fmt::Result {
-        let size = usize::try_from(director.table_size()).unwrap_or(usize::MAX);
+    fn head(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
+        let size = usize::try_from(ipvs.table_size()).unwrap_or(usize::MAX);
         write!(out, "{}", ServicesHeader(size))
     }
 
     fn record(
-        director: &Director,
+        ipvs: &NetnsIpvs,
         cursor: &mut ListCursor,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error> {
-        let follows = director.list(cursor, &mut |line| match line {
+        let follows = ipvs.list(cursor, &mut |line| match line {
             Line::Service(view) => write!(out, "{}", ServiceLine { view, hz: time::HZ }),
             Line::Destination(view) => write!(out, "{}", DestinationLine(view)),
         })?;
@@ -107,11 +102,11 @@ impl Records for Services {
 struct Apps;
 
 impl Show for Apps {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
+    fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
         out.write_str("prot port    usecnt name\n")?;
-        match director.ftp_helper() {
+        match ipvs.ftp_helper() {
             Some((port, count)) => {
                 writeln!(out, "{:<3}  {port:<7} {count:<6} {:<17}", "TCP", "ftp")
             }
@@ -153,15 +148,15 @@ impl Form for Origins {
 struct Connections<T>(PhantomData<T>);
 
 impl<T: Form> Records for Connections<T> {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
     type Cursor = BucketCursor;
 
-    fn head(_: &Director, out: &mut Output<'_>) -> fmt::Result {
+    fn head(_: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
         out.write_str(T::HEADER)
     }
 
     fn record(
-        director: &Director,
+        ipvs: &NetnsIpvs,
         cursor: &mut BucketCursor,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error> {
@@ -171,7 +166,7 @@ impl<T: Form> Records for Connections<T> {
             for _ in 0..BATCH {
                 let mut shown = Ok(());
                 let mut found = false;
-                let is_there = director.connections_in_bucket(cursor, &mut |connection| {
+                let is_there = ipvs.connections_in_bucket(cursor, &mut |connection| {
                     found = true;
                     shown = shown.and_then(|()| T::write(connection, out));
                 });
@@ -192,10 +187,10 @@ impl<T: Form> Records for Connections<T> {
 struct Totals;
 
 impl Show for Totals {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
-        let statistics = director.totals();
+    fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
+        let statistics = ipvs.totals();
         out.write_str("   Total Incoming Outgoing         Incoming         Outgoing\n")?;
         out.write_str("   Conns  Packets  Packets            Bytes            Bytes\n")?;
         writeln!(out, "{}\n", Columns::of_counters(&statistics.counters))?;
@@ -208,15 +203,15 @@ impl Show for Totals {
 struct OfCpus;
 
 impl Show for OfCpus {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
+    fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
         out.write_str("       Total Incoming Outgoing         Incoming         Outgoing\n")?;
         out.write_str("CPU    Conns  Packets  Packets            Bytes            Bytes\n")?;
-        for (cpu, counters) in director.of_cpus() {
+        for (cpu, counters) in ipvs.of_cpus() {
             writeln!(out, "{cpu:3X} {}", Columns::of_counters(&counters))?;
         }
-        let statistics = director.totals();
+        let statistics = ipvs.totals();
         writeln!(out, "  ~ {}\n", Columns::of_counters(&statistics.counters))?;
         out.write_str("     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n")?;
         writeln!(out, "    {}", Columns::of_rates(&statistics.rates))
@@ -227,9 +222,9 @@ impl Show for OfCpus {
 struct Status;
 
 impl Show for Status {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn show(director: &Director, out: &mut Output<'_>) -> fmt::Result {
-        write!(out, "{}", director.fill())
+    fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
+        write!(out, "{}", ipvs.fill())
     }
 }

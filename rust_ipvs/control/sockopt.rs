@@ -12,7 +12,7 @@ use super::terms::{
 use crate::{
     director::{
         Bookmark,
-        Director,
+        NetnsIpvs,
         Shown, //
     },
     kapi::{
@@ -58,17 +58,17 @@ fn number(refusal: Refusal) -> Error {
     errno(refusal.errno)
 }
 
-/// The director of those who may ask it.
-fn director(net: &Net) -> Result<Arc<Director>> {
+/// Returns the state of the caller's namespace, if the caller may configure it.
+fn ipvs(net: &Net) -> Result<Arc<NetnsIpvs>> {
     if !is_admin_of(net) {
         return Err(EPERM);
     }
-    Director::of(net).ok_or(ENOPROTOOPT)
+    NetnsIpvs::of(net).ok_or(ENOPROTOOPT)
 }
 
 /// The service that something is done to, which must exist before anything else is looked at.
-fn existing(director: &Director, id: &ServiceId) -> Result {
-    if director.service_exists(id) {
+fn existing(ipvs: &NetnsIpvs, id: &ServiceId) -> Result {
+    if ipvs.service_exists(id) {
         Ok(())
     } else {
         Err(ESRCH)
@@ -83,7 +83,7 @@ impl Options for Ipvs {
     const GET: Range<u32> = words::FIRST..words::GET_END;
 
     fn set(net: &Net, option: u32, given: &Given) -> Result {
-        let director = director(net)?;
+        let ipvs = ipvs(net)?;
         if given.len() != words::set_length(option) {
             return Err(EINVAL);
         }
@@ -91,82 +91,82 @@ impl Options for Ipvs {
         let bytes = bytes.get_mut(..given.len()).ok_or(EINVAL)?;
         given.read(bytes)?;
         let what = words::set(option, bytes, time::HZ).map_err(number)?;
-        carry_out(net, &director, what)
+        carry_out(net, &ipvs, what)
     }
 
     fn get(net: &Net, option: u32, asked: &mut Asked<'_>) -> Result {
-        let director = director(net)?;
+        let ipvs = ipvs(net)?;
         let what = Get::of(option).ok_or(EINVAL)?;
         // The question comes in the same place as the answer goes; the longest one is that about a service.
         let mut question = [0; words::SERVICE_ENTRY];
         let question = question.get_mut(..what.least()).ok_or(EINVAL)?;
         asked.read(question)?;
-        answer(&director, what, question, asked)
+        answer(&ipvs, what, question, asked)
     }
 }
 
 /// Does what is asked for.
-fn carry_out(net: &Net, director: &Arc<Director>, what: Set) -> Result {
+fn carry_out(net: &Net, ipvs: &Arc<NetnsIpvs>, what: Set) -> Result {
     let done = match what {
-        Set::Add(spec) => director.add_service(&spec),
-        Set::Edit(spec) => director.edit_service(&spec),
-        Set::Delete(id) => director.delete_service(&id),
-        Set::Flush => director.flush(),
+        Set::Add(spec) => ipvs.add_service(&spec),
+        Set::Edit(spec) => ipvs.edit_service(&spec),
+        Set::Delete(id) => ipvs.delete_service(&id),
+        Set::Flush => ipvs.flush(),
         Set::AddDestination(id, wish) => {
-            existing(director, &id)?;
+            existing(ipvs, &id)?;
             wish.spec()
-                .and_then(|spec| director.add_destination(net, &id, &spec))
+                .and_then(|spec| ipvs.add_destination(net, &id, &spec))
         }
         Set::EditDestination(id, wish) => {
-            existing(director, &id)?;
+            existing(ipvs, &id)?;
             wish.spec()
-                .and_then(|spec| director.edit_destination(&id, spec, TunnelChange::default()))
+                .and_then(|spec| ipvs.edit_destination(&id, spec, TunnelChange::default()))
         }
-        Set::DeleteDestination(id, destination) => director.delete_destination(&id, &destination),
+        Set::DeleteDestination(id, destination) => ipvs.delete_destination(&id, &destination),
         Set::Timeouts(tcp, tcp_fin, udp) => {
-            director.set_timeouts(tcp, tcp_fin, udp);
+            ipvs.set_timeouts(tcp, tcp_fin, udp);
             Ok(())
         }
-        Set::Zero(id) => director.zero(id.as_ref()),
-        Set::StartDaemon(wish) => director.start_daemon(net, &wish),
-        Set::StopDaemon(state) => Role::of(state).and_then(|role| director.stop_daemon(role)),
+        Set::Zero(id) => ipvs.zero(id.as_ref()),
+        Set::StartDaemon(wish) => ipvs.start_daemon(net, &wish),
+        Set::StopDaemon(state) => Role::of(state).and_then(|role| ipvs.stop_daemon(role)),
     };
     done.map_err(number)
 }
 
 /// Answers a question.
-fn answer(director: &Director, what: Get, question: &[u8], asked: &mut Asked<'_>) -> Result {
+fn answer(ipvs: &NetnsIpvs, what: Get, question: &[u8], asked: &mut Asked<'_>) -> Result {
     match what {
-        Get::Version => version(director, asked),
+        Get::Version => version(ipvs, asked),
         Get::Info => {
-            let services = director.count_of(AddressFamily::V4);
-            let info = words::info(VERSION, director.table_size(), services);
+            let services = ipvs.count_of(AddressFamily::V4);
+            let info = words::info(VERSION, ipvs.table_size(), services);
             asked.write(0, &info)
         }
         Get::Services => {
             let room = words::room(what, question, asked.len()).ok_or(EINVAL)?;
-            services(director, room, asked)
+            services(ipvs, room, asked)
         }
         Get::Service => {
-            let view = director.service(&words::service_id(question));
+            let view = ipvs.service(&words::service_id(question));
             let view = view.map_err(number)?;
             asked.write(0, &words::service_entry(&view).ok_or(ESRCH)?)
         }
         Get::Destinations => {
             let room = words::room(what, question, asked.len()).ok_or(EINVAL)?;
             let id = words::service_id(question);
-            existing(director, &id)?;
-            destinations(director, &id, room, asked)
+            existing(ipvs, &id)?;
+            destinations(ipvs, &id, room, asked)
         }
-        Get::Timeouts => asked.write(0, &words::timeouts(&director.timeouts())),
-        Get::Daemons => asked.write(0, &words::daemons(&director.daemons())),
+        Get::Timeouts => asked.write(0, &words::timeouts(&ipvs.timeouts())),
+        Get::Daemons => asked.write(0, &words::daemons(&ipvs.daemons())),
     }
 }
 
 /// The version as text, with a nul, and as long as that is (O-5).
-fn version(director: &Director, asked: &mut Asked<'_>) -> Result {
+fn version(ipvs: &NetnsIpvs, asked: &mut Asked<'_>) -> Result {
     let mut text = [0; words::VERSION];
-    let length = words::version(director.table_size(), &mut text);
+    let length = words::version(ipvs.table_size(), &mut text);
     asked.write(0, text.get(..length).ok_or(EINVAL)?)?;
     asked.set_len(length)
 }
@@ -208,18 +208,18 @@ impl<'a, 'b> List<'a, 'b> {
 }
 
 /// The first services, as many as there is room for.
-fn services(director: &Director, room: usize, asked: &mut Asked<'_>) -> Result {
+fn services(ipvs: &NetnsIpvs, room: usize, asked: &mut Asked<'_>) -> Result {
     let mut list = List::new(asked, words::SERVICES_HEAD, room);
-    director.services(Bookmark::START, &mut |view| {
+    ipvs.services(Bookmark::START, &mut |view| {
         list.add(words::service_entry(view))
     })?;
     list.written
 }
 
 /// The newest destinations of a service, as many as there is room for.
-fn destinations(director: &Director, id: &ServiceId, room: usize, asked: &mut Asked<'_>) -> Result {
+fn destinations(ipvs: &NetnsIpvs, id: &ServiceId, room: usize, asked: &mut Asked<'_>) -> Result {
     let mut list = List::new(asked, words::DESTINATIONS_HEAD, room);
-    director.destinations(id, Shown::NONE, &mut |view| {
+    ipvs.destinations(id, Shown::NONE, &mut |view| {
         list.add(words::destination_entry(view))
     });
     list.written

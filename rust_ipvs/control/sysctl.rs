@@ -3,7 +3,7 @@
 //! /proc/sys/net/ipv4/vs (behaviour.rst 12.2).
 
 use crate::{
-    director::Director,
+    director::NetnsIpvs,
     kapi::{
         net::Lease,
         sysctl::{
@@ -23,8 +23,8 @@ use kernel::{
 pub(super) type Variables = Registration<Vs>;
 
 /// Makes the variables of a namespace.
-pub(super) fn variables(lease: Lease, director: &Arc<Director>) -> Result<Variables> {
-    Registration::new(lease, director.clone())
+pub(super) fn variables(lease: Lease, ipvs: &Arc<NetnsIpvs>) -> Result<Variables> {
+    Registration::new(lease, ipvs.clone())
 }
 
 /// The directory.
@@ -33,84 +33,84 @@ pub(super) struct Vs;
 /// A variable that is a word of the settings and takes any number.
 macro_rules! setting {
     ($name:literal, $word:ident) => {
-        Variable::new($name, |director: &Director| &director.settings().$word)
+        Variable::new($name, |ipvs: &NetnsIpvs| &ipvs.settings().$word)
     };
 }
 
 /// A variable of synchronisation.
 macro_rules! sync {
     ($name:literal, $word:ident) => {
-        Variable::new($name, |director: &Director| &director.settings().sync.$word)
+        Variable::new($name, |ipvs: &NetnsIpvs| &ipvs.settings().sync.$word)
     };
 }
 
 impl Table for Vs {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
     const PATH: &'static CStr = c"net/ipv4/vs";
 
-    const VARIABLES: &'static [Variable<Director>] = &[
+    const VARIABLES: &'static [Variable<NetnsIpvs>] = &[
         setting!(c"amemthresh", amemthresh),
         setting!(c"am_droprate", am_droprate),
-        setting!(c"cache_bypass", cache_bypass).on_write(Director::set_cache_bypass),
+        setting!(c"cache_bypass", cache_bypass).on_write(NetnsIpvs::set_cache_bypass),
         setting!(c"drop_entry", drop_entry)
             .range(0, 3)
-            .on_write(|director, mode| {
-                director.set_defence(|settings| &settings.drop_entry, mode);
+            .on_write(|ipvs, mode| {
+                ipvs.set_defence(|settings| &settings.drop_entry, mode);
                 Ok(())
             }),
         setting!(c"drop_packet", drop_packet)
             .range(0, 3)
-            .on_write(|director, mode| {
-                director.set_defence(|settings| &settings.drop_packet, mode);
+            .on_write(|ipvs, mode| {
+                ipvs.set_defence(|settings| &settings.drop_packet, mode);
                 Ok(())
             }),
         setting!(c"secure_tcp", secure_tcp)
             .range(0, 3)
-            .on_write(|director, mode| {
-                director.set_defence(|settings| &settings.secure_tcp, mode);
+            .on_write(|ipvs, mode| {
+                ipvs.set_defence(|settings| &settings.secure_tcp, mode);
                 Ok(())
             }),
         Variable::cpus(
             c"est_cpulist",
-            |director: &Director| &director.settings().est_cpulist,
-            Director::est_cpulist_changed,
+            |ipvs: &NetnsIpvs| &ipvs.settings().est_cpulist,
+            NetnsIpvs::est_cpulist_changed,
         )
         .owned_by_host(),
         setting!(c"est_nice", est_nice)
             .range(-20, 19)
             .owned_by_host(),
         setting!(c"run_estimation", run_estimation)
-            .on_write(Director::set_run_estimation)
+            .on_write(NetnsIpvs::set_run_estimation)
             .owned_by_host(),
         setting!(c"conntrack", conntrack),
         sync!(c"sync_version", version).range(0, 1),
         sync!(c"sync_ports", ports).on_write(set_sync_ports),
         sync!(c"sync_persist_mode", persist_mode),
-        Variable::long(c"sync_qlen_max", |director: &Director| {
-            &director.settings().sync.qlen_max
+        Variable::long(c"sync_qlen_max", |ipvs: &NetnsIpvs| {
+            &ipvs.settings().sync.qlen_max
         })
         .owned_by_host(),
         sync!(c"sync_sock_size", sock_size).owned_by_host(),
         Variable::pair(
             c"sync_threshold",
-            |director: &Director| &director.settings().sync.threshold,
+            |ipvs: &NetnsIpvs| &ipvs.settings().sync.threshold,
             is_sync_threshold,
         ),
         sync!(c"sync_refresh_period", refresh_period).range(-LONGEST, LONGEST),
         sync!(c"sync_retries", retries).range(0, 3),
-        sync!(c"backup_only", backup_only).on_write(Director::set_backup_only),
+        sync!(c"backup_only", backup_only).on_write(NetnsIpvs::set_backup_only),
         setting!(c"conn_max", conn_max).on_write(set_conn_max),
         setting!(c"conn_reuse_mode", conn_reuse_mode),
         setting!(c"expire_nodest_conn", expire_nodest_conn),
         setting!(c"expire_quiescent_template", expire_quiescent_template),
         setting!(c"ignore_tunneled", ignore_tunneled),
-        Variable::new(c"lblc_expiration", |director: &Director| {
-            &director.settings().expirations.lblc
+        Variable::new(c"lblc_expiration", |ipvs: &NetnsIpvs| {
+            &ipvs.settings().expirations.lblc
         })
         .hidden_from_others(),
-        Variable::new(c"lblcr_expiration", |director: &Director| {
-            &director.settings().expirations.lblcr
+        Variable::new(c"lblcr_expiration", |ipvs: &NetnsIpvs| {
+            &ipvs.settings().expirations.lblcr
         })
         .hidden_from_others(),
         setting!(c"nat_icmp_send", nat_icmp_send),
@@ -121,11 +121,11 @@ impl Table for Vs {
         setting!(c"snat_reroute", snat_reroute),
         setting!(c"conn_lfactor", conn_lfactor)
             .range(-8, 8)
-            .on_write(Director::set_conn_lfactor)
+            .on_write(NetnsIpvs::set_conn_lfactor)
             .owned_by_host(),
         setting!(c"svc_lfactor", svc_lfactor)
             .range(-8, 8)
-            .on_write(Director::set_svc_lfactor)
+            .on_write(NetnsIpvs::set_svc_lfactor)
             .owned_by_host(),
     ];
 }
@@ -134,11 +134,11 @@ impl Table for Vs {
 const LONGEST: i32 = i32::MAX / time::HZ as i32;
 
 /// Sets the number of ports, a power of two.
-fn set_sync_ports(director: &Director, value: i32) -> Result {
+fn set_sync_ports(ipvs: &NetnsIpvs, value: i32) -> Result {
     if value.count_ones() != 1 || value < 1 {
         return Err(EINVAL);
     }
-    director.settings().sync.ports.store(value);
+    ipvs.settings().sync.ports.store(value);
     Ok(())
 }
 
@@ -148,10 +148,7 @@ fn is_sync_threshold(first: i32, period: i32) -> bool {
 }
 
 /// Sets the limit of connections (Y-1).
-fn set_conn_max(director: &Director, value: i32) -> Result {
+fn set_conn_max(ipvs: &NetnsIpvs, value: i32) -> Result {
     let by_host = crate::kapi::sysctl::writer_is_host_admin();
-    director
-        .settings()
-        .set_conn_max(value, by_host)
-        .ok_or(EINVAL)
+    ipvs.settings().set_conn_max(value, by_host).ok_or(EINVAL)
 }

@@ -22,17 +22,17 @@
 //!
 //! # Locks
 //!
-//! None takes the configuration mutex, [`Director::books`], except `defragment`, which runs once.
+//! None takes the configuration mutex, [`NetnsIpvs::books`], except `defragment`, which runs once.
 //! They take, one at a time and for a short time, locks that are inside of it:
 //!
-//! - the mutex of a daemon's state, then `books`, then [`Director::judging`], [`Director::trash`],
-//!   or the mutex of a service's or destination's;
+//! - the mutex of a daemon's state, then `books`, then [`NetnsIpvs::judging`],
+//!   [`NetnsIpvs::trash`], or the mutex of a service's or destination's;
 //! - inside of all of those the lock of a shard of a connection table, then that of a queue of
 //!   synchronisation.
 //!
 //! # The end
 //!
-//! [`Director::stop`](super::life) drops the works, in any order and without a lock: each is
+//! [`NetnsIpvs::stop`](super::life) drops the works, in any order and without a lock: each is
 //! disabled and waited for, so that afterwards none runs, and who queues one does nothing.
 
 use super::{
@@ -48,7 +48,7 @@ use super::{
     },
     namespace::{
         Books,
-        Director, //
+        NetnsIpvs, //
     },
     nodest::ExpireNodest,
     plane::{
@@ -81,46 +81,49 @@ use kernel::{
 
 /// The works of a namespace in the making.
 struct Works<'a> {
-    director: &'a Arc<Director>,
+    ipvs: &'a Arc<NetnsIpvs>,
     works: KVec<PeriodicWork>,
 }
 
 impl Works<'_> {
-    /// Makes a work that does `run` with the director.
+    /// Makes a work that calls `run` with the state of its namespace.
     fn add<R>(&mut self, mut run: R) -> Result<WorkHandle>
     where
-        R: FnMut(&Director, &Process) -> Option<u32> + Send + 'static,
+        R: FnMut(&NetnsIpvs, &Process) -> Option<u32> + Send + 'static,
     {
-        let director = self.director.clone();
-        let work = PeriodicWork::new(move |process: &Process| run(&director, process))?;
+        let ipvs = self.ipvs.clone();
+        let work = PeriodicWork::new(move |process: &Process| run(&ipvs, process))?;
         let handle = work.handle();
         self.works.push(work, GFP_KERNEL)?;
         Ok(handle)
     }
 
     /// Makes the works of a family.
-    fn add_family<F: Stack>(&mut self, plane: fn(&Director) -> &Plane<F>) -> Result<Arc<AfQueues>> {
+    fn add_family<F: Stack>(
+        &mut self,
+        plane: fn(&NetnsIpvs) -> &Plane<F>,
+    ) -> Result<Arc<AfQueues>> {
         let parts = cpus::possible()
             .take(MOST_PARTS)
             .fold(0, |n: usize, _| n.saturating_add(1));
         let mut expiry = KVec::with_capacity(parts, GFP_KERNEL)?;
         for part in 0..parts {
             let mut work = Expiry::new(plane, part, parts);
-            let handle = self.add(move |director, process| work.run(director, process))?;
+            let handle = self.add(move |ipvs, process| work.run(ipvs, process))?;
             expiry.push(handle, GFP_KERNEL)?;
         }
         let mut resize = Resize::new(plane);
         let mut nodest = ExpireNodest::new(plane);
         let queues = AfQueues {
             expiry,
-            resize: self.add(move |director, process| resize.run(director, process))?,
-            expire_nodest: self.add(move |director, process| nodest.run(director, process))?,
+            resize: self.add(move |ipvs, process| resize.run(ipvs, process))?,
+            expire_nodest: self.add(move |ipvs, process| nodest.run(ipvs, process))?,
         };
         Ok(Arc::new(queues, GFP_KERNEL)?)
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Makes the works, if they are not there yet.
     ///
     /// # Errors
@@ -132,17 +135,17 @@ impl Director {
         }
         if books.works.is_empty() {
             let mut works = Works {
-                director: self,
+                ipvs: self,
                 works: KVec::new(),
             };
             let (mut defense, mut trash) = (Defense::new(), EmptyTrash::default());
             let mut evict = Evict::default();
-            let v4 = works.add_family(|director| &director.v4)?;
-            let v6 = works.add_family(|director| &director.v6)?;
+            let v4 = works.add_family(|ipvs| &ipvs.v4)?;
+            let v6 = works.add_family(|ipvs| &ipvs.v6)?;
             let queues = Queues {
-                defense: works.add(move |director, process| defense.run(director, process))?,
-                trash: works.add(move |director, process| trash.run(director, process))?,
-                evict: works.add(move |director, process| evict.run(director, process))?,
+                defense: works.add(move |ipvs, process| defense.run(ipvs, process))?,
+                trash: works.add(move |ipvs, process| trash.run(ipvs, process))?,
+                evict: works.add(move |ipvs, process| evict.run(ipvs, process))?,
                 defragment: works.add(housekeeping::defragment)?,
             };
             books.works = works.works;

@@ -4,7 +4,7 @@
 
 use super::{
     connections::Connections,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::Plane,
     stack::Stack, //
 };
@@ -31,7 +31,7 @@ use crate::{
 /// registers; others take a copy, so that only who calls them pays for one.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'g, F: Stack> {
-    pub(super) director: &'g Director,
+    pub(super) ipvs: &'g NetnsIpvs,
     pub(super) plane: &'g Plane<F>,
     pub(super) rcu: Rcu<'g>,
     pub(super) net: &'g Net,
@@ -65,7 +65,7 @@ impl<F: Stack> Context<'_, F> {
 
     /// Whether the namespace may have one more entry (C-23, S-13).
     pub(super) fn has_room(&self) -> bool {
-        self.director.has_room()
+        self.ipvs.has_room()
     }
 
     /// How many bytes from the IP header on are read or written: the fixed transport header.
@@ -83,7 +83,7 @@ impl<F: Stack> Context<'_, F> {
     #[inline(always)]
     pub(super) fn reroute(&self, packet: &mut Packet) -> bool {
         self.point == Point::LocalIn
-            || self.director.settings.snat_reroute.load() == 0
+            || self.ipvs.settings.snat_reroute.load() == 0
             || (self.point == Point::Forward && !Packet::source_matters(self.net, F::PROTOCOL))
             || packet.route_is_local(F::PROTOCOL)
             || packet.reroute(self.net, F::PROTOCOL)

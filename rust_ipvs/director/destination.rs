@@ -61,10 +61,10 @@ pub(crate) struct Destination {
     pub(super) id: DestinationId,
     /// The service it was added to; one of that identity may take it back (V-13).
     pub(super) service: ServiceId,
-    /// The serial number of the service that has it, or had it last; under the director's mutex.
+    /// The serial number of the service that has it, or had it last; under the configuration mutex.
     owner: Word<u64>,
     pub(super) counted: Counted,
-    /// Where it is in the table of servers, or [`NO_SLOT`]; under the director's mutex.
+    /// Where it is in the table of servers, or [`NO_SLOT`]; under the configuration mutex.
     pub(super) server_slot: Word<u32>,
     route: RcuCell<Route>,
     /// 1 while it belongs to its service, 0 once it was deleted.
@@ -133,7 +133,7 @@ impl Destination {
         )
     }
 
-    /// Takes over what a user changed (V-14). The caller holds the director's mutex.
+    /// Takes over what a user changed (V-14). The caller holds the configuration mutex.
     pub(super) fn edit(&self, spec: &DestinationSpec) {
         self.load.set_weight(spec.weight);
         if spec.weight != 0 {

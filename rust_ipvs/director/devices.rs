@@ -7,7 +7,7 @@
 //! from and so to the device, which could not be unregistered until then.
 
 use super::{
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::Plane,
     stack::Stack, //
 };
@@ -19,16 +19,16 @@ use crate::kapi::{
     net::Net, //
 };
 
-static DEVICES: DeviceNotifier<Director> = DeviceNotifier::new();
+static DEVICES: DeviceNotifier<NetnsIpvs> = DeviceNotifier::new();
 
-impl Director {
-    /// Returns the notifier of devices, which tells the directors of their namespaces.
+impl NetnsIpvs {
+    /// Returns the notifier of devices, which tells the states of their namespaces.
     pub(crate) fn devices() -> &'static DeviceNotifier<Self> {
         &DEVICES
     }
 }
 
-impl DeviceListener for Director {
+impl DeviceListener for NetnsIpvs {
     /// Drops the routes of all destinations, not only of those behind this device: the others are
     /// looked up again by their next packet. Deleted destinations and those of bypass keep none.
     ///
@@ -38,13 +38,13 @@ impl DeviceListener for Director {
     /// the next call for that device drops: there is one when it is unregistered, and one each
     /// second while that waits.
     fn device_lost(net: &Net) {
-        if let Some(director) = Self::of(net) {
-            director.forget_routes();
+        if let Some(ipvs) = Self::of(net) {
+            ipvs.forget_routes();
         }
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Drops the cached routes of all destinations that may have one: those in the trash have none.
     pub(super) fn forget_routes(&self) {
         self.v4.forget_routes();

@@ -6,7 +6,7 @@
 
 use super::{
     config_held::ConfigHeld,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::{
         in_plane,
         Plane, //
@@ -25,7 +25,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-impl Director {
+impl NetnsIpvs {
     /// Sets whether statistics are kept up to date (E-8).
     pub(crate) fn set_run_estimation(&self, value: i32) -> Result {
         let mut books = self.books.lock();

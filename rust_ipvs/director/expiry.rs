@@ -17,7 +17,7 @@ use super::{
     clock,
     connection::Connection,
     connections::Connections,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::Plane,
     stack::Stack,
     sync,
@@ -39,7 +39,7 @@ const AT_ONCE: u32 = 1024;
 
 /// A work that ends the connections of some shards of a family.
 pub(super) struct Expiry<F: Stack> {
-    plane: fn(&Director) -> &Plane<F>,
+    plane: fn(&NetnsIpvs) -> &Plane<F>,
     /// Its shards are this one and each `parts`-th after it.
     part: usize,
     parts: usize,
@@ -58,7 +58,7 @@ struct Round {
 
 impl<F: Stack> Expiry<F> {
     /// The work of one part of so many, of the family whose plane `plane` returns.
-    pub(super) fn new(plane: fn(&Director) -> &Plane<F>, part: usize, parts: usize) -> Self {
+    pub(super) fn new(plane: fn(&NetnsIpvs) -> &Plane<F>, part: usize, parts: usize) -> Self {
         Self {
             plane,
             part,
@@ -69,15 +69,15 @@ impl<F: Stack> Expiry<F> {
     }
 
     /// Ends connections whose time is up; returns when to do so again, or `None` without any.
-    pub(super) fn run(&mut self, director: &Director, process: &Process) -> Option<u32> {
-        let connections = (self.plane)(director).connections.as_ref()?;
+    pub(super) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
+        let connections = (self.plane)(ipvs).connections.as_ref()?;
         let mut round = match self.round.take() {
             Some(round) => round,
             None => self.begin(),
         };
         let mut budget = AT_ONCE;
         while round.shard < connections.table.shards() {
-            if !expire(director, connections, process, &mut round, &mut budget) {
+            if !expire(ipvs, connections, process, &mut round, &mut budget) {
                 self.round = Some(round);
                 return Some(0);
             }
@@ -112,33 +112,33 @@ impl<F: Stack> Expiry<F> {
 
 /// Ends connections of a shard whose time is up; returns whether that is done for this round.
 fn expire<F: Stack>(
-    director: &Director,
+    ipvs: &NetnsIpvs,
     connections: &Connections<F>,
     process: &Process,
     round: &mut Round,
     budget: &mut u32,
 ) -> bool {
-    let home = director.home();
+    let home = ipvs.home();
     let mut slots = round.slots.by_ref().map(|slot| slot.index() as u16);
     connections.table.expire(
         process,
         round.shard,
         &mut slots,
         budget,
-        |connection| fate(director, connection),
+        |connection| fate(ipvs, connection),
         |rcu, connection| tracking::forget(home.and_then(|home| home.get(rcu)), connection),
     )
 }
 
 /// What becomes of a connection whose slot came. One that controls others stays a while (C-16).
-fn fate<F: Stack>(director: &Director, connection: &Connection<F>) -> Fate {
+fn fate<F: Stack>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Fate {
     if connection.left() <= 0 {
         if !connection.controls() {
             return Fate::Remove;
         }
         connection.stay();
-        if director.timeouts.is_sync_active() {
-            rcu::read(|rcu| sync::sync_kept(director, rcu, connection));
+        if ipvs.timeouts.is_sync_active() {
+            rcu::read(|rcu| sync::sync_kept(ipvs, rcu, connection));
         }
     }
     Fate::Keep
@@ -158,7 +158,7 @@ impl<F: Stack> Plane<F> {
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Whether there may be one more entry (C-23, S-13).
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {

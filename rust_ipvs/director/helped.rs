@@ -5,7 +5,7 @@
 use super::{
     namespace::{
         Books,
-        Director, //
+        NetnsIpvs, //
     },
     plane::{
         in_plane,
@@ -45,7 +45,7 @@ const fn place(family: AddressFamily) -> (usize, Protocol) {
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// A destination of a service is to be reached by a method: has the namespace track connections where the helper
     /// then has some to look at. Without that, which the log says, the others pass all the same.
     pub(super) fn track_for_helper(

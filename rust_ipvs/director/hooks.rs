@@ -15,7 +15,7 @@ use super::{
     fragments,
     ftp,
     icmp,
-    namespace::Director,
+    namespace::NetnsIpvs,
     outgoing,
     plane::HasAfState,
     reply,
@@ -64,25 +64,25 @@ pub(super) struct LocalOut<F>(PhantomData<F>);
 pub(super) struct Forward<F>(PhantomData<F>);
 
 impl<F: HasAfState> Hook for LocalIn<F> {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+    fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
         pass::<F, true>(owner, rcu, state.net(), Point::LocalIn, packet)
     }
 }
 
 impl<F: HasAfState> Hook for LocalOut<F> {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+    fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
         pass::<F, true>(owner, rcu, state.net(), Point::LocalOut, packet)
     }
 }
 
 impl<F: HasAfState> Hook for Forward<F> {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+    fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
         pass::<F, true>(owner, rcu, state.net(), Point::Forward, packet)
     }
 }
@@ -91,9 +91,9 @@ impl<F: HasAfState> Hook for Forward<F> {
 pub(super) struct Passive<F, const AT: u8>(PhantomData<F>);
 
 impl<F: HasAfState, const AT: u8> Hook for Passive<F, AT> {
-    type Owner = Director;
+    type Owner = NetnsIpvs;
 
-    fn run<'g>(owner: &'g Director, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
+    fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
         let point = match AT {
             0 => Point::LocalIn,
             1 => Point::LocalOut,
@@ -134,7 +134,7 @@ fn truncated(point: Point, packet: Packet) -> Verdict {
 #[cold]
 #[inline(never)]
 fn read_otherwise<F: HasAfState>(
-    director: &Director,
+    ipvs: &NetnsIpvs,
     net: &Net,
     point: Point,
     takes_requests: bool,
@@ -152,10 +152,10 @@ fn read_otherwise<F: HasAfState>(
             Ok(header) if !is_balanced(header.protocol) && header.protocol != SCTP => break,
             Ok(header) if header.fragment != Fragment::Whole => {
                 // What cannot be put together stays as it is (H-14).
-                if gathered || !fragments::may_be_ours(director.af_state::<F>(), point, &header) {
+                if gathered || !fragments::may_be_ours(ipvs.af_state::<F>(), point, &header) {
                     return Err(Verdict::Accept(packet));
                 }
-                let whole = director.gather::<F>(net, point, packet);
+                let whole = ipvs.gather::<F>(net, point, packet);
                 packet = whole.ok_or(Verdict::Stolen)?;
                 gathered = true;
                 continue;
@@ -185,7 +185,7 @@ fn read_otherwise<F: HasAfState>(
             });
         }
     }
-    let ignored = takes_requests && director.settings.ignore_tunneled.load() != 0;
+    let ignored = takes_requests && ipvs.settings.ignore_tunneled.load() != 0;
     if ignored && point != Point::Forward {
         packet.set_handled();
     }
@@ -196,7 +196,7 @@ fn read_otherwise<F: HasAfState>(
 /// to H-22).
 #[inline(always)]
 fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
-    director: &'g Director,
+    ipvs: &'g NetnsIpvs,
     rcu: Rcu<'g>,
     net: &'g Net,
     point: Point,
@@ -208,7 +208,7 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
     if point == Point::LocalOut && F::PROTOCOL == Protocol::Ipv4 && packet.is_raw() {
         return Verdict::Accept(packet);
     }
-    let plane = director.af_state::<F>();
+    let plane = ipvs.af_state::<F>();
     let Some(connections) = plane.connections.as_ref() else {
         return Verdict::Accept(packet);
     };
@@ -220,9 +220,9 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
                 takes_requests: TAKES_REQUESTS,
                 begin: schedule::begin_for_error,
             };
-            let read = icmp::handle::<F, _>(director, plane, connections, rcu, net, at, packet)
+            let read = icmp::handle::<F, _>(ipvs, plane, connections, rcu, net, at, packet)
                 .map_or_else(
-                    |other| read_otherwise::<F>(director, net, point, TAKES_REQUESTS, other),
+                    |other| read_otherwise::<F>(ipvs, net, point, TAKES_REQUESTS, other),
                     Err,
                 );
             match read {
@@ -238,7 +238,7 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
         return Verdict::Accept(packet);
     }
     let context = Context {
-        director,
+        ipvs,
         plane,
         rcu,
         net,
@@ -296,13 +296,13 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
 #[cold]
 #[inline(never)]
 fn pass_replies<'g, F: HasAfState>(
-    director: &'g Director,
+    ipvs: &'g NetnsIpvs,
     rcu: Rcu<'g>,
     net: &'g Net,
     point: Point,
     packet: Packet,
 ) -> Verdict {
-    pass::<F, false>(director, rcu, net, point, packet)
+    pass::<F, false>(ipvs, rcu, net, point, packet)
 }
 
 /// Whether a packet may be a request: one that this host sends, or that was sent to its own link
@@ -326,7 +326,7 @@ fn handle<'g, F: Stack>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let settings = &context.director.settings;
+    let settings = &context.ipvs.settings;
     if context.transport.flags.is_syn() && reuse::is_over(settings, connection, &packet) {
         return reuse::begin_anew(*context, connection, hash, packet);
     }

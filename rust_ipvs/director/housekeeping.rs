@@ -3,7 +3,7 @@
 //! Works that tidy up now and then: the trash, the schedulers' tables, fragments of IPv6.
 
 use super::{
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::{
         Place,
         Plane, //
@@ -39,8 +39,8 @@ pub(super) struct EmptyTrash {
 
 impl EmptyTrash {
     /// Looks at some destinations; returns when to look at others.
-    pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
-        let mut trash = director.trash.lock();
+    pub(super) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
+        let mut trash = ipvs.trash.lock();
         let now = time::milliseconds();
         self.from = trash.empty(self.from.as_ref(), TRASH_AT_ONCE, now);
         match self.from {
@@ -67,17 +67,17 @@ impl Evict {
     /// A round that found nothing is one run: who adds a service that remembers something while it
     /// goes on queues the next. While it is queued between two runs, nobody could have it come
     /// again to the services that it has been at; but then it has found something, and comes again.
-    pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
+    pub(super) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
         let (is_v6, from) = self.from;
         let from_v6 = if is_v6 {
             from
-        } else if let Some(place) = self.some(&director.v4, from) {
+        } else if let Some(place) = self.some(&ipvs.v4, from) {
             self.from = (false, place);
             return Some(0);
         } else {
             Place::default()
         };
-        if let Some(place) = self.some(&director.v6, from_v6) {
+        if let Some(place) = self.some(&ipvs.v6, from_v6) {
             self.from = (true, place);
             return Some(0);
         }
@@ -104,15 +104,15 @@ impl Evict {
 }
 
 /// Has fragments of IPv6 put together before routing after the first one came.
-pub(super) fn defragment(director: &Director, _: &Process) -> Option<u32> {
-    let books = &mut *director.books.lock();
+pub(super) fn defragment(ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
+    let books = &mut *ipvs.books.lock();
     let hooks = books.hooks_v6.as_ref()?;
     // Without memory the hooks go on putting them together, until the next time.
-    let arranged = director.fragments.arrange(&mut books.held, hooks.lease());
+    let arranged = ipvs.fragments.arrange(&mut books.held, hooks.lease());
     (!arranged).then_some(HZ)
 }
 
-impl Director {
+impl NetnsIpvs {
     /// A destination was put in the trash.
     pub(super) fn empty_trash_later(&self) {
         if let Some(queues) = self.queues.as_ref() {

@@ -18,7 +18,7 @@ use super::{
     connections::Connections,
     context::Context,
     fragments,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::Plane,
     stack::Stack,
     tracking,
@@ -84,7 +84,7 @@ impl<'g, F: Stack, B> Begin<'g, F> for B where
 #[cold]
 #[inline(never)]
 pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
-    director: &'g Director,
+    ipvs: &'g NetnsIpvs,
     plane: &'g Plane<F>,
     connections: &'g Connections<F>,
     rcu: Rcu<'g>,
@@ -106,7 +106,7 @@ pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
         if !fragments::may_be_ours(plane, point, &header) {
             return Err(packet);
         }
-        packet = match director.gather::<F>(net, point, packet) {
+        packet = match ipvs.gather::<F>(net, point, packet) {
             Some(whole) => whole,
             None => return Ok(Verdict::Stolen),
         };
@@ -116,7 +116,7 @@ pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
         };
     }
     let context = Context {
-        director,
+        ipvs,
         plane,
         rcu,
         net,
@@ -163,7 +163,7 @@ fn message<'g, F: Stack, B: Begin<'g, F>>(
     // Read backwards: what the error is to the connection is what a packet the opposite way would be.
     let (protocol, src, dst) = (quoted.header.protocol, quoted.dst, quoted.src);
     let mut found = find(context, protocol, &src, &dst);
-    let schedules = context.director.settings.schedule_icmp.load() != 0;
+    let schedules = context.ipvs.settings.schedule_icmp.load() != 0;
     let comes_in = takes_requests && may_come_in(context, &packet);
     if found.is_none() && schedules && comes_in {
         let mut single = None;

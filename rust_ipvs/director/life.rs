@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a director begins, with its namespace or with the module, and how it ends.
+//! Setup and teardown of the state of a namespace, with the namespace or with the module.
 
 use super::{
     config_held::ConfigHeld,
@@ -13,7 +13,7 @@ use super::{
     namespace::{
         Books,
         Caches,
-        Director, //
+        NetnsIpvs, //
     },
     plane::Plane,
     servers::Servers,
@@ -43,16 +43,16 @@ use kernel::{
     },
 };
 
-static DIRECTORS: Namespaces<Director> = Namespaces::new();
+static DIRECTORS: Namespaces<NetnsIpvs> = Namespaces::new();
 
-impl Director {
-    /// The director of a namespace; `None` while it is being set up or torn down.
+impl NetnsIpvs {
+    /// Returns the state of a namespace; `None` while that is being set up or torn down.
     pub(crate) fn of(net: &Net) -> Option<Arc<Self>> {
         DIRECTORS.get(net)
     }
 }
 
-impl Namespaced for Director {
+impl Namespaced for NetnsIpvs {
     type Shared = Caches;
 
     fn namespaces() -> &'static Namespaces<Self> {

@@ -9,7 +9,7 @@
 
 use super::{
     destination::Destination,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::{
         in_plane,
         Place,
@@ -263,7 +263,7 @@ impl<F: Stack> Plane<F> {
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Whether a service exists.
     pub(crate) fn service_exists(&self, id: &ServiceId) -> bool {
         rcu::read(|rcu| in_plane!(self, id.family, plane => plane.by_id(rcu, id).is_some()))

@@ -2,8 +2,8 @@
 
 //! What people do: services and destinations added, changed and deleted (behaviour.rst 2, 11).
 //!
-//! Everything here runs in process context, and what changes anything under the director's mutex. A
-//! request is carried out whole or refused before anything has changed.
+//! Everything here runs in process context, and what changes anything under the configuration
+//! mutex. A request is carried out whole or refused before anything has changed.
 
 use super::{
     config_held::ConfigHeld,
@@ -11,7 +11,7 @@ use super::{
     locality::Expirations,
     namespace::{
         Books,
-        Director, //
+        NetnsIpvs, //
     },
     plane::{
         in_plane,
@@ -79,7 +79,7 @@ impl<F: Stack> Plane<F> {
     /// Deletes a service; its destinations go to the trash.
     fn delete_service(
         &self,
-        director: &Director,
+        ipvs: &NetnsIpvs,
         books: &mut Books,
         service: &RcuArc<Service<F>>,
     ) -> Result {
@@ -88,14 +88,10 @@ impl<F: Stack> Plane<F> {
         for _ in 0..destinations.len() {
             rooms.push(Room::new()?, GFP_KERNEL)?;
         }
-        self.remove(
-            &mut books.held,
-            service,
-            director.settings.svc_lfactor.load(),
-        )?;
+        self.remove(&mut books.held, service, ipvs.settings.svc_lfactor.load())?;
         self.count_engine(&mut books.held, service.terms().engine.is_some(), false);
         for (destination, room) in destinations.into_iter().zip(rooms) {
-            director.discard(&mut books.held, room, destination);
+            ipvs.discard(&mut books.held, room, destination);
         }
         service.clear();
         Ok(())
@@ -165,11 +161,7 @@ fn check_address(net: &Net, id: &DestinationId) -> Result<(), Refusal> {
 }
 
 /// Whether a method can bridge the families of a service and a destination, and nobody else is told of it (V-10).
-fn check_families(
-    director: &Director,
-    id: &ServiceId,
-    spec: &DestinationSpec,
-) -> Result<(), Refusal> {
+fn check_families(ipvs: &NetnsIpvs, id: &ServiceId, spec: &DestinationSpec) -> Result<(), Refusal> {
     let family = match spec.id.addr {
         Ip::V4(_) => AddressFamily::V4,
         Ip::V6(_) => AddressFamily::V6,
@@ -177,7 +169,7 @@ fn check_families(
     if family == id.family {
         return Ok(());
     }
-    if director.daemons.is_any() {
+    if ipvs.daemons.is_any() {
         return Err(Refusal::new(
             Errno::Invalid,
             c"a destination of another address family cannot be synchronised: a daemon runs",
@@ -192,7 +184,7 @@ fn check_families(
     ))
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Adds a service.
     pub(crate) fn add_service(self: &Arc<Self>, spec: &ServiceSpec) -> Result<(), Refusal> {
         let mut books = self.books.lock();
@@ -303,7 +295,7 @@ impl Director {
 
     /// Deletes everything, for good: nothing comes in any more.
     pub(super) fn flush_for_good(&self) {
-        // What there is no memory for goes with the director itself.
+        // What there is no memory for goes with the state of the namespace itself.
         self.flush().ok();
         self.end_connections();
         self.trash.lock().clear();

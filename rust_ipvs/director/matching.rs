@@ -7,7 +7,7 @@ use super::{
         Connection,
         Role, //
     },
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::HasAfState, //
 };
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-impl Director {
+impl NetnsIpvs {
     /// What is known of a packet that goes to a destination; `None` where it belongs to no connection.
     ///
     /// As the reference has it, that is looked up by what a reply to the packet would be.
@@ -46,8 +46,8 @@ impl Director {
     }
 }
 
-fn known<F: HasAfState>(director: &Director, rcu: Rcu<'_>, packet: &Packet) -> Option<Known> {
-    let connections = director.af_state::<F>().connections.as_ref()?;
+fn known<F: HasAfState>(ipvs: &NetnsIpvs, rcu: Rcu<'_>, packet: &Packet) -> Option<Known> {
+    let connections = ipvs.af_state::<F>().connections.as_ref()?;
     let (header, transport) = read::<F>(packet)?;
     let (src, dst) = (
         Endpoint {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a director consists of: the load balancer of one network namespace.
+//! [`NetnsIpvs`]: the state of IPVS in one network namespace (C: `struct netns_ipvs`).
 
 use super::{
     config_held::ConfigHeld,
@@ -64,8 +64,8 @@ use kernel::{
     },
 };
 
-/// What the directors of all namespaces share: where connections and counters are allocated, and how many buckets a
-/// table of connections may have.
+/// State that all namespaces share: where connections and counters are allocated, and how many
+/// buckets a table of connections may have.
 pub(crate) struct Caches {
     pub(super) v4: Arc<Slab<Connection<V4>>>,
     pub(super) v6: Arc<Slab<Connection<V6>>>,
@@ -111,8 +111,8 @@ pub(super) struct Books {
     pub(super) held: ConfigHeld,
     /// Cleared when the namespace goes, after which nothing may be added.
     pub(super) open: bool,
-    pub(super) hooks_v4: Option<Hooks<Director>>,
-    pub(super) hooks_v6: Option<Hooks<Director>>,
+    pub(super) hooks_v4: Option<Hooks<NetnsIpvs>>,
+    pub(super) hooks_v6: Option<Hooks<NetnsIpvs>>,
     /// What has connections of IPv4, and of IPv6, tracked while the FTP helper may have some to look at.
     pub(super) tracking: [Option<Tracking>; 2],
     /// Whether the hooks only see to replies (H-8).
@@ -123,9 +123,9 @@ pub(super) struct Books {
     pub(super) serial: u64,
 }
 
-/// The load balancer of a network namespace.
+/// The state of IPVS in a network namespace (C: `struct netns_ipvs`).
 #[pin_data]
-pub(crate) struct Director {
+pub(crate) struct NetnsIpvs {
     #[pin]
     pub(super) settings: Settings,
     pub(super) timeouts: Timeouts,
@@ -145,7 +145,7 @@ pub(crate) struct Director {
     pub(super) outward: HalfSipKey,
     pub(super) home: Arc<Home>,
     #[pin]
-    pub(super) daemons: Daemons<Director>,
+    pub(super) daemons: Daemons<NetnsIpvs>,
     /// What the configuration mutex protects. The other two are taken inside of it, or without it.
     #[pin]
     pub(super) books: Mutex<Books>,
@@ -157,7 +157,7 @@ pub(crate) struct Director {
     pub(super) judging: Mutex<Judging>,
 }
 
-impl Director {
+impl NetnsIpvs {
     /// What `sysctl` set.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
@@ -186,7 +186,7 @@ impl Director {
         packet.defragment(net, F::PROTOCOL, point)
     }
 
-    /// The namespace, which is there until the director is told to stop.
+    /// The namespace, which is there until the state is told to stop.
     pub(super) fn home(&self) -> Option<&Home> {
         Some(&self.home)
     }
@@ -195,7 +195,7 @@ impl Director {
     ///
     /// # Errors
     ///
-    /// `ENODEV` where the director was told to stop.
+    /// `ENODEV` if the state was told to stop.
     pub(super) fn lease(&self) -> Result<Lease> {
         self.home.lease().ok_or(ENODEV)
     }

@@ -9,7 +9,7 @@
 use super::{
     connection::Connection,
     connections::Connections,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::Plane,
     stack::Stack,
     tracking, //
@@ -29,7 +29,7 @@ const DELAY: u32 = 1;
 
 /// The work that ends connections of a family to destinations that are gone.
 pub(super) struct ExpireNodest<F: Stack> {
-    plane: fn(&Director) -> &Plane<F>,
+    plane: fn(&NetnsIpvs) -> &Plane<F>,
     /// The walk under way.
     walk: Option<Cursor>,
     /// How many deletions there had been when the last walk began.
@@ -38,7 +38,7 @@ pub(super) struct ExpireNodest<F: Stack> {
 
 impl<F: Stack> ExpireNodest<F> {
     /// The work of the family whose plane `plane` returns.
-    pub(super) fn new(plane: fn(&Director) -> &Plane<F>) -> Self {
+    pub(super) fn new(plane: fn(&NetnsIpvs) -> &Plane<F>) -> Self {
         Self {
             plane,
             walk: None,
@@ -47,9 +47,9 @@ impl<F: Stack> ExpireNodest<F> {
     }
 
     /// Goes on with the walk, or begins one if it was asked for; returns when to go on.
-    pub(super) fn run(&mut self, director: &Director, process: &Process) -> Option<u32> {
-        let connections = (self.plane)(director).connections.as_ref()?;
-        let asked = director.nodest.load(Relaxed);
+    pub(super) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
+        let connections = (self.plane)(ipvs).connections.as_ref()?;
+        let asked = ipvs.nodest.load(Relaxed);
         let mut cursor = match self.walk.take() {
             Some(cursor) => cursor,
             None if asked == self.seen => return None,
@@ -58,7 +58,7 @@ impl<F: Stack> ExpireNodest<F> {
                 Cursor::START
             }
         };
-        let home = director.home();
+        let home = ipvs.home();
         let mut budget = AT_ONCE;
         let finished =
             connections
@@ -93,7 +93,7 @@ fn expire<F: Stack>(
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// A destination was deleted: has its connections ended soon if that is asked for (S-23).
     pub(super) fn expire_nodest(&self) {
         if self.settings.expire_nodest_conn.load() == 0 {

@@ -92,7 +92,7 @@ fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<
         let terms = service.and_then(|service| service.terms_seen(rcu));
         terms.is_some_and(|terms| terms.engine.is_some())
     };
-    let servers = &context.director.servers;
+    let servers = &context.ipvs.servers;
     let destination = servers.real_server(rcu, protocol, &real, has_engine)?;
     let destination = destination.keep()?;
     let service = context.plane.by_id(rcu, &destination.service)?;
@@ -131,7 +131,7 @@ fn begin<'g, F: Stack>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Co
 /// ended with it (S-12).
 fn begin_and_end<F: Stack>(context: &Context<'_, F>, call: Call<F>, packet: Packet) -> Verdict {
     let protocol = context.header.protocol;
-    let tracked = context.director.settings.is_tracked();
+    let tracked = context.ipvs.settings.is_tracked();
     let connection = Connection::new(protocol, call.ends, call.destination, call.control)
         .single()
         .tracked(tracked);

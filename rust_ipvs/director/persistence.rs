@@ -211,8 +211,7 @@ impl<'p, F: Stack> Wanted<'p, F> {
         // P-7, P-8
         let destination = &entry.destination;
         let quiescent = || {
-            destination.weight() == 0
-                && context.director.settings.expire_quiescent_template.load() != 0
+            destination.weight() == 0 && context.ipvs.settings.expire_quiescent_template.load() != 0
         };
         if !destination.is_available() || quiescent() {
             entry.invalidate();

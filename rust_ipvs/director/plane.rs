@@ -114,14 +114,14 @@ pub(super) struct Plane<F: Stack> {
 
 /// Does the same in the plane of a family.
 macro_rules! in_plane {
-    ($director:expr, $family:expr, $plane:ident => $work:expr) => {
+    ($ipvs:expr, $family:expr, $plane:ident => $work:expr) => {
         match $family {
             $crate::logic::config::AddressFamily::V4 => {
-                let $plane = &$director.v4;
+                let $plane = &$ipvs.v4;
                 $work
             }
             $crate::logic::config::AddressFamily::V6 => {
-                let $plane = &$director.v6;
+                let $plane = &$ipvs.v6;
                 $work
             }
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registration of the hooks (`impl Director`: hooks come with the first service of a family and go
-//! with the last one).
+//! Registration of the hooks (`impl NetnsIpvs`: hooks come with the first service of a family and
+//! go with the last one).
 
 use super::{
     hooks::{
@@ -12,7 +12,7 @@ use super::{
     },
     namespace::{
         Books,
-        Director, //
+        NetnsIpvs, //
     },
     plane::HasAfState, //
 };
@@ -42,14 +42,14 @@ use kernel::{
 };
 
 /// Function that registers the hooks of a family.
-type RegisterHooks = fn(Lease, Arc<Director>, bool) -> Result<Hooks<Director>>;
+type RegisterHooks = fn(Lease, Arc<NetnsIpvs>, bool) -> Result<Hooks<NetnsIpvs>>;
 
 /// Registers the hooks of a family (H-1, H-2): `passive` ones only see to replies (H-8).
 fn register<F: HasAfState>(
     lease: Lease,
-    director: Arc<Director>,
+    ipvs: Arc<NetnsIpvs>,
     passive: bool,
-) -> Result<Hooks<Director>> {
+) -> Result<Hooks<NetnsIpvs>> {
     let at = F::PROTOCOL;
     let (input, output) = (
         PRIORITY_NAT_SRC.wrapping_sub(1),
@@ -68,10 +68,10 @@ fn register<F: HasAfState>(
             Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
         ]
     };
-    Hooks::register(lease, director, specs)
+    Hooks::register(lease, ipvs, specs)
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Makes what packets need before the first service of a family can be there (H-2).
     pub(super) fn prepare(self: &Arc<Self>, books: &mut Books, family: AddressFamily) -> Result {
         self.open_family(books, family)?;

@@ -106,14 +106,14 @@ fn translate<F: Stack>(
 /// nobody knows what it speaks of (H-22).
 #[inline(always)]
 pub(super) fn is_unexpected<F: Stack>(context: &Context<'_, F>) -> bool {
-    context.director.settings.nat_icmp_send.load() != 0 && is_from_server(*context)
+    context.ipvs.settings.nat_icmp_send.load() != 0 && is_from_server(*context)
 }
 
 /// Whether a packet is one of a server behind NAT, and says more than that all is over.
 #[cold]
 #[inline(never)]
 fn is_from_server<F: Stack>(context: Context<'_, F>) -> bool {
-    let servers = &context.director.servers;
+    let servers = &context.ipvs.servers;
     let protocol = context.header.protocol;
     // AH and ESP, which have no ports, look like later fragments.
     context.header.fragment != Fragment::Later

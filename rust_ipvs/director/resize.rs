@@ -7,7 +7,7 @@
 
 use super::{
     connections::Connections,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::Plane,
     stack::Stack, //
 };
@@ -26,13 +26,13 @@ use kernel::prelude::*;
 
 /// The work that gives the table of a family the size that its connections ask for.
 pub(super) struct Resize<F: Stack> {
-    plane: fn(&Director) -> &Plane<F>,
+    plane: fn(&NetnsIpvs) -> &Plane<F>,
     patience: Patience,
 }
 
 impl<F: Stack> Resize<F> {
     /// The work of the family whose plane `plane` returns.
-    pub(super) fn new(plane: fn(&Director) -> &Plane<F>) -> Self {
+    pub(super) fn new(plane: fn(&NetnsIpvs) -> &Plane<F>) -> Self {
         Self {
             plane,
             patience: Patience::new(),
@@ -40,9 +40,9 @@ impl<F: Stack> Resize<F> {
     }
 
     /// Changes the size if that is wanted. Returns when to try again if there was no memory.
-    pub(super) fn run(&mut self, director: &Director, _: &Process) -> Option<u32> {
-        let connections = (self.plane)(director).connections.as_ref()?;
-        let lfactor = sizing::of_connections(director.settings.conn_lfactor.load());
+    pub(super) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
+        let connections = (self.plane)(ipvs).connections.as_ref()?;
+        let lfactor = sizing::of_connections(ipvs.settings.conn_lfactor.load());
         // Who finds too many connections while this goes on must not queue it: after a failure it
         // would run at once, which may take long each time if there is no memory.
         connections.grows.store(1);
@@ -84,7 +84,7 @@ impl<F: Stack> Connections<F> {
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Sets how many buckets there are for each connection, from now on (C-31).
     pub(crate) fn set_conn_lfactor(&self, value: i32) -> Result {
         self.settings.conn_lfactor.store(value);

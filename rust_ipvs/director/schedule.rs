@@ -110,7 +110,7 @@ fn decide<'g, F: Stack>(
         return Verdict::Accept(packet);
     };
     // S-6
-    if context.director.defences.drop_packet() {
+    if context.ipvs.defences.drop_packet() {
         return Verdict::Drop(packet);
     }
     // S-7, S-8
@@ -225,7 +225,7 @@ fn carry_out<F: Stack>(
 #[inline(always)]
 fn may_begin<F: Stack>(context: &Context<'_, F>) -> bool {
     let flags = context.transport.flags;
-    let settings = &context.director.settings;
+    let settings = &context.ipvs.settings;
     let sloppy = match context.header.protocol {
         TCP => &settings.sloppy_tcp,
         SCTP => &settings.sloppy_sctp,
@@ -285,7 +285,7 @@ fn ops_connection<F: Stack>(context: &Context<'_, F>, plan: Plan<F>) -> Connecti
     let protocol = context.header.protocol;
     let connection = Connection::new(protocol, ends, plan.destination, plan.control)
         .single()
-        .tracked(context.director.settings.is_tracked());
+        .tracked(context.ipvs.settings.is_tracked());
     connection.destination.counted.connection();
     connection
 }
@@ -301,8 +301,8 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
     connection.destination.counted.input(packet.len());
     if let Some(template) = connection.control(context.rcu) {
         template.count_request();
-        if context.director.timeouts.is_sync_active() {
-            sync::sync_template(context.director, context.rcu, template);
+        if context.ipvs.timeouts.is_sync_active() {
+            sync::sync_template(context.ipvs, context.rcu, template);
         }
     }
     packet.set_handled();
@@ -319,18 +319,18 @@ pub(super) fn enter<'g, F: Stack>(
     direction: Direction,
     made: impl FnOnce((Endpoint<F>, Endpoint<F>, Endpoint<F>)) -> Connection<F>,
 ) -> Option<&'g Connection<F>> {
-    let (director, connections) = (context.director, context.connections);
+    let (ipvs, connections) = (context.ipvs, context.connections);
     let protocol = context.header.protocol;
     let slab = &context.plane.slab;
     let mut connection = slab.alloc(|| made((client, virt, real))).ok()?;
-    connection.track(director.settings.is_tracked());
+    connection.track(ipvs.settings.is_tracked());
     if Some(virt.port) == context.plane.helper_port {
         ftp::bind(&mut connection);
     }
     // An error says nothing of the state, and what it begins ends soon.
     let is_watched = !context.is_backwards && {
         let packet = (protocol, &context.transport);
-        let is_watched = state::follow(&connection, &director.timeouts, direction, packet);
+        let is_watched = state::follow(&connection, &ipvs.timeouts, direction, packet);
         is_watched && direction == Direction::Input
     };
     let reply_hash = (connection.method == ForwardMethod::MASQ)
@@ -360,7 +360,7 @@ pub(super) fn enter<'g, F: Stack>(
     };
     context.connections.came();
     if is_watched {
-        sync::sync_conn(director, context.rcu, connection);
+        sync::sync_conn(ipvs, context.rcu, connection);
     }
     Some(connection)
 }
@@ -376,7 +376,7 @@ fn leave<F: Stack>(
 ) -> Verdict {
     let bypasses = !context.is_backwards
         && service.is_marked()
-        && context.director.settings.cache_bypass.load() != 0
+        && context.ipvs.settings.cache_bypass.load() != 0
         && F::is_elsewhere(context.net, context.header.dst);
     if let (true, Some(nowhere)) = (bypasses, context.plane.nowhere.as_ref()) {
         return bypass(context, hash, service, nowhere.clone(), packet);
@@ -410,7 +410,7 @@ fn bypass<F: Stack>(
     packet.set_handled();
     let terms = service.terms_seen(context.rcu);
     if terms.is_some_and(|t| t.is_of_single_packets(protocol)) {
-        let tracked = context.director.settings.is_tracked();
+        let tracked = context.ipvs.settings.is_tracked();
         let connection = Connection::bypass(protocol, ends, nowhere)
             .single()
             .tracked(tracked);

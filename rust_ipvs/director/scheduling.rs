@@ -9,7 +9,7 @@
 //! know: the cycle of the weights, which costs as many steps as the number of destinations has bits, or a table of a
 //! fixed size. When a list is full it is copied to one of twice the size.
 //!
-//! Writers hold the director's mutex, and [`Desk`]'s for what only they look at.
+//! Writers hold the configuration mutex, and [`Desk`]'s for what only they look at.
 
 use super::{
     destination::Destination,

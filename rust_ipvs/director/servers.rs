@@ -67,7 +67,7 @@ const PAGE: u32 = 1024;
 /// Destinations, the newest last. The slots of those that are gone may be empty.
 struct Bucket {
     roster: RcuCell<Roster<Destination>>,
-    /// How many destinations there are; under the director's mutex.
+    /// How many destinations there are; under the configuration mutex.
     live: Word<usize>,
 }
 

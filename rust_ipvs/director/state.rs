@@ -115,13 +115,13 @@ fn change<F: Stack>(
 ) {
     let own = timeout.jiffies();
     if own != connection.timeout.load(Relaxed) {
-        let (timeouts, protocol) = (&context.director.timeouts, context.header.protocol);
+        let (timeouts, protocol) = (&context.ipvs.timeouts, context.header.protocol);
         if connection.settle_timeout(own, |state| timeouts.of(protocol, state)) {
             context.connections.table.refile(connection);
         }
     }
     if timeout.is_sync_active() && is_request {
-        sync::sync_conn(context.director, context.rcu, connection);
+        sync::sync_conn(context.ipvs, context.rcu, connection);
     }
 }
 
@@ -186,7 +186,7 @@ pub(super) fn follow_linked<F: Stack>(
     direction: Direction,
 ) -> bool {
     let packet = (context.header.protocol, &context.transport);
-    let timeouts = &context.director.timeouts;
+    let timeouts = &context.ipvs.timeouts;
     let Some(timeout) = timeout_after(connection, timeouts, direction, packet) else {
         return follow_helped(*context, connection, direction);
     };
@@ -215,7 +215,7 @@ fn follow_helped<F: Stack>(
     connection: &Connection<F>,
     direction: Direction,
 ) -> bool {
-    let (timeouts, flags) = (&context.director.timeouts, context.transport.flags);
+    let (timeouts, flags) = (&context.ipvs.timeouts, context.transport.flags);
     let timeout = follow_tcp(connection, timeouts, direction, flags);
     stay(&context, connection, direction, timeout);
     true

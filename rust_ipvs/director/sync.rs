@@ -14,8 +14,8 @@
 //!
 //! # Locks
 //!
-//! The daemons' mutex is taken before the director's. A lane's lock is taken by packets, also with a shard of the
-//! connection table locked.
+//! The daemons' mutex is taken before the configuration mutex. A lane's lock is taken by packets,
+//! also with a shard of the connection table locked.
 
 mod backup;
 mod daemons;

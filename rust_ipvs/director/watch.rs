@@ -9,7 +9,7 @@
 use super::{
     connection::Connection,
     defence::Judging,
-    namespace::Director,
+    namespace::NetnsIpvs,
     plane::Plane,
     settings::Settings,
     stack::Stack,
@@ -42,7 +42,7 @@ const PERIOD: u32 = HZ;
 /// The part of a table that is looked through at once (C-26).
 const PART: usize = 32;
 
-impl Director {
+impl NetnsIpvs {
     /// Sets the mode of a defence, and has it act at once where it is to (Y-2).
     pub(crate) fn set_defence(&self, defence: fn(&Settings) -> &Word<i32>, mode: i32) {
         // Under the mutex, so that no mode of a judgement's overwrites this one.
@@ -128,16 +128,16 @@ impl Defense {
     }
 
     /// Judges, and drops; returns when to do so again.
-    pub(super) fn run(&mut self, director: &Director, process: &Process) -> Option<u32> {
-        if !director.is_defended() || director.is_idle() {
+    pub(super) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
+        if !ipvs.is_defended() || ipvs.is_idle() {
             return None;
         }
-        director.judge_memory(&mut director.judging.lock());
-        if defence::acts(director.settings.drop_entry.load()) {
-            let (quotas, home) = (&mut self.quotas, director.home());
-            director.v4.drop_entries(quotas, home);
+        ipvs.judge_memory(&mut ipvs.judging.lock());
+        if defence::acts(ipvs.settings.drop_entry.load()) {
+            let (quotas, home) = (&mut self.quotas, ipvs.home());
+            ipvs.v4.drop_entries(quotas, home);
             process.give_way();
-            director.v6.drop_entries(quotas, home);
+            ipvs.v6.drop_entries(quotas, home);
         }
         Some(PERIOD)
     }

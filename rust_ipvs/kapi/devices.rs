@@ -7,9 +7,9 @@
 //! # Examples
 //!
 //! ```ignore
-//! static DEVICES: DeviceNotifier<Director> = DeviceNotifier::new();
+//! static DEVICES: DeviceNotifier<NetnsIpvs> = DeviceNotifier::new();
 //! let guard = DEVICES.register()?;
-//! // `Director::device_lost()` is called until the guard is dropped.
+//! // `NetnsIpvs::device_lost()` is called until the guard is dropped.
 //! ```
 
 use super::net::Net;

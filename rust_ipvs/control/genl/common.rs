@@ -4,7 +4,7 @@
 
 use crate::{
     control::terms::errno,
-    director::Director,
+    director::NetnsIpvs,
     kapi::genetlink::{
         Dump,
         Request, //
@@ -35,17 +35,17 @@ impl<T> Told<T> for Result<T, Refusal> {
     }
 }
 
-/// A namespace without a director is being set up or torn down.
+/// A namespace without state is being set up or torn down.
 const NO_DIRECTOR: &CStr = c"there is no load balancer in this namespace now";
 
-/// The director that a request is for.
-pub(super) fn director(request: &Request<'_>) -> Result<Arc<Director>> {
-    Director::of(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_DIRECTOR))
+/// Returns the state of the namespace that a request is for.
+pub(super) fn ipvs(request: &Request<'_>) -> Result<Arc<NetnsIpvs>> {
+    NetnsIpvs::of(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_DIRECTOR))
 }
 
-/// The director whose things a dump lists.
-pub(super) fn director_of_dump(dump: &Dump<'_>) -> Result<Arc<Director>> {
-    Director::of(dump.net()).ok_or_else(|| {
+/// Returns the state of the namespace that a dump lists.
+pub(super) fn ipvs_of_dump(dump: &Dump<'_>) -> Result<Arc<NetnsIpvs>> {
+    NetnsIpvs::of(dump.net()).ok_or_else(|| {
         dump.remark(NO_DIRECTOR);
         ENOPROTOOPT
     })
@@ -58,9 +58,9 @@ pub(super) fn service_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
 }
 
 /// The service that a request is about, which has to exist.
-pub(super) fn existing_service(request: &Request<'_>, director: &Director) -> Result<ServiceId> {
+pub(super) fn existing_service(request: &Request<'_>, ipvs: &NetnsIpvs) -> Result<ServiceId> {
     let id = request::service_id(service_nest(request)?).told(request)?;
-    if director.service_exists(&id) {
+    if ipvs.service_exists(&id) {
         Ok(id)
     } else {
         Err(Refusal::NO_SERVICE).told(request)

@@ -3,7 +3,7 @@
 //! Commands about the whole: timeouts and general information.
 
 use super::common::{
-    director,
+    ipvs,
     Told, //
 };
 use crate::{
@@ -33,7 +33,7 @@ impl Doit for Set {
     fn doit(request: &Request<'_>) -> Result {
         let timeouts = request::timeouts(request.attributes(), time::HZ);
         let (tcp, tcp_fin, udp) = timeouts.told(request)?;
-        director(request)?.set_timeouts(tcp, tcp_fin, udp);
+        ipvs(request)?.set_timeouts(tcp, tcp_fin, udp);
         Ok(())
     }
 }
@@ -43,7 +43,7 @@ pub(super) struct Get;
 
 impl Doit for Get {
     fn doit(request: &Request<'_>) -> Result {
-        let timeouts = director(request)?.timeouts();
+        let timeouts = ipvs(request)?.timeouts();
         request.reply(command::SET_CONFIG, |message| {
             message.put_u32(cmd_attr::TIMEOUT_TCP, timeouts.tcp)?;
             message.put_u32(cmd_attr::TIMEOUT_TCP_FIN, timeouts.tcp_fin)?;
@@ -57,7 +57,7 @@ pub(super) struct Info;
 
 impl Doit for Info {
     fn doit(request: &Request<'_>) -> Result {
-        let size = director(request)?.table_size();
+        let size = ipvs(request)?.table_size();
         request.reply(command::SET_INFO, |message| {
             message.put_u32(info_attr::VERSION, VERSION)?;
             message.put_u32(info_attr::CONN_TAB_SIZE, size)

@@ -3,8 +3,8 @@
 //! Commands about synchronisation daemons.
 
 use super::common::{
-    director,
-    director_of_dump,
+    ipvs,
+    ipvs_of_dump,
     Told, //
 };
 use crate::{
@@ -43,9 +43,9 @@ pub(super) struct New;
 impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
         let wish = daemon::of_attributes(daemon_nest(request)?).told(request)?;
-        let director = director(request)?;
-        director.check_families_for_daemon().told(request)?;
-        director.start_daemon(request.net(), &wish).told(request)
+        let ipvs = ipvs(request)?;
+        ipvs.check_families_for_daemon().told(request)?;
+        ipvs.start_daemon(request.net(), &wish).told(request)
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Del;
 impl Doit for Del {
     fn doit(request: &Request<'_>) -> Result {
         let role = daemon::role_of_attributes(daemon_nest(request)?).told(request)?;
-        director(request)?.stop_daemon(role).told(request)
+        ipvs(request)?.stop_daemon(role).told(request)
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) struct List;
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
         let (shown, _) = dump.position();
-        let daemons = director_of_dump(dump)?.daemons();
+        let daemons = ipvs_of_dump(dump)?.daemons();
         let roles = [Role::Master, Role::Backup];
         for (place, (role, daemon)) in roles.into_iter().zip(daemons).enumerate() {
             if let Some(daemon) = daemon.filter(|_| place >= shown) {

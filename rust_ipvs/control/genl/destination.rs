@@ -5,9 +5,9 @@
 use super::{
     answer,
     common::{
-        director,
-        director_of_dump,
         existing_service,
+        ipvs,
+        ipvs_of_dump,
         Told, //
     },
 };
@@ -40,12 +40,11 @@ pub(super) struct New;
 
 impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
-        let director = director(request)?;
-        let id = existing_service(request, &director)?;
+        let ipvs = ipvs(request)?;
+        let id = existing_service(request, &ipvs)?;
         let spec = request::destination_spec(destination_nest(request)?, id.family);
         let spec = spec.told(request)?;
-        director
-            .add_destination(request.net(), &id, &spec)
+        ipvs.add_destination(request.net(), &id, &spec)
             .told(request)
     }
 }
@@ -55,11 +54,11 @@ pub(super) struct Set;
 
 impl Doit for Set {
     fn doit(request: &Request<'_>) -> Result {
-        let director = director(request)?;
-        let id = existing_service(request, &director)?;
+        let ipvs = ipvs(request)?;
+        let id = existing_service(request, &ipvs)?;
         let change = request::destination_change(destination_nest(request)?, id.family);
         let (spec, tunnel) = change.told(request)?;
-        director.edit_destination(&id, spec, tunnel).told(request)
+        ipvs.edit_destination(&id, spec, tunnel).told(request)
     }
 }
 
@@ -68,11 +67,11 @@ pub(super) struct Del;
 
 impl Doit for Del {
     fn doit(request: &Request<'_>) -> Result {
-        let director = director(request)?;
-        let id = existing_service(request, &director)?;
+        let ipvs = ipvs(request)?;
+        let id = existing_service(request, &ipvs)?;
         let destination = request::destination_id(destination_nest(request)?, id.family);
         let destination = destination.told(request)?;
-        director.delete_destination(&id, &destination).told(request)
+        ipvs.delete_destination(&id, &destination).told(request)
     }
 }
 
@@ -84,7 +83,7 @@ pub(super) struct List;
 
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
-        let director = director_of_dump(dump)?;
+        let ipvs = ipvs_of_dump(dump)?;
         let Ok(nest) = dump.attribute(cmd_attr::SERVICE) else {
             // The core has found words already.
             return Ok(());
@@ -94,7 +93,7 @@ impl Dumpit for List {
             return Ok(());
         };
         let id = match request::service_id(nest) {
-            Ok(id) if director.service_exists(&id) => id,
+            Ok(id) if ipvs.service_exists(&id) => id,
             Ok(_) => {
                 dump.remark(c"no such service");
                 return Ok(());
@@ -106,7 +105,7 @@ impl Dumpit for List {
         };
         let from = Shown::of_word(dump.position().0);
         let mut added = Ok(());
-        let stopped = director.destinations(&id, from, &mut |view| {
+        let stopped = ipvs.destinations(&id, from, &mut |view| {
             added = dump.message(command::NEW_DEST, |message| {
                 message.nested(cmd_attr::DEST, |nest| answer::put_destination(nest, view))
             });

@@ -5,9 +5,9 @@
 use super::{
     answer,
     common::{
-        director,
-        director_of_dump,
         existing_service,
+        ipvs,
+        ipvs_of_dump,
         service_nest,
         Told, //
     },
@@ -36,8 +36,8 @@ pub(super) struct New;
 impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
         let spec = request::service_spec(service_nest(request)?).told(request)?;
-        let director = director(request)?;
-        director.add_service(&spec).told(request)
+        let ipvs = ipvs(request)?;
+        ipvs.add_service(&spec).told(request)
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Set;
 impl Doit for Set {
     fn doit(request: &Request<'_>) -> Result {
         let spec = request::service_spec(service_nest(request)?).told(request)?;
-        director(request)?.edit_service(&spec).told(request)
+        ipvs(request)?.edit_service(&spec).told(request)
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Del;
 impl Doit for Del {
     fn doit(request: &Request<'_>) -> Result {
         let id = request::service_id(service_nest(request)?).told(request)?;
-        director(request)?.delete_service(&id).told(request)
+        ipvs(request)?.delete_service(&id).told(request)
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Get;
 impl Doit for Get {
     fn doit(request: &Request<'_>) -> Result {
         let id = request::service_id(service_nest(request)?).told(request)?;
-        let view = director(request)?.service(&id).told(request)?;
+        let view = ipvs(request)?.service(&id).told(request)?;
         request.reply(command::NEW_SERVICE, |message| {
             message.nested(cmd_attr::SERVICE, |nest| answer::put_service(nest, &view))
         })
@@ -79,10 +79,10 @@ pub(super) struct List;
 
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
-        let director = director_of_dump(dump)?;
+        let ipvs = ipvs_of_dump(dump)?;
         let from = Bookmark::of_words(dump.position());
         let mut added = Ok(());
-        let stopped = director.services(from, &mut |view| {
+        let stopped = ipvs.services(from, &mut |view| {
             added = dump.message(command::NEW_SERVICE, |message| {
                 message.nested(cmd_attr::SERVICE, |nest| answer::put_service(nest, view))
             });
@@ -103,12 +103,12 @@ pub(super) struct Zero;
 
 impl Doit for Zero {
     fn doit(request: &Request<'_>) -> Result {
-        let director = director(request)?;
+        let ipvs = ipvs(request)?;
         if request.attribute(cmd_attr::SERVICE).is_none() {
-            return director.zero(None).told(request);
+            return ipvs.zero(None).told(request);
         }
-        let id = existing_service(request, &director)?;
-        director.zero(Some(&id)).told(request)
+        let id = existing_service(request, &ipvs)?;
+        ipvs.zero(Some(&id)).told(request)
     }
 }
 
@@ -117,6 +117,6 @@ pub(super) struct Flush;
 
 impl Doit for Flush {
     fn doit(request: &Request<'_>) -> Result {
-        director(request)?.flush().told(request)
+        ipvs(request)?.flush().told(request)
     }
 }

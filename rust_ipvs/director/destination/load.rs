@@ -98,13 +98,13 @@ impl Load {
         (self.upper.load(), self.lower.load())
     }
 
-    /// Sets the weight. The caller holds the director's mutex.
+    /// Sets the weight. The caller holds the configuration mutex.
     pub(crate) fn set_weight(&self, weight: i32) {
         self.set(!OVERLOADED, weight);
     }
 
     /// Sets the thresholds `(upper, lower)`, and if they differ from what they were, judges anew (S-25).
-    /// The caller holds the director's mutex.
+    /// The caller holds the configuration mutex.
     pub(crate) fn set_thresholds(&self, (upper, lower): (u32, u32)) {
         if self.thresholds() == (upper, lower) {
             return;

@@ -47,7 +47,7 @@ pub(super) fn announce<F: Stack>(
     packet: &Packet,
 ) -> Option<Endpoint<F>> {
     let rcu = context.rcu;
-    let timeout = context.director.timeouts.of(TCP, tcp::LISTEN);
+    let timeout = context.ipvs.timeouts.of(TCP, tcp::LISTEN);
     let connections = context.connections;
     if client.port == 0 {
         context.plane.no_cport.expect(timeout);
@@ -137,7 +137,7 @@ fn free<F: Stack>(
         Some(_) => {}
     }
     let hash = F::hash(&context.connections.key, real, &virt, TCP);
-    let start = context.director.outward.hash(hash) as u8;
+    let start = context.ipvs.outward.hash(hash) as u8;
     (0..=u8::MAX)
         .filter_map(|n| ftp::other_port(virt.port, start.wrapping_add(n), client.port == 0))
         .map(|port| Endpoint { port, ..virt })

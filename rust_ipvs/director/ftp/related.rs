@@ -29,7 +29,7 @@ pub(super) fn expect<F: Stack>(
     if let Some((entry, _)) = packet.entry() {
         let first = first_packet(&client, &virt);
         // Where there are too many, it is not known as related; nothing else depends on that.
-        let _ = entry.expect(&first, context.director.timeouts.of(TCP, tcp::LISTEN) / HZ);
+        let _ = entry.expect(&first, context.ipvs.timeouts.of(TCP, tcp::LISTEN) / HZ);
     }
 }
 

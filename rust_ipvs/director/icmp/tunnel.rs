@@ -80,7 +80,7 @@ fn inside<F: Stack>(context: &Context<'_, F>, at: usize, packet: &mut Packet) ->
         return None;
     }
     let at = at.saturating_add(outer.l4.into());
-    let servers = &context.director.servers;
+    let servers = &context.ipvs.servers;
     let leads = |port: u16, is: fn(&Encapsulation) -> bool| {
         servers.has_tunnel(context.rcu, F::ip(outer.dst), port, is)
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The daemons of a director, as it keeps them.
+//! The daemons of a namespace.
 
 use super::{
     lanes::{
@@ -77,7 +77,7 @@ pub(super) struct SyncDaemons<D: Listener> {
     pub(super) backup: Option<Started<Thread<Receiver<D>>>>,
 }
 
-/// The daemons of a director.
+/// The daemons of a namespace.
 #[pin_data]
 pub(in crate::director) struct Daemons<D: Listener> {
     /// Those of a master; packets find nothing here where there is none.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Synchronisation daemons as administrators start, stop and list them (`impl Director`: requests
+//! Synchronisation daemons as administrators start, stop and list them (`impl NetnsIpvs`: requests
 //! about daemons).
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     director::{
-        namespace::Director,
+        namespace::NetnsIpvs,
         plane::{
             HasAfState,
             Plane, //
@@ -46,13 +46,13 @@ use kernel::{
     sync::Arc, //
 };
 
-impl Listener for Director {
+impl Listener for NetnsIpvs {
     fn message(&self, net: &Net, sync_id: i32, message: &[u8]) {
         backup::apply(self, net, sync_id, message);
     }
 }
 
-impl SyncHost for Director {
+impl SyncHost for NetnsIpvs {
     fn daemons(&self) -> &Daemons<Self> {
         &self.daemons
     }
@@ -122,7 +122,7 @@ impl<F: Stack> Plane<F> {
     }
 }
 
-impl Director {
+impl NetnsIpvs {
     /// Whether a service has destinations of the other family, whose connections cannot be told of (V-10).
     pub(crate) fn check_families_for_daemon(&self) -> Result<(), Refusal> {
         let is_mixed = self

@@ -41,6 +41,6 @@ pub(in super::super) fn send<F: Stack>(
         return Verdict::Stolen;
     }
     tracking::settle(connection, Direction::Input, &mut packet);
-    packet.forward_owned(context.net, route, context.director);
+    packet.forward_owned(context.net, route, context.ipvs);
     Verdict::Stolen
 }

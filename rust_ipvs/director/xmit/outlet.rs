@@ -144,7 +144,7 @@ pub(super) fn forward<'g, F: Stack, const TRACKED: bool>(
     if TRACKED {
         tracking::decide(connection, Direction::Input, &mut packet);
     }
-    packet.forward(context.rcu, context.net, route, context.director);
+    packet.forward(context.rcu, context.net, route, context.ipvs);
     Verdict::Stolen
 }
 

@@ -69,7 +69,7 @@ pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
     packet.carry_whole();
     let outer = entry::outer(context, ipip::number(F::FAMILY));
     if entry::write_outer(destination, route, outer, df, 1, &mut packet).is_some() {
-        packet.send_local(context.rcu, context.net, route, context.director);
+        packet.send_local(context.rcu, context.net, route, context.ipvs);
     }
     Verdict::Stolen
 }

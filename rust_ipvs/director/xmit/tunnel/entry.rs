@@ -47,7 +47,7 @@ pub(super) fn may_enter<F: Stack>(
     if context.point == Point::LocalOut {
         packet.update_pmtu(mtu);
     }
-    let discovers = context.director.settings.pmtu_disc.load() != 0;
+    let discovers = context.ipvs.settings.pmtu_disc.load() != 0;
     let judged = discovers || F::PROTOCOL == Protocol::Ipv6;
     if judged && !outlet::fits(context, packet, || mtu) {
         return None;

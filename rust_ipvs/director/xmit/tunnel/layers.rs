@@ -126,7 +126,7 @@ pub(super) fn send<'g, F: Stack>(
     packet.forget_tracking();
     let sent = wrap(&context, connection, layer, route, headers, df, packet);
     if let Some(packet) = sent {
-        packet.send_local(context.rcu, context.net, route, context.director);
+        packet.send_local(context.rcu, context.net, route, context.ipvs);
     }
     Verdict::Stolen
 }
@@ -171,7 +171,7 @@ fn wrap<F: Stack>(
                 }
             }
             // The flow's own port, so that what lies between can tell flows apart.
-            let hash = connection.links.outward_hash(&context.director.outward);
+            let hash = connection.links.outward_hash(&context.ipvs.outward);
             let own = tunnel::flow_port(context.net, hash);
             push_udp(route, destination.id.addr, (own, port), sum, &mut packet)?;
             UDP
