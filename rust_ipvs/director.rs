@@ -9,7 +9,7 @@
 //! # Locks
 //!
 //! Packets take no lock but a shard of the connection table, when a connection begins, ends or
-//! comes closer to its end. People take [`NetnsIpvs`]'s `books` mutex; under it nothing but RCU
+//! comes closer to its end. People take [`NetnsIpvs`]'s `config` mutex; under it nothing but RCU
 //! pointers and plain words are written that packets read.
 
 mod awaited;

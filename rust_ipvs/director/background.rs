@@ -22,10 +22,10 @@
 //!
 //! # Locks
 //!
-//! None takes the configuration mutex, [`NetnsIpvs::books`], except `defragment`, which runs once.
+//! None takes the configuration mutex, [`NetnsIpvs::config`], except `defragment`, which runs once.
 //! They take, one at a time and for a short time, locks that are inside of it:
 //!
-//! - the mutex of a daemon's state, then `books`, then [`NetnsIpvs::judging`],
+//! - the mutex of a daemon's state, then `config`, then [`NetnsIpvs::judging`],
 //!   [`NetnsIpvs::trash`], or the mutex of a service's or destination's;
 //! - inside of all of those the lock of a shard of a connection table, then that of a queue of
 //!   synchronisation.
@@ -47,7 +47,7 @@ use super::{
         Evict, //
     },
     namespace::{
-        Books,
+        ConfigState,
         NetnsIpvs, //
     },
     nodest::ExpireNodest,
@@ -129,11 +129,11 @@ impl NetnsIpvs {
     /// # Errors
     ///
     /// `ENOMEM`, also if the namespace is going: then there will be none any more.
-    fn background(self: &Arc<Self>, books: &mut Books) -> Result<&Queues> {
-        if !books.open {
+    fn background(self: &Arc<Self>, config: &mut ConfigState) -> Result<&Queues> {
+        if !config.open {
             return Err(ENOMEM);
         }
-        if books.works.is_empty() {
+        if config.works.is_empty() {
             let mut works = Works {
                 ipvs: self,
                 works: KVec::new(),
@@ -148,7 +148,7 @@ impl NetnsIpvs {
                 evict: works.add(move |ipvs, process| evict.run(ipvs, process))?,
                 defragment: works.add(housekeeping::defragment)?,
             };
-            books.works = works.works;
+            config.works = works.works;
             self.v4.queues.populate(v4);
             self.v6.queues.populate(v6);
             self.queues.populate(queues);
@@ -163,10 +163,10 @@ impl NetnsIpvs {
     /// `ENOMEM`, also if the namespace is going.
     pub(super) fn open_family(
         self: &Arc<Self>,
-        books: &mut Books,
+        config: &mut ConfigState,
         family: AddressFamily,
     ) -> Result {
-        let queues = self.background(books)?;
+        let queues = self.background(config)?;
         let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
         in_plane!(self, family, plane => plane.open(lfactor))?;
         if self.fragments.is_to_arrange() {

@@ -2,7 +2,8 @@
 
 //! Evidence that the configuration mutex of a namespace is held.
 
-/// Evidence that the caller holds the mutex around [`Books`](super::namespace::Books), where the only one of a namespace is.
+/// Evidence that the caller holds the mutex around [`ConfigState`](super::namespace::ConfigState),
+/// where the only one of a namespace is.
 ///
 /// Whoever changes what packets find (services, destinations, the table of servers) takes it by `&mut`, so that there is
 /// one writer at a time. Readers go by RCU.

@@ -10,9 +10,9 @@ mod load;
 use super::{
     ids::Ids,
     statistics::{
-        Books,
         Counted,
         Counting, //
+        StatsBase,
     },
 };
 use crate::{
@@ -78,7 +78,7 @@ pub(crate) struct Destination {
     /// Identifications of what travels in tunnels to it.
     pub(super) ids: Ids,
     #[pin]
-    books: Mutex<Books>,
+    base: Mutex<StatsBase>,
 }
 
 fn pack(tunnel: &TunnelSpec) -> u64 {
@@ -127,7 +127,7 @@ impl Destination {
                 load: Load::new(weight, thresholds),
                 tunnel: Word::new(tunnel),
                 ids: Ids::new(),
-                books <- new_mutex!(Books::new()),
+                base <- new_mutex!(StatsBase::new()),
             }),
             GFP_KERNEL,
         )
@@ -272,17 +272,17 @@ impl Destination {
 
     /// Counters and rates as people see them.
     fn statistics(&self) -> Statistics {
-        self.books.lock().read(self.counted.sums())
+        self.base.lock().read(self.counted.sums())
     }
 
     /// Starts the statistics over (E-10).
     pub(super) fn zero(&self) {
-        self.books.lock().zero(self.counted.sums());
+        self.base.lock().zero(self.counted.sums());
     }
 
     /// Stops or restarts the statistics (E-8).
     pub(super) fn freeze(&self, frozen: bool) {
-        self.books.lock().freeze(frozen, self.counted.sums());
+        self.base.lock().freeze(frozen, self.counted.sums());
     }
 
     /// Returns how people see it.

@@ -28,14 +28,14 @@ use kernel::prelude::*;
 impl NetnsIpvs {
     /// Sets whether statistics are kept up to date (E-8).
     pub(crate) fn set_run_estimation(&self, value: i32) -> Result {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         self.settings.run_estimation.store(value);
-        self.follow_estimation(&mut books.held)
+        self.follow_estimation(&mut config.held)
     }
 
     /// The list of CPUs for estimation was written (E-9).
     pub(crate) fn est_cpulist_changed(&self) -> Result {
-        self.follow_estimation(&mut self.books.lock().held)
+        self.follow_estimation(&mut self.config.lock().held)
     }
 
     /// Has all statistics stand still, or go on, as the settings say.
@@ -51,11 +51,11 @@ impl NetnsIpvs {
 
     /// Starts the statistics of a service, or of everything, over (E-10).
     pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         match id {
             Some(id) => in_plane!(self, id.family, plane => plane.get(id)?.zero()),
             None => self
-                .zero_all(&mut books.held)
+                .zero_all(&mut config.held)
                 .map_err(|_| Refusal::NO_MEMORY)?,
         }
         Ok(())

@@ -4,7 +4,7 @@
 
 use super::{
     namespace::{
-        Books,
+        ConfigState,
         NetnsIpvs, //
     },
     plane::{
@@ -37,7 +37,7 @@ impl<F: Stack> Plane<F> {
     }
 }
 
-/// Where in [`Books::tracking`] a family's is, and what its packets are to the network stack.
+/// Where in [`ConfigState::tracking`] a family's is, and what its packets are to the network stack.
 const fn place(family: AddressFamily) -> (usize, Protocol) {
     match family {
         AddressFamily::V4 => (0, Protocol::Ipv4),
@@ -50,7 +50,7 @@ impl NetnsIpvs {
     /// then has some to look at. Without that, which the log says, the others pass all the same.
     pub(super) fn track_for_helper(
         &self,
-        books: &mut Books,
+        config: &mut ConfigState,
         id: &ServiceId,
         method: ForwardMethod,
     ) {
@@ -59,7 +59,7 @@ impl NetnsIpvs {
         if !is_helped || method != ForwardMethod::MASQ {
             return;
         }
-        if let Some(tracking @ None) = books.tracking.get_mut(at) {
+        if let Some(tracking @ None) = config.tracking.get_mut(at) {
             match self
                 .lease()
                 .and_then(|lease| Tracking::begin(lease, protocol))
@@ -75,10 +75,10 @@ impl NetnsIpvs {
     /// Takes what has connections tracked for services that are gone; the caller drops it without the mutex.
     pub(super) fn unneeded_tracking(
         &self,
-        books: &mut Books,
+        config: &mut ConfigState,
         family: AddressFamily,
     ) -> Option<Tracking> {
-        let tracking = books.tracking.get_mut(place(family).0)?;
+        let tracking = config.tracking.get_mut(place(family).0)?;
         if tracking.is_none() || in_plane!(self, family, plane => plane.has_helped()) {
             return None;
         }

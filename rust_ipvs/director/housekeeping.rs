@@ -105,10 +105,10 @@ impl Evict {
 
 /// Has fragments of IPv6 put together before routing after the first one came.
 pub(super) fn defragment(ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
-    let books = &mut *ipvs.books.lock();
-    let hooks = books.hooks_v6.as_ref()?;
+    let config = &mut *ipvs.config.lock();
+    let hooks = config.hooks_v6.as_ref()?;
     // Without memory the hooks go on putting them together, until the next time.
-    let arranged = ipvs.fragments.arrange(&mut books.held, hooks.lease());
+    let arranged = ipvs.fragments.arrange(&mut config.held, hooks.lease());
     (!arranged).then_some(HZ)
 }
 

@@ -11,8 +11,8 @@ use super::{
     fragments::Fragments,
     locality::Expirations,
     namespace::{
-        Books,
         Caches,
+        ConfigState,
         NetnsIpvs, //
     },
     plane::Plane,
@@ -82,7 +82,7 @@ impl Namespaced for NetnsIpvs {
                 outward: HalfSipKey::random(),
                 home: home.clone(),
                 daemons <- Daemons::new(),
-                books <- new_mutex!(Books {
+                config <- new_mutex!(ConfigState {
                     held: ConfigHeld::new(),
                     open: true,
                     hooks_v4: None,
@@ -100,12 +100,12 @@ impl Namespaced for NetnsIpvs {
     }
 
     fn stop(this: &Arc<Self>) {
-        let mut books = this.books.lock();
-        books.open = false;
-        let going = (books.hooks_v4.take(), books.hooks_v6.take());
-        let works = mem::take(&mut books.works);
-        let tracking = mem::take(&mut books.tracking);
-        drop(books);
+        let mut config = this.config.lock();
+        config.open = false;
+        let going = (config.hooks_v4.take(), config.hooks_v6.take());
+        let works = mem::take(&mut config.works);
+        let tracking = mem::take(&mut config.tracking);
+        drop(config);
         // Hooks first: nothing may come in from packets. A work may take the mutex in its run.
         drop(going);
         this.daemons.stop_all(&**this);

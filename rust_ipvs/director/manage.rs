@@ -10,7 +10,7 @@ use super::{
     destination::Destination,
     locality::Expirations,
     namespace::{
-        Books,
+        ConfigState,
         NetnsIpvs, //
     },
     plane::{
@@ -62,7 +62,7 @@ impl<F: Stack> Plane<F> {
     /// Adds a service (G-18). The hooks are there already.
     fn add_service(
         &self,
-        books: &mut Books,
+        config: &mut ConfigState,
         spec: &ServiceSpec,
         serial: u64,
         terms: Terms,
@@ -70,9 +70,9 @@ impl<F: Stack> Plane<F> {
         expirations: Arc<Expirations>,
     ) -> Result {
         let service = Service::new(spec.id, serial, terms, expirations)?;
-        service.freeze(&mut books.held, frozen);
-        self.add(&mut books.held, service, lfactor)?;
-        self.count_engine(&mut books.held, false, terms.engine.is_some());
+        service.freeze(&mut config.held, frozen);
+        self.add(&mut config.held, service, lfactor)?;
+        self.count_engine(&mut config.held, false, terms.engine.is_some());
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl<F: Stack> Plane<F> {
     fn delete_service(
         &self,
         ipvs: &NetnsIpvs,
-        books: &mut Books,
+        config: &mut ConfigState,
         service: &RcuArc<Service<F>>,
     ) -> Result {
         let destinations = service.destinations()?;
@@ -88,10 +88,10 @@ impl<F: Stack> Plane<F> {
         for _ in 0..destinations.len() {
             rooms.push(Room::new()?, GFP_KERNEL)?;
         }
-        self.remove(&mut books.held, service, ipvs.settings.svc_lfactor.load())?;
-        self.count_engine(&mut books.held, service.terms().engine.is_some(), false);
+        self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load())?;
+        self.count_engine(&mut config.held, service.terms().engine.is_some(), false);
         for (destination, room) in destinations.into_iter().zip(rooms) {
-            ipvs.discard(&mut books.held, room, destination);
+            ipvs.discard(&mut config.held, room, destination);
         }
         service.clear();
         Ok(())
@@ -187,8 +187,8 @@ fn check_families(ipvs: &NetnsIpvs, id: &ServiceId, spec: &DestinationSpec) -> R
 impl NetnsIpvs {
     /// Adds a service.
     pub(crate) fn add_service(self: &Arc<Self>, spec: &ServiceSpec) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
-        if !books.open {
+        let mut config = self.config.lock();
+        if !config.open {
             return Err(Refusal::NO_MEMORY);
         }
         let id = &spec.id;
@@ -196,20 +196,20 @@ impl NetnsIpvs {
             return Err(Refusal::new(Errno::Exists, c"the service exists already"));
         }
         let terms = Terms::of(spec, check_terms(spec)?, 0);
-        let result = self.prepare(&mut books, id.family).and_then(|()| {
+        let result = self.prepare(&mut config, id.family).and_then(|()| {
             let lfactor = self.settings.svc_lfactor.load();
             let expirations = self.settings.expirations.clone();
-            books.serial = books.serial.wrapping_add(1);
-            let serial = books.serial;
+            config.serial = config.serial.wrapping_add(1);
+            let serial = config.serial;
             let numbers = (lfactor, self.settings.is_frozen());
-            in_plane!(self, id.family, plane => plane.add_service(&mut books, spec, serial, terms, numbers, expirations))
+            in_plane!(self, id.family, plane => plane.add_service(&mut config, spec, serial, terms, numbers, expirations))
         });
         self.defend_later();
         if terms.needs().memory {
             self.evict_later();
         }
-        let unused = self.unneeded_hooks(&mut books, id.family);
-        drop(books);
+        let unused = self.unneeded_hooks(&mut config, id.family);
+        drop(config);
         drop(unused);
         memory(result)
     }
@@ -222,23 +222,23 @@ impl NetnsIpvs {
 
     /// Sets how many buckets there are for each service, from now on (V-7).
     pub(crate) fn set_svc_lfactor(&self, value: i32) -> Result {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         self.settings.svc_lfactor.store(value);
-        self.v4.fit_services(&mut books.held, value, true)?;
-        self.v6.fit_services(&mut books.held, value, true)
+        self.v4.fit_services(&mut config.held, value, true)?;
+        self.v6.fit_services(&mut config.held, value, true)
     }
 
     /// Changes the terms of a service (V-17).
     pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         in_plane!(self, spec.id.family, plane => {
             let service = plane.get(&spec.id)?;
             let scheduler = check_terms(spec)?;
             check_room(scheduler, service.count())?;
             let before = service.terms();
             let terms = Terms::of(spec, scheduler, before.flags);
-            memory(service.set_terms(&mut books.held, terms))?;
-            plane.count_engine(&mut books.held, before.engine.is_some(), terms.engine.is_some());
+            memory(service.set_terms(&mut config.held, terms))?;
+            plane.count_engine(&mut config.held, before.engine.is_some(), terms.engine.is_some());
             if terms.needs().memory {
                 self.evict_later();
             }
@@ -248,14 +248,14 @@ impl NetnsIpvs {
 
     /// Deletes a service. Its connections stay, without an available destination (V-19).
     pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         let result = in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
-            memory(plane.delete_service(self, &mut books, &service))
+            memory(plane.delete_service(self, &mut config, &service))
         });
-        let unused = self.unneeded_hooks(&mut books, id.family);
-        let tracking = self.unneeded_tracking(&mut books, id.family);
-        drop(books);
+        let unused = self.unneeded_hooks(&mut config, id.family);
+        let tracking = self.unneeded_tracking(&mut config, id.family);
+        drop(config);
         drop((unused, tracking));
         result
     }
@@ -266,7 +266,7 @@ impl NetnsIpvs {
     ///
     /// Out of memory: some services are left, which another flush deletes.
     pub(crate) fn flush(&self) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         let mut done = Ok(());
         for family in [AddressFamily::V4, AddressFamily::V6] {
             in_plane!(self, family, plane => {
@@ -274,7 +274,7 @@ impl NetnsIpvs {
                 while (1..left).contains(&plane.count()) {
                     left = plane.count();
                     let deleted = plane.each_paged((0, 0), |_, service| {
-                        plane.delete_service(self, &mut books, service).ok();
+                        plane.delete_service(self, &mut config, service).ok();
                         true
                     });
                     deleted.ok();
@@ -284,11 +284,11 @@ impl NetnsIpvs {
                 }
             });
         }
-        let unused_v4 = self.unneeded_hooks(&mut books, AddressFamily::V4);
-        let unused_v6 = self.unneeded_hooks(&mut books, AddressFamily::V6);
-        let tracking_v4 = self.unneeded_tracking(&mut books, AddressFamily::V4);
-        let tracking_v6 = self.unneeded_tracking(&mut books, AddressFamily::V6);
-        drop(books);
+        let unused_v4 = self.unneeded_hooks(&mut config, AddressFamily::V4);
+        let unused_v6 = self.unneeded_hooks(&mut config, AddressFamily::V6);
+        let tracking_v4 = self.unneeded_tracking(&mut config, AddressFamily::V4);
+        let tracking_v6 = self.unneeded_tracking(&mut config, AddressFamily::V6);
+        drop(config);
         drop((unused_v4, unused_v6, tracking_v4, tracking_v6));
         done
     }
@@ -310,7 +310,7 @@ impl NetnsIpvs {
         id: &ServiceId,
         spec: &DestinationSpec,
     ) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
             check_families(self, id, spec)?;
@@ -318,23 +318,23 @@ impl NetnsIpvs {
             if service.destination(&spec.id).is_some() {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
-            self.track_for_helper(&mut books, id, spec.method);
+            self.track_for_helper(&mut config, id, spec.method);
             let revived = self.trash.lock().revive(id, &spec.id);
             if let Some((room, destination)) = revived {
                 destination.revive(service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
                 let known = destination.clone();
-                let result = welcome(&mut books.held, &self.servers, &service, known);
+                let result = welcome(&mut config.held, &self.servers, &service, known);
                 if result.is_err() {
                     // It stays what it was, and so do its connections: gone.
-                    self.discard(&mut books.held, room, destination);
+                    self.discard(&mut config.held, room, destination);
                 }
                 return memory(result);
             }
             check_address(net, &spec.id)?;
             memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
-                welcome(&mut books.held, &self.servers, &service, destination)
+                welcome(&mut config.held, &self.servers, &service, destination)
             }))
         })
     }
@@ -346,15 +346,15 @@ impl NetnsIpvs {
         mut spec: DestinationSpec,
         tunnel: TunnelChange,
     ) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
             check_families(self, id, &spec)?;
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
-            self.track_for_helper(&mut books, id, spec.method);
+            self.track_for_helper(&mut config, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
             let edit = |held: &mut ConfigHeld| service.edit(held, &destination, &spec);
-            memory(self.servers.change(&mut books.held, &destination, &spec, edit))
+            memory(self.servers.change(&mut config.held, &destination, &spec, edit))
         })
     }
 
@@ -364,13 +364,13 @@ impl NetnsIpvs {
         id: &ServiceId,
         destination: &DestinationId,
     ) -> Result<(), Refusal> {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         in_plane!(self, id.family, plane => {
             let service = plane.get(id)?;
             let destination = service.destination(destination).ok_or(Refusal::NO_DESTINATION)?;
             let room = memory(Room::new())?;
-            memory(service.remove(&mut books.held, &destination))?;
-            self.discard(&mut books.held, room, destination);
+            memory(service.remove(&mut config.held, &destination))?;
+            self.discard(&mut config.held, room, destination);
             Ok(())
         })
     }
@@ -391,7 +391,7 @@ impl NetnsIpvs {
 
     /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
-        let mut books = self.books.lock();
-        self.timeouts.set(&mut books.held, tcp, tcp_fin, udp);
+        let mut config = self.config.lock();
+        self.timeouts.set(&mut config.held, tcp, tcp_fin, udp);
     }
 }

@@ -106,8 +106,8 @@ impl Drop for Caches {
     }
 }
 
-/// What only people look at; protected by the mutex around it.
-pub(super) struct Books {
+/// Configuration of a namespace; protected by the mutex around it.
+pub(super) struct ConfigState {
     pub(super) held: ConfigHeld,
     /// Cleared when the namespace goes, after which nothing may be added.
     pub(super) open: bool,
@@ -148,7 +148,7 @@ pub(crate) struct NetnsIpvs {
     pub(super) daemons: Daemons<NetnsIpvs>,
     /// What the configuration mutex protects. The other two are taken inside of it, or without it.
     #[pin]
-    pub(super) books: Mutex<Books>,
+    pub(super) config: Mutex<ConfigState>,
     /// Destinations that were deleted.
     #[pin]
     pub(super) trash: Mutex<Trash>,

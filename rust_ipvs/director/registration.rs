@@ -11,7 +11,7 @@ use super::{
         Passive, //
     },
     namespace::{
-        Books,
+        ConfigState,
         NetnsIpvs, //
     },
     plane::HasAfState, //
@@ -73,14 +73,20 @@ fn register<F: HasAfState>(
 
 impl NetnsIpvs {
     /// Makes what packets need before the first service of a family can be there (H-2).
-    pub(super) fn prepare(self: &Arc<Self>, books: &mut Books, family: AddressFamily) -> Result {
-        self.open_family(books, family)?;
+    pub(super) fn prepare(
+        self: &Arc<Self>,
+        config: &mut ConfigState,
+        family: AddressFamily,
+    ) -> Result {
+        self.open_family(config, family)?;
         match family {
-            AddressFamily::V4 if books.hooks_v4.is_none() => {
-                books.hooks_v4 = Some(register::<V4>(self.lease()?, self.clone(), books.passive)?);
+            AddressFamily::V4 if config.hooks_v4.is_none() => {
+                config.hooks_v4 =
+                    Some(register::<V4>(self.lease()?, self.clone(), config.passive)?);
             }
-            AddressFamily::V6 if books.hooks_v6.is_none() => {
-                books.hooks_v6 = Some(register::<V6>(self.lease()?, self.clone(), books.passive)?);
+            AddressFamily::V6 if config.hooks_v6.is_none() => {
+                config.hooks_v6 =
+                    Some(register::<V6>(self.lease()?, self.clone(), config.passive)?);
             }
             _ => {}
         }
@@ -89,9 +95,9 @@ impl NetnsIpvs {
 
     /// Gives the hooks the form that they should have (H-8). The new ones are there before the old ones go.
     pub(super) fn fit_hooks(&self) -> Result {
-        let mut books = self.books.lock();
+        let mut config = self.config.lock();
         let passive = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
-        if passive == books.passive || !books.open {
+        if passive == config.passive || !config.open {
             return Ok(());
         }
         let again = |old: &Option<Hooks<Self>>, register: RegisterHooks| {
@@ -99,14 +105,14 @@ impl NetnsIpvs {
                 |old: &Hooks<Self>| register(old.lease().clone(), old.owner().clone(), passive);
             old.as_ref().map(again).transpose()
         };
-        let v4 = again(&books.hooks_v4, register::<V4>)?;
-        let v6 = again(&books.hooks_v6, register::<V6>)?;
-        books.passive = passive;
+        let v4 = again(&config.hooks_v4, register::<V4>)?;
+        let v6 = again(&config.hooks_v6, register::<V6>)?;
+        config.passive = passive;
         let old = (
-            mem::replace(&mut books.hooks_v4, v4),
-            mem::replace(&mut books.hooks_v6, v6),
+            mem::replace(&mut config.hooks_v4, v4),
+            mem::replace(&mut config.hooks_v6, v6),
         );
-        drop(books);
+        drop(config);
         drop(old);
         Ok(())
     }
@@ -114,12 +120,12 @@ impl NetnsIpvs {
     /// Takes the hooks of a family that has no service; the caller drops them without the mutex.
     pub(super) fn unneeded_hooks(
         &self,
-        books: &mut Books,
+        config: &mut ConfigState,
         family: AddressFamily,
     ) -> Option<Hooks<Self>> {
         match family {
-            AddressFamily::V4 if self.v4.count() == 0 => books.hooks_v4.take(),
-            AddressFamily::V6 if self.v6.count() == 0 => books.hooks_v6.take(),
+            AddressFamily::V4 if self.v4.count() == 0 => config.hooks_v4.take(),
+            AddressFamily::V6 if self.v6.count() == 0 => config.hooks_v6.take(),
             _ => None,
         }
     }

@@ -98,7 +98,7 @@ pub(crate) struct Service<F: Stack> {
     /// Counts the destinations that came and went.
     changes: Word<u32>,
     #[pin]
-    books: Mutex<statistics::Books>,
+    base: Mutex<statistics::StatsBase>,
 }
 
 impl<F: Stack> Service<F> {
@@ -116,7 +116,7 @@ impl<F: Stack> Service<F> {
                 serial,
                 scheduling <- scheduling,
                 changes: Word::new(0),
-                books <- new_mutex!(statistics::Books::new()),
+                base <- new_mutex!(statistics::StatsBase::new()),
             }),
             GFP_KERNEL,
         )
@@ -276,7 +276,7 @@ impl<F: Stack> Service<F> {
     pub(super) fn add(&self, held: &mut ConfigHeld, destination: RcuArc<Destination>) -> Result {
         let counted = destination.counted.sums();
         self.scheduling.add(destination)?;
-        self.books.lock().readmit(&counted);
+        self.base.lock().readmit(&counted);
         self.changed(held);
         Ok(())
     }
@@ -298,7 +298,7 @@ impl<F: Stack> Service<F> {
         destination: &RcuArc<Destination>,
     ) -> Result {
         self.scheduling.remove(&destination.id)?;
-        self.books.lock().retire(&destination.counted.sums());
+        self.base.lock().retire(&destination.counted.sums());
         self.changed(held);
         Ok(())
     }
@@ -342,13 +342,13 @@ impl<F: Stack> Service<F> {
 
     fn statistics(&self) -> Statistics {
         let present = self.present();
-        self.books.lock().read(present)
+        self.base.lock().read(present)
     }
 
     /// Starts the statistics of the service and its destinations over (E-10).
     pub(super) fn zero(&self) {
         let present = self.present();
-        self.books.lock().zero(present);
+        self.base.lock().zero(present);
         self.each_paged(u32::MAX, |destination| {
             destination.zero();
             true
@@ -358,7 +358,7 @@ impl<F: Stack> Service<F> {
     /// Stops or restarts the statistics of the service and its destinations (E-8).
     pub(super) fn freeze(&self, _: &mut ConfigHeld, frozen: bool) {
         let present = self.present();
-        self.books.lock().freeze(frozen, present);
+        self.base.lock().freeze(frozen, present);
         self.each_paged(u32::MAX, |destination| {
             destination.freeze(frozen);
             true

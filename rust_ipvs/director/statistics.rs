@@ -52,7 +52,7 @@ pub(super) struct Totals {
     helped: Atomic<i64>,
     /// Taken by readers of the totals, and by whoever zeroes or freezes them; the innermost lock.
     #[pin]
-    books: Mutex<Books>,
+    base: Mutex<StatsBase>,
 }
 
 impl Totals {
@@ -62,7 +62,7 @@ impl Totals {
             pin_init!(Self {
                 sums,
                 helped: Atomic::new(0),
-                books <- new_mutex!(Books::new()),
+                base <- new_mutex!(StatsBase::new()),
             }),
             GFP_KERNEL,
         )
@@ -70,7 +70,7 @@ impl Totals {
 
     /// Reads counters and rates. Costs a look at each CPU. Process context.
     pub(super) fn read(&self) -> Statistics {
-        self.books.lock().read(of_words(self.sums.sums()))
+        self.base.lock().read(of_words(self.sums.sums()))
     }
 
     /// Returns the counters of a CPU, whatever was zeroed since (K-8).
@@ -80,12 +80,12 @@ impl Totals {
 
     /// Starts the statistics over (E-10). Process context.
     pub(super) fn zero(&self) {
-        self.books.lock().zero(of_words(self.sums.sums()));
+        self.base.lock().zero(of_words(self.sums.sums()));
     }
 
     /// Stops or restarts the statistics (E-8). Process context.
     pub(super) fn freeze(&self, frozen: bool) {
-        self.books.lock().freeze(frozen, of_words(self.sums.sums()));
+        self.base.lock().freeze(frozen, of_words(self.sums.sums()));
     }
 }
 
@@ -208,8 +208,8 @@ pub(super) fn minus(a: &Counters, b: &Counters) -> Counters {
     }
 }
 
-/// What is remembered from one reading to the next.
-pub(super) struct Books {
+/// Base of statistics: what deleted destinations counted, and the rates of the last reading.
+pub(super) struct StatsBase {
     /// What those that are gone counted.
     retired: Counters,
     estimate: Estimate,
@@ -217,7 +217,7 @@ pub(super) struct Books {
     frozen: Option<Statistics>,
 }
 
-impl Books {
+impl StatsBase {
     /// Of something that begins now.
     pub(super) fn new() -> Self {
         Self {

@@ -57,7 +57,7 @@ impl NetnsIpvs {
 
     /// Has connections without a destination, or forbids them (S-15).
     pub(crate) fn set_cache_bypass(&self, value: i32) -> Result {
-        let _books = self.books.lock();
+        let _config = self.config.lock();
         if value != 0 {
             self.v4.open_nowhere(&self.counting)?;
             self.v6.open_nowhere(&self.counting)?;

@@ -94,12 +94,12 @@ impl SyncHost for NetnsIpvs {
     }
 
     fn open_ipv4(self: &Arc<Self>) -> Result {
-        self.open_family(&mut self.books.lock(), AddressFamily::V4)
+        self.open_family(&mut self.config.lock(), AddressFamily::V4)
     }
 
     fn set_sync_active(&self, is_active: bool) {
-        let mut books = self.books.lock();
-        self.timeouts.set_sync_active(&mut books.held, is_active);
+        let mut config = self.config.lock();
+        self.timeouts.set_sync_active(&mut config.held, is_active);
     }
 
     fn backup_changed(&self) -> Result {
