@@ -34,7 +34,7 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
         return Found::Nothing;
     }
     let (rcu, connections) = (context.rcu, context.connections);
-    context.plane.no_cport.forget();
+    context.af.no_cport.forget();
     let (client, virt) = (context.src(), context.dst());
     let anybody = Endpoint {
         addr: client.addr,
@@ -51,7 +51,7 @@ pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F>
         });
         return begun.map_or(Found::Nothing, |_| Found::Late);
     };
-    let slab = &context.plane.slab;
+    let slab = &context.af.slab;
     let Ok(successor) = slab.alloc(|| waiting.successor(rcu, client)) else {
         return Found::Late;
     };

@@ -52,8 +52,8 @@ use super::{
     },
     nodest::ExpireNodest,
     plane::{
-        in_plane,
-        Plane, //
+        for_af,
+        AfState, //
     },
     queues::Queues,
     resize::Resize,
@@ -99,21 +99,18 @@ impl Works<'_> {
     }
 
     /// Makes the works of a family.
-    fn add_family<F: Stack>(
-        &mut self,
-        plane: fn(&NetnsIpvs) -> &Plane<F>,
-    ) -> Result<Arc<AfQueues>> {
+    fn add_family<F: Stack>(&mut self, af: fn(&NetnsIpvs) -> &AfState<F>) -> Result<Arc<AfQueues>> {
         let parts = cpus::possible()
             .take(MOST_PARTS)
             .fold(0, |n: usize, _| n.saturating_add(1));
         let mut expiry = KVec::with_capacity(parts, GFP_KERNEL)?;
         for part in 0..parts {
-            let mut work = Expiry::new(plane, part, parts);
+            let mut work = Expiry::new(af, part, parts);
             let handle = self.add(move |ipvs, process| work.run(ipvs, process))?;
             expiry.push(handle, GFP_KERNEL)?;
         }
-        let mut resize = Resize::new(plane);
-        let mut nodest = ExpireNodest::new(plane);
+        let mut resize = Resize::new(af);
+        let mut nodest = ExpireNodest::new(af);
         let queues = AfQueues {
             expiry,
             resize: self.add(move |ipvs, process| resize.run(ipvs, process))?,
@@ -168,7 +165,7 @@ impl NetnsIpvs {
     ) -> Result {
         let queues = self.background(config)?;
         let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
-        in_plane!(self, family, plane => plane.open(lfactor))?;
+        for_af!(self, family, af => af.open(lfactor))?;
         if self.fragments.is_to_arrange() {
             queues.defragment.queue(0);
         }

@@ -5,7 +5,7 @@
 use super::{
     connections::Connections,
     namespace::NetnsIpvs,
-    plane::Plane,
+    plane::AfState,
     stack::Stack, //
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Context<'g, F: Stack> {
     pub(super) ipvs: &'g NetnsIpvs,
-    pub(super) plane: &'g Plane<F>,
+    pub(super) af: &'g AfState<F>,
     pub(super) rcu: Rcu<'g>,
     pub(super) net: &'g Net,
     pub(super) point: Point,

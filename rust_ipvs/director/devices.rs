@@ -8,7 +8,7 @@
 
 use super::{
     namespace::NetnsIpvs,
-    plane::Plane,
+    plane::AfState,
     stack::Stack, //
 };
 use crate::kapi::{
@@ -53,7 +53,7 @@ impl NetnsIpvs {
     }
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// Drops the cached routes of the destinations of all services, a service at a time. Process
     /// context; needs no memory.
     fn forget_routes(&self) {

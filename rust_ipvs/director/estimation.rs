@@ -8,8 +8,8 @@ use super::{
     config_held::ConfigHeld,
     namespace::NetnsIpvs,
     plane::{
-        in_plane,
-        Plane, //
+        for_af,
+        AfState, //
     },
     service::Service,
     stack::Stack, //
@@ -53,7 +53,7 @@ impl NetnsIpvs {
     pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), Refusal> {
         let mut config = self.config.lock();
         match id {
-            Some(id) => in_plane!(self, id.family, plane => plane.get(id)?.zero()),
+            Some(id) => for_af!(self, id.family, af => af.get(id)?.zero()),
             None => self
                 .zero_all(&mut config.held)
                 .map_err(|_| Refusal::NO_MEMORY)?,
@@ -79,7 +79,7 @@ impl NetnsIpvs {
     }
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// Does something to each service, while none comes or goes.
     fn each_service(
         &self,

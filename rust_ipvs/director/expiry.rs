@@ -18,7 +18,7 @@ use super::{
     connection::Connection,
     connections::Connections,
     namespace::NetnsIpvs,
-    plane::Plane,
+    plane::AfState,
     stack::Stack,
     sync,
     tracking, //
@@ -39,7 +39,7 @@ const AT_ONCE: u32 = 1024;
 
 /// A work that ends the connections of some shards of a family.
 pub(super) struct Expiry<F: Stack> {
-    plane: fn(&NetnsIpvs) -> &Plane<F>,
+    af: fn(&NetnsIpvs) -> &AfState<F>,
     /// Its shards are this one and each `parts`-th after it.
     part: usize,
     parts: usize,
@@ -57,10 +57,10 @@ struct Round {
 }
 
 impl<F: Stack> Expiry<F> {
-    /// The work of one part of so many, of the family whose plane `plane` returns.
-    pub(super) fn new(plane: fn(&NetnsIpvs) -> &Plane<F>, part: usize, parts: usize) -> Self {
+    /// The work of one part of so many, of the family whose state `af` returns.
+    pub(super) fn new(af: fn(&NetnsIpvs) -> &AfState<F>, part: usize, parts: usize) -> Self {
         Self {
-            plane,
+            af,
             part,
             parts: parts.max(1),
             done: clock::now_tick(),
@@ -70,7 +70,7 @@ impl<F: Stack> Expiry<F> {
 
     /// Ends connections whose time is up; returns when to do so again, or `None` without any.
     pub(super) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
-        let connections = (self.plane)(ipvs).connections.as_ref()?;
+        let connections = (self.af)(ipvs).connections.as_ref()?;
         let mut round = match self.round.take() {
             Some(round) => round,
             None => self.begin(),
@@ -144,7 +144,7 @@ fn fate<F: Stack>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Fate {
     Fate::Keep
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// How many connections there are.
     pub(super) fn connection_count(&self) -> usize {
         self.connections.as_ref().map_or(0, |c| c.table.exact_len())

@@ -8,7 +8,7 @@
 
 use super::{
     config_held::ConfigHeld,
-    plane::Plane,
+    plane::AfState,
     stack::Stack, //
 };
 use crate::{
@@ -72,8 +72,8 @@ impl Fragments {
 }
 
 /// Whether a fragment may concern us: of IPv6, one that passes through and is nobody's answer does not.
-pub(super) fn may_be_ours<F: Stack>(plane: &Plane<F>, point: Point, header: &Header<F>) -> bool {
+pub(super) fn may_be_ours<F: Stack>(af: &AfState<F>, point: Point, header: &Header<F>) -> bool {
     F::PROTOCOL == Protocol::Ipv4
         || point != Point::Forward
-        || plane.senders.may_reply::<F>(header.src)
+        || af.senders.may_reply::<F>(header.src)
 }

@@ -8,8 +8,8 @@ use super::{
         NetnsIpvs, //
     },
     plane::{
-        in_plane,
-        Plane, //
+        for_af,
+        AfState, //
     },
     stack::Stack, //
 };
@@ -27,7 +27,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// Whether a service is one of the helper's port.
     fn is_helped(&self, id: &ServiceId) -> bool {
         match id.key {
@@ -55,7 +55,7 @@ impl NetnsIpvs {
         method: ForwardMethod,
     ) {
         let (at, protocol) = place(id.family);
-        let is_helped = in_plane!(self, id.family, plane => plane.is_helped(id));
+        let is_helped = for_af!(self, id.family, af => af.is_helped(id));
         if !is_helped || method != ForwardMethod::MASQ {
             return;
         }
@@ -79,7 +79,7 @@ impl NetnsIpvs {
         family: AddressFamily,
     ) -> Option<Tracking> {
         let tracking = config.tracking.get_mut(place(family).0)?;
-        if tracking.is_none() || in_plane!(self, family, plane => plane.has_helped()) {
+        if tracking.is_none() || for_af!(self, family, af => af.has_helped()) {
             return None;
         }
         tracking.take()

@@ -208,8 +208,8 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
     if point == Point::LocalOut && F::PROTOCOL == Protocol::Ipv4 && packet.is_raw() {
         return Verdict::Accept(packet);
     }
-    let plane = ipvs.af_state::<F>();
-    let Some(connections) = plane.connections.as_ref() else {
+    let af = ipvs.af_state::<F>();
+    let Some(connections) = af.connections.as_ref() else {
         return Verdict::Accept(packet);
     };
     let (header, transport) = match read::<F>(&packet) {
@@ -220,7 +220,7 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
                 takes_requests: TAKES_REQUESTS,
                 begin: schedule::begin_for_error,
             };
-            let read = icmp::handle::<F, _>(ipvs, plane, connections, rcu, net, at, packet)
+            let read = icmp::handle::<F, _>(ipvs, af, connections, rcu, net, at, packet)
                 .map_or_else(
                     |other| read_otherwise::<F>(ipvs, net, point, TAKES_REQUESTS, other),
                     Err,
@@ -234,12 +234,12 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
             }
         }
     };
-    if point == Point::Forward && !plane.senders.may_reply::<F>(header.src) {
+    if point == Point::Forward && !af.senders.may_reply::<F>(header.src) {
         return Verdict::Accept(packet);
     }
     let context = Context {
         ipvs,
-        plane,
+        af,
         rcu,
         net,
         point,
@@ -262,7 +262,7 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
         }
     });
     let found = match found {
-        None if TAKES_REQUESTS && plane.no_cport.is_any() && may_begin(point, &packet) => {
+        None if TAKES_REQUESTS && af.no_cport.is_any() && may_begin(point, &packet) => {
             match awaited::find(context, hash) {
                 awaited::Found::Begun(connection) => {
                     role = Role::Request;

@@ -5,8 +5,8 @@
 use super::{
     namespace::NetnsIpvs,
     plane::{
+        AfState, //
         Place,
-        Plane, //
     },
     stack::Stack,
     trash::Key, //
@@ -86,9 +86,9 @@ impl Evict {
     }
 
     /// Comes to some services; returns where the others begin.
-    fn some<F: Stack>(&mut self, plane: &Plane<F>, from: Place) -> Option<Place> {
+    fn some<F: Stack>(&mut self, af: &AfState<F>, from: Place) -> Option<Place> {
         let mut left = EVICT_AT_ONCE;
-        let next = plane.each_paged(from, |_, service| {
+        let next = af.each_paged(from, |_, service| {
             if left != 0 && service.forget() {
                 left = left.saturating_sub(1);
                 self.found = true;

@@ -19,7 +19,7 @@ use super::{
     context::Context,
     fragments,
     namespace::NetnsIpvs,
-    plane::Plane,
+    plane::AfState,
     stack::Stack,
     tracking,
     xmit, //
@@ -85,7 +85,7 @@ impl<'g, F: Stack, B> Begin<'g, F> for B where
 #[inline(never)]
 pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
     ipvs: &'g NetnsIpvs,
-    plane: &'g Plane<F>,
+    af: &'g AfState<F>,
     connections: &'g Connections<F>,
     rcu: Rcu<'g>,
     net: &'g Net,
@@ -103,7 +103,7 @@ pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
         return Err(packet);
     }
     if header.fragment != Fragment::Whole {
-        if !fragments::may_be_ours(plane, point, &header) {
+        if !fragments::may_be_ours(af, point, &header) {
             return Err(packet);
         }
         packet = match ipvs.gather::<F>(net, point, packet) {
@@ -117,7 +117,7 @@ pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
     }
     let context = Context {
         ipvs,
-        plane,
+        af,
         rcu,
         net,
         point,

@@ -11,9 +11,9 @@ use super::{
     destination::Destination,
     namespace::NetnsIpvs,
     plane::{
-        in_plane,
+        for_af,
+        AfState, //
         Place,
-        Plane, //
     },
     service::Service,
     stack::Stack, //
@@ -146,7 +146,7 @@ impl BucketCursor {
     pub(crate) const START: Self = Self { v6: 0, bucket: 0 };
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// A service with a reference.
     pub(super) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
         rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(Refusal::NO_SERVICE)
@@ -266,12 +266,12 @@ impl<F: Stack> Plane<F> {
 impl NetnsIpvs {
     /// Whether a service exists.
     pub(crate) fn service_exists(&self, id: &ServiceId) -> bool {
-        rcu::read(|rcu| in_plane!(self, id.family, plane => plane.by_id(rcu, id).is_some()))
+        rcu::read(|rcu| for_af!(self, id.family, af => af.by_id(rcu, id).is_some()))
     }
 
     /// How a service is seen.
     pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, Refusal> {
-        in_plane!(self, id.family, plane => Ok(plane.get(id)?.view()))
+        for_af!(self, id.family, af => Ok(af.get(id)?.view()))
     }
 
     /// Calls `visit` for each service from a bookmark on, until it returns `false`; returns where that was, or `None` at
@@ -304,9 +304,9 @@ impl NetnsIpvs {
         from: Shown,
         visit: &mut dyn FnMut(&DestinationView) -> bool,
     ) -> Option<Shown> {
-        in_plane!(self, id.family, plane => {
+        for_af!(self, id.family, af => {
             let visit = |destination: &Destination| visit(&destination.view());
-            let stopped = plane.get(id).ok()?.each_paged(from.below(), visit);
+            let stopped = af.get(id).ok()?.each_paged(from.below(), visit);
             stopped.map(|slot| Shown::from(slot.saturating_add(1)))
         })
     }
@@ -360,14 +360,14 @@ impl NetnsIpvs {
 
     /// How many services of a family there are.
     pub(crate) fn count_of(&self, family: AddressFamily) -> u32 {
-        let count = in_plane!(self, family, plane => plane.count());
+        let count = for_af!(self, family, af => af.count());
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// The number of buckets of the connection tables (G-13).
     pub(crate) fn table_size(&self) -> u32 {
-        fn size<F: Stack>(plane: &Plane<F>) -> usize {
-            plane.connections.as_ref().map_or(0, |c| c.table.size())
+        fn size<F: Stack>(af: &AfState<F>) -> usize {
+            af.connections.as_ref().map_or(0, |c| c.table.size())
         }
         let size = size(&self.v4).saturating_add(size(&self.v6));
         u32::try_from(size).unwrap_or(u32::MAX)

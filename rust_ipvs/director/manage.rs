@@ -14,8 +14,8 @@ use super::{
         NetnsIpvs, //
     },
     plane::{
-        in_plane,
-        Plane, //
+        for_af,
+        AfState, //
     },
     servers::Servers,
     service::Service,
@@ -58,7 +58,7 @@ fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
     result.map_err(|_| Refusal::NO_MEMORY)
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// Adds a service (G-18). The hooks are there already.
     fn add_service(
         &self,
@@ -192,7 +192,7 @@ impl NetnsIpvs {
             return Err(Refusal::NO_MEMORY);
         }
         let id = &spec.id;
-        if in_plane!(self, id.family, plane => plane.get(id).is_ok()) {
+        if for_af!(self, id.family, af => af.get(id).is_ok()) {
             return Err(Refusal::new(Errno::Exists, c"the service exists already"));
         }
         let terms = Terms::of(spec, check_terms(spec)?, 0);
@@ -202,7 +202,7 @@ impl NetnsIpvs {
             config.serial = config.serial.wrapping_add(1);
             let serial = config.serial;
             let numbers = (lfactor, self.settings.is_frozen());
-            in_plane!(self, id.family, plane => plane.add_service(&mut config, spec, serial, terms, numbers, expirations))
+            for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, terms, numbers, expirations))
         });
         self.defend_later();
         if terms.needs().memory {
@@ -231,14 +231,14 @@ impl NetnsIpvs {
     /// Changes the terms of a service (V-17).
     pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
         let mut config = self.config.lock();
-        in_plane!(self, spec.id.family, plane => {
-            let service = plane.get(&spec.id)?;
+        for_af!(self, spec.id.family, af => {
+            let service = af.get(&spec.id)?;
             let scheduler = check_terms(spec)?;
             check_room(scheduler, service.count())?;
             let before = service.terms();
             let terms = Terms::of(spec, scheduler, before.flags);
             memory(service.set_terms(&mut config.held, terms))?;
-            plane.count_engine(&mut config.held, before.engine.is_some(), terms.engine.is_some());
+            af.count_engine(&mut config.held, before.engine.is_some(), terms.engine.is_some());
             if terms.needs().memory {
                 self.evict_later();
             }
@@ -249,9 +249,9 @@ impl NetnsIpvs {
     /// Deletes a service. Its connections stay, without an available destination (V-19).
     pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), Refusal> {
         let mut config = self.config.lock();
-        let result = in_plane!(self, id.family, plane => {
-            let service = plane.get(id)?;
-            memory(plane.delete_service(self, &mut config, &service))
+        let result = for_af!(self, id.family, af => {
+            let service = af.get(id)?;
+            memory(af.delete_service(self, &mut config, &service))
         });
         let unused = self.unneeded_hooks(&mut config, id.family);
         let tracking = self.unneeded_tracking(&mut config, id.family);
@@ -269,17 +269,17 @@ impl NetnsIpvs {
         let mut config = self.config.lock();
         let mut done = Ok(());
         for family in [AddressFamily::V4, AddressFamily::V6] {
-            in_plane!(self, family, plane => {
+            for_af!(self, family, af => {
                 let mut left = usize::MAX;
-                while (1..left).contains(&plane.count()) {
-                    left = plane.count();
-                    let deleted = plane.each_paged((0, 0), |_, service| {
-                        plane.delete_service(self, &mut config, service).ok();
+                while (1..left).contains(&af.count()) {
+                    left = af.count();
+                    let deleted = af.each_paged((0, 0), |_, service| {
+                        af.delete_service(self, &mut config, service).ok();
                         true
                     });
                     deleted.ok();
                 }
-                if plane.count() != 0 {
+                if af.count() != 0 {
                     done = Err(Refusal::NO_MEMORY);
                 }
             });
@@ -311,10 +311,10 @@ impl NetnsIpvs {
         spec: &DestinationSpec,
     ) -> Result<(), Refusal> {
         let mut config = self.config.lock();
-        in_plane!(self, id.family, plane => {
-            let service = plane.get(id)?;
+        for_af!(self, id.family, af => {
+            let service = af.get(id)?;
             check_families(self, id, spec)?;
-            plane.senders.add(spec.id.addr);
+            af.senders.add(spec.id.addr);
             if service.destination(&spec.id).is_some() {
                 return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
             }
@@ -347,8 +347,8 @@ impl NetnsIpvs {
         tunnel: TunnelChange,
     ) -> Result<(), Refusal> {
         let mut config = self.config.lock();
-        in_plane!(self, id.family, plane => {
-            let service = plane.get(id)?;
+        for_af!(self, id.family, af => {
+            let service = af.get(id)?;
             check_families(self, id, &spec)?;
             let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
             self.track_for_helper(&mut config, id, spec.method);
@@ -365,8 +365,8 @@ impl NetnsIpvs {
         destination: &DestinationId,
     ) -> Result<(), Refusal> {
         let mut config = self.config.lock();
-        in_plane!(self, id.family, plane => {
-            let service = plane.get(id)?;
+        for_af!(self, id.family, af => {
+            let service = af.get(id)?;
             let destination = service.destination(destination).ok_or(Refusal::NO_DESTINATION)?;
             let room = memory(Room::new())?;
             memory(service.remove(&mut config.held, &destination))?;

@@ -11,8 +11,8 @@ use super::{
     },
     fragments::Fragments,
     plane::{
+        AfState, //
         HasAfState,
-        Plane, //
     },
     queues::Queues,
     servers::Servers,
@@ -130,8 +130,8 @@ pub(crate) struct NetnsIpvs {
     pub(super) settings: Settings,
     pub(super) timeouts: Timeouts,
     pub(super) defences: Defences,
-    pub(super) v4: Plane<V4>,
-    pub(super) v6: Plane<V6>,
+    pub(super) v4: AfState<V4>,
+    pub(super) v6: AfState<V6>,
     /// The destinations of both families that answer to this host.
     pub(super) servers: Servers,
     pub(super) counting: statistics::Counting,
@@ -165,7 +165,7 @@ impl NetnsIpvs {
 
     /// Returns the state of an address family.
     #[inline(always)]
-    pub(super) fn af_state<F: HasAfState>(&self) -> &Plane<F> {
+    pub(super) fn af_state<F: HasAfState>(&self) -> &AfState<F> {
         F::af_state(&self.v4, &self.v6)
     }
 

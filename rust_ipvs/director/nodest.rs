@@ -10,7 +10,7 @@ use super::{
     connection::Connection,
     connections::Connections,
     namespace::NetnsIpvs,
-    plane::Plane,
+    plane::AfState,
     stack::Stack,
     tracking, //
 };
@@ -29,7 +29,7 @@ const DELAY: u32 = 1;
 
 /// The work that ends connections of a family to destinations that are gone.
 pub(super) struct ExpireNodest<F: Stack> {
-    plane: fn(&NetnsIpvs) -> &Plane<F>,
+    af: fn(&NetnsIpvs) -> &AfState<F>,
     /// The walk under way.
     walk: Option<Cursor>,
     /// How many deletions there had been when the last walk began.
@@ -37,10 +37,10 @@ pub(super) struct ExpireNodest<F: Stack> {
 }
 
 impl<F: Stack> ExpireNodest<F> {
-    /// The work of the family whose plane `plane` returns.
-    pub(super) fn new(plane: fn(&NetnsIpvs) -> &Plane<F>) -> Self {
+    /// The work of the family whose state `af` returns.
+    pub(super) fn new(af: fn(&NetnsIpvs) -> &AfState<F>) -> Self {
         Self {
-            plane,
+            af,
             walk: None,
             seen: 0,
         }
@@ -48,7 +48,7 @@ impl<F: Stack> ExpireNodest<F> {
 
     /// Goes on with the walk, or begins one if it was asked for; returns when to go on.
     pub(super) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
-        let connections = (self.plane)(ipvs).connections.as_ref()?;
+        let connections = (self.af)(ipvs).connections.as_ref()?;
         let asked = ipvs.nodest.load(Relaxed);
         let mut cursor = match self.walk.take() {
             Some(cursor) => cursor,

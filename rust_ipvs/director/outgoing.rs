@@ -32,7 +32,7 @@ use crate::{
 /// Whether a packet that belongs to no connection may be the first one of such a connection.
 #[inline(always)]
 pub(super) fn may_be<F: Stack>(context: &Context<'_, F>) -> bool {
-    context.plane.has_engines() && context.header.protocol == UDP && context.point != Point::LocalIn
+    context.af.has_engines() && context.header.protocol == UDP && context.point != Point::LocalIn
 }
 
 /// A connection that a server begins.
@@ -88,14 +88,14 @@ fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<
     let (rcu, protocol) = (context.rcu, context.header.protocol);
     // A server may be one of other services, too, which have no engine and begin nothing.
     let has_engine = |destination: &Destination| {
-        let service = context.plane.by_id(rcu, &destination.service);
+        let service = context.af.by_id(rcu, &destination.service);
         let terms = service.and_then(|service| service.terms_seen(rcu));
         terms.is_some_and(|terms| terms.engine.is_some())
     };
     let servers = &context.ipvs.servers;
     let destination = servers.real_server(rcu, protocol, &real, has_engine)?;
     let destination = destination.keep()?;
-    let service = context.plane.by_id(rcu, &destination.service)?;
+    let service = context.af.by_id(rcu, &destination.service)?;
     let terms = service.terms_seen(rcu)?;
     terms.engine?;
     let virt = match service.id.key {

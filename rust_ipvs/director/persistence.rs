@@ -244,7 +244,7 @@ impl<'p, F: Stack> Wanted<'p, F> {
             addr: destination.addr::<F>(),
             port: self.key.destination_port(destination.id.port),
         };
-        let template = context.plane.slab.alloc(|| {
+        let template = context.af.slab.alloc(|| {
             Connection::template(
                 self.key.protocol,
                 (self.key.client(), self.key.virt, real),

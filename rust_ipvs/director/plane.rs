@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One address family of a director: its services and its connections.
+//! State of one address family in a namespace: its services and its connections.
 
 use super::{
     config_held::ConfigHeld,
@@ -81,10 +81,10 @@ struct Services<F: Stack> {
 /// The place of a service in the order of all of a family: its hash, and how many of the same hash come before it.
 pub(super) type Place = (u32, u32);
 
-/// One address family of a director.
+/// State of one address family in a namespace.
 ///
 /// Whoever changes its services shows [`ConfigHeld`]: there is one of them at a time.
-pub(super) struct Plane<F: Stack> {
+pub(super) struct AfState<F: Stack> {
     /// Made with the first service of the family, and kept (C-5).
     pub(super) connections: SetOnce<Connections<F>>,
     /// Until when entries without a client's port may be in the table of connections.
@@ -112,22 +112,22 @@ pub(super) struct Plane<F: Stack> {
     engines: Word<u32>,
 }
 
-/// Does the same in the plane of a family.
-macro_rules! in_plane {
-    ($ipvs:expr, $family:expr, $plane:ident => $work:expr) => {
+/// Evaluates an expression with the state of one address family.
+macro_rules! for_af {
+    ($ipvs:expr, $family:expr, $af:ident => $work:expr) => {
         match $family {
             $crate::logic::config::AddressFamily::V4 => {
-                let $plane = &$ipvs.v4;
+                let $af = &$ipvs.v4;
                 $work
             }
             $crate::logic::config::AddressFamily::V6 => {
-                let $plane = &$ipvs.v6;
+                let $af = &$ipvs.v6;
                 $work
             }
         }
     };
 }
-pub(super) use in_plane;
+pub(super) use for_af;
 
 /// Spreads service keys, which only an administrator chooses. The high bits are spread best.
 fn mix(words: impl Iterator<Item = u32>) -> u32 {
@@ -175,7 +175,7 @@ fn place_after(place: Place, hash: u32) -> Place {
     }
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     pub(super) fn new(
         slab: Arc<Slab<Connection<F>>>,
         most_bits: u32,
@@ -560,19 +560,19 @@ impl<F: Stack> Services<F> {
 /// An address family, with which of the two states of a namespace is its own.
 pub(super) trait HasAfState: Stack {
     /// Returns the state of this family.
-    fn af_state<'a>(v4: &'a Plane<V4>, v6: &'a Plane<V6>) -> &'a Plane<Self>;
+    fn af_state<'a>(v4: &'a AfState<V4>, v6: &'a AfState<V6>) -> &'a AfState<Self>;
 }
 
 impl HasAfState for V4 {
     #[inline(always)]
-    fn af_state<'a>(v4: &'a Plane<V4>, _: &'a Plane<V6>) -> &'a Plane<Self> {
+    fn af_state<'a>(v4: &'a AfState<V4>, _: &'a AfState<V6>) -> &'a AfState<Self> {
         v4
     }
 }
 
 impl HasAfState for V6 {
     #[inline(always)]
-    fn af_state<'a>(_: &'a Plane<V4>, v6: &'a Plane<V6>) -> &'a Plane<Self> {
+    fn af_state<'a>(_: &'a AfState<V4>, v6: &'a AfState<V6>) -> &'a AfState<Self> {
         v6
     }
 }

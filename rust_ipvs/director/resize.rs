@@ -8,7 +8,7 @@
 use super::{
     connections::Connections,
     namespace::NetnsIpvs,
-    plane::Plane,
+    plane::AfState,
     stack::Stack, //
 };
 use crate::{
@@ -26,22 +26,22 @@ use kernel::prelude::*;
 
 /// The work that gives the table of a family the size that its connections ask for.
 pub(super) struct Resize<F: Stack> {
-    plane: fn(&NetnsIpvs) -> &Plane<F>,
+    af: fn(&NetnsIpvs) -> &AfState<F>,
     patience: Patience,
 }
 
 impl<F: Stack> Resize<F> {
-    /// The work of the family whose plane `plane` returns.
-    pub(super) fn new(plane: fn(&NetnsIpvs) -> &Plane<F>) -> Self {
+    /// The work of the family whose state `af` returns.
+    pub(super) fn new(af: fn(&NetnsIpvs) -> &AfState<F>) -> Self {
         Self {
-            plane,
+            af,
             patience: Patience::new(),
         }
     }
 
     /// Changes the size if that is wanted. Returns when to try again if there was no memory.
     pub(super) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
-        let connections = (self.plane)(ipvs).connections.as_ref()?;
+        let connections = (self.af)(ipvs).connections.as_ref()?;
         let lfactor = sizing::of_connections(ipvs.settings.conn_lfactor.load());
         // Who finds too many connections while this goes on must not queue it: after a failure it
         // would run at once, which may take long each time if there is no memory.

@@ -98,7 +98,7 @@ fn decide<'g, F: Stack>(
         return Verdict::Accept(packet);
     }
     let (src, dst) = (context.src(), context.dst());
-    let found = context.plane.service(
+    let found = context.af.service(
         context.rcu,
         context.net,
         packet.mark(),
@@ -321,10 +321,10 @@ pub(super) fn enter<'g, F: Stack>(
 ) -> Option<&'g Connection<F>> {
     let (ipvs, connections) = (context.ipvs, context.connections);
     let protocol = context.header.protocol;
-    let slab = &context.plane.slab;
+    let slab = &context.af.slab;
     let mut connection = slab.alloc(|| made((client, virt, real))).ok()?;
     connection.track(ipvs.settings.is_tracked());
-    if Some(virt.port) == context.plane.helper_port {
+    if Some(virt.port) == context.af.helper_port {
         ftp::bind(&mut connection);
     }
     // An error says nothing of the state, and what it begins ends soon.
@@ -378,7 +378,7 @@ fn leave<F: Stack>(
         && service.is_marked()
         && context.ipvs.settings.cache_bypass.load() != 0
         && F::is_elsewhere(context.net, context.header.dst);
-    if let (true, Some(nowhere)) = (bypasses, context.plane.nowhere.as_ref()) {
+    if let (true, Some(nowhere)) = (bypasses, context.af.nowhere.as_ref()) {
         return bypass(context, hash, service, nowhere.clone(), packet);
     }
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {

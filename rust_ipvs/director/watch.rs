@@ -10,7 +10,7 @@ use super::{
     connection::Connection,
     defence::Judging,
     namespace::NetnsIpvs,
-    plane::Plane,
+    plane::AfState,
     settings::Settings,
     stack::Stack,
     tracking, //
@@ -143,7 +143,7 @@ impl Defense {
     }
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// Drops connections in a part of the table that is chosen at random (C-26).
     fn drop_entries(&self, quotas: &mut Quotas, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {

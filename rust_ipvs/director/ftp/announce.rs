@@ -50,7 +50,7 @@ pub(super) fn announce<F: Stack>(
     let timeout = context.ipvs.timeouts.of(TCP, tcp::LISTEN);
     let connections = context.connections;
     if client.port == 0 {
-        context.plane.no_cport.expect(timeout);
+        context.af.no_cport.expect(timeout);
     }
     let virt = match find_by_server(context, &(client, virt, real)) {
         Some(known) if known.is_of_control(rcu, control) => {
@@ -146,7 +146,7 @@ fn free<F: Stack>(
 
 /// Returns whether a service has this port of the VIP.
 fn is_service<F: Stack>(context: &Context<'_, F>, at: &Endpoint<F>) -> bool {
-    let service = context.plane.service(context.rcu, context.net, 0, TCP, at);
+    let service = context.af.service(context.rcu, context.net, 0, TCP, at);
     service.is_some_and(|service| service.port() == at.port)
 }
 
@@ -164,7 +164,7 @@ fn enter<F: Stack>(
     let hold = Hold::on(control)?;
     let destination = control.destination.clone();
     let data = context
-        .plane
+        .af
         .slab
         .alloc(|| Connection::announced((client, virt, real), destination, hold, timeout))
         .ok()?;

@@ -144,9 +144,9 @@ impl<H: SyncHost> Backup<'_, H> {
         if entry.flags & flags::NO_CLIENT_PORT != 0 || tale.method().0 > ForwardMethod::BYPASS.0 {
             return Err(EINVAL);
         }
-        let plane = self.0.family::<F>();
-        plane.open(sizing::of_connections(self.0.conn_lfactor()))?;
-        let connections = plane.connections.as_ref().ok_or(EINVAL)?;
+        let af = self.0.family::<F>();
+        af.open(sizing::of_connections(self.0.conn_lfactor()))?;
+        let connections = af.connections.as_ref().ok_or(EINVAL)?;
         if entry.is_template() {
             return self.hear_template(net, connections, &tale);
         }
@@ -217,15 +217,15 @@ impl<H: SyncHost> Backup<'_, H> {
         tale: &Tale<'_, F>,
         port: u16,
     ) -> Option<(RcuArc<Destination>, u16)> {
-        let plane = self.0.family::<F>();
+        let af = self.0.family::<F>();
         let (mark, protocol) = (tale.entry.mark, tale.entry.protocol);
         let virt = Endpoint {
             addr: tale.virt.addr,
             port,
         };
         let service = rcu::read(|rcu| {
-            let service = plane.service(rcu, net, mark, protocol, &virt)?;
-            plane.by_id(rcu, &service.id).cloned()
+            let service = af.service(rcu, net, mark, protocol, &virt)?;
+            af.by_id(rcu, &service.id).cloned()
         })?;
         // Its templates say 0 of the server's port (P-3).
         let of_ftp = || match port == FTP_PORT && tale.entry.is_template() {
@@ -253,14 +253,14 @@ impl<H: SyncHost> Backup<'_, H> {
         tale: &Tale<'_, F>,
         destination: Option<RcuArc<Destination>>,
     ) -> Result {
-        let plane = self.0.family::<F>();
+        let af = self.0.family::<F>();
         let method = tale.method();
         let ends = (tale.client, tale.virt, tale.real);
         let connection = match destination {
             Some(destination) => Connection::new(tale.key, ends, destination, Hold::none()),
             None if method == ForwardMethod::BYPASS => {
-                plane.open_nowhere(self.0.counting())?;
-                let nowhere = plane.nowhere.as_ref().ok_or(ENOMEM)?.clone();
+                af.open_nowhere(self.0.counting())?;
+                let nowhere = af.nowhere.as_ref().ok_or(ENOMEM)?.clone();
                 Connection::bypass(tale.key, ends, nowhere)
             }
             None => {
@@ -269,7 +269,7 @@ impl<H: SyncHost> Backup<'_, H> {
                 let stranger = strangers.get(self.0.counting(), addr, method)?;
                 drop(strangers);
                 // What it answers may have to be translated.
-                plane.senders.add(addr);
+                af.senders.add(addr);
                 Connection::new(tale.key, ends, stranger, Hold::none())
             }
         };

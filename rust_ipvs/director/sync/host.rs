@@ -10,8 +10,8 @@ use super::{
 use crate::{
     director::{
         plane::{
+            AfState, //
             HasAfState,
-            Plane, //
         },
         statistics::Counting,
         timeouts::Timeouts, //
@@ -35,7 +35,7 @@ pub(in crate::director) trait SyncHost: Listener + Sized {
     fn sync_settings(&self) -> &SyncSettings;
 
     /// Returns the state of an address family.
-    fn family<F: HasAfState>(&self) -> &Plane<F>;
+    fn family<F: HasAfState>(&self) -> &AfState<F>;
 
     /// Returns the timeouts of connections.
     fn timeouts(&self) -> &Timeouts;

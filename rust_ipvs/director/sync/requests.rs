@@ -14,8 +14,8 @@ use crate::{
     director::{
         namespace::NetnsIpvs,
         plane::{
+            AfState, //
             HasAfState,
-            Plane, //
         },
         stack::Stack,
         statistics::Counting,
@@ -61,7 +61,7 @@ impl SyncHost for NetnsIpvs {
         &self.settings.sync
     }
 
-    fn family<F: HasAfState>(&self) -> &Plane<F> {
+    fn family<F: HasAfState>(&self) -> &AfState<F> {
         self.af_state()
     }
 
@@ -109,7 +109,7 @@ impl SyncHost for NetnsIpvs {
     }
 }
 
-impl<F: Stack> Plane<F> {
+impl<F: Stack> AfState<F> {
     /// Whether a service has destinations of the other family (V-10).
     fn is_mixed(&self) -> Result<bool> {
         let mixed = self.each_paged((0, 0), |_, service| {
