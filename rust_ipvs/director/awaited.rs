@@ -5,7 +5,7 @@
 use super::{
     connection::Connection,
     context::Context,
-    stack::Stack,
+    stack::InetFamily,
     tracking, //
 };
 use crate::logic::{
@@ -14,7 +14,7 @@ use crate::logic::{
 };
 
 /// What a packet that belongs to no connection is to those that wait.
-pub(super) enum Found<'g, F: Stack> {
+pub(super) enum Found<'g, F: InetFamily> {
     /// The first packet of this one.
     Begun(&'g Connection<F>),
     /// A packet of one that began with another packet just now, or that another port of the client has taken.
@@ -29,7 +29,7 @@ pub(super) enum Found<'g, F: Stack> {
 /// connection may: what is left of an earlier one to the same port comes from another port of the client.
 #[cold]
 #[inline(never)]
-pub(super) fn find<F: Stack>(context: Context<'_, F>, hash: u32) -> Found<'_, F> {
+pub(super) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'_, F> {
     if context.header.protocol != TCP || !context.transport.flags.is_syn() {
         return Found::Nothing;
     }

@@ -57,7 +57,7 @@ use super::{
     },
     queues::Queues,
     resize::Resize,
-    stack::Stack,
+    stack::InetFamily,
     watch::Defense, //
 };
 use crate::{
@@ -99,7 +99,10 @@ impl Works<'_> {
     }
 
     /// Makes the works of a family.
-    fn add_family<F: Stack>(&mut self, af: fn(&NetnsIpvs) -> &AfState<F>) -> Result<Arc<AfQueues>> {
+    fn add_family<F: InetFamily>(
+        &mut self,
+        af: fn(&NetnsIpvs) -> &AfState<F>,
+    ) -> Result<Arc<AfQueues>> {
         let parts = cpus::possible()
             .take(MOST_PARTS)
             .fold(0, |n: usize, _| n.saturating_add(1));

@@ -16,7 +16,7 @@ mod synced;
 use super::{
     clock,
     destination::Destination,
-    stack::Stack,
+    stack::InetFamily,
     sync::told::Told,
     template::{
         Data,
@@ -98,7 +98,7 @@ pub(super) enum Role {
 /// A template is one as well, found by what is left of the client and of the VIP once it is known which
 /// connections it is to gather (P-3). It has no packets of its own.
 #[repr(C)]
-pub(crate) struct Connection<F: Stack> {
+pub(crate) struct Connection<F: InetFamily> {
     pub(super) links: Links,
     pub(super) client: Endpoint<F>,
     pub(super) virt: Endpoint<F>,
@@ -125,7 +125,7 @@ pub(crate) struct Connection<F: Stack> {
 }
 
 impl_entry! {
-    impl<F: Stack> Entry for Connection<F> {
+    impl<F: InetFamily> Entry for Connection<F> {
         slot: Connection::<F>::slot,
         removed: Connection::<F>::ended,
     }
@@ -135,7 +135,7 @@ const _: () = assert!(size_of::<Connection<V4>>() <= 128);
 const _: () = assert!(size_of::<Connection<V6>>() <= 192);
 const _: () = assert!(core::mem::offset_of!(Connection<V4>, aging) <= 64);
 
-impl<F: Stack> Connection<F> {
+impl<F: InetFamily> Connection<F> {
     /// A connection that no packet has passed yet, and that `control` controls.
     #[inline(always)]
     pub(super) fn new(

@@ -5,7 +5,7 @@
 use super::{
     clock,
     connection::Connection,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -39,7 +39,7 @@ pub(super) struct AfQueues {
 }
 
 /// The connections of a family, once there has been a service.
-pub(super) struct Connections<F: Stack> {
+pub(super) struct Connections<F: InetFamily> {
     pub(super) key: HashKey,
     pub(super) table: Table<Connection<F>>,
     /// Beyond so many connections the table may have to grow.
@@ -59,7 +59,7 @@ pub(super) struct Connections<F: Stack> {
     pub(super) most_bits: u32,
 }
 
-impl<F: Stack> Connections<F> {
+impl<F: InetFamily> Connections<F> {
     /// Creates the table at its smallest size. Process context.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::{
     connections::Connections,
     namespace::NetnsIpvs,
     plane::AfState,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -30,7 +30,7 @@ use crate::{
 /// Functions that are inlined where packets pass borrow it, so that the compiler keeps what they need in
 /// registers; others take a copy, so that only who calls them pays for one.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'g, F: Stack> {
+pub(super) struct Context<'g, F: InetFamily> {
     pub(super) ipvs: &'g NetnsIpvs,
     pub(super) af: &'g AfState<F>,
     pub(super) rcu: Rcu<'g>,
@@ -44,7 +44,7 @@ pub(super) struct Context<'g, F: Stack> {
     pub(super) is_backwards: bool,
 }
 
-impl<F: Stack> Context<'_, F> {
+impl<F: InetFamily> Context<'_, F> {
     /// The sender.
     #[inline(always)]
     pub(super) fn src(&self) -> Endpoint<F> {

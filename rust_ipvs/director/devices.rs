@@ -9,7 +9,7 @@
 use super::{
     namespace::NetnsIpvs,
     plane::AfState,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::kapi::{
     devices::{
@@ -53,7 +53,7 @@ impl NetnsIpvs {
     }
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// Drops the cached routes of the destinations of all services, a service at a time. Process
     /// context; needs no memory.
     fn forget_routes(&self) {

@@ -12,7 +12,7 @@ use super::{
         AfState, //
     },
     service::Service,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::cpus,
@@ -79,7 +79,7 @@ impl NetnsIpvs {
     }
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// Does something to each service, while none comes or goes.
     fn each_service(
         &self,

@@ -19,7 +19,7 @@ use super::{
     connections::Connections,
     namespace::NetnsIpvs,
     plane::AfState,
-    stack::Stack,
+    stack::InetFamily,
     sync,
     tracking, //
 };
@@ -38,7 +38,7 @@ pub(super) const MOST_PARTS: usize = 4;
 const AT_ONCE: u32 = 1024;
 
 /// A work that ends the connections of some shards of a family.
-pub(super) struct Expiry<F: Stack> {
+pub(super) struct Expiry<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
     /// Its shards are this one and each `parts`-th after it.
     part: usize,
@@ -56,7 +56,7 @@ struct Round {
     slots: Due,
 }
 
-impl<F: Stack> Expiry<F> {
+impl<F: InetFamily> Expiry<F> {
     /// The work of one part of so many, of the family whose state `af` returns.
     pub(super) fn new(af: fn(&NetnsIpvs) -> &AfState<F>, part: usize, parts: usize) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl<F: Stack> Expiry<F> {
 }
 
 /// Ends connections of a shard whose time is up; returns whether that is done for this round.
-fn expire<F: Stack>(
+fn expire<F: InetFamily>(
     ipvs: &NetnsIpvs,
     connections: &Connections<F>,
     process: &Process,
@@ -131,7 +131,7 @@ fn expire<F: Stack>(
 }
 
 /// What becomes of a connection whose slot came. One that controls others stays a while (C-16).
-fn fate<F: Stack>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Fate {
+fn fate<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Fate {
     if connection.left() <= 0 {
         if !connection.controls() {
             return Fate::Remove;
@@ -144,7 +144,7 @@ fn fate<F: Stack>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Fate {
     Fate::Keep
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// How many connections there are.
     pub(super) fn connection_count(&self) -> usize {
         self.connections.as_ref().map_or(0, |c| c.table.exact_len())

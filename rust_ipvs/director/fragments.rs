@@ -9,7 +9,7 @@
 use super::{
     config_held::ConfigHeld,
     plane::AfState,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -72,7 +72,11 @@ impl Fragments {
 }
 
 /// Whether a fragment may concern us: of IPv6, one that passes through and is nobody's answer does not.
-pub(super) fn may_be_ours<F: Stack>(af: &AfState<F>, point: Point, header: &Header<F>) -> bool {
+pub(super) fn may_be_ours<F: InetFamily>(
+    af: &AfState<F>,
+    point: Point,
+    header: &Header<F>,
+) -> bool {
     F::PROTOCOL == Protocol::Ipv4
         || point != Point::Forward
         || af.senders.may_reply::<F>(header.src)

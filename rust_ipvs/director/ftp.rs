@@ -12,7 +12,7 @@ mod related;
 use super::{
     connection::Connection,
     context::Context,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::skbuff::Packet,
@@ -40,7 +40,7 @@ use crate::{
 /// set (F-1, F-4).
 #[cold]
 #[inline(never)]
-pub(super) fn bind<F: Stack>(connection: &mut Connection<F>) {
+pub(super) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
     if connection.method == ForwardMethod::MASQ && connection.protocol() == TCP {
         connection.help();
         connection.track(true);
@@ -55,7 +55,7 @@ pub(super) fn bind<F: Stack>(connection: &mut Connection<F>) {
 /// give its packets to the server of this one.
 #[cold]
 #[inline(never)]
-pub(super) fn request<F: Stack>(
+pub(super) fn request<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
@@ -93,7 +93,7 @@ pub(super) fn request<F: Stack>(
 /// for something else.
 #[cold]
 #[inline(never)]
-pub(super) fn reply<F: Stack>(
+pub(super) fn reply<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
@@ -134,14 +134,17 @@ pub(super) fn reply<F: Stack>(
 }
 
 /// What a segment carries, and where that begins, in bytes from the IP header.
-fn text<'p, F: Stack>(context: &Context<'_, F>, packet: &'p Packet) -> Option<(usize, &'p [u8])> {
+fn text<'p, F: InetFamily>(
+    context: &Context<'_, F>,
+    packet: &'p Packet,
+) -> Option<(usize, &'p [u8])> {
     let bytes = packet.bytes();
     let start = payload::of_tcp(bytes, &context.header)?;
     Some((start, bytes.get(start..)?))
 }
 
 /// Replaces what a server says of where it listens by where the client finds it; `false` where that cannot be done.
-fn rewrite<F: Stack>(
+fn rewrite<F: InetFamily>(
     context: &Context<'_, F>,
     (mode, virt): (Mode, Endpoint<F>),
     start: usize,
@@ -175,7 +178,7 @@ fn rewrite<F: Stack>(
 }
 
 /// Has connection tracking make up for a segment that is to be so much longer.
-fn shift<F: Stack>(context: &Context<'_, F>, longer: i32, packet: &Packet) -> bool {
+fn shift<F: InetFamily>(context: &Context<'_, F>, longer: i32, packet: &Packet) -> bool {
     let at = usize::from(context.header.l4).saturating_add(4);
     let sequence = packet.bytes().get(at..).and_then(<[u8]>::first_chunk);
     let (Some(sequence), Some((entry, way))) = (sequence, packet.entry()) else {

@@ -11,7 +11,7 @@ use super::{
         for_af,
         AfState, //
     },
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -27,7 +27,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// Whether a service is one of the helper's port.
     fn is_helped(&self, id: &ServiceId) -> bool {
         match id.key {

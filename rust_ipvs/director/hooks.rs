@@ -21,7 +21,7 @@ use super::{
     reply,
     reuse,
     schedule,
-    stack::Stack,
+    stack::InetFamily,
     state,
     xmit, //
 };
@@ -105,7 +105,7 @@ impl<F: HasAfState, const AT: u8> Hook for Passive<F, AT> {
 
 /// Reads the headers of a packet that is not fragmented, where they lie in one piece.
 #[inline(always)]
-fn read<F: Stack>(packet: &Packet) -> Option<(Header<F>, Transport)> {
+fn read<F: InetFamily>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     let bytes = packet.bytes();
     let header = F::parse(bytes).ok()?;
     if !is_balanced(header.protocol) || header.fragment != Fragment::Whole {
@@ -319,7 +319,7 @@ fn may_begin(point: Point, packet: &Packet) -> bool {
 
 /// Handles a request of a known connection.
 #[inline(always)]
-fn handle<'g, F: Stack>(
+fn handle<'g, F: InetFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     hash: u32,

@@ -8,7 +8,7 @@ use super::{
         AfState, //
         Place,
     },
-    stack::Stack,
+    stack::InetFamily,
     trash::Key, //
 };
 use crate::kapi::{
@@ -86,7 +86,7 @@ impl Evict {
     }
 
     /// Comes to some services; returns where the others begin.
-    fn some<F: Stack>(&mut self, af: &AfState<F>, from: Place) -> Option<Place> {
+    fn some<F: InetFamily>(&mut self, af: &AfState<F>, from: Place) -> Option<Place> {
         let mut left = EVICT_AT_ONCE;
         let next = af.each_paged(from, |_, service| {
             if left != 0 && service.forget() {

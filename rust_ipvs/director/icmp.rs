@@ -20,7 +20,7 @@ use super::{
     fragments,
     namespace::NetnsIpvs,
     plane::AfState,
-    stack::Stack,
+    stack::InetFamily,
     tracking,
     xmit, //
 };
@@ -70,12 +70,12 @@ pub(super) struct At<B> {
 /// Begins the connection that a packet belongs to, quoted by an error and read backwards, if there
 /// is a service for it (S-28). One that nobody finds, for a service of single packets, is put in the
 /// last argument (S-12). Returns `Accept` unless the error ends here.
-pub(super) trait Begin<'g, F: Stack>:
+pub(super) trait Begin<'g, F: InetFamily>:
     FnOnce(Context<'g, F>, Packet, &mut Option<Connection<F>>) -> Verdict
 {
 }
 
-impl<'g, F: Stack, B> Begin<'g, F> for B where
+impl<'g, F: InetFamily, B> Begin<'g, F> for B where
     B: FnOnce(Context<'g, F>, Packet, &mut Option<Connection<F>>) -> Verdict
 {
 }
@@ -83,7 +83,7 @@ impl<'g, F: Stack, B> Begin<'g, F> for B where
 /// Handles a packet that is an ICMP error; gives back any other.
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
+pub(super) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
     ipvs: &'g NetnsIpvs,
     af: &'g AfState<F>,
     connections: &'g Connections<F>,
@@ -130,7 +130,7 @@ pub(super) fn handle<'g, F: Stack, B: Begin<'g, F>>(
 }
 
 /// Handles an ICMP packet that is whole, or a fragment of IPv6 that nothing can be made of.
-fn message<'g, F: Stack, B: Begin<'g, F>>(
+fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     context: &Context<'g, F>,
     takes_requests: bool,
     begin: B,
@@ -186,7 +186,7 @@ fn message<'g, F: Stack, B: Begin<'g, F>>(
 }
 
 /// Returns the context of the quoted packet, read backwards: of what the client would have sent.
-fn inverse<'g, F: Stack>(context: &Context<'g, F>, quoted: &Quoted<F>) -> Context<'g, F> {
+fn inverse<'g, F: InetFamily>(context: &Context<'g, F>, quoted: &Quoted<F>) -> Context<'g, F> {
     let (src, dst) = (quoted.dst, quoted.src);
     Context {
         header: Header {
@@ -207,12 +207,12 @@ fn inverse<'g, F: Stack>(context: &Context<'g, F>, quoted: &Quoted<F>) -> Contex
 }
 
 /// Whether an error may be one for a destination: H-7 and H-24 say which packets may come in.
-fn may_come_in<F: Stack>(context: &Context<'_, F>, packet: &Packet) -> bool {
+fn may_come_in<F: InetFamily>(context: &Context<'_, F>, packet: &Packet) -> bool {
     context.point != Point::LocalIn || packet.is_to_host()
 }
 
 /// Handles an error about a request, which the client is to be told of.
-fn outgoing<F: Stack>(
+fn outgoing<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     quoted: &Quoted<F>,
@@ -236,7 +236,7 @@ fn outgoing<F: Stack>(
 }
 
 /// Handles an error about a reply, which the destination is to be told of.
-fn incoming<F: Stack>(
+fn incoming<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     quoted: &Quoted<F>,

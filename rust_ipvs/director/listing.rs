@@ -16,7 +16,7 @@ use super::{
         Place,
     },
     service::Service,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -146,7 +146,7 @@ impl BucketCursor {
     pub(crate) const START: Self = Self { v6: 0, bucket: 0 };
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// A service with a reference.
     pub(super) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
         rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(Refusal::NO_SERVICE)
@@ -366,7 +366,7 @@ impl NetnsIpvs {
 
     /// The number of buckets of the connection tables (G-13).
     pub(crate) fn table_size(&self) -> u32 {
-        fn size<F: Stack>(af: &AfState<F>) -> usize {
+        fn size<F: InetFamily>(af: &AfState<F>) -> usize {
             af.connections.as_ref().map_or(0, |c| c.table.size())
         }
         let size = size(&self.v4).saturating_add(size(&self.v6));

@@ -19,7 +19,7 @@ use super::{
     },
     servers::Servers,
     service::Service,
-    stack::Stack,
+    stack::InetFamily,
     stage::Terms,
     trash::Room, //
 };
@@ -58,7 +58,7 @@ fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
     result.map_err(|_| Refusal::NO_MEMORY)
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// Adds a service (G-18). The hooks are there already.
     fn add_service(
         &self,
@@ -99,7 +99,7 @@ impl<F: Stack> AfState<F> {
 }
 
 /// Puts a destination that comes in the table of servers and in its service, or in neither.
-fn welcome<F: Stack>(
+fn welcome<F: InetFamily>(
     held: &mut ConfigHeld,
     servers: &Servers,
     service: &Service<F>,

@@ -17,7 +17,7 @@ use super::{
     queues::Queues,
     servers::Servers,
     settings::Settings,
-    stack::Stack,
+    stack::InetFamily,
     statistics,
     sync::Daemons,
     timeouts::Timeouts,
@@ -172,7 +172,7 @@ impl NetnsIpvs {
     /// Puts fragments together: the whole packet, or `None` where there are pieces to come (H-19, G-30).
     #[cold]
     #[inline(never)]
-    pub(super) fn gather<F: Stack>(
+    pub(super) fn gather<F: InetFamily>(
         &self,
         net: &Net,
         point: Point,

@@ -11,7 +11,7 @@ use super::{
     connections::Connections,
     namespace::NetnsIpvs,
     plane::AfState,
-    stack::Stack,
+    stack::InetFamily,
     tracking, //
 };
 use crate::kapi::{
@@ -28,7 +28,7 @@ const AT_ONCE: u32 = 2048;
 const DELAY: u32 = 1;
 
 /// The work that ends connections of a family to destinations that are gone.
-pub(super) struct ExpireNodest<F: Stack> {
+pub(super) struct ExpireNodest<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
     /// The walk under way.
     walk: Option<Cursor>,
@@ -36,7 +36,7 @@ pub(super) struct ExpireNodest<F: Stack> {
     seen: u32,
 }
 
-impl<F: Stack> ExpireNodest<F> {
+impl<F: InetFamily> ExpireNodest<F> {
     /// The work of the family whose state `af` returns.
     pub(super) fn new(af: fn(&NetnsIpvs) -> &AfState<F>) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl<F: Stack> ExpireNodest<F> {
 }
 
 /// Ends a connection whose destination is gone, and what controls it if that has no other.
-fn expire<F: Stack>(
+fn expire<F: InetFamily>(
     net: Option<&Net>,
     connections: &Connections<F>,
     rcu: Rcu<'_>,

@@ -9,7 +9,7 @@ use super::{
     persistence,
     reply,
     schedule,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -31,12 +31,12 @@ use crate::{
 
 /// Whether a packet that belongs to no connection may be the first one of such a connection.
 #[inline(always)]
-pub(super) fn may_be<F: Stack>(context: &Context<'_, F>) -> bool {
+pub(super) fn may_be<F: InetFamily>(context: &Context<'_, F>) -> bool {
     context.af.has_engines() && context.header.protocol == UDP && context.point != Point::LocalIn
 }
 
 /// A connection that a server begins.
-struct Call<F: Stack> {
+struct Call<F: InetFamily> {
     ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
     destination: RcuArc<Destination>,
     /// The template that it belongs to.
@@ -50,7 +50,7 @@ struct Call<F: Stack> {
 /// director takes replies alone.
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'g, F: Stack>(
+pub(super) fn handle<'g, F: InetFamily>(
     context: Context<'g, F>,
     hash: u32,
     takes_requests: bool,
@@ -67,7 +67,7 @@ pub(super) fn handle<'g, F: Stack>(
 }
 
 /// Handles a packet that begins nothing.
-fn handle_otherwise<F: Stack>(
+fn handle_otherwise<F: InetFamily>(
     context: Context<'_, F>,
     hash: u32,
     takes_requests: bool,
@@ -83,7 +83,7 @@ fn handle_otherwise<F: Stack>(
 }
 
 /// What a server's packet begins, from the VIP to whom it is for.
-fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<F>> {
+fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<F>> {
     let (real, client) = (context.src(), context.dst());
     let (rcu, protocol) = (context.rcu, context.header.protocol);
     // A server may be one of other services, too, which have no engine and begin nothing.
@@ -119,7 +119,7 @@ fn call<F: Stack>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<
 }
 
 /// Makes the connection.
-fn begin<'g, F: Stack>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Connection<F>> {
+fn begin<'g, F: InetFamily>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Connection<F>> {
     let protocol = context.header.protocol;
     let (client, virt, _) = call.ends;
     let hash = F::hash(&context.connections.key, &client, &virt, protocol);
@@ -129,7 +129,11 @@ fn begin<'g, F: Stack>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Co
 
 /// Handles a reply by a connection that nobody finds: what a server answers to a single packet, whose own connection
 /// ended with it (S-12).
-fn begin_and_end<F: Stack>(context: &Context<'_, F>, call: Call<F>, packet: Packet) -> Verdict {
+fn begin_and_end<F: InetFamily>(
+    context: &Context<'_, F>,
+    call: Call<F>,
+    packet: Packet,
+) -> Verdict {
     let protocol = context.header.protocol;
     let tracked = context.ipvs.settings.is_tracked();
     let connection = Connection::new(protocol, call.ends, call.destination, call.control)

@@ -15,7 +15,7 @@ use super::{
     context::Context,
     destination::Destination,
     service::Service,
-    stack::Stack,
+    stack::InetFamily,
     stage::Terms,
     template::{
         self,
@@ -48,7 +48,7 @@ use crate::{
 use kernel::prelude::*;
 
 /// Where a template sends a connection.
-pub(super) struct Way<F: Stack> {
+pub(super) struct Way<F: InetFamily> {
     pub(super) destination: RcuArc<Destination>,
     /// The port at the destination.
     pub(super) port: u16,
@@ -65,7 +65,7 @@ pub(super) enum Failure {
 }
 
 /// What a template is found by.
-struct Wanted<'p, F: Stack> {
+struct Wanted<'p, F: InetFamily> {
     key: TemplateKey<F>,
     kind: Kind,
     hash: u32,
@@ -75,7 +75,7 @@ struct Wanted<'p, F: Stack> {
 
 /// Says where a new connection goes, and remembers it for the client's next ones (P-1).
 #[inline(never)]
-pub(super) fn way<'g, F: Stack>(
+pub(super) fn way<'g, F: InetFamily>(
     context: &Context<'g, F>,
     service: &'g Service<F>,
     terms: &Terms,
@@ -115,7 +115,7 @@ pub(super) fn way<'g, F: Stack>(
 /// The hold on the template of a connection that a destination begins, to the client of its packet (P-30).
 ///
 /// A template that says otherwise of the client, or of the call, is of no use any more.
-pub(super) fn way_out<'g, F: Stack>(
+pub(super) fn way_out<'g, F: InetFamily>(
     context: &Context<'g, F>,
     (service, virt): (&'g Service<F>, Endpoint<F>),
     terms: &Terms,
@@ -141,7 +141,7 @@ pub(super) fn way_out<'g, F: Stack>(
 /// What an engine goes by in a packet; nothing where there is no such thing, and the client's address
 /// has to do (P-25, and Q-8, which is not so here).
 #[cold]
-fn look_into<'p, F: Stack>(
+fn look_into<'p, F: InetFamily>(
     engine: Engine,
     context: &Context<'_, F>,
     packet: &'p mut Packet,
@@ -155,12 +155,12 @@ fn look_into<'p, F: Stack>(
 }
 
 /// A template, and a hold on it for the connection that is to begin.
-struct Held<'g, F: Stack> {
+struct Held<'g, F: InetFamily> {
     entry: &'g Connection<F>,
     hold: Hold<Connection<F>>,
 }
 
-impl<'p, F: Stack> Wanted<'p, F> {
+impl<'p, F: InetFamily> Wanted<'p, F> {
     fn new(
         context: &Context<'_, F>,
         service: &Service<F>,

@@ -13,7 +13,7 @@ use super::{
     no_cport::NoCport,
     senders::Senders,
     service::Service,
-    stack::Stack,
+    stack::InetFamily,
     statistics::Counting, //
 };
 use crate::{
@@ -72,7 +72,7 @@ type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
 ///
 /// A bucket's number are the high bits of the hashes in it, and each bucket is in the order of hashes. So is the whole,
 /// whatever its size: who lists services finds the place again also when the size has changed.
-struct Services<F: Stack> {
+struct Services<F: InetFamily> {
     buckets: KVVec<Bucket<F>>,
     /// By how much a hash is shifted to give the number of its bucket.
     shift: u32,
@@ -84,7 +84,7 @@ pub(super) type Place = (u32, u32);
 /// State of one address family in a namespace.
 ///
 /// Whoever changes its services shows [`ConfigHeld`]: there is one of them at a time.
-pub(super) struct AfState<F: Stack> {
+pub(super) struct AfState<F: InetFamily> {
     /// Made with the first service of the family, and kept (C-5).
     pub(super) connections: SetOnce<Connections<F>>,
     /// Until when entries without a client's port may be in the table of connections.
@@ -136,7 +136,7 @@ fn mix(words: impl Iterator<Item = u32>) -> u32 {
     })
 }
 
-fn address_hash<F: Stack>(protocol: u16, at: &Endpoint<F>) -> u32 {
+fn address_hash<F: InetFamily>(protocol: u16, at: &Endpoint<F>) -> u32 {
     let words = at.addr.as_ref().chunks(4).map(|word| {
         word.iter()
             .fold(0u32, |sum, byte| (sum << 8) | u32::from(*byte))
@@ -146,7 +146,7 @@ fn address_hash<F: Stack>(protocol: u16, at: &Endpoint<F>) -> u32 {
 }
 
 /// The hash of a service's own key.
-fn key_hash<F: Stack>(key: &ServiceKey) -> u32 {
+fn key_hash<F: InetFamily>(key: &ServiceKey) -> u32 {
     match *key {
         ServiceKey::Mark(mark) => mix([mark].into_iter()),
         ServiceKey::Address {
@@ -175,7 +175,7 @@ fn place_after(place: Place, hash: u32) -> Place {
     }
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     pub(super) fn new(
         slab: Arc<Slab<Connection<F>>>,
         most_bits: u32,
@@ -520,7 +520,7 @@ impl<F: Stack> AfState<F> {
     }
 }
 
-impl<F: Stack> Services<F> {
+impl<F: InetFamily> Services<F> {
     /// A table of `size` buckets, a power of two, with `all`, which are in their order, in it.
     fn of(all: KVVec<RcuArc<Service<F>>>, size: usize) -> Result<Prepared<Self>> {
         let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;
@@ -558,7 +558,7 @@ impl<F: Stack> Services<F> {
 }
 
 /// An address family, with which of the two states of a namespace is its own.
-pub(super) trait HasAfState: Stack {
+pub(super) trait HasAfState: InetFamily {
     /// Returns the state of this family.
     fn af_state<'a>(v4: &'a AfState<V4>, v6: &'a AfState<V6>) -> &'a AfState<Self>;
 }

@@ -7,7 +7,7 @@ use super::{
     context::Context,
     ftp,
     sctp,
-    stack::Stack,
+    stack::InetFamily,
     state,
     tracking, //
 };
@@ -32,7 +32,7 @@ use crate::{
 
 /// Handles a reply of a known connection.
 #[inline(always)]
-pub(super) fn handle<'g, F: Stack>(
+pub(super) fn handle<'g, F: InetFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     packet: Packet,
@@ -47,7 +47,7 @@ pub(super) fn handle<'g, F: Stack>(
 /// Handles a reply that carries an entry of connection tracking.
 #[cold]
 #[inline(never)]
-fn handle_tracked<'g, F: Stack>(
+fn handle_tracked<'g, F: InetFamily>(
     context: Context<'g, F>,
     connection: &'g Connection<F>,
     packet: Packet,
@@ -57,7 +57,7 @@ fn handle_tracked<'g, F: Stack>(
 
 /// Handles a reply, which carries an entry only where it is `TRACKED`.
 #[inline(always)]
-fn handle_as<'g, F: Stack, const TRACKED: bool>(
+fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,
@@ -82,7 +82,7 @@ fn handle_as<'g, F: Stack, const TRACKED: bool>(
 
 /// Makes the VIP the sender; `false` where the packet cannot go on.
 #[inline(always)]
-fn translate<F: Stack>(
+fn translate<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
@@ -105,14 +105,14 @@ fn translate<F: Stack>(
 /// Whether a packet that belongs to no connection is one of a server behind NAT, which is to be told that
 /// nobody knows what it speaks of (H-22).
 #[inline(always)]
-pub(super) fn is_unexpected<F: Stack>(context: &Context<'_, F>) -> bool {
+pub(super) fn is_unexpected<F: InetFamily>(context: &Context<'_, F>) -> bool {
     context.ipvs.settings.nat_icmp_send.load() != 0 && is_from_server(*context)
 }
 
 /// Whether a packet is one of a server behind NAT, and says more than that all is over.
 #[cold]
 #[inline(never)]
-fn is_from_server<F: Stack>(context: Context<'_, F>) -> bool {
+fn is_from_server<F: InetFamily>(context: Context<'_, F>) -> bool {
     let servers = &context.ipvs.servers;
     let protocol = context.header.protocol;
     // AH and ESP, which have no ports, look like later fragments.
@@ -124,7 +124,7 @@ fn is_from_server<F: Stack>(context: Context<'_, F>) -> bool {
 /// Tells the sender that nobody expects its packet.
 #[cold]
 #[inline(never)]
-pub(super) fn refuse<F: Stack>(mut packet: Packet) -> Verdict {
+pub(super) fn refuse<F: InetFamily>(mut packet: Packet) -> Verdict {
     packet.send_error(F::PROTOCOL, Unreachable::Port);
     Verdict::Drop(packet)
 }

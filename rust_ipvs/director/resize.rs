@@ -9,7 +9,7 @@ use super::{
     connections::Connections,
     namespace::NetnsIpvs,
     plane::AfState,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -25,12 +25,12 @@ use crate::{
 use kernel::prelude::*;
 
 /// The work that gives the table of a family the size that its connections ask for.
-pub(super) struct Resize<F: Stack> {
+pub(super) struct Resize<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
     patience: Patience,
 }
 
-impl<F: Stack> Resize<F> {
+impl<F: InetFamily> Resize<F> {
     /// The work of the family whose state `af` returns.
     pub(super) fn new(af: fn(&NetnsIpvs) -> &AfState<F>) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl<F: Stack> Resize<F> {
     }
 }
 
-impl<F: Stack> Connections<F> {
+impl<F: InetFamily> Connections<F> {
     /// Gives the table the size that its connections ask for.
     fn fit(&self, lfactor: i32) -> Result {
         let len = self.table.exact_len();

@@ -7,7 +7,7 @@ use super::{
     context::Context,
     schedule,
     settings::Settings,
-    stack::Stack,
+    stack::InetFamily,
     tracking, //
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// Whether a connection that the client begins anew may go elsewhere (S-18).
 #[cold]
-pub(super) fn is_over<F: Stack>(
+pub(super) fn is_over<F: InetFamily>(
     settings: &Settings,
     connection: &Connection<F>,
     packet: &Packet,
@@ -53,7 +53,7 @@ pub(super) fn is_over<F: Stack>(
 /// have changed already would not be to them what it was, so it is dropped here too.
 #[cold]
 #[inline(never)]
-pub(super) fn begin_anew<'g, F: Stack>(
+pub(super) fn begin_anew<'g, F: InetFamily>(
     context: Context<'g, F>,
     connection: &'g Connection<F>,
     hash: u32,

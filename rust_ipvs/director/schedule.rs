@@ -13,7 +13,7 @@ use super::{
     },
     plane::FTP_DATA_PORT,
     service::Service,
-    stack::Stack,
+    stack::InetFamily,
     stage::Terms,
     state,
     sync,
@@ -50,13 +50,13 @@ use crate::{
 
 /// Handles a packet that no connection was found for. `hash` is that of its two endpoints.
 #[inline(never)]
-pub(super) fn handle<F: Stack>(context: Context<'_, F>, hash: u32, packet: Packet) -> Verdict {
+pub(super) fn handle<F: InetFamily>(context: Context<'_, F>, hash: u32, packet: Packet) -> Verdict {
     decide(context, hash, packet, carry_out)
 }
 
 /// Begins the connection that a packet belongs to which an ICMP error quotes, or puts one that
 /// nobody finds in `single` (S-12, S-28). Returns `Accept` unless the error ends here.
-pub(super) fn begin_for_error<F: Stack>(
+pub(super) fn begin_for_error<F: InetFamily>(
     context: Context<'_, F>,
     packet: Packet,
     single: &mut Option<Connection<F>>,
@@ -88,7 +88,7 @@ pub(super) fn begin_for_error<F: Stack>(
 /// Decides about a packet as [`handle`] does, and has `begin` do what is decided if it gets a
 /// destination: `begin` is told whether the service is one of single packets.
 #[inline(always)]
-fn decide<'g, F: Stack>(
+fn decide<'g, F: InetFamily>(
     context: Context<'g, F>,
     hash: u32,
     packet: Packet,
@@ -151,13 +151,13 @@ fn decide<'g, F: Stack>(
 /// Whether a packet of this host goes back to the client of a connection: a real server of this very host
 /// answers, for which nothing needs to be done here (S-8).
 #[inline(always)]
-fn is_local_reply<F: Stack>(context: &Context<'_, F>, hash: u32, packet: &Packet) -> bool {
+fn is_local_reply<F: InetFamily>(context: &Context<'_, F>, hash: u32, packet: &Packet) -> bool {
     packet.is_from_here() && has_reverse(context, hash)
 }
 
 #[cold]
 #[inline(never)]
-fn has_reverse<F: Stack>(context: &Context<'_, F>, hash: u32) -> bool {
+fn has_reverse<F: InetFamily>(context: &Context<'_, F>, hash: u32) -> bool {
     let (client, virt) = (context.dst(), context.src());
     let protocol = context.header.protocol;
     let found = context
@@ -171,7 +171,7 @@ fn has_reverse<F: Stack>(context: &Context<'_, F>, hash: u32) -> bool {
 
 /// Begins a connection of a persistent service (S-9).
 #[inline(never)]
-fn persist<'g, F: Stack>(
+fn persist<'g, F: InetFamily>(
     context: Context<'g, F>,
     hash: u32,
     (service, terms): (&'g Service<F>, &Terms),
@@ -198,7 +198,7 @@ fn persist<'g, F: Stack>(
 }
 
 /// What was decided of a new connection.
-struct Plan<F: Stack> {
+struct Plan<F: InetFamily> {
     destination: RcuArc<Destination>,
     /// Where packets go.
     real: Endpoint<F>,
@@ -208,7 +208,7 @@ struct Plan<F: Stack> {
 
 /// Does what was decided: begins a connection, or one of a `single` packet.
 #[inline(always)]
-fn carry_out<F: Stack>(
+fn carry_out<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,
     plan: Plan<F>,
@@ -223,7 +223,7 @@ fn carry_out<F: Stack>(
 
 /// Whether a packet may begin a connection (S-1 to S-3, H-14).
 #[inline(always)]
-fn may_begin<F: Stack>(context: &Context<'_, F>) -> bool {
+fn may_begin<F: InetFamily>(context: &Context<'_, F>) -> bool {
     let flags = context.transport.flags;
     let settings = &context.ipvs.settings;
     let sloppy = match context.header.protocol {
@@ -237,7 +237,7 @@ fn may_begin<F: Stack>(context: &Context<'_, F>) -> bool {
 
 /// Where packets of a new connection go: the destination's port, or the client's where that is 0
 /// (S-11). With a method that leaves packets as they are, the address is only shown.
-fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
+fn real<F: InetFamily>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     Endpoint {
         addr: destination.addr::<F>(),
         port: match destination.id.port {
@@ -248,7 +248,7 @@ fn real<F: Stack>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
 }
 
 /// Begins a connection with its first packet.
-fn begin<F: Stack>(
+fn begin<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,
     plan: Plan<F>,
@@ -280,7 +280,7 @@ fn begin<F: Stack>(
 
 /// Returns a connection that ends with its packet, and counts it (S-12).
 #[inline(always)]
-fn ops_connection<F: Stack>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
+fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
     let ends = (context.src(), context.dst(), plan.real);
     let protocol = context.header.protocol;
     let connection = Connection::new(protocol, ends, plan.destination, plan.control)
@@ -293,7 +293,11 @@ fn ops_connection<F: Stack>(context: &Context<'_, F>, plan: Plan<F>) -> Connecti
 /// Sends a single packet by a connection that ends with it (S-12). Neither found nor counted by anybody, the connection
 /// needs no place but this one (C-8, C-14).
 #[inline(never)]
-fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: Packet) -> Verdict {
+fn begin_and_end<F: InetFamily>(
+    context: &Context<'_, F>,
+    plan: Plan<F>,
+    mut packet: Packet,
+) -> Verdict {
     if !context.has_room() {
         return Verdict::Drop(packet);
     }
@@ -312,7 +316,7 @@ fn begin_and_end<F: Stack>(context: &Context<'_, F>, plan: Plan<F>, mut packet: 
 /// Puts a new connection, which `made` makes of its client, VIP and where its packets go, in the table, in the
 /// state that its first packet brings; `None` without memory. `hash` is that of client and VIP.
 #[inline(always)]
-pub(super) fn enter<'g, F: Stack>(
+pub(super) fn enter<'g, F: InetFamily>(
     context: &Context<'g, F>,
     hash: u32,
     (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
@@ -368,7 +372,7 @@ pub(super) fn enter<'g, F: Stack>(
 /// No destination may have the packet (S-15 to S-17).
 #[cold]
 #[inline(never)]
-fn leave<F: Stack>(
+fn leave<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,
     service: &Service<F>,
@@ -391,7 +395,7 @@ fn leave<F: Stack>(
 }
 
 /// Begins a connection to wherever its packets are addressed, which nobody counts (S-15).
-fn bypass<F: Stack>(
+fn bypass<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,
     service: &Service<F>,

@@ -22,7 +22,7 @@ use super::{
         Expirations,
         Memory, //
     },
-    stack::Stack,
+    stack::InetFamily,
     stage::{
         Sight,
         Stage,
@@ -89,7 +89,7 @@ struct Desk {
 
 /// The destinations of a service and its scheduler.
 #[pin_data]
-pub(super) struct Scheduling<F: Stack> {
+pub(super) struct Scheduling<F: InetFamily> {
     /// Empty once the service has been deleted.
     stage: RcuCell<Stage>,
     #[pin]
@@ -109,7 +109,7 @@ enum Next {
     Changed(Position),
 }
 
-impl<F: Stack> Scheduling<F> {
+impl<F: InetFamily> Scheduling<F> {
     /// No destinations yet.
     pub(super) fn new(
         terms: Terms,

@@ -2,7 +2,7 @@
 
 //! NAT of SCTP, whose checksum is of another kind than TCP's and UDP's (T-19).
 
-use super::stack::Stack;
+use super::stack::InetFamily;
 use crate::{
     kapi::skbuff::Packet,
     logic::{
@@ -25,7 +25,7 @@ const HEADER: usize = 12;
 /// destination; `false` where it is not SCTP either, or cannot be written to.
 #[cold]
 #[inline(never)]
-pub(super) fn rewrite<F: Stack>(
+pub(super) fn rewrite<F: InetFamily>(
     header: Header<F>,
     packet: &mut Packet,
     side: Side,

@@ -7,7 +7,7 @@ use super::{
     destination::Destination,
     locality::Expirations,
     scheduling::Scheduling,
-    stack::Stack,
+    stack::InetFamily,
     stage::Terms,
     statistics::{
         self,
@@ -89,7 +89,7 @@ impl IntoIterator for Page {
 ///
 /// Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
 #[pin_data]
-pub(crate) struct Service<F: Stack> {
+pub(crate) struct Service<F: InetFamily> {
     pub(super) id: ServiceId,
     /// Tells this service from others that had the same identity.
     pub(super) serial: u64,
@@ -101,7 +101,7 @@ pub(crate) struct Service<F: Stack> {
     base: Mutex<statistics::StatsBase>,
 }
 
-impl<F: Stack> Service<F> {
+impl<F: InetFamily> Service<F> {
     /// A service without destinations.
     pub(super) fn new(
         id: ServiceId,

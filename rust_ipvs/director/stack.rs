@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A family, with what the kernel's stack has for it.
-pub(super) trait Stack: Family + Icmp {
+pub(super) trait InetFamily: Family + Icmp {
     /// The family's netfilter number.
     const PROTOCOL: Protocol;
 
@@ -36,7 +36,7 @@ pub(super) trait Stack: Family + Icmp {
     fn route(net: &Net, to: Self::Addr, wanted: Wanted) -> Option<Route>;
 }
 
-impl Stack for V4 {
+impl InetFamily for V4 {
     const PROTOCOL: Protocol = Protocol::Ipv4;
 
     fn is_loopback(addr: [u8; 4]) -> bool {
@@ -53,7 +53,7 @@ impl Stack for V4 {
     }
 }
 
-impl Stack for V6 {
+impl InetFamily for V6 {
     const PROTOCOL: Protocol = Protocol::Ipv6;
 
     fn is_loopback(addr: [u8; 16]) -> bool {

@@ -8,7 +8,7 @@ use super::{
         Connection, //
     },
     context::Context,
-    stack::Stack,
+    stack::InetFamily,
     sync,
     timeouts::{
         Timeout,
@@ -36,7 +36,7 @@ use kernel::sync::atomic::Relaxed;
 ///
 /// Returns whether a sync master runs.
 #[inline(always)]
-pub(super) fn follow<F: Stack>(
+pub(super) fn follow<F: InetFamily>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
@@ -64,7 +64,7 @@ pub(super) fn follow<F: Stack>(
 ///
 /// The packet is given by its protocol and what its transport header says.
 #[inline(always)]
-fn timeout_after<F: Stack>(
+fn timeout_after<F: InetFamily>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
@@ -91,7 +91,7 @@ fn timeout_after<F: Stack>(
 
 /// A packet has passed, and the connection stays so long after it.
 #[inline(always)]
-fn stay<F: Stack>(
+fn stay<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     direction: Direction,
@@ -107,7 +107,7 @@ fn stay<F: Stack>(
 
 /// A packet that has another timeout than its connection: its state has changed, or a sync master runs.
 #[inline(never)]
-fn change<F: Stack>(
+fn change<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     is_request: bool,
@@ -126,7 +126,7 @@ fn change<F: Stack>(
 }
 
 /// The first datagrams of a UDP connection.
-fn follow_udp<F: Stack>(connection: &Connection<F>, direction: Direction) {
+fn follow_udp<F: InetFamily>(connection: &Connection<F>, direction: Direction) {
     connection.advance(direction, |direction, state| {
         let state = udp::next(state);
         Next {
@@ -139,7 +139,7 @@ fn follow_udp<F: Stack>(connection: &Connection<F>, direction: Direction) {
 
 /// The new state of a TCP connection; returns its timeout.
 #[inline]
-fn follow_tcp<F: Stack>(
+fn follow_tcp<F: InetFamily>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
@@ -160,7 +160,7 @@ fn follow_tcp<F: Stack>(
 /// The new state of an SCTP association; returns its timeout.
 #[cold]
 #[inline(never)]
-fn follow_sctp<F: Stack>(
+fn follow_sctp<F: InetFamily>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
@@ -180,7 +180,7 @@ fn follow_sctp<F: Stack>(
 /// As [`follow`], for a connection that is in the table: its place on the wheel follows too, and so do other directors. Returns
 /// whether a helper is to look at the packet.
 #[inline(always)]
-pub(super) fn follow_linked<F: Stack>(
+pub(super) fn follow_linked<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     direction: Direction,
@@ -198,7 +198,7 @@ pub(super) fn follow_linked<F: Stack>(
 /// meanwhile, with another packet of the same client.
 #[cold]
 #[inline(never)]
-pub(super) fn follow_duplicate<F: Stack>(
+pub(super) fn follow_duplicate<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     direction: Direction,
@@ -210,7 +210,7 @@ pub(super) fn follow_duplicate<F: Stack>(
 /// As [`follow_linked`], for a TCP connection whose packets a helper looks at.
 #[cold]
 #[inline(never)]
-fn follow_helped<F: Stack>(
+fn follow_helped<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     direction: Direction,

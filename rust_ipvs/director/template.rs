@@ -2,7 +2,7 @@
 
 //! What a template has that other connections have not.
 
-use super::stack::Stack;
+use super::stack::InetFamily;
 use crate::logic::{
     family::Endpoint,
     hash::HashKey, //
@@ -39,7 +39,7 @@ impl Data {
 }
 
 /// The hash of a template, whose protocol is marked as such.
-pub(super) fn hash<F: Stack>(
+pub(super) fn hash<F: InetFamily>(
     hash_key: &HashKey,
     (kind, data): (Kind, &[u8]),
     key: u8,

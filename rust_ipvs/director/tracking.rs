@@ -10,7 +10,7 @@
 use super::{
     connection::Connection,
     connections::Connections,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::{
@@ -38,7 +38,7 @@ use crate::{
 /// Decides on the entry of a packet of a connection, which has been handled and goes on as it is: it went in the
 /// `direction` given (N-1 to N-3).
 #[inline(always)]
-pub(super) fn settle<F: Stack>(
+pub(super) fn settle<F: InetFamily>(
     connection: &Connection<F>,
     direction: Direction,
     packet: &mut Packet,
@@ -51,7 +51,7 @@ pub(super) fn settle<F: Stack>(
 /// As [`settle`], for a packet that carries an entry.
 #[cold]
 #[inline(never)]
-pub(super) fn decide<F: Stack>(
+pub(super) fn decide<F: InetFamily>(
     connection: &Connection<F>,
     direction: Direction,
     packet: &mut Packet,
@@ -64,7 +64,7 @@ pub(super) fn decide<F: Stack>(
 }
 
 /// Tells the entry of a connection's first packet what replies look like (N-3).
-fn expect<F: Stack>(connection: &Connection<F>, direction: Direction, packet: &Packet) {
+fn expect<F: InetFamily>(connection: &Connection<F>, direction: Direction, packet: &Packet) {
     let Some((entry, way)) = packet.entry() else {
         return;
     };
@@ -108,13 +108,13 @@ fn tracked(end: End) -> conntrack::End {
 }
 
 /// An end of a connection in the words of connection tracking.
-pub(super) fn end<F: Stack>(end: &Endpoint<F>) -> conntrack::End {
+pub(super) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::End {
     tracked(End::of(end))
 }
 
 /// Confirms a packet's entry before the packet goes into another, where only that is seen; `false` where the packet may not go
 /// on, as somebody else has a connection of the same kind (N-2).
-pub(super) fn may_hide<F: Stack>(connection: &Connection<F>, packet: &mut Packet) -> bool {
+pub(super) fn may_hide<F: InetFamily>(connection: &Connection<F>, packet: &mut Packet) -> bool {
     !connection.is_tracked() || packet.confirm()
 }
 
@@ -126,7 +126,7 @@ pub(super) fn is_confirmed(packet: &Packet) -> bool {
 }
 
 /// Whether rules have left the addresses and ports of a packet as they were, by what its entry says.
-pub(super) fn is_as_it_came<F: Stack>(
+pub(super) fn is_as_it_came<F: InetFamily>(
     packet: &Packet,
     src: &Endpoint<F>,
     dst: &Endpoint<F>,
@@ -139,7 +139,7 @@ pub(super) fn is_as_it_came<F: Stack>(
 
 /// Takes a connection out of the table, and its entry out of connection tracking (N-5), which knows none where `net` does not
 /// say in which namespace to look. Returns whether it was this call that did so.
-pub(super) fn remove<F: Stack>(
+pub(super) fn remove<F: InetFamily>(
     net: Option<&Net>,
     connections: &Connections<F>,
     rcu: Rcu<'_>,
@@ -154,7 +154,7 @@ pub(super) fn remove<F: Stack>(
 
 /// Takes a connection out of the table as [`remove`] does, for another with the same ends. If it
 /// controls others it is given up instead: no packet finds it, and it ends when they have (C-16).
-pub(super) fn supersede<F: Stack>(
+pub(super) fn supersede<F: InetFamily>(
     net: Option<&Net>,
     connections: &Connections<F>,
     rcu: Rcu<'_>,
@@ -176,7 +176,7 @@ pub(super) fn supersede<F: Stack>(
 
 /// A connection has left the table: its entry goes too (N-5).
 #[inline(always)]
-pub(super) fn forget<F: Stack>(net: Option<&Net>, connection: &Connection<F>) {
+pub(super) fn forget<F: InetFamily>(net: Option<&Net>, connection: &Connection<F>) {
     if connection.is_tracked() {
         kill(net, connection);
     }
@@ -184,7 +184,7 @@ pub(super) fn forget<F: Stack>(net: Option<&Net>, connection: &Connection<F>) {
 
 #[cold]
 #[inline(never)]
-fn kill<F: Stack>(net: Option<&Net>, connection: &Connection<F>) {
+fn kill<F: InetFamily>(net: Option<&Net>, connection: &Connection<F>) {
     let (client, virt) = (&connection.client, &connection.virt);
     if client.port == 0 {
         return;

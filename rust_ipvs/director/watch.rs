@@ -12,7 +12,7 @@ use super::{
     namespace::NetnsIpvs,
     plane::AfState,
     settings::Settings,
-    stack::Stack,
+    stack::InetFamily,
     tracking, //
 };
 use crate::{
@@ -143,7 +143,7 @@ impl Defense {
     }
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// Drops connections in a part of the table that is chosen at random (C-26).
     fn drop_entries(&self, quotas: &mut Quotas, home: Option<&Home>) {
         let Some(connections) = self.connections.as_ref() else {

@@ -17,7 +17,7 @@ pub(super) use error::{
 use super::{
     connection::Connection,
     context::Context,
-    stack::Stack,
+    stack::InetFamily,
     tracking, //
 };
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
 
 /// Sends a request that has been counted.
 #[inline(always)]
-pub(super) fn send<'g, F: Stack>(
+pub(super) fn send<'g, F: InetFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     packet: Packet,
@@ -48,7 +48,7 @@ pub(super) fn send<'g, F: Stack>(
 /// Sends a request that carries an entry of connection tracking.
 #[cold]
 #[inline(never)]
-fn send_tracked<'g, F: Stack>(
+fn send_tracked<'g, F: InetFamily>(
     context: Context<'g, F>,
     connection: &'g Connection<F>,
     packet: Packet,
@@ -59,7 +59,7 @@ fn send_tracked<'g, F: Stack>(
 /// Sends a request, which carries an entry only where it is `TRACKED`: code for others need not ask at the end, nor keep what
 /// it would ask.
 #[inline(always)]
-fn send_as<'g, F: Stack, const TRACKED: bool>(
+fn send_as<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     director::{
         destination::Destination,
-        stack::Stack, //
+        stack::InetFamily, //
     },
     kapi::{
         rcu::Rcu,
@@ -38,7 +38,7 @@ use crate::{
 };
 use kernel::sync::atomic::Relaxed;
 
-impl<F: Stack> Connection<F> {
+impl<F: InetFamily> Connection<F> {
     /// A data connection by NAT that no packet has passed yet, for `timeout` jiffies. It waits for the client's port where that
     /// is 0.
     pub(in crate::director) fn announced(

@@ -7,7 +7,7 @@
 use super::Connection;
 use crate::{
     director::{
-        stack::Stack,
+        stack::InetFamily,
         sync::told::Heard, //
     },
     kapi::time,
@@ -30,7 +30,7 @@ use crate::{
 };
 use kernel::sync::atomic::Relaxed;
 
-impl<F: Stack> Connection<F> {
+impl<F: InetFamily> Connection<F> {
     /// Counts a packet of the client that passes a master; returns how many there were with it.
     pub(in crate::director) fn count_for_master(&self) -> u32 {
         self.told.count()

@@ -13,7 +13,7 @@ use super::{
         connection::Connection,
         connections::Connections,
         context::Context,
-        stack::Stack,
+        stack::InetFamily,
         tracking, //
     },
     related, //
@@ -40,7 +40,7 @@ type Ends<F> = (Endpoint<F>, Endpoint<F>, Endpoint<F>);
 /// again.
 ///
 /// An entry of another session stays as it is, unless nobody needs it any more.
-pub(super) fn announce<F: Stack>(
+pub(super) fn announce<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
     (client, virt, real): Ends<F>,
@@ -79,7 +79,7 @@ pub(super) fn announce<F: Stack>(
 }
 
 /// Finds a connection of the VIP by the ends that its server sees.
-fn find_by_server<'g, F: Stack>(
+fn find_by_server<'g, F: InetFamily>(
     context: &Context<'g, F>,
     (client, virt, real): &Ends<F>,
 ) -> Option<&'g Connection<F>> {
@@ -97,7 +97,7 @@ fn find_by_server<'g, F: Stack>(
 }
 
 /// Finds a connection by its client and its VIP.
-fn find<'g, F: Stack>(
+fn find<'g, F: InetFamily>(
     context: &Context<'g, F>,
     client: &Endpoint<F>,
     virt: &Endpoint<F>,
@@ -113,7 +113,7 @@ fn find<'g, F: Stack>(
 }
 
 /// Takes a connection out of the table, and its entry out of connection tracking (N-5).
-fn remove<F: Stack>(context: &Context<'_, F>, connection: &Connection<F>) {
+fn remove<F: InetFamily>(context: &Context<'_, F>, connection: &Connection<F>) {
     let (rcu, connections) = (context.rcu, context.connections);
     tracking::remove(Some(context.net), connections, rcu, connection);
 }
@@ -123,7 +123,7 @@ fn remove<F: Stack>(context: &Context<'_, F>, connection: &Connection<F>) {
 ///
 /// Servers begin at different ports, so that two of them seldom try the same; each begins at the
 /// same one again, so that an answer that is sent again says the same again.
-fn free<F: Stack>(
+fn free<F: InetFamily>(
     context: &Context<'_, F>,
     (client, virt): (Endpoint<F>, Endpoint<F>),
     real: &Endpoint<F>,
@@ -145,14 +145,14 @@ fn free<F: Stack>(
 }
 
 /// Returns whether a service has this port of the VIP.
-fn is_service<F: Stack>(context: &Context<'_, F>, at: &Endpoint<F>) -> bool {
+fn is_service<F: InetFamily>(context: &Context<'_, F>, at: &Endpoint<F>) -> bool {
     let service = context.af.service(context.rcu, context.net, 0, TCP, at);
     service.is_some_and(|service| service.port() == at.port)
 }
 
 /// Puts a data connection in the table; `None` without room or memory, or if another CPU was
 /// faster.
-fn enter<F: Stack>(
+fn enter<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
     (client, virt, real): Ends<F>,
@@ -183,7 +183,7 @@ fn enter<F: Stack>(
 
 /// Ends a data connection that `control` announced and that nobody has begun, by the ports of its
 /// client and VIP.
-fn give_up<F: Stack>(
+fn give_up<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
     (client, virt): (u16, u16),

@@ -4,7 +4,7 @@
 
 use super::super::{
     context::Context,
-    stack::Stack,
+    stack::InetFamily,
     tracking, //
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Tells connection tracking of a data connection that a client is to begin, so that rules know it as related (N-8).
-pub(super) fn expect<F: Stack>(
+pub(super) fn expect<F: InetFamily>(
     context: &Context<'_, F>,
     (client, virt): (Endpoint<F>, Endpoint<F>),
     packet: &Packet,
@@ -34,14 +34,18 @@ pub(super) fn expect<F: Stack>(
 }
 
 /// Tells connection tracking that a client is not to begin a data connection any more.
-pub(super) fn expect_no_more<F: Stack>(client: &Endpoint<F>, virt: &Endpoint<F>, packet: &Packet) {
+pub(super) fn expect_no_more<F: InetFamily>(
+    client: &Endpoint<F>,
+    virt: &Endpoint<F>,
+    packet: &Packet,
+) {
     if let Some((entry, _)) = packet.entry() {
         entry.expect_no_more(&first_packet(client, virt));
     }
 }
 
 /// Returns the tuple of a client's first packet to the VIP, in the words of connection tracking.
-fn first_packet<F: Stack>(client: &Endpoint<F>, virt: &Endpoint<F>) -> conntrack::Tuple {
+fn first_packet<F: InetFamily>(client: &Endpoint<F>, virt: &Endpoint<F>) -> conntrack::Tuple {
     conntrack::Tuple {
         network: F::PROTOCOL,
         transport: TCP,

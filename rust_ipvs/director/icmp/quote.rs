@@ -8,7 +8,7 @@ use super::super::{
         Role, //
     },
     context::Context,
-    stack::Stack, //
+    stack::InetFamily, //
 };
 use crate::{
     kapi::skbuff::Packet,
@@ -34,7 +34,7 @@ pub(super) fn read<T>(
 }
 
 /// The connection of a packet between two ends, and what the packet would be to it.
-pub(super) fn find<'g, F: Stack>(
+pub(super) fn find<'g, F: InetFamily>(
     context: &Context<'g, F>,
     protocol: u8,
     src: &Endpoint<F>,

@@ -10,7 +10,7 @@ use super::{
         connection::Connection,
         connection::Role,
         context::Context,
-        stack::Stack, //
+        stack::InetFamily, //
     },
     quote::{
         find,
@@ -46,7 +46,7 @@ const LEAST_MTU: u32 = 68;
 
 /// Handles an error about one of this host's tunnels; gives back any other. What is quoted starts at
 /// offset `at`.
-pub(super) fn handle<F: Stack>(
+pub(super) fn handle<F: InetFamily>(
     context: &Context<'_, F>,
     message: &Message,
     at: usize,
@@ -74,7 +74,11 @@ pub(super) fn handle<F: Stack>(
 
 /// Where the client's packet is in a quote that starts at offset `at`; `None` where that is no packet of a
 /// tunnel to a destination.
-fn inside<F: Stack>(context: &Context<'_, F>, at: usize, packet: &mut Packet) -> Option<usize> {
+fn inside<F: InetFamily>(
+    context: &Context<'_, F>,
+    at: usize,
+    packet: &mut Packet,
+) -> Option<usize> {
     let outer = read(packet, |bytes| Quoted::<F>::header(bytes, at))?;
     if outer.fragment == Fragment::Later {
         return None;
@@ -115,7 +119,7 @@ fn inside<F: Stack>(context: &Context<'_, F>, at: usize, packet: &mut Packet) ->
 
 /// Tells the client what the error says of the tunnel. What is quoted starts at offset `at`, the client's
 /// packet at that of `quoted`.
-fn tell<F: Stack>(
+fn tell<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     message: &Message,

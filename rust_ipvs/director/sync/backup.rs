@@ -12,7 +12,7 @@ use crate::{
         connections::Connections,
         destination::Destination,
         plane::HasAfState,
-        stack::Stack,
+        stack::InetFamily,
         sync::told::Heard,
         template::{
             self,
@@ -76,7 +76,7 @@ pub(super) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u
 struct Backup<'a, H: SyncHost>(&'a H);
 
 /// What is told, in the words of a family.
-struct Tale<'e, F: Stack> {
+struct Tale<'e, F: InetFamily> {
     entry: &'e Entry<'e>,
     /// As it is in the table.
     key: u8,
@@ -96,7 +96,7 @@ enum Left {
     Unbound,
 }
 
-impl<'e, F: Stack> Tale<'e, F> {
+impl<'e, F: InetFamily> Tale<'e, F> {
     fn new(host: &impl SyncHost, entry: &'e Entry<'e>) -> Option<Self> {
         let end = |(addr, port)| {
             let addr = F::from_ip(addr)?;

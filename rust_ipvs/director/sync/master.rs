@@ -9,14 +9,14 @@ use super::{
 use crate::{
     director::{
         connection::Connection,
-        stack::Stack, //
+        stack::InetFamily, //
     },
     kapi::rcu::Rcu,
     logic::sync::Version,
 };
 
 /// Whether a template controls a connection, or what controls it.
-fn has_template<F: Stack>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool {
+fn has_template<F: InetFamily>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool {
     let mut next = connection.control(rcu);
     while let Some(control) = next {
         if control.is_template() {
@@ -30,7 +30,7 @@ fn has_template<F: Stack>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool {
 /// A packet of the client passed a connection: others are told of it, and of its template, when it is time (B-5).
 #[cold]
 #[inline(never)]
-pub(in crate::director) fn sync_conn<H: SyncHost, F: Stack>(
+pub(in crate::director) fn sync_conn<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,
     connection: &Connection<F>,
@@ -62,7 +62,7 @@ pub(in crate::director) fn sync_conn<H: SyncHost, F: Stack>(
 /// The only packet of a connection of a template passed (B-5).
 #[cold]
 #[inline(never)]
-pub(in crate::director) fn sync_template<H: SyncHost, F: Stack>(
+pub(in crate::director) fn sync_template<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,
     template: &Connection<F>,
@@ -77,7 +77,7 @@ pub(in crate::director) fn sync_template<H: SyncHost, F: Stack>(
 }
 
 /// A template stays beyond its time, for its connections (C-16).
-pub(in crate::director) fn sync_kept<H: SyncHost, F: Stack>(
+pub(in crate::director) fn sync_kept<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,
     template: &Connection<F>,
@@ -88,7 +88,7 @@ pub(in crate::director) fn sync_kept<H: SyncHost, F: Stack>(
 }
 
 /// Tells others of a connection or template if it is time; returns whether it was.
-fn sync_one<H: SyncHost, F: Stack>(
+fn sync_one<H: SyncHost, F: InetFamily>(
     host: &H,
     lanes: &Lanes,
     connection: &Connection<F>,

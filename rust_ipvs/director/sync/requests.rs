@@ -17,7 +17,7 @@ use crate::{
             AfState, //
             HasAfState,
         },
-        stack::Stack,
+        stack::InetFamily,
         statistics::Counting,
         timeouts::Timeouts, //
     },
@@ -109,7 +109,7 @@ impl SyncHost for NetnsIpvs {
     }
 }
 
-impl<F: Stack> AfState<F> {
+impl<F: InetFamily> AfState<F> {
     /// Whether a service has destinations of the other family (V-10).
     fn is_mixed(&self) -> Result<bool> {
         let mixed = self.each_paged((0, 0), |_, service| {

@@ -6,7 +6,7 @@ use super::{
     super::{
         connection::Connection,
         context::Context,
-        stack::Stack,
+        stack::InetFamily,
         tracking, //
     },
     outlet,
@@ -23,7 +23,7 @@ use crate::{
 /// Sends a packet by its own address. The route is looked up for each.
 #[cold]
 #[inline(never)]
-pub(in super::super) fn send<F: Stack>(
+pub(in super::super) fn send<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     mut packet: Packet,

@@ -6,7 +6,7 @@ use super::{
     super::{
         connection::Connection,
         context::Context,
-        stack::Stack, //
+        stack::InetFamily, //
     },
     outlet,
 };
@@ -18,7 +18,7 @@ use crate::kapi::{
 
 /// Sends a request by direct routing.
 #[inline(always)]
-pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
+pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,

@@ -6,7 +6,7 @@ use super::{
     super::{
         connection::Connection,
         context::Context,
-        stack::Stack, //
+        stack::InetFamily, //
     },
     outlet,
 };
@@ -35,7 +35,7 @@ use crate::{
 /// Sends an error about a reply to the destination that the reply came from.
 #[cold]
 #[inline(never)]
-pub(in super::super) fn send<'g, F: Stack>(
+pub(in super::super) fn send<'g, F: InetFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     quoted: &Quoted<F>,
@@ -69,7 +69,7 @@ pub(in super::super) fn send<'g, F: Stack>(
 }
 
 /// Gives an error, and what it quotes, another end; `false` where that cannot be done.
-pub(in super::super) fn translate<F: Stack>(
+pub(in super::super) fn translate<F: InetFamily>(
     context: &Context<'_, F>,
     quoted: &Quoted<F>,
     side: Side,

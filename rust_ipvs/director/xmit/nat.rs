@@ -7,7 +7,7 @@ use super::{
         connection::Connection,
         context::Context,
         sctp,
-        stack::Stack, //
+        stack::InetFamily, //
     },
     outlet,
 };
@@ -31,7 +31,7 @@ use crate::{
 
 /// Sends a request by NAT.
 #[inline(always)]
-pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
+pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,
@@ -62,7 +62,7 @@ pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
 ///
 /// A packet that leaves on a route gets older, and has to fit.
 #[inline(always)]
-fn translate<F: Stack>(
+fn translate<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,

@@ -5,7 +5,7 @@
 use super::super::{
     connection::Connection,
     context::Context,
-    stack::Stack,
+    stack::InetFamily,
     tracking, //
 };
 use crate::{
@@ -39,7 +39,7 @@ const MIN_MTU_V6: u32 = 1280;
 
 /// Finds the route to a destination; without one the packet is gone, and its sender told.
 #[inline(always)]
-pub(super) fn route<'g, F: Stack>(
+pub(super) fn route<'g, F: InetFamily>(
     context: &Context<'g, F>,
     destination: &'g Destination,
     wanted: Wanted,
@@ -55,7 +55,7 @@ pub(super) fn route<'g, F: Stack>(
 /// Whether a packet may leave this host on a route that is not local: not one from a loopback
 /// address, which nobody could answer.
 #[inline(always)]
-pub(super) fn may_leave<F: Stack>(context: &Context<'_, F>) -> bool {
+pub(super) fn may_leave<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !F::is_loopback(context.header.src)
 }
 
@@ -63,7 +63,7 @@ pub(super) fn may_leave<F: Stack>(context: &Context<'_, F>) -> bool {
 ///
 /// `len` bytes from the IP header on are made writable on the way, no fewer than `header` has.
 #[inline(always)]
-pub(super) fn age<F: Stack>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
+pub(super) fn age<F: InetFamily>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
     let Some(bytes) = packet.writable(len) else {
         return false;
     };
@@ -76,7 +76,7 @@ pub(super) fn age<F: Stack>(header: &Header<F>, packet: &mut Packet, len: usize)
 /// Tells the sender that no time is left; always `false`.
 #[cold]
 #[inline(never)]
-pub(super) fn too_old<F: Stack>(packet: &mut Packet) -> bool {
+pub(super) fn too_old<F: InetFamily>(packet: &mut Packet) -> bool {
     packet.send_error(F::PROTOCOL, Unreachable::TimeExceeded);
     false
 }
@@ -85,14 +85,14 @@ pub(super) fn too_old<F: Stack>(packet: &mut Packet) -> bool {
 ///
 /// Nobody is asked how much that is where every link takes so little: most clients mainly acknowledge.
 #[inline(always)]
-pub(super) fn fits_surely<F: Stack>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
+pub(super) fn fits_surely<F: InetFamily>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
     (packet.len() <= least::<F>() || packet.len() <= mtu())
         && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
 }
 
 /// Whether the packet fits in what a route takes; where not, the sender was told.
 #[inline(always)]
-pub(super) fn fits<F: Stack>(
+pub(super) fn fits<F: InetFamily>(
     context: &Context<'_, F>,
     packet: &mut Packet,
     mtu: impl Fn() -> u32,
@@ -102,7 +102,7 @@ pub(super) fn fits<F: Stack>(
 
 #[cold]
 #[inline(never)]
-fn fits_closely<F: Stack>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> bool {
+fn fits_closely<F: InetFamily>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> bool {
     // Nobody is told of an ICMP packet, which is an error; with IPv4 it may be cut.
     let is_error = header.protocol == F::NUMBER;
     let fits = match F::PROTOCOL {
@@ -120,7 +120,7 @@ fn fits_closely<F: Stack>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> 
 
 /// The largest packet, in bytes, that every link of a family takes.
 #[inline(always)]
-const fn least<F: Stack>() -> u32 {
+const fn least<F: InetFamily>() -> u32 {
     match F::PROTOCOL {
         Protocol::Ipv4 => MIN_MTU_V4,
         Protocol::Ipv6 => MIN_MTU_V6,
@@ -129,13 +129,13 @@ const fn least<F: Stack>() -> u32 {
 
 /// Whether a tunnel that takes packets of so many bytes takes what the family demands.
 #[inline(always)]
-pub(super) fn is_enough<F: Stack>(mtu: u32) -> bool {
+pub(super) fn is_enough<F: InetFamily>(mtu: u32) -> bool {
     mtu >= least::<F>()
 }
 
 /// Sends a packet as a forwarder does. It carries an entry of connection tracking only where it is `TRACKED`.
 #[inline(always)]
-pub(super) fn forward<'g, F: Stack, const TRACKED: bool>(
+pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &Connection<F>,
     mut packet: Packet,
@@ -152,7 +152,7 @@ pub(super) fn forward<'g, F: Stack, const TRACKED: bool>(
 /// it is: it goes on to this host, if it came to it by its route before.
 #[cold]
 #[inline(never)]
-pub(super) fn stay<F: Stack>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
+pub(super) fn stay<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
     if !packet.route_is_local(F::PROTOCOL) {
         return Verdict::Stolen;
     }
@@ -162,7 +162,7 @@ pub(super) fn stay<F: Stack>(connection: &Connection<F>, mut packet: Packet) -> 
 
 /// Lets a translated packet go on to this host, which is the destination.
 #[inline(always)]
-pub(super) fn deliver<F: Stack>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
+pub(super) fn deliver<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
     tracking::settle(connection, Direction::Input, &mut packet);
     // The socket that it was found to be for before is that of another address.
     if connection.virt != connection.real {

@@ -12,7 +12,7 @@ use super::{
     super::{
         connection::Connection,
         context::Context,
-        stack::Stack,
+        stack::InetFamily,
         tracking, //
     },
     outlet,
@@ -34,7 +34,7 @@ use crate::{
 
 /// Sends a request through a tunnel.
 #[inline(always)]
-pub(super) fn send<'g, F: Stack, const TRACKED: bool>(
+pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     mut packet: Packet,

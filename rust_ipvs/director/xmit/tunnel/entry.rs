@@ -6,7 +6,7 @@ use super::super::{
     super::{
         context::Context,
         destination::Destination,
-        stack::Stack, //
+        stack::InetFamily, //
     },
     outlet,
 };
@@ -31,7 +31,7 @@ use crate::{
 /// Whether a packet may enter a tunnel whose headers have so many bytes, and if so, whether the outer IPv4
 /// header forbids to cut it. Its time to live is one less then; where not, its sender has been told.
 #[inline(always)]
-pub(super) fn may_enter<F: Stack>(
+pub(super) fn may_enter<F: InetFamily>(
     context: &Context<'_, F>,
     route: &Route,
     headers: u32,
@@ -57,7 +57,7 @@ pub(super) fn may_enter<F: Stack>(
 
 /// What the outer header of a packet says, before what has the number `protocol`.
 #[inline(always)]
-pub(super) fn outer<F: Stack>(context: &Context<'_, F>, protocol: u8) -> Outer {
+pub(super) fn outer<F: InetFamily>(context: &Context<'_, F>, protocol: u8) -> Outer {
     Outer {
         protocol,
         tos: context.header.tos,

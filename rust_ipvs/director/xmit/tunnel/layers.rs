@@ -8,7 +8,7 @@ use super::{
         super::{
             connection::Connection,
             context::Context,
-            stack::Stack,
+            stack::InetFamily,
             tracking, //
         },
         outlet,
@@ -101,7 +101,7 @@ impl Layer {
 /// Sends a packet through a tunnel of any kind.
 #[cold]
 #[inline(never)]
-pub(super) fn send<'g, F: Stack>(
+pub(super) fn send<'g, F: InetFamily>(
     context: Context<'g, F>,
     connection: &'g Connection<F>,
     encapsulation: Encapsulation,
@@ -132,7 +132,7 @@ pub(super) fn send<'g, F: Stack>(
 }
 
 /// Puts all headers in front of a packet; `None` where memory ran out.
-fn wrap<F: Stack>(
+fn wrap<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     layer: Layer,
