@@ -23,7 +23,7 @@ use crate::{
             Prepared,
             Rcu, //
         },
-        roster::Roster,
+        rcu_slots::RcuSlots,
         shared::Seen,
         time, //
     },
@@ -54,14 +54,14 @@ const PAGE: usize = 1024;
 /// [`PAGE`] slots, and `cond_resched()` in between: there may be a million. Process context; the
 /// caller's mutex keeps others from changing the list.
 pub(super) fn each_slot(
-    roster: &Roster<Destination>,
+    dests: &RcuSlots<Destination>,
     mut work: impl FnMut(u32, Seen<'_, Destination>),
 ) {
-    let mut slots = 0..roster.used();
+    let mut slots = 0..dests.len();
     while !slots.is_empty() {
         rcu::read(|rcu| {
             for slot in slots.by_ref().take(PAGE) {
-                if let Some(destination) = roster.get(rcu, slot) {
+                if let Some(destination) = dests.get(rcu, slot) {
                     work(slot, destination);
                 }
             }
@@ -87,14 +87,14 @@ impl Draft {
     /// Memory for a stage of so many destinations.
     pub(super) fn new(
         terms: Terms,
-        roster: Arc<Roster<Destination>>,
+        dests: Arc<RcuSlots<Destination>>,
         memory: Option<Arc<Memory>>,
         live: usize,
     ) -> Result<Self> {
         let needs = terms.needs();
         let stage = Stage {
             terms,
-            roster,
+            dests,
             position: Atomic::new(0),
             cycle: Cycle::default(),
             table: filled(EMPTY, needs.table)?,
@@ -121,12 +121,12 @@ pub(super) fn memory(terms: &Terms, expirations: &Arc<Expirations>) -> Result<Op
 }
 
 /// The weights as leaves of a tree, where the scheduler wants that.
-pub(super) fn tree(terms: &Terms, roster: &Roster<Destination>) -> Result<KVVec<Cycle>> {
+pub(super) fn tree(terms: &Terms, dests: &RcuSlots<Destination>) -> Result<KVVec<Cycle>> {
     if !terms.needs().cycle {
         return Ok(KVVec::new());
     }
-    let mut tree = filled(Cycle::default(), cycle::tree_size(roster.room()))?;
-    each_slot(roster, |slot, destination| {
+    let mut tree = filled(Cycle::default(), cycle::tree_size(dests.capacity()))?;
+    each_slot(dests, |slot, destination| {
         cycle::set(&mut tree, slot as usize, destination.weight());
     });
     Ok(tree)
@@ -134,12 +134,12 @@ pub(super) fn tree(terms: &Terms, roster: &Roster<Destination>) -> Result<KVVec<
 
 /// A list of another size with the same destinations, but for one.
 pub(super) fn copy(
-    roster: &Roster<Destination>,
+    dests: &RcuSlots<Destination>,
     room: usize,
     without: Option<u32>,
-) -> Result<Arc<Roster<Destination>>> {
-    let copy = Roster::new(room)?;
-    each_slot(roster, |slot, destination| {
+) -> Result<Arc<RcuSlots<Destination>>> {
+    let copy = RcuSlots::new(room)?;
+    each_slot(dests, |slot, destination| {
         let kept = destination.keep().filter(|_| Some(slot) != without);
         if let Some(destination) = kept {
             copy.push(destination);
@@ -149,9 +149,9 @@ pub(super) fn copy(
 }
 
 /// The next slot above one that has a destination.
-pub(super) fn newer(rcu: Rcu<'_>, roster: &Roster<Destination>, slot: u32) -> Option<u32> {
-    let mut above = slot.saturating_add(1)..roster.used();
-    above.find(|above| roster.get(rcu, *above).is_some())
+pub(super) fn newer(rcu: Rcu<'_>, dests: &RcuSlots<Destination>, slot: u32) -> Option<u32> {
+    let mut above = slot.saturating_add(1)..dests.len();
+    above.find(|above| dests.get(rcu, *above).is_some())
 }
 
 /// Which slot each destination has in a copy of the list that it is in.
@@ -164,10 +164,10 @@ impl Numbers {
     }
 
     /// Those of a copy `without` a slot of a list, which nobody changes meanwhile. Process context.
-    pub(super) fn of_copy(old: &Roster<Destination>, without: Option<u32>) -> Result<Self> {
-        let mut numbers = filled(0, old.used() as usize)?;
+    pub(super) fn of_copy(old: &RcuSlots<Destination>, without: Option<u32>) -> Result<Self> {
+        let mut numbers = filled(0, old.len() as usize)?;
         let mut next = 0u32;
-        let mut slots = 0..old.used();
+        let mut slots = 0..old.len();
         for page in numbers.chunks_mut(PAGE) {
             rcu::read(|rcu| {
                 for (number, slot) in page.iter_mut().zip(&mut slots) {

@@ -37,7 +37,7 @@ use crate::{
             Rcu,
             RcuCell, //
         },
-        roster::Roster,
+        rcu_slots::RcuSlots,
         shared::{
             RcuArc,
             Seen, //
@@ -99,7 +99,7 @@ pub(super) struct Scheduling<F: InetFamily> {
 }
 
 /// What stages have in common: terms, destinations, and what is remembered of addresses.
-type Present = (Terms, Arc<Roster<Destination>>, Option<Arc<Memory>>);
+type Present = (Terms, Arc<RcuSlots<Destination>>, Option<Arc<Memory>>);
 
 /// Where a scheduler goes on, on another stage.
 enum Next {
@@ -115,10 +115,10 @@ impl<F: InetFamily> Scheduling<F> {
         terms: Terms,
         expirations: Arc<Expirations>,
     ) -> Result<impl PinInit<Self, Error>> {
-        let roster = Arc::new(Roster::new(slots::room_for(0))?, GFP_KERNEL)?;
-        let tree = draft::tree(&terms, &roster)?;
+        let dests = Arc::new(RcuSlots::new(slots::room_for(0))?, GFP_KERNEL)?;
+        let tree = draft::tree(&terms, &dests)?;
         let memory = draft::memory(&terms, &expirations)?;
-        let draft = Draft::new(terms, roster, memory, 0)?;
+        let draft = Draft::new(terms, dests, memory, 0)?;
         let stage = RcuCell::new(draft.stage);
         Ok(try_pin_init!(Self {
             stage,
@@ -136,7 +136,7 @@ impl<F: InetFamily> Scheduling<F> {
     fn present(&self) -> Result<Present> {
         rcu::read(|rcu| {
             let stage = self.stage.get(rcu).ok_or(EINVAL)?;
-            Ok((stage.terms, stage.roster.clone(), stage.memory.clone()))
+            Ok((stage.terms, stage.dests.clone(), stage.memory.clone()))
         })
     }
 
@@ -169,8 +169,8 @@ impl<F: InetFamily> Scheduling<F> {
             };
             new.position.store(position.to_word(), Relaxed);
             if desk.live <= scheduler.needs().most {
-                let roster = &*new.roster;
-                let servers = Without { rcu, roster, slot };
+                let dests = &*new.dests;
+                let servers = Without { rcu, dests, slot };
                 scheduler.fill::<F>(&servers, &mut new.table, &mut claims);
             } else {
                 // There are more than it can work with: what it had stays.
@@ -241,7 +241,7 @@ impl<F: InetFamily> Scheduling<F> {
     pub(super) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
         let desk = self.desk.lock();
         let slot = *desk.index.get(id)?;
-        rcu::read(|rcu| self.stage.get(rcu)?.roster.get(rcu, slot)?.keep())
+        rcu::read(|rcu| self.stage.get(rcu)?.dests.get(rcu, slot)?.keep())
     }
 
     /// Forgets addresses that were not asked for in a while. Process context.
@@ -267,8 +267,8 @@ impl<F: InetFamily> Scheduling<F> {
     }
 
     /// Writes down anew in which slot each destination is.
-    fn reindex(desk: &mut Desk, roster: &Roster<Destination>) {
-        draft::each_slot(roster, |slot, destination| {
+    fn reindex(desk: &mut Desk, dests: &RcuSlots<Destination>) {
+        draft::each_slot(dests, |slot, destination| {
             if let Some(known) = desk.index.get_mut(&destination.id) {
                 *known = slot;
             }
@@ -278,15 +278,15 @@ impl<F: InetFamily> Scheduling<F> {
     /// Changes the terms, all at once (V-17).
     pub(super) fn set_terms(&self, terms: Terms) -> Result {
         let mut desk = self.desk.lock();
-        let (old, roster, memory) = self.present()?;
+        let (old, dests, memory) = self.present()?;
         let same = old.scheduler == terms.scheduler;
         let memory = if same {
             memory
         } else {
             draft::memory(&terms, &self.expirations)?
         };
-        let tree = draft::tree(&terms, &roster)?;
-        let draft = Draft::new(terms, roster, memory, desk.live)?;
+        let tree = draft::tree(&terms, &dests)?;
+        let draft = Draft::new(terms, dests, memory, desk.live)?;
         desk.tree = tree;
         let position = |_: Rcu<'_>, at| match same {
             true => Next::Kept(at),
@@ -299,27 +299,27 @@ impl<F: InetFamily> Scheduling<F> {
     /// Adds a destination at the head of the list.
     pub(super) fn add(&self, destination: RcuArc<Destination>) -> Result {
         let mut desk = self.desk.lock();
-        let (terms, roster, memory) = self.present()?;
+        let (terms, dests, memory) = self.present()?;
         let needs = terms.needs();
         let live = desk.live.saturating_add(1);
-        let full = roster.used() as usize >= roster.room();
+        let full = dests.len() as usize >= dests.capacity();
         if !full && !needs.cycle && needs.table == 0 {
-            let node = RBTreeNode::new(destination.id, roster.used(), GFP_KERNEL)?;
-            roster.push(destination).ok_or(ENOMEM)?;
+            let node = RBTreeNode::new(destination.id, dests.len(), GFP_KERNEL)?;
+            dests.push(destination).ok_or(ENOMEM)?;
             desk.index.insert(node);
             desk.live = live;
             return Ok(());
         }
-        let old = roster.clone();
-        let roster = if full {
+        let old = dests.clone();
+        let dests = if full {
             draft::copy(&old, slots::room_for(live), None)?
         } else {
-            roster
+            dests
         };
-        let (slot, weight) = (roster.used(), destination.weight());
+        let (slot, weight) = (dests.len(), destination.weight());
         let node = RBTreeNode::new(destination.id, slot, GFP_KERNEL)?;
         let tree = if full {
-            Some(draft::tree(&terms, &roster)?)
+            Some(draft::tree(&terms, &dests)?)
         } else {
             None
         };
@@ -328,11 +328,11 @@ impl<F: InetFamily> Scheduling<F> {
         } else {
             Numbers::same()
         };
-        let draft = Draft::new(terms, roster.clone(), memory, live)?;
-        roster.push(destination).ok_or(ENOMEM)?;
+        let draft = Draft::new(terms, dests.clone(), memory, live)?;
+        dests.push(destination).ok_or(ENOMEM)?;
         if let Some(tree) = tree {
             desk.tree = tree;
-            Self::reindex(&mut desk, &roster);
+            Self::reindex(&mut desk, &dests);
         }
         desk.index.insert(node);
         desk.live = live;
@@ -349,32 +349,32 @@ impl<F: InetFamily> Scheduling<F> {
         let Some(slot) = desk.index.get(id).copied() else {
             return Ok(());
         };
-        let (terms, roster, memory) = self.present()?;
+        let (terms, dests, memory) = self.present()?;
         let needs = terms.needs();
         let live = desk.live.saturating_sub(1);
-        let sparse = slots::is_sparse(roster.used() as usize, live);
+        let sparse = slots::is_sparse(dests.len() as usize, live);
         if !sparse && !needs.cycle && needs.table == 0 {
-            self.leave(&roster, slot);
+            self.leave(&dests, slot);
             desk.index.remove(id);
             desk.live = live;
-            roster.take(slot);
+            dests.take(slot);
             return Ok(());
         }
-        let old = roster.clone();
-        let (roster, tree, numbers) = if sparse {
-            let roster = draft::copy(&old, slots::room_for(live), Some(slot))?;
-            let tree = draft::tree(&terms, &roster)?;
-            (roster, Some(tree), Numbers::of_copy(&old, Some(slot))?)
+        let old = dests.clone();
+        let (dests, tree, numbers) = if sparse {
+            let dests = draft::copy(&old, slots::room_for(live), Some(slot))?;
+            let tree = draft::tree(&terms, &dests)?;
+            (dests, Some(tree), Numbers::of_copy(&old, Some(slot))?)
         } else {
-            (roster, None, Numbers::same())
+            (dests, None, Numbers::same())
         };
-        let draft = Draft::new(terms, roster.clone(), memory, live)?;
+        let draft = Draft::new(terms, dests.clone(), memory, live)?;
         desk.index.remove(id);
         desk.live = live;
         match tree {
             Some(tree) => {
                 desk.tree = tree;
-                Self::reindex(&mut desk, &roster);
+                Self::reindex(&mut desk, &dests);
             }
             None => cycle::set(&mut desk.tree, slot as usize, 0),
         }
@@ -385,13 +385,13 @@ impl<F: InetFamily> Scheduling<F> {
         };
         self.publish(draft, &desk, position, gone.filter(|_| !sparse), &numbers);
         if !sparse {
-            roster.take(slot);
+            dests.take(slot);
         }
         Ok(())
     }
 
     /// Moves the scheduler away from a slot that is about to be emptied.
-    fn leave(&self, roster: &Roster<Destination>, slot: u32) {
+    fn leave(&self, dests: &RcuSlots<Destination>, slot: u32) {
         rcu::read(|rcu| {
             let Some(stage) = self.stage.get(rcu) else {
                 return;
@@ -399,7 +399,7 @@ impl<F: InetFamily> Scheduling<F> {
             let mut word = stage.position.load(Relaxed);
             loop {
                 let position = Position::of_word(word);
-                let next = position.removed(slot, || draft::newer(rcu, roster, slot));
+                let next = position.removed(slot, || draft::newer(rcu, dests, slot));
                 match stage.position.cmpxchg(word, next.to_word(), Relaxed) {
                     Ok(_) => break,
                     Err(other) => word = other,
@@ -411,12 +411,12 @@ impl<F: InetFamily> Scheduling<F> {
     /// Takes over what a user changed of a destination (V-14).
     pub(super) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
         let mut desk = self.desk.lock();
-        let (terms, roster, memory) = self.present()?;
+        let (terms, dests, memory) = self.present()?;
         if !terms.needs().edits {
             destination.edit(spec);
             return Ok(());
         }
-        let draft = Draft::new(terms, roster, memory, desk.live)?;
+        let draft = Draft::new(terms, dests, memory, desk.live)?;
         destination.edit(spec);
         if let Some(slot) = desk.index.get(&spec.id).copied() {
             cycle::set(&mut desk.tree, slot as usize, spec.weight);

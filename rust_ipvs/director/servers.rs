@@ -28,7 +28,7 @@ use crate::{
             Rcu,
             RcuCell, //
         },
-        roster::Roster,
+        rcu_slots::RcuSlots,
         shared::{
             RcuArc,
             Seen, //
@@ -66,7 +66,7 @@ const PAGE: u32 = 1024;
 
 /// Destinations, the newest last. The slots of those that are gone may be empty.
 struct Bucket {
-    roster: RcuCell<Roster<Destination>>,
+    dests: RcuCell<RcuSlots<Destination>>,
     /// How many destinations there are; under the configuration mutex.
     live: Word<usize>,
 }
@@ -74,15 +74,15 @@ struct Bucket {
 impl Bucket {
     const fn empty() -> Self {
         Self {
-            roster: RcuCell::empty(),
+            dests: RcuCell::empty(),
             live: Word::new(0),
         }
     }
 
     /// Makes room for one more destination. Process context.
     fn reserve(&self) -> Result {
-        let has_room = |roster: &Roster<Destination>| (roster.used() as usize) < roster.room();
-        if rcu::read(|rcu| self.roster.get(rcu).is_some_and(has_room)) {
+        let has_room = |dests: &RcuSlots<Destination>| (dests.len() as usize) < dests.capacity();
+        if rcu::read(|rcu| self.dests.get(rcu).is_some_and(has_room)) {
             return Ok(());
         }
         self.renew(self.live.load().saturating_mul(2).max(ROOM))
@@ -90,16 +90,16 @@ impl Bucket {
 
     /// Moves all destinations, in their order, to an array of so many slots. Process context.
     fn renew(&self, room: usize) -> Result {
-        let mut new = Prepared::new(Roster::new(room)?, GFP_KERNEL)?;
-        let roster = new.value_mut();
+        let mut new = Prepared::new(RcuSlots::new(room)?, GFP_KERNEL)?;
+        let dests = new.value_mut();
         self.each(|known| {
-            let kept = known.keep().and_then(|kept| roster.push(kept));
+            let kept = known.keep().and_then(|kept| dests.push(kept));
             if let Some(slot) = kept {
                 known.server_slot.store(slot);
             }
         });
         // The old one lets go of all of them, which may be very many.
-        self.roster.replace_large(Some(new));
+        self.dests.replace_large(Some(new));
         Ok(())
     }
 
@@ -111,12 +111,12 @@ impl Bucket {
         loop {
             let to = from.saturating_add(PAGE);
             let used = rcu::read(|rcu| {
-                let roster = self.roster.get(rcu)?;
-                let slots = from..to.min(roster.used());
+                let dests = self.dests.get(rcu)?;
+                let slots = from..to.min(dests.len());
                 slots
-                    .filter_map(|slot| roster.get(rcu, slot))
+                    .filter_map(|slot| dests.get(rcu, slot))
                     .for_each(&mut work);
-                Some(roster.used())
+                Some(dests.len())
             });
             time::give_way();
             if used.is_none_or(|used| used <= to) {
@@ -128,7 +128,7 @@ impl Bucket {
 
     /// Puts a destination in the next slot, which [`reserve`](Self::reserve) made; returns its number.
     fn push(&self, destination: RcuArc<Destination>) -> Option<u32> {
-        let slot = rcu::read(|rcu| self.roster.get(rcu)?.push(destination))?;
+        let slot = rcu::read(|rcu| self.dests.get(rcu)?.push(destination))?;
         self.live.store(self.live.load().saturating_add(1));
         Some(slot)
     }
@@ -136,15 +136,15 @@ impl Bucket {
     /// Empties a slot. Process context.
     fn take(&self, slot: u32) {
         let used = rcu::read(|rcu| {
-            let roster = self.roster.get(rcu)?;
-            roster.take(slot);
-            roster.trim(rcu);
-            Some(roster.used())
+            let dests = self.dests.get(rcu)?;
+            dests.take(slot);
+            dests.trim(rcu);
+            Some(dests.len())
         });
         let live = self.live.load().saturating_sub(1);
         self.live.store(live);
         if live == 0 {
-            self.roster.replace(None);
+            self.dests.replace(None);
         } else if slots::is_sparse(used.unwrap_or(0) as usize, live) {
             // Without memory it stays sparse, and the next one that goes tries again.
             self.renew(live.saturating_mul(2)).ok();
@@ -360,12 +360,12 @@ impl Servers {
         at: Place,
         is: impl Fn(&DestinationSpec, &Destination) -> bool,
     ) -> Option<Seen<'g, Destination>> {
-        let roster = self.buckets.get(rcu)?.of(at)?.roster.get(rcu)?;
+        let dests = self.buckets.get(rcu)?.of(at)?.dests.get(rcu)?;
         let is = |found: Seen<'g, Destination>| {
             let spec = found.spec();
             Place::of(&spec) == Some(at) && is(&spec, &found)
         };
-        Some(roster.rfind(rcu, roster.used(), is)?.1)
+        Some(dests.rfind(rcu, dests.len(), is)?.1)
     }
 
     /// Whether packets of a protocol from an endpoint are those of a server behind NAT (H-22).

@@ -15,7 +15,7 @@ use crate::{
     kapi::{
         random,
         rcu::Rcu,
-        roster::Roster,
+        rcu_slots::RcuSlots,
         shared::Seen, //
     },
     logic::{
@@ -95,7 +95,7 @@ impl Terms {
 /// What packets see of a service.
 pub(super) struct Stage {
     pub(super) terms: Terms,
-    pub(super) roster: Arc<Roster<Destination>>,
+    pub(super) dests: Arc<RcuSlots<Destination>>,
     /// A [`Position`].
     pub(super) position: Atomic<u64>,
     pub(super) cycle: Cycle,
@@ -115,12 +115,12 @@ impl<'g> Servers for Sight<'g> {
 
     #[inline(always)]
     fn slots(&self) -> u32 {
-        self.stage.roster.used()
+        self.stage.dests.len()
     }
 
     #[inline(always)]
     fn server(&self, slot: u32) -> Option<Self::Server> {
-        self.stage.roster.get(self.rcu, slot)
+        self.stage.dests.get(self.rcu, slot)
     }
 
     #[inline(always)]
@@ -129,7 +129,7 @@ impl<'g> Servers for Sight<'g> {
         below: u32,
         is: impl FnMut(Self::Server) -> bool,
     ) -> Option<(u32, Self::Server)> {
-        self.stage.roster.rfind(self.rcu, below, is)
+        self.stage.dests.rfind(self.rcu, below, is)
     }
 }
 
@@ -202,7 +202,7 @@ impl<'g> View for Sight<'g> {
 /// Destinations without the one that is about to go.
 pub(super) struct Without<'g> {
     pub(super) rcu: Rcu<'g>,
-    pub(super) roster: &'g Roster<Destination>,
+    pub(super) dests: &'g RcuSlots<Destination>,
     pub(super) slot: Option<u32>,
 }
 
@@ -210,13 +210,13 @@ impl<'g> Servers for Without<'g> {
     type Server = Seen<'g, Destination>;
 
     fn slots(&self) -> u32 {
-        self.roster.used()
+        self.dests.len()
     }
 
     fn server(&self, slot: u32) -> Option<Self::Server> {
         if self.slot == Some(slot) {
             return None;
         }
-        self.roster.get(self.rcu, slot)
+        self.dests.get(self.rcu, slot)
     }
 }

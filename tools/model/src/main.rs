@@ -34,9 +34,9 @@ mod kapi {
     #[path = "../../tools/model/src/once.rs"]
     pub(crate) mod once;
     pub(crate) mod rcu;
+    pub(crate) mod rcu_slots;
     #[path = "../../tools/model/src/reclaim.rs"]
     pub(crate) mod reclaim;
-    pub(crate) mod roster;
     pub(crate) mod serial;
     pub(crate) mod shared;
     #[path = "../../tools/model/src/siphash.rs"]

@@ -9,7 +9,7 @@ use crate::{
             Prepared,
             RcuCell, //
         },
-        roster::Roster,
+        rcu_slots::RcuSlots,
         shared::RcuArc,
     },
     shared::{
@@ -109,11 +109,11 @@ fn counted(value: u32) -> RcuArc<Pair> {
 
 /// The objects of an array are read while one is added.
 pub(crate) fn slots_push(s: &mut Scenario) {
-    let slots = shared(Roster::new(2).expect("memory"));
+    let slots = shared(RcuSlots::new(2).expect("memory"));
     slots.push(counted(1));
     s.thread("read", move || {
         rcu::read(|rcu| {
-            let used = slots.used();
+            let used = slots.len();
             assert!((1..=2).contains(&used));
             // A slot that is counted already may look empty still: readers pass over it.
             for slot in 0..used {
@@ -132,7 +132,7 @@ pub(crate) fn slots_push(s: &mut Scenario) {
 
 /// An object of an array is taken out while a reader keeps a reference to it.
 pub(crate) fn slots_take(s: &mut Scenario) {
-    let slots = shared(Roster::new(1).expect("memory"));
+    let slots = shared(RcuSlots::new(1).expect("memory"));
     slots.push(counted(1));
     s.thread("keep", move || {
         let kept = rcu::read(|rcu| {

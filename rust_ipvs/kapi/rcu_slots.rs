@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of shared objects that readers walk under RCU while they change in place.
+//! Arrays of RCU-protected references, which readers walk while writers change them in place.
 //!
 //! C header: [`include/linux/rculist.h`](srctree/include/linux/rculist.h)
 //!
-//! A [`Roster`] has a fixed number of slots. A new object takes the next one, and one that is taken out leaves
-//! its slot empty; both cost the same however long the list is. When no slot is left, whoever owns the roster makes
-//! another one of the size that it wants.
+//! A [`RcuSlots`] has a fixed number of slots. A new object takes the next one, and one that is
+//! taken out leaves its slot empty; both cost the same however long the list is. When no slot is
+//! left, its owner allocates another array of the size that it wants.
 //!
 //! # Examples
 //!
 //! ```ignore
-//! let roster = Roster::new(8)?;
-//! let slot = roster.push(object);
-//! rcu::read(|rcu| assert!(roster.get(rcu, 0).is_some()));
-//! roster.take(0);
+//! let slots = RcuSlots::new(8)?;
+//! let slot = slots.push(object);
+//! rcu::read(|rcu| assert!(slots.get(rcu, 0).is_some()));
+//! slots.take(0);
 //! ```
 
 use super::{
@@ -26,17 +26,17 @@ use crate::bindings;
 use core::{marker::PhantomData, ptr};
 use kernel::prelude::*;
 
-/// Room for a reference, which readers follow.
+/// A slot: an RCU-protected reference, or none.
 ///
 /// # Invariants
 ///
 /// The word is zero or came from `RcuArc::into_raw`, and owns that reference.
-struct Place<T: Send + Sync + 'static> {
+struct RcuSlot<T: Send + Sync + 'static> {
     word: Word<usize>,
     _owns: PhantomData<RcuArc<T>>,
 }
 
-impl<T: Send + Sync> Place<T> {
+impl<T: Send + Sync> RcuSlot<T> {
     const fn empty() -> Self {
         // INVARIANT: Zero.
         Self {
@@ -65,49 +65,50 @@ impl<T: Send + Sync> Place<T> {
     }
 }
 
-impl<T: Send + Sync> Drop for Place<T> {
+impl<T: Send + Sync> Drop for RcuSlot<T> {
     fn drop(&mut self) {
         drop(self.swap(None));
     }
 }
 
-/// A list of references in slots.
+/// An array of slots.
 ///
 /// Writers that race may put an object in a slot beyond the last one, or lose one; that harms nobody's memory, but
 /// they had better take a lock.
-pub(crate) struct Roster<T: Send + Sync + 'static> {
-    places: KVVec<Place<T>>,
-    used: Word<u32>,
+pub(crate) struct RcuSlots<T: Send + Sync + 'static> {
+    slots: KVVec<RcuSlot<T>>,
+    len: Word<u32>,
 }
 
-impl<T: Send + Sync> Roster<T> {
-    /// An empty list of so many slots. Process context.
-    pub(crate) fn new(room: usize) -> Result<Self> {
-        let mut places = KVVec::with_capacity(room, GFP_KERNEL)?;
-        for _ in 0..room {
-            places.push(Place::empty(), GFP_KERNEL)?;
+impl<T: Send + Sync> RcuSlots<T> {
+    /// Allocates an array of `capacity` empty slots. Process context.
+    pub(crate) fn new(capacity: usize) -> Result<Self> {
+        let mut slots = KVVec::with_capacity(capacity, GFP_KERNEL)?;
+        for _ in 0..capacity {
+            slots.push(RcuSlot::empty(), GFP_KERNEL)?;
         }
         Ok(Self {
-            places,
-            used: Word::new(0),
+            slots,
+            len: Word::new(0),
         })
     }
 
-    /// How many slots there are.
-    pub(crate) fn room(&self) -> usize {
-        self.places.len()
+    /// Returns the number of slots.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.len()
     }
 
-    /// How many slots are used or were.
+    /// Returns the number of slots up to the last one that was used; some of these may be empty
+    /// again.
     #[inline(always)]
-    pub(crate) fn used(&self) -> u32 {
-        self.used.load()
+    pub(crate) fn len(&self) -> u32 {
+        self.len.load()
     }
 
-    /// The object in a slot.
+    /// Returns the object in a slot.
     #[inline(always)]
     pub(crate) fn get<'g>(&'g self, rcu: Rcu<'g>, slot: u32) -> Option<Seen<'g, T>> {
-        self.places.get(slot as usize)?.get(rcu)
+        self.slots.get(slot as usize)?.get(rcu)
     }
 
     /// The last object below a slot that is as `is` says, which sees all that come after it, with its own slot.
@@ -120,47 +121,47 @@ impl<T: Send + Sync> Roster<T> {
         below: u32,
         mut is: impl FnMut(Seen<'g, T>) -> bool,
     ) -> Option<(u32, Seen<'g, T>)> {
-        let mut find = |place: &'g Place<T>| place.get(rcu).filter(|object| is(*object));
-        let mut places = self.places.get(..below as usize).unwrap_or(&self.places);
-        while let Some((rest, four)) = places.split_last_chunk::<4>() {
-            for (slot, place) in four.iter().enumerate().rev() {
-                if let Some(object) = find(place) {
+        let mut find = |cell: &'g RcuSlot<T>| cell.get(rcu).filter(|object| is(*object));
+        let mut slots = self.slots.get(..below as usize).unwrap_or(&self.slots);
+        while let Some((rest, four)) = slots.split_last_chunk::<4>() {
+            for (slot, cell) in four.iter().enumerate().rev() {
+                if let Some(object) = find(cell) {
                     return Some((rest.len().wrapping_add(slot) as u32, object));
                 }
             }
-            places = rest;
+            slots = rest;
         }
-        while let Some((place, rest)) = places.split_last() {
-            if let Some(object) = find(place) {
+        while let Some((cell, rest)) = slots.split_last() {
+            if let Some(object) = find(cell) {
                 return Some((rest.len() as u32, object));
             }
-            places = rest;
+            slots = rest;
         }
         None
     }
 
     /// Puts an object in the next slot, whose number it returns; without room it is dropped.
     pub(crate) fn push(&self, object: RcuArc<T>) -> Option<u32> {
-        let slot = self.used.load();
-        self.places.get(slot as usize)?.swap(Some(object));
-        self.used.publish(slot.wrapping_add(1));
+        let slot = self.len.load();
+        self.slots.get(slot as usize)?.swap(Some(object));
+        self.len.publish(slot.wrapping_add(1));
         Some(slot)
     }
 
     /// Gives back the empty slots behind the last object, so that [`push`](Self::push) uses them again.
     pub(crate) fn trim(&self, rcu: Rcu<'_>) {
-        let mut used = self.used.load();
-        while let Some(last) = used
+        let mut len = self.len.load();
+        while let Some(last) = len
             .checked_sub(1)
             .filter(|last| self.get(rcu, *last).is_none())
         {
-            used = last;
+            len = last;
         }
-        self.used.store(used);
+        self.len.store(len);
     }
 
     /// Takes the object out of a slot.
     pub(crate) fn take(&self, slot: u32) -> Option<RcuArc<T>> {
-        self.places.get(slot as usize)?.swap(None)
+        self.slots.get(slot as usize)?.swap(None)
     }
 }
