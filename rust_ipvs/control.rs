@@ -5,12 +5,12 @@
 //! Nothing is decided here. A request becomes words of [`logic::config`](crate::logic::config), the
 //! [`NetnsIpvs`] carries it out or refuses, and what it answers becomes attributes or a line.
 
+mod errno;
 mod genl;
 mod matching;
 mod procfs;
 mod sockopt;
 mod sysctl;
-mod terms;
 
 use crate::{
     director::NetnsIpvs,

@@ -5,7 +5,7 @@
 //! It needs `CAP_NET_ADMIN` only in the user namespace that the network namespace belongs to, and has no words for a
 //! refusal but its number.
 
-use super::terms::{
+use super::errno::{
     errno,
     VERSION, //
 };

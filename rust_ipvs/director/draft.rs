@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stages in the making: whatever needs memory, before anything has changed.
+//! Preallocation of snapshots: allocates all that a change needs before it changes anything.
 //!
-//! A writer who got all of it cannot fail any more, so no change is left half done.
+//! A writer that has it all cannot fail any more, so no change is left half done.
 
 use super::{
     destination::Destination,
@@ -12,8 +12,8 @@ use super::{
         Memory, //
     },
     stage::{
-        Stage,
-        Terms, //
+        SvcOptions, //
+        SvcSnapshot,
     },
 };
 use crate::{
@@ -70,9 +70,9 @@ pub(super) fn each_slot(
     }
 }
 
-/// A stage in the making: from here on nothing needs memory.
-pub(super) struct Draft {
-    pub(super) stage: Prepared<Stage>,
+/// A preallocated snapshot: publishing it allocates nothing.
+pub(super) struct Prealloc {
+    pub(super) snapshot: Prepared<SvcSnapshot>,
     pub(super) claims: KVVec<Claim>,
 }
 
@@ -83,17 +83,17 @@ fn filled<T: Clone>(value: T, len: usize) -> Result<KVVec<T>> {
     Ok(list)
 }
 
-impl Draft {
-    /// Memory for a stage of so many destinations.
+impl Prealloc {
+    /// Allocates a snapshot for `live` destinations.
     pub(super) fn new(
-        terms: Terms,
+        options: SvcOptions,
         dests: Arc<RcuSlots<Destination>>,
         memory: Option<Arc<Memory>>,
         live: usize,
     ) -> Result<Self> {
-        let needs = terms.needs();
-        let stage = Stage {
-            terms,
+        let needs = options.needs();
+        let snapshot = SvcSnapshot {
+            options,
             dests,
             position: Atomic::new(0),
             cycle: Cycle::default(),
@@ -101,19 +101,22 @@ impl Draft {
             memory,
         };
         Ok(Self {
-            stage: Prepared::new(stage, GFP_KERNEL)?,
+            snapshot: Prepared::new(snapshot, GFP_KERNEL)?,
             claims: filled(Claim::default(), if needs.claims { live } else { 0 })?,
         })
     }
 }
 
 /// What a scheduler remembers of addresses, where it does.
-pub(super) fn memory(terms: &Terms, expirations: &Arc<Expirations>) -> Result<Option<Arc<Memory>>> {
-    if !terms.needs().memory {
+pub(super) fn memory(
+    options: &SvcOptions,
+    expirations: &Arc<Expirations>,
+) -> Result<Option<Arc<Memory>>> {
+    if !options.needs().memory {
         return Ok(None);
     }
     let expirations = expirations.clone();
-    let expiration: Expiration = match terms.scheduler {
+    let expiration: Expiration = match options.scheduler {
         Some(Scheduler::Locality) => |all: &Expirations| &all.lblc,
         _ => |all: &Expirations| &all.lblcr,
     };
@@ -121,8 +124,8 @@ pub(super) fn memory(terms: &Terms, expirations: &Arc<Expirations>) -> Result<Op
 }
 
 /// The weights as leaves of a tree, where the scheduler wants that.
-pub(super) fn tree(terms: &Terms, dests: &RcuSlots<Destination>) -> Result<KVVec<Cycle>> {
-    if !terms.needs().cycle {
+pub(super) fn tree(options: &SvcOptions, dests: &RcuSlots<Destination>) -> Result<KVVec<Cycle>> {
+    if !options.needs().cycle {
         return Ok(KVVec::new());
     }
     let mut tree = filled(Cycle::default(), cycle::tree_size(dests.capacity()))?;

@@ -20,7 +20,7 @@ use super::{
     servers::Servers,
     service::Service,
     stack::InetFamily,
-    stage::Terms,
+    stage::SvcOptions,
     trash::Room, //
 };
 use crate::{
@@ -65,14 +65,14 @@ impl<F: InetFamily> AfState<F> {
         config: &mut ConfigState,
         spec: &ServiceSpec,
         serial: u64,
-        terms: Terms,
+        options: SvcOptions,
         (lfactor, frozen): (i32, bool),
         expirations: Arc<Expirations>,
     ) -> Result {
-        let service = Service::new(spec.id, serial, terms, expirations)?;
+        let service = Service::new(spec.id, serial, options, expirations)?;
         service.freeze(&mut config.held, frozen);
         self.add(&mut config.held, service, lfactor)?;
-        self.count_engine(&mut config.held, false, terms.engine.is_some());
+        self.count_engine(&mut config.held, false, options.engine.is_some());
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl<F: InetFamily> AfState<F> {
             rooms.push(Room::new()?, GFP_KERNEL)?;
         }
         self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load())?;
-        self.count_engine(&mut config.held, service.terms().engine.is_some(), false);
+        self.count_engine(&mut config.held, service.options().engine.is_some(), false);
         for (destination, room) in destinations.into_iter().zip(rooms) {
             ipvs.discard(&mut config.held, room, destination);
         }
@@ -126,8 +126,8 @@ fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
     }
 }
 
-/// What of a service's terms has to be there, in the reference's order (G-18).
-fn check_terms(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
+/// Checks the options that a service must have, in the reference's order (G-18).
+fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
     let scheduler = scheduler(spec)?;
     let known = |name: EngineName| Engine::by_name(name.as_bytes()).is_some();
     if !spec.engine.is_none_or(known) {
@@ -195,17 +195,17 @@ impl NetnsIpvs {
         if for_af!(self, id.family, af => af.get(id).is_ok()) {
             return Err(Refusal::new(Errno::Exists, c"the service exists already"));
         }
-        let terms = Terms::of(spec, check_terms(spec)?, 0);
+        let options = SvcOptions::of(spec, check_options(spec)?, 0);
         let result = self.prepare(&mut config, id.family).and_then(|()| {
             let lfactor = self.settings.svc_lfactor.load();
             let expirations = self.settings.expirations.clone();
             config.serial = config.serial.wrapping_add(1);
             let serial = config.serial;
             let numbers = (lfactor, self.settings.is_frozen());
-            for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, terms, numbers, expirations))
+            for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, options, numbers, expirations))
         });
         self.defend_later();
-        if terms.needs().memory {
+        if options.needs().memory {
             self.evict_later();
         }
         let unused = self.unneeded_hooks(&mut config, id.family);
@@ -228,18 +228,18 @@ impl NetnsIpvs {
         self.v6.fit_services(&mut config.held, value, true)
     }
 
-    /// Changes the terms of a service (V-17).
+    /// Changes the options of a service (V-17).
     pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
         let mut config = self.config.lock();
         for_af!(self, spec.id.family, af => {
             let service = af.get(&spec.id)?;
-            let scheduler = check_terms(spec)?;
+            let scheduler = check_options(spec)?;
             check_room(scheduler, service.count())?;
-            let before = service.terms();
-            let terms = Terms::of(spec, scheduler, before.flags);
-            memory(service.set_terms(&mut config.held, terms))?;
-            af.count_engine(&mut config.held, before.engine.is_some(), terms.engine.is_some());
-            if terms.needs().memory {
+            let before = service.options();
+            let options = SvcOptions::of(spec, scheduler, before.flags);
+            memory(service.set_options(&mut config.held, options))?;
+            af.count_engine(&mut config.held, before.engine.is_some(), options.engine.is_some());
+            if options.needs().memory {
                 self.evict_later();
             }
             Ok(())

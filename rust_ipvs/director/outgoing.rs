@@ -89,15 +89,15 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
     // A server may be one of other services, too, which have no engine and begin nothing.
     let has_engine = |destination: &Destination| {
         let service = context.af.by_id(rcu, &destination.service);
-        let terms = service.and_then(|service| service.terms_seen(rcu));
-        terms.is_some_and(|terms| terms.engine.is_some())
+        let options = service.and_then(|service| service.options_at(rcu));
+        options.is_some_and(|options| options.engine.is_some())
     };
     let servers = &context.ipvs.servers;
     let destination = servers.real_server(rcu, protocol, &real, has_engine)?;
     let destination = destination.keep()?;
     let service = context.af.by_id(rcu, &destination.service)?;
-    let terms = service.terms_seen(rcu)?;
-    terms.engine?;
+    let options = service.options_at(rcu)?;
+    options.engine?;
     let virt = match service.id.key {
         ServiceKey::Address { addr, port, .. } if port != 0 && real.port != 0 => Endpoint {
             addr: F::from_ip(addr)?,
@@ -105,8 +105,8 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
         },
         _ => return None,
     };
-    let control = if terms.is_persistent() {
-        persistence::way_out(context, (service, virt), terms, &destination, packet)?
+    let control = if options.is_persistent() {
+        persistence::way_out(context, (service, virt), options, &destination, packet)?
     } else {
         Hold::none()
     };
@@ -114,7 +114,7 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
         ends: (client, virt, real),
         destination: destination.clone(),
         control,
-        is_single: terms.is_of_single_packets(protocol),
+        is_single: options.is_of_single_packets(protocol),
     })
 }
 

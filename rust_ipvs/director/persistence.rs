@@ -16,7 +16,7 @@ use super::{
     destination::Destination,
     service::Service,
     stack::InetFamily,
-    stage::Terms,
+    stage::SvcOptions,
     template::{
         self,
         Data,
@@ -78,11 +78,11 @@ struct Wanted<'p, F: InetFamily> {
 pub(super) fn way<'g, F: InetFamily>(
     context: &Context<'g, F>,
     service: &'g Service<F>,
-    terms: &Terms,
+    options: &SvcOptions,
     flow: &Flow<F>,
     packet: &mut Packet,
 ) -> Result<Way<F>, Failure> {
-    let engine = terms
+    let engine = options
         .engine
         .filter(|engine| engine.reads(context.header.protocol));
     let data = match engine {
@@ -90,13 +90,13 @@ pub(super) fn way<'g, F: InetFamily>(
         None => &[],
     };
     let parties = (context.header.src, context.dst());
-    let wanted = Wanted::new(context, service, terms.netmask, parties, data);
+    let wanted = Wanted::new(context, service, options.netmask, parties, data);
     let template = match wanted.find(context) {
         Some(found) => found,
         None => {
             let chosen = service.choose(context.rcu, flow).and_then(Seen::keep);
             let destination = chosen.ok_or(Failure::NoDestination)?;
-            wanted.create(context, destination, terms.timeout)?
+            wanted.create(context, destination, options.timeout)?
         }
     };
     let destination = template.entry.destination.clone();
@@ -118,23 +118,23 @@ pub(super) fn way<'g, F: InetFamily>(
 pub(super) fn way_out<'g, F: InetFamily>(
     context: &Context<'g, F>,
     (service, virt): (&'g Service<F>, Endpoint<F>),
-    terms: &Terms,
+    options: &SvcOptions,
     destination: &RcuArc<Destination>,
     packet: &mut Packet,
 ) -> Option<Hold<Connection<F>>> {
-    let data = match terms.engine {
+    let data = match options.engine {
         Some(engine) => look_into(engine, context, packet),
         None => &[],
     };
     let parties = (context.header.dst, virt);
-    let wanted = Wanted::new(context, service, terms.netmask, parties, data);
+    let wanted = Wanted::new(context, service, options.netmask, parties, data);
     if let Some(found) = wanted.find(context) {
         if found.entry.destination.same(destination) {
             return Some(found.hold);
         }
         found.entry.invalidate();
     }
-    let created = wanted.create(context, destination.clone(), terms.timeout);
+    let created = wanted.create(context, destination.clone(), options.timeout);
     created.ok().map(|created| created.hold)
 }
 

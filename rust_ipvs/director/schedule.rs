@@ -14,7 +14,7 @@ use super::{
     plane::FTP_DATA_PORT,
     service::Service,
     stack::InetFamily,
-    stage::Terms,
+    stage::SvcOptions,
     state,
     sync,
     xmit, //
@@ -127,9 +127,9 @@ fn decide<'g, F: InetFamily>(
             dst.addr
         },
     };
-    let terms = service.terms_seen(context.rcu);
-    if let Some(terms) = terms.filter(|t| t.is_persistent()) {
-        return persist(context, hash, (service, terms), &flow, packet, begin);
+    let options = service.options_at(context.rcu);
+    if let Some(options) = options.filter(|t| t.is_persistent()) {
+        return persist(context, hash, (service, options), &flow, packet, begin);
     }
     // S-10
     if !service.is_marked() && service.port() != dst.port {
@@ -144,7 +144,7 @@ fn decide<'g, F: InetFamily>(
         destination,
         control: Hold::none(),
     };
-    let single = terms.is_some_and(|t| t.is_of_single_packets(flow.protocol));
+    let single = options.is_some_and(|t| t.is_of_single_packets(flow.protocol));
     begin(&context, hash, plan, single, packet)
 }
 
@@ -174,12 +174,12 @@ fn has_reverse<F: InetFamily>(context: &Context<'_, F>, hash: u32) -> bool {
 fn persist<'g, F: InetFamily>(
     context: Context<'g, F>,
     hash: u32,
-    (service, terms): (&'g Service<F>, &Terms),
+    (service, options): (&'g Service<F>, &SvcOptions),
     flow: &Flow<F>,
     mut packet: Packet,
     begin: impl FnOnce(&Context<'g, F>, u32, Plan<F>, bool, Packet) -> Verdict,
 ) -> Verdict {
-    match persistence::way(&context, service, terms, flow, &mut packet) {
+    match persistence::way(&context, service, options, flow, &mut packet) {
         Ok(way) => {
             let plan = Plan {
                 real: Endpoint {
@@ -189,7 +189,7 @@ fn persist<'g, F: InetFamily>(
                 destination: way.destination,
                 control: way.control,
             };
-            let single = terms.is_of_single_packets(flow.protocol);
+            let single = options.is_of_single_packets(flow.protocol);
             begin(&context, hash, plan, single, packet)
         }
         Err(Failure::NoDestination) => leave(&context, hash, service, packet),
@@ -412,8 +412,8 @@ fn bypass<F: InetFamily>(
     };
     let ends = (context.src(), context.dst(), real);
     packet.set_handled();
-    let terms = service.terms_seen(context.rcu);
-    if terms.is_some_and(|t| t.is_of_single_packets(protocol)) {
+    let options = service.options_at(context.rcu);
+    if options.is_some_and(|t| t.is_of_single_packets(protocol)) {
         let tracked = context.ipvs.settings.is_tracked();
         let connection = Connection::bypass(protocol, ends, nowhere)
             .single()

@@ -2,21 +2,22 @@
 
 //! A service's destinations, and how one of them is chosen for a new connection.
 //!
-//! Packets see a [`Stage`] under RCU. An edit of the
-//! service puts another stage in its place, so that no packet sees the terms of one and the scheduler of the other, nor a
-//! service without one (V-17). A destination that comes or goes is written into the stage where the scheduler looks
-//! at destinations as they are, at the same cost however many there are. Others get a new stage with what they want to
-//! know: the cycle of the weights, which costs as many steps as the number of destinations has bits, or a table of a
-//! fixed size. When a list is full it is copied to one of twice the size.
+//! Packets see a [`SvcSnapshot`] under RCU. An edit of the service publishes another one, so that
+//! no packet sees the options of one and the scheduler of the other, nor a service without one
+//! (V-17). A destination that comes or goes is written into the snapshot if the scheduler looks at
+//! destinations as they are, at the same cost however many there are. Others get a new snapshot
+//! with the data that they need: the cycle of the weights, which costs as many steps as the number
+//! of destinations has bits, or a table of a fixed size. When a list is full it is copied to one of
+//! twice the size.
 //!
-//! Writers hold the configuration mutex, and [`Desk`]'s for what only they look at.
+//! Writers hold the configuration mutex, and [`Inner`]'s for what only they look at.
 
 use super::{
     destination::Destination,
     draft::{
         self,
-        Draft,
         Numbers, //
+        Prealloc,
     },
     locality::{
         Expirations,
@@ -24,9 +25,9 @@ use super::{
     },
     stack::InetFamily,
     stage::{
-        Sight,
-        Stage,
-        Terms,
+        SnapshotRef,
+        SvcOptions,
+        SvcSnapshot,
         Without, //
     },
 };
@@ -78,8 +79,8 @@ use kernel::{
     },
 };
 
-/// What only writers look at.
-struct Desk {
+/// State of writers, protected by the mutex around it.
+struct Inner {
     /// The slots of the destinations.
     index: RBTree<DestinationId, u32>,
     live: usize,
@@ -91,18 +92,19 @@ struct Desk {
 #[pin_data]
 pub(super) struct Scheduling<F: InetFamily> {
     /// Empty once the service has been deleted.
-    stage: RcuCell<Stage>,
+    snapshot: RcuCell<SvcSnapshot>,
     #[pin]
-    desk: Mutex<Desk>,
+    inner: Mutex<Inner>,
     expirations: Arc<Expirations>,
     _family: PhantomData<F>,
 }
 
-/// What stages have in common: terms, destinations, and what is remembered of addresses.
-type Present = (Terms, Arc<RcuSlots<Destination>>, Option<Arc<Memory>>);
+/// Parts that one snapshot takes over from the other: options, destinations, and the table of lblc
+/// or lblcr.
+type Present = (SvcOptions, Arc<RcuSlots<Destination>>, Option<Arc<Memory>>);
 
-/// Where a scheduler goes on, on another stage.
-enum Next {
+/// Position of a scheduler in the next snapshot.
+enum NextPosition {
     /// Where it was.
     Kept(Position),
     /// Where it decides, as the destinations have changed.
@@ -112,17 +114,17 @@ enum Next {
 impl<F: InetFamily> Scheduling<F> {
     /// No destinations yet.
     pub(super) fn new(
-        terms: Terms,
+        options: SvcOptions,
         expirations: Arc<Expirations>,
     ) -> Result<impl PinInit<Self, Error>> {
         let dests = Arc::new(RcuSlots::new(slots::room_for(0))?, GFP_KERNEL)?;
-        let tree = draft::tree(&terms, &dests)?;
-        let memory = draft::memory(&terms, &expirations)?;
-        let draft = Draft::new(terms, dests, memory, 0)?;
-        let stage = RcuCell::new(draft.stage);
+        let tree = draft::tree(&options, &dests)?;
+        let memory = draft::memory(&options, &expirations)?;
+        let prealloc = Prealloc::new(options, dests, memory, 0)?;
+        let snapshot = RcuCell::new(prealloc.snapshot);
         Ok(try_pin_init!(Self {
-            stage,
-            desk <- new_mutex!(Desk {
+            snapshot,
+            inner <- new_mutex!(Inner {
                 index: RBTree::new(),
                 live: 0,
                 tree,
@@ -132,43 +134,47 @@ impl<F: InetFamily> Scheduling<F> {
         }))
     }
 
-    /// What a writer takes over from the present stage.
+    /// Returns the parts of the present snapshot that a writer takes over.
     fn present(&self) -> Result<Present> {
         rcu::read(|rcu| {
-            let stage = self.stage.get(rcu).ok_or(EINVAL)?;
-            Ok((stage.terms, stage.dests.clone(), stage.memory.clone()))
+            let snapshot = self.snapshot.get(rcu).ok_or(EINVAL)?;
+            Ok((
+                snapshot.options,
+                snapshot.dests.clone(),
+                snapshot.memory.clone(),
+            ))
         })
     }
 
-    /// Puts a stage in place. `position` makes its position of the present one, `slot` is one that is about to be
-    /// emptied; `numbers` say which slot has become which.
+    /// Publishes a snapshot. `position` computes its position from the present one, `slot` is one
+    /// that is about to be emptied; `numbers` say which slot has become which.
     fn publish(
         &self,
-        draft: Draft,
-        desk: &Desk,
-        position: impl FnOnce(Rcu<'_>, Position) -> Next,
+        prealloc: Prealloc,
+        inner: &Inner,
+        position: impl FnOnce(Rcu<'_>, Position) -> NextPosition,
         slot: Option<u32>,
         numbers: &Numbers,
     ) {
-        let Draft {
-            mut stage,
+        let Prealloc {
+            mut snapshot,
             mut claims,
-        } = draft;
+        } = prealloc;
         rcu::read(|rcu| {
-            let new = stage.value_mut();
-            let Some(scheduler) = new.terms.scheduler else {
+            let new = snapshot.value_mut();
+            let Some(scheduler) = new.options.scheduler else {
                 return;
             };
-            let Some(old) = self.stage.get(rcu) else {
+            let Some(old) = self.snapshot.get(rcu) else {
                 return;
             };
-            new.cycle = cycle::whole(&desk.tree);
+            new.cycle = cycle::whole(&inner.tree);
             let position = match position(rcu, Position::of_word(old.position.load(Relaxed))) {
-                Next::Kept(position) => position,
-                Next::Changed(position) => scheduler.restart(position, new.cycle),
+                NextPosition::Kept(position) => position,
+                NextPosition::Changed(position) => scheduler.restart(position, new.cycle),
             };
             new.position.store(position.to_word(), Relaxed);
-            if desk.live <= scheduler.needs().most {
+            if inner.live <= scheduler.needs().most {
                 let dests = &*new.dests;
                 let servers = Without { rcu, dests, slot };
                 scheduler.fill::<F>(&servers, &mut new.table, &mut claims);
@@ -179,12 +185,12 @@ impl<F: InetFamily> Scheduling<F> {
                 }
             }
         });
-        self.stage.replace_large(Some(stage));
+        self.snapshot.replace_large(Some(snapshot));
     }
 
-    /// The terms now; `None` of a service that has been deleted.
-    pub(super) fn terms<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
-        Some(&self.stage.get(rcu)?.terms)
+    /// Returns the options now; `None` if the service has been deleted.
+    pub(super) fn options<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g SvcOptions> {
+        Some(&self.snapshot.get(rcu)?.options)
     }
 
     /// Chooses the destination of a new connection, which may take a reference to it.
@@ -193,8 +199,11 @@ impl<F: InetFamily> Scheduling<F> {
         rcu: Rcu<'g>,
         flow: &Flow<F>,
     ) -> Option<Seen<'g, Destination>> {
-        let stage = self.stage.get(rcu)?;
-        stage.terms.scheduler?.pick(&Sight { rcu, stage }, flow)
+        let snapshot = self.snapshot.get(rcu)?;
+        snapshot
+            .options
+            .scheduler?
+            .pick(&SnapshotRef { rcu, snapshot }, flow)
     }
 
     /// Calls `visit` for each destination below a slot, newest first, with its own, until it returns `false`.
@@ -204,9 +213,9 @@ impl<F: InetFamily> Scheduling<F> {
         below: u32,
         mut visit: impl FnMut(u32, Seen<'g, Destination>) -> bool,
     ) {
-        if let Some(stage) = self.stage.get(rcu) {
-            let sight = Sight { rcu, stage };
-            let mut slots = sight.within(0..below.min(sight.slots()));
+        if let Some(snapshot) = self.snapshot.get(rcu) {
+            let view = SnapshotRef { rcu, snapshot };
+            let mut slots = view.within(0..below.min(view.slots()));
             slots.all(|(slot, destination)| visit(slot, destination));
         }
     }
@@ -220,13 +229,13 @@ impl<F: InetFamily> Scheduling<F> {
         most: u32,
         mut visit: impl FnMut(Seen<'g, Destination>),
     ) -> u32 {
-        let Some(stage) = self.stage.get(rcu) else {
+        let Some(snapshot) = self.snapshot.get(rcu) else {
             return 0;
         };
-        let sight = Sight { rcu, stage };
-        let below = below.min(sight.slots());
+        let view = SnapshotRef { rcu, snapshot };
+        let below = below.min(view.slots());
         let from = below.saturating_sub(most);
-        for (_, destination) in sight.within(from..below) {
+        for (_, destination) in view.within(from..below) {
             visit(destination);
         }
         from
@@ -234,21 +243,21 @@ impl<F: InetFamily> Scheduling<F> {
 
     /// How many destinations there are.
     pub(super) fn count(&self) -> usize {
-        self.desk.lock().live
+        self.inner.lock().live
     }
 
     /// The destination of an identity, with a reference.
     pub(super) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
-        let desk = self.desk.lock();
-        let slot = *desk.index.get(id)?;
-        rcu::read(|rcu| self.stage.get(rcu)?.dests.get(rcu, slot)?.keep())
+        let inner = self.inner.lock();
+        let slot = *inner.index.get(id)?;
+        rcu::read(|rcu| self.snapshot.get(rcu)?.dests.get(rcu, slot)?.keep())
     }
 
     /// Forgets addresses that were not asked for in a while. Process context.
     ///
     /// Returns whether the scheduler is one that remembers any.
     pub(super) fn expire(&self) -> bool {
-        let memory = rcu::read(|rcu| self.stage.get(rcu)?.memory.clone());
+        let memory = rcu::read(|rcu| self.snapshot.get(rcu)?.memory.clone());
         if let Some(memory) = &memory {
             memory.expire();
         }
@@ -258,56 +267,56 @@ impl<F: InetFamily> Scheduling<F> {
     /// Lets go of the destinations of a service that is gone, here and not where its last reference
     /// is dropped. Process context.
     pub(super) fn clear(&self) {
-        let mut desk = self.desk.lock();
-        let index = core::mem::replace(&mut desk.index, RBTree::new());
-        desk.live = 0;
-        drop(desk);
+        let mut inner = self.inner.lock();
+        let index = core::mem::replace(&mut inner.index, RBTree::new());
+        inner.live = 0;
+        drop(inner);
         drop(index);
-        self.stage.replace_large(None);
+        self.snapshot.replace_large(None);
     }
 
     /// Writes down anew in which slot each destination is.
-    fn reindex(desk: &mut Desk, dests: &RcuSlots<Destination>) {
+    fn reindex(inner: &mut Inner, dests: &RcuSlots<Destination>) {
         draft::each_slot(dests, |slot, destination| {
-            if let Some(known) = desk.index.get_mut(&destination.id) {
+            if let Some(known) = inner.index.get_mut(&destination.id) {
                 *known = slot;
             }
         });
     }
 
-    /// Changes the terms, all at once (V-17).
-    pub(super) fn set_terms(&self, terms: Terms) -> Result {
-        let mut desk = self.desk.lock();
+    /// Changes the options, all at once (V-17).
+    pub(super) fn set_options(&self, options: SvcOptions) -> Result {
+        let mut inner = self.inner.lock();
         let (old, dests, memory) = self.present()?;
-        let same = old.scheduler == terms.scheduler;
+        let same = old.scheduler == options.scheduler;
         let memory = if same {
             memory
         } else {
-            draft::memory(&terms, &self.expirations)?
+            draft::memory(&options, &self.expirations)?
         };
-        let tree = draft::tree(&terms, &dests)?;
-        let draft = Draft::new(terms, dests, memory, desk.live)?;
-        desk.tree = tree;
+        let tree = draft::tree(&options, &dests)?;
+        let prealloc = Prealloc::new(options, dests, memory, inner.live)?;
+        inner.tree = tree;
         let position = |_: Rcu<'_>, at| match same {
-            true => Next::Kept(at),
-            false => Next::Changed(Position::default()),
+            true => NextPosition::Kept(at),
+            false => NextPosition::Changed(Position::default()),
         };
-        self.publish(draft, &desk, position, None, &Numbers::same());
+        self.publish(prealloc, &inner, position, None, &Numbers::same());
         Ok(())
     }
 
     /// Adds a destination at the head of the list.
     pub(super) fn add(&self, destination: RcuArc<Destination>) -> Result {
-        let mut desk = self.desk.lock();
-        let (terms, dests, memory) = self.present()?;
-        let needs = terms.needs();
-        let live = desk.live.saturating_add(1);
+        let mut inner = self.inner.lock();
+        let (options, dests, memory) = self.present()?;
+        let needs = options.needs();
+        let live = inner.live.saturating_add(1);
         let full = dests.len() as usize >= dests.capacity();
         if !full && !needs.cycle && needs.table == 0 {
             let node = RBTreeNode::new(destination.id, dests.len(), GFP_KERNEL)?;
             dests.push(destination).ok_or(ENOMEM)?;
-            desk.index.insert(node);
-            desk.live = live;
+            inner.index.insert(node);
+            inner.live = live;
             return Ok(());
         }
         let old = dests.clone();
@@ -319,7 +328,7 @@ impl<F: InetFamily> Scheduling<F> {
         let (slot, weight) = (dests.len(), destination.weight());
         let node = RBTreeNode::new(destination.id, slot, GFP_KERNEL)?;
         let tree = if full {
-            Some(draft::tree(&terms, &dests)?)
+            Some(draft::tree(&options, &dests)?)
         } else {
             None
         };
@@ -328,62 +337,69 @@ impl<F: InetFamily> Scheduling<F> {
         } else {
             Numbers::same()
         };
-        let draft = Draft::new(terms, dests.clone(), memory, live)?;
+        let prealloc = Prealloc::new(options, dests.clone(), memory, live)?;
         dests.push(destination).ok_or(ENOMEM)?;
         if let Some(tree) = tree {
-            desk.tree = tree;
-            Self::reindex(&mut desk, &dests);
+            inner.tree = tree;
+            Self::reindex(&mut inner, &dests);
         }
-        desk.index.insert(node);
-        desk.live = live;
-        cycle::set(&mut desk.tree, slot as usize, weight);
-        let position =
-            |_: Rcu<'_>, at: Position| Next::Changed(at.renumbered(|slot| numbers.of(slot)));
-        self.publish(draft, &desk, position, None, &numbers);
+        inner.index.insert(node);
+        inner.live = live;
+        cycle::set(&mut inner.tree, slot as usize, weight);
+        let position = |_: Rcu<'_>, at: Position| {
+            NextPosition::Changed(at.renumbered(|slot| numbers.of(slot)))
+        };
+        self.publish(prealloc, &inner, position, None, &numbers);
         Ok(())
     }
 
     /// Takes a destination out of the list.
     pub(super) fn remove(&self, id: &DestinationId) -> Result {
-        let mut desk = self.desk.lock();
-        let Some(slot) = desk.index.get(id).copied() else {
+        let mut inner = self.inner.lock();
+        let Some(slot) = inner.index.get(id).copied() else {
             return Ok(());
         };
-        let (terms, dests, memory) = self.present()?;
-        let needs = terms.needs();
-        let live = desk.live.saturating_sub(1);
+        let (options, dests, memory) = self.present()?;
+        let needs = options.needs();
+        let live = inner.live.saturating_sub(1);
         let sparse = slots::is_sparse(dests.len() as usize, live);
         if !sparse && !needs.cycle && needs.table == 0 {
             self.leave(&dests, slot);
-            desk.index.remove(id);
-            desk.live = live;
+            inner.index.remove(id);
+            inner.live = live;
             dests.take(slot);
             return Ok(());
         }
         let old = dests.clone();
         let (dests, tree, numbers) = if sparse {
             let dests = draft::copy(&old, slots::room_for(live), Some(slot))?;
-            let tree = draft::tree(&terms, &dests)?;
+            let tree = draft::tree(&options, &dests)?;
             (dests, Some(tree), Numbers::of_copy(&old, Some(slot))?)
         } else {
             (dests, None, Numbers::same())
         };
-        let draft = Draft::new(terms, dests.clone(), memory, live)?;
-        desk.index.remove(id);
-        desk.live = live;
+        let prealloc = Prealloc::new(options, dests.clone(), memory, live)?;
+        inner.index.remove(id);
+        inner.live = live;
         match tree {
             Some(tree) => {
-                desk.tree = tree;
-                Self::reindex(&mut desk, &dests);
+                inner.tree = tree;
+                Self::reindex(&mut inner, &dests);
             }
-            None => cycle::set(&mut desk.tree, slot as usize, 0),
+            None => cycle::set(&mut inner.tree, slot as usize, 0),
         }
         let gone = Some(slot);
         let position = |rcu: Rcu<'_>, at: Position| {
             let at = at.removed(slot, || draft::newer(rcu, &old, slot));
-            Next::Changed(at.renumbered(|slot| numbers.of(slot)))
+            NextPosition::Changed(at.renumbered(|slot| numbers.of(slot)))
         };
-        self.publish(draft, &desk, position, gone.filter(|_| !sparse), &numbers);
+        self.publish(
+            prealloc,
+            &inner,
+            position,
+            gone.filter(|_| !sparse),
+            &numbers,
+        );
         if !sparse {
             dests.take(slot);
         }
@@ -393,14 +409,14 @@ impl<F: InetFamily> Scheduling<F> {
     /// Moves the scheduler away from a slot that is about to be emptied.
     fn leave(&self, dests: &RcuSlots<Destination>, slot: u32) {
         rcu::read(|rcu| {
-            let Some(stage) = self.stage.get(rcu) else {
+            let Some(snapshot) = self.snapshot.get(rcu) else {
                 return;
             };
-            let mut word = stage.position.load(Relaxed);
+            let mut word = snapshot.position.load(Relaxed);
             loop {
                 let position = Position::of_word(word);
                 let next = position.removed(slot, || draft::newer(rcu, dests, slot));
-                match stage.position.cmpxchg(word, next.to_word(), Relaxed) {
+                match snapshot.position.cmpxchg(word, next.to_word(), Relaxed) {
                     Ok(_) => break,
                     Err(other) => word = other,
                 }
@@ -410,19 +426,19 @@ impl<F: InetFamily> Scheduling<F> {
 
     /// Takes over what a user changed of a destination (V-14).
     pub(super) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
-        let mut desk = self.desk.lock();
-        let (terms, dests, memory) = self.present()?;
-        if !terms.needs().edits {
+        let mut inner = self.inner.lock();
+        let (options, dests, memory) = self.present()?;
+        if !options.needs().edits {
             destination.edit(spec);
             return Ok(());
         }
-        let draft = Draft::new(terms, dests, memory, desk.live)?;
+        let prealloc = Prealloc::new(options, dests, memory, inner.live)?;
         destination.edit(spec);
-        if let Some(slot) = desk.index.get(&spec.id).copied() {
-            cycle::set(&mut desk.tree, slot as usize, spec.weight);
+        if let Some(slot) = inner.index.get(&spec.id).copied() {
+            cycle::set(&mut inner.tree, slot as usize, spec.weight);
         }
-        let position = |_: Rcu<'_>, at| Next::Changed(at);
-        self.publish(draft, &desk, position, None, &Numbers::same());
+        let position = |_: Rcu<'_>, at| NextPosition::Changed(at);
+        self.publish(prealloc, &inner, position, None, &Numbers::same());
         Ok(())
     }
 }

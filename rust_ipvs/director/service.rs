@@ -8,7 +8,7 @@ use super::{
     locality::Expirations,
     scheduling::Scheduling,
     stack::InetFamily,
-    stage::Terms,
+    stage::SvcOptions,
     statistics::{
         self,
         plus, //
@@ -106,10 +106,10 @@ impl<F: InetFamily> Service<F> {
     pub(super) fn new(
         id: ServiceId,
         serial: u64,
-        terms: Terms,
+        options: SvcOptions,
         expirations: Arc<Expirations>,
     ) -> Result<RcuArc<Self>> {
-        let scheduling = Scheduling::new(terms, expirations)?;
+        let scheduling = Scheduling::new(options, expirations)?;
         RcuArc::pin_init(
             try_pin_init!(Self {
                 id,
@@ -147,16 +147,16 @@ impl<F: InetFamily> Service<F> {
         matches!(self.id.key, ServiceKey::Mark(_))
     }
 
-    /// Its terms as a packet finds them.
-    pub(super) fn terms_seen<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Terms> {
-        self.scheduling.terms(rcu)
+    /// Returns its options as a packet finds them.
+    pub(super) fn options_at<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g SvcOptions> {
+        self.scheduling.options(rcu)
     }
 
-    /// Its terms now.
-    pub(super) fn terms(&self) -> Terms {
-        let now = rcu::read(|rcu| self.scheduling.terms(rcu).copied());
+    /// Returns its options now.
+    pub(super) fn options(&self) -> SvcOptions {
+        let now = rcu::read(|rcu| self.scheduling.options(rcu).copied());
         // Of a service that has been deleted meanwhile, those of one without a scheduler.
-        now.unwrap_or(Terms {
+        now.unwrap_or(SvcOptions {
             scheduler: None,
             engine: None,
             flags: service_flags::HASHED,
@@ -165,9 +165,9 @@ impl<F: InetFamily> Service<F> {
         })
     }
 
-    /// Changes its terms, all at once (V-17).
-    pub(super) fn set_terms(&self, _: &mut ConfigHeld, terms: Terms) -> Result {
-        self.scheduling.set_terms(terms)
+    /// Changes its options, all at once (V-17).
+    pub(super) fn set_options(&self, _: &mut ConfigHeld, options: SvcOptions) -> Result {
+        self.scheduling.set_options(options)
     }
 
     /// Chooses the destination of a new connection, which may take a reference to it.
@@ -375,17 +375,17 @@ impl<F: InetFamily> Service<F> {
 
     /// Returns how people see it, without statistics, which cost a look at each destination and CPU.
     pub(super) fn outline(&self) -> ServiceView {
-        let terms = self.terms();
-        let scheduler = terms.scheduler.map_or("none", Scheduler::name);
+        let options = self.options();
+        let scheduler = options.scheduler.map_or("none", Scheduler::name);
         ServiceView {
             id: self.id,
             scheduler: SchedulerName::new(scheduler.as_bytes()).unwrap_or(SchedulerName::EMPTY),
-            engine: terms
+            engine: options
                 .engine
                 .and_then(|engine| EngineName::new(engine.name().as_bytes())),
-            flags: terms.flags,
-            timeout: terms.timeout,
-            netmask: terms.netmask,
+            flags: options.flags,
+            timeout: options.timeout,
+            netmask: options.netmask,
             destinations: u32::try_from(self.count()).unwrap_or(u32::MAX),
             statistics: Statistics::default(),
         }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What packets see of a service: its terms, its destinations, and what its scheduler keeps.
+//! [`SvcSnapshot`]: a service as packets see it: its options, its destinations and the state of its
+//! scheduler.
 //!
-//! A [`Stage`] is found under RCU. Of it only the position changes, and the list of destinations in place.
+//! A snapshot is found under RCU. Only `position` and the destination slots change after
+//! publication.
 
 use super::{
     destination::Destination,
@@ -49,9 +51,9 @@ use kernel::{
     },
 };
 
-/// What of a service a user may change.
+/// Options of a service, which an administrator may change.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
+pub(super) struct SvcOptions {
     /// `None` is a service that finds no destination (V-18).
     pub(super) scheduler: Option<Scheduler>,
     pub(super) engine: Option<Engine>,
@@ -60,8 +62,9 @@ pub(super) struct Terms {
     pub(super) netmask: u32,
 }
 
-impl Terms {
-    /// What a user asks for, given the flags that are set now; the scheduler is known to exist.
+impl SvcOptions {
+    /// Returns the options of `spec`, given the flags that are set now; the scheduler is known to
+    /// exist.
     pub(super) fn of(spec: &ServiceSpec, scheduler: Option<Scheduler>, flags: u32) -> Self {
         let flags = (flags & !spec.flags_mask) | (spec.flags & spec.flags_mask);
         Self {
@@ -92,9 +95,9 @@ impl Terms {
     }
 }
 
-/// What packets see of a service.
-pub(super) struct Stage {
-    pub(super) terms: Terms,
+/// RCU-published snapshot of a service.
+pub(super) struct SvcSnapshot {
+    pub(super) options: SvcOptions,
     pub(super) dests: Arc<RcuSlots<Destination>>,
     /// A [`Position`].
     pub(super) position: Atomic<u64>,
@@ -103,24 +106,24 @@ pub(super) struct Stage {
     pub(super) memory: Option<Arc<Memory>>,
 }
 
-/// A stage while it is looked at.
+/// A snapshot inside a read-side critical section.
 #[derive(Clone, Copy)]
-pub(super) struct Sight<'g> {
+pub(super) struct SnapshotRef<'g> {
     pub(super) rcu: Rcu<'g>,
-    pub(super) stage: &'g Stage,
+    pub(super) snapshot: &'g SvcSnapshot,
 }
 
-impl<'g> Servers for Sight<'g> {
+impl<'g> Servers for SnapshotRef<'g> {
     type Server = Seen<'g, Destination>;
 
     #[inline(always)]
     fn slots(&self) -> u32 {
-        self.stage.dests.len()
+        self.snapshot.dests.len()
     }
 
     #[inline(always)]
     fn server(&self, slot: u32) -> Option<Self::Server> {
-        self.stage.dests.get(self.rcu, slot)
+        self.snapshot.dests.get(self.rcu, slot)
     }
 
     #[inline(always)]
@@ -129,22 +132,22 @@ impl<'g> Servers for Sight<'g> {
         below: u32,
         is: impl FnMut(Self::Server) -> bool,
     ) -> Option<(u32, Self::Server)> {
-        self.stage.dests.rfind(self.rcu, below, is)
+        self.snapshot.dests.rfind(self.rcu, below, is)
     }
 }
 
-impl<'g> View for Sight<'g> {
+impl<'g> View for SnapshotRef<'g> {
     type Memo = &'g Memo;
 
     fn position(&self) -> Position {
-        Position::of_word(self.stage.position.load(Relaxed))
+        Position::of_word(self.snapshot.position.load(Relaxed))
     }
 
     fn move_to(&self, position: Position) {
         let word = position.to_word();
         // A line that nobody dirties stays in all caches.
-        if self.stage.position.load(Relaxed) != word {
-            self.stage.position.store(word, Relaxed);
+        if self.snapshot.position.load(Relaxed) != word {
+            self.snapshot.position.store(word, Relaxed);
         }
     }
 
@@ -153,20 +156,20 @@ impl<'g> View for Sight<'g> {
         if old == new {
             return Ok(());
         }
-        let result = self.stage.position.cmpxchg(old, new, Relaxed);
+        let result = self.snapshot.position.cmpxchg(old, new, Relaxed);
         result.map(|_| ()).map_err(Position::of_word)
     }
 
     fn cycle(&self) -> Cycle {
-        self.stage.cycle
+        self.snapshot.cycle
     }
 
     fn table(&self) -> &[u32] {
-        &self.stage.table
+        &self.snapshot.table
     }
 
     fn flags(&self) -> u32 {
-        self.stage.terms.flags
+        self.snapshot.options.flags
     }
 
     fn random(&self, limit: u64) -> u64 {
@@ -174,7 +177,7 @@ impl<'g> View for Sight<'g> {
     }
 
     fn recall(&self, address: Ip) -> Option<&'g Memo> {
-        self.stage.memory.as_ref()?.recall(self.rcu, address)
+        self.snapshot.memory.as_ref()?.recall(self.rcu, address)
     }
 
     fn members(&self, memo: &'g Memo) -> impl Iterator<Item = Self::Server> {
@@ -182,12 +185,12 @@ impl<'g> View for Sight<'g> {
     }
 
     fn is_settled(&self, memo: &'g Memo) -> bool {
-        let memory = self.stage.memory.as_ref();
+        let memory = self.snapshot.memory.as_ref();
         memory.is_some_and(|memory| memory.is_settled(self.rcu, memo))
     }
 
     fn remember(&self, address: Ip, memo: Option<&'g Memo>, server: Self::Server, beside: bool) {
-        match (memo, &self.stage.memory) {
+        match (memo, &self.snapshot.memory) {
             (Some(memo), _) => memo.learn(self.rcu, server, beside),
             (None, Some(memory)) => memory.learn(self.rcu, address, server),
             (None, None) => {}

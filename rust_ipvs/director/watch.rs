@@ -183,7 +183,7 @@ impl<F: InetFamily> AfState<F> {
     /// Whether the connections of a template are of one packet each.
     fn is_of_single_packets(&self, rcu: Rcu<'_>, template: &Connection<F>) -> bool {
         self.by_id(rcu, &template.destination.service)
-            .is_some_and(|service| service.terms().flags & service_flags::ONEPACKET != 0)
+            .is_some_and(|service| service.options().flags & service_flags::ONEPACKET != 0)
     }
 
     /// Ends a connection before its time, and what controls it with it where that has no other and is no template that

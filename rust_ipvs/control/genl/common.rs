@@ -3,7 +3,7 @@
 //! What the answers to several commands share: whom a request is for, and how it is refused.
 
 use crate::{
-    control::terms::errno,
+    control::errno::errno,
     director::NetnsIpvs,
     kapi::genetlink::{
         Dump,

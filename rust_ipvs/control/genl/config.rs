@@ -7,7 +7,7 @@ use super::common::{
     Told, //
 };
 use crate::{
-    control::terms::VERSION,
+    control::errno::VERSION,
     kapi::{
         genetlink::{
             Doit,
