@@ -29,7 +29,7 @@ use crate::{
     },
     logic::sched::{
         algorithm::{
-            Claim,
+            Scratch,
             EMPTY, //
         },
         cycle::{
@@ -73,7 +73,7 @@ pub(super) fn each_slot(
 /// A preallocated snapshot: publishing it allocates nothing.
 pub(super) struct Prealloc {
     pub(super) snapshot: Prepared<SvcSnapshot>,
-    pub(super) claims: KVVec<Claim>,
+    pub(super) scratch: KVVec<Scratch>,
 }
 
 /// So many of a value.
@@ -102,7 +102,7 @@ impl Prealloc {
         };
         Ok(Self {
             snapshot: Prepared::new(snapshot, GFP_KERNEL)?,
-            claims: filled(Claim::default(), if needs.claims { live } else { 0 })?,
+            scratch: filled(Scratch::default(), if needs.scratch { live } else { 0 })?,
         })
     }
 }

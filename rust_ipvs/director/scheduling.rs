@@ -158,7 +158,7 @@ impl<F: InetFamily> Scheduling<F> {
     ) {
         let Prealloc {
             mut snapshot,
-            mut claims,
+            mut scratch,
         } = prealloc;
         rcu::read(|rcu| {
             let new = snapshot.value_mut();
@@ -177,7 +177,7 @@ impl<F: InetFamily> Scheduling<F> {
             if inner.live <= scheduler.needs().most {
                 let dests = &*new.dests;
                 let servers = Without { rcu, dests, slot };
-                scheduler.fill::<F>(&servers, &mut new.table, &mut claims);
+                scheduler.fill::<F>(&servers, &mut new.table, &mut scratch);
             } else {
                 // There are more than it can work with: what it had stays.
                 for (entry, old) in new.table.iter_mut().zip(old.table.iter()) {

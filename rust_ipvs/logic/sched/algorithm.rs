@@ -140,8 +140,8 @@ pub(crate) struct Needs {
     pub(crate) table: usize,
     /// The most destinations that it can fill its table with.
     pub(crate) most: usize,
-    /// Whether it needs room for [`Claim`]s to fill it.
-    pub(crate) claims: bool,
+    /// Whether it needs a [`Scratch`] for each destination to fill it.
+    pub(crate) scratch: bool,
     /// Whether it wants to know of a destination that was edited, and not only of those that come and go.
     pub(crate) edits: bool,
     /// Whether it goes by the weights' cycle.
@@ -155,7 +155,7 @@ impl Needs {
     pub(crate) const NOTHING: Self = Self {
         table: 0,
         most: usize::MAX,
-        claims: false,
+        scratch: false,
         edits: false,
         cycle: false,
         memory: false,
@@ -167,7 +167,7 @@ pub(crate) const EMPTY: u32 = u32::MAX;
 
 /// Room for what a scheduler has to know of a destination while it fills its table.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Claim {
+pub(crate) struct Scratch {
     /// The destination's slot.
     pub(super) slot: u32,
     /// The entry that it asks for next.
@@ -189,8 +189,8 @@ pub(super) trait Algorithm {
     /// Chooses a destination.
     fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server>;
 
-    /// Fills the table; `claims` has room for each destination.
-    fn fill<F: Family>(_servers: &impl Servers, _table: &mut [u32], _claims: &mut [Claim]) {}
+    /// Fills the table; `scratch` has room for each destination.
+    fn fill<F: Family>(_servers: &impl Servers, _table: &mut [u32], _scratch: &mut [Scratch]) {}
 
     /// The position after the destinations changed; that before the first change is the default one.
     fn restart(position: Position, _cycle: Cycle) -> Position {

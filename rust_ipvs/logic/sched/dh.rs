@@ -12,8 +12,8 @@ use super::super::family::Family;
 use super::algorithm::{
     usable,
     Algorithm,
-    Claim,
     Needs,
+    Scratch,
     Servers,
     View,
     EMPTY, //
@@ -38,7 +38,7 @@ impl Algorithm for DestinationHashing {
         usable(&*server).then_some(server)
     }
 
-    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], _claims: &mut [Claim]) {
+    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], _scratch: &mut [Scratch]) {
         deal(servers, table, |_| 1);
     }
 }

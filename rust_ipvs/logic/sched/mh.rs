@@ -23,8 +23,8 @@ use super::algorithm::{
     usable,
     Algorithm,
     Candidate,
-    Claim,
     Needs,
+    Scratch,
     Servers,
     View,
     EMPTY, //
@@ -54,7 +54,7 @@ impl Algorithm for MaglevHashing {
     const NEEDS: Needs = Needs {
         table: SIZE as usize,
         most: SIZE as usize,
-        claims: true,
+        scratch: true,
         edits: true,
         ..Needs::NOTHING
     };
@@ -86,17 +86,17 @@ impl Algorithm for MaglevHashing {
         None
     }
 
-    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], claims: &mut [Claim]) {
+    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], scratch: &mut [Scratch]) {
         table.fill(EMPTY);
-        let claims = claim::<F>(servers, claims);
-        if claims.iter().all(|claim| claim.turns == 0) {
+        let scratch = collect::<F>(servers, scratch);
+        if scratch.iter().all(|one| one.turns == 0) {
             return;
         }
         let mut left = table.len();
         loop {
-            for claim in &mut *claims {
-                for _ in 0..claim.turns {
-                    take(claim, table);
+            for one in &mut *scratch {
+                for _ in 0..one.turns {
+                    take(one, table);
                     left = left.saturating_sub(1);
                     if left == 0 {
                         return;
@@ -107,8 +107,8 @@ impl Algorithm for MaglevHashing {
     }
 }
 
-/// Writes down what each destination claims, newest first.
-fn claim<'c, F: Family>(servers: &impl Servers, claims: &'c mut [Claim]) -> &'c mut [Claim] {
+/// Collects the shares of the destinations, newest first.
+fn collect<'c, F: Family>(servers: &impl Servers, scratch: &'c mut [Scratch]) -> &'c mut [Scratch] {
     let weight = |server: &_| last_weight(server);
     let (divisor, greatest) = servers
         .newest_first()
@@ -120,12 +120,12 @@ fn claim<'c, F: Family>(servers: &impl Servers, claims: &'c mut [Claim]) -> &'c 
     let bits = u32::BITS.saturating_sub(greatest.leading_zeros());
     let shift = bits.saturating_sub(WEIGHT_BITS);
     let mut count = 0usize;
-    for ((slot, server), claim) in servers.within(0..servers.slots()).zip(claims.iter_mut()) {
+    for ((slot, server), one) in servers.within(0..servers.slots()).zip(scratch.iter_mut()) {
         let id = server.id();
         let name = fold::fold_for::<F>(&id.addr).wrapping_add(id.port.into());
         let last = last_weight(&*server);
         let turns = last.checked_div(divisor).unwrap_or(0) >> shift;
-        *claim = Claim {
+        *one = Scratch {
             slot,
             next: modulo(fold::siphash(KEYS.0, name)),
             skip: (fold::siphash(KEYS.1, name) % (SIZE - 1)).saturating_add(1),
@@ -133,7 +133,7 @@ fn claim<'c, F: Family>(servers: &impl Servers, claims: &'c mut [Claim]) -> &'c 
         };
         count = count.saturating_add(1);
     }
-    claims.get_mut(..count).unwrap_or(&mut [])
+    scratch.get_mut(..count).unwrap_or(&mut [])
 }
 
 fn last_weight(server: &(impl Candidate + ?Sized)) -> u32 {
@@ -141,18 +141,18 @@ fn last_weight(server: &(impl Candidate + ?Sized)) -> u32 {
 }
 
 /// Takes the first free entry of a destination's permutation.
-fn take(claim: &mut Claim, table: &mut [u32]) {
+fn take(one: &mut Scratch, table: &mut [u32]) {
     // A permutation is over after as many steps as there are entries.
     for _ in 0..SIZE {
-        match table.get_mut(claim.next as usize) {
+        match table.get_mut(one.next as usize) {
             Some(entry) if *entry == EMPTY => {
-                *entry = claim.slot;
+                *entry = one.slot;
                 return;
             }
             _ => {}
         }
-        let next = claim.next.saturating_add(claim.skip);
-        claim.next = next.checked_sub(SIZE).unwrap_or(next);
+        let next = one.next.saturating_add(one.skip);
+        one.next = next.checked_sub(SIZE).unwrap_or(next);
     }
 }
 

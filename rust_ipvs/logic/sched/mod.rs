@@ -9,8 +9,8 @@
 use super::family::Family;
 use algorithm::{
     Algorithm,
-    Claim,
     Needs,
+    Scratch,
     Servers,
     View, //
 };
@@ -83,10 +83,10 @@ macro_rules! schedulers {
                 }
             }
 
-            /// Fills the table that it asked for; `claims` has room for each destination.
-            pub(crate) fn fill<F: Family>(self, servers: &impl Servers, table: &mut [u32], claims: &mut [Claim]) {
+            /// Fills the table that it asked for; `scratch` has room for each destination.
+            pub(crate) fn fill<F: Family>(self, servers: &impl Servers, table: &mut [u32], scratch: &mut [Scratch]) {
                 match self {
-                    $(Self::$variant => <$algorithm>::fill::<F>(servers, table, claims),)*
+                    $(Self::$variant => <$algorithm>::fill::<F>(servers, table, scratch),)*
                 }
             }
 

@@ -18,8 +18,8 @@ use super::algorithm::{
     usable,
     Algorithm,
     Candidate,
-    Claim,
     Needs,
+    Scratch,
     Servers,
     View, //
 };
@@ -62,7 +62,7 @@ impl Algorithm for SourceHashing {
         None
     }
 
-    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], _claims: &mut [Claim]) {
+    fn fill<F: Family>(servers: &impl Servers, table: &mut [u32], _scratch: &mut [Scratch]) {
         deal(servers, table, |server| {
             u32::try_from(server.weight()).unwrap_or(0)
         });

@@ -8,7 +8,7 @@
 use crate::logic::config::{service_flags::SCHED1, DestinationId, Ip};
 use crate::logic::family::{Endpoint, V4};
 use crate::logic::packet::TCP;
-use crate::logic::sched::algorithm::{Candidate, Claim, Servers, View, EMPTY};
+use crate::logic::sched::algorithm::{Candidate, Scratch, Servers, View, EMPTY};
 use crate::logic::sched::cycle::{self, Cycle};
 use crate::logic::sched::{slots, Flow, Position, Scheduler};
 use std::cell::{Cell, RefCell};
@@ -258,8 +258,8 @@ impl Service {
             .set(self.scheduler.restart(self.position.get(), cycle));
         if self.count() <= needs.most {
             let mut table = std::mem::take(&mut self.table);
-            let mut claims = vec![Claim::default(); self.count()];
-            self.scheduler.fill::<V4>(&&*self, &mut table, &mut claims);
+            let mut scratch = vec![Scratch::default(); self.count()];
+            self.scheduler.fill::<V4>(&&*self, &mut table, &mut scratch);
             self.table = table;
         }
     }
