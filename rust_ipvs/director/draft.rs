@@ -9,7 +9,7 @@ use super::{
     locality::{
         Expiration,
         Expirations,
-        Memory, //
+        LblcTable, //
     },
     stage::{
         SvcOptions, //
@@ -88,7 +88,7 @@ impl Prealloc {
     pub(super) fn new(
         options: SvcOptions,
         dests: Arc<RcuSlots<Destination>>,
-        memory: Option<Arc<Memory>>,
+        lblc: Option<Arc<LblcTable>>,
         live: usize,
     ) -> Result<Self> {
         let needs = options.needs();
@@ -98,7 +98,7 @@ impl Prealloc {
             position: Atomic::new(0),
             cycle: Cycle::default(),
             table: filled(EMPTY, needs.table)?,
-            memory,
+            lblc,
         };
         Ok(Self {
             snapshot: Prepared::new(snapshot, GFP_KERNEL)?,
@@ -107,12 +107,12 @@ impl Prealloc {
     }
 }
 
-/// What a scheduler remembers of addresses, where it does.
-pub(super) fn memory(
+/// Allocates the table of a scheduler, if it has one.
+pub(super) fn lblc_table(
     options: &SvcOptions,
     expirations: &Arc<Expirations>,
-) -> Result<Option<Arc<Memory>>> {
-    if !options.needs().memory {
+) -> Result<Option<Arc<LblcTable>>> {
+    if !options.needs().lblc {
         return Ok(None);
     }
     let expirations = expirations.clone();
@@ -120,7 +120,7 @@ pub(super) fn memory(
         Some(Scheduler::Locality) => |all: &Expirations| &all.lblc,
         _ => |all: &Expirations| &all.lblcr,
     };
-    Ok(Some(Memory::new(expirations, expiration)?))
+    Ok(Some(LblcTable::new(expirations, expiration)?))
 }
 
 /// The weights as leaves of a tree, where the scheduler wants that.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `lblc` and `lblcr` remember: which destinations an address went to (D-17 to D-19).
+//! Tables of `lblc` and `lblcr`: the destinations that connections to an address went to (D-17 to
+//! D-19).
 //!
 //! A table of as many buckets as the reference has, each an immutable list that is replaced as a whole, by
 //! whoever comes first: packets take no lock, and one that loses the race has chosen its destination anyway. What is
@@ -32,9 +33,9 @@ use crate::{
     logic::{
         config::Ip,
         hash::HashKey,
-        sched::memory::{
+        sched::evict::{
             self,
-            Table, //
+            EvictTable, //
         },
     },
 };
@@ -57,7 +58,7 @@ const DEEPEST: usize = 72;
 /// something else: a day, in seconds.
 const DAY: i32 = 24 * 60 * 60;
 
-/// What an administrator sets, in seconds (D-20).
+/// Expiration times in seconds, which an administrator sets (D-20).
 pub(crate) struct Expirations {
     /// After which `lblc` forgets an address.
     pub(crate) lblc: Word<i32>,
@@ -102,8 +103,8 @@ impl Set {
     }
 }
 
-/// What is remembered of an address.
-pub(super) struct Memo {
+/// Entry of an address.
+pub(super) struct LblcEntry {
     address: Ip,
     /// When it was asked for, in jiffies.
     used: Word<u64>,
@@ -111,10 +112,10 @@ pub(super) struct Memo {
 }
 
 /// Addresses with their hashes.
-type Bucket = KVec<(u32, Arc<Memo>)>;
+type Bucket = KVec<(u32, Arc<LblcEntry>)>;
 
-/// What the scheduler of a service remembers.
-pub(super) struct Memory {
+/// Table of the scheduler of a service.
+pub(super) struct LblcTable {
     key: HashKey,
     buckets: KVVec<RcuCell<Bucket>>,
     entries: Atomic<i32>,
@@ -128,14 +129,14 @@ fn jiffies(seconds: u64) -> u64 {
     seconds.saturating_mul(HZ.into())
 }
 
-impl Memory {
+impl LblcTable {
     /// Nothing.
     pub(super) fn new(expirations: Arc<Expirations>, expiration: Expiration) -> Result<Arc<Self>> {
         let mut buckets = KVVec::with_capacity(BUCKETS, GFP_KERNEL)?;
         for _ in 0..BUCKETS {
             buckets.push(RcuCell::empty(), GFP_KERNEL)?;
         }
-        let memory = Self {
+        let table = Self {
             key: HashKey::new(random::words()),
             buckets,
             entries: Atomic::new(0),
@@ -143,7 +144,7 @@ impl Memory {
             expirations,
             expiration,
         };
-        Ok(Arc::new(memory, GFP_KERNEL)?)
+        Ok(Arc::new(table, GFP_KERNEL)?)
     }
 
     fn hash(&self, address: &Ip) -> u32 {
@@ -160,37 +161,38 @@ impl Memory {
         self.buckets.get((hash >> 22) as usize)
     }
 
-    /// How long the settings say.
+    /// Returns the expiration time in seconds.
     fn seconds(&self) -> u64 {
-        memory::seconds((self.expiration)(&self.expirations).load())
+        evict::seconds((self.expiration)(&self.expirations).load())
     }
 
-    /// The same in jiffies.
+    /// Returns the expiration time in jiffies.
     fn lasts(&self) -> u64 {
         jiffies(self.seconds())
     }
 
-    /// What is remembered of an address, which is asked for now.
-    pub(super) fn recall<'g>(&'g self, rcu: Rcu<'g>, address: Ip) -> Option<&'g Memo> {
+    /// Looks up the entry of an address, which is used now.
+    pub(super) fn recall<'g>(&'g self, rcu: Rcu<'g>, address: Ip) -> Option<&'g LblcEntry> {
         let hash = self.hash(&address);
-        let mut memos = self.bucket(hash)?.get(rcu)?.iter();
-        let (_, memo) = memos.find(|(other, memo)| *other == hash && memo.address == address)?;
-        memo.used.update(time::jiffies64());
-        Some(memo)
+        let mut entries = self.bucket(hash)?.get(rcu)?.iter();
+        let (_, entry) =
+            entries.find(|(other, entry)| *other == hash && entry.address == address)?;
+        entry.used.update(time::jiffies64());
+        Some(entry)
     }
 
-    /// Whether the set has several members and has been the same for as long as it may be.
-    pub(super) fn is_settled(&self, rcu: Rcu<'_>, memo: &Memo) -> bool {
-        let Some(set) = memo.set.get(rcu) else {
+    /// Returns whether the set has several members and has not changed for as long as it may.
+    pub(super) fn is_expired(&self, rcu: Rcu<'_>, entry: &LblcEntry) -> bool {
+        let Some(set) = entry.set.get(rcu) else {
             return false;
         };
         let now = time::jiffies64();
-        memory::is_settled(set.members.len(), now, set.changed, self.lasts())
+        evict::is_expired(set.members.len(), now, set.changed, self.lasts())
     }
 
-    /// Remembers a destination of an address that nothing is known of.
+    /// Inserts an address with a destination.
     pub(super) fn learn(&self, rcu: Rcu<'_>, address: Ip, server: Seen<'_, Destination>) {
-        if memory::has_room(self.entries.load(Relaxed)) {
+        if evict::has_room(self.entries.load(Relaxed)) {
             // Without memory it is not remembered.
             self.try_learn(rcu, address, server);
         }
@@ -204,16 +206,16 @@ impl Memory {
         if len >= DEEPEST {
             return None;
         }
-        let memo = Memo {
+        let entry = LblcEntry {
             address,
             used: Word::new(time::jiffies64()),
             set: RcuCell::new(Set::new(server.keep(), [].iter())?),
         };
         let mut list = KVec::with_capacity(len.saturating_add(1), GFP_ATOMIC).ok()?;
-        list.push_within_capacity((hash, Arc::new(memo, GFP_ATOMIC).ok()?))
+        list.push_within_capacity((hash, Arc::new(entry, GFP_ATOMIC).ok()?))
             .ok()?;
-        for (hash, memo) in old.into_iter().flatten() {
-            list.push_within_capacity((*hash, memo.clone())).ok()?;
+        for (hash, entry) in old.into_iter().flatten() {
+            list.push_within_capacity((*hash, entry.clone())).ok()?;
         }
         if bucket.exchange(rcu, old, Prepared::new(list, GFP_ATOMIC).ok()?) {
             self.entries.add(1, Relaxed);
@@ -221,22 +223,23 @@ impl Memory {
         Some(())
     }
 
-    /// Forgets what was not asked for in so many jiffies, in one bucket; returns how many that were.
-    fn forget_in(&self, bucket: &RcuCell<Bucket>, lasts: u64) -> i32 {
+    /// Evicts the entries of one bucket that were not used for `lasts` jiffies; returns their
+    /// number.
+    fn evict_in(&self, bucket: &RcuCell<Bucket>, lasts: u64) -> i32 {
         let now = time::jiffies64();
-        let stays = |memo: &Memo| memory::stays(now, memo.used.load(), lasts);
+        let stays = |entry: &LblcEntry| evict::stays(now, entry.used.load(), lasts);
         rcu::read(|rcu| {
             let Some(old) = bucket.get(rcu) else {
                 return 0;
             };
-            let left = old.iter().filter(|(_, memo)| stays(memo)).count();
+            let left = old.iter().filter(|(_, entry)| stays(entry)).count();
             if left == old.len() {
                 return 0;
             }
             let shorter = || {
                 let mut list = KVec::with_capacity(left, GFP_ATOMIC).ok()?;
-                for (hash, memo) in old.iter().filter(|(_, memo)| stays(memo)) {
-                    list.push_within_capacity((*hash, memo.clone())).ok();
+                for (hash, entry) in old.iter().filter(|(_, entry)| stays(entry)) {
+                    list.push_within_capacity((*hash, entry.clone())).ok();
                 }
                 let gone = old.len().saturating_sub(list.len());
                 Some((gone, Prepared::new(list, GFP_ATOMIC).ok()?))
@@ -257,25 +260,25 @@ impl Memory {
     /// Forgets what has not been asked for in too long, and when there is too much also other things (D-19). Process
     /// context, once a minute.
     pub(super) fn expire(&self) {
-        let rover = memory::sweep(self, self.rover.load(), self.seconds());
+        let rover = evict::sweep(self, self.rover.load(), self.seconds());
         self.rover.store(rover);
     }
 }
 
-impl Table for Memory {
+impl EvictTable for LblcTable {
     const BUCKETS: u32 = BUCKETS as u32;
 
     fn addresses(&self) -> i32 {
         self.entries.load(Relaxed)
     }
 
-    fn forget(&self, bucket: u32, seconds: u64) -> i32 {
+    fn evict(&self, bucket: u32, seconds: u64) -> i32 {
         let bucket = self.buckets.get(bucket as usize);
-        bucket.map_or(0, |bucket| self.forget_in(bucket, jiffies(seconds)))
+        bucket.map_or(0, |bucket| self.evict_in(bucket, jiffies(seconds)))
     }
 }
 
-impl Memo {
+impl LblcEntry {
     /// The destinations, the newest first.
     pub(super) fn members<'g>(
         &'g self,
@@ -300,8 +303,8 @@ impl Memo {
         }
     }
 
-    /// Forgets one of the destinations.
-    pub(super) fn forget(&self, rcu: Rcu<'_>, server: Seen<'_, Destination>) {
+    /// Removes one of the destinations.
+    pub(super) fn evict(&self, rcu: Rcu<'_>, server: Seen<'_, Destination>) {
         let old = self.set.get(rcu);
         let members = old.into_iter().flat_map(|set| set.members.iter());
         let rest = members.filter(|member| !server.is(member));

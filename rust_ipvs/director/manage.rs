@@ -205,7 +205,7 @@ impl NetnsIpvs {
             for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, options, numbers, expirations))
         });
         self.defend_later();
-        if options.needs().memory {
+        if options.needs().lblc {
             self.evict_later();
         }
         let unused = self.unneeded_hooks(&mut config, id.family);
@@ -239,7 +239,7 @@ impl NetnsIpvs {
             let options = SvcOptions::of(spec, scheduler, before.flags);
             memory(service.set_options(&mut config.held, options))?;
             af.count_engine(&mut config.held, before.engine.is_some(), options.engine.is_some());
-            if options.needs().memory {
+            if options.needs().lblc {
                 self.evict_later();
             }
             Ok(())

@@ -21,7 +21,7 @@ use super::{
     },
     locality::{
         Expirations,
-        Memory, //
+        LblcTable, //
     },
     stack::InetFamily,
     stage::{
@@ -101,7 +101,11 @@ pub(super) struct Scheduling<F: InetFamily> {
 
 /// Parts that one snapshot takes over from the other: options, destinations, and the table of lblc
 /// or lblcr.
-type Present = (SvcOptions, Arc<RcuSlots<Destination>>, Option<Arc<Memory>>);
+type Present = (
+    SvcOptions,
+    Arc<RcuSlots<Destination>>,
+    Option<Arc<LblcTable>>,
+);
 
 /// Position of a scheduler in the next snapshot.
 enum NextPosition {
@@ -119,8 +123,8 @@ impl<F: InetFamily> Scheduling<F> {
     ) -> Result<impl PinInit<Self, Error>> {
         let dests = Arc::new(RcuSlots::new(slots::room_for(0))?, GFP_KERNEL)?;
         let tree = draft::tree(&options, &dests)?;
-        let memory = draft::memory(&options, &expirations)?;
-        let prealloc = Prealloc::new(options, dests, memory, 0)?;
+        let lblc = draft::lblc_table(&options, &expirations)?;
+        let prealloc = Prealloc::new(options, dests, lblc, 0)?;
         let snapshot = RcuCell::new(prealloc.snapshot);
         Ok(try_pin_init!(Self {
             snapshot,
@@ -141,7 +145,7 @@ impl<F: InetFamily> Scheduling<F> {
             Ok((
                 snapshot.options,
                 snapshot.dests.clone(),
-                snapshot.memory.clone(),
+                snapshot.lblc.clone(),
             ))
         })
     }
@@ -257,11 +261,11 @@ impl<F: InetFamily> Scheduling<F> {
     ///
     /// Returns whether the scheduler is one that remembers any.
     pub(super) fn expire(&self) -> bool {
-        let memory = rcu::read(|rcu| self.snapshot.get(rcu)?.memory.clone());
-        if let Some(memory) = &memory {
-            memory.expire();
+        let lblc = rcu::read(|rcu| self.snapshot.get(rcu)?.lblc.clone());
+        if let Some(lblc) = &lblc {
+            lblc.expire();
         }
-        memory.is_some()
+        lblc.is_some()
     }
 
     /// Lets go of the destinations of a service that is gone, here and not where its last reference
@@ -287,15 +291,15 @@ impl<F: InetFamily> Scheduling<F> {
     /// Changes the options, all at once (V-17).
     pub(super) fn set_options(&self, options: SvcOptions) -> Result {
         let mut inner = self.inner.lock();
-        let (old, dests, memory) = self.present()?;
+        let (old, dests, lblc) = self.present()?;
         let same = old.scheduler == options.scheduler;
-        let memory = if same {
-            memory
+        let lblc = if same {
+            lblc
         } else {
-            draft::memory(&options, &self.expirations)?
+            draft::lblc_table(&options, &self.expirations)?
         };
         let tree = draft::tree(&options, &dests)?;
-        let prealloc = Prealloc::new(options, dests, memory, inner.live)?;
+        let prealloc = Prealloc::new(options, dests, lblc, inner.live)?;
         inner.tree = tree;
         let position = |_: Rcu<'_>, at| match same {
             true => NextPosition::Kept(at),
@@ -308,7 +312,7 @@ impl<F: InetFamily> Scheduling<F> {
     /// Adds a destination at the head of the list.
     pub(super) fn add(&self, destination: RcuArc<Destination>) -> Result {
         let mut inner = self.inner.lock();
-        let (options, dests, memory) = self.present()?;
+        let (options, dests, lblc) = self.present()?;
         let needs = options.needs();
         let live = inner.live.saturating_add(1);
         let full = dests.len() as usize >= dests.capacity();
@@ -337,7 +341,7 @@ impl<F: InetFamily> Scheduling<F> {
         } else {
             Numbers::same()
         };
-        let prealloc = Prealloc::new(options, dests.clone(), memory, live)?;
+        let prealloc = Prealloc::new(options, dests.clone(), lblc, live)?;
         dests.push(destination).ok_or(ENOMEM)?;
         if let Some(tree) = tree {
             inner.tree = tree;
@@ -359,7 +363,7 @@ impl<F: InetFamily> Scheduling<F> {
         let Some(slot) = inner.index.get(id).copied() else {
             return Ok(());
         };
-        let (options, dests, memory) = self.present()?;
+        let (options, dests, lblc) = self.present()?;
         let needs = options.needs();
         let live = inner.live.saturating_sub(1);
         let sparse = slots::is_sparse(dests.len() as usize, live);
@@ -378,7 +382,7 @@ impl<F: InetFamily> Scheduling<F> {
         } else {
             (dests, None, Numbers::same())
         };
-        let prealloc = Prealloc::new(options, dests.clone(), memory, live)?;
+        let prealloc = Prealloc::new(options, dests.clone(), lblc, live)?;
         inner.index.remove(id);
         inner.live = live;
         match tree {
@@ -427,12 +431,12 @@ impl<F: InetFamily> Scheduling<F> {
     /// Takes over what a user changed of a destination (V-14).
     pub(super) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
         let mut inner = self.inner.lock();
-        let (options, dests, memory) = self.present()?;
+        let (options, dests, lblc) = self.present()?;
         if !options.needs().edits {
             destination.edit(spec);
             return Ok(());
         }
-        let prealloc = Prealloc::new(options, dests, memory, inner.live)?;
+        let prealloc = Prealloc::new(options, dests, lblc, inner.live)?;
         destination.edit(spec);
         if let Some(slot) = inner.index.get(&spec.id).copied() {
             cycle::set(&mut inner.tree, slot as usize, spec.weight);

@@ -9,8 +9,8 @@
 use super::{
     destination::Destination,
     locality::{
-        Memo,
-        Memory, //
+        LblcEntry,
+        LblcTable, //
     },
 };
 use crate::{
@@ -103,7 +103,7 @@ pub(super) struct SvcSnapshot {
     pub(super) position: Atomic<u64>,
     pub(super) cycle: Cycle,
     pub(super) table: KVVec<u32>,
-    pub(super) memory: Option<Arc<Memory>>,
+    pub(super) lblc: Option<Arc<LblcTable>>,
 }
 
 /// A snapshot inside a read-side critical section.
@@ -137,7 +137,7 @@ impl<'g> Servers for SnapshotRef<'g> {
 }
 
 impl<'g> View for SnapshotRef<'g> {
-    type Memo = &'g Memo;
+    type LblcEntry = &'g LblcEntry;
 
     fn position(&self) -> Position {
         Position::of_word(self.snapshot.position.load(Relaxed))
@@ -176,29 +176,35 @@ impl<'g> View for SnapshotRef<'g> {
         random::below(limit)
     }
 
-    fn recall(&self, address: Ip) -> Option<&'g Memo> {
-        self.snapshot.memory.as_ref()?.recall(self.rcu, address)
+    fn recall(&self, address: Ip) -> Option<&'g LblcEntry> {
+        self.snapshot.lblc.as_ref()?.recall(self.rcu, address)
     }
 
-    fn members(&self, memo: &'g Memo) -> impl Iterator<Item = Self::Server> {
-        memo.members(self.rcu)
+    fn members(&self, entry: &'g LblcEntry) -> impl Iterator<Item = Self::Server> {
+        entry.members(self.rcu)
     }
 
-    fn is_settled(&self, memo: &'g Memo) -> bool {
-        let memory = self.snapshot.memory.as_ref();
-        memory.is_some_and(|memory| memory.is_settled(self.rcu, memo))
+    fn is_expired(&self, entry: &'g LblcEntry) -> bool {
+        let lblc = self.snapshot.lblc.as_ref();
+        lblc.is_some_and(|lblc| lblc.is_expired(self.rcu, entry))
     }
 
-    fn remember(&self, address: Ip, memo: Option<&'g Memo>, server: Self::Server, beside: bool) {
-        match (memo, &self.snapshot.memory) {
-            (Some(memo), _) => memo.learn(self.rcu, server, beside),
-            (None, Some(memory)) => memory.learn(self.rcu, address, server),
+    fn remember(
+        &self,
+        address: Ip,
+        entry: Option<&'g LblcEntry>,
+        server: Self::Server,
+        beside: bool,
+    ) {
+        match (entry, &self.snapshot.lblc) {
+            (Some(entry), _) => entry.learn(self.rcu, server, beside),
+            (None, Some(lblc)) => lblc.learn(self.rcu, address, server),
             (None, None) => {}
         }
     }
 
-    fn forget(&self, memo: &'g Memo, server: Self::Server) {
-        memo.forget(self.rcu, server);
+    fn evict(&self, entry: &'g LblcEntry, server: Self::Server) {
+        entry.evict(self.rcu, server);
     }
 }
 

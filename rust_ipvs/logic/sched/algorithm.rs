@@ -90,7 +90,7 @@ pub(crate) trait Servers {
 /// A service when a new connection comes: its destinations, and what its scheduler keeps.
 pub(crate) trait View: Servers {
     /// What is remembered of an address (D-17, D-18).
-    type Memo: Copy;
+    type LblcEntry: Copy;
 
     /// The scheduler's position.
     fn position(&self) -> Position;
@@ -118,19 +118,25 @@ pub(crate) trait View: Servers {
     fn random(&self, limit: u64) -> u64;
 
     /// What is remembered of an address; asking for it keeps it from being forgotten.
-    fn recall(&self, address: Ip) -> Option<Self::Memo>;
+    fn recall(&self, address: Ip) -> Option<Self::LblcEntry>;
 
     /// The destinations that are remembered, the newest first.
-    fn members(&self, memo: Self::Memo) -> impl Iterator<Item = Self::Server>;
+    fn members(&self, entry: Self::LblcEntry) -> impl Iterator<Item = Self::Server>;
 
     /// Whether there are several, and have been the same for as long as they may be.
-    fn is_settled(&self, memo: Self::Memo) -> bool;
+    fn is_expired(&self, entry: Self::LblcEntry) -> bool;
 
-    /// Remembers a destination, beside those of `memo` or in their place.
-    fn remember(&self, address: Ip, memo: Option<Self::Memo>, server: Self::Server, beside: bool);
+    /// Remembers a destination, beside those of `entry` or in their place.
+    fn remember(
+        &self,
+        address: Ip,
+        entry: Option<Self::LblcEntry>,
+        server: Self::Server,
+        beside: bool,
+    );
 
-    /// Forgets one of the destinations.
-    fn forget(&self, memo: Self::Memo, server: Self::Server);
+    /// Removes one of the destinations.
+    fn evict(&self, entry: Self::LblcEntry, server: Self::Server);
 }
 
 /// What a scheduler needs of who keeps the service.
@@ -147,7 +153,7 @@ pub(crate) struct Needs {
     /// Whether it goes by the weights' cycle.
     pub(crate) cycle: bool,
     /// Whether it remembers addresses.
-    pub(crate) memory: bool,
+    pub(crate) lblc: bool,
 }
 
 impl Needs {
@@ -158,7 +164,7 @@ impl Needs {
         scratch: false,
         edits: false,
         cycle: false,
-        memory: false,
+        lblc: false,
     };
 }
 

@@ -28,21 +28,21 @@ impl Algorithm for Locality {
     const NAME: &'static str = "lblc";
 
     const NEEDS: Needs = Needs {
-        memory: true,
+        lblc: true,
         ..Needs::NOTHING
     };
 
     fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server> {
         let address = F::ip(flow.addressee);
-        let memo = view.recall(address);
-        let known = memo
-            .and_then(|memo| view.members(memo).next())
+        let entry = view.recall(address);
+        let known = entry
+            .and_then(|entry| view.members(entry).next())
             .filter(|server| server.available() && server.weight() > 0);
         if let Some(server) = known.filter(|server| !is_full(view, &**server)) {
             return Some(server);
         }
         let server = wlc::least_loaded(view)?;
-        view.remember(address, memo, server, false);
+        view.remember(address, entry, server, false);
         Some(server)
     }
 }

@@ -32,20 +32,20 @@ impl Algorithm for LocalityReplicated {
     const NAME: &'static str = "lblcr";
 
     const NEEDS: Needs = Needs {
-        memory: true,
+        lblc: true,
         ..Needs::NOTHING
     };
 
     fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server> {
         let address = F::ip(flow.addressee);
-        let memo = view.recall(address);
-        if let Some(memo) = memo {
-            let members = || view.members(memo);
+        let entry = view.recall(address);
+        if let Some(entry) = entry {
+            let members = || view.members(entry);
             let available = members().filter(|server| server.available() && usable(&**server));
             let known = least_of(available, |server| overhead(&**server));
-            if view.is_settled(memo) {
+            if view.is_expired(entry) {
                 if let Some(server) = most_loaded(members()) {
-                    view.forget(memo, server);
+                    view.evict(entry, server);
                 }
             }
             if let Some(server) = known.filter(|server| !is_full(view, &**server)) {
@@ -53,7 +53,7 @@ impl Algorithm for LocalityReplicated {
             }
         }
         let server = wlc::least_loaded(view)?;
-        view.remember(address, memo, server, true);
+        view.remember(address, entry, server, true);
         Some(server)
     }
 }

@@ -442,7 +442,7 @@ impl<'a> Servers for &'a Service {
 }
 
 impl View for &Service {
-    type Memo = usize;
+    type LblcEntry = usize;
 
     fn position(&self) -> Position {
         self.position.get()
@@ -481,28 +481,28 @@ impl View for &Service {
 
     fn recall(&self, address: Ip) -> Option<usize> {
         let memory = self.memory.borrow();
-        memory.iter().position(|memo| memo.address == address)
+        memory.iter().position(|entry| entry.address == address)
     }
 
-    fn members(&self, memo: usize) -> impl Iterator<Item = Self::Server> {
-        let members = self.memory.borrow()[memo].members.clone();
+    fn members(&self, entry: usize) -> impl Iterator<Item = Self::Server> {
+        let members = self.memory.borrow()[entry].members.clone();
         members.into_iter().map(|number| &self.all[number])
     }
 
-    fn is_settled(&self, memo: usize) -> bool {
-        let memo = &self.memory.borrow()[memo];
-        memo.members.len() > 1 && self.now.get() > memo.changed + self.expiration
+    fn is_expired(&self, entry: usize) -> bool {
+        let entry = &self.memory.borrow()[entry];
+        entry.members.len() > 1 && self.now.get() > entry.changed + self.expiration
     }
 
-    fn remember(&self, address: Ip, memo: Option<usize>, server: Self::Server, beside: bool) {
+    fn remember(&self, address: Ip, entry: Option<usize>, server: Self::Server, beside: bool) {
         let (number, changed) = (self.number(server), self.now.get());
         let mut memory = self.memory.borrow_mut();
-        match memo.map(|memo| &mut memory[memo]) {
-            Some(memo) if memo.members.contains(&number) => {}
-            Some(memo) => {
-                memo.members.truncate(if beside { usize::MAX } else { 0 });
-                memo.members.insert(0, number);
-                memo.changed = changed;
+        match entry.map(|entry| &mut memory[entry]) {
+            Some(entry) if entry.members.contains(&number) => {}
+            Some(entry) => {
+                entry.members.truncate(if beside { usize::MAX } else { 0 });
+                entry.members.insert(0, number);
+                entry.changed = changed;
             }
             None => memory.push(Remembered {
                 address,
@@ -512,11 +512,11 @@ impl View for &Service {
         }
     }
 
-    fn forget(&self, memo: usize, server: Self::Server) {
+    fn evict(&self, entry: usize, server: Self::Server) {
         let number = self.number(server);
-        let memo = &mut self.memory.borrow_mut()[memo];
-        memo.members.retain(|member| *member != number);
-        memo.changed = self.now.get();
+        let entry = &mut self.memory.borrow_mut()[entry];
+        entry.members.retain(|member| *member != number);
+        entry.changed = self.now.get();
     }
 }
 

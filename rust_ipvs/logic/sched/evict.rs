@@ -32,12 +32,12 @@ pub(crate) fn stays(now: u64, used: u64, lasts: u64) -> bool {
 }
 
 /// Whether so many destinations of an address are several, and have been the same for longer than that (D-18).
-pub(crate) fn is_settled(members: usize, now: u64, changed: u64, lasts: u64) -> bool {
+pub(crate) fn is_expired(members: usize, now: u64, changed: u64, lasts: u64) -> bool {
     members > 1 && now.saturating_sub(changed) > lasts
 }
 
 /// What is remembered, in buckets.
-pub(crate) trait Table {
+pub(crate) trait EvictTable {
     /// How many buckets there are.
     const BUCKETS: u32;
 
@@ -45,16 +45,16 @@ pub(crate) trait Table {
     fn addresses(&self) -> i32;
 
     /// Forgets those of a bucket that were not asked for in so many seconds; returns how many that were.
-    fn forget(&self, bucket: u32, seconds: u64) -> i32;
+    fn evict(&self, bucket: u32, seconds: u64) -> i32;
 }
 
 /// Forgets what was not asked for in `lasts` seconds, and when that leaves too much also what was not asked for in a
 /// while, from the bucket after `rover` on, until enough is gone (D-19).
 ///
 /// Returns the last bucket of those, which is the next round's `rover`.
-pub(crate) fn sweep<T: Table>(table: &T, rover: u32, lasts: u64) -> u32 {
+pub(crate) fn sweep<T: EvictTable>(table: &T, rover: u32, lasts: u64) -> u32 {
     for bucket in 0..T::BUCKETS {
-        table.forget(bucket, lasts);
+        table.evict(bucket, lasts);
     }
     let mut goal = excess(table.addresses());
     let mut rover = rover;
@@ -66,7 +66,7 @@ pub(crate) fn sweep<T: Table>(table: &T, rover: u32, lasts: u64) -> u32 {
         if rover >= T::BUCKETS {
             rover = 0;
         }
-        goal = goal.saturating_sub(table.forget(rover, WHILE));
+        goal = goal.saturating_sub(table.evict(rover, WHILE));
     }
     rover
 }
@@ -98,14 +98,14 @@ mod tests {
         }
     }
 
-    impl Table for Model {
+    impl EvictTable for Model {
         const BUCKETS: u32 = 16;
 
         fn addresses(&self) -> i32 {
             self.lengths().iter().sum::<usize>() as i32
         }
 
-        fn forget(&self, bucket: u32, seconds: u64) -> i32 {
+        fn evict(&self, bucket: u32, seconds: u64) -> i32 {
             let bucket = &mut self.0.borrow_mut()[bucket as usize];
             let before = bucket.len();
             bucket.retain(|used| stays(NOW, *used, seconds));
@@ -132,14 +132,14 @@ mod tests {
     #[test]
     fn several_destinations_are_settled_when_their_time_is_over() {
         for members in 0..=1 {
-            assert!(!is_settled(members, NOW, 0, 60));
+            assert!(!is_expired(members, NOW, 0, 60));
         }
         for members in [2, 3, usize::MAX] {
-            assert!(!is_settled(members, NOW, NOW, 0));
-            assert!(is_settled(members, NOW, NOW - 1, 0));
-            assert!(!is_settled(members, NOW, NOW - 60, 60));
-            assert!(is_settled(members, NOW, NOW - 61, 60));
-            assert!(!is_settled(members, NOW, NOW + 1, 0));
+            assert!(!is_expired(members, NOW, NOW, 0));
+            assert!(is_expired(members, NOW, NOW - 1, 0));
+            assert!(!is_expired(members, NOW, NOW - 60, 60));
+            assert!(is_expired(members, NOW, NOW - 61, 60));
+            assert!(!is_expired(members, NOW, NOW + 1, 0));
         }
     }
 
