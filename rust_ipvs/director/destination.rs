@@ -20,8 +20,8 @@ use crate::{
         net::Net,
         once::Word,
         rcu::{
-            Prepared,
             Rcu,
+            RcuBox,
             RcuCell, //
         },
         route::{
@@ -218,7 +218,7 @@ impl Destination {
             Ip::V4(addr) => Route::v4(net, addr, wanted),
             Ip::V6(addr) => Route::v6(net, addr, wanted),
         }?;
-        let route = Prepared::new(route, GFP_ATOMIC).ok()?;
+        let route = RcuBox::new(route, GFP_ATOMIC).ok()?;
         // Whoever replaces it just now leaves it as it is for this packet.
         let route = self.route.install(rcu, route);
         // A destination that is deleted keeps no route, which would keep its device. Either this sees that it is,

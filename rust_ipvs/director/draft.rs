@@ -20,11 +20,11 @@ use crate::{
     kapi::{
         rcu::{
             self,
-            Prepared,
             Rcu, //
+            RcuBox,
         },
         rcu_slots::RcuSlots,
-        shared::Seen,
+        shared::RcuRef,
         time, //
     },
     logic::sched::{
@@ -55,7 +55,7 @@ const PAGE: usize = 1024;
 /// caller's mutex keeps others from changing the list.
 pub(super) fn each_slot(
     dests: &RcuSlots<Destination>,
-    mut work: impl FnMut(u32, Seen<'_, Destination>),
+    mut work: impl FnMut(u32, RcuRef<'_, Destination>),
 ) {
     let mut slots = 0..dests.len();
     while !slots.is_empty() {
@@ -72,7 +72,7 @@ pub(super) fn each_slot(
 
 /// A preallocated snapshot: publishing it allocates nothing.
 pub(super) struct Prealloc {
-    pub(super) snapshot: Prepared<SvcSnapshot>,
+    pub(super) snapshot: RcuBox<SvcSnapshot>,
     pub(super) scratch: KVVec<Scratch>,
 }
 
@@ -101,7 +101,7 @@ impl Prealloc {
             lblc,
         };
         Ok(Self {
-            snapshot: Prepared::new(snapshot, GFP_KERNEL)?,
+            snapshot: RcuBox::new(snapshot, GFP_KERNEL)?,
             scratch: filled(Scratch::default(), if needs.scratch { live } else { 0 })?,
         })
     }
@@ -143,7 +143,7 @@ pub(super) fn copy(
 ) -> Result<Arc<RcuSlots<Destination>>> {
     let copy = RcuSlots::new(room)?;
     each_slot(dests, |slot, destination| {
-        let kept = destination.keep().filter(|_| Some(slot) != without);
+        let kept = destination.try_get().filter(|_| Some(slot) != without);
         if let Some(destination) = kept {
             copy.push(destination);
         }

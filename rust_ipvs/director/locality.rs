@@ -17,13 +17,13 @@ use crate::{
         random,
         rcu::{
             self,
-            Prepared,
             Rcu,
+            RcuBox,
             RcuCell, //
         },
         shared::{
             RcuArc,
-            Seen, //
+            RcuRef, //
         },
         time::{
             self,
@@ -91,7 +91,7 @@ impl Set {
     fn new<'a>(
         first: Option<RcuArc<Destination>>,
         rest: impl Iterator<Item = &'a RcuArc<Destination>> + Clone,
-    ) -> Option<Prepared<Self>> {
+    ) -> Option<RcuBox<Self>> {
         // Not `count()`, whose addition is checked.
         let len = rest.clone().fold(1usize, |len, _| len.saturating_add(1));
         let mut members = KVec::with_capacity(len, GFP_ATOMIC).ok()?;
@@ -99,7 +99,7 @@ impl Set {
             members.push_within_capacity(member).ok()?;
         }
         let changed = time::jiffies64();
-        Prepared::new(Self { members, changed }, GFP_ATOMIC).ok()
+        RcuBox::new(Self { members, changed }, GFP_ATOMIC).ok()
     }
 }
 
@@ -191,14 +191,14 @@ impl LblcTable {
     }
 
     /// Inserts an address with a destination.
-    pub(super) fn learn(&self, rcu: Rcu<'_>, address: Ip, server: Seen<'_, Destination>) {
+    pub(super) fn learn(&self, rcu: Rcu<'_>, address: Ip, server: RcuRef<'_, Destination>) {
         if evict::has_room(self.entries.load(Relaxed)) {
             // Without memory it is not remembered.
             self.try_learn(rcu, address, server);
         }
     }
 
-    fn try_learn(&self, rcu: Rcu<'_>, address: Ip, server: Seen<'_, Destination>) -> Option<()> {
+    fn try_learn(&self, rcu: Rcu<'_>, address: Ip, server: RcuRef<'_, Destination>) -> Option<()> {
         let hash = self.hash(&address);
         let bucket = self.bucket(hash)?;
         let old = bucket.get(rcu);
@@ -209,7 +209,7 @@ impl LblcTable {
         let entry = LblcEntry {
             address,
             used: Word::new(time::jiffies64()),
-            set: RcuCell::new(Set::new(server.keep(), [].iter())?),
+            set: RcuCell::new(Set::new(server.try_get(), [].iter())?),
         };
         let mut list = KVec::with_capacity(len.saturating_add(1), GFP_ATOMIC).ok()?;
         list.push_within_capacity((hash, Arc::new(entry, GFP_ATOMIC).ok()?))
@@ -217,7 +217,7 @@ impl LblcTable {
         for (hash, entry) in old.into_iter().flatten() {
             list.push_within_capacity((*hash, entry.clone())).ok()?;
         }
-        if bucket.exchange(rcu, old, Prepared::new(list, GFP_ATOMIC).ok()?) {
+        if bucket.exchange(rcu, old, RcuBox::new(list, GFP_ATOMIC).ok()?) {
             self.entries.add(1, Relaxed);
         }
         Some(())
@@ -242,7 +242,7 @@ impl LblcTable {
                     list.push_within_capacity((*hash, entry.clone())).ok();
                 }
                 let gone = old.len().saturating_sub(list.len());
-                Some((gone, Prepared::new(list, GFP_ATOMIC).ok()?))
+                Some((gone, RcuBox::new(list, GFP_ATOMIC).ok()?))
             };
             // Without memory, or when a packet was faster, they go the next time.
             let Some((gone, list)) = shorter() else {
@@ -283,14 +283,14 @@ impl LblcEntry {
     pub(super) fn members<'g>(
         &'g self,
         rcu: Rcu<'g>,
-    ) -> impl Iterator<Item = Seen<'g, Destination>> {
+    ) -> impl Iterator<Item = RcuRef<'g, Destination>> {
         let set = self.set.get(rcu);
         set.into_iter()
-            .flat_map(|set| set.members.iter().map(RcuArc::seen))
+            .flat_map(|set| set.members.iter().map(RcuArc::rcu_ref))
     }
 
     /// Remembers one more destination, or another one instead of all.
-    pub(super) fn learn(&self, rcu: Rcu<'_>, server: Seen<'_, Destination>, beside: bool) {
+    pub(super) fn learn(&self, rcu: Rcu<'_>, server: RcuRef<'_, Destination>, beside: bool) {
         let old = self.set.get(rcu);
         let mut known = old.into_iter().flat_map(|set| set.members.iter());
         if known.any(|member| server.is(member)) {
@@ -298,13 +298,13 @@ impl LblcEntry {
         }
         let kept = old.filter(|_| beside);
         let rest = kept.into_iter().flat_map(|set| set.members.iter());
-        if let Some(set) = Set::new(server.keep(), rest) {
+        if let Some(set) = Set::new(server.try_get(), rest) {
             self.set.exchange(rcu, old, set);
         }
     }
 
     /// Removes one of the destinations.
-    pub(super) fn evict(&self, rcu: Rcu<'_>, server: Seen<'_, Destination>) {
+    pub(super) fn evict(&self, rcu: Rcu<'_>, server: RcuRef<'_, Destination>) {
         let old = self.set.get(rcu);
         let members = old.into_iter().flat_map(|set| set.members.iter());
         let rest = members.filter(|member| !server.is(member));

@@ -94,7 +94,7 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
     };
     let servers = &context.ipvs.servers;
     let destination = servers.real_server(rcu, protocol, &real, has_engine)?;
-    let destination = destination.keep()?;
+    let destination = destination.try_get()?;
     let service = context.af.by_id(rcu, &destination.service)?;
     let options = service.options_at(rcu)?;
     options.engine?;

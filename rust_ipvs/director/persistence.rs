@@ -28,7 +28,7 @@ use crate::{
     kapi::{
         shared::{
             RcuArc,
-            Seen, //
+            RcuRef, //
         },
         skbuff::Packet,
         table::Hold, //
@@ -94,7 +94,7 @@ pub(super) fn way<'g, F: InetFamily>(
     let template = match wanted.find(context) {
         Some(found) => found,
         None => {
-            let chosen = service.choose(context.rcu, flow).and_then(Seen::keep);
+            let chosen = service.choose(context.rcu, flow).and_then(RcuRef::try_get);
             let destination = chosen.ok_or(Failure::NoDestination)?;
             wanted.create(context, destination, options.timeout)?
         }

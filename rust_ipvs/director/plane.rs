@@ -21,8 +21,8 @@ use crate::{
         net::Net,
         once::Word,
         rcu::{
-            Prepared,
             Rcu,
+            RcuBox,
             RcuCell, //
         },
         shared::RcuArc,
@@ -466,7 +466,7 @@ impl<F: InetFamily> AfState<F> {
             Some(bucket.get(rcu).map_or(0, |list| list.len()))
         });
         let room = len.ok_or(EINVAL)?.saturating_add(1);
-        let mut copy = Prepared::new(KVec::with_capacity(room, GFP_KERNEL)?, GFP_KERNEL)?;
+        let mut copy = RcuBox::new(KVec::with_capacity(room, GFP_KERNEL)?, GFP_KERNEL)?;
         crate::kapi::rcu::read(|rcu| {
             let bucket = self.services.get(rcu)?.bucket(hash)?;
             change(bucket.get(rcu).map_or(&[], |list| list), copy.value_mut());
@@ -522,7 +522,7 @@ impl<F: InetFamily> AfState<F> {
 
 impl<F: InetFamily> Services<F> {
     /// A table of `size` buckets, a power of two, with `all`, which are in their order, in it.
-    fn of(all: KVVec<RcuArc<Service<F>>>, size: usize) -> Result<Prepared<Self>> {
+    fn of(all: KVVec<RcuArc<Service<F>>>, size: usize) -> Result<RcuBox<Self>> {
         let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
             lists.push(KVec::new(), GFP_KERNEL)?;
@@ -538,11 +538,11 @@ impl<F: InetFamily> Services<F> {
             let bucket = if list.is_empty() {
                 RcuCell::empty()
             } else {
-                RcuCell::new(Prepared::new(list, GFP_KERNEL)?)
+                RcuCell::new(RcuBox::new(list, GFP_KERNEL)?)
             };
             buckets.push(bucket, GFP_KERNEL)?;
         }
-        Ok(Prepared::new(Self { buckets, shift }, GFP_KERNEL)?)
+        Ok(RcuBox::new(Self { buckets, shift }, GFP_KERNEL)?)
     }
 
     /// The number of a hash's bucket.

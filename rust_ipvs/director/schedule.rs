@@ -24,7 +24,7 @@ use crate::{
         netfilter::Verdict,
         shared::{
             RcuArc,
-            Seen, //
+            RcuRef, //
         },
         skbuff::{
             Packet,
@@ -136,7 +136,7 @@ fn decide<'g, F: InetFamily>(
         return leave(&context, hash, service, packet);
     }
     let chosen = service.choose(context.rcu, &flow);
-    let Some(destination) = chosen.and_then(Seen::keep) else {
+    let Some(destination) = chosen.and_then(RcuRef::try_get) else {
         return leave(&context, hash, service, packet);
     };
     let plan = Plan {

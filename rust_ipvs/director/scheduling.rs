@@ -41,7 +41,7 @@ use crate::{
         rcu_slots::RcuSlots,
         shared::{
             RcuArc,
-            Seen, //
+            RcuRef, //
         },
     },
     logic::{
@@ -202,7 +202,7 @@ impl<F: InetFamily> Scheduling<F> {
         &'g self,
         rcu: Rcu<'g>,
         flow: &Flow<F>,
-    ) -> Option<Seen<'g, Destination>> {
+    ) -> Option<RcuRef<'g, Destination>> {
         let snapshot = self.snapshot.get(rcu)?;
         snapshot
             .options
@@ -215,7 +215,7 @@ impl<F: InetFamily> Scheduling<F> {
         &'g self,
         rcu: Rcu<'g>,
         below: u32,
-        mut visit: impl FnMut(u32, Seen<'g, Destination>) -> bool,
+        mut visit: impl FnMut(u32, RcuRef<'g, Destination>) -> bool,
     ) {
         if let Some(snapshot) = self.snapshot.get(rcu) {
             let view = SnapshotRef { rcu, snapshot };
@@ -231,7 +231,7 @@ impl<F: InetFamily> Scheduling<F> {
         rcu: Rcu<'g>,
         below: u32,
         most: u32,
-        mut visit: impl FnMut(Seen<'g, Destination>),
+        mut visit: impl FnMut(RcuRef<'g, Destination>),
     ) -> u32 {
         let Some(snapshot) = self.snapshot.get(rcu) else {
             return 0;
@@ -254,7 +254,7 @@ impl<F: InetFamily> Scheduling<F> {
     pub(super) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
         let inner = self.inner.lock();
         let slot = *inner.index.get(id)?;
-        rcu::read(|rcu| self.snapshot.get(rcu)?.dests.get(rcu, slot)?.keep())
+        rcu::read(|rcu| self.snapshot.get(rcu)?.dests.get(rcu, slot)?.try_get())
     }
 
     /// Forgets addresses that were not asked for in a while. Process context.

@@ -24,14 +24,14 @@ use crate::{
         once::Word,
         rcu::{
             self,
-            Prepared,
             Rcu,
+            RcuBox,
             RcuCell, //
         },
         rcu_slots::RcuSlots,
         shared::{
             RcuArc,
-            Seen, //
+            RcuRef, //
         },
         time, //
     },
@@ -90,10 +90,10 @@ impl Bucket {
 
     /// Moves all destinations, in their order, to an array of so many slots. Process context.
     fn renew(&self, room: usize) -> Result {
-        let mut new = Prepared::new(RcuSlots::new(room)?, GFP_KERNEL)?;
+        let mut new = RcuBox::new(RcuSlots::new(room)?, GFP_KERNEL)?;
         let dests = new.value_mut();
         self.each(|known| {
-            let kept = known.keep().and_then(|kept| dests.push(kept));
+            let kept = known.try_get().and_then(|kept| dests.push(kept));
             if let Some(slot) = kept {
                 known.server_slot.store(slot);
             }
@@ -106,7 +106,7 @@ impl Bucket {
     /// Calls `work` for each destination, oldest first, a page of slots in each read-side critical
     /// section, and `cond_resched()` after each page. Process context; the caller keeps others from
     /// changing the bucket.
-    fn each(&self, mut work: impl FnMut(Seen<'_, Destination>)) {
+    fn each(&self, mut work: impl FnMut(RcuRef<'_, Destination>)) {
         let mut from = 0u32;
         loop {
             let to = from.saturating_add(PAGE);
@@ -334,14 +334,14 @@ impl Servers {
         let mut kept = KVVec::with_capacity(count, GFP_KERNEL)?;
         for bucket in old.iter().flat_map(|old| old.0.iter()) {
             bucket.each(|destination| {
-                if let Some(destination) = destination.keep() {
+                if let Some(destination) = destination.try_get() {
                     kept.push_within_capacity(destination).ok();
                 }
             });
         }
         let new = Buckets::new(size.saturating_mul(GROWTH).max(BUCKETS), &kept)?;
         let new = Arc::new(new, GFP_KERNEL)?;
-        let published = Prepared::new(new.clone(), GFP_KERNEL)?;
+        let published = RcuBox::new(new.clone(), GFP_KERNEL)?;
         // From here on nothing fails, so that destinations know their slots in the table that stays.
         for destination in kept {
             let at = Place::of(&destination.spec());
@@ -359,9 +359,9 @@ impl Servers {
         rcu: Rcu<'g>,
         at: Place,
         is: impl Fn(&DestinationSpec, &Destination) -> bool,
-    ) -> Option<Seen<'g, Destination>> {
+    ) -> Option<RcuRef<'g, Destination>> {
         let dests = self.buckets.get(rcu)?.of(at)?.dests.get(rcu)?;
-        let is = |found: Seen<'g, Destination>| {
+        let is = |found: RcuRef<'g, Destination>| {
             let spec = found.spec();
             Place::of(&spec) == Some(at) && is(&spec, &found)
         };
@@ -386,7 +386,7 @@ impl Servers {
         protocol: u8,
         from: &Endpoint<F>,
         is: impl Fn(&Destination) -> bool,
-    ) -> Option<Seen<'g, Destination>> {
+    ) -> Option<RcuRef<'g, Destination>> {
         let at = Place {
             addr: F::ip(from.addr),
             port: from.port,

@@ -23,7 +23,7 @@ use crate::{
         },
         shared::{
             RcuArc,
-            Seen, //
+            RcuRef, //
         },
         time,
     },
@@ -175,7 +175,7 @@ impl<F: InetFamily> Service<F> {
         &'g self,
         rcu: Rcu<'g>,
         flow: &Flow<F>,
-    ) -> Option<Seen<'g, Destination>> {
+    ) -> Option<RcuRef<'g, Destination>> {
         self.scheduling.choose(rcu, flow)
     }
 
@@ -214,7 +214,7 @@ impl<F: InetFamily> Service<F> {
         rcu::read(|rcu| {
             let mut left = page.0.iter_mut();
             self.scheduling.each_below(rcu, below, |slot, destination| {
-                let Some(kept) = destination.keep() else {
+                let Some(kept) = destination.try_get() else {
                     return true;
                 };
                 // No more are looked at than the page holds.
@@ -233,7 +233,7 @@ impl<F: InetFamily> Service<F> {
     /// It holds nothing in between. A list that is copied meanwhile gives destinations lower slots than
     /// they had, never higher ones, and pages go from high slots to low ones: so each destination that
     /// is there from beginning to end is seen, some of them twice.
-    fn each_in_pages(&self, mut work: impl FnMut(Seen<'_, Destination>)) {
+    fn each_in_pages(&self, mut work: impl FnMut(RcuRef<'_, Destination>)) {
         let mut below = u32::MAX;
         while below > 0 {
             below = rcu::read(|rcu| self.scheduling.some(rcu, below, PAGE as u32, &mut work));

@@ -18,7 +18,7 @@ use crate::{
         random,
         rcu::Rcu,
         rcu_slots::RcuSlots,
-        shared::Seen, //
+        shared::RcuRef, //
     },
     logic::{
         config::{
@@ -114,7 +114,7 @@ pub(super) struct SnapshotRef<'g> {
 }
 
 impl<'g> Servers for SnapshotRef<'g> {
-    type Server = Seen<'g, Destination>;
+    type Server = RcuRef<'g, Destination>;
 
     #[inline(always)]
     fn slots(&self) -> u32 {
@@ -216,7 +216,7 @@ pub(super) struct Without<'g> {
 }
 
 impl<'g> Servers for Without<'g> {
-    type Server = Seen<'g, Destination>;
+    type Server = RcuRef<'g, Destination>;
 
     fn slots(&self) -> u32 {
         self.dests.len()

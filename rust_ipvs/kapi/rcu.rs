@@ -12,9 +12,9 @@
 //! # Examples
 //!
 //! ```ignore
-//! let cell = RcuCell::new(Prepared::new(1, GFP_KERNEL)?);
+//! let cell = RcuCell::new(RcuBox::new(1, GFP_KERNEL)?);
 //! rcu::read(|rcu| assert_eq!(cell.get(rcu), Some(&1)));
-//! cell.replace(Some(Prepared::new(2, GFP_KERNEL)?));
+//! cell.replace(Some(RcuBox::new(2, GFP_KERNEL)?));
 //! ```
 
 use super::{
@@ -130,12 +130,12 @@ struct Node<T> {
     value: T,
 }
 
-/// A value with the memory that [`RcuCell`] needs to publish it and to free it later.
+/// A value in a box that [`RcuCell`] can publish, and free after a grace period.
 ///
 /// Allocating it apart from publishing it means that nothing is allocated under a lock.
-pub(crate) struct Prepared<T>(KBox<Node<T>>);
+pub(crate) struct RcuBox<T>(KBox<Node<T>>);
 
-impl<T> Prepared<T> {
+impl<T> RcuBox<T> {
     /// Allocates room for `value`.
     pub(crate) fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
         Ok(Self(KBox::new(
@@ -161,7 +161,7 @@ impl<T> Prepared<T> {
 ///
 /// # Invariants
 ///
-/// The word is zero or the address of a `Node<T>` that came from `Prepared::into_raw` and that is
+/// The word is zero or the address of a `Node<T>` that came from `RcuBox::into_raw` and that is
 /// freed only after a grace period has passed since it left the cell.
 pub(crate) struct RcuCell<T: Send + Sync + 'static> {
     pointer: Word<usize>,
@@ -184,8 +184,8 @@ impl<T: Send + Sync> RcuCell<T> {
     }
 
     /// A cell that holds `value`.
-    pub(crate) fn new(value: Prepared<T>) -> Self {
-        // INVARIANT: From `Prepared::into_raw`.
+    pub(crate) fn new(value: RcuBox<T>) -> Self {
+        // INVARIANT: From `RcuBox::into_raw`.
         Self {
             pointer: Word::new(value.into_raw()),
             _owns: PhantomData,
@@ -210,7 +210,7 @@ impl<T: Send + Sync> RcuCell<T> {
         &'g self,
         _rcu: Rcu<'g>,
         seen: Option<&'g T>,
-        value: Prepared<T>,
+        value: RcuBox<T>,
     ) -> bool {
         let old = seen.map_or(ptr::null(), |value| {
             // SAFETY: What is in a cell is the `value` of a node.
@@ -226,7 +226,7 @@ impl<T: Send + Sync> RcuCell<T> {
             )
         };
         if found != old as usize {
-            // SAFETY: From `Prepared::into_raw` just above, and nobody has seen it.
+            // SAFETY: From `RcuBox::into_raw` just above, and nobody has seen it.
             drop(unsafe { KBox::from_raw(new as *mut Node<T>) });
             return false;
         }
@@ -237,19 +237,19 @@ impl<T: Send + Sync> RcuCell<T> {
     }
 
     /// Puts `value` in the cell, as [`replace`](Self::replace) does, and returns it, whatever becomes of the cell.
-    pub(crate) fn install<'g>(&'g self, _rcu: Rcu<'g>, value: Prepared<T>) -> &'g T {
+    pub(crate) fn install<'g>(&'g self, _rcu: Rcu<'g>, value: RcuBox<T>) -> &'g T {
         let node = value.into_raw();
         self.swap(node);
-        // SAFETY: A node from `Prepared::into_raw`. If it has left the cell already, it did so in this critical
-        // section, so that it is freed a grace period after the section has ended.
+        // SAFETY: A node from `RcuBox::into_raw`. If it has left the cell already, it did so in
+        // this critical section, so that it is freed a grace period after the section has ended.
         unsafe { &(*(node as *const Node<T>)).value }
     }
 
     /// Puts `value` in the cell; what was there is dropped after a grace period.
     ///
     /// Writers may race: each value that was ever in the cell is dropped once.
-    pub(crate) fn replace(&self, value: Option<Prepared<T>>) {
-        self.swap(value.map_or(0, Prepared::into_raw));
+    pub(crate) fn replace(&self, value: Option<RcuBox<T>>) {
+        self.swap(value.map_or(0, RcuBox::into_raw));
     }
 
     /// Puts a node, or nothing, in the cell, and drops the one that was there after a grace period.
@@ -265,8 +265,8 @@ impl<T: Send + Sync> RcuCell<T> {
 
     /// As [`replace`](Self::replace), for a `T` that takes long to drop, which is done in process
     /// context.
-    pub(crate) fn replace_large(&self, value: Option<Prepared<T>>) {
-        let new = value.map_or(0, Prepared::into_raw);
+    pub(crate) fn replace_large(&self, value: Option<RcuBox<T>>) {
+        let new = value.map_or(0, RcuBox::into_raw);
         // SAFETY: As in `replace`.
         let old = unsafe {
             bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.pointer).cast_mut().cast(), new)

@@ -20,7 +20,7 @@
 use super::{
     once::Word,
     rcu::Rcu,
-    shared::{RcuArc, Seen},
+    shared::{RcuArc, RcuRef},
 };
 use crate::bindings;
 use core::{marker::PhantomData, ptr};
@@ -46,10 +46,10 @@ impl<T: Send + Sync> RcuSlot<T> {
     }
 
     #[inline(always)]
-    fn get<'g>(&'g self, rcu: Rcu<'g>) -> Option<Seen<'g, T>> {
+    fn get<'g>(&'g self, rcu: Rcu<'g>) -> Option<RcuRef<'g, T>> {
         // SAFETY: By the type invariant the word is that of a reference, which was not dropped before the
         // word was read; the object is freed a grace period after it is.
-        unsafe { Seen::from_raw(rcu, self.word.load()) }
+        unsafe { RcuRef::from_raw(rcu, self.word.load()) }
     }
 
     /// Puts a reference in, and returns the one that was there.
@@ -107,7 +107,7 @@ impl<T: Send + Sync> RcuSlots<T> {
 
     /// Returns the object in a slot.
     #[inline(always)]
-    pub(crate) fn get<'g>(&'g self, rcu: Rcu<'g>, slot: u32) -> Option<Seen<'g, T>> {
+    pub(crate) fn get<'g>(&'g self, rcu: Rcu<'g>, slot: u32) -> Option<RcuRef<'g, T>> {
         self.slots.get(slot as usize)?.get(rcu)
     }
 
@@ -119,8 +119,8 @@ impl<T: Send + Sync> RcuSlots<T> {
         &'g self,
         rcu: Rcu<'g>,
         below: u32,
-        mut is: impl FnMut(Seen<'g, T>) -> bool,
-    ) -> Option<(u32, Seen<'g, T>)> {
+        mut is: impl FnMut(RcuRef<'g, T>) -> bool,
+    ) -> Option<(u32, RcuRef<'g, T>)> {
         let mut find = |cell: &'g RcuSlot<T>| cell.get(rcu).filter(|object| is(*object));
         let mut slots = self.slots.get(..below as usize).unwrap_or(&self.slots);
         while let Some((rest, four)) = slots.split_last_chunk::<4>() {

@@ -8,7 +8,8 @@
 //! found the object through an [`RcuCell`](super::rcu::RcuCell) or a table may go on reading it, and
 //! one that found the `RcuArc` itself there may clone it. The object is dropped in softirq context.
 //!
-//! [`Seen`] is an object that a reader found and has no reference to; it gets one where there still is one.
+//! [`RcuRef`] is an RCU-protected reference, which a reader found; `try_get` makes a counted one of
+//! it if any is left.
 
 use super::rcu::{
     self,
@@ -72,11 +73,11 @@ impl<T: Send + Sync> RcuArc<T> {
         })
     }
 
-    /// The object as readers see it who have no reference.
+    /// Returns the object as an RCU-protected reference.
     #[inline(always)]
-    pub(crate) fn seen(&self) -> Seen<'_, T> {
+    pub(crate) fn rcu_ref(&self) -> RcuRef<'_, T> {
         // SAFETY: The object lives while there is a reference, which `self` is for as long as it is borrowed.
-        Seen(unsafe { self.inner.as_ref() })
+        RcuRef(unsafe { self.inner.as_ref() })
     }
 
     /// The reference as a number, which owns it.
@@ -99,12 +100,12 @@ impl<T: Send + Sync> RcuArc<T> {
         })
     }
 
-    /// Whether two references are to the same object.
+    /// Returns whether both are references to the same object.
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.inner == other.inner
     }
 
-    /// Whether this is the only reference.
+    /// Returns whether this is the only reference.
     ///
     /// Others cannot appear behind the back of a caller who has the only one and lets no reader at
     /// it; for all others the answer is out of date at once.
@@ -151,18 +152,19 @@ impl<T: Send + Sync> Drop for RcuArc<T> {
     }
 }
 
-/// An object that may have lost its last reference, but is there for as long as it is looked at.
-pub(crate) struct Seen<'g, T: Send + Sync + 'static>(&'g Inner<T>);
+/// An RCU-protected reference: the object may have lost its last counted reference, but lives until
+/// the read-side section ends.
+pub(crate) struct RcuRef<'g, T: Send + Sync + 'static>(&'g Inner<T>);
 
-impl<T: Send + Sync> Clone for Seen<'_, T> {
+impl<T: Send + Sync> Clone for RcuRef<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: Send + Sync> Copy for Seen<'_, T> {}
+impl<T: Send + Sync> Copy for RcuRef<'_, T> {}
 
-impl<T: Send + Sync> Deref for Seen<'_, T> {
+impl<T: Send + Sync> Deref for RcuRef<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -171,7 +173,7 @@ impl<T: Send + Sync> Deref for Seen<'_, T> {
     }
 }
 
-impl<'g, T: Send + Sync> Seen<'g, T> {
+impl<'g, T: Send + Sync> RcuRef<'g, T> {
     /// The object that a reference's number leads to; `None` for 0.
     ///
     /// # Safety
@@ -185,13 +187,14 @@ impl<'g, T: Send + Sync> Seen<'g, T> {
         unsafe { (raw as *const Inner<T>).as_ref() }.map(Self)
     }
 
-    /// Whether this is the object of a reference.
+    /// Returns whether `other` is a reference to this object.
     pub(crate) fn is(self, other: &RcuArc<T>) -> bool {
         core::ptr::eq(self.0, other.inner.as_ptr())
     }
 
-    /// A reference to the object; `None` where the last one has been dropped.
-    pub(crate) fn keep(self) -> Option<RcuArc<T>> {
+    /// Takes a counted reference; `None` if the last one has been dropped (C:
+    /// `refcount_inc_not_zero()`).
+    pub(crate) fn try_get(self) -> Option<RcuArc<T>> {
         let count = self.0.count.as_atomic();
         let mut seen = count.load(Relaxed);
         // As `refcount_inc_not_zero()`: who has dropped the last reference has queued the object. Negative

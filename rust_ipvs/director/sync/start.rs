@@ -26,7 +26,7 @@ use crate::{
             Device,
             Net, //
         },
-        rcu::Prepared,
+        rcu::RcuBox,
         thread::{
             Routine,
             Thread, //
@@ -199,7 +199,7 @@ impl<H: SyncHost> Daemons<H> {
             sync_id: daemon.sync_id as u8,
             maxlen: daemon.maxlen,
         };
-        let lanes = memory(Prepared::new(lanes, GFP_KERNEL).map_err(Into::into))?;
+        let lanes = memory(RcuBox::new(lanes, GFP_KERNEL).map_err(Into::into))?;
         self.lanes.replace_large(Some(lanes));
         running.master = Some(Started { daemon, threads });
         host.set_sync_active(true);

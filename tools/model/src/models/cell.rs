@@ -6,7 +6,7 @@ use crate::{
     kapi::{
         rcu::{
             self,
-            Prepared,
+            RcuBox,
             RcuCell, //
         },
         rcu_slots::RcuSlots,
@@ -43,16 +43,16 @@ impl Pair {
     }
 }
 
-fn prepared(value: u32) -> Prepared<Pair> {
-    let mut prepared = Prepared::new(Pair::new(0), GFP_KERNEL).expect("memory");
-    prepared.value_mut().0.store(value, Relaxed);
-    prepared.value_mut().1.store(value, Relaxed);
-    prepared
+fn rcu_box(value: u32) -> RcuBox<Pair> {
+    let mut boxed = RcuBox::new(Pair::new(0), GFP_KERNEL).expect("memory");
+    boxed.value_mut().0.store(value, Relaxed);
+    boxed.value_mut().1.store(value, Relaxed);
+    boxed
 }
 
 /// A value is read while it is replaced, by two.
 pub(crate) fn get_replace(s: &mut Scenario) {
-    let cell = shared(RcuCell::new(prepared(1)));
+    let cell = shared(RcuCell::new(boxed(1)));
     s.thread("get", move || {
         rcu::read(|rcu| {
             let first = cell.get(rcu).map(Pair::value).expect("a value");
@@ -61,7 +61,7 @@ pub(crate) fn get_replace(s: &mut Scenario) {
             assert!(second >= first, "an older value comes back");
         });
     });
-    s.thread("replace", move || cell.replace(Some(prepared(2))));
+    s.thread("replace", move || cell.replace(Some(boxed(2))));
     s.end(move || give_back(cell));
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn replace_replace(s: &mut Scenario) {
     let cell = shared(RcuCell::empty());
     for (name, value) in [("replace", 1), ("other", 2)] {
         s.thread(name, move || {
-            cell.replace(Some(prepared(value)));
+            cell.replace(Some(boxed(value)));
             rcu::read(|rcu| assert!(cell.get(rcu).is_some_and(|pair| pair.value() != 0)));
         });
     }
@@ -79,12 +79,12 @@ pub(crate) fn replace_replace(s: &mut Scenario) {
 
 /// Two exchange what they have seen: one does.
 pub(crate) fn exchange_exchange(s: &mut Scenario) {
-    let cell = shared(RcuCell::new(prepared(1)));
+    let cell = shared(RcuCell::new(boxed(1)));
     let done = Rc::new(RefCell::new(0));
     for (name, value) in [("exchange", 2), ("other", 3)] {
         let done = done.clone();
         s.thread(name, move || {
-            let new = prepared(value);
+            let new = boxed(value);
             let first = rcu::read(|rcu| {
                 let seen = cell.get(rcu);
                 let old = seen.map(Pair::value);
