@@ -39,7 +39,7 @@ use crate::{
         shared::RcuArc,
         table::{
             Aging,
-            Hold,
+            ControlRef,
             Links, //
         },
         time, //
@@ -115,7 +115,7 @@ pub(crate) struct Connection<F: InetFamily> {
     pub(super) timeout: Atomic<u32>,
     pub(super) aging: Aging,
     /// The template, or the connection, that this connection belongs to.
-    control: Hold<Connection<F>>,
+    control: ControlRef<Connection<F>>,
     /// What a persistence engine goes by, of a template.
     data: Option<KBox<Data>>,
     /// What was told to other directors.
@@ -142,7 +142,7 @@ impl<F: InetFamily> Connection<F> {
         protocol: u8,
         (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         destination: RcuArc<Destination>,
-        control: Hold<Connection<F>>,
+        control: ControlRef<Connection<F>>,
     ) -> Self {
         let method = destination.method();
         let status = Status::connection(method != ForwardMethod::MASQ, control.is_some());
@@ -171,7 +171,7 @@ impl<F: InetFamily> Connection<F> {
         ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         nowhere: RcuArc<Destination>,
     ) -> Self {
-        let mut connection = Self::new(protocol, ends, nowhere, Hold::none());
+        let mut connection = Self::new(protocol, ends, nowhere, ControlRef::none());
         // Nobody has said that no reply passes here.
         connection.status = Status::connection(false, false);
         connection
@@ -186,7 +186,7 @@ impl<F: InetFamily> Connection<F> {
         timeout: u32,
     ) -> Self {
         let ends = (client, virt, real);
-        let mut template = Self::new(protocol, ends, destination, Hold::none());
+        let mut template = Self::new(protocol, ends, destination, ControlRef::none());
         template.key = Word::new(Self::template_key(protocol));
         template.status = Status::template(kind);
         template.timeout = Atomic::new(timeout);
@@ -300,7 +300,7 @@ impl<F: InetFamily> Connection<F> {
 
     /// Whether it controls others (C-16).
     pub(super) fn controls(&self) -> bool {
-        self.aging.holds() != 0
+        self.aging.n_control() != 0
     }
 
     /// Its time has passed while it controls others: it gets some more (C-16).

@@ -19,7 +19,7 @@ use crate::{
         },
         shared::RcuArc,
         skbuff::Packet,
-        table::Hold, //
+        table::ControlRef, //
     },
     logic::{
         config::ServiceKey,
@@ -40,7 +40,7 @@ struct Call<F: InetFamily> {
     ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
     destination: RcuArc<Destination>,
     /// The template that it belongs to.
-    control: Hold<Connection<F>>,
+    control: ControlRef<Connection<F>>,
     /// Whether it ends with this packet (S-12).
     is_single: bool,
 }
@@ -108,7 +108,7 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
     let control = if options.is_persistent() {
         persistence::way_out(context, (service, virt), options, &destination, packet)?
     } else {
-        Hold::none()
+        ControlRef::none()
     };
     context.has_room().then(|| Call {
         ends: (client, virt, real),

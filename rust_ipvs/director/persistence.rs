@@ -31,7 +31,7 @@ use crate::{
             RcuRef, //
         },
         skbuff::Packet,
-        table::Hold, //
+        table::ControlRef, //
     },
     logic::{
         engine::Engine,
@@ -52,8 +52,8 @@ pub(super) struct Way<F: InetFamily> {
     pub(super) destination: RcuArc<Destination>,
     /// The port at the destination.
     pub(super) port: u16,
-    /// The connection's hold on its template.
-    pub(super) control: Hold<Connection<F>>,
+    /// The connection's reference to its template.
+    pub(super) control: ControlRef<Connection<F>>,
 }
 
 /// Why a connection cannot begin.
@@ -108,11 +108,12 @@ pub(super) fn way<'g, F: InetFamily>(
     Ok(Way {
         destination,
         port,
-        control: template.hold,
+        control: template.control,
     })
 }
 
-/// The hold on the template of a connection that a destination begins, to the client of its packet (P-30).
+/// Returns a reference to the template of a connection that a destination begins, to the client of
+/// its packet (P-30).
 ///
 /// A template that says otherwise of the client, or of the call, is of no use any more.
 pub(super) fn way_out<'g, F: InetFamily>(
@@ -121,7 +122,7 @@ pub(super) fn way_out<'g, F: InetFamily>(
     options: &SvcOptions,
     destination: &RcuArc<Destination>,
     packet: &mut Packet,
-) -> Option<Hold<Connection<F>>> {
+) -> Option<ControlRef<Connection<F>>> {
     let data = match options.engine {
         Some(engine) => look_into(engine, context, packet),
         None => &[],
@@ -130,12 +131,12 @@ pub(super) fn way_out<'g, F: InetFamily>(
     let wanted = Wanted::new(context, service, options.netmask, parties, data);
     if let Some(found) = wanted.find(context) {
         if found.entry.destination.same(destination) {
-            return Some(found.hold);
+            return Some(found.control);
         }
         found.entry.invalidate();
     }
     let created = wanted.create(context, destination.clone(), options.timeout);
-    created.ok().map(|created| created.hold)
+    created.ok().map(|created| created.control)
 }
 
 /// What an engine goes by in a packet; nothing where there is no such thing, and the client's address
@@ -154,10 +155,10 @@ fn look_into<'p, F: InetFamily>(
     engine.find(payload).unwrap_or(&[])
 }
 
-/// A template, and a hold on it for the connection that is to begin.
-struct Held<'g, F: InetFamily> {
+/// A template, and the reference to it of the connection that is to begin.
+struct TemplateRef<'g, F: InetFamily> {
     entry: &'g Connection<F>,
-    hold: Hold<Connection<F>>,
+    control: ControlRef<Connection<F>>,
 }
 
 impl<'p, F: InetFamily> Wanted<'p, F> {
@@ -204,7 +205,7 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
     }
 
     /// Finds the template, if there is one and its destination may still be used, and winds it up.
-    fn find<'g>(&self, context: &Context<'g, F>) -> Option<Held<'g, F>> {
+    fn find<'g>(&self, context: &Context<'g, F>) -> Option<TemplateRef<'g, F>> {
         let table = &context.connections.table;
         let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);
         let (entry, _) = table.find(context.rcu, self.hash, is)?;
@@ -218,11 +219,11 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
             return None;
         }
         // One that is about to leave the table has had its time.
-        let hold = Hold::on(entry)?;
+        let control = ControlRef::on(entry)?;
         if entry.refresh() {
             table.refile(entry);
         }
-        Some(Held { entry, hold })
+        Some(TemplateRef { entry, control })
     }
 
     /// Makes a template, or finds the one that another CPU has made meanwhile (P-9).
@@ -232,7 +233,7 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
         context: &Context<'g, F>,
         destination: RcuArc<Destination>,
         timeout: u32,
-    ) -> Result<Held<'g, F>, Failure> {
+    ) -> Result<TemplateRef<'g, F>, Failure> {
         if !context.has_room() {
             return Err(Failure::NoRoom);
         }
@@ -264,7 +265,7 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
         };
         context.connections.came();
         // It has just been put there, and stays a moment even where its timeout is 0.
-        let hold = Hold::on(entry).ok_or(Failure::NoRoom)?;
-        Ok(Held { entry, hold })
+        let control = ControlRef::on(entry).ok_or(Failure::NoRoom)?;
+        Ok(TemplateRef { entry, control })
     }
 }

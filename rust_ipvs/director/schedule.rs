@@ -30,7 +30,7 @@ use crate::{
             Packet,
             Unreachable, //
         },
-        table::Hold,
+        table::ControlRef,
     },
     logic::{
         config::ForwardMethod,
@@ -142,7 +142,7 @@ fn decide<'g, F: InetFamily>(
     let plan = Plan {
         real: real::<F>(&destination, &dst),
         destination,
-        control: Hold::none(),
+        control: ControlRef::none(),
     };
     let single = options.is_some_and(|t| t.is_of_single_packets(flow.protocol));
     begin(&context, hash, plan, single, packet)
@@ -203,7 +203,7 @@ struct Plan<F: InetFamily> {
     /// Where packets go.
     real: Endpoint<F>,
     /// The template that it belongs to.
-    control: Hold<Connection<F>>,
+    control: ControlRef<Connection<F>>,
 }
 
 /// Does what was decided: begins a connection, or one of a `single` packet.

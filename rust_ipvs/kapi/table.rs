@@ -60,9 +60,9 @@
 //! except its hash and state, which are whole words.
 
 mod buckets;
+mod control_ref;
 mod entry;
 mod expire;
-mod hold;
 mod resize;
 mod scan;
 mod sizes;
@@ -73,13 +73,13 @@ pub(crate) use buckets::{
     MAX_BITS,
     MIN_BITS, //
 };
+pub(crate) use control_ref::ControlRef;
 pub(crate) use entry::{
     Aging,
     Entry,
     Links, //
 };
 pub(crate) use expire::Fate;
-pub(crate) use hold::Hold;
 pub(crate) use scan::Cursor;
 
 use super::{
@@ -376,7 +376,7 @@ impl<T: Entry> Table<T> {
         // SAFETY: The lock of the object's shard is held, and it is in no list.
         unsafe { slot_list::link(guard.slot_of(entry), entry) };
         entry.aging().state.store(state);
-        entry.aging().holds.store(0, Relaxed);
+        entry.aging().n_control.store(0, Relaxed);
         self.push(rcu, &guard, entry, first, 0);
         drop(guard);
         Ok(entry)
@@ -442,7 +442,7 @@ impl<T: Entry> Table<T> {
     pub(crate) fn remove(&self, rcu: Rcu<'_>, entry: &T) -> bool {
         let hash = entry.links().hash_of(0);
         let guard = self.lock(hash);
-        if !self.is_linked(&guard, entry) || !hold::seal(entry) {
+        if !self.is_linked(&guard, entry) || !control_ref::freeze(entry) {
             return false;
         }
         self.detach(rcu, &guard, entry, hash);
@@ -452,7 +452,7 @@ impl<T: Entry> Table<T> {
         true
     }
 
-    /// Takes `entry`, which is sealed, out of what the first shard's lock protects.
+    /// Takes `entry`, which is frozen, out of what the first shard's lock protects.
     fn detach(&self, rcu: Rcu<'_>, guard: &ShardGuard<'_>, entry: &T, hash: u32) {
         let aging = entry.aging();
         aging.state.store(aging.state.load() & !LINKED);

@@ -22,7 +22,7 @@ use crate::{
     kapi::{
         rcu::Rcu,
         shared::RcuArc,
-        table::Hold,
+        table::ControlRef,
         time, //
     },
     logic::{
@@ -44,7 +44,7 @@ impl<F: InetFamily> Connection<F> {
     pub(in crate::director) fn announced(
         ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         destination: RcuArc<Destination>,
-        control: Hold<Self>,
+        control: ControlRef<Self>,
         timeout: u32,
     ) -> Self {
         let (client, ..) = ends;
@@ -60,12 +60,12 @@ impl<F: InetFamily> Connection<F> {
     /// anew.
     pub(in crate::director) fn successor(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
         // Held, as long as this connection is in the table.
-        let control = self.control(rcu).and_then(Hold::on);
+        let control = self.control(rcu).and_then(ControlRef::on);
         let ends = (client, self.virt, self.real);
         let mut successor = Self::announced(
             ends,
             self.destination.clone(),
-            control.unwrap_or(Hold::none()),
+            control.unwrap_or(ControlRef::none()),
             self.timeout.load(Relaxed),
         );
         successor.status.take_place();

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     kapi::{
         skbuff::Packet,
-        table::Hold, //
+        table::ControlRef, //
     },
     logic::{
         family::Endpoint,
@@ -161,12 +161,12 @@ fn enter<F: InetFamily>(
     if !context.has_room() {
         return None;
     }
-    let hold = Hold::on(control)?;
+    let control_ref = ControlRef::on(control)?;
     let destination = control.destination.clone();
     let data = context
         .af
         .slab
-        .alloc(|| Connection::announced((client, virt, real), destination, hold, timeout))
+        .alloc(|| Connection::announced((client, virt, real), destination, control_ref, timeout))
         .ok()?;
     let Connections { table, key, .. } = context.connections;
     let hashes = (

@@ -28,7 +28,7 @@ use crate::{
             Rcu, //
         },
         shared::RcuArc,
-        table::Hold,
+        table::ControlRef,
         time::HZ, //
     },
     logic::{
@@ -257,7 +257,7 @@ impl<H: SyncHost> Backup<'_, H> {
         let method = tale.method();
         let ends = (tale.client, tale.virt, tale.real);
         let connection = match destination {
-            Some(destination) => Connection::new(tale.key, ends, destination, Hold::none()),
+            Some(destination) => Connection::new(tale.key, ends, destination, ControlRef::none()),
             None if method == ForwardMethod::BYPASS => {
                 af.open_nowhere(self.0.counting())?;
                 let nowhere = af.nowhere.as_ref().ok_or(ENOMEM)?.clone();
@@ -270,7 +270,7 @@ impl<H: SyncHost> Backup<'_, H> {
                 drop(strangers);
                 // What it answers may have to be translated.
                 af.senders.add(addr);
-                Connection::new(tale.key, ends, stranger, Hold::none())
+                Connection::new(tale.key, ends, stranger, ControlRef::none())
             }
         };
         let connection = connection.synced(tale.heard).tracked(self.0.is_tracked());

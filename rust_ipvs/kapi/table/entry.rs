@@ -25,8 +25,8 @@ pub(super) const SECOND: u32 = 2;
 pub(super) const SERIAL: u32 = !(LINKED | SECOND);
 /// The lowest bit of the serial number.
 pub(super) const SERIAL_UNIT: u32 = 4;
-/// Holds: nobody can hold the object, as it is not in its table or about to leave it.
-pub(super) const SEALED: i32 = i32::MIN;
+/// `n_control`: no reference can be taken, as the object is not in its table or about to leave it.
+pub(super) const FROZEN: i32 = i32::MIN;
 
 /// The chain words of an object: read on each look-up, so they belong in its first cache line.
 ///
@@ -53,8 +53,8 @@ pub(crate) struct Aging {
     /// Next object, and the word that points at this one; or an RCU head.
     pub(super) words: UnsafeCell<[usize; 2]>,
     pub(super) state: Word<u32>,
-    /// How many hold the object; negative where nobody can.
-    pub(super) holds: Atomic<i32>,
+    /// Number of references; negative if none can be taken.
+    pub(super) n_control: Atomic<i32>,
 }
 
 // SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
@@ -68,13 +68,13 @@ impl Aging {
         Self {
             words: UnsafeCell::new([0; 2]),
             state: Word::new(0),
-            holds: Atomic::new(SEALED),
+            n_control: Atomic::new(FROZEN),
         }
     }
 
-    /// How many hold the object; the answer may be out of date at once.
-    pub(crate) fn holds(&self) -> u32 {
-        u32::try_from(self.holds.load(Relaxed)).unwrap_or(0)
+    /// Returns the number of references; it may be out of date at once.
+    pub(crate) fn n_control(&self) -> u32 {
+        u32::try_from(self.n_control.load(Relaxed)).unwrap_or(0)
     }
 
     /// Whether the object is in its table. Without its lock the answer may be out of date at once.

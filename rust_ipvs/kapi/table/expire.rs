@@ -7,8 +7,8 @@
 //! or another that runs at the same time, finds in that list what is left.
 
 use super::{
+    control_ref,
     entry::Entry,
-    hold,
     slot_list,
     Table, //
 };
@@ -112,7 +112,7 @@ impl<T: Entry> Table<T> {
                 let stays = loop {
                     match fate(entry) {
                         Fate::Keep => break true,
-                        Fate::Remove if hold::seal(entry) => break false,
+                        Fate::Remove if control_ref::freeze(entry) => break false,
                         Fate::Remove => {}
                     }
                 };

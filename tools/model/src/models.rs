@@ -5,7 +5,7 @@
 use engine::Scenario;
 
 mod cell;
-mod hold;
+mod control_ref;
 mod load;
 mod status;
 mod table;
@@ -70,9 +70,9 @@ pub(crate) const MODELS: &[Model] = &[
     all("table-expire-grow", table::expire_grow, 3),
     all("table-grow-grow", table::grow_grow, 3),
     random("table-storm", table::storm, 10_000),
-    all("hold-take-remove", hold::take_remove, ANY),
-    all("hold-release-remove", hold::release_remove, ANY),
-    all("hold-control-expire", hold::control_expire, 3),
+    all("hold-take-remove", control_ref::take_remove, ANY),
+    all("hold-release-remove", control_ref::release_remove, ANY),
+    all("hold-control-expire", control_ref::control_expire, 3),
     all("status-close-end", status::close_end, ANY),
     all("status-open-end", status::open_end, ANY),
     all("status-count-segment", status::count_segment, 4),

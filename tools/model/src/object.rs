@@ -13,8 +13,8 @@ use crate::{
         slab::SlabBox,
         table::{
             Aging,
+            ControlRef,
             Fate,
-            Hold,
             Links,
             Table, //
         },
@@ -43,7 +43,7 @@ pub(crate) struct Node<M: Marker> {
     links: Links,
     pub(crate) key: u32,
     aging: Aging,
-    control: Hold<Node<M>>,
+    control: ControlRef<Node<M>>,
     slot: Word<u16>,
     removed: Atomic<u32>,
     _marker: PhantomData<M>,
@@ -96,7 +96,7 @@ impl<M: Marker> Node<M> {
 }
 
 /// An object that is in no table yet.
-pub(crate) fn object(key: u32, slot: u16, control: Hold<Object>) -> SlabBox<Object> {
+pub(crate) fn object(key: u32, slot: u16, control: ControlRef<Object>) -> SlabBox<Object> {
     SlabBox::new(Node {
         links: Links::new(),
         key,
@@ -124,11 +124,16 @@ impl Shared {
 
     /// Inserts an object with a key; returns whether it was not there before.
     pub(crate) fn insert(self, key: Key, slot: u16) -> bool {
-        self.insert_held(key, slot, Hold::none())
+        self.insert_controlled(key, slot, ControlRef::none())
     }
 
     /// As `insert`, of an object that holds another.
-    pub(crate) fn insert_held(self, key: Key, slot: u16, control: Hold<Object>) -> bool {
+    pub(crate) fn insert_controlled(
+        self,
+        key: Key,
+        slot: u16,
+        control: ControlRef<Object>,
+    ) -> bool {
         let object = object(key.0, slot, control);
         rcu::read(|rcu| {
             let result = self
@@ -179,7 +184,7 @@ impl Shared {
     /// Ends what is in a slot and not held; returns the keys of what has ended.
     pub(crate) fn expire(self, slot: u16) -> Vec<u32> {
         let mut ended = Vec::new();
-        let fate = |object: &Object| match object.aging().holds() {
+        let fate = |object: &Object| match object.aging().n_control() {
             0 => Fate::Remove,
             _ => Fate::Keep,
         };

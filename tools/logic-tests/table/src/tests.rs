@@ -9,9 +9,9 @@ use crate::{
         slab::SlabBox,
         table::{
             Aging,
+            ControlRef,
             Entry,
             Fate,
-            Hold,
             Links,
             Table, //
         },
@@ -175,7 +175,7 @@ fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
                 let (node, direction) = within.find(rcu, second, |_, _| true).unwrap();
                 assert_eq!((node.key, direction), (7, 1));
                 assert!(within.find(rcu, first, |_, way| way == 0).is_none());
-                assert!(Hold::on(node).is_none(), "nobody can hold it yet");
+                assert!(ControlRef::on(node).is_none(), "nobody can hold it yet");
                 before_locks(move |lock| seen.borrow_mut().push(lock));
                 node.slot.store(2);
                 if ends {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of holds: what keeps an object in its table.
+//! Models of control references: what keeps an object in its table.
 
 use crate::{
     kapi::{
         rcu,
-        table::Hold, //
+        table::ControlRef, //
     },
     object::{
         Key,
@@ -30,41 +30,41 @@ fn with_template() -> Shared {
     table
 }
 
-fn hold(table: Shared) -> Option<Hold<Object>> {
+fn control(table: Shared) -> Option<ControlRef<Object>> {
     table
-        .with(TEMPLATE, 0, |_, object| Hold::on(object))
+        .with(TEMPLATE, 0, |_, object| ControlRef::on(object))
         .flatten()
 }
 
 /// A hold is taken while the object is removed: it is refused, or the object stays.
 pub(crate) fn take_remove(s: &mut Scenario) {
     let table = with_template();
-    let held = Rc::new(RefCell::new(None));
-    let end = held.clone();
+    let taken = Rc::new(RefCell::new(None));
+    let end = taken.clone();
     let removed = Rc::new(RefCell::new(false));
     let gone = removed.clone();
     s.thread("take", move || {
-        let hold = hold(table);
-        if let Some(hold) = &hold {
-            rcu::read(|rcu| assert_eq!(hold.get(rcu).map(Object::key), Some(TEMPLATE.0)));
+        let control = control(table);
+        if let Some(control) = &control {
+            rcu::read(|rcu| assert_eq!(control.get(rcu).map(Object::key), Some(TEMPLATE.0)));
             assert!(
                 table.has(TEMPLATE, 0),
                 "an object that is held has left its table"
             );
         }
-        *held.borrow_mut() = hold;
+        *taken.borrow_mut() = control;
     });
     s.thread("remove", move || {
         *removed.borrow_mut() = table.remove(TEMPLATE)
     });
     s.end(move || {
-        let hold = end.borrow_mut().take();
+        let control = end.borrow_mut().take();
         assert_ne!(
-            hold.is_some(),
+            control.is_some(),
             *gone.borrow(),
             "an object was removed that is held, or neither"
         );
-        drop(hold);
+        drop(control);
         let left: &[Key] = if *gone.borrow() { &[] } else { &[TEMPLATE] };
         table.check(left);
         table.drop_table();
@@ -74,10 +74,10 @@ pub(crate) fn take_remove(s: &mut Scenario) {
 /// A hold is released, outside of any read-side section, while the object is removed.
 pub(crate) fn release_remove(s: &mut Scenario) {
     let table = with_template();
-    let hold = hold(table).expect("a hold");
+    let control = control(table).expect("a hold");
     s.thread("release", move || {
-        rcu::read(|rcu| assert_eq!(hold.get(rcu).map(Object::key), Some(TEMPLATE.0)));
-        hold.release();
+        rcu::read(|rcu| assert_eq!(control.get(rcu).map(Object::key), Some(TEMPLATE.0)));
+        control.release();
     });
     let removed = Rc::new(RefCell::new(false));
     let gone = removed.clone();
@@ -97,8 +97,8 @@ pub(crate) fn control_expire(s: &mut Scenario) {
     let ended = Rc::new(RefCell::new(Vec::new()));
     let end = ended.clone();
     s.thread("connection", move || {
-        if let Some(hold) = hold(table) {
-            assert!(table.insert_held(CONNECTION, 1, hold));
+        if let Some(control) = control(table) {
+            assert!(table.insert_controlled(CONNECTION, 1, control));
             let control = table.with(CONNECTION, 1, |rcu, object| object.control_key(rcu));
             assert_eq!(control, Some(Some(TEMPLATE.0)));
             assert!(table.remove(CONNECTION));
