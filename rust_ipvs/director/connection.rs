@@ -38,9 +38,9 @@ use crate::{
         },
         shared::RcuArc,
         table::{
-            Aging,
             ControlRef,
             Links, //
+            WheelLinks,
         },
         time, //
     },
@@ -113,7 +113,7 @@ pub(crate) struct Connection<F: InetFamily> {
     pub(super) last_seen: Word<u32>,
     /// After how many jiffies without a packet the connection ends.
     pub(super) timeout: Atomic<u32>,
-    pub(super) aging: Aging,
+    pub(super) wheel: WheelLinks,
     /// The template, or the connection, that this connection belongs to.
     control: ControlRef<Connection<F>>,
     /// What a persistence engine goes by, of a template.
@@ -133,7 +133,7 @@ impl_entry! {
 
 const _: () = assert!(size_of::<Connection<V4>>() <= 128);
 const _: () = assert!(size_of::<Connection<V6>>() <= 192);
-const _: () = assert!(core::mem::offset_of!(Connection<V4>, aging) <= 64);
+const _: () = assert!(core::mem::offset_of!(Connection<V4>, wheel) <= 64);
 
 impl<F: InetFamily> Connection<F> {
     /// A connection that no packet has passed yet, and that `control` controls.
@@ -157,7 +157,7 @@ impl<F: InetFamily> Connection<F> {
             destination,
             last_seen: Word::new(time::jiffies32()),
             timeout: Atomic::new(FIRST_TIMEOUT),
-            aging: Aging::new(),
+            wheel: WheelLinks::new(),
             control,
             data: None,
             told: Told::new(),
@@ -300,7 +300,7 @@ impl<F: InetFamily> Connection<F> {
 
     /// Whether it controls others (C-16).
     pub(super) fn controls(&self) -> bool {
-        self.aging.n_control() != 0
+        self.wheel.n_control() != 0
     }
 
     /// Its time has passed while it controls others: it gets some more (C-16).

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     kapi::{
         rcu,
-        table::Fate,
+        table::ExpireVerdict,
         work::Process, //
     },
     logic::wheel::Due,
@@ -125,23 +125,24 @@ fn expire<F: InetFamily>(
         round.shard,
         &mut slots,
         budget,
-        |connection| fate(ipvs, connection),
+        |connection| verdict(ipvs, connection),
         |rcu, connection| tracking::forget(home.and_then(|home| home.get(rcu)), connection),
     )
 }
 
-/// What becomes of a connection whose slot came. One that controls others stays a while (C-16).
-fn fate<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Fate {
+/// Returns the verdict on a connection whose slot has come. One that controls others stays a while
+/// (C-16).
+fn verdict<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> ExpireVerdict {
     if connection.left() <= 0 {
         if !connection.controls() {
-            return Fate::Remove;
+            return ExpireVerdict::Remove;
         }
         connection.stay();
         if ipvs.timeouts.is_sync_active() {
             rcu::read(|rcu| sync::sync_kept(ipvs, rcu, connection));
         }
     }
-    Fate::Keep
+    ExpireVerdict::Keep
 }
 
 impl<F: InetFamily> AfState<F> {

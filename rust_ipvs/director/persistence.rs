@@ -204,7 +204,8 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
             && template.data() == self.data
     }
 
-    /// Finds the template, if there is one and its destination may still be used, and winds it up.
+    /// Finds the template, if there is one and its destination may still be used, and re-arms its
+    /// timer.
     fn find<'g>(&self, context: &Context<'g, F>) -> Option<TemplateRef<'g, F>> {
         let table = &context.connections.table;
         let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);
@@ -221,7 +222,7 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
         // One that is about to leave the table has had its time.
         let control = ControlRef::on(entry)?;
         if entry.refresh() {
-            table.refile(entry);
+            table.rearm(entry);
         }
         Some(TemplateRef { entry, control })
     }

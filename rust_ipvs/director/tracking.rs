@@ -167,7 +167,7 @@ pub(super) fn supersede<F: InetFamily>(
         }
         if connection.controls() {
             connection.give_up();
-            connections.table.refile(connection);
+            connections.table.rearm(connection);
             return;
         }
     }

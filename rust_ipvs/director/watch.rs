@@ -29,7 +29,7 @@ use crate::{
         config::service_flags,
         defence::{
             self,
-            Fate,
+            DropVerdict,
             Memory,
             Quotas, //
         },
@@ -164,19 +164,19 @@ impl<F: InetFamily> AfState<F> {
         if connection.controls() {
             return false;
         }
-        let fate = if !connection.is_template() {
-            defence::fate(connection.protocol(), connection.state())
+        let verdict = if !connection.is_template() {
+            defence::verdict(connection.protocol(), connection.state())
         } else if self.is_of_single_packets(rcu, connection) {
-            Fate::Test
+            DropVerdict::Test
         } else if connection.is_assured() {
-            Fate::Keep
+            DropVerdict::Keep
         } else {
-            Fate::Drop
+            DropVerdict::Drop
         };
-        match fate {
-            Fate::Keep => false,
-            Fate::Drop => true,
-            Fate::Test => quotas.takes(connection.idle_seconds(), connection.requests()),
+        match verdict {
+            DropVerdict::Keep => false,
+            DropVerdict::Drop => true,
+            DropVerdict::Test => quotas.takes(connection.idle_seconds(), connection.requests()),
         }
     }
 

@@ -31,7 +31,7 @@
 //!
 //! A shard's lock, taken with bottom halves off, protects: every chain whose bucket number has the
 //! shard's number in its low bits, in all arrays; the wheel slots of the shard; and for an object
-//! whose first hash belongs to the shard its [`Aging`]. Only one shard is locked at a time.
+//! whose first hash belongs to the shard its [`WheelLinks`]. Only one shard is locked at a time.
 //!
 //! There are some shards for each processor that there may be, each on cache lines of its own. A
 //! shard counts its objects, as it is locked then anyway; the count of the whole table is told
@@ -45,9 +45,9 @@
 //!
 //! [`Table::insert`] links an object in its second chain, then, with its first shard locked, in the
 //! wheel and in its first chain. Between the two a reader can find it, in its second direction
-//! only. It is not `LINKED` then, so that [`Table::remove`] and [`Table::refile`], which ask under
+//! only. It is not `LINKED` then, so that [`Table::remove`] and [`Table::rearm`], which ask under
 //! the same lock, refuse it. What the reader wanted is not lost: the slot is asked of the object
-//! ([`Entry::slot`]) with the lock held. If the reader's `refile` had the lock first, then what it
+//! ([`Entry::slot`]) with the lock held. If the reader's `rearm` had the lock first, then what it
 //! changed before is seen by `insert`; if it has it later, the object is `LINKED`.
 //!
 //! Removal goes the other way round: out of the wheel and the first chain, then out of the second.
@@ -55,7 +55,7 @@
 //! # Objects of other tables
 //!
 //! The state of an object that is in a table has the serial number of the table. `remove` and
-//! `refile` compare it under the lock, so an object of another table, or of none, is refused.
+//! `rearm` compare it under the lock, so an object of another table, or of none, is refused.
 //! Such an object may lead to the lock of any shard, but nothing of it is read or written then
 //! except its hash and state, which are whole words.
 
@@ -75,11 +75,11 @@ pub(crate) use buckets::{
 };
 pub(crate) use control_ref::ControlRef;
 pub(crate) use entry::{
-    Aging,
     Entry,
     Links, //
+    WheelLinks,
 };
-pub(crate) use expire::Fate;
+pub(crate) use expire::ExpireVerdict;
 pub(crate) use scan::Cursor;
 
 use super::{
@@ -375,8 +375,8 @@ impl<T: Entry> Table<T> {
         guard.count(&self.about.0, 1);
         // SAFETY: The lock of the object's shard is held, and it is in no list.
         unsafe { slot_list::link(guard.slot_of(entry), entry) };
-        entry.aging().state.store(state);
-        entry.aging().n_control.store(0, Relaxed);
+        entry.wheel().state.store(state);
+        entry.wheel().n_control.store(0, Relaxed);
         self.push(rcu, &guard, entry, first, 0);
         drop(guard);
         Ok(entry)
@@ -431,7 +431,7 @@ impl<T: Entry> Table<T> {
     ///
     /// The answer holds for as long as `_guard`, which must be that of the object's shard.
     fn is_linked(&self, _guard: &ShardGuard<'_>, entry: &T) -> bool {
-        entry.aging().state.load() & (SERIAL | LINKED) == self.linked
+        entry.wheel().state.load() & (SERIAL | LINKED) == self.linked
     }
 
     /// Takes `entry` out of the table and frees it after a grace period.
@@ -454,8 +454,8 @@ impl<T: Entry> Table<T> {
 
     /// Takes `entry`, which is frozen, out of what the first shard's lock protects.
     fn detach(&self, rcu: Rcu<'_>, guard: &ShardGuard<'_>, entry: &T, hash: u32) {
-        let aging = entry.aging();
-        aging.state.store(aging.state.load() & !LINKED);
+        let wheel = entry.wheel();
+        wheel.state.store(wheel.state.load() & !LINKED);
         guard.count(&self.about.0, -1);
         // SAFETY: The lock is held and the object was in a list, being `LINKED`.
         unsafe { slot_list::unlink(entry) };
@@ -468,7 +468,7 @@ impl<T: Entry> Table<T> {
     ///
     /// The caller must be the one that detached `entry`.
     unsafe fn finish(&self, rcu: Rcu<'_>, entry: &T) {
-        if entry.aging().state.load() & SECOND != 0 {
+        if entry.wheel().state.load() & SECOND != 0 {
             let hash = entry.links().hash_of(1);
             let guard = self.lock(hash);
             self.unchain(rcu, &guard, entry, hash, 1);
@@ -487,7 +487,7 @@ impl<T: Entry> Table<T> {
         // SAFETY: The wheel does not use the words any more; they are as large as an RCU head.
         unsafe {
             bindings::call_rcu(
-                entry.aging().words.get().cast::<bindings::callback_head>(),
+                entry.wheel().words.get().cast::<bindings::callback_head>(),
                 Some(free::<T>),
             )
         };
@@ -497,7 +497,7 @@ impl<T: Entry> Table<T> {
     ///
     /// Nothing happens if it is not in the table: it has left, or [`Table::insert`], which has not
     /// linked it yet, is going to ask for the slot. Takes the lock of one shard.
-    pub(crate) fn refile(&self, entry: &T) {
+    pub(crate) fn rearm(&self, entry: &T) {
         let guard = self.lock(entry.links().hash_of(0));
         if self.is_linked(&guard, entry) {
             // SAFETY: The lock is held, and a linked object is in a list.
@@ -523,12 +523,12 @@ impl<T: Entry> Drop for Table<T> {
 ///
 /// # Safety
 ///
-/// `head` must be the words of the [`Aging`] of a `T` that left its table.
+/// `head` must be the words of the [`WheelLinks`] of a `T` that left its table.
 unsafe extern "C" fn free<T: Entry>(head: *mut bindings::callback_head) {
-    let words_offset = core::mem::offset_of!(Aging, words);
+    let words_offset = core::mem::offset_of!(WheelLinks, words);
     let entry = head
         .cast::<u8>()
-        .wrapping_sub(T::AGING_OFFSET)
+        .wrapping_sub(T::WHEEL_OFFSET)
         .wrapping_sub(words_offset)
         .cast::<T>();
     // SAFETY: By the contract of this function, and of `Entry` for the offset.

@@ -76,7 +76,7 @@ pub(crate) fn count_down(rate: i32, left: i32) -> (bool, i32) {
 
 /// What becomes of a connection that controls no other when entries are dropped (C-26).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum DropVerdict {
     /// It stays.
     Keep,
     /// It goes if [`Quotas::takes`] it.
@@ -86,14 +86,14 @@ pub(crate) enum Fate {
 }
 
 /// What becomes of a connection of a protocol in a state (C-26).
-pub(crate) fn fate(protocol: u8, state: u8) -> Fate {
+pub(crate) fn verdict(protocol: u8, state: u8) -> DropVerdict {
     match (protocol, state) {
-        (TCP, tcp::SYN_RECV | tcp::SYNACK) => Fate::Drop,
-        (TCP, tcp::ESTABLISHED) => Fate::Test,
-        (SCTP, sctp::INIT1 | sctp::INIT) => Fate::Drop,
-        (SCTP, sctp::ESTABLISHED) => Fate::Test,
-        (TCP | SCTP, _) => Fate::Keep,
-        _ => Fate::Test,
+        (TCP, tcp::SYN_RECV | tcp::SYNACK) => DropVerdict::Drop,
+        (TCP, tcp::ESTABLISHED) => DropVerdict::Test,
+        (SCTP, sctp::INIT1 | sctp::INIT) => DropVerdict::Drop,
+        (SCTP, sctp::ESTABLISHED) => DropVerdict::Test,
+        (TCP | SCTP, _) => DropVerdict::Keep,
+        _ => DropVerdict::Test,
     }
 }
 
@@ -200,18 +200,18 @@ mod tests {
     fn half_open_connections_go_first() {
         for state in 0..=255 {
             let expected = match tcp::name(state) {
-                "SYN_RECV" | "SYNACK" => Fate::Drop,
-                "ESTABLISHED" => Fate::Test,
-                _ => Fate::Keep,
+                "SYN_RECV" | "SYNACK" => DropVerdict::Drop,
+                "ESTABLISHED" => DropVerdict::Test,
+                _ => DropVerdict::Keep,
             };
-            assert_eq!(fate(TCP, state), expected);
+            assert_eq!(verdict(TCP, state), expected);
             let expected = match sctp::name(state) {
-                "INIT1" | "INIT" => Fate::Drop,
-                "ESTABLISHED" => Fate::Test,
-                _ => Fate::Keep,
+                "INIT1" | "INIT" => DropVerdict::Drop,
+                "ESTABLISHED" => DropVerdict::Test,
+                _ => DropVerdict::Keep,
             };
-            assert_eq!(fate(SCTP, state), expected);
-            assert_eq!(fate(17, state), Fate::Test);
+            assert_eq!(verdict(SCTP, state), expected);
+            assert_eq!(verdict(17, state), DropVerdict::Test);
         }
     }
 

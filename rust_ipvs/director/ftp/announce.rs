@@ -55,7 +55,7 @@ pub(super) fn announce<F: InetFamily>(
     let virt = match find_by_server(context, &(client, virt, real)) {
         Some(known) if known.is_of_control(rcu, control) => {
             known.listen(timeout);
-            connections.table.refile(known);
+            connections.table.rearm(known);
             known.virt
         }
         // A server that listens for another client at a port has ceased to listen there for the one

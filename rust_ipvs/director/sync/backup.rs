@@ -187,7 +187,7 @@ impl<H: SyncHost> Backup<'_, H> {
             return Left::New;
         }
         known.hear(&tale.heard);
-        connections.table.refile(known);
+        connections.table.rearm(known);
         if known.destination.is_nobodys() {
             Left::Unbound
         } else {
@@ -360,7 +360,7 @@ impl<H: SyncHost> Backup<'_, H> {
             if let Some((known, _)) = known {
                 if known.destination.same(&made.destination) {
                     known.hear(&tale.heard);
-                    connections.table.refile(known);
+                    connections.table.rearm(known);
                     return Ok(());
                 }
                 // The client goes elsewhere now.

@@ -54,7 +54,7 @@ impl<T: Entry> ControlRef<T> {
     /// frozen, as it would take 2^31 attempts to make that number positive, and it is freed a grace
     /// period later.
     pub(crate) fn on(entry: &T) -> Option<Self> {
-        if entry.aging().n_control.fetch_add(1, Relaxed) < 0 {
+        if entry.wheel().n_control.fetch_add(1, Relaxed) < 0 {
             return None;
         }
         // INVARIANT: Counted just now, while the object was in a table: it stays there.
@@ -87,7 +87,7 @@ impl<T: Entry> ControlRef<T> {
         // SAFETY: The exchange took the address out of the word, so the count still includes this
         // reference, and by the type invariant the object is there.
         if let Some(entry) = unsafe { (control as *const T).as_ref() } {
-            entry.aging().n_control.fetch_sub(1, Release);
+            entry.wheel().n_control.fetch_sub(1, Release);
         }
     }
 }
@@ -104,5 +104,5 @@ impl<T: Entry> Drop for ControlRef<T> {
 ///
 /// The caller has the lock of the object's shard and takes the object out of its table.
 pub(super) fn freeze<T: Entry>(entry: &T) -> bool {
-    entry.aging().n_control.cmpxchg(0, FROZEN, Acquire).is_ok()
+    entry.wheel().n_control.cmpxchg(0, FROZEN, Acquire).is_ok()
 }

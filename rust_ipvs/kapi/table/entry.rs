@@ -28,7 +28,7 @@ pub(super) const SERIAL_UNIT: u32 = 4;
 /// `n_control`: no reference can be taken, as the object is not in its table or about to leave it.
 pub(super) const FROZEN: i32 = i32::MIN;
 
-/// The chain words of an object: read on each look-up, so they belong in its first cache line.
+/// Hash chain links of an object: read on each look-up, so they belong in its first cache line.
 ///
 /// The hashes are written once, before the object is in any chain.
 #[repr(C)]
@@ -47,9 +47,9 @@ impl Links {
     }
 }
 
-/// The wheel words of an object, which RCU uses once it has left the table.
+/// Timer wheel links of an object, which RCU uses once it has left the table.
 #[repr(C)]
-pub(crate) struct Aging {
+pub(crate) struct WheelLinks {
     /// Next object, and the word that points at this one; or an RCU head.
     pub(super) words: UnsafeCell<[usize; 2]>,
     pub(super) state: Word<u32>,
@@ -58,11 +58,11 @@ pub(crate) struct Aging {
 }
 
 // SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
-unsafe impl Send for Aging {}
+unsafe impl Send for WheelLinks {}
 // SAFETY: As above.
-unsafe impl Sync for Aging {}
+unsafe impl Sync for WheelLinks {}
 
-impl Aging {
+impl WheelLinks {
     /// Words of an object that is in no table yet.
     pub(crate) const fn new() -> Self {
         Self {
@@ -89,15 +89,15 @@ const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_he
 ///
 /// # Safety
 ///
-/// `links` and `aging` must return the same field of `self` each time, `AGING_OFFSET` must be the
+/// `links` and `wheel` must return the same field of `self` each time, `WHEEL_OFFSET` must be the
 /// offset of the latter, and nothing else may write to either.
 pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
-    /// Offset of the [`Aging`] in `Self`.
-    const AGING_OFFSET: usize;
-    /// The chain words.
+    /// Offset of the [`WheelLinks`] in `Self`.
+    const WHEEL_OFFSET: usize;
+    /// Returns the links of the hash chains.
     fn links(&self) -> &Links;
-    /// The wheel words.
-    fn aging(&self) -> &Aging;
+    /// Returns the timer wheel links.
+    fn wheel(&self) -> &WheelLinks;
     /// The slot of the wheel where the object belongs now.
     ///
     /// Called with the lock of the object's shard, in softirq context or with softirqs off. As
@@ -109,7 +109,7 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
     fn removed(&self);
 }
 
-/// Implements [`Entry`](crate::kapi::table::Entry) for a structure with fields `links` and `aging`.
+/// Implements [`Entry`](crate::kapi::table::Entry) for a structure with fields `links` and `wheel`.
 #[macro_export]
 macro_rules! impl_entry {
     (
@@ -121,14 +121,14 @@ macro_rules! impl_entry {
         #[allow(unsafe_code)]
         // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
         unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
-            const AGING_OFFSET: usize = ::core::mem::offset_of!($type, aging);
+            const WHEEL_OFFSET: usize = ::core::mem::offset_of!($type, wheel);
             #[inline(always)]
             fn links(&self) -> &$crate::kapi::table::Links {
                 &self.links
             }
             #[inline(always)]
-            fn aging(&self) -> &$crate::kapi::table::Aging {
-                &self.aging
+            fn wheel(&self) -> &$crate::kapi::table::WheelLinks {
+                &self.wheel
             }
             fn slot(&self) -> u16 {
                 $slot(self)

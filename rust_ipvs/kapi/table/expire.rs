@@ -23,16 +23,16 @@ use crate::kapi::{
 /// How many objects are looked at in one read-side critical section.
 const IN_A_SECTION: u32 = 64;
 
-/// What is to become of an object whose slot came.
-pub(crate) enum Fate {
+/// Verdict on an object whose slot of the wheel has come.
+pub(crate) enum ExpireVerdict {
     /// It stays, and is looked at again when the slot comes where it belongs now.
     Keep,
     /// It leaves the table, unless somebody holds it: then the question is asked again.
     Remove,
 }
 
-/// What a section left.
-enum Left {
+/// Whether a read-side section left any due object.
+enum Remaining {
     /// Nothing is due.
     Nothing,
     /// There may be more that is due.
@@ -50,8 +50,9 @@ impl<T: Entry> Table<T> {
         self.lock(shard as u32).is_empty()
     }
 
-    /// Asks `fate` for each object of `shard` that is in one of `slots`, with the shard locked, and
-    /// tells `gone`, without a lock, which have left the table. `fate` must keep what is held.
+    /// Calls `verdict` for each object of `shard` that is in one of `slots`, with the shard locked,
+    /// and tells `gone`, without a lock, which have left the table. `verdict` must keep what is
+    /// held.
     ///
     /// Looks at as many objects as `budget` has, give or take a few, and takes that many from it. If
     /// that did not suffice, returns `false`, and `slots` has what is to be looked at yet.
@@ -61,11 +62,11 @@ impl<T: Entry> Table<T> {
         shard: usize,
         slots: &mut impl Iterator<Item = u16>,
         budget: &mut u32,
-        mut fate: impl FnMut(&T) -> Fate,
+        mut verdict: impl FnMut(&T) -> ExpireVerdict,
         mut gone: impl FnMut(Rcu<'_>, &T),
     ) -> bool {
         loop {
-            while let Left::More = self.expire_some(shard as u32, &mut fate, &mut gone) {
+            while let Remaining::More = self.expire_some(shard as u32, &mut verdict, &mut gone) {
                 process.give_way();
                 *budget = budget.saturating_sub(IN_A_SECTION);
                 if *budget == 0 {
@@ -99,21 +100,21 @@ impl<T: Entry> Table<T> {
     fn expire_some(
         &self,
         shard: u32,
-        fate: &mut impl FnMut(&T) -> Fate,
+        verdict: &mut impl FnMut(&T) -> ExpireVerdict,
         gone: &mut impl FnMut(Rcu<'_>, &T),
-    ) -> Left {
+    ) -> Remaining {
         rcu::read(|rcu| {
             for _ in 0..IN_A_SECTION {
                 let guard = self.lock(shard);
                 // SAFETY: The lock is held; objects in a list are live.
                 let Some(entry) = (unsafe { (*guard.due() as *const T).as_ref() }) else {
-                    return Left::Nothing;
+                    return Remaining::Nothing;
                 };
                 let stays = loop {
-                    match fate(entry) {
-                        Fate::Keep => break true,
-                        Fate::Remove if control_ref::freeze(entry) => break false,
-                        Fate::Remove => {}
+                    match verdict(entry) {
+                        ExpireVerdict::Keep => break true,
+                        ExpireVerdict::Remove if control_ref::freeze(entry) => break false,
+                        ExpireVerdict::Remove => {}
                     }
                 };
                 if stays {
@@ -130,7 +131,7 @@ impl<T: Entry> Table<T> {
                 unsafe { self.finish(rcu, entry) };
                 gone(rcu, entry);
             }
-            Left::More
+            Remaining::More
         })
     }
 }

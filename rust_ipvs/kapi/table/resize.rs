@@ -410,5 +410,5 @@ impl<T: Entry> Table<T> {
 fn is_linked<T: Entry>(_rcu: Rcu<'_>, link: usize) -> bool {
     // SAFETY: Links lead to objects that live at least for the rest of this critical section.
     let entry = unsafe { &*((link & !DIRECTION) as *const T) };
-    entry.aging().is_linked()
+    entry.wheel().is_linked()
 }

@@ -11,7 +11,7 @@ use core::ptr;
 ///
 /// The shard's lock must be held, `head` be one of its lists, and `entry` in none.
 pub(super) unsafe fn link<T: Entry>(head: *mut usize, entry: &T) {
-    let words = entry.aging().words.get().cast::<usize>();
+    let words = entry.wheel().words.get().cast::<usize>();
     // SAFETY: The lock makes all these words ours; the head's object is live, being in a list.
     unsafe {
         let first = *head;
@@ -19,7 +19,7 @@ pub(super) unsafe fn link<T: Entry>(head: *mut usize, entry: &T) {
         words.add(1).write(head as usize);
         if let Some(first) = (first as *const T).as_ref() {
             first
-                .aging()
+                .wheel()
                 .words
                 .get()
                 .cast::<usize>()
@@ -36,14 +36,14 @@ pub(super) unsafe fn link<T: Entry>(head: *mut usize, entry: &T) {
 ///
 /// The shard's lock must be held and `entry` be in a list.
 pub(super) unsafe fn unlink<T: Entry>(entry: &T) {
-    let words = entry.aging().words.get().cast::<usize>();
+    let words = entry.wheel().words.get().cast::<usize>();
     // SAFETY: The lock makes all these words ours; neighbours are live, being in a list.
     unsafe {
         let next = words.read();
         let back = words.add(1).read();
         *(back as *mut usize) = next;
         if let Some(next) = (next as *const T).as_ref() {
-            next.aging().words.get().cast::<usize>().add(1).write(back);
+            next.wheel().words.get().cast::<usize>().add(1).write(back);
         }
     }
 }
@@ -61,7 +61,7 @@ pub(super) unsafe fn splice<T: Entry>(from: *mut usize, to: *mut usize) {
         }
         if let Some(first) = (*from as *const T).as_ref() {
             first
-                .aging()
+                .wheel()
                 .words
                 .get()
                 .cast::<usize>()

@@ -58,7 +58,7 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
     let ip = F::ip(header.src);
     assert_eq!(F::from_ip(ip), Some(header.src));
 
-    aging::<F>(data, packet, header.l4);
+    wheel::<F>(data, packet, header.l4);
     packet.copy_from_slice(data);
 
     let to = Endpoint {
@@ -99,7 +99,7 @@ fn asks_for_more(error: ParseError, data: &[u8]) {
 }
 
 /// Ages the packet until it cannot be forwarded.
-fn aging<F: Family>(data: &[u8], packet: &mut [u8], l4: u16) {
+fn wheel<F: Family>(data: &[u8], packet: &mut [u8], l4: u16) {
     let mut hops = 0;
     while F::age(packet, l4) {
         hops += 1;
@@ -216,7 +216,7 @@ fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
         let next = sctp::next(direction, transport.event, state);
         assert!(usize::from(next) < sctp::STATES);
     }
-    let _ = defence::fate(header.protocol, state);
+    let _ = defence::verdict(header.protocol, state);
 }
 
 /// Finds the template of a flow for a service of each kind.

@@ -12,11 +12,11 @@ use crate::{
         },
         slab::SlabBox,
         table::{
-            Aging,
             ControlRef,
-            Fate,
+            ExpireVerdict,
             Links,
             Table, //
+            WheelLinks,
         },
         work::Process,
     },
@@ -42,7 +42,7 @@ impl Marker for Plain {}
 pub(crate) struct Node<M: Marker> {
     links: Links,
     pub(crate) key: u32,
-    aging: Aging,
+    wheel: WheelLinks,
     control: ControlRef<Node<M>>,
     slot: Word<u16>,
     removed: Atomic<u32>,
@@ -84,14 +84,14 @@ impl<M: Marker> Node<M> {
         self.control.get(rcu).map(Self::key)
     }
 
-    pub(crate) fn aging(&self) -> &Aging {
-        &self.aging
+    pub(crate) fn wheel(&self) -> &WheelLinks {
+        &self.wheel
     }
 
     /// The wheel words as they are, of an object that nobody else changes.
     fn wheel(&self) -> [usize; 2] {
         // SAFETY: They are the first field of a structure with C's layout; all threads have ended.
-        unsafe { (&raw const self.aging).cast::<[usize; 2]>().read() }
+        unsafe { (&raw const self.wheel).cast::<[usize; 2]>().read() }
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn object(key: u32, slot: u16, control: ControlRef<Object>) -> SlabBo
     SlabBox::new(Node {
         links: Links::new(),
         key,
-        aging: Aging::new(),
+        wheel: WheelLinks::new(),
         control,
         slot: Word::new(slot),
         removed: Atomic::new(0),
@@ -178,33 +178,33 @@ impl Shared {
     /// Moves an object to another slot.
     pub(crate) fn rearm(self, object: &Object, slot: u16) {
         object.slot.store(slot);
-        self.0.refile(object);
+        self.0.rearm(object);
     }
 
     /// Ends what is in a slot and not held; returns the keys of what has ended.
     pub(crate) fn expire(self, slot: u16) -> Vec<u32> {
         let mut ended = Vec::new();
-        let fate = |object: &Object| match object.aging().n_control() {
-            0 => Fate::Remove,
-            _ => Fate::Keep,
+        let verdict = |object: &Object| match object.wheel().n_control() {
+            0 => ExpireVerdict::Remove,
+            _ => ExpireVerdict::Keep,
         };
-        self.expire_each(slot, fate, |object| ended.push(object.key()));
+        self.expire_each(slot, verdict, |object| ended.push(object.key()));
         ended
     }
 
-    /// Asks `fate` for what is in a slot, in all shards.
+    /// Asks `verdict` for what is in a slot, in all shards.
     fn expire_each(
         self,
         slot: u16,
-        mut fate: impl FnMut(&Object) -> Fate,
+        mut verdict: impl FnMut(&Object) -> ExpireVerdict,
         mut gone: impl FnMut(&Object),
     ) {
         for shard in 0..self.0.shards() {
             let (mut slots, mut budget) = ([slot].into_iter(), u32::MAX);
             let gone = |_: Rcu<'_>, object: &Object| gone(object);
-            let is_done = self
-                .0
-                .expire(&Process, shard, &mut slots, &mut budget, &mut fate, gone);
+            let is_done =
+                self.0
+                    .expire(&Process, shard, &mut slots, &mut budget, &mut verdict, gone);
             assert!(is_done);
         }
     }
@@ -218,7 +218,7 @@ impl Shared {
         (0..SLOTS)
             .map(|slot| {
                 let mut keys = Vec::new();
-                let fate = |object: &Object| {
+                let verdict = |object: &Object| {
                     keys.push(object.key());
                     assert_eq!(
                         object.slot(),
@@ -227,7 +227,7 @@ impl Shared {
                     );
                     let [next, back] = object.wheel();
                     let here = std::ptr::from_ref(object) as usize;
-                    let words = &raw const object.aging as usize;
+                    let words = &raw const object.wheel as usize;
                     // SAFETY: All threads have ended, and what is in a list is live.
                     unsafe {
                         assert_eq!(
@@ -239,9 +239,9 @@ impl Shared {
                             assert_eq!(next.wheel()[1], words, "a wheel list is not one");
                         }
                     }
-                    Fate::Keep
+                    ExpireVerdict::Keep
                 };
-                self.expire_each(slot, fate, |_| ());
+                self.expire_each(slot, verdict, |_| ());
                 keys.sort();
                 keys
             })

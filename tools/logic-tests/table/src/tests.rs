@@ -8,12 +8,12 @@ use crate::{
         rcu,
         slab::SlabBox,
         table::{
-            Aging,
             ControlRef,
             Entry,
-            Fate,
+            ExpireVerdict,
             Links,
             Table, //
+            WheelLinks,
         },
         work::Process,
     },
@@ -50,7 +50,7 @@ const ALIVE: u32 = 0x600d_600d;
 
 struct Node {
     links: Links,
-    aging: Aging,
+    wheel: WheelLinks,
     alive: Word<u32>,
     key: u32,
     slot: Word<u32>,
@@ -59,14 +59,14 @@ struct Node {
 
 // SAFETY: The same fields each time.
 unsafe impl Entry for Node {
-    const AGING_OFFSET: usize = std::mem::offset_of!(Node, aging);
+    const WHEEL_OFFSET: usize = std::mem::offset_of!(Node, wheel);
 
     fn links(&self) -> &Links {
         &self.links
     }
 
-    fn aging(&self) -> &Aging {
-        &self.aging
+    fn wheel(&self) -> &WheelLinks {
+        &self.wheel
     }
 
     fn slot(&self) -> u16 {
@@ -88,7 +88,7 @@ unsafe impl Entry for Node {
 fn node(key: u32, slot: u32, removed: Option<Arc<AtomicUsize>>) -> SlabBox<Node> {
     SlabBox::new(Node {
         links: Links::new(),
-        aging: Aging::new(),
+        wheel: WheelLinks::new(),
         alive: Word::new(ALIVE),
         key,
         slot: Word::new(slot),
@@ -145,8 +145,8 @@ fn expired(table: &Table<Node>, slot: u16) -> Vec<u32> {
     for shard in 0..table.shards() {
         let gone = |_: rcu::Rcu<'_>, node: &Node| keys.push(node.key);
         let (mut slots, mut budget) = ([slot].into_iter(), u32::MAX);
-        let fate = |_: &Node| Fate::Remove;
-        assert!(table.expire(&Process, shard, &mut slots, &mut budget, fate, gone));
+        let verdict = |_: &Node| ExpireVerdict::Remove;
+        assert!(table.expire(&Process, shard, &mut slots, &mut budget, verdict, gone));
     }
     keys.sort();
     keys
@@ -181,7 +181,7 @@ fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
                 if ends {
                     assert!(!within.remove(rcu, node));
                 } else {
-                    within.refile(node);
+                    within.rearm(node);
                 }
             });
         });
@@ -212,12 +212,12 @@ fn entries_of_other_tables_are_refused() {
     rcu::read(|rcu| {
         let (node, _) = one.find(rcu, hash(1), |_, way| way == 0).unwrap();
         node.slot.store(3);
-        other.refile(node);
+        other.rearm(node);
         assert!(!other.remove(rcu, node));
         let outside = self::node(1, 0, None);
-        other.refile(&outside);
+        other.rearm(&outside);
         assert!(!other.remove(rcu, &outside));
-        one.refile(node);
+        one.rearm(node);
     });
     assert_eq!(expired(&one, 3), [1]);
     assert_eq!(expired(&other, 0), [1]);
@@ -377,7 +377,7 @@ fn traffic(table: &Table<Node>, thread: u32, rounds: u32) {
                     .find(rcu, back(old), |node, _| node.key == old)
                     .unwrap();
                 node.slot.store(round % u32::from(SLOTS));
-                table.refile(node);
+                table.rearm(node);
             });
             assert!(take(table, old));
             assert!(
