@@ -76,8 +76,8 @@ bool rust_ipvs_helper_find_device(struct net *net, const char *name, int *index,
 void rust_ipvs_helper_get_task(struct task_struct *task);
 int rust_ipvs_helper_task_pid(struct task_struct *task);
 void rust_ipvs_helper_init_wait_queue(wait_queue_head_t *queue);
-void rust_ipvs_helper_ring(wait_queue_head_t *queue, unsigned int *rung);
-void rust_ipvs_helper_wait_for_ring(wait_queue_head_t *queue, unsigned int *rung, long timeout);
+void rust_ipvs_helper_wake(wait_queue_head_t *queue, unsigned int *rung);
+void rust_ipvs_helper_wait_for_wake(wait_queue_head_t *queue, unsigned int *rung, long timeout);
 
 /* kapi/datagram.rs */
 int rust_ipvs_helper_sock_option(struct socket *sock, int level, int name, void *value,

@@ -16,14 +16,14 @@ __rust_ipvs_helper void rust_ipvs_helper_init_wait_queue(wait_queue_head_t *queu
 	init_waitqueue_head(queue);
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_ring(wait_queue_head_t *queue, unsigned int *rung)
+__rust_ipvs_helper void rust_ipvs_helper_wake(wait_queue_head_t *queue, unsigned int *woken)
 {
-	if (!xchg(rung, 1))
+	if (!xchg(woken, 1))
 		wake_up(queue);
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_wait_for_ring(wait_queue_head_t *queue, unsigned int *rung,
+__rust_ipvs_helper void rust_ipvs_helper_wait_for_wake(wait_queue_head_t *queue, unsigned int *woken,
 						       long timeout)
 {
-	wait_event_idle_timeout(*queue, xchg(rung, 0) || kthread_should_stop(), timeout);
+	wait_event_idle_timeout(*queue, xchg(woken, 0) || kthread_should_stop(), timeout);
 }

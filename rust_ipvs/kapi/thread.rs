@@ -6,8 +6,8 @@
 //! [`include/linux/wait.h`](srctree/include/linux/wait.h)
 //!
 //! A [`Thread`] that is dropped is told to stop, and waited for: a module that dropped its threads can go. A routine
-//! sleeps only in ways that end when it is to stop: [`Running::rest`] for a short time, [`Bell::wait`] until somebody
-//! rings.
+//! sleeps only in ways that end when it is to stop: [`Running::rest`] for a short time,
+//! [`WakeFlag::wait`] until it is woken.
 
 use crate::bindings;
 use core::{
@@ -133,50 +133,50 @@ unsafe extern "C" fn entry<R: Routine>(routine: *mut c_void) -> c_int {
     0
 }
 
-/// By which others wake a thread.
+/// A wait queue with a flag, by which others wake a thread.
 ///
 /// # Invariants
 ///
-/// Both are initialised; `rung` is accessed by single loads, stores and exchanges.
+/// Both are initialised; `woken` is accessed by single loads, stores and exchanges.
 #[pin_data]
-pub(crate) struct Bell {
+pub(crate) struct WakeFlag {
     #[pin]
     queue: Opaque<bindings::wait_queue_head_t>,
-    /// 1 from when it was rung until the thread has heard it.
-    rung: Opaque<c_uint>,
+    /// 1 from when it was set until the thread has seen it.
+    woken: Opaque<c_uint>,
 }
 
 // SAFETY: Wait queues are made to be shared.
-unsafe impl Send for Bell {}
+unsafe impl Send for WakeFlag {}
 // SAFETY: As above.
-unsafe impl Sync for Bell {}
+unsafe impl Sync for WakeFlag {}
 
-impl Bell {
-    /// A bell that was not rung.
+impl WakeFlag {
+    /// Creates a flag that is not set.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             queue <- Opaque::ffi_init(|queue| {
                 // SAFETY: The memory is large enough, and does not move.
                 unsafe { bindings::rust_ipvs_helper_init_wait_queue(queue) }
             }),
-            rung: Opaque::new(0),
+            woken: Opaque::new(0),
         })
     }
 
     /// Wakes the thread that waits, or that will. Any context.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn wake(&self) {
         // SAFETY: Initialised, by the type invariant.
-        unsafe { bindings::rust_ipvs_helper_ring(self.queue.get(), self.rung.get()) };
+        unsafe { bindings::rust_ipvs_helper_wake(self.queue.get(), self.woken.get()) };
     }
 
-    /// Waits until the bell is rung, or was since the last time, for so many jiffies at most; not at all where the
-    /// thread is to stop.
+    /// Waits until the flag is set, or was since the last call, at most `jiffies`; not at all if
+    /// the thread is to stop.
     pub(crate) fn wait(&self, _: &Running, jiffies: u32) {
         // SAFETY: Initialised, by the type invariant; process context, in a kernel thread, by that of `Running`.
         unsafe {
-            bindings::rust_ipvs_helper_wait_for_ring(
+            bindings::rust_ipvs_helper_wait_for_wake(
                 self.queue.get(),
-                self.rung.get(),
+                self.woken.get(),
                 jiffies as c_long,
             );
         }

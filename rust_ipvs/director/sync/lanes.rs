@@ -11,9 +11,9 @@ use crate::{
         bh::BhLock,
         datagram::Datagrams,
         thread::{
-            Bell,
             Routine,
             Running, //
+            WakeFlag,
         },
         time::{
             self,
@@ -190,7 +190,7 @@ pub(super) struct Lane {
     desk: BhLock<Desk>,
     /// Wakes the thread.
     #[pin]
-    bell: Bell,
+    wake_flag: WakeFlag,
 }
 
 impl Lane {
@@ -199,7 +199,7 @@ impl Lane {
         Arc::pin_init(
             pin_init!(Self {
                 desk <- new_bh_lock!(Desk::EMPTY),
-                bell <- Bell::new(),
+                wake_flag <- WakeFlag::new(),
             }),
             GFP_KERNEL,
         )
@@ -227,7 +227,7 @@ impl Lane {
         let wakes = was_idle && desk.ready.length != 0;
         drop(desk);
         if wakes {
-            self.bell.ring();
+            self.wake_flag.wake();
         }
         can_be_said
     }
@@ -280,7 +280,7 @@ impl Routine for Sender {
     fn run(&self, running: &Running) {
         while !running.is_to_stop() {
             match self.lane.take() {
-                Err(jiffies) => self.lane.bell.wait(running, jiffies),
+                Err(jiffies) => self.lane.wake_flag.wait(running, jiffies),
                 Ok(mut row) => {
                     while let Some(message) = row.pop() {
                         if !self.send(running, message.draft.message()) {
