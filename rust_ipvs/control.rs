@@ -21,11 +21,11 @@ use crate::{
             ExclusionGuard, //
         },
         net::{
-            Home,
             Namespaced,
             Namespaces,
             NamespacesGuard,
             Net, //
+            WeakNet,
         },
         xtables,
     },
@@ -111,9 +111,9 @@ impl Namespaced for Files {
         &FILES
     }
 
-    fn new(net: &Net, home: &Arc<Home>, (): &()) -> Result<Arc<Self>> {
+    fn new(net: &Net, weak_net: &Arc<WeakNet>, (): &()) -> Result<Arc<Self>> {
         let ipvs = NetnsIpvs::of(net).ok_or(ENODEV)?;
-        let lease = home.lease().ok_or(ENODEV)?;
+        let lease = weak_net.lease().ok_or(ENODEV)?;
         let shown = (
             procfs::entries(&lease, &ipvs)?,
             sysctl::variables(lease, &ipvs)?,

@@ -118,7 +118,7 @@ fn expire<F: InetFamily>(
     round: &mut Round,
     budget: &mut u32,
 ) -> bool {
-    let home = ipvs.home();
+    let weak_net = ipvs.weak_net();
     let mut slots = round.slots.by_ref().map(|slot| slot.index() as u16);
     connections.table.expire(
         process,
@@ -126,7 +126,9 @@ fn expire<F: InetFamily>(
         &mut slots,
         budget,
         |connection| verdict(ipvs, connection),
-        |rcu, connection| tracking::forget(home.and_then(|home| home.get(rcu)), connection),
+        |rcu, connection| {
+            tracking::forget(weak_net.and_then(|weak_net| weak_net.get(rcu)), connection)
+        },
     )
 }
 

@@ -25,10 +25,10 @@ use super::{
 };
 use crate::kapi::{
     net::{
-        Home,
         Namespaced,
         Namespaces,
         Net, //
+        WeakNet,
     },
     siphash::HalfSipKey, //
 };
@@ -59,7 +59,7 @@ impl Namespaced for NetnsIpvs {
         &DIRECTORS
     }
 
-    fn new(net: &Net, home: &Arc<Home>, shared: &Caches) -> Result<Arc<Self>> {
+    fn new(net: &Net, weak_net: &Arc<WeakNet>, shared: &Caches) -> Result<Arc<Self>> {
         let (v4, v6) = (shared.v4.clone(), shared.v6.clone());
         // The first namespace has nobody to ask.
         let most = DIRECTORS
@@ -80,7 +80,7 @@ impl Namespaced for NetnsIpvs {
                 nodest: Atomic::new(0),
                 fragments: Fragments::new(),
                 outward: HalfSipKey::random(),
-                home: home.clone(),
+                weak_net: weak_net.clone(),
                 daemons <- Daemons::new(),
                 config <- new_mutex!(ConfigState {
                     held: ConfigHeld::new(),

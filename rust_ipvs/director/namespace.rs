@@ -30,9 +30,9 @@ use crate::{
             Tracking, //
         },
         net::{
-            Home,
             Lease,
             Net, //
+            WeakNet,
         },
         netfilter::{
             Hooks,
@@ -143,7 +143,7 @@ pub(crate) struct NetnsIpvs {
     /// Hashes the hashes of connections of which others see a part: whoever saw those of the tables themselves
     /// could solve for their keys (see [`logic::hash`](crate::logic::hash)).
     pub(super) outward: HalfSipKey,
-    pub(super) home: Arc<Home>,
+    pub(super) weak_net: Arc<WeakNet>,
     #[pin]
     pub(super) daemons: Daemons<NetnsIpvs>,
     /// What the configuration mutex protects. The other two are taken inside of it, or without it.
@@ -187,8 +187,8 @@ impl NetnsIpvs {
     }
 
     /// The namespace, which is there until the state is told to stop.
-    pub(super) fn home(&self) -> Option<&Home> {
-        Some(&self.home)
+    pub(super) fn weak_net(&self) -> Option<&WeakNet> {
+        Some(&self.weak_net)
     }
 
     /// Takes a lease of the namespace.
@@ -197,6 +197,6 @@ impl NetnsIpvs {
     ///
     /// `ENODEV` if the state was told to stop.
     pub(super) fn lease(&self) -> Result<Lease> {
-        self.home.lease().ok_or(ENODEV)
+        self.weak_net.lease().ok_or(ENODEV)
     }
 }

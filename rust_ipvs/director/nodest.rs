@@ -58,13 +58,13 @@ impl<F: InetFamily> ExpireNodest<F> {
                 Cursor::START
             }
         };
-        let home = ipvs.home();
+        let weak_net = ipvs.weak_net();
         let mut budget = AT_ONCE;
         let finished =
             connections
                 .table
                 .scan(process, &mut cursor, &mut budget, |rcu, connection| {
-                    let net = home.and_then(|home| home.get(rcu));
+                    let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
                     expire(net, connections, rcu, connection);
                 });
         if !finished {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     kapi::{
         memory,
-        net::Home,
+        net::WeakNet,
         once::Word,
         random,
         rcu::Rcu,
@@ -134,10 +134,10 @@ impl Defense {
         }
         ipvs.judge_memory(&mut ipvs.judging.lock());
         if defence::acts(ipvs.settings.drop_entry.load()) {
-            let (quotas, home) = (&mut self.quotas, ipvs.home());
-            ipvs.v4.drop_entries(quotas, home);
+            let (quotas, weak_net) = (&mut self.quotas, ipvs.weak_net());
+            ipvs.v4.drop_entries(quotas, weak_net);
             process.give_way();
-            ipvs.v6.drop_entries(quotas, home);
+            ipvs.v6.drop_entries(quotas, weak_net);
         }
         Some(PERIOD)
     }
@@ -145,7 +145,7 @@ impl Defense {
 
 impl<F: InetFamily> AfState<F> {
     /// Drops connections in a part of the table that is chosen at random (C-26).
-    fn drop_entries(&self, quotas: &mut Quotas, home: Option<&Home>) {
+    fn drop_entries(&self, quotas: &mut Quotas, weak_net: Option<&WeakNet>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
@@ -154,7 +154,7 @@ impl<F: InetFamily> AfState<F> {
         let count = table.size() / PART;
         table.visit_some(random as u32, count, |rcu, connection| {
             if self.is_to_go(rcu, connection, quotas) {
-                self.put_out(rcu, connection, home);
+                self.put_out(rcu, connection, weak_net);
             }
         });
     }
@@ -188,11 +188,11 @@ impl<F: InetFamily> AfState<F> {
 
     /// Ends a connection before its time, and what controls it with it where that has no other and is no template that
     /// real connections had (C-18, C-21).
-    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, home: Option<&Home>) {
+    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, weak_net: Option<&WeakNet>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
-        let net = home.and_then(|home| home.get(rcu));
+        let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
         let mut next = Some(connection);
         // A data connection, its control connection, the template of that.
         while let Some(connection) = next {

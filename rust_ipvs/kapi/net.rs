@@ -18,7 +18,7 @@
 //! impl Namespaced for State {
 //!     type Shared = ();
 //!     fn namespaces() -> &'static Namespaces<Self> { &STATES }
-//!     fn new(net: &Net, home: &Arc<Home>, _: &()) -> Result<Arc<Self>> { … }
+//!     fn new(net: &Net, weak_net: &Arc<WeakNet>, _: &()) -> Result<Arc<Self>> { … }
 //!     fn stop(this: &Arc<Self>) {}
 //! }
 //! let registration = STATES.register(())?;
@@ -177,19 +177,19 @@ impl Net {
     }
 }
 
-/// The namespace that a state is of, for as long as the two belong together.
+/// A pointer to a network namespace that `pre_exit` clears.
 ///
 /// # Invariants
 ///
 /// - `net` is the address of a namespace, or zero from `pre_exit` on: the namespace lives for a grace period
 ///   longer at least.
 /// - While `leases` is above zero after a lease was taken, `pre_exit` does not return.
-pub(crate) struct Home {
+pub(crate) struct WeakNet {
     net: Word<usize>,
     leases: Atomic<i32>,
 }
 
-impl Home {
+impl WeakNet {
     /// Returns the namespace, while its state has not been told to stop.
     pub(crate) fn get<'g>(&self, _rcu: Rcu<'g>) -> Option<&'g Net> {
         // SAFETY: By the type invariant it lives as long as this read-side critical section, if there is one.
@@ -208,7 +208,7 @@ impl Home {
             // INVARIANT: Counted before `net` was seen to be there.
             Some(net) => Some(Lease {
                 net,
-                home: self.clone(),
+                weak_net: self.clone(),
             }),
             None => {
                 self.leases.fetch_sub(1, Release);
@@ -241,10 +241,10 @@ impl Home {
 ///
 /// # Invariants
 ///
-/// `net` is a live namespace: `home` counts this lease, and `pre_exit` waits for it.
+/// `net` is a live namespace: `weak_net` counts this lease, and `pre_exit` waits for it.
 pub(crate) struct Lease {
     net: NonNull<bindings::net>,
-    home: Arc<Home>,
+    weak_net: Arc<WeakNet>,
 }
 
 // SAFETY: A namespace may be used from any thread.
@@ -263,11 +263,11 @@ impl Deref for Lease {
 
 impl Clone for Lease {
     fn clone(&self) -> Self {
-        self.home.leases.fetch_add(1, Relaxed);
+        self.weak_net.leases.fetch_add(1, Relaxed);
         // INVARIANT: Counted just now, while `self` keeps the namespace from going.
         Self {
             net: self.net,
-            home: self.home.clone(),
+            weak_net: self.weak_net.clone(),
         }
     }
 }
@@ -275,7 +275,7 @@ impl Clone for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // What was done in the namespace before comes before `pre_exit` goes on.
-        self.home.leases.fetch_sub(1, Release);
+        self.weak_net.leases.fetch_sub(1, Release);
     }
 }
 
@@ -289,24 +289,26 @@ pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
     /// The static that registers this type.
     fn namespaces() -> &'static Namespaces<Self>;
 
-    /// Makes the state of a namespace, in which it may register things by leases of `home`. Process context.
-    fn new(net: &Net, home: &Arc<Home>, shared: &Self::Shared) -> Result<Arc<Self>>;
+    /// Makes the state of a namespace, in which it may register things by leases of `weak_net`.
+    /// Process context.
+    fn new(net: &Net, weak_net: &Arc<WeakNet>, shared: &Self::Shared) -> Result<Arc<Self>>;
 
     /// Called before the state is let go; nothing may come in from outside any more afterwards, and all leases
     /// have to be gone.
     fn stop(this: &Arc<Self>);
 }
 
-/// What a namespace has of a kind of state; all zeroes before `init`.
+/// Slot of a kind of state in a namespace; all zeroes before `init`.
 ///
 /// # Invariants
 ///
-/// `own` and `home` are null, or from `Arc::into_raw` and owned by the namespace. `state` is zero or the same
-/// address as `own`: what others may find, from the end of `init` until `pre_exit`.
-struct Slot<T> {
+/// `own` and `weak_net` are null, or from `Arc::into_raw` and owned by the namespace. `state` is
+/// zero or the same address as `own`: what others may find, from the end of `init` until
+/// `pre_exit`.
+struct NetSlot<T> {
     state: Word<usize>,
     own: *const T,
-    home: *const Home,
+    weak_net: *const WeakNet,
 }
 
 /// The id of a kind of state is not known yet.
@@ -359,7 +361,7 @@ impl<T: Namespaced> Namespaces<T> {
                 pre_exit: Some(pre_exit::<T>),
                 exit: Some(exit::<T>),
                 id: self.id.get(),
-                size: size_of::<Slot<T>>(),
+                size: size_of::<NetSlot<T>>(),
                 ..pin_init::zeroed()
             };
         }
@@ -381,7 +383,7 @@ impl<T: Namespaced> Namespaces<T> {
     ///
     /// `id` must be registered: the caller is one of the pernet operations, or in a read-side critical section in
     /// which it saw `ready`.
-    unsafe fn slot(&self, net: &Net) -> *mut Slot<T> {
+    unsafe fn slot(&self, net: &Net) -> *mut NetSlot<T> {
         // SAFETY: `id` was written before `ready` was, and before the operations were called.
         let id = unsafe { *self.id.get() };
         // SAFETY: A live namespace by the type invariant of `Net`; the id is registered.
@@ -449,17 +451,17 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
         // The id was written before the first call of this function.
         let _ = namespaces.ready.cmpxchg(UNKNOWN, READY, Full);
         // INVARIANT: The namespace is there, and `pre_exit` makes the word zero and waits for leases.
-        let home = Home {
+        let weak_net = WeakNet {
             net: Word::new(ptr::from_ref(net) as usize),
             leases: Atomic::new(0),
         };
-        let home = Arc::new(home, GFP_KERNEL)?;
-        let state = T::new(net, &home, shared.as_ref().ok_or(EINVAL)?)?;
+        let weak_net = Arc::new(weak_net, GFP_KERNEL)?;
+        let state = T::new(net, &weak_net, shared.as_ref().ok_or(EINVAL)?)?;
         let own = Arc::into_raw(state);
         // SAFETY: The slot was allocated for this namespace, zeroed, and only `state` of it is read by others.
         let slot = unsafe { &mut *namespaces.slot(net) };
         // INVARIANT: Both from `into_raw`. The state is complete before it can be found.
-        slot.home = Arc::into_raw(home);
+        slot.weak_net = Arc::into_raw(weak_net);
         slot.own = own;
         slot.state.publish(own as usize);
         Ok(0)
@@ -479,15 +481,15 @@ unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
     // INVARIANT: A grace period follows before `exit`, and before the namespace goes.
     slot.state.store(0);
     // SAFETY: By the type invariant of `Slot`, and `exit` comes later.
-    let (own, home) = unsafe { (slot.own.as_ref(), slot.home.as_ref()) };
-    let (Some(_), Some(home)) = (own, home) else {
+    let (own, weak_net) = unsafe { (slot.own.as_ref(), slot.weak_net.as_ref()) };
+    let (Some(_), Some(weak_net)) = (own, weak_net) else {
         return;
     };
-    home.close();
+    weak_net.close();
     // SAFETY: By the type invariant; the reference that is made must not consume the namespace's own.
     let own = ManuallyDrop::new(unsafe { Arc::from_raw(slot.own) });
     T::stop(&own);
-    home.wait_for_leases();
+    weak_net.wait_for_leases();
 }
 
 /// The C `exit` callback of `T`. Process context, under `pernet_ops_rwsem`.
@@ -501,16 +503,16 @@ unsafe extern "C" fn exit<T: Namespaced>(net: *mut bindings::net) {
     // SAFETY: Registered; nobody reads the slot any more, as a grace period has passed since `pre_exit`.
     unsafe {
         let slot = T::namespaces().slot(net);
-        let Slot { own, home, .. } = slot.replace(Slot {
+        let NetSlot { own, weak_net, .. } = slot.replace(NetSlot {
             state: Word::new(0),
             own: ptr::null(),
-            home: ptr::null(),
+            weak_net: ptr::null(),
         });
         if !own.is_null() {
             drop(Arc::from_raw(own));
         }
-        if !home.is_null() {
-            drop(Arc::from_raw(home));
+        if !weak_net.is_null() {
+            drop(Arc::from_raw(weak_net));
         }
     }
 }
