@@ -2,9 +2,9 @@
 
 //! Sync daemons: a master multicasts its connections, a backup inserts them (behaviour.rst 14).
 //!
-//! A master has *lanes*: messages that packets write into, and a thread for each lane that sends them. A backup has
-//! threads that receive messages, and makes connections of them as packets would. Both are daemons that users start and
-//! stop; a namespace may have one of each.
+//! A master has *send queues*: messages that packets write into, and a thread for each lane that
+//! sends them. A backup has threads that receive messages, and makes connections of them as packets
+//! would. Both are daemons that users start and stop; a namespace may have one of each.
 //!
 //! # What packets pay
 //!
@@ -14,7 +14,7 @@
 //!
 //! # Locks
 //!
-//! The daemons' mutex is taken before the configuration mutex. A lane's lock is taken by packets,
+//! The daemons' mutex is taken before the configuration mutex. A queue's lock is taken by packets,
 //! also with a shard of the connection table locked.
 
 mod backup;

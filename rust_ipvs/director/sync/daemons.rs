@@ -4,9 +4,9 @@
 
 use super::{
     lanes::{
-        Form,
-        Lane,
+        MsgFormat,
         Sender, //
+        SyncQueue,
     },
     receiver::{
         Listener,
@@ -37,23 +37,23 @@ use kernel::{
     },
 };
 
-/// Where packets leave their entries: a power of two of lanes.
-pub(super) struct Lanes {
-    pub(super) lanes: KVec<Arc<Lane>>,
+/// The send queues; their number is a power of two.
+pub(super) struct SyncQueues {
+    pub(super) queues: KVec<Arc<SyncQueue>>,
     pub(super) sync_id: u8,
     pub(super) maxlen: u16,
 }
 
-impl Lanes {
-    /// The lane of connections with such a hash.
-    pub(super) fn of(&self, hash: u32) -> Option<&Lane> {
-        let mask = self.lanes.len().saturating_sub(1);
-        self.lanes.get(hash as usize & mask).map(|lane| &**lane)
+impl SyncQueues {
+    /// Returns the queue of connections with `hash`.
+    pub(super) fn of(&self, hash: u32) -> Option<&SyncQueue> {
+        let mask = self.queues.len().saturating_sub(1);
+        self.queues.get(hash as usize & mask).map(|queue| &**queue)
     }
 
-    /// What messages are like, in a version.
-    pub(super) fn form(&self, version: Version) -> Form {
-        Form {
+    /// Returns the format of messages of `version`.
+    pub(super) fn format(&self, version: Version) -> MsgFormat {
+        MsgFormat {
             version,
             sync_id: self.sync_id,
             maxlen: self.maxlen,
@@ -81,7 +81,7 @@ pub(super) struct SyncDaemons<D: Listener> {
 #[pin_data]
 pub(in crate::director) struct Daemons<D: Listener> {
     /// Those of a master; packets find nothing here where there is none.
-    pub(super) lanes: RcuCell<Lanes>,
+    pub(super) queues: RcuCell<SyncQueues>,
     /// 1 while there is a backup.
     pub(super) hears: Word<u32>,
     /// Servers that connections were told of, and nobody configured.
@@ -95,7 +95,7 @@ impl<D: Listener> Daemons<D> {
     /// No daemons.
     pub(in crate::director) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            lanes: RcuCell::empty(),
+            queues: RcuCell::empty(),
             hears: Word::new(0),
             strangers <- new_mutex!(Strangers::new()),
             running <- new_mutex!(SyncDaemons {
@@ -115,7 +115,7 @@ impl<D: Listener> Daemons<D> {
 
     /// Whether there is a daemon of either kind (V-10).
     pub(in crate::director) fn is_any(&self) -> bool {
-        self.is_backup() || rcu::read(|rcu| self.lanes.get(rcu).is_some())
+        self.is_backup() || rcu::read(|rcu| self.queues.get(rcu).is_some())
     }
 
     /// Whether other directors tell this one of their connections.

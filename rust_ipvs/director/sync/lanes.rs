@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages on their way from packets to the threads that send them.
+//! Send queues: messages on their way from packets to the threads that send them (C: the master's
+//! `sync_queue`).
 //!
-//! A packet adds its entry to the message that its lane is writing, which takes a lock for as long as a few hundred bytes
-//! are copied. A message that is full, or two seconds old, is the thread's. Its memory comes back, so that who begins
-//! the next one need not allocate.
+//! A packet adds its entry to the message that its queue is building, which takes a lock for as
+//! long as a few hundred bytes are copied. A message that is full, or two seconds old, is the
+//! thread's. Its memory comes back, so that who begins the next one need not allocate.
 
 use crate::{
     kapi::{
@@ -24,7 +25,7 @@ use crate::{
         write::{
             self,
             Added,
-            Draft, //
+            SyncMsgBuilder, //
         },
         Entry,
         Version, //
@@ -52,16 +53,16 @@ struct Message {
     before: Option<KBox<Message>>,
     /// When it was begun.
     since: u32,
-    draft: Draft<KVec<u8>>,
+    builder: SyncMsgBuilder<KVec<u8>>,
 }
 
-/// Messages in a row; the last one is at hand.
-struct Row {
+/// A list of messages; the last one is its head.
+struct MsgList {
     last: Option<KBox<Message>>,
     length: usize,
 }
 
-impl Row {
+impl MsgList {
     const EMPTY: Self = Self {
         last: None,
         length: 0,
@@ -80,7 +81,7 @@ impl Row {
         Some(message)
     }
 
-    /// The row from its other end.
+    /// Returns the list in the reverse order.
     fn reversed(mut self) -> Self {
         let mut other = Self::EMPTY;
         while let Some(message) = self.pop() {
@@ -90,54 +91,55 @@ impl Row {
     }
 }
 
-impl Drop for Row {
+impl Drop for MsgList {
     fn drop(&mut self) {
-        // One after the other: a long row would be dropped by as many calls within each other.
+        // One after the other: a long list would be dropped by as many calls within each other.
         while self.pop().is_some() {}
     }
 }
 
-/// What a lane's lock protects.
-struct Desk {
+/// State of a queue, protected by its lock.
+struct Inner {
     /// The message that is being written.
     current: Option<KBox<Message>>,
     /// Those that are to be sent.
-    ready: Row,
+    ready: MsgList,
     /// How many were taken to be sent, and were not yet.
     taken: usize,
-    spare: Row,
+    spare: MsgList,
 }
 
-impl Desk {
+impl Inner {
     const EMPTY: Self = Self {
         current: None,
-        ready: Row::EMPTY,
+        ready: MsgList::EMPTY,
         taken: 0,
-        spare: Row::EMPTY,
+        spare: MsgList::EMPTY,
     };
 
     /// A message whose only entry this is; `None` without memory, or where no message can say it.
-    fn begin(&mut self, form: &Form, entry: &Entry<'_>) -> Option<KBox<Message>> {
-        let least = write::least(form.version, entry)?;
-        let size = least.max(form.maxlen.into());
+    fn begin(&mut self, format: &MsgFormat, entry: &Entry<'_>) -> Option<KBox<Message>> {
+        let least = write::least(format.version, entry)?;
+        let size = least.max(format.maxlen.into());
         let mut message = match self.spare.pop() {
             Some(mut spare) => {
-                let bytes = spare.draft.take_bytes();
-                spare.draft = Draft::new(fitting(bytes, size)?, form.version, form.sync_id)?;
+                let bytes = spare.builder.take_bytes();
+                spare.builder =
+                    SyncMsgBuilder::new(fitting(bytes, size)?, format.version, format.sync_id)?;
                 spare
             }
             None => {
-                let draft = Draft::new(memory(size)?, form.version, form.sync_id)?;
+                let builder = SyncMsgBuilder::new(memory(size)?, format.version, format.sync_id)?;
                 let message = Message {
                     before: None,
                     since: 0,
-                    draft,
+                    builder,
                 };
                 KBox::new(message, GFP_ATOMIC).ok()?
             }
         };
         message.since = time::jiffies32();
-        (message.draft.add(entry) == Added::Yes).then_some(message)
+        (message.builder.add(entry) == Added::Yes).then_some(message)
     }
 
     /// Puts the message that is being written among those that are to be sent, if there may be one more.
@@ -174,92 +176,93 @@ fn fitting(bytes: KVec<u8>, size: usize) -> Option<KVec<u8>> {
     }
 }
 
-/// What messages are like.
+/// Format of the messages of a daemon.
 #[derive(Clone, Copy)]
-pub(super) struct Form {
+pub(super) struct MsgFormat {
     pub(super) version: Version,
     pub(super) sync_id: u8,
     /// The longest one, but for a message of one entry that is longer.
     pub(super) maxlen: u16,
 }
 
-/// A lane: messages of some of the connections.
+/// Send queue of one thread, for a part of the connections.
 #[pin_data]
-pub(super) struct Lane {
+pub(super) struct SyncQueue {
     #[pin]
-    desk: BhLock<Desk>,
+    inner: BhLock<Inner>,
     /// Wakes the thread.
     #[pin]
     wake_flag: WakeFlag,
 }
 
-impl Lane {
-    /// A lane without messages.
+impl SyncQueue {
+    /// Creates an empty queue.
     pub(super) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                desk <- new_bh_lock!(Desk::EMPTY),
+                inner <- new_bh_lock!(Inner::EMPTY),
                 wake_flag <- WakeFlag::new(),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Has an entry sent, before long; where there is no room for `most` messages, it is not. Any context.
+    /// Queues `entry` for sending. Drops it if `most` messages are already queued. Any context.
     ///
-    /// Returns whether it can be said in this form.
-    pub(super) fn add(&self, form: &Form, most: usize, entry: &Entry<'_>) -> bool {
-        let mut desk = self.desk.lock();
-        let was_idle = desk.ready.length == 0;
-        if let Some(current) = &mut desk.current {
-            if current.draft.version() == form.version {
-                match current.draft.add(entry) {
+    /// Returns whether the format can express it.
+    pub(super) fn add(&self, format: &MsgFormat, most: usize, entry: &Entry<'_>) -> bool {
+        let mut inner = self.inner.lock();
+        let was_idle = inner.ready.length == 0;
+        if let Some(current) = &mut inner.current {
+            if current.builder.version() == format.version {
+                match current.builder.add(entry) {
                     Added::Yes => return true,
                     Added::Never => return false,
                     Added::Full => {}
                 }
             }
-            desk.finish(most);
+            inner.finish(most);
         }
-        let begun = desk.begin(form, entry);
+        let begun = inner.begin(format, entry);
         let can_be_said = begun.is_some();
-        desk.current = begun;
-        let wakes = was_idle && desk.ready.length != 0;
-        drop(desk);
+        inner.current = begun;
+        let wakes = was_idle && inner.ready.length != 0;
+        drop(inner);
         if wakes {
             self.wake_flag.wake();
         }
         can_be_said
     }
 
-    /// Takes what is to be sent, the oldest first; where there is nothing, says how long to wait.
-    fn take(&self) -> Result<Row, u32> {
-        let mut desk = self.desk.lock();
+    /// Takes all messages that are ready, oldest first; the error is how many jiffies to wait if
+    /// there is none.
+    fn take(&self) -> Result<MsgList, u32> {
+        let mut inner = self.inner.lock();
         let now = time::jiffies32();
-        let age = desk.current.as_ref().map(|m| now.wrapping_sub(m.since));
+        let age = inner.current.as_ref().map(|m| now.wrapping_sub(m.since));
         if age.is_some_and(|age| age >= PATIENCE) {
-            desk.finish(usize::MAX);
+            inner.finish(usize::MAX);
         }
-        if desk.ready.length == 0 {
+        if inner.ready.length == 0 {
             return Err(age.map_or(PERIOD, |age| PATIENCE.saturating_sub(age).max(1)));
         }
-        let row = mem::replace(&mut desk.ready, Row::EMPTY);
-        desk.taken = row.length;
-        drop(desk);
-        Ok(row.reversed())
+        let list = mem::replace(&mut inner.ready, MsgList::EMPTY);
+        inner.taken = list.length;
+        drop(inner);
+        Ok(list.reversed())
     }
 
-    /// A message was sent.
+    /// Takes back the memory of a message that was sent.
     fn sent(&self, message: KBox<Message>) {
-        let mut desk = self.desk.lock();
-        desk.taken = desk.taken.saturating_sub(1);
-        desk.keep(message);
+        let mut inner = self.inner.lock();
+        inner.taken = inner.taken.saturating_sub(1);
+        inner.keep(message);
     }
 }
 
-/// What the thread of a lane does.
+/// Routine of the thread that sends the messages of a queue.
 pub(super) struct Sender {
-    pub(super) lane: Arc<Lane>,
+    pub(super) queue: Arc<SyncQueue>,
     pub(super) socket: Datagrams,
 }
 
@@ -279,14 +282,14 @@ impl Sender {
 impl Routine for Sender {
     fn run(&self, running: &Running) {
         while !running.is_to_stop() {
-            match self.lane.take() {
-                Err(jiffies) => self.lane.wake_flag.wait(running, jiffies),
-                Ok(mut row) => {
-                    while let Some(message) = row.pop() {
-                        if !self.send(running, message.draft.message()) {
+            match self.queue.take() {
+                Err(jiffies) => self.queue.wake_flag.wait(running, jiffies),
+                Ok(mut list) => {
+                    while let Some(message) = list.pop() {
+                        if !self.send(running, message.builder.message()) {
                             return;
                         }
-                        self.lane.sent(message);
+                        self.queue.sent(message);
                     }
                 }
             }

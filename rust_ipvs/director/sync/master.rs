@@ -3,7 +3,7 @@
 //! A master: which packets have their connections told of.
 
 use super::{
-    daemons::Lanes,
+    daemons::SyncQueues,
     host::SyncHost, //
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(in crate::director) fn sync_conn<H: SyncHost, F: InetFamily>(
     rcu: Rcu<'_>,
     connection: &Connection<F>,
 ) {
-    let Some(lanes) = host.daemons().lanes.get(rcu) else {
+    let Some(queues) = host.daemons().queues.get(rcu) else {
         return;
     };
     let sync = host.sync_settings();
@@ -44,7 +44,7 @@ pub(in crate::director) fn sync_conn<H: SyncHost, F: InetFamily>(
     let mut next = Some((connection, connection.count_for_master()));
     while let Some((connection, packets)) = next {
         let is_silent = only_templates && has_template(rcu, connection);
-        let told = !is_silent && sync_one(host, lanes, connection, packets);
+        let told = !is_silent && sync_one(host, queues, connection, packets);
         // In the old format what controls a connection follows it.
         if !told && sync.version() == Version::V0 {
             return;
@@ -67,12 +67,12 @@ pub(in crate::director) fn sync_template<H: SyncHost, F: InetFamily>(
     rcu: Rcu<'_>,
     template: &Connection<F>,
 ) {
-    if let (Some(lanes), Version::V1) = (
-        host.daemons().lanes.get(rcu),
+    if let (Some(queues), Version::V1) = (
+        host.daemons().queues.get(rcu),
         host.sync_settings().version(),
     ) {
         let packets = template.count_for_master();
-        sync_one(host, lanes, template, packets);
+        sync_one(host, queues, template, packets);
     }
 }
 
@@ -82,15 +82,15 @@ pub(in crate::director) fn sync_kept<H: SyncHost, F: InetFamily>(
     rcu: Rcu<'_>,
     template: &Connection<F>,
 ) {
-    if let Some(lanes) = host.daemons().lanes.get(rcu) {
-        sync_one(host, lanes, template, host.sync_settings().first());
+    if let Some(queues) = host.daemons().queues.get(rcu) {
+        sync_one(host, queues, template, host.sync_settings().first());
     }
 }
 
 /// Tells others of a connection or template if it is time; returns whether it was.
 fn sync_one<H: SyncHost, F: InetFamily>(
     host: &H,
-    lanes: &Lanes,
+    queues: &SyncQueues,
     connection: &Connection<F>,
     packets: u32,
 ) -> bool {
@@ -98,9 +98,9 @@ fn sync_one<H: SyncHost, F: InetFamily>(
     if !connection.is_due(&sync.rules(), packets) {
         return false;
     }
-    let form = lanes.form(sync.version());
+    let format = queues.format(sync.version());
     let most = sync.qlen_max.load();
-    lanes
+    queues
         .of(connection.links.outward_hash(host.outward_key()))
-        .is_some_and(|lane| lane.add(&form, most, &connection.entry()))
+        .is_some_and(|queue| queue.add(&format, most, &connection.entry()))
 }

@@ -5,14 +5,14 @@
 use super::{
     daemons::{
         Daemons,
-        Lanes,
         Started, //
         SyncDaemons,
+        SyncQueues,
     },
     host::SyncHost,
     lanes::{
-        Lane,
         Sender, //
+        SyncQueue,
     },
     receiver::Receiver,
 };
@@ -184,23 +184,23 @@ impl<H: SyncHost> Daemons<H> {
         let count = running.threads;
         let buffer = host.sync_settings().sock_size.load();
         let capacity = KVec::with_capacity(count.into(), GFP_KERNEL);
-        let mut lanes = memory(capacity.map_err(Into::into))?;
+        let mut queues = memory(capacity.map_err(Into::into))?;
         let threads = threads('m', count, |id| {
-            let lane = memory(Lane::new())?;
-            memory(lanes.push(lane.clone(), GFP_KERNEL).map_err(Into::into))?;
+            let queue = memory(SyncQueue::new())?;
+            memory(queues.push(queue.clone(), GFP_KERNEL).map_err(Into::into))?;
             let to = address(&daemon, id);
             let lease = memory(host.take_lease())?;
             let socket = Datagrams::sender(lease, device, to, daemon.ttl, buffer);
             let socket = socket.map_err(network)?;
-            memory(Arc::new(Sender { lane, socket }, GFP_KERNEL).map_err(Into::into))
+            memory(Arc::new(Sender { queue, socket }, GFP_KERNEL).map_err(Into::into))
         })?;
-        let lanes = Lanes {
-            lanes,
+        let queues = SyncQueues {
+            queues,
             sync_id: daemon.sync_id as u8,
             maxlen: daemon.maxlen,
         };
-        let lanes = memory(RcuBox::new(lanes, GFP_KERNEL).map_err(Into::into))?;
-        self.lanes.replace_large(Some(lanes));
+        let queues = memory(RcuBox::new(queues, GFP_KERNEL).map_err(Into::into))?;
+        self.queues.replace_large(Some(queues));
         running.master = Some(Started { daemon, threads });
         host.set_sync_active(true);
         Ok(())
@@ -260,7 +260,7 @@ impl<H: SyncHost> Daemons<H> {
             return false;
         };
         host.set_sync_active(false);
-        self.lanes.replace_large(None);
+        self.queues.replace_large(None);
         master.stop("master");
         true
     }

@@ -7,7 +7,7 @@ use super::super::uapi::daemon_attr;
 use super::daemon::{self, Daemon, Role, Wish};
 use super::due::{due, Due, Rules, Subject};
 use super::read::Entries;
-use super::write::{least, Added, Draft};
+use super::write::{least, Added, SyncMsgBuilder};
 use super::*;
 
 const WEB: Entry<'static> = Entry {
@@ -56,11 +56,11 @@ fn taken<'a>(entry: &Entry<'a>) -> Entry<'a> {
 }
 
 fn written(version: Version, entries: &[Entry<'_>]) -> Vec<u8> {
-    let mut draft = Draft::new(vec![0xee; 1500], version, 7).unwrap();
+    let mut builder = SyncMsgBuilder::new(vec![0xee; 1500], version, 7).unwrap();
     for entry in entries {
-        assert_eq!(draft.add(entry), Added::Yes);
+        assert_eq!(builder.add(entry), Added::Yes);
     }
-    draft.message().to_vec()
+    builder.message().to_vec()
 }
 
 fn read(message: &[u8]) -> Vec<Entry<'_>> {
@@ -102,9 +102,9 @@ fn version_0_byte_by_byte() {
     // It says nothing of the time.
     let old = Entry { timeout: 0, ..WEB };
     assert_eq!(read(&message), [taken(&old)]);
-    let mut draft = Draft::new(vec![0; 1500], Version::V0, 0).unwrap();
-    assert_eq!(draft.add(&WEB6), Added::Never);
-    assert_eq!(draft.message(), [0, 0, 0, 4]);
+    let mut builder = SyncMsgBuilder::new(vec![0; 1500], Version::V0, 0).unwrap();
+    assert_eq!(builder.add(&WEB6), Added::Never);
+    assert_eq!(builder.message(), [0, 0, 0, 4]);
     let marked = Entry { mark: 5, ..WEB };
     assert_eq!(read(&written(Version::V0, &[marked]))[0].mark, 0);
 }
@@ -163,25 +163,25 @@ fn templates_of_marked_packets() {
 
 #[test]
 fn a_message_holds_what_fits() {
-    let mut draft = Draft::new(vec![0; 8 + 2 * 36 + 35], Version::V1, 1).unwrap();
-    assert_eq!(draft.version(), Version::V1);
-    let added = [(); 4].map(|()| draft.add(&WEB));
+    let mut builder = SyncMsgBuilder::new(vec![0; 8 + 2 * 36 + 35], Version::V1, 1).unwrap();
+    assert_eq!(builder.version(), Version::V1);
+    let added = [(); 4].map(|()| builder.add(&WEB));
     assert_eq!(added, [Added::Yes, Added::Yes, Added::Full, Added::Full]);
-    assert_eq!(read(draft.message()).len(), 2);
-    assert_eq!(draft.take_bytes()[..5], [0, 1, 0, 80, 2]);
-    assert_eq!(draft.add(&WEB), Added::Full);
-    assert!(draft.message().is_empty());
+    assert_eq!(read(builder.message()).len(), 2);
+    assert_eq!(builder.take_bytes()[..5], [0, 1, 0, 80, 2]);
+    assert_eq!(builder.add(&WEB), Added::Full);
+    assert!(builder.message().is_empty());
     // The number of entries is a byte.
     for version in [Version::V0, Version::V1] {
-        let mut draft = Draft::new(vec![0; 65507], version, 1).unwrap();
-        assert!((0..255).all(|_| draft.add(&WEB) == Added::Yes));
-        assert_eq!(draft.add(&WEB), Added::Full);
-        assert_eq!(read(draft.message()).len(), 255);
+        let mut builder = SyncMsgBuilder::new(vec![0; 65507], version, 1).unwrap();
+        assert!((0..255).all(|_| builder.add(&WEB) == Added::Yes));
+        assert_eq!(builder.add(&WEB), Added::Full);
+        assert_eq!(read(builder.message()).len(), 255);
     }
     // A length is 16 bits.
-    assert!(Draft::new(vec![0; 65536], Version::V1, 0).is_none());
-    assert!(Draft::new(vec![0; 7], Version::V1, 0).is_none());
-    assert!(Draft::new(vec![0; 3], Version::V0, 0).is_none());
+    assert!(SyncMsgBuilder::new(vec![0; 65536], Version::V1, 0).is_none());
+    assert!(SyncMsgBuilder::new(vec![0; 7], Version::V1, 0).is_none());
+    assert!(SyncMsgBuilder::new(vec![0; 3], Version::V0, 0).is_none());
     // What an engine goes by has at most 255 bytes, and its name 16.
     for (name, data, expected) in [
         (1, 255, Some(44 + 4 + 256)),
@@ -197,14 +197,14 @@ fn a_message_holds_what_fits() {
             ..WEB
         };
         assert_eq!(least(Version::V1, &entry), expected);
-        let mut draft = Draft::new(vec![0; 1500], Version::V1, 0).unwrap();
+        let mut builder = SyncMsgBuilder::new(vec![0; 1500], Version::V1, 0).unwrap();
         let added = if expected.is_some() {
             Added::Yes
         } else {
             Added::Never
         };
-        assert_eq!(draft.add(&entry), added);
-        assert_eq!(draft.message().len(), expected.unwrap_or(8));
+        assert_eq!(builder.add(&entry), added);
+        assert_eq!(builder.message().len(), expected.unwrap_or(8));
     }
     assert_eq!(least(Version::V0, &WEB), Some(28));
     assert_eq!(least(Version::V0, &WEB6), None);

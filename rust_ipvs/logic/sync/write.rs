@@ -31,11 +31,11 @@ pub(crate) enum Added {
     Never,
 }
 
-/// A message that is being written.
+/// Builds a sync message.
 ///
 /// It always is a whole message, of the entries that were added: its length and their number are in its head.
 #[derive(Debug)]
-pub(crate) struct Draft<B> {
+pub(crate) struct SyncMsgBuilder<B> {
     bytes: B,
     used: usize,
     version: Version,
@@ -83,11 +83,11 @@ fn length_v1(entry: &Entry<'_>) -> Option<usize> {
 }
 
 /// Writes into a part of a message, from its beginning on; what does not fit is left out.
-struct Pen<'a> {
+struct Writer<'a> {
     rest: &'a mut [u8],
 }
 
-impl Pen<'_> {
+impl Writer<'_> {
     fn put(&mut self, bytes: &[u8]) {
         let rest = core::mem::take(&mut self.rest);
         if let Some((place, rest)) = rest.split_at_mut_checked(bytes.len()) {
@@ -172,7 +172,7 @@ fn record(shift: &Shift, order: fn(u32) -> [u8; 4]) -> [u8; SEQUENCES / 2] {
     bytes
 }
 
-impl<B: DerefMut<Target = [u8]>> Draft<B> {
+impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
     /// A message without entries, in memory that may be as large as messages may be; `None` where that is smaller than
     /// a head, or larger than a datagram.
     pub(crate) fn new(mut bytes: B, version: Version, sync_id: u8) -> Option<Self> {
@@ -242,12 +242,12 @@ impl<B: DerefMut<Target = [u8]>> Draft<B> {
             return None;
         }
         let place = self.bytes.get_mut(self.used..end)?;
-        let mut pen = Pen { rest: place };
+        let mut writer = Writer { rest: place };
         match version {
-            Version::V0 => pen.entry_v0(entry),
+            Version::V0 => writer.entry_v0(entry),
             Version::V1 => {
-                pen.put([0; 3].get(..padding)?);
-                pen.entry_v1(entry, length as u16);
+                writer.put([0; 3].get(..padding)?);
+                writer.entry_v1(entry, length as u16);
             }
         }
         self.bytes

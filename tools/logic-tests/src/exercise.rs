@@ -15,7 +15,7 @@ use crate::logic::packet::{Transport, SCTP, TCP, UDP};
 use crate::logic::persistence::{connection_port, Form, TemplateKey};
 use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
 use crate::logic::sync::read::Entries;
-use crate::logic::sync::write::{self, Added, Draft};
+use crate::logic::sync::write::{self, Added, SyncMsgBuilder};
 use crate::logic::sync::Version;
 use crate::logic::{defence, ftp, payload, request, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
@@ -463,15 +463,15 @@ pub fn sync_message(data: &[u8]) -> usize {
         count += 1;
         for version in [Version::V0, Version::V1] {
             let mut message = [0; 1024];
-            let mut draft = Draft::new(message.as_mut_slice(), version, 1).unwrap();
-            let added = draft.add(&entry);
-            let length = draft.message().len();
+            let mut builder = SyncMsgBuilder::new(message.as_mut_slice(), version, 1).unwrap();
+            let added = builder.add(&entry);
+            let length = builder.message().len();
             assert_eq!(added == Added::Yes, length > 8);
             assert_eq!(
                 write::least(version, &entry),
                 (added == Added::Yes).then_some(length)
             );
-            let again = Entries::of(draft.message(), 1).and_then(|mut entries| entries.next());
+            let again = Entries::of(builder.message(), 1).and_then(|mut entries| entries.next());
             match (added, version) {
                 (Added::Yes, Version::V1) => assert_eq!(again, Some(entry)),
                 (Added::Yes, Version::V0) => {

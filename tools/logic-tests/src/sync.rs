@@ -6,7 +6,7 @@ use crate::exercise;
 use crate::logic::config::Ip;
 use crate::logic::sync::due::{due, Due, Rules, Subject};
 use crate::logic::sync::read::Entries;
-use crate::logic::sync::write::{Added, Draft};
+use crate::logic::sync::write::{Added, SyncMsgBuilder};
 use crate::logic::sync::{flags, Entry, Shift, Version};
 use crate::reference::Random;
 
@@ -81,15 +81,15 @@ impl Owned {
 /// A message, and how many entries are in it.
 fn message(random: &mut Random, version: Version) -> (Vec<u8>, usize) {
     let room = 64 + random.below(1500);
-    let mut draft = Draft::new(vec![0xee; room], version, 1).unwrap();
+    let mut builder = SyncMsgBuilder::new(vec![0xee; room], version, 1).unwrap();
     let (mut count, mut full) = (0, false);
     while !full {
         let owned = Owned::new(random);
         let entry = owned.entry(random);
-        match draft.add(&entry) {
+        match builder.add(&entry) {
             Added::Yes => {
                 count += 1;
-                let last = Entries::of(draft.message(), 1).unwrap().last();
+                let last = Entries::of(builder.message(), 1).unwrap().last();
                 let mut expected = entry;
                 if version == Version::V0 {
                     (expected.mark, expected.timeout, expected.engine) = (0, 0, None);
@@ -100,7 +100,7 @@ fn message(random: &mut Random, version: Version) -> (Vec<u8>, usize) {
             Added::Never => assert_eq!(version, Version::V0),
         }
     }
-    (draft.message().to_vec(), count)
+    (builder.message().to_vec(), count)
 }
 
 // B-10 to B-13
