@@ -17,7 +17,7 @@ use super::{
     clock,
     destination::Destination,
     stack::InetFamily,
-    sync::told::Told,
+    sync::told::SyncState,
     template::{
         Data,
         Kind, //
@@ -118,8 +118,8 @@ pub(crate) struct Connection<F: InetFamily> {
     control: ControlRef<Connection<F>>,
     /// What a persistence engine goes by, of a template.
     data: Option<KBox<Data>>,
-    /// What was told to other directors.
-    told: Told,
+    /// State of synchronisation.
+    sync: SyncState,
     /// The data connections that it announced, of FTP's control connections.
     expected: Expected,
 }
@@ -160,7 +160,7 @@ impl<F: InetFamily> Connection<F> {
             wheel: WheelLinks::new(),
             control,
             data: None,
-            told: Told::new(),
+            sync: SyncState::new(),
             expected: Expected::new(),
         }
     }

@@ -214,7 +214,7 @@ impl NetnsIpvs {
         memory(result)
     }
 
-    /// Sets whether a director that is told of connections takes no requests (H-8).
+    /// Sets whether a backup takes no requests (H-8).
     pub(crate) fn set_backup_only(&self, value: i32) -> Result {
         self.settings.sync.backup_only.store(value);
         self.fit_hooks()

@@ -362,7 +362,7 @@ pub(crate) struct ConnectionView<'a> {
     pub(crate) expires: u32,
     /// A template's persistence engine by name, and what it goes by (K-5).
     pub(crate) engine: Option<(&'static str, &'a [u8])>,
-    /// Whether another director told of it (K-6).
+    /// Whether another director sent it (K-6).
     pub(crate) is_synced: bool,
 }
 

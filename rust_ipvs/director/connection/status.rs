@@ -61,7 +61,7 @@ const PLAIN: u32 = 0x08_0000;
 const EXTENDED: u32 = 0x10_0000;
 /// The connection has left the table, or did not get into it.
 const ENDED: u32 = 0x20_0000;
-/// Another director told of the connection (C-2).
+/// Another director sent the connection (C-2).
 const SYNCED: u32 = 0x0800_0000;
 /// One packet of the client. The highest bits count as many as are few and one more (C-27), so only the
 /// first few packets write the word for that.
@@ -193,7 +193,7 @@ impl Snapshot {
         self.has(SINGLE)
     }
 
-    /// Returns whether another director told of the connection (K-6).
+    /// Returns whether another director sent the connection (K-6).
     pub(super) fn is_synced(self) -> bool {
         self.has(SYNCED)
     }
@@ -223,7 +223,7 @@ impl Snapshot {
         (self.0 / REQUEST) as u8
     }
 
-    /// The flags by which other directors are told of the status.
+    /// Returns the flags that are sent to other directors.
     pub(super) fn sync_flags(self) -> u32 {
         let has = |bit, flag| if self.has(bit) { flag } else { 0 };
         has(NO_OUTPUT, flags::NO_OUTPUT)
@@ -448,7 +448,7 @@ impl Status {
         }
     }
 
-    /// Takes over what another director says of the connection (B-23, B-25). A template stays inactive.
+    /// Applies an update from another director (B-23, B-25). A template stays inactive.
     pub(super) fn apply(&self, state: u8, is_inactive: bool) -> Account {
         let mut old = self.0.load(Relaxed);
         loop {

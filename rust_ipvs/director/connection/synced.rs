@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What directors tell each other of a connection (behaviour.rst 14).
+//! Synchronisation of a connection with other directors (behaviour.rst 14).
 //!
 //! These words lie behind those that every packet reads: only packets that pass a master read them.
 
@@ -8,7 +8,7 @@ use super::Connection;
 use crate::{
     director::{
         stack::InetFamily,
-        sync::told::Heard, //
+        sync::told::SyncUpdate, //
     },
     kapi::time,
     logic::{
@@ -18,12 +18,12 @@ use crate::{
         },
         engine::Engine,
         sync::{
-            due::{
-                due,
+            flags,
+            rate_limit::{
+                should_sync,
                 Rules,
                 Subject, //
             },
-            flags,
             Entry, //
         },
     },
@@ -33,11 +33,11 @@ use kernel::sync::atomic::Relaxed;
 impl<F: InetFamily> Connection<F> {
     /// Counts a packet of the client that passes a master; returns how many there were with it.
     pub(in crate::director) fn count_for_master(&self) -> u32 {
-        self.told.count()
+        self.sync.count()
     }
 
-    /// Whether others are to be told now, of which this is the only call to say so (B-6, B-7).
-    pub(in crate::director) fn is_due(&self, rules: &Rules, packets: u32) -> bool {
+    /// Returns whether to send the connection now; of concurrent calls only one says so (B-6, B-7).
+    pub(in crate::director) fn should_sync(&self, rules: &Rules, packets: u32) -> bool {
         let status = self.status.load();
         if status.is_invalid() || self.is_given_up() {
             return false;
@@ -46,19 +46,19 @@ impl<F: InetFamily> Connection<F> {
             is_template: status.is_template(),
             protocol: self.key.load(),
             state: status.state(),
-            told: self.told.state(),
+            told: self.sync.state(),
             packets,
-            ends: self.told.ends(),
+            ends: self.sync.ends(),
             timeout: self.timeout.load(Relaxed),
         };
-        let Some(due) = due(rules, &subject, time::jiffies32()) else {
+        let Some(due) = should_sync(rules, &subject, time::jiffies32()) else {
             return false;
         };
-        let first = self.told.remember(subject.state, subject.ends, due.ends);
+        let first = self.sync.remember(subject.state, subject.ends, due.ends);
         first || due.forced
     }
 
-    /// What others are told.
+    /// Returns the entry that is sent.
     pub(in crate::director) fn entry(&self) -> Entry<'_> {
         let status = self.status.load();
         let mut flags = u32::from(self.method.0) | status.sync_flags();
@@ -85,23 +85,23 @@ impl<F: InetFamily> Connection<F> {
     }
 
     /// Has the connection, which nobody else sees yet, be as another director says (B-25).
-    pub(in crate::director) fn synced(mut self, heard: Heard) -> Self {
+    pub(in crate::director) fn synced(mut self, update: SyncUpdate) -> Self {
         self.status
-            .synced(heard.state, heard.is_inactive, heard.packets);
-        self.note(&heard);
+            .synced(update.state, update.is_inactive, update.packets);
+        self.note(&update);
         self
     }
 
-    /// Takes over what another director says of the connection (B-23, B-25).
-    pub(in crate::director) fn hear(&self, heard: &Heard) {
-        let account = self.status.apply(heard.state, heard.is_inactive);
+    /// Applies an update from another director (B-23, B-25).
+    pub(in crate::director) fn apply(&self, update: &SyncUpdate) {
+        let account = self.status.apply(update.state, update.is_inactive);
         self.account(account);
-        self.note(heard);
+        self.note(update);
     }
 
-    fn note(&self, heard: &Heard) {
-        self.timeout.store(heard.timeout, Relaxed);
+    fn note(&self, update: &SyncUpdate) {
+        self.timeout.store(update.timeout, Relaxed);
         self.touch();
-        self.told.hear(heard);
+        self.sync.apply(update);
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A backup: connections that other directors tell of (B-20 to B-27).
+//! Backup: connections that other directors send (B-20 to B-27).
 //!
-//! A connection that was told of is one as any other: bound to the destination that it has in the services here,
-//! counted there, found by packets. Whoever says nothing more of it lets it end.
+//! A received connection is one as any other: bound to the destination that it has in the services
+//! here, counted there, found by packets. It ends if no more is received of it.
 
 use super::host::SyncHost;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         destination::Destination,
         plane::HasAfState,
         stack::InetFamily,
-        sync::told::Heard,
+        sync::told::SyncUpdate,
         template::{
             self,
             Data,
@@ -55,7 +55,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// How long a template stays of which that is not said.
+/// Timeout of a template whose entry has none, in jiffies.
 const TEMPLATE_TIMEOUT: u32 = 180 * HZ;
 /// The longest time that can be told from the past.
 const LONGEST: u32 = i32::MAX as u32;
@@ -75,19 +75,19 @@ pub(super) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u
 /// The namespace whose connections messages change.
 struct Backup<'a, H: SyncHost>(&'a H);
 
-/// What is told, in the words of a family.
-struct Tale<'e, F: InetFamily> {
+/// A received sync entry, converted to address family `F`.
+struct RxEntry<'e, F: InetFamily> {
     entry: &'e Entry<'e>,
     /// As it is in the table.
     key: u8,
     client: Endpoint<F>,
     virt: Endpoint<F>,
     real: Endpoint<F>,
-    heard: Heard,
+    update: SyncUpdate,
 }
 
-/// What there is to be done about a tale.
-enum Left {
+/// Action for a received entry.
+enum Action {
     /// Nothing.
     Done,
     /// It is new here.
@@ -96,7 +96,7 @@ enum Left {
     Unbound,
 }
 
-impl<'e, F: InetFamily> Tale<'e, F> {
+impl<'e, F: InetFamily> RxEntry<'e, F> {
     fn new(host: &impl SyncHost, entry: &'e Entry<'e>) -> Option<Self> {
         let end = |(addr, port)| {
             let addr = F::from_ip(addr)?;
@@ -113,7 +113,7 @@ impl<'e, F: InetFamily> Tale<'e, F> {
             client: end(entry.client)?,
             virt: end(entry.virt)?,
             real: end(entry.dest)?,
-            heard: Heard {
+            update: SyncUpdate {
                 state,
                 is_inactive: entry.is_template() || entry.flags & flags::INACTIVE != 0,
                 timeout: timeout(host, entry, state),
@@ -137,75 +137,76 @@ fn timeout(host: &impl SyncHost, entry: &Entry<'_>, state: u8) -> u32 {
 }
 
 impl<H: SyncHost> Backup<'_, H> {
-    /// Makes or changes what an entry tells of.
+    /// Creates or updates the connection of a received entry.
     fn apply<F: HasAfState>(&self, net: &Net, entry: &Entry<'_>) -> Result {
-        let tale = Tale::<F>::new(self.0, entry).ok_or(EINVAL)?;
+        let rx = RxEntry::<F>::new(self.0, entry).ok_or(EINVAL)?;
         // What is not known yet here cannot be found by packets.
-        if entry.flags & flags::NO_CLIENT_PORT != 0 || tale.method().0 > ForwardMethod::BYPASS.0 {
+        if entry.flags & flags::NO_CLIENT_PORT != 0 || rx.method().0 > ForwardMethod::BYPASS.0 {
             return Err(EINVAL);
         }
         let af = self.0.family::<F>();
         af.open(sizing::of_connections(self.0.conn_lfactor()))?;
         let connections = af.connections.as_ref().ok_or(EINVAL)?;
         if entry.is_template() {
-            return self.hear_template(net, connections, &tale);
+            return self.apply_template(net, connections, &rx);
         }
-        let left = rcu::read(|rcu| self.update(rcu, net, connections, &tale));
-        let destination = match left {
-            Left::Done => return Ok(()),
-            Left::New => self.server(net, &tale).map(|(destination, _)| destination),
-            Left::Unbound => match self.server(net, &tale) {
+        let action = rcu::read(|rcu| self.apply_to_known(rcu, net, connections, &rx));
+        let destination = match action {
+            Action::Done => return Ok(()),
+            Action::New => self.server(net, &rx).map(|(destination, _)| destination),
+            Action::Unbound => match self.server(net, &rx) {
                 Some((destination, _)) => Some(destination),
                 // Nothing is new about it.
                 None => return Ok(()),
             },
         };
-        self.begin(net, connections, &tale, destination)
+        self.begin(net, connections, &rx, destination)
     }
 
-    /// Takes over what is told of a connection that is known here (B-22, B-23).
-    fn update<F: HasAfState>(
+    /// Updates a connection that is known here (B-22, B-23).
+    fn apply_to_known<F: HasAfState>(
         &self,
         rcu: Rcu<'_>,
         net: &Net,
         connections: &Connections<F>,
-        tale: &Tale<'_, F>,
-    ) -> Left {
-        let hash = F::hash(&connections.key, &tale.client, &tale.virt, tale.key);
+        rx: &RxEntry<'_, F>,
+    ) -> Action {
+        let hash = F::hash(&connections.key, &rx.client, &rx.virt, rx.key);
         let is = |known: &Connection<F>, direction| {
-            direction == 0 && known.is_of(tale.key, &tale.client, &tale.virt)
+            direction == 0 && known.is_of(rx.key, &rx.client, &rx.virt)
         };
         let Some((known, _)) = connections.table.find(rcu, hash, is) else {
-            return Left::New;
+            return Action::New;
         };
-        if known.real != tale.real {
-            if tale.heard.is_inactive {
+        if known.real != rx.real {
+            if rx.update.is_inactive {
                 // The end of what another connection has taken the place of.
-                return Left::Done;
+                return Action::Done;
             }
             tracking::supersede(Some(net), connections, rcu, known);
-            return Left::New;
+            return Action::New;
         }
-        known.hear(&tale.heard);
+        known.apply(&rx.update);
         connections.table.rearm(known);
         if known.destination.is_nobodys() {
-            Left::Unbound
+            Action::Unbound
         } else {
-            Left::Done
+            Action::Done
         }
     }
 
-    /// The destination that a tale speaks of in the services here, and the port of its service (B-24).
+    /// Returns the destination of a received entry among the services here, and the port of its
+    /// service (B-24).
     fn server<F: HasAfState>(
         &self,
         net: &Net,
-        tale: &Tale<'_, F>,
+        rx: &RxEntry<'_, F>,
     ) -> Option<(RcuArc<Destination>, u16)> {
-        let found = self.server_at(net, tale, tale.virt.port);
+        let found = self.server_at(net, rx, rx.virt.port);
         // A template of FTP has the key of one of all ports.
-        let may_be_ftp = tale.entry.is_template() && tale.entry.protocol == TCP;
-        if found.is_none() && may_be_ftp && tale.virt.port == 0 {
-            return self.server_at(net, tale, FTP_PORT);
+        let may_be_ftp = rx.entry.is_template() && rx.entry.protocol == TCP;
+        if found.is_none() && may_be_ftp && rx.virt.port == 0 {
+            return self.server_at(net, rx, FTP_PORT);
         }
         found
     }
@@ -214,13 +215,13 @@ impl<H: SyncHost> Backup<'_, H> {
     fn server_at<F: HasAfState>(
         &self,
         net: &Net,
-        tale: &Tale<'_, F>,
+        rx: &RxEntry<'_, F>,
         port: u16,
     ) -> Option<(RcuArc<Destination>, u16)> {
         let af = self.0.family::<F>();
-        let (mark, protocol) = (tale.entry.mark, tale.entry.protocol);
+        let (mark, protocol) = (rx.entry.mark, rx.entry.protocol);
         let virt = Endpoint {
-            addr: tale.virt.addr,
+            addr: rx.virt.addr,
             port,
         };
         let service = rcu::read(|rcu| {
@@ -228,52 +229,53 @@ impl<H: SyncHost> Backup<'_, H> {
             af.by_id(rcu, &service.id).cloned()
         })?;
         // Its templates say 0 of the server's port (P-3).
-        let of_ftp = || match port == FTP_PORT && tale.entry.is_template() {
+        let of_ftp = || match port == FTP_PORT && rx.entry.is_template() {
             true => Some(service.port()),
             false => None,
         };
         let by_port = |port| {
-            let addr = F::ip(tale.real.addr);
+            let addr = F::ip(rx.real.addr);
             service.destination(&DestinationId { addr, port })
         };
-        let any_first = mark != 0 && tale.method() != ForwardMethod::MASQ;
+        let any_first = mark != 0 && rx.method() != ForwardMethod::MASQ;
         let destination = match any_first {
-            true => by_port(0).or_else(|| by_port(tale.real.port)),
-            false => by_port(tale.real.port).or_else(|| by_port(0)),
+            true => by_port(0).or_else(|| by_port(rx.real.port)),
+            false => by_port(rx.real.port).or_else(|| by_port(0)),
         };
         let destination = destination.or_else(|| of_ftp().and_then(by_port));
         Some((destination?, service.port()))
     }
 
-    /// Begins a connection that is told of; without a destination here it goes where it is told to.
+    /// Creates the connection of a received entry; without a destination here it goes where the
+    /// entry says.
     fn begin<F: HasAfState>(
         &self,
         net: &Net,
         connections: &Connections<F>,
-        tale: &Tale<'_, F>,
+        rx: &RxEntry<'_, F>,
         destination: Option<RcuArc<Destination>>,
     ) -> Result {
         let af = self.0.family::<F>();
-        let method = tale.method();
-        let ends = (tale.client, tale.virt, tale.real);
+        let method = rx.method();
+        let ends = (rx.client, rx.virt, rx.real);
         let connection = match destination {
-            Some(destination) => Connection::new(tale.key, ends, destination, ControlRef::none()),
+            Some(destination) => Connection::new(rx.key, ends, destination, ControlRef::none()),
             None if method == ForwardMethod::BYPASS => {
                 af.open_nowhere(self.0.counting())?;
                 let nowhere = af.nowhere.as_ref().ok_or(ENOMEM)?.clone();
-                Connection::bypass(tale.key, ends, nowhere)
+                Connection::bypass(rx.key, ends, nowhere)
             }
             None => {
-                let addr = F::ip(tale.real.addr);
+                let addr = F::ip(rx.real.addr);
                 let mut strangers = self.0.daemons().strangers.lock();
                 let stranger = strangers.get(self.0.counting(), addr, method)?;
                 drop(strangers);
                 // What it answers may have to be translated.
                 af.senders.add(addr);
-                Connection::new(tale.key, ends, stranger, ControlRef::none())
+                Connection::new(rx.key, ends, stranger, ControlRef::none())
             }
         };
-        let connection = connection.synced(tale.heard).tracked(self.0.is_tracked());
+        let connection = connection.synced(rx.update).tracked(self.0.is_tracked());
         rcu::read(|rcu| self.enter(rcu, net, connections, connection))
     }
 
@@ -309,15 +311,16 @@ impl<H: SyncHost> Backup<'_, H> {
         entered.map(Connection::count).map_err(|_| EEXIST)
     }
 
-    /// Makes or changes a template. One whose server is not known here would be of no use: it is not kept.
-    fn hear_template<F: HasAfState>(
+    /// Creates or updates a template. One whose server is not known here would be of no use: it is
+    /// not kept.
+    fn apply_template<F: HasAfState>(
         &self,
         net: &Net,
         connections: &Connections<F>,
-        tale: &Tale<'_, F>,
+        rx: &RxEntry<'_, F>,
     ) -> Result {
-        let (destination, port) = self.server(net, tale).ok_or(ENOENT)?;
-        let data = match tale.entry.engine {
+        let (destination, port) = self.server(net, rx).ok_or(ENOENT)?;
+        let data = match rx.entry.engine {
             Some((name, data)) => {
                 Engine::by_name(name).ok_or(ENOENT)?;
                 data
@@ -326,40 +329,34 @@ impl<H: SyncHost> Backup<'_, H> {
         };
         let kind = match port {
             _ if !data.is_empty() => Kind::Data,
-            FTP_PORT if tale.virt.port == 0 => Kind::Ftp,
+            FTP_PORT if rx.virt.port == 0 => Kind::Ftp,
             _ => Kind::Client,
         };
-        let hash = template::hash(
-            &connections.key,
-            (kind, data),
-            tale.key,
-            &tale.client,
-            &tale.virt,
-        );
+        let hash = template::hash(&connections.key, (kind, data), rx.key, &rx.client, &rx.virt);
         let is = |template: &Connection<F>| {
             let client = match kind {
                 Kind::Data => template.client,
-                _ => tale.client,
+                _ => rx.client,
             };
-            template.is_of(tale.key, &client, &tale.virt)
+            template.is_of(rx.key, &client, &rx.virt)
                 && template.is_kind(kind)
                 && template.data() == data
         };
         let made = Connection::template(
-            tale.entry.protocol,
-            (tale.client, tale.virt, tale.real),
+            rx.entry.protocol,
+            (rx.client, rx.virt, rx.real),
             destination,
             (kind, owned(data)?),
-            tale.heard.timeout,
+            rx.update.timeout,
         );
-        let made = made.synced(tale.heard);
+        let made = made.synced(rx.update);
         rcu::read(|rcu| {
             let known = connections
                 .table
                 .find(rcu, hash, |other, direction| direction == 0 && is(other));
             if let Some((known, _)) = known {
                 if known.destination.same(&made.destination) {
-                    known.hear(&tale.heard);
+                    known.apply(&rx.update);
                     connections.table.rearm(known);
                     return Ok(());
                 }

@@ -118,7 +118,7 @@ impl<D: Listener> Daemons<D> {
         self.is_backup() || rcu::read(|rcu| self.queues.get(rcu).is_some())
     }
 
-    /// Whether other directors tell this one of their connections.
+    /// Returns whether a backup runs, which receives connections.
     pub(in crate::director) fn is_backup(&self) -> bool {
         self.hears.load() != 0
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A master: which packets have their connections told of.
+//! Master: sends connections to other directors (C: `ip_vs_sync_conn()`).
 
 use super::{
     daemons::SyncQueues,
@@ -27,7 +27,8 @@ fn has_template<F: InetFamily>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool
     false
 }
 
-/// A packet of the client passed a connection: others are told of it, and of its template, when it is time (B-5).
+/// Sends a connection that a packet of the client passed, and its template, if the rate limit
+/// allows (B-5).
 #[cold]
 #[inline(never)]
 pub(in crate::director) fn sync_conn<H: SyncHost, F: InetFamily>(
@@ -59,7 +60,7 @@ pub(in crate::director) fn sync_conn<H: SyncHost, F: InetFamily>(
     }
 }
 
-/// The only packet of a connection of a template passed (B-5).
+/// Sends the template of a connection whose only packet passed (B-5).
 #[cold]
 #[inline(never)]
 pub(in crate::director) fn sync_template<H: SyncHost, F: InetFamily>(
@@ -76,7 +77,7 @@ pub(in crate::director) fn sync_template<H: SyncHost, F: InetFamily>(
     }
 }
 
-/// A template stays beyond its time, for its connections (C-16).
+/// Sends a template that stays beyond its time, for its connections (C-16).
 pub(in crate::director) fn sync_kept<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,
@@ -87,7 +88,7 @@ pub(in crate::director) fn sync_kept<H: SyncHost, F: InetFamily>(
     }
 }
 
-/// Tells others of a connection or template if it is time; returns whether it was.
+/// Queues a connection or template if the rate limit allows; returns whether it did.
 fn sync_one<H: SyncHost, F: InetFamily>(
     host: &H,
     queues: &SyncQueues,
@@ -95,7 +96,7 @@ fn sync_one<H: SyncHost, F: InetFamily>(
     packets: u32,
 ) -> bool {
     let sync = host.sync_settings();
-    if !connection.is_due(&sync.rules(), packets) {
+    if !connection.should_sync(&sync.rules(), packets) {
         return false;
     }
     let format = queues.format(sync.version());

@@ -9,7 +9,7 @@ use crate::{
         time::HZ, //
     },
     logic::sync::{
-        due::Rules,
+        rate_limit::Rules,
         Version, //
     },
 };
@@ -53,7 +53,7 @@ impl SyncSettings {
 }
 
 impl SyncSettings {
-    /// The version of messages to send.
+    /// Returns the version of messages to send.
     pub(super) fn version(&self) -> Version {
         match self.version.load() {
             0 => Version::V0,
@@ -61,13 +61,13 @@ impl SyncSettings {
         }
     }
 
-    /// After how many packets a connection is told of.
+    /// Returns after how many packets a connection is sent.
     pub(super) fn first(&self) -> u32 {
         let [first, _] = &self.threshold;
         u32::try_from(first.load()).unwrap_or(0)
     }
 
-    /// When connections are told of.
+    /// Returns the rules by which connections are sent.
     pub(super) fn rules(&self) -> Rules {
         let [first, period] = &self.threshold;
         Rules {

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a master remembers of a connection, and what a backup hears of one.
+//! [`SyncState`]: what a connection keeps for the master; [`SyncUpdate`]: what a backup receives of
+//! one.
 
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
 
-/// Where the state is that was told.
+/// Bits of the state that was sent.
 const STATE: u32 = 0xff;
 /// One packet; the bits above [`STATE`] count them.
 const PACKET: u32 = STATE + 1;
 
-/// What a master remembers of a connection.
+/// State of synchronisation of a connection.
 #[repr(C)]
-pub(in crate::director) struct Told {
-    /// When it was told of, as `logic::sync::due` has it; 0 for never.
+pub(in crate::director) struct SyncState {
+    /// When it was sent, as `logic::sync::rate_limit` has it; 0 for never.
     ends: Atomic<u32>,
-    /// Packets of the client that a master saw, and the state that was told.
+    /// Packets of the client that a master saw, and the state that was sent.
     packets: Atomic<u32>,
 }
 
-/// What another director says of how a connection is.
+/// State of a connection as another director sent it.
 #[derive(Clone, Copy)]
-pub(in crate::director) struct Heard {
+pub(in crate::director) struct SyncUpdate {
     /// The number of its state.
     pub(in crate::director) state: u8,
     /// Whether it is in no active state.
@@ -34,8 +35,8 @@ pub(in crate::director) struct Heard {
     pub(in crate::director) packets: u32,
 }
 
-impl Told {
-    /// Nothing was told.
+impl SyncState {
+    /// Nothing was sent.
     pub(in crate::director) const fn new() -> Self {
         Self {
             ends: Atomic::new(0),
@@ -49,17 +50,18 @@ impl Told {
         (before / PACKET).wrapping_add(1)
     }
 
-    /// The state that was told.
+    /// The state that was sent.
     pub(in crate::director) fn state(&self) -> u8 {
         (self.packets.load(Relaxed) & STATE) as u8
     }
 
-    /// When it was told.
+    /// When it was sent.
     pub(in crate::director) fn ends(&self) -> u32 {
         self.ends.load(Relaxed)
     }
 
-    /// A state is told, and when; returns whether nobody said when since `before` was seen.
+    /// Records that a state is sent, and when; returns whether nobody else did since `before` was
+    /// read.
     pub(in crate::director) fn remember(&self, state: u8, before: u32, ends: u32) -> bool {
         let mut now = self.packets.load(Relaxed);
         while now & STATE != state.into() {
@@ -72,10 +74,10 @@ impl Told {
         self.ends.cmpxchg(before, ends, Relaxed).is_ok()
     }
 
-    /// Others know as much of the connection.
-    pub(in crate::director) fn hear(&self, heard: &Heard) {
-        let packets = heard.packets.wrapping_mul(PACKET);
+    /// Records an update from another director.
+    pub(in crate::director) fn apply(&self, update: &SyncUpdate) {
+        let packets = update.packets.wrapping_mul(PACKET);
         self.packets
-            .store(packets | u32::from(heard.state), Relaxed);
+            .store(packets | u32::from(update.state), Relaxed);
     }
 }

@@ -6,7 +6,7 @@
 //! present one, version 1, and version 0 of old, which knows IPv4 only. Numbers are in network byte order.
 
 pub(crate) mod daemon;
-pub(crate) mod due;
+pub(crate) mod rate_limit;
 pub(crate) mod read;
 pub(crate) mod write;
 
@@ -24,7 +24,7 @@ use super::udp;
 pub(crate) mod flags {
     /// Where the forwarding method is.
     pub(crate) const METHOD: u32 = 0x7;
-    /// It was told by another director.
+    /// It was received from another director.
     pub(crate) const SYNC: u32 = 0x20;
     /// Replies are not expected to pass.
     pub(crate) const NO_OUTPUT: u32 = 0x80;
@@ -62,7 +62,8 @@ pub(crate) struct Shift {
     pub(crate) before: u32,
 }
 
-/// What is told of a connection or template (B-11, B-13). Ports and numbers are in host byte order.
+/// Entry of a connection or template in a message (B-11, B-13). Ports and numbers are in host byte
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry<'a> {
     /// The protocol; `IPPROTO_IP`, 0, of a template for marked packets, whose VIP is the mark (B-14).

@@ -5,7 +5,7 @@
 use super::super::config::Errno;
 use super::super::uapi::daemon_attr;
 use super::daemon::{self, Daemon, Role, Wish};
-use super::due::{due, Due, Rules, Subject};
+use super::rate_limit::{should_sync, Rules, Subject, SyncDue};
 use super::read::Entries;
 use super::write::{least, Added, SyncMsgBuilder};
 use super::*;
@@ -382,8 +382,8 @@ const ESTABLISHED: Subject = Subject {
     timeout: 900 * HZ,
 };
 
-fn is_due(rules: &Rules, subject: &Subject) -> bool {
-    due(rules, subject, 1_000_000).is_some()
+fn is_synced(rules: &Rules, subject: &Subject) -> bool {
+    should_sync(rules, subject, 1_000_000).is_some()
 }
 
 /// At which packets of the first `most` a subject is due.
@@ -392,7 +392,7 @@ fn turns(rules: &Rules, subject: &Subject, most: u32) -> Vec<u32> {
         packets,
         ..*subject
     };
-    (1..=most).filter(|&n| is_due(rules, &at(n))).collect()
+    (1..=most).filter(|&n| is_synced(rules, &at(n))).collect()
 }
 
 // B-7, B-8
@@ -453,7 +453,7 @@ fn states_that_are_told() {
                 packets: 4,
                 ..ESTABLISHED
             };
-            is_due(&DEFAULT, &subject)
+            is_synced(&DEFAULT, &subject)
         }
     };
     // At once: those in which a connection is closed.
@@ -472,7 +472,7 @@ fn states_that_are_told() {
                 told: told(*state),
                 ..ESTABLISHED
             };
-            is_due(&DEFAULT, &subject)
+            is_synced(&DEFAULT, &subject)
         }
     };
     let told: Vec<u8> = (0..11).filter(turn(TCP, |s| s)).collect();
@@ -497,8 +497,8 @@ fn a_refresh_period_holds_back() {
         ends: rounded(when.wrapping_add(ESTABLISHED.timeout)) | retries,
         ..ESTABLISHED
     };
-    let ask = |subject: &Subject| due(&rules, subject, now);
-    let fresh = Some(Due {
+    let ask = |subject: &Subject| should_sync(&rules, subject, now);
+    let fresh = Some(SyncDue {
         ends: now + ESTABLISHED.timeout,
         forced: false,
     });
@@ -515,7 +515,7 @@ fn a_refresh_period_holds_back() {
         ends: 0,
         ..new
     };
-    assert!(due(&rules, &never, 5).is_some());
+    assert!(should_sync(&rules, &never, 5).is_some());
     // Lately: an eighth of the period later again, so many times.
     assert_eq!(ask(&told_at(now - 12 * HZ, 0)), None);
     let again = ask(&told_at(now - 13 * HZ, 0)).unwrap();
@@ -546,20 +546,20 @@ fn a_refresh_period_holds_back() {
         period: 50,
         ..rules
     };
-    assert!(due(&both, &told_at(now - 100 * HZ, 0), now).is_none());
+    assert!(should_sync(&both, &told_at(now - 100 * HZ, 0), now).is_none());
     let turn = Subject {
         packets: 53,
         ..told_at(now - 100 * HZ, 0)
     };
-    assert!(due(&both, &turn, now).is_some());
+    assert!(should_sync(&both, &turn, now).is_some());
     // As the clock wraps around.
     let subject = Subject {
         packets: 999,
         ends: rounded(0u32.wrapping_sub(50 * HZ).wrapping_add(ESTABLISHED.timeout)) | 2,
         ..ESTABLISHED
     };
-    assert_eq!(due(&rules, &subject, 10 * HZ), None);
-    assert!(due(&rules, &subject, 60 * HZ).is_some());
+    assert_eq!(should_sync(&rules, &subject, 10 * HZ), None);
+    assert!(should_sync(&rules, &subject, 60 * HZ).is_some());
 }
 
 fn attributes(list: &[(u16, &[u8])]) -> Vec<u8> {

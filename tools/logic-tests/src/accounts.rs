@@ -59,7 +59,7 @@ impl Counts {
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Packet(Direction, tcp::Event),
-    Heard { state: u8, is_inactive: bool },
+    SyncUpdate { state: u8, is_inactive: bool },
     Count,
     GivePlace,
     End,
@@ -80,7 +80,9 @@ fn packet(status: &Status, direction: Direction, event: tcp::Event) -> Account {
 fn happens(event: Event, status: &Status, counts: &Counts) {
     match event {
         Event::Packet(direction, event) => counts.account(packet(status, direction, event)),
-        Event::Heard { state, is_inactive } => counts.account(status.apply(state, is_inactive)),
+        Event::SyncUpdate { state, is_inactive } => {
+            counts.account(status.apply(state, is_inactive))
+        }
         Event::Count => counts.count(status),
         Event::GivePlace => {
             if let Some(account) = status.give_place() {
@@ -125,10 +127,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(tcp::Event::Ack),
         Just(tcp::Event::Rst)
     ];
-    let heard = (0..tcp::STATES as u8, any::<bool>());
+    let update = (0..tcp::STATES as u8, any::<bool>());
     prop_oneof![
         8 => (direction, segment).prop_map(|(d, e)| Event::Packet(d, e)),
-        2 => heard.prop_map(|(state, is_inactive)| Event::Heard { state, is_inactive }),
+        2 => update.prop_map(|(state, is_inactive)| Event::SyncUpdate { state, is_inactive }),
         2 => Just(Event::Count),
         1 => Just(Event::GivePlace),
         1 => Just(Event::End),
@@ -171,7 +173,7 @@ fn nothing_is_left_after_a_storm() {
     let events = [
         Event::Packet(Direction::Input, tcp::Event::Ack),
         Event::Packet(Direction::Output, tcp::Event::Rst),
-        Event::Heard {
+        Event::SyncUpdate {
             state: tcp::ESTABLISHED,
             is_inactive: false,
         },

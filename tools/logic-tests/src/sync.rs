@@ -4,7 +4,7 @@
 
 use crate::exercise;
 use crate::logic::config::Ip;
-use crate::logic::sync::due::{due, Due, Rules, Subject};
+use crate::logic::sync::rate_limit::{should_sync, Rules, Subject, SyncDue};
 use crate::logic::sync::read::Entries;
 use crate::logic::sync::write::{Added, SyncMsgBuilder};
 use crate::logic::sync::{flags, Entry, Shift, Version};
@@ -231,13 +231,13 @@ fn who_is_due() {
             },
             _ => subject,
         };
-        let got = due(&rules, &subject, now);
+        let got = should_sync(&rules, &subject, now);
         assert_eq!(
             got.is_some(),
             slow(&rules, &subject, now.into()),
             "{rules:?} {subject:?} {now}"
         );
-        if let Some(Due { ends, .. }) = got {
+        if let Some(SyncDue { ends, .. }) = got {
             yes += 1;
             assert!(ends / 4 == (now + timeout) / 4);
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When another director is told of a connection (B-6 to B-8).
+//! Rate limit: when a connection is sent to other directors (B-6 to B-8).
 //!
 //! Times are in jiffies, of 32 bits, which wrap around. When a connection was told of is remembered as the time at which
 //! it would end if no more packets came: a multiple of four, with the number of repetitions in the two lowest bits.
@@ -37,7 +37,7 @@ pub(crate) struct Subject {
     pub(crate) protocol: u8,
     /// The state now.
     pub(crate) state: u8,
-    /// The state that was told.
+    /// The state that was sent.
     pub(crate) told: u8,
     /// Packets of the client, with this one.
     pub(crate) packets: u32,
@@ -47,9 +47,9 @@ pub(crate) struct Subject {
     pub(crate) timeout: u32,
 }
 
-/// That another director is to be told.
+/// The connection is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct SyncDue {
     /// What is to be remembered of when.
     pub(crate) ends: u32,
     /// Also where another CPU remembers another time first.
@@ -71,15 +71,15 @@ fn tells(protocol: u8, state: u8) -> Option<bool> {
     }
 }
 
-/// Whether a subject is due `now`.
-pub(crate) fn due(rules: &Rules, subject: &Subject, now: u32) -> Option<Due> {
+/// Returns whether to send a connection at a packet, `now`.
+pub(crate) fn should_sync(rules: &Rules, subject: &Subject, now: u32) -> Option<SyncDue> {
     let mut ends = now.wrapping_add(subject.timeout) & !RETRIES;
     let mut forced = false;
     if !subject.is_template {
         let at_once = tells(subject.protocol, subject.state)?;
         forced = subject.state != subject.told;
         if at_once && forced {
-            return Some(Due { ends, forced });
+            return Some(SyncDue { ends, forced });
         }
     }
     if rules.refresh != 0 && subject.ends != 0 && is_fresh(rules, subject, ends) {
@@ -90,7 +90,7 @@ pub(crate) fn due(rules: &Rules, subject: &Subject, now: u32) -> Option<Due> {
     if if rules.period > 0 { by_count } else { once } {
         return None;
     }
-    Some(Due { ends, forced })
+    Some(SyncDue { ends, forced })
 }
 
 /// Whether the packet is one of those that a connection is told of at.
