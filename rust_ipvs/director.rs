@@ -9,8 +9,8 @@
 //! # Locks
 //!
 //! Packets take no lock but a shard of the connection table, when a connection begins, ends or
-//! comes closer to its end. People take [`NetnsIpvs`]'s `config` mutex; under it nothing but RCU
-//! pointers and plain words are written that packets read.
+//! comes closer to its end. Administrators take [`NetnsIpvs`]'s `config` mutex; under it nothing
+//! but RCU pointers and plain words are written that packets read.
 
 mod awaited;
 mod background;

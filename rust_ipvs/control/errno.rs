@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What netlink and socket options both say: the version, and the numbers of refusals.
+//! Version of the interface, and error numbers, for netlink and socket options.
 
 use crate::logic::config::Errno;
 use kernel::prelude::*;
@@ -8,7 +8,7 @@ use kernel::prelude::*;
 /// The version that IPVS has had since its interface last changed, 1.2.1 (G-13, O-5).
 pub(super) const VERSION: u32 = 0x01_02_01;
 
-/// The error number of a refusal.
+/// Converts an error of a request to a kernel error.
 pub(super) fn errno(errno: Errno) -> Error {
     match errno {
         Errno::Invalid => EINVAL,

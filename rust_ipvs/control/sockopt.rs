@@ -2,8 +2,8 @@
 
 //! The older interface: socket options (behaviour.rst 11.3).
 //!
-//! It needs `CAP_NET_ADMIN` only in the user namespace that the network namespace belongs to, and has no words for a
-//! refusal but its number.
+//! It needs `CAP_NET_ADMIN` only in the user namespace that the network namespace belongs to, and
+//! has no words for an error but its number.
 
 use super::errno::{
     errno,
@@ -29,12 +29,12 @@ use crate::{
     logic::{
         config::{
             AddressFamily,
-            Refusal,
+            ConfigError,
             ServiceId,
             TunnelChange, //
         },
         sockopt::{
-            self as words,
+            self as wire,
             Get,
             Set, //
         },
@@ -53,9 +53,9 @@ pub(super) fn register() -> Result<Registration> {
     Registration::new::<Ipvs>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
 }
 
-/// The number of a refusal.
-fn number(refusal: Refusal) -> Error {
-    errno(refusal.errno)
+/// The number of an error.
+fn number(error: ConfigError) -> Error {
+    errno(error.errno)
 }
 
 /// Returns the state of the caller's namespace, if the caller may configure it.
@@ -79,18 +79,18 @@ fn existing(ipvs: &NetnsIpvs, id: &ServiceId) -> Result {
 struct Ipvs;
 
 impl Options for Ipvs {
-    const SET: Range<u32> = words::FIRST..words::SET_END;
-    const GET: Range<u32> = words::FIRST..words::GET_END;
+    const SET: Range<u32> = wire::FIRST..wire::SET_END;
+    const GET: Range<u32> = wire::FIRST..wire::GET_END;
 
     fn set(net: &Net, option: u32, given: &Given) -> Result {
         let ipvs = ipvs(net)?;
-        if given.len() != words::set_length(option) {
+        if given.len() != wire::set_length(option) {
             return Err(EINVAL);
         }
-        let mut bytes = [0; words::SET_MAX];
+        let mut bytes = [0; wire::SET_MAX];
         let bytes = bytes.get_mut(..given.len()).ok_or(EINVAL)?;
         given.read(bytes)?;
-        let what = words::set(option, bytes, time::HZ).map_err(number)?;
+        let what = wire::set(option, bytes, time::HZ).map_err(number)?;
         carry_out(net, &ipvs, what)
     }
 
@@ -98,7 +98,7 @@ impl Options for Ipvs {
         let ipvs = ipvs(net)?;
         let what = Get::of(option).ok_or(EINVAL)?;
         // The question comes in the same place as the answer goes; the longest one is that about a service.
-        let mut question = [0; words::SERVICE_ENTRY];
+        let mut question = [0; wire::SERVICE_ENTRY];
         let question = question.get_mut(..what.least()).ok_or(EINVAL)?;
         asked.read(question)?;
         answer(&ipvs, what, question, asked)
@@ -140,33 +140,33 @@ fn answer(ipvs: &NetnsIpvs, what: Get, question: &[u8], asked: &mut Asked<'_>) -
         Get::Version => version(ipvs, asked),
         Get::Info => {
             let services = ipvs.count_of(AddressFamily::V4);
-            let info = words::info(VERSION, ipvs.table_size(), services);
+            let info = wire::info(VERSION, ipvs.table_size(), services);
             asked.write(0, &info)
         }
         Get::Services => {
-            let room = words::room(what, question, asked.len()).ok_or(EINVAL)?;
+            let room = wire::room(what, question, asked.len()).ok_or(EINVAL)?;
             services(ipvs, room, asked)
         }
         Get::Service => {
-            let view = ipvs.service(&words::service_id(question));
+            let view = ipvs.service(&wire::service_id(question));
             let view = view.map_err(number)?;
-            asked.write(0, &words::service_entry(&view).ok_or(ESRCH)?)
+            asked.write(0, &wire::service_entry(&view).ok_or(ESRCH)?)
         }
         Get::Destinations => {
-            let room = words::room(what, question, asked.len()).ok_or(EINVAL)?;
-            let id = words::service_id(question);
+            let room = wire::room(what, question, asked.len()).ok_or(EINVAL)?;
+            let id = wire::service_id(question);
             existing(ipvs, &id)?;
             destinations(ipvs, &id, room, asked)
         }
-        Get::Timeouts => asked.write(0, &words::timeouts(&ipvs.timeouts())),
-        Get::Daemons => asked.write(0, &words::daemons(&ipvs.daemons())),
+        Get::Timeouts => asked.write(0, &wire::timeouts(&ipvs.timeouts())),
+        Get::Daemons => asked.write(0, &wire::daemons(&ipvs.daemons())),
     }
 }
 
 /// The version as text, with a nul, and as long as that is (O-5).
 fn version(ipvs: &NetnsIpvs, asked: &mut Asked<'_>) -> Result {
-    let mut text = [0; words::VERSION];
-    let length = words::version(ipvs.table_size(), &mut text);
+    let mut text = [0; wire::VERSION];
+    let length = wire::version(ipvs.table_size(), &mut text);
     asked.write(0, text.get(..length).ok_or(EINVAL)?)?;
     asked.set_len(length)
 }
@@ -209,18 +209,18 @@ impl<'a, 'b> List<'a, 'b> {
 
 /// The first services, as many as there is room for.
 fn services(ipvs: &NetnsIpvs, room: usize, asked: &mut Asked<'_>) -> Result {
-    let mut list = List::new(asked, words::SERVICES_HEAD, room);
+    let mut list = List::new(asked, wire::SERVICES_HEAD, room);
     ipvs.services(Bookmark::START, &mut |view| {
-        list.add(words::service_entry(view))
+        list.add(wire::service_entry(view))
     })?;
     list.written
 }
 
 /// The newest destinations of a service, as many as there is room for.
 fn destinations(ipvs: &NetnsIpvs, id: &ServiceId, room: usize, asked: &mut Asked<'_>) -> Result {
-    let mut list = List::new(asked, words::DESTINATIONS_HEAD, room);
+    let mut list = List::new(asked, wire::DESTINATIONS_HEAD, room);
     ipvs.destinations(id, Shown::NONE, &mut |view| {
-        list.add(words::destination_entry(view))
+        list.add(wire::destination_entry(view))
     });
     list.written
 }

@@ -469,7 +469,7 @@ impl<F: InetFamily> Connection<F> {
         self.control.release();
     }
 
-    /// How people see it (K-3, K-4).
+    /// Returns it as administrators see it (K-3, K-4).
     pub(super) fn view(&self) -> ConnectionView<'_> {
         let left = u32::try_from(self.left()).unwrap_or(0);
         let status = self.status.load();

@@ -270,7 +270,7 @@ impl Destination {
         }
     }
 
-    /// Counters and rates as people see them.
+    /// Returns counters and rates as administrators see them.
     fn statistics(&self) -> Statistics {
         self.base.lock().read(self.counted.sums())
     }
@@ -285,7 +285,7 @@ impl Destination {
         self.base.lock().freeze(frozen, self.counted.sums());
     }
 
-    /// Returns how people see it.
+    /// Returns it as administrators see it.
     pub(super) fn view(&self) -> DestinationView {
         DestinationView {
             statistics: self.statistics(),
@@ -293,7 +293,7 @@ impl Destination {
         }
     }
 
-    /// Returns how people see it, without statistics, which cost a look at each CPU.
+    /// Returns it as administrators see it, without statistics, which cost a look at each CPU.
     pub(super) fn outline(&self) -> DestinationView {
         let count = |count: i32| u32::try_from(count).unwrap_or(0);
         let (active, total) = (count(self.active()), count(self.total()));

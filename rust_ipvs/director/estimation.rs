@@ -17,8 +17,8 @@ use super::{
 use crate::{
     kapi::cpus,
     logic::config::{
+        ConfigError,
         Counters,
-        Refusal,
         ServiceId,
         Statistics, //
     },
@@ -50,13 +50,13 @@ impl NetnsIpvs {
     }
 
     /// Starts the statistics of a service, or of everything, over (E-10).
-    pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), Refusal> {
+    pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         match id {
             Some(id) => for_af!(self, id.family, af => af.get(id)?.zero()),
             None => self
                 .zero_all(&mut config.held)
-                .map_err(|_| Refusal::NO_MEMORY)?,
+                .map_err(|_| ConfigError::NO_MEMORY)?,
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which services the FTP helper serves: what it needs while they are there, and what people see of it (F-1, F-3, K-10).
+//! Which services the FTP helper serves: what it needs while they are there, and what
+//! administrators see of it (F-1, F-3, K-10).
 
 use super::{
     namespace::{

@@ -26,9 +26,9 @@ use crate::{
     },
     logic::config::{
         AddressFamily,
+        ConfigError,
         ConnectionView,
         DestinationView,
-        Refusal,
         ServiceId,
         ServiceView, //
     },
@@ -148,8 +148,8 @@ impl BucketCursor {
 
 impl<F: InetFamily> AfState<F> {
     /// A service with a reference.
-    pub(super) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, Refusal> {
-        rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(Refusal::NO_SERVICE)
+    pub(super) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, ConfigError> {
+        rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(ConfigError::NO_SERVICE)
     }
 
     /// Does something to each service from a place on, until it returns `false`; returns the place where it did, or
@@ -270,7 +270,7 @@ impl NetnsIpvs {
     }
 
     /// How a service is seen.
-    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, Refusal> {
+    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, ConfigError> {
         for_af!(self, id.family, af => Ok(af.get(id)?.view()))
     }
 

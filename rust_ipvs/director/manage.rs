@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What people do: services and destinations added, changed and deleted (behaviour.rst 2, 11).
+//! Configuration: adds, changes and deletes services and destinations (behaviour.rst 2, 11).
 //!
 //! Everything here runs in process context, and what changes anything under the configuration
 //! mutex. A request is carried out whole or refused before anything has changed.
@@ -31,13 +31,13 @@ use crate::{
     logic::{
         config::{
             AddressFamily,
+            ConfigError,
             DestinationId,
             DestinationSpec,
             EngineName,
             Errno,
             ForwardMethod,
             Ip,
-            Refusal,
             ServiceId,
             ServiceSpec,
             Timeouts,
@@ -54,8 +54,8 @@ use kernel::{
 };
 
 /// What goes wrong inside is always memory.
-fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
-    result.map_err(|_| Refusal::NO_MEMORY)
+fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
+    result.map_err(|_| ConfigError::NO_MEMORY)
 }
 
 impl<F: InetFamily> AfState<F> {
@@ -115,32 +115,35 @@ fn welcome<F: InetFamily>(
 }
 
 /// The scheduler of a specification; `none` is a service without one (V-18).
-fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
+fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     let name = spec.scheduler.as_bytes();
     if name == b"none" {
         return Ok(None);
     }
     match Scheduler::by_name(name) {
         Some(scheduler) => Ok(Some(scheduler)),
-        None => Err(Refusal::new(Errno::NoEntry, c"no such scheduler")),
+        None => Err(ConfigError::new(Errno::NoEntry, c"no such scheduler")),
     }
 }
 
 /// Checks the options that a service must have, in the reference's order (G-18).
-fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, Refusal> {
+fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     let scheduler = scheduler(spec)?;
     let known = |name: EngineName| Engine::by_name(name.as_bytes()).is_some();
     if !spec.engine.is_none_or(known) {
-        return Err(Refusal::new(Errno::NoEntry, c"no such persistence engine"));
+        return Err(ConfigError::new(
+            Errno::NoEntry,
+            c"no such persistence engine",
+        ));
     }
     request::check_netmask(spec)?;
     Ok(scheduler)
 }
 
 /// Whether a scheduler can begin with so many destinations (D-16).
-fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), Refusal> {
+fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), ConfigError> {
     match scheduler {
-        Some(scheduler) if destinations > scheduler.needs().most => Err(Refusal::new(
+        Some(scheduler) if destinations > scheduler.needs().most => Err(ConfigError::new(
             Errno::Invalid,
             c"the scheduler's table has no room for so many destinations",
         )),
@@ -149,19 +152,23 @@ fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), R
 }
 
 /// Whether a destination's address can be sent to from here.
-fn check_address(net: &Net, id: &DestinationId) -> Result<(), Refusal> {
+fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
     let usable = match id.addr {
         Ip::V4(addr) => net.is_usable_v4(addr),
         Ip::V6(addr) => net.is_usable_v6(addr),
     };
-    usable.then_some(()).ok_or(Refusal::new(
+    usable.then_some(()).ok_or(ConfigError::new(
         Errno::Invalid,
         c"the destination's address is neither unicast nor local",
     ))
 }
 
 /// Whether a method can bridge the families of a service and a destination, and nobody else is told of it (V-10).
-fn check_families(ipvs: &NetnsIpvs, id: &ServiceId, spec: &DestinationSpec) -> Result<(), Refusal> {
+fn check_families(
+    ipvs: &NetnsIpvs,
+    id: &ServiceId,
+    spec: &DestinationSpec,
+) -> Result<(), ConfigError> {
     let family = match spec.id.addr {
         Ip::V4(_) => AddressFamily::V4,
         Ip::V6(_) => AddressFamily::V6,
@@ -170,7 +177,7 @@ fn check_families(ipvs: &NetnsIpvs, id: &ServiceId, spec: &DestinationSpec) -> R
         return Ok(());
     }
     if ipvs.daemons.is_any() {
-        return Err(Refusal::new(
+        return Err(ConfigError::new(
             Errno::Invalid,
             c"a destination of another address family cannot be synchronised: a daemon runs",
         ));
@@ -178,7 +185,7 @@ fn check_families(ipvs: &NetnsIpvs, id: &ServiceId, spec: &DestinationSpec) -> R
     if spec.method == ForwardMethod::TUNNEL {
         return Ok(());
     }
-    Err(Refusal::new(
+    Err(ConfigError::new(
         Errno::Invalid,
         c"a destination of another address family needs the tunnel method",
     ))
@@ -186,14 +193,17 @@ fn check_families(ipvs: &NetnsIpvs, id: &ServiceId, spec: &DestinationSpec) -> R
 
 impl NetnsIpvs {
     /// Adds a service.
-    pub(crate) fn add_service(self: &Arc<Self>, spec: &ServiceSpec) -> Result<(), Refusal> {
+    pub(crate) fn add_service(self: &Arc<Self>, spec: &ServiceSpec) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         if !config.open {
-            return Err(Refusal::NO_MEMORY);
+            return Err(ConfigError::NO_MEMORY);
         }
         let id = &spec.id;
         if for_af!(self, id.family, af => af.get(id).is_ok()) {
-            return Err(Refusal::new(Errno::Exists, c"the service exists already"));
+            return Err(ConfigError::new(
+                Errno::Exists,
+                c"the service exists already",
+            ));
         }
         let options = SvcOptions::of(spec, check_options(spec)?, 0);
         let result = self.prepare(&mut config, id.family).and_then(|()| {
@@ -229,7 +239,7 @@ impl NetnsIpvs {
     }
 
     /// Changes the options of a service (V-17).
-    pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), Refusal> {
+    pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         for_af!(self, spec.id.family, af => {
             let service = af.get(&spec.id)?;
@@ -247,7 +257,7 @@ impl NetnsIpvs {
     }
 
     /// Deletes a service. Its connections stay, without an available destination (V-19).
-    pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), Refusal> {
+    pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         let result = for_af!(self, id.family, af => {
             let service = af.get(id)?;
@@ -265,7 +275,7 @@ impl NetnsIpvs {
     /// # Errors
     ///
     /// Out of memory: some services are left, which another flush deletes.
-    pub(crate) fn flush(&self) -> Result<(), Refusal> {
+    pub(crate) fn flush(&self) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         let mut done = Ok(());
         for family in [AddressFamily::V4, AddressFamily::V6] {
@@ -280,7 +290,7 @@ impl NetnsIpvs {
                     deleted.ok();
                 }
                 if af.count() != 0 {
-                    done = Err(Refusal::NO_MEMORY);
+                    done = Err(ConfigError::NO_MEMORY);
                 }
             });
         }
@@ -309,14 +319,14 @@ impl NetnsIpvs {
         net: &Net,
         id: &ServiceId,
         spec: &DestinationSpec,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         for_af!(self, id.family, af => {
             let service = af.get(id)?;
             check_families(self, id, spec)?;
             af.senders.add(spec.id.addr);
             if service.destination(&spec.id).is_some() {
-                return Err(Refusal::new(Errno::Exists, c"the service has that destination already"));
+                return Err(ConfigError::new(Errno::Exists, c"the service has that destination already"));
             }
             self.track_for_helper(&mut config, id, spec.method);
             let revived = self.trash.lock().revive(id, &spec.id);
@@ -345,12 +355,12 @@ impl NetnsIpvs {
         id: &ServiceId,
         mut spec: DestinationSpec,
         tunnel: TunnelChange,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         for_af!(self, id.family, af => {
             let service = af.get(id)?;
             check_families(self, id, &spec)?;
-            let destination = service.destination(&spec.id).ok_or(Refusal::NO_DESTINATION)?;
+            let destination = service.destination(&spec.id).ok_or(ConfigError::NO_DESTINATION)?;
             self.track_for_helper(&mut config, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
             let edit = |held: &mut ConfigHeld| service.edit(held, &destination, &spec);
@@ -363,11 +373,11 @@ impl NetnsIpvs {
         &self,
         id: &ServiceId,
         destination: &DestinationId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         for_af!(self, id.family, af => {
             let service = af.get(id)?;
-            let destination = service.destination(destination).ok_or(Refusal::NO_DESTINATION)?;
+            let destination = service.destination(destination).ok_or(ConfigError::NO_DESTINATION)?;
             let room = memory(Room::new())?;
             memory(service.remove(&mut config.held, &destination))?;
             self.discard(&mut config.held, room, destination);

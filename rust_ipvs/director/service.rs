@@ -365,7 +365,7 @@ impl<F: InetFamily> Service<F> {
         });
     }
 
-    /// Returns how people see it.
+    /// Returns it as administrators see it.
     pub(super) fn view(&self) -> ServiceView {
         ServiceView {
             statistics: self.statistics(),
@@ -373,7 +373,8 @@ impl<F: InetFamily> Service<F> {
         }
     }
 
-    /// Returns how people see it, without statistics, which cost a look at each destination and CPU.
+    /// Returns it as administrators see it, without statistics, which cost a look at each
+    /// destination and CPU.
     pub(super) fn outline(&self) -> ServiceView {
         let options = self.options();
         let scheduler = options.scheduler.map_or("none", Scheduler::name);

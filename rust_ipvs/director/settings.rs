@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an administrator sets under /proc/sys/net/ipv4/vs, and packets obey (behaviour.rst 12.2).
+//! Settings under /proc/sys/net/ipv4/vs (behaviour.rst 12.2).
 //!
 //! Each is one word that packets read when they need it; a change holds from the next packet on.
 

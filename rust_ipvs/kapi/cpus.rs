@@ -39,7 +39,8 @@ pub(crate) fn count() -> usize {
     possible().count()
 }
 
-/// A list of CPUs that people read and write: at first those on which kernel threads may run.
+/// A list of CPUs that administrators read and write: at first those on which kernel threads may
+/// run.
 #[pin_data]
 pub(crate) struct CpuList {
     /// `None` until it is written.

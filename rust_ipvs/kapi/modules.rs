@@ -63,7 +63,7 @@ impl Exclusion {
     }
 
     /// What the kernel calls when a module's state changes. It asks before a new module's first code
-    /// runs, and takes an error for a refusal.
+    /// runs, and takes an error for an error.
     ///
     /// # Safety
     ///

@@ -196,14 +196,17 @@ impl TunnelChange {
     /// # Errors
     ///
     /// `EINVAL` where that is GUE without a port.
-    pub(crate) fn of(self, now: TunnelSpec) -> Result<TunnelSpec, Refusal> {
+    pub(crate) fn of(self, now: TunnelSpec) -> Result<TunnelSpec, ConfigError> {
         let tunnel = TunnelSpec {
             kind: self.kind.unwrap_or(now.kind),
             port: self.port.unwrap_or(now.port),
             flags: self.flags.unwrap_or(now.flags),
         };
         if tunnel.kind == tun_type::GUE && tunnel.port == 0 {
-            return Err(Refusal::new(Errno::Invalid, c"a GUE tunnel needs a port"));
+            return Err(ConfigError::new(
+                Errno::Invalid,
+                c"a GUE tunnel needs a port",
+            ));
         }
         Ok(tunnel)
     }
@@ -404,19 +407,19 @@ pub(crate) enum Errno {
     Other(i32),
 }
 
-/// Why a request is refused: the errno of the reference, and words for people (extack).
+/// Error of a request: the errno of C IPVS, and a text for the extack message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct ConfigError {
     /// The error number.
     pub(crate) errno: Errno,
     /// One line, without a full stop, that names the mistake.
-    pub(crate) words: &'static CStr,
+    pub(crate) text: &'static CStr,
 }
 
-impl Refusal {
+impl ConfigError {
     /// A refusal with its words.
-    pub(crate) const fn new(errno: Errno, words: &'static CStr) -> Self {
-        Self { errno, words }
+    pub(crate) const fn new(errno: Errno, text: &'static CStr) -> Self {
+        Self { errno, text }
     }
 
     /// Memory ran out.

@@ -163,7 +163,7 @@ fn extended<F: Family>(text: &[u8]) -> Option<(Option<Ip>, u16, &[u8])> {
     (port != 0 && nothing.is_empty()).then_some((ip, port, following))
 }
 
-/// Reads an address as people write it.
+/// Reads an address in its textual form.
 fn address<F: Family>(text: &[u8]) -> Option<Ip> {
     let text = core::str::from_utf8(text).ok()?;
     match F::FAMILY {

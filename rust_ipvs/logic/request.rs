@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users ask for by netlink, read and checked (behaviour.rst 11.1, 11.2).
+//! Netlink requests: parses and checks their attributes (behaviour.rst 11.1, 11.2).
 //!
 //! Each function takes the payload of a nest, or of the whole message, and gives back typed words or a
-//! [`Refusal`]. It checks what can be known from the message alone, in the reference's order (G-17).
+//! [`ConfigError`]. It checks what can be known from the message alone, in the reference's order
+//! (G-17).
 
 use super::config::{
     AddressFamily,
+    ConfigError,
     DestinationId,
     DestinationSpec,
     EngineName,
     Errno,
     ForwardMethod,
     Ip,
-    Refusal,
     SchedulerName,
     ServiceId,
     ServiceKey,
@@ -35,8 +36,8 @@ use super::uapi::{
 };
 
 /// A request that makes no sense.
-const fn invalid(words: &'static core::ffi::CStr) -> Refusal {
-    Refusal::new(Errno::Invalid, words)
+const fn invalid(words: &'static core::ffi::CStr) -> ConfigError {
+    ConfigError::new(Errno::Invalid, words)
 }
 
 /// An address family's number, as far as there is one.
@@ -81,13 +82,13 @@ fn set<T>(
     field: &mut Option<T>,
     value: Option<T>,
     words: &'static core::ffi::CStr,
-) -> Result<(), Refusal> {
+) -> Result<(), ConfigError> {
     *field = Some(value.ok_or(invalid(words))?);
     Ok(())
 }
 
 /// Checks the statistics that a user sends back: they are not read, but have to be a nest.
-fn check_nest(payload: &[u8]) -> Result<(), Refusal> {
+fn check_nest(payload: &[u8]) -> Result<(), ConfigError> {
     match payload.len() {
         1..=3 => Err(invalid(c"the statistics are too short")),
         _ => Ok(()),
@@ -95,7 +96,7 @@ fn check_nest(payload: &[u8]) -> Result<(), Refusal> {
 }
 
 impl ServiceFields {
-    fn read(nest: &[u8]) -> Result<Self, Refusal> {
+    fn read(nest: &[u8]) -> Result<Self, ConfigError> {
         let mut f = Self::default();
         for (number, payload) in Attributes::new(nest) {
             match number {
@@ -157,7 +158,7 @@ impl ServiceFields {
     }
 
     /// The service's identity (G-7).
-    fn id(&self) -> Result<ServiceId, Refusal> {
+    fn id(&self) -> Result<ServiceId, ConfigError> {
         let number = self
             .family
             .ok_or(invalid(c"the service has no address family"))?;
@@ -170,7 +171,7 @@ impl ServiceFields {
                 c"the service has neither a firewall mark nor a protocol, an address and a port",
             ));
         }
-        let family = family(number).ok_or(Refusal::new(
+        let family = family(number).ok_or(ConfigError::new(
             Errno::Family,
             c"the service's address family is neither AF_INET nor AF_INET6",
         ))?;
@@ -197,7 +198,7 @@ impl ServiceFields {
 /// # Errors
 ///
 /// `EINVAL` where an attribute is missing or wrong, `EAFNOSUPPORT` for an unknown address family.
-pub(crate) fn service_id(nest: &[u8]) -> Result<ServiceId, Refusal> {
+pub(crate) fn service_id(nest: &[u8]) -> Result<ServiceId, ConfigError> {
     ServiceFields::read(nest)?.id()
 }
 
@@ -206,7 +207,7 @@ pub(crate) fn service_id(nest: &[u8]) -> Result<ServiceId, Refusal> {
 /// # Errors
 ///
 /// As [`service_id`]. The netmask is for [`check_netmask`], which comes later in the order (G-18).
-pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, Refusal> {
+pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, ConfigError> {
     let f = ServiceFields::read(nest)?;
     let id = f.id()?;
     let [f0, f1, f2, f3, m0, m1, m2, m3] = f.flags.ok_or(invalid(c"the service has no flags"))?;
@@ -233,7 +234,7 @@ pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, Refusal> {
 /// # Errors
 ///
 /// `EINVAL` where it is not 1 to 128.
-pub(crate) fn check_netmask(spec: &ServiceSpec) -> Result<(), Refusal> {
+pub(crate) fn check_netmask(spec: &ServiceSpec) -> Result<(), ConfigError> {
     match spec.id.family {
         AddressFamily::V6 if !(1..=128).contains(&spec.netmask) => Err(invalid(
             c"the persistence netmask of an IPv6 service is a prefix length of 1 to 128",
@@ -258,7 +259,7 @@ struct DestinationFields {
 }
 
 impl DestinationFields {
-    fn read(nest: &[u8]) -> Result<Self, Refusal> {
+    fn read(nest: &[u8]) -> Result<Self, ConfigError> {
         let mut f = Self::default();
         for (number, payload) in Attributes::new(nest) {
             match number {
@@ -326,7 +327,7 @@ impl DestinationFields {
     }
 
     /// The attributes that identify a destination.
-    fn key(&self) -> Result<([u8; 16], u16), Refusal> {
+    fn key(&self) -> Result<([u8; 16], u16), ConfigError> {
         Ok((
             self.addr
                 .ok_or(invalid(c"the destination has no address"))?,
@@ -335,10 +336,10 @@ impl DestinationFields {
     }
 
     /// The destination's own family; absent or 0 it is the service's.
-    fn family(&self, service: AddressFamily) -> Result<AddressFamily, Refusal> {
+    fn family(&self, service: AddressFamily) -> Result<AddressFamily, ConfigError> {
         match self.family {
             None | Some(0) => Ok(service),
-            Some(number) => family(number).ok_or(Refusal::new(
+            Some(number) => family(number).ok_or(ConfigError::new(
                 Errno::Family,
                 c"the destination's address family is neither AF_INET nor AF_INET6",
             )),
@@ -354,7 +355,7 @@ impl DestinationFields {
 pub(crate) fn destination_id(
     nest: &[u8],
     service: AddressFamily,
-) -> Result<DestinationId, Refusal> {
+) -> Result<DestinationId, ConfigError> {
     let f = DestinationFields::read(nest)?;
     let (addr, port) = f.key()?;
     Ok(DestinationId {
@@ -372,7 +373,7 @@ pub(crate) fn destination_id(
 pub(crate) fn destination_spec(
     nest: &[u8],
     service: AddressFamily,
-) -> Result<DestinationSpec, Refusal> {
+) -> Result<DestinationSpec, ConfigError> {
     let (mut spec, tunnel) = destination_change(nest, service)?;
     spec.tunnel = tunnel.of(spec.tunnel)?;
     Ok(spec)
@@ -387,7 +388,7 @@ pub(crate) fn destination_spec(
 pub(crate) fn destination_change(
     nest: &[u8],
     service: AddressFamily,
-) -> Result<(DestinationSpec, TunnelChange), Refusal> {
+) -> Result<(DestinationSpec, TunnelChange), ConfigError> {
     let f = DestinationFields::read(nest)?;
     let (addr, port) = f.key()?;
     let method = f
@@ -433,15 +434,15 @@ pub(crate) fn destination_change(
 ///
 /// `ERANGE` for a negative weight, or a lower threshold above the upper one; `EINVAL` where the upper threshold exceeds
 /// `INT_MAX`.
-pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), Refusal> {
+pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), ConfigError> {
     if spec.weight < 0 {
-        return Err(Refusal::new(
+        return Err(ConfigError::new(
             Errno::Range,
             c"the weight is negative or greater than 2147483647",
         ));
     }
     if spec.lower > spec.upper {
-        return Err(Refusal::new(
+        return Err(ConfigError::new(
             Errno::Range,
             c"the lower threshold is greater than the upper threshold",
         ));
@@ -458,7 +459,7 @@ pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), Refusal> {
 /// # Errors
 ///
 /// `EINVAL` where it exceeds `INT_MAX` jiffies.
-pub(crate) fn timeout(seconds: u32, hz: u32) -> Result<Option<u32>, Refusal> {
+pub(crate) fn timeout(seconds: u32, hz: u32) -> Result<Option<u32>, ConfigError> {
     let limit = (i32::MAX as u32).checked_div(hz).unwrap_or(0);
     if seconds > limit {
         return Err(invalid(
@@ -480,11 +481,11 @@ pub(crate) fn timeout(seconds: u32, hz: u32) -> Result<Option<u32>, Refusal> {
 pub(crate) fn timeouts(
     attributes: &[u8],
     hz: u32,
-) -> Result<(Option<u32>, Option<u32>, Option<u32>), Refusal> {
+) -> Result<(Option<u32>, Option<u32>, Option<u32>), ConfigError> {
     let read = |number: u16| match nlattr::find(attributes, number) {
         None => Ok(None),
         Some(payload) => match nlattr::u32(payload) {
-            None => Err(Refusal::new(Errno::Range, c"a timeout is too short")),
+            None => Err(ConfigError::new(Errno::Range, c"a timeout is too short")),
             Some(seconds) => timeout(seconds, hz),
         },
     };

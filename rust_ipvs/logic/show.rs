@@ -80,7 +80,8 @@ impl Display for Bracketed {
     }
 }
 
-/// How IPVS calls itself where people read it; the number is the connection table's size in buckets (K-2, O-5).
+/// How IPVS calls itself in its files; the number is the connection table's size in buckets (K-2,
+/// O-5).
 pub(crate) struct Title(pub(crate) usize);
 
 impl Display for Title {

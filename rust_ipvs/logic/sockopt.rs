@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The older interface: what users ask for, and get, by socket options (behaviour.rst 11.3).
+//! The older interface: requests and answers of socket options (behaviour.rst 11.3).
 //!
 //! Its structures are those of 64-bit machines, all numbers in native order but addresses and ports. It knows only
 //! IPv4.
@@ -9,13 +9,13 @@
 
 use super::config::{
     AddressFamily,
+    ConfigError,
     DestinationId,
     DestinationSpec,
     DestinationView,
     Errno,
     ForwardMethod,
     Ip,
-    Refusal,
     SchedulerName,
     ServiceId,
     ServiceKey,
@@ -110,7 +110,7 @@ impl Wish {
     /// # Errors
     ///
     /// As [`request::check_destination`].
-    pub(crate) fn spec(&self) -> Result<DestinationSpec, Refusal> {
+    pub(crate) fn spec(&self) -> Result<DestinationSpec, ConfigError> {
         let spec = DestinationSpec {
             id: self.id,
             method: ForwardMethod::of_bits(self.method),
@@ -210,25 +210,25 @@ pub(crate) fn service_id(bytes: &[u8]) -> ServiceId {
 }
 
 /// The service of a structure that is set, whose protocol must be one that is balanced, whatever it is named by (O-4).
-fn checked_id(bytes: &[u8]) -> Result<ServiceId, Refusal> {
+fn checked_id(bytes: &[u8]) -> Result<ServiceId, ConfigError> {
     let protocol = u16::from_ne_bytes(at(bytes, 0));
     if [TCP, UDP, SCTP].map(u16::from).contains(&protocol) {
         Ok(service_id(bytes))
     } else {
-        Err(Refusal::new(
+        Err(ConfigError::new(
             Errno::Fault,
             c"the service's protocol is neither TCP nor UDP nor SCTP",
         ))
     }
 }
 
-fn service_spec(bytes: &[u8]) -> Result<ServiceSpec, Refusal> {
+fn service_spec(bytes: &[u8]) -> Result<ServiceSpec, ConfigError> {
     let name: [u8; 16] = at(bytes, 16);
     let end = name.iter().position(|byte| *byte == 0);
     let scheduler = end
         .and_then(|end| name.get(..end))
         .and_then(SchedulerName::new);
-    let scheduler = scheduler.ok_or(Refusal::new(
+    let scheduler = scheduler.ok_or(ConfigError::new(
         Errno::Invalid,
         c"the scheduler's name has no end",
     ))?;
@@ -257,14 +257,14 @@ fn wish(bytes: &[u8]) -> Wish {
 }
 
 /// The daemon that a structure asks for: state, name of the interface, and identity. The rest cannot be said.
-fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, Refusal> {
+fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
     let name = at::<16>(bytes, 4);
     let mut parts = name.split(|&byte| byte == 0);
     let interface = parts
         .next()
         .filter(|name| !name.is_empty())
         .and_then(daemon::Interface::new);
-    let interface = interface.ok_or(Refusal::new(
+    let interface = interface.ok_or(ConfigError::new(
         Errno::Invalid,
         c"a daemon needs the name of an interface",
     ))?;
@@ -285,10 +285,10 @@ fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, Refusal> {
 ///
 /// `EINVAL` for an option that does not exist, a structure of another length, a scheduler's name without an end, a
 /// timeout that is too long, or a daemon without an interface; `EFAULT` for a protocol that is not balanced.
-pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, Refusal> {
-    const NO_SUCH: Refusal = Refusal::new(Errno::Invalid, c"there is no such option");
+pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, ConfigError> {
+    const NO_SUCH: ConfigError = ConfigError::new(Errno::Invalid, c"there is no such option");
     if bytes.len() != set_length(option) {
-        return Err(Refusal::new(
+        return Err(ConfigError::new(
             Errno::Invalid,
             c"the option's structure has another length",
         ));

@@ -11,7 +11,7 @@ use crate::{
     },
     logic::{
         config::{
-            Refusal,
+            ConfigError,
             ServiceId, //
         },
         request,
@@ -23,30 +23,30 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Results that a user is told of.
-pub(super) trait Told<T> {
-    /// Leaves a refusal's words with the request, and gives its number.
-    fn told(self, request: &Request<'_>) -> Result<T>;
+/// Results whose errors are reported by extack.
+pub(super) trait WithExtack<T> {
+    /// Sets the extack message of `request`, and converts the error to its number.
+    fn extack(self, request: &Request<'_>) -> Result<T>;
 }
 
-impl<T> Told<T> for Result<T, Refusal> {
-    fn told(self, request: &Request<'_>) -> Result<T> {
-        self.map_err(|refusal| request.refuse(errno(refusal.errno), refusal.words))
+impl<T> WithExtack<T> for Result<T, ConfigError> {
+    fn extack(self, request: &Request<'_>) -> Result<T> {
+        self.map_err(|error| request.refuse(errno(error.errno), error.text))
     }
 }
 
 /// A namespace without state is being set up or torn down.
-const NO_DIRECTOR: &CStr = c"there is no load balancer in this namespace now";
+const NO_IPVS: &CStr = c"there is no load balancer in this namespace now";
 
 /// Returns the state of the namespace that a request is for.
 pub(super) fn ipvs(request: &Request<'_>) -> Result<Arc<NetnsIpvs>> {
-    NetnsIpvs::of(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_DIRECTOR))
+    NetnsIpvs::of(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))
 }
 
 /// Returns the state of the namespace that a dump lists.
 pub(super) fn ipvs_of_dump(dump: &Dump<'_>) -> Result<Arc<NetnsIpvs>> {
     NetnsIpvs::of(dump.net()).ok_or_else(|| {
-        dump.remark(NO_DIRECTOR);
+        dump.remark(NO_IPVS);
         ENOPROTOOPT
     })
 }
@@ -59,10 +59,10 @@ pub(super) fn service_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
 
 /// The service that a request is about, which has to exist.
 pub(super) fn existing_service(request: &Request<'_>, ipvs: &NetnsIpvs) -> Result<ServiceId> {
-    let id = request::service_id(service_nest(request)?).told(request)?;
+    let id = request::service_id(service_nest(request)?).extack(request)?;
     if ipvs.service_exists(&id) {
         Ok(id)
     } else {
-        Err(Refusal::NO_SERVICE).told(request)
+        Err(ConfigError::NO_SERVICE).extack(request)
     }
 }

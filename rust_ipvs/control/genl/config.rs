@@ -4,7 +4,7 @@
 
 use super::common::{
     ipvs,
-    Told, //
+    WithExtack, //
 };
 use crate::{
     control::errno::VERSION,
@@ -32,7 +32,7 @@ pub(super) struct Set;
 impl Doit for Set {
     fn doit(request: &Request<'_>) -> Result {
         let timeouts = request::timeouts(request.attributes(), time::HZ);
-        let (tcp, tcp_fin, udp) = timeouts.told(request)?;
+        let (tcp, tcp_fin, udp) = timeouts.extack(request)?;
         ipvs(request)?.set_timeouts(tcp, tcp_fin, udp);
         Ok(())
     }

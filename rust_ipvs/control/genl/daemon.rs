@@ -5,7 +5,7 @@
 use super::common::{
     ipvs,
     ipvs_of_dump,
-    Told, //
+    WithExtack, //
 };
 use crate::{
     kapi::genetlink::{
@@ -42,10 +42,10 @@ pub(super) struct New;
 
 impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
-        let wish = daemon::of_attributes(daemon_nest(request)?).told(request)?;
+        let wish = daemon::of_attributes(daemon_nest(request)?).extack(request)?;
         let ipvs = ipvs(request)?;
-        ipvs.check_families_for_daemon().told(request)?;
-        ipvs.start_daemon(request.net(), &wish).told(request)
+        ipvs.check_families_for_daemon().extack(request)?;
+        ipvs.start_daemon(request.net(), &wish).extack(request)
     }
 }
 
@@ -54,8 +54,8 @@ pub(super) struct Del;
 
 impl Doit for Del {
     fn doit(request: &Request<'_>) -> Result {
-        let role = daemon::role_of_attributes(daemon_nest(request)?).told(request)?;
-        ipvs(request)?.stop_daemon(role).told(request)
+        let role = daemon::role_of_attributes(daemon_nest(request)?).extack(request)?;
+        ipvs(request)?.stop_daemon(role).extack(request)
     }
 }
 

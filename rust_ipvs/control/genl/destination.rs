@@ -8,7 +8,7 @@ use super::{
         existing_service,
         ipvs,
         ipvs_of_dump,
-        Told, //
+        WithExtack, //
     },
 };
 use crate::{
@@ -43,9 +43,9 @@ impl Doit for New {
         let ipvs = ipvs(request)?;
         let id = existing_service(request, &ipvs)?;
         let spec = request::destination_spec(destination_nest(request)?, id.family);
-        let spec = spec.told(request)?;
+        let spec = spec.extack(request)?;
         ipvs.add_destination(request.net(), &id, &spec)
-            .told(request)
+            .extack(request)
     }
 }
 
@@ -57,8 +57,8 @@ impl Doit for Set {
         let ipvs = ipvs(request)?;
         let id = existing_service(request, &ipvs)?;
         let change = request::destination_change(destination_nest(request)?, id.family);
-        let (spec, tunnel) = change.told(request)?;
-        ipvs.edit_destination(&id, spec, tunnel).told(request)
+        let (spec, tunnel) = change.extack(request)?;
+        ipvs.edit_destination(&id, spec, tunnel).extack(request)
     }
 }
 
@@ -70,8 +70,8 @@ impl Doit for Del {
         let ipvs = ipvs(request)?;
         let id = existing_service(request, &ipvs)?;
         let destination = request::destination_id(destination_nest(request)?, id.family);
-        let destination = destination.told(request)?;
-        ipvs.delete_destination(&id, &destination).told(request)
+        let destination = destination.extack(request)?;
+        ipvs.delete_destination(&id, &destination).extack(request)
     }
 }
 
@@ -98,8 +98,8 @@ impl Dumpit for List {
                 dump.remark(c"no such service");
                 return Ok(());
             }
-            Err(refusal) => {
-                dump.remark(refusal.words);
+            Err(error) => {
+                dump.remark(error.text);
                 return Ok(());
             }
         };

@@ -9,7 +9,7 @@ use super::{
         ipvs,
         ipvs_of_dump,
         service_nest,
-        Told, //
+        WithExtack, //
     },
 };
 use crate::{
@@ -35,9 +35,9 @@ pub(super) struct New;
 
 impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
-        let spec = request::service_spec(service_nest(request)?).told(request)?;
+        let spec = request::service_spec(service_nest(request)?).extack(request)?;
         let ipvs = ipvs(request)?;
-        ipvs.add_service(&spec).told(request)
+        ipvs.add_service(&spec).extack(request)
     }
 }
 
@@ -46,8 +46,8 @@ pub(super) struct Set;
 
 impl Doit for Set {
     fn doit(request: &Request<'_>) -> Result {
-        let spec = request::service_spec(service_nest(request)?).told(request)?;
-        ipvs(request)?.edit_service(&spec).told(request)
+        let spec = request::service_spec(service_nest(request)?).extack(request)?;
+        ipvs(request)?.edit_service(&spec).extack(request)
     }
 }
 
@@ -56,8 +56,8 @@ pub(super) struct Del;
 
 impl Doit for Del {
     fn doit(request: &Request<'_>) -> Result {
-        let id = request::service_id(service_nest(request)?).told(request)?;
-        ipvs(request)?.delete_service(&id).told(request)
+        let id = request::service_id(service_nest(request)?).extack(request)?;
+        ipvs(request)?.delete_service(&id).extack(request)
     }
 }
 
@@ -66,8 +66,8 @@ pub(super) struct Get;
 
 impl Doit for Get {
     fn doit(request: &Request<'_>) -> Result {
-        let id = request::service_id(service_nest(request)?).told(request)?;
-        let view = ipvs(request)?.service(&id).told(request)?;
+        let id = request::service_id(service_nest(request)?).extack(request)?;
+        let view = ipvs(request)?.service(&id).extack(request)?;
         request.reply(command::NEW_SERVICE, |message| {
             message.nested(cmd_attr::SERVICE, |nest| answer::put_service(nest, &view))
         })
@@ -105,10 +105,10 @@ impl Doit for Zero {
     fn doit(request: &Request<'_>) -> Result {
         let ipvs = ipvs(request)?;
         if request.attribute(cmd_attr::SERVICE).is_none() {
-            return ipvs.zero(None).told(request);
+            return ipvs.zero(None).extack(request);
         }
         let id = existing_service(request, &ipvs)?;
-        ipvs.zero(Some(&id)).told(request)
+        ipvs.zero(Some(&id)).extack(request)
     }
 }
 
@@ -117,6 +117,6 @@ pub(super) struct Flush;
 
 impl Doit for Flush {
     fn doit(request: &Request<'_>) -> Result {
-        ipvs(request)?.flush().told(request)
+        ipvs(request)?.flush().extack(request)
     }
 }

@@ -31,8 +31,8 @@ use crate::{
     logic::{
         config::{
             AddressFamily,
+            ConfigError, //
             Errno,
-            Refusal, //
         },
         sync::daemon::{
             Daemon,
@@ -124,13 +124,13 @@ impl<F: InetFamily> AfState<F> {
 
 impl NetnsIpvs {
     /// Whether a service has destinations of the other family, whose connections cannot be told of (V-10).
-    pub(crate) fn check_families_for_daemon(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_families_for_daemon(&self) -> Result<(), ConfigError> {
         let is_mixed = self
             .v4
             .is_mixed()
             .and_then(|v4| Ok(v4 || self.v6.is_mixed()?));
-        if is_mixed.map_err(|_| Refusal::NO_MEMORY)? {
-            return Err(Refusal::new(
+        if is_mixed.map_err(|_| ConfigError::NO_MEMORY)? {
+            return Err(ConfigError::new(
                 Errno::Invalid,
                 c"connections to servers of the other address family cannot be synchronised",
             ));
@@ -139,12 +139,16 @@ impl NetnsIpvs {
     }
 
     /// Starts a daemon (G-31).
-    pub(crate) fn start_daemon(self: &Arc<Self>, net: &Net, wish: &Wish) -> Result<(), Refusal> {
+    pub(crate) fn start_daemon(
+        self: &Arc<Self>,
+        net: &Net,
+        wish: &Wish,
+    ) -> Result<(), ConfigError> {
         self.daemons.start(self, net, wish)
     }
 
     /// Stops a daemon (G-31).
-    pub(crate) fn stop_daemon(&self, role: Role) -> Result<(), Refusal> {
+    pub(crate) fn stop_daemon(&self, role: Role) -> Result<(), ConfigError> {
         self.daemons.stop(self, role)
     }
 

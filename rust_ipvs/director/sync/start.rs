@@ -34,9 +34,9 @@ use crate::{
     },
     logic::{
         config::{
+            ConfigError, //
             Errno,
             Ip,
-            Refusal, //
         },
         sync::daemon::{
             self,
@@ -62,16 +62,16 @@ use kernel::{
 static GENERATION: Atomic<u32> = Atomic::new(0);
 
 /// A daemon that cannot be set up for a reason of the network's.
-fn network(error: Error) -> Refusal {
-    Refusal::new(
+fn network(error: Error) -> ConfigError {
+    ConfigError::new(
         Errno::Other(error.to_errno()),
         c"the daemon's socket cannot be set up on that interface",
     )
 }
 
 /// What goes wrong apart from that is memory.
-fn memory<T>(result: Result<T>) -> Result<T, Refusal> {
-    result.map_err(|_| Refusal::NO_MEMORY)
+fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
+    result.map_err(|_| ConfigError::NO_MEMORY)
 }
 
 /// Says in the kernel's log that a thread of a daemon runs, as `sync_thread_master()` of C IPVS and
@@ -110,8 +110,8 @@ fn address(daemon: &Daemon, thread: u16) -> Address {
 fn threads<R: Routine>(
     letter: char,
     count: u16,
-    mut made: impl FnMut(u16) -> Result<Arc<R>, Refusal>,
-) -> Result<KVec<Thread<R>>, Refusal> {
+    mut made: impl FnMut(u16) -> Result<Arc<R>, ConfigError>,
+) -> Result<KVec<Thread<R>>, ConfigError> {
     let generation = GENERATION.fetch_add(1, Relaxed);
     let mut list = memory(KVec::with_capacity(count.into(), GFP_KERNEL).map_err(Into::into))?;
     for id in 0..count {
@@ -130,11 +130,11 @@ impl<H: SyncHost> Daemons<H> {
         host: &Arc<H>,
         net: &Net,
         wish: &Wish,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConfigError> {
         let role = Role::of(wish.state);
         let mut running = self.running.lock();
         if !running.open {
-            return Err(Refusal::new(
+            return Err(ConfigError::new(
                 Errno::Closed,
                 c"there is no load balancer in this namespace now",
             ));
@@ -144,16 +144,16 @@ impl<H: SyncHost> Daemons<H> {
             memory(host.open_ipv4())?;
         }
         let name = memory(CString::try_from_fmt(fmt!("{}", wish.interface.as_str())))?;
-        let device = net
-            .device(&name)
-            .ok_or_else(|| Refusal::new(Errno::NoDevice, c"there is no interface of that name"))?;
+        let device = net.device(&name).ok_or_else(|| {
+            ConfigError::new(Errno::NoDevice, c"there is no interface of that name")
+        })?;
         let runs = match role {
             Ok(Role::Master) => running.master.is_some(),
             Ok(Role::Backup) => running.backup.is_some(),
             Err(_) => false,
         };
         if runs {
-            return Err(Refusal::new(
+            return Err(ConfigError::new(
                 Errno::Exists,
                 c"a daemon of that state runs already",
             ));
@@ -180,7 +180,7 @@ impl<H: SyncHost> Daemons<H> {
         running: &mut SyncDaemons<H>,
         device: &Device,
         daemon: Daemon,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConfigError> {
         let count = running.threads;
         let buffer = host.sync_settings().sock_size.load();
         let capacity = KVec::with_capacity(count.into(), GFP_KERNEL);
@@ -213,7 +213,7 @@ impl<H: SyncHost> Daemons<H> {
         running: &mut SyncDaemons<H>,
         device: &Device,
         daemon: Daemon,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConfigError> {
         let count = running.threads;
         let buffer = host.sync_settings().sock_size.load();
         let threads = threads('b', count, |id| {
@@ -234,12 +234,12 @@ impl<H: SyncHost> Daemons<H> {
     }
 
     /// Stops a daemon (G-31).
-    pub(in crate::director) fn stop(&self, host: &H, role: Role) -> Result<(), Refusal> {
+    pub(in crate::director) fn stop(&self, host: &H, role: Role) -> Result<(), ConfigError> {
         let mut running = self.running.lock();
         if self.stop_in(host, &mut running, role) {
             Ok(())
         } else {
-            Err(Refusal::new(
+            Err(ConfigError::new(
                 Errno::NoService,
                 c"no daemon of that state runs",
             ))

@@ -12,7 +12,7 @@ use super::{
     received::{
         attributes,
         parsed,
-        set_words, //
+        set_extack, //
     },
 };
 use crate::{bindings, kapi::net::Net};
@@ -103,7 +103,7 @@ impl<'a> Dump<'a> {
     /// Leaves `words` for the reader, should the dump end now, well or badly.
     pub(crate) fn remark(&self, words: &'static CStr) {
         // SAFETY: The core sets `extack` to null or to what it sends when the dump ends.
-        unsafe { set_words((*self.cb.as_ptr()).extack, words) };
+        unsafe { set_extack((*self.cb.as_ptr()).extack, words) };
     }
 
     /// Adds a message of `command`.

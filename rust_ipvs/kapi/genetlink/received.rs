@@ -15,7 +15,7 @@ use kernel::{
 /// # Safety
 ///
 /// `extack` must be null or valid for writing.
-pub(super) unsafe fn set_words(extack: *mut bindings::netlink_ext_ack, words: &'static CStr) {
+pub(super) unsafe fn set_extack(extack: *mut bindings::netlink_ext_ack, words: &'static CStr) {
     // SAFETY: The string is static and nul-terminated.
     unsafe { bindings::do_trace_netlink_extack(words.as_char_ptr()) };
     if !extack.is_null() {

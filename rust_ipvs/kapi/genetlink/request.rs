@@ -9,7 +9,7 @@ use super::{
     received::{
         attributes,
         parsed,
-        set_words, //
+        set_extack, //
     },
 };
 use crate::{bindings, kapi::net::Net};
@@ -65,7 +65,7 @@ impl<'a> Request<'a> {
     /// The words are one line, without a full stop.
     pub(crate) fn refuse(&self, error: Error, words: &'static CStr) -> Error {
         // SAFETY: The core sets `extack` to null or to the acknowledgement it is about to send.
-        unsafe { set_words((*self.info.as_ptr()).extack, words) };
+        unsafe { set_extack((*self.info.as_ptr()).extack, words) };
         error
     }
 

@@ -37,19 +37,19 @@ impl Nest {
     }
 
     fn service(&self) -> Result<ServiceSpec, Errno> {
-        service_spec(&self.bytes()).map_err(|refusal| refusal.errno)
+        service_spec(&self.bytes()).map_err(|error| error.errno)
     }
 
     fn service_id(&self) -> Result<ServiceId, Errno> {
-        service_id(&self.bytes()).map_err(|refusal| refusal.errno)
+        service_id(&self.bytes()).map_err(|error| error.errno)
     }
 
     fn destination(&self) -> Result<DestinationSpec, Errno> {
-        destination_spec(&self.bytes(), AddressFamily::V4).map_err(|refusal| refusal.errno)
+        destination_spec(&self.bytes(), AddressFamily::V4).map_err(|error| error.errno)
     }
 
     fn destination_id(&self) -> Result<DestinationId, Errno> {
-        destination_id(&self.bytes(), AddressFamily::V4).map_err(|refusal| refusal.errno)
+        destination_id(&self.bytes(), AddressFamily::V4).map_err(|error| error.errno)
     }
 }
 
@@ -284,7 +284,7 @@ fn netmasks() {
             .service()
             .unwrap();
         let expected = if fine { Ok(()) } else { Err(Errno::Invalid) };
-        let checked = check_netmask(&spec).map_err(|refusal| refusal.errno);
+        let checked = check_netmask(&spec).map_err(|error| error.errno);
         assert_eq!(checked, expected, "{family} {netmask}");
     }
 }
@@ -470,7 +470,7 @@ fn timeouts_of_the_family() {
             .iter()
             .flat_map(|(n, p)| attribute(*n, p))
             .collect();
-        timeouts(&bytes, 250).map_err(|refusal| refusal.errno)
+        timeouts(&bytes, 250).map_err(|error| error.errno)
     };
     let seconds = |value: u32| value.to_ne_bytes();
     assert_eq!(read(&[]), Ok((None, None, None)));
@@ -488,16 +488,16 @@ fn timeouts_of_the_family() {
     assert_eq!(read(&[(6, &[1, 2, 3])]), Err(Errno::Range));
 }
 
-/// The words are one line for people: not empty, no full stop.
+/// The texts are one line each: not empty, no full stop.
 #[test]
 fn refusals_have_words() {
     let family = a_service().with(svc_attr::AF, &[1, 0]);
-    for refusal in [
+    for error in [
         service_id(&[]).unwrap_err(),
         service_id(&family.bytes()).unwrap_err(),
         destination_id(&[], AddressFamily::V6).unwrap_err(),
     ] {
-        let words = refusal.words.to_str().unwrap();
+        let words = error.text.to_str().unwrap();
         assert!(words.len() > 10 && !words.ends_with('.'), "{words}");
     }
 }

@@ -57,7 +57,7 @@ fn web(key: u16) -> ServiceId {
 
 const RR: &[u8; 16] = b"rr\0garbage\0garba";
 
-fn errno(result: Result<Set, Refusal>) -> Errno {
+fn errno(result: Result<Set, ConfigError>) -> Errno {
     result.unwrap_err().errno
 }
 

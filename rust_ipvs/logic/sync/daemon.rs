@@ -3,10 +3,10 @@
 //! Daemons that synchronise connections, as users ask for them (B-1, B-2, G-12, G-31).
 
 use super::super::config::{
+    ConfigError, //
     Errno,
     Ip,
     Name,
-    Refusal, //
 };
 use super::super::nlattr;
 use super::super::uapi::{
@@ -44,7 +44,7 @@ pub(crate) enum Role {
 
 impl Role {
     /// The role of a number; an error for any other.
-    pub(crate) fn of(state: u32) -> Result<Self, Refusal> {
+    pub(crate) fn of(state: u32) -> Result<Self, ConfigError> {
         match state {
             daemon_state::MASTER => Ok(Self::Master),
             daemon_state::BACKUP => Ok(Self::Backup),
@@ -93,12 +93,12 @@ pub(crate) struct Daemon {
     pub(crate) ttl: u8,
 }
 
-const fn invalid(words: &'static core::ffi::CStr) -> Refusal {
-    Refusal::new(Errno::Invalid, words)
+const fn invalid(words: &'static core::ffi::CStr) -> ConfigError {
+    ConfigError::new(Errno::Invalid, words)
 }
 
 /// A daemon without what it must have.
-const INCOMPLETE: Refusal =
+const INCOMPLETE: ConfigError =
     invalid(c"a daemon needs a state, an interface and a synchronisation id");
 
 /// Reads an attribute that may be missing, and must be whole where it is there.
@@ -106,7 +106,7 @@ fn optional<T>(
     nest: &[u8],
     number: u16,
     read: impl FnOnce(&[u8]) -> Option<T>,
-) -> Result<Option<T>, Refusal> {
+) -> Result<Option<T>, ConfigError> {
     match nlattr::find(nest, number) {
         None => Ok(None),
         Some(payload) => match read(payload) {
@@ -121,7 +121,7 @@ fn optional<T>(
 /// # Errors
 ///
 /// `EINVAL` where an attribute is missing or wrong, or the group is none (behaviour.rst 11.2).
-pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, Refusal> {
+pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, ConfigError> {
     let interface =
         |payload: &[u8]| nlattr::string(payload, IFNAME_MAXLEN - 1).and_then(Interface::new);
     let (state, name, sync_id) = (
@@ -159,7 +159,7 @@ pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, Refusal> {
 /// # Errors
 ///
 /// `EINVAL` where it names none.
-pub(crate) fn role_of_attributes(nest: &[u8]) -> Result<Role, Refusal> {
+pub(crate) fn role_of_attributes(nest: &[u8]) -> Result<Role, ConfigError> {
     match optional(nest, daemon_attr::STATE, nlattr::u32)? {
         Some(state) => Role::of(state),
         None => Err(invalid(c"the daemon has no state")),

@@ -579,11 +579,11 @@ const MASTER: [(u16, &[u8]); 3] = [
     (daemon_attr::SYNC_ID, &7u32.to_ne_bytes()),
 ];
 
-fn wish(more: &[(u16, &[u8])]) -> Result<Wish, Refusal> {
+fn wish(more: &[(u16, &[u8])]) -> Result<Wish, ConfigError> {
     daemon::of_attributes(&attributes(&[&MASTER, more].concat()))
 }
 
-use super::super::config::Refusal;
+use super::super::config::ConfigError;
 
 // G-12, G-31
 #[test]
