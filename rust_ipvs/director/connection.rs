@@ -165,13 +165,14 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// A connection to wherever its packets are addressed (S-15). It is bound to a destination that stands for none.
+    /// A connection to wherever its packets are addressed (S-15). It is bound to the bypass
+    /// destination.
     pub(super) fn bypass(
         protocol: u8,
         ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
-        nowhere: RcuArc<Destination>,
+        bypass_dest: RcuArc<Destination>,
     ) -> Self {
-        let mut connection = Self::new(protocol, ends, nowhere, ControlRef::none());
+        let mut connection = Self::new(protocol, ends, bypass_dest, ControlRef::none());
         // Nobody has said that no reply passes here.
         connection.status = Status::connection(false, false);
         connection

@@ -95,11 +95,11 @@ fn unpack(tunnel: u64) -> TunnelSpec {
 
 impl Destination {
     /// The serial number of no service.
-    pub(super) const NOBODYS: u64 = 0;
+    pub(super) const NO_SERVICE: u64 = 0;
 
     /// Whether it is no service's, and nobody has configured it.
-    pub(super) fn is_nobodys(&self) -> bool {
-        self.owner.load() == Self::NOBODYS
+    pub(super) fn is_placeholder(&self) -> bool {
+        self.owner.load() == Self::NO_SERVICE
     }
 
     /// A destination without connections.
@@ -109,7 +109,7 @@ impl Destination {
         owner: u64,
         spec: &DestinationSpec,
     ) -> Result<RcuArc<Self>> {
-        let counted = counting.counted(owner != Self::NOBODYS)?;
+        let counted = counting.counted(owner != Self::NO_SERVICE)?;
         let (id, service, tunnel) = (spec.id, *service, pack(&spec.tunnel));
         let (weight, method) = (spec.weight, u32::from(spec.method.0));
         let thresholds = (spec.upper, spec.lower);

@@ -99,9 +99,9 @@ pub(super) struct AfState<F: InetFamily> {
     most_bits: u32,
     /// The port of services whose connections by NAT a helper looks at.
     pub(super) helper_port: Option<u16>,
-    /// What connections are bound to that have no destination: it stands for none, and what it counts nobody
-    /// reads. Made when first they are asked for.
-    pub(super) nowhere: SetOnce<RcuArc<Destination>>,
+    /// Destination of connections to wherever their packets are addressed; nobody reads its
+    /// counters. Created when it is first needed.
+    pub(super) bypass_dest: SetOnce<RcuArc<Destination>>,
     marked: Word<u32>,
     plain: Word<u32>,
     ftp: Word<u32>,
@@ -190,7 +190,7 @@ impl<F: InetFamily> AfState<F> {
             slab,
             most_bits,
             helper_port,
-            nowhere: SetOnce::new(),
+            bypass_dest: SetOnce::new(),
             marked: Word::new(0),
             plain: Word::new(0),
             ftp: Word::new(0),
@@ -215,16 +215,16 @@ impl<F: InetFamily> AfState<F> {
         Ok(())
     }
 
-    /// Makes the destination that stands for none, where it is not there yet. Process context.
-    pub(super) fn open_nowhere(&self, counting: &Counting) -> Result {
-        if self.nowhere.as_ref().is_some() {
+    /// Creates the bypass destination, if it is not there yet. Process context.
+    pub(super) fn open_bypass_dest(&self, counting: &Counting) -> Result {
+        if self.bypass_dest.as_ref().is_some() {
             return Ok(());
         }
         let service = ServiceId {
             family: F::FAMILY,
             key: ServiceKey::Mark(0),
         };
-        let nowhere = DestinationSpec {
+        let bypass_dest = DestinationSpec {
             id: DestinationId {
                 addr: F::ip(F::UNSPECIFIED),
                 port: 0,
@@ -235,11 +235,11 @@ impl<F: InetFamily> AfState<F> {
             lower: 0,
             tunnel: TunnelSpec::default(),
         };
-        self.nowhere.populate(Destination::new(
+        self.bypass_dest.populate(Destination::new(
             counting,
             &service,
-            Destination::NOBODYS,
-            &nowhere,
+            Destination::NO_SERVICE,
+            &bypass_dest,
         )?);
         Ok(())
     }

@@ -382,8 +382,8 @@ fn leave<F: InetFamily>(
         && service.is_marked()
         && context.ipvs.settings.cache_bypass.load() != 0
         && F::is_elsewhere(context.net, context.header.dst);
-    if let (true, Some(nowhere)) = (bypasses, context.af.nowhere.as_ref()) {
-        return bypass(context, hash, service, nowhere.clone(), packet);
+    if let (true, Some(bypass_dest)) = (bypasses, context.af.bypass_dest.as_ref()) {
+        return bypass(context, hash, service, bypass_dest.clone(), packet);
     }
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {
         return Verdict::Accept(packet);
@@ -399,7 +399,7 @@ fn bypass<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,
     service: &Service<F>,
-    nowhere: RcuArc<Destination>,
+    bypass_dest: RcuArc<Destination>,
     mut packet: Packet,
 ) -> Verdict {
     if !context.has_room() {
@@ -415,12 +415,12 @@ fn bypass<F: InetFamily>(
     let options = service.options_at(context.rcu);
     if options.is_some_and(|t| t.is_of_single_packets(protocol)) {
         let tracked = context.ipvs.settings.is_tracked();
-        let connection = Connection::bypass(protocol, ends, nowhere)
+        let connection = Connection::bypass(protocol, ends, bypass_dest)
             .single()
             .tracked(tracked);
         return xmit::bypass::send(*context, &connection, packet);
     }
-    let made = |ends| Connection::bypass(protocol, ends, nowhere);
+    let made = |ends| Connection::bypass(protocol, ends, bypass_dest);
     match enter(context, hash, ends, Direction::Input, made) {
         Some(connection) => xmit::bypass::send(*context, connection, packet),
         None => Verdict::Drop(packet),

@@ -55,12 +55,12 @@ impl NetnsIpvs {
         }
     }
 
-    /// Has connections without a destination, or forbids them (S-15).
+    /// Allows connections to the bypass destination, or forbids them (S-15).
     pub(crate) fn set_cache_bypass(&self, value: i32) -> Result {
         let _config = self.config.lock();
         if value != 0 {
-            self.v4.open_nowhere(&self.counting)?;
-            self.v6.open_nowhere(&self.counting)?;
+            self.v4.open_bypass_dest(&self.counting)?;
+            self.v6.open_bypass_dest(&self.counting)?;
         }
         self.settings.cache_bypass.store(value);
         Ok(())

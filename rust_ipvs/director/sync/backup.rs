@@ -188,7 +188,7 @@ impl<H: SyncHost> Backup<'_, H> {
         }
         known.apply(&rx.update);
         connections.table.rearm(known);
-        if known.destination.is_nobodys() {
+        if known.destination.is_placeholder() {
             Action::Unbound
         } else {
             Action::Done
@@ -261,18 +261,18 @@ impl<H: SyncHost> Backup<'_, H> {
         let connection = match destination {
             Some(destination) => Connection::new(rx.key, ends, destination, ControlRef::none()),
             None if method == ForwardMethod::BYPASS => {
-                af.open_nowhere(self.0.counting())?;
-                let nowhere = af.nowhere.as_ref().ok_or(ENOMEM)?.clone();
-                Connection::bypass(rx.key, ends, nowhere)
+                af.open_bypass_dest(self.0.counting())?;
+                let bypass_dest = af.bypass_dest.as_ref().ok_or(ENOMEM)?.clone();
+                Connection::bypass(rx.key, ends, bypass_dest)
             }
             None => {
                 let addr = F::ip(rx.real.addr);
-                let mut strangers = self.0.daemons().strangers.lock();
-                let stranger = strangers.get(self.0.counting(), addr, method)?;
-                drop(strangers);
+                let mut placeholders = self.0.daemons().placeholders.lock();
+                let placeholder = placeholders.get(self.0.counting(), addr, method)?;
+                drop(placeholders);
                 // What it answers may have to be translated.
                 af.senders.add(addr);
-                Connection::new(rx.key, ends, stranger, ControlRef::none())
+                Connection::new(rx.key, ends, placeholder, ControlRef::none())
             }
         };
         let connection = connection.synced(rx.update).tracked(self.0.is_tracked());

@@ -12,7 +12,7 @@ use super::{
         Listener,
         Receiver, //
     },
-    strangers::Strangers, //
+    strangers::Placeholders, //
 };
 use crate::{
     kapi::{
@@ -84,9 +84,9 @@ pub(in crate::director) struct Daemons<D: Listener> {
     pub(super) queues: RcuCell<SyncQueues>,
     /// 1 while there is a backup.
     pub(super) hears: Word<u32>,
-    /// Servers that connections were told of, and nobody configured.
+    /// Placeholders for servers of received connections.
     #[pin]
-    pub(super) strangers: Mutex<Strangers>,
+    pub(super) placeholders: Mutex<Placeholders>,
     #[pin]
     pub(super) running: Mutex<SyncDaemons<D>>,
 }
@@ -97,7 +97,7 @@ impl<D: Listener> Daemons<D> {
         pin_init!(Self {
             queues: RcuCell::empty(),
             hears: Word::new(0),
-            strangers <- new_mutex!(Strangers::new()),
+            placeholders <- new_mutex!(Placeholders::new()),
             running <- new_mutex!(SyncDaemons {
                 open: true,
                 threads: 1,
@@ -110,7 +110,7 @@ impl<D: Listener> Daemons<D> {
     /// Drops the cached routes of all servers that nobody configured. Process context; the caller may
     /// hold RTNL, which nobody takes under the mutex of these servers.
     pub(in crate::director) fn forget_routes(&self) {
-        self.strangers.lock().forget_routes();
+        self.placeholders.lock().forget_routes();
     }
 
     /// Whether there is a daemon of either kind (V-10).

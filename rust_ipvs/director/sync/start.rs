@@ -272,7 +272,7 @@ impl<H: SyncHost> Daemons<H> {
         };
         backup.stop("backup");
         self.hears.store(0);
-        self.strangers.lock().drop_unused();
+        self.placeholders.lock().drop_unused();
         // Without memory packets go on being ignored; the next change tries again.
         host.backup_changed().ok();
         true

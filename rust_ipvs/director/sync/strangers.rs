@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Servers that other directors send connections to, and that this one does not know (B-24).
+//! Placeholder destinations: servers of received connections that no service here has (B-24).
 
 use crate::{
     director::{
@@ -24,10 +24,11 @@ use kernel::prelude::*;
 /// The most of them that are known at a time.
 const MOST: usize = 1024;
 
-/// Destinations that stand for such servers: of no service, and each for all connections to an address by a method.
-pub(in crate::director) struct Strangers(KVec<RcuArc<Destination>>);
+/// Placeholder destinations: of no service, one for all connections to an address by a forwarding
+/// method.
+pub(in crate::director) struct Placeholders(KVec<RcuArc<Destination>>);
 
-impl Strangers {
+impl Placeholders {
     /// None yet.
     pub(super) fn new() -> Self {
         Self(KVec::new())
@@ -70,9 +71,9 @@ impl Strangers {
             lower: 0,
             tunnel: TunnelSpec::default(),
         };
-        let stranger = Destination::new(counting, &service, Destination::NOBODYS, &spec)?;
-        self.0.push(stranger.clone(), GFP_KERNEL)?;
-        Ok(stranger)
+        let placeholder = Destination::new(counting, &service, Destination::NO_SERVICE, &spec)?;
+        self.0.push(placeholder.clone(), GFP_KERNEL)?;
+        Ok(placeholder)
     }
 
     /// Drops those that no connection is bound to. The others stay: the routes that they cache
