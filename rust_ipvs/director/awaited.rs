@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The first packet of a connection whose client's port nobody knew (C-9, C-24, F-9).
+//! First packets of connections whose client's port was not known (`IP_VS_CONN_F_NO_CPORT`; C-9,
+//! C-24, F-9).
 
 use super::{
     connection::Connection,
@@ -13,7 +14,7 @@ use crate::logic::{
     packet::TCP, //
 };
 
-/// What a packet that belongs to no connection is to those that wait.
+/// Result of the look-up of a connection without the client's port.
 pub(super) enum Found<'g, F: InetFamily> {
     /// The first packet of this one.
     Begun(&'g Connection<F>),
@@ -41,10 +42,10 @@ pub(super) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'
         port: 0,
     };
     let at = F::hash(&connections.key, &anybody, &virt, TCP);
-    let waiting = connections.table.find(rcu, at, |connection, direction| {
-        direction == 0 && connection.is_of(TCP, &anybody, &virt) && connection.is_without_port()
+    let no_cport = connections.table.find(rcu, at, |connection, direction| {
+        direction == 0 && connection.is_of(TCP, &anybody, &virt) && connection.is_no_cport()
     });
-    let Some((waiting, _)) = waiting else {
+    let Some((no_cport, _)) = no_cport else {
         // It was there before: what took its place was put in the table before it left.
         let begun = connections.table.find(rcu, hash, |connection, direction| {
             direction == 0 && connection.is_of(TCP, &client, &virt)
@@ -52,20 +53,20 @@ pub(super) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'
         return begun.map_or(Found::Nothing, |_| Found::Late);
     };
     let slab = &context.af.slab;
-    let Ok(successor) = slab.alloc(|| waiting.successor(rcu, client)) else {
+    let Ok(filled) = slab.alloc(|| no_cport.fill_cport(rcu, client)) else {
         return Found::Late;
     };
-    if !waiting.give_place() {
+    if !no_cport.release_count() {
         return Found::Late;
     }
-    let reply_hash = F::hash(&connections.key, &client, &waiting.real, TCP);
+    let reply_hash = F::hash(&connections.key, &client, &no_cport.real, TCP);
     let hashes = (hash, Some(reply_hash));
-    let entered = connections.table.insert(rcu, successor, hashes, |other| {
+    let entered = connections.table.insert(rcu, filled, hashes, |other| {
         other.is_of(TCP, &client, &virt)
     });
     connections.came();
     // Last, so that one of both is there at any time.
-    tracking::remove(Some(context.net), connections, rcu, waiting);
+    tracking::remove(Some(context.net), connections, rcu, no_cport);
     match entered {
         Ok(begun) => Found::Begun(begun),
         Err(_) => Found::Late,

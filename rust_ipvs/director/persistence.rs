@@ -259,8 +259,8 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
         template.destination.bind_template();
         let table = &context.connections.table;
         let hashes = (self.hash, None);
-        let is_twin = |other: &Connection<F>| self.is(other);
-        let inserted = table.insert(context.rcu, template, hashes, is_twin);
+        let is_duplicate = |other: &Connection<F>| self.is(other);
+        let inserted = table.insert(context.rcu, template, hashes, is_duplicate);
         let entry = match inserted {
             Ok(entry) | Err(entry) => entry,
         };

@@ -359,8 +359,8 @@ impl<T: Entry> Table<T> {
             self.push(rcu, &guard, entry, second, 1);
         }
         let guard = self.lock(first);
-        let twin = self.find(rcu, first, |other, direction| direction == 0 && same(other));
-        if let Some((twin, _)) = twin {
+        let duplicate = self.find(rcu, first, |other, direction| direction == 0 && same(other));
+        if let Some((duplicate, _)) = duplicate {
             drop(guard);
             if let Some(second) = second {
                 let guard = self.lock(second);
@@ -369,7 +369,7 @@ impl<T: Entry> Table<T> {
             entry.removed();
             // SAFETY: Not in any chain any more, and never `LINKED`, so nobody else frees it.
             unsafe { self.free_later(entry) };
-            return Err(twin);
+            return Err(duplicate);
         }
         let state = self.linked | if second.is_some() { SECOND } else { 0 };
         guard.count(&self.about.0, 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections that another one announces, and those that announce: FTP's (F-4 to F-10, C-24).
+//! Connections that a control connection expects (FTP), and `IP_VS_CONN_F_NO_CPORT` (F-4 to F-10,
+//! C-24).
 //!
 //! A data connection is in the table before its first packet, in LISTEN, and holds the control connection that announced it. Of one
 //! that the client is to begin, nobody knows the client's port: it has port 0 in its place, and waits. The client's first
@@ -39,9 +40,9 @@ use crate::{
 use kernel::sync::atomic::Relaxed;
 
 impl<F: InetFamily> Connection<F> {
-    /// A data connection by NAT that no packet has passed yet, for `timeout` jiffies. It waits for the client's port where that
-    /// is 0.
-    pub(in crate::director) fn announced(
+    /// Creates an expected data connection by NAT, which no packet has passed yet, for `timeout`
+    /// jiffies. If the client's port is 0, it is not known yet.
+    pub(in crate::director) fn expected(
         ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         destination: RcuArc<Destination>,
         control: ControlRef<Self>,
@@ -49,37 +50,38 @@ impl<F: InetFamily> Connection<F> {
     ) -> Self {
         let (client, ..) = ends;
         let mut connection = Self::new(TCP, ends, destination, control);
-        let is_without_port = client.port == 0;
+        let is_no_cport = client.port == 0;
         connection.method = ForwardMethod::MASQ;
-        connection.status = Status::announced(is_without_port);
+        connection.status = Status::expected(is_no_cport);
         connection.timeout.store(timeout, Relaxed);
         connection.tracked(true)
     }
 
-    /// What takes the place of a connection that waits, with the client's port. The destination does not count it
-    /// anew.
-    pub(in crate::director) fn successor(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
+    /// Creates the connection that takes the place of this one, with the client's port (C:
+    /// `ip_vs_conn_fill_cport()`). The destination does not count it anew.
+    pub(in crate::director) fn fill_cport(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
         // Held, as long as this connection is in the table.
         let control = self.control(rcu).and_then(ControlRef::on);
         let ends = (client, self.virt, self.real);
-        let mut successor = Self::announced(
+        let mut filled = Self::expected(
             ends,
             self.destination.clone(),
             control.unwrap_or(ControlRef::none()),
             self.timeout.load(Relaxed),
         );
-        successor.status.take_place();
-        successor
+        filled.status.inherit_count();
+        filled
     }
 
-    /// Whether it waits for the port of a client, or did.
-    pub(in crate::director) fn is_without_port(&self) -> bool {
-        self.status.load().is_without_port()
+    /// Returns whether the client's port was not known when it was created.
+    pub(in crate::director) fn is_no_cport(&self) -> bool {
+        self.status.load().is_no_cport()
     }
 
-    /// Gives its place at its destination to its successor; returns whether it was this call that did.
-    pub(in crate::director) fn give_place(&self) -> bool {
-        let given = self.status.give_place();
+    /// Passes its count at the destination on to the filled connection; returns whether it was this
+    /// call that did.
+    pub(in crate::director) fn release_count(&self) -> bool {
+        let given = self.status.release_count();
         if let Some(account) = given {
             self.account(account);
         }

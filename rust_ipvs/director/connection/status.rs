@@ -52,7 +52,7 @@ const TRACKED: u32 = 0x8000;
 /// The connection ends with its first packet (S-12).
 const SINGLE: u32 = 0x1_0000;
 /// The client's port is not known (C-9).
-const NO_PORT: u32 = 0x2_0000;
+const NO_CPORT: u32 = 0x2_0000;
 /// The destination counts the connection, or did until it ended.
 const COUNTED: u32 = 0x4_0000;
 /// How the server is to say where it listens, of a control connection: not at all, or in one of two ways.
@@ -199,8 +199,8 @@ impl Snapshot {
     }
 
     /// Returns whether the client's port is not known.
-    pub(super) fn is_without_port(self) -> bool {
-        self.has(NO_PORT)
+    pub(super) fn is_no_cport(self) -> bool {
+        self.has(NO_CPORT)
     }
 
     /// Returns whether a helper looks at each packet.
@@ -257,8 +257,8 @@ impl Status {
     }
 
     /// A data connection in LISTEN, which has had no packet. The client's port may not be known.
-    pub(super) fn announced(is_without_port: bool) -> Self {
-        let port = if is_without_port { NO_PORT } else { 0 };
+    pub(super) fn expected(is_no_cport: bool) -> Self {
+        let port = if is_no_cport { NO_CPORT } else { 0 };
         Self(Atomic::new(INACTIVE | port | u32::from(tcp::LISTEN)))
     }
 
@@ -283,7 +283,7 @@ impl Status {
 
     /// Has the destination count the connection: in the place of another, which it does not count
     /// any more.
-    pub(super) fn take_place(&mut self) {
+    pub(super) fn inherit_count(&mut self) {
         self.add(COUNTED);
     }
 
@@ -478,10 +478,10 @@ impl Status {
         None
     }
 
-    /// Gives up its place at the destination, for another connection that is inactive; `None` if it has
-    /// none, or not any more.
+    /// Passes its count at the destination on to another connection, which is inactive; `None` if
+    /// it has none, or not any more.
     #[must_use]
-    pub(super) fn give_place(&self) -> Option<Account> {
+    pub(super) fn release_count(&self) -> Option<Account> {
         let mut old = self.0.load(Relaxed);
         while old & (COUNTED | ENDED) == COUNTED {
             let new = old & !COUNTED | INACTIVE;

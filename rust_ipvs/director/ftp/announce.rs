@@ -166,7 +166,7 @@ fn enter<F: InetFamily>(
     let data = context
         .af
         .slab
-        .alloc(|| Connection::announced((client, virt, real), destination, control_ref, timeout))
+        .alloc(|| Connection::expected((client, virt, real), destination, control_ref, timeout))
         .ok()?;
     let Connections { table, key, .. } = context.connections;
     let hashes = (

@@ -296,9 +296,9 @@ impl<H: SyncHost> Backup<'_, H> {
         let back = (connection.method == ForwardMethod::MASQ)
             .then(|| F::hash(&connections.key, &client, &real, key));
         let connection = self.0.family::<F>().slab.alloc(|| connection)?;
-        let is_twin = |other: &Connection<F>| other.is_of(key, &client, &virt);
+        let is_duplicate = |other: &Connection<F>| other.is_of(key, &client, &virt);
         let old = connections.table.find(rcu, hash, |other, direction| {
-            direction == 0 && is_twin(other)
+            direction == 0 && is_duplicate(other)
         });
         if let Some((old, _)) = old {
             tracking::supersede(Some(net), connections, rcu, old);
@@ -306,7 +306,7 @@ impl<H: SyncHost> Backup<'_, H> {
         // Where a packet was faster, its connection stays.
         let entered = connections
             .table
-            .insert(rcu, connection, (hash, back), is_twin);
+            .insert(rcu, connection, (hash, back), is_duplicate);
         connections.came();
         entered.map(Connection::count).map_err(|_| EEXIST)
     }

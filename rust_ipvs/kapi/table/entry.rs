@@ -105,7 +105,7 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
     /// called does not pass before the object is in it.
     fn slot(&self) -> u16;
     /// Called once, in any context but without a lock, when the object has left the table, or did
-    /// not get into it, as it has a twin there. It lets go of what it holds.
+    /// not get into it, as it has a duplicate there. It lets go of what it holds.
     fn removed(&self);
 }
 

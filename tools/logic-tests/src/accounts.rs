@@ -85,7 +85,7 @@ fn happens(event: Event, status: &Status, counts: &Counts) {
         }
         Event::Count => counts.count(status),
         Event::GivePlace => {
-            if let Some(account) = status.give_place() {
+            if let Some(account) = status.release_count() {
                 counts.account(account);
                 // The other connection's, which begins and ends elsewhere.
                 counts.add(&counts.total, -1);
@@ -244,7 +244,7 @@ fn an_end_is_told_once() {
     assert_eq!(status.end(), End::Counted { active: false });
     assert_eq!(status.end(), End::Uncounted);
     assert_eq!(status.count(), None);
-    assert!(status.give_place().is_none());
+    assert!(status.release_count().is_none());
     assert_eq!(Status::template(Kind::Client).end(), End::Template);
     // One that did not get into the table was not counted.
     assert_eq!(Status::connection(false, false).end(), End::Uncounted);

@@ -56,15 +56,15 @@ impl Connection {
     }
 
     /// One that waits for the client's port.
-    pub(crate) fn announced(counts: &'static Counts) -> Self {
-        let status = Status::announced(true);
+    pub(crate) fn expected(counts: &'static Counts) -> Self {
+        let status = Status::expected(true);
         Self { status, counts }
     }
 
     /// What takes the place of one that waits.
-    pub(crate) fn successor(counts: &'static Counts) -> Self {
-        let mut status = Status::announced(false);
-        status.take_place();
+    pub(crate) fn fill_cport(counts: &'static Counts) -> Self {
+        let mut status = Status::expected(false);
+        status.inherit_count();
         Self { status, counts }
     }
 
@@ -111,8 +111,8 @@ impl Connection {
     }
 
     /// Gives its place to its successor.
-    pub(crate) fn give_place(&self) -> bool {
-        let given = self.status.give_place();
+    pub(crate) fn release_count(&self) -> bool {
+        let given = self.status.release_count();
         if let Some(account) = given {
             self.account(account);
         }

@@ -78,7 +78,7 @@ pub(crate) const MODELS: &[Model] = &[
     all("status-count-segment", status::count_segment, 4),
     all("status-segments", status::segments, ANY),
     all("status-apply-end", status::apply_end, 3),
-    all("status-give-place", status::give_place, 3),
+    all("status-give-place", status::release_count, 3),
     all("load-bind-unbind", load::bind_unbind, ANY),
     all("load-unbind-bind", load::unbind_bind, ANY),
     all("load-bind-bind", load::bind_bind, 3),

@@ -225,7 +225,7 @@ fn entries_of_other_tables_are_refused() {
 }
 
 #[test]
-fn a_twin_is_left_and_the_newcomer_leaves_no_trace() {
+fn a_duplicate_is_left_and_the_newcomer_leaves_no_trace() {
     let _alone = ALONE.lock().unwrap();
     let table = table(8);
     let removed = Arc::new(AtomicUsize::new(0));
@@ -233,8 +233,8 @@ fn a_twin_is_left_and_the_newcomer_leaves_no_trace() {
     rcu::read(|rcu| {
         let newcomer = node(1, 0, Some(removed.clone()));
         let hashes = (hash(1), Some(back(2)));
-        let twin = table.insert(rcu, newcomer, hashes, |other| other.key == 1);
-        assert_eq!(twin.map(|_| ()).map_err(|node| node.key), Err(1));
+        let duplicate = table.insert(rcu, newcomer, hashes, |other| other.key == 1);
+        assert_eq!(duplicate.map(|_| ()).map_err(|node| node.key), Err(1));
     });
     assert_eq!((table.exact_len(), removed.load(SeqCst)), (1, 1));
     assert!(has(&table, 1, 0) && has(&table, 1, 1));

@@ -79,7 +79,7 @@ pub(crate) fn open_end(s: &mut Scenario) {
     leaves_nothing(s, counts, &[connection]);
 }
 
-/// A connection is found by the server's answer before it is counted, or ends as the twin of
+/// A connection is found by the server's answer before it is counted, or ends as the duplicate of
 /// another.
 pub(crate) fn count_segment(s: &mut Scenario) {
     let counts = shared(Counts::new());
@@ -113,26 +113,26 @@ pub(crate) fn apply_end(s: &mut Scenario) {
 }
 
 /// A connection that waits for the client's port gives its place to its successor while it ends.
-pub(crate) fn give_place(s: &mut Scenario) {
+pub(crate) fn release_count(s: &mut Scenario) {
     let counts = shared(Counts::new());
-    let waiting = shared(Connection::announced(counts));
-    let successor = shared(Connection::successor(counts));
-    waiting.count();
+    let no_cport = shared(Connection::expected(counts));
+    let filled = shared(Connection::fill_cport(counts));
+    no_cport.count();
     s.thread("successor", move || {
-        if waiting.give_place() {
-            successor.segment(Direction::Input, SYN);
-            successor.segment(Direction::Output, TcpFlags::new(0x12));
-            successor.segment(Direction::Input, ACK);
-            successor.end();
+        if no_cport.release_count() {
+            filled.segment(Direction::Input, SYN);
+            filled.segment(Direction::Output, TcpFlags::new(0x12));
+            filled.segment(Direction::Input, ACK);
+            filled.end();
         }
-        waiting.end();
+        no_cport.end();
     });
     s.thread("segment", move || {
-        waiting.segment(Direction::Output, SYN);
-        waiting.segment(Direction::Input, ACK);
+        no_cport.segment(Direction::Output, SYN);
+        no_cport.segment(Direction::Input, ACK);
     });
-    s.thread("end", move || waiting.end());
-    leaves_nothing(s, counts, &[waiting, successor]);
+    s.thread("end", move || no_cport.end());
+    leaves_nothing(s, counts, &[no_cport, filled]);
 }
 
 /// Segments of both directions pass at once: each has its effect, and what is counted is what the
