@@ -464,8 +464,8 @@ impl<F: InetFamily> Connection<F> {
             End::Counted { active } => self.destination.unbind(active),
             End::Uncounted => {}
         }
-        if self.is_helped() {
-            self.destination.counted.count_helped(false);
+        if self.has_app() {
+            self.destination.counted.count_app(false);
         }
         self.control.release();
     }

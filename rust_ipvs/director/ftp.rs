@@ -42,7 +42,7 @@ use crate::{
 #[inline(never)]
 pub(super) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
     if connection.method == ForwardMethod::MASQ && connection.protocol() == TCP {
-        connection.help();
+        connection.set_app();
         connection.track(true);
     }
 }

@@ -29,8 +29,8 @@ use crate::{
 use kernel::prelude::*;
 
 impl<F: InetFamily> AfState<F> {
-    /// Whether a service is one of the helper's port.
-    fn is_helped(&self, id: &ServiceId) -> bool {
+    /// Returns whether a service has the helper's port.
+    fn is_app_service(&self, id: &ServiceId) -> bool {
         match id.key {
             ServiceKey::Address { port, .. } => Some(port) == self.helper_port,
             ServiceKey::Mark(_) => false,
@@ -56,8 +56,8 @@ impl NetnsIpvs {
         method: ForwardMethod,
     ) {
         let (at, protocol) = place(id.family);
-        let is_helped = for_af!(self, id.family, af => af.is_helped(id));
-        if !is_helped || method != ForwardMethod::MASQ {
+        let is_app_service = for_af!(self, id.family, af => af.is_app_service(id));
+        if !is_app_service || method != ForwardMethod::MASQ {
             return;
         }
         if let Some(tracking @ None) = config.tracking.get_mut(at) {
@@ -80,7 +80,7 @@ impl NetnsIpvs {
         family: AddressFamily,
     ) -> Option<Tracking> {
         let tracking = config.tracking.get_mut(place(family).0)?;
-        if tracking.is_none() || for_af!(self, family, af => af.has_helped()) {
+        if tracking.is_none() || for_af!(self, family, af => af.has_app_service()) {
             return None;
         }
         tracking.take()
@@ -89,6 +89,6 @@ impl NetnsIpvs {
     /// Returns the port that the FTP helper looks at, and how many connections are bound to it; `None` if there is no
     /// helper.
     pub(crate) fn ftp_helper(&self) -> Option<(u16, usize)> {
-        Some((self.v4.helper_port?, self.counting.helped()))
+        Some((self.v4.helper_port?, self.counting.app_conns()))
     }
 }

@@ -337,8 +337,8 @@ fn handle<'g, F: InetFamily>(
         return reuse::begin_anew(*context, connection, hash, packet);
     }
     destination.counted.input(packet.len());
-    let is_helped = state::follow_linked(context, connection, Direction::Input);
-    if is_helped && !ftp::request(*context, connection, &mut packet) {
+    let has_app = state::follow_linked(context, connection, Direction::Input);
+    if has_app && !ftp::request(*context, connection, &mut packet) {
         return Verdict::Drop(packet);
     }
     packet.set_handled();

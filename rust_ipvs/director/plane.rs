@@ -107,7 +107,7 @@ pub(super) struct AfState<F: InetFamily> {
     ftp: Word<u32>,
     any_port: Word<u32>,
     /// Services of the helper's port.
-    helped: Word<u32>,
+    app_services: Word<u32>,
     /// Services with a persistence engine, whose destinations may begin connections (V-3).
     engines: Word<u32>,
 }
@@ -195,7 +195,7 @@ impl<F: InetFamily> AfState<F> {
             plain: Word::new(0),
             ftp: Word::new(0),
             any_port: Word::new(0),
-            helped: Word::new(0),
+            app_services: Word::new(0),
             engines: Word::new(0),
         }
     }
@@ -483,8 +483,8 @@ impl<F: InetFamily> AfState<F> {
     }
 
     /// Returns if there is a service of the helper's port.
-    pub(super) fn has_helped(&self) -> bool {
-        self.helped.load() != 0
+    pub(super) fn has_app_service(&self) -> bool {
+        self.app_services.load() != 0
     }
 
     /// Counts a service that gets or loses its persistence engine.
@@ -513,7 +513,7 @@ impl<F: InetFamily> AfState<F> {
                     step(&self.any_port);
                 }
                 if Some(port) == self.helper_port {
-                    step(&self.helped);
+                    step(&self.app_services);
                 }
             }
         }

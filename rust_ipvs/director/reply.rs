@@ -69,8 +69,8 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     if destination.is_available() {
         destination.counted.output(packet.len());
     }
-    let is_helped = state::follow_linked(context, connection, Direction::Output);
-    if is_helped && !ftp::reply(*context, connection, &mut packet) {
+    let has_app = state::follow_linked(context, connection, Direction::Output);
+    if has_app && !ftp::reply(*context, connection, &mut packet) {
         return Verdict::Drop(packet);
     }
     packet.set_handled();

@@ -83,7 +83,7 @@ fn timeout_after<F: InetFamily>(
         {
             timeouts.established()
         }
-        TCP if connection.is_helped() => return None,
+        TCP if connection.has_app() => return None,
         TCP => follow_tcp(connection, timeouts, direction, transport.flags),
         _ => follow_sctp(connection, timeouts, direction, transport.event),
     })

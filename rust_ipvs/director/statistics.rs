@@ -49,7 +49,7 @@ pub(super) type Pool = percpu::Pool<6>;
 pub(super) struct Totals {
     sums: percpu::Counters<6>,
     /// Connections bound to the application helper (K-10).
-    helped: Atomic<i64>,
+    app_conns: Atomic<i64>,
     /// Taken by readers of the totals, and by whoever zeroes or freezes them; the innermost lock.
     #[pin]
     base: Mutex<StatsBase>,
@@ -61,7 +61,7 @@ impl Totals {
         Arc::pin_init(
             pin_init!(Self {
                 sums,
-                helped: Atomic::new(0),
+                app_conns: Atomic::new(0),
                 base <- new_mutex!(StatsBase::new()),
             }),
             GFP_KERNEL,
@@ -122,8 +122,8 @@ impl Counting {
     }
 
     /// Returns how many connections are bound to the application helper (K-10).
-    pub(super) fn helped(&self) -> usize {
-        let count = |totals: &Totals| usize::try_from(totals.helped.load(Relaxed)).unwrap_or(0);
+    pub(super) fn app_conns(&self) -> usize {
+        let count = |totals: &Totals| usize::try_from(totals.app_conns.load(Relaxed)).unwrap_or(0);
         count(&self.totals).saturating_add(count(&self.unread))
     }
 }
@@ -171,8 +171,10 @@ impl Counted {
     }
 
     /// Counts a connection that is bound to the application helper, or one that ends; any context.
-    pub(super) fn count_helped(&self, bound: bool) {
-        self.totals.helped.add(if bound { 1 } else { -1 }, Relaxed);
+    pub(super) fn count_app(&self, bound: bool) {
+        self.totals
+            .app_conns
+            .add(if bound { 1 } else { -1 }, Relaxed);
     }
 }
 

@@ -76,7 +76,7 @@ fn expect<F: InetFamily>(connection: &Connection<F>, direction: Direction, packe
     if !known.is_open() {
         return;
     }
-    if connection.is_helped() && !(entry.adjusts_sequences() && entry.has_relations()) {
+    if connection.has_app() && !(entry.adjusts_sequences() && entry.has_relations()) {
         // The helper could not do its work.
         return;
     }

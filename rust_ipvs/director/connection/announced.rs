@@ -102,15 +102,15 @@ impl<F: InetFamily> Connection<F> {
 
     /// Has the helper look at the packets of the connection (F-1). It counts as one (K-10) until it
     /// ends.
-    pub(in crate::director) fn help(&mut self) {
-        self.status.help();
-        self.destination.counted.count_helped(true);
+    pub(in crate::director) fn set_app(&mut self) {
+        self.status.set_app();
+        self.destination.counted.count_app(true);
     }
 
-    /// Whether the helper looks at each packet.
+    /// Returns whether the connection is bound to the application helper (C: `cp->app`).
     #[inline(always)]
-    pub(in crate::director) fn is_helped(&self) -> bool {
-        self.status.load().is_helped()
+    pub(in crate::director) fn has_app(&self) -> bool {
+        self.status.load().has_app()
     }
 
     /// Remembers the ports of a data connection that this control connection announces: its

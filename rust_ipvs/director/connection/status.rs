@@ -32,9 +32,9 @@ use kernel::sync::atomic::{
 
 /// The protocol's state.
 const STATE: u32 = 0x7f;
-/// A helper looks at each packet. Beside the state, where the test whether a packet may change anything
-/// sees it.
-const HELPED: u32 = 0x80;
+/// The connection is bound to an application helper (C: `cp->app`). Beside the state, where the
+/// test whether a packet may change anything sees it.
+const HAS_APP: u32 = 0x80;
 /// The connection is in no active state, so its destination counts it as inactive (C-2).
 const INACTIVE: u32 = 0x100;
 /// No reply has been seen, and none is expected to pass here (C-2, T-2).
@@ -71,7 +71,7 @@ const REQUESTS: u32 = !(REQUEST - 1);
 /// More than few.
 const MANY_REQUESTS: u32 = (defence::FEW as u32 + 1) * REQUEST;
 
-const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HELPED == 0);
+const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HAS_APP == 0);
 
 /// The states of a template (P-15).
 pub(super) const TEMPLATE_NONE: u8 = 0;
@@ -205,8 +205,8 @@ impl Snapshot {
 
     /// Returns whether a helper looks at each packet.
     #[inline(always)]
-    pub(super) fn is_helped(self) -> bool {
-        self.has(HELPED)
+    pub(super) fn has_app(self) -> bool {
+        self.has(HAS_APP)
     }
 
     /// How the server is to say where it listens.
@@ -272,8 +272,8 @@ impl Status {
     }
 
     /// Has a helper look at each packet (F-1).
-    pub(super) fn help(&mut self) {
-        self.add(HELPED);
+    pub(super) fn set_app(&mut self) {
+        self.add(HAS_APP);
     }
 
     /// Has the connection end with its first packet (S-12).
@@ -371,13 +371,13 @@ impl Status {
     pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
         let (old, state) = (self.0.load(Relaxed), u32::from(state));
         if direction == Direction::Output {
-            return old & (STATE | HELPED | ASSURES | NO_OUTPUT) == state;
+            return old & (STATE | HAS_APP | ASSURES | NO_OUTPUT) == state;
         }
         // One comparison for most packets: nothing is counted beyond `MANY_REQUESTS`.
-        if old & (STATE | HELPED | REQUESTS) == state | MANY_REQUESTS {
+        if old & (STATE | HAS_APP | REQUESTS) == state | MANY_REQUESTS {
             return true;
         }
-        if direction != Direction::Input || old & (STATE | HELPED | ASSURES) != state {
+        if direction != Direction::Input || old & (STATE | HAS_APP | ASSURES) != state {
             return false;
         }
         self.count_from(old);
