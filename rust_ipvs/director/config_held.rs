@@ -5,8 +5,8 @@
 /// Evidence that the caller holds the mutex around [`ConfigState`](super::namespace::ConfigState),
 /// where the only one of a namespace is.
 ///
-/// Whoever changes what packets find (services, destinations, the table of servers) takes it by `&mut`, so that there is
-/// one writer at a time. Readers go by RCU.
+/// Whoever changes what packets find (services, destinations, the table of real servers) takes it
+/// by `&mut`, so that there is one writer at a time. Readers go by RCU.
 pub(super) struct ConfigHeld(());
 
 impl ConfigHeld {

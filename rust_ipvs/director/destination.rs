@@ -52,7 +52,8 @@ use kernel::{
 };
 use load::Load;
 
-/// What stands for the slot of a destination that is not in the table of servers, whose buckets have fewer.
+/// What stands for the slot of a destination that is not in the table of real servers, whose
+/// buckets have fewer.
 pub(super) const NO_SLOT: u32 = u32::MAX;
 
 /// A real server of a service.
@@ -64,8 +65,8 @@ pub(crate) struct Destination {
     /// The serial number of the service that has it, or had it last; under the configuration mutex.
     owner: Word<u64>,
     pub(super) counted: Counted,
-    /// Where it is in the table of servers, or [`NO_SLOT`]; under the configuration mutex.
-    pub(super) server_slot: Word<u32>,
+    /// Where it is in the table of real servers, or [`NO_SLOT`]; under the configuration mutex.
+    pub(super) rs_slot: Word<u32>,
     route: RcuCell<Route>,
     /// 1 while it belongs to its service, 0 once it was deleted.
     available: Word<u32>,
@@ -119,7 +120,7 @@ impl Destination {
                 service,
                 owner: Word::new(owner),
                 counted,
-                server_slot: Word::new(NO_SLOT),
+                rs_slot: Word::new(NO_SLOT),
                 route: RcuCell::empty(),
                 available: Word::new(1),
                 last_weight: Word::new(weight),

@@ -79,5 +79,5 @@ pub(super) fn may_be_ours<F: InetFamily>(
 ) -> bool {
     F::PROTOCOL == Protocol::Ipv4
         || point != Point::Forward
-        || af.senders.may_reply::<F>(header.src)
+        || af.reply_filter.may_contain::<F>(header.src)
 }

@@ -234,7 +234,7 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
             }
         }
     };
-    if point == Point::Forward && !af.senders.may_reply::<F>(header.src) {
+    if point == Point::Forward && !af.reply_filter.may_contain::<F>(header.src) {
         return Verdict::Accept(packet);
     }
     let context = Context {

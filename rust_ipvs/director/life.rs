@@ -16,7 +16,7 @@ use super::{
         NetnsIpvs, //
     },
     plane::AfState,
-    servers::Servers,
+    servers::RsTable,
     settings::Settings,
     statistics::Counting,
     sync::Daemons,
@@ -74,7 +74,7 @@ impl Namespaced for NetnsIpvs {
                 defences: Defences::new(),
                 v4: AfState::new(v4, shared.most_bits, shared.helper_port),
                 v6: AfState::new(v6, shared.most_bits, shared.helper_port),
-                servers: Servers::new(),
+                rs_table: RsTable::new(),
                 counting,
                 queues: SetOnce::new(),
                 nodest: Atomic::new(0),

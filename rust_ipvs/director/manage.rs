@@ -17,7 +17,7 @@ use super::{
         for_af,
         AfState, //
     },
-    servers::Servers,
+    servers::RsTable,
     service::Service,
     stack::InetFamily,
     stage::SvcOptions,
@@ -98,18 +98,18 @@ impl<F: InetFamily> AfState<F> {
     }
 }
 
-/// Puts a destination that comes in the table of servers and in its service, or in neither.
+/// Puts a destination that comes in the table of real servers and in its service, or in neither.
 fn welcome<F: InetFamily>(
     held: &mut ConfigHeld,
-    servers: &Servers,
+    rs_table: &RsTable,
     service: &Service<F>,
     destination: RcuArc<Destination>,
 ) -> Result {
-    servers.insert(held, &destination)?;
+    rs_table.insert(held, &destination)?;
     let known = destination.clone();
     let result = service.add(held, destination);
     if result.is_err() {
-        servers.remove(held, &known);
+        rs_table.remove(held, &known);
     }
     result
 }
@@ -324,7 +324,7 @@ impl NetnsIpvs {
         for_af!(self, id.family, af => {
             let service = af.get(id)?;
             check_families(self, id, spec)?;
-            af.senders.add(spec.id.addr);
+            af.reply_filter.add(spec.id.addr);
             if service.destination(&spec.id).is_some() {
                 return Err(ConfigError::new(Errno::Exists, c"the service has that destination already"));
             }
@@ -334,7 +334,7 @@ impl NetnsIpvs {
                 destination.revive(service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
                 let known = destination.clone();
-                let result = welcome(&mut config.held, &self.servers, &service, known);
+                let result = welcome(&mut config.held, &self.rs_table, &service, known);
                 if result.is_err() {
                     // It stays what it was, and so do its connections: gone.
                     self.discard(&mut config.held, room, destination);
@@ -344,7 +344,7 @@ impl NetnsIpvs {
             check_address(net, &spec.id)?;
             memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
-                welcome(&mut config.held, &self.servers, &service, destination)
+                welcome(&mut config.held, &self.rs_table, &service, destination)
             }))
         })
     }
@@ -364,7 +364,7 @@ impl NetnsIpvs {
             self.track_for_helper(&mut config, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
             let edit = |held: &mut ConfigHeld| service.edit(held, &destination, &spec);
-            memory(self.servers.change(&mut config.held, &destination, &spec, edit))
+            memory(self.rs_table.change(&mut config.held, &destination, &spec, edit))
         })
     }
 
@@ -388,7 +388,7 @@ impl NetnsIpvs {
     /// Puts a destination that is in no service any more in the trash (V-11).
     fn discard(&self, held: &mut ConfigHeld, room: Room, destination: RcuArc<Destination>) {
         destination.set_available(false);
-        self.servers.remove(held, &destination);
+        self.rs_table.remove(held, &destination);
         self.trash.lock().keep(room, destination);
         self.empty_trash_later();
         self.expire_nodest();

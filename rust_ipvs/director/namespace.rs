@@ -15,7 +15,7 @@ use super::{
         HasAfState,
     },
     queues::Queues,
-    servers::Servers,
+    servers::RsTable,
     settings::Settings,
     stack::InetFamily,
     statistics,
@@ -132,8 +132,8 @@ pub(crate) struct NetnsIpvs {
     pub(super) defences: Defences,
     pub(super) v4: AfState<V4>,
     pub(super) v6: AfState<V6>,
-    /// The destinations of both families that answer to this host.
-    pub(super) servers: Servers,
+    /// Real servers of both families (C: `rs_table`).
+    pub(super) rs_table: RsTable,
     pub(super) counting: statistics::Counting,
     /// Queues what is done in the background; empty before the first service or daemon.
     pub(super) queues: SetOnce<Queues>,

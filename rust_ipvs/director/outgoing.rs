@@ -92,8 +92,8 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
         let options = service.and_then(|service| service.options_at(rcu));
         options.is_some_and(|options| options.engine.is_some())
     };
-    let servers = &context.ipvs.servers;
-    let destination = servers.real_server(rcu, protocol, &real, has_engine)?;
+    let rs_table = &context.ipvs.rs_table;
+    let destination = rs_table.find_real_server(rcu, protocol, &real, has_engine)?;
     let destination = destination.try_get()?;
     let service = context.af.by_id(rcu, &destination.service)?;
     let options = service.options_at(rcu)?;

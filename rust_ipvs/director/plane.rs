@@ -11,7 +11,7 @@ use super::{
     },
     destination::Destination,
     no_cport::NoCport,
-    senders::Senders,
+    senders::ReplyFilter,
     service::Service,
     stack::InetFamily,
     statistics::Counting, //
@@ -92,8 +92,8 @@ pub(super) struct AfState<F: InetFamily> {
     /// The works that see to the connections; there before those are.
     pub(super) queues: SetOnce<Arc<AfQueues>>,
     services: RcuCell<Services<F>>,
-    /// Who may send replies; read by forwarded packets.
-    pub(super) senders: Senders,
+    /// Filter of the sources of replies; read by forwarded packets.
+    pub(super) reply_filter: ReplyFilter,
     pub(super) slab: Arc<Slab<Connection<F>>>,
     /// The most buckets that a connection table may have, as a power of two.
     most_bits: u32,
@@ -186,7 +186,7 @@ impl<F: InetFamily> AfState<F> {
             no_cport: NoCport::new(),
             queues: SetOnce::new(),
             services: RcuCell::empty(),
-            senders: Senders::new(),
+            reply_filter: ReplyFilter::new(),
             slab,
             most_bits,
             helper_port,
@@ -408,7 +408,7 @@ impl<F: InetFamily> AfState<F> {
                 }
             })?;
         }
-        self.senders.add_service(&key);
+        self.reply_filter.add_service(&key);
         self.count_gates(&key, true);
         Ok(())
     }

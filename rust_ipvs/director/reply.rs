@@ -113,12 +113,12 @@ pub(super) fn is_unexpected<F: InetFamily>(context: &Context<'_, F>) -> bool {
 #[cold]
 #[inline(never)]
 fn is_from_server<F: InetFamily>(context: Context<'_, F>) -> bool {
-    let servers = &context.ipvs.servers;
+    let rs_table = &context.ipvs.rs_table;
     let protocol = context.header.protocol;
     // AH and ESP, which have no ports, look like later fragments.
     context.header.fragment != Fragment::Later
         && !context.transport.flags.is_rst()
-        && servers.has_real_server(context.rcu, protocol, &context.src())
+        && rs_table.has_real_server(context.rcu, protocol, &context.src())
 }
 
 /// Tells the sender that nobody expects its packet.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who may send replies: a filter that spares most forwarded packets the connection table.
+//! Filter of the sources of replies: it spares most forwarded packets the connection table.
 //!
 //! A reply comes from a server, or from a VIP that a server answers for. The filter has a bit for each of 4096
 //! classes of addresses, which are set when a service or a destination comes, and stay: connections
@@ -29,7 +29,7 @@ const SHIFT: u32 = u32::BITS - (WORDS * 32).trailing_zeros();
 /// time, without a common lock. Bits are only ever set, by a compare-and-exchange of their word, so
 /// none is lost; and no packet needs an order between them and what else it reads, as an address is
 /// added before any connection of it can be found.
-pub(super) struct Senders([Atomic<u32>; WORDS]);
+pub(super) struct ReplyFilter([Atomic<u32>; WORDS]);
 
 /// The number of an address' bit: its words, mixed by the multiplier of Fibonacci hashing.
 #[inline(always)]
@@ -41,7 +41,7 @@ fn bit_of(addr: &[u8]) -> u32 {
     folded.wrapping_mul(0x9e37_79b1) >> SHIFT
 }
 
-impl Senders {
+impl ReplyFilter {
     /// A filter that nobody is in.
     pub(super) fn new() -> Self {
         Self([const { Atomic::new(0) }; WORDS])
@@ -49,7 +49,7 @@ impl Senders {
 
     /// Whether packets from an address may be replies.
     #[inline(always)]
-    pub(super) fn may_reply<F: Family>(&self, addr: F::Addr) -> bool {
+    pub(super) fn may_contain<F: Family>(&self, addr: F::Addr) -> bool {
         let bit = bit_of(addr.as_ref());
         self.0
             .get(bit as usize / 32)

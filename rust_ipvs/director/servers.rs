@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Real servers by their addresses: those that NAT translates, and those that tunnels lead to (V-8).
+//! Table of real servers by their addresses (C: `rs_table`): those that NAT translates, and those
+//! that tunnels lead to (V-8).
 //!
 //! Packets look a server up only when something is out of the ordinary: a packet of a connection
 //! that nobody knows, or an error about a tunnel. They see the newest first, as in C.
@@ -65,13 +66,13 @@ const ROOM: usize = 2;
 const PAGE: u32 = 1024;
 
 /// Destinations, the newest last. The slots of those that are gone may be empty.
-struct Bucket {
+struct RsBucket {
     dests: RcuCell<RcuSlots<Destination>>,
     /// How many destinations there are; under the configuration mutex.
     live: Word<usize>,
 }
 
-impl Bucket {
+impl RsBucket {
     const fn empty() -> Self {
         Self {
             dests: RcuCell::empty(),
@@ -95,7 +96,7 @@ impl Bucket {
         self.each(|known| {
             let kept = known.try_get().and_then(|kept| dests.push(kept));
             if let Some(slot) = kept {
-                known.server_slot.store(slot);
+                known.rs_slot.store(slot);
             }
         });
         // The old one lets go of all of them, which may be very many.
@@ -154,12 +155,12 @@ impl Bucket {
 
 /// The key of a destination in the table: an address and a port.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct RsKey {
     addr: Ip,
     port: u16,
 }
 
-impl Place {
+impl RsKey {
     /// The place of a destination; `None` for those that are not in the table.
     pub(super) fn of(spec: &DestinationSpec) -> Option<Self> {
         let port = match spec.method {
@@ -194,21 +195,21 @@ impl Place {
 }
 
 /// Buckets, as many as a power of two.
-struct Buckets(KVVec<Bucket>);
+struct RsBuckets(KVVec<RsBucket>);
 
-impl Buckets {
+impl RsBuckets {
     /// Empty buckets with room for destinations.
     fn new(size: usize, coming: &[RcuArc<Destination>]) -> Result<Self> {
         let mut counts = KVVec::with_capacity(size, GFP_KERNEL)?;
         counts.resize(size, 0usize, GFP_KERNEL)?;
-        for at in coming.iter().filter_map(|coming| Place::of(&coming.spec())) {
+        for at in coming.iter().filter_map(|coming| RsKey::of(&coming.spec())) {
             if let Some(count) = counts.get_mut(at.number(size)) {
                 *count = count.saturating_add(1);
             }
         }
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
         for count in counts {
-            let bucket = Bucket::empty();
+            let bucket = RsBucket::empty();
             if count != 0 {
                 bucket.renew(count.saturating_mul(2))?;
             }
@@ -218,25 +219,25 @@ impl Buckets {
     }
 
     /// The bucket of a place.
-    fn of(&self, at: Place) -> Option<&Bucket> {
+    fn of(&self, at: RsKey) -> Option<&RsBucket> {
         self.0.get(at.number(self.0.len()))
     }
 
     /// Puts a destination in a place that has room; returns its slot there.
-    fn push(&self, at: Place, destination: &RcuArc<Destination>) -> Option<u32> {
+    fn push(&self, at: RsKey, destination: &RcuArc<Destination>) -> Option<u32> {
         self.of(at)?.push(destination.clone())
     }
 }
 
 /// The table.
-pub(super) struct Servers {
+pub(super) struct RsTable {
     /// None before the first destination.
-    buckets: RcuCell<Arc<Buckets>>,
+    buckets: RcuCell<Arc<RsBuckets>>,
     /// How many destinations there are.
     count: Word<usize>,
 }
 
-impl Servers {
+impl RsTable {
     /// A table without servers.
     pub(super) fn new() -> Self {
         Self {
@@ -247,10 +248,10 @@ impl Servers {
 
     /// Puts a destination in its place, if it has one.
     pub(super) fn insert(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) -> Result {
-        if let Some(at) = Place::of(&destination.spec()) {
+        if let Some(at) = RsKey::of(&destination.spec()) {
             let buckets = self.reserve(at)?;
             let slot = buckets.push(at, destination).ok_or(ENOMEM)?;
-            destination.server_slot.store(slot);
+            destination.rs_slot.store(slot);
             self.count.store(self.count.load().saturating_add(1));
         }
         Ok(())
@@ -259,9 +260,9 @@ impl Servers {
     /// Takes a destination out of its place, if it is in one. What had no memory to get there, or
     /// was taken out before, has no slot: the one that it had may be another's.
     pub(super) fn remove(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) {
-        let slot = destination.server_slot.load();
-        destination.server_slot.store(NO_SLOT);
-        if let (Some(at), true) = (Place::of(&destination.spec()), slot != NO_SLOT) {
+        let slot = destination.rs_slot.load();
+        destination.rs_slot.store(NO_SLOT);
+        if let (Some(at), true) = (RsKey::of(&destination.spec()), slot != NO_SLOT) {
             self.take(at, slot);
             self.count.store(self.count.load().saturating_sub(1));
         }
@@ -277,7 +278,7 @@ impl Servers {
         new: &DestinationSpec,
         change: impl FnOnce(&mut ConfigHeld) -> Result,
     ) -> Result {
-        let (old, new) = (Place::of(&destination.spec()), Place::of(new));
+        let (old, new) = (RsKey::of(&destination.spec()), RsKey::of(new));
         if new == old {
             return change(held);
         }
@@ -289,7 +290,7 @@ impl Servers {
             }
             None => None,
         };
-        let old = old.map(|at| (at, destination.server_slot.load()));
+        let old = old.map(|at| (at, destination.rs_slot.load()));
         let result = change(held);
         let (stays, goes) = match result {
             Ok(()) => (pushed, old),
@@ -297,7 +298,7 @@ impl Servers {
         };
         // Where a bucket is renewed, that is told to those who stay: first who does.
         let slot = stays.map_or(NO_SLOT, |(_, slot)| slot);
-        destination.server_slot.store(slot);
+        destination.rs_slot.store(slot);
         if let Some((at, slot)) = goes {
             self.take(at, slot);
         }
@@ -309,7 +310,7 @@ impl Servers {
         result
     }
 
-    fn take(&self, at: Place, slot: u32) {
+    fn take(&self, at: RsKey, slot: u32) {
         let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned());
         if let Some(bucket) = buckets.as_ref().and_then(|buckets| buckets.of(at)) {
             bucket.take(slot);
@@ -317,7 +318,7 @@ impl Servers {
     }
 
     /// Makes room for one more destination in a place.
-    fn reserve(&self, at: Place) -> Result<Arc<Buckets>> {
+    fn reserve(&self, at: RsKey) -> Result<Arc<RsBuckets>> {
         let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned());
         let count = self.count.load();
         let buckets = match buckets {
@@ -329,7 +330,7 @@ impl Servers {
     }
 
     /// Moves what is there to a larger table.
-    fn grow(&self, old: Option<Arc<Buckets>>, count: usize) -> Result<Arc<Buckets>> {
+    fn grow(&self, old: Option<Arc<RsBuckets>>, count: usize) -> Result<Arc<RsBuckets>> {
         let size = old.as_ref().map_or(0, |old| old.0.len());
         let mut kept = KVVec::with_capacity(count, GFP_KERNEL)?;
         for bucket in old.iter().flat_map(|old| old.0.iter()) {
@@ -339,14 +340,14 @@ impl Servers {
                 }
             });
         }
-        let new = Buckets::new(size.saturating_mul(GROWTH).max(BUCKETS), &kept)?;
+        let new = RsBuckets::new(size.saturating_mul(GROWTH).max(BUCKETS), &kept)?;
         let new = Arc::new(new, GFP_KERNEL)?;
         let published = RcuBox::new(new.clone(), GFP_KERNEL)?;
         // From here on nothing fails, so that destinations know their slots in the table that stays.
         for destination in kept {
-            let at = Place::of(&destination.spec());
+            let at = RsKey::of(&destination.spec());
             if let Some(slot) = at.and_then(|at| new.push(at, &destination)) {
-                destination.server_slot.store(slot);
+                destination.rs_slot.store(slot);
             }
         }
         self.buckets.replace_large(Some(published));
@@ -357,37 +358,39 @@ impl Servers {
     fn find<'g>(
         &'g self,
         rcu: Rcu<'g>,
-        at: Place,
+        at: RsKey,
         is: impl Fn(&DestinationSpec, &Destination) -> bool,
     ) -> Option<RcuRef<'g, Destination>> {
         let dests = self.buckets.get(rcu)?.of(at)?.dests.get(rcu)?;
         let is = |found: RcuRef<'g, Destination>| {
             let spec = found.spec();
-            Place::of(&spec) == Some(at) && is(&spec, &found)
+            RsKey::of(&spec) == Some(at) && is(&spec, &found)
         };
         Some(dests.rfind(rcu, dests.len(), is)?.1)
     }
 
-    /// Whether packets of a protocol from an endpoint are those of a server behind NAT (H-22).
+    /// Returns whether packets of a protocol from an endpoint are those of a server behind NAT
+    /// (H-22).
     pub(super) fn has_real_server<F: Family>(
         &self,
         rcu: Rcu<'_>,
         protocol: u8,
         from: &Endpoint<F>,
     ) -> bool {
-        self.real_server(rcu, protocol, from, |_| true).is_some()
+        self.find_real_server(rcu, protocol, from, |_| true)
+            .is_some()
     }
 
     /// The server behind NAT that packets of a protocol from an endpoint come from (H-21, H-22): of
     /// several services' the one that was added last and is as `is` says.
-    pub(super) fn real_server<'g, F: Family>(
+    pub(super) fn find_real_server<'g, F: Family>(
         &'g self,
         rcu: Rcu<'g>,
         protocol: u8,
         from: &Endpoint<F>,
         is: impl Fn(&Destination) -> bool,
     ) -> Option<RcuRef<'g, Destination>> {
-        let at = Place {
+        let at = RsKey {
             addr: F::ip(from.addr),
             port: from.port,
         };
@@ -400,7 +403,7 @@ impl Servers {
         })
     }
 
-    /// Whether a tunnel leads to an address, and to a port where it is one of UDP (I-5).
+    /// Returns whether a tunnel leads to an address, and to a port where it is one of UDP (I-5).
     pub(super) fn has_tunnel(
         &self,
         rcu: Rcu<'_>,
@@ -411,6 +414,6 @@ impl Servers {
         let leads = |spec: &DestinationSpec, _: &Destination| {
             spec.method == ForwardMethod::TUNNEL && is(&spec.tunnel.encapsulation())
         };
-        self.find(rcu, Place { addr, port }, leads).is_some()
+        self.find(rcu, RsKey { addr, port }, leads).is_some()
     }
 }

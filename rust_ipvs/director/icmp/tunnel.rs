@@ -84,9 +84,9 @@ fn inside<F: InetFamily>(
         return None;
     }
     let at = at.saturating_add(outer.l4.into());
-    let servers = &context.ipvs.servers;
+    let rs_table = &context.ipvs.rs_table;
     let leads = |port: u16, is: fn(&Encapsulation) -> bool| {
-        servers.has_tunnel(context.rcu, F::ip(outer.dst), port, is)
+        rs_table.has_tunnel(context.rcu, F::ip(outer.dst), port, is)
     };
     let rest = |bytes: &[u8], length: usize| {
         let end = at.saturating_add(length);

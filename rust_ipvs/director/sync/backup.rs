@@ -271,7 +271,7 @@ impl<H: SyncHost> Backup<'_, H> {
                 let placeholder = placeholders.get(self.0.counting(), addr, method)?;
                 drop(placeholders);
                 // What it answers may have to be translated.
-                af.senders.add(addr);
+                af.reply_filter.add(addr);
                 Connection::new(rx.key, ends, placeholder, ControlRef::none())
             }
         };

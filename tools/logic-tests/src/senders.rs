@@ -4,7 +4,7 @@
 
 use crate::logic::config::{Ip, ServiceKey};
 use crate::logic::family::V4;
-use crate::reply_filter::Senders;
+use crate::reply_filter::ReplyFilter;
 use std::sync::Barrier;
 
 /// Threads that add, and addresses that each of them adds.
@@ -24,7 +24,7 @@ fn all() -> impl Iterator<Item = [u8; 4]> {
 #[test]
 fn no_address_is_lost_that_threads_add() {
     for round in 0..ROUNDS {
-        let senders = Senders::new();
+        let senders = ReplyFilter::new();
         let barrier = Barrier::new(THREADS.into());
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
@@ -35,7 +35,7 @@ fn no_address_is_lost_that_threads_add() {
                 });
             }
         });
-        let lost: Vec<_> = all().filter(|a| !senders.may_reply::<V4>(*a)).collect();
+        let lost: Vec<_> = all().filter(|a| !senders.may_contain::<V4>(*a)).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?} are lost");
     }
 }
@@ -43,8 +43,8 @@ fn no_address_is_lost_that_threads_add() {
 // H-22, V-3: nobody is in it at first, and with a mark's service all are.
 #[test]
 fn marks_stand_for_all() {
-    let senders = Senders::new();
-    assert!(all().all(|a| !senders.may_reply::<V4>(a)));
+    let senders = ReplyFilter::new();
+    assert!(all().all(|a| !senders.may_contain::<V4>(a)));
     senders.add_service(&ServiceKey::Mark(1));
-    assert!(all().all(|a| senders.may_reply::<V4>(a)));
+    assert!(all().all(|a| senders.may_contain::<V4>(a)));
 }
