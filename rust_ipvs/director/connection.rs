@@ -219,15 +219,15 @@ impl<F: InetFamily> Connection<F> {
         self.status.untrack();
     }
 
-    /// The connection as one that ends with its first packet (S-12).
-    pub(super) fn single(mut self) -> Self {
-        self.status.make_single();
+    /// Makes the connection end with its first packet (S-12).
+    pub(super) fn ops(mut self) -> Self {
+        self.status.make_ops();
         self
     }
 
     /// Whether it ends with its first packet.
-    pub(super) fn is_single(&self) -> bool {
-        self.status.load().is_single()
+    pub(super) fn is_ops(&self) -> bool {
+        self.status.load().is_ops()
     }
 
     /// Whether it is a template of a kind that may be used.

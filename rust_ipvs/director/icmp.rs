@@ -68,8 +68,8 @@ pub(super) struct At<B> {
 }
 
 /// Begins the connection that a packet belongs to, quoted by an error and read backwards, if there
-/// is a service for it (S-28). One that nobody finds, for a service of single packets, is put in the
-/// last argument (S-12). Returns `Accept` unless the error ends here.
+/// is a service for it (S-28). One that nobody finds, for a service of one-packet scheduling (OPS),
+/// is put in the last argument (S-12). Returns `Accept` unless the error ends here.
 pub(super) trait Begin<'g, F: InetFamily>:
     FnOnce(Context<'g, F>, Packet, &mut Option<Connection<F>>) -> Verdict
 {
@@ -166,12 +166,12 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     let schedules = context.ipvs.settings.schedule_icmp.load() != 0;
     let comes_in = takes_requests && may_come_in(context, &packet);
     if found.is_none() && schedules && comes_in {
-        let mut single = None;
-        packet = match begin(inverse(context, &quoted), packet, &mut single) {
+        let mut ops = None;
+        packet = match begin(inverse(context, &quoted), packet, &mut ops) {
             Verdict::Accept(packet) => packet,
             other => return Ok(other),
         };
-        if let Some(connection) = &single {
+        if let Some(connection) = &ops {
             return Ok(incoming(context, connection, &quoted, packet));
         }
         found = find(context, protocol, &src, &dst);

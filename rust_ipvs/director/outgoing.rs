@@ -42,7 +42,7 @@ struct Call<F: InetFamily> {
     /// The template that it belongs to.
     control: ControlRef<Connection<F>>,
     /// Whether it ends with this packet (S-12).
-    is_single: bool,
+    is_ops: bool,
 }
 
 /// Handles such a packet as a reply, where it comes from a server of a service that has an engine; else as
@@ -57,7 +57,7 @@ pub(super) fn handle<'g, F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     match call(&context, &mut packet) {
-        Some(call) if call.is_single => begin_and_end(&context, call, packet),
+        Some(call) if call.is_ops => begin_and_end(&context, call, packet),
         Some(call) => match begin(&context, call) {
             Some(connection) => reply::handle(&context, connection, packet),
             None => handle_otherwise(context, hash, takes_requests, packet),
@@ -114,7 +114,7 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
         ends: (client, virt, real),
         destination: destination.clone(),
         control,
-        is_single: options.is_of_single_packets(protocol),
+        is_ops: options.is_ops(protocol),
     })
 }
 
@@ -137,7 +137,7 @@ fn begin_and_end<F: InetFamily>(
     let protocol = context.header.protocol;
     let tracked = context.ipvs.settings.is_tracked();
     let connection = Connection::new(protocol, call.ends, call.destination, call.control)
-        .single()
+        .ops()
         .tracked(tracked);
     connection.destination.counted.connection();
     reply::handle(context, &connection, packet)

@@ -59,7 +59,7 @@ pub(super) fn handle<F: InetFamily>(context: Context<'_, F>, hash: u32, packet: 
 pub(super) fn begin_for_error<F: InetFamily>(
     context: Context<'_, F>,
     packet: Packet,
-    single: &mut Option<Connection<F>>,
+    ops: &mut Option<Connection<F>>,
 ) -> Verdict {
     let (src, dst) = (context.src(), context.dst());
     let hash = F::hash(
@@ -72,21 +72,21 @@ pub(super) fn begin_for_error<F: InetFamily>(
         context,
         hash,
         packet,
-        |context, hash, plan, is_single, packet| {
-            if !is_single {
+        |context, hash, plan, is_ops, packet| {
+            if !is_ops {
                 return begin(context, hash, plan, packet);
             }
             if !context.has_room() {
                 return Verdict::Drop(packet);
             }
-            *single = Some(ops_connection(context, plan));
+            *ops = Some(ops_connection(context, plan));
             Verdict::Accept(packet)
         },
     )
 }
 
 /// Decides about a packet as [`handle`] does, and has `begin` do what is decided if it gets a
-/// destination: `begin` is told whether the service is one of single packets.
+/// destination: `begin` is told whether the service is one of one-packet scheduling (OPS).
 #[inline(always)]
 fn decide<'g, F: InetFamily>(
     context: Context<'g, F>,
@@ -144,8 +144,8 @@ fn decide<'g, F: InetFamily>(
         destination,
         control: ControlRef::none(),
     };
-    let single = options.is_some_and(|t| t.is_of_single_packets(flow.protocol));
-    begin(&context, hash, plan, single, packet)
+    let ops = options.is_some_and(|t| t.is_ops(flow.protocol));
+    begin(&context, hash, plan, ops, packet)
 }
 
 /// Whether a packet of this host goes back to the client of a connection: a real server of this very host
@@ -189,8 +189,8 @@ fn persist<'g, F: InetFamily>(
                 destination: way.destination,
                 control: way.control,
             };
-            let single = options.is_of_single_packets(flow.protocol);
-            begin(&context, hash, plan, single, packet)
+            let ops = options.is_ops(flow.protocol);
+            begin(&context, hash, plan, ops, packet)
         }
         Err(Failure::NoDestination) => leave(&context, hash, service, packet),
         Err(Failure::NoRoom) => Verdict::Drop(packet),
@@ -206,16 +206,16 @@ struct Plan<F: InetFamily> {
     control: ControlRef<Connection<F>>,
 }
 
-/// Does what was decided: begins a connection, or one of a `single` packet.
+/// Does what was decided: begins a connection, or one of a single packet (`ops`).
 #[inline(always)]
 fn carry_out<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,
     plan: Plan<F>,
-    single: bool,
+    ops: bool,
     packet: Packet,
 ) -> Verdict {
-    if single {
+    if ops {
         return begin_and_end(context, plan, packet);
     }
     begin(context, hash, plan, packet)
@@ -284,7 +284,7 @@ fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Con
     let ends = (context.src(), context.dst(), plan.real);
     let protocol = context.header.protocol;
     let connection = Connection::new(protocol, ends, plan.destination, plan.control)
-        .single()
+        .ops()
         .tracked(context.ipvs.settings.is_tracked());
     connection.destination.counted.connection();
     connection
@@ -413,10 +413,10 @@ fn bypass<F: InetFamily>(
     let ends = (context.src(), context.dst(), real);
     packet.set_handled();
     let options = service.options_at(context.rcu);
-    if options.is_some_and(|t| t.is_of_single_packets(protocol)) {
+    if options.is_some_and(|t| t.is_ops(protocol)) {
         let tracked = context.ipvs.settings.is_tracked();
         let connection = Connection::bypass(protocol, ends, bypass_dest)
-            .single()
+            .ops()
             .tracked(tracked);
         return xmit::bypass::send(*context, &connection, packet);
     }

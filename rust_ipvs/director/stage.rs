@@ -83,8 +83,9 @@ impl SvcOptions {
         self.flags & service_flags::PERSISTENT != 0
     }
 
-    /// Whether each packet of a protocol is a connection by itself (S-12).
-    pub(super) fn is_of_single_packets(&self, protocol: u8) -> bool {
+    /// Returns whether each packet of a protocol is a connection by itself (one-packet scheduling,
+    /// OPS) (S-12).
+    pub(super) fn is_ops(&self, protocol: u8) -> bool {
         protocol == UDP && self.flags & service_flags::ONEPACKET != 0
     }
 

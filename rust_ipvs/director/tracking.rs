@@ -58,7 +58,7 @@ pub(super) fn decide<F: InetFamily>(
 ) {
     if !connection.is_tracked() {
         packet.untrack();
-    } else if connection.method == ForwardMethod::MASQ && !connection.is_single() {
+    } else if connection.method == ForwardMethod::MASQ && !connection.is_ops() {
         expect(connection, direction, packet);
     }
 }

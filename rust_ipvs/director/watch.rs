@@ -166,7 +166,7 @@ impl<F: InetFamily> AfState<F> {
         }
         let verdict = if !connection.is_template() {
             defence::verdict(connection.protocol(), connection.state())
-        } else if self.is_of_single_packets(rcu, connection) {
+        } else if self.is_ops(rcu, connection) {
             DropVerdict::Test
         } else if connection.is_assured() {
             DropVerdict::Keep
@@ -180,8 +180,8 @@ impl<F: InetFamily> AfState<F> {
         }
     }
 
-    /// Whether the connections of a template are of one packet each.
-    fn is_of_single_packets(&self, rcu: Rcu<'_>, template: &Connection<F>) -> bool {
+    /// Returns whether the connections of a template are of one packet each (OPS).
+    fn is_ops(&self, rcu: Rcu<'_>, template: &Connection<F>) -> bool {
         self.by_id(rcu, &template.destination.service)
             .is_some_and(|service| service.options().flags & service_flags::ONEPACKET != 0)
     }

@@ -50,7 +50,7 @@ const KIND: u32 = 0x6000;
 /// Connection tracking knows the connection (N-1).
 const TRACKED: u32 = 0x8000;
 /// The connection ends with its first packet (S-12).
-const SINGLE: u32 = 0x1_0000;
+const OPS: u32 = 0x1_0000;
 /// The client's port is not known (C-9).
 const NO_CPORT: u32 = 0x2_0000;
 /// The destination counts the connection, or did until it ended.
@@ -189,8 +189,8 @@ impl Snapshot {
     }
 
     /// Returns whether the connection ends with its first packet (S-12).
-    pub(super) fn is_single(self) -> bool {
-        self.has(SINGLE)
+    pub(super) fn is_ops(self) -> bool {
+        self.has(OPS)
     }
 
     /// Returns whether another director sent the connection (K-6).
@@ -277,8 +277,8 @@ impl Status {
     }
 
     /// Has the connection end with its first packet (S-12).
-    pub(super) fn make_single(&mut self) {
-        self.add(SINGLE);
+    pub(super) fn make_ops(&mut self) {
+        self.add(OPS);
     }
 
     /// Has the destination count the connection: in the place of another, which it does not count
