@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections that a destination begins: SIP servers call their clients, too (H-21, P-30).
+//! Connections that a real server begins (C: `conn_out`): SIP servers call their clients, too
+//! (H-21, P-30).
 
 use super::{
     connection::Connection,
@@ -36,7 +37,7 @@ pub(super) fn may_be<F: InetFamily>(context: &Context<'_, F>) -> bool {
 }
 
 /// A connection that a server begins.
-struct Call<F: InetFamily> {
+struct OutConn<F: InetFamily> {
     ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
     destination: RcuArc<Destination>,
     /// The template that it belongs to.
@@ -56,9 +57,9 @@ pub(super) fn handle<'g, F: InetFamily>(
     takes_requests: bool,
     mut packet: Packet,
 ) -> Verdict {
-    match call(&context, &mut packet) {
-        Some(call) if call.is_ops => begin_and_end(&context, call, packet),
-        Some(call) => match begin(&context, call) {
+    match conn_out(&context, &mut packet) {
+        Some(out) if out.is_ops => begin_and_end(&context, out, packet),
+        Some(out) => match begin(&context, out) {
             Some(connection) => reply::handle(&context, connection, packet),
             None => handle_otherwise(context, hash, takes_requests, packet),
         },
@@ -82,8 +83,8 @@ fn handle_otherwise<F: InetFamily>(
     }
 }
 
-/// What a server's packet begins, from the VIP to whom it is for.
-fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<Call<F>> {
+/// Returns the connection that a server's packet begins, from the VIP to the packet's addressee.
+fn conn_out<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<OutConn<F>> {
     let (real, client) = (context.src(), context.dst());
     let (rcu, protocol) = (context.rcu, context.header.protocol);
     // A server may be one of other services, too, which have no engine and begin nothing.
@@ -106,11 +107,11 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
         _ => return None,
     };
     let control = if options.is_persistent() {
-        persistence::way_out(context, (service, virt), options, &destination, packet)?
+        persistence::template_for_out(context, (service, virt), options, &destination, packet)?
     } else {
         ControlRef::none()
     };
-    context.has_room().then(|| Call {
+    context.has_room().then(|| OutConn {
         ends: (client, virt, real),
         destination: destination.clone(),
         control,
@@ -119,24 +120,27 @@ fn call<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<
 }
 
 /// Makes the connection.
-fn begin<'g, F: InetFamily>(context: &Context<'g, F>, call: Call<F>) -> Option<&'g Connection<F>> {
+fn begin<'g, F: InetFamily>(
+    context: &Context<'g, F>,
+    out: OutConn<F>,
+) -> Option<&'g Connection<F>> {
     let protocol = context.header.protocol;
-    let (client, virt, _) = call.ends;
+    let (client, virt, _) = out.ends;
     let hash = F::hash(&context.connections.key, &client, &virt, protocol);
-    let made = |ends| Connection::new(protocol, ends, call.destination, call.control);
-    schedule::enter(context, hash, call.ends, Direction::Output, made)
+    let made = |ends| Connection::new(protocol, ends, out.destination, out.control);
+    schedule::enter(context, hash, out.ends, Direction::Output, made)
 }
 
 /// Handles a reply by a connection that nobody finds: what a server answers to a single packet, whose own connection
 /// ended with it (S-12).
 fn begin_and_end<F: InetFamily>(
     context: &Context<'_, F>,
-    call: Call<F>,
+    out: OutConn<F>,
     packet: Packet,
 ) -> Verdict {
     let protocol = context.header.protocol;
     let tracked = context.ipvs.settings.is_tracked();
-    let connection = Connection::new(protocol, call.ends, call.destination, call.control)
+    let connection = Connection::new(protocol, out.ends, out.destination, out.control)
         .ops()
         .tracked(tracked);
     connection.destination.counted.connection();

@@ -47,8 +47,8 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Where a template sends a connection.
-pub(super) struct Way<F: InetFamily> {
+/// Destination that a template gives to a connection.
+pub(super) struct TemplateDest<F: InetFamily> {
     pub(super) destination: RcuArc<Destination>,
     /// The port at the destination.
     pub(super) port: u16,
@@ -64,8 +64,8 @@ pub(super) enum Failure {
     NoRoom,
 }
 
-/// What a template is found by.
-struct Wanted<'p, F: InetFamily> {
+/// Key and kind of the template to look for.
+struct TemplateQuery<'p, F: InetFamily> {
     key: TemplateKey<F>,
     kind: Kind,
     hash: u32,
@@ -73,15 +73,15 @@ struct Wanted<'p, F: InetFamily> {
     data: &'p [u8],
 }
 
-/// Says where a new connection goes, and remembers it for the client's next ones (P-1).
+/// Finds or creates the template of a new connection (P-1).
 #[inline(never)]
-pub(super) fn way<'g, F: InetFamily>(
+pub(super) fn template_for<'g, F: InetFamily>(
     context: &Context<'g, F>,
     service: &'g Service<F>,
     options: &SvcOptions,
     flow: &Flow<F>,
     packet: &mut Packet,
-) -> Result<Way<F>, Failure> {
+) -> Result<TemplateDest<F>, Failure> {
     let engine = options
         .engine
         .filter(|engine| engine.reads(context.header.protocol));
@@ -90,13 +90,13 @@ pub(super) fn way<'g, F: InetFamily>(
         None => &[],
     };
     let parties = (context.header.src, context.dst());
-    let wanted = Wanted::new(context, service, options.netmask, parties, data);
-    let template = match wanted.find(context) {
+    let query = TemplateQuery::new(context, service, options.netmask, parties, data);
+    let template = match query.find(context) {
         Some(found) => found,
         None => {
             let chosen = service.choose(context.rcu, flow).and_then(RcuRef::try_get);
             let destination = chosen.ok_or(Failure::NoDestination)?;
-            wanted.create(context, destination, options.timeout)?
+            query.create(context, destination, options.timeout)?
         }
     };
     let destination = template.entry.destination.clone();
@@ -105,7 +105,7 @@ pub(super) fn way<'g, F: InetFamily>(
         context.transport.dst_port,
         destination.id.port,
     );
-    Ok(Way {
+    Ok(TemplateDest {
         destination,
         port,
         control: template.control,
@@ -116,7 +116,7 @@ pub(super) fn way<'g, F: InetFamily>(
 /// its packet (P-30).
 ///
 /// A template that says otherwise of the client, or of the call, is of no use any more.
-pub(super) fn way_out<'g, F: InetFamily>(
+pub(super) fn template_for_out<'g, F: InetFamily>(
     context: &Context<'g, F>,
     (service, virt): (&'g Service<F>, Endpoint<F>),
     options: &SvcOptions,
@@ -128,14 +128,14 @@ pub(super) fn way_out<'g, F: InetFamily>(
         None => &[],
     };
     let parties = (context.header.dst, virt);
-    let wanted = Wanted::new(context, service, options.netmask, parties, data);
-    if let Some(found) = wanted.find(context) {
+    let query = TemplateQuery::new(context, service, options.netmask, parties, data);
+    if let Some(found) = query.find(context) {
         if found.entry.destination.same(destination) {
             return Some(found.control);
         }
         found.entry.invalidate();
     }
-    let created = wanted.create(context, destination.clone(), options.timeout);
+    let created = query.create(context, destination.clone(), options.timeout);
     created.ok().map(|created| created.control)
 }
 
@@ -161,7 +161,7 @@ struct TemplateRef<'g, F: InetFamily> {
     control: ControlRef<Connection<F>>,
 }
 
-impl<'p, F: InetFamily> Wanted<'p, F> {
+impl<'p, F: InetFamily> TemplateQuery<'p, F> {
     fn new(
         context: &Context<'_, F>,
         service: &Service<F>,
@@ -192,7 +192,7 @@ impl<'p, F: InetFamily> Wanted<'p, F> {
         }
     }
 
-    /// Whether a template may be used for what is wanted (P-6, P-26).
+    /// Returns whether a template matches the query (P-6, P-26).
     fn is(&self, template: &Connection<F>) -> bool {
         let key = Connection::<F>::template_key(self.key.protocol);
         let client = match self.kind {

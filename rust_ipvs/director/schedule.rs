@@ -179,15 +179,15 @@ fn persist<'g, F: InetFamily>(
     mut packet: Packet,
     begin: impl FnOnce(&Context<'g, F>, u32, Plan<F>, bool, Packet) -> Verdict,
 ) -> Verdict {
-    match persistence::way(&context, service, options, flow, &mut packet) {
-        Ok(way) => {
+    match persistence::template_for(&context, service, options, flow, &mut packet) {
+        Ok(dest) => {
             let plan = Plan {
                 real: Endpoint {
-                    addr: way.destination.addr::<F>(),
-                    port: way.port,
+                    addr: dest.destination.addr::<F>(),
+                    port: dest.port,
                 },
-                destination: way.destination,
-                control: way.control,
+                destination: dest.destination,
+                control: dest.control,
             };
             let ops = options.is_ops(flow.protocol);
             begin(&context, hash, plan, ops, packet)
