@@ -39,9 +39,9 @@ pub(super) struct Context<'g, F: InetFamily> {
     pub(super) header: Header<F>,
     pub(super) transport: Transport,
     pub(super) connections: &'g Connections<F>,
-    /// Whether the packet is an ICMP error, and header and ports those of what it quotes, read backwards:
-    /// what the client would have sent (S-28).
-    pub(super) is_backwards: bool,
+    /// Whether the packet is an ICMP error, and header and ports those of what it quotes, in the
+    /// inverse direction: what the client would have sent (S-28).
+    pub(super) is_inverse: bool,
 }
 
 impl<F: InetFamily> Context<'_, F> {

@@ -246,7 +246,7 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
         header,
         transport,
         connections,
-        is_backwards: false,
+        is_inverse: false,
     };
     let (src, dst) = (context.src(), context.dst());
     let hash = F::hash(&connections.key, &src, &dst, header.protocol);

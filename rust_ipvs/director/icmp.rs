@@ -2,10 +2,10 @@
 
 //! ICMP errors about connections, both ways (I-1 to I-4).
 //!
-//! An error is found to be about a connection by the packet that it quotes, read backwards: who is told
-//! of it is who sent that packet. One about a request goes out to the client, one about a reply
-//! goes in to the destination. Errors about tunnels to destinations are the child module's. Other ICMP
-//! packets are not looked at.
+//! An error is found to be about a connection by the packet that it quotes, in the inverse
+//! direction: who is told of it is who sent that packet. One about a request goes out to the
+//! client, one about a reply goes in to the destination. Errors about tunnels to destinations are
+//! the child module's. Other ICMP packets are not looked at.
 
 mod quote;
 mod tunnel;
@@ -124,7 +124,7 @@ pub(super) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
         header,
         transport: Transport::NONE,
         connections,
-        is_backwards: false,
+        is_inverse: false,
     };
     message(&context, takes_requests, begin, packet)
 }
@@ -185,7 +185,8 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     })
 }
 
-/// Returns the context of the quoted packet, read backwards: of what the client would have sent.
+/// Returns the context of the quoted packet, in the inverse direction: of what the client would
+/// have sent.
 fn inverse<'g, F: InetFamily>(context: &Context<'g, F>, quoted: &Quoted<F>) -> Context<'g, F> {
     let (src, dst) = (quoted.dst, quoted.src);
     Context {
@@ -201,7 +202,7 @@ fn inverse<'g, F: InetFamily>(context: &Context<'g, F>, quoted: &Quoted<F>) -> C
             dst_port: dst.port,
             ..Transport::NONE
         },
-        is_backwards: true,
+        is_inverse: true,
         ..*context
     }
 }

@@ -94,7 +94,7 @@ fn decide<'g, F: InetFamily>(
     packet: Packet,
     begin: impl FnOnce(&Context<'g, F>, u32, Plan<F>, bool, Packet) -> Verdict,
 ) -> Verdict {
-    if !context.is_backwards && !may_begin(&context) {
+    if !context.is_inverse && !may_begin(&context) {
         return Verdict::Accept(packet);
     }
     let (src, dst) = (context.src(), context.dst());
@@ -121,7 +121,7 @@ fn decide<'g, F: InetFamily>(
         protocol: context.header.protocol,
         client: src,
         // In the header that an error quotes, that is the client (D-13).
-        addressee: if context.is_backwards {
+        addressee: if context.is_inverse {
             src.addr
         } else {
             dst.addr
@@ -269,7 +269,7 @@ fn begin<F: InetFamily>(
     let Some(connection) = enter(context, hash, ends, Direction::Input, made) else {
         return Verdict::Drop(packet);
     };
-    if context.is_backwards {
+    if context.is_inverse {
         // Who found the error takes it from here.
         return Verdict::Accept(packet);
     }
@@ -332,7 +332,7 @@ pub(super) fn enter<'g, F: InetFamily>(
         ftp::bind(&mut connection);
     }
     // An error says nothing of the state, and what it begins ends soon.
-    let is_watched = !context.is_backwards && {
+    let is_watched = !context.is_inverse && {
         let packet = (protocol, &context.transport);
         let is_watched = state::follow(&connection, &ipvs.timeouts, direction, packet);
         is_watched && direction == Direction::Input
@@ -356,7 +356,7 @@ pub(super) fn enter<'g, F: InetFamily>(
             // Another CPU was faster with a packet of the same client, so this is a packet of that
             // connection. A template that was found or made for this one is that of the other too,
             // having the same key; if it was made anew since, its destination was of no use.
-            if !context.is_backwards {
+            if !context.is_inverse {
                 state::follow_duplicate(*context, known, direction);
             }
             return Some(known);
@@ -378,7 +378,7 @@ fn leave<F: InetFamily>(
     service: &Service<F>,
     mut packet: Packet,
 ) -> Verdict {
-    let bypasses = !context.is_backwards
+    let bypasses = !context.is_inverse
         && service.is_marked()
         && context.ipvs.settings.cache_bypass.load() != 0
         && F::is_elsewhere(context.net, context.header.dst);
@@ -388,7 +388,7 @@ fn leave<F: InetFamily>(
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {
         return Verdict::Accept(packet);
     }
-    if !context.is_backwards {
+    if !context.is_inverse {
         packet.send_error(F::PROTOCOL, Unreachable::Port);
     }
     Verdict::Drop(packet)
