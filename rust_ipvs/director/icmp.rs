@@ -232,7 +232,7 @@ fn outgoing<F: InetFamily>(
         destination.counted.output(packet.len());
     }
     packet.set_handled();
-    tracking::settle(connection, Direction::Output, &mut packet);
+    tracking::finish_ct(connection, Direction::Output, &mut packet);
     Verdict::Accept(packet)
 }
 

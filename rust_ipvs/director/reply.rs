@@ -75,7 +75,7 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     }
     packet.set_handled();
     if TRACKED {
-        tracking::decide(connection, Direction::Output, &mut packet);
+        tracking::finish_ct_slow(connection, Direction::Output, &mut packet);
     }
     Verdict::Accept(packet)
 }

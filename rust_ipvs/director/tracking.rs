@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connection tracking: what becomes of the entries that packets carry (behaviour.rst 10).
+//! Connection tracking: finishes the conntrack entries of packets (behaviour.rst 10).
 //!
 //! A packet without an entry, which is any where no rules track, costs a test. Others are handled out of line, in code of
 //! their own (`xmit::send`, `reply::handle`). What is to be decided of them is decided by the connection: one that was begun
@@ -16,7 +16,7 @@ use crate::{
     kapi::{
         conntrack::{
             self,
-            Direction as Way,
+            Direction as CtDirection,
             Tuple, //
         },
         net::Net,
@@ -35,23 +35,23 @@ use crate::{
     },
 };
 
-/// Decides on the entry of a packet of a connection, which has been handled and goes on as it is: it went in the
-/// `direction` given (N-1 to N-3).
+/// Finishes the conntrack entry of a packet that was handled and goes on: it goes in `direction`
+/// (N-1 to N-3).
 #[inline(always)]
-pub(super) fn settle<F: InetFamily>(
+pub(super) fn finish_ct<F: InetFamily>(
     connection: &Connection<F>,
     direction: Direction,
     packet: &mut Packet,
 ) {
     if packet.is_tracked() {
-        decide(connection, direction, packet);
+        finish_ct_slow(connection, direction, packet);
     }
 }
 
-/// As [`settle`], for a packet that carries an entry.
+/// As [`finish_ct`], for a packet that carries an entry.
 #[cold]
 #[inline(never)]
-pub(super) fn decide<F: InetFamily>(
+pub(super) fn finish_ct_slow<F: InetFamily>(
     connection: &Connection<F>,
     direction: Direction,
     packet: &mut Packet,
@@ -59,19 +59,19 @@ pub(super) fn decide<F: InetFamily>(
     if !connection.is_tracked() {
         packet.untrack();
     } else if connection.method == ForwardMethod::MASQ && !connection.is_ops() {
-        expect(connection, direction, packet);
+        alter_reply(connection, direction, packet);
     }
 }
 
-/// Tells the entry of a connection's first packet what replies look like (N-3).
-fn expect<F: InetFamily>(connection: &Connection<F>, direction: Direction, packet: &Packet) {
+/// Alters the reply tuple of the entry of a connection's first packet (N-3).
+fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, packet: &Packet) {
     let Some((entry, way)) = packet.entry() else {
         return;
     };
     let known = Entry {
         confirmed: entry.is_confirmed(),
         dying: entry.is_dying(),
-        original: way.direction() == Way::Original,
+        original: way.direction() == CtDirection::Original,
     };
     if !known.is_open() {
         return;
@@ -80,7 +80,7 @@ fn expect<F: InetFamily>(connection: &Connection<F>, direction: Direction, packe
         // The helper could not do its work.
         return;
     }
-    let tuple = entry.tuple(Way::Reply);
+    let tuple = entry.tuple(CtDirection::Reply);
     let end = |end: conntrack::End| End {
         addr: end.addr,
         port: end.port,
@@ -114,7 +114,10 @@ pub(super) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::End {
 
 /// Confirms a packet's entry before the packet goes into another, where only that is seen; `false` where the packet may not go
 /// on, as somebody else has a connection of the same kind (N-2).
-pub(super) fn may_hide<F: InetFamily>(connection: &Connection<F>, packet: &mut Packet) -> bool {
+pub(super) fn confirm_inner<F: InetFamily>(
+    connection: &Connection<F>,
+    packet: &mut Packet,
+) -> bool {
     !connection.is_tracked() || packet.confirm()
 }
 

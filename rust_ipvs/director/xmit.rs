@@ -70,7 +70,7 @@ fn send_as<'g, F: InetFamily, const TRACKED: bool>(
         ForwardMethod::TUNNEL => tunnel::send::<F, TRACKED>(context, connection, packet),
         ForwardMethod::LOCALNODE => {
             //
-            tracking::settle(connection, Direction::Input, &mut packet);
+            tracking::finish_ct(connection, Direction::Input, &mut packet);
             Verdict::Accept(packet)
         }
         ForwardMethod::BYPASS => bypass::send(*context, connection, packet),

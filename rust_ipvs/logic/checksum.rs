@@ -67,7 +67,7 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> [u8; 2] {
 /// The TTL is the upper byte of its word, so the checksum gains 0x0100; 0xffff is the 0 that no repair
 /// gives (RFC 1624).
 #[inline(always)]
-pub(crate) fn of_aged(field: [u8; 2]) -> [u8; 2] {
+pub(crate) fn of_dec_ttl(field: [u8; 2]) -> [u8; 2] {
     let one = u32::from(u16::from_ne_bytes([1, 0]));
     let sum = u32::from(u16::from_ne_bytes(field)).wrapping_add(one);
     (sum.wrapping_add(u32::from(sum >= 0xffff)) as u16).to_ne_bytes()
@@ -168,11 +168,11 @@ mod tests {
 
     // for each field that a header can have, what equation 3 gives.
     #[test]
-    fn aging_is_a_change_of_a_word() {
+    fn dec_ttl_is_a_change_of_a_word() {
         for field in (0..0xffffu16).step_by(if cfg!(miri) { 997 } else { 1 }) {
             let field = field.to_be_bytes();
             let change = Change::NONE.and2([64, 6], [63, 6]);
-            assert_eq!(of_aged(field), change.of_sum(field), "{field:02x?}");
+            assert_eq!(of_dec_ttl(field), change.of_sum(field), "{field:02x?}");
         }
     }
 

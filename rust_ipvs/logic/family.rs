@@ -82,7 +82,7 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
     ///
     /// Returns `false`, and leaves the packet alone, where it may not be forwarded: there was at most 1
     /// left, or there is no whole IP header.
-    fn age(l3: &mut [u8], l4: u16) -> bool;
+    fn dec_ttl(l3: &mut [u8], l4: u16) -> bool;
 }
 
 /// An address and a port.

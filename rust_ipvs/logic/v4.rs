@@ -140,7 +140,7 @@ impl Family for V4 {
     }
 
     #[inline(always)]
-    fn age(l3: &mut [u8], l4: u16) -> bool {
+    fn dec_ttl(l3: &mut [u8], l4: u16) -> bool {
         if usize::from(l4) != HEADER {
             return age_with_options(l3, l4);
         }
@@ -158,11 +158,11 @@ fn age_header([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]: &mut [u8; HEADER]) -
         return false;
     }
     *ttl = ttl.wrapping_sub(1);
-    [*c0, *c1] = checksum::of_aged([*c0, *c1]);
+    [*c0, *c1] = checksum::of_dec_ttl([*c0, *c1]);
     true
 }
 
-/// As [`V4::age`], for a header with options, which ends at `l4`.
+/// As [`V4::dec_ttl`], for a header with options, which ends at `l4`.
 #[cold]
 #[inline(never)]
 fn age_with_options(l3: &mut [u8], l4: u16) -> bool {
@@ -433,20 +433,20 @@ mod tests {
 
     //
     #[test]
-    fn age_takes_one() {
+    fn dec_ttl_takes_one() {
         let mut bytes = datagram();
         for ttl in (1..64).rev() {
-            assert!(V4::age(&mut bytes, 20));
+            assert!(V4::dec_ttl(&mut bytes, 20));
             assert_eq!(bytes[8], ttl);
             assert_eq!(sum(&bytes[..20]), 0xffff);
         }
         let before = bytes.clone();
-        assert!(!V4::age(&mut bytes, 20));
+        assert!(!V4::dec_ttl(&mut bytes, 20));
         assert_eq!(bytes, before);
         bytes[8] = 0;
-        assert!(!V4::age(&mut bytes, 20));
+        assert!(!V4::dec_ttl(&mut bytes, 20));
         assert_eq!(bytes[8], 0);
-        assert!(!V4::age(&mut bytes[..19], 20));
+        assert!(!V4::dec_ttl(&mut bytes[..19], 20));
     }
 
     // the kernel writes into options and leaves the checksum as it was.
@@ -470,11 +470,11 @@ mod tests {
                 assert_eq!(sum(&bytes[..20 + length]), 0xffff, "{length} bytes");
             }
             let before = bytes.clone();
-            assert!(V4::age(&mut bytes, header.l4));
+            assert!(V4::dec_ttl(&mut bytes, header.l4));
             assert_eq!(sum(&bytes[..20 + length]), 0xffff, "{length} bytes");
             assert_eq!(bytes[12..], before[12..]);
             // Of a header of which less is writable than there is, no byte beyond is touched.
-            assert!(V4::age(&mut bytes[..20], header.l4));
+            assert!(V4::dec_ttl(&mut bytes[..20], header.l4));
         }
     }
 

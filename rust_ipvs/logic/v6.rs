@@ -229,7 +229,7 @@ impl Family for V6 {
     }
 
     #[inline(always)]
-    fn age(l3: &mut [u8], _l4: u16) -> bool {
+    fn dec_ttl(l3: &mut [u8], _l4: u16) -> bool {
         let Some([_, _, _, _, _, _, _, hop_limit, ..]) = l3.first_chunk_mut::<HEADER>() else {
             return false;
         };
@@ -355,14 +355,14 @@ mod tests {
 
     //
     #[test]
-    fn age_takes_one() {
+    fn dec_ttl_takes_one() {
         let mut bytes = packet(TCP, &[]);
         bytes[7] = 2;
-        assert!(V6::age(&mut bytes, 40));
+        assert!(V6::dec_ttl(&mut bytes, 40));
         assert_eq!(bytes[7], 1);
-        assert!(!V6::age(&mut bytes, 40));
+        assert!(!V6::dec_ttl(&mut bytes, 40));
         assert_eq!(bytes[7], 1);
-        assert!(!V6::age(&mut bytes[..39], 40));
+        assert!(!V6::dec_ttl(&mut bytes[..39], 40));
     }
 
     // T-20

@@ -35,12 +35,12 @@ pub(in super::super) fn send<F: InetFamily>(
     // never back to this host.
     if route.is_local()
         || !outlet::may_leave(&context)
-        || !outlet::age(&context.header, &mut packet, context.header.l4.into())
+        || !outlet::dec_ttl(&context.header, &mut packet, context.header.l4.into())
         || !outlet::fits(&context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;
     }
-    tracking::settle(connection, Direction::Input, &mut packet);
+    tracking::finish_ct(connection, Direction::Input, &mut packet);
     packet.forward_owned(context.net, route, context.ipvs);
     Verdict::Stolen
 }

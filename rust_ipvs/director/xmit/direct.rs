@@ -28,10 +28,10 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
         return Verdict::Stolen;
     };
     if route.is_local() {
-        return outlet::stay(connection, packet);
+        return outlet::stay_local(connection, packet);
     }
     if !outlet::may_leave(context)
-        || !outlet::age(&context.header, &mut packet, context.header.l4.into())
+        || !outlet::dec_ttl(&context.header, &mut packet, context.header.l4.into())
         || !outlet::fits(context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;

@@ -53,7 +53,7 @@ pub(in super::super) fn send<'g, F: InetFamily>(
             return Verdict::Stolen;
         }
     } else if !outlet::may_leave(context)
-        || !outlet::age(&context.header, &mut packet, context.header.l4.into())
+        || !outlet::dec_ttl(&context.header, &mut packet, context.header.l4.into())
         || !outlet::fits(context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;
@@ -63,7 +63,7 @@ pub(in super::super) fn send<'g, F: InetFamily>(
         return Verdict::Stolen;
     }
     if local {
-        return outlet::deliver(connection, packet);
+        return outlet::deliver_local(connection, packet);
     }
     outlet::forward::<F, true>(context, connection, packet, route)
 }

@@ -53,7 +53,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
         return Verdict::Stolen;
     }
     if local {
-        return outlet::deliver(connection, packet);
+        return outlet::deliver_local(connection, packet);
     }
     outlet::forward::<F, TRACKED>(context, connection, packet, route)
 }
@@ -71,9 +71,9 @@ fn translate<F: InetFamily>(
     let sum = SumState::of(packet.sum_is_partial());
     let mut ages = leaves_on.is_some();
     if let Some(route) = leaves_on {
-        if !outlet::fits_surely::<F>(packet, || route.mtu()) {
+        if !outlet::mtu_ok::<F>(packet, || route.mtu()) {
             // The time to live comes first: it is what the sender of both mistakes is told of.
-            if !outlet::age(&context.header, packet, context.headers())
+            if !outlet::dec_ttl(&context.header, packet, context.headers())
                 || !outlet::fits(context, packet, || route.mtu())
             {
                 return false;
@@ -84,8 +84,8 @@ fn translate<F: InetFamily>(
     let Some(bytes) = packet.writable(context.headers()) else {
         return false;
     };
-    if ages && !F::age(bytes, context.header.l4) {
-        return outlet::too_old::<F>(packet);
+    if ages && !F::dec_ttl(bytes, context.header.l4) {
+        return outlet::ttl_exceeded::<F>(packet);
     }
     let real = &connection.real;
     let side = Side::Destination;

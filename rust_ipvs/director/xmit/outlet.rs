@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What all transmitters do before a packet leaves: its route, its time to live, its size.
+//! Checks of all transmitters before a packet leaves: route, TTL, MTU.
 
 use super::super::{
     connection::Connection,
@@ -59,50 +59,51 @@ pub(super) fn may_leave<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !F::is_loopback(context.header.src)
 }
 
-/// Takes one from the time to live; `false` where none is left, of which the sender was told.
+/// Decrements the TTL; returns `false` after sending an ICMP error if none is left.
 ///
 /// `len` bytes from the IP header on are made writable on the way, no fewer than `header` has.
 #[inline(always)]
-pub(super) fn age<F: InetFamily>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
+pub(super) fn dec_ttl<F: InetFamily>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
     let Some(bytes) = packet.writable(len) else {
         return false;
     };
-    if F::age(bytes, header.l4) {
+    if F::dec_ttl(bytes, header.l4) {
         return true;
     }
-    too_old::<F>(packet)
+    ttl_exceeded::<F>(packet)
 }
 
-/// Tells the sender that no time is left; always `false`.
+/// Sends the ICMP error for an exceeded TTL; always returns `false`.
 #[cold]
 #[inline(never)]
-pub(super) fn too_old<F: InetFamily>(packet: &mut Packet) -> bool {
+pub(super) fn ttl_exceeded<F: InetFamily>(packet: &mut Packet) -> bool {
     packet.send_error(F::PROTOCOL, Unreachable::TimeExceeded);
     false
 }
 
-/// Whether the packet fits in what a route takes without a closer look.
+/// Returns whether the packet certainly fits the MTU of a route.
 ///
-/// Nobody is asked how much that is where every link takes so little: most clients mainly acknowledge.
+/// The MTU is not looked up if every link takes as much: most packets of clients are
+/// acknowledgements.
 #[inline(always)]
-pub(super) fn fits_surely<F: InetFamily>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
+pub(super) fn mtu_ok<F: InetFamily>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
     (packet.len() <= least::<F>() || packet.len() <= mtu())
         && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
 }
 
-/// Whether the packet fits in what a route takes; where not, the sender was told.
+/// Returns whether the packet fits the MTU of a route, after sending an ICMP error if not.
 #[inline(always)]
 pub(super) fn fits<F: InetFamily>(
     context: &Context<'_, F>,
     packet: &mut Packet,
     mtu: impl Fn() -> u32,
 ) -> bool {
-    fits_surely::<F>(packet, &mtu) || fits_closely(&context.header, packet, mtu())
+    mtu_ok::<F>(packet, &mtu) || mtu_ok_slow(&context.header, packet, mtu())
 }
 
 #[cold]
 #[inline(never)]
-fn fits_closely<F: InetFamily>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> bool {
+fn mtu_ok_slow<F: InetFamily>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> bool {
     // Nobody is told of an ICMP packet, which is an error; with IPv4 it may be cut.
     let is_error = header.protocol == F::NUMBER;
     let fits = match F::PROTOCOL {
@@ -142,7 +143,7 @@ pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
     route: &'g Route,
 ) -> Verdict {
     if TRACKED {
-        tracking::decide(connection, Direction::Input, &mut packet);
+        tracking::finish_ct_slow(connection, Direction::Input, &mut packet);
     }
     packet.forward(context.rcu, context.net, route, context.ipvs);
     Verdict::Stolen
@@ -152,18 +153,21 @@ pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
 /// it is: it goes on to this host, if it came to it by its route before.
 #[cold]
 #[inline(never)]
-pub(super) fn stay<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
+pub(super) fn stay_local<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
     if !packet.route_is_local(F::PROTOCOL) {
         return Verdict::Stolen;
     }
-    tracking::settle(connection, Direction::Input, &mut packet);
+    tracking::finish_ct(connection, Direction::Input, &mut packet);
     Verdict::Accept(packet)
 }
 
-/// Lets a translated packet go on to this host, which is the destination.
+/// Delivers a translated packet to this host, which is the destination.
 #[inline(always)]
-pub(super) fn deliver<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
-    tracking::settle(connection, Direction::Input, &mut packet);
+pub(super) fn deliver_local<F: InetFamily>(
+    connection: &Connection<F>,
+    mut packet: Packet,
+) -> Verdict {
+    tracking::finish_ct(connection, Direction::Input, &mut packet);
     // The socket that it was found to be for before is that of another address.
     if connection.virt != connection.real {
         packet.disown();

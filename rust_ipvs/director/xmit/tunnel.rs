@@ -58,7 +58,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     let Some(df) = entry::may_enter(context, route, length, &mut packet) else {
         return Verdict::Stolen;
     };
-    if TRACKED && !tracking::may_hide(connection, &mut packet) {
+    if TRACKED && !tracking::confirm_inner(connection, &mut packet) {
         return Verdict::Stolen;
     }
     packet.forget_tracking();

@@ -50,7 +50,7 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
         Err(error) => {
             asks_for_more(error, data);
             // Nothing is done to what cannot be read.
-            let _ = F::age(packet, data.len() as u16);
+            let _ = F::dec_ttl(packet, data.len() as u16);
             return Depth::Refused;
         }
     };
@@ -101,7 +101,7 @@ fn asks_for_more(error: ParseError, data: &[u8]) {
 /// Ages the packet until it cannot be forwarded.
 fn wheel<F: Family>(data: &[u8], packet: &mut [u8], l4: u16) {
     let mut hops = 0;
-    while F::age(packet, l4) {
+    while F::dec_ttl(packet, l4) {
         hops += 1;
     }
     let header = F::parse(packet).map(|header| header.ttl);

@@ -141,7 +141,7 @@ proptest! {
         let mut expected = packet.clone();
         let mut aged = packet.bytes.clone();
         let l4 = packet.l4 as u16;
-        let alive = if v4 { V4::age(&mut aged, l4) } else { V6::age(&mut aged, l4) };
+        let alive = if v4 { V4::dec_ttl(&mut aged, l4) } else { V6::dec_ttl(&mut aged, l4) };
         prop_assert_eq!(alive, packet.bytes[at] > 1);
         if alive {
             expected.bytes[at] -= 1;

@@ -39,7 +39,7 @@ pub(super) fn may_enter<F: InetFamily>(
 ) -> Option<bool> {
     let mtu = route.mtu().saturating_sub(headers);
     if !outlet::may_leave(context)
-        || !outlet::age(&context.header, packet, context.header.l4.into())
+        || !outlet::dec_ttl(&context.header, packet, context.header.l4.into())
         || !outlet::is_enough::<F>(mtu)
     {
         return None;

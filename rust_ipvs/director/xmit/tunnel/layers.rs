@@ -109,7 +109,7 @@ pub(super) fn send<'g, F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     if route.is_local() {
-        return outlet::stay(connection, packet);
+        return outlet::stay_local(connection, packet);
     }
     let layer = Layer::of(encapsulation, &packet);
     let outer = match route.protocol() {
@@ -120,7 +120,7 @@ pub(super) fn send<'g, F: InetFamily>(
     let Some(df) = entry::may_enter(&context, route, headers, &mut packet) else {
         return Verdict::Stolen;
     };
-    if !tracking::may_hide(connection, &mut packet) {
+    if !tracking::confirm_inner(connection, &mut packet) {
         return Verdict::Stolen;
     }
     packet.forget_tracking();
