@@ -155,7 +155,7 @@ fn read_otherwise<F: HasAfState>(
                 if gathered || !fragments::may_be_ours(ipvs.af_state::<F>(), point, &header) {
                     return Err(Verdict::Accept(packet));
                 }
-                let whole = ipvs.gather::<F>(net, point, packet);
+                let whole = ipvs.gather_frags::<F>(net, point, packet);
                 packet = whole.ok_or(Verdict::Stolen)?;
                 gathered = true;
                 continue;

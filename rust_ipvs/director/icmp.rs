@@ -106,7 +106,7 @@ pub(super) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
         if !fragments::may_be_ours(af, point, &header) {
             return Err(packet);
         }
-        packet = match ipvs.gather::<F>(net, point, packet) {
+        packet = match ipvs.gather_frags::<F>(net, point, packet) {
             Some(whole) => whole,
             None => return Ok(Verdict::Stolen),
         };

@@ -172,7 +172,7 @@ impl NetnsIpvs {
     /// Puts fragments together: the whole packet, or `None` where there are pieces to come (H-19, G-30).
     #[cold]
     #[inline(never)]
-    pub(super) fn gather<F: InetFamily>(
+    pub(super) fn gather_frags<F: InetFamily>(
         &self,
         net: &Net,
         point: Point,

@@ -295,7 +295,7 @@ impl Packet {
 
     /// Takes the packet from the socket that it was found to be for before it was changed. A socket of
     /// this host that sends it stays its owner.
-    pub(crate) fn disown(&mut self) {
+    pub(crate) fn orphan(&mut self) {
         // SAFETY: Owned.
         unsafe { bindings::rust_ipvs_helper_skb_orphan(self.as_ptr()) }
     }

@@ -170,7 +170,7 @@ pub(super) fn deliver_local<F: InetFamily>(
     tracking::finish_ct(connection, Direction::Input, &mut packet);
     // The socket that it was found to be for before is that of another address.
     if connection.virt != connection.real {
-        packet.disown();
+        packet.orphan();
     }
     Verdict::Accept(packet)
 }

@@ -66,7 +66,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
         return Verdict::Stolen;
     };
     packet.wrap_plain();
-    packet.carry_whole();
+    packet.set_transport();
     let outer = entry::outer(context, ipip::number(F::FAMILY));
     if entry::write_outer(destination, route, outer, df, 1, &mut packet).is_some() {
         packet.send_local(context.rcu, context.net, route, context.ipvs);

@@ -154,20 +154,20 @@ impl Roomy {
     }
 
     /// Takes the inner packet's checksum, which its receiver completes, from the device.
-    pub(crate) fn leave_sum_to_receiver(&mut self) {
+    pub(crate) fn remote_checksum(&mut self) {
         // SAFETY: Owned.
         unsafe { bindings::rust_ipvs_helper_skb_remote_sum(self.as_ptr()) }
     }
 
     /// Forgets what the stack noted of a packet of the one family that is now in one of the other.
-    pub(crate) fn forget_notes(&mut self) {
+    pub(crate) fn clear_cb(&mut self) {
         // SAFETY: Owned.
         unsafe { bindings::rust_ipvs_helper_skb_clear_cb(self.as_ptr()) }
     }
 
     /// Makes what is now the packet's IP header, or will be behind the outer one, its transport.
     #[inline(always)]
-    pub(crate) fn carry_whole(&mut self) {
+    pub(crate) fn set_transport(&mut self) {
         // SAFETY: Owned.
         unsafe { bindings::rust_ipvs_helper_skb_transport_is_network(self.as_ptr()) }
     }

@@ -148,10 +148,10 @@ fn wrap<F: InetFamily>(
         return None;
     }
     if route.protocol() != F::PROTOCOL {
-        packet.forget_notes();
+        packet.clear_cb();
     }
     let segments = packet.segments();
-    packet.carry_whole();
+    packet.set_transport();
     let protocol = match layer {
         Layer::None => inner,
         Layer::Gre { sum } => {
@@ -167,7 +167,7 @@ fn wrap<F: InetFamily>(
                 None => packet.push(&gue::header(inner))?,
                 Some((start, field)) => {
                     packet.push(&gue::header_with_remote_checksum(inner, start, field))?;
-                    packet.leave_sum_to_receiver();
+                    packet.remote_checksum();
                 }
             }
             // The flow's own port, so that what lies between can tell flows apart.
