@@ -56,19 +56,19 @@ impl Table for Vs {
         setting!(c"drop_entry", drop_entry)
             .range(0, 3)
             .on_write(|ipvs, mode| {
-                ipvs.set_defence(|settings| &settings.drop_entry, mode);
+                ipvs.set_defense(|settings| &settings.drop_entry, mode);
                 Ok(())
             }),
         setting!(c"drop_packet", drop_packet)
             .range(0, 3)
             .on_write(|ipvs, mode| {
-                ipvs.set_defence(|settings| &settings.drop_packet, mode);
+                ipvs.set_defense(|settings| &settings.drop_packet, mode);
                 Ok(())
             }),
         setting!(c"secure_tcp", secure_tcp)
             .range(0, 3)
             .on_write(|ipvs, mode| {
-                ipvs.set_defence(|settings| &settings.secure_tcp, mode);
+                ipvs.set_defense(|settings| &settings.secure_tcp, mode);
                 Ok(())
             }),
         Variable::cpus(

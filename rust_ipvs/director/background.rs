@@ -9,8 +9,8 @@
 //!                                                                   any connection
 //! `Resize`          changes the size of the connection table        if queued
 //! `ExpireNodest`    ends connections to deleted destinations        if queued
-//! `Defense`         judges memory, drops connections                once a second, with any
-//!                                                                   defence set
+//! `UpdateDefense`         judges memory, drops connections                once a second, with any
+//!                                                                   defense set
 //! `EmptyTrash`      lets go of deleted destinations                 once a minute, with any
 //! `Evict`           has `lblc` and `lblcr` forget                   once a minute, with any
 //! `defragment`      has the kernel gather fragments of IPv6         once
@@ -58,7 +58,7 @@ use super::{
     queues::Queues,
     resize::Resize,
     stack::InetFamily,
-    watch::Defense, //
+    watch::UpdateDefense, //
 };
 use crate::{
     kapi::{
@@ -138,7 +138,7 @@ impl NetnsIpvs {
                 ipvs: self,
                 works: KVec::new(),
             };
-            let (mut defense, mut trash) = (Defense::new(), EmptyTrash::default());
+            let (mut defense, mut trash) = (UpdateDefense::new(), EmptyTrash::default());
             let mut evict = Evict::default();
             let v4 = works.add_family(|ipvs| &ipvs.v4)?;
             let v6 = works.add_family(|ipvs| &ipvs.v6)?;

@@ -111,7 +111,7 @@ impl<F: InetFamily> Connections<F> {
 
     /// Has the table resized if it may be too large, or too small by fewer connections than new
     /// ones are told of, and nobody sees to that yet (C-28).
-    pub(super) fn judge_size(&self) {
+    pub(super) fn check_size(&self) {
         let (len, lower) = (self.table.exact_len(), self.lower.load());
         let grows = len > self.upper.load() && self.grows.load() == 0;
         if grows || (lower != 0 && len <= lower) {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the defences against running out of memory remember (Y-2).
+//! State of the defenses against memory shortage (Y-2).
 
 use crate::{
     kapi::once::Word,
-    logic::defence, //
+    logic::defense, //
 };
 
 /// Which packets are dropped that would begin a connection (S-6).
-pub(super) struct Defences {
+pub(super) struct Defenses {
     /// One of so many; 0 for none.
     pub(super) rate: Word<i32>,
     /// How many pass until the next that is dropped.
     left: Word<i32>,
 }
 
-impl Defences {
+impl Defenses {
     /// None is dropped.
     pub(super) fn new() -> Self {
         Self {
@@ -36,16 +36,16 @@ impl Defences {
     #[cold]
     #[inline(never)]
     fn count_down(&self, rate: i32) -> bool {
-        let (drops, left) = defence::count_down(rate, self.left.load());
+        let (drops, left) = defense::count_down(rate, self.left.load());
         self.left.store(left);
         drops
     }
 }
 
-/// What the mutex holds under which memory is judged: evidence that nobody else does so now.
-pub(super) struct Judging(());
+/// Protected by the mutex around it: evidence that nobody else updates the level now.
+pub(super) struct DefenseLock(());
 
-impl Judging {
+impl DefenseLock {
     /// For the mutex of a namespace.
     pub(super) fn new() -> Self {
         Self(())

@@ -85,7 +85,7 @@ impl<F: InetFamily> Expiry<F> {
             round.slots = Due::between(self.done, round.until);
         }
         self.done = round.until;
-        connections.judge_size();
+        connections.check_size();
         (!self.rests(connections)).then_some(clock::TICK_JIFFIES)
     }
 

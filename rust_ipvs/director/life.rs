@@ -5,8 +5,8 @@
 use super::{
     config_held::ConfigHeld,
     defence::{
-        Defences,
-        Judging, //
+        DefenseLock, //
+        Defenses,
     },
     fragments::Fragments,
     locality::Expirations,
@@ -71,7 +71,7 @@ impl Namespaced for NetnsIpvs {
             pin_init!(Self {
                 settings <- Settings::new(net, most, expirations),
                 timeouts: Timeouts::new(),
-                defences: Defences::new(),
+                defenses: Defenses::new(),
                 v4: AfState::new(v4, shared.most_bits, shared.helper_port),
                 v6: AfState::new(v6, shared.most_bits, shared.helper_port),
                 rs_table: RsTable::new(),
@@ -93,7 +93,7 @@ impl Namespaced for NetnsIpvs {
                     serial: 0,
                 }),
                 trash <- new_mutex!(Trash::new()),
-                judging <- new_mutex!(Judging::new()),
+                defense_lock <- new_mutex!(DefenseLock::new()),
             }),
             GFP_KERNEL,
         )

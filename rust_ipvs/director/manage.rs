@@ -214,7 +214,7 @@ impl NetnsIpvs {
             let numbers = (lfactor, self.settings.is_frozen());
             for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, options, numbers, expirations))
         });
-        self.defend_later();
+        self.queue_defense();
         if options.needs().lblc {
             self.evict_later();
         }

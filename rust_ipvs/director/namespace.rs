@@ -6,8 +6,8 @@ use super::{
     config_held::ConfigHeld,
     connection::Connection,
     defence::{
-        Defences,
-        Judging, //
+        DefenseLock, //
+        Defenses,
     },
     fragments::Fragments,
     plane::{
@@ -129,7 +129,7 @@ pub(crate) struct NetnsIpvs {
     #[pin]
     pub(super) settings: Settings,
     pub(super) timeouts: Timeouts,
-    pub(super) defences: Defences,
+    pub(super) defenses: Defenses,
     pub(super) v4: AfState<V4>,
     pub(super) v6: AfState<V6>,
     /// Real servers of both families (C: `rs_table`).
@@ -152,9 +152,9 @@ pub(crate) struct NetnsIpvs {
     /// Destinations that were deleted.
     #[pin]
     pub(super) trash: Mutex<Trash>,
-    /// Held while memory is judged.
+    /// Held while the level of the defenses is updated.
     #[pin]
-    pub(super) judging: Mutex<Judging>,
+    pub(super) defense_lock: Mutex<DefenseLock>,
 }
 
 impl NetnsIpvs {

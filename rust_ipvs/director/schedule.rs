@@ -110,7 +110,7 @@ fn decide<'g, F: InetFamily>(
         return Verdict::Accept(packet);
     };
     // S-6
-    if context.ipvs.defences.drop_packet() {
+    if context.ipvs.defenses.drop_packet() {
         return Verdict::Drop(packet);
     }
     // S-7, S-8

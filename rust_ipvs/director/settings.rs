@@ -38,15 +38,16 @@ pub(crate) struct Settings {
     pub(crate) expire_quiescent_template: Word<i32>,
     /// One of SCTP may begin with any chunk (S-2).
     pub(crate) sloppy_sctp: Word<i32>,
-    /// With fewer free pages than this memory is low, and the defences act that stand by (Y-2).
+    /// Free-page threshold below which mode 1 defenses are active (`amemthresh`, Y-2).
     pub(crate) amemthresh: Word<i32>,
     /// Of so many packets that would begin a connection one is dropped, in mode 3 of `drop_packet`.
     pub(crate) am_droprate: Word<i32>,
-    /// The mode of the defence that drops connections (C-26): 0 off, 1 stands by, 2 acts, 3 acts always.
+    /// The mode of the defense that drops connections (C-26): 0 off, 1 automatic and inactive, 2
+    /// automatic and active, 3 always active.
     pub(crate) drop_entry: Word<i32>,
-    /// The mode of the defence that drops packets (S-6).
+    /// The mode of the defense that drops packets (S-6).
     pub(crate) drop_packet: Word<i32>,
-    /// The mode of the defence that forgets half-open TCP connections sooner (T-5).
+    /// The mode of the defense that times half-open TCP connections out sooner (T-5).
     pub(crate) secure_tcp: Word<i32>,
     /// Marked packets that no destination may have go where they are addressed (S-15).
     pub(crate) cache_bypass: Word<i32>,

@@ -94,7 +94,7 @@ pub(super) struct Timeouts {
     tcp: [TimeoutWord; tcp::STATES],
     udp: TimeoutWord,
     sctp: [TimeoutWord; sctp::STATES],
-    /// 1 while TCP's states follow the tables of the `secure_tcp` defence (T-5).
+    /// 1 while TCP's states follow the tables of the `secure_tcp` defense (T-5).
     pub(super) secure: Word<u32>,
 }
 

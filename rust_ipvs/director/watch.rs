@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The defences against running out of memory (Y-2): who is dropped when, and when they act.
+//! Defenses against memory shortage (Y-2): updates their level, drops connections (C:
+//! `update_defense_level()`).
 //!
-//! Memory is judged once a second by a work of its own, which runs while a defence is set and there
-//! is a service or a connection, and whenever a defence is set. Neither waits for anything else:
-//! the modes have a mutex of their own, which is held for as long as a judgement takes.
+//! The level is updated once a second by a work of its own, which runs while a defense is set and
+//! there is a service or a connection, and whenever a defense is set. Neither waits for anything
+//! else: the modes have a mutex of their own, which is held for as long as an update takes.
 
 use super::{
     connection::Connection,
-    defence::Judging,
+    defence::DefenseLock,
     namespace::NetnsIpvs,
     plane::AfState,
     settings::Settings,
@@ -27,29 +28,29 @@ use crate::{
     },
     logic::{
         config::service_flags,
-        defence::{
+        defense::{
             self,
             DropVerdict,
-            Memory,
+            FreePages,
             Quotas, //
         },
     },
 };
 use kernel::prelude::*;
 
-/// How often memory is judged, and connections are dropped, in jiffies.
+/// Period of updates, in jiffies.
 const PERIOD: u32 = HZ;
 /// The part of a table that is looked through at once (C-26).
 const PART: usize = 32;
 
 impl NetnsIpvs {
-    /// Sets the mode of a defence, and has it act at once where it is to (Y-2).
-    pub(crate) fn set_defence(&self, defence: fn(&Settings) -> &Word<i32>, mode: i32) {
-        // Under the mutex, so that no mode of a judgement's overwrites this one.
-        let mut judging = self.judging.lock();
-        defence(&self.settings).store(mode);
-        self.judge_memory(&mut judging);
-        drop(judging);
+    /// Sets the mode of a defense, and updates its level at once (Y-2).
+    pub(crate) fn set_defense(&self, defense: fn(&Settings) -> &Word<i32>, mode: i32) {
+        // Under the mutex, so that no update of the level overwrites this mode.
+        let mut defense_lock = self.defense_lock.lock();
+        defense(&self.settings).store(mode);
+        self.update_defense_level(&mut defense_lock);
+        drop(defense_lock);
         if let Some(queues) = self.queues.as_ref() {
             queues.defense.queue(PERIOD);
         }
@@ -66,36 +67,36 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Chooses what the defences do, by what memory there is.
-    fn judge_memory(&self, _: &mut Judging) {
+    /// Updates the level of the defenses by the free pages (C: `update_defense_level()`).
+    fn update_defense_level(&self, _: &mut DefenseLock) {
         let settings = &self.settings;
-        let memory = Memory {
+        let memory = FreePages {
             available: memory::free_pages(),
             threshold: u64::try_from(settings.amemthresh.load()).unwrap_or(0),
         };
-        let judge = |defence: &Word<i32>| {
-            let mode = defence::mode(defence.load(), memory);
-            defence.update(mode);
+        let judge = |defense: &Word<i32>| {
+            let mode = defense::mode(defense.load(), memory);
+            defense.update(mode);
             mode
         };
         judge(&settings.drop_entry);
         let dropping = judge(&settings.drop_packet);
         let always = settings.am_droprate.load();
-        let rate = defence::drop_rate(dropping, memory, always);
-        self.defences.rate.update(rate);
-        let secure = defence::acts(judge(&settings.secure_tcp));
+        let rate = defense::drop_rate(dropping, memory, always);
+        self.defenses.rate.update(rate);
+        let secure = defense::is_active(judge(&settings.secure_tcp));
         self.timeouts.secure.update(secure.into());
     }
 
     /// There is something to be defended: a service, or a backup. The work rests while there is
     /// nothing, so this is called when there is, and not before.
-    pub(super) fn defend_later(&self) {
+    pub(super) fn queue_defense(&self) {
         if let (true, Some(queues)) = (self.is_defended(), self.queues.as_ref()) {
             queues.defense.queue(PERIOD);
         }
     }
 
-    /// Whether any defence is set.
+    /// Whether any defense is set.
     fn is_defended(&self) -> bool {
         let settings = &self.settings;
         let modes = [
@@ -113,27 +114,27 @@ impl NetnsIpvs {
     }
 }
 
-/// The work that judges memory once a second, and drops connections if there is little.
-pub(super) struct Defense {
+/// Work that updates the level once a second, and drops connections if memory is short.
+pub(super) struct UpdateDefense {
     /// Which connections are dropped next.
     quotas: Quotas,
 }
 
-impl Defense {
-    /// Nothing was judged yet.
+impl UpdateDefense {
+    /// Creates the work; nothing was updated yet.
     pub(super) fn new() -> Self {
         Self {
             quotas: Quotas::default(),
         }
     }
 
-    /// Judges, and drops; returns when to do so again.
+    /// Updates and drops; returns when to do so again.
     pub(super) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
         if !ipvs.is_defended() || ipvs.is_idle() {
             return None;
         }
-        ipvs.judge_memory(&mut ipvs.judging.lock());
-        if defence::acts(ipvs.settings.drop_entry.load()) {
+        ipvs.update_defense_level(&mut ipvs.defense_lock.lock());
+        if defense::is_active(ipvs.settings.drop_entry.load()) {
             let (quotas, weak_net) = (&mut self.quotas, ipvs.weak_net());
             ipvs.v4.drop_entries(quotas, weak_net);
             process.give_way();
@@ -165,7 +166,7 @@ impl<F: InetFamily> AfState<F> {
             return false;
         }
         let verdict = if !connection.is_template() {
-            defence::verdict(connection.protocol(), connection.state())
+            defense::verdict(connection.protocol(), connection.state())
         } else if self.is_ops(rcu, connection) {
             DropVerdict::Test
         } else if connection.is_assured() {

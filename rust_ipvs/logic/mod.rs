@@ -25,7 +25,7 @@
 pub(crate) mod checksum;
 pub(crate) mod config;
 pub(crate) mod crc32c;
-pub(crate) mod defence;
+pub(crate) mod defense;
 pub(crate) mod engine;
 pub(crate) mod estimator;
 pub(crate) mod family;

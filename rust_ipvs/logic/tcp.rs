@@ -112,7 +112,7 @@ pub(crate) const CLOSE_WAIT: u8 = 7;
 pub(crate) const LAST_ACK: u8 = 8;
 /// Expected, announced by another connection (FTP).
 pub(crate) const LISTEN: u8 = 9;
-/// The client opened, under the `secure_tcp` defence.
+/// The client opened, under the `secure_tcp` defense.
 pub(crate) const SYNACK: u8 = 10;
 /// How many states there are.
 pub(crate) const STATES: usize = 11;
@@ -120,7 +120,7 @@ pub(crate) const STATES: usize = 11;
 /// The next state, by event and state.
 type Table = [[u8; STATES]; 4];
 
-/// The tables of a defence mode, by direction.
+/// The tables of a defense mode, by direction.
 type Tables = [Table; 3];
 
 mod short {
@@ -132,7 +132,7 @@ mod short {
 }
 use short::*;
 
-/// The tables as they are without a defence (T-4). Columns: NO ES SS SR FW TW CL CW LA LI SA.
+/// The tables as they are without a defense (T-4). Columns: NO ES SS SR FW TW CL CW LA LI SA.
 #[rustfmt::skip]
 static NORMAL: Tables = [
     [ // Input
@@ -155,7 +155,8 @@ static NORMAL: Tables = [
     ],
 ];
 
-/// The tables under the `secure_tcp` defence (T-4, T-5): a SYN's sender has to show that it can receive.
+/// The tables under the `secure_tcp` defense (T-4, T-5): a SYN's sender has to show that it can
+/// receive.
 #[rustfmt::skip]
 static SECURE: Tables = [
     [ // Input
@@ -180,7 +181,7 @@ static SECURE: Tables = [
 
 /// The state after a segment; a segment without any event closes (T-1), as does a state there is none of.
 ///
-/// `secure` chooses the tables of the `secure_tcp` defence (T-5).
+/// `secure` chooses the tables of the `secure_tcp` defense (T-5).
 #[inline]
 pub(crate) fn next(secure: bool, direction: Direction, event: Option<Event>, state: u8) -> u8 {
     let Some(event) = event else {

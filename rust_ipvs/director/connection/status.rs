@@ -16,7 +16,7 @@
 //! destination may add these numbers up in any order.
 
 use crate::logic::{
-    defence,
+    defense,
     ftp::Mode,
     sync::flags,
     tcp::{
@@ -69,7 +69,7 @@ const REQUEST: u32 = 1 << 28;
 /// The number of the client's packets, at most that in [`MANY_REQUESTS`].
 const REQUESTS: u32 = !(REQUEST - 1);
 /// More than few.
-const MANY_REQUESTS: u32 = (defence::FEW as u32 + 1) * REQUEST;
+const MANY_REQUESTS: u32 = (defense::FEW as u32 + 1) * REQUEST;
 
 const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HAS_APP == 0);
 

@@ -104,7 +104,7 @@ impl SyncHost for NetnsIpvs {
 
     fn backup_changed(&self) -> Result {
         self.fit_hooks()?;
-        self.defend_later();
+        self.queue_defense();
         Ok(())
     }
 }

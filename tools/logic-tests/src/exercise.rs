@@ -17,7 +17,7 @@ use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
 use crate::logic::sync::read::Entries;
 use crate::logic::sync::write::{self, Added, SyncMsgBuilder};
 use crate::logic::sync::Version;
-use crate::logic::{defence, ftp, payload, request, sctp, sip, sockopt, tcp};
+use crate::logic::{defense, ftp, payload, request, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
 
 /// How far a packet got.
@@ -216,7 +216,7 @@ fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
         let next = sctp::next(direction, transport.event, state);
         assert!(usize::from(next) < sctp::STATES);
     }
-    let _ = defence::verdict(header.protocol, state);
+    let _ = defense::verdict(header.protocol, state);
 }
 
 /// Finds the template of a flow for a service of each kind.

@@ -310,7 +310,7 @@ def edits(dice, stack):
 
 
 def settings(dice, _):
-    """The table grows and shrinks, defences change, and what else can be set."""
+    """The table grows and shrinks, defenses change, and what else can be set."""
     choices = dict(
         conn_lfactor=(-8, -2, 0, 3, 8),
         svc_lfactor=(-8, -2, 4),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The defences against running out of memory: when they act, and whom they hit (Y-2, S-6, C-26, C-27).
+//! The defenses against running out of memory: when they act, and whom they hit (Y-2, S-6, C-26,
+//! C-27).
 
 use super::packet::{
     SCTP,
@@ -11,49 +12,49 @@ use super::{
     tcp, //
 };
 
-/// The mode of a defence that stands by: low memory makes it [`ACTING`].
-const STANDING_BY: i32 = 1;
+/// The mode of a defense that stands by: low memory makes it [`ACTING`].
+const AUTO_INACTIVE: i32 = 1;
 /// The mode of one that acts until there is memory again.
-const ACTING: i32 = 2;
+const AUTO_ACTIVE: i32 = 2;
 /// The mode of one that acts whatever there is.
 const ALWAYS: i32 = 3;
 
 /// What memory there is, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Memory {
+pub(crate) struct FreePages {
     /// Free, or as good as free.
     pub(crate) available: u64,
     /// With less than this available, memory is low.
     pub(crate) threshold: u64,
 }
 
-impl Memory {
-    /// Whether the defences that stand by have to act.
+impl FreePages {
+    /// Whether the defenses that stand by have to act.
     pub(crate) fn is_low(self) -> bool {
         self.available < self.threshold
     }
 }
 
-/// The mode that a defence is in from now on (Y-2).
-pub(crate) fn mode(mode: i32, memory: Memory) -> i32 {
+/// The mode that a defense is in from now on (Y-2).
+pub(crate) fn mode(mode: i32, memory: FreePages) -> i32 {
     match mode {
-        STANDING_BY if memory.is_low() => ACTING,
-        ACTING if !memory.is_low() => STANDING_BY,
+        AUTO_INACTIVE if memory.is_low() => AUTO_ACTIVE,
+        AUTO_ACTIVE if !memory.is_low() => AUTO_INACTIVE,
         other => other,
     }
 }
 
-/// Whether a defence acts in a mode.
-pub(crate) fn acts(mode: i32) -> bool {
-    mode >= ACTING
+/// Whether a defense acts in a mode.
+pub(crate) fn is_active(mode: i32) -> bool {
+    mode >= AUTO_ACTIVE
 }
 
 /// Which of the packets that would begin a connection is dropped: every how-many-eth, 0 for none.
 ///
 /// The less memory there is, the more are dropped; in the mode that does not ask for memory, `always` says.
-pub(crate) fn drop_rate(mode: i32, memory: Memory, always: i32) -> i32 {
+pub(crate) fn drop_rate(mode: i32, memory: FreePages, always: i32) -> i32 {
     match mode {
-        ACTING => {
+        AUTO_ACTIVE => {
             let missing = memory.threshold.saturating_sub(memory.available);
             let rate = memory.threshold.checked_div(missing).unwrap_or(0);
             i32::try_from(rate).unwrap_or(i32::MAX)
@@ -136,11 +137,11 @@ impl Quotas {
 mod tests {
     use super::*;
 
-    const LOW: Memory = Memory {
+    const LOW: FreePages = FreePages {
         available: 768,
         threshold: 1024,
     };
-    const ENOUGH: Memory = Memory {
+    const ENOUGH: FreePages = FreePages {
         available: 1024,
         threshold: 1024,
     };
@@ -152,7 +153,7 @@ mod tests {
             assert_eq!(mode(before, LOW), low);
             assert_eq!(mode(before, ENOUGH), enough);
         }
-        assert_eq!([0, 1, 2, 3].map(acts), [false, false, true, true]);
+        assert_eq!([0, 1, 2, 3].map(is_active), [false, false, true, true]);
     }
 
     // Y-2, S-6
@@ -160,7 +161,7 @@ mod tests {
     fn rates_follow_what_is_missing() {
         assert_eq!(drop_rate(2, LOW, 10), 4);
         for (available, rate) in [(0, 1), (512, 2), (1023, 1024), (1024, 0), (2000, 0)] {
-            let memory = Memory { available, ..LOW };
+            let memory = FreePages { available, ..LOW };
             assert_eq!(drop_rate(2, memory, 10), rate);
         }
         assert_eq!(drop_rate(3, ENOUGH, 10), 10);
@@ -168,7 +169,7 @@ mod tests {
         for mode in [0, 1] {
             assert_eq!(drop_rate(mode, LOW, 10), 0);
         }
-        let all = Memory {
+        let all = FreePages {
             available: u64::MAX - 1,
             threshold: u64::MAX,
         };

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The defences against running out of memory: their modes, and whom they hit."""
+"""The defenses against running out of memory: their modes, and whom they hit."""
 
 import os
 import time
@@ -13,7 +13,7 @@ from harness.tap import always, case, equal, note, run, true, until
 from harness.talk import ghost
 
 CLIENT = '10.0.1.99'
-DEFENCES = ('drop_entry', 'drop_packet', 'secure_tcp')
+DEFENSES = ('drop_entry', 'drop_packet', 'secure_tcp')
 # More free pages than this no machine has, and less none.
 ALL, NONE = 2**31 - 1, 0
 
@@ -26,18 +26,18 @@ def ghosts():
 
 def reset():
     """All as it comes."""
-    for name in DEFENCES:
+    for name in DEFENSES:
         ipvs.setting(name, 0)
     ipvs.setting('amemthresh', 1024)
     ipvs.setting('am_droprate', 10)
     ipvs.admin('--set 900 120 300')
 
 
-@case('12.2 Y-2 the settings of the defences, their ranges and defaults', fresh=True)
+@case('12.2 Y-2 the settings of the defenses, their ranges and defaults', fresh=True)
 def settings():
-    equal([ipvs.setting(name) for name in DEFENCES + ('amemthresh', 'am_droprate')], ['0', '0', '0', '1024', '10'],
+    equal([ipvs.setting(name) for name in DEFENSES + ('amemthresh', 'am_droprate')], ['0', '0', '0', '1024', '10'],
           'defaults')
-    for name in DEFENCES:
+    for name in DEFENSES:
         for value in (-1, 4, 'x'):
             try:
                 ipvs.setting(name, value)
@@ -58,10 +58,10 @@ def modes():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
 
     def all_are(mode):
-        return lambda: [ipvs.setting(name) for name in DEFENCES] == [mode] * len(DEFENCES)
+        return lambda: [ipvs.setting(name) for name in DEFENSES] == [mode] * len(DEFENSES)
 
     def set_all(mode):
-        for name in DEFENCES:
+        for name in DEFENSES:
             ipvs.setting(name, mode)
 
     ipvs.setting('amemthresh', NONE)
@@ -86,7 +86,7 @@ class Newcomers:
         ghosts()
         self.wire = Wire(g.client, 'eth0', g.director, 'front')
         self.port = 24000
-        # A connection from before the defences act.
+        # A connection from before the defenses act.
         self.old = Connection(g.client, VIP, kind='udp')
 
     def __enter__(self):
@@ -126,7 +126,7 @@ def drop_packet():
                 true(newcomers.old.echo(), 'the connection that was there before')
         ipvs.setting('drop_packet', 0)
         time.sleep(1.3)
-        equal(newcomers.come(4), [True] * 4, 'without the defence')
+        equal(newcomers.come(4), [True] * 4, 'without the defense')
     reset()
 
 
@@ -186,7 +186,7 @@ def drop_entry_half_open():
         segments(port, flags, wire)
     before = until(lambda: len(ipvs.rows()) == 103 and {p: state(p) for p in others}, 'the connections')
     equal(before, {21000: 'ESTABLISHED', 21001: 'FIN_WAIT', 21002: 'CLOSE'}, 'their states')
-    always(lambda: len(ipvs.rows(state='SYN_RECV')) == 100, 'without the defence they stay', 1.5)
+    always(lambda: len(ipvs.rows(state='SYN_RECV')) == 100, 'without the defense they stay', 1.5)
     ipvs.setting('drop_entry', 3)
     # A 32nd of the table goes a second.
     until(lambda: len(ipvs.rows(state='SYN_RECV')) < 98, 'half-open connections go', 30)
