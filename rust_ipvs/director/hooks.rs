@@ -88,9 +88,9 @@ impl<F: HasAfState> Hook for Forward<F> {
 }
 
 /// Packets of a director that takes no requests, at a place with the number `AT`.
-pub(super) struct Passive<F, const AT: u8>(PhantomData<F>);
+pub(super) struct ReplyOnly<F, const AT: u8>(PhantomData<F>);
 
-impl<F: HasAfState, const AT: u8> Hook for Passive<F, AT> {
+impl<F: HasAfState, const AT: u8> Hook for ReplyOnly<F, AT> {
     type Owner = NetnsIpvs;
 
     fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {

@@ -88,7 +88,7 @@ impl Namespaced for NetnsIpvs {
                     hooks_v4: None,
                     hooks_v6: None,
                     tracking: [None, None],
-                    passive: false,
+                    reply_only: false,
                     works: KVec::new(),
                     serial: 0,
                 }),

@@ -115,8 +115,8 @@ pub(super) struct ConfigState {
     pub(super) hooks_v6: Option<Hooks<NetnsIpvs>>,
     /// What has connections of IPv4, and of IPv6, tracked while the FTP helper may have some to look at.
     pub(super) tracking: [Option<Tracking>; 2],
-    /// Whether the hooks only see to replies (H-8).
-    pub(super) passive: bool,
+    /// Set if the hooks handle replies only (H-8).
+    pub(super) reply_only: bool,
     /// What is done in the background; there from the first service or daemon on.
     pub(super) works: KVec<PeriodicWork>,
     /// The serial number of the service added last.

@@ -8,7 +8,7 @@ use super::{
         Forward,
         LocalIn,
         LocalOut,
-        Passive, //
+        ReplyOnly, //
     },
     namespace::{
         ConfigState,
@@ -44,22 +44,22 @@ use kernel::{
 /// Function that registers the hooks of a family.
 type RegisterHooks = fn(Lease, Arc<NetnsIpvs>, bool) -> Result<Hooks<NetnsIpvs>>;
 
-/// Registers the hooks of a family (H-1, H-2): `passive` ones only see to replies (H-8).
+/// Registers the hooks of a family (H-1, H-2): `reply_only` ones only see to replies (H-8).
 fn register<F: HasAfState>(
     lease: Lease,
     ipvs: Arc<NetnsIpvs>,
-    passive: bool,
+    reply_only: bool,
 ) -> Result<Hooks<NetnsIpvs>> {
     let at = F::PROTOCOL;
     let (input, output) = (
         PRIORITY_NAT_SRC.wrapping_sub(1),
         PRIORITY_NAT_DST.wrapping_add(1),
     );
-    let specs = if passive {
+    let specs = if reply_only {
         [
-            Spec::new::<Passive<F, 0>>(at, Point::LocalIn, input),
-            Spec::new::<Passive<F, 1>>(at, Point::LocalOut, output),
-            Spec::new::<Passive<F, 2>>(at, Point::Forward, PRIORITY_NAT_SRC),
+            Spec::new::<ReplyOnly<F, 0>>(at, Point::LocalIn, input),
+            Spec::new::<ReplyOnly<F, 1>>(at, Point::LocalOut, output),
+            Spec::new::<ReplyOnly<F, 2>>(at, Point::Forward, PRIORITY_NAT_SRC),
         ]
     } else {
         [
@@ -81,12 +81,18 @@ impl NetnsIpvs {
         self.open_family(config, family)?;
         match family {
             AddressFamily::V4 if config.hooks_v4.is_none() => {
-                config.hooks_v4 =
-                    Some(register::<V4>(self.lease()?, self.clone(), config.passive)?);
+                config.hooks_v4 = Some(register::<V4>(
+                    self.lease()?,
+                    self.clone(),
+                    config.reply_only,
+                )?);
             }
             AddressFamily::V6 if config.hooks_v6.is_none() => {
-                config.hooks_v6 =
-                    Some(register::<V6>(self.lease()?, self.clone(), config.passive)?);
+                config.hooks_v6 = Some(register::<V6>(
+                    self.lease()?,
+                    self.clone(),
+                    config.reply_only,
+                )?);
             }
             _ => {}
         }
@@ -96,18 +102,18 @@ impl NetnsIpvs {
     /// Gives the hooks the form that they should have (H-8). The new ones are there before the old ones go.
     pub(super) fn fit_hooks(&self) -> Result {
         let mut config = self.config.lock();
-        let passive = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
-        if passive == config.passive || !config.open {
+        let reply_only = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
+        if reply_only == config.reply_only || !config.open {
             return Ok(());
         }
         let again = |old: &Option<Hooks<Self>>, register: RegisterHooks| {
             let again =
-                |old: &Hooks<Self>| register(old.lease().clone(), old.owner().clone(), passive);
+                |old: &Hooks<Self>| register(old.lease().clone(), old.owner().clone(), reply_only);
             old.as_ref().map(again).transpose()
         };
         let v4 = again(&config.hooks_v4, register::<V4>)?;
         let v6 = again(&config.hooks_v6, register::<V6>)?;
-        config.passive = passive;
+        config.reply_only = reply_only;
         let old = (
             mem::replace(&mut config.hooks_v4, v4),
             mem::replace(&mut config.hooks_v6, v6),
