@@ -41,7 +41,8 @@ use kernel::{
 
 static FILES: Namespaces<Files> = Namespaces::new();
 
-/// The kernel's own IPVS, which would make a fuss about files that are there, and fail, if it came.
+/// Name of the C module. Loading it beside this one would fail on duplicate /proc entries, and
+/// warn.
 static OTHER: Exclusion = Exclusion::new(c"ip_vs");
 
 /// The ways in, for all namespaces. Dropping it closes them; the states of namespaces must outlive

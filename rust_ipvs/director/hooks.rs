@@ -2,7 +2,7 @@
 
 //! What packets pass: one hook at each of three places (H-1).
 //!
-//! The reference looks at each packet twice, as a possible reply and then as a possible request. Here
+//! C IPVS looks at each packet twice, as a possible reply and then as a possible request. Here
 //! both directions of a connection have one hash, so one look at the table tells which it is.
 
 use super::{

@@ -3,7 +3,7 @@
 //! Tables of `lblc` and `lblcr`: the destinations that connections to an address went to (D-17 to
 //! D-19).
 //!
-//! A table of as many buckets as the reference has, each an immutable list that is replaced as a whole, by
+//! A table of as many buckets as C IPVS has, each an immutable list that is replaced as a whole, by
 //! whoever comes first: packets take no lock, and one that loses the race has chosen its destination anyway. What is
 //! remembered of an address is replaced in the same way, so that its bucket stays as it is.
 //!

@@ -126,7 +126,7 @@ fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     }
 }
 
-/// Checks the options that a service must have, in the reference's order (G-18).
+/// Checks the options that a service must have, in the order of C IPVS (G-18).
 fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     let scheduler = scheduler(spec)?;
     let known = |name: EngineName| Engine::by_name(name.as_bytes()).is_some();

@@ -37,7 +37,7 @@ use crate::{
 impl NetnsIpvs {
     /// What is known of a packet that goes to a destination; `None` where it belongs to no connection.
     ///
-    /// As the reference has it, that is looked up by what a reply to the packet would be.
+    /// As C IPVS has it, that is looked up by what a reply to the packet would be.
     pub(crate) fn known(&self, rcu: Rcu<'_>, protocol: Protocol, packet: &Packet) -> Option<Known> {
         match protocol {
             Protocol::Ipv4 => known::<V4>(self, rcu, packet),

@@ -155,7 +155,7 @@ fn look_into<'p, F: InetFamily>(
     engine.find(payload).unwrap_or(&[])
 }
 
-/// A template, and the reference to it of the connection that is to begin.
+/// A template, and C IPVS to it of the connection that is to begin.
 struct TemplateRef<'g, F: InetFamily> {
     entry: &'g Connection<F>,
     control: ControlRef<Connection<F>>,

@@ -47,10 +47,11 @@ pub(super) fn is_over<F: InetFamily>(
 
 /// Ends a connection and handles a packet of it as one that no connection was found for (S-19, S-22).
 ///
-/// Where the packet carries the entry of the connection that ends, nothing can be said to that of another server. (The reference
-/// drops the packet: with the client's next attempt, a second later, the entry is gone.) It is taken off the packet, which
-/// passes all hooks once more: to rules it is the first one of a connection, as that attempt would be. One whose addresses rules
-/// have changed already would not be to them what it was, so it is dropped here too.
+/// Where the packet carries the entry of the connection that ends, nothing can be said to that of
+/// another server. (C IPVS drops the packet: with the client's next attempt, a second later, the
+/// entry is gone.) It is taken off the packet, which passes all hooks once more: to rules it is the
+/// first one of a connection, as that attempt would be. One whose addresses rules have changed
+/// already would not be to them what it was, so it is dropped here too.
 #[cold]
 #[inline(never)]
 pub(super) fn begin_anew<'g, F: InetFamily>(

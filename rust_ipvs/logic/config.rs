@@ -288,7 +288,7 @@ pub(crate) struct Counters {
     pub(crate) out_bytes: u64,
 }
 
-/// Rates per second, of the reference's meaning (E-7).
+/// Rates per second, of C IPVS's meaning (E-7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rates {
     /// Connections.

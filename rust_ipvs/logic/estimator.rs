@@ -2,10 +2,10 @@
 
 //! Rates per second, worked out when somebody asks (E-7).
 //!
-//! The reference visits every object every 2 seconds and moves an average a quarter of the way towards
+//! C IPVS visits every object every 2 seconds and moves an average a quarter of the way towards
 //! what it counted. Here nothing runs in the background: a read catches up with the periods that went by
-//! since the last one, as if what was counted in them had come evenly. Read every 2 seconds it gives the
-//! reference's numbers; read rarely it gives the same average of a steady rate.
+//! since the last one, as if what was counted in them had come evenly. Read every 2 seconds it
+//! gives C IPVS's numbers; read rarely it gives the same average of a steady rate.
 
 use super::config::{
     Counters,
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(estimate.read(80_005, &packets(8000)).in_packets, 100);
     }
 
-    /// The reference's arithmetic, step by step, for counts and for bytes.
+    /// C IPVS's arithmetic, step by step, for counts and for bytes.
     fn step(average: i64, delta: u64, shift: u32) -> i64 {
         average + (((delta << shift) as i64 - average) >> 2)
     }

@@ -13,8 +13,8 @@
 //! mark        Mark      0            network, 0      mark, 0          its address, 0
 //! ```
 //!
-//! The reference keeps `Ftp` and `AllPorts` under one key, and so a client of a VIP that has both kinds of service
-//! might get a destination of the other one (Q-4). Here the form is part of the key.
+//! C IPVS keeps `Ftp` and `AllPorts` under one key, and so a client of a VIP that has both kinds of
+//! service might get a destination of the other one (Q-4). Here the form is part of the key.
 
 use super::config::ServiceKey;
 use super::family::{
@@ -56,7 +56,7 @@ impl<F: Family> TemplateKey<F> {
     /// [`ServiceSpec`](super::config::ServiceSpec).
     ///
     /// `client` is who sent the packet, `virt` where it went. A marked service has one form, whatever the packet's
-    /// port is (the reference makes an exception of port 0, P-5).
+    /// port is (C IPVS makes an exception of port 0, P-5).
     pub(crate) fn new(
         service: &ServiceKey,
         netmask: u32,

@@ -3,7 +3,7 @@
 //! Netlink requests: parses and checks their attributes (behaviour.rst 11.1, 11.2).
 //!
 //! Each function takes the payload of a nest, or of the whole message, and gives back typed words or a
-//! [`ConfigError`]. It checks what can be known from the message alone, in the reference's order
+//! [`ConfigError`]. It checks what can be known from the message alone, in the order of C IPVS
 //! (G-17).
 
 use super::config::{
@@ -313,7 +313,7 @@ impl DestinationFields {
                     nlattr::u16(payload),
                     c"the tunnel flags are too short",
                 )?,
-                // What only the kernel knows is not taken, but checked as the reference does.
+                // What only the kernel knows is not taken, but checked as C IPVS does.
                 dest_attr::ACTIVE_CONNS | dest_attr::INACT_CONNS | dest_attr::PERSIST_CONNS => set(
                     &mut None,
                     nlattr::u32(payload),
@@ -428,7 +428,7 @@ pub(crate) fn destination_change(
     Ok((spec, tunnel))
 }
 
-/// Checks the numbers of a destination, in the reference's order (G-17).
+/// Checks the numbers of a destination, in the order of C IPVS (G-17).
 ///
 /// # Errors
 ///
@@ -454,7 +454,7 @@ pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), ConfigErro
 }
 
 /// Checks a timeout in seconds (G-14); `None` is one that stays as it is, as 0 says. `hz` is the number of jiffies in a
-/// second, by which the reference limits them.
+/// second, by which C IPVS limits them.
 ///
 /// # Errors
 ///

@@ -21,7 +21,7 @@ use super::packet::{
 /// of addresses (T-16).
 ///
 /// `at` is the header's offset in the packet. A UDP checksum of 0 says that there is none, and stays. We
-/// depart there from the reference, which computes one (T-17): the checksum is the sender's to leave
+/// depart there from C IPVS, which computes one (T-17): the checksum is the sender's to leave
 /// out. One that comes out as 0 is written as 0xffff.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 //! The lines of /proc/net/ip_vs, ip_vs_conn and ip_vs_conn_sync (K-2, K-3, K-6).
 //!
-//! Programs read these files, so each blank and each digit is as in the reference. Every line ends with
+//! Programs read these files, so each blank and each digit is as in C IPVS. Every line ends with
 //! its line feed.
 
 use super::config::{
@@ -126,7 +126,7 @@ impl Display for ServiceLine<'_> {
             } => {
                 let protocol = Protocol(protocol);
                 write!(f, "{protocol}  {} {scheduler} ", Bracketed(addr, port))?;
-                // The reference never says it of IPv6, and ends what it may say with a second blank.
+                // C IPVS never says it of IPv6, and ends what it may say with a second blank.
                 if let Ip::V4(_) = addr {
                     write!(f, "{ops} ")?;
                 }

@@ -3,8 +3,8 @@
 //! The Call-ID of a SIP message, by which the engine `sip` tells calls apart (P-25, RFC 3261).
 //!
 //! A message starts with a line that says what it is; headers follow, a line each, up to an empty line. A
-//! header that is continued on the next line starts that one with a blank. Lines end with CR LF, and of old with
-//! either alone (RFC 2543).
+//! header that is continued on the next line starts that one with a blank. Lines end with CR LF, or
+//! with either alone in old messages (RFC 2543).
 
 /// The longest Call-ID that is taken.
 pub(crate) const CALL_ID_MAX: usize = 255;

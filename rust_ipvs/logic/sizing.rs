@@ -7,9 +7,10 @@
 
 /// The load factor of a connection table, from the one that a user sets.
 ///
-/// The reference's default of -4 asks for 16 to 32 buckets for each connection: as many bytes again as a connection has, to be
-/// cleared, filled and moved whenever the table grows. Here 2 to 4 do, and 1 to 2 where it is -2, the default of other
-/// namespaces than the first: an entry carries its hash, so that passing one that is not meant is cheap.
+/// C IPVS's default of -4 asks for 16 to 32 buckets for each connection: as many bytes again as a
+/// connection has, to be cleared, filled and moved whenever the table grows. Here 2 to 4 do, and 1
+/// to 2 where it is -2, the default of other namespaces than the first: an entry carries its hash,
+/// so that passing one that is not meant is cheap.
 pub(crate) const fn of_connections(lfactor: i32) -> i32 {
     (lfactor >> 1).saturating_add(1)
 }

@@ -3,7 +3,7 @@
 //! ICMP errors about tunnels to destinations, of which the clients are told (I-5).
 //!
 //! The quote of such an error holds the outer header that this host has made, and the packet inside,
-//! which is the client's. IPv4 in IPv4 only, as in the reference.
+//! which is the client's. IPv4 in IPv4 only, as in C IPVS.
 
 use super::{
     super::{

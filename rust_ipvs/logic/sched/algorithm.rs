@@ -42,8 +42,8 @@ pub(crate) trait Candidate {
 /// The destinations of a service.
 ///
 /// Each is in a slot that it keeps. A new one takes the next slot, so the newest has the highest number, and
-/// the reference's list, newest first (V-9), is the slots from the last to the first. Slots whose destination
-/// was deleted are empty.
+/// C IPVS's list, newest first (V-9), is the slots from the last to the first. Slots whose
+/// destination was deleted are empty.
 pub(crate) trait Servers {
     /// A destination.
     type Server: Copy + Deref<Target: Candidate>;

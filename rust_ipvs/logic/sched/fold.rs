@@ -3,7 +3,7 @@
 //! The hashes by which directors agree on a destination without talking to each other (D-15, D-16).
 //!
 //! The same packet must go to the same destination through each director of a cluster, so these are bit for
-//! bit those of the reference, and have no random key. Who knows them can choose clients' addresses
+//! bit those of C IPVS, and have no random key. Who knows them can choose clients' addresses
 //! that share a destination; that is the nature of such schedulers.
 
 use super::super::config::{
@@ -33,8 +33,8 @@ pub(super) fn fold(address: &[u8]) -> u32 {
 
 /// A destination's address as a service of family `F` folds it.
 ///
-/// One of the other family is folded as the reference does: of an IPv6 address it takes the first word where the
-/// service is an IPv4 one.
+/// One of the other family is folded as C IPVS does: of an IPv6 address it takes the first word
+/// where the service is an IPv4 one.
 pub(super) fn fold_for<F: Family>(address: &Ip) -> u32 {
     match (address, F::FAMILY) {
         (Ip::V4(address), _) => fold(address),

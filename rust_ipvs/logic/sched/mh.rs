@@ -241,7 +241,8 @@ mod tests {
     }
 
     // D-16: of the clients of n destinations, some 1/n change theirs when one goes. Beyond 20 destinations the table, which
-    // is the reference's, has so few entries for each that more clients do; the bound is given up rather than the table.
+    // is C IPVS's, has so few entries for each that more clients do; the bound is given up rather
+    // than the table.
     #[test]
     fn few_clients_change_their_destination() {
         for n in 2..=20u32 {

@@ -2,9 +2,9 @@
 
 //! Where in the list a scheduler is, in one word that all CPUs share.
 //!
-//! The reference keeps a pointer to the list node last used, which is the list's head at first, and moves it
-//! under a lock. Here it is the number of a slot; destinations keep theirs, so the number stays right while
-//! others come and go.
+//! C IPVS keeps a pointer to the list node last used, which is the list's head at first, and moves
+//! it under a lock. Here it is the number of a slot; destinations keep theirs, so the number stays
+//! right while others come and go.
 
 /// Where a scheduler is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

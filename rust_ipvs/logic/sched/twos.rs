@@ -6,8 +6,8 @@
 //! `wlc` would have them do.
 //!
 //! Each draw is a number from 0 to the sum of the weights, both included; so the first destination has one
-//! chance more than its weight. The reference multiplies in 32 bits, which large weights overflow; here
-//! nothing overflows.
+//! chance more than its weight. C IPVS multiplies in 32 bits, which large weights overflow;
+//! here nothing overflows.
 //!
 //! Cost of a decision: two looks at each destination, two random numbers, and two multiplications.
 

@@ -10,8 +10,8 @@
 //! The list position and the level are one word, which a CPU exchanges for the next. Divisor and top belong to
 //! the list and are replaced with it.
 //!
-//! Cost of a decision: the destinations that are passed over; at most six times all of them, where the reference
-//! goes over the list once for each level that nobody reaches.
+//! Cost of a decision: the destinations that are passed over; at most six times all of them, where
+//! C IPVS goes over the list once for each level that nobody reaches.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// What the reference keeps, by names; `None` is the head of the list.
+    /// What C IPVS keeps, by names; `None` is the head of the list.
     #[derive(Default)]
     struct Mark {
         last: Option<char>,

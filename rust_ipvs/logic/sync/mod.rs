@@ -3,7 +3,7 @@
 //! Sync messages: formats, parser, builder, and the decision to send (behaviour.rst 14).
 //!
 //! A message is a datagram with a head and entries, one for each connection or template. There are two formats: the
-//! present one, version 1, and version 0 of old, which knows IPv4 only. Numbers are in network byte order.
+//! present one, version 1, and version 0, which knows IPv4 only. Numbers are in network byte order.
 
 pub(crate) mod daemon;
 pub(crate) mod rate_limit;
@@ -48,7 +48,7 @@ pub(crate) mod flags {
 /// The format of a message (B-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
-    /// That of old.
+    /// The old one.
     V0,
     /// The present one.
     V1,

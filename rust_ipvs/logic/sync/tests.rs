@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages as the reference writes them, byte by byte, and as those may be who mean harm.
+//! Messages as C IPVS writes them, byte by byte, and as those may be who mean harm.
 
 use super::super::config::Errno;
 use super::super::uapi::daemon_attr;
@@ -223,7 +223,7 @@ fn whose_messages_are_read() {
     let mut longer = message.clone();
     longer.push(0);
     assert!(Entries::of(&longer, 0).is_none());
-    // A head of version 1 that is not quite one is that of a message of old without entries.
+    // A head of version 1 that is not quite one is that of an old message without entries.
     for (at, byte) in [(5, 2), (6, 1), (7, 1)] {
         let mut other = message.clone();
         other[at] = byte;

@@ -282,8 +282,8 @@ pub fn slow_attributes(mut bytes: Vec<u8>) -> Vec<(u16, Vec<u8>)> {
     found
 }
 
-/// Round robin as the reference has it: a ring of nodes, of which one is the list's head, and a pointer to the
-/// one last used (D-6).
+/// Round robin as C IPVS has it: a ring of nodes, of which one is the list's head, and a pointer to
+/// the one last used (D-6).
 #[derive(Debug)]
 pub struct Ring {
     /// The node after each, by number; node 0 is the head.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """/proc/net/ip_vs* and /proc/sys/net/ipv4/vs: each blank and digit, pieces, ranges, and who may write.
 
-Each expectation holds of the reference too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs.
+Each expectation holds of C IPVS too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs.
 """
 
 import json

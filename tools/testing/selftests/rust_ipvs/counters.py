@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What is counted, where, and what zeroing does. The reference shows counters up to two seconds late (E-6)."""
+"""What is counted, where, and what zeroing does. C IPVS shows counters up to two seconds late (E-6)."""
 
 import contextlib
 import os

@@ -233,7 +233,7 @@ def drop_entry_templates():
     ipvs.setting('drop_entry', 0)
     time.sleep(1.2)
     ports = left()
-    # The reference looks at templates of which no connection is left only in the next second.
+    # C IPVS looks at templates of which no connection is left only in the next second.
     lonely = [client for client in clients if ports.get(client) == {0}]
     equal(lonely, [], 'clients of whom only the template is left')
     orphans = [client for client, those in ports.items() if 0 not in those]

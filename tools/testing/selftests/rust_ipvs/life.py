@@ -239,7 +239,7 @@ def load_and_unload():
                 g.load()
             g.director.run('ipvsadm -R', quiet=True, stdin=RULES)
             until(lambda: len(ipvs.rows()) > 20, f'connections in round {n}', 20)
-            # With services and connections in place; the reference has to be emptied first (L-5).
+            # With services and connections in place; C IPVS has to be emptied first (L-5).
             if g.impl == 'rust':
                 lib('impl_unload')
             else:

@@ -199,7 +199,7 @@ def dest_edit():
         ipvs.admin(f'-e -t {VIP}:80 -r 10.0.2.11:80 -g -w 5')
         dest = ipvs.dests()[0]
         equal((dest.method, dest.weight, dest.active), ('Route', 5, 1), 'the real server')
-        # In this order: NAT's cached route would mislead the reference's DR.
+        # In this order: NAT's cached route would mislead C IPVS's DR.
         answer = ask(g.client, VIP)
         equal(answer.local, VIP, f'the address that a new connection asked for ({answer})')
         true(connection.echo(), 'the connection still works, by NAT')
@@ -215,7 +215,7 @@ def dr_beside_nat():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
     with Connection(g.client, VIP) as connection:
         ipvs.admin(f'-e -t {VIP}:80 -r 10.0.2.11:80 -g')
-        # In the reference, this packet's route is DR's as well then, which leads nowhere.
+        # In C IPVS, this packet's route is DR's as well then, which leads nowhere.
         true(connection.echo(), 'the connection still works, by NAT')
         equal(ask(g.client, VIP).local, VIP, 'the address that a new connection asked for')
         true(connection.echo(), 'the connection works on')

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The generic netlink family IPVS, byte by byte: who may ask what, dumps, and commands about the whole.
 
-Each expectation holds of the reference too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs. There,
+Each expectation holds of C IPVS too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs. There,
 refusals come without words.
 """
 
@@ -21,7 +21,7 @@ from harness.netlink import address, attr, attributes, Genl, NLM_F_MULTI, NLMSG_
 from harness.tap import case, equal, note, run, true
 
 
-@case('G-1 G-2 G-3 the family describes itself as the reference does')
+@case('G-1 G-2 G-3 the family describes itself as C IPVS does')
 def description():
     fields = dict(attributes(g.genl.description.messages[0].payload))
     equal(fields[2], b'IPVS\0', 'name')
@@ -140,7 +140,7 @@ def interrupted(command, payload, change):
         change(datagrams)
 
 
-# The reference counts what it has listed, and says that it may repeat or miss some.
+# C IPVS counts what it has listed, and says that it may repeat or miss some.
 @case('G-15 what is there throughout a dump is listed once, whatever comes and goes meanwhile', only='rust')
 def changing_dumps():
     with g.director:

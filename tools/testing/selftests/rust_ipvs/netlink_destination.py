@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Destinations by netlink: what is accepted, what is refused and how, what is shown.
 
-Each expectation holds of the reference too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs. There,
+Each expectation holds of C IPVS too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs. There,
 refusals come without words.
 """
 
@@ -143,7 +143,7 @@ def methods():
     equal([number(d[3]) for d in seen_dests()], list(reversed(range(8))), 'methods, newest first')
 
 
-@case('G-10 Q-22 Q-28 tunnels: any type is kept, and what SET_DEST leaves out stays (in the reference it becomes 0)')
+@case('G-10 Q-22 Q-28 tunnels: any type is kept, and what SET_DEST leaves out stays (in C IPVS it becomes 0)')
 def tunnels():
     ok(NEW_SERVICE, service())
     ok(NEW_DEST, service_id() + dest(fwd=TUNNEL, tun_type=200, tun_port=7, tun_flags=0xffff))

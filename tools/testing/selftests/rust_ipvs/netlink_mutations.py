@@ -90,7 +90,7 @@ def a_request(dice):
     if command in (NEW_DEST, SET_DEST, DEL_DEST) and dice.random() < 0.97:
         payload += attr(DEST, a_nest(dice, DEST))
     if command == NEW_DAEMON:
-        # Never a whole one: the reference would start it.
+        # Never a whole one: C IPVS would start it.
         payload += attr(DAEMON, attr(1, u32(1)))
     if dice.random() < 0.02:
         payload += attr(dice.randrange(1, 9), nonsense(dice))
@@ -188,7 +188,7 @@ def a_round(count, dice):
                     equal(model.seen(genl), model.expected(), f'configuration after {number} requests')
             equal(model.seen(genl), model.expected(), f'configuration after {count} requests')
             outcomes['OK'] = model.followed
-            # The reference cannot be unloaded while there are services.
+            # C IPVS cannot be unloaded while there are services.
             equal(genl.call(FLUSH).error, 0, 'FLUSH')
     finally:
         lib('impl_unload')

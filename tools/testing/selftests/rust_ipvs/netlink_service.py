@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Services by netlink: what is accepted, what is refused and how, what is shown.
 
-Each expectation holds of the reference too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs. There,
+Each expectation holds of C IPVS too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs. There,
 refusals come without words.
 """
 

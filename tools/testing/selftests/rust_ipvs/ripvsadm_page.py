@@ -143,7 +143,7 @@ def differences():
     return list(difflib.unified_diff(list(masked(page)), list(masked(right)), 'documented', 'seen', lineterm='', n=1))
 
 
-# The reference says less about what is wrong.
+# C IPVS says less about what is wrong.
 @case('ripvsadm prints what its documentation says', only='rust')
 def _():
     subprocess.run(['ip', '-n', SPACE, '-batch', '-'], input=SETUP.strip(), text=True, check=True)

@@ -16,7 +16,7 @@ from harness.tap import Skip, always, case, equal, note, run, true, until
 
 PORT = 5060
 RIP = {'s1': '10.0.2.11', 's2': '10.0.2.12', 's3': '10.0.2.13'}
-# The reference cannot be unloaded while there are such templates: there, they are made to go soon.
+# C IPVS cannot be unloaded while there are such templates: there, they are made to go soon.
 OPTIONS = f'-s rr -p {8 if g.impl == "c" else 300} --pe sip'
 
 
@@ -218,7 +218,7 @@ def deleted():
     with Agents(PORT):
         equal(call(message('a@b')), 's3', 'at first')
         ipvs.admin(f'-d -u {VIP}:{PORT} -r {RIP["s3"]}:{PORT}')
-        # In the reference the old template goes on being found, and each message is scheduled anew (P-26).
+        # In C IPVS the old template goes on being found, and each message is scheduled anew (P-26).
         equal({call(message('a@b')) for _ in range(1 if g.impl == 'c' else 4)}, {'s2'}, 'after that')
 
 

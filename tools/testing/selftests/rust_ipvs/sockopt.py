@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The older interface, by socket options: who may, each option, each refusal.
 
-Each expectation holds of the reference too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs.
+Each expectation holds of C IPVS too: IPVS_IMPL=c runs the same cases on the kernel's own ip_vs.
 """
 
 import ctypes
@@ -218,7 +218,7 @@ def whole():
 
 @case('O-4 Q-28 no tunnel can be asked for, and one that is there is shown', only='rust')
 def tunnels():
-    # The reference makes IPIP of what is changed by this interface, which cannot say otherwise.
+    # C IPVS makes IPIP of what is changed by this interface, which cannot say otherwise.
     ok(NEW_SERVICE, service())
     ok(NEW_DEST, service_id() + dest(fwd=TUNNEL, tun_type=1, tun_port=6080))
     done(EDIT_DEST, svc_dest(flags=TUNNEL, weight=7))

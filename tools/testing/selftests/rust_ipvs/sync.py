@@ -441,7 +441,8 @@ def backup_templates():
 
 @case('B-24 P-3 a template of FTP is known by its service', only='rust', fresh=True)
 def ftp_template():
-    # The reference looks for a service of all ports, and finds none: the client's next connection goes anywhere.
+    # C IPVS looks for a service of all ports, and finds none: the client's next connection goes
+    # anywhere.
     ipvs.service(f'-t {VIP}:21', '-m', [f'{RIP}:21', '10.0.2.12:21'], '-s rr -p 300', space=g.backup)
     daemon('backup', g.backup)
     tell(entry(cport=0, vport=0, dport=0, flags=MASQ | TEMPLATE | INACTIVE, state=0))
@@ -529,7 +530,7 @@ def failover():
 
 @case(f'B-12 B-20 B-21 {1000000 if LONG else 1000} broken messages do no harm, and nobody is told of them', only='rust', fresh=True)
 def hostile():
-    # The reference writes a line for some of them, and could not be unloaded after such a run.
+    # C IPVS writes a line for some of them, and could not be unloaded after such a run.
     both(f'-t {VIP}:80', '-g', [f'{RIP}:80'])
     ipvs.service(f'-u {VIP}:5060', '-m', [f'{RIP}:5060'], '-s rr -p 300 --pe sip', space=g.backup)
     daemon('backup', g.backup)

@@ -90,7 +90,7 @@ class Model:
         engine = a_name(of[11]) if 11 in of else b''
         timeout = native(of[8], 4)
         if self.impl == 'c':
-            # The reference keeps timeouts as 32 bits of jiffies.
+            # C IPVS keeps timeouts as 32 bits of jiffies.
             timeout = (timeout * HZ & 0xffffffff) // HZ
         self.services[key] = ((a_name(of[6]), engine or None, flags, timeout, native(of[9], 4)), dests)
 

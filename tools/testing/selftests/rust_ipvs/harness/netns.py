@@ -59,7 +59,7 @@ class Netns:
         """Reads a file of /proc/net or /proc/sys as this namespace shows it."""
         if path.startswith('/proc/net/'):
             path = path.replace('/proc/net/', '/proc/thread-self/net/')
-        # What engines of the reference go by may be any bytes.
+        # What engines of C IPVS go by may be any bytes.
         with self, open(path, encoding='utf-8', errors='replace') as file:
             return file.read()
 
