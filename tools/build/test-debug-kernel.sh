@@ -136,10 +136,10 @@ build() {
 }
 
 # A module that makes, on purpose, what has to be found.
-build_mistakes() {
-	mkdir -p "$place/mistakes" && cp "$root/tools/build/mistakes.c" "$place/mistakes" &&
-		echo 'obj-m := mistakes.o' >"$place/mistakes/Makefile" && make_um M="$place/mistakes" modules &&
-		cp "$place/mistakes/mistakes.ko" "$built"
+build_fault_injection() {
+	mkdir -p "$place/fault_injection" && cp "$root/tools/build/fault_injection.c" "$place/fault_injection" &&
+		echo 'obj-m := fault_injection.o' >"$place/fault_injection/Makefile" && make_um M="$place/fault_injection" modules &&
+		cp "$place/fault_injection/fault_injection.ko" "$built"
 }
 
 # boot NAME COMMANDS OPTION…: runs them in the kernel, with what was built in /built; what they write to /results is in $logs/NAME then.
@@ -168,7 +168,7 @@ findings() {
 	cat "$results/kmemleak"
 }
 
-# Each of the mistakes has to be among the findings; and lockdep has to be off, as it is after one.
+# Each of the faults has to be among the findings; and lockdep has to be off, as it is after one.
 noticed() {
 	local words missing=0
 	findings >"$logs/findings"
@@ -252,12 +252,12 @@ main() {
 		unlock_copy
 	else
 		ok 'a kernel with KASAN, kmemleak and lockdep builds' build
-		build_mistakes >"$logs/mistakes.log" 2>&1
+		build_fault_injection >"$logs/fault_injection.log" 2>&1
 		unlock_copy
 		ok "KASAN watches the module's own code" watched
-		progress 'making mistakes'
-		boot mistakes 'insmod /built/mistakes.ko' slab_debug=F >>"$logs/mistakes.log" 2>&1
-		ok 'mistakes that are made on purpose are found' noticed
+		progress 'injecting faults'
+		boot fault_injection 'insmod /built/fault_injection.ko' slab_debug=F >>"$logs/fault_injection.log" 2>&1
+		ok 'faults that are injected are found' noticed
 	fi
 	# Slabs with checks have no caches of objects before them, in which kmemleak would see pointers to what nobody remembers.
 	if [ -n "$others" ]; then

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '..
 
 from harness import ipvs  # pylint: disable=wrong-import-position
 from harness.ftp import Client, Vsftpd  # pylint: disable=wrong-import-position
-from harness.ground import GROUND as g, VIP, VIP6  # pylint: disable=wrong-import-position
+from harness.fixture import FIXTURE as g, VIP, VIP6  # pylint: disable=wrong-import-position
 from harness.netns import Netns  # pylint: disable=wrong-import-position
 from harness.servers import pattern  # pylint: disable=wrong-import-position
 

@@ -9,7 +9,7 @@ import time
 
 from harness import ipvs, sync
 from harness.clients import ask
-from harness.ground import GROUND as g, TOOL, VIP, VIP6
+from harness.fixture import FIXTURE as g, TOOL, VIP, VIP6
 from harness.tap import Skip, always, case, equal, note, run, true, until
 
 MANY = 100000 if os.environ.get('LONG') else 8000

@@ -8,7 +8,7 @@ import itertools
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import RST, Sniffer, Wire, ip, udp
 from harness.tap import case, equal, run, true, until
 

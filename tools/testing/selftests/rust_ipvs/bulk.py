@@ -12,7 +12,7 @@ import time
 
 from harness import ipvs
 from harness.clients import Connection
-from harness.ground import GROUND as g
+from harness.fixture import FIXTURE as g
 from harness.tap import Skip, case, equal, note, run, true
 
 SECONDS = 60 if os.environ.get('LONG') else 12

@@ -8,10 +8,10 @@ import time
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import ACK, FIN, RST, SYN, Sniffer, Wire, ip, tcp, udp
 from harness.tap import always, case, equal, run, true, until
-from harness.talk import ghost
+from harness.protocol import fake_peer
 
 A, B, C = '10.0.2.11:80', '10.0.2.12:80', '10.0.2.13:80'
 
@@ -217,16 +217,16 @@ def load_factor():
     wire.close()
 
 
-def ghost_client():
+def fake_client():
     """An address that nobody has, whose segments only the test sends."""
-    ghost('10.0.1.99', 'front')
+    fake_peer('10.0.1.99', 'front')
     for address in ('10.0.2.99', '10.0.2.98'):
-        ghost(address, 'back')
+        fake_peer(address, 'back')
 
 
 def over_and_again(method, mode, segments, state):
     """A connection comes to STATE by SEGMENTS; then its client uses the port again. Its server, and the one after."""
-    ghost_client()
+    fake_client()
     ipvs.setting('conn_reuse_mode', mode)
     ipvs.service(f'-t {VIP}:80', method, ['10.0.2.99:80'])
     over_and_again.port += 1
@@ -274,7 +274,7 @@ def no_reuse():
 
 @case('S-18 with expire_nodest_conn a SYN leaves a server of weight 0, in any state', fresh=True)
 def quiesced():
-    ghost_client()
+    fake_client()
     for expire, where in ((0, '10.0.2.99'), (1, '10.0.2.98')):
         ipvs.setting('expire_nodest_conn', expire)
         ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.99:80'])
@@ -308,7 +308,7 @@ class Untracked:
 def leaves_held_control(port):
     """A control connection of FTP holds on to a server of weight 0, by a data connection: a SYN goes elsewhere all the same."""
     old, new = '10.0.2.99', '10.0.2.98'
-    ghost_client()
+    fake_client()
     if g.impl == 'c':
         subprocess.run(['modprobe', 'ip_vs_ftp'], check=True)
     ipvs.service(f'-t {VIP}:21', '-m', [f'{old}:21'])

@@ -8,10 +8,10 @@ import struct
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import ACK, RST, SCTP, SYN, TCP, UDP, Sniffer, Wire, chunk, ip, sctp, tcp
-from harness.talk import CLIENT, VIPS, ghost
+from harness.protocol import CLIENT, VIPS, fake_peer
 from harness.tap import case, equal, note, run, true, until
 from harness.tracked import TRACKED, TRACKED_HERE, entries, masquerade, rules
 
@@ -71,7 +71,7 @@ def sctp_nat():
     init = chunk(1, struct.pack('!IIHHI', 1, 65536, 1, 1, 1))
     with rules(TRACKED), conntrack(1), Wire(g.client, 'eth0', g.director, 'front') as wire:
         for version in (4, 6):
-            server = ghost('10.0.2.95' if version == 4 else 'fd00:2::95', 'back')
+            server = fake_peer('10.0.2.95' if version == 4 else 'fd00:2::95', 'back')
             ipvs.service(f'--sctp-service {at(VIPS[version])}', '-m', [at(server, 81)])
             wire.send(ip(CLIENT[version], VIPS[version], SCTP, sctp(30950, 80, init, 0)))
             entry = until(lambda v=version: entries(proto=SCTP, src=CLIENT[v], dst=VIPS[v]), f'an entry, IPv{version}')[0]
@@ -170,8 +170,8 @@ class Half:
 
     def __init__(self, version):
         self.version, self.port = version, next(self.ports)
-        self.servers = [ghost(f'10.0.2.{n}' if version == 4 else f'fd00:2::{n}', 'back') for n in (96, 97)]
-        ghost(CLIENT[version], 'front')
+        self.servers = [fake_peer(f'10.0.2.{n}' if version == 4 else f'fd00:2::{n}', 'back') for n in (96, 97)]
+        fake_peer(CLIENT[version], 'front')
         ipvs.service(f'-t {at(VIPS[version])}', '-m', [at(server) for server in self.servers])
         self.client, self.server = Wire(g.client, 'eth0', g.director, 'front'), Wire(g.s1, 'back', g.director, 'back')
         self.sniffer = Sniffer(g.director, 'back', outgoing=True)

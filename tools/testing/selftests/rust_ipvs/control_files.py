@@ -13,7 +13,7 @@ import subprocess
 
 from harness.abi import (ALL, dest, FLUSH, g, LOCAL, mark, MASQ, NEW_DEST, NEW_SERVICE, ok, ONEPACKET, PERSISTENT, ROUTE,
                          SCTP, service, service_id, TUNNEL, UDP, v6)
-from harness.ground import HZ, lib
+from harness.fixture import HZ, lib
 from harness.netns import make, remove
 from harness.tap import case, equal, note, run, true, until
 

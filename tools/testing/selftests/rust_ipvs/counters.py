@@ -10,7 +10,7 @@ import time
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import Stats
 from harness.packet import Wire, ip, udp
 from harness.tap import case, equal, note, run, true, until

@@ -10,11 +10,11 @@ import socket
 from harness import ipvs, sync
 from harness.clients import PORTS, ask
 from harness.ftp import RIP, Client, Script, ftp_case, said, serve, told, tuple_of
-from harness.ground import GROUND as g, VIP
+from harness.fixture import FIXTURE as g, VIP
 from harness.netns import make, remove
 from harness.packet import ACK, TCP, Sniffer, Wire, ip, tcp
 from harness.sync import Ear, Entry, MASQ, NOOUTPUT, ROUTE, TEMPLATE
-from harness.talk import CLIENT, ghost
+from harness.protocol import CLIENT, fake_peer
 from harness.tap import case, equal, note, run, true, until
 from harness.tracked import TRACKED, TRACKED_HERE, entries, rules
 
@@ -185,7 +185,7 @@ def refused_backup():
 )
 def own_flags():
     # Nobody else answers in the name of either.
-    me, rip = ghost(CLIENT[4], 'front'), ghost('10.0.2.96', 'back')
+    me, rip = fake_peer(CLIENT[4], 'front'), fake_peer('10.0.2.96', 'back')
     for kind in 'tu':
         ipvs.service(f'-{kind} {VIP}:21', '-m', [f'{rip}:21', f'{RIP["s2"]}:21'])
     daemon('backup')

@@ -7,10 +7,10 @@ import time
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP
+from harness.fixture import FIXTURE as g, VIP
 from harness.packet import ACK, FIN, RST, SYN, Wire, ip, tcp, udp
 from harness.tap import always, case, equal, note, run, true, until
-from harness.talk import ghost
+from harness.protocol import fake_peer
 
 CLIENT = '10.0.1.99'
 DEFENSES = ('drop_entry', 'drop_packet', 'secure_tcp')
@@ -18,10 +18,10 @@ DEFENSES = ('drop_entry', 'drop_packet', 'secure_tcp')
 ALL, NONE = 2**31 - 1, 0
 
 
-def ghosts():
+def fake_peers():
     """A client and a server behind whose addresses nobody is."""
     for address, device in ((CLIENT, 'front'), ('10.0.2.99', 'back')):
-        ghost(address, device)
+        fake_peer(address, device)
 
 
 def reset():
@@ -83,7 +83,7 @@ class Newcomers:
     """Datagrams to the service, each from a port that nobody had; those that are let in have a connection."""
 
     def __init__(self):
-        ghosts()
+        fake_peers()
         self.wire = Wire(g.client, 'eth0', g.director, 'front')
         self.port = 24000
         # A connection from before the defenses act.
@@ -174,7 +174,7 @@ def state(port):
 
 @case('C-26 T-3 drop_entry drops half-open connections, and no others', fresh=True)
 def drop_entry_half_open():
-    ghosts()
+    fake_peers()
     ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.99:80'])
     wire = Wire(g.client, 'eth0', g.director, 'front')
     # Enough of them that a part of the table that is looked through has some; and one in each other state.
@@ -204,7 +204,7 @@ def drop_entry_half_open():
 @case('C-18 C-26 P-16 the template of connections that drop_entry drops goes with the last, but not one that is assured',
       fresh=True)
 def drop_entry_templates():
-    ghosts()
+    fake_peers()
     ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.99:80'], '-s rr -p 600')
     wire = Wire(g.client, 'eth0', g.director, 'front')
     # Templates that only the end of their connections brings to an end: none is looked at by itself while it has one.
@@ -249,7 +249,7 @@ def drop_entry_templates():
 def drop_entry_idle():
     if not os.environ.get('LONG'):
         note('only that fresh ones stay; LONG=1 waits for a minute')
-    ghosts()
+    fake_peers()
     ipvs.service(f'-u {VIP}:80', '-g', ['10.0.2.99:80'])
     ipvs.admin('--set 0 0 900')
     wire = Wire(g.client, 'eth0', g.director, 'front')
@@ -273,7 +273,7 @@ def drop_entry_idle():
 
 @case('T-4 T-5 secure_tcp: an acknowledgement alone does not open, and tables change while it acts', fresh=True)
 def secure_tcp():
-    ghosts()
+    fake_peers()
     wire = Wire(g.client, 'eth0', g.director, 'front')
     back = Wire(g.s1, 'back', g.director, 'back')
 

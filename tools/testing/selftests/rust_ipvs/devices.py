@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 from harness import abi, ipvs, netlink, sync
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import Sniffer, Wire, ip, udp
 from harness.tap import Skip, case, equal, run, true, until
 

@@ -6,11 +6,11 @@ import os
 import time
 
 from harness import ipvs
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import Sniffer, Wire, checksum, ip, udp
 from harness.tap import always, case, equal, run, true, until
-from harness.talk import ghost
+from harness.protocol import fake_peer
 
 ESP, AH = 50, 51
 VIPS = {4: VIP, 6: VIP6}
@@ -31,7 +31,7 @@ class Tunnel:
         self.client = f'10.0.1.{Tunnel.number}' if version == 4 else f'fd00:1::{Tunnel.number}'
         # Nobody has the address: what the director sends there goes to all ports of the bridge, once.
         for address, device in ((self.client, 'front'), (SERVER[version], 'back')):
-            ghost(address, device)
+            fake_peer(address, device)
         ipvs.service(f'-u {at(VIPS[version], 500)}', method, [at(SERVER[version], 500)])
         self.front = Wire(g.client, 'eth0', g.director, 'front')
         self.back = Wire(g.s1, 'back', g.director, 'back')

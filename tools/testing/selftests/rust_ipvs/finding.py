@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 
-from harness.ground import BAD
+from harness.fixture import BAD
 from harness.installed import CONF, INSTEAD, Installed, loaded, MODULES, sh, unload
 from harness.tap import case, equal, note, run, skip_all, true
 

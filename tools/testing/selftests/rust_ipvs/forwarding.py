@@ -4,7 +4,7 @@
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
 from harness.tap import case, equal, run, true
 

@@ -8,7 +8,7 @@ import time
 
 from harness import ipvs
 from harness.ftp import PASSIVE, RIP, Client, Script, Vsftpd, data_rows, ftp_case, said, serve, spaces, told, tuple_of
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.tap import equal, run, true, until
 
 

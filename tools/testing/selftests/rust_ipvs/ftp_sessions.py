@@ -23,7 +23,7 @@ from harness.ftp import (
     told,
     tuple_of,
 )
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.tap import equal, note, run, true, until
 
 CLIENT, OTHER = '10.0.1.1', '10.0.1.2'

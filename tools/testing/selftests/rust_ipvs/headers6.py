@@ -5,7 +5,7 @@
 import struct
 
 from harness import ipvs
-from harness.ground import GROUND as g, VIP6
+from harness.fixture import FIXTURE as g, VIP6
 from harness.packet import (
     ACK,
     FRAGMENT,
@@ -27,7 +27,7 @@ from harness.packet import (
     udp,
 )
 from harness.tap import case, equal, run, true, until
-from harness.talk import CLIENT
+from harness.protocol import CLIENT
 from harness.wires import Wires
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
@@ -80,7 +80,7 @@ class Shot(Wires):
     """The wires, with a client and a server of nobody."""
 
     port = 14000
-    ghosts = ((ME, 'front'), (SERVER, 'back'))
+    fake_peers = ((ME, 'front'), (SERVER, 'back'))
 
     def __exit__(self, *rest):
         super().__exit__(*rest)

@@ -7,7 +7,7 @@ import socket
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import (
     ACK,
     FRAGMENT,
@@ -27,7 +27,7 @@ from harness.packet import (
     udp,
 )
 from harness.servers import Servers
-from harness.talk import CLIENT, VIPS, ghost
+from harness.protocol import CLIENT, VIPS, fake_peer
 from harness.tap import always, case, equal, run, true, until
 
 IP_NODEFRAG = 22
@@ -282,7 +282,7 @@ class Replies:
         Replies.port += 1
         self.version, self.port = version, Replies.port
         self.client, self.vip, self.server = CLIENT[version], VIPS[version], SERVER[version]
-        ghost(self.client, 'front')
+        fake_peer(self.client, 'front')
 
     def __enter__(self):
         self.front = Wire(g.client, 'eth0', g.director, 'front')

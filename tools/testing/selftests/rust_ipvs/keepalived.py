@@ -9,7 +9,7 @@ import os
 import re
 
 from harness import ipvs
-from harness.ground import GROUND as g, lib
+from harness.fixture import FIXTURE as g, lib
 from harness.installed import Installed, loaded, sh
 from harness.keepalived import HTTP_GET, Keepalived, service, table, TCP_CHECK, wait_for
 from harness.tap import case, equal, Failure, note, run, true, until

@@ -9,7 +9,7 @@ import os
 import re
 
 from harness import ipvs
-from harness.ground import GROUND as g, VIP
+from harness.fixture import FIXTURE as g, VIP
 from harness.packet import Sniffer, Wire, ip, udp
 from harness.tap import case, equal, run, true
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The ground that every test of rust_ipvs stands on: the network, the implementation under test, TAP.
+# The fixture of every test of rust_ipvs: the network, the implementation under test, TAP.
 #
 #        client  .1 (and .2 to .9)
 #           │ eth0

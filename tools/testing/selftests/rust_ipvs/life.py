@@ -16,7 +16,7 @@ import warnings
 
 from harness import ipvs, storm
 from harness.clients import ask
-from harness.ground import GROUND as g, VIP, lib
+from harness.fixture import FIXTURE as g, VIP, lib
 from harness.module import KO
 from harness.packet import SYN, Wire, ip, tcp, udp
 from harness.spaces import private_namespace

@@ -6,7 +6,7 @@ import time
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.netns import make, remove
 from harness.servers import Servers
 from harness.tap import case, equal, run, true, until

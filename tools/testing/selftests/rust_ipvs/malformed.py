@@ -12,7 +12,7 @@ import time
 
 from harness import ipvs
 from harness.clients import ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import ACK, FIN, RST, SYN, Sniffer, Wire, checksum, fragment6, ip, pseudo, tcp, udp
 from harness.tap import case, equal, note, run, true, until
 

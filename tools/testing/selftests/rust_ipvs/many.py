@@ -12,7 +12,7 @@ import threading
 import time
 
 from harness import ipvs
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import hardware
 from harness.tap import Skip, case, equal, note, run, true, until
 

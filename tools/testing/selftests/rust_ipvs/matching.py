@@ -7,7 +7,7 @@ import subprocess
 
 from harness import ipvs
 from harness.clients import ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.tap import Skip, case, equal, run, true
 
 CHAIN = 'rv-match'

@@ -16,7 +16,7 @@ import time
 from harness.abi import (ALL, DAEMON, DEL_DEST, DEL_SERVICE, DEST, DEST_NUMBERS, DUMP, everything, FLUSH, g, GET_CONFIG,
                          GET_DEST, GET_SERVICE, NEW_DAEMON, NEW_DEST, NEW_SERVICE, ok, SERVICE, SERVICE_NUMBERS,
                          SET_CONFIG, SET_DEST, SET_SERVICE, ZERO)
-from harness.ground import lib
+from harness.fixture import lib
 from harness.model import Model
 from harness.netlink import address, attr, be16, Genl, NLA_F_NESTED, NLMSG_ERROR, u16, u32, u8
 from harness.tap import case, equal, note, run, true

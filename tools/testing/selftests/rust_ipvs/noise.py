@@ -10,7 +10,7 @@ import random
 import time
 
 from harness import ipvs
-from harness.ground import GROUND as g
+from harness.fixture import FIXTURE as g
 from harness.packet import ACK, FIN, RST, SYN, Wire, checksum, chunk, ip, sctp, tcp, udp
 from harness.tap import case, equal, note, run, until
 

@@ -11,11 +11,11 @@ import struct
 
 from harness import ipvs
 from harness.bypass import Elsewhere
-from harness.ground import GROUND as g, VIP
+from harness.fixture import FIXTURE as g, VIP
 from harness.ipvs import at
 from harness.packet import Packet, Sniffer, Wire, icmp, ip, raw, udp
 from harness.tap import case, equal, note, run, true
-from harness.talk import ghost
+from harness.protocol import fake_peer
 
 CLIENT, SERVER, OTHER_VIP = '10.0.1.88', '10.0.2.11', '10.0.9.2'
 FRONT, BACK = '10.0.1.254', '10.0.2.254'
@@ -122,7 +122,7 @@ class Shot:
         self.at_server = Sniffer(g.s1, 'back')
         self.at_client = Sniffer(g.client, 'eth0')
         for address in (CLIENT, '10.0.1.77'):
-            ghost(address, 'front')
+            fake_peer(address, 'front')
         source_routes(1)
         return self
 

@@ -8,7 +8,7 @@ import threading
 
 from harness import ftp, ipvs
 from harness.ftp import PASSIVE
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.tap import case, equal, run, true
 
 VIP2 = '10.0.9.2'

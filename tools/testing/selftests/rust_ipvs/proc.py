@@ -10,7 +10,7 @@ import subprocess
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, HZ, VIP, VIP6
+from harness.fixture import FIXTURE as g, HZ, VIP, VIP6
 from harness.tap import case, equal, run, true, until
 
 HEAD = ['IP Virtual Server version 1.2.1 (size=256)', 'Prot LocalAddress:Port Scheduler Flags',

@@ -10,7 +10,7 @@ import socket
 import sys
 
 from harness import ipvs
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.tap import case, equal, Failure, run, skip_all, true
 
 sys.path.insert(0, os.environ.get('PYROUTE2') or '/nonexistent')

@@ -15,7 +15,7 @@ import tempfile
 import termios
 import time
 
-from harness.ground import Ground, lib
+from harness.fixture import Fixture, lib
 from harness.netns import make, remove
 from harness.tap import case, equal, note, run, true, until
 
@@ -51,7 +51,7 @@ with socket.socket(type=socket.SOCK_DGRAM) as client:
 """
 
 
-class Alone(Ground):
+class Alone(Fixture):
     """The module, and the director's namespace."""
 
     def __enter__(self):

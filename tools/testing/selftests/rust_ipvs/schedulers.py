@@ -10,7 +10,7 @@ import time
 
 from harness import abi, ipvs, netlink
 from harness.flows import MARK, Flows
-from harness.ground import GROUND as g, VIP
+from harness.fixture import FIXTURE as g, VIP
 from harness.tap import case, equal, note, run, true
 
 LONG = os.environ.get('LONG')

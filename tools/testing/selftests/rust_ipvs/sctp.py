@@ -11,12 +11,12 @@ import threading
 
 from harness import ipvs
 from harness.clients import family
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import SCTP, Sniffer, Wire, chunk, crc32c, fragment6, ip, sctp
 from harness.servers import pattern
 from harness.tap import Skip, always, case, equal, run, true, until
-from harness.talk import CLIENT, VIPS, Talk as Both, ghost
+from harness.protocol import CLIENT, VIPS, Protocol as Both, fake_peer
 
 DATA, INIT, INIT_ACK, SACK, HEARTBEAT, ABORT, SHUTDOWN, SHUTDOWN_ACK, ERROR, ECHO, COOKIE_ACK, COMPLETE = (
     0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 14)
@@ -26,7 +26,7 @@ KINDS = {'data': DATA, 'init': INIT, 'initack': INIT_ACK, 'sack': SACK, 'heartbe
 TIMEOUTS = {'NONE': 2, 'INIT1': 4, 'REJECTED': 4, 'ESTABLISHED': 900}
 
 
-class Talk(Both):
+class Protocol(Both):
     """An association, packet by packet: the chunks of each, joined by "+"."""
 
     option, protocol, name, active = '--sctp-service', SCTP, 'SCTP', ('ESTABLISHED',)
@@ -42,48 +42,48 @@ class Talk(Both):
 
 @case('T-12 T-13 T-2 NAT: an association opens, and the client closes it', fresh=True)
 def nat_client_closes():
-    Talk('-m').walk('client init INIT1 server initack C-SENT client echo C-REPLIED server cookieack ESTABLISHED '
+    Protocol('-m').walk('client init INIT1 server initack C-SENT client echo C-REPLIED server cookieack ESTABLISHED '
                     'client data ESTABLISHED server sack ESTABLISHED client heartbeat ESTABLISHED '
                     'client shutdown S-RECEIVED server shutdownack S-ACK-SENT client complete CLOSED').close()
 
 
 @case('T-12 T-13 NAT: the server closes', fresh=True)
 def nat_server_closes():
-    Talk('-m').walk('client init INIT1 client init INIT server initack C-SENT client echo C-REPLIED '
+    Protocol('-m').walk('client init INIT1 client init INIT server initack C-SENT client echo C-REPLIED '
                     'server cookieack ESTABLISHED server shutdown S-SENT client shutdownack CLOSED').close()
 
 
 @case('T-12 T-13 NAT, IPv6: an association opens and ends at once', fresh=True)
 def nat6_aborts():
-    Talk('-m', 6).walk('client init INIT1 server initack C-SENT client echo C-REPLIED server cookieack ESTABLISHED '
+    Protocol('-m', 6).walk('client init INIT1 server initack C-SENT client echo C-REPLIED server cookieack ESTABLISHED '
                        'client abort CLOSED').close()
 
 
 @case('T-12 T-13 NAT: the server refuses', fresh=True)
 def nat_refused():
-    Talk('-m').walk('client init INIT1 server abort REJECTED client init INIT').close()
+    Protocol('-m').walk('client init INIT1 server abort REJECTED client init INIT').close()
 
 
 @case('T-2 T-13 DR: only one direction is seen', fresh=True)
 def dr_walk():
-    Talk('-g').walk('client init INIT1 client echo ESTABLISHED client data ESTABLISHED client other ESTABLISHED '
+    Protocol('-g').walk('client init INIT1 client echo ESTABLISHED client data ESTABLISHED client other ESTABLISHED '
                     'client shutdown S-RECEIVED client complete CLOSED client init INIT1').close()
     ipvs.admin('-C')
-    Talk('-g').walk('client init INIT1 client echo ESTABLISHED client error ESTABLISHED client shutdownack CLOSED '
+    Protocol('-g').walk('client init INIT1 client echo ESTABLISHED client error ESTABLISHED client shutdownack CLOSED '
                     'client init INIT1').close()
 
 
 @case('T-2 T-13 TUN, IPv6: only one direction is seen', fresh=True)
 def tun_walk():
-    Talk('-i', 6).walk('client init INIT1 client cookieack INIT1 client echo ESTABLISHED client abort CLOSED').close()
+    Protocol('-i', 6).walk('client init INIT1 client cookieack INIT1 client echo ESTABLISHED client abort CLOSED').close()
 
 
 @case('T-11 an ABORT behind a cookie counts, behind anything else it does not', fresh=True)
 def bundled():
     for steps in ('client init INIT1 client echo+abort CLOSED', 'client init INIT1 client cookieack+abort CLOSED',
                   'client init INIT1 client data+abort INIT1', 'client init INIT1 client echo+data+abort ESTABLISHED'):
-        talk = Talk('-g').walk(steps)
-        talk.close()
+        protocol = Protocol('-g').walk(steps)
+        protocol.close()
         ipvs.admin('-C')
 
 
@@ -94,14 +94,14 @@ def what_begins():
     for sloppy in (0, 1):
         ipvs.setting('sloppy_sctp', sloppy)
         for what in ('data', 'initack', 'echo', 'abort', 'data+init', 'abort+init', 'init+abort', 'init'):
-            talk = Talk('-g')
-            talk.say('client', what)
+            protocol = Protocol('-g')
+            protocol.say('client', what)
             first = what.split('+', maxsplit=1)[0]
             if first == 'init' or sloppy and first != 'abort':
-                until(talk.row, f'an association of {what} with sloppy_sctp {sloppy}', 3)
+                until(protocol.row, f'an association of {what} with sloppy_sctp {sloppy}', 3)
             else:
-                always(lambda t=talk: not t.row(), f'no association of {what} with sloppy_sctp {sloppy}', 0.3)
-            talk.close()
+                always(lambda t=protocol: not t.row(), f'no association of {what} with sloppy_sctp {sloppy}', 0.3)
+            protocol.close()
             ipvs.admin('-C')
     ipvs.setting('sloppy_sctp', 0)
 
@@ -111,17 +111,17 @@ def reuse():
     steps = 'client init INIT1 server initack C-SENT client echo C-REPLIED server cookieack ESTABLISHED'
     for mode, state, moves in ((0, 'CLOSED', False), (1, 'CLOSED', True), (1, 'ESTABLISHED', False)):
         ipvs.setting('conn_reuse_mode', mode)
-        talk = Talk('-m').walk(steps + (' client abort CLOSED' if state == 'CLOSED' else ''))
-        other = ghost('10.0.2.99', 'back')
+        protocol = Protocol('-m').walk(steps + (' client abort CLOSED' if state == 'CLOSED' else ''))
+        other = fake_peer('10.0.2.99', 'back')
         ipvs.admin(f'-a --sctp-service {VIP}:80 -r {other}:80 -m')
-        talk.say('client', 'init')
+        protocol.say('client', 'init')
         if moves:
-            until(lambda t=talk, o=other: [r for r in ipvs.rows(cport=t.port) if r.daddr == o and r.state == 'INIT1'],
+            until(lambda t=protocol, o=other: [r for r in ipvs.rows(cport=t.port) if r.daddr == o and r.state == 'INIT1'],
                   f'it moved in {state} with conn_reuse_mode {mode}', 3)
         else:
-            always(lambda t=talk, o=other: not [r for r in ipvs.rows(cport=t.port) if r.daddr == o],
+            always(lambda t=protocol, o=other: not [r for r in ipvs.rows(cport=t.port) if r.daddr == o],
                    f'it stays in {state} with conn_reuse_mode {mode}', 0.5)
-        talk.close()
+        protocol.close()
         ipvs.admin('-C')
     ipvs.setting('conn_reuse_mode', 1)
 
@@ -132,7 +132,7 @@ def through(version, port, server_port, length):
     """Sends a packet of LENGTH bytes of data through NAT and back; what arrives on either side."""
     server = {4: '10.0.2.11', 6: 'fd00:2::b'}[version]
     client = CLIENT[version]
-    ghost(client, 'front')
+    fake_peer(client, 'front')
     body = chunk(INIT, pattern(length))
     wire = Wire(g.client, 'eth0', g.director, 'front')
     back = Wire(g.s1, 'back', g.director, 'back')
@@ -147,7 +147,7 @@ def through(version, port, server_port, length):
 
 
 def g_front(sniffer, port):
-    """What the director sends to the ghost in "front" goes to the client's port of the bridge, as to all."""
+    """What the director sends to the fake peer in "front" goes to the client's port of the bridge, as to all."""
     # A kernel that has SCTP refuses what it did not ask for; its checksum is then left to a device.
     return sniffer.wait(lambda p: p.proto == SCTP and p.dport == port and p.body[:1] != bytes((ABORT,)))
 
@@ -175,7 +175,7 @@ def checksums():
 def damaged():
     # C makes the sum anew, so what was damaged on the way is taken for right afterwards.
     ipvs.service(f'--sctp-service {VIP}:80', '-m', ['10.0.2.11:8080'])
-    ghost(CLIENT[4], 'front')
+    fake_peer(CLIENT[4], 'front')
     wire = Wire(g.client, 'eth0', g.director, 'front')
     with Sniffer(g.s1, 'back') as there:
         packet = bytearray(sctp(32500, 80, chunk(INIT, pattern(100))))
@@ -202,7 +202,7 @@ def reassembled(sniffer, version):
 def fragments():
     for version, server in ((4, '10.0.2.11'), (6, 'fd00:2::b')):
         ipvs.service(f'--sctp-service {at(VIPS[version])}', '-m', [at(server, 8080)])
-        ghost(CLIENT[version], 'front')
+        fake_peer(CLIENT[version], 'front')
         whole = sctp(32600 + version, 80, chunk(INIT, pattern(1200)))
         wire = Wire(g.client, 'eth0', g.director, 'front')
         with Sniffer(g.s1, 'back') as there:

@@ -5,12 +5,12 @@
 import socket
 
 from harness import ipvs
-from harness.bypass import CLIENT, Elsewhere, ghosts
+from harness.bypass import CLIENT, Elsewhere, fake_peers
 from harness.clients import ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import ACK, FIN, SYN, Sniffer, Wire, ip, udp
 from harness.tap import always, case, equal, run, true, until
-from harness.talk import ghost
+from harness.protocol import fake_peer
 
 # ---- single packets ----
 
@@ -41,7 +41,7 @@ def single_packets():
 
 @case('S-12 NAT and tunnels: a datagram of a single-packet service reaches its server', fresh=True)
 def single_packets_methods():
-    ghosts()
+    fake_peers()
     for method, wanted in (('-m', lambda p: p.proto == 17 and p.dst == '10.0.2.11' and p.dport == 8080),
                            ('-i', lambda p: p.proto == 4 and p.inner().dst == VIP)):
         ipvs.service(f'-u {VIP}:80', method, ['10.0.2.11:8080'], '-s rr --ops')
@@ -112,7 +112,7 @@ def bypass_states():
     with Elsewhere(4) as there:
         # Where nobody is who would answer.
         there.there = '10.0.2.99'
-        ghost('10.0.2.99', 'back')
+        fake_peer('10.0.2.99', 'back')
         there.service()
         ipvs.setting('cache_bypass', 1)
         for flags, state in ((SYN, 'SYN_RECV'), (ACK, 'ESTABLISHED'), (FIN | ACK, 'CLOSE_WAIT')):
@@ -158,7 +158,7 @@ def bypass_not():
 def local_reply():
     # The client is an address of the director, and a service of its own: the answer of the first
     # service's server would begin a connection of the second one.
-    ghosts()
+    fake_peers()
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
     ipvs.service('-u 10.0.9.2:7000', '-m', ['10.0.2.12:80'])
     with g.director:

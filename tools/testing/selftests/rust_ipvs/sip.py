@@ -9,7 +9,7 @@ import time
 
 from harness import ipvs
 from harness.clients import ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import Sniffer, Wire, ip, udp
 from harness.servers import Servers
 from harness.tap import Skip, always, case, equal, note, run, true, until

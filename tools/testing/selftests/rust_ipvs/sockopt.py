@@ -13,7 +13,7 @@ import struct
 
 from harness.abi import (ALL, dest, everything, g, HASHED, mark, NEW_DEST, NEW_SERVICE, ok, PERSISTENT, ROUTE, SCTP,
                          service, service_id, TCP, TUNNEL, UDP, v6)
-from harness.ground import lib
+from harness.fixture import lib
 from harness.sockopt import (ADD, ADD_DEST, ask, DAEMONS, DEL, DEL_DEST, DESTS, EDIT, EDIT_DEST, FLUSH, INFO, libc, opened, say,
                              SERVICE, SERVICES, START, STOP, svc, svc_dest, TIMEOUT, TIMEOUTS, VERSION, ZERO)
 from harness.tap import case, equal, run

@@ -16,7 +16,7 @@ import time
 
 from harness import faults, ipvs, storm
 from harness.abi import DEL_SERVICE, FLUSH, GET_SERVICE, SCTP, SET_CONFIG, TCP
-from harness.ground import GROUND as g
+from harness.fixture import FIXTURE as g
 from harness.module import KO
 from harness.netlink import Genl, attr, u32
 from harness.packet import ACK, SYN, Wire, chunk, ip, sctp, tcp, udp

@@ -11,7 +11,7 @@ import random
 from harness import ipvs, sync, tracked
 from harness.clients import Connection, ask
 from harness.flows import prepare
-from harness.ground import GROUND, VIP, VIP6
+from harness.fixture import FIXTURE, VIP, VIP6
 from harness.netns import make, remove
 from harness.packet import ACK, FIN, SYN, UDP, Wire, ip, tcp, udp
 from harness.sync import Ear, Entry, INACTIVE, MASQ, NOOUTPUT, ROUTE, TEMPLATE
@@ -25,14 +25,14 @@ LONG = os.environ.get('LONG') == '1'
 
 
 class Pair:
-    """The usual ground, and a second director."""
+    """The usual fixture, and a second director."""
 
     def __getattr__(self, name):
-        return getattr(GROUND, name)
+        return getattr(FIXTURE, name)
 
     def __enter__(self):
-        GROUND.__enter__()
-        lan = GROUND.lan
+        FIXTURE.__enter__()
+        lan = FIXTURE.lan
         self.backup = make('rv-backup')
         for net, bridge in ((1, 'front'), (2, 'back')):
             lan.run(f'ip link add backup-{bridge} type veth peer name {bridge} netns rv-backup', quiet=True)
@@ -40,8 +40,8 @@ class Pair:
             self.backup.run(f'ip addr add 10.0.{net}.253/24 dev {bridge}', quiet=True)
             self.backup.run(f'ip addr add fd00:{net}::fd/64 dev {bridge} nodad', quiet=True)
             self.backup.run(f'ip link set {bridge} up', quiet=True)
-        prepare(GROUND.director)
-        GROUND.director.run('ip route replace fd00:60::/64 dev rv-sink', quiet=True)
+        prepare(FIXTURE.director)
+        FIXTURE.director.run('ip route replace fd00:60::/64 dev rv-sink', quiet=True)
         for address in (f'{VIP}/32', f'{VIP6}/128'):
             self.backup.run(f'ip addr add {address} dev lo', quiet=True)
         for path in ('ipv4/conf/all/rp_filter', 'ipv4/conf/front/rp_filter', 'ipv4/conf/back/rp_filter'):
@@ -52,13 +52,13 @@ class Pair:
 
     def __exit__(self, *rest):
         remove(self.backup)
-        GROUND.__exit__(*rest)
+        FIXTURE.__exit__(*rest)
 
     def before(self, fresh=False):
         if self.loaded():
             stop()
             self.admin('-C', quiet=True, space=self.backup)
-        GROUND.before(fresh)
+        FIXTURE.before(fresh)
 
 
 g = Pair()

@@ -9,7 +9,7 @@ import subprocess
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import ACK, PSH, SYN, Sniffer, Wire, fragment6, ip, tcp, udp
 from harness.servers import Servers

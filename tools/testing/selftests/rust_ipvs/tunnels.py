@@ -6,7 +6,7 @@ import struct
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import Packet, Sniffer, Wire, checksum, ip, udp
 from harness.routes import by_router, traceroute

@@ -7,7 +7,7 @@ import struct
 from harness import ipvs
 from harness.bypass import Elsewhere
 from harness.clients import Connection, ask
-from harness.ground import GROUND as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import (
     ICMP,
@@ -23,7 +23,7 @@ from harness.packet import (
     udp,
 )
 from harness.tap import always, case, equal, run, true, until
-from harness.talk import CLIENT, ghost
+from harness.protocol import CLIENT, fake_peer
 from harness.wires import Wires
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
@@ -37,7 +37,7 @@ class Clients(Wires):
     """The wires, with clients of nobody."""
 
     port = 15000
-    ghosts = tuple((address, 'front') for address in CLIENT.values())
+    fake_peers = tuple((address, 'front') for address in CLIENT.values())
 
     def begin(self, port, version=4):
         """Makes a connection of UDP from a port."""
@@ -332,7 +332,7 @@ def wrong_sums():
     for version in (4, 6):
         me, vip = CLIENT[version], VIPS[version]
         # Nobody has it, so that only the test answers.
-        server = ghost('10.0.2.99' if version == 4 else 'fd00:2::99', 'back')
+        server = fake_peer('10.0.2.99' if version == 4 else 'fd00:2::99', 'back')
         for protocol in 'tu':
             ipvs.service(f'-{protocol} {at(vip)}', '-m', [at(server, NOBODY)])
         with Clients() as wires:

@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 
-from .ground import Ground, lib
+from .fixture import Fixture, lib
 from .netlink import Genl, address, attr, attributes, be16, u16, u32, u8
 from .netns import make, remove
 from .tap import equal, note, true
@@ -27,7 +27,7 @@ SERVICE_NUMBERS = dict(af=1, protocol=2, addr=3, port=4, fwmark=5, sched=6, flag
 DEST_NUMBERS = dict(addr=1, port=2, fwd=3, weight=4, upper=5, lower=6, af=11, tun_type=13, tun_port=14, tun_flags=15)
 
 
-class Bare(Ground):
+class Bare(Fixture):
     """Two namespaces and nothing else, "director" and "other", and a socket of the family in the first."""
 
     def __enter__(self):

@@ -2,17 +2,17 @@
 """Packets that pass a service without a server by, to where they are addressed (S-15)."""
 
 from . import ipvs
-from .ground import GROUND as g
+from .fixture import FIXTURE as g
 from .packet import Wire, ip, tcp, udp
-from .talk import ghost
+from .protocol import fake_peer
 
 CLIENT, CLIENT6 = '10.0.1.99', 'fd00:1::99'
 
 
-def ghosts():
+def fake_peers():
     """Makes clients behind whose addresses nobody is."""
     for address in (CLIENT, CLIENT6):
-        ghost(address, 'front')
+        fake_peer(address, 'front')
 
 
 class Elsewhere:
@@ -25,7 +25,7 @@ class Elsewhere:
         self.there = '10.0.2.11' if version == 4 else 'fd00:2::b'
 
     def __enter__(self):
-        ghosts()
+        fake_peers()
         run_ip = f'ip -{self.version}'
         g.director.run(f'nft add table {self.family} rv-by')
         g.director.run(

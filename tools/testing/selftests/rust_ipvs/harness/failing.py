@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Operations whose allocations fail, what has to be as before then, and the ground for it."""
+"""Operations whose allocations fail, what has to be as before then, and the fixture for it."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ V6_ID = dict(af=V6, addr='fd00::1', netmask=128)
 
 
 class Failing:
-    """The usual bare ground, with a device that takes all, and a cable to the other namespace."""
+    """The usual bare fixture, with a device that takes all, and a cable to the other namespace."""
 
     def __getattr__(self, name):
         return getattr(g, name)

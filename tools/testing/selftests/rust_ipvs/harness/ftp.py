@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 from . import ipvs
-from .ground import GROUND as g, VIP, VIP6
+from .fixture import FIXTURE as g, VIP, VIP6
 from .servers import pattern
 from .tap import case, equal, until
 

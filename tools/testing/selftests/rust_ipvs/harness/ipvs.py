@@ -5,18 +5,18 @@ import os
 import re
 from collections import namedtuple
 
-from .ground import GROUND, TOOL
+from .fixture import FIXTURE, TOOL
 from .tap import equal
 
 # A row of /proc/net/ip_vs_conn.
 Row = namedtuple('Row', 'proto caddr cport vaddr vport daddr dport state expires')
 
-admin = GROUND.admin
+admin = FIXTURE.admin
 
 
 def refused(line, space=None):
     """Runs ipvsadm, which must fail; returns its words."""
-    space = space or GROUND.director
+    space = space or FIXTURE.director
     words = admin(line, check=False, space=space).strip()
     equal(space.status != 0, True, f'"{TOOL} {line}" must fail')
     return words
@@ -36,7 +36,7 @@ def service(spec, method='', servers=(), options='-s rr', space=None):
 
 def setting(name, value=None, space=None):
     """Reads, or writes, a variable of net.ipv4.vs."""
-    space = space or GROUND.director
+    space = space or FIXTURE.director
     path = f'/proc/sys/net/ipv4/vs/{name}'
     if value is None:
         return space.read(path).strip()
@@ -45,7 +45,7 @@ def setting(name, value=None, space=None):
 
 def has_setting(name):
     """Whether there is such a variable."""
-    with GROUND.director:
+    with FIXTURE.director:
         return os.path.exists(f'/proc/sys/net/ipv4/vs/{name}')
 
 
@@ -58,7 +58,7 @@ def address(hexa):
 def rows(space=None, **match):
     """The connections whose fields equal those of MATCH."""
     found = []
-    for line in (space or GROUND.director).read('/proc/net/ip_vs_conn').splitlines()[1:]:
+    for line in (space or FIXTURE.director).read('/proc/net/ip_vs_conn').splitlines()[1:]:
         proto, caddr, cport, vaddr, vport, daddr, dport, state, expires = line.split()[:9]
         row = Row(proto, address(caddr), int(cport, 16), address(vaddr), int(vport, 16), address(daddr),
                   int(dport, 16), state, int(expires))
@@ -92,5 +92,5 @@ def stats(what, space=None):
 
 def total(space=None):
     """The counters of the namespace, from /proc/net/ip_vs_stats."""
-    line = (space or GROUND.director).read('/proc/net/ip_vs_stats').splitlines()[2]
+    line = (space or FIXTURE.director).read('/proc/net/ip_vs_stats').splitlines()[2]
     return Stats(*(int(word, 16) for word in line.split()))

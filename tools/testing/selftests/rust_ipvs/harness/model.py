@@ -5,7 +5,7 @@ import struct
 
 from .abi import (DEL_DEST, DEL_SERVICE, DEST, FLUSH, GET_CONFIG, GET_DEST, GET_SERVICE, NEW_DEST, NEW_SERVICE, SERVICE,
                   SET_CONFIG, SET_DEST, SET_SERVICE)
-from .ground import HZ
+from .fixture import HZ
 from .netlink import attr, NLM_F_DUMP
 
 TYPE = 0x3fff

@@ -3,7 +3,7 @@
 
 import re
 
-from .ground import GROUND as g
+from .fixture import FIXTURE as g
 
 SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 

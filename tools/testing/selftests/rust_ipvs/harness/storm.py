@@ -51,7 +51,7 @@ from .abi import (
     service,
     service_id,
 )
-from .ground import GROUND as g
+from .fixture import FIXTURE as g
 from .netlink import Genl, attr, attributes, u32
 from .netns import make, remove
 from .packet import hardware, words

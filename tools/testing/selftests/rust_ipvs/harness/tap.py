@@ -77,8 +77,8 @@ def skip_all(reason):
     sys.exit(KSFT_SKIP)
 
 
-def run(ground):
-    """Runs the cases on the GROUND (a context manager), and exits with 0 if none failed.
+def run(fixture):
+    """Runs the cases on the FIXTURE (a context manager), and exits with 0 if none failed.
 
     Arguments on the command line choose the cases whose words contain one of them.
     """
@@ -91,24 +91,24 @@ def run(ground):
     # The plan comes first, so that a test that dies is seen to have died.
     print(f'1..{len(chosen)}', flush=True)
     failed = 0
-    with ground:
+    with fixture:
         for number, (words, only, fresh, function) in enumerate(chosen, 1):
-            failed += not _one(ground, number, words, only, fresh, function)
+            failed += not _one(fixture, number, words, only, fresh, function)
     note(f'{len(chosen) - failed} of {len(chosen)} did not fail')
     sys.exit(1 if failed else 0)
 
 
-def _one(ground, number, words, only, fresh, function):
+def _one(fixture, number, words, only, fresh, function):
     """Runs one case; returns whether it did not fail."""
     note()
     note(f'{words}')
     start = time.monotonic()
     try:
-        if only and only != ground.impl:
+        if only and only != fixture.impl:
             raise Skip(f'only {only} is asked for this')
-        ground.before(fresh)
+        fixture.before(fresh)
         function()
-        ground.after()
+        fixture.after()
     except Skip as reason:
         print(f'ok {number} {words} # SKIP {reason}', flush=True)
         return True
@@ -118,7 +118,7 @@ def _one(ground, number, words, only, fresh, function):
         else:
             note(traceback.format_exc())
         if os.environ.get('SHOW_STATE', '1') == '1':
-            ground.show_state()
+            fixture.show_state()
         print(f'not ok {number} {words}', flush=True)
         return False
     print(f'ok {number} {words} # {time.monotonic() - start:.1f} s', flush=True)

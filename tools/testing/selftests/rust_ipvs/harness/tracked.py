@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections import namedtuple
 
-from .ground import GROUND as g
+from .fixture import FIXTURE as g
 from .tap import Skip
 
 # An entry of /proc/net/nf_conntrack: its first packet as it came, and what replies look like. Those without ports have None.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The wires of client and s1 to the director, and who looks at what comes back."""
 
-from .ground import GROUND as g
+from .fixture import FIXTURE as g
 from .packet import Sniffer, Wire
-from .talk import ghost
+from .protocol import fake_peer
 
 
 class Wires:
@@ -12,15 +12,15 @@ class Wires:
     # The last port that was used; each subclass begins at another one.
     port = 0
     # Addresses of nobody, each with its side of the director.
-    ghosts = ()
+    fake_peers = ()
 
     def __enter__(self):
         self.front = Wire(g.client, 'eth0', g.director, 'front')
         self.back = Wire(g.s1, 'back', g.director, 'back')
         self.at_server = Sniffer(g.s1, 'back')
         self.at_client = Sniffer(g.client, 'eth0')
-        for address, side in self.ghosts:
-            ghost(address, side)
+        for address, side in self.fake_peers:
+            fake_peer(address, side)
         return self
 
     def __exit__(self, *_):

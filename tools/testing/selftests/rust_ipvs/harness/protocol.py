@@ -2,7 +2,7 @@
 """Connections both of whose sides are the test: addresses of nobody, and walks from state to state."""
 
 from . import ipvs
-from .ground import GROUND as g, VIP, VIP6
+from .fixture import FIXTURE as g, VIP, VIP6
 from .packet import Wire, ip
 from .tap import equal, note, true, until
 
@@ -11,13 +11,13 @@ CLIENT = {4: '10.0.1.99', 6: 'fd00:1::99'}
 VIPS = {4: VIP, 6: VIP6}
 
 
-def ghost(address, device):
+def fake_peer(address, device):
     """Gives an address of nobody a place on the wire: frames to it go to a bridge and end there."""
     g.director.run(f'ip neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent', quiet=True)
     return address
 
 
-class Talk:
+class Protocol:
     """A connection whose every packet, of either side, the test sends itself. What the protocol is, its kinds say."""
 
     port = 30000
@@ -25,12 +25,12 @@ class Talk:
     option, protocol, name, active = '', 0, '', ()
 
     def __init__(self, method, version=4):
-        Talk.port += 1
-        self.port, self.version = Talk.port, version
+        Protocol.port += 1
+        self.port, self.version = Protocol.port, version
         # A real server of its own, because one that comes back brings its counts with it (V-13).
-        number = Talk.port - 30000 + 100
-        self.server_address = ghost(f'10.0.2.{number}' if version == 4 else f'fd00:2::{number}', 'back')
-        ghost(CLIENT[version], 'front')
+        number = Protocol.port - 30000 + 100
+        self.server_address = fake_peer(f'10.0.2.{number}' if version == 4 else f'fd00:2::{number}', 'back')
+        fake_peer(CLIENT[version], 'front')
         self.service = ipvs.at(VIPS[version])
         ipvs.service(f'{self.option} {self.service}', method, [ipvs.at(self.server_address)])
         self.client = Wire(g.client, 'eth0', g.director, 'front')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The ground of a test: the network of lib.sh, its servers, and the implementation under test, fresh."""
+"""The fixture of a test: the network of lib.sh, its servers, and the implementation under test, fresh."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def lib(function):
         raise RuntimeError(f'{function} of lib.sh failed')
 
 
-class Ground:
+class Fixture:
     """A context manager for tap.run(). Namespaces are attributes: client, director, s1, s2, s3, lan."""
 
     marks = 0
@@ -108,8 +108,8 @@ class Ground:
 
     def mark_log(self):
         """Begins a new part of the kernel's log, which is what log() reads."""
-        Ground.marks += 1
-        self.mark = f'selftest mark {os.getpid()}.{Ground.marks}'
+        Fixture.marks += 1
+        self.mark = f'selftest mark {os.getpid()}.{Fixture.marks}'
         with open('/dev/kmsg', 'w', encoding='utf-8') as log:
             log.write(self.mark + '\n')
 
@@ -150,4 +150,4 @@ class Ground:
         tap.note('\n'.join(self.log()[-8:]))
 
 
-GROUND = Ground()
+FIXTURE = Fixture()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Makes the mistakes that the kernel of test-debug-kernel.sh is there to find, one after the other. */
+/* Injects the faults that the kernel of test-debug-kernel.sh is there to find, one after the other. */
 
 #include <linux/cpumask.h>
 #include <linux/list.h>
@@ -131,7 +131,7 @@ static void locks(void)
 	spin_unlock(&second);
 }
 
-static int __init mistakes(void)
+static int __init fault_injection(void)
 {
 	/* Lockdep stops at the first wrong order, and at what KASAN finds: what it is asked for comes first. */
 	contexts();
@@ -142,7 +142,7 @@ static int __init mistakes(void)
 	leak();
 	return 0;
 }
-module_init(mistakes);
+module_init(fault_injection);
 
 MODULE_DESCRIPTION("Mistakes for a kernel that looks for them");
 MODULE_LICENSE("GPL");
