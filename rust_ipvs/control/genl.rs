@@ -15,7 +15,7 @@ mod service;
 use crate::{
     kapi::genetlink::{
         Command,
-        Family,
+        GenlFamily,
         Policy,
         Registration, //
     },
@@ -67,7 +67,7 @@ static COMMANDS: [Command; 16] = [
     privileged(command::FLUSH).doit::<service::Flush>(),
 ];
 
-static FAMILY: Family = Family::new(
+static FAMILY: GenlFamily = GenlFamily::new(
     &<crate::LocalModule as ModuleMetadata>::THIS_MODULE,
     c"IPVS",
     uapi::GENL_VERSION as u32,

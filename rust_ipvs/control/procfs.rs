@@ -12,9 +12,9 @@ use crate::{
     kapi::{
         net::Lease,
         procfs::{
-            Entry,
             More,
             Output,
+            ProcFile,
             Records,
             Show, //
         },
@@ -53,23 +53,23 @@ const MODE: u16 = 0o444;
 const MODE_OF_STATUS: u16 = 0o440;
 
 /// The files of a namespace.
-pub(super) type Entries = [Entry<NetnsIpvs>; 7];
+pub(super) type Entries = [ProcFile<NetnsIpvs>; 7];
 
 /// Makes the files of a namespace.
 pub(super) fn entries(lease: &Lease, ipvs: &Arc<NetnsIpvs>) -> Result<Entries> {
     Ok([
-        Entry::records::<Services>(lease.clone(), c"ip_vs", MODE, ipvs.clone())?,
-        Entry::show::<Apps>(lease.clone(), c"ip_vs_app", MODE, ipvs.clone())?,
-        Entry::records::<Connections<Plain>>(lease.clone(), c"ip_vs_conn", MODE, ipvs.clone())?,
-        Entry::records::<Connections<Origins>>(
+        ProcFile::records::<Services>(lease.clone(), c"ip_vs", MODE, ipvs.clone())?,
+        ProcFile::show::<Apps>(lease.clone(), c"ip_vs_app", MODE, ipvs.clone())?,
+        ProcFile::records::<Connections<Plain>>(lease.clone(), c"ip_vs_conn", MODE, ipvs.clone())?,
+        ProcFile::records::<Connections<Origins>>(
             lease.clone(),
             c"ip_vs_conn_sync",
             MODE,
             ipvs.clone(),
         )?,
-        Entry::show::<Totals>(lease.clone(), c"ip_vs_stats", MODE, ipvs.clone())?,
-        Entry::show::<OfCpus>(lease.clone(), c"ip_vs_stats_percpu", MODE, ipvs.clone())?,
-        Entry::show::<Status>(lease.clone(), c"ip_vs_status", MODE_OF_STATUS, ipvs.clone())?,
+        ProcFile::show::<Totals>(lease.clone(), c"ip_vs_stats", MODE, ipvs.clone())?,
+        ProcFile::show::<OfCpus>(lease.clone(), c"ip_vs_stats_percpu", MODE, ipvs.clone())?,
+        ProcFile::show::<Status>(lease.clone(), c"ip_vs_status", MODE_OF_STATUS, ipvs.clone())?,
     ])
 }
 
@@ -116,7 +116,7 @@ impl Show for Apps {
 }
 
 /// How connections are shown.
-trait Form: 'static {
+trait ConnFormat: 'static {
     const HEADER: &'static str;
 
     fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result;
@@ -125,7 +125,7 @@ trait Form: 'static {
 /// ip_vs_conn (K-3, K-4).
 struct Plain;
 
-impl Form for Plain {
+impl ConnFormat for Plain {
     const HEADER: &'static str = CONNECTIONS_HEADER;
 
     fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result {
@@ -136,7 +136,7 @@ impl Form for Plain {
 /// ip_vs_conn_sync (K-6).
 struct Origins;
 
-impl Form for Origins {
+impl ConnFormat for Origins {
     const HEADER: &'static str = ORIGINS_HEADER;
 
     fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result {
@@ -147,7 +147,7 @@ impl Form for Origins {
 /// Connections and templates.
 struct Connections<T>(PhantomData<T>);
 
-impl<T: Form> Records for Connections<T> {
+impl<T: ConnFormat> Records for Connections<T> {
     type Owner = NetnsIpvs;
     type Cursor = BucketCursor;
 

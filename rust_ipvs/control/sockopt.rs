@@ -38,7 +38,7 @@ use crate::{
             Get,
             Set, //
         },
-        sync::daemon::Role,
+        sync::daemon::DaemonRole,
     },
 };
 use core::ops::Range;
@@ -129,7 +129,7 @@ fn carry_out(net: &Net, ipvs: &Arc<NetnsIpvs>, what: Set) -> Result {
         }
         Set::Zero(id) => ipvs.zero(id.as_ref()),
         Set::StartDaemon(wish) => ipvs.start_daemon(net, &wish),
-        Set::StopDaemon(state) => Role::of(state).and_then(|role| ipvs.stop_daemon(role)),
+        Set::StopDaemon(state) => DaemonRole::of(state).and_then(|role| ipvs.stop_daemon(role)),
     };
     done.map_err(number)
 }

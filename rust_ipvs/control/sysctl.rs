@@ -8,7 +8,7 @@ use crate::{
         net::Lease,
         sysctl::{
             Registration,
-            Table,
+            SysctlTable,
             Variable, //
         },
         time,
@@ -44,7 +44,7 @@ macro_rules! sync {
     };
 }
 
-impl Table for Vs {
+impl SysctlTable for Vs {
     type Owner = NetnsIpvs;
 
     const PATH: &'static CStr = c"net/ipv4/vs";

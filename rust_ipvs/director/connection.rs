@@ -69,7 +69,7 @@ use kernel::{
 use status::{
     Account,
     End,
-    Next,
+    NextState,
     Status, //
 };
 
@@ -86,7 +86,7 @@ const INVALID_PORT: u16 = 0xffff;
 
 /// What a packet is to a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum PacketRole {
     /// From the client to the VIP.
     Request,
     /// From the destination, or a VIP that answers for it, to the client.
@@ -125,7 +125,7 @@ pub(crate) struct Connection<F: InetFamily> {
 }
 
 impl_entry! {
-    impl<F: InetFamily> Entry for Connection<F> {
+    impl<F: InetFamily> TableEntry for Connection<F> {
         slot: Connection::<F>::slot,
         removed: Connection::<F>::ended,
     }
@@ -367,20 +367,20 @@ impl<F: InetFamily> Connection<F> {
         protocol: u8,
         src: &Endpoint<F>,
         dst: &Endpoint<F>,
-    ) -> Option<Role> {
+    ) -> Option<PacketRole> {
         if self.key.load() != protocol {
             return None;
         }
         if direction == 0 {
             if self.client == *src && self.virt == *dst {
-                return Some(Role::Request);
+                return Some(PacketRole::Request);
             }
             let answers_as_vip = self.method != ForwardMethod::MASQ;
             if answers_as_vip && self.client == *dst && self.virt == *src {
-                return Some(Role::Reply);
+                return Some(PacketRole::Reply);
             }
         } else if self.client == *dst && self.real == *src {
-            return Some(Role::Reply);
+            return Some(PacketRole::Reply);
         }
         None
     }
@@ -409,7 +409,11 @@ impl<F: InetFamily> Connection<F> {
     /// `next` says, of the direction that holds and the present state, which is next, whether it
     /// is an active one (T-2, T-6), and whether the packet shows that the connection is real (P-15).
     #[inline(always)]
-    pub(super) fn advance(&self, direction: Direction, next: impl Fn(Direction, u8) -> Next) -> u8 {
+    pub(super) fn advance(
+        &self,
+        direction: Direction,
+        next: impl Fn(Direction, u8) -> NextState,
+    ) -> u8 {
         let (state, account) = self.status.advance(direction, next);
         if !account.is_nothing() {
             self.account(account);

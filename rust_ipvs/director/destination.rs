@@ -26,7 +26,7 @@ use crate::{
         },
         route::{
             Route,
-            Wanted, //
+            RouteKind, //
         },
         shared::RcuArc, //
     },
@@ -205,7 +205,7 @@ impl Destination {
         &'g self,
         rcu: Rcu<'g>,
         net: &Net,
-        wanted: Wanted,
+        wanted: RouteKind,
     ) -> Option<&'g Route> {
         match self.route.get(rcu) {
             Some(route) if route.serves(wanted) && route.is_valid() => Some(route),
@@ -214,7 +214,7 @@ impl Destination {
     }
 
     #[cold]
-    fn find_route<'g>(&'g self, rcu: Rcu<'g>, net: &Net, wanted: Wanted) -> Option<&'g Route> {
+    fn find_route<'g>(&'g self, rcu: Rcu<'g>, net: &Net, wanted: RouteKind) -> Option<&'g Route> {
         let route = match self.id.addr {
             Ip::V4(addr) => Route::v4(net, addr, wanted),
             Ip::V6(addr) => Route::v6(net, addr, wanted),

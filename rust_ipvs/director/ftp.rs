@@ -23,7 +23,7 @@ use crate::{
         ftp::{
             self,
             Announced,
-            Command,
+            FtpCommand,
             Mode,
             Text, //
         },
@@ -70,8 +70,8 @@ pub(super) fn request<F: InetFamily>(
         return true;
     };
     match ftp::command::<F>(text) {
-        Some(Command::Passive(mode)) => connection.set_mode(Some(mode)),
-        Some(Command::Active(client)) => {
+        Some(FtpCommand::Passive(mode)) => connection.set_mode(Some(mode)),
+        Some(FtpCommand::Active(client)) => {
             connection.set_mode(None);
             if client.addr == connection.client.addr {
                 let before = |at: &Endpoint<F>| Endpoint {

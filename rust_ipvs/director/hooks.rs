@@ -9,7 +9,7 @@ use super::{
     awaited,
     connection::{
         Connection,
-        Role, //
+        PacketRole, //
     },
     context::Context,
     fragments,
@@ -250,10 +250,10 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
     };
     let (src, dst) = (context.src(), context.dst());
     let hash = F::hash(&connections.key, &src, &dst, header.protocol);
-    let mut role = Role::Reply;
+    let mut role = PacketRole::Reply;
     let found = connections.table.find(rcu, hash, |connection, direction| {
         match connection.role(direction, header.protocol, &src, &dst) {
-            Some(Role::Request) if point == Point::Forward || !TAKES_REQUESTS => false,
+            Some(PacketRole::Request) if point == Point::Forward || !TAKES_REQUESTS => false,
             Some(found) => {
                 role = found;
                 true
@@ -265,7 +265,7 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
         None if TAKES_REQUESTS && af.no_cport.is_any() && may_begin(point, &packet) => {
             match awaited::find(context, hash) {
                 awaited::Found::Begun(connection) => {
-                    role = Role::Request;
+                    role = PacketRole::Request;
                     Some((connection, 0))
                 }
                 awaited::Found::Late => return Verdict::Drop(packet),
@@ -275,7 +275,9 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
         found => found,
     };
     match found {
-        Some((connection, _)) if role == Role::Reply => reply::handle(&context, connection, packet),
+        Some((connection, _)) if role == PacketRole::Reply => {
+            reply::handle(&context, connection, packet)
+        }
         Some((connection, _)) if TAKES_REQUESTS && is_for_host(point, &packet) => {
             handle(&context, connection, hash, packet)
         }

@@ -6,7 +6,7 @@ use super::{
     namespace::NetnsIpvs,
     plane::{
         AfState, //
-        Place,
+        ServicePos,
     },
     stack::InetFamily,
     trash::Key, //
@@ -56,7 +56,7 @@ impl EmptyTrash {
 #[derive(Default)]
 pub(super) struct Evict {
     /// Where to go on: in the services of IPv4, or of IPv6.
-    from: (bool, Place),
+    from: (bool, ServicePos),
     /// Whether a scheduler was seen that remembers something.
     found: bool,
 }
@@ -75,7 +75,7 @@ impl Evict {
             self.from = (false, place);
             return Some(0);
         } else {
-            Place::default()
+            ServicePos::default()
         };
         if let Some(place) = self.some(&ipvs.v6, from_v6) {
             self.from = (true, place);
@@ -86,7 +86,7 @@ impl Evict {
     }
 
     /// Comes to some services; returns where the others begin.
-    fn some<F: InetFamily>(&mut self, af: &AfState<F>, from: Place) -> Option<Place> {
+    fn some<F: InetFamily>(&mut self, af: &AfState<F>, from: ServicePos) -> Option<ServicePos> {
         let mut left = EVICT_AT_ONCE;
         let next = af.each_paged(from, |_, service| {
             if left != 0 && service.forget() {

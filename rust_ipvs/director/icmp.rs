@@ -13,7 +13,7 @@ mod tunnel;
 use super::{
     connection::{
         Connection,
-        Role, //
+        PacketRole, //
     },
     connections::Connections,
     context::Context,
@@ -177,8 +177,8 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
         found = find(context, protocol, &src, &dst);
     }
     Ok(match found {
-        Some((connection, Role::Reply)) => outgoing(context, connection, &quoted, packet),
-        Some((connection, Role::Request)) if comes_in => {
+        Some((connection, PacketRole::Reply)) => outgoing(context, connection, &quoted, packet),
+        Some((connection, PacketRole::Request)) if comes_in => {
             incoming(context, connection, &quoted, packet)
         }
         _ => Verdict::Accept(packet),

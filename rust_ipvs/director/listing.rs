@@ -13,7 +13,7 @@ use super::{
     plane::{
         for_af,
         AfState, //
-        Place,
+        ServicePos,
     },
     service::Service,
     stack::InetFamily, //
@@ -76,11 +76,11 @@ impl Bookmark {
         }
     }
 
-    fn at(v6: u32, (hash, nth): Place) -> Self {
+    fn at(v6: u32, (hash, nth): ServicePos) -> Self {
         Self { v6, hash, nth }
     }
 
-    fn place(self) -> Place {
+    fn place(self) -> ServicePos {
         (self.hash, self.nth)
     }
 }
@@ -156,9 +156,9 @@ impl<F: InetFamily> AfState<F> {
     /// `None` at the end. Process context; others get the CPU now and then.
     pub(super) fn each_paged(
         &self,
-        from: Place,
-        mut work: impl FnMut(Place, &RcuArc<Service<F>>) -> bool,
-    ) -> Result<Option<Place>> {
+        from: ServicePos,
+        mut work: impl FnMut(ServicePos, &RcuArc<Service<F>>) -> bool,
+    ) -> Result<Option<ServicePos>> {
         let mut from = from;
         let mut page = KVec::with_capacity(PAGE, GFP_KERNEL)?;
         loop {
@@ -181,7 +181,10 @@ impl<F: InetFamily> AfState<F> {
     }
 
     /// Returns the first service that is not before a place.
-    pub(super) fn next_service(&self, from: Place) -> Option<(Place, RcuArc<Service<F>>)> {
+    pub(super) fn next_service(
+        &self,
+        from: ServicePos,
+    ) -> Option<(ServicePos, RcuArc<Service<F>>)> {
         let mut found = None;
         rcu::read(|rcu| {
             self.each(rcu, from, |place, service| {
@@ -256,9 +259,9 @@ impl<F: InetFamily> AfState<F> {
     /// Shows services; returns the place of the one that was refused.
     fn show(
         &self,
-        from: Place,
+        from: ServicePos,
         visit: &mut dyn FnMut(&ServiceView) -> bool,
-    ) -> Result<Option<Place>> {
+    ) -> Result<Option<ServicePos>> {
         self.each_paged(from, |_, service| visit(&service.view()))
     }
 }

@@ -5,14 +5,14 @@
 use super::{
     connection::{
         Connection,
-        Role, //
+        PacketRole, //
     },
     namespace::NetnsIpvs,
     plane::HasAfState, //
 };
 use crate::{
     kapi::{
-        conntrack::Direction,
+        conntrack::CtDirection,
         netfilter::Protocol,
         rcu::Rcu,
         skbuff::Packet, //
@@ -62,11 +62,11 @@ fn known<F: HasAfState>(ipvs: &NetnsIpvs, rcu: Rcu<'_>, packet: &Packet) -> Opti
     let protocol = header.protocol;
     let hash = F::hash(&connections.key, &src, &dst, protocol);
     let (connection, _) = connections.table.find(rcu, hash, |connection, direction| {
-        connection.role(direction, protocol, &dst, &src) == Some(Role::Reply)
+        connection.role(direction, protocol, &dst, &src) == Some(PacketRole::Reply)
     })?;
     let tracked = packet.entry();
     Some(Known {
-        is_reply: tracked.map(|(_, way)| way.direction() == Direction::Reply),
+        is_reply: tracked.map(|(_, way)| way.direction() == CtDirection::Reply),
         ..of_connection(rcu, connection)
     })
 }

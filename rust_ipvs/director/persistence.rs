@@ -39,7 +39,7 @@ use crate::{
         packet::UDP_LEN,
         persistence::{
             connection_port,
-            Form,
+            KeyForm,
             TemplateKey, //
         },
         sched::Flow,
@@ -173,7 +173,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         let key = TemplateKey::new(&service.id.key, netmask, protocol, client, virt);
         let kind = match key.form {
             _ if !data.is_empty() => Kind::Data,
-            Form::Ftp => Kind::Ftp,
+            KeyForm::Ftp => Kind::Ftp,
             _ => Kind::Client,
         };
         let table_key = Connection::<F>::template_key(key.protocol);

@@ -79,7 +79,7 @@ struct Services<F: InetFamily> {
 }
 
 /// The place of a service in the order of all of a family: its hash, and how many of the same hash come before it.
-pub(super) type Place = (u32, u32);
+pub(super) type ServicePos = (u32, u32);
 
 /// State of one address family in a namespace.
 ///
@@ -167,7 +167,7 @@ fn number(hash: u32, shift: u32) -> usize {
 }
 
 /// The first place of a hash that is not before `place`.
-fn place_after(place: Place, hash: u32) -> Place {
+fn place_after(place: ServicePos, hash: u32) -> ServicePos {
     if place.0 == hash {
         place
     } else {
@@ -324,8 +324,8 @@ impl<F: InetFamily> AfState<F> {
     pub(super) fn each<'g>(
         &'g self,
         rcu: Rcu<'g>,
-        from: Place,
-        mut visit: impl FnMut(Place, &'g RcuArc<Service<F>>) -> bool,
+        from: ServicePos,
+        mut visit: impl FnMut(ServicePos, &'g RcuArc<Service<F>>) -> bool,
     ) {
         let Some(services) = self.services.get(rcu) else {
             return;

@@ -8,7 +8,7 @@ use crate::{
         netfilter::Protocol,
         route::{
             Route,
-            Wanted, //
+            RouteKind, //
         },
     },
     logic::{
@@ -33,7 +33,7 @@ pub(super) trait InetFamily: Family + Icmp {
     fn is_elsewhere(net: &Net, addr: Self::Addr) -> bool;
 
     /// Looks up a route.
-    fn route(net: &Net, to: Self::Addr, wanted: Wanted) -> Option<Route>;
+    fn route(net: &Net, to: Self::Addr, wanted: RouteKind) -> Option<Route>;
 }
 
 impl InetFamily for V4 {
@@ -48,7 +48,7 @@ impl InetFamily for V4 {
         net.is_unicast_v4(addr)
     }
 
-    fn route(net: &Net, to: [u8; 4], wanted: Wanted) -> Option<Route> {
+    fn route(net: &Net, to: [u8; 4], wanted: RouteKind) -> Option<Route> {
         Route::v4(net, to, wanted)
     }
 }
@@ -64,7 +64,7 @@ impl InetFamily for V6 {
         net.is_unicast_v6(addr)
     }
 
-    fn route(net: &Net, to: [u8; 16], wanted: Wanted) -> Option<Route> {
+    fn route(net: &Net, to: [u8; 16], wanted: RouteKind) -> Option<Route> {
         Route::v6(net, to, wanted)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     connection::{
-        status::Next,
+        status::NextState,
         Connection, //
     },
     context::Context,
@@ -129,7 +129,7 @@ fn change<F: InetFamily>(
 fn follow_udp<F: InetFamily>(connection: &Connection<F>, direction: Direction) {
     connection.advance(direction, |direction, state| {
         let state = udp::next(state);
-        Next {
+        NextState {
             state,
             active: udp::active(state),
             assures: direction == Direction::Output,
@@ -148,7 +148,7 @@ fn follow_tcp<F: InetFamily>(
     let event = flags.event();
     let state = connection.advance(direction, |direction, state| {
         let state = tcp::next(timeouts.secure.load() != 0, direction, event, state);
-        Next {
+        NextState {
             state,
             active: tcp::active(state),
             assures: state == tcp::ESTABLISHED,
@@ -168,7 +168,7 @@ fn follow_sctp<F: InetFamily>(
 ) -> Timeout {
     let state = connection.advance(direction, |direction, state| {
         let state = sctp::next(direction, event, state);
-        Next {
+        NextState {
             state,
             active: sctp::active(state),
             assures: state == sctp::ESTABLISHED,

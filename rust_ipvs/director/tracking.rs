@@ -16,7 +16,7 @@ use crate::{
     kapi::{
         conntrack::{
             self,
-            Direction as CtDirection,
+            CtDirection,
             Tuple, //
         },
         net::Net,
@@ -30,7 +30,7 @@ use crate::{
         tracking::{
             self,
             End,
-            Entry, //
+            EntryState, //
         },
     },
 };
@@ -68,7 +68,7 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
     let Some((entry, way)) = packet.entry() else {
         return;
     };
-    let known = Entry {
+    let known = EntryState {
         confirmed: entry.is_confirmed(),
         dying: entry.is_dying(),
         original: way.direction() == CtDirection::Original,

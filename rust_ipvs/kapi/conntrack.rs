@@ -5,9 +5,10 @@
 //! C headers: [`include/net/netfilter/nf_conntrack.h`](srctree/include/net/netfilter/nf_conntrack.h),
 //! [`include/net/netfilter/nf_conntrack_core.h`](srctree/include/net/netfilter/nf_conntrack_core.h)
 //!
-//! Where rules track connections, a packet carries the [`Entry`] of its connection. An entry is *confirmed*, which
-//! means that others find it, when its first packet leaves this host or is delivered here; until then what it
-//! expects of replies can be altered. In a kernel without `CONFIG_NF_CONNTRACK` no packet carries one.
+//! Where rules track connections, a packet carries the [`Conntrack`] of its connection. An entry is
+//! *confirmed*, which means that others find it, when its first packet leaves this host or is
+//! delivered here; until then what it expects of replies can be altered. In a kernel without
+//! `CONFIG_NF_CONNTRACK` no packet carries one.
 //!
 //! # Examples
 //!
@@ -44,14 +45,14 @@ use kernel::{
 
 /// Which packets of a tracked connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub(crate) enum CtDirection {
     /// Those of who sent the first.
     Original,
     /// Those of the other.
     Reply,
 }
 
-impl Direction {
+impl CtDirection {
     /// `IP_CT_DIR_*`
     const fn number(self) -> u8 {
         match self {
@@ -101,7 +102,7 @@ const _: () = assert!(align_of::<Raw>() <= align_of::<bindings::nf_conntrack_tup
 
 impl Tuple {
     /// The tuple as C has it, for packets of a direction.
-    pub(super) fn to_raw(self, direction: Direction) -> bindings::nf_conntrack_tuple {
+    pub(super) fn to_raw(self, direction: CtDirection) -> bindings::nf_conntrack_tuple {
         let raw = Raw {
             src: self.src.addr,
             src_port: self.src.port.to_be(),
@@ -139,19 +140,19 @@ impl Tuple {
 
 /// What a packet is to the connection that its entry is of: `enum ip_conntrack_info`.
 #[derive(Clone, Copy)]
-pub(crate) struct Way(pub(super) c_uint);
+pub(crate) struct CtInfo(pub(super) c_uint);
 
 /// From here on, the numbers of `enum ip_conntrack_info` are those of replies: `IP_CT_IS_REPLY`.
 const REPLIES: c_uint = 3;
 
-impl Way {
+impl CtInfo {
     /// The packet's direction; that of a packet that is related to the connection, as an ICMP error is, is the
     /// direction in which it travels.
-    pub(crate) fn direction(self) -> Direction {
+    pub(crate) fn direction(self) -> CtDirection {
         if self.0 < REPLIES {
-            Direction::Original
+            CtDirection::Original
         } else {
-            Direction::Reply
+            CtDirection::Reply
         }
     }
 }
@@ -160,18 +161,18 @@ impl Way {
 ///
 /// # Invariants
 ///
-/// A `&Entry` is to an `nf_conn` that lives at least as long.
+/// A `&Conntrack` is to an `nf_conn` that lives at least as long.
 #[repr(transparent)]
-pub(crate) struct Entry(Opaque<bindings::nf_conn>);
+pub(crate) struct Conntrack(Opaque<bindings::nf_conn>);
 
-impl Entry {
+impl Conntrack {
     /// Wraps a pointer from C.
     ///
     /// # Safety
     ///
     /// `entry` must be an entry that lives for `'a`.
     pub(super) unsafe fn from_raw<'a>(entry: *mut bindings::nf_conn) -> &'a Self {
-        // SAFETY: `Entry` is transparent, and by the contract of this function.
+        // SAFETY: `Conntrack` is transparent, and by the contract of this function.
         unsafe { &*entry.cast() }
     }
 
@@ -192,7 +193,7 @@ impl Entry {
     }
 
     /// What the packets of a direction have in common, as they come to this host.
-    pub(crate) fn tuple(&self, direction: Direction) -> Tuple {
+    pub(crate) fn tuple(&self, direction: CtDirection) -> Tuple {
         // SAFETY: A live entry. A tuple changes only before the entry is confirmed, when who has it has it alone.
         Tuple::from_raw(unsafe {
             &*bindings::rust_ipvs_helper_ct_tuple(self.as_ptr(), direction.number())
@@ -201,7 +202,7 @@ impl Entry {
 
     /// Says what replies look like as they come to this host. Once the entry is confirmed, nothing happens.
     pub(crate) fn expect_reply(&self, reply: &Tuple) {
-        let raw = reply.to_raw(Direction::Reply);
+        let raw = reply.to_raw(CtDirection::Reply);
         // SAFETY: A live entry; the tuple is copied.
         unsafe { bindings::rust_ipvs_helper_ct_alter_reply(self.as_ptr(), &raw) }
     }
@@ -226,18 +227,18 @@ impl Entry {
 /// # Invariants
 ///
 /// The pointer is to an entry of which this value holds a reference.
-pub(crate) struct Found(NonNull<bindings::nf_conn>);
+pub(crate) struct ConntrackRef(NonNull<bindings::nf_conn>);
 
-impl core::ops::Deref for Found {
-    type Target = Entry;
+impl core::ops::Deref for ConntrackRef {
+    type Target = Conntrack;
 
-    fn deref(&self) -> &Entry {
+    fn deref(&self) -> &Conntrack {
         // SAFETY: It lives as long as the reference, by the type invariant.
-        unsafe { Entry::from_raw(self.0.as_ptr()) }
+        unsafe { Conntrack::from_raw(self.0.as_ptr()) }
     }
 }
 
-impl Drop for Found {
+impl Drop for ConntrackRef {
     fn drop(&mut self) {
         // SAFETY: The reference is this value's, and is not used after this.
         unsafe { bindings::rust_ipvs_helper_ct_put(self.0.as_ptr()) }
@@ -246,12 +247,12 @@ impl Drop for Found {
 
 /// Finds the confirmed entry of a connection by what the packets of one of its directions have in common, in the default
 /// zone. Any context but that of interrupts.
-pub(crate) fn find(net: &Net, tuple: &Tuple) -> Option<Found> {
-    let raw = tuple.to_raw(Direction::Original);
+pub(crate) fn find(net: &Net, tuple: &Tuple) -> Option<ConntrackRef> {
+    let raw = tuple.to_raw(CtDirection::Original);
     // SAFETY: A live namespace; the tuple is only read.
     let found = unsafe { bindings::rust_ipvs_helper_ct_find_get(net.as_ptr(), &raw) };
     // INVARIANT: A reference was taken for the caller.
-    NonNull::new(found).map(Found)
+    NonNull::new(found).map(ConntrackRef)
 }
 
 impl Packet {
@@ -263,13 +264,13 @@ impl Packet {
     }
 
     /// The entry that the packet carries, and what the packet is to its connection.
-    pub(crate) fn entry(&self) -> Option<(&Entry, Way)> {
+    pub(crate) fn entry(&self) -> Option<(&Conntrack, CtInfo)> {
         let mut way = 0;
         // SAFETY: Owned.
         let entry = unsafe { bindings::rust_ipvs_helper_skb_ct(self.as_ptr(), &raw mut way) };
         let entry = NonNull::new(entry)?;
         // SAFETY: The packet has a reference to it, which it keeps while it is borrowed.
-        Some((unsafe { Entry::from_raw(entry.as_ptr()) }, Way(way)))
+        Some((unsafe { Conntrack::from_raw(entry.as_ptr()) }, CtInfo(way)))
     }
 
     /// Takes the packet out of connection tracking for good, where it is in it.

@@ -4,10 +4,10 @@
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 //!
-//! A [`Family`] is a static: a name, a version, a [`Policy`] for each attribute and a table of
+//! A [`GenlFamily`] is a static: a name, a version, a [`Policy`] for each attribute and a table of
 //! [`Command`]s. A command names a type whose [`Doit`] answers a single request, a type whose
-//! [`Dumpit`] answers a dump, or both. [`Family::register`] makes the family known to user space
-//! until the [`Registration`] is dropped.
+//! [`Dumpit`] answers a dump, or both. [`GenlFamily::register`] makes the family known to user
+//! space until the [`Registration`] is dropped.
 //!
 //! Handlers see safe types only: [`Request`] and [`Dump`] for what was asked, [`Message`] for what
 //! is answered. Attributes arrive as the bytes of their payload, checked against the policy; what is
@@ -128,12 +128,12 @@ impl Command {
 /// and never written to. Whatever else is in the structure is only changed by C code while the
 /// family is registered.
 #[repr(transparent)]
-pub(crate) struct Family(Opaque<bindings::genl_family>);
+pub(crate) struct GenlFamily(Opaque<bindings::genl_family>);
 
 // SAFETY: All access after construction is by the generic netlink core, under its own locks.
-unsafe impl Sync for Family {}
+unsafe impl Sync for GenlFamily {}
 
-impl Family {
+impl GenlFamily {
     /// Describes a family that belongs to `module`.
     ///
     /// `policy` is indexed by attribute number, so its first entry is unused and its length is one
@@ -223,7 +223,7 @@ const fn first_strict(commands: &[Command]) -> u8 {
 ///
 /// `family` is registered, and this is its only registration.
 pub(crate) struct Registration {
-    family: &'static Family,
+    family: &'static GenlFamily,
 }
 
 impl Drop for Registration {

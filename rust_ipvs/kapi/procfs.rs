@@ -10,7 +10,8 @@
 //! and nothing is held between two reads but a cursor, which each open file has for itself. A record
 //! may be a line or a batch of lines, so the cursor can be whatever finds the place again fast.
 //!
-//! What is shown belongs to an owner, an `Arc` that the [`Entry`] keeps as long as the file is there.
+//! What is shown belongs to an owner, an `Arc` that the [`ProcFile`] keeps as long as the file is
+//! there.
 //!
 //! Both write into an [`Output`], which is a [`core::fmt::Write`]. An error from it says that the
 //! buffer is full; it is to be passed on with `?`, and what was written is then written again into a
@@ -162,7 +163,7 @@ pub(crate) trait Records: 'static {
 /// `parent` is the `/proc/net` of a namespace, in which a file `name` was registered by this value,
 /// with the address of the object in `_owner` as its data. By `_lease` the namespace is not torn down
 /// before this value is dropped.
-pub(crate) struct Entry<O: Send + Sync + 'static> {
+pub(crate) struct ProcFile<O: Send + Sync + 'static> {
     _lease: Lease,
     parent: NonNull<bindings::proc_dir_entry>,
     name: &'static CStr,
@@ -170,11 +171,11 @@ pub(crate) struct Entry<O: Send + Sync + 'static> {
 }
 
 // SAFETY: Entries may be removed from any thread.
-unsafe impl<O: Send + Sync> Send for Entry<O> {}
+unsafe impl<O: Send + Sync> Send for ProcFile<O> {}
 // SAFETY: As above; there are no methods on a shared reference.
-unsafe impl<O: Send + Sync> Sync for Entry<O> {}
+unsafe impl<O: Send + Sync> Sync for ProcFile<O> {}
 
-impl<O: Send + Sync> Entry<O> {
+impl<O: Send + Sync> ProcFile<O> {
     /// Adds a file that is written as a whole, with the permission bits `mode`.
     ///
     /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
@@ -252,7 +253,7 @@ impl<O: Send + Sync> Entry<O> {
     }
 }
 
-impl<O: Send + Sync> Drop for Entry<O> {
+impl<O: Send + Sync> Drop for ProcFile<O> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the directory is still there, and the file in it. This
         // waits for callbacks; the owner is let go after it.
@@ -359,8 +360,8 @@ impl<T: Records> Operations<T> {
     ///
     /// As for [`start`](Self::start).
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _token: *mut c_void) -> c_int {
-        // SAFETY: By the contract of `start`. The data is the owner, by the invariant of `Entry`,
-        // which keeps it until callbacks have returned.
+        // SAFETY: By the contract of `start`. The data is the owner, by the invariant of
+        // `ProcFile`, which keeps it until callbacks have returned.
         let (reader, owner) = unsafe { (Self::reader(seq), owner::<T::Owner>(seq)) };
         let Some(seq) = NonNull::new(seq) else {
             return EINVAL.to_errno();
@@ -389,7 +390,7 @@ impl<T: Records> Operations<T> {
 ///
 /// # Safety
 ///
-/// `seq` must be an open file of an [`Entry`] of owner `O`, and `'a` end with the callback.
+/// `seq` must be an open file of an [`ProcFile`] of owner `O`, and `'a` end with the callback.
 unsafe fn owner<'a, O>(seq: *mut bindings::seq_file) -> &'a O {
     // SAFETY: By the contract of this function.
     unsafe { &*bindings::rust_ipvs_helper_seq_file_data(seq).cast() }
@@ -401,8 +402,8 @@ unsafe fn owner<'a, O>(seq: *mut bindings::seq_file) -> &'a O {
 ///
 /// Only for the seq_file core, for files made by `proc_create_net_single()`.
 unsafe extern "C" fn show<T: Show>(seq: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-    // SAFETY: By the contract of this function. The data is the owner, by the invariant of `Entry`,
-    // which keeps it until callbacks have returned.
+    // SAFETY: By the contract of this function. The data is the owner, by the invariant of
+    // `ProcFile`, which keeps it until callbacks have returned.
     let owner = unsafe { owner::<T::Owner>(seq) };
     let Some(seq) = NonNull::new(seq) else {
         return EINVAL.to_errno();

@@ -18,7 +18,7 @@ use core::ptr::NonNull;
 
 /// How a route is to be chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum RouteKind {
     /// Any route to the address.
     Any,
     /// The address itself is the next hop.
@@ -47,15 +47,15 @@ unsafe impl Sync for Route {}
 
 impl Route {
     /// Looks up a route to an IPv4 address.
-    pub(crate) fn v4(net: &Net, to: [u8; 4], wanted: Wanted) -> Option<Self> {
+    pub(crate) fn v4(net: &Net, to: [u8; 4], wanted: RouteKind) -> Option<Self> {
         let mut saddr = 0u32;
         // SAFETY: A live namespace; `saddr` is on this stack.
         let dst = unsafe {
             bindings::rust_ipvs_helper_route_v4(
                 net.as_ptr(),
                 u32::from_ne_bytes(to),
-                wanted == Wanted::Direct,
-                wanted == Wanted::WithSource,
+                wanted == RouteKind::Direct,
+                wanted == RouteKind::WithSource,
                 &raw mut saddr,
             )
         };
@@ -68,7 +68,7 @@ impl Route {
     }
 
     /// Looks up a route to an IPv6 address. None is found where no source address goes with it.
-    pub(crate) fn v6(net: &Net, to: [u8; 16], wanted: Wanted) -> Option<Self> {
+    pub(crate) fn v6(net: &Net, to: [u8; 16], wanted: RouteKind) -> Option<Self> {
         let to = in6(to);
         let mut saddr = in6([0; 16]);
         // SAFETY: A live namespace; the addresses are on this stack.
@@ -76,8 +76,8 @@ impl Route {
             bindings::rust_ipvs_helper_route_v6(
                 net.as_ptr(),
                 &to,
-                wanted == Wanted::Direct,
-                wanted == Wanted::WithSource,
+                wanted == RouteKind::Direct,
+                wanted == RouteKind::WithSource,
                 &raw mut saddr,
             )
         };
@@ -90,7 +90,7 @@ impl Route {
     fn adopt(
         dst: *mut bindings::dst_entry,
         protocol: Protocol,
-        wanted: Wanted,
+        wanted: RouteKind,
         source: [u8; 16],
     ) -> Option<Self> {
         let dst = NonNull::new(dst)?;
@@ -102,7 +102,7 @@ impl Route {
             dst,
             cookie,
             protocol,
-            direct: wanted == Wanted::Direct,
+            direct: wanted == RouteKind::Direct,
             source,
         })
     }
@@ -121,8 +121,8 @@ impl Route {
     /// Whether the route does for what is wanted: only one that was looked up so takes the address
     /// itself as the next hop.
     #[inline(always)]
-    pub(crate) fn serves(&self, wanted: Wanted) -> bool {
-        wanted != Wanted::Direct || self.direct
+    pub(crate) fn serves(&self, wanted: RouteKind) -> bool {
+        wanted != RouteKind::Direct || self.direct
     }
 
     /// The protocol that the route is for.

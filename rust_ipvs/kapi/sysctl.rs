@@ -4,9 +4,9 @@
 //!
 //! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
 //!
-//! A [`Table`] lists its [`Variable`]s: a name, where its value is found in an owner, and what may be
-//! written. The owner is an `Arc` that the [`Registration`] keeps, so values live where their readers
-//! want them and are there as long as the files are.
+//! A [`SysctlTable`] lists its [`Variable`]s: a name, where its value is found in an owner, and
+//! what may be written. The owner is an `Arc` that the [`Registration`] keeps, so values live where
+//! their readers want them and are there as long as the files are.
 //!
 //! Files belong to the owner of the namespace: whoever has `CAP_NET_ADMIN` in its user namespace
 //! writes as root does.
@@ -46,7 +46,7 @@ use kernel::{
 };
 
 /// A directory of variables.
-pub(crate) trait Table: 'static {
+pub(crate) trait SysctlTable: 'static {
     /// Where the values are.
     type Owner: Send + Sync + 'static;
 
@@ -197,7 +197,7 @@ impl<O> Variable<O> {
 /// `header` was registered with the elements of `_table`, which stay in place until it is
 /// unregistered, and each of which names the object in `_owner`. The namespace of `_lease` is not torn
 /// down before this value is dropped.
-pub(crate) struct Registration<T: Table> {
+pub(crate) struct Registration<T: SysctlTable> {
     header: NonNull<bindings::ctl_table_header>,
     _lease: Lease,
     _table: KVec<bindings::ctl_table>,
@@ -205,11 +205,11 @@ pub(crate) struct Registration<T: Table> {
 }
 
 // SAFETY: A table may be unregistered from any thread.
-unsafe impl<T: Table> Send for Registration<T> {}
+unsafe impl<T: SysctlTable> Send for Registration<T> {}
 // SAFETY: As above; there are no methods on a shared reference.
-unsafe impl<T: Table> Sync for Registration<T> {}
+unsafe impl<T: SysctlTable> Sync for Registration<T> {}
 
-impl<T: Table> Registration<T> {
+impl<T: SysctlTable> Registration<T> {
     /// Adds the variables to the namespace of `lease`.
     ///
     /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
@@ -245,7 +245,7 @@ impl<T: Table> Registration<T> {
     }
 }
 
-impl<T: Table> Drop for Registration<T> {
+impl<T: SysctlTable> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: Registered by the type invariant, and unregistered nowhere else. This waits for
         // callbacks; the table and the owner are let go after it.

@@ -47,8 +47,8 @@
 //! wheel and in its first chain. Between the two a reader can find it, in its second direction
 //! only. It is not `LINKED` then, so that [`Table::remove`] and [`Table::rearm`], which ask under
 //! the same lock, refuse it. What the reader wanted is not lost: the slot is asked of the object
-//! ([`Entry::slot`]) with the lock held. If the reader's `rearm` had the lock first, then what it
-//! changed before is seen by `insert`; if it has it later, the object is `LINKED`.
+//! ([`TableEntry::slot`]) with the lock held. If the reader's `rearm` had the lock first, then what
+//! it changed before is seen by `insert`; if it has it later, the object is `LINKED`.
 //!
 //! Removal goes the other way round: out of the wheel and the first chain, then out of the second.
 //!
@@ -75,8 +75,8 @@ pub(crate) use buckets::{
 };
 pub(crate) use control_ref::ControlRef;
 pub(crate) use entry::{
-    Entry,
     Links, //
+    TableEntry,
     WheelLinks,
 };
 pub(crate) use expire::ExpireVerdict;
@@ -156,7 +156,7 @@ impl ShardGuard<'_> {
     }
 
     /// The head of the list where `entry` belongs now.
-    fn slot_of<T: Entry>(&self, entry: &T) -> *mut usize {
+    fn slot_of<T: TableEntry>(&self, entry: &T) -> *mut usize {
         self.slot(entry.slot().into())
     }
 
@@ -211,7 +211,7 @@ struct About(Atomic<usize>);
 /// - `shards` has `shard_mask + 1` elements, a power of two.
 /// - Every link is the address of a live `T` from `SlabBox::into_raw` with a direction in bit 0,
 ///   and that object's `LINKED` is set or was when the reader's section began.
-pub(crate) struct Table<T: Entry> {
+pub(crate) struct Table<T: TableEntry> {
     buckets: Word<usize>,
     /// As many as `shard_mask` has low bits set, and one.
     shards: KVec<Shard>,
@@ -224,11 +224,11 @@ pub(crate) struct Table<T: Entry> {
 }
 
 // SAFETY: All sharing goes through RCU and the shards' locks.
-unsafe impl<T: Entry> Send for Table<T> {}
+unsafe impl<T: TableEntry> Send for Table<T> {}
 // SAFETY: As above.
-unsafe impl<T: Entry> Sync for Table<T> {}
+unsafe impl<T: TableEntry> Sync for Table<T> {}
 
-impl<T: Entry> Table<T> {
+impl<T: TableEntry> Table<T> {
     /// Creates a table of `1 << bits` buckets and a wheel of `slots` slots.
     pub(crate) fn new(bits: u32, slots: u16) -> Result<Self> {
         let serial = serial::next(SERIAL / SERIAL_UNIT).ok_or(ENOSPC)?;
@@ -340,7 +340,8 @@ impl<T: Entry> Table<T> {
     /// as the error and `entry` is dropped. `entry` is in the second chain before it is in the
     /// first, so a reader may see it there before this function returns.
     ///
-    /// Takes up to two shards' locks, one after the other, and asks [`Entry::slot`] under the last.
+    /// Takes up to two shards' locks, one after the other, and asks [`TableEntry::slot`] under the
+    /// last.
     pub(crate) fn insert<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -493,7 +494,7 @@ impl<T: Entry> Table<T> {
         };
     }
 
-    /// Moves `entry` to the slot where it belongs now ([`Entry::slot`], asked under the lock).
+    /// Moves `entry` to the slot where it belongs now ([`TableEntry::slot`], asked under the lock).
     ///
     /// Nothing happens if it is not in the table: it has left, or [`Table::insert`], which has not
     /// linked it yet, is going to ask for the slot. Takes the lock of one shard.
@@ -509,7 +510,7 @@ impl<T: Entry> Table<T> {
     }
 }
 
-impl<T: Entry> Drop for Table<T> {
+impl<T: TableEntry> Drop for Table<T> {
     fn drop(&mut self) {
         // What somebody outside still holds stays in memory, where it is safe, for good.
         self.clear();
@@ -524,14 +525,14 @@ impl<T: Entry> Drop for Table<T> {
 /// # Safety
 ///
 /// `head` must be the words of the [`WheelLinks`] of a `T` that left its table.
-unsafe extern "C" fn free<T: Entry>(head: *mut bindings::callback_head) {
+unsafe extern "C" fn free<T: TableEntry>(head: *mut bindings::callback_head) {
     let words_offset = core::mem::offset_of!(WheelLinks, words);
     let entry = head
         .cast::<u8>()
         .wrapping_sub(T::WHEEL_OFFSET)
         .wrapping_sub(words_offset)
         .cast::<T>();
-    // SAFETY: By the contract of this function, and of `Entry` for the offset.
+    // SAFETY: By the contract of this function, and of `TableEntry` for the offset.
     let entry = unsafe { NonNull::new_unchecked(entry) };
     // SAFETY: The object came from `SlabBox::into_raw` and nobody can reach it any more.
     drop(unsafe { SlabBox::from_raw(entry) });

@@ -32,7 +32,7 @@ pub(crate) enum Mode {
 
 /// What a client says of a data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Command<F: Family> {
+pub(crate) enum FtpCommand<F: Family> {
     /// The server is to say where it listens.
     Passive(Mode),
     /// The client listens there.
@@ -65,16 +65,16 @@ const fn number_of<F: Family>() -> u8 {
 
 /// Finds a client's command in what it sends (F-5): a question for the server's port anywhere, its own port
 /// at the beginning only.
-pub(crate) fn command<F: Family>(payload: &[u8]) -> Option<Command<F>> {
+pub(crate) fn command<F: Family>(payload: &[u8]) -> Option<FtpCommand<F>> {
     let mut rest = payload;
     while let [_, following @ ..] = rest {
         if F::FAMILY == AddressFamily::V4 && after(rest, b"PASV\r\n").is_some() {
-            return Some(Command::Passive(Mode::Plain));
+            return Some(FtpCommand::Passive(Mode::Plain));
         }
         match after(rest, b"EPSV") {
-            Some([b'\r', _, ..]) => return Some(Command::Passive(Mode::Extended)),
+            Some([b'\r', _, ..]) => return Some(FtpCommand::Passive(Mode::Extended)),
             Some([b' ', family, b'\r', ..]) if *family == number_of::<F>() => {
-                return Some(Command::Passive(Mode::Extended));
+                return Some(FtpCommand::Passive(Mode::Extended));
             }
             // `EPSV ALL`, or another family.
             Some([b' ', ..]) => return None,
@@ -84,7 +84,7 @@ pub(crate) fn command<F: Family>(payload: &[u8]) -> Option<Command<F>> {
     }
     let (ip, port) = own_port::<F>(payload)?;
     let addr = F::from_ip(ip)?;
-    Some(Command::Active(Endpoint { addr, port }))
+    Some(FtpCommand::Active(Endpoint { addr, port }))
 }
 
 /// Where a client says that it listens.
@@ -270,21 +270,21 @@ mod tests {
     use super::super::family::{V4, V6};
     use super::*;
 
-    fn asked<F: Family>(text: &str) -> Option<Command<F>> {
+    fn asked<F: Family>(text: &str) -> Option<FtpCommand<F>> {
         command(text.as_bytes())
     }
 
     fn active<F: Family>(text: &str) -> Option<(F::Addr, u16)> {
         match asked::<F>(text)? {
-            Command::Active(at) => Some((at.addr, at.port)),
-            Command::Passive(_) => None,
+            FtpCommand::Active(at) => Some((at.addr, at.port)),
+            FtpCommand::Passive(_) => None,
         }
     }
 
     fn passive<F: Family>(text: &str) -> Option<Mode> {
         match asked::<F>(text)? {
-            Command::Passive(mode) => Some(mode),
-            Command::Active(_) => None,
+            FtpCommand::Passive(mode) => Some(mode),
+            FtpCommand::Active(_) => None,
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) const FTP_PORT: u16 = 21;
 
 /// How far a template reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum KeyForm {
     /// One port of a VIP.
     Port = 0,
     /// FTP's control connections with a VIP, and the data connections that may belong to them.
@@ -42,7 +42,7 @@ pub(crate) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateKey<F: Family> {
     /// How far it reaches.
-    pub(crate) form: Form,
+    pub(crate) form: KeyForm,
     /// The packet's protocol, or 0 of a marked service.
     pub(crate) protocol: u8,
     /// The network that the client belongs to.
@@ -70,16 +70,16 @@ impl<F: Family> TemplateKey<F> {
         };
         let (form, protocol, virt) = match *service {
             ServiceKey::Mark(mark) => (
-                Form::Mark,
+                KeyForm::Mark,
                 0,
                 Endpoint {
                     addr: F::of_mark(mark),
                     port: 0,
                 },
             ),
-            ServiceKey::Address { port: FTP_PORT, .. } => (Form::Ftp, protocol, whole_vip),
-            ServiceKey::Address { port: 0, .. } => (Form::AllPorts, protocol, whole_vip),
-            ServiceKey::Address { .. } => (Form::Port, protocol, virt),
+            ServiceKey::Address { port: FTP_PORT, .. } => (KeyForm::Ftp, protocol, whole_vip),
+            ServiceKey::Address { port: 0, .. } => (KeyForm::AllPorts, protocol, whole_vip),
+            ServiceKey::Address { .. } => (KeyForm::Port, protocol, virt),
         };
         Self {
             form,
@@ -100,7 +100,7 @@ impl<F: Family> TemplateKey<F> {
     /// The port that the template remembers of its destination's (P-3).
     pub(crate) fn destination_port(&self, port: u16) -> u16 {
         match self.form {
-            Form::Port => port,
+            KeyForm::Port => port,
             _ => 0,
         }
     }
@@ -152,7 +152,7 @@ mod tests {
         let key = key(at(80), HOST, TCP, 80);
         assert_eq!(
             (key.form, key.protocol, key.client),
-            (Form::Port, TCP, CLIENT)
+            (KeyForm::Port, TCP, CLIENT)
         );
         assert_eq!((key.virt.addr, key.virt.port), (VIP, 80));
         assert_eq!(key.client().port, 0);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn ftp_has_one_key_for_control_and_data() {
         let control = key(at(21), HOST, TCP, 21);
-        assert_eq!((control.form, control.protocol), (Form::Ftp, TCP));
+        assert_eq!((control.form, control.protocol), (KeyForm::Ftp, TCP));
         assert_eq!((control.virt.addr, control.virt.port), (VIP, 0));
         assert_eq!(control.destination_port(2121), 0);
         for port in [20, 1024, 50000] {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn all_ports_of_a_protocol() {
         let one = key(at(0), HOST, TCP, 80);
-        assert_eq!((one.form, one.virt.port), (Form::AllPorts, 0));
+        assert_eq!((one.form, one.virt.port), (KeyForm::AllPorts, 0));
         assert_eq!(key(at(0), HOST, TCP, 65535), one);
         assert_eq!(key(at(0), HOST, TCP, 0), one);
         assert_ne!(key(at(0), HOST, UDP, 80), one);
@@ -200,7 +200,7 @@ mod tests {
     fn marks_gather_protocols_addresses_and_ports() {
         let service = ServiceKey::Mark(0x0102_0304);
         let one = key(service, HOST, TCP, 80);
-        assert_eq!((one.form, one.protocol), (Form::Mark, 0));
+        assert_eq!((one.form, one.protocol), (KeyForm::Mark, 0));
         assert_eq!((one.virt.addr, one.virt.port), ([1, 2, 3, 4], 0));
         assert_eq!(one.destination_port(8080), 0);
         for (protocol, port) in [(TCP, 443), (UDP, 53), (TCP, 0)] {

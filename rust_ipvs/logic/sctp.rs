@@ -119,7 +119,7 @@ pub(crate) const CLOSED: u8 = 13;
 pub(crate) const STATES: usize = 14;
 
 /// The next state, by event and state.
-type Table = [[u8; STATES]; 10];
+type StateTable = [[u8; STATES]; 10];
 
 mod short {
     //! The states by the two letters of the tables.
@@ -133,7 +133,7 @@ use short::*;
 
 /// The next states, by direction (T-13). Columns: NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL.
 #[rustfmt::skip]
-static STATES_AFTER: [Table; 3] = [
+static STATES_AFTER: [StateTable; 3] = [
     [ // Input
         [ES, I1, IN, CS, CR, CW, CO, CE, ES, SS, SR, SA, RJ, CL],
         [I1, IN, IN, CS, CR, CW, CO, CE, ES, SS, SR, SA, IN, IN],

@@ -35,7 +35,7 @@ use super::show::Title;
 use super::sync::daemon::{
     self,
     Daemon,
-    Role, //
+    DaemonRole, //
 };
 
 /// The least option of either kind (O-1).
@@ -458,7 +458,7 @@ pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
 /// The daemons that run, master and backup; all zeroes where one does not.
 pub(crate) fn daemons(daemons: &[Option<Daemon>; 2]) -> [u8; DAEMONS] {
     let mut structure = Structure([0; DAEMONS]);
-    let roles = [Role::Master, Role::Backup];
+    let roles = [DaemonRole::Master, DaemonRole::Backup];
     for ((from, role), daemon) in (0..).step_by(DAEMON).zip(roles).zip(daemons) {
         if let Some(daemon) = daemon {
             structure.put_u32(from, role.state());

@@ -118,10 +118,10 @@ pub(crate) const SYNACK: u8 = 10;
 pub(crate) const STATES: usize = 11;
 
 /// The next state, by event and state.
-type Table = [[u8; STATES]; 4];
+type StateTable = [[u8; STATES]; 4];
 
 /// The tables of a defense mode, by direction.
-type Tables = [Table; 3];
+type StateTables = [StateTable; 3];
 
 mod short {
     //! The states by the two letters of the tables.
@@ -134,7 +134,7 @@ use short::*;
 
 /// The tables as they are without a defense (T-4). Columns: NO ES SS SR FW TW CL CW LA LI SA.
 #[rustfmt::skip]
-static NORMAL: Tables = [
+static NORMAL: StateTables = [
     [ // Input
         [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR],
         [CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW],
@@ -158,7 +158,7 @@ static NORMAL: Tables = [
 /// The tables under the `secure_tcp` defense (T-4, T-5): a SYN's sender has to show that it can
 /// receive.
 #[rustfmt::skip]
-static SECURE: Tables = [
+static SECURE: StateTables = [
     [ // Input
         [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SA],
         [CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, SA],

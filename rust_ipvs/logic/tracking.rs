@@ -37,7 +37,7 @@ impl End {
 
 /// What is known of the entry that a packet carries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct EntryState {
     /// Packets of the connection are found by it already.
     pub(crate) confirmed: bool,
     /// It is about to go.
@@ -46,7 +46,7 @@ pub(crate) struct Entry {
     pub(crate) original: bool,
 }
 
-impl Entry {
+impl EntryState {
     /// Whether replies can still be said to look otherwise than the first packet lets expect (N-3).
     pub(crate) fn is_open(self) -> bool {
         self.original && !self.confirmed && !self.dying
@@ -149,22 +149,22 @@ mod tests {
     // N-3
     #[test]
     fn only_the_first_packet_of_a_connection_says_what_to_expect() {
-        let first = Entry {
+        let first = EntryState {
             confirmed: false,
             dying: false,
             original: true,
         };
         assert!(first.is_open());
         for other in [
-            Entry {
+            EntryState {
                 confirmed: true,
                 ..first
             },
-            Entry {
+            EntryState {
                 dying: true,
                 ..first
             },
-            Entry {
+            EntryState {
                 original: false,
                 ..first
             },

@@ -29,9 +29,9 @@ pub(crate) const SLOTS: usize = 320;
 
 /// A slot of the wheel, of either ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot(u16);
+pub(crate) struct WheelSlot(u16);
 
-impl Slot {
+impl WheelSlot {
     /// Where the slot is in an array of [`SLOTS`].
     #[inline]
     pub(crate) fn index(self) -> usize {
@@ -56,20 +56,20 @@ impl Slot {
 /// The slot is looked at, at the latest, in the tick of the deadline, and at the earliest in the tick after
 /// `now`. A deadline that has passed is filed for the tick after `now`.
 #[inline]
-pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> Slot {
+pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> WheelSlot {
     let left = deadline_tick.wrapping_sub(now_tick) as i32;
     if left <= 0 {
-        return Slot::near(now_tick.wrapping_add(1));
+        return WheelSlot::near(now_tick.wrapping_add(1));
     }
     // 256 ticks ahead is this tick's own slot, which may not have been looked at yet.
     if left < NEAR as i32 {
-        return Slot::near(deadline_tick);
+        return WheelSlot::near(deadline_tick);
     }
     // Groups are counted from the first tick of the current one, so that wrapping does not split one.
     let start = now_tick & !GROUP.wrapping_sub(1);
     let ahead = deadline_tick.wrapping_sub(start) / GROUP;
     let ahead = ahead.min(FAR.wrapping_sub(1));
-    Slot::far((start / GROUP).wrapping_add(ahead))
+    WheelSlot::far((start / GROUP).wrapping_add(ahead))
 }
 
 /// The slots to look at in the ticks after one up to another, each of them once.
@@ -99,15 +99,15 @@ impl Due {
 }
 
 impl Iterator for Due {
-    type Item = Slot;
+    type Item = WheelSlot;
 
-    fn next(&mut self) -> Option<Slot> {
+    fn next(&mut self) -> Option<WheelSlot> {
         if let Some(far) = self.far.checked_sub(1) {
             self.far = far;
-            return Some(Slot::far((self.until / GROUP).wrapping_sub(far)));
+            return Some(WheelSlot::far((self.until / GROUP).wrapping_sub(far)));
         }
         self.near = self.near.checked_sub(1)?;
-        Some(Slot::near(self.until.wrapping_sub(self.near)))
+        Some(WheelSlot::near(self.until.wrapping_sub(self.near)))
     }
 }
 
@@ -121,13 +121,13 @@ mod tests {
     const STRIDE: usize = if cfg!(miri) { 997 } else { 1 };
 
     /// The slots to look at in one tick: a near one, and in the first tick of a group its far one.
-    fn due(tick: u32) -> (Slot, Option<Slot>) {
+    fn due(tick: u32) -> (WheelSlot, Option<WheelSlot>) {
         let mut slots: Vec<_> = Due::between(tick.wrapping_sub(1), tick).collect();
         (slots.pop().unwrap(), slots.pop())
     }
 
     /// The first tick after `now` that looks at a slot.
-    fn looked_at(now: u32, slot: Slot) -> u32 {
+    fn looked_at(now: u32, slot: WheelSlot) -> u32 {
         (1..=NEAR.max(FAR * GROUP))
             .map(|ahead| now.wrapping_add(ahead))
             .find(|tick| {
@@ -222,11 +222,11 @@ mod tests {
         ] {
             for length in lengths {
                 let until = after.wrapping_add(length);
-                let together: Vec<_> = Due::between(after, until).map(Slot::index).collect();
+                let together: Vec<_> = Due::between(after, until).map(WheelSlot::index).collect();
                 let mut each = Vec::new();
                 for tick in 1..=length {
                     let (near, far) = due(after.wrapping_add(tick));
-                    each.extend(far.into_iter().chain([near]).map(Slot::index));
+                    each.extend(far.into_iter().chain([near]).map(WheelSlot::index));
                 }
                 let mut sorted = together.clone();
                 sorted.sort();

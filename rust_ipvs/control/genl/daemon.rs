@@ -20,7 +20,7 @@ use crate::{
         sync::daemon::{
             self,
             Daemon,
-            Role, //
+            DaemonRole, //
         },
         uapi::{
             cmd_attr,
@@ -66,7 +66,7 @@ impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
         let (shown, _) = dump.position();
         let daemons = ipvs_of_dump(dump)?.daemons();
-        let roles = [Role::Master, Role::Backup];
+        let roles = [DaemonRole::Master, DaemonRole::Backup];
         for (place, (role, daemon)) in roles.into_iter().zip(daemons).enumerate() {
             if let Some(daemon) = daemon.filter(|_| place >= shown) {
                 dump.message(command::NEW_DAEMON, |message| put(message, role, &daemon))?;
@@ -78,7 +78,7 @@ impl Dumpit for List {
 }
 
 /// Adds a nest that describes a daemon.
-fn put(message: &mut Message<'_>, role: Role, daemon: &Daemon) -> Result {
+fn put(message: &mut Message<'_>, role: DaemonRole, daemon: &Daemon) -> Result {
     message.nested(cmd_attr::DAEMON, |nest| {
         nest.put_u32(daemon_attr::STATE, role.state())?;
         nest.put_string(daemon_attr::MCAST_IFN, daemon.interface.as_bytes())?;

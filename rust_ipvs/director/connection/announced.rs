@@ -10,7 +10,7 @@
 
 use super::{
     status::{
-        Next,
+        NextState,
         Status, //
     },
     Connection, //
@@ -91,7 +91,7 @@ impl<F: InetFamily> Connection<F> {
     /// It was announced again: it listens, for another `timeout` jiffies.
     pub(in crate::director) fn listen(&self, timeout: u32) {
         // Of the server, so it does not count as a packet of the client.
-        self.advance(Direction::Output, |_, _| Next {
+        self.advance(Direction::Output, |_, _| NextState {
             state: tcp::LISTEN,
             active: false,
             assures: false,

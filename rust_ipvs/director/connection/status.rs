@@ -91,7 +91,7 @@ pub(crate) enum Kind {
 
 /// State that a packet leads to.
 #[derive(Clone, Copy)]
-pub(crate) struct Next {
+pub(crate) struct NextState {
     /// The state that follows.
     pub(crate) state: u8,
     /// Whether that is one of those in which the connection is an active one (T-6).
@@ -394,7 +394,7 @@ impl Status {
     pub(super) fn advance(
         &self,
         direction: Direction,
-        next: impl Fn(Direction, u8) -> Next,
+        next: impl Fn(Direction, u8) -> NextState,
     ) -> (u8, Account) {
         let mut old = self.0.load(Relaxed);
         let came = direction;

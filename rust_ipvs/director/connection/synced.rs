@@ -24,7 +24,7 @@ use crate::{
                 Rules,
                 Subject, //
             },
-            Entry, //
+            SyncEntry, //
         },
     },
 };
@@ -59,7 +59,7 @@ impl<F: InetFamily> Connection<F> {
     }
 
     /// Returns the entry that is sent.
-    pub(in crate::director) fn entry(&self) -> Entry<'_> {
+    pub(in crate::director) fn entry(&self) -> SyncEntry<'_> {
         let status = self.status.load();
         let mut flags = u32::from(self.method.0) | status.sync_flags();
         if status.is_template() && self.method != ForwardMethod::MASQ {
@@ -70,7 +70,7 @@ impl<F: InetFamily> Connection<F> {
             ServiceKey::Address { .. } => 0,
         };
         let engine = self.data.as_ref();
-        Entry {
+        SyncEntry {
             protocol: self.protocol(),
             flags,
             state: status.state().into(),

@@ -5,7 +5,7 @@
 use super::super::{
     connection::{
         Connection,
-        Role, //
+        PacketRole, //
     },
     context::Context,
     stack::InetFamily, //
@@ -39,10 +39,10 @@ pub(super) fn find<'g, F: InetFamily>(
     protocol: u8,
     src: &Endpoint<F>,
     dst: &Endpoint<F>,
-) -> Option<(&'g Connection<F>, Role)> {
+) -> Option<(&'g Connection<F>, PacketRole)> {
     let connections = context.connections;
     let hash = F::hash(&connections.key, src, dst, protocol);
-    let mut role = Role::Reply;
+    let mut role = PacketRole::Reply;
     let (connection, _) = connections
         .table
         .find(context.rcu, hash, |connection, direction| {

@@ -8,7 +8,7 @@
 use super::{
     super::{
         connection::Connection,
-        connection::Role,
+        connection::PacketRole,
         context::Context,
         stack::InetFamily, //
     },
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     kapi::{
         netfilter::Verdict,
-        route::Wanted,
+        route::RouteKind,
         skbuff::Packet, //
     },
     logic::{
@@ -63,7 +63,7 @@ pub(super) fn handle<F: InetFamily>(
         return Ok(Verdict::Accept(packet));
     };
     let found = find(context, quoted.header.protocol, &quoted.src, &quoted.dst);
-    let Some((connection, Role::Request)) = found else {
+    let Some((connection, PacketRole::Request)) = found else {
         return Ok(Verdict::Accept(packet));
     };
     if !packet.message_sum_is_right(F::PROTOCOL, context.header.l4) {
@@ -139,7 +139,7 @@ fn tell<F: InetFamily>(
             return Verdict::Stolen;
         }
         // What the route takes now is what the next packet has to fit in.
-        let route = destination.route(context.rcu, context.net, Wanted::WithSource);
+        let route = destination.route(context.rcu, context.net, RouteKind::WithSource);
         let mtu = route.map_or(info & 0xffff, |route| route.mtu());
         let headers = headers as u32;
         info = if mtu > LEAST_MTU.saturating_add(headers) {

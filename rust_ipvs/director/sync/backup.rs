@@ -49,7 +49,7 @@ use crate::{
         sync::{
             flags,
             read::Entries,
-            Entry, //
+            SyncEntry, //
         },
     },
 };
@@ -77,7 +77,7 @@ struct Backup<'a, H: SyncHost>(&'a H);
 
 /// A received sync entry, converted to address family `F`.
 struct RxEntry<'e, F: InetFamily> {
-    entry: &'e Entry<'e>,
+    entry: &'e SyncEntry<'e>,
     /// As it is in the table.
     key: u8,
     client: Endpoint<F>,
@@ -97,7 +97,7 @@ enum Action {
 }
 
 impl<'e, F: InetFamily> RxEntry<'e, F> {
-    fn new(host: &impl SyncHost, entry: &'e Entry<'e>) -> Option<Self> {
+    fn new(host: &impl SyncHost, entry: &'e SyncEntry<'e>) -> Option<Self> {
         let end = |(addr, port)| {
             let addr = F::from_ip(addr)?;
             Some(Endpoint { addr, port })
@@ -128,7 +128,7 @@ impl<'e, F: InetFamily> RxEntry<'e, F> {
 }
 
 /// How long a connection stays, in jiffies (B-25).
-fn timeout(host: &impl SyncHost, entry: &Entry<'_>, state: u8) -> u32 {
+fn timeout(host: &impl SyncHost, entry: &SyncEntry<'_>, state: u8) -> u32 {
     match entry.timeout {
         0 if entry.is_template() => TEMPLATE_TIMEOUT,
         0 => host.timeouts().of(entry.protocol, state),
@@ -138,7 +138,7 @@ fn timeout(host: &impl SyncHost, entry: &Entry<'_>, state: u8) -> u32 {
 
 impl<H: SyncHost> Backup<'_, H> {
     /// Creates or updates the connection of a received entry.
-    fn apply<F: HasAfState>(&self, net: &Net, entry: &Entry<'_>) -> Result {
+    fn apply<F: HasAfState>(&self, net: &Net, entry: &SyncEntry<'_>) -> Result {
         let rx = RxEntry::<F>::new(self.0, entry).ok_or(EINVAL)?;
         // What is not known yet here cannot be found by packets.
         if entry.flags & flags::NO_CLIENT_PORT != 0 || rx.method().0 > ForwardMethod::BYPASS.0 {

@@ -27,7 +27,7 @@ use crate::{
             Added,
             SyncMsgBuilder, //
         },
-        Entry,
+        SyncEntry,
         Version, //
     },
     new_bh_lock,
@@ -118,7 +118,7 @@ impl Inner {
     };
 
     /// A message whose only entry this is; `None` without memory, or where no message can say it.
-    fn begin(&mut self, format: &MsgFormat, entry: &Entry<'_>) -> Option<KBox<Message>> {
+    fn begin(&mut self, format: &MsgFormat, entry: &SyncEntry<'_>) -> Option<KBox<Message>> {
         let least = write::least(format.version, entry)?;
         let size = least.max(format.maxlen.into());
         let mut message = match self.spare.pop() {
@@ -210,7 +210,7 @@ impl SyncQueue {
     /// Queues `entry` for sending. Drops it if `most` messages are already queued. Any context.
     ///
     /// Returns whether the format can express it.
-    pub(super) fn add(&self, format: &MsgFormat, most: usize, entry: &Entry<'_>) -> bool {
+    pub(super) fn add(&self, format: &MsgFormat, most: usize, entry: &SyncEntry<'_>) -> bool {
         let mut inner = self.inner.lock();
         let was_idle = inner.ready.length == 0;
         if let Some(current) = &mut inner.current {

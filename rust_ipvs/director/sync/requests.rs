@@ -36,7 +36,7 @@ use crate::{
         },
         sync::daemon::{
             Daemon,
-            Role,
+            DaemonRole,
             Wish, //
         },
     },
@@ -148,7 +148,7 @@ impl NetnsIpvs {
     }
 
     /// Stops a daemon (G-31).
-    pub(crate) fn stop_daemon(&self, role: Role) -> Result<(), ConfigError> {
+    pub(crate) fn stop_daemon(&self, role: DaemonRole) -> Result<(), ConfigError> {
         self.daemons.stop(self, role)
     }
 

@@ -41,7 +41,7 @@ use crate::{
         sync::daemon::{
             self,
             Daemon,
-            Role,
+            DaemonRole,
             Wish, //
         },
     },
@@ -76,10 +76,10 @@ fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
 
 /// Says in the kernel's log that a thread of a daemon runs, as `sync_thread_master()` of C IPVS and
 /// its sibling do.
-fn log_start(role: Role, daemon: &Daemon, id: u16) {
+fn log_start(role: DaemonRole, daemon: &Daemon, id: u16) {
     let word = match role {
-        Role::Master => "MASTER",
-        Role::Backup => "BACKUP",
+        DaemonRole::Master => "MASTER",
+        DaemonRole::Backup => "BACKUP",
     };
     let (interface, sync_id) = (daemon.interface.as_str(), daemon.sync_id);
     pr_info!("IPVS: sync thread started: state = {word}, mcast_ifn = {interface}, syncid = {sync_id}, id = {id}\n");
@@ -131,7 +131,7 @@ impl<H: SyncHost> Daemons<H> {
         net: &Net,
         wish: &Wish,
     ) -> Result<(), ConfigError> {
-        let role = Role::of(wish.state);
+        let role = DaemonRole::of(wish.state);
         let mut running = self.running.lock();
         if !running.open {
             return Err(ConfigError::new(
@@ -139,7 +139,7 @@ impl<H: SyncHost> Daemons<H> {
                 c"there is no load balancer in this namespace now",
             ));
         }
-        if role == Ok(Role::Backup) {
+        if role == Ok(DaemonRole::Backup) {
             // Connections come, and end, also where there is no service.
             memory(host.open_ipv4())?;
         }
@@ -148,8 +148,8 @@ impl<H: SyncHost> Daemons<H> {
             ConfigError::new(Errno::NoDevice, c"there is no interface of that name")
         })?;
         let runs = match role {
-            Ok(Role::Master) => running.master.is_some(),
-            Ok(Role::Backup) => running.backup.is_some(),
+            Ok(DaemonRole::Master) => running.master.is_some(),
+            Ok(DaemonRole::Backup) => running.backup.is_some(),
             Err(_) => false,
         };
         if runs {
@@ -164,8 +164,8 @@ impl<H: SyncHost> Daemons<H> {
         }
         let daemon = wish.settle(Some(role), device.mtu);
         match role {
-            Role::Master => self.start_master(host, &mut running, &device, daemon)?,
-            Role::Backup => self.start_backup(host, &mut running, &device, daemon)?,
+            DaemonRole::Master => self.start_master(host, &mut running, &device, daemon)?,
+            DaemonRole::Backup => self.start_backup(host, &mut running, &device, daemon)?,
         }
         for id in 0..running.threads {
             log_start(role, &daemon, id);
@@ -234,7 +234,7 @@ impl<H: SyncHost> Daemons<H> {
     }
 
     /// Stops a daemon (G-31).
-    pub(in crate::director) fn stop(&self, host: &H, role: Role) -> Result<(), ConfigError> {
+    pub(in crate::director) fn stop(&self, host: &H, role: DaemonRole) -> Result<(), ConfigError> {
         let mut running = self.running.lock();
         if self.stop_in(host, &mut running, role) {
             Ok(())
@@ -247,10 +247,10 @@ impl<H: SyncHost> Daemons<H> {
     }
 
     /// Stops a daemon; returns whether there was one. Its threads have ended then.
-    fn stop_in(&self, host: &H, running: &mut SyncDaemons<H>, role: Role) -> bool {
+    fn stop_in(&self, host: &H, running: &mut SyncDaemons<H>, role: DaemonRole) -> bool {
         match role {
-            Role::Master => self.stop_master(host, running),
-            Role::Backup => self.stop_backup(host, running),
+            DaemonRole::Master => self.stop_master(host, running),
+            DaemonRole::Backup => self.stop_backup(host, running),
         }
     }
 
@@ -282,7 +282,7 @@ impl<H: SyncHost> Daemons<H> {
     pub(in crate::director) fn stop_all(&self, host: &H) {
         let mut running = self.running.lock();
         running.open = false;
-        for role in [Role::Master, Role::Backup] {
+        for role in [DaemonRole::Master, DaemonRole::Backup] {
             self.stop_in(host, &mut running, role);
         }
     }

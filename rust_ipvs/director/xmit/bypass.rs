@@ -14,7 +14,7 @@ use super::{
 use crate::{
     kapi::{
         netfilter::Verdict,
-        route::Wanted,
+        route::RouteKind,
         skbuff::Packet, //
     },
     logic::tcp::Direction,
@@ -28,7 +28,7 @@ pub(in super::super) fn send<F: InetFamily>(
     connection: &Connection<F>,
     mut packet: Packet,
 ) -> Verdict {
-    let Some(route) = F::route(context.net, context.header.dst, Wanted::Any) else {
+    let Some(route) = F::route(context.net, context.header.dst, RouteKind::Any) else {
         packet.link_failure();
         return Verdict::Stolen;
     };

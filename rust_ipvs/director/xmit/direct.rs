@@ -12,7 +12,7 @@ use super::{
 };
 use crate::kapi::{
     netfilter::Verdict,
-    route::Wanted,
+    route::RouteKind,
     skbuff::Packet, //
 };
 
@@ -24,7 +24,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, Wanted::Direct, &mut packet) else {
+    let Some(route) = outlet::route(context, destination, RouteKind::Direct, &mut packet) else {
         return Verdict::Stolen;
     };
     if route.is_local() {

@@ -16,7 +16,7 @@ use crate::{
             Point,
             Verdict, //
         },
-        route::Wanted,
+        route::RouteKind,
         skbuff::Packet,
     },
     logic::{
@@ -42,7 +42,7 @@ pub(in super::super) fn send<'g, F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, Wanted::Any, &mut packet) else {
+    let Some(route) = outlet::route(context, destination, RouteKind::Any, &mut packet) else {
         return Verdict::Stolen;
     };
     let local = route.is_local();

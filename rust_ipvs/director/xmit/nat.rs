@@ -19,7 +19,7 @@ use crate::{
         },
         route::{
             Route,
-            Wanted, //
+            RouteKind, //
         },
         skbuff::Packet, //
     },
@@ -37,7 +37,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, Wanted::Any, &mut packet) else {
+    let Some(route) = outlet::route(context, destination, RouteKind::Any, &mut packet) else {
         return Verdict::Stolen;
     };
     let local = route.is_local();

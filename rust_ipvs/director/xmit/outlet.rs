@@ -16,7 +16,7 @@ use crate::{
         },
         route::{
             Route,
-            Wanted, //
+            RouteKind, //
         },
         skbuff::{
             Packet,
@@ -42,7 +42,7 @@ const MIN_MTU_V6: u32 = 1280;
 pub(super) fn route<'g, F: InetFamily>(
     context: &Context<'g, F>,
     destination: &'g Destination,
-    wanted: Wanted,
+    wanted: RouteKind,
     packet: &mut Packet,
 ) -> Option<&'g Route> {
     let route = destination.route(context.rcu, context.net, wanted);

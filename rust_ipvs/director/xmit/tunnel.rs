@@ -23,7 +23,7 @@ use crate::{
             Protocol,
             Verdict, //
         },
-        route::Wanted,
+        route::RouteKind,
         skbuff::Packet,
     },
     logic::{
@@ -40,7 +40,8 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, Wanted::WithSource, &mut packet) else {
+    let Some(route) = outlet::route(context, destination, RouteKind::WithSource, &mut packet)
+    else {
         return Verdict::Stolen;
     };
     let encapsulation = destination.tunnel().encapsulation();

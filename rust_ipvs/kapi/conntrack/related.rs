@@ -9,10 +9,10 @@
 //! other one sends. Tracking keeps the difference and makes up for it, in both directions, when packets leave.
 
 use super::{
-    Direction,
-    Entry,
+    Conntrack,
+    CtDirection,
+    CtInfo, //
     Tuple,
-    Way, //
 };
 use crate::bindings;
 use core::ptr::NonNull;
@@ -20,7 +20,7 @@ use core::ptr::NonNull;
 /// Whether the kernel tracks connections.
 pub(crate) const IS_THERE: bool = cfg!(CONFIG_NF_CONNTRACK);
 
-impl Entry {
+impl Conntrack {
     /// Makes room for connections that are related to this one, where it is not there; `false` without memory. The entry must
     /// not be confirmed.
     pub(crate) fn has_relations(&self) -> bool {
@@ -30,8 +30,8 @@ impl Entry {
 
     /// Takes note that a segment of a packet's direction became `by` bytes longer, which began at `sequence` as its sender counts.
     /// The same segment once more changes nothing. `false` where the entry has no room for it
-    /// ([`Entry::adjusts_sequences`]).
-    pub(crate) fn shift_sequence(&self, way: Way, sequence: u32, by: i32) -> bool {
+    /// ([`Conntrack::adjusts_sequences`]).
+    pub(crate) fn shift_sequence(&self, way: CtInfo, sequence: u32, by: i32) -> bool {
         // SAFETY: A live entry.
         unsafe { bindings::rust_ipvs_helper_ct_shift_seq(self.as_ptr(), way.0, sequence, by) }
     }
@@ -39,9 +39,10 @@ impl Entry {
     /// A connection that is related to this one is expected: from and to `first`, which is what its first packet looks like as it
     /// comes to this host; any port where the sender's is 0. It is expected for so many seconds.
     ///
-    /// Returns whether it is: the entry needs room ([`Entry::has_relations`]), and there are not to be too many.
+    /// Returns whether it is: the entry needs room ([`Conntrack::has_relations`]), and there are
+    /// not to be too many.
     pub(crate) fn expect(&self, first: &Tuple, seconds: u32) -> bool {
-        let raw = first.to_raw(Direction::Original);
+        let raw = first.to_raw(CtDirection::Original);
         // SAFETY: A live entry; the tuple is only read.
         let expected =
             unsafe { bindings::rust_ipvs_helper_ct_expect(self.as_ptr(), &raw, seconds) };
@@ -59,7 +60,7 @@ impl Entry {
     /// Takes back what [`expect`](Self::expect) said of a connection, if this entry expects it.
     /// Softirq or process context.
     pub(crate) fn expect_no_more(&self, first: &Tuple) {
-        let raw = first.to_raw(Direction::Original);
+        let raw = first.to_raw(CtDirection::Original);
         // SAFETY: A live entry, as which an expectation's master is compared only; the tuple is
         // only read.
         unsafe { bindings::rust_ipvs_helper_ct_unexpect(self.as_ptr(), &raw) }

@@ -4,7 +4,7 @@
 //! table.
 
 use super::entry::{
-    Entry,
+    TableEntry,
     FROZEN, //
 };
 use crate::{
@@ -33,12 +33,12 @@ use kernel::sync::atomic::{
 /// # Invariants
 ///
 /// The word is zero, or the address of a `T` in a table whose `n_control` counts this reference.
-pub(crate) struct ControlRef<T: Entry> {
+pub(crate) struct ControlRef<T: TableEntry> {
     control: Word<usize>,
     _on: PhantomData<fn() -> T>,
 }
 
-impl<T: Entry> ControlRef<T> {
+impl<T: TableEntry> ControlRef<T> {
     /// No reference.
     pub(crate) const fn none() -> Self {
         // INVARIANT: Zero.
@@ -92,7 +92,7 @@ impl<T: Entry> ControlRef<T> {
     }
 }
 
-impl<T: Entry> Drop for ControlRef<T> {
+impl<T: TableEntry> Drop for ControlRef<T> {
     fn drop(&mut self) {
         if self.is_some() {
             self.release();
@@ -103,6 +103,6 @@ impl<T: Entry> Drop for ControlRef<T> {
 /// Freezes the count of `entry`, so that no reference can be taken any more; `false` if it has any.
 ///
 /// The caller has the lock of the object's shard and takes the object out of its table.
-pub(super) fn freeze<T: Entry>(entry: &T) -> bool {
+pub(super) fn freeze<T: TableEntry>(entry: &T) -> bool {
     entry.wheel().n_control.cmpxchg(0, FROZEN, Acquire).is_ok()
 }

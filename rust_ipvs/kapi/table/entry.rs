@@ -91,7 +91,7 @@ const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_he
 ///
 /// `links` and `wheel` must return the same field of `self` each time, `WHEEL_OFFSET` must be the
 /// offset of the latter, and nothing else may write to either.
-pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
+pub(crate) unsafe trait TableEntry: Send + Sync + Sized + 'static {
     /// Offset of the [`WheelLinks`] in `Self`.
     const WHEEL_OFFSET: usize;
     /// Returns the links of the hash chains.
@@ -109,18 +109,19 @@ pub(crate) unsafe trait Entry: Send + Sync + Sized + 'static {
     fn removed(&self);
 }
 
-/// Implements [`Entry`](crate::kapi::table::Entry) for a structure with fields `links` and `wheel`.
+/// Implements [`TableEntry`](crate::kapi::table::Entry) for a structure with fields `links` and
+/// `wheel`.
 #[macro_export]
 macro_rules! impl_entry {
     (
-        impl<$g:ident: $bound:path> Entry for $type:ty {
+        impl<$g:ident: $bound:path> TableEntry for $type:ty {
             slot: $slot:path,
             removed: $removed:path $(,)?
         }
     ) => {
         #[allow(unsafe_code)]
         // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
-        unsafe impl<$g: $bound> $crate::kapi::table::Entry for $type {
+        unsafe impl<$g: $bound> $crate::kapi::table::TableEntry for $type {
             const WHEEL_OFFSET: usize = ::core::mem::offset_of!($type, wheel);
             #[inline(always)]
             fn links(&self) -> &$crate::kapi::table::Links {
@@ -163,7 +164,7 @@ impl Links {
 
 /// The next link of `entry` in a direction, and its hash there.
 #[inline(always)]
-pub(super) fn words<T: Entry>(entry: &T, direction: usize) -> (&Word<usize>, &Word<u32>) {
+pub(super) fn words<T: TableEntry>(entry: &T, direction: usize) -> (&Word<usize>, &Word<u32>) {
     let links = entry.links();
     // SAFETY: A direction is 0 or 1, and both arrays have two elements.
     unsafe {
@@ -176,7 +177,7 @@ pub(super) fn words<T: Entry>(entry: &T, direction: usize) -> (&Word<usize>, &Wo
 
 /// The next link of a chain, and the hash under which `entry` is in it.
 #[inline(always)]
-pub(super) fn step<T: Entry>(entry: &T, direction: usize) -> (usize, u32) {
+pub(super) fn step<T: TableEntry>(entry: &T, direction: usize) -> (usize, u32) {
     let (next, hash) = words(entry, direction);
     (next.load(), hash.load())
 }

@@ -8,7 +8,7 @@
 
 use super::{
     control_ref,
-    entry::Entry,
+    entry::TableEntry,
     slot_list,
     Table, //
 };
@@ -39,7 +39,7 @@ enum Remaining {
     More,
 }
 
-impl<T: Entry> Table<T> {
+impl<T: TableEntry> Table<T> {
     /// Returns into how many parts the objects are divided, each with a lock and slots of its own.
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()

@@ -47,7 +47,7 @@ use super::{
     },
     entry::{
         words,
-        Entry,
+        TableEntry,
         DIRECTION, //
     },
     sizes,
@@ -85,14 +85,14 @@ const RUNS_AT_ONCE: usize = sizes::either(64, 6);
 const PATIENCE: u32 = sizes::either(3, 1) as u32;
 
 /// The word that leads on from a link.
-fn after<'g, T: Entry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
+fn after<'g, T: TableEntry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
     // SAFETY: Links lead to objects that live at least for the rest of this critical section.
     let entry: &'g T = unsafe { &*((link & !DIRECTION) as *const T) };
     words(entry, link & DIRECTION).0
 }
 
 /// The links of a chain from a word on.
-fn links<'g, T: Entry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<Item = usize> + 'g {
+fn links<'g, T: TableEntry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<Item = usize> + 'g {
     let some = |link: usize| (link != 0).then_some(link);
     core::iter::successors(some(word.load()), move |link| {
         some(after::<T>(rcu, *link).load())
@@ -116,7 +116,7 @@ impl Run {
     /// Notes the links from `word` on; `false` if they are too many.
     ///
     /// The same `Run` is used for all chains: to clear one for each would be dearer than the rest.
-    fn note<T: Entry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) -> bool {
+    fn note<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) -> bool {
         self.len = 0;
         for link in links::<T>(rcu, word) {
             let Some(place) = self.links.get_mut(self.len) else {
@@ -133,7 +133,12 @@ impl Run {
     }
 
     /// Whether these are the links from `word` on, all of them.
-    fn holds<T: Entry>(&self, rcu: Rcu<'_>, _guard: &ShardGuard<'_>, word: &Word<usize>) -> bool {
+    fn holds<T: TableEntry>(
+        &self,
+        rcu: Rcu<'_>,
+        _guard: &ShardGuard<'_>,
+        word: &Word<usize>,
+    ) -> bool {
         // One more than was noted shows a chain that goes on.
         links::<T>(rcu, word)
             .take(RUN.wrapping_add(1))
@@ -142,7 +147,7 @@ impl Run {
 
     /// Moves the objects to `new`, the last one first. They are those from `word` on, and the
     /// chain's shard, which is the same in both arrays, is locked.
-    fn move_to<T: Entry>(
+    fn move_to<T: TableEntry>(
         &self,
         rcu: Rcu<'_>,
         guard: &ShardGuard<'_>,
@@ -161,7 +166,7 @@ impl Run {
 ///
 /// The chain's shard, which is the same in both arrays, is locked.
 #[inline(always)]
-fn move_last<T: Entry>(
+fn move_last<T: TableEntry>(
     _rcu: Rcu<'_>,
     _guard: &ShardGuard<'_>,
     before: &Word<usize>,
@@ -183,7 +188,7 @@ fn move_last<T: Entry>(
 ///
 /// `first` is the link in `chain`, not 0; the chain's shard, the same in both arrays, is locked.
 #[inline(always)]
-fn move_few<T: Entry>(
+fn move_few<T: TableEntry>(
     rcu: Rcu<'_>,
     guard: &ShardGuard<'_>,
     (chain, first): (&Word<usize>, usize),
@@ -216,7 +221,7 @@ impl Marks {
     }
 
     /// Notes marks of the chain that begins at `word`.
-    fn take<T: Entry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) {
+    fn take<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) {
         let mut distance = RUN;
         let mut walked = 0usize;
         self.len = 0;
@@ -260,7 +265,7 @@ impl Marks {
 
 /// Where the last run of a chain begins that is walked from the link `from`, or, if that is 0, from
 /// `bucket`: the link before it, 0 for the bucket.
-fn before_last<T: Entry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
+fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
     let start = word_of::<T>(rcu, bucket, from);
     let beyond = links::<T>(rcu, start).count().saturating_sub(RUN);
     match beyond.checked_sub(1) {
@@ -270,7 +275,11 @@ fn before_last<T: Entry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usi
 }
 
 /// The word after a link, or the bucket's if that is 0.
-fn word_of<'g, T: Entry>(rcu: Rcu<'g>, bucket: &'g Word<usize>, link: usize) -> &'g Word<usize> {
+fn word_of<'g, T: TableEntry>(
+    rcu: Rcu<'g>,
+    bucket: &'g Word<usize>,
+    link: usize,
+) -> &'g Word<usize> {
     if link == 0 {
         bucket
     } else {
@@ -278,7 +287,7 @@ fn word_of<'g, T: Entry>(rcu: Rcu<'g>, bucket: &'g Word<usize>, link: usize) -> 
     }
 }
 
-impl<T: Entry> Table<T> {
+impl<T: TableEntry> Table<T> {
     /// Changes the number of buckets to `1 << bits`. Sleeps; does nothing while another call does.
     pub(crate) fn resize(&self, bits: u32) -> Result {
         let bits = bits.clamp(MIN_BITS, MAX_BITS);
@@ -407,7 +416,7 @@ impl<T: Entry> Table<T> {
 
 /// Whether a link is in the chain where it was found, whose lock is held. See the module's
 /// documentation.
-fn is_linked<T: Entry>(_rcu: Rcu<'_>, link: usize) -> bool {
+fn is_linked<T: TableEntry>(_rcu: Rcu<'_>, link: usize) -> bool {
     // SAFETY: Links lead to objects that live at least for the rest of this critical section.
     let entry = unsafe { &*((link & !DIRECTION) as *const T) };
     entry.wheel().is_linked()

@@ -17,7 +17,7 @@
 use super::{
     entry::{
         step,
-        Entry,
+        TableEntry,
         DIRECTION, //
     },
     Table,
@@ -57,7 +57,7 @@ enum Step {
     On(u32),
 }
 
-impl<T: Entry> Table<T> {
+impl<T: TableEntry> Table<T> {
     /// Calls `visit`, which may remove objects, for each object from `cursor` on.
     ///
     /// Looks at as many objects and buckets as `budget` has, give or take a few, and takes that many

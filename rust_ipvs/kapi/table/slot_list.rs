@@ -2,7 +2,7 @@
 
 //! The lists of a wheel's slots: doubly linked, so that an object leaves from wherever it is.
 
-use super::entry::Entry;
+use super::entry::TableEntry;
 use core::ptr;
 
 /// Puts `entry` at the head of a wheel list.
@@ -10,7 +10,7 @@ use core::ptr;
 /// # Safety
 ///
 /// The shard's lock must be held, `head` be one of its lists, and `entry` in none.
-pub(super) unsafe fn link<T: Entry>(head: *mut usize, entry: &T) {
+pub(super) unsafe fn link<T: TableEntry>(head: *mut usize, entry: &T) {
     let words = entry.wheel().words.get().cast::<usize>();
     // SAFETY: The lock makes all these words ours; the head's object is live, being in a list.
     unsafe {
@@ -35,7 +35,7 @@ pub(super) unsafe fn link<T: Entry>(head: *mut usize, entry: &T) {
 /// # Safety
 ///
 /// The shard's lock must be held and `entry` be in a list.
-pub(super) unsafe fn unlink<T: Entry>(entry: &T) {
+pub(super) unsafe fn unlink<T: TableEntry>(entry: &T) {
     let words = entry.wheel().words.get().cast::<usize>();
     // SAFETY: The lock makes all these words ours; neighbours are live, being in a list.
     unsafe {
@@ -53,7 +53,7 @@ pub(super) unsafe fn unlink<T: Entry>(entry: &T) {
 /// # Safety
 ///
 /// The lock of the shard that has both heads must be held.
-pub(super) unsafe fn splice<T: Entry>(from: *mut usize, to: *mut usize) {
+pub(super) unsafe fn splice<T: TableEntry>(from: *mut usize, to: *mut usize) {
     // SAFETY: The lock makes both heads ours, and a list's first object is live.
     unsafe {
         if *to != 0 || from == to {

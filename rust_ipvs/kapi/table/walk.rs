@@ -5,7 +5,7 @@
 use super::{
     entry::{
         step,
-        Entry,
+        TableEntry,
         DIRECTION, //
     },
     Table, //
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-impl<T: Entry> Table<T> {
+impl<T: TableEntry> Table<T> {
     /// Calls `visit` for each object of a bucket; `false` past the last bucket.
     ///
     /// While the table is resized the new array's buckets follow the old one's, and an object may

@@ -207,7 +207,7 @@ fn the_rest() {
     assert_eq!(wish.interface.as_bytes(), b"eth0");
     assert_eq!(errno(set(1163, &daemon(b""), 250)), Errno::Invalid);
     assert_eq!(errno(set(1163, &daemon(&[b'x'; 16]), 250)), Errno::Invalid);
-    let master = wish.settle(Some(Role::Master), 1500);
+    let master = wish.settle(Some(DaemonRole::Master), 1500);
     let shown = daemons(&[Some(master), None]);
     assert_eq!(shown[..24], daemon(b"eth0")[..]);
     assert_eq!(shown[24..], [0; 24]);

@@ -35,14 +35,14 @@ const _: () = assert!(IFNAME_MAXLEN == 16);
 
 /// What a daemon does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum DaemonRole {
     /// It tells others of connections.
     Master,
     /// It is told.
     Backup,
 }
 
-impl Role {
+impl DaemonRole {
     /// The role of a number; an error for any other.
     pub(crate) fn of(state: u32) -> Result<Self, ConfigError> {
         match state {
@@ -159,9 +159,9 @@ pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, ConfigError> {
 /// # Errors
 ///
 /// `EINVAL` where it names none.
-pub(crate) fn role_of_attributes(nest: &[u8]) -> Result<Role, ConfigError> {
+pub(crate) fn role_of_attributes(nest: &[u8]) -> Result<DaemonRole, ConfigError> {
     match optional(nest, daemon_attr::STATE, nlattr::u32)? {
-        Some(state) => Role::of(state),
+        Some(state) => DaemonRole::of(state),
         None => Err(invalid(c"the daemon has no state")),
     }
 }
@@ -183,10 +183,10 @@ fn headers(group: Ip) -> u16 {
 
 impl Wish {
     /// The daemon that comes of it on an interface of such an MTU (B-2).
-    pub(crate) fn settle(&self, role: Option<Role>, mtu: u32) -> Daemon {
+    pub(crate) fn settle(&self, role: Option<DaemonRole>, mtu: u32) -> Daemon {
         let group = self.group.unwrap_or(GROUP);
         let headers = headers(group);
-        let is_backup = role == Some(Role::Backup);
+        let is_backup = role == Some(DaemonRole::Backup);
         let least = if is_backup { LEAST_RECEIVED } else { 1 };
         let mtu = match is_backup {
             true => u16::try_from(mtu.max(MTU.into())).unwrap_or(LARGEST),

@@ -65,7 +65,7 @@ pub(crate) struct Shift {
 /// Entry of a connection or template in a message (B-11, B-13). Ports and numbers are in host byte
 /// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct SyncEntry<'a> {
     /// The protocol; `IPPROTO_IP`, 0, of a template for marked packets, whose VIP is the mark (B-14).
     pub(crate) protocol: u8,
     /// See [`flags`].
@@ -88,7 +88,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) engine: Option<(&'a [u8], &'a [u8])>,
 }
 
-impl Entry<'_> {
+impl SyncEntry<'_> {
     /// Whether it is a template's.
     pub(crate) fn is_template(&self) -> bool {
         self.flags & flags::TEMPLATE != 0

@@ -7,8 +7,8 @@ use super::{
     flags,
     option,
     states,
-    Entry,
     Shift,
+    SyncEntry,
     Version,
     ENTRY_V0,
     ENTRY_V4,
@@ -59,9 +59,9 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+    type Item = SyncEntry<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<SyncEntry<'a>> {
         while let Some(left) = self.left.checked_sub(1) {
             let read = match self.version {
                 Version::V0 => entry_v0(self.rest),
@@ -82,10 +82,10 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 /// An entry, where it can be used, and what follows it; `None` where its length is wrong.
-type Read<'a> = Option<(Option<Entry<'a>>, &'a [u8])>;
+type Read<'a> = Option<(Option<SyncEntry<'a>>, &'a [u8])>;
 
 /// The entry without the flags that others have no say in; `None` where it contradicts itself (B-21).
-fn checked(entry: Entry<'_>) -> Option<Entry<'_>> {
+fn checked(entry: SyncEntry<'_>) -> Option<SyncEntry<'_>> {
     let has = |bits: u32| entry.flags & bits == bits;
     if has(flags::ONE_PACKET) || has(flags::TEMPLATE | flags::NO_CLIENT_PORT) {
         return None;
@@ -97,7 +97,7 @@ fn checked(entry: Entry<'_>) -> Option<Entry<'_>> {
     if usize::from(entry.state) >= states {
         return None;
     }
-    Some(Entry {
+    Some(SyncEntry {
         flags: entry.flags & flags::TAKEN | flags::SYNC,
         ..entry
     })
@@ -148,7 +148,7 @@ fn entry_v0(bytes: &[u8]) -> Read<'_> {
             (shifts(record, u32::from_ne_bytes), rest)
         }
     };
-    let entry = Entry {
+    let entry = SyncEntry {
         protocol: *body.get(1)?,
         flags: given,
         state: be16(body, 22)?,
@@ -189,7 +189,7 @@ fn entry_v1(bytes: &[u8]) -> Read<'_> {
         return Some((None, rest));
     };
     let addresses = body.get(24..)?;
-    let entry = Entry {
+    let entry = SyncEntry {
         protocol: *body.get(1)?,
         flags: be32(body, 4)?,
         state: be16(body, 8)?,

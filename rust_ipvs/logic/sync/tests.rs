@@ -4,13 +4,13 @@
 
 use super::super::config::Errno;
 use super::super::uapi::daemon_attr;
-use super::daemon::{self, Daemon, Role, Wish};
+use super::daemon::{self, Daemon, DaemonRole, Wish};
 use super::rate_limit::{should_sync, Rules, Subject, SyncDue};
 use super::read::Entries;
 use super::write::{least, Added, SyncMsgBuilder};
 use super::*;
 
-const WEB: Entry<'static> = Entry {
+const WEB: SyncEntry<'static> = SyncEntry {
     protocol: 6,
     flags: 0x81,
     state: 1,
@@ -27,7 +27,7 @@ const fn v6(last: u8) -> Ip {
     Ip::V6([0xfd, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
 }
 
-const WEB6: Entry<'static> = Entry {
+const WEB6: SyncEntry<'static> = SyncEntry {
     client: (v6(1), 40000),
     virt: (v6(9), 80),
     dest: (v6(11), 8080),
@@ -48,14 +48,14 @@ const SHIFTS: (Shift, Shift) = (
 );
 
 /// What a reader has of an entry that was written.
-fn taken<'a>(entry: &Entry<'a>) -> Entry<'a> {
-    Entry {
+fn taken<'a>(entry: &SyncEntry<'a>) -> SyncEntry<'a> {
+    SyncEntry {
         flags: entry.flags & flags::TAKEN | flags::SYNC,
         ..*entry
     }
 }
 
-fn written(version: Version, entries: &[Entry<'_>]) -> Vec<u8> {
+fn written(version: Version, entries: &[SyncEntry<'_>]) -> Vec<u8> {
     let mut builder = SyncMsgBuilder::new(vec![0xee; 1500], version, 7).unwrap();
     for entry in entries {
         assert_eq!(builder.add(entry), Added::Yes);
@@ -63,7 +63,7 @@ fn written(version: Version, entries: &[Entry<'_>]) -> Vec<u8> {
     builder.message().to_vec()
 }
 
-fn read(message: &[u8]) -> Vec<Entry<'_>> {
+fn read(message: &[u8]) -> Vec<SyncEntry<'_>> {
     Entries::of(message, 0).map_or(vec![], |entries| entries.collect())
 }
 
@@ -100,19 +100,19 @@ fn version_0_byte_by_byte() {
     ];
     assert_eq!(message, expected);
     // It says nothing of the time.
-    let old = Entry { timeout: 0, ..WEB };
+    let old = SyncEntry { timeout: 0, ..WEB };
     assert_eq!(read(&message), [taken(&old)]);
     let mut builder = SyncMsgBuilder::new(vec![0; 1500], Version::V0, 0).unwrap();
     assert_eq!(builder.add(&WEB6), Added::Never);
     assert_eq!(builder.message(), [0, 0, 0, 4]);
-    let marked = Entry { mark: 5, ..WEB };
+    let marked = SyncEntry { mark: 5, ..WEB };
     assert_eq!(read(&written(Version::V0, &[marked]))[0].mark, 0);
 }
 
 // B-12
 #[test]
 fn options() {
-    let all = Entry {
+    let all = SyncEntry {
         flags: 0x0600,
         shifts: Some(SHIFTS),
         engine: Some((b"sip", b"a84b4c76@10.0.1.2")),
@@ -140,7 +140,7 @@ fn options() {
     assert_eq!(old[0].shifts, Some(SHIFTS));
     assert_eq!((old[0].engine, old.len()), (None, 2));
     // A record is told of where there is one.
-    let none = Entry {
+    let none = SyncEntry {
         shifts: None,
         ..all
     };
@@ -150,7 +150,7 @@ fn options() {
 // B-14
 #[test]
 fn templates_of_marked_packets() {
-    let template = Entry {
+    let template = SyncEntry {
         protocol: 0,
         flags: flags::TEMPLATE | flags::INACTIVE,
         client: (Ip::V4([10, 0, 1, 0]), 0),
@@ -192,7 +192,7 @@ fn a_message_holds_what_fits() {
         (16, 1, Some(44 + 4 + 17)),
     ] {
         let (name, data) = (vec![b'x'; name], vec![b'y'; data]);
-        let entry = Entry {
+        let entry = SyncEntry {
             engine: Some((&name, &data)),
             ..WEB
         };
@@ -258,7 +258,7 @@ fn entries_that_are_passed_over() {
     assert_eq!(spoiled(8, &[1, 1]), 1);
     // A template's.
     let template = |protocol, state| {
-        let entry = Entry {
+        let entry = SyncEntry {
             protocol,
             state,
             flags: flags::TEMPLATE,
@@ -271,7 +271,7 @@ fn entries_that_are_passed_over() {
         [1, 1, 0]
     );
     let udp = |state| {
-        let entry = Entry {
+        let entry = SyncEntry {
             protocol: 17,
             state,
             ..WEB
@@ -280,7 +280,7 @@ fn entries_that_are_passed_over() {
     };
     assert_eq!([udp(0), udp(1)], [1, 0]);
     // Flags that are not others' to set.
-    let all = Entry {
+    let all = SyncEntry {
         flags: !(flags::ONE_PACKET | flags::TEMPLATE | flags::SEQUENCES),
         ..WEB
     };
@@ -598,7 +598,7 @@ fn daemons_by_their_attributes() {
         (daemon_attr::MCAST_PORT, &port),
         (daemon_attr::MCAST_TTL, &[9]),
     ]);
-    let daemon = all.unwrap().settle(Some(Role::Master), 9000);
+    let daemon = all.unwrap().settle(Some(DaemonRole::Master), 9000);
     let expected = Daemon {
         interface: plain.interface,
         sync_id: 7,
@@ -643,10 +643,16 @@ fn daemons_by_their_attributes() {
         assert_eq!(refusal.errno, Errno::Invalid);
     }
     let role = |state: u32| daemon::role_of_attributes(&attributes(&[(1, &state.to_ne_bytes())]));
-    assert_eq!((role(1), role(2)), (Ok(Role::Master), Ok(Role::Backup)));
+    assert_eq!(
+        (role(1), role(2)),
+        (Ok(DaemonRole::Master), Ok(DaemonRole::Backup))
+    );
     assert!([0, 3, u32::MAX].iter().all(|&state| role(state).is_err()));
     assert!(daemon::role_of_attributes(&[]).is_err());
-    assert_eq!([Role::Master, Role::Backup].map(Role::state), [1, 2]);
+    assert_eq!(
+        [DaemonRole::Master, DaemonRole::Backup].map(DaemonRole::state),
+        [1, 2]
+    );
 }
 
 // B-1, B-2
@@ -661,7 +667,7 @@ fn daemons_that_ask_for_little() {
         };
         wish.settle(role, mtu).maxlen
     };
-    let (master, backup) = (Some(Role::Master), Some(Role::Backup));
+    let (master, backup) = (Some(DaemonRole::Master), Some(DaemonRole::Backup));
     let six = Some(Ip::V6([0xff; 16]));
     assert_eq!(maxlen(0, None, master, 9000), 1472);
     assert_eq!(maxlen(0, six, master, 576), 1452);

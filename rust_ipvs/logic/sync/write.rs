@@ -6,8 +6,8 @@ use super::super::config::Ip;
 use super::{
     flags,
     option,
-    Entry,
     Shift,
+    SyncEntry,
     Version,
     ENTRY_V0,
     ENTRY_V4,
@@ -45,7 +45,7 @@ pub(crate) struct SyncMsgBuilder<B> {
 const MOST: u8 = u8::MAX;
 
 /// How many bytes a message of nothing but this entry has; `None` where there is none of this version.
-pub(crate) fn least(version: Version, entry: &Entry<'_>) -> Option<usize> {
+pub(crate) fn least(version: Version, entry: &SyncEntry<'_>) -> Option<usize> {
     let (head, length) = match version {
         Version::V0 => (HEAD_V0, length_v0(entry)?),
         Version::V1 => (HEAD_V1, length_v1(entry)?),
@@ -54,7 +54,7 @@ pub(crate) fn least(version: Version, entry: &Entry<'_>) -> Option<usize> {
 }
 
 /// The length of an entry of version 0; `None` where it cannot be said.
-fn length_v0(entry: &Entry<'_>) -> Option<usize> {
+fn length_v0(entry: &SyncEntry<'_>) -> Option<usize> {
     if entry.is_v6() {
         return None;
     }
@@ -63,7 +63,7 @@ fn length_v0(entry: &Entry<'_>) -> Option<usize> {
 }
 
 /// The length of an entry of version 1; `None` where what an engine goes by is too long.
-fn length_v1(entry: &Entry<'_>) -> Option<usize> {
+fn length_v1(entry: &SyncEntry<'_>) -> Option<usize> {
     let bare = if entry.is_v6() { ENTRY_V6 } else { ENTRY_V4 };
     let mut length = bare;
     if entry.shifts.is_some() {
@@ -118,7 +118,7 @@ impl Writer<'_> {
     }
 
     /// A whole entry of version 0. Records of sequences are in the sender's byte order.
-    fn entry_v0(&mut self, entry: &Entry<'_>) {
+    fn entry_v0(&mut self, entry: &SyncEntry<'_>) {
         self.put(&[0, entry.protocol]);
         for (_, port) in [entry.client, entry.virt, entry.dest] {
             self.be16(port);
@@ -136,7 +136,7 @@ impl Writer<'_> {
     }
 
     /// A whole entry of version 1.
-    fn entry_v1(&mut self, entry: &Entry<'_>, length: u16) {
+    fn entry_v1(&mut self, entry: &SyncEntry<'_>, length: u16) {
         let kind = if entry.is_v6() { TYPE_V6 } else { 0 };
         self.put(&[kind, entry.protocol]);
         self.be16(length & LENGTH_MASK);
@@ -220,7 +220,7 @@ impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
     }
 
     /// Adds an entry.
-    pub(crate) fn add(&mut self, entry: &Entry<'_>) -> Added {
+    pub(crate) fn add(&mut self, entry: &SyncEntry<'_>) -> Added {
         let (length, padding) = match self.version {
             Version::V0 => (length_v0(entry), 0),
             Version::V1 => (length_v1(entry), self.used.wrapping_neg() & 3),
@@ -233,7 +233,7 @@ impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
     }
 
     /// Adds an entry of so many bytes behind so many others; `None` where there is no room.
-    fn add_here(&mut self, entry: &Entry<'_>, length: usize, padding: usize) -> Option<()> {
+    fn add_here(&mut self, entry: &SyncEntry<'_>, length: usize, padding: usize) -> Option<()> {
         let begin = self.used.checked_add(padding)?;
         let end = begin.checked_add(length)?;
         let total = u16::try_from(end).ok()?;

@@ -8,7 +8,7 @@ mod status;
 use crate::logic::tcp::{self, Direction};
 use kernel::sync::atomic::{Atomic, Relaxed};
 use proptest::prelude::*;
-use status::{Account, End, Kind, Next, Status};
+use status::{Account, End, Kind, NextState, Status};
 use std::cell::Cell;
 use std::sync::{
     atomic::{AtomicI64, Ordering},
@@ -68,7 +68,7 @@ enum Event {
 fn packet(status: &Status, direction: Direction, event: tcp::Event) -> Account {
     let (_, account) = status.advance(direction, |direction, state| {
         let state = tcp::next(false, direction, Some(event), state);
-        Next {
+        NextState {
             state,
             active: tcp::active(state),
             assures: state == tcp::ESTABLISHED,
@@ -201,7 +201,7 @@ fn timeout_of(state: u8) -> u32 {
 
 /// A packet changes the state and the timeout.
 fn passes(direction: Direction, event: tcp::Event, status: &Status, timeout: &Atomic<u32>) {
-    let (state, _) = status.advance(direction, |direction, state| Next {
+    let (state, _) = status.advance(direction, |direction, state| NextState {
         state: tcp::next(false, direction, Some(event), state),
         active: true,
         assures: false,

@@ -12,7 +12,7 @@ use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side,
 use crate::logic::hash::HashKey;
 use crate::logic::nlattr::{self, Attributes};
 use crate::logic::packet::{Transport, SCTP, TCP, UDP};
-use crate::logic::persistence::{connection_port, Form, TemplateKey};
+use crate::logic::persistence::{connection_port, KeyForm, TemplateKey};
 use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
 use crate::logic::sync::read::Entries;
 use crate::logic::sync::write::{self, Added, SyncMsgBuilder};
@@ -240,8 +240,8 @@ fn persist<F: Family>(header: &Header<F>, transport: &Transport) {
         let again = TemplateKey::<F>::new(&service, netmask, header.protocol, key.client, virt);
         assert_eq!(key, again, "a network's address belongs to the network");
         assert_eq!(key.client().port, 0);
-        assert_eq!(key.form == Form::Mark, key.protocol == 0);
-        assert!(key.form == Form::Port || key.virt.port == 0);
+        assert_eq!(key.form == KeyForm::Mark, key.protocol == 0);
+        assert!(key.form == KeyForm::Port || key.virt.port == 0);
         let port = connection_port(&service, transport.dst_port, transport.src_port);
         assert!(port == transport.dst_port || port == transport.src_port);
     }
@@ -272,7 +272,7 @@ pub fn ftp_segment(data: &[u8]) -> usize {
 
 fn ftp_segment_of<F: Family>(data: &[u8]) -> bool {
     let command = ftp::command::<F>(data);
-    if let Some(ftp::Command::Active(at)) = command {
+    if let Some(ftp::FtpCommand::Active(at)) = command {
         assert_ne!(at.port, 0);
     }
     let mut found = command.is_some();

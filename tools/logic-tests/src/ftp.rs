@@ -5,7 +5,7 @@
 use crate::exercise;
 use crate::logic::config::Ip;
 use crate::logic::family::{Endpoint, V4, V6};
-use crate::logic::ftp::{answer, command, Command, Mode, Text};
+use crate::logic::ftp::{answer, command, FtpCommand, Mode, Text};
 use crate::reference::Random;
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ proptest! {
     fn commands_are_read(addr: [u8; 4], addr6: [u8; 16], port in 1u16.., delimiter in 33u8..=126) {
         let [a, b, c, d] = addr;
         let line = format!("PORT {a},{b},{c},{d},{},{}\r\n", port >> 8, port & 255);
-        let expected = Some(Command::Active(Endpoint { addr, port }));
+        let expected = Some(FtpCommand::Active(Endpoint { addr, port }));
         prop_assert_eq!(command::<V4>(line.as_bytes()), expected);
         prop_assert_eq!(command::<V6>(line.as_bytes()), None);
 
@@ -39,7 +39,7 @@ proptest! {
         }
         let line = format!("EPRT {i}2{i}{text6}{i}{port}{i}\r\n");
         if clear(&format!("2{text6}{port}")) {
-            let expected = Some(Command::Active(Endpoint { addr: addr6, port }));
+            let expected = Some(FtpCommand::Active(Endpoint { addr: addr6, port }));
             prop_assert_eq!(command::<V6>(line.as_bytes()), expected);
         }
     }

@@ -5,7 +5,7 @@
 use crate::exercise;
 use crate::logic::config::{Ip, ServiceKey};
 use crate::logic::family::{Endpoint, Family, V4, V6};
-use crate::logic::persistence::{Form, TemplateKey};
+use crate::logic::persistence::{KeyForm, TemplateKey};
 use crate::logic::sip;
 use crate::reference::Random;
 use proptest::prelude::*;
@@ -156,7 +156,7 @@ proptest! {
             }
             prop_assert!(key(ServiceKey::Mark(mark), one) != key(address(one), one));
         }
-        prop_assert_eq!(key(ServiceKey::Mark(mark), 80).form, Form::Mark);
+        prop_assert_eq!(key(ServiceKey::Mark(mark), 80).form, KeyForm::Mark);
     }
 }
 

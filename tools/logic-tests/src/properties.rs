@@ -12,7 +12,7 @@ use crate::logic::nlattr::{self, Attributes};
 use crate::logic::sctp;
 use crate::logic::sizing;
 #[cfg(not(miri))]
-use crate::logic::wheel::{self, Slot};
+use crate::logic::wheel::{self, WheelSlot};
 use crate::reference::{slow_attributes, slow_parse, Found, Packet, Random};
 use proptest::prelude::*;
 
@@ -376,7 +376,7 @@ proptest! {
         }
         for tick in (1..25_000).map(|ahead| start.wrapping_add(ahead)) {
             for slot in wheel::Due::between(tick.wrapping_sub(1), tick) {
-                for i in core::mem::take(&mut slots[Slot::index(slot)]) {
+                for i in core::mem::take(&mut slots[WheelSlot::index(slot)]) {
                     let entry = &mut entries[i];
                     prop_assert!(filed_at[i] != tick, "not twice in a tick");
                     if (entry.deadline.wrapping_sub(tick) as i32) <= 0 {

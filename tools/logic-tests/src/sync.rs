@@ -7,7 +7,7 @@ use crate::logic::config::Ip;
 use crate::logic::sync::rate_limit::{should_sync, Rules, Subject, SyncDue};
 use crate::logic::sync::read::Entries;
 use crate::logic::sync::write::{Added, SyncMsgBuilder};
-use crate::logic::sync::{flags, Entry, Shift, Version};
+use crate::logic::sync::{flags, Shift, SyncEntry, Version};
 use crate::reference::Random;
 
 /// An address of a family.
@@ -49,7 +49,7 @@ impl Owned {
     }
 
     /// An entry that others take.
-    fn entry(&self, random: &mut Random) -> Entry<'_> {
+    fn entry(&self, random: &mut Random) -> SyncEntry<'_> {
         let v4 = random.chance(2);
         let template = random.chance(3);
         let protocol = [6, 17, 132][random.below(3)];
@@ -63,7 +63,7 @@ impl Owned {
         let shifted = self.shifts.map_or(0, |_| flags::SEQUENCES);
         let mut end = || (ip(random, v4), random.word() as u16);
         let (client, virt, dest) = (end(), end(), end());
-        Entry {
+        SyncEntry {
             protocol,
             flags: random.word() as u32 & 0x187 | kind | shifted | flags::SYNC,
             state: random.below(states) as u16,

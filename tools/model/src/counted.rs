@@ -6,7 +6,7 @@
 use super::status::{
     Account,
     End,
-    Next,
+    NextState,
     Status, //
 };
 use crate::logic::tcp::{
@@ -92,7 +92,7 @@ impl Connection {
         let event = flags.event();
         let (state, account) = self.status.advance(direction, |direction, state| {
             let state = tcp::next(false, direction, event, state);
-            Next {
+            NextState {
                 state,
                 active: tcp::active(state),
                 assures: state == tcp::ESTABLISHED,

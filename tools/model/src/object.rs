@@ -50,7 +50,7 @@ pub(crate) struct Node<M: Marker> {
 }
 
 impl_entry! {
-    impl<M: Marker> Entry for Node<M> {
+    impl<M: Marker> TableEntry for Node<M> {
         slot: Node::<M>::slot,
         removed: Node::<M>::removed,
     }

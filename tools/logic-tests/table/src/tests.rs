@@ -9,10 +9,10 @@ use crate::{
         slab::SlabBox,
         table::{
             ControlRef,
-            Entry,
             ExpireVerdict,
             Links,
             Table, //
+            TableEntry,
             WheelLinks,
         },
         work::Process,
@@ -58,7 +58,7 @@ struct Node {
 }
 
 // SAFETY: The same fields each time.
-unsafe impl Entry for Node {
+unsafe impl TableEntry for Node {
     const WHEEL_OFFSET: usize = std::mem::offset_of!(Node, wheel);
 
     fn links(&self) -> &Links {
