@@ -182,19 +182,20 @@ impl Conntrack {
 
     /// Whether others find the entry, or found it.
     pub(crate) fn is_confirmed(&self) -> bool {
-        // SAFETY: A live entry by the type invariant, as in all that follow.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_is_confirmed(self.as_ptr()) }
     }
 
     /// Whether nobody finds the entry any more.
     pub(crate) fn is_dying(&self) -> bool {
-        // SAFETY: A live entry.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_is_dying(self.as_ptr()) }
     }
 
     /// What the packets of a direction have in common, as they come to this host.
     pub(crate) fn tuple(&self, direction: CtDirection) -> Tuple {
-        // SAFETY: A live entry. A tuple changes only before the entry is confirmed, when who has it has it alone.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`. A tuple changes only before the
+        // entry is confirmed, when who has it has it alone.
         Tuple::from_raw(unsafe {
             &*bindings::rust_ipvs_helper_ct_tuple(self.as_ptr(), direction.number())
         })
@@ -203,21 +204,21 @@ impl Conntrack {
     /// Says what replies look like as they come to this host. Once the entry is confirmed, nothing happens.
     pub(crate) fn expect_reply(&self, reply: &Tuple) {
         let raw = reply.to_raw(CtDirection::Reply);
-        // SAFETY: A live entry; the tuple is copied.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`; the tuple is copied.
         unsafe { bindings::rust_ipvs_helper_ct_alter_reply(self.as_ptr(), &raw) }
     }
 
     /// Makes room for the numbers by which the sequence numbers of a TCP connection may come to differ between its
     /// ends, where it is not there; `false` without memory. The entry must not be confirmed.
     pub(crate) fn adjusts_sequences(&self) -> bool {
-        // SAFETY: A live entry.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_add_seqadj(self.as_ptr()) }
     }
 
     /// Takes the entry out of the table of all, unless somebody did; returns whether this call did. The connection's next packet
     /// begins another.
     pub(crate) fn kill(&self) -> bool {
-        // SAFETY: A live entry.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_kill(self.as_ptr()) }
     }
 }
@@ -259,14 +260,14 @@ impl Packet {
     /// Whether the packet carries an entry.
     #[inline(always)]
     pub(crate) fn is_tracked(&self) -> bool {
-        // SAFETY: Owned by the type invariant, as in all that follow.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_is_tracked(self.as_ptr()) }
     }
 
     /// The entry that the packet carries, and what the packet is to its connection.
     pub(crate) fn entry(&self) -> Option<(&Conntrack, CtInfo)> {
         let mut way = 0;
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         let entry = unsafe { bindings::rust_ipvs_helper_skb_ct(self.as_ptr(), &raw mut way) };
         let entry = NonNull::new(entry)?;
         // SAFETY: The packet has a reference to it, which it keeps while it is borrowed.
@@ -276,21 +277,21 @@ impl Packet {
     /// Takes the packet out of connection tracking for good, where it is in it.
     #[inline(always)]
     pub(crate) fn untrack(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_untrack(self.as_ptr()) }
     }
 
     /// Takes the packet's entry off it. What the packet becomes is tracked as something new.
     #[inline(always)]
     pub(crate) fn forget_tracking(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_reset_ct(self.as_ptr()) }
     }
 
     /// Confirms the packet's entry, if it carries one that is not; `false` where the packet must not go on, as somebody else
     /// has a connection of the same kind.
     pub(crate) fn confirm(&mut self) -> bool {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_confirm(self.as_ptr()) }
     }
 }
@@ -313,7 +314,7 @@ unsafe impl Sync for Tracking {}
 impl Tracking {
     /// Begins to track. Sleeps.
     pub(crate) fn begin(lease: Lease, network: Protocol) -> Result<Self> {
-        // SAFETY: A live namespace.
+        // SAFETY: A `&Net` is to a live `struct net`, by its type invariant.
         to_result(unsafe {
             bindings::rust_ipvs_helper_ct_netns_get(lease.as_ptr(), network.number())
         })?;
@@ -324,7 +325,8 @@ impl Tracking {
 
 impl Drop for Tracking {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant this value counts as one user of tracking in the namespace,
+        // which lives by the lease.
         unsafe {
             bindings::rust_ipvs_helper_ct_netns_put(self.lease.as_ptr(), self.network.number());
         }

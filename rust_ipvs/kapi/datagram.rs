@@ -118,7 +118,7 @@ pub(crate) struct Datagrams {
 
 // SAFETY: Sockets are locked where they need to be.
 unsafe impl Send for Datagrams {}
-// SAFETY: As above.
+// SAFETY: Sockets are locked where they need to be.
 unsafe impl Sync for Datagrams {}
 
 impl Datagrams {

@@ -98,7 +98,8 @@ unsafe impl Sync for DeviceNotifierGuard {}
 
 impl Drop for DeviceNotifierGuard {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the notifier is registered, and this is the only call that
+        // undoes it.
         unsafe { bindings::rust_ipvs_helper_unregister_netdevice_notifier(self.0) };
     }
 }

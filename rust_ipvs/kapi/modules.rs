@@ -89,7 +89,7 @@ impl Exclusion {
             "{} cannot be loaded beside this module: unload this one first\n",
             this.name
         );
-        // SAFETY: It computes.
+        // SAFETY: The function only computes a value from its argument.
         unsafe { bindings::rust_ipvs_helper_notifier_from_errno(EBUSY.to_errno()) }
     }
 }

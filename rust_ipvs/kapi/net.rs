@@ -95,20 +95,20 @@ impl Net {
 
     /// Whether this is the namespace that the machine booted with.
     pub(crate) fn is_initial(&self) -> bool {
-        // SAFETY: A live namespace by the type invariant.
+        // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe { bindings::rust_ipvs_helper_net_is_init(self.as_ptr()) }
     }
 
     /// The first port that needs no privilege (`net.ipv4.ip_unprivileged_port_start`).
     pub(crate) fn unprivileged_port_start(&self) -> u32 {
-        // SAFETY: A live namespace by the type invariant.
+        // SAFETY: By the type invariant `self` is a live `struct net`.
         let port = unsafe { bindings::rust_ipvs_helper_unprivileged_port_start(self.as_ptr()) };
         u32::try_from(port).unwrap_or(0)
     }
 
     /// Whether packets can be sent to an IPv4 address from here: unicast or local.
     pub(crate) fn is_usable_v4(&self, addr: [u8; 4]) -> bool {
-        // SAFETY: A live namespace by the type invariant.
+        // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe {
             bindings::rust_ipvs_helper_addr_is_usable_v4(self.as_ptr(), u32::from_ne_bytes(addr))
         }
@@ -123,7 +123,7 @@ impl Net {
 
     /// Whether an IPv4 address is another host's: neither local, nor of a group, nor a broadcast.
     pub(crate) fn is_unicast_v4(&self, addr: [u8; 4]) -> bool {
-        // SAFETY: A live namespace by the type invariant.
+        // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe {
             bindings::rust_ipvs_helper_addr_is_unicast_v4(self.as_ptr(), u32::from_ne_bytes(addr))
         }
@@ -256,7 +256,7 @@ impl Deref for Lease {
     type Target = Net;
 
     fn deref(&self) -> &Net {
-        // SAFETY: A live namespace by the type invariant.
+        // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe { Net::from_raw(self.net.as_ptr()) }
     }
 }

@@ -43,7 +43,8 @@ impl<const N: usize> Chunk<N> {
     /// Allocates free sets. Sleeps.
     fn new() -> Result<Arc<Self>> {
         let size = const { size_of::<[u64; N]>().wrapping_mul(SETS as usize) };
-        // SAFETY: Plain allocation.
+        // SAFETY: Size and alignment are not zero, and the flags allow to sleep, as this context
+        // does.
         let base = unsafe {
             bindings::pcpu_alloc_noprof(size, align_of::<u64>(), false, bindings::GFP_KERNEL)
         };

@@ -170,7 +170,7 @@ pub(crate) struct RcuCell<T: Send + Sync + 'static> {
 
 // SAFETY: The cell hands out `&T` on any CPU and drops `T` on any CPU.
 unsafe impl<T: Send + Sync> Send for RcuCell<T> {}
-// SAFETY: As above.
+// SAFETY: The cell hands out `&T` on any CPU and drops `T` on any CPU.
 unsafe impl<T: Send + Sync> Sync for RcuCell<T> {}
 
 impl<T: Send + Sync> RcuCell<T> {
@@ -311,7 +311,7 @@ impl<T: Send + Sync> Drop for RcuCell<T> {
 unsafe extern "C" fn drop_node<T>(head: *mut bindings::callback_head) {
     // SAFETY: By the contract of this function.
     let node = unsafe { container_of!(Opaque::cast_from(head), Node<T>, head) };
-    // SAFETY: As above; ownership passes to the box.
+    // SAFETY: By the contract of this function nobody else has it; ownership passes to the box.
     drop(unsafe { KBox::from_raw(node.cast_mut()) });
     done();
 }

@@ -94,7 +94,8 @@ impl Route {
         source: [u8; 16],
     ) -> Option<Self> {
         let dst = NonNull::new(dst)?;
-        // SAFETY: A reference is held, and the entry is of the protocol's kind.
+        // SAFETY: By the type invariant this value has a reference to the entry, and the entry is
+        // of the protocol's kind.
         let cookie =
             unsafe { bindings::rust_ipvs_helper_dst_cookie(dst.as_ptr(), protocol.number()) };
         // INVARIANT: The look-up's reference is ours now.
@@ -133,14 +134,15 @@ impl Route {
     /// Whether nothing has changed since the look-up that could change its answer.
     #[inline(always)]
     pub(crate) fn is_valid(&self) -> bool {
-        // SAFETY: A reference is held.
+        // SAFETY: By the type invariant this value has a reference to the entry.
         unsafe { bindings::rust_ipvs_helper_dst_valid(self.dst.as_ptr(), self.cookie) }
     }
 
     /// Whether the address is this host's own.
     #[inline(always)]
     pub(crate) fn is_local(&self) -> bool {
-        // SAFETY: A reference is held, and the entry is of the protocol's kind.
+        // SAFETY: By the type invariant this value has a reference to the entry, and the entry is
+        // of the protocol's kind.
         unsafe {
             bindings::rust_ipvs_helper_dst_is_local(self.dst.as_ptr(), self.protocol.number())
         }
@@ -149,7 +151,7 @@ impl Route {
     /// The largest packet that the route takes, in bytes.
     #[inline(always)]
     pub(crate) fn mtu(&self) -> u32 {
-        // SAFETY: A reference is held.
+        // SAFETY: By the type invariant this value has a reference to the entry.
         unsafe { bindings::rust_ipvs_helper_dst_mtu(self.dst.as_ptr()) }
     }
 

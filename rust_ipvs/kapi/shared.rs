@@ -46,7 +46,7 @@ pub(crate) struct RcuArc<T: Send + Sync + 'static> {
 
 // SAFETY: Like `Arc`: shared access to `T` from any CPU, dropped on any CPU.
 unsafe impl<T: Send + Sync> Send for RcuArc<T> {}
-// SAFETY: As above.
+// SAFETY: Like `Arc`: shared access to `T` from any CPU, dropped on any CPU.
 unsafe impl<T: Send + Sync> Sync for RcuArc<T> {}
 
 // A reference may move; the object stays.
@@ -223,7 +223,7 @@ impl<'g, T: Send + Sync> RcuRef<'g, T> {
 unsafe extern "C" fn drop_inner<T>(head: *mut bindings::callback_head) {
     // SAFETY: By the contract of this function.
     let inner = unsafe { container_of!(Opaque::cast_from(head), Inner<T>, head) };
-    // SAFETY: As above; ownership passes to the box.
+    // SAFETY: By the contract of this function nobody else has it; ownership passes to the box.
     drop(unsafe { KBox::from_raw(inner.cast_mut()) });
     rcu::done();
 }

@@ -85,42 +85,42 @@ impl Packet {
     /// Length in bytes from the network header's place on: what the network layer counts.
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {
-        // SAFETY: Owned by the type invariant, as in all that follow.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { (*self.as_ptr()).len }
     }
 
     /// The firewall mark.
     #[inline(always)]
     pub(crate) fn mark(&self) -> u32 {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_mark(self.as_ptr()) }
     }
 
     /// Whether a load balancer has handled the packet already.
     #[inline(always)]
     pub(crate) fn is_handled(&self) -> bool {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_ipvs_property(self.as_ptr()) }
     }
 
     /// Marks the packet as handled by a load balancer.
     #[inline(always)]
     pub(crate) fn set_handled(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_set_ipvs_property(self.as_ptr()) }
     }
 
     /// Whether the link layer addressed the packet to this host.
     #[inline(always)]
     pub(crate) fn is_to_host(&self) -> bool {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_to_host(self.as_ptr()) }
     }
 
     /// Whether the packet has a route.
     #[inline(always)]
     pub(crate) fn has_route(&self) -> bool {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_has_dst(self.as_ptr()) }
     }
 
@@ -128,7 +128,8 @@ impl Packet {
     #[inline(always)]
     pub(crate) fn route_is_local(&self, protocol: Protocol) -> bool {
         self.has_route()
-            // SAFETY: Owned, and it has a route.
+            // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid;
+            // it has a route.
             && unsafe {
                 bindings::rust_ipvs_helper_skb_route_is_local(self.as_ptr(), protocol.number())
             }
@@ -137,21 +138,22 @@ impl Packet {
     /// Whether the packet comes from this host: it has not come by a device, or by a loopback one.
     #[inline(always)]
     pub(crate) fn is_from_here(&self) -> bool {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_from_here(self.as_ptr()) }
     }
 
     /// Whether an IPv4 socket sent the packet that forbade its defragmentation.
     pub(crate) fn is_raw(&self) -> bool {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_nodefrag(self.as_ptr()) }
     }
 
     /// The bytes from the network header on that lie in one piece.
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: Owned. The header is inside the linear part or at its end by the type invariant,
-        // and the length is what remains of that part.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. The
+        // header is inside the linear part or at its end by the type invariant, and the length is
+        // what remains of that part.
         unsafe {
             let len = bindings::rust_ipvs_helper_skb_l3_len(self.as_ptr());
             let len = if len > 0 { len as usize } else { 0 };
@@ -163,7 +165,8 @@ impl Packet {
     pub(crate) fn copy<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let (at, len) = (c_int::try_from(at).ok()?, c_int::try_from(N).ok()?);
         let mut bytes = [0; N];
-        // SAFETY: Owned; the buffer has so many bytes.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; the
+        // buffer has so many bytes.
         let error = unsafe {
             let start = bindings::rust_ipvs_helper_skb_l3_offset(self.as_ptr());
             let at = start.checked_add(at)?;
@@ -179,7 +182,8 @@ impl Packet {
         let Ok(len) = u32::try_from(len) else {
             return false;
         };
-        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
+        // reference to bytes can be held across `&mut self`.
         len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_pull_l3(self.as_ptr(), len) }
     }
 
@@ -207,8 +211,9 @@ impl Packet {
         if len > Self::MOST_WRITABLE {
             return None;
         }
-        // SAFETY: Owned; no reference to bytes can be held across `&mut self`. The length and the
-        // offset of the network header, which is in the linear part, are less than 2^32 together.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
+        // reference to bytes can be held across `&mut self`. The length and the offset of the
+        // network header, which is in the linear part, are less than 2^32 together.
         if !unsafe { bindings::rust_ipvs_helper_skb_writable_l3(self.as_ptr(), len as u32) } {
             return None;
         }
@@ -223,7 +228,8 @@ impl Packet {
     pub(crate) fn writable_with_room(&mut self, extra: usize) -> Option<&mut [u8]> {
         let room = u32::try_from(extra).ok()?;
         let len = (self.len() as usize).checked_add(extra)?;
-        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
+        // reference to bytes can be held across `&mut self`.
         if !unsafe { bindings::rust_ipvs_helper_skb_add_room(self.as_ptr(), room) } {
             return None;
         }
@@ -238,21 +244,22 @@ impl Packet {
         let Ok(len) = u32::try_from(len) else {
             return false;
         };
-        // SAFETY: Owned. What is behind a packet is memory of the buffer, which nothing but bytes is in.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        // What is behind a packet is memory of the buffer, which nothing but bytes is in.
         unsafe { bindings::rust_ipvs_helper_skb_set_len(self.as_ptr(), len) }
     }
 
     /// Whether the device, or somebody later, completes the transport checksum.
     #[inline(always)]
     pub(crate) fn sum_is_partial(&self) -> bool {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_partial(self.as_ptr()) }
     }
 
     /// Says that bytes changed: a sum over the whole packet that a device gave is void.
     #[inline(always)]
     pub(crate) fn sum_changed(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_sum_changed(self.as_ptr()) }
     }
 
@@ -260,7 +267,8 @@ impl Packet {
     /// where this host sent the packet, or a device has looked at it.
     pub(crate) fn message_sum_is_right(&mut self, protocol: Protocol, at: u16) -> bool {
         let (skb, at) = (self.as_ptr(), u32::from(at));
-        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
+        // reference to bytes can be held across `&mut self`.
         unsafe {
             bindings::rust_ipvs_helper_skb_sum_unneeded(skb)
                 || match protocol {
@@ -280,7 +288,7 @@ impl Packet {
     #[inline]
     pub(crate) fn fits(&self, mtu: u32) -> bool {
         self.len() <= mtu
-            // SAFETY: Owned.
+            // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
             || unsafe {
                 bindings::rust_ipvs_helper_skb_is_gso(self.as_ptr())
                     && bindings::rust_ipvs_helper_skb_gso_fits(self.as_ptr(), mtu)
@@ -289,14 +297,14 @@ impl Packet {
 
     /// The largest fragment that the packet was put together from, 0 where it was not (IPv6).
     pub(crate) fn largest_fragment(&self, protocol: Protocol) -> u32 {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_frag_max(self.as_ptr(), protocol.number()) }
     }
 
     /// Takes the packet from the socket that it was found to be for before it was changed. A socket of
     /// this host that sends it stays its owner.
     pub(crate) fn orphan(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_orphan(self.as_ptr()) }
     }
 
@@ -309,7 +317,8 @@ impl Packet {
                     Unreachable::TimeExceeded => (ICMP_TIME_EXCEEDED, 0, 0),
                     Unreachable::TooBig(mtu) => (ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu),
                 };
-                // SAFETY: Owned, with an IPv4 header as the caller says.
+                // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is
+                // valid; it begins with an IPv4 header as the caller says.
                 unsafe { bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind, code, info) }
             }
             Protocol::Ipv6 => {
@@ -318,7 +327,8 @@ impl Packet {
                     Unreachable::TimeExceeded => (ICMPV6_TIME_EXCEED, 0, 0),
                     Unreachable::TooBig(mtu) => (ICMPV6_PKT_TOOBIG, 0, mtu),
                 };
-                // SAFETY: Owned, with an IPv6 header as the caller says.
+                // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is
+                // valid; it begins with an IPv6 header as the caller says.
                 unsafe { bindings::rust_ipvs_helper_icmpv6_send(self.as_ptr(), kind, code, info) }
             }
         }
@@ -326,7 +336,8 @@ impl Packet {
 
     /// Sends an ICMP message about an IPv4 packet to its sender; `info` is the last word of its header.
     pub(crate) fn send_icmp(&mut self, kind: u8, code: u8, info: u32) {
-        // SAFETY: Owned, with an IPv4 header as the caller says.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; it
+        // begins with an IPv4 header as the caller says.
         unsafe {
             bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind.into(), code.into(), info)
         }
@@ -338,7 +349,8 @@ impl Packet {
         let Ok(len) = u32::try_from(len) else {
             return false;
         };
-        // SAFETY: Owned; no reference to bytes can be held across `&mut self`.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
+        // reference to bytes can be held across `&mut self`.
         len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_strip(self.as_ptr(), len) }
     }
 
@@ -353,13 +365,13 @@ impl Packet {
 
     /// Tells the packet's route that its link failed, which tells the sender.
     pub(crate) fn link_failure(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_link_failure(self.as_ptr()) }
     }
 
     /// Tells the socket that sent the packet from here what its route takes, in bytes.
     pub(crate) fn update_pmtu(&mut self, mtu: u32) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_update_pmtu(self.as_ptr(), mtu) }
     }
 
@@ -403,7 +415,8 @@ impl Packet {
 
     /// Looks the route up again, as for a packet of this host with the packet's new addresses.
     pub(crate) fn reroute(&mut self, net: &Net, protocol: Protocol) -> bool {
-        // SAFETY: Owned, with a header of the protocol.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; it
+        // begins with a header of the protocol.
         let error = unsafe {
             match protocol {
                 Protocol::Ipv4 => {
@@ -421,7 +434,7 @@ impl Packet {
     /// of the namespace may look at the source.
     #[inline(always)]
     pub(crate) fn source_matters(net: &Net, protocol: Protocol) -> bool {
-        // SAFETY: A live namespace.
+        // SAFETY: A `&Net` is to a live `struct net`, by its type invariant.
         unsafe { bindings::rust_ipvs_helper_source_matters(net.as_ptr(), protocol.number()) }
     }
 
@@ -444,7 +457,7 @@ impl Packet {
 
 impl Drop for Packet {
     fn drop(&mut self) {
-        // SAFETY: Owned by the type invariant.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_kfree_skb(self.0.as_ptr()) }
     }
 }

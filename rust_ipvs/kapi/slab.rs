@@ -29,7 +29,7 @@ pub(crate) struct Slab<T> {
 
 // SAFETY: The allocator serialises access to a cache.
 unsafe impl<T> Send for Slab<T> {}
-// SAFETY: As above.
+// SAFETY: The allocator serialises access to a cache.
 unsafe impl<T> Sync for Slab<T> {}
 
 impl<T> Slab<T> {

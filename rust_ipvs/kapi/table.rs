@@ -225,7 +225,7 @@ pub(crate) struct Table<T: TableEntry> {
 
 // SAFETY: All sharing goes through RCU and the shards' locks.
 unsafe impl<T: TableEntry> Send for Table<T> {}
-// SAFETY: As above.
+// SAFETY: All sharing goes through RCU and the shards' locks.
 unsafe impl<T: TableEntry> Sync for Table<T> {}
 
 impl<T: TableEntry> Table<T> {

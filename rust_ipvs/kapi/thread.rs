@@ -148,7 +148,7 @@ pub(crate) struct WakeFlag {
 
 // SAFETY: Wait queues are made to be shared.
 unsafe impl Send for WakeFlag {}
-// SAFETY: As above.
+// SAFETY: Wait queues are made to be shared.
 unsafe impl Sync for WakeFlag {}
 
 impl WakeFlag {

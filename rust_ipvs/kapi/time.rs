@@ -26,7 +26,8 @@ pub(crate) fn jiffies64() -> u64 {
 /// Calls `cond_resched()`. Process context, outside of read-side sections and without a spinlock;
 /// mutexes may be held.
 pub(crate) fn give_way() {
-    // SAFETY: As the documentation asks.
+    // SAFETY: Process context without locks or read-side sections, as the documentation of this
+    // function asks of callers.
     unsafe { bindings::rust_ipvs_helper_cond_resched() };
 }
 

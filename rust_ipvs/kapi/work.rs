@@ -62,7 +62,8 @@ struct Job<R> {
 // SAFETY: The work is accessed by the workqueue alone; `run` by one thread at a time, by the type
 // invariant.
 unsafe impl<R: Send> Send for Job<R> {}
-// SAFETY: As above.
+// SAFETY: The work is accessed by the workqueue alone; `run` by one thread at a time, by the type
+// invariant.
 unsafe impl<R: Send> Sync for Job<R> {}
 
 /// What a [`Job`] is to those who do not know what it runs.

@@ -24,7 +24,7 @@ impl Conntrack {
     /// Makes room for connections that are related to this one, where it is not there; `false` without memory. The entry must
     /// not be confirmed.
     pub(crate) fn has_relations(&self) -> bool {
-        // SAFETY: A live entry by the type invariant, as in all that follow.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_add_help(self.as_ptr()) }
     }
 
@@ -32,7 +32,7 @@ impl Conntrack {
     /// The same segment once more changes nothing. `false` where the entry has no room for it
     /// ([`Conntrack::adjusts_sequences`]).
     pub(crate) fn shift_sequence(&self, way: CtInfo, sequence: u32, by: i32) -> bool {
-        // SAFETY: A live entry.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_shift_seq(self.as_ptr(), way.0, sequence, by) }
     }
 
@@ -43,7 +43,7 @@ impl Conntrack {
     /// not to be too many.
     pub(crate) fn expect(&self, first: &Tuple, seconds: u32) -> bool {
         let raw = first.to_raw(CtDirection::Original);
-        // SAFETY: A live entry; the tuple is only read.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`; the tuple is only read.
         let expected =
             unsafe { bindings::rust_ipvs_helper_ct_expect(self.as_ptr(), &raw, seconds) };
         let Some(expected) = NonNull::new(expected) else {

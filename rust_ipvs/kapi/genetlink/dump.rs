@@ -62,7 +62,7 @@ impl<'a> Dump<'a> {
     /// For a [liberal](super::Command::liberal) command, which the core does not check before: what
     /// a single request of such attributes would have been refused with.
     pub(crate) fn attribute(&self, number: u16) -> Result<Option<&'a [u8]>> {
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: By the type invariant the pointers are valid while this value lives.
         let info = unsafe { self.info.as_ref() };
         if !info.attrs.is_null() {
             // SAFETY: By the type invariant; the core parses with the family's `maxattr` because no
@@ -95,7 +95,7 @@ impl<'a> Dump<'a> {
 
     /// Remembers where to go on, for as long as the dump lasts.
     pub(crate) fn set_position(&mut self, (first, second): (usize, usize)) {
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: By the type invariant the pointers are valid while this value lives.
         let cb = unsafe { self.cb.as_mut() };
         cb.__bindgen_anon_1.args = [first as c_long, second as c_long, 0, 0, 0, 0];
     }
@@ -118,7 +118,7 @@ impl<'a> Dump<'a> {
         build: impl FnOnce(&mut Message<'_>) -> Result,
     ) -> Result {
         let flags = bindings::NLM_F_MULTI as c_int;
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the pointers are valid while this value lives.
         unsafe { Message::build(self.skb, self.info, flags, command, build) }
     }
 }

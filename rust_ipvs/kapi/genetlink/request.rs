@@ -56,7 +56,7 @@ impl<'a> Request<'a> {
 
     /// All attributes as they came, one after the other.
     pub(crate) fn attributes(&self) -> &'a [u8] {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the pointers are valid while this value lives.
         unsafe { attributes(self.info.as_ptr()) }
     }
 

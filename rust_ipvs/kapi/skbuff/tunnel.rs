@@ -75,13 +75,13 @@ impl Packet {
     /// checksum is complete.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        // SAFETY: Owned, as in all that follow.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_is_plain(self.as_ptr()) }
     }
 
     /// In how many segments the packet will be cut, 1 for one that is not.
     pub(crate) fn segments(&self) -> u16 {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_segments(self.as_ptr()) }
     }
 
@@ -91,7 +91,7 @@ impl Packet {
         if !self.sum_is_partial() {
             return None;
         }
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         let (start, field) = unsafe {
             (
                 bindings::rust_ipvs_helper_skb_sum_start(self.as_ptr()),
@@ -106,7 +106,8 @@ impl Packet {
     /// `route` leaves by; `None`, and the packet is freed, if memory ran out.
     #[inline(always)]
     pub(crate) fn make_room(self, len: u32, route: &Route) -> Option<Roomy> {
-        // SAFETY: Owned; the route is alive. No reference to bytes can be held across `self`.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; the
+        // route is alive. No reference to bytes can be held across `self`.
         let made =
             unsafe { bindings::rust_ipvs_helper_skb_make_room(self.as_ptr(), len, route.as_ptr()) };
         // INVARIANT: The head was made private just now, if it was not.
@@ -135,7 +136,7 @@ impl Roomy {
     /// Readies a plain packet for being wrapped: what a device knew of it is void.
     #[inline(always)]
     pub(crate) fn wrap_plain(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_wrap_plain(self.as_ptr()) }
     }
 
@@ -143,7 +144,7 @@ impl Roomy {
     /// be. `false` where memory ran out.
     pub(crate) fn wrap(&mut self, wrapping: Wrapping, outer: Protocol, inner: u8) -> bool {
         let bits = wrapping.bits(outer);
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe {
             if bindings::iptunnel_handle_offloads(self.as_ptr(), bits) != 0 {
                 return false;
@@ -155,26 +156,27 @@ impl Roomy {
 
     /// Takes the inner packet's checksum, which its receiver completes, from the device.
     pub(crate) fn remote_checksum(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_remote_sum(self.as_ptr()) }
     }
 
     /// Forgets what the stack noted of a packet of the one family that is now in one of the other.
     pub(crate) fn clear_cb(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_clear_cb(self.as_ptr()) }
     }
 
     /// Makes what is now the packet's IP header, or will be behind the outer one, its transport.
     #[inline(always)]
     pub(crate) fn set_transport(&mut self) {
-        // SAFETY: Owned.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_transport_is_network(self.as_ptr()) }
     }
 
     /// Adds bytes in front of the packet; `None` if there is not enough room.
     pub(crate) fn push<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
-        // SAFETY: Owned. Where the room is not there, nothing is pushed.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        // Where the room is not there, nothing is pushed.
         unsafe {
             let skb = self.as_ptr();
             if bindings::rust_ipvs_helper_skb_headroom(skb) < N as u32 {
@@ -204,8 +206,9 @@ impl Roomy {
         ];
         self.push(&[s0, s1, d0, d1, l0, l1, 0, 0])?;
         let (skb, length) = (self.as_ptr(), c_int::try_from(self.len()).ok()?);
-        // SAFETY: Owned. The transport header is made the UDP header that was just pushed, whose
-        // checksum field the functions fill in; the addresses are on this stack.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. The
+        // transport header is made the UDP header that was just pushed, whose checksum field the
+        // functions fill in; the addresses are on this stack.
         unsafe {
             bindings::rust_ipvs_helper_skb_transport_here(skb);
             match (<[u8; 4]>::try_from(src), <[u8; 4]>::try_from(dst)) {
@@ -225,7 +228,8 @@ impl Roomy {
     /// Adds a GRE header over all that is there; `kind` is the Ethernet type of the packet. `None` where
     /// there is no room.
     pub(crate) fn push_gre(&mut self, kind: u16, sum: bool) -> Option<()> {
-        // SAFETY: Owned. Where the room is not there, nothing is pushed.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        // Where the room is not there, nothing is pushed.
         unsafe {
             let skb = self.as_ptr();
             let length = if sum { 8 } else { 4 };
@@ -240,8 +244,9 @@ impl Roomy {
     /// Adds the outer IP header of `N` bytes, to be written; `None` where there is no room.
     #[inline(always)]
     pub(crate) fn push_outer<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        // SAFETY: Owned. Nothing is pushed if there is no room; if there is, the header is in the linear
-        // part, which nobody else has by the type invariant.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        // Nothing is pushed if there is no room; if there is, the header is in the linear part,
+        // which nobody else has by the type invariant.
         unsafe {
             let skb = self.as_ptr();
             if bindings::rust_ipvs_helper_skb_headroom(skb) < N as u32 {

@@ -110,6 +110,6 @@ impl Buckets {
 pub(super) unsafe extern "C" fn free_buckets(head: *mut bindings::callback_head) {
     // SAFETY: By the contract of this function.
     let buckets = unsafe { kernel::container_of!(Opaque::cast_from(head), Buckets, head) };
-    // SAFETY: As above; ownership passes to the box.
+    // SAFETY: By the contract of this function nobody else has it; ownership passes to the box.
     drop(unsafe { KBox::from_raw(buckets.cast_mut()) });
 }

@@ -59,7 +59,7 @@ pub(crate) struct WheelLinks {
 
 // SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
 unsafe impl Send for WheelLinks {}
-// SAFETY: As above.
+// SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
 unsafe impl Sync for WheelLinks {}
 
 impl WheelLinks {
