@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users see of the load balancer, and say to it: generic netlink, socket options, /proc, sysctl, and rules of iptables.
+//! Interfaces to administrators: generic netlink, socket options, /proc, sysctl, and rules of
+//! iptables.
 //!
 //! Nothing is decided here. A request becomes words of [`logic::config`](crate::logic::config), the
 //! [`NetnsIpvs`] carries it out or refuses, and what it answers becomes attributes or a line.

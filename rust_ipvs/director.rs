@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the load balancer does, in safe words: of `logic` and `kapi`.
+//! IPVS itself, in safe code on top of `logic` and `kapi`.
 //!
 //! A [`NetnsIpvs`] is the load balancer of one network namespace. It has a [`Plane`] for each
 //! address family, in which services and connections live; packets come in through `hooks`, people

@@ -45,7 +45,7 @@ const fn privileged(number: u8) -> Command {
     Command::new(number).admin_perm().liberal()
 }
 
-/// What is answered, and by whom (G-3). Anything else is `EOPNOTSUPP` (G-4).
+/// Commands and their handlers (G-3). Anything else is `EOPNOTSUPP` (G-4).
 static COMMANDS: [Command; 16] = [
     privileged(command::NEW_SERVICE).doit::<service::New>(),
     privileged(command::SET_SERVICE).doit::<service::Set>(),

@@ -49,7 +49,7 @@ use kernel::{
 /// Everybody may read.
 const MODE: u16 = 0o444;
 
-/// What costs a look at everything only its owner may.
+/// Mode of files that cost a look at everything: readable by the owner only.
 const MODE_OF_STATUS: u16 = 0o440;
 
 /// The files of a namespace.
@@ -115,7 +115,7 @@ impl Show for Apps {
     }
 }
 
-/// How connections are shown.
+/// Formats of connections.
 trait ConnFormat: 'static {
     const HEADER: &'static str;
 

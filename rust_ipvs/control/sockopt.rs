@@ -174,7 +174,7 @@ fn version(ipvs: &NetnsIpvs, asked: &mut Asked<'_>) -> Result {
 /// A list that is written as its entries come, as far as there is room.
 struct List<'a, 'b> {
     asked: &'a mut Asked<'b>,
-    /// Where the next entry goes.
+    /// Offset of the next entry.
     end: usize,
     /// Entries that there is room for.
     left: usize,

@@ -142,7 +142,8 @@ fn set_sync_ports(ipvs: &NetnsIpvs, value: i32) -> Result {
     Ok(())
 }
 
-/// Whether a connection can be sent after `first` packets and then once every `period`, or never again where that is 0.
+/// Returns whether a connection can be sent after `first` packets and then once every `period`, or
+/// never again where that is 0.
 fn is_sync_threshold(first: i32, period: i32) -> bool {
     first >= 0 && period >= 0 && (first < period || period == 0)
 }

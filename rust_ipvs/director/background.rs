@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a namespace does in the background, each thing in a work of its own.
+//! Background works of a namespace.
 //!
 //! ================  ==============================================  =========================
 //! work              does                                            runs

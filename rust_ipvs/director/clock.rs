@@ -12,7 +12,7 @@ use crate::{
 
 /// Ticks in a second.
 const TICKS: u64 = 1000 / wheel::TICK_MS as u64;
-/// How many jiffies the works that end connections wait.
+/// Jiffies for which the works that end connections wait.
 pub(super) const TICK_JIFFIES: u32 = HZ / TICKS as u32;
 
 fn tick_of(jiffies: u64) -> u32 {

@@ -73,7 +73,7 @@ use status::{
     Status, //
 };
 
-/// What a template's protocol is marked with in its key, so that no packet finds it (C-9): the result is
+/// Mark of a template's protocol in its key, so that no packet finds it (C-9): the result is
 /// none of the protocols that packets are looked up by.
 const TEMPLATE_KEY: u8 = 0xc0;
 
@@ -84,7 +84,7 @@ const GIVEN_UP_KEY: u8 = 0x20;
 /// The destination's port that is shown of a template which nobody finds again (P-7).
 const INVALID_PORT: u16 = 0xffff;
 
-/// What a packet is to a connection.
+/// Role of a packet in a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PacketRole {
     /// From the client to the VIP.
@@ -102,21 +102,22 @@ pub(crate) struct Connection<F: InetFamily> {
     pub(super) links: Links,
     pub(super) client: Endpoint<F>,
     pub(super) virt: Endpoint<F>,
-    /// Where NAT sends it; with other methods the destination's own, where it is of this family.
+    /// Destination to which NAT sends it; with other methods the destination's own, where it is of
+    /// this family.
     pub(super) real: Endpoint<F>,
     /// The protocol; with a mark for a template, and for a connection that was given up.
     key: Word<u8>,
     pub(super) method: ForwardMethod,
     status: Status,
     pub(super) destination: RcuArc<Destination>,
-    /// When the last packet came, in jiffies.
+    /// Time of the last packet, in jiffies.
     pub(super) last_seen: Word<u32>,
     /// After how many jiffies without a packet the connection ends.
     pub(super) timeout: Atomic<u32>,
     pub(super) wheel: WheelLinks,
     /// The template, or the connection, that this connection belongs to.
     control: ControlRef<Connection<F>>,
-    /// What a persistence engine goes by, of a template.
+    /// Data of the persistence engine, of a template.
     data: Option<KBox<Data>>,
     /// State of synchronisation.
     sync: SyncState,
@@ -195,7 +196,8 @@ impl<F: InetFamily> Connection<F> {
         template
     }
 
-    /// Whether connection tracking knows the connection: it keeps the entries of its packets, and takes its own with it (N-1).
+    /// Returns whether connection tracking knows the connection: it keeps the entries of its
+    /// packets, and takes its own with it (N-1).
     pub(super) fn is_tracked(&self) -> bool {
         self.status.load().is_tracked()
     }
@@ -214,7 +216,8 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// What connection tracking knows by this connection's ends is another's from now on (S-19).
+    /// Leaves what connection tracking knows by this connection's ends to another from now on
+    /// (S-19).
     pub(super) fn leave_to_others(&self) {
         self.status.untrack();
     }
@@ -225,17 +228,17 @@ impl<F: InetFamily> Connection<F> {
         self
     }
 
-    /// Whether it ends with its first packet.
+    /// Returns whether it ends with its first packet.
     pub(super) fn is_ops(&self) -> bool {
         self.status.load().is_ops()
     }
 
-    /// Whether it is a template of a kind that may be used.
+    /// Returns whether it is a template of a kind that may be used.
     pub(super) fn is_kind(&self, kind: Kind) -> bool {
         self.status.load().is_kind(kind)
     }
 
-    /// What a persistence engine goes by; nothing where that is the client.
+    /// Returns what a persistence engine goes by; nothing where that is the client.
     pub(super) fn data(&self) -> &[u8] {
         self.data.as_ref().map_or(&[], |data| data.found())
     }
@@ -268,7 +271,7 @@ impl<F: InetFamily> Connection<F> {
         self.status.settle_timeout(&self.timeout, own, of)
     }
 
-    /// What stands for a protocol in the hash of a template.
+    /// Returns what stands for a protocol in the hash of a template.
     pub(super) const fn template_key(protocol: u8) -> u8 {
         protocol ^ TEMPLATE_KEY
     }
@@ -283,23 +286,23 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// Whether a packet of a connection or, with [`Connection::template_key`], of a template would have
-    /// the same key.
+    /// Returns whether a packet of a connection or, with [`Connection::template_key`], of a
+    /// template would have the same key.
     pub(super) fn is_of(&self, key: u8, client: &Endpoint<F>, virt: &Endpoint<F>) -> bool {
         self.key.load() == key && self.client == *client && self.virt == *virt
     }
 
-    /// Whether it is a template.
+    /// Returns whether it is a template.
     pub(super) fn is_template(&self) -> bool {
         self.status.load().is_template()
     }
 
-    /// Whether another controls it.
+    /// Returns whether another controls it.
     pub(super) fn is_controlled(&self) -> bool {
         self.control.is_some()
     }
 
-    /// Whether it controls others (C-16).
+    /// Returns whether it controls others (C-16).
     pub(super) fn controls(&self) -> bool {
         self.wheel.n_control() != 0
     }
@@ -329,7 +332,8 @@ impl<F: InetFamily> Connection<F> {
         before > self.timeout.load(Relaxed) as i32
     }
 
-    /// Whether a connection has shown that it is real, of those that the template controlled (P-15).
+    /// Returns whether a connection has shown that it is real, of those that the template
+    /// controlled (P-15).
     pub(super) fn is_assured(&self) -> bool {
         self.status.load().is_assured()
     }
@@ -339,7 +343,7 @@ impl<F: InetFamily> Connection<F> {
         self.status.count_request();
     }
 
-    /// How many packets of the client came; those beyond few are one more than few.
+    /// Returns how many packets of the client came; those beyond few are one more than few.
     pub(super) fn requests(&self) -> u8 {
         self.status.load().requests()
     }
@@ -356,7 +360,7 @@ impl<F: InetFamily> Connection<F> {
         self.control.get(rcu)
     }
 
-    /// What a packet is to this connection, which was found in a direction of the table.
+    /// Returns what a packet is to this connection, which was found in a direction of the table.
     ///
     /// A reply is recognised by the destination's endpoint with NAT, and by the VIP's with methods
     /// by which the destination answers in the VIP's name (C-9, C-11).
@@ -391,7 +395,7 @@ impl<F: InetFamily> Connection<F> {
         self.status.load().state()
     }
 
-    /// Whether no reply has been seen and none is expected.
+    /// Returns whether no reply has been seen and none is expected.
     pub(super) fn is_silent(&self) -> bool {
         self.status.load().is_silent()
     }

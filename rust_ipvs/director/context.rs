@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What those who handle a packet are told of it.
+//! [`Context`]: what is known of a packet while it is handled.
 
 use super::{
     connections::Connections,
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// What is known of a packet where it is handled.
+/// A packet while it is handled.
 ///
 /// Functions that are inlined where packets pass borrow it, so that the compiler keeps what they need in
 /// registers; others take a copy, so that only who calls them pays for one.
@@ -39,7 +39,7 @@ pub(super) struct Context<'g, F: InetFamily> {
     pub(super) header: Header<F>,
     pub(super) transport: Transport,
     pub(super) connections: &'g Connections<F>,
-    /// Whether the packet is an ICMP error, and header and ports those of what it quotes, in the
+    /// True if the packet is an ICMP error, and header and ports those of what it quotes, in the
     /// inverse direction: what the client would have sent (S-28).
     pub(super) is_inverse: bool,
 }
@@ -63,12 +63,13 @@ impl<F: InetFamily> Context<'_, F> {
         }
     }
 
-    /// Whether the namespace may have one more entry (C-23, S-13).
+    /// Returns whether the namespace may have one more entry (C-23, S-13).
     pub(super) fn has_room(&self) -> bool {
         self.ipvs.has_room()
     }
 
-    /// How many bytes from the IP header on are read or written: the fixed transport header.
+    /// Returns how many bytes from the IP header on are read or written: the fixed transport
+    /// header.
     #[inline(always)]
     pub(super) fn headers(&self) -> usize {
         let transport = if self.header.protocol == TCP { 20 } else { 8 };

@@ -7,11 +7,11 @@ use crate::{
     logic::defense, //
 };
 
-/// Which packets are dropped that would begin a connection (S-6).
+/// Dropping of packets that would begin a connection (S-6).
 pub(super) struct Defenses {
     /// One of so many; 0 for none.
     pub(super) rate: Word<i32>,
-    /// How many pass until the next that is dropped.
+    /// Number of packets until the next that is dropped.
     left: Word<i32>,
 }
 
@@ -24,7 +24,7 @@ impl Defenses {
         }
     }
 
-    /// Whether to drop a packet that would begin a connection.
+    /// Returns whether to drop a packet that would begin a connection.
     ///
     /// CPUs that count at once may count one packet for two, which lets one more pass now and then.
     #[inline(always)]

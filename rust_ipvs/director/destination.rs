@@ -52,7 +52,7 @@ use kernel::{
 };
 use load::Load;
 
-/// What stands for the slot of a destination that is not in the table of real servers, whose
+/// Slot number of a destination that is not in the table of real servers, whose
 /// buckets have fewer.
 pub(super) const NO_SLOT: u32 = u32::MAX;
 
@@ -65,7 +65,7 @@ pub(crate) struct Destination {
     /// The serial number of the service that has it, or had it last; under the configuration mutex.
     owner: Word<u64>,
     pub(super) counted: Counted,
-    /// Where it is in the table of real servers, or [`NO_SLOT`]; under the configuration mutex.
+    /// Slot in the table of real servers, or [`NO_SLOT`]; under the configuration mutex.
     pub(super) rs_slot: Word<u32>,
     route: RcuCell<Route>,
     /// 1 while it belongs to its service, 0 once it was deleted.
@@ -98,7 +98,7 @@ impl Destination {
     /// The serial number of no service.
     pub(super) const NO_SERVICE: u64 = 0;
 
-    /// Whether it is no service's, and nobody has configured it.
+    /// Returns whether it is no service's, and nobody has configured it.
     pub(super) fn is_placeholder(&self) -> bool {
         self.owner.load() == Self::NO_SERVICE
     }
@@ -159,7 +159,7 @@ impl Destination {
         self.set_available(true);
     }
 
-    /// Whether the destination belongs to its service.
+    /// Returns whether the destination belongs to its service.
     #[inline(always)]
     pub(super) fn is_available(&self) -> bool {
         self.available.load() != 0
@@ -183,12 +183,12 @@ impl Destination {
         self.load.weight()
     }
 
-    /// How packets of new connections reach it.
+    /// Returns how packets of new connections reach it.
     pub(super) fn method(&self) -> ForwardMethod {
         ForwardMethod(self.method.load() as u8)
     }
 
-    /// How packets in tunnels to it are encapsulated.
+    /// Returns how packets in tunnels to it are encapsulated.
     #[inline(always)]
     pub(super) fn tunnel(&self) -> TunnelSpec {
         unpack(self.tunnel.load())
@@ -258,7 +258,7 @@ impl Destination {
         self.load.activity(active);
     }
 
-    /// What users said of it.
+    /// Returns what users said of it.
     pub(super) fn spec(&self) -> DestinationSpec {
         let (upper, lower) = self.load.thresholds();
         DestinationSpec {

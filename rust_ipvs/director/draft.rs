@@ -47,7 +47,7 @@ use kernel::{
     },
 };
 
-/// How many slots are looked at in one read-side critical section.
+/// Slots that are looked at in one read-side critical section.
 const PAGE: usize = 1024;
 
 /// Calls `work` for each destination of a list, with its slot, in read-side critical sections of
@@ -157,7 +157,7 @@ pub(super) fn newer(rcu: Rcu<'_>, dests: &RcuSlots<Destination>, slot: u32) -> O
     above.find(|above| dests.get(rcu, *above).is_some())
 }
 
-/// Which slot each destination has in a copy of the list that it is in.
+/// Slots of destinations in a copy of their list.
 pub(super) struct Numbers(Option<KVVec<u32>>);
 
 impl Numbers {

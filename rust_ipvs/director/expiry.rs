@@ -34,7 +34,7 @@ use crate::{
 
 /// The most works that the connections of a family are divided among.
 pub(super) const MOST_PARTS: usize = 4;
-/// How many connections one run looks at: some hundred microseconds.
+/// Connections that one run looks at: some hundred microseconds.
 const AT_ONCE: u32 = 1024;
 
 /// A work that ends the connections of some shards of a family.
@@ -148,7 +148,7 @@ fn verdict<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Expir
 }
 
 impl<F: InetFamily> AfState<F> {
-    /// How many connections there are.
+    /// Returns how many connections there are.
     pub(super) fn connection_count(&self) -> usize {
         self.connections.as_ref().map_or(0, |c| c.table.exact_len())
     }
@@ -162,7 +162,7 @@ impl<F: InetFamily> AfState<F> {
 }
 
 impl NetnsIpvs {
-    /// Whether there may be one more entry (C-23, S-13).
+    /// Returns whether there may be one more entry (C-23, S-13).
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         let limit = self.settings.conn_max.load() as isize;
@@ -190,7 +190,7 @@ impl NetnsIpvs {
         (v4.0.wrapping_add(v6.0), v4.1.wrapping_add(v6.1))
     }
 
-    /// How many connections there are, of both families.
+    /// Returns how many connections there are, of both families.
     pub(super) fn connection_count(&self) -> usize {
         self.v4
             .connection_count()

@@ -33,7 +33,7 @@ const SEEN: u32 = 1;
 /// They are put together before routing.
 const DONE: u32 = 2;
 
-/// Whether fragments of IPv6 have come to the hooks of a namespace.
+/// State of IPv6 defragmentation: whether fragments have come to the hooks of a namespace.
 ///
 /// Packets of all CPUs and a work write it, so each step is a compare-and-exchange: a packet
 /// that found [`NONE`] a while ago does not take [`DONE`] back.
@@ -50,7 +50,7 @@ impl Fragments {
         self.0.load(Relaxed) == NONE && self.0.cmpxchg(NONE, SEEN, Relaxed).is_ok()
     }
 
-    /// Whether one has come, and they are not put together before routing yet.
+    /// Returns whether one has come, and they are not put together before routing yet.
     pub(super) fn is_to_arrange(&self) -> bool {
         self.0.load(Relaxed) == SEEN
     }
@@ -71,7 +71,8 @@ impl Fragments {
     }
 }
 
-/// Whether a fragment may concern us: of IPv6, one that passes through and is nobody's answer does not.
+/// Returns whether a fragment may concern us: of IPv6, one that passes through and is nobody's
+/// answer does not.
 pub(super) fn may_be_ours<F: InetFamily>(
     af: &AfState<F>,
     point: Point,

@@ -133,7 +133,7 @@ pub(super) fn reply<F: InetFamily>(
     may_go_on
 }
 
-/// What a segment carries, and where that begins, in bytes from the IP header.
+/// Returns what a segment carries, and where that begins, in bytes from the IP header.
 fn text<'p, F: InetFamily>(
     context: &Context<'_, F>,
     packet: &'p Packet,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which services the FTP helper serves: what it needs while they are there, and what
+//! Services of the FTP helper: what it needs while they are there, and what
 //! administrators see of it (F-1, F-3, K-10).
 
 use super::{
@@ -38,7 +38,8 @@ impl<F: InetFamily> AfState<F> {
     }
 }
 
-/// Where in [`ConfigState::tracking`] a family's is, and what its packets are to the network stack.
+/// Returns where in [`ConfigState::tracking`] a family's is, and what its packets are to the
+/// network stack.
 const fn place(family: AddressFamily) -> (usize, Protocol) {
     match family {
         AddressFamily::V4 => (0, Protocol::Ipv4),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What packets pass: one hook at each of three places (H-1).
+//! Netfilter hooks: one at each of three places (H-1).
 //!
 //! C IPVS looks at each packet twice, as a possible reply and then as a possible request. Here
 //! both directions of a connection have one hash, so one look at the table tells which it is.
@@ -115,13 +115,14 @@ fn read<F: InetFamily>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     Some((header, transport))
 }
 
-/// Whether connections of a protocol are balanced, and that is what most packets are of (H-11).
+/// Returns whether connections of a protocol are balanced, and that is what most packets are of
+/// (H-11).
 #[inline(always)]
 fn is_balanced(protocol: u8) -> bool {
     protocol == TCP || protocol == UDP
 }
 
-/// What becomes of a packet whose transport header is cut short (S-4).
+/// Returns what becomes of a packet whose transport header is cut short (S-4).
 fn truncated(point: Point, packet: Packet) -> Verdict {
     if point == Point::Forward {
         Verdict::Accept(packet)
@@ -307,13 +308,13 @@ fn pass_replies<'g, F: HasAfState>(
     pass::<F, false>(ipvs, rcu, net, point, packet)
 }
 
-/// Whether a packet may be a request: one that this host sends, or that was sent to its own link
-/// address and not to all (H-7).
+/// Returns whether a packet may be a request: one that this host sends, or that was sent to its own
+/// link address and not to all (H-7).
 fn is_for_host(point: Point, packet: &Packet) -> bool {
     point == Point::LocalOut || packet.is_to_host()
 }
 
-/// Whether a packet that belongs to no connection may begin one.
+/// Returns whether a packet that belongs to no connection may begin one.
 #[inline(always)]
 fn may_begin(point: Point, packet: &Packet) -> bool {
     point != Point::Forward && is_for_host(point, packet)

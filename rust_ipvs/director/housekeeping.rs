@@ -19,11 +19,11 @@ use crate::kapi::{
     work::Process, //
 };
 
-/// How often the trash is looked through (V-12), in jiffies.
+/// Interval at which the trash is looked through (V-12), in jiffies.
 const TRASH_PERIOD: u32 = 60 * HZ;
-/// How many deleted destinations are looked at in one run.
+/// Deleted destinations that one run looks at.
 const TRASH_AT_ONCE: u32 = 256;
-/// How often schedulers forget what was not asked for in a while (D-19), in jiffies.
+/// Interval at which schedulers evict unused entries (D-19), in jiffies.
 const EVICT_PERIOD: u32 = 60 * HZ;
 /// The tables of how many services are looked at in one run.
 const EVICT_AT_ONCE: u32 = 16;
@@ -33,7 +33,7 @@ const EVICT_AT_ONCE: u32 = 16;
 /// It rests while there are none.
 #[derive(Default)]
 pub(super) struct EmptyTrash {
-    /// Where to go on.
+    /// Key at which to go on.
     from: Option<Key>,
 }
 
@@ -55,9 +55,9 @@ impl EmptyTrash {
 /// It takes no mutex, and rests while no scheduler remembers anything.
 #[derive(Default)]
 pub(super) struct Evict {
-    /// Where to go on: in the services of IPv4, or of IPv6.
+    /// Position at which to go on: in the services of IPv4, or of IPv6.
     from: (bool, ServicePos),
-    /// Whether a scheduler was seen that remembers something.
+    /// True if a scheduler was seen that remembers something.
     found: bool,
 }
 

@@ -60,8 +60,8 @@ use quote::{
 pub(super) struct At<B> {
     /// Its place.
     pub(super) point: Point,
-    /// Whether it takes requests; if not, only errors about requests concern it, which go the way of
-    /// replies (H-8).
+    /// True if it takes requests; if not, only errors about requests concern it, which go the way
+    /// of replies (H-8).
     pub(super) takes_requests: bool,
     /// Begins the connection that a quoted packet belongs to (see [`Begin`]).
     pub(super) begin: B,
@@ -207,7 +207,8 @@ fn inverse<'g, F: InetFamily>(context: &Context<'g, F>, quoted: &Quoted<F>) -> C
     }
 }
 
-/// Whether an error may be one for a destination: H-7 and H-24 say which packets may come in.
+/// Returns whether an error may be one for a destination: H-7 and H-24 say which packets may come
+/// in.
 fn may_come_in<F: InetFamily>(context: &Context<'_, F>, packet: &Packet) -> bool {
     context.point != Point::LocalIn || packet.is_to_host()
 }

@@ -20,12 +20,12 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// How many numbers a CPU takes at a time; a power of two.
+/// Numbers that a CPU takes at a time; a power of two.
 const BLOCK: u32 = 64;
-/// What is left of the first number of a block when it is divided by the length.
+/// Remainder of the first number of a block divided by its length.
 const FIRST: u32 = 1;
 
-/// What is left of the numbers.
+/// The remaining numbers.
 pub(super) struct Ids {
     /// The first number of the next block.
     next: Atomic<u32>,

@@ -43,7 +43,7 @@ use kernel::prelude::*;
 /// So many services are looked at before others get the CPU.
 const PAGE: usize = 64;
 
-/// Where a list of services goes on. All zeroes is the beginning.
+/// Position in a list of services. All zeroes is the beginning.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct Bookmark {
     /// 1 behind all services of IPv4.
@@ -85,7 +85,8 @@ impl Bookmark {
     }
 }
 
-/// Where a list of a service's destinations goes on. All zeroes is the beginning, which is the newest one.
+/// Position in a list of a service's destinations. All zeroes is the beginning, which is the newest
+/// one.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct Shown(u32);
 
@@ -267,12 +268,12 @@ impl<F: InetFamily> AfState<F> {
 }
 
 impl NetnsIpvs {
-    /// Whether a service exists.
+    /// Returns whether a service exists.
     pub(crate) fn service_exists(&self, id: &ServiceId) -> bool {
         rcu::read(|rcu| for_af!(self, id.family, af => af.by_id(rcu, id).is_some()))
     }
 
-    /// How a service is seen.
+    /// Returns how a service is seen.
     pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, ConfigError> {
         for_af!(self, id.family, af => Ok(af.get(id)?.view()))
     }
@@ -336,7 +337,7 @@ impl NetnsIpvs {
         shown.map_or(Ok(false), |shown| shown.map(|()| true))
     }
 
-    /// How full the tables are (K-9). May take a while where there are many connections.
+    /// Returns how full the tables are (K-9). May take a while where there are many connections.
     pub(crate) fn fill(&self) -> Fill {
         let mut fill = Fill {
             connections: self.connection_count(),
@@ -361,7 +362,7 @@ impl NetnsIpvs {
         fill
     }
 
-    /// How many services of a family there are.
+    /// Returns how many services of a family there are.
     pub(crate) fn count_of(&self, family: AddressFamily) -> u32 {
         let count = for_af!(self, family, af => af.count());
         u32::try_from(count).unwrap_or(u32::MAX)

@@ -54,8 +54,8 @@ use kernel::{
 const BUCKETS: usize = 1024;
 /// The most addresses in a bucket; three times as many as there are on the average in a full table.
 const DEEPEST: usize = 72;
-/// How long an address is remembered that is not asked for, and a set stays as it is, unless an administrator says
-/// something else: a day, in seconds.
+/// Default time for which an unused address and an unchanged set are kept, unless an administrator
+/// says something else: a day, in seconds.
 const DAY: i32 = 24 * 60 * 60;
 
 /// Expiration times in seconds, which an administrator sets (D-20).
@@ -75,14 +75,14 @@ impl Expirations {
     }
 }
 
-/// Which of the two settings holds for a table.
+/// Returns which of the two settings holds for a table.
 pub(super) type Expiration = fn(&Expirations) -> &Word<i32>;
 
 /// The destinations of an address.
 struct Set {
     /// The newest first.
     members: KVec<RcuArc<Destination>>,
-    /// When the set changed, in jiffies.
+    /// Time of the last change of the set, in jiffies.
     changed: u64,
 }
 
@@ -106,7 +106,7 @@ impl Set {
 /// Entry of an address.
 pub(super) struct LblcEntry {
     address: Ip,
-    /// When it was asked for, in jiffies.
+    /// Time of the last use, in jiffies.
     used: Word<u64>,
     set: RcuCell<Set>,
 }

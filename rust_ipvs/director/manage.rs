@@ -53,7 +53,7 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What goes wrong inside is always memory.
+/// Returns what goes wrong inside is always memory.
 fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
     result.map_err(|_| ConfigError::NO_MEMORY)
 }
@@ -140,7 +140,7 @@ fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     Ok(scheduler)
 }
 
-/// Whether a scheduler can begin with so many destinations (D-16).
+/// Returns whether a scheduler can begin with so many destinations (D-16).
 fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), ConfigError> {
     match scheduler {
         Some(scheduler) if destinations > scheduler.needs().most => Err(ConfigError::new(
@@ -151,7 +151,7 @@ fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), C
     }
 }
 
-/// Whether a destination's address can be sent to from here.
+/// Returns whether a destination's address can be sent to from here.
 fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
     let usable = match id.addr {
         Ip::V4(addr) => net.is_usable_v4(addr),
@@ -163,7 +163,8 @@ fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
     ))
 }
 
-/// Whether a method can bridge the families of a service and a destination, and nobody else is told of it (V-10).
+/// Returns whether a method can bridge the families of a service and a destination, and nobody else
+/// is told of it (V-10).
 fn check_families(
     ipvs: &NetnsIpvs,
     id: &ServiceId,

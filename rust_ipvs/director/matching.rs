@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of a packet that was balanced, for the rules of a firewall that ask (N-7).
+//! Properties of balanced packets, for the `ipvs` match of iptables (N-7).
 
 use super::{
     connection::{
@@ -35,7 +35,8 @@ use crate::{
 };
 
 impl NetnsIpvs {
-    /// What is known of a packet that goes to a destination; `None` where it belongs to no connection.
+    /// Returns what is known of a packet that goes to a destination; `None` where it belongs to no
+    /// connection.
     ///
     /// As C IPVS has it, that is looked up by what a reply to the packet would be.
     pub(crate) fn known(&self, rcu: Rcu<'_>, protocol: Protocol, packet: &Packet) -> Option<Known> {

@@ -113,11 +113,11 @@ pub(super) struct ConfigState {
     pub(super) open: bool,
     pub(super) hooks_v4: Option<Hooks<NetnsIpvs>>,
     pub(super) hooks_v6: Option<Hooks<NetnsIpvs>>,
-    /// What has connections of IPv4, and of IPv6, tracked while the FTP helper may have some to look at.
+    /// Tracking of connections of IPv4, and of IPv6, while a service has the FTP helper's port.
     pub(super) tracking: [Option<Tracking>; 2],
     /// Set if the hooks handle replies only (H-8).
     pub(super) reply_only: bool,
-    /// What is done in the background; there from the first service or daemon on.
+    /// Background works; there from the first service or daemon on.
     pub(super) works: KVec<PeriodicWork>,
     /// The serial number of the service added last.
     pub(super) serial: u64,
@@ -137,7 +137,7 @@ pub(crate) struct NetnsIpvs {
     pub(super) counting: statistics::Counting,
     /// Queues what is done in the background; empty before the first service or daemon.
     pub(super) queues: SetOnce<Queues>,
-    /// How often destinations were deleted whose connections are to end.
+    /// Number of deletions of destinations whose connections are to end.
     pub(super) nodest: Atomic<u32>,
     pub(super) fragments: Fragments,
     /// Hashes the hashes of connections of which others see a part: whoever saw those of the tables themselves
@@ -146,7 +146,8 @@ pub(crate) struct NetnsIpvs {
     pub(super) weak_net: Arc<WeakNet>,
     #[pin]
     pub(super) daemons: Daemons<NetnsIpvs>,
-    /// What the configuration mutex protects. The other two are taken inside of it, or without it.
+    /// The configuration mutex, and what it protects. The other two are taken inside of it, or
+    /// without it.
     #[pin]
     pub(super) config: Mutex<ConfigState>,
     /// Destinations that were deleted.
@@ -158,7 +159,7 @@ pub(crate) struct NetnsIpvs {
 }
 
 impl NetnsIpvs {
-    /// What `sysctl` set.
+    /// Returns what `sysctl` set.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -22,9 +22,9 @@ use crate::kapi::{
 };
 use kernel::sync::atomic::Relaxed;
 
-/// How many connections and buckets one run looks at: some hundred microseconds.
+/// Connections and buckets that one run looks at: some hundred microseconds.
 const AT_ONCE: u32 = 2048;
-/// How long deletions wait for others, in jiffies.
+/// Delay by which deletions are collected, in jiffies.
 const DELAY: u32 = 1;
 
 /// The work that ends connections of a family to destinations that are gone.
@@ -32,7 +32,7 @@ pub(super) struct ExpireNodest<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
     /// The walk under way.
     walk: Option<Cursor>,
-    /// How many deletions there had been when the last walk began.
+    /// Number of deletions when the last walk began.
     seen: u32,
 }
 

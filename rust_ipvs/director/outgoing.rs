@@ -30,7 +30,8 @@ use crate::{
     },
 };
 
-/// Whether a packet that belongs to no connection may be the first one of such a connection.
+/// Returns whether a packet that belongs to no connection may be the first one of such a
+/// connection.
 #[inline(always)]
 pub(super) fn may_be<F: InetFamily>(context: &Context<'_, F>) -> bool {
     context.af.has_engines() && context.header.protocol == UDP && context.point != Point::LocalIn
@@ -42,7 +43,7 @@ struct OutConn<F: InetFamily> {
     destination: RcuArc<Destination>,
     /// The template that it belongs to.
     control: ControlRef<Connection<F>>,
-    /// Whether it ends with this packet (S-12).
+    /// True if it ends with this packet (S-12).
     is_ops: bool,
 }
 

@@ -56,7 +56,7 @@ pub(super) struct TemplateDest<F: InetFamily> {
     pub(super) control: ControlRef<Connection<F>>,
 }
 
-/// Why a connection cannot begin.
+/// Reasons for which a connection cannot begin.
 pub(super) enum Failure {
     /// No destination may have it (P-9).
     NoDestination,
@@ -69,7 +69,7 @@ struct TemplateQuery<'p, F: InetFamily> {
     key: TemplateKey<F>,
     kind: Kind,
     hash: u32,
-    /// What the service's engine found in the packet.
+    /// Data that the service's engine found in the packet.
     data: &'p [u8],
 }
 
@@ -139,8 +139,8 @@ pub(super) fn template_for_out<'g, F: InetFamily>(
     created.ok().map(|created| created.control)
 }
 
-/// What an engine goes by in a packet; nothing where there is no such thing, and the client's address
-/// has to do (P-25, and Q-8, which is not so here).
+/// Returns what an engine goes by in a packet; nothing where there is no such thing, and the
+/// client's address has to do (P-25, and Q-8, which is not so here).
 #[cold]
 fn look_into<'p, F: InetFamily>(
     engine: Engine,

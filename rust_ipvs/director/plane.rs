@@ -315,7 +315,7 @@ impl<F: InetFamily> AfState<F> {
         self.find_shared(rcu, key_hash::<F>(&id.key), |s| s.id == *id)
     }
 
-    /// How many services there are.
+    /// Returns how many services there are.
     pub(super) fn count(&self) -> usize {
         (self.marked.load() as usize).saturating_add(self.plain.load() as usize)
     }
@@ -343,7 +343,7 @@ impl<F: InetFamily> AfState<F> {
         }
     }
 
-    /// How many services are in each bucket, from one on.
+    /// Returns how many services are in each bucket, from one on.
     pub(super) fn lengths<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -443,7 +443,8 @@ impl<F: InetFamily> AfState<F> {
         Ok(())
     }
 
-    /// How many buckets the table of services should have with so many more of them, where it has another number.
+    /// Returns how many buckets the table of services should have with so many more of them, where
+    /// it has another number.
     fn wanted_size(&self, more: usize, lfactor: i32, changed: bool) -> Option<usize> {
         let services = self.count().saturating_add(more);
         let size =
@@ -476,7 +477,7 @@ impl<F: InetFamily> AfState<F> {
         .ok_or(EINVAL)
     }
 
-    /// Whether a service has a persistence engine.
+    /// Returns whether a service has a persistence engine.
     #[inline(always)]
     pub(super) fn has_engines(&self) -> bool {
         self.engines.load() != 0

@@ -102,14 +102,14 @@ fn translate<F: InetFamily>(
     context.reroute(packet)
 }
 
-/// Whether a packet that belongs to no connection is one of a server behind NAT, which is to be told that
-/// nobody knows what it speaks of (H-22).
+/// Returns whether a packet that belongs to no connection is one of a server behind NAT, which is
+/// to be told that nobody knows what it speaks of (H-22).
 #[inline(always)]
 pub(super) fn is_unexpected<F: InetFamily>(context: &Context<'_, F>) -> bool {
     context.ipvs.settings.nat_icmp_send.load() != 0 && is_from_server(*context)
 }
 
-/// Whether a packet is one of a server behind NAT, and says more than that all is over.
+/// Returns whether a packet is one of a server behind NAT, and says more than that all is over.
 #[cold]
 #[inline(never)]
 fn is_from_server<F: InetFamily>(context: Context<'_, F>) -> bool {

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Whether a connection that the client begins anew may go elsewhere (S-18).
+/// Returns whether a connection that the client begins anew may go elsewhere (S-18).
 #[cold]
 pub(super) fn is_over<F: InetFamily>(
     settings: &Settings,

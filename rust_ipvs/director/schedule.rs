@@ -148,8 +148,8 @@ fn decide<'g, F: InetFamily>(
     begin(&context, hash, plan, ops, packet)
 }
 
-/// Whether a packet of this host goes back to the client of a connection: a real server of this very host
-/// answers, for which nothing needs to be done here (S-8).
+/// Returns whether a packet of this host goes back to the client of a connection: a real server of
+/// this very host answers, for which nothing needs to be done here (S-8).
 #[inline(always)]
 fn is_local_reply<F: InetFamily>(context: &Context<'_, F>, hash: u32, packet: &Packet) -> bool {
     packet.is_from_here() && has_reverse(context, hash)
@@ -197,10 +197,10 @@ fn persist<'g, F: InetFamily>(
     }
 }
 
-/// What was decided of a new connection.
+/// Decision about a new connection.
 struct Plan<F: InetFamily> {
     destination: RcuArc<Destination>,
-    /// Where packets go.
+    /// Endpoint to which packets go.
     real: Endpoint<F>,
     /// The template that it belongs to.
     control: ControlRef<Connection<F>>,
@@ -221,7 +221,7 @@ fn carry_out<F: InetFamily>(
     begin(context, hash, plan, packet)
 }
 
-/// Whether a packet may begin a connection (S-1 to S-3, H-14).
+/// Returns whether a packet may begin a connection (S-1 to S-3, H-14).
 #[inline(always)]
 fn may_begin<F: InetFamily>(context: &Context<'_, F>) -> bool {
     let flags = context.transport.flags;
@@ -235,8 +235,8 @@ fn may_begin<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !flags.is_rst() && (flags.is_syn() || sloppy.load() != 0)
 }
 
-/// Where packets of a new connection go: the destination's port, or the client's where that is 0
-/// (S-11). With a method that leaves packets as they are, the address is only shown.
+/// Returns where packets of a new connection go: the destination's port, or the client's where that
+/// is 0 (S-11). With a method that leaves packets as they are, the address is only shown.
 fn real<F: InetFamily>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     Endpoint {
         addr: destination.addr::<F>(),

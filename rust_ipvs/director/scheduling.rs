@@ -109,9 +109,9 @@ type Present = (
 
 /// Position of a scheduler in the next snapshot.
 enum NextPosition {
-    /// Where it was.
+    /// The position that it had.
     Kept(Position),
-    /// Where it decides, as the destinations have changed.
+    /// The position at which it decides anew, as the destinations have changed.
     Changed(Position),
 }
 
@@ -245,7 +245,7 @@ impl<F: InetFamily> Scheduling<F> {
         from
     }
 
-    /// How many destinations there are.
+    /// Number of destinations.
     pub(super) fn count(&self) -> usize {
         self.inner.lock().live
     }

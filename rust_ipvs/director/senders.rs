@@ -20,7 +20,7 @@ use kernel::sync::atomic::{
 
 /// Words of 32 bits.
 const WORDS: usize = 128;
-/// How far a mixed address is shifted so that the number of a bit remains.
+/// Shift of a mixed address, so that the number of a bit remains.
 const SHIFT: u32 = u32::BITS - (WORDS * 32).trailing_zeros();
 
 /// The filter.
@@ -47,7 +47,7 @@ impl ReplyFilter {
         Self([const { Atomic::new(0) }; WORDS])
     }
 
-    /// Whether packets from an address may be replies.
+    /// Returns whether packets from an address may be replies.
     #[inline(always)]
     pub(super) fn may_contain<F: Family>(&self, addr: F::Addr) -> bool {
         let bit = bit_of(addr.as_ref());

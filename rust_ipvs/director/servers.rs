@@ -60,15 +60,15 @@ use kernel::{
 const BUCKETS: usize = 64;
 /// By how much their number grows when there is a destination for each.
 const GROWTH: usize = 4;
-/// How many slots a bucket has at first.
+/// Initial number of slots of a bucket.
 const ROOM: usize = 2;
-/// How many slots are looked at in one read-side critical section.
+/// Slots that are looked at in one read-side critical section.
 const PAGE: u32 = 1024;
 
 /// Destinations, the newest last. The slots of those that are gone may be empty.
 struct RsBucket {
     dests: RcuCell<RcuSlots<Destination>>,
-    /// How many destinations there are; under the configuration mutex.
+    /// Number of destinations; under the configuration mutex.
     live: Word<usize>,
 }
 
@@ -233,7 +233,7 @@ impl RsBuckets {
 pub(super) struct RsTable {
     /// None before the first destination.
     buckets: RcuCell<Arc<RsBuckets>>,
-    /// How many destinations there are.
+    /// Number of destinations.
     count: Word<usize>,
 }
 

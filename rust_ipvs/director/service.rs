@@ -60,17 +60,17 @@ use kernel::{
     },
 };
 
-/// How many destinations are looked at before others get the CPU: adding up the counters of one takes some
-/// microseconds on a machine with very many CPUs.
+/// Destinations that are looked at before others get the CPU: adding up the counters of one takes
+/// some microseconds on a machine with very many CPUs.
 const PAGE: usize = 64;
-/// How many are held at a time while something is done to all.
+/// Destinations that are referenced at a time while something is done to all.
 const FEW: usize = 16;
 
 /// Destinations that follow each other, each with its slot.
 pub(super) struct Page([Option<(u32, RcuArc<Destination>)>; FEW]);
 
 impl Page {
-    /// Whether others may follow.
+    /// Returns whether others may follow.
     pub(super) fn is_full(&self) -> bool {
         self.0.last().is_some_and(Option::is_some)
     }
@@ -122,7 +122,7 @@ impl<F: InetFamily> Service<F> {
         )
     }
 
-    /// Whether packets to an endpoint are this service's.
+    /// Returns whether packets to an endpoint are this service's.
     pub(super) fn is_at(&self, protocol: u8, at: &Endpoint<F>) -> bool {
         match self.id.key {
             ServiceKey::Address {
@@ -142,7 +142,7 @@ impl<F: InetFamily> Service<F> {
         }
     }
 
-    /// Whether a mark decides what belongs to it.
+    /// Returns whether a mark decides what belongs to it.
     pub(super) fn is_marked(&self) -> bool {
         matches!(self.id.key, ServiceKey::Mark(_))
     }
@@ -179,7 +179,7 @@ impl<F: InetFamily> Service<F> {
         self.scheduling.choose(rcu, flow)
     }
 
-    /// How many destinations there are.
+    /// Number of destinations.
     pub(super) fn count(&self) -> usize {
         self.scheduling.count()
     }
@@ -320,8 +320,8 @@ impl<F: InetFamily> Service<F> {
         self.changes.store(self.changes.load().wrapping_add(1));
     }
 
-    /// What its present destinations counted. There may be very many: others get the CPU in between, and where a
-    /// destination comes or goes meanwhile, it is done again.
+    /// Returns what its present destinations counted. There may be very many: others get the CPU in
+    /// between, and where a destination comes or goes meanwhile, it is done again.
     fn present(&self) -> Counters {
         let mut tries = 8u32;
         loop {

@@ -24,7 +24,7 @@ pub(crate) const MAX_CONNECTIONS: i32 = 1 << 30;
 /// The settings of a namespace. Those without a remark are switches: anything but 0 is on.
 #[pin_data]
 pub(crate) struct Settings {
-    /// How many connections there may be, of both families (C-23).
+    /// Maximum of connections, of both families (C-23).
     pub(crate) conn_max: Word<i32>,
     /// The most that an administrator of the namespace alone may set that to (Y-1).
     conn_max_limit: Word<i32>,
@@ -53,13 +53,14 @@ pub(crate) struct Settings {
     pub(crate) cache_bypass: Word<i32>,
     /// Connections to a destination that is gone end with their next packet (S-22, S-23).
     pub(crate) expire_nodest_conn: Word<i32>,
-    /// When a client's port that is used again may go elsewhere; bit 1 adds FIN_WAIT (S-18, S-20).
+    /// Conditions under which a reused client port may go elsewhere; bit 1 adds FIN_WAIT (S-18,
+    /// S-20).
     pub(crate) conn_reuse_mode: Word<i32>,
     /// Statistics are kept up to date (E-8).
     pub(crate) run_estimation: Word<i32>,
     /// The priority of those who estimate: it is kept, as there are none (E-9).
     pub(crate) est_nice: Word<i32>,
-    /// Where those run who estimate: on none where it is empty, which stops estimation (E-9).
+    /// CPUs for estimation; an empty list stops estimation (E-9).
     #[pin]
     pub(crate) est_cpulist: CpuList,
     /// Replies are routed again by the VIP.
@@ -74,9 +75,9 @@ pub(crate) struct Settings {
     pub(crate) ignore_tunneled: Word<i32>,
     /// Connections are known to the kernel's connection tracking too (N-1).
     pub(crate) conntrack: Word<i32>,
-    /// What daemons that synchronise connections go by.
+    /// Settings of the daemons that synchronise connections.
     pub(crate) sync: SyncSettings,
-    /// How long schedulers remember (D-20); each that does has a reference.
+    /// Expiration times of lblc and lblcr (D-20); each of their tables has a reference.
     pub(crate) expirations: Arc<Expirations>,
 }
 
@@ -119,13 +120,13 @@ impl Settings {
         })
     }
 
-    /// Whether new connections are left to connection tracking too (N-1).
+    /// Returns whether new connections are left to connection tracking too (N-1).
     #[inline(always)]
     pub(super) fn is_tracked(&self) -> bool {
         self.conntrack.load() != 0
     }
 
-    /// Whether statistics stand still (E-8).
+    /// Returns whether statistics stand still (E-8).
     pub(super) fn is_frozen(&self) -> bool {
         self.run_estimation.load() == 0 || self.est_cpulist.is_empty()
     }

@@ -26,10 +26,11 @@ pub(super) trait InetFamily: Family + Icmp {
     /// The family's netfilter number.
     const PROTOCOL: Protocol;
 
-    /// Whether an address is one that never comes from another host.
+    /// Returns whether an address is one that never comes from another host.
     fn is_loopback(addr: Self::Addr) -> bool;
 
-    /// Whether packets to an address go to another host, and one host only, as far as `net` knows (S-15).
+    /// Returns whether packets to an address go to another host, and one host only, as far as `net`
+    /// knows (S-15).
     fn is_elsewhere(net: &Net, addr: Self::Addr) -> bool;
 
     /// Looks up a route.

@@ -78,7 +78,7 @@ impl SvcOptions {
         }
     }
 
-    /// Whether clients come back to their destinations (P-1).
+    /// Returns whether clients come back to their destinations (P-1).
     pub(super) fn is_persistent(&self) -> bool {
         self.flags & service_flags::PERSISTENT != 0
     }
@@ -89,7 +89,7 @@ impl SvcOptions {
         protocol == UDP && self.flags & service_flags::ONEPACKET != 0
     }
 
-    /// What its scheduler needs.
+    /// Returns what its scheduler needs.
     pub(super) fn needs(&self) -> Needs {
         self.scheduler
             .map_or(Needs::NOTHING, |scheduler| *scheduler.needs())

@@ -128,7 +128,7 @@ impl Counting {
     }
 }
 
-/// Which of the counters is the number of the next packet.
+/// Index of the counter that is the number of the next packet.
 const SERIAL: usize = 5;
 
 impl Counted {
@@ -212,10 +212,10 @@ pub(super) fn minus(a: &Counters, b: &Counters) -> Counters {
 
 /// Base of statistics: what deleted destinations counted, and the rates of the last reading.
 pub(super) struct StatsBase {
-    /// What those that are gone counted.
+    /// Counters of destinations that are gone.
     retired: Counters,
     estimate: Estimate,
-    /// What is shown while estimation is stopped (E-8).
+    /// Statistics that are shown while estimation is stopped (E-8).
     frozen: Option<Statistics>,
 }
 

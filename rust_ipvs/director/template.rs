@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a template has that other connections have not.
+//! Data of templates.
 
 use super::stack::InetFamily;
 use crate::logic::{
@@ -11,7 +11,8 @@ use kernel::prelude::*;
 
 pub(super) use super::connection::status::Kind;
 
-/// What a persistence engine found in a packet, of which the first `len` bytes are used (P-27).
+/// Data that a persistence engine found in a packet, of which the first `len` bytes are used
+/// (P-27).
 pub(super) struct Data {
     pub(super) len: u8,
     pub(super) bytes: [u8; 255],

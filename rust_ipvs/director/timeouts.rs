@@ -24,7 +24,7 @@ use crate::{
 /// The timeout of a connection that no packet has passed yet (C-4), in jiffies.
 pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
 
-/// How much longer an entry stays that controls others when its time is up (C-16).
+/// Additional time of an entry that controls others when its time is up (C-16).
 pub(super) const LATER: u32 = 60 * HZ;
 
 /// The bit of a [`Timeout`] that is set while a sync master runs.

@@ -121,14 +121,15 @@ pub(super) fn confirm_inner<F: InetFamily>(
     !connection.is_tracked() || packet.confirm()
 }
 
-/// Whether a packet carries an entry that cannot be told of another server any more (N-6).
+/// Returns whether a packet carries an entry that cannot be told of another server any more (N-6).
 pub(super) fn is_confirmed(packet: &Packet) -> bool {
     packet
         .entry()
         .is_some_and(|(entry, _)| entry.is_confirmed())
 }
 
-/// Whether rules have left the addresses and ports of a packet as they were, by what its entry says.
+/// Returns whether rules have left the addresses and ports of a packet as they were, by what its
+/// entry says.
 pub(super) fn is_as_it_came<F: InetFamily>(
     packet: &Packet,
     src: &Endpoint<F>,

@@ -23,7 +23,7 @@ use kernel::{
     },
 };
 
-/// How long what is in the trash stays idle there (V-12), in milliseconds.
+/// Time for which an idle destination stays in the trash (V-12), in milliseconds.
 const IDLE_MS: u64 = 120_000;
 
 /// The destination comes first: those of different services mostly differ in it already.
@@ -59,7 +59,7 @@ impl Trash {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         self.destinations.is_empty()
     }
@@ -113,7 +113,7 @@ impl Trash {
 }
 
 impl Trashed {
-    /// Whether it is kept, the more so when something refers to it.
+    /// Returns whether it is kept, the more so when something refers to it.
     fn stays(&mut self, now: u64) -> bool {
         if !self.destination.is_unique() {
             self.idle_since = None;

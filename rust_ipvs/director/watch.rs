@@ -96,7 +96,7 @@ impl NetnsIpvs {
         }
     }
 
-    /// Whether any defense is set.
+    /// Returns whether any defense is set.
     fn is_defended(&self) -> bool {
         let settings = &self.settings;
         let modes = [
@@ -107,7 +107,7 @@ impl NetnsIpvs {
         modes.iter().any(|mode| mode.load() != 0)
     }
 
-    /// Whether there is nothing to be defended: whatever comes queues the work anew.
+    /// Returns whether there is nothing to be defended: whatever comes queues the work anew.
     fn is_idle(&self) -> bool {
         let services = self.v4.count().saturating_add(self.v6.count());
         services == 0 && self.connection_count() == 0 && !self.daemons.is_backup()
@@ -116,7 +116,7 @@ impl NetnsIpvs {
 
 /// Work that updates the level once a second, and drops connections if memory is short.
 pub(super) struct UpdateDefense {
-    /// Which connections are dropped next.
+    /// Quotas of the connections that are dropped next.
     quotas: Quotas,
 }
 
@@ -160,7 +160,7 @@ impl<F: InetFamily> AfState<F> {
         });
     }
 
-    /// Whether a connection is dropped (C-26, C-27).
+    /// Returns whether a connection is dropped (C-26, C-27).
     fn is_to_go(&self, rcu: Rcu<'_>, connection: &Connection<F>, quotas: &mut Quotas) -> bool {
         if connection.controls() {
             return false;

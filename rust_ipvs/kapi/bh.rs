@@ -13,7 +13,7 @@ use kernel::{
     sync::lock, //
 };
 
-/// What makes a [`lock::Lock`] a [`BhLock`].
+/// Backend that makes a [`lock::Lock`] a [`BhLock`].
 pub(crate) struct BhBackend;
 
 /// A spinlock that turns softirqs off while it is held. Any context but that of interrupts.

@@ -43,7 +43,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Which packets of a tracked connection.
+/// Direction of packets of a tracked connection (`IP_CT_DIR_*`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CtDirection {
     /// Those of who sent the first.
@@ -71,7 +71,7 @@ pub(crate) struct End {
     pub(crate) port: u16,
 }
 
-/// What the packets of one direction have in common.
+/// Addresses, ports and protocols of the packets of one direction (C: `nf_conntrack_tuple`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tuple {
     /// The network protocol.
@@ -80,7 +80,7 @@ pub(crate) struct Tuple {
     pub(crate) transport: u8,
     /// From where.
     pub(crate) src: End,
-    /// Where to.
+    /// Receiver.
     pub(crate) dst: End,
 }
 
@@ -116,7 +116,7 @@ impl Tuple {
         unsafe { core::mem::transmute(raw) }
     }
 
-    /// What C says.
+    /// Returns what C says.
     pub(super) fn from_raw(raw: &bindings::nf_conntrack_tuple) -> Self {
         // SAFETY: As above; the alignment of `Raw` is no larger.
         let raw = unsafe { ptr::from_ref(raw).cast::<Raw>().read() };
@@ -138,7 +138,7 @@ impl Tuple {
     }
 }
 
-/// What a packet is to the connection that its entry is of: `enum ip_conntrack_info`.
+/// Relation of a packet to its tracked connection: `enum ip_conntrack_info`.
 #[derive(Clone, Copy)]
 pub(crate) struct CtInfo(pub(super) c_uint);
 
@@ -180,19 +180,19 @@ impl Conntrack {
         self.0.get()
     }
 
-    /// Whether others find the entry, or found it.
+    /// Returns whether others find the entry, or found it.
     pub(crate) fn is_confirmed(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_is_confirmed(self.as_ptr()) }
     }
 
-    /// Whether nobody finds the entry any more.
+    /// Returns whether nobody finds the entry any more.
     pub(crate) fn is_dying(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_is_dying(self.as_ptr()) }
     }
 
-    /// What the packets of a direction have in common, as they come to this host.
+    /// Returns what the packets of a direction have in common, as they come to this host.
     pub(crate) fn tuple(&self, direction: CtDirection) -> Tuple {
         // SAFETY: By the type invariant `self` is a live `nf_conn`. A tuple changes only before the
         // entry is confirmed, when who has it has it alone.
@@ -257,7 +257,7 @@ pub(crate) fn find(net: &Net, tuple: &Tuple) -> Option<ConntrackRef> {
 }
 
 impl Packet {
-    /// Whether the packet carries an entry.
+    /// Returns whether the packet carries an entry.
     #[inline(always)]
     pub(crate) fn is_tracked(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.

@@ -24,7 +24,7 @@ fn next(from: u32) -> Option<u32> {
     (cpu < ids).then_some(cpu)
 }
 
-/// Whether there may ever be a CPU of a number.
+/// Returns whether there may ever be a CPU of a number.
 pub(crate) fn is_possible(cpu: u32) -> bool {
     next(cpu) == Some(cpu)
 }
@@ -34,7 +34,7 @@ pub(crate) fn possible() -> impl Iterator<Item = u32> {
     core::iter::successors(next(0), |cpu| next(cpu.wrapping_add(1)))
 }
 
-/// How many CPUs there may ever be.
+/// Returns how many CPUs there may ever be.
 pub(crate) fn count() -> usize {
     possible().count()
 }
@@ -56,7 +56,7 @@ impl CpuList {
         })
     }
 
-    /// Whether it was written and has no CPU.
+    /// Returns whether it was written and has no CPU.
     pub(crate) fn is_empty(&self) -> bool {
         match &*self.mask.lock() {
             // SAFETY: A whole mask.

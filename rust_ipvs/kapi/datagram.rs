@@ -54,7 +54,7 @@ mod option {
     pub(super) const IPV6_MTU_DISCOVER: i32 = 23;
 }
 
-/// Where datagrams go, or come from: an address, bytes in network order, and a port.
+/// Address of a datagram: an IP address, bytes in network order, and a port.
 #[derive(Clone, Copy)]
 pub(crate) enum Address {
     /// Of IPv4.
@@ -92,7 +92,7 @@ impl Address {
         raw
     }
 
-    /// How long it is as C has it.
+    /// Returns how long it is as C has it.
     fn raw_len(self) -> c_int {
         match self {
             Self::V4(..) => 16,

@@ -27,7 +27,7 @@ impl Protocol {
     }
 }
 
-/// Where in the stack a hook sits.
+/// Points at which hooks sit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
     /// Packets for this host.

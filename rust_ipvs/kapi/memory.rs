@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much memory there is.
+//! Free memory.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use crate::bindings;
 
-/// How many pages of the machine are free, or hold no more than what was read from block devices. Any context.
+/// Returns how many pages of the machine are free, or hold no more than what was read from block
+/// devices. Any context.
 pub(crate) fn free_pages() -> u64 {
     // SAFETY: Reads counters that always exist.
     (unsafe { bindings::rust_ipvs_helper_free_pages() }) as u64
 }
 
-/// How many pages there are for buffers that the kernel addresses directly, beyond what is kept in reserve. Any context.
+/// Returns how many pages there are for buffers that the kernel addresses directly, beyond what is
+/// kept in reserve. Any context.
 pub(crate) fn free_buffer_pages() -> usize {
     // SAFETY: Reads counters that always exist.
     (unsafe { bindings::rust_ipvs_helper_free_buffer_pages() }) as usize

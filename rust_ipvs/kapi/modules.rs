@@ -62,8 +62,8 @@ impl Exclusion {
         Ok(ExclusionGuard(self))
     }
 
-    /// What the kernel calls when a module's state changes. It asks before a new module's first code
-    /// runs, and takes an error for an error.
+    /// Returns what the kernel calls when a module's state changes. It asks before a new module's
+    /// first code runs, and takes an error for an error.
     ///
     /// # Safety
     ///

@@ -93,7 +93,7 @@ impl Net {
         unsafe { Self::from_raw(&raw mut bindings::init_net) }
     }
 
-    /// Whether this is the namespace that the machine booted with.
+    /// Returns whether this is the namespace that the machine booted with.
     pub(crate) fn is_initial(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe { bindings::rust_ipvs_helper_net_is_init(self.as_ptr()) }
@@ -106,7 +106,7 @@ impl Net {
         u32::try_from(port).unwrap_or(0)
     }
 
-    /// Whether packets can be sent to an IPv4 address from here: unicast or local.
+    /// Returns whether packets can be sent to an IPv4 address from here: unicast or local.
     pub(crate) fn is_usable_v4(&self, addr: [u8; 4]) -> bool {
         // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe {
@@ -114,14 +114,16 @@ impl Net {
         }
     }
 
-    /// Whether packets can be sent to an IPv6 address from here: unicast beyond the link, or local.
+    /// Returns whether packets can be sent to an IPv6 address from here: unicast beyond the link,
+    /// or local.
     pub(crate) fn is_usable_v6(&self, addr: [u8; 16]) -> bool {
         let addr = super::inet::in6(addr);
         // SAFETY: A live namespace by the type invariant; the address is on this stack.
         unsafe { bindings::rust_ipvs_helper_addr_is_usable_v6(self.as_ptr(), &addr) }
     }
 
-    /// Whether an IPv4 address is another host's: neither local, nor of a group, nor a broadcast.
+    /// Returns whether an IPv4 address is another host's: neither local, nor of a group, nor a
+    /// broadcast.
     pub(crate) fn is_unicast_v4(&self, addr: [u8; 4]) -> bool {
         // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe {
@@ -129,7 +131,7 @@ impl Net {
         }
     }
 
-    /// Whether an IPv6 address is one of one host, which may be this one.
+    /// Returns whether an IPv6 address is one of one host, which may be this one.
     pub(crate) fn is_unicast_v6(&self, addr: [u8; 16]) -> bool {
         let addr = super::inet::in6(addr);
         // SAFETY: The address is on this stack.
@@ -281,8 +283,8 @@ impl Drop for Lease {
 
 /// State that a module keeps per namespace.
 pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
-    /// What all namespaces share; made before the first and dropped after the last. States that
-    /// queue anything for RCU have one that waits for it when it is dropped, by
+    /// State that all namespaces share; made before the first and dropped after the last. States
+    /// that queue anything for RCU have one that waits for it when it is dropped, by
     /// [`drain`](super::rcu::drain).
     type Shared: Send + Sync + 'static;
 

@@ -50,7 +50,7 @@ pub(crate) const PRIORITY_NAT_SRC: i32 = bindings::nf_ip_hook_priorities_NF_IP_P
 /// Priority of destination NAT.
 pub(crate) const PRIORITY_NAT_DST: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST;
 
-/// What became of a packet.
+/// Verdict on a packet.
 pub(crate) enum Verdict {
     /// It goes on its way.
     Accept(Packet),
@@ -75,7 +75,7 @@ impl<'g> State<'g> {
 
 /// A function that packets pass.
 pub(crate) trait Hook: 'static {
-    /// What the function works on.
+    /// Object that the function works on.
     type Owner: Send + Sync + 'static;
 
     /// Called for each packet, in softirq or process context; must not sleep.
@@ -153,7 +153,7 @@ impl<O: Send + Sync> Hooks<O> {
         })
     }
 
-    /// What they work on.
+    /// Returns what they work on.
     pub(crate) fn owner(&self) -> &Arc<O> {
         &self.owner
     }

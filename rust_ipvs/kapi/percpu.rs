@@ -18,7 +18,7 @@ use kernel::{
     },
 };
 
-/// How many sets are allocated together, and freed when the last one of them is.
+/// Number of sets that are allocated together, and freed when the last one of them is.
 const SETS: u32 = 16;
 /// All sets are free.
 const ALL: u32 = (1 << SETS) - 1;
@@ -94,7 +94,7 @@ impl<const N: usize> Drop for Chunk<N> {
     }
 }
 
-/// Where sets of `N` counters come from.
+/// Allocator of sets of `N` counters.
 #[pin_data]
 pub(crate) struct Pool<const N: usize> {
     /// The sets to be given away next. Other chunks belong to those who have sets of them.
@@ -201,7 +201,8 @@ impl<const N: usize> Counters<N> {
 }
 
 impl<const N: usize> Counters<N> {
-    /// What one CPU counted, one of those that [`possible`](super::cpus::possible) names; zeroes for others.
+    /// Returns what one CPU counted, one of those that [`possible`](super::cpus::possible) names;
+    /// zeroes for others.
     pub(crate) fn of_cpu(&self, cpu: u32) -> [u64; N] {
         if !super::cpus::is_possible(cpu) {
             return [0; N];

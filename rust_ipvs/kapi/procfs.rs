@@ -49,7 +49,7 @@ use core::{
 use kernel::{prelude::*, sync::Arc, types::NotThreadSafe};
 use pin_init::Zeroable;
 
-/// What the reader of a file gets to see.
+/// Output of a file.
 ///
 /// # Invariants
 ///
@@ -92,7 +92,7 @@ impl Output<'_> {
         Ok(())
     }
 
-    /// What a C callback returns for what a Rust one did.
+    /// Returns what a C callback returns for what a Rust one did.
     ///
     /// That the buffer overflowed is no error: the caller sees it and tries again. An error without
     /// an overflow would have it try for ever.
@@ -116,14 +116,14 @@ impl Write for Output<'_> {
 
 /// A file that is written as a whole.
 pub(crate) trait Show: 'static {
-    /// Whom the file is about.
+    /// Object that the file shows.
     type Owner: Send + Sync + 'static;
 
     /// Writes the file. May sleep.
     fn show(owner: &Self::Owner, out: &mut Output<'_>) -> fmt::Result;
 }
 
-/// Whether a record was the last one.
+/// Tells whether a record was the last one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum More {
     /// There may be another one.
@@ -134,10 +134,10 @@ pub(crate) enum More {
 
 /// A file that is written record by record.
 pub(crate) trait Records: 'static {
-    /// Whom the file is about.
+    /// Object that the file shows.
     type Owner: Send + Sync + 'static;
 
-    /// Where a record begins. All zeroes is the first one.
+    /// Position of a record. All zeroes is the first one.
     type Cursor: Copy + Zeroable;
 
     /// Writes what comes before all records.
@@ -261,20 +261,20 @@ impl<O: Send + Sync> Drop for ProcFile<O> {
     }
 }
 
-/// What an open file of records remembers, in C-allocated memory that starts out as zeroes.
+/// State of an open file of records, in C-allocated memory that starts out as zeroes.
 #[repr(C)]
 struct Reader<C> {
     /// A reference to the namespace, which C code keeps here.
     _net: bindings::seq_net_private,
     /// The number of the record at `cursor`; 0 stands for the head.
     index: bindings::loff_t,
-    /// Where that record begins.
+    /// Position of that record.
     cursor: C,
-    /// Where the one after it begins, once it was written.
+    /// Position of the record after it, once that one was written.
     next: C,
-    /// Whether the record just written was the last.
+    /// True if the record just written was the last.
     last: bool,
-    /// Whether `index` is past the last record.
+    /// True if `index` is past the last record.
     ended: bool,
 }
 

@@ -192,7 +192,7 @@ impl<T: Send + Sync> RcuCell<T> {
         }
     }
 
-    /// What the cell holds now.
+    /// Returns what the cell holds now.
     #[inline(always)]
     pub(crate) fn get<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g T> {
         let node = self.pointer.load() as *const Node<T>;

@@ -26,7 +26,7 @@ use kernel::{
     },
 };
 
-/// What drops something by its head.
+/// Callback that drops an object, given its head.
 pub(super) type Callback = unsafe extern "C" fn(*mut bindings::callback_head);
 
 /// The address of the head of what waits for the work, the last that came first.

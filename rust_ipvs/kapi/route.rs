@@ -16,7 +16,7 @@ use super::{
 use crate::bindings;
 use core::ptr::NonNull;
 
-/// How a route is to be chosen.
+/// Kind of a route look-up.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RouteKind {
     /// Any route to the address.
@@ -119,8 +119,8 @@ impl Route {
         core::mem::ManuallyDrop::new(self).dst.as_ptr()
     }
 
-    /// Whether the route does for what is wanted: only one that was looked up so takes the address
-    /// itself as the next hop.
+    /// Returns whether the route does for what is wanted: only one that was looked up so takes the
+    /// address itself as the next hop.
     #[inline(always)]
     pub(crate) fn serves(&self, wanted: RouteKind) -> bool {
         wanted != RouteKind::Direct || self.direct
@@ -131,14 +131,14 @@ impl Route {
         self.protocol
     }
 
-    /// Whether nothing has changed since the look-up that could change its answer.
+    /// Returns whether nothing has changed since the look-up that could change its answer.
     #[inline(always)]
     pub(crate) fn is_valid(&self) -> bool {
         // SAFETY: By the type invariant this value has a reference to the entry.
         unsafe { bindings::rust_ipvs_helper_dst_valid(self.dst.as_ptr(), self.cookie) }
     }
 
-    /// Whether the address is this host's own.
+    /// Returns whether the address is this host's own.
     #[inline(always)]
     pub(crate) fn is_local(&self) -> bool {
         // SAFETY: By the type invariant this value has a reference to the entry, and the entry is

@@ -96,7 +96,7 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_mark(self.as_ptr()) }
     }
 
-    /// Whether a load balancer has handled the packet already.
+    /// Returns whether a load balancer has handled the packet already.
     #[inline(always)]
     pub(crate) fn is_handled(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
@@ -110,21 +110,21 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_set_ipvs_property(self.as_ptr()) }
     }
 
-    /// Whether the link layer addressed the packet to this host.
+    /// Returns whether the link layer addressed the packet to this host.
     #[inline(always)]
     pub(crate) fn is_to_host(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_to_host(self.as_ptr()) }
     }
 
-    /// Whether the packet has a route.
+    /// Returns whether the packet has a route.
     #[inline(always)]
     pub(crate) fn has_route(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_has_dst(self.as_ptr()) }
     }
 
-    /// Whether the packet's route, which it must have, is to this host.
+    /// Returns whether the packet's route, which it must have, is to this host.
     #[inline(always)]
     pub(crate) fn route_is_local(&self, protocol: Protocol) -> bool {
         self.has_route()
@@ -135,14 +135,15 @@ impl Packet {
             }
     }
 
-    /// Whether the packet comes from this host: it has not come by a device, or by a loopback one.
+    /// Returns whether the packet comes from this host: it has not come by a device, or by a
+    /// loopback one.
     #[inline(always)]
     pub(crate) fn is_from_here(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_from_here(self.as_ptr()) }
     }
 
-    /// Whether an IPv4 socket sent the packet that forbade its defragmentation.
+    /// Returns whether an IPv4 socket sent the packet that forbade its defragmentation.
     pub(crate) fn is_raw(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_nodefrag(self.as_ptr()) }
@@ -196,7 +197,7 @@ impl Packet {
         self.pull(len.max(twice.min(all)))
     }
 
-    /// How often [`Packet::pull_more`] can find more of a packet of 64 KiB.
+    /// Number of times that [`Packet::pull_more`] can find more of a packet of 64 KiB.
     pub(crate) const READS: usize = 16;
 
     /// The most that [`Packet::writable`] returns: more bytes than any header ends at.
@@ -249,7 +250,7 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_set_len(self.as_ptr(), len) }
     }
 
-    /// Whether the device, or somebody later, completes the transport checksum.
+    /// Returns whether the device, or somebody later, completes the transport checksum.
     #[inline(always)]
     pub(crate) fn sum_is_partial(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
@@ -263,8 +264,8 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_sum_changed(self.as_ptr()) }
     }
 
-    /// Whether the checksum of the ICMP or ICMPv6 message at offset `at` is right. It is taken for right
-    /// where this host sent the packet, or a device has looked at it.
+    /// Returns whether the checksum of the ICMP or ICMPv6 message at offset `at` is right. It is
+    /// taken for right where this host sent the packet, or a device has looked at it.
     pub(crate) fn message_sum_is_right(&mut self, protocol: Protocol, at: u16) -> bool {
         let (skb, at) = (self.as_ptr(), u32::from(at));
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
@@ -284,7 +285,7 @@ impl Packet {
         }
     }
 
-    /// Whether the packet fits in `mtu` bytes, or will be cut in segments that do.
+    /// Returns whether the packet fits in `mtu` bytes, or will be cut in segments that do.
     #[inline]
     pub(crate) fn fits(&self, mtu: u32) -> bool {
         self.len() <= mtu
@@ -430,8 +431,8 @@ impl Packet {
         error == 0
     }
 
-    /// Whether a packet with another source address might get another route than it has: some rule or policy
-    /// of the namespace may look at the source.
+    /// Returns whether a packet with another source address might get another route than it has:
+    /// some rule or policy of the namespace may look at the source.
     #[inline(always)]
     pub(crate) fn source_matters(net: &Net, protocol: Protocol) -> bool {
         // SAFETY: A `&Net` is to a live `struct net`, by its type invariant.

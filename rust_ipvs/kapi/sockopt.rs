@@ -55,20 +55,21 @@ pub(crate) trait Options: 'static {
     fn get(net: &Net, option: u32, asked: &mut Asked<'_>) -> Result;
 }
 
-/// Whether the current process has `CAP_NET_ADMIN` in the user namespace that a network namespace belongs to.
+/// Returns whether the current process has `CAP_NET_ADMIN` in the user namespace that a network
+/// namespace belongs to.
 pub(crate) fn is_admin_of(net: &Net) -> bool {
     // SAFETY: A reference to a namespace is valid, and it keeps its user namespace.
     unsafe { bindings::ns_capable((*net.as_ptr()).user_ns, bindings::CAP_NET_ADMIN as c_int) }
 }
 
-/// What a user gives with an option.
+/// Argument of an option that is set.
 pub(crate) struct Given {
     from: bindings::sockptr_t,
     length: usize,
 }
 
 impl Given {
-    /// How many bytes there are.
+    /// Returns how many bytes there are.
     pub(crate) fn len(&self) -> usize {
         self.length
     }
@@ -94,7 +95,7 @@ impl Given {
     }
 }
 
-/// What a user asks for, and the memory for the answer.
+/// Argument of an option that is read, and the memory for the answer.
 pub(crate) struct Asked<'a> {
     at: UserPtr,
     length: &'a mut c_int,
@@ -102,7 +103,7 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// How much room there is. It may hold bytes that belong to the question.
+    /// Returns how much room there is. It may hold bytes that belong to the question.
     pub(crate) fn len(&self) -> usize {
         self.room
     }

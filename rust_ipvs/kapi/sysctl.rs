@@ -47,7 +47,7 @@ use kernel::{
 
 /// A directory of variables.
 pub(crate) trait SysctlTable: 'static {
-    /// Where the values are.
+    /// Object that has the values.
     type Owner: Send + Sync + 'static;
 
     /// The directory under `/proc/sys`, without a leading or trailing slash.
@@ -76,7 +76,7 @@ enum Abroad {
     Absent,
 }
 
-/// What a file has in it.
+/// Value of a file.
 enum Value<O: 'static> {
     /// An integer.
     Number(fn(&O) -> &Word<i32>),
@@ -89,7 +89,7 @@ enum Value<O: 'static> {
 }
 
 impl<O> Value<O> {
-    /// How many bytes a C variable of the kind has.
+    /// Returns how many bytes a C variable of the kind has.
     fn size(&self) -> usize {
         match self {
             Self::Number(_) | Self::Cpus(..) => size_of::<c_int>(),
@@ -253,7 +253,7 @@ impl<T: SysctlTable> Drop for Registration<T> {
     }
 }
 
-/// Whether the current process has `CAP_NET_ADMIN` in the initial user namespace.
+/// Returns whether the current process has `CAP_NET_ADMIN` in the initial user namespace.
 ///
 /// For writes whose meaning depends on it; that the process may write at all was checked before.
 pub(crate) fn writer_is_host_admin() -> bool {

@@ -124,7 +124,7 @@ use kernel::{
 const SHARDS: (usize, usize) = (sizes::either(16, 2), sizes::either(256, 2));
 /// Shards for each processor that there may be: as many as make it rare that two want the same.
 const SHARDS_PER_CPU: usize = 4;
-/// How many objects come to or leave a shard before the table's own count is told.
+/// Number of objects that come to or leave a shard before the table's own count is told.
 const TOLD_AT: usize = sizes::either(32, 2);
 
 // The low bits of a bucket's number are those of a shard's.
@@ -134,9 +134,9 @@ const _: () = assert!(SHARDS.1 <= 1 << MIN_BITS);
 #[repr(align(64))]
 struct Shard {
     lock: Opaque<bindings::spinlock_t>,
-    /// How many objects are `LINKED` whose first hash is of this shard. Written with the lock held.
+    /// Number of `LINKED` objects whose first hash is of this shard. Written with the lock held.
     len: Word<usize>,
-    /// How many of them [`Table::about`] knows of. Written with the lock held.
+    /// Number of them that [`Table::about`] knows of. Written with the lock held.
     told: Word<usize>,
     /// Heads of the wheel's lists; the last is the list of those whose slot has come.
     slots: UnsafeCell<KVec<usize>>,
@@ -184,7 +184,7 @@ impl ShardGuard<'_> {
         self.slot(usize::MAX)
     }
 
-    /// Whether there is nothing in any list.
+    /// Returns whether there is nothing in any list.
     fn is_empty(&self) -> bool {
         // SAFETY: As in `slot`.
         let slots = unsafe { &*self.0.slots.get() };
@@ -199,7 +199,8 @@ impl Drop for ShardGuard<'_> {
     }
 }
 
-/// What all CPUs write now and then, away from what all of them read with each packet.
+/// Counters that all CPUs write now and then, apart from the fields that they read with each
+/// packet.
 #[repr(align(64))]
 struct About(Atomic<usize>);
 
@@ -288,7 +289,7 @@ impl<T: TableEntry> Table<T> {
         }
     }
 
-    /// How many buckets the table has.
+    /// Returns how many buckets the table has.
     pub(crate) fn size(&self) -> usize {
         rcu::read(|rcu| self.current(rcu).heads.len())
     }
@@ -428,7 +429,7 @@ impl<T: TableEntry> Table<T> {
         );
     }
 
-    /// Whether `entry` is in this table.
+    /// Returns whether `entry` is in this table.
     ///
     /// The answer holds for as long as `_guard`, which must be that of the object's shard.
     fn is_linked(&self, _guard: &ShardGuard<'_>, entry: &T) -> bool {

@@ -21,7 +21,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What a [`Thread`] does.
+/// Routine of a [`Thread`].
 pub(crate) trait Routine: Send + Sync + 'static {
     /// Runs in process context, once; returns soon after [`Running::is_to_stop`] says so.
     fn run(&self, running: &Running);
@@ -35,7 +35,7 @@ pub(crate) trait Routine: Send + Sync + 'static {
 pub(crate) struct Running(PhantomData<*const ()>);
 
 impl Running {
-    /// Whether the thread is to stop.
+    /// Returns whether the thread is to stop.
     pub(crate) fn is_to_stop(&self) -> bool {
         // SAFETY: This is a kernel thread, by the type invariant.
         unsafe { bindings::kthread_should_stop() }

@@ -47,7 +47,7 @@ impl Process {
 #[repr(C)]
 struct Head(Opaque<bindings::delayed_work>);
 
-/// What a work runs.
+/// Closure of a work.
 ///
 /// # Invariants
 ///
@@ -66,7 +66,7 @@ unsafe impl<R: Send> Send for Job<R> {}
 // invariant.
 unsafe impl<R: Send> Sync for Job<R> {}
 
-/// What a [`Job`] is to those who do not know what it runs.
+/// A [`Job`] of any closure.
 trait Queued: Send + Sync {
     /// The head of the job.
     fn head(&self) -> &Head;

@@ -41,7 +41,7 @@ use kernel::{
 
 /// A question that rules ask.
 pub(crate) trait Match: 'static {
-    /// What rules call it.
+    /// Name of the match in rules.
     const NAME: &'static CStr;
     /// Bytes of a rule.
     const SIZE: usize;

@@ -6,7 +6,7 @@
 //! sum (RFC 1071, section 2 (B)), so what is read and written back in one order is right in any. That
 //! spares a byte swap for each word.
 
-/// What the checksum field of a transport header holds.
+/// State of the checksum of a transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SumState {
     /// The folded sum of the pseudo header alone, not complemented; a device adds the rest later
@@ -73,7 +73,7 @@ pub(crate) fn of_dec_ttl(field: [u8; 2]) -> [u8; 2] {
     (sum.wrapping_add(u32::from(sum >= 0xffff)) as u16).to_ne_bytes()
 }
 
-/// What a packet's sum gains by a rewrite: `~m + m'` of RFC 1624, equation 3, over all that changed.
+/// Change of a packet's sum by a rewrite: `~m + m'` of RFC 1624, equation 3, over all that changed.
 ///
 /// A sum of few 16-bit words: what is added to it never gets beyond 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

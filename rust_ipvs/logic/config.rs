@@ -33,7 +33,7 @@ pub(crate) enum AddressFamily {
     V6,
 }
 
-/// What a packet is matched by to belong to a service (V-1).
+/// Key by which packets belong to a service (V-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ServiceKey {
     /// A protocol, a virtual address and a port; port 0 stands for every port.
@@ -54,7 +54,7 @@ pub(crate) enum ServiceKey {
 pub(crate) struct ServiceId {
     /// Address family, also of a marked service.
     pub(crate) family: AddressFamily,
-    /// What packets are matched by.
+    /// Key by which packets are matched.
     pub(crate) key: ServiceKey,
 }
 
@@ -110,7 +110,7 @@ pub(crate) use super::uapi::svc_flags as service_flags;
 /// All that a user says of a service when adding or editing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceSpec {
-    /// Which service.
+    /// The service.
     pub(crate) id: ServiceId,
     /// Scheduler; `none` is a service without one (V-18).
     pub(crate) scheduler: SchedulerName,
@@ -118,7 +118,7 @@ pub(crate) struct ServiceSpec {
     pub(crate) engine: Option<EngineName>,
     /// New values of the flags that `flags_mask` selects (G-19).
     pub(crate) flags: u32,
-    /// Which flags to change.
+    /// Mask of the flags to change.
     pub(crate) flags_mask: u32,
     /// Persistence timeout in seconds.
     pub(crate) timeout: u32,
@@ -127,7 +127,7 @@ pub(crate) struct ServiceSpec {
     pub(crate) netmask: u32,
 }
 
-/// How packets reach a destination (low three bits of `IP_VS_DEST_ATTR_FWD_METHOD`).
+/// Forwarding method (low three bits of `IP_VS_DEST_ATTR_FWD_METHOD`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ForwardMethod(pub(crate) u8);
 
@@ -179,7 +179,7 @@ pub(crate) struct TunnelSpec {
     pub(crate) flags: u16,
 }
 
-/// What a user says of a destination's encapsulation; what is not given stays as it is.
+/// Change of a destination's encapsulation; options that are not given stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TunnelChange {
     /// As in [`TunnelSpec`].
@@ -191,7 +191,7 @@ pub(crate) struct TunnelChange {
 }
 
 impl TunnelChange {
-    /// What the change makes of an encapsulation.
+    /// Returns what the change makes of an encapsulation.
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ impl TunnelChange {
     }
 }
 
-/// How a packet travels in a tunnel: [`TunnelSpec`] as packets obey it.
+/// Encapsulation of packets in a tunnel: [`TunnelSpec`] as packets obey it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encapsulation {
     /// In an IP packet; so are those of an unknown kind.
@@ -221,14 +221,14 @@ pub(crate) enum Encapsulation {
     Gue {
         /// The port to which the packets go.
         port: u16,
-        /// Whether they have a UDP checksum.
+        /// True if they have a UDP checksum.
         sum: bool,
-        /// Whether the receiver is to complete checksums that a device would.
+        /// True if the receiver is to complete checksums that a device would.
         remote: bool,
     },
     /// In generic routing encapsulation.
     Gre {
-        /// Whether the packets have a checksum.
+        /// True if the packets have a checksum.
         sum: bool,
     },
 }
@@ -239,7 +239,7 @@ impl TunnelSpec {
     /// The flag for checksums that the receiver completes, in packets that have checksums themselves.
     const REMOTE: u16 = tun_flags::REMCSUM;
 
-    /// How packets travel.
+    /// Returns how packets travel.
     #[inline(always)]
     pub(crate) fn encapsulation(self) -> Encapsulation {
         match self.kind {
@@ -259,7 +259,7 @@ impl TunnelSpec {
 /// All that a user says of a destination when adding or editing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DestinationSpec {
-    /// Which destination.
+    /// The destination.
     pub(crate) id: DestinationId,
     /// Forward method.
     pub(crate) method: ForwardMethod,
@@ -315,7 +315,7 @@ pub(crate) struct Statistics {
 /// A service as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceView {
-    /// Which service.
+    /// The service.
     pub(crate) id: ServiceId,
     /// Scheduler, or `none`.
     pub(crate) scheduler: SchedulerName,
@@ -327,7 +327,7 @@ pub(crate) struct ServiceView {
     pub(crate) timeout: u32,
     /// As in [`ServiceSpec`].
     pub(crate) netmask: u32,
-    /// How many destinations it has.
+    /// Number of its destinations.
     pub(crate) destinations: u32,
     /// Counters and rates.
     pub(crate) statistics: Statistics,
@@ -365,7 +365,7 @@ pub(crate) struct ConnectionView<'a> {
     pub(crate) expires: u32,
     /// A template's persistence engine by name, and what it goes by (K-5).
     pub(crate) engine: Option<(&'static str, &'a [u8])>,
-    /// Whether another director sent it (K-6).
+    /// True if another director sent it (K-6).
     pub(crate) is_synced: bool,
 }
 
@@ -403,7 +403,7 @@ pub(crate) enum Errno {
     NoDevice,
     /// `ENOPROTOOPT`
     Closed,
-    /// What else the kernel says: a number below zero.
+    /// Any other error of the kernel: a number below zero.
     Other(i32),
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a CRC32c changes with the bytes that it is over (RFC 9260, appendix A).
+//! Incremental update of a CRC32c (RFC 9260, appendix A).
 //!
 //! A CRC is linear: where bytes change, it changes by the CRC of what they changed by. So it is repaired
 //! without a look at the bytes that stay.

@@ -19,7 +19,7 @@ const AUTO_ACTIVE: i32 = 2;
 /// The mode of one that acts whatever there is.
 const ALWAYS: i32 = 3;
 
-/// What memory there is, in pages.
+/// Free memory, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FreePages {
     /// Free, or as good as free.
@@ -29,7 +29,7 @@ pub(crate) struct FreePages {
 }
 
 impl FreePages {
-    /// Whether the defenses that stand by have to act.
+    /// Returns whether the defenses that stand by have to act.
     pub(crate) fn is_low(self) -> bool {
         self.available < self.threshold
     }
@@ -44,12 +44,13 @@ pub(crate) fn mode(mode: i32, memory: FreePages) -> i32 {
     }
 }
 
-/// Whether a defense acts in a mode.
+/// Returns whether a defense acts in a mode.
 pub(crate) fn is_active(mode: i32) -> bool {
     mode >= AUTO_ACTIVE
 }
 
-/// Which of the packets that would begin a connection is dropped: every how-many-eth, 0 for none.
+/// Returns which of the packets that would begin a connection is dropped: every how-many-eth, 0 for
+/// none.
 ///
 /// The less memory there is, the more are dropped; in the mode that does not ask for memory, `always` says.
 pub(crate) fn drop_rate(mode: i32, memory: FreePages, always: i32) -> i32 {
@@ -75,7 +76,7 @@ pub(crate) fn count_down(rate: i32, left: i32) -> (bool, i32) {
     }
 }
 
-/// What becomes of a connection that controls no other when entries are dropped (C-26).
+/// Verdict on a connection that controls no other when entries are dropped (C-26).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DropVerdict {
     /// It stays.
@@ -86,7 +87,7 @@ pub(crate) enum DropVerdict {
     Drop,
 }
 
-/// What becomes of a connection of a protocol in a state (C-26).
+/// Returns what becomes of a connection of a protocol in a state (C-26).
 pub(crate) fn verdict(protocol: u8, state: u8) -> DropVerdict {
     match (protocol, state) {
         (TCP, tcp::SYN_RECV | tcp::SYNACK) => DropVerdict::Drop,
@@ -110,8 +111,8 @@ pub(crate) struct Quotas {
 }
 
 impl Quotas {
-    /// Whether a connection is dropped that was idle for so long and of whose client so many packets came: every
-    /// n-th of those with n packets.
+    /// Returns whether a connection is dropped that was idle for so long and of whose client so
+    /// many packets came: every n-th of those with n packets.
     pub(crate) fn takes(&mut self, idle_seconds: u32, packets: u8) -> bool {
         if idle_seconds < IDLE_SECONDS {
             return false;

@@ -25,14 +25,15 @@ impl Engine {
         }
     }
 
-    /// Whether it looks into packets of a protocol (P-25).
+    /// Returns whether it looks into packets of a protocol (P-25).
     pub(crate) const fn reads(self, protocol: u8) -> bool {
         match self {
             Self::Sip => protocol == UDP,
         }
     }
 
-    /// What it goes by, at most 255 bytes; `None` where there is no such thing in a payload.
+    /// Returns what it goes by, at most 255 bytes; `None` where there is no such thing in a
+    /// payload.
     pub(crate) fn find(self, payload: &[u8]) -> Option<&[u8]> {
         match self {
             Self::Sip => sip::call_id(payload),

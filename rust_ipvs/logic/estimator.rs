@@ -22,12 +22,12 @@ const SETTLED: u64 = 160;
 /// An average, in fixed point: 2^10 for one per second of connections and packets, 2^5 for bytes.
 type Average = i64;
 
-/// How a counter's average is kept.
+/// Fixed-point scale of a counter's average.
 #[derive(Clone, Copy)]
 struct Scale {
-    /// What one count in a period is, as a power of two.
+    /// Value of one count in a period, as a power of two.
     count: u32,
-    /// What one per second is, as a power of two.
+    /// Value of one per second, as a power of two.
     unit: u32,
 }
 
@@ -52,7 +52,7 @@ impl Scale {
         average
     }
 
-    /// What an average is per second.
+    /// Returns what an average is per second.
     fn read(self, average: Average) -> u64 {
         let half = (1i64 << self.unit.saturating_sub(1)).saturating_sub(1);
         (average.saturating_add(half) >> self.unit).max(0) as u64
@@ -64,11 +64,11 @@ impl Scale {
 /// The counters themselves are elsewhere and only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Estimate {
-    /// What is counted up to here is not shown.
+    /// Counters at the last zeroing, which are subtracted.
     base: Counters,
-    /// What went into the averages.
+    /// Counters that went into the averages.
     last: Counters,
-    /// When that was.
+    /// Time of that, in ms.
     at_ms: u64,
     conns: Average,
     in_packets: Average,
@@ -138,7 +138,7 @@ impl Estimate {
         }
     }
 
-    /// What was counted since the last [`Estimate::zero`].
+    /// Returns what was counted since the last [`Estimate::zero`].
     pub(crate) fn since_zero(&self, counters: &Counters) -> Counters {
         let base = &self.base;
         Counters {
@@ -160,7 +160,7 @@ impl Estimate {
     }
 }
 
-/// What of `count`, come evenly over `elapsed` milliseconds, belongs to one period.
+/// Returns what of `count`, come evenly over `elapsed` milliseconds, belongs to one period.
 fn share(count: u64, elapsed: u64) -> u64 {
     let whole = count.checked_div(elapsed).unwrap_or(0);
     let rest = count.checked_rem(elapsed).unwrap_or(0);

@@ -21,7 +21,7 @@ pub(crate) struct V4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct V6;
 
-/// What differs between the address families.
+/// Address family: everything that differs between IPv4 and IPv6.
 ///
 /// `l3` is always a packet from its IP header on, as far as it lies in one piece; it may end before the
 /// packet does.
@@ -94,16 +94,16 @@ pub(crate) struct Endpoint<F: Family> {
     pub(crate) port: u16,
 }
 
-/// Which end of a packet.
+/// End of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// Where it comes from.
+    /// The source.
     Source,
-    /// Where it goes.
+    /// The destination.
     Destination,
 }
 
-/// Which part of a datagram a packet is.
+/// Part of a datagram that a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragment {
     /// All of it.
@@ -114,7 +114,7 @@ pub(crate) enum Fragment {
     Later,
 }
 
-/// What a packet's IP header says.
+/// Parsed IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header<F: Family> {
     /// The source address.
@@ -123,7 +123,7 @@ pub(crate) struct Header<F: Family> {
     pub(crate) dst: F::Addr,
     /// The transport protocol; for IPv6 that behind the extension headers.
     pub(crate) protocol: u8,
-    /// Where the transport header starts, in bytes from the IP header.
+    /// Offset of the transport header, in bytes from the IP header.
     pub(crate) l4: u16,
     /// Whether the packet is a fragment.
     pub(crate) fragment: Fragment,
@@ -138,7 +138,7 @@ pub(crate) struct Header<F: Family> {
     pub(crate) ttl: u8,
 }
 
-/// Why a packet cannot be read.
+/// Errors of parsing a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParseError {
     /// It takes this many bytes from the IP header on to say more. A packet that has no more bytes

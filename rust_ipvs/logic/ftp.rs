@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What FTP says of data connections on its control connection (F-5 to F-8, RFC 959 and RFC 2428).
+//! Parser of FTP control connections, for what announces data connections (F-5 to F-8, RFC 959 and
+//! RFC 2428).
 //!
 //! A client says where it listens (`PORT`, `EPRT`), or asks where the server does (`PASV`, `EPSV`), which the
 //! server answers (227, 229). Whatever is not understood, is cut, or names port 0 is none of these.
@@ -21,7 +22,7 @@ use core::fmt::{
 /// Ports below are those of services that are known by them.
 const FIRST_UNPRIVILEGED: u16 = 1024;
 
-/// How a server says where it listens.
+/// Form in which a server says where it listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// `227 Entering Passive Mode (a,b,c,d,p,p)`, the answer to `PASV`. Of IPv4 only.
@@ -30,7 +31,7 @@ pub(crate) enum Mode {
     Extended,
 }
 
-/// What a client says of a data connection.
+/// Command of a client about a data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FtpCommand<F: Family> {
     /// The server is to say where it listens.
@@ -39,12 +40,13 @@ pub(crate) enum FtpCommand<F: Family> {
     Active(Endpoint<F>),
 }
 
-/// Where a server says that it listens.
+/// Endpoint at which a server says that it listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
     /// The port, which is not 0.
     pub(crate) port: u16,
-    /// Where in the payload address and port are: the first byte, and the first that is none of them.
+    /// Place of address and port in the payload: the first byte, and the first that is none of
+    /// them.
     pub(crate) place: (usize, usize),
 }
 
@@ -87,7 +89,7 @@ pub(crate) fn command<F: Family>(payload: &[u8]) -> Option<FtpCommand<F>> {
     Some(FtpCommand::Active(Endpoint { addr, port }))
 }
 
-/// Where a client says that it listens.
+/// Returns where a client says that it listens.
 fn own_port<F: Family>(payload: &[u8]) -> Option<(Ip, u16)> {
     if let (AddressFamily::V4, Some(rest)) = (F::FAMILY, after(payload, b"PORT")) {
         let (ip, port, _) = plain(skip_blanks(rest)?)?;
@@ -217,13 +219,13 @@ pub(crate) fn other_port(port: u16, n: u8, as_long: bool) -> Option<u16> {
     (new >= FIRST_UNPRIVILEGED && new != port && (!as_long || is_as_long)).then_some(new)
 }
 
-/// What follows a word that `text` begins with, in capitals or not.
+/// Returns what follows a word that `text` begins with, in capitals or not.
 fn after<'t>(text: &'t [u8], word: &[u8]) -> Option<&'t [u8]> {
     let (start, rest) = text.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then_some(rest)
 }
 
-/// What follows blanks, of which there must be one.
+/// Returns what follows blanks, of which there must be one.
 fn skip_blanks(text: &[u8]) -> Option<&[u8]> {
     let blanks = text.iter().position(|byte| *byte != b' ')?;
     (blanks != 0).then(|| text.get(blanks..)).flatten()
@@ -233,8 +235,8 @@ impl Text {
     /// The longest is `255,255,255,255,255,255`.
     const LEN: usize = 23;
 
-    /// What an answer says in place of the server's own address and port (F-8). IPv6 has no plain form; the extended
-    /// one names no address.
+    /// Returns what an answer says in place of the server's own address and port (F-8). IPv6 has no
+    /// plain form; the extended one names no address.
     pub(crate) fn new(mode: Mode, ip: Ip, port: u16) -> Self {
         let mut text = Self {
             bytes: [0; Self::LEN],

@@ -45,23 +45,24 @@ const V6_NO_ERROR: u8 = 128;
 
 /// Bytes of the two ports.
 const PORTS: usize = 4;
-/// Where in a TCP header the checksum is.
+/// Offset of the checksum in a TCP header.
 const TCP_SUM: usize = 16;
-/// Where in a UDP header the checksum is.
+/// Offset of the checksum in a UDP header.
 const UDP_SUM: usize = 6;
 
-/// What differs between ICMP and ICMPv6.
+/// ICMP of an address family: everything that differs between ICMP and ICMPv6.
 pub(crate) trait Icmp: Family {
     /// The protocol's number.
     const NUMBER: u8;
 
-    /// Whether a message of this type is an error that concerns connections (I-1).
+    /// Returns whether a message of this type is an error that concerns connections (I-1).
     fn is_error(kind: u8) -> bool;
 
-    /// What sums over an address gain where that becomes another.
+    /// Returns what sums over an address gain where that becomes another.
     fn change(from: Self::Addr, to: Self::Addr) -> Change;
 
-    /// What the checksum of a message gains where an address of its own packet becomes another.
+    /// Returns what the checksum of a message gains where an address of its own packet becomes
+    /// another.
     fn own_change(from: Self::Addr, to: Self::Addr) -> Change;
 }
 
@@ -130,17 +131,17 @@ impl Message {
 /// A packet that is quoted, as far as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quoted<F: Family> {
-    /// Where its IP header starts, in bytes from that of the packet that quotes it.
+    /// Offset of its IP header, in bytes from that of the packet that quotes it.
     pub(crate) at: usize,
     /// Its IP header; [`Header::l4`] counts from there.
     pub(crate) header: Header<F>,
-    /// Who sent it.
+    /// Sender of the packet.
     pub(crate) src: Endpoint<F>,
     /// To whom.
     pub(crate) dst: Endpoint<F>,
 }
 
-/// Whether a protocol's header begins with two ports.
+/// Returns whether a protocol's header begins with two ports.
 fn has_ports(protocol: u8) -> bool {
     matches!(protocol, TCP | UDP | SCTP)
 }
@@ -208,7 +209,8 @@ impl<F: Icmp> Quoted<F> {
         })
     }
 
-    /// How many bytes of the packet that quotes it [`translate`] may write, if they are there.
+    /// Returns how many bytes of the packet that quotes it [`translate`] may write, if they are
+    /// there.
     pub(crate) fn reach(&self) -> usize {
         self.at
             .saturating_add(self.header.l4.into())

@@ -23,7 +23,7 @@ pub(crate) const fn number(inner: AddressFamily) -> u8 {
     }
 }
 
-/// What the outer header takes from the inner packet, and what comes right behind it.
+/// Fields that the outer header takes from the inner packet, and the protocol behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outer {
     /// The protocol of what the packet has behind its outer header.

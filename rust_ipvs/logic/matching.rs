@@ -5,7 +5,7 @@
 /// Bytes of a rule (`struct xt_ipvs_mtinfo`).
 pub(crate) const RULE: usize = 40;
 
-/// Whether the packet was balanced. All other questions imply this one.
+/// Set if the packet was balanced. All other questions imply this one.
 const BALANCED: u8 = 1;
 /// Its protocol.
 const PROTOCOL: u8 = 1 << 1;
@@ -13,7 +13,7 @@ const PROTOCOL: u8 = 1 << 1;
 const ADDRESS: u8 = 1 << 2;
 /// Its port.
 const PORT: u8 = 1 << 3;
-/// Whether connection tracking has the packet for one of who began, and not for a reply.
+/// Set if connection tracking has the packet for one of who began, and not for a reply.
 const DIRECTION: u8 = 1 << 4;
 /// The forward method.
 const METHOD: u8 = 1 << 5;
@@ -23,7 +23,7 @@ const CONTROL_PORT: u8 = 1 << 6;
 /// An address as rules have it: 16 bytes, of which one of IPv4 takes the first four.
 pub(crate) type Wide = [u8; 16];
 
-/// What is known of a packet that was balanced.
+/// Properties of a balanced packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// The protocol.
@@ -49,9 +49,9 @@ pub(crate) struct Rule {
     protocol: u8,
     method: u8,
     control_port: u16,
-    /// Which answers are to be no.
+    /// Mask of the inverted questions.
     inverted: u8,
-    /// What is asked.
+    /// Mask of the questions.
     asked: u8,
 }
 
@@ -77,7 +77,8 @@ impl Rule {
         })
     }
 
-    /// What the rule says of any packet that was balanced, or was not; `None` where that takes more than this.
+    /// Returns what the rule says of any packet that was balanced, or was not; `None` where that
+    /// takes more than this.
     pub(crate) fn says_of(&self, is_balanced: bool) -> Option<bool> {
         if self.asked == BALANCED {
             return Some(is_balanced != self.is_inverted(BALANCED));
@@ -86,7 +87,7 @@ impl Rule {
         (!is_balanced).then_some(false)
     }
 
-    /// What the rule says of a balanced packet of which so much is known.
+    /// Returns what the rule says of a balanced packet of which so much is known.
     pub(crate) fn says_of_known(&self, known: &Known) -> bool {
         let holds = |question: u8, answer: bool| {
             self.asked & question == 0 || answer != self.is_inverted(question)
@@ -108,7 +109,7 @@ impl Rule {
         self.inverted & question != 0
     }
 
-    /// Whether an address is the rule's, as far as its mask goes.
+    /// Returns whether an address is the rule's, as far as its mask goes.
     fn is_within(&self, vip: Wide) -> bool {
         let mut pairs = vip.iter().zip(&self.vip).zip(&self.mask);
         pairs.all(|((found, wanted), mask)| (found ^ wanted) & mask == 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What IPVS decides, of packets and of words, without a kernel.
+//! Parts of IPVS that need no kernel.
 //!
 //! This layer needs nothing but `core`: no allocation, no `unsafe`, no kernel type. The kernel
 //! module compiles it with Kbuild, and `tools/logic-tests` compiles the same files with Cargo to

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is read from a packet: the IP header, in [`Header`], and the ports and flags, in [`Transport`].
+//! Parsed packets: the IP header, in [`Header`], and the ports and flags, in [`Transport`].
 
 use super::family::Family;
 pub(crate) use super::family::{
@@ -34,7 +34,7 @@ pub(crate) const TCP_LEN: usize = 20;
 /// Bytes of a UDP header.
 pub(crate) const UDP_LEN: usize = 8;
 
-/// What the transport header says.
+/// Parsed transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Transport {
     /// The source port, in host byte order.
@@ -44,7 +44,7 @@ pub(crate) struct Transport {
     /// TCP's flags; none for UDP. Of SCTP, SYN stands for a packet that opens an association and RST for
     /// one that ends it at once (S-2, H-12), so that who asks that need not know the protocol.
     pub(crate) flags: TcpFlags,
-    /// What SCTP's chunks mean to the state; means nothing for others.
+    /// Event that SCTP's chunks are to the state; without a meaning for others.
     pub(crate) event: sctp::Event,
 }
 
@@ -70,7 +70,7 @@ impl Transport {
         event: sctp::Event::Data,
     };
 
-    /// What stands for AH and ESP, which have no ports: they follow their key exchange (C-10, T-14).
+    /// Stand-in for AH and ESP, which have no ports: they follow their key exchange (C-10, T-14).
     pub(crate) const KEY_EXCHANGE: Self = Self {
         src_port: 500,
         dst_port: 500,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a TCP segment carries, and how a part of it is replaced by something longer or shorter (F-8).
+//! Payload of TCP segments, and its replacement by a longer or shorter one (F-8).
 
 use super::checksum::{
     of_bytes,
@@ -17,7 +17,8 @@ use super::packet::TCP_LEN;
 /// Length of an IPv6 header, which its payload length does not count.
 const IPV6_LEN: usize = 40;
 
-/// Where the payload of a TCP segment begins, in bytes from the IP header; `None` where the segment ends before.
+/// Returns where the payload of a TCP segment begins, in bytes from the IP header; `None` where the
+/// segment ends before.
 pub(crate) fn of_tcp<F: Family>(l3: &[u8], header: &Header<F>) -> Option<usize> {
     let l4 = usize::from(header.l4);
     let words = l3.get(l4.checked_add(12)?)? >> 4;
@@ -29,16 +30,17 @@ pub(crate) fn of_tcp<F: Family>(l3: &[u8], header: &Header<F>) -> Option<usize> 
 /// A part of a packet that is to be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// How long the packet is, in bytes from the IP header.
+    /// Length of the packet, in bytes from the IP header.
     pub(crate) packet: usize,
-    /// Where the part begins, in bytes from the IP header.
+    /// Offset of the part, in bytes from the IP header.
     pub(crate) start: usize,
-    /// Where what follows it begins.
+    /// Offset of what follows it.
     pub(crate) end: usize,
 }
 
 impl Part {
-    /// How long the packet is once the part is `with` bytes long; `None` where no packet is so long.
+    /// Returns how long the packet is once the part is `with` bytes long; `None` where no packet is
+    /// so long.
     pub(crate) fn length_with(&self, with: usize) -> Option<usize> {
         let rest = self.packet.checked_sub(self.end)?;
         let length = self.start.checked_add(with)?.checked_add(rest)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which template a client of a persistent service has (behaviour.rst 4).
+//! Keys of templates (behaviour.rst 4).
 //!
 //! A template remembers the destination of a network of clients. Its key says how far it reaches: one
 //! port of a VIP, the ports of an FTP session, all ports, or all that has a firewall mark.
@@ -25,7 +25,7 @@ use super::family::{
 /// The port of FTP's control connections, whose services take data connections too (V-2).
 pub(crate) const FTP_PORT: u16 = 21;
 
-/// How far a template reaches.
+/// Scope of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyForm {
     /// One port of a VIP.
@@ -41,7 +41,7 @@ pub(crate) enum KeyForm {
 /// The key of a template (P-3). The client's port is always 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateKey<F: Family> {
-    /// How far it reaches.
+    /// Its scope.
     pub(crate) form: KeyForm,
     /// The packet's protocol, or 0 of a marked service.
     pub(crate) protocol: u8,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How NAT changes the transport header, the same in both families.
+//! Rewriting of transport headers by NAT, for both families.
 
 use super::checksum::{
     Change,

@@ -16,7 +16,7 @@ const CHUNK: usize = 4;
 /// The common header and that of the first chunk: without these a packet says nothing (S-4).
 pub(crate) const SCTP_LEN: usize = COMMON + CHUNK;
 
-/// What a packet means to the state, the rows of [`STATES_AFTER`] (T-11).
+/// Event that a packet is to the state, the rows of [`STATES_AFTER`] (T-11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Data, and all that does not change anything.
@@ -42,7 +42,7 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// What a chunk of a type means (T-11).
+    /// Returns what a chunk of a type means (T-11).
     pub(crate) const fn of_chunk(kind: u8) -> Self {
         match kind {
             1 => Self::Init,
@@ -59,12 +59,12 @@ impl Event {
     }
 }
 
-/// What the chunks of a packet say.
+/// Events of the chunks of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chunks {
-    /// What the first chunk means: whether the packet opens an association, or may (H-12, S-2).
+    /// Event of the first chunk: whether the packet opens an association, or may (H-12, S-2).
     pub(crate) first: Event,
-    /// What the packet means to the state.
+    /// Event that the packet is to the state.
     pub(crate) event: Event,
 }
 
@@ -115,7 +115,7 @@ pub(crate) const SHUTDOWN_ACK_SENT: u8 = 11;
 pub(crate) const REJECTED: u8 = 12;
 /// Over.
 pub(crate) const CLOSED: u8 = 13;
-/// How many states there are.
+/// Number of states.
 pub(crate) const STATES: usize = 14;
 
 /// The next state, by event and state.
@@ -182,7 +182,7 @@ pub(crate) fn next(direction: Direction, event: Event, state: u8) -> u8 {
         .unwrap_or(CLOSED)
 }
 
-/// Whether an association in a state counts as active (T-12).
+/// Returns whether an association in a state counts as active (T-12).
 pub(crate) const fn active(state: u8) -> bool {
     state == ESTABLISHED
 }
@@ -208,7 +208,7 @@ pub(crate) fn name(state: u8) -> &'static str {
     NAMES.get(usize::from(state)).copied().unwrap_or("ERR!")
 }
 
-/// How long an association is remembered after its last packet, in seconds, by state (T-12).
+/// Time for which an association is kept after its last packet, in seconds, by state (T-12).
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
     [2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61];
 

@@ -80,7 +80,7 @@ impl Display for Bracketed {
     }
 }
 
-/// How IPVS calls itself in its files; the number is the connection table's size in buckets (K-2,
+/// Title of IPVS's files; the number is the connection table's size in buckets (K-2,
 /// O-5).
 pub(crate) struct Title(pub(crate) usize);
 
@@ -225,7 +225,7 @@ impl Display for OriginLine<'_> {
 pub(crate) struct Columns([u64; 5]);
 
 impl Columns {
-    /// What was counted.
+    /// Returns what was counted.
     #[inline(always)]
     pub(crate) fn of_counters(of: &Counters) -> Self {
         Self([
@@ -237,7 +237,7 @@ impl Columns {
         ])
     }
 
-    /// What is counted in a second.
+    /// Returns what is counted in a second.
     #[inline(always)]
     pub(crate) fn of_rates(of: &Rates) -> Self {
         Self([

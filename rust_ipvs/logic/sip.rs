@@ -37,7 +37,7 @@ fn cut_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line, after_end(rest)?))
 }
 
-/// What follows the end of a line that `text` starts with.
+/// Returns what follows the end of a line that `text` starts with.
 fn after_end(text: &[u8]) -> Option<&[u8]> {
     match text {
         [b'\r', b'\n', rest @ ..] | [b'\r' | b'\n', rest @ ..] => Some(rest),
@@ -45,7 +45,7 @@ fn after_end(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows the colon of a header that is a Call-ID, in full or in its short form.
+/// Returns what follows the colon of a header that is a Call-ID, in full or in its short form.
 fn after_name(header: &[u8]) -> Option<&[u8]> {
     const FULL: &[u8] = b"call-id";
     let value = match header.split_at_checked(FULL.len()) {
@@ -61,7 +61,7 @@ fn after_name(header: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows blanks, over the end of a line where the next one goes on with a blank.
+/// Returns what follows blanks, over the end of a line where the next one goes on with a blank.
 fn skip_blanks(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text;
     loop {
@@ -90,7 +90,7 @@ fn is_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// Whether a byte may be in a `word` (RFC 3261, 25.1).
+/// Returns whether a byte may be in a `word` (RFC 3261, 25.1).
 fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || br#"-.!%*_+`'~()<>:\"/[]?{}"#.contains(&byte)
 }

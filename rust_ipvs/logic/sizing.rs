@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How large a hash table should be (C-29, C-31, V-7).
+//! Sizes of hash tables (C-29, C-31, V-7).
 //!
 //! Sizes are powers of two and given as their exponents. A load factor `lfactor` asks for a table of
 //! 2^-lfactor buckets for each entry.
@@ -69,7 +69,7 @@ pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) 
     (lower, upper)
 }
 
-/// How long to wait before a table that got no memory asks for it again.
+/// Time to wait before a table that got no memory asks for it again.
 ///
 /// What comes meanwhile does not shorten that: a request for very much memory is dear, above all if
 /// there is none.
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(thresholds(30, 8, 8, 31).1, i32::MAX as usize);
     }
 
-    /// Whoever got no memory waits a second, and longer each time, but never for good.
+    /// A table that got no memory waits a second, and longer each time, but never for good.
     #[test]
     fn waits_longer_each_time() {
         let mut patience = Patience::new();

@@ -56,9 +56,9 @@ const DAEMON: usize = 24;
 pub(crate) const SERVICE_ENTRY: usize = 104;
 /// A destination, as it is shown.
 pub(crate) const DESTINATION_ENTRY: usize = 96;
-/// What comes before the services of a list.
+/// Length of the head of a list of services.
 pub(crate) const SERVICES_HEAD: usize = 8;
-/// What comes before the destinations of a list.
+/// Length of the head of a list of destinations.
 pub(crate) const DESTINATIONS_HEAD: usize = 24;
 /// Room for the version, of which as much is used as it takes.
 pub(crate) const VERSION: usize = 64;
@@ -67,7 +67,7 @@ pub(crate) const INFO: usize = 12;
 /// Both synchronisation daemons.
 pub(crate) const DAEMONS: usize = 48;
 
-/// What a user wants to be done.
+/// Command of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Set {
     /// Add a service.
@@ -94,7 +94,7 @@ pub(crate) enum Set {
     Zero(Option<ServiceId>),
 }
 
-/// What a user says of a destination. It is looked at only where its service exists.
+/// A destination as a user describes it. It is looked at only where its service exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     id: DestinationId,
@@ -105,7 +105,7 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// What the director understands. Nothing can be said of tunnels, so they are IPIP.
+    /// Returns what the director understands. Nothing can be said of tunnels, so they are IPIP.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Wish {
     }
 }
 
-/// What a user wants to know.
+/// Query of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Get {
     /// The version, as text.
@@ -144,7 +144,7 @@ pub(crate) enum Get {
 }
 
 impl Get {
-    /// What an option asks for.
+    /// Returns what an option asks for.
     pub(crate) fn of(option: u32) -> Option<Self> {
         match option {
             1152 => Some(Self::Version),
@@ -158,7 +158,7 @@ impl Get {
         }
     }
 
-    /// How many bytes a user must have room for (O-2).
+    /// Returns how many bytes a user must have room for (O-2).
     pub(crate) fn least(self) -> usize {
         match self {
             Self::Version => VERSION,
@@ -182,7 +182,8 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_ne_bytes(at(bytes, offset))
 }
 
-/// How long the structure of an option is that is set; 0 for those without one and for those that do not exist (O-2).
+/// Returns how long the structure of an option is that is set; 0 for those without one and for
+/// those that do not exist (O-2).
 pub(crate) fn set_length(option: u32) -> usize {
     match option {
         1154 | 1155 | 1156 | 1167 => SERVICE,
@@ -474,7 +475,8 @@ pub(crate) fn timeouts(timeouts: &Timeouts) -> [u8; TIMEOUTS] {
     info(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
 }
 
-/// How many entries a list has room for, as the user says in its head, and whether the list's length agrees (O-2).
+/// Returns how many entries a list has room for, as the user says in its head, and whether the
+/// list's length agrees (O-2).
 pub(crate) fn room(get: Get, head: &[u8], length: usize) -> Option<usize> {
     let (at, head_size, entry) = match get {
         Get::Services => (0, SERVICES_HEAD, SERVICE_ENTRY),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How full the tables are: /proc/net/ip_vs_status (K-9).
+//! Fill of the tables: /proc/net/ip_vs_status (K-9).
 
 use core::fmt::{
     self,
@@ -66,7 +66,7 @@ impl Buckets {
     }
 }
 
-/// How full the tables are.
+/// Fill of the tables.
 pub(crate) struct Fill {
     /// Connections, templates among them.
     pub(crate) connections: usize,

@@ -5,7 +5,7 @@
 //! A balancer follows a connection from outside, and may see one direction only. So the states are
 //! not those of RFC 9293: they are what its flags give away, and choose how long to remember it.
 
-/// Which way a packet goes, and whether the other way is seen too (T-2).
+/// Direction of a packet, and whether the other way is seen too (T-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From the client, both ways pass here.
@@ -16,7 +16,7 @@ pub(crate) enum Direction {
     InputOnly = 2,
 }
 
-/// What a segment means to the state, the rows of [`NORMAL`] (T-1).
+/// Event that a segment is to the state, the rows of [`NORMAL`] (T-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Opens.
@@ -55,25 +55,26 @@ impl TcpFlags {
         Self(byte & (Self::FIN | Self::SYN | Self::RST | Self::ACK))
     }
 
-    /// Whether SYN is set; ACK may be, too (H-12).
+    /// Returns whether SYN is set; ACK may be, too (H-12).
     #[inline]
     pub(crate) const fn is_syn(self) -> bool {
         self.0 & Self::SYN != 0
     }
 
-    /// Whether ACK is set.
+    /// Returns whether ACK is set.
     #[inline]
     pub(crate) const fn is_ack(self) -> bool {
         self.0 & Self::ACK != 0
     }
 
-    /// Whether RST is set.
+    /// Returns whether RST is set.
     #[inline]
     pub(crate) const fn is_rst(self) -> bool {
         self.0 & Self::RST != 0
     }
 
-    /// What the segment means: RST before SYN before FIN before ACK, `None` without any (T-1).
+    /// Returns what the segment means: RST before SYN before FIN before ACK, `None` without any
+    /// (T-1).
     #[inline]
     pub(crate) const fn event(self) -> Option<Event> {
         if self.0 == Self::ACK {
@@ -114,7 +115,7 @@ pub(crate) const LAST_ACK: u8 = 8;
 pub(crate) const LISTEN: u8 = 9;
 /// The client opened, under the `secure_tcp` defense.
 pub(crate) const SYNACK: u8 = 10;
-/// How many states there are.
+/// Number of states.
 pub(crate) const STATES: usize = 11;
 
 /// The next state, by event and state.
@@ -200,7 +201,7 @@ pub(crate) fn next(secure: bool, direction: Direction, event: Option<Event>, sta
         .unwrap_or(CLOSE)
 }
 
-/// Whether a connection in a state counts as active (T-3, T-6).
+/// Returns whether a connection in a state counts as active (T-3, T-6).
 #[inline]
 pub(crate) const fn active(state: u8) -> bool {
     matches!(state, ESTABLISHED | SYN_SENT | SYN_RECV | SYNACK)
@@ -224,7 +225,7 @@ pub(crate) fn name(state: u8) -> &'static str {
     NAMES.get(usize::from(state)).copied().unwrap_or("ERR!")
 }
 
-/// How long a connection is remembered after its last packet, in seconds, by state (T-3).
+/// Time for which a connection is kept after its last packet, in seconds, by state (T-3).
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
     [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What connection tracking is told of connections (behaviour.rst 10).
+//! Reply tuples for connection tracking (behaviour.rst 10).
 
 use super::family::{
     Endpoint,
@@ -35,7 +35,7 @@ impl End {
     }
 }
 
-/// What is known of the entry that a packet carries.
+/// State of the conntrack entry that a packet carries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryState {
     /// Packets of the connection are found by it already.
@@ -47,7 +47,8 @@ pub(crate) struct EntryState {
 }
 
 impl EntryState {
-    /// Whether replies can still be said to look otherwise than the first packet lets expect (N-3).
+    /// Returns whether replies can still be said to look otherwise than the first packet lets
+    /// expect (N-3).
     pub(crate) fn is_open(self) -> bool {
         self.original && !self.confirmed && !self.dying
     }

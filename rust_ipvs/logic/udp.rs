@@ -4,7 +4,7 @@
 
 /// The state of every UDP connection.
 pub(crate) const NORMAL: u8 = 0;
-/// How many states there are.
+/// Number of states.
 pub(crate) const STATES: usize = 1;
 
 /// The state after a datagram: always the same.
@@ -13,7 +13,7 @@ pub(crate) const fn next(_state: u8) -> u8 {
     NORMAL
 }
 
-/// Whether a connection in a state counts as active: UDP connections never do.
+/// Returns whether a connection in a state counts as active: UDP connections never do.
 #[inline]
 pub(crate) const fn active(_state: u8) -> bool {
     false
@@ -27,7 +27,7 @@ pub(crate) fn name(state: u8) -> &'static str {
     }
 }
 
-/// How long a connection is remembered after its last packet, in seconds.
+/// Time for which a connection is kept after its last packet, in seconds.
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] = [300];
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ const DESTINATION: u8 = 60;
 /// Extension headers that are walked over in one packet, at most: the kernel's `IP6_MAX_EXT_HDRS_CNT`.
 const EXTENSIONS: usize = 12;
 
-/// Whether a next-header value is an extension header that is walked over. AH and ESP are not: they
-/// are protocols of their own (S-3).
+/// Returns whether a next-header value is an extension header that is walked over. AH and ESP are
+/// not: they are protocols of their own (S-3).
 #[inline]
 fn is_extension(next: u8) -> bool {
     matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)

@@ -32,7 +32,7 @@ pub(crate) const SLOTS: usize = 320;
 pub(crate) struct WheelSlot(u16);
 
 impl WheelSlot {
-    /// Where the slot is in an array of [`SLOTS`].
+    /// Returns where the slot is in an array of [`SLOTS`].
     #[inline]
     pub(crate) fn index(self) -> usize {
         self.0.into()
@@ -51,7 +51,7 @@ impl WheelSlot {
     }
 }
 
-/// Where to file a deadline.
+/// Returns where to file a deadline.
 ///
 /// The slot is looked at, at the latest, in the tick of the deadline, and at the earliest in the tick after
 /// `now`. A deadline that has passed is filed for the tick after `now`.
@@ -79,9 +79,9 @@ pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> WheelSlot {
 pub(crate) struct Due {
     /// The last tick.
     until: u32,
-    /// How many far slots are left, the last of them that of the last tick's group.
+    /// Number of far slots that are left, the last of them that of the last tick's group.
     far: u32,
-    /// How many near slots are left, the last of them that of the last tick.
+    /// Number of near slots that are left, the last of them that of the last tick.
     near: u32,
 }
 
@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    /// Whether the tick that it is now has been worked on already or not must make no difference.
+    /// It makes no difference if the present tick has been worked on already.
     #[test]
     fn nothing_is_filed_where_it_may_just_be_looked_at() {
         for now in [0, 5, 64, 4096, u32::MAX] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How services and destinations look in messages (G-8, G-10, G-11).
+//! Services and destinations in netlink messages (G-8, G-10, G-11).
 
 use crate::{
     kapi::genetlink::Message,

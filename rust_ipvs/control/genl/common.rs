@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the answers to several commands share: whom a request is for, and how it is refused.
+//! Common parts of commands: the namespace and service of a request, and its refusal.
 
 use crate::{
     control::errno::errno,

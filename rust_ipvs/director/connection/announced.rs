@@ -139,7 +139,7 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// How the server is to say where it listens.
+    /// Returns how the server is to say where it listens.
     pub(in crate::director) fn mode(&self) -> Option<Mode> {
         self.status.load().mode()
     }

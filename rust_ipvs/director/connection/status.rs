@@ -55,7 +55,8 @@ const OPS: u32 = 0x1_0000;
 const NO_CPORT: u32 = 0x2_0000;
 /// The destination counts the connection, or did until it ended.
 const COUNTED: u32 = 0x4_0000;
-/// How the server is to say where it listens, of a control connection: not at all, or in one of two ways.
+/// Form in which the server is to say where it listens, of a control connection: not at all, or in
+/// one of two ways.
 const MODE: u32 = 0x18_0000;
 const PLAIN: u32 = 0x08_0000;
 const EXTENDED: u32 = 0x10_0000;
@@ -77,7 +78,7 @@ const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HAS_APP == 0);
 pub(super) const TEMPLATE_NONE: u8 = 0;
 const TEMPLATE_ASSURED: u8 = 1;
 
-/// What a template is found by, besides its key.
+/// Kind of a template, which is compared besides its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Kind {
@@ -85,7 +86,7 @@ pub(crate) enum Kind {
     Client = 0,
     /// That it is one of FTP, whose keys are also those of services of all ports (P-4, Q-4).
     Ftp = 0x2000,
-    /// What a persistence engine found in the packet, and not the client (P-26).
+    /// Data that a persistence engine found in the packet, in place of the client (P-26).
     Data = 0x4000,
 }
 
@@ -94,9 +95,9 @@ pub(crate) enum Kind {
 pub(crate) struct NextState {
     /// The state that follows.
     pub(crate) state: u8,
-    /// Whether that is one of those in which the connection is an active one (T-6).
+    /// True if that is one of those in which the connection is an active one (T-6).
     pub(crate) active: bool,
-    /// Whether the packet shows that the connection is real, to its template (P-15).
+    /// True if the packet shows that the connection is real, to its template (P-15).
     pub(crate) assures: bool,
 }
 
@@ -138,7 +139,7 @@ pub(super) enum End {
     Template,
     /// The destination has a connection fewer.
     Counted {
-        /// Whether that is one of the active ones.
+        /// True if that is one of the active ones.
         active: bool,
     },
 }
@@ -209,7 +210,7 @@ impl Snapshot {
         self.has(HAS_APP)
     }
 
-    /// How the server is to say where it listens.
+    /// Returns how the server is to say where it listens.
     pub(super) fn mode(self) -> Option<Mode> {
         match self.0 & MODE {
             PLAIN => Some(Mode::Plain),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an ICMP error quotes, and the connection that it belongs to (I-1, I-2).
+//! Packet quoted by an ICMP error, and the connection that it belongs to (I-1, I-2).
 
 use super::super::{
     connection::{

@@ -72,8 +72,8 @@ pub(super) fn handle<F: InetFamily>(
     Ok(tell(context, connection, message, at, &quoted, packet))
 }
 
-/// Where the client's packet is in a quote that starts at offset `at`; `None` where that is no packet of a
-/// tunnel to a destination.
+/// Returns where the client's packet is in a quote that starts at offset `at`; `None` where that is
+/// no packet of a tunnel to a destination.
 fn inside<F: InetFamily>(
     context: &Context<'_, F>,
     at: usize,

@@ -127,7 +127,7 @@ impl<'e, F: InetFamily> RxEntry<'e, F> {
     }
 }
 
-/// How long a connection stays, in jiffies (B-25).
+/// Returns how long a connection stays, in jiffies (B-25).
 fn timeout(host: &impl SyncHost, entry: &SyncEntry<'_>, state: u8) -> u32 {
     match entry.timeout {
         0 if entry.is_template() => TEMPLATE_TIMEOUT,

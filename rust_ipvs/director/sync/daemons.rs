@@ -71,7 +71,7 @@ pub(super) struct Started<T> {
 pub(super) struct SyncDaemons<D: Listener> {
     /// Cleared when the namespace goes, after which none may be started.
     pub(super) open: bool,
-    /// How many threads each daemon has, from when the first one was started.
+    /// Number of threads of each daemon, from when the first one was started.
     pub(super) threads: u16,
     pub(super) master: Option<Started<Thread<Sender>>>,
     pub(super) backup: Option<Started<Thread<Receiver<D>>>>,
@@ -113,7 +113,7 @@ impl<D: Listener> Daemons<D> {
         self.placeholders.lock().forget_routes();
     }
 
-    /// Whether there is a daemon of either kind (V-10).
+    /// Returns whether there is a daemon of either kind (V-10).
     pub(in crate::director) fn is_any(&self) -> bool {
         self.is_backup() || rcu::read(|rcu| self.queues.get(rcu).is_some())
     }

@@ -38,20 +38,20 @@ use kernel::{
     sync::Arc, //
 };
 
-/// How old a message gets that is not full (B-9).
+/// Age at which a message is sent that is not full (B-9).
 const PATIENCE: u32 = 2 * HZ;
-/// How often a thread looks for such a message.
+/// Interval at which a thread looks for such a message.
 const PERIOD: u32 = HZ;
-/// How long a thread waits that can send no more now.
+/// Time for which a thread waits if it can send no more now.
 const PAUSE: u32 = HZ / 50;
-/// How many messages' memory is kept.
+/// Number of spare messages whose memory is kept.
 const SPARE: usize = 8;
 
 /// A message.
 struct Message {
     /// The one that was finished before it.
     before: Option<KBox<Message>>,
-    /// When it was begun.
+    /// Time at which it was begun.
     since: u32,
     builder: SyncMsgBuilder<KVec<u8>>,
 }
@@ -104,7 +104,7 @@ struct Inner {
     current: Option<KBox<Message>>,
     /// Those that are to be sent.
     ready: MsgList,
-    /// How many were taken to be sent, and were not yet.
+    /// Number of messages that were taken and not sent yet.
     taken: usize,
     spare: MsgList,
 }

@@ -15,7 +15,7 @@ use crate::{
     logic::sync::Version,
 };
 
-/// Whether a template controls a connection, or what controls it.
+/// Returns whether a template controls a connection, or what controls it.
 fn has_template<F: InetFamily>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool {
     let mut next = connection.control(rcu);
     while let Some(control) = next {

@@ -26,7 +26,7 @@ pub(in crate::director) trait Listener: Send + Sync + 'static {
     fn message(&self, net: &Net, sync_id: i32, message: &[u8]);
 }
 
-/// What a thread does that receives.
+/// Routine of a receiving thread.
 #[pin_data]
 pub(crate) struct Receiver<L> {
     socket: Datagrams,
@@ -57,7 +57,7 @@ impl<L: Listener> Receiver<L> {
     }
 }
 
-/// How long to wait where the network cannot say what came, in jiffies.
+/// Time to wait after an error of the socket, in jiffies.
 const PAUSE: u32 = time::HZ / 50;
 
 impl<L: Listener> Routine for Receiver<L> {

@@ -110,7 +110,7 @@ impl SyncHost for NetnsIpvs {
 }
 
 impl<F: InetFamily> AfState<F> {
-    /// Whether a service has destinations of the other family (V-10).
+    /// Returns whether a service has destinations of the other family (V-10).
     fn is_mixed(&self) -> Result<bool> {
         let mixed = self.each_paged((0, 0), |_, service| {
             let stopped = service.each_paged(u32::MAX, |destination| {
@@ -123,7 +123,8 @@ impl<F: InetFamily> AfState<F> {
 }
 
 impl NetnsIpvs {
-    /// Whether a service has destinations of the other family, whose connections cannot be told of (V-10).
+    /// Returns whether a service has destinations of the other family, whose connections cannot be
+    /// told of (V-10).
     pub(crate) fn check_families_for_daemon(&self) -> Result<(), ConfigError> {
         let is_mixed = self
             .v4

@@ -18,11 +18,11 @@ use crate::{
 pub(crate) struct SyncSettings {
     /// The format of messages.
     pub(crate) version: Word<i32>,
-    /// How many ports, each with a thread; a power of two.
+    /// Number of ports, each with a thread; a power of two.
     pub(crate) ports: Word<i32>,
-    /// How persistent services are synchronised.
+    /// Mode of synchronisation of persistent services.
     pub(crate) persist_mode: Word<i32>,
-    /// How many messages may wait for each thread.
+    /// Maximum of messages queued for each thread.
     pub(crate) qlen_max: Word<usize>,
     /// The size of the sockets' buffers, where it is above 0.
     pub(crate) sock_size: Word<i32>,
@@ -30,9 +30,9 @@ pub(crate) struct SyncSettings {
     pub(crate) threshold: [Word<i32>; 2],
     /// After how many seconds an unchanged connection is sent again.
     pub(crate) refresh_period: Word<i32>,
-    /// How often it is sent again before.
+    /// Number of repetitions before.
     pub(crate) retries: Word<i32>,
-    /// Who receives connections balances none while it does (H-8).
+    /// Set if a backup balances no connections (H-8).
     pub(crate) backup_only: Word<i32>,
 }
 

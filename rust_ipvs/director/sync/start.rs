@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How daemons are started, stopped and shown (B-1 to B-4, G-31).
+//! Starts, stops and lists daemons (B-1 to B-4, G-31).
 
 use super::{
     daemons::{
@@ -69,7 +69,7 @@ fn network(error: Error) -> ConfigError {
     )
 }
 
-/// What goes wrong apart from that is memory.
+/// Returns what goes wrong apart from that is memory.
 fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
     result.map_err(|_| ConfigError::NO_MEMORY)
 }
@@ -96,7 +96,7 @@ impl<R: Routine> Started<Thread<R>> {
     }
 }
 
-/// Where the messages of a thread of a daemon go.
+/// Returns where the messages of a thread of a daemon go.
 fn address(daemon: &Daemon, thread: u16) -> Address {
     let port = daemon.port.wrapping_add(thread);
     match daemon.group {

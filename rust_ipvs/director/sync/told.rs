@@ -16,7 +16,7 @@ const PACKET: u32 = STATE + 1;
 /// State of synchronisation of a connection.
 #[repr(C)]
 pub(in crate::director) struct SyncState {
-    /// When it was sent, as `logic::sync::rate_limit` has it; 0 for never.
+    /// Time at which it was sent, as `logic::sync::rate_limit` has it; 0 for never.
     ends: Atomic<u32>,
     /// Packets of the client that a master saw, and the state that was sent.
     packets: Atomic<u32>,
@@ -27,11 +27,11 @@ pub(in crate::director) struct SyncState {
 pub(in crate::director) struct SyncUpdate {
     /// The number of its state.
     pub(in crate::director) state: u8,
-    /// Whether it is in no active state.
+    /// True if it is in no active state.
     pub(in crate::director) is_inactive: bool,
     /// In jiffies.
     pub(in crate::director) timeout: u32,
-    /// How many packets it is taken to have had (B-25).
+    /// Number of packets that it is taken to have had (B-25).
     pub(in crate::director) packets: u32,
 }
 
@@ -55,7 +55,7 @@ impl SyncState {
         (self.packets.load(Relaxed) & STATE) as u8
     }
 
-    /// When it was sent.
+    /// Returns when it was sent.
     pub(in crate::director) fn ends(&self) -> u32 {
         self.ends.load(Relaxed)
     }

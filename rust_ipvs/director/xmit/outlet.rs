@@ -52,8 +52,8 @@ pub(super) fn route<'g, F: InetFamily>(
     route
 }
 
-/// Whether a packet may leave this host on a route that is not local: not one from a loopback
-/// address, which nobody could answer.
+/// Returns whether a packet may leave this host on a route that is not local: not one from a
+/// loopback address, which nobody could answer.
 #[inline(always)]
 pub(super) fn may_leave<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !F::is_loopback(context.header.src)
@@ -128,7 +128,8 @@ const fn least<F: InetFamily>() -> u32 {
     }
 }
 
-/// Whether a tunnel that takes packets of so many bytes takes what the family demands.
+/// Returns whether a tunnel that takes packets of so many bytes takes what the family demands
+///
 #[inline(always)]
 pub(super) fn is_enough<F: InetFamily>(mtu: u32) -> bool {
     mtu >= least::<F>()
@@ -149,8 +150,8 @@ pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
     Verdict::Stolen
 }
 
-/// What becomes of a packet whose destination turns out to be this host, where its address stays what
-/// it is: it goes on to this host, if it came to it by its route before.
+/// Returns what becomes of a packet whose destination turns out to be this host, where its address
+/// stays what it is: it goes on to this host, if it came to it by its route before.
 #[cold]
 #[inline(never)]
 pub(super) fn stay_local<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
@@ -175,7 +176,7 @@ pub(super) fn deliver_local<F: InetFamily>(
     Verdict::Accept(packet)
 }
 
-/// Whether an address is one of this host's loopback ones.
+/// Returns whether an address is one of this host's loopback ones.
 pub(super) fn is_loopback(addr: Ip) -> bool {
     match addr {
         Ip::V4([first, ..]) => first == 127,

@@ -17,7 +17,7 @@ use super::{
 use crate::bindings;
 use core::ptr::NonNull;
 
-/// Whether the kernel tracks connections.
+/// True if the kernel tracks connections.
 pub(crate) const IS_THERE: bool = cfg!(CONFIG_NF_CONNTRACK);
 
 impl Conntrack {

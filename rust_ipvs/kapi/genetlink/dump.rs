@@ -85,7 +85,8 @@ impl<'a> Dump<'a> {
         Ok(last(attributes, number))
     }
 
-    /// Where to go on: what [`set_position`](Self::set_position) said last, zeroes at first.
+    /// Returns where to go on: what [`set_position`](Self::set_position) said last, zeroes at
+    /// first.
     pub(crate) fn position(&self) -> (usize, usize) {
         // SAFETY: Valid by the type invariant. The core leaves `args` to handlers, all zero at
         // first, and only ever sees this type write to them.

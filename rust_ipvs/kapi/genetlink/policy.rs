@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the core checks of an attribute before a handler sees it.
+//! Attribute policies, which the netlink core checks before a handler sees an attribute.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
 use crate::bindings;
 
-/// What an attribute must look like.
+/// Policy of an attribute.
 ///
 /// How strictly that is taken depends on the command: see [`Command::liberal`](super::Command).
 #[repr(transparent)]

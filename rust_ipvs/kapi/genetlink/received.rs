@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What single requests and dumps have in common: the attributes that came, and words that go back.
+//! Common parts of requests and dumps: received attributes, and the extack message.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 

@@ -24,21 +24,21 @@ use crate::bindings;
 use core::ops::Deref;
 use kernel::prelude::*;
 
-/// What the segments of a large packet get in front of them.
+/// Encapsulation of the segments of a large packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wrapping {
     /// Nothing but the outer IP header.
     Ip,
     /// GRE, with a checksum or not.
     Gre {
-        /// Whether there is one.
+        /// True if there is one.
         sum: bool,
     },
     /// UDP, with a checksum or not.
     Udp {
-        /// Whether there is one.
+        /// True if there is one.
         sum: bool,
-        /// Whether the receiver completes the inner checksum.
+        /// True if the receiver completes the inner checksum.
         remote: bool,
     },
 }
@@ -71,8 +71,8 @@ impl Wrapping {
 }
 
 impl Packet {
-    /// Whether nothing is left to a device: the packet is not to be cut in segments, and its transport
-    /// checksum is complete.
+    /// Returns whether nothing is left to a device: the packet is not to be cut in segments, and
+    /// its transport checksum is complete.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
@@ -85,8 +85,8 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_segments(self.as_ptr()) }
     }
 
-    /// Where the transport checksum that a device is to complete starts, and where its field is, in bytes
-    /// from the IP header. Only for a packet that has one.
+    /// Returns where the transport checksum that a device is to complete starts, and where its
+    /// field is, in bytes from the IP header. Only for a packet that has one.
     pub(crate) fn partial_sum(&self) -> Option<(u16, u16)> {
         if !self.sum_is_partial() {
             return None;

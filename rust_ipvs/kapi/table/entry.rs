@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an object has to have to be in a [`Table`](super::Table).
+//! [`TableEntry`]: objects that a [`Table`](super::Table) can hold.
 
 use crate::{
     bindings,
@@ -77,7 +77,8 @@ impl WheelLinks {
         u32::try_from(self.n_control.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Whether the object is in its table. Without its lock the answer may be out of date at once.
+    /// Returns whether the object is in its table. Without its lock the answer may be out of date
+    /// at once.
     pub(super) fn is_linked(&self) -> bool {
         self.state.load() & LINKED != 0
     }

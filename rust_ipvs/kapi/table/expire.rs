@@ -20,7 +20,7 @@ use crate::kapi::{
     work::Process,
 };
 
-/// How many objects are looked at in one read-side critical section.
+/// Objects that are looked at in one read-side critical section.
 const IN_A_SECTION: u32 = 64;
 
 /// Verdict on an object whose slot of the wheel has come.
@@ -31,7 +31,7 @@ pub(crate) enum ExpireVerdict {
     Remove,
 }
 
-/// Whether a read-side section left any due object.
+/// Result of a read-side section: whether any due object is left.
 enum Remaining {
     /// Nothing is due.
     Nothing,

@@ -72,7 +72,7 @@ use kernel::{
     },
 };
 
-/// How many links are moved together.
+/// Links that are moved together.
 const RUN: usize = sizes::either(64, 2);
 /// Chains, and links of those with more than two, that are looked at under one lock, a run more or
 /// less.
@@ -132,7 +132,7 @@ impl Run {
         self.links.iter().take(self.len).copied()
     }
 
-    /// Whether these are the links from `word` on, all of them.
+    /// Returns whether these are the links from `word` on, all of them.
     fn holds<T: TableEntry>(
         &self,
         rcu: Rcu<'_>,
@@ -263,8 +263,8 @@ impl Marks {
     }
 }
 
-/// Where the last run of a chain begins that is walked from the link `from`, or, if that is 0, from
-/// `bucket`: the link before it, 0 for the bucket.
+/// Returns where the last run of a chain begins that is walked from the link `from`, or, if that is
+/// 0, from `bucket`: the link before it, 0 for the bucket.
 fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
     let start = word_of::<T>(rcu, bucket, from);
     let beyond = links::<T>(rcu, start).count().saturating_sub(RUN);
@@ -414,7 +414,7 @@ impl<T: TableEntry> Table<T> {
     }
 }
 
-/// Whether a link is in the chain where it was found, whose lock is held. See the module's
+/// Returns whether a link is in the chain where it was found, whose lock is held. See the module's
 /// documentation.
 fn is_linked<T: TableEntry>(_rcu: Rcu<'_>, link: usize) -> bool {
     // SAFETY: Links lead to objects that live at least for the rest of this critical section.

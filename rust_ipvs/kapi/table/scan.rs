@@ -30,11 +30,11 @@ use crate::kapi::{
     work::Process,
 };
 
-/// How many objects and buckets are looked at in one read-side critical section, but for what the
+/// Objects and buckets that are looked at in one read-side critical section, but for what the
 /// last bucket has more.
 const IN_A_SECTION: u32 = 64;
 
-/// Where a walk goes on.
+/// Position of a walk.
 pub(crate) struct Cursor {
     /// The array that `bucket` is of.
     generation: u32,
@@ -49,7 +49,7 @@ impl Cursor {
     };
 }
 
-/// What a section found.
+/// Result of a section.
 enum Step {
     /// The last bucket of the last array was visited.
     End,

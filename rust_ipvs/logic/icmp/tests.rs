@@ -107,7 +107,7 @@ fn error6(src: [u8; 16], dst: [u8; 16], kind: u8, about: &[u8]) -> Vec<u8> {
     ip6(src, dst, ICMPV6, &message)
 }
 
-/// What a client sent to a VIP or a server, quoted to so many bytes.
+/// Returns what a client sent to a VIP or a server, quoted to so many bytes.
 fn request4(to: &Endpoint<V4>, protocol: u8, length: usize) -> Vec<u8> {
     let pseudo = [CLIENT, to.addr].concat();
     let mut packet = ip4(

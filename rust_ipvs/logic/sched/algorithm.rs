@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a scheduler is, what it sees, and what several of them do alike.
+//! Traits of schedulers, and code that several of them share.
 
 use super::super::config::{
     DestinationId,
@@ -26,10 +26,12 @@ pub(crate) trait Candidate {
     /// The weight that it last had above 0, or the one that it began with (V-15).
     fn last_weight(&self) -> i32;
 
-    /// What it offers new connections: its weight, or less than 0 once it has reached its upper threshold (S-24).
+    /// Returns what it offers new connections: its weight, or less than 0 once it has reached its
+    /// upper threshold (S-24).
     fn offer(&self) -> i32;
 
-    /// Whether it still belongs to a service: not so what a scheduler remembers and a user deleted (V-11).
+    /// Returns whether it still belongs to a service: not so what a scheduler remembers and a user
+    /// deleted (V-11).
     fn available(&self) -> bool;
 
     /// Connections in an active state; for a moment below 0, where several CPUs count.
@@ -48,7 +50,7 @@ pub(crate) trait Servers {
     /// A destination.
     type Server: Copy + Deref<Target: Candidate>;
 
-    /// How many slots there are, empty ones counted.
+    /// Returns how many slots there are, empty ones counted.
     fn slots(&self) -> u32;
 
     /// The destination in a slot.
@@ -89,7 +91,7 @@ pub(crate) trait Servers {
 
 /// A service when a new connection comes: its destinations, and what its scheduler keeps.
 pub(crate) trait View: Servers {
-    /// What is remembered of an address (D-17, D-18).
+    /// Entry of an address (D-17, D-18).
     type LblcEntry: Copy;
 
     /// The scheduler's position.
@@ -117,13 +119,13 @@ pub(crate) trait View: Servers {
     /// A random number below `limit`, or 0.
     fn random(&self, limit: u64) -> u64;
 
-    /// What is remembered of an address; asking for it keeps it from being forgotten.
+    /// Entry of an address; asking for it keeps it from being forgotten.
     fn recall(&self, address: Ip) -> Option<Self::LblcEntry>;
 
     /// The destinations that are remembered, the newest first.
     fn members(&self, entry: Self::LblcEntry) -> impl Iterator<Item = Self::Server>;
 
-    /// Whether there are several, and have been the same for as long as they may be.
+    /// Returns whether there are several, and have been the same for as long as they may be.
     fn is_expired(&self, entry: Self::LblcEntry) -> bool;
 
     /// Remembers a destination, beside those of `entry` or in their place.
@@ -139,20 +141,21 @@ pub(crate) trait View: Servers {
     fn evict(&self, entry: Self::LblcEntry, server: Self::Server);
 }
 
-/// What a scheduler needs of who keeps the service.
+/// Data that a scheduler needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs {
-    /// How many entries its table has, each the number of a slot or [`EMPTY`]; 0 is no table.
+    /// Number of entries of its table, each the number of a slot or [`EMPTY`]; 0 is no table.
     pub(crate) table: usize,
     /// The most destinations that it can fill its table with.
     pub(crate) most: usize,
-    /// Whether it needs a [`Scratch`] for each destination to fill it.
+    /// True if it needs a [`Scratch`] for each destination to fill it.
     pub(crate) scratch: bool,
-    /// Whether it wants to know of a destination that was edited, and not only of those that come and go.
+    /// True if it wants to know of a destination that was edited, and not only of those that come
+    /// and go.
     pub(crate) edits: bool,
-    /// Whether it goes by the weights' cycle.
+    /// True if it goes by the weights' cycle.
     pub(crate) cycle: bool,
-    /// Whether it remembers addresses.
+    /// True if it remembers addresses.
     pub(crate) lblc: bool,
 }
 
@@ -178,9 +181,9 @@ pub(crate) struct Scratch {
     pub(super) slot: u32,
     /// The entry that it asks for next.
     pub(super) next: u32,
-    /// How far on it asks when that is taken.
+    /// Step to the next entry if that is taken.
     pub(super) skip: u32,
-    /// How many entries it takes at a time.
+    /// Number of entries that it takes at a time.
     pub(super) turns: u32,
 }
 
@@ -189,7 +192,7 @@ pub(super) trait Algorithm {
     /// Its name, as users write it.
     const NAME: &'static str;
 
-    /// What it needs.
+    /// Its needs.
     const NEEDS: Needs = Needs::NOTHING;
 
     /// Chooses a destination.
@@ -204,13 +207,13 @@ pub(super) trait Algorithm {
     }
 }
 
-/// Whether a scheduler may choose a destination at all.
+/// Returns whether a scheduler may choose a destination at all.
 #[inline(always)]
 pub(super) fn usable(candidate: &(impl Candidate + ?Sized)) -> bool {
     candidate.offer() > 0
 }
 
-/// What a destination's connections weigh, an active one as much as 257 others (D-3).
+/// Returns what a destination's connections weigh, an active one as much as 257 others (D-3).
 #[inline(always)]
 pub(super) fn overhead(candidate: &(impl Candidate + ?Sized)) -> i64 {
     (i64::from(candidate.active()) << 8).wrapping_add(i64::from(candidate.total()))
@@ -219,7 +222,8 @@ pub(super) fn overhead(candidate: &(impl Candidate + ?Sized)) -> i64 {
 /// A load, and the weight that bears it.
 pub(super) type Burden = (i64, i64);
 
-/// Whether `a` is a higher load for its weight than `b` for its own: `a.0 / a.1 > b.0 / b.1`.
+/// Returns whether `a` is a higher load for its weight than `b` for its own: `a.0 / a.1 > b.0 /
+/// b.1`.
 ///
 /// A load for no weight is the highest, and as high as any other such.
 #[inline(always)]

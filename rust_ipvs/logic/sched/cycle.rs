@@ -45,13 +45,14 @@ impl Cycle {
         self.divisor.max(1)
     }
 
-    /// Where a round begins: as little as the greatest weight still reaches; 0 where there is none.
+    /// Returns where a round begins: as little as the greatest weight still reaches; 0 where there
+    /// is none.
     pub(super) fn top(self) -> u32 {
         self.greatest.saturating_sub(self.step().saturating_sub(1))
     }
 }
 
-/// How many nodes the tree of so many slots has.
+/// Returns how many nodes the tree of so many slots has.
 pub(crate) fn tree_size(slots: usize) -> usize {
     slots.saturating_mul(2)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much `lblc` and `lblcr` remember, and when they forget (D-17, D-19).
+//! Size of the tables of `lblc` and `lblcr`, and eviction from them (D-17, D-19).
 
 /// From so many addresses on those are forgotten that were not asked for in a while.
 const MANY: i32 = 16_384;
@@ -9,39 +9,41 @@ const MOST: i32 = MANY / 2 * 3;
 /// A while, in seconds.
 const WHILE: u64 = 360;
 
-/// Whether one more address may be remembered beside so many.
+/// Returns whether one more address may be remembered beside so many.
 pub(crate) const fn has_room(addresses: i32) -> bool {
     addresses < MOST
 }
 
-/// How many of so many addresses are to be forgotten, if as many were not asked for in a while: four for each three
-/// that are too many, but at most half of what is many.
+/// Returns how many of so many addresses are to be forgotten, if as many were not asked for in a
+/// while: four for each three that are too many, but at most half of what is many.
 fn excess(addresses: i32) -> i32 {
     let goal = i64::from(addresses.saturating_sub(MANY)).saturating_mul(4) / 3;
     i32::try_from(goal.clamp(0, i64::from(MANY / 2))).unwrap_or(0)
 }
 
-/// How many seconds a setting says; one below 0 says none.
+/// Returns how many seconds a setting says; one below 0 says none.
 pub(crate) fn seconds(setting: i32) -> u64 {
     u64::try_from(setting).unwrap_or(0)
 }
 
-/// Whether an address that was asked for when the clock showed `used` is remembered for that long.
+/// Returns whether an address that was asked for when the clock showed `used` is remembered for
+/// that long.
 pub(crate) fn stays(now: u64, used: u64, lasts: u64) -> bool {
     now.saturating_sub(used) < lasts
 }
 
-/// Whether so many destinations of an address are several, and have been the same for longer than that (D-18).
+/// Returns whether so many destinations of an address are several, and have been the same for
+/// longer than that (D-18).
 pub(crate) fn is_expired(members: usize, now: u64, changed: u64, lasts: u64) -> bool {
     members > 1 && now.saturating_sub(changed) > lasts
 }
 
-/// What is remembered, in buckets.
+/// Table that evicts, by buckets.
 pub(crate) trait EvictTable {
-    /// How many buckets there are.
+    /// Number of buckets.
     const BUCKETS: u32;
 
-    /// How many addresses.
+    /// Returns how many addresses.
     fn addresses(&self) -> i32;
 
     /// Forgets those of a bucket that were not asked for in so many seconds; returns how many that were.
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// When each address of each bucket was asked for; it is now 100,000.
+    /// Times at which each address of each bucket was used; it is now 100,000.
     struct Model(RefCell<Vec<Vec<u64>>>);
 
     const NOW: u64 = 100_000;
@@ -92,7 +94,7 @@ mod tests {
             Self(RefCell::new(buckets))
         }
 
-        /// How many addresses each bucket has.
+        /// Returns how many addresses each bucket has.
         fn lengths(&self) -> Vec<usize> {
             self.0.borrow().iter().map(Vec::len).collect()
         }

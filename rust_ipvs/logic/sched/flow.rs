@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What of a packet schedulers look at.
+//! [`Flow`]: the properties of a packet that schedulers look at.
 
 use super::super::family::{
     Endpoint,
@@ -15,7 +15,7 @@ use super::super::family::{
 pub(crate) struct Flow<F: Family> {
     /// The transport protocol.
     pub(crate) protocol: u8,
-    /// Who begins the connection.
+    /// Endpoint that begins the connection.
     pub(crate) client: Endpoint<F>,
     /// The destination address in the packet's IP header.
     pub(crate) addressee: F::Addr,

@@ -47,7 +47,8 @@ impl Algorithm for Locality {
     }
 }
 
-/// Whether a destination has more than its weight while another one has less than half of its own.
+/// Returns whether a destination has more than its weight while another one has less than half of
+/// its own.
 pub(super) fn is_full<S: Servers>(servers: &S, server: &(impl Candidate + ?Sized)) -> bool {
     let weight = |server: i32| i64::from(server);
     if i64::from(server.active()) <= weight(server.weight()) {

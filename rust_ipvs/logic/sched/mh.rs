@@ -35,7 +35,7 @@ use super::fold;
 
 /// Entries of the table: a prime, so that any step leads to all of them.
 const SIZE: u32 = 4093;
-/// How many bits of a weight, divided by what all have in common, count.
+/// Bits of a weight that count, after division by what all weights have in common.
 const WEIGHT_BITS: u32 = 6;
 /// The keys of the hashes for the beginning of a permutation and for its step.
 const KEYS: (u64, u64) = (2_654_435_761, 2_654_446_892);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which destination gets a new connection: the schedulers, one file each (behaviour.rst 6).
+//! Schedulers, one file each (behaviour.rst 6).
 //!
 //! A scheduler is a type that implements [`Algorithm`], in a file of its own, and one line in the table
 //! below. When a connection comes it sees the service through a [`View`]: the destinations in slots, newest
@@ -66,7 +66,7 @@ macro_rules! schedulers {
                 }
             }
 
-            /// What it needs of who keeps the service.
+            /// Returns what it needs of who keeps the service.
             pub(crate) fn needs(self) -> &'static Needs {
                 match self {
                     $(Self::$variant => const { &<$algorithm>::NEEDS },)*

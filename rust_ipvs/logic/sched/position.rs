@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where in the list a scheduler is, in one word that all CPUs share.
+//! [`Position`] of a scheduler in the list, in one word that all CPUs share.
 //!
 //! C IPVS keeps a pointer to the list node last used, which is the list's head at first, and moves
 //! it under a lock. Here it is the number of a slot; destinations keep theirs, so the number stays
 //! right while others come and go.
 
-/// Where a scheduler is.
+/// Position of a scheduler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
     /// The slot that was used last; `None` is the head of the list, before the newest.
     pub(super) last: Option<u32>,
-    /// What else the scheduler knows.
+    /// Level of the scheduler.
     pub(super) level: u32,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much room a list of slots has, so that changes cost the same however many destinations there are.
+//! Capacity of a list of slots: changes cost the same however many destinations there are.
 //!
 //! A new destination takes the next slot, a deleted one leaves its own empty. When no slot is left, or most are
 //! empty, those in use are counted anew in a list of another size. That takes a look at each, but comes only after
@@ -9,12 +9,14 @@
 /// The fewest slots that a list has.
 const FEWEST: usize = 8;
 
-/// How many slots a new list has for so many destinations: twice as many, and a few for those that have none yet.
+/// Returns how many slots a new list has for so many destinations: twice as many, and a few for
+/// those that have none yet.
 pub(crate) fn room_for(destinations: usize) -> usize {
     destinations.saturating_mul(2).max(FEWEST)
 }
 
-/// Whether so many slots in use are too many for so many destinations, so that packets look at empty ones.
+/// Returns whether so many slots in use are too many for so many destinations, so that packets look
+/// at empty ones.
 pub(crate) fn is_sparse(slots: usize, destinations: usize) -> bool {
     slots > destinations.saturating_mul(2).saturating_add(FEWEST)
 }

@@ -24,7 +24,7 @@ use super::cycle::Cycle;
 use super::flow::Flow;
 use super::position::Position;
 
-/// How often a CPU tries again when others move on at the same time. Then it takes what it found.
+/// Number of attempts of a CPU when others move on at the same time. Then it takes what it found.
 const TRIES: usize = 4;
 
 /// The algorithm.
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// What C IPVS keeps, by names; `None` is the head of the list.
+    /// State of C IPVS, by names; `None` is the head of the list.
     #[derive(Default)]
     struct Mark {
         last: Option<char>,

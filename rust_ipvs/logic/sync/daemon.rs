@@ -21,7 +21,7 @@ const GROUP: Ip = Ip::V4([224, 0, 0, 81]);
 const PORT: u16 = 8848;
 /// The largest datagram with its headers.
 const LARGEST: u16 = u16::MAX;
-/// What any network is taken to carry.
+/// MTU that any network is taken to have.
 const MTU: u16 = 1500;
 /// The smallest buffer of one who receives.
 const LEAST_RECEIVED: u16 = 1024;
@@ -33,7 +33,7 @@ pub(crate) type Interface = Name<16>;
 // rustc 1.85 ends with an internal error if closures take types that constants are part of.
 const _: () = assert!(IFNAME_MAXLEN == 16);
 
-/// What a daemon does.
+/// Role of a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DaemonRole {
     /// It tells others of connections.
@@ -83,7 +83,7 @@ pub(crate) struct Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Daemon {
     pub(crate) interface: Interface,
-    /// What messages are marked with; who has 0 is told by all (B-20).
+    /// Sync ID of messages; a backup with 0 receives all (B-20).
     pub(crate) sync_id: i32,
     /// The longest message, in bytes.
     pub(crate) maxlen: u16,
@@ -173,7 +173,7 @@ fn is_group(addr: Ip) -> bool {
     }
 }
 
-/// What a message needs beside itself in a packet to a group.
+/// Returns what a message needs beside itself in a packet to a group.
 fn headers(group: Ip) -> u16 {
     match group {
         Ip::V4(_) => 28,
@@ -208,7 +208,7 @@ impl Wish {
     }
 }
 
-/// How many threads a daemon has where `ports` are asked for: a power of two.
+/// Returns how many threads a daemon has where `ports` are asked for: a power of two.
 pub(crate) fn threads(ports: i32) -> u16 {
     ports.clamp(1, MOST_THREADS) as u16
 }

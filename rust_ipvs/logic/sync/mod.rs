@@ -22,7 +22,7 @@ use super::udp;
 
 /// Flags of an entry (C-2). Bits that are not named here say nothing to others.
 pub(crate) mod flags {
-    /// Where the forwarding method is.
+    /// Bits of the forwarding method.
     pub(crate) const METHOD: u32 = 0x7;
     /// It was received from another director.
     pub(crate) const SYNC: u32 = 0x20;
@@ -40,7 +40,7 @@ pub(crate) mod flags {
     pub(crate) const ONE_PACKET: u32 = 0x2000;
     /// The kernel tracks it, too.
     pub(crate) const TRACKED: u32 = 0x1_0000;
-    /// What is taken from others (B-21).
+    /// Flags that are taken from others (B-21).
     pub(crate) const TAKEN: u32 =
         METHOD | NO_OUTPUT | INACTIVE | SEQUENCES | NO_CLIENT_PORT | TEMPLATE;
 }
@@ -54,7 +54,8 @@ pub(crate) enum Version {
     V1,
 }
 
-/// How the sequence numbers of a direction are shifted: from where on, by how much, and by how much before.
+/// Shift of the sequence numbers of a direction: from where on, by how much, and by how much
+/// before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shift {
     pub(crate) from: u32,
@@ -76,25 +77,25 @@ pub(crate) struct SyncEntry<'a> {
     pub(crate) client: (Ip, u16),
     /// The VIP.
     pub(crate) virt: (Ip, u16),
-    /// Where its packets go.
+    /// Endpoint to which its packets go.
     pub(crate) dest: (Ip, u16),
     /// The firewall mark of its service; 0 for none.
     pub(crate) mark: u32,
     /// After how many seconds without a packet it ends; 0 where that is not said.
     pub(crate) timeout: u32,
-    /// How sequence numbers from the client, and those to it, are shifted.
+    /// Shift of the sequence numbers from the client, and of those to it.
     pub(crate) shifts: Option<(Shift, Shift)>,
     /// A template's persistence engine by name, and what it goes by.
     pub(crate) engine: Option<(&'a [u8], &'a [u8])>,
 }
 
 impl SyncEntry<'_> {
-    /// Whether it is a template's.
+    /// Returns whether it is a template's.
     pub(crate) fn is_template(&self) -> bool {
         self.flags & flags::TEMPLATE != 0
     }
 
-    /// Whether it is of IPv6.
+    /// Returns whether it is of IPv6.
     fn is_v6(&self) -> bool {
         matches!(self.client.0, Ip::V6(_))
     }
@@ -130,10 +131,11 @@ mod option {
     pub(super) const NAME_MAX: usize = 16;
 }
 
-/// How many states a template has (P-15).
+/// Number of states of a template (P-15).
 const TEMPLATE_STATES: usize = 2;
 
-/// How many states connections of a protocol have; `None` where there are no such connections.
+/// Returns how many states connections of a protocol have; `None` where there are no such
+/// connections.
 fn states(protocol: u8) -> Option<usize> {
     match protocol {
         TCP => Some(tcp::STATES),

@@ -12,25 +12,25 @@ use super::super::packet::{
 use super::super::sctp;
 use super::super::tcp;
 
-/// Where the number of repetitions is.
+/// Bits of the number of repetitions.
 const RETRIES: u32 = 3;
 
-/// What administrators set (behaviour.rst 12.2).
+/// Settings of administrators (behaviour.rst 12.2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    /// How many packets of a period come first.
+    /// Number of packets of a period that come first.
     pub(crate) threshold: i32,
     /// After how many packets a connection is told of again; 0 for none.
     pub(crate) period: i32,
-    /// How long what has not changed is not told again; 0 for any time.
+    /// Time for which an unchanged connection is not sent again; 0 for any time.
     pub(crate) refresh: u32,
-    /// How often it is repeated in that time.
+    /// Number of repetitions in that time.
     pub(crate) retries: u32,
     /// Jiffies in a second.
     pub(crate) hz: u32,
 }
 
-/// What is asked about.
+/// Connection to decide about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject {
     pub(crate) is_template: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Subject {
     pub(crate) told: u8,
     /// Packets of the client, with this one.
     pub(crate) packets: u32,
-    /// When it was told of last, see above; 0 for never.
+    /// Time at which it was sent last, see above; 0 for never.
     pub(crate) ends: u32,
     /// After how long without a packet it ends.
     pub(crate) timeout: u32,
@@ -50,13 +50,14 @@ pub(crate) struct Subject {
 /// The connection is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncDue {
-    /// What is to be remembered of when.
+    /// Time to be kept in the connection.
     pub(crate) ends: u32,
     /// Also where another CPU remembers another time first.
     pub(crate) forced: bool,
 }
 
-/// Whether a connection is told of in a state, and whether it is told of at once when it gets there.
+/// Returns whether a connection is told of in a state, and whether it is told of at once when it
+/// gets there.
 fn tells(protocol: u8, state: u8) -> Option<bool> {
     match (protocol, state) {
         (TCP, tcp::ESTABLISHED) | (SCTP, sctp::ESTABLISHED) => Some(false),
@@ -93,12 +94,12 @@ pub(crate) fn should_sync(rules: &Rules, subject: &Subject, now: u32) -> Option<
     Some(SyncDue { ends, forced })
 }
 
-/// Whether the packet is one of those that a connection is told of at.
+/// Returns whether the packet is one of those that a connection is told of at.
 fn is_turn(rules: &Rules, packets: u32) -> bool {
     (packets as i32).checked_rem(rules.period) == Some(rules.threshold)
 }
 
-/// Whether what was told is not much out of date.
+/// Returns whether what was told is not much out of date.
 fn is_fresh(rules: &Rules, subject: &Subject, ends: u32) -> bool {
     let apart = (ends.wrapping_sub(subject.ends) as i32).unsigned_abs();
     let least = (subject.timeout / 2).max(rules.hz.saturating_mul(10));

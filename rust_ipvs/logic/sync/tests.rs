@@ -47,7 +47,7 @@ const SHIFTS: (Shift, Shift) = (
     },
 );
 
-/// What a reader has of an entry that was written.
+/// Returns what a reader has of an entry that was written.
 fn taken<'a>(entry: &SyncEntry<'a>) -> SyncEntry<'a> {
     SyncEntry {
         flags: entry.flags & flags::TAKEN | flags::SYNC,
@@ -233,7 +233,7 @@ fn whose_messages_are_read() {
     assert_eq!(read(&[1, 0, 0, 4]), []);
 }
 
-/// What is read of a message of two entries with other bytes in the first one.
+/// Returns what is read of a message of two entries with other bytes in the first one.
 fn spoiled(at: usize, bytes: &[u8]) -> usize {
     let mut message = written(Version::V1, &[WEB, WEB]);
     message[8 + at..][..bytes.len()].copy_from_slice(bytes);
@@ -309,7 +309,7 @@ fn entries_that_end_a_message() {
     assert_eq!(read(&message).len(), 1);
 }
 
-/// What is read of a message of an entry with such options, and another one.
+/// Returns what is read of a message of an entry with such options, and another one.
 fn with_options(options: &[u8]) -> usize {
     let mut entry = written(Version::V1, &[WEB])[8..].to_vec();
     entry.extend(options);

@@ -20,7 +20,7 @@ use super::{
 };
 use core::ops::DerefMut;
 
-/// What became of an entry.
+/// Result of adding an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
     /// It is in the message.
@@ -44,7 +44,8 @@ pub(crate) struct SyncMsgBuilder<B> {
 /// The most entries that a message can say it has.
 const MOST: u8 = u8::MAX;
 
-/// How many bytes a message of nothing but this entry has; `None` where there is none of this version.
+/// Returns how many bytes a message of nothing but this entry has; `None` where there is none of
+/// this version.
 pub(crate) fn least(version: Version, entry: &SyncEntry<'_>) -> Option<usize> {
     let (head, length) = match version {
         Version::V0 => (HEAD_V0, length_v0(entry)?),
@@ -210,7 +211,7 @@ impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
         core::mem::take(&mut self.bytes)
     }
 
-    /// Where the head says how many entries there are.
+    /// Returns where the head says how many entries there are.
     fn count(&mut self) -> Option<&mut u8> {
         let at = match self.version {
             Version::V0 => 0,

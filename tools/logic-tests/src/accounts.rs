@@ -15,7 +15,7 @@ use std::sync::{
     Barrier,
 };
 
-/// What a destination counts.
+/// Counts of a destination.
 #[derive(Default)]
 struct Counts {
     total: AtomicI64,
@@ -55,7 +55,7 @@ impl Counts {
     }
 }
 
-/// What may happen to a connection.
+/// Events of a connection.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Packet(Direction, tcp::Event),
@@ -137,7 +137,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Whether a connection in this status is shown as an active one.
+/// Returns whether a connection in this status is shown as an active one.
 fn is_active(status: &Status) -> bool {
     status.load().sync_flags() & crate::logic::sync::flags::INACTIVE == 0
 }

@@ -20,7 +20,7 @@ use crate::logic::sync::Version;
 use crate::logic::{defense, ftp, payload, request, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
 
-/// How far a packet got.
+/// Progress of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// It has no IP header.
@@ -91,7 +91,8 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
     }
 }
 
-/// Who says that a packet is short has to ask for more than there is, or he would be asked for ever.
+/// A parser that calls a packet short has to ask for more than there is, or he would be asked for
+/// ever.
 fn asks_for_more(error: ParseError, data: &[u8]) {
     if let ParseError::Short(needed) = error {
         assert!(needed > data.len());

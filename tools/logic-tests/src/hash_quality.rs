@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How well the keyed hash spreads flows, measured over many random keys.
+//! Spread of flows by the keyed hash, measured over many random keys.
 //!
 //! All of it is the same on each run: keys come from a generator with a fixed seed.
 
@@ -157,7 +157,7 @@ fn chains_are_short() {
     assert!(longest <= 12, "{longest}");
 }
 
-/// How many of `keys` random keys put two flows into one of 2^10 buckets.
+/// Returns how many of `keys` random keys put two flows into one of 2^10 buckets.
 fn meetings<F: Family>(
     random: &mut Random,
     keys: usize,

@@ -36,7 +36,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Whether it may get new connections.
+    /// Returns whether it may get new connections.
     pub(crate) fn usable(&self) -> bool {
         self.weight.get() > 0 && !self.overloaded.get()
     }
@@ -80,7 +80,7 @@ impl Candidate for Server {
     }
 }
 
-/// What is remembered of an address.
+/// Entry of an address.
 #[derive(Clone, Debug)]
 struct Remembered {
     address: Ip,
@@ -94,7 +94,7 @@ struct Remembered {
 pub struct Service {
     pub(crate) scheduler: Scheduler,
     pub(crate) flags: Cell<u32>,
-    /// How often a scheduler has looked into a slot.
+    /// Number of looks of a scheduler into a slot.
     pub(crate) looks: Cell<u64>,
     /// All that there ever were.
     all: Vec<Server>,
@@ -225,7 +225,7 @@ impl Service {
         (&self).newest_first().collect()
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub(crate) fn count(&self) -> usize {
         self.slots.iter().flatten().count()
     }
@@ -270,7 +270,7 @@ impl Service {
         self.table.iter().map(owner).collect()
     }
 
-    /// Who gets a connection of a client, from one port to one address.
+    /// Returns who gets a connection of a client, from one port to one address.
     pub(crate) fn pick_for(
         &self,
         client: [u8; 4],
@@ -285,7 +285,7 @@ impl Service {
         self.scheduler.pick(&self, &flow)
     }
 
-    /// Who gets a connection where nobody asks for the client.
+    /// Returns who gets a connection where nobody asks for the client.
     pub(crate) fn pick(&self) -> Option<&Server> {
         self.pick_for([192, 0, 2, 1], 40000, [198, 51, 100, 1])
     }
@@ -297,13 +297,13 @@ impl Service {
             .collect()
     }
 
-    /// Who gets a connection of one client to this address of a network of many.
+    /// Returns who gets a connection of one client to this address of a network of many.
     pub(crate) fn pick_to(&self, address: u8) -> Option<char> {
         let chosen = self.pick_for([10, 9, 9, 9], 1024, [198, 51, 100, address]);
         chosen.map(|server| server.name)
     }
 
-    /// Who gets each of [`CLIENTS`], all from one port; "-" is nobody.
+    /// Returns who gets each of [`CLIENTS`], all from one port; "-" is nobody.
     pub(crate) fn picks_of_clients(&self) -> String {
         let name = |client| {
             self.pick_for(client, 40000, [0; 4])
@@ -332,7 +332,7 @@ impl Service {
     }
 }
 
-/// What happened to a service.
+/// Change of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Added(char),
@@ -347,8 +347,8 @@ pub(crate) fn seeds(many: u64) -> std::ops::Range<u64> {
     0..if cfg!(miri) { 2 } else { many }
 }
 
-/// Whom a scheduler gives new connections to is, after each random change, whom `naive` finds among those that may have them,
-/// newest first.
+/// Returns whom a scheduler gives new connections to is, after each random change, whom `naive`
+/// finds among those that may have them, newest first.
 pub(crate) fn chooses_as(scheduler: &str, naive: impl Fn(&[&Server]) -> Option<char>) {
     for seed in seeds(300) {
         shake(scheduler, seed, |service, _| {

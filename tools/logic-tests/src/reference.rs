@@ -88,7 +88,7 @@ impl Packet {
         }
     }
 
-    /// Where the transport checksum is, where there is one.
+    /// Returns where the transport checksum is, where there is one.
     fn field(&self) -> Option<usize> {
         match self.protocol {
             6 => Some(self.l4 + 16),
@@ -186,7 +186,7 @@ impl Packet {
     }
 }
 
-/// What a slow parser finds in a packet: addresses, protocol, offset of the transport header, and whether
+/// Result of the slow parser: addresses, protocol, offset of the transport header, and whether
 /// it is the first or a later fragment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What directors tell each other, compared with what they were told, and with rules as the specification words them.
+//! Sync messages, compared with what was written, and with the rules as the specification words
+//! them.
 
 use crate::exercise;
 use crate::logic::config::Ip;
@@ -21,7 +22,7 @@ fn ip(random: &mut Random, v4: bool) -> Ip {
     }
 }
 
-/// What an entry owns.
+/// Owned copy of an entry.
 struct Owned {
     name: Vec<u8>,
     data: Vec<u8>,

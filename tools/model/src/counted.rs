@@ -19,7 +19,7 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// What a destination counts.
+/// Counts of a destination.
 pub(crate) struct Counts {
     active: Atomic<i32>,
     total: Atomic<i32>,
@@ -61,7 +61,7 @@ impl Connection {
         Self { status, counts }
     }
 
-    /// What takes the place of one that waits.
+    /// Returns what takes the place of one that waits.
     pub(crate) fn fill_cport(counts: &'static Counts) -> Self {
         let mut status = Status::expected(false);
         status.inherit_count();

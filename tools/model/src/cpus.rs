@@ -2,7 +2,7 @@
 
 //! `kapi/cpus.rs`, of a machine with one processor.
 
-/// How many processors there may be.
+/// Returns how many processors there may be.
 pub(crate) fn count() -> usize {
     1
 }

@@ -10,7 +10,7 @@ mod load;
 mod status;
 mod table;
 
-/// How a model is run.
+/// Mode in which a model is run.
 #[derive(Clone, Copy)]
 pub(crate) enum How {
     /// In all orders with so many interruptions at most.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the models put in a table.
+//! Objects that the models put in a table.
 
 use crate::{
     impl_entry,
@@ -31,7 +31,7 @@ use kernel::sync::atomic::{
 };
 use std::marker::PhantomData;
 
-/// What `impl_entry!` wants of a type's parameter.
+/// Bound of the type parameter in `impl_entry!`.
 pub(crate) trait Marker: Send + Sync + 'static {}
 
 pub(crate) struct Plain;
@@ -112,7 +112,7 @@ pub(crate) fn object(key: u32, slot: u16, control: ControlRef<Object>) -> SlabBo
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(&'static Table<Object>);
 
-/// How many slots the wheel has.
+/// Number of slots of the wheel.
 pub(crate) const SLOTS: u16 = 3;
 
 impl Shared {

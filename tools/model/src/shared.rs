@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the threads of a model share.
+//! Data that the threads of a model share.
 
 use kernel::prelude::*;
 

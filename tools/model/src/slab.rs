@@ -16,7 +16,7 @@ pub(crate) struct SlabBox<T>(NonNull<T>);
 unsafe impl<T: Send> Send for SlabBox<T> {}
 
 impl<T> SlabBox<T> {
-    /// What a slab's `alloc` does.
+    /// Returns what a slab's `alloc` does.
     pub(crate) fn new(value: T) -> Self {
         let memory = engine::allocate(short_name::<T>(), Layout::new::<T>()).cast::<T>();
         // SAFETY: Just allocated for a `T`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a work shows to those who may sleep.
+//! Stand-in for the evidence of process context.
 
 pub(crate) struct Process;
 

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where the kernel lists them.
+/// File in which the kernel lists them.
 pub const PATH: &str = "/proc/net/ip_vs_conn";
 
 /// An address and a port.

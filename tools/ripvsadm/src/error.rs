@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can go wrong, sorted by ipvsadm's exit codes.
+//! Errors, sorted by ipvsadm's exit codes.
 
 use std::{fmt, io};
 
@@ -17,7 +17,7 @@ pub enum Error {
     Setup(String),
     /// The kernel refused a change.
     Refused(String),
-    /// What was to be listed is not there or cannot be read.
+    /// The subject of a listing is not there or cannot be read.
     Listing(String),
     /// Standard output or input failed.
     Stream(io::Error),

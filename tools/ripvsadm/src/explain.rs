@@ -8,7 +8,7 @@ use ipvs_netlink::{Change, Command, Error as NetlinkError, KernelError};
 
 use crate::error::Error;
 
-/// What helps where there is no IPVS.
+/// Remedy if there is no IPVS.
 const LOAD: &str = "load it with \"modprobe rust_ipvs\" or \"insmod rust_ipvs.ko\"";
 
 /// A failure to get as far as the kernel's IPVS.
@@ -74,7 +74,7 @@ fn refused_change(kernel: &KernelError, change: &Change) -> String {
     }
 }
 
-/// What the change is about.
+/// Returns what the change is about.
 fn target(change: &Change) -> String {
     match change {
         Change::AddService(service) | Change::EditService(service) => format!(" {}", service.id),
@@ -102,7 +102,7 @@ fn names(errno: i32, change: &Change) -> String {
     }
 }
 
-/// What the errno means, in case the kernel has no words of its own.
+/// Returns what the errno means, in case the kernel has no words of its own.
 fn reason(errno: i32, change: &Change) -> Option<String> {
     Some(match (errno, change) {
         (libc::EEXIST, Change::AddService(_)) => "it is there already".to_owned(),
@@ -141,7 +141,7 @@ fn reason(errno: i32, change: &Change) -> Option<String> {
     })
 }
 
-/// What helps, where that is known.
+/// Returns what helps, where that is known.
 fn remedy(errno: i32, change: &Change) -> &'static str {
     match (errno, change) {
         (libc::EEXIST, Change::AddService(_)) => "; change it with -E",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a command line asks for, and what a listing is made of.
+//! Actions of the command line, and data of listings.
 
 use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, ServiceId};
 
@@ -29,16 +29,16 @@ pub enum Action {
     Version,
 }
 
-/// What is to be listed, and how.
+/// Subject and format of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// What.
+    /// The subject.
     pub subject: Subject,
-    /// How.
+    /// The format.
     pub format: Format,
 }
 
-/// What is to be listed.
+/// Subject of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// Services and their real servers: all of them, or one service.
@@ -57,7 +57,7 @@ impl Default for Subject {
     }
 }
 
-/// How it is to be listed.
+/// Format of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
     /// The columns of the table.

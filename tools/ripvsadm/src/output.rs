@@ -28,7 +28,7 @@ pub fn print(text: &str, numeric: bool) -> Result<(), Error> {
     }
 }
 
-/// Whether the user has nothing against colours.
+/// Returns whether the user has nothing against colours.
 pub fn may_colour() -> bool {
     env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

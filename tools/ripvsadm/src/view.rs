@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What listings look like: pure functions from what is listed to ipvsadm's text.
+//! Text of listings: pure functions from data to ipvsadm's text.
 
 mod address;
 mod connections;

@@ -28,8 +28,9 @@ use crate::{
     },
 };
 
-/// Whether a packet may enter a tunnel whose headers have so many bytes, and if so, whether the outer IPv4
-/// header forbids to cut it. Its time to live is one less then; where not, its sender has been told.
+/// Returns whether a packet may enter a tunnel whose headers have so many bytes, and if so, whether
+/// the outer IPv4 header forbids to cut it. Its time to live is one less then; where not, its
+/// sender has been told.
 #[inline(always)]
 pub(super) fn may_enter<F: InetFamily>(
     context: &Context<'_, F>,
@@ -55,7 +56,7 @@ pub(super) fn may_enter<F: InetFamily>(
     Some(discovers && context.header.dont_fragment)
 }
 
-/// What the outer header of a packet says, before what has the number `protocol`.
+/// Returns what the outer header of a packet says, before what has the number `protocol`.
 #[inline(always)]
 pub(super) fn outer<F: InetFamily>(context: &Context<'_, F>, protocol: u8) -> Outer {
     Outer {

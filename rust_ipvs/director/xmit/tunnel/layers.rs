@@ -44,7 +44,7 @@ use crate::{
     },
 };
 
-/// What goes between the outer IP header and the packet.
+/// Layer between the outer IP header and the packet.
 #[derive(Clone, Copy)]
 enum Layer {
     /// Nothing.
@@ -85,7 +85,7 @@ impl Layer {
         }
     }
 
-    /// What devices are told of it.
+    /// Returns what devices are told of it.
     fn wrapping(self) -> Wrapping {
         match self {
             Self::None => Wrapping::Ip,

@@ -42,17 +42,17 @@ impl Random {
     }
 }
 
-/// What became of the connections.
+/// Result of the connections.
 struct Course {
     weights: [i32; 3],
     /// Open connections at each server, every so often.
     open: Vec<[u32; 3]>,
-    /// How many connections each server got in all.
+    /// Number of connections of each server in all.
     got: [usize; 3],
     refused: usize,
 }
 
-/// Where a weight is a number of connections, it is one that can be reached.
+/// Returns where a weight is a number of connections, it is one that can be reached.
 fn weights(scheduler: Scheduler) -> [i32; 3] {
     match scheduler.name() {
         "ovf" | "lblc" | "lblcr" => [10, 20, 40],

@@ -26,7 +26,7 @@ thread_local! {
     static LONGEST: Cell<usize> = const { Cell::new(0) };
     /// Called before a lock is taken, with its address.
     static BEFORE_LOCK: RefCell<Option<Hook>> = const { RefCell::new(None) };
-    /// How many read-side sections this thread is in, and what the outermost holds.
+    /// Number of read-side sections that this thread is in, and the guard of the outermost.
     static READING: RefCell<(usize, Option<RwLockReadGuard<'static, ()>>)> =
         const { RefCell::new((0, None)) };
 }
@@ -40,13 +40,13 @@ pub fn before_locks(hook: impl FnMut(usize) + 'static) {
     BEFORE_LOCK.with(|before| *before.borrow_mut() = Some(Box::new(hook)));
 }
 
-/// Whether this thread has a lock.
+/// Returns whether this thread has a lock.
 pub fn is_locked() -> bool {
     LOCKED.get().is_some()
 }
 
-/// How many words this thread has loaded, in all and under one lock at the most, since it asked
-/// last.
+/// Returns how many words this thread has loaded, in all and under one lock at the most, since it
+/// asked last.
 pub fn loads() -> (usize, usize) {
     (LOADS.replace(0), LONGEST.replace(0))
 }
@@ -465,7 +465,7 @@ pub mod siphash {
 }
 
 pub mod work {
-    /// What a work shows to those who may sleep.
+    /// Stand-in for the evidence of process context.
     pub struct Process;
 
     impl Process {

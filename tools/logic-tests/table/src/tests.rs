@@ -119,7 +119,7 @@ fn put(table: &Table<Node>, key: u32) -> bool {
     })
 }
 
-/// Whether a key is found in a direction.
+/// Returns whether a key is found in a direction.
 fn has(table: &Table<Node>, key: u32, direction: usize) -> bool {
     let hash = if direction == 0 { hash(key) } else { back(key) };
     rcu::read(|rcu| {
@@ -359,7 +359,7 @@ fn an_entry_between_its_chains_is_moved_with_the_others() {
     }
 }
 
-/// What one thread does in the table with its own keys.
+/// Operations of one thread in the table with its own keys.
 fn traffic(table: &Table<Node>, thread: u32, rounds: u32) {
     let keys = |n: u32| (thread << 24) | n;
     for round in 0..rounds {

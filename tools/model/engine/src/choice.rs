@@ -9,7 +9,7 @@ pub(crate) struct Choice {
     pub(crate) options: u32,
 }
 
-/// How choices are made.
+/// Strategies of choice.
 pub(crate) enum Strategy {
     /// The recorded ones first, then the first option of each.
     Path,

@@ -18,7 +18,7 @@ pub(crate) const CALLBACKS: usize = 1;
 /// The first thread of a model.
 pub(crate) const FIRST: usize = 2;
 
-/// What a thread waits for.
+/// Condition that a thread waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Runs,
@@ -31,19 +31,19 @@ pub(crate) enum State {
 pub(crate) struct Thread {
     pub(crate) name: &'static str,
     pub(crate) state: State,
-    /// What it has seen.
+    /// View of the thread.
     pub(crate) seen: View,
-    /// What it will have seen after a read barrier.
+    /// View after a read barrier.
     pub(crate) acquired: View,
-    /// What whoever reads its next store will have seen, after a read barrier.
+    /// View of a reader of its next store, after a read barrier.
     pub(crate) released: View,
-    /// What came with the address of a region that it follows (an address dependency).
+    /// View that came with the address of a region that it follows (an address dependency).
     pub(crate) followed: HashMap<usize, View>,
     pub(crate) locks: Vec<usize>,
-    /// How many read-side critical sections are open, and the number of the outermost.
+    /// Number of open read-side critical sections, and the number of the outermost.
     pub(crate) nested: usize,
     pub(crate) section: u64,
-    /// How many accesses it made, and the location that stands for that count.
+    /// Number of its accesses, and the location that stands for that count.
     pub(crate) accesses: u32,
     pub(crate) clock: Option<usize>,
     /// Since the last point it has done nothing that others could notice.
@@ -87,9 +87,9 @@ struct Lock {
 /// The limits of an exploration.
 #[derive(Clone, Copy)]
 pub struct Bounds {
-    /// How often a thread may be interrupted that could go on.
+    /// Number of preemptions of threads that could go on.
     pub preemptions: usize,
-    /// How many steps an execution may have.
+    /// Maximum of steps of an execution.
     pub steps: usize,
 }
 
@@ -98,14 +98,14 @@ pub(crate) struct Execution {
     pub(crate) choices: Choices,
     bounds: Bounds,
     pub(crate) threads: Vec<Thread>,
-    /// Who runs. Only a thread of the model can be interrupted.
+    /// The running thread. Only a thread of the model can be interrupted.
     pub(crate) current: usize,
-    /// Who runs next, where the current thread has given way.
+    /// The next thread, if the current one has given way.
     pub(crate) next: usize,
     preemptions: usize,
     steps: usize,
     locks: HashMap<usize, Lock>,
-    /// What is ordered by full barriers.
+    /// View of full barriers.
     full: View,
     pub(crate) memory: Memory,
     pub(crate) grace: Grace,
@@ -136,7 +136,7 @@ pub(crate) fn fail(words: &str) -> ! {
     std::panic::panic_any(Failure)
 }
 
-/// What is thrown where the execution has failed.
+/// Payload of the panic that ends a failed execution.
 pub(crate) struct Failure;
 
 impl Execution {
@@ -209,7 +209,7 @@ impl Execution {
             .collect()
     }
 
-    /// Whether the current thread is interrupted here.
+    /// Returns whether the current thread is interrupted here.
     pub(crate) fn interrupt(&mut self) -> bool {
         self.steps += 1;
         if self.steps > self.bounds.steps {

@@ -37,10 +37,10 @@ use std::{
     },
 };
 
-/// What a thread does.
+/// Body of a thread.
 type Body = Box<dyn FnOnce()>;
 
-/// What an execution of a model consists of.
+/// Parts of an execution of a model.
 #[derive(Default)]
 pub struct Scenario {
     threads: Vec<(&'static str, Body)>,
@@ -60,19 +60,19 @@ impl Scenario {
     }
 }
 
-/// What an exploration came to.
+/// Result of an exploration.
 pub struct Report {
-    /// How many executions there were.
+    /// Number of executions.
     pub executions: u64,
-    /// How many threads the model has.
+    /// Number of threads of the model.
     pub threads: usize,
-    /// How long it took.
+    /// Duration.
     pub time: Duration,
-    /// What was wrong, if anything, and how it came to that.
+    /// The failure, if any, with its trace.
     pub failure: Option<Found>,
 }
 
-/// What was wrong, and the trace that led to it.
+/// A failure, and the trace that led to it.
 type Found = (String, Vec<String>);
 
 thread_local! {
@@ -157,7 +157,7 @@ fn run(build: &dyn Fn(&mut Scenario), fibers: &mut Vec<Fiber>) {
     }
 }
 
-/// What a panic says.
+/// Returns what a panic says.
 fn words_of(panic: Box<dyn Any + Send>, failure: Option<String>) -> String {
     if panic.is::<Failure>() {
         return failure.unwrap_or_default();
@@ -165,11 +165,11 @@ fn words_of(panic: Box<dyn Any + Send>, failure: Option<String>) -> String {
     SAID.with(|said| said.borrow().clone())
 }
 
-/// What an execution came to.
+/// Result of an execution.
 struct Outcome {
     choices: Choices,
     threads: usize,
-    /// What was wrong, if anything, and the trace.
+    /// The failure, if any, with its trace.
     failure: Option<Found>,
 }
 

@@ -145,7 +145,7 @@ pub fn plain(address: usize) {
     Execution::or_fail(with(|x| x.plain(address, at)));
 }
 
-/// What is at an address is read: it never changes, but it has to be there.
+/// Reads what is at an address: it never changes, but it has to be there.
 #[track_caller]
 pub fn look(address: usize) {
     Execution::or_fail(with(|x| x.touch(address)));
@@ -211,7 +211,7 @@ pub fn unlock(address: usize) {
     });
 }
 
-/// Whether the current thread has a lock.
+/// Returns whether the current thread has a lock.
 pub fn owns(address: usize) -> bool {
     with(|x| x.owns(address)).unwrap_or(true)
 }

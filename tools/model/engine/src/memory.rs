@@ -32,7 +32,7 @@ pub enum Order {
 /// A value that a word had, or has.
 struct Message {
     value: u64,
-    /// What whoever reads it has seen, after a read barrier or through an address dependency.
+    /// View of its readers, after a read barrier or through an address dependency.
     view: Rc<View>,
 }
 
@@ -131,7 +131,7 @@ impl Memory {
         }
     }
 
-    /// How an address is called in a trace.
+    /// Returns how an address is called in a trace.
     pub(crate) fn name(&self, address: usize) -> String {
         match self.region_of(address) {
             Some(number) => {
@@ -228,8 +228,8 @@ impl Execution {
         }
     }
 
-    /// Whether other threads may know what an address leads to, so that the order of accesses
-    /// matters.
+    /// Returns whether other threads may know what an address leads to, so that the order of
+    /// accesses matters.
     pub(crate) fn is_shared(&self, address: usize) -> bool {
         self.memory
             .region_of(address)
@@ -510,8 +510,8 @@ impl Execution {
         Ok(())
     }
 
-    /// What was wrong is the execution's failure. A callback of RCU, which may not unwind, goes on
-    /// first.
+    /// Returns what was wrong is the execution's failure. A callback of RCU, which may not unwind,
+    /// goes on first.
     pub(crate) fn or_fail<T>(result: Option<Result<T, String>>) -> Option<T> {
         match result? {
             Ok(value) => Some(value),

@@ -17,7 +17,7 @@ use crate::{
     view::View,
 };
 
-/// What RCU calls.
+/// Callback of RCU.
 pub type Callback = unsafe extern "C" fn(*mut u8);
 
 struct Pending {
@@ -35,7 +35,7 @@ pub(crate) struct Grace {
     pending: Vec<Pending>,
     count: u64,
     view: View,
-    /// What the sections that are closed had seen.
+    /// View of the closed sections.
     closed: View,
 }
 

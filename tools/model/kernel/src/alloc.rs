@@ -23,7 +23,7 @@ use std::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AllocError;
 
-/// What an allocation may do.
+/// Flags of an allocation.
 #[derive(Clone, Copy)]
 pub struct Flags;
 

@@ -13,7 +13,7 @@ use engine::Order;
 #[repr(C)]
 pub struct spinlock_t(u64);
 
-/// What `call_rcu()` needs.
+/// Head of `call_rcu()`.
 #[repr(C)]
 pub struct callback_head {
     next: *mut callback_head,

@@ -4,7 +4,7 @@
 
 use std::marker::PhantomData;
 
-/// What makes a `T` where it is to be.
+/// Initialiser of a `T` in place.
 ///
 /// # Safety
 ///

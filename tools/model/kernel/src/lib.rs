@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the shipped files take from the `kernel` crate, made of what the engine watches.
+//! Stand-in for the `kernel` crate, on top of the engine.
 //!
 //! No more than they use: a file that comes to use more does not compile here until it is added.
 

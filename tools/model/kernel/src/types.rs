@@ -7,7 +7,7 @@ use std::{
     mem::MaybeUninit, //
 };
 
-/// What C code changes.
+/// Memory that C code changes.
 #[repr(transparent)]
 pub struct Opaque<T>(UnsafeCell<MaybeUninit<T>>);
 

@@ -4,7 +4,7 @@
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
-/// Whether a group after a `#` is `[pin]`.
+/// Returns whether a group after a `#` is `[pin]`.
 fn is_pin(tree: Option<&TokenTree>) -> bool {
     matches!(tree, Some(TokenTree::Group(group)) if group.stream().to_string() == "pin")
 }

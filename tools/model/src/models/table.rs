@@ -54,7 +54,7 @@ fn leaves(s: &mut Scenario, table: Shared, keys: &'static [Key]) {
 
 type Notes = Rc<RefCell<Vec<u32>>>;
 
-/// What the threads say to one another, or to the end.
+/// Returns what the threads say to one another, or to the end.
 fn notes() -> (Notes, Notes) {
     let notes = Rc::new(RefCell::new(Vec::new()));
     (notes.clone(), notes)
@@ -88,7 +88,7 @@ pub(crate) fn insert_remove_found(s: &mut Scenario) {
     });
 }
 
-/// What is in the chain of an object that is inserted, is found meanwhile; and the object, once it
+/// Objects in the chain of an object that is inserted are found meanwhile; and the object, once it
 /// was.
 pub(crate) fn insert_find(s: &mut Scenario) {
     let table = small(&[OTHER]);
@@ -135,7 +135,7 @@ pub(crate) fn insert_remove(s: &mut Scenario) {
     leaves(s, table, &[NAT]);
 }
 
-/// What is in the table throughout is found while another object of its chains is removed.
+/// Objects that stay in the table are found while another object of its chains is removed.
 pub(crate) fn find_remove(s: &mut Scenario) {
     let table = small(&[OTHER, CROSS, NAT]);
     s.thread("find", move || {
@@ -251,7 +251,7 @@ pub(crate) fn insert_expire(s: &mut Scenario) {
     });
 }
 
-/// What is in the table throughout is found while it grows.
+/// Objects that stay in the table are found while it grows.
 pub(crate) fn find_grow(s: &mut Scenario) {
     let table = small(&[NAT, FAR]);
     s.thread("find", move || {
@@ -264,7 +264,7 @@ pub(crate) fn find_grow(s: &mut Scenario) {
     leaves(s, table, &[NAT, FAR]);
 }
 
-/// What is not there is looked for while the table grows: in an empty chain, and in those of the
+/// An absent object is looked up while the table grows: in an empty chain, and in those of the
 /// new array.
 pub(crate) fn find_absent_grow(s: &mut Scenario) {
     let table = small(&[FAR]);
@@ -335,7 +335,7 @@ pub(crate) fn change_grow_long(s: &mut Scenario) {
     });
 }
 
-/// What is in the table throughout is found while it shrinks.
+/// Objects that stay in the table are found while it shrinks.
 pub(crate) fn find_shrink(s: &mut Scenario) {
     let table = of_bits(2, &[NAT, FAR]);
     s.thread("find", move || {

@@ -9,7 +9,7 @@ use crate::decode::DecodeError;
 
 /// The flag of an attribute that has others in it; the kernel's answers come without it.
 const NLA_F_NESTED: u16 = 0x8000;
-/// What is left of an attribute's number without flags.
+/// Mask of an attribute's number, without flags.
 const NUMBER_MASK: u16 = 0x3fff;
 
 const HEADER_LEN: usize = 4;
@@ -146,7 +146,7 @@ fn with_header(out: &mut Vec<u8>, number: u16, fill: impl FnOnce(&mut Vec<u8>)) 
 pub(crate) mod tests {
     use super::*;
 
-    /// What `fill` adds to an empty buffer, for tests elsewhere in the crate.
+    /// Returns what `fill` adds to an empty buffer, for tests elsewhere in the crate.
     pub(crate) fn filled(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut out = Vec::new();
         fill(&mut out);

@@ -28,7 +28,7 @@ const CTRL_CMD_GETFAMILY: u8 = 3;
 const CTRL_ATTR_FAMILY_ID: u16 = 1;
 const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 
-/// How often a list is asked for, where it changes while the kernel makes it.
+/// Number of attempts at a list that changes while the kernel makes it.
 const LIST_TRIES: u8 = 5;
 
 /// The room that an acknowledgement needs in the receive buffer, and a datagram of a list.

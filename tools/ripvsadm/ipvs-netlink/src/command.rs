@@ -70,7 +70,7 @@ impl Command {
         Command::Flush,
     ];
 
-    /// What the command does, as a phrase that follows "cannot".
+    /// Returns what the command does, as a phrase that follows "cannot".
     pub fn describe(self) -> &'static str {
         match self {
             Command::NewService => "add the service",

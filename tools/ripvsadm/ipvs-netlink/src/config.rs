@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! What the kernel says about itself, and its protocol timeouts.
+//! General information of the kernel, and its protocol timeouts.
 
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;

@@ -48,7 +48,7 @@ pub struct Daemon {
     pub state: DaemonState,
     /// The interface it speaks on, at most 15 bytes.
     pub interface: String,
-    /// Which messages belong together; 0 in a backup accepts all.
+    /// Sync ID of messages that belong together; 0 in a backup accepts all.
     pub sync_id: u32,
     /// The greatest length of a message.
     pub max_length: Option<u16>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Why bytes cannot be read.
+//! Errors of decoding.
 
 use std::{error, fmt};
 
@@ -12,7 +12,7 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// What is wrong, and with what: `problem` is a predicate, such as "is missing".
+    /// Returns what is wrong, and with what: `problem` is a predicate, such as "is missing".
     pub(crate) const fn new(what: &'static str, problem: &'static str) -> Self {
         DecodeError { what, problem }
     }

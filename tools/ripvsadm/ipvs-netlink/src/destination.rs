@@ -15,7 +15,7 @@ use crate::uapi::dest_attr::{
     STATS64, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH, WEIGHT,
 };
 
-/// What tells one destination of a service from another.
+/// Identity of a destination in its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DestinationId {
     /// The real server's address.
@@ -52,9 +52,9 @@ impl fmt::Display for DestinationId {
 /// A destination as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// Which destination of its service it is.
+    /// Its identity in its service.
     pub id: DestinationId,
-    /// How packets reach it.
+    /// Its forwarding method.
     pub forward: ForwardMethod,
     /// Its share of new connections; 0 gets none. At most `i32::MAX`.
     pub weight: u32,

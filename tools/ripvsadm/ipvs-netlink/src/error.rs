@@ -7,7 +7,7 @@ use std::{error, fmt, io};
 use crate::command::Command;
 use crate::decode::DecodeError;
 
-/// Why a request has no result.
+/// Errors of requests.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,12 +23,12 @@ pub enum Error {
     Unexpected {
         /// The command that was sent.
         command: Command,
-        /// What is wrong with the answer.
+        /// Reason why the answer is wrong.
         reason: &'static str,
     },
     /// A name in the request is longer than the protocol has room for, or has a NUL in it.
     BadName {
-        /// Whose name it is: a scheduler's, an interface's.
+        /// Owner of the name: a scheduler's, an interface's.
         what: &'static str,
         /// The name.
         name: String,
@@ -102,12 +102,12 @@ pub struct KernelError {
     pub errno: i32,
     /// The kernel's own words (extack), where it had any.
     pub message: Option<String>,
-    /// Where in the request the attribute is that the kernel objects to, in bytes from its start.
+    /// Offset in the request of the attribute that the kernel objects to, in bytes.
     pub offset: Option<u32>,
 }
 
 impl KernelError {
-    /// What the errno says by itself, without a number behind it.
+    /// Returns what the errno says by itself, without a number behind it.
     pub fn errno_text(&self) -> String {
         let text = io::Error::from_raw_os_error(self.errno).to_string();
         match text.rsplit_once(" (os error") {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! How packets reach a destination: the forwarding method, and the tunnel of those that go through one.
+//! Forwarding methods, and tunnels.
 
 use crate::uapi::{fwd_method, tun_flags, tun_type};
 
 /// The bits of a connection's flags that hold the forwarding method.
 const METHOD_MASK: u32 = 7;
 
-/// How packets reach a destination (the low bits of `IP_VS_CONN_F_*`).
+/// Forwarding method (the low bits of `IP_VS_CONN_F_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ForwardMethod {
     /// Network address translation; replies must pass the director, too.
@@ -97,13 +97,13 @@ impl TunnelFlags {
     /// Remote checksum offload (GUE only).
     pub const REMOTE_CHECKSUM: TunnelFlags = TunnelFlags(tun_flags::REMCSUM);
 
-    /// Whether all of `other` is set here.
+    /// Returns whether all of `other` is set here.
     pub fn contains(self, other: TunnelFlags) -> bool {
         self.0 & other.0 == other.0
     }
 }
 
-/// How a tunnel encapsulates.
+/// Encapsulation of a tunnel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tunnel {
     /// The encapsulation.

@@ -38,7 +38,7 @@ const HEADER_LEN: usize = 16;
 const GENL_HEADER_LEN: usize = 4;
 const ALIGN: usize = 4;
 
-/// What stands before the attributes of a request.
+/// Header of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     /// The family's number.
@@ -75,18 +75,18 @@ pub(crate) fn want_ack(requests: &mut [u8], start: usize) {
     }
 }
 
-/// How an answer ended.
+/// End of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ending {
     /// Positive, or 0 for success.
     pub(crate) errno: i32,
     /// The kernel's own words.
     pub(crate) message: Option<String>,
-    /// Where in the request the offending attribute is.
+    /// Offset of the offending attribute in the request.
     pub(crate) offset: Option<u32>,
 }
 
-/// What one message of a datagram is.
+/// Kind of a message in a datagram.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
     /// Part of an answer: the attributes behind the generic-netlink header.
@@ -104,7 +104,7 @@ pub(crate) struct Message<'a> {
     pub(crate) sequence: u32,
     /// The kernel's tables changed while it listed them.
     pub(crate) interrupted: bool,
-    /// What it says.
+    /// Its content.
     pub(crate) content: Content<'a>,
 }
 
@@ -181,8 +181,8 @@ fn code(payload: &[u8]) -> Result<(i32, &[u8]), DecodeError> {
         .ok_or(DecodeError::new("an acknowledgement", "has no code"))
 }
 
-/// What is behind the request that an error quotes, whole or only its header: the attributes,
-/// where the flags say that there are some.
+/// Returns what is behind the request that an error quotes, whole or only its header: the
+/// attributes, where the flags say that there are some.
 fn words_of_error(behind: &[u8], flags: u16) -> &[u8] {
     if flags & NLM_F_ACK_TLVS == 0 {
         return &[];

@@ -14,7 +14,7 @@ use crate::uapi::svc_attr::{
 };
 use crate::uapi::svc_flags;
 
-/// What tells one service from another.
+/// Identity of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServiceId {
     /// A protocol, a virtual address and a port; port 0 is every port.
@@ -26,7 +26,7 @@ pub enum ServiceId {
         /// The port, in host order.
         port: u16,
     },
-    /// Whatever carries a firewall mark.
+    /// Packets that carry a firewall mark.
     Fwmark {
         /// The family of the packets that are meant.
         family: AddressFamily,
@@ -131,7 +131,7 @@ impl ServiceFlags {
     /// The scheduler's third flag.
     pub const SCHEDULER_3: ServiceFlags = ServiceFlags(svc_flags::SCHED3);
 
-    /// Whether all of `other` is set here.
+    /// Returns whether all of `other` is set here.
     pub fn contains(self, other: ServiceFlags) -> bool {
         self.0 & other.0 == other.0
     }
@@ -147,7 +147,7 @@ impl ServiceFlags {
     }
 }
 
-/// How much of a client's address counts when clients are grouped by persistence.
+/// Part of a client's address that counts when clients are grouped by persistence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Netmask {
     /// A mask of any bits, for an IPv4 service.
@@ -185,7 +185,7 @@ impl Netmask {
 /// A service as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Which service it is.
+    /// Its identity.
     pub id: ServiceId,
     /// The scheduler's name, at most 15 bytes; `none` for none.
     pub scheduler: String,

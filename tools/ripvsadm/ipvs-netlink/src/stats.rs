@@ -33,7 +33,7 @@ const NUMBERS: [u16; NAMES.len()] = [
 /// The places of the byte counters, which are wide in both nests.
 const BYTES: std::ops::RangeInclusive<usize> = 3..=4;
 
-/// What passed through a service or destination: totals since it was last zeroed, and rates.
+/// Statistics of a service or destination: totals since it was last zeroed, and rates.
 ///
 /// The kernel refreshes them every two seconds; a fresh object shows zero until then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -27,7 +27,7 @@ struct Script {
 /// Messages of one datagram: type, flags, payload.
 type Datagram = Vec<(u16, u16, Vec<u8>)>;
 
-/// What was sent: type, flags, payload.
+/// A message that was sent: type, flags, payload.
 #[derive(Clone, Debug)]
 struct Request(u16, u16, Vec<u8>);
 

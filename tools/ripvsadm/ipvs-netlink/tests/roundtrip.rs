@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// What `fill` adds to an empty buffer.
+/// Returns what `fill` adds to an empty buffer.
 fn filled(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     fill(&mut bytes);

@@ -31,7 +31,7 @@ pub fn build(draft: Draft, lookup: &dyn Lookup) -> Result<Action, Error> {
     })
 }
 
-/// What the kernel is to do.
+/// Returns what the kernel is to do.
 fn change(draft: Draft, lookup: &dyn Lookup) -> Result<Change, Error> {
     Ok(match draft.command {
         Command::AddService => Change::AddService(service(&draft)?),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether what was said goes together: the options with the command and with each other.
+//! Checks that the options go with the command and with each other.
 
 use ipvs_netlink::{ForwardMethod, Protocol, ServiceId, TunnelType};
 
@@ -8,7 +8,7 @@ use super::options::{Command, Opt};
 use super::read::Draft;
 use crate::error::Error;
 
-/// What `-L` lists instead of the table; at most one, and no service beside it.
+/// Subjects that `-L` lists instead of the table; at most one, and no service beside it.
 const SUBJECTS: [Opt; 4] = [Opt::Service, Opt::Connection, Opt::Timeout, Opt::Daemon];
 
 /// Columns of the table, which the other subjects do not have.

@@ -51,7 +51,7 @@ fn alike() -> Vec<(Vec<&'static CommandDef>, Vec<&'static OptionDef>)> {
     groups
 }
 
-/// How a command is written: `-A`, `--add-service`; `top` has no dashes.
+/// Returns how a command is written: `-A`, `--add-service`; `top` has no dashes.
 fn command_words(def: &CommandDef) -> Vec<String> {
     match def.command {
         Command::Top => vec![def.spelling.long.to_owned()],

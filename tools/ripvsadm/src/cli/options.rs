@@ -44,7 +44,7 @@ pub enum Command {
     Version,
 }
 
-/// What may be said beside a command. Each may be said once.
+/// Options of commands. Each may be given once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opt {
     Service,
@@ -284,7 +284,7 @@ impl Command {
             .map(|def| def.command)
     }
 
-    /// What the command cannot do without.
+    /// Returns what the command cannot do without.
     pub fn required(self) -> &'static [Opt] {
         self.def().map_or(&[], |def| def.requires)
     }
@@ -301,7 +301,8 @@ impl OptionDef {
         self.commands.contains(&command) || self.silent.contains(&command)
     }
 
-    /// What of the grammar it is; `None` for what can be said anywhere, or changes another option.
+    /// Returns what of the grammar it is; `None` for what can be said anywhere, or changes another
+    /// option.
     pub fn opt(&self) -> Option<Opt> {
         match self.meaning {
             Meaning::Service(_) | Meaning::Fwmark => Some(Opt::Service),

@@ -23,7 +23,7 @@ const PERSISTENCE_DEFAULT: u32 = 360;
 pub struct Draft {
     /// The command.
     pub command: Command,
-    /// What was said beside it, in that order.
+    /// Options beside it, in that order.
     pub given: Vec<Opt>,
     /// The first of these that does not go with the command.
     pub stray: Option<Opt>,
@@ -82,7 +82,7 @@ impl Draft {
         }
     }
 
-    /// Whether `opt` was said.
+    /// Returns whether `opt` was said.
     pub fn has(&self, opt: Opt) -> bool {
         self.given.contains(&opt)
     }
@@ -331,7 +331,7 @@ fn text(word: OsString) -> Result<String, Error> {
         .map_err(|_| Error::Argument("an argument is not UTF-8".to_owned()))
 }
 
-/// How an option was written.
+/// Returns how an option was written.
 fn spell(arg: &Arg<'_>) -> String {
     match arg {
         Arg::Short(letter) => format!("-{letter}"),

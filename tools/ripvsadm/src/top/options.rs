@@ -10,14 +10,14 @@ use crate::cli::options::{Meaning, OptionDef, TopOption, TOP};
 use crate::cli::value;
 use crate::error::Error;
 
-/// What was asked for beside `top`.
+/// Options of `top`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Seconds between two looks at the kernel.
     pub delay: u32,
-    /// What it is sorted by at first.
+    /// Initial sort key.
     pub key: Key,
-    /// How many looks; without end at a terminal, one elsewhere, where it is not said.
+    /// Number of looks; without end at a terminal, one elsewhere, where it is not said.
     pub count: Option<u32>,
 }
 
@@ -32,7 +32,7 @@ impl Default for Options {
     }
 }
 
-/// What the rows are sorted by; each but the name is a column.
+/// Sort keys of rows; each but the name is a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Key {
     /// New connections per second.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `top` looks like: lines of text, with or without colours.
+//! Screen of `top`: lines of text, with or without colours.
 
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ const SERVICE: &str = "\x1b[36m";
 const DIM: &str = "\x1b[2m";
 const RESET: &str = "\x1b[0m";
 
-/// How many rows a screen of `height` lines has.
+/// Returns how many rows a screen of `height` lines has.
 pub fn room(height: usize) -> usize {
     height.saturating_sub(FRAME).max(1)
 }
@@ -154,7 +154,7 @@ mod tests {
         state
     }
 
-    /// What a terminal would have on it.
+    /// Returns what a terminal would have on it.
     fn shown(painted: &str) -> Vec<String> {
         let mut text = painted.to_owned();
         for code in [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `top` shows: rows, their order, and what keys do to them.
+//! State of `top`: rows, their order, and what keys do to them.
 
 use std::cmp::Reverse;
 
@@ -18,12 +18,12 @@ pub struct Row {
     pub stats: Stats,
     /// Established connections.
     pub active: u64,
-    /// Where it gets no new connections: a real server of weight 0.
+    /// True if it gets no new connections: a real server of weight 0.
     pub idle: bool,
 }
 
 impl Row {
-    /// What the column of `key` has; 0 for the name.
+    /// Returns what the column of `key` has; 0 for the name.
     pub fn number(&self, key: Key) -> u64 {
         match key {
             Key::Cps => self.stats.connection_rate,
@@ -53,7 +53,7 @@ impl Row {
     }
 }
 
-/// What a key of the keyboard asks for.
+/// Command of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressed {
     /// Enough.
@@ -122,7 +122,7 @@ pub struct State {
     total: Row,
     servers_shown: bool,
     paused: bool,
-    /// How many rows are above the first one on the screen.
+    /// Number of rows above the first one on the screen.
     above: usize,
 }
 
@@ -175,12 +175,12 @@ impl State {
         self.above = self.above.min(self.count().saturating_sub(page));
     }
 
-    /// Whether the table stands still.
+    /// Returns whether the table stands still.
     pub fn paused(&self) -> bool {
         self.paused
     }
 
-    /// What it is sorted by.
+    /// Returns what it is sorted by.
     pub fn key(&self) -> Key {
         self.key
     }

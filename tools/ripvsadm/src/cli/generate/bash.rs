@@ -55,7 +55,7 @@ fn fold(words: &[String], tabs: usize) -> String {
     text
 }
 
-/// What is offered behind options that have a value.
+/// Returns what is offered behind options that have a value.
 fn values() -> String {
     let mut text = String::new();
     let commands = COMMANDS.iter().filter_map(|def| {

@@ -60,7 +60,7 @@ fn argument(spelling: &Spelling, excludes: &str, brief: &str, value: Option<&Val
     }
 }
 
-/// What each command takes.
+/// Returns what each command takes.
 fn cases() -> String {
     let mut text = String::new();
     for (commands, options) in alike() {
