@@ -6,7 +6,8 @@
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
-# Everything that is made is under BUILD; the lab keeps its own things in its cache, outside the checkout.
+# Everything that is made is under BUILD; the lab keeps its own things in its cache, outside the
+# checkout.
 BUILD := build
 LAB := tools/lab/lab
 IN_LAB = $(LAB) enter --

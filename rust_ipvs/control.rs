@@ -62,8 +62,8 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// `EBUSY` where another IPVS has the netlink family, which is said in the log; nothing has been
-    /// touched then. `ENOMEM`.
+    /// `EBUSY` where another IPVS has the netlink family, which is said in the log; nothing has
+    /// been touched then. `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
         let alone = OTHER.register()?;
         Self::check_alone()?;

@@ -37,7 +37,8 @@ module! {
     license: "GPL",
     alias: [
         "net-pf-16-proto-16-family-IPVS",
-        // Who asks for IPVS or a part of it by its module gets it here, where the kernel has no such module.
+        // Who asks for IPVS or a part of it by its module gets it here, where the kernel has no
+        // such module.
         "ip_vs",
         "ipvs",
         "ip_vs_pe_sip",

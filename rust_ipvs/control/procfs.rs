@@ -160,7 +160,8 @@ impl<T: ConnFormat> Records for Connections<T> {
         cursor: &mut BucketCursor,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error> {
-        /// Buckets looked through before others get the CPU. A large table has long stretches of empty ones.
+        /// Buckets looked through before others get the CPU. A large table has long stretches of
+        /// empty ones.
         const BATCH: usize = 64;
         loop {
             for _ in 0..BATCH {

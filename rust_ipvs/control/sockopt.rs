@@ -97,7 +97,8 @@ impl Options for Ipvs {
     fn get(net: &Net, option: u32, asked: &mut Asked<'_>) -> Result {
         let ipvs = ipvs(net)?;
         let what = Get::of(option).ok_or(EINVAL)?;
-        // The question comes in the same place as the answer goes; the longest one is that about a service.
+        // The question comes in the same place as the answer goes; the longest one is that about a
+        // service.
         let mut question = [0; wire::SERVICE_ENTRY];
         let question = question.get_mut(..what.least()).ok_or(EINVAL)?;
         asked.read(question)?;

@@ -18,7 +18,8 @@ use crate::logic::{
 pub(super) enum Found<'g, F: InetFamily> {
     /// The first packet of this one.
     Begun(&'g Connection<F>),
-    /// A packet of one that began with another packet just now, or that another port of the client has taken.
+    /// A packet of one that began with another packet just now, or that another port of the client
+    /// has taken.
     Late,
     /// Nothing.
     Nothing,
@@ -26,8 +27,9 @@ pub(super) enum Found<'g, F: InetFamily> {
 
 /// Looks for the connection that a packet is the first one of. `hash` is that of its two endpoints.
 ///
-/// Of two packets with different ports at once, one wins, and the client has to send the other again. Only what opens a
-/// connection may: what is left of an earlier one to the same port comes from another port of the client.
+/// Of two packets with different ports at once, one wins, and the client has to send the other
+/// again. Only what opens a connection may: what is left of an earlier one to the same port comes
+/// from another port of the client.
 #[cold]
 #[inline(never)]
 pub(super) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'_, F> {

@@ -4,8 +4,8 @@
 //!
 //! # Layout
 //!
-//! What every packet reads lies in the first 64 bytes of an IPv4 connection: the chain words, the three
-//! endpoints, the destination and the state. Of these, a packet writes `last_seen`, once a
+//! What every packet reads lies in the first 64 bytes of an IPv4 connection: the chain words, the
+//! three endpoints, the destination and the state. Of these, a packet writes `last_seen`, once a
 //! jiffy at the most, and the others only when the state changes.
 
 pub(super) mod announced;
@@ -95,8 +95,8 @@ pub(super) enum PacketRole {
 
 /// A connection. It is found by client and VIP, and with NAT by client and destination too.
 ///
-/// A template is one as well, found by what is left of the client and of the VIP once it is known which
-/// connections it is to gather (P-3). It has no packets of its own.
+/// A template is one as well, found by what is left of the client and of the VIP once it is known
+/// which connections it is to gather (P-3). It has no packets of its own.
 #[repr(C)]
 pub(crate) struct Connection<F: InetFamily> {
     pub(super) links: Links,
@@ -309,8 +309,8 @@ impl<F: InetFamily> Connection<F> {
 
     /// Its time has passed while it controls others: it gets some more (C-16).
     ///
-    /// A template keeps its timeout for the next connection (P-17, and Q-1, which is not so here): it is as if
-    /// one had come as much later, or earlier, as the times differ.
+    /// A template keeps its timeout for the next connection (P-17, and Q-1, which is not so here):
+    /// it is as if one had come as much later, or earlier, as the times differ.
     pub(super) fn stay(&self) {
         let now = time::jiffies32();
         if self.is_template() {
@@ -324,8 +324,8 @@ impl<F: InetFamily> Connection<F> {
 
     /// A connection came to the template: it stays for its timeout from now on (P-12).
     ///
-    /// Returns whether it now ends earlier than its place on the wheel says: it was to stay longer, for
-    /// the connections that it controls. Of many connections in a jiffy one writes.
+    /// Returns whether it now ends earlier than its place on the wheel says: it was to stay longer,
+    /// for the connections that it controls. Of many connections in a jiffy one writes.
     pub(super) fn refresh(&self) -> bool {
         let before = self.left();
         self.touch();
@@ -407,11 +407,12 @@ impl<F: InetFamily> Connection<F> {
         self.status.count_only(direction, state)
     }
 
-    /// Moves the connection to its next state, and the destination's count of active ones with it, if it
-    /// counts the connection.
+    /// Moves the connection to its next state, and the destination's count of active ones with it,
+    /// if it counts the connection.
     ///
     /// `next` says, of the direction that holds and the present state, which is next, whether it
-    /// is an active one (T-2, T-6), and whether the packet shows that the connection is real (P-15).
+    /// is an active one (T-2, T-6), and whether the packet shows that the connection is real
+    /// (P-15).
     #[inline(always)]
     pub(super) fn advance(
         &self,

@@ -27,8 +27,8 @@ use crate::{
 
 /// A packet while it is handled.
 ///
-/// Functions that are inlined where packets pass borrow it, so that the compiler keeps what they need in
-/// registers; others take a copy, so that only who calls them pays for one.
+/// Functions that are inlined where packets pass borrow it, so that the compiler keeps what they
+/// need in registers; others take a copy, so that only who calls them pays for one.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'g, F: InetFamily> {
     pub(super) ipvs: &'g NetnsIpvs,
@@ -78,9 +78,9 @@ impl<F: InetFamily> Context<'_, F> {
 
     /// Routes a packet again whose sender is another now; `false` where it cannot go on.
     ///
-    /// It was routed by an address that it does not have any more: rules may say otherwise of the VIP.
-    /// Where there are none that ask for the source, the answer would be the same, and a packet that is being
-    /// forwarded keeps the route that it has.
+    /// It was routed by an address that it does not have any more: rules may say otherwise of the
+    /// VIP. Where there are none that ask for the source, the answer would be the same, and
+    /// a packet that is being forwarded keeps the route that it has.
     #[inline(always)]
     pub(super) fn reroute(&self, packet: &mut Packet) -> bool {
         self.point == Point::LocalIn

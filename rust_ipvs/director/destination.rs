@@ -222,9 +222,9 @@ impl Destination {
         let route = RcuBox::new(route, GFP_ATOMIC).ok()?;
         // Whoever replaces it just now leaves it as it is for this packet.
         let route = self.route.install(rcu, route);
-        // A destination that is deleted keeps no route, which would keep its device. Either this sees that it is,
-        // or whoever deletes it, who says so first, sees this route: both exchange the pointer in between, which
-        // is a full barrier.
+        // A destination that is deleted keeps no route, which would keep its device. Either this
+        // sees that it is, or whoever deletes it, who says so first, sees this route: both exchange
+        // the pointer in between, which is a full barrier.
         if !self.is_available() {
             self.forget_route();
         }

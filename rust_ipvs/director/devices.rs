@@ -3,8 +3,8 @@
 //! Drops cached routes when a device goes down (L-8, C: `ip_vs_dst_event`).
 //!
 //! A packet asks whether its destination's route still holds, but a destination may see none for
-//! long. A route of IPv6 that was made for one destination (DR) refers to the entry that it was made
-//! from and so to the device, which could not be unregistered until then.
+//! long. A route of IPv6 that was made for one destination (DR) refers to the entry that it was
+//! made from and so to the device, which could not be unregistered until then.
 
 use super::{
     namespace::NetnsIpvs,
@@ -33,10 +33,10 @@ impl DeviceListener for NetnsIpvs {
     /// looked up again by their next packet. Deleted destinations and those of bypass keep none.
     ///
     /// RTNL is held meanwhile, which all of the machine's network configuration waits for, but the
-    /// walk goes in short steps, so that this CPU is not held up. What a packet caches meanwhile by a
-    /// look-up from before, and what a service has that comes in a place that the walk has passed,
-    /// the next call for that device drops: there is one when it is unregistered, and one each
-    /// second while that waits.
+    /// walk goes in short steps, so that this CPU is not held up. What a packet caches meanwhile by
+    /// a look-up from before, and what a service has that comes in a place that the walk has
+    /// passed, the next call for that device drops: there is one when it is unregistered, and one
+    /// each second while that waits.
     fn device_lost(net: &Net) {
         if let Some(ipvs) = Self::of(net) {
             ipvs.forget_routes();

@@ -2,7 +2,8 @@
 
 //! Statistics of services and of the namespace: read, started over, stopped (E-6 to E-10).
 //!
-//! Nothing needs to run for statistics here. So stopping them means that what is shown stands still.
+//! Nothing needs to run for statistics here. So stopping them means that what is shown stands
+//! still.
 
 use super::{
     config_held::ConfigHeld,
@@ -68,12 +69,14 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Reads the statistics of the namespace. Costs a look at each CPU, and no more: anybody may ask. Process context.
+    /// Reads the statistics of the namespace. Costs a look at each CPU, and no more: anybody may
+    /// ask. Process context.
     pub(crate) fn totals(&self) -> Statistics {
         self.counting.totals.read()
     }
 
-    /// Returns what each CPU has counted, whatever was zeroed since: its number, and its counters (K-8).
+    /// Returns what each CPU has counted, whatever was zeroed since: its number, and its counters
+    /// (K-8).
     pub(crate) fn of_cpus(&self) -> impl Iterator<Item = (u32, Counters)> + '_ {
         cpus::possible().map(|cpu| (cpu, self.counting.totals.of_cpu(cpu)))
     }

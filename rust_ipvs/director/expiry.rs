@@ -172,8 +172,8 @@ impl NetnsIpvs {
 
     /// As [`Self::has_room`], where the limit is near: asks for the exact number.
     ///
-    /// Between the answer and the insertion others may ask too, so that the limit may be exceeded by
-    /// one less than first packets are handled at the same time: about one for each CPU.
+    /// Between the answer and the insertion others may ask too, so that the limit may be exceeded
+    /// by one less than first packets are handled at the same time: about one for each CPU.
     #[cold]
     #[inline(never)]
     fn has_exact_room(&self, limit: isize) -> bool {

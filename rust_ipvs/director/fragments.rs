@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fragments: put together where a hook finds one (H-19), and those of IPv6 before routing from then on (G-30).
+//! Fragments: put together where a hook finds one (H-19), and those of IPv6 before routing from
+//! then on (G-30).
 //!
-//! To have every packet of IPv6 looked at before it is routed costs more than to balance it, and most directors
-//! never see a fragment. So that begins with the first one. It makes a difference to rules that stand
-//! before our hooks, and to routing: they see whole packets then.
+//! To have every packet of IPv6 looked at before it is routed costs more than to balance it, and
+//! most directors never see a fragment. So that begins with the first one. It makes a difference to
+//! rules that stand before our hooks, and to routing: they see whole packets then.
 
 use super::{
     config_held::ConfigHeld,
@@ -45,7 +46,8 @@ impl Fragments {
         Self(Atomic::new(NONE))
     }
 
-    /// One of IPv6 has come; whether it is the first, and [`Fragments::arrange`] has something to do.
+    /// One of IPv6 has come; whether it is the first, and [`Fragments::arrange`] has something to
+    /// do.
     pub(super) fn is_first(&self) -> bool {
         self.0.load(Relaxed) == NONE && self.0.cmpxchg(NONE, SEEN, Relaxed).is_ok()
     }

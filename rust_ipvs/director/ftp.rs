@@ -3,8 +3,9 @@
 //! FTP application helper for NAT: rewrites addresses in control connections and creates the
 //! connections that they announce (behaviour.rst 9).
 //!
-//! Only packets of control connections come here. A data connection is announced to the table, and to connection tracking
-//! where a server listens; what a server says of its address becomes the VIP's.
+//! Only packets of control connections come here. A data connection is announced to the table, and
+//! to connection tracking where a server listens; what a server says of its address becomes the
+//! VIP's.
 
 mod announce;
 mod related;
@@ -36,8 +37,8 @@ use crate::{
     },
 };
 
-/// A new connection to the helper's port. If it is one by NAT the helper looks at its packets, and tracking keeps it whatever is
-/// set (F-1, F-4).
+/// A new connection to the helper's port. If it is one by NAT the helper looks at its packets, and
+/// tracking keeps it whatever is set (F-1, F-4).
 #[cold]
 #[inline(never)]
 pub(super) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
@@ -87,10 +88,11 @@ pub(super) fn request<F: InetFamily>(
     true
 }
 
-/// Looks at what a server sends, whose sender is the VIP already (F-7, F-8); `false` where it cannot go on.
+/// Looks at what a server sends, whose sender is the VIP already (F-7, F-8); `false` where it
+/// cannot go on.
 ///
-/// The server sends again what got lost, so how it answers stays as the client has asked for until the client asks
-/// for something else.
+/// The server sends again what got lost, so how it answers stays as the client has asked for until
+/// the client asks for something else.
 #[cold]
 #[inline(never)]
 pub(super) fn reply<F: InetFamily>(
@@ -113,7 +115,8 @@ pub(super) fn reply<F: InetFamily>(
     let Some(announced) = ftp::answer::<F>(mode, text) else {
         return true;
     };
-    // The server's own address, whatever it says: it may not know how it is reached, and cannot speak for others.
+    // The server's own address, whatever it says: it may not know how it is reached, and cannot
+    // speak for others.
     let at = |addr: F::Addr| Endpoint {
         addr,
         port: announced.port,
@@ -143,7 +146,8 @@ fn text<'p, F: InetFamily>(
     Some((start, bytes.get(start..)?))
 }
 
-/// Replaces what a server says of where it listens by where the client finds it; `false` where that cannot be done.
+/// Replaces what a server says of where it listens by where the client finds it; `false` where that
+/// cannot be done.
 fn rewrite<F: InetFamily>(
     context: &Context<'_, F>,
     (mode, virt): (Mode, Endpoint<F>),

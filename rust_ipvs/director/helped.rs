@@ -48,8 +48,9 @@ const fn place(family: AddressFamily) -> (usize, Protocol) {
 }
 
 impl NetnsIpvs {
-    /// A destination of a service is to be reached by a method: has the namespace track connections where the helper
-    /// then has some to look at. Without that, which the log says, the others pass all the same.
+    /// A destination of a service is to be reached by a method: has the namespace track connections
+    /// where the helper then has some to look at. Without that, which the log says, the others pass
+    /// all the same.
     pub(super) fn track_for_helper(
         &self,
         config: &mut ConfigState,
@@ -74,7 +75,8 @@ impl NetnsIpvs {
         }
     }
 
-    /// Takes what has connections tracked for services that are gone; the caller drops it without the mutex.
+    /// Takes what has connections tracked for services that are gone; the caller drops it without
+    /// the mutex.
     pub(super) fn unneeded_tracking(
         &self,
         config: &mut ConfigState,
@@ -87,8 +89,8 @@ impl NetnsIpvs {
         tracking.take()
     }
 
-    /// Returns the port that the FTP helper looks at, and how many connections are bound to it; `None` if there is no
-    /// helper.
+    /// Returns the port that the FTP helper looks at, and how many connections are bound to it;
+    /// `None` if there is no helper.
     pub(crate) fn ftp_helper(&self) -> Option<(u16, usize)> {
         Some((self.v4.helper_port?, self.counting.app_conns()))
     }

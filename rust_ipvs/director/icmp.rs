@@ -160,7 +160,8 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     let Some(quoted) = read(&mut packet, |bytes| Quoted::<F>::parse(bytes, quote_at)) else {
         return Ok(Verdict::Accept(packet));
     };
-    // Read backwards: what the error is to the connection is what a packet the opposite way would be.
+    // Read backwards: what the error is to the connection is what a packet the opposite way would
+    // be.
     let (protocol, src, dst) = (quoted.header.protocol, quoted.dst, quoted.src);
     let mut found = find(context, protocol, &src, &dst);
     let schedules = context.ipvs.settings.schedule_icmp.load() != 0;

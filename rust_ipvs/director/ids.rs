@@ -2,16 +2,17 @@
 
 //! Identifications of the IPv4 packets in which other packets travel to a destination (RFC 6864).
 //!
-//! Only a packet that may be cut needs one; those of two such packets with the same ends and protocol
-//! shall differ as long as fragments of both may be under way. That is best served by counting: a number
-//! comes again after 65,536 packets to the same destination, and not before. A counter that all CPUs share
-//! would be what they wait for; so each CPU takes [`BLOCK`] numbers at a time, and keeps its place in them
-//! beside the packet counters, whose cache line it writes anyway.
+//! Only a packet that may be cut needs one; those of two such packets with the same ends and
+//! protocol shall differ as long as fragments of both may be under way. That is best served by
+//! counting: a number comes again after 65,536 packets to the same destination, and not before. A
+//! counter that all CPUs share would be what they wait for; so each CPU takes [`BLOCK`] numbers at
+//! a time, and keeps its place in them beside the packet counters, whose cache line it writes
+//! anyway.
 //!
-//! Nobody learns more of it than of the kernel's own, which is hashed over addresses so that one peer cannot
-//! count another's packets: here too each destination has numbers of its own, which start anywhere. The
-//! destination itself, and who sees the packets on their way there, could count them in any case; clients
-//! never see an outer header.
+//! Nobody learns more of it than of the kernel's own, which is hashed over addresses so that one
+//! peer cannot count another's packets: here too each destination has numbers of its own, which
+//! start anywhere. The destination itself, and who sees the packets on their way there, could count
+//! them in any case; clients never see an outer header.
 
 use super::statistics::Counted;
 use crate::kapi::random;
@@ -40,10 +41,11 @@ impl Ids {
         }
     }
 
-    /// The number of a packet that is not cut in segments. `counted` are the destination's counters.
+    /// The number of a packet that is not cut in segments. `counted` are the destination's
+    /// counters.
     ///
-    /// A CPU that is interrupted while it takes a block may give two packets the same number; that takes
-    /// another packet to the same destination within the same few instructions.
+    /// A CPU that is interrupted while it takes a block may give two packets the same number; that
+    /// takes another packet to the same destination within the same few instructions.
     #[inline(always)]
     pub(super) fn one(&self, counted: &Counted) -> u16 {
         let id = counted.serial();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dumps of services, destinations and connections for netlink and /proc (behaviour.rst 11.1, 12.1).
+//! Dumps of services, destinations and connections for netlink and /proc (behaviour.rst 11.1,
+//! 12.1).
 //!
-//! Long lists are shown piece by piece, and nothing is held in between but a place. Services are in an order of their
-//! own, which is that of their hashes, and destinations in the order in which they came: so what is there from the
-//! first piece to the last is shown once, whatever comes and goes meanwhile (but where so many destinations go
-//! that the rest are numbered anew).
+//! Long lists are shown piece by piece, and nothing is held in between but a place. Services are in
+//! an order of their own, which is that of their hashes, and destinations in the order in which
+//! they came: so what is there from the first piece to the last is shown once, whatever comes and
+//! goes meanwhile (but where so many destinations go that the rest are numbered anew).
 
 use super::{
     destination::Destination,
@@ -115,11 +116,13 @@ impl Shown {
     }
 }
 
-/// The place in the list of all services and their destinations from which to go on. All zeroes is the beginning.
+/// The place in the list of all services and their destinations from which to go on. All zeroes is
+/// the beginning.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct ListCursor {
     service: Bookmark,
-    /// The serial number of the service whose line has been shown, or 0. Another one at that place is a new one.
+    /// The serial number of the service whose line has been shown, or 0. Another one at that place
+    /// is a new one.
     inside: u64,
     shown: Shown,
 }
@@ -134,7 +137,8 @@ pub(crate) enum Line<'a> {
 
 /// The bucket of connections to show next. All zeroes is the first one.
 ///
-/// The families' buckets are numbered separately: how many of IPv4 there are changes while that table is resized.
+/// The families' buckets are numbered separately: how many of IPv4 there are changes while that
+/// table is resized.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct BucketCursor {
     /// 1 behind all buckets of IPv4.
@@ -153,8 +157,8 @@ impl<F: InetFamily> AfState<F> {
         rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(ConfigError::NO_SERVICE)
     }
 
-    /// Does something to each service from a place on, until it returns `false`; returns the place where it did, or
-    /// `None` at the end. Process context; others get the CPU now and then.
+    /// Does something to each service from a place on, until it returns `false`; returns the place
+    /// where it did, or `None` at the end. Process context; others get the CPU now and then.
     pub(super) fn each_paged(
         &self,
         from: ServicePos,
@@ -196,8 +200,8 @@ impl<F: InetFamily> AfState<F> {
         found
     }
 
-    /// Shows the line of a service, if it is not shown yet, and a page of its destinations; `None` after the last
-    /// service of the family.
+    /// Shows the line of a service, if it is not shown yet, and a page of its destinations; `None`
+    /// after the last service of the family.
     fn list(
         &self,
         v6: u32,
@@ -278,8 +282,8 @@ impl NetnsIpvs {
         for_af!(self, id.family, af => Ok(af.get(id)?.view()))
     }
 
-    /// Calls `visit` for each service from a bookmark on, until it returns `false`; returns where that was, or `None` at
-    /// the end (G-15).
+    /// Calls `visit` for each service from a bookmark on, until it returns `false`; returns where
+    /// that was, or `None` at the end (G-15).
     ///
     /// # Errors
     ///
@@ -300,8 +304,8 @@ impl NetnsIpvs {
         Ok(stopped.map(|place| Bookmark::at(1, place)))
     }
 
-    /// Calls `visit` for each destination of a service from where `from` says, until it returns `false`; returns where
-    /// that was. None is there where the service does not exist.
+    /// Calls `visit` for each destination of a service from where `from` says, until it returns
+    /// `false`; returns where that was. None is there where the service does not exist.
     pub(crate) fn destinations(
         &self,
         id: &ServiceId,
@@ -315,8 +319,8 @@ impl NetnsIpvs {
         })
     }
 
-    /// Calls `visit` for the next lines of the list of all services and their destinations, a few at a time, and moves
-    /// the cursor behind them; `false` at the end. Nothing is held in between.
+    /// Calls `visit` for the next lines of the list of all services and their destinations, a few
+    /// at a time, and moves the cursor behind them; `false` at the end. Nothing is held in between.
     ///
     /// # Errors
     ///
@@ -377,7 +381,8 @@ impl NetnsIpvs {
         u32::try_from(size).unwrap_or(u32::MAX)
     }
 
-    /// Calls `visit` for each connection in a bucket, and moves the cursor on; `false` past the last bucket.
+    /// Calls `visit` for each connection in a bucket, and moves the cursor on; `false` past the
+    /// last bucket.
     pub(crate) fn connections_in_bucket(
         &self,
         cursor: &mut BucketCursor,

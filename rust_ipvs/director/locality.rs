@@ -4,11 +4,13 @@
 //! D-19).
 //!
 //! A table of as many buckets as C IPVS has, each an immutable list that is replaced as a whole, by
-//! whoever comes first: packets take no lock, and one that loses the race has chosen its destination anyway. What is
-//! remembered of an address is replaced in the same way, so that its bucket stays as it is.
+//! whoever comes first: packets take no lock, and one that loses the race has chosen its
+//! destination anyway. What is remembered of an address is replaced in the same way, so that its
+//! bucket stays as it is.
 //!
-//! Addresses are chosen by clients. The hash is keyed, and a bucket takes no more than [`DEEPEST`], so that looking one
-//! up costs little whatever they choose; what is not remembered is chosen anew each time.
+//! Addresses are chosen by clients. The hash is keyed, and a bucket takes no more than [`DEEPEST`],
+//! so that looking one up costs little whatever they choose; what is not remembered is chosen anew
+//! each time.
 
 use super::destination::Destination;
 use crate::{
@@ -119,7 +121,8 @@ pub(super) struct LblcTable {
     key: HashKey,
     buckets: KVVec<RcuCell<Bucket>>,
     entries: Atomic<i32>,
-    /// The bucket that is looked at first when many are to be forgotten; only the work that evicts writes it.
+    /// The bucket that is looked at first when many are to be forgotten; only the work that evicts
+    /// writes it.
     rover: Word<u32>,
     expirations: Arc<Expirations>,
     expiration: Expiration,
@@ -257,8 +260,8 @@ impl LblcTable {
         })
     }
 
-    /// Forgets what has not been asked for in too long, and when there is too much also other things (D-19). Process
-    /// context, once a minute.
+    /// Forgets what has not been asked for in too long, and when there is too much also other
+    /// things (D-19). Process context, once a minute.
     pub(super) fn expire(&self) {
         let rover = evict::sweep(self, self.rover.load(), self.seconds());
         self.rover.store(rover);

@@ -350,7 +350,8 @@ impl NetnsIpvs {
         })
     }
 
-    /// Changes a destination (V-14); `spec` without its tunnel, of which `tunnel` says what changes.
+    /// Changes a destination (V-14); `spec` without its tunnel, of which `tunnel` says what
+    /// changes.
     pub(crate) fn edit_destination(
         &self,
         id: &ServiceId,

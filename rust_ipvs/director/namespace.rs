@@ -79,9 +79,10 @@ pub(crate) struct Caches {
 impl Caches {
     /// Creates the caches; they show in /proc/slabinfo.
     ///
-    /// `conn_tab_bits` bounds the tables (C-29, C-32); 0 leaves them without a bound but that of their kind.
-    /// `ftp_port` is that of FTP's control connections (F-3), 0 where no helper is wanted. There is none either where the kernel
-    /// tracks no connections, which keeps their sequence numbers right.
+    /// `conn_tab_bits` bounds the tables (C-29, C-32); 0 leaves them without a bound but that of
+    /// their kind. `ftp_port` is that of FTP's control connections (F-3), 0 where no helper is
+    /// wanted. There is none either where the kernel tracks no connections, which keeps their
+    /// sequence numbers right.
     pub(crate) fn new(conn_tab_bits: u32, ftp_port: u16) -> Result<Self> {
         let most_bits = match conn_tab_bits {
             0 => MAX_BITS,
@@ -140,8 +141,8 @@ pub(crate) struct NetnsIpvs {
     /// Number of deletions of destinations whose connections are to end.
     pub(super) nodest: Atomic<u32>,
     pub(super) fragments: Fragments,
-    /// Hashes the hashes of connections of which others see a part: whoever saw those of the tables themselves
-    /// could solve for their keys (see [`logic::hash`](crate::logic::hash)).
+    /// Hashes the hashes of connections of which others see a part: whoever saw those of the tables
+    /// themselves could solve for their keys (see [`logic::hash`](crate::logic::hash)).
     pub(super) outward: HalfSipKey,
     pub(super) weak_net: Arc<WeakNet>,
     #[pin]
@@ -170,7 +171,8 @@ impl NetnsIpvs {
         F::af_state(&self.v4, &self.v6)
     }
 
-    /// Puts fragments together: the whole packet, or `None` where there are pieces to come (H-19, G-30).
+    /// Puts fragments together: the whole packet, or `None` where there are pieces to come (H-19,
+    /// G-30).
     #[cold]
     #[inline(never)]
     pub(super) fn gather_frags<F: InetFamily>(

@@ -47,9 +47,9 @@ struct OutConn<F: InetFamily> {
     is_ops: bool,
 }
 
-/// Handles such a packet as a reply, where it comes from a server of a service that has an engine; else as
-/// if no service had one. `hash` is that of its two endpoints; `takes_requests` is false if the
-/// director takes replies alone.
+/// Handles such a packet as a reply, where it comes from a server of a service that has an engine;
+/// else as if no service had one. `hash` is that of its two endpoints; `takes_requests` is false if
+/// the director takes replies alone.
 #[cold]
 #[inline(never)]
 pub(super) fn handle<'g, F: InetFamily>(
@@ -132,8 +132,8 @@ fn begin<'g, F: InetFamily>(
     schedule::enter(context, hash, out.ends, Direction::Output, made)
 }
 
-/// Handles a reply by a connection that nobody finds: what a server answers to a single packet, whose own connection
-/// ended with it (S-12).
+/// Handles a reply by a connection that nobody finds: what a server answers to a single packet,
+/// whose own connection ended with it (S-12).
 fn begin_and_end<F: InetFamily>(
     context: &Context<'_, F>,
     out: OutConn<F>,

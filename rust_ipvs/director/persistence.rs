@@ -3,12 +3,13 @@
 //! Persistence: new connections of a persistent service follow their client's template
 //! (behaviour.rst 4).
 //!
-//! A template is an entry of the connection table, under a key that no packet has. Its connections hold it, so
-//! that it outlives them; only new ones wind its clock up (P-12), so that packets of established connections cost
-//! what they cost without persistence.
+//! A template is an entry of the connection table, under a key that no packet has. Its connections
+//! hold it, so that it outlives them; only new ones wind its clock up (P-12), so that packets of
+//! established connections cost what they cost without persistence.
 //!
-//! One template may be that of very many clients. A new connection on one of many CPUs then reads the template's
-//! first cache line, which changes once a jiffy, and counts itself in the second one. It writes nothing else.
+//! One template may be that of very many clients. A new connection on one of many CPUs then reads
+//! the template's first cache line, which changes once a jiffy, and counts itself in the second
+//! one. It writes nothing else.
 
 use super::{
     connection::Connection,

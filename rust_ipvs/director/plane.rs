@@ -70,15 +70,17 @@ type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
 
 /// The services of a family by their keys. The number of buckets is a power of two.
 ///
-/// A bucket's number are the high bits of the hashes in it, and each bucket is in the order of hashes. So is the whole,
-/// whatever its size: who lists services finds the place again also when the size has changed.
+/// A bucket's number are the high bits of the hashes in it, and each bucket is in the order of
+/// hashes. So is the whole, whatever its size: who lists services finds the place again also when
+/// the size has changed.
 struct Services<F: InetFamily> {
     buckets: KVVec<Bucket<F>>,
     /// By how much a hash is shifted to give the number of its bucket.
     shift: u32,
 }
 
-/// The place of a service in the order of all of a family: its hash, and how many of the same hash come before it.
+/// The place of a service in the order of all of a family: its hash, and how many of the same hash
+/// come before it.
 pub(super) type ServicePos = (u32, u32);
 
 /// State of one address family in a namespace.
@@ -320,7 +322,8 @@ impl<F: InetFamily> AfState<F> {
         (self.marked.load() as usize).saturating_add(self.plain.load() as usize)
     }
 
-    /// Calls `visit` for each service from a place on, in the order of places, until it returns `false`.
+    /// Calls `visit` for each service from a place on, in the order of places, until it returns
+    /// `false`.
     pub(super) fn each<'g>(
         &'g self,
         rcu: Rcu<'g>,

@@ -99,7 +99,8 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Gives the hooks the form that they should have (H-8). The new ones are there before the old ones go.
+    /// Gives the hooks the form that they should have (H-8). The new ones are there before the old
+    /// ones go.
     pub(super) fn fit_hooks(&self) -> Result {
         let mut config = self.config.lock();
         let reply_only = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;

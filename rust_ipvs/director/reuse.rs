@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Port reuse (`conn_reuse_mode`) and connections of unavailable destinations (behaviour.rst 5.5, 5.6).
+//! Port reuse (`conn_reuse_mode`) and connections of unavailable destinations (behaviour.rst 5.5,
+//! 5.6).
 
 use super::{
     connection::Connection,
@@ -45,7 +46,8 @@ pub(super) fn is_over<F: InetFamily>(
     ended && !(connection.controls() && tracking::is_confirmed(packet))
 }
 
-/// Ends a connection and handles a packet of it as one that no connection was found for (S-19, S-22).
+/// Ends a connection and handles a packet of it as one that no connection was found for (S-19,
+/// S-22).
 ///
 /// Where the packet carries the entry of the connection that ends, nothing can be said to that of
 /// another server. (C IPVS drops the packet: with the client's next attempt, a second later, the

@@ -290,8 +290,8 @@ fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Con
     connection
 }
 
-/// Sends a single packet by a connection that ends with it (S-12). Neither found nor counted by anybody, the connection
-/// needs no place but this one (C-8, C-14).
+/// Sends a single packet by a connection that ends with it (S-12). Neither found nor counted by
+/// anybody, the connection needs no place but this one (C-8, C-14).
 #[inline(never)]
 fn begin_and_end<F: InetFamily>(
     context: &Context<'_, F>,
@@ -313,8 +313,9 @@ fn begin_and_end<F: InetFamily>(
     xmit::send(context, &connection, packet)
 }
 
-/// Puts a new connection, which `made` makes of its client, VIP and where its packets go, in the table, in the
-/// state that its first packet brings; `None` without memory. `hash` is that of client and VIP.
+/// Puts a new connection, which `made` makes of its client, VIP and where its packets go, in the
+/// table, in the state that its first packet brings; `None` without memory. `hash` is that of
+/// client and VIP.
 #[inline(always)]
 pub(super) fn enter<'g, F: InetFamily>(
     context: &Context<'g, F>,

@@ -210,7 +210,8 @@ impl<F: InetFamily> Scheduling<F> {
             .pick(&SnapshotRef { rcu, snapshot }, flow)
     }
 
-    /// Calls `visit` for each destination below a slot, newest first, with its own, until it returns `false`.
+    /// Calls `visit` for each destination below a slot, newest first, with its own, until it
+    /// returns `false`.
     pub(super) fn each_below<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -224,8 +225,8 @@ impl<F: InetFamily> Scheduling<F> {
         }
     }
 
-    /// Calls `visit` for each destination in the `most` slots below one, newest first; returns the slot below which to
-    /// go on, which is 0 at the end.
+    /// Calls `visit` for each destination in the `most` slots below one, newest first; returns the
+    /// slot below which to go on, which is 0 at the end.
     pub(super) fn some<'g>(
         &'g self,
         rcu: Rcu<'g>,

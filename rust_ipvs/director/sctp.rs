@@ -21,8 +21,8 @@ use crate::{
 /// Bytes of the common header.
 const HEADER: usize = 12;
 
-/// Gives a packet that [`Family::rewrite`](crate::logic::family::Family::rewrite) refused another source or
-/// destination; `false` where it is not SCTP either, or cannot be written to.
+/// Gives a packet that [`Family::rewrite`](crate::logic::family::Family::rewrite) refused another
+/// source or destination; `false` where it is not SCTP either, or cannot be written to.
 #[cold]
 #[inline(never)]
 pub(super) fn rewrite<F: InetFamily>(

@@ -2,9 +2,10 @@
 
 //! Filter of the sources of replies: it spares most forwarded packets the connection table.
 //!
-//! A reply comes from a server, or from a VIP that a server answers for. The filter has a bit for each of 4096
-//! classes of addresses, which are set when a service or a destination comes, and stay: connections
-//! outlive both. So an address that is not in the filter has no connection, and one that is may have one.
+//! A reply comes from a server, or from a VIP that a server answers for. The filter has a bit for
+//! each of 4096 classes of addresses, which are set when a service or a destination comes, and
+//! stay: connections outlive both. So an address that is not in the filter has no connection, and
+//! one that is may have one.
 
 use crate::logic::{
     config::{

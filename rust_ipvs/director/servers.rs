@@ -6,10 +6,11 @@
 //! Packets look a server up only when something is out of the ordinary: a packet of a connection
 //! that nobody knows, or an error about a tunnel. They see the newest first, as in C.
 //!
-//! All destinations with one address and port are in one bucket: those of 65,000 services, where one server has them all.
-//! So a bucket is an array that changes in place, and each destination knows its slot. Adding and removing cost the
-//! same however many there are; whoever looks one up passes at most about as many empty slots as destinations. The
-//! number of buckets grows with the destinations, and stays as large.
+//! All destinations with one address and port are in one bucket: those of 65,000 services, where
+//! one server has them all. So a bucket is an array that changes in place, and each destination
+//! knows its slot. Adding and removing cost the same however many there are; whoever looks one up
+//! passes at most about as many empty slots as destinations. The number of buckets grows with the
+//! destinations, and stays as large.
 //!
 //! Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
 
@@ -127,7 +128,8 @@ impl RsBucket {
         }
     }
 
-    /// Puts a destination in the next slot, which [`reserve`](Self::reserve) made; returns its number.
+    /// Puts a destination in the next slot, which [`reserve`](Self::reserve) made; returns its
+    /// number.
     fn push(&self, destination: RcuArc<Destination>) -> Option<u32> {
         let slot = rcu::read(|rcu| self.dests.get(rcu)?.push(destination))?;
         self.live.store(self.live.load().saturating_add(1));
@@ -268,7 +270,8 @@ impl RsTable {
         }
     }
 
-    /// Has `change` change what a destination is, to `new`, and moves it to its new place, or leaves both where they are.
+    /// Has `change` change what a destination is, to `new`, and moves it to its new place, or
+    /// leaves both where they are.
     ///
     /// It is in both places for a moment, so that packets find it in one.
     pub(super) fn change(
@@ -343,7 +346,8 @@ impl RsTable {
         let new = RsBuckets::new(size.saturating_mul(GROWTH).max(BUCKETS), &kept)?;
         let new = Arc::new(new, GFP_KERNEL)?;
         let published = RcuBox::new(new.clone(), GFP_KERNEL)?;
-        // From here on nothing fails, so that destinations know their slots in the table that stays.
+        // From here on nothing fails, so that destinations know their slots in the table that
+        // stays.
         for destination in kept {
             let at = RsKey::of(&destination.spec());
             if let Some(slot) = at.and_then(|at| new.push(at, &destination)) {

@@ -230,9 +230,9 @@ impl<F: InetFamily> Service<F> {
     /// Calls `work` for all destinations, a page of slots in each read-side critical section, and
     /// `cond_resched()` in between. Process context.
     ///
-    /// It holds nothing in between. A list that is copied meanwhile gives destinations lower slots than
-    /// they had, never higher ones, and pages go from high slots to low ones: so each destination that
-    /// is there from beginning to end is seen, some of them twice.
+    /// It holds nothing in between. A list that is copied meanwhile gives destinations lower slots
+    /// than they had, never higher ones, and pages go from high slots to low ones: so each
+    /// destination that is there from beginning to end is seen, some of them twice.
     fn each_in_pages(&self, mut work: impl FnMut(RcuRef<'_, Destination>)) {
         let mut below = u32::MAX;
         while below > 0 {
@@ -246,8 +246,9 @@ impl<F: InetFamily> Service<F> {
         self.each_in_pages(|destination| destination.forget_route());
     }
 
-    /// Does something to each destination below a slot, newest first, until it returns `false`; returns the slot where
-    /// it did, or `None` at the end. Process context; others get the CPU now and then.
+    /// Does something to each destination below a slot, newest first, until it returns `false`;
+    /// returns the slot where it did, or `None` at the end. Process context; others get the CPU now
+    /// and then.
     pub(super) fn each_paged(
         &self,
         below: u32,
@@ -272,7 +273,8 @@ impl<F: InetFamily> Service<F> {
 
     /// Adds a destination at the head of the list (V-9).
     ///
-    /// What it has counted already, if it comes from the trash of another service, is not this one's.
+    /// What it has counted already, if it comes from the trash of another service, is not this
+    /// one's.
     pub(super) fn add(&self, held: &mut ConfigHeld, destination: RcuArc<Destination>) -> Result {
         let counted = destination.counted.sums();
         self.scheduling.add(destination)?;

@@ -67,7 +67,8 @@ pub(crate) struct Settings {
     pub(crate) snat_reroute: Word<i32>,
     /// Tunnels pass on what their path takes.
     pub(crate) pmtu_disc: Word<i32>,
-    /// A server behind NAT is told when nobody knows the connection that it sends a packet of (H-22).
+    /// A server behind NAT is told when nobody knows the connection that it sends a packet of
+    /// (H-22).
     pub(crate) nat_icmp_send: Word<i32>,
     /// ICMP errors about no connection begin one (S-28).
     pub(crate) schedule_icmp: Word<i32>,

@@ -105,7 +105,8 @@ fn stay<F: InetFamily>(
     }
 }
 
-/// A packet that has another timeout than its connection: its state has changed, or a sync master runs.
+/// A packet that has another timeout than its connection: its state has changed, or a sync master
+/// runs.
 #[inline(never)]
 fn change<F: InetFamily>(
     context: Context<'_, F>,
@@ -177,8 +178,8 @@ fn follow_sctp<F: InetFamily>(
     timeouts.sctp(state)
 }
 
-/// As [`follow`], for a connection that is in the table: its place on the wheel follows too, and so do other directors. Returns
-/// whether a helper is to look at the packet.
+/// As [`follow`], for a connection that is in the table: its place on the wheel follows too, and so
+/// do other directors. Returns whether a helper is to look at the packet.
 #[inline(always)]
 pub(super) fn follow_linked<F: InetFamily>(
     context: &Context<'_, F>,

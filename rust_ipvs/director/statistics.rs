@@ -3,10 +3,10 @@
 //! Counting: one per-CPU set at each destination, and one for the namespace.
 //!
 //! A service's counters are those of its destinations, added up when somebody reads, and those it
-//! *retired*: the counters of deleted destinations while they were its own. The namespace has a set of
-//! its own, which each packet adds to as well: anybody may read it, so a read must cost the same however
-//! many destinations there are, and must take no lock that the configuration needs. Nothing runs while
-//! nobody reads; a rate is worked out, from the last reading, when the next one comes.
+//! *retired*: the counters of deleted destinations while they were its own. The namespace has a set
+//! of its own, which each packet adds to as well: anybody may read it, so a read must cost the same
+//! however many destinations there are, and must take no lock that the configuration needs. Nothing
+//! runs while nobody reads; a rate is worked out, from the last reading, when the next one comes.
 
 use crate::{
     kapi::{
@@ -34,7 +34,8 @@ use kernel::{
     },
 };
 
-/// The counters that packets add to (E-1), and the number of the next packet of each CPU, for those that need one.
+/// The counters that packets add to (E-1), and the number of the next packet of each CPU, for those
+/// that need one.
 pub(super) struct Counted {
     own: percpu::Counters<6>,
     /// Counts the same packets.

@@ -8,9 +8,9 @@
 //!
 //! # What packets pay
 //!
-//! Nothing while there is no master. While there is one, the timeouts by which packets see whether anything about their
-//! connection changes have a bit set that no connection's own has, so that each packet finds them different and asks why
-//! (`timeouts.rs`).
+//! Nothing while there is no master. While there is one, the timeouts by which packets see whether
+//! anything about their connection changes have a bit set that no connection's own has, so that
+//! each packet finds them different and asks why (`timeouts.rs`).
 //!
 //! # Locks
 //!

@@ -29,8 +29,8 @@ pub(super) const LATER: u32 = 60 * HZ;
 
 /// The bit of a [`Timeout`] that is set while a sync master runs.
 ///
-/// No connection has it in its own timeout, so each packet finds another timeout than its connection
-/// has, and takes the path on which other directors are told.
+/// No connection has it in its own timeout, so each packet finds another timeout than its
+/// connection has, and takes the path on which other directors are told.
 const SYNC_ACTIVE: u32 = 1 << 31;
 
 /// Timeout of a state, with whether a sync master runs.
@@ -89,7 +89,8 @@ impl TimeoutWord {
 
 /// The timeouts of a namespace, and by which tables its states change.
 ///
-/// Whoever changes words proves that the configuration mutex is held: a change is a load and a store.
+/// Whoever changes words proves that the configuration mutex is held: a change is a load and a
+/// store.
 pub(super) struct Timeouts {
     tcp: [TimeoutWord; tcp::STATES],
     udp: TimeoutWord,

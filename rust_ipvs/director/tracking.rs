@@ -2,10 +2,11 @@
 
 //! Connection tracking: finishes the conntrack entries of packets (behaviour.rst 10).
 //!
-//! A packet without an entry, which is any where no rules track, costs a test. Others are handled out of line, in code of
-//! their own (`xmit::send`, `reply::handle`). What is to be decided of them is decided by the connection: one that was begun
-//! while `conntrack` was 0 is not tracked, and its packets lose their entries; the packets of another keep theirs, which NAT
-//! tells what replies look like, and which goes when the connection does.
+//! A packet without an entry, which is any where no rules track, costs a test. Others are handled
+//! out of line, in code of their own (`xmit::send`, `reply::handle`). What is to be decided of them
+//! is decided by the connection: one that was begun while `conntrack` was 0 is not tracked, and its
+//! packets lose their entries; the packets of another keep theirs, which NAT tells what replies
+//! look like, and which goes when the connection does.
 
 use super::{
     connection::Connection,
@@ -112,8 +113,8 @@ pub(super) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::End {
     tracked(End::of(end))
 }
 
-/// Confirms a packet's entry before the packet goes into another, where only that is seen; `false` where the packet may not go
-/// on, as somebody else has a connection of the same kind (N-2).
+/// Confirms a packet's entry before the packet goes into another, where only that is seen; `false`
+/// where the packet may not go on, as somebody else has a connection of the same kind (N-2).
 pub(super) fn confirm_inner<F: InetFamily>(
     connection: &Connection<F>,
     packet: &mut Packet,
@@ -141,8 +142,9 @@ pub(super) fn is_as_it_came<F: InetFamily>(
     })
 }
 
-/// Takes a connection out of the table, and its entry out of connection tracking (N-5), which knows none where `net` does not
-/// say in which namespace to look. Returns whether it was this call that did so.
+/// Takes a connection out of the table, and its entry out of connection tracking (N-5), which knows
+/// none where `net` does not say in which namespace to look. Returns whether it was this call that
+/// did so.
 pub(super) fn remove<F: InetFamily>(
     net: Option<&Net>,
     connections: &Connections<F>,

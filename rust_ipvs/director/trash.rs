@@ -88,8 +88,8 @@ impl Trash {
 
     /// Lets go of what nothing has referred to for long enough.
     ///
-    /// Looks at `most` destinations from a key on, or from the first one; returns the key of the next
-    /// one, if there are more. `now` is in milliseconds.
+    /// Looks at `most` destinations from a key on, or from the first one; returns the key of the
+    /// next one, if there are more. `now` is in milliseconds.
     pub(super) fn empty(&mut self, from: Option<&Key>, most: u32, now: u64) -> Option<Key> {
         let mut next = match from {
             Some(key) => self.destinations.cursor_lower_bound_mut(key),

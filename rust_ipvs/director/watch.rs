@@ -187,8 +187,8 @@ impl<F: InetFamily> AfState<F> {
             .is_some_and(|service| service.options().flags & service_flags::ONEPACKET != 0)
     }
 
-    /// Ends a connection before its time, and what controls it with it where that has no other and is no template that
-    /// real connections had (C-18, C-21).
+    /// Ends a connection before its time, and what controls it with it where that has no other and
+    /// is no template that real connections had (C-18, C-21).
     fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, weak_net: Option<&WeakNet>) {
         let Some(connections) = self.connections.as_ref() else {
             return;

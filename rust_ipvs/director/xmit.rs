@@ -56,8 +56,8 @@ fn send_tracked<'g, F: InetFamily>(
     send_as::<F, true>(&context, connection, packet)
 }
 
-/// Sends a request, which carries an entry only where it is `TRACKED`: code for others need not ask at the end, nor keep what
-/// it would ask.
+/// Sends a request, which carries an entry only where it is `TRACKED`: code for others need not ask
+/// at the end, nor keep what it would ask.
 #[inline(always)]
 fn send_as<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,

@@ -38,7 +38,8 @@ __rust_ipvs_helper void rust_ipvs_helper_synchronize_rcu_expedited(void)
 }
 
 /*
- * Per-CPU addresses come as numbers: a pointer into the per-CPU address space is another type to the
+ * Per-CPU addresses come as numbers: a pointer into the per-CPU address space is another type to
+ * the
  * compiler than the one that Rust passes, which would keep the function from being inlined.
  */
 __rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value)

@@ -122,8 +122,10 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsig
 	unsigned int room;
 
 	/*
-	 * Not skb_ensure_writable(): what it finds enough for a clone's headers leaves the bytes behind them
-	 * shared. The data begins with the network header, or the caller would write behind the buffer.
+	 * Not skb_ensure_writable(): what it finds enough for a clone's headers leaves the bytes
+	 * behind them
+	 * shared. The data begins with the network header, or the caller would write behind the
+	 * buffer.
 	 */
 	if (skb_network_offset(skb) || skb_linearize_cow(skb))
 		return false;

@@ -99,7 +99,8 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb)
 }
 
 /*
- * In place of ip_local_out() and ip6_local_out(): the header was written just now, with a checksum of 0, and has no options.
+ * In place of ip_local_out() and ip6_local_out(): the header was written just now, with a checksum
+ * of 0, and has no options.
  */
 __rust_ipvs_helper void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb,
 						      const void *owner)

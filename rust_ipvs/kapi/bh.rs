@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
 //!
-//! Softirqs are off while it is held: a packet that comes meanwhile on the same CPU waits its turn, and does not spin for
-//! ever for a lock that its own CPU holds.
+//! Softirqs are off while it is held: a packet that comes meanwhile on the same CPU waits its turn,
+//! and does not spin for ever for a lock that its own CPU holds.
 
 use crate::bindings;
 use kernel::{
@@ -31,7 +31,8 @@ macro_rules! new_bh_lock {
     };
 }
 
-// SAFETY: A spinlock has one owner at a time; `relock` is the provided one, which locks the same way.
+// SAFETY: A spinlock has one owner at a time; `relock` is the provided one, which locks the same
+// way.
 unsafe impl lock::Backend for BhBackend {
     type State = bindings::spinlock_t;
     type GuardState = ();

@@ -2,7 +2,8 @@
 
 //! Connection tracking.
 //!
-//! C headers: [`include/net/netfilter/nf_conntrack.h`](srctree/include/net/netfilter/nf_conntrack.h),
+//! C headers:
+//! [`include/net/netfilter/nf_conntrack.h`](srctree/include/net/netfilter/nf_conntrack.h),
 //! [`include/net/netfilter/nf_conntrack_core.h`](srctree/include/net/netfilter/nf_conntrack_core.h)
 //!
 //! Where rules track connections, a packet carries the [`Conntrack`] of its connection. An entry is
@@ -146,8 +147,8 @@ pub(crate) struct CtInfo(pub(super) c_uint);
 const REPLIES: c_uint = 3;
 
 impl CtInfo {
-    /// The packet's direction; that of a packet that is related to the connection, as an ICMP error is, is the
-    /// direction in which it travels.
+    /// The packet's direction; that of a packet that is related to the connection, as an ICMP error
+    /// is, is the direction in which it travels.
     pub(crate) fn direction(self) -> CtDirection {
         if self.0 < REPLIES {
             CtDirection::Original
@@ -157,7 +158,8 @@ impl CtInfo {
     }
 }
 
-/// An entry of connection tracking. Whoever has a reference to one has it from a packet, or from [`find`].
+/// An entry of connection tracking. Whoever has a reference to one has it from a packet, or from
+/// [`find`].
 ///
 /// # Invariants
 ///
@@ -201,22 +203,24 @@ impl Conntrack {
         })
     }
 
-    /// Says what replies look like as they come to this host. Once the entry is confirmed, nothing happens.
+    /// Says what replies look like as they come to this host. Once the entry is confirmed, nothing
+    /// happens.
     pub(crate) fn expect_reply(&self, reply: &Tuple) {
         let raw = reply.to_raw(CtDirection::Reply);
         // SAFETY: By the type invariant `self` is a live `nf_conn`; the tuple is copied.
         unsafe { bindings::rust_ipvs_helper_ct_alter_reply(self.as_ptr(), &raw) }
     }
 
-    /// Makes room for the numbers by which the sequence numbers of a TCP connection may come to differ between its
-    /// ends, where it is not there; `false` without memory. The entry must not be confirmed.
+    /// Makes room for the numbers by which the sequence numbers of a TCP connection may come to
+    /// differ between its ends, where it is not there; `false` without memory. The entry must not
+    /// be confirmed.
     pub(crate) fn adjusts_sequences(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_add_seqadj(self.as_ptr()) }
     }
 
-    /// Takes the entry out of the table of all, unless somebody did; returns whether this call did. The connection's next packet
-    /// begins another.
+    /// Takes the entry out of the table of all, unless somebody did; returns whether this call did.
+    /// The connection's next packet begins another.
     pub(crate) fn kill(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_kill(self.as_ptr()) }
@@ -246,8 +250,8 @@ impl Drop for ConntrackRef {
     }
 }
 
-/// Finds the confirmed entry of a connection by what the packets of one of its directions have in common, in the default
-/// zone. Any context but that of interrupts.
+/// Finds the confirmed entry of a connection by what the packets of one of its directions have in
+/// common, in the default zone. Any context but that of interrupts.
 pub(crate) fn find(net: &Net, tuple: &Tuple) -> Option<ConntrackRef> {
     let raw = tuple.to_raw(CtDirection::Original);
     // SAFETY: A live namespace; the tuple is only read.
@@ -288,15 +292,16 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_reset_ct(self.as_ptr()) }
     }
 
-    /// Confirms the packet's entry, if it carries one that is not; `false` where the packet must not go on, as somebody else
-    /// has a connection of the same kind.
+    /// Confirms the packet's entry, if it carries one that is not; `false` where the packet must
+    /// not go on, as somebody else has a connection of the same kind.
     pub(crate) fn confirm(&mut self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_confirm(self.as_ptr()) }
     }
 }
 
-/// Has a namespace track the connections of a network protocol, whatever its rules say, until this value is dropped.
+/// Has a namespace track the connections of a network protocol, whatever its rules say, until this
+/// value is dropped.
 ///
 /// # Invariants
 ///

@@ -65,11 +65,13 @@ impl CpuList {
         }
     }
 
-    /// Reads a list like "0-3,7" and takes over those of its CPUs on which the current process may run.
+    /// Reads a list like "0-3,7" and takes over those of its CPUs on which the current process may
+    /// run.
     ///
     /// # Errors
     ///
-    /// `EINVAL` and `ERANGE` where it is no list, `EOVERFLOW` for a CPU that there cannot be, `ENOMEM`.
+    /// `EINVAL` and `ERANGE` where it is no list, `EOVERFLOW` for a CPU that there cannot be,
+    /// `ENOMEM`.
     pub(crate) fn parse(&self, text: &CStr) -> Result {
         let mut mask: KBox<bindings::cpumask> = KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?;
         // SAFETY: A terminated text and a whole mask; process context.
@@ -80,13 +82,15 @@ impl CpuList {
         Ok(())
     }
 
-    /// Writes the list and a line feed to the front of `text`, as far as there is room; returns how long that is.
+    /// Writes the list and a line feed to the front of `text`, as far as there is room; returns how
+    /// long that is.
     pub(crate) fn print(&self, text: &mut [u8]) -> usize {
         let mask = self.mask.lock();
         let mask = mask
             .as_ref()
             .map_or(ptr::null(), |mask| ptr::from_ref(&**mask));
-        // SAFETY: The buffer has so many bytes; the mask is whole, or null for the one that it is at first.
+        // SAFETY: The buffer has so many bytes; the mask is whole, or null for the one that it is
+        // at first.
         let length = unsafe {
             bindings::rust_ipvs_helper_cpulist_print(text.as_mut_ptr().cast(), text.len(), mask)
         };

@@ -4,7 +4,8 @@
 //!
 //! C header: [`include/linux/net.h`](srctree/include/linux/net.h)
 //!
-//! Process context throughout. The options are those that programs set, by the same names and numbers.
+//! Process context throughout. The options are those that programs set, by the same names and
+//! numbers.
 
 use super::{
     inet::Protocol,
@@ -109,7 +110,8 @@ struct RawAddress([u8; 28]);
 ///
 /// # Invariants
 ///
-/// `socket` came from `sock_create_kern()`, in the namespace of `lease`, which it does not keep by itself.
+/// `socket` came from `sock_create_kern()`, in the namespace of `lease`, which it does not keep by
+/// itself.
 pub(crate) struct Datagrams {
     socket: NonNull<bindings::socket>,
     lease: Lease,
@@ -141,8 +143,8 @@ impl Datagrams {
         })
     }
 
-    /// A socket that sends to a group on a device, with such a time to live, and not to this host. Where `buffer` is
-    /// above 0, that is the room for what waits to be sent.
+    /// A socket that sends to a group on a device, with such a time to live, and not to this host.
+    /// Where `buffer` is above 0, that is the room for what waits to be sent.
     pub(crate) fn sender(
         lease: Lease,
         device: &Device,
@@ -167,7 +169,8 @@ impl Datagrams {
             this.bind(Address::V4(device.addr_v4, 0))?;
         }
         let mut raw = group.raw();
-        // SAFETY: A live socket by the type invariant; the address is on this stack, and as long as is said.
+        // SAFETY: A live socket by the type invariant; the address is on this stack, and as long as
+        // is said.
         to_result(unsafe {
             bindings::kernel_connect(
                 this.socket.as_ptr(),
@@ -179,8 +182,8 @@ impl Datagrams {
         Ok(this)
     }
 
-    /// A socket that receives what comes to a group on a device, of which it becomes a member. Where `buffer` is above
-    /// 0, that is the room for what waits to be received.
+    /// A socket that receives what comes to a group on a device, of which it becomes a member.
+    /// Where `buffer` is above 0, that is the room for what waits to be received.
     pub(crate) fn receiver(
         lease: Lease,
         device: &Device,
@@ -220,7 +223,8 @@ impl Datagrams {
 
     /// Sets an option to any value.
     fn option_of<T: Copy>(&self, level: c_int, name: c_int, value: &mut T) -> Result {
-        // SAFETY: A live socket by the type invariant; the value is on the caller's stack, and as long as is said.
+        // SAFETY: A live socket by the type invariant; the value is on the caller's stack, and as
+        // long as is said.
         to_result(unsafe {
             bindings::rust_ipvs_helper_sock_option(
                 self.socket.as_ptr(),
@@ -260,7 +264,8 @@ impl Datagrams {
 
     fn bind(&self, to: Address) -> Result {
         let mut raw = to.raw();
-        // SAFETY: A live socket by the type invariant; the address is on this stack, and as long as is said.
+        // SAFETY: A live socket by the type invariant; the address is on this stack, and as long as
+        // is said.
         to_result(unsafe {
             bindings::kernel_bind(self.socket.as_ptr(), (&raw mut raw).cast(), to.raw_len())
         })
@@ -296,7 +301,8 @@ impl Datagrams {
         to_result(sent.min(0))
     }
 
-    /// Receives a datagram, without waiting; returns how many bytes of `room` it has. What is longer is cut.
+    /// Receives a datagram, without waiting; returns how many bytes of `room` it has. What is
+    /// longer is cut.
     ///
     /// # Errors
     ///
@@ -324,14 +330,16 @@ impl Datagrams {
 
     /// Waits until there is a datagram, or the thread is to stop.
     pub(crate) fn wait(&self, _: &Running) {
-        // SAFETY: A live socket by the type invariant; process context, in a kernel thread, by that of `Running`.
+        // SAFETY: A live socket by the type invariant; process context, in a kernel thread, by that
+        // of `Running`.
         unsafe { bindings::rust_ipvs_helper_wait_for_datagram(self.socket.as_ptr()) };
     }
 }
 
 /// A message that says nothing yet.
 fn message() -> bindings::msghdr {
-    // SAFETY: All zeroes is how C code has messages begin; no field is of a type that may not be zero.
+    // SAFETY: All zeroes is how C code has messages begin; no field is of a type that may not be
+    // zero.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 

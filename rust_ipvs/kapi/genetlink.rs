@@ -10,9 +10,9 @@
 //! space until the [`Registration`] is dropped.
 //!
 //! Handlers see safe types only: [`Request`] and [`Dump`] for what was asked, [`Message`] for what
-//! is answered. Attributes arrive as the bytes of their payload, checked against the policy; what is
-//! nested in them is for the handler to walk. A handler refuses with an error number and, for the
-//! person at the other end, a line of text (extended acknowledgement).
+//! is answered. Attributes arrive as the bytes of their payload, checked against the policy; what
+//! is nested in them is for the handler to walk. A handler refuses with an error number and, for
+//! the person at the other end, a line of text (extended acknowledgement).
 //!
 //! Requests are answered in process context and may sleep. The family is parallel: handlers run
 //! concurrently and without the lock that other families share, so what they change needs its own.

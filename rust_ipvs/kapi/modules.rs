@@ -54,8 +54,8 @@ impl Exclusion {
     ///
     /// `EEXIST` where there is a guard.
     pub(crate) fn register(&'static self) -> Result<ExclusionGuard> {
-        // SAFETY: The block is static, and its function can be called with it; the kernel refuses to
-        // register one twice.
+        // SAFETY: The block is static, and its function can be called with it; the kernel refuses
+        // to register one twice.
         to_result(unsafe {
             bindings::rust_ipvs_helper_register_module_notifier(self.block.get())
         })?;

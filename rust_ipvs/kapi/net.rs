@@ -8,8 +8,8 @@
 //! let go when either goes. Between [`Namespaced::stop`] and the last drop lies a grace period, so
 //! packets that are still in a hook find the state alive.
 //!
-//! Whatever is registered in a namespace (hooks, files, variables, sockets) keeps a [`Lease`] of it. A
-//! namespace, or the module, is not torn down beyond `stop` before the last lease is gone.
+//! Whatever is registered in a namespace (hooks, files, variables, sockets) keeps a [`Lease`] of
+//! it. A namespace, or the module, is not torn down beyond `stop` before the last lease is gone.
 //!
 //! # Examples
 //!
@@ -151,7 +151,8 @@ pub(crate) struct Device {
     pub(crate) index: i32,
     /// The longest packet that it sends.
     pub(crate) mtu: u32,
-    /// Its first IPv4 address, or where it has none that of another device; all zeroes where there is none.
+    /// Its first IPv4 address, or where it has none that of another device; all zeroes where there
+    /// is none.
     pub(crate) addr_v4: [u8; 4],
 }
 
@@ -160,7 +161,8 @@ impl Net {
     pub(crate) fn device(&self, name: &CStr) -> Option<Device> {
         let (mut index, mut mtu, mut addr) = (0, 0, 0);
         let found = super::rcu::read(|_| {
-            // SAFETY: A live namespace by the type invariant, under RCU; the results are on this stack.
+            // SAFETY: A live namespace by the type invariant, under RCU; the results are on this
+            // stack.
             unsafe {
                 bindings::rust_ipvs_helper_find_device(
                     self.as_ptr(),
@@ -183,8 +185,8 @@ impl Net {
 ///
 /// # Invariants
 ///
-/// - `net` is the address of a namespace, or zero from `pre_exit` on: the namespace lives for a grace period
-///   longer at least.
+/// - `net` is the address of a namespace, or zero from `pre_exit` on: the namespace lives for a
+///   grace period longer at least.
 /// - While `leases` is above zero after a lease was taken, `pre_exit` does not return.
 pub(crate) struct WeakNet {
     net: Word<usize>,
@@ -194,15 +196,16 @@ pub(crate) struct WeakNet {
 impl WeakNet {
     /// Returns the namespace, while its state has not been told to stop.
     pub(crate) fn get<'g>(&self, _rcu: Rcu<'g>) -> Option<&'g Net> {
-        // SAFETY: By the type invariant it lives as long as this read-side critical section, if there is one.
+        // SAFETY: By the type invariant it lives as long as this read-side critical section, if
+        // there is one.
         unsafe { (self.net.load() as *const Net).as_ref() }
     }
 
     /// Takes a lease of the namespace; `None` once its state was told to stop.
     ///
-    /// The count comes before the look at `net`, and in `pre_exit` the store to `net` before the look at the
-    /// count, with full barriers between both: either this call sees that the namespace goes, or `pre_exit`
-    /// sees the lease and waits for it.
+    /// The count comes before the look at `net`, and in `pre_exit` the store to `net` before the
+    /// look at the count, with full barriers between both: either this call sees that the namespace
+    /// goes, or `pre_exit` sees the lease and waits for it.
     pub(crate) fn lease(self: &Arc<Self>) -> Option<Lease> {
         self.leases.fetch_add(1, Full);
         let net = NonNull::new(self.net.load() as *mut bindings::net);
@@ -224,8 +227,9 @@ impl WeakNet {
         self.net.store(0);
     }
 
-    /// Waits until all leases are gone. Process context, after [`close`](Self::close) and after the state was
-    /// told to stop, which drops them: there is nothing to wait for unless one was forgotten.
+    /// Waits until all leases are gone. Process context, after [`close`](Self::close) and after the
+    /// state was told to stop, which drops them: there is nothing to wait for unless one was
+    /// forgotten.
     fn wait_for_leases(&self) {
         let mut warned = false;
         // Fully ordered after the store in `close`; see `lease`.
@@ -295,8 +299,8 @@ pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
     /// Process context.
     fn new(net: &Net, weak_net: &Arc<WeakNet>, shared: &Self::Shared) -> Result<Arc<Self>>;
 
-    /// Called before the state is let go; nothing may come in from outside any more afterwards, and all leases
-    /// have to be gone.
+    /// Called before the state is let go; nothing may come in from outside any more afterwards, and
+    /// all leases have to be gone.
     fn stop(this: &Arc<Self>);
 }
 
@@ -324,8 +328,8 @@ const GOING: i32 = 2;
 ///
 /// # Invariants
 ///
-/// `operations`, `id` and `shared` are written only by [`Namespaces::register`], before C code knows
-/// of them, and by the drop of its registration, after it forgot them.
+/// `operations`, `id` and `shared` are written only by [`Namespaces::register`], before C code
+/// knows of them, and by the drop of its registration, after it forgot them.
 pub(crate) struct Namespaces<T: Namespaced> {
     operations: UnsafeCell<bindings::pernet_operations>,
     id: UnsafeCell<c_uint>,
@@ -383,8 +387,8 @@ impl<T: Namespaced> Namespaces<T> {
     ///
     /// # Safety
     ///
-    /// `id` must be registered: the caller is one of the pernet operations, or in a read-side critical section in
-    /// which it saw `ready`.
+    /// `id` must be registered: the caller is one of the pernet operations, or in a read-side
+    /// critical section in which it saw `ready`.
     unsafe fn slot(&self, net: &Net) -> *mut NetSlot<T> {
         // SAFETY: `id` was written before `ready` was, and before the operations were called.
         let id = unsafe { *self.id.get() };
@@ -392,8 +396,8 @@ impl<T: Namespaced> Namespaces<T> {
         unsafe { bindings::rust_ipvs_helper_net_generic(net.as_ptr(), id) }.cast()
     }
 
-    /// Returns the state of a namespace; `None` before it is made, once it goes, and while the kind is not
-    /// registered.
+    /// Returns the state of a namespace; `None` before it is made, once it goes, and while the kind
+    /// is not registered.
     pub(crate) fn get(&self, net: &Net) -> Option<Arc<T>> {
         super::rcu::read(|_| {
             if self.ready.load(Acquire) != READY {
@@ -408,8 +412,9 @@ impl<T: Namespaced> Namespaces<T> {
             if state.is_null() {
                 return None;
             }
-            // SAFETY: The word is zero or an `Arc` that the namespace owns until `exit`, a grace period after
-            // it was cleared in `pre_exit`. The reference that is made must not consume that one.
+            // SAFETY: The word is zero or an `Arc` that the namespace owns until `exit`, a grace
+            // period after it was cleared in `pre_exit`. The reference that is made must not
+            // consume that one.
             let own = ManuallyDrop::new(unsafe { Arc::from_raw(state) });
             Some(Arc::clone(&own))
         })
@@ -452,7 +457,8 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
         let shared = unsafe { &*namespaces.shared.get() };
         // The id was written before the first call of this function.
         let _ = namespaces.ready.cmpxchg(UNKNOWN, READY, Full);
-        // INVARIANT: The namespace is there, and `pre_exit` makes the word zero and waits for leases.
+        // INVARIANT: The namespace is there, and `pre_exit` makes the word zero and waits for
+        // leases.
         let weak_net = WeakNet {
             net: Word::new(ptr::from_ref(net) as usize),
             leases: Atomic::new(0),
@@ -460,7 +466,8 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
         let weak_net = Arc::new(weak_net, GFP_KERNEL)?;
         let state = T::new(net, &weak_net, shared.as_ref().ok_or(EINVAL)?)?;
         let own = Arc::into_raw(state);
-        // SAFETY: The slot was allocated for this namespace, zeroed, and only `state` of it is read by others.
+        // SAFETY: The slot was allocated for this namespace, zeroed, and only `state` of it is read
+        // by others.
         let slot = unsafe { &mut *namespaces.slot(net) };
         // INVARIANT: Both from `into_raw`. The state is complete before it can be found.
         slot.weak_net = Arc::into_raw(weak_net);
@@ -488,7 +495,8 @@ unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
         return;
     };
     weak_net.close();
-    // SAFETY: By the type invariant; the reference that is made must not consume the namespace's own.
+    // SAFETY: By the type invariant; the reference that is made must not consume the namespace's
+    // own.
     let own = ManuallyDrop::new(unsafe { Arc::from_raw(slot.own) });
     T::stop(&own);
     weak_net.wait_for_leases();
@@ -502,7 +510,8 @@ unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
 unsafe extern "C" fn exit<T: Namespaced>(net: *mut bindings::net) {
     // SAFETY: By the contract of this function.
     let net = unsafe { Net::from_raw(net) };
-    // SAFETY: Registered; nobody reads the slot any more, as a grace period has passed since `pre_exit`.
+    // SAFETY: Registered; nobody reads the slot any more, as a grace period has passed since
+    // `pre_exit`.
     unsafe {
         let slot = T::namespaces().slot(net);
         let NetSlot { own, weak_net, .. } = slot.replace(NetSlot {

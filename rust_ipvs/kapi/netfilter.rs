@@ -108,8 +108,8 @@ impl<O> Spec<O> {
 ///
 /// # Invariants
 ///
-/// `operations` are registered in the namespace of `lease`, with the address of the object in `owner` as their
-/// private pointer.
+/// `operations` are registered in the namespace of `lease`, with the address of the object in
+/// `owner` as their private pointer.
 pub(crate) struct Hooks<O: Send + Sync + 'static> {
     lease: Lease,
     operations: KVec<bindings::nf_hook_ops>,
@@ -125,7 +125,8 @@ impl<O: Send + Sync> Hooks<O> {
     /// Registers hooks. Sleeps.
     ///
     /// The value keeps `owner` alive; one that is stored in its owner must be taken out of it, by
-    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for the lease.
+    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for
+    /// the lease.
     pub(crate) fn register<const N: usize>(
         lease: Lease,
         owner: Arc<O>,
@@ -166,7 +167,8 @@ impl<O: Send + Sync> Hooks<O> {
 
 impl<O: Send + Sync> Drop for Hooks<O> {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, in a namespace that is there by that of the lease.
+        // SAFETY: Registered by the type invariant, in a namespace that is there by that of the
+        // lease.
         unsafe {
             bindings::nf_unregister_net_hooks(
                 self.lease.as_ptr(),
@@ -176,9 +178,9 @@ impl<O: Send + Sync> Drop for Hooks<O> {
         }
         // Packets may still be in a hook, and use the owner.
         rcu::synchronize_expedited();
-        // Unregistering has flushed the queues of NFQUEUE. But a packet that was still in one of these hooks, and
-        // that it sent on through other hooks, may have been queued after that, with a function of this module to
-        // go on with.
+        // Unregistering has flushed the queues of NFQUEUE. But a packet that was still in one of
+        // these hooks, and that it sent on through other hooks, may have been queued after that,
+        // with a function of this module to go on with.
         // SAFETY: A live namespace by the type invariant of the lease.
         unsafe { bindings::rust_ipvs_helper_queue_drop(self.lease.as_ptr()) };
         let _ = &self.owner;

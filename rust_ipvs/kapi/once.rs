@@ -5,9 +5,9 @@
 //! C header: [`include/asm-generic/rwonce.h`](srctree/include/asm-generic/rwonce.h)
 //!
 //! A [`Word`] is what C code gets from `READ_ONCE()` and `WRITE_ONCE()`: each access is one load or
-//! one store, and nothing more. The atomics of the `kernel` crate give the same and read-modify-write
-//! operations, but through a function call unless helpers are inlined; a word read on each packet
-//! should not pay for that.
+//! one store, and nothing more. The atomics of the `kernel` crate give the same and
+//! read-modify-write operations, but through a function call unless helpers are inlined; a word
+//! read on each packet should not pay for that.
 //!
 //! # Examples
 //!

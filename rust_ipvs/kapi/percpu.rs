@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 //!
-//! An allocation of per-CPU memory is dear, whatever its size. So sets of counters come from a [`Pool`], which allocates
-//! [`SETS`] of them at a time.
+//! An allocation of per-CPU memory is dear, whatever its size. So sets of counters come from a
+//! [`Pool`], which allocates [`SETS`] of them at a time.
 
 use crate::bindings;
 use core::ptr::NonNull;
@@ -73,7 +73,8 @@ impl<const N: usize> Chunk<N> {
         }
         let number = free.trailing_zeros();
         this.update(|free| free & !(1u32 << number));
-        // SAFETY: One of the sets in the allocation, and this one's alone from now on: nobody counts with it.
+        // SAFETY: One of the sets in the allocation, and this one's alone from now on: nobody
+        // counts with it.
         let base = unsafe {
             let base = this.base.add((number as usize).wrapping_mul(N));
             bindings::rust_ipvs_helper_percpu_zero(base.as_ptr() as usize, N as u32);
@@ -132,7 +133,8 @@ impl<const N: usize> Pool<N> {
 ///
 /// # Invariants
 ///
-/// `base` is a set of `N` words in the allocation of `chunk`, whose bit there is clear because of this value.
+/// `base` is a set of `N` words in the allocation of `chunk`, whose bit there is clear because of
+/// this value.
 pub(crate) struct Counters<const N: usize> {
     base: NonNull<u64>,
     chunk: Arc<Chunk<N>>,
@@ -208,7 +210,8 @@ impl<const N: usize> Counters<N> {
             return [0; N];
         }
         core::array::from_fn(|index| {
-            // SAFETY: `index < N`, so the counter is inside the allocation, and the CPU has a copy of it.
+            // SAFETY: `index < N`, so the counter is inside the allocation, and the CPU has a copy
+            // of it.
             unsafe {
                 bindings::rust_ipvs_helper_percpu_read(
                     self.base.as_ptr().wrapping_add(index) as usize,

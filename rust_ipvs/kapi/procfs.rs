@@ -6,16 +6,17 @@
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
 //!
 //! A file that fits a page or two is a [`Show`]: it is written as a whole each time it is read. A
-//! file of any length is a set of [`Records`]: it is written record by record as its reader goes on,
-//! and nothing is held between two reads but a cursor, which each open file has for itself. A record
-//! may be a line or a batch of lines, so the cursor can be whatever finds the place again fast.
+//! file of any length is a set of [`Records`]: it is written record by record as its reader goes
+//! on, and nothing is held between two reads but a cursor, which each open file has for itself. A
+//! record may be a line or a batch of lines, so the cursor can be whatever finds the place again
+//! fast.
 //!
 //! What is shown belongs to an owner, an `Arc` that the [`ProcFile`] keeps as long as the file is
 //! there.
 //!
 //! Both write into an [`Output`], which is a [`core::fmt::Write`]. An error from it says that the
-//! buffer is full; it is to be passed on with `?`, and what was written is then written again into a
-//! larger one.
+//! buffer is full; it is to be passed on with `?`, and what was written is then written again into
+//! a larger one.
 //!
 //! # Examples
 //!
@@ -77,8 +78,8 @@ impl Output<'_> {
         }
     }
 
-    /// Calls `cond_resched()`, for whoever goes through much that shows nothing: the core does so for each read only.
-    /// May sleep.
+    /// Calls `cond_resched()`, for whoever goes through much that shows nothing: the core does so
+    /// for each read only. May sleep.
     ///
     /// # Errors
     ///
@@ -161,8 +162,8 @@ pub(crate) trait Records: 'static {
 /// # Invariants
 ///
 /// `parent` is the `/proc/net` of a namespace, in which a file `name` was registered by this value,
-/// with the address of the object in `_owner` as its data. By `_lease` the namespace is not torn down
-/// before this value is dropped.
+/// with the address of the object in `_owner` as its data. By `_lease` the namespace is not torn
+/// down before this value is dropped.
 pub(crate) struct ProcFile<O: Send + Sync + 'static> {
     _lease: Lease,
     parent: NonNull<bindings::proc_dir_entry>,
@@ -179,7 +180,8 @@ impl<O: Send + Sync> ProcFile<O> {
     /// Adds a file that is written as a whole, with the permission bits `mode`.
     ///
     /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
-    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for the lease.
+    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits
+    /// for the lease.
     ///
     /// # Errors
     ///

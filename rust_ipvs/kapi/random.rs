@@ -16,8 +16,8 @@ pub(crate) fn words<const N: usize>() -> [u64; N] {
 
 /// A number below `limit`, or 0; any context.
 ///
-/// The odds of two numbers differ by no more than one in 2^64 divided by `limit`, and not at all where that is a
-/// number of 32 bits; those are cheaper, too.
+/// The odds of two numbers differ by no more than one in 2^64 divided by `limit`, and not at all
+/// where that is a number of 32 bits; those are cheaper, too.
 pub(crate) fn below(limit: u64) -> u64 {
     if let Ok(limit @ 1..) = u32::try_from(limit) {
         // SAFETY: May be called from any context.

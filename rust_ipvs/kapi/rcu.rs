@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h)
 //!
-//! [`Rcu`] is evidence that the CPU is in a read-side critical section; whatever is found through it
-//! lives as long as the evidence does. [`RcuCell`] is a pointer that readers follow and a writer
+//! [`Rcu`] is evidence that the CPU is in a read-side critical section; whatever is found through
+//! it lives as long as the evidence does. [`RcuCell`] is a pointer that readers follow and a writer
 //! replaces; what it replaced is dropped after a grace period, in softirq context, so a `T` that is
 //! put in one must be droppable there.
 //!
@@ -76,19 +76,20 @@ pub(crate) fn barrier() {
 
 /// Callbacks of cells and counted references that were queued and have not ended.
 ///
-/// A callback may queue others: a service that is dropped drops its destinations, and each of these is dropped
-/// a grace period later. [`drain`] goes by this count, not by how deep such chains happen to be. What packets
-/// queue by themselves (objects of a table) is not counted, as that would be a line that all CPUs write; its
-/// callbacks are awaited by the first barrier, and what these queue is counted. No callback that is
-/// counted may queue any that is not.
+/// A callback may queue others: a service that is dropped drops its destinations, and each of these
+/// is dropped a grace period later. [`drain`] goes by this count, not by how deep such chains
+/// happen to be. What packets queue by themselves (objects of a table) is not counted, as that
+/// would be a line that all CPUs write; its callbacks are awaited by the first barrier, and what
+/// these queue is counted. No callback that is counted may queue any that is not.
 static QUEUED: Atomic<isize> = Atomic::new(0);
 
-/// Has `callback` called with `head` after a grace period, and counts it until [`done`] is called at its end.
+/// Has `callback` called with `head` after a grace period, and counts it until [`done`] is called
+/// at its end.
 ///
 /// # Safety
 ///
-/// As for `call_rcu()`: `head` must not be queued already, and stay until the callback runs. `callback` must
-/// call [`done`] once, at its end.
+/// As for `call_rcu()`: `head` must not be queued already, and stay until the callback runs.
+/// `callback` must call [`done`] once, at its end.
 pub(super) unsafe fn call_later(
     head: *mut bindings::callback_head,
     callback: unsafe extern "C" fn(*mut bindings::callback_head),
@@ -104,10 +105,11 @@ pub(super) fn done() {
     QUEUED.fetch_sub(1, Release);
 }
 
-/// Waits until no callback of this module is queued or running, also none that others queue while they run.
+/// Waits until no callback of this module is queued or running, also none that others queue while
+/// they run.
 ///
-/// For when nothing queues any from outside any more: before the module's text goes, or a cache that callbacks
-/// free into. Sleeps.
+/// For when nothing queues any from outside any more: before the module's text goes, or a cache
+/// that callbacks free into. Sleeps.
 pub(crate) fn drain() {
     loop {
         barrier();
@@ -202,10 +204,11 @@ impl<T: Send + Sync> RcuCell<T> {
         unsafe { node.as_ref() }.map(|node| &node.value)
     }
 
-    /// Puts `value` in the cell where that still holds `seen`, which was found there in this critical section.
+    /// Puts `value` in the cell where that still holds `seen`, which was found there in this
+    /// critical section.
     ///
-    /// Returns whether it did. What was there is dropped after a grace period, and `value` at once where it was not
-    /// put in.
+    /// Returns whether it did. What was there is dropped after a grace period, and `value` at once
+    /// where it was not put in.
     pub(crate) fn exchange<'g>(
         &'g self,
         _rcu: Rcu<'g>,
@@ -217,7 +220,8 @@ impl<T: Send + Sync> RcuCell<T> {
             unsafe { container_of!(ptr::from_ref(value), Node<T>, value) }
         });
         let new = value.into_raw();
-        // SAFETY: The word is a `usize` that lives as long as `self`; the exchange is fully ordered.
+        // SAFETY: The word is a `usize` that lives as long as `self`; the exchange is fully
+        // ordered.
         let found = unsafe {
             bindings::rust_ipvs_helper_cmpxchg(
                 ptr::from_ref(&self.pointer).cast_mut().cast(),
@@ -230,13 +234,14 @@ impl<T: Send + Sync> RcuCell<T> {
             drop(unsafe { KBox::from_raw(new as *mut Node<T>) });
             return false;
         }
-        // SAFETY: This exchange took the node out of the cell: its address cannot have been used again, as it is not
-        // freed in this critical section.
+        // SAFETY: This exchange took the node out of the cell: its address cannot have been used
+        // again, as it is not freed in this critical section.
         unsafe { drop_later(old.cast_mut()) };
         true
     }
 
-    /// Puts `value` in the cell, as [`replace`](Self::replace) does, and returns it, whatever becomes of the cell.
+    /// Puts `value` in the cell, as [`replace`](Self::replace) does, and returns it, whatever
+    /// becomes of the cell.
     pub(crate) fn install<'g>(&'g self, _rcu: Rcu<'g>, value: RcuBox<T>) -> &'g T {
         let node = value.into_raw();
         self.swap(node);
@@ -286,8 +291,8 @@ impl<T: Send + Sync> RcuCell<T> {
 /// The caller must be the one that took the node out of its cell.
 unsafe fn drop_later<T>(node: *mut Node<T>) {
     if !node.is_null() {
-        // SAFETY: By the contract of this function nobody else queues the node, and `head` is written by nobody but
-        // RCU.
+        // SAFETY: By the contract of this function nobody else queues the node, and `head` is
+        // written by nobody but RCU.
         unsafe { call_later((*node).head.get(), drop_node::<T>) };
     }
 }

@@ -47,20 +47,21 @@ impl<T: Send + Sync> RcuSlot<T> {
 
     #[inline(always)]
     fn get<'g>(&'g self, rcu: Rcu<'g>) -> Option<RcuRef<'g, T>> {
-        // SAFETY: By the type invariant the word is that of a reference, which was not dropped before the
-        // word was read; the object is freed a grace period after it is.
+        // SAFETY: By the type invariant the word is that of a reference, which was not dropped
+        // before the word was read; the object is freed a grace period after it is.
         unsafe { RcuRef::from_raw(rcu, self.word.load()) }
     }
 
     /// Puts a reference in, and returns the one that was there.
     fn swap(&self, object: Option<RcuArc<T>>) -> Option<RcuArc<T>> {
         let new = object.map_or(0, RcuArc::into_raw);
-        // SAFETY: The word lives as long as `self`; the exchange is fully ordered, so that the object's contents
-        // are visible before its address.
+        // SAFETY: The word lives as long as `self`; the exchange is fully ordered, so that the
+        // object's contents are visible before its address.
         let old = unsafe {
             bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.word).cast_mut().cast(), new)
         };
-        // SAFETY: By the type invariant; this exchange took the reference out, so nobody else has it.
+        // SAFETY: By the type invariant; this exchange took the reference out, so nobody else has
+        // it.
         unsafe { RcuArc::from_raw(old) }
     }
 }
@@ -73,8 +74,8 @@ impl<T: Send + Sync> Drop for RcuSlot<T> {
 
 /// An array of slots.
 ///
-/// Writers that race may put an object in a slot beyond the last one, or lose one; that harms nobody's memory, but
-/// they had better take a lock.
+/// Writers that race may put an object in a slot beyond the last one, or lose one; that harms
+/// nobody's memory, but they had better take a lock.
 pub(crate) struct RcuSlots<T: Send + Sync + 'static> {
     slots: KVVec<RcuSlot<T>>,
     len: Word<u32>,
@@ -111,7 +112,8 @@ impl<T: Send + Sync> RcuSlots<T> {
         self.slots.get(slot as usize)?.get(rcu)
     }
 
-    /// The last object below a slot that is as `is` says, which sees all that come after it, with its own slot.
+    /// The last object below a slot that is as `is` says, which sees all that come after it, with
+    /// its own slot.
     ///
     /// It looks at four slots in a step.
     #[inline(always)]
@@ -148,7 +150,8 @@ impl<T: Send + Sync> RcuSlots<T> {
         Some(slot)
     }
 
-    /// Gives back the empty slots behind the last object, so that [`push`](Self::push) uses them again.
+    /// Gives back the empty slots behind the last object, so that [`push`](Self::push) uses them
+    /// again.
     pub(crate) fn trim(&self, rcu: Rcu<'_>) {
         let mut len = self.len.load();
         while let Some(last) = len

@@ -31,7 +31,8 @@ pub(super) type Callback = unsafe extern "C" fn(*mut bindings::callback_head);
 
 /// The address of the head of what waits for the work, the last that came first.
 static WAITING: Atomic<usize> = Atomic::new(0);
-/// The address of the [`WorkHandle`] that queues the work, from `KBox::into_raw`; 0 while there is none.
+/// The address of the [`WorkHandle`] that queues the work, from `KBox::into_raw`; 0 while there is
+/// none.
 static HANDLE: Atomic<usize> = Atomic::new(0);
 
 /// The work that drops what takes long.
@@ -65,7 +66,8 @@ impl Drop for Reclaimer {
     fn drop(&mut self) {
         let handle = HANDLE.xchg(0, Full) as *mut WorkHandle;
         if !handle.is_null() {
-            // SAFETY: From `into_raw` in `new`. No callback is under way any more that could use it.
+            // SAFETY: From `into_raw` in `new`. No callback is under way any more that could use
+            // it.
             drop(unsafe { KBox::from_raw(handle) });
         }
     }
@@ -75,8 +77,8 @@ impl Drop for Reclaimer {
 ///
 /// # Safety
 ///
-/// `head` must be valid until it is given to `callback`, and nobody else's. `callback` must be sound to
-/// call with it, in any context.
+/// `head` must be valid until it is given to `callback`, and nobody else's. `callback` must be
+/// sound to call with it, in any context.
 pub(super) unsafe fn later(head: *mut bindings::callback_head, callback: Callback) {
     // SAFETY: It is freed when no callback is under way any more.
     let Some(handle) = (unsafe { (HANDLE.load(Acquire) as *const WorkHandle).as_ref() }) else {

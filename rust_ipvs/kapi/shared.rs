@@ -5,8 +5,9 @@
 //! C header: [`include/linux/refcount.h`](srctree/include/linux/refcount.h)
 //!
 //! `kernel::sync::Arc` frees its object at once. An [`RcuArc`] queues it instead, so a reader that
-//! found the object through an [`RcuCell`](super::rcu::RcuCell) or a table may go on reading it, and
-//! one that found the `RcuArc` itself there may clone it. The object is dropped in softirq context.
+//! found the object through an [`RcuCell`](super::rcu::RcuCell) or a table may go on reading it,
+//! and one that found the `RcuArc` itself there may clone it. The object is dropped in softirq
+//! context.
 //!
 //! [`RcuRef`] is an RCU-protected reference, which a reader found; `try_get` makes a counted one of
 //! it if any is left.
@@ -76,7 +77,8 @@ impl<T: Send + Sync> RcuArc<T> {
     /// Returns the object as an RCU-protected reference.
     #[inline(always)]
     pub(crate) fn rcu_ref(&self) -> RcuRef<'_, T> {
-        // SAFETY: The object lives while there is a reference, which `self` is for as long as it is borrowed.
+        // SAFETY: The object lives while there is a reference, which `self` is for as long as it is
+        // borrowed.
         RcuRef(unsafe { self.inner.as_ref() })
     }
 
@@ -178,12 +180,12 @@ impl<'g, T: Send + Sync> RcuRef<'g, T> {
     ///
     /// # Safety
     ///
-    /// The number must be 0 or come from [`RcuArc::into_raw`], and its reference must not have been dropped before
-    /// the read-side critical section began.
+    /// The number must be 0 or come from [`RcuArc::into_raw`], and its reference must not have been
+    /// dropped before the read-side critical section began.
     #[inline(always)]
     pub(super) unsafe fn from_raw(_rcu: Rcu<'g>, raw: usize) -> Option<Self> {
-        // SAFETY: By the contract of this function the object is freed a grace period after the section began, at the
-        // earliest.
+        // SAFETY: By the contract of this function the object is freed a grace period after the
+        // section began, at the earliest.
         unsafe { (raw as *const Inner<T>).as_ref() }.map(Self)
     }
 
@@ -197,8 +199,9 @@ impl<'g, T: Send + Sync> RcuRef<'g, T> {
     pub(crate) fn try_get(self) -> Option<RcuArc<T>> {
         let count = self.0.count.as_atomic();
         let mut seen = count.load(Relaxed);
-        // As `refcount_inc_not_zero()`: who has dropped the last reference has queued the object. Negative
-        // is a count that overflowed and stays where it is, so that the object is never freed.
+        // As `refcount_inc_not_zero()`: who has dropped the last reference has queued the object.
+        // Negative is a count that overflowed and stays where it is, so that the object is never
+        // freed.
         while seen > 0 {
             match count.cmpxchg(seen, seen.wrapping_add(1), Relaxed) {
                 // INVARIANT: The exchange made the new reference.

@@ -162,7 +162,8 @@ impl Packet {
         }
     }
 
-    /// `N` bytes at an offset from the network header, wherever they lie; `None` where the packet is shorter.
+    /// `N` bytes at an offset from the network header, wherever they lie; `None` where the packet
+    /// is shorter.
     pub(crate) fn copy<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let (at, len) = (c_int::try_from(at).ok()?, c_int::try_from(N).ok()?);
         let mut bytes = [0; N];
@@ -224,8 +225,9 @@ impl Packet {
         })
     }
 
-    /// The whole packet from the network header on, and `extra` zeros that are not part of it, to be written: in one piece, and
-    /// shared with no other packet. `None` where memory ran out. [`Packet::set_len`] says what of it the packet is.
+    /// The whole packet from the network header on, and `extra` zeros that are not part of it, to
+    /// be written: in one piece, and shared with no other packet. `None` where memory ran out.
+    /// [`Packet::set_len`] says what of it the packet is.
     pub(crate) fn writable_with_room(&mut self, extra: usize) -> Option<&mut [u8]> {
         let room = u32::try_from(extra).ok()?;
         let len = (self.len() as usize).checked_add(extra)?;
@@ -234,13 +236,15 @@ impl Packet {
         if !unsafe { bindings::rust_ipvs_helper_skb_add_room(self.as_ptr(), room) } {
             return None;
         }
-        // SAFETY: So many bytes are in the linear part and behind it now, all initialised, and nobody else has them.
+        // SAFETY: So many bytes are in the linear part and behind it now, all initialised, and
+        // nobody else has them.
         Some(unsafe {
             core::slice::from_raw_parts_mut(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
         })
     }
 
-    /// Makes a packet that lies in one piece shorter, or longer by some of the room behind it; `false` where there is less.
+    /// Makes a packet that lies in one piece shorter, or longer by some of the room behind it;
+    /// `false` where there is less.
     pub(crate) fn set_len(&mut self, len: usize) -> bool {
         let Ok(len) = u32::try_from(len) else {
             return false;
@@ -302,8 +306,8 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_frag_max(self.as_ptr(), protocol.number()) }
     }
 
-    /// Takes the packet from the socket that it was found to be for before it was changed. A socket of
-    /// this host that sends it stays its owner.
+    /// Takes the packet from the socket that it was found to be for before it was changed. A socket
+    /// of this host that sends it stays its owner.
     pub(crate) fn orphan(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_orphan(self.as_ptr()) }
@@ -335,7 +339,8 @@ impl Packet {
         }
     }
 
-    /// Sends an ICMP message about an IPv4 packet to its sender; `info` is the last word of its header.
+    /// Sends an ICMP message about an IPv4 packet to its sender; `info` is the last word of its
+    /// header.
     pub(crate) fn send_icmp(&mut self, kind: u8, code: u8, info: u32) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; it
         // begins with an IPv4 header as the caller says.
@@ -344,8 +349,8 @@ impl Packet {
         }
     }
 
-    /// Cuts off the first `len` bytes, so that the packet begins with what follows; `false` where it is
-    /// shorter, or memory ran out.
+    /// Cuts off the first `len` bytes, so that the packet begins with what follows; `false` where
+    /// it is shorter, or memory ran out.
     pub(crate) fn strip(&mut self, len: usize) -> bool {
         let Ok(len) = u32::try_from(len) else {
             return false;
@@ -355,8 +360,8 @@ impl Packet {
         len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_strip(self.as_ptr(), len) }
     }
 
-    /// Takes note of the largest packet, in bytes, that the way takes which this packet, an IPv4 one of
-    /// this host that was quoted to it, has gone.
+    /// Takes note of the largest packet, in bytes, that the way takes which this packet, an IPv4
+    /// one of this host that was quoted to it, has gone.
     pub(crate) fn update_path_mtu(&mut self, net: &Net, mtu: u32) {
         if self.pull(20) {
             // SAFETY: Owned, and it begins with an IPv4 header that lies in one piece.
@@ -378,8 +383,8 @@ impl Packet {
 
     /// Sends the packet on `route`, past the hooks of locally sent packets, as a forwarder does.
     ///
-    /// `owner` is the owner of [`Hooks`](super::netfilter::Hooks) that accept what they are given. Where no
-    /// other hooks are there, none is called.
+    /// `owner` is the owner of [`Hooks`](super::netfilter::Hooks) that accept what they are given.
+    /// Where no other hooks are there, none is called.
     #[inline(always)]
     pub(crate) fn forward<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();
@@ -439,7 +444,8 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_source_matters(net.as_ptr(), protocol.number()) }
     }
 
-    /// Puts fragments together: the whole packet, or `None` where this was not the last piece, or one of no use.
+    /// Puts fragments together: the whole packet, or `None` where this was not the last piece, or
+    /// one of no use.
     ///
     /// What IPv6 has for a fragment and cannot be one comes back as it is.
     pub(crate) fn defragment(self, net: &Net, protocol: Protocol, point: Point) -> Option<Self> {

@@ -37,9 +37,9 @@ impl<T> Slab<T> {
     pub(crate) fn new(name: &'static CStr) -> Result<Self> {
         let mut args: bindings::kmem_cache_args = pin_init::zeroed();
         args.align = u32::try_from(align_of::<T>())?;
-        // Kernels that clear whatever is allocated leave caches with a constructor alone. Here each byte
-        // that is read was written by `alloc` before, so clearing it first is all cost. The allocator's own
-        // pointer is in a free object, where nothing of ours is.
+        // Kernels that clear whatever is allocated leave caches with a constructor alone. Here each
+        // byte that is read was written by `alloc` before, so clearing it first is all cost. The
+        // allocator's own pointer is in a free object, where nothing of ours is.
         args.ctor = Some(nothing);
         args.use_freeptr_offset = true;
         args.freeptr_offset = 0;
@@ -57,8 +57,8 @@ impl<T> Slab<T> {
         })
     }
 
-    /// Allocates an object and makes `value` in it, in any context; what does not fit in the reserves
-    /// at once fails.
+    /// Allocates an object and makes `value` in it, in any context; what does not fit in the
+    /// reserves at once fails.
     #[inline(always)]
     pub(crate) fn alloc(&self, value: impl FnOnce() -> T) -> Result<SlabBox<T>, AllocError> {
         // SAFETY: The cache is alive by the type invariant.

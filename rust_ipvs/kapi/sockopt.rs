@@ -4,9 +4,9 @@
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
-//! A type implements [`Options`] for a range of options at the level `IPPROTO_IP` that nobody else has. It is called in
-//! process context and may sleep. What a user passes is read and written through [`Given`] and [`Asked`], which
-//! keep to the length that the user says.
+//! A type implements [`Options`] for a range of options at the level `IPPROTO_IP` that nobody else
+//! has. It is called in process context and may sleep. What a user passes is read and written
+//! through [`Given`] and [`Asked`], which keep to the length that the user says.
 //!
 //! # Examples
 //!
@@ -83,8 +83,8 @@ impl Given {
         if bytes.len() > self.length {
             return Err(EINVAL);
         }
-        // SAFETY: The bytes may be written. A pointer to user space is checked, and one to the kernel's own memory has
-        // as many bytes behind it as came with it.
+        // SAFETY: The bytes may be written. A pointer to user space is checked, and one to the
+        // kernel's own memory has as many bytes behind it as came with it.
         to_result(unsafe {
             bindings::rust_ipvs_helper_copy_from_sockptr(
                 bytes.as_mut_ptr().cast(),
@@ -146,7 +146,8 @@ impl Asked<'_> {
 
 /// Options that are answered; dropping it ends that.
 ///
-/// Nobody is in a callback when `drop` returns, because the module whose options these are has a reference as long.
+/// Nobody is in a callback when `drop` returns, because the module whose options these are has a
+/// reference as long.
 ///
 /// # Invariants
 ///
@@ -236,7 +237,8 @@ unsafe extern "C" fn get<T: Options>(
     length: *mut c_int,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The core passes the socket of a system call in progress, and a pointer to its own copy of the length.
+        // SAFETY: The core passes the socket of a system call in progress, and a pointer to its own
+        // copy of the length.
         let (net, length) = unsafe { (namespace(sk), &mut *length) };
         let room = usize::try_from(*length).map_err(|_| EINVAL)?;
         let mut asked = Asked {

@@ -195,8 +195,8 @@ impl<O> Variable<O> {
 /// # Invariants
 ///
 /// `header` was registered with the elements of `_table`, which stay in place until it is
-/// unregistered, and each of which names the object in `_owner`. The namespace of `_lease` is not torn
-/// down before this value is dropped.
+/// unregistered, and each of which names the object in `_owner`. The namespace of `_lease` is not
+/// torn down before this value is dropped.
 pub(crate) struct Registration<T: SysctlTable> {
     header: NonNull<bindings::ctl_table_header>,
     _lease: Lease,
@@ -213,7 +213,8 @@ impl<T: SysctlTable> Registration<T> {
     /// Adds the variables to the namespace of `lease`.
     ///
     /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
-    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for the lease.
+    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits
+    /// for the lease.
     ///
     /// # Errors
     ///
@@ -310,8 +311,8 @@ unsafe extern "C" fn handle<O: 'static>(
                 let words = words(owner);
                 let mut values = words.each_ref().map(Word::load);
                 let local = copied(table, values.as_mut_ptr().cast());
-                // SAFETY: The integers, of which `maxlen` says how many there are, outlive the call; the other
-                // arguments are the core's.
+                // SAFETY: The integers, of which `maxlen` says how many there are, outlive the
+                // call; the other arguments are the core's.
                 to_result(unsafe {
                     bindings::proc_dointvec(&raw const local, write, buffer, length, position)
                 })?;
@@ -377,7 +378,8 @@ fn copied(table: &bindings::ctl_table, data: *mut c_void) -> bindings::ctl_table
 ///
 /// # Safety
 ///
-/// The last three arguments must be those of the sysctl core to a handler that reads or writes, as `write` says.
+/// The last three arguments must be those of the sysctl core to a handler that reads or writes, as
+/// `write` says.
 unsafe fn handle_cpus(
     list: &CpuList,
     write: bool,

@@ -282,7 +282,8 @@ impl<T: TableEntry> Table<T> {
         (self.about.0.load(Relaxed) as isize, slack as isize)
     }
 
-    /// Makes [`Table::about`] right for a moment. Takes the lock of each shard, one after the other.
+    /// Makes [`Table::about`] right for a moment. Takes the lock of each shard, one after the
+    /// other.
     pub(crate) fn tell(&self) {
         for shard in 0..self.shards.len() {
             self.lock(shard as u32).tell(&self.about.0);

@@ -5,9 +5,9 @@
 //! C headers: [`include/linux/kthread.h`](srctree/include/linux/kthread.h),
 //! [`include/linux/wait.h`](srctree/include/linux/wait.h)
 //!
-//! A [`Thread`] that is dropped is told to stop, and waited for: a module that dropped its threads can go. A routine
-//! sleeps only in ways that end when it is to stop: [`Running::rest`] for a short time,
-//! [`WakeFlag::wait`] until it is woken.
+//! A [`Thread`] that is dropped is told to stop, and waited for: a module that dropped its threads
+//! can go. A routine sleeps only in ways that end when it is to stop: [`Running::rest`] for a short
+//! time, [`WakeFlag::wait`] until it is woken.
 
 use crate::bindings;
 use core::{
@@ -52,8 +52,8 @@ impl Running {
 ///
 /// # Invariants
 ///
-/// `task` is a kernel thread that runs [`entry::<R>`] with `routine`, of which this value owns a reference;
-/// `routine` came from `Arc::into_raw`, and this value owns that reference too.
+/// `task` is a kernel thread that runs [`entry::<R>`] with `routine`, of which this value owns a
+/// reference; `routine` came from `Arc::into_raw`, and this value owns that reference too.
 pub(crate) struct Thread<R: Routine> {
     task: NonNull<bindings::task_struct>,
     routine: *const R,
@@ -72,7 +72,8 @@ impl<R: Routine> Thread<R> {
     /// `ENOMEM`; `EINTR` where the caller is being killed.
     pub(crate) fn start(routine: Arc<R>, name: &CStr) -> Result<Self> {
         let routine = Arc::into_raw(routine);
-        // SAFETY: `routine` lives until the thread has ended, see `drop`; the format takes one string, which is copied.
+        // SAFETY: `routine` lives until the thread has ended, see `drop`; the format takes one
+        // string, which is copied.
         let task = unsafe {
             bindings::kthread_create_on_node(
                 Some(entry::<R>),
@@ -90,7 +91,8 @@ impl<R: Routine> Thread<R> {
                     bindings::rust_ipvs_helper_get_task(task.as_ptr());
                     bindings::wake_up_process(task.as_ptr());
                 }
-                // INVARIANT: Created with this function and argument, and a reference taken, just above.
+                // INVARIANT: Created with this function and argument, and a reference taken, just
+                // above.
                 Ok(Self { task, routine })
             }
             Err(error) => {
@@ -112,8 +114,8 @@ impl<R: Routine> Thread<R> {
 
 impl<R: Routine> Drop for Thread<R> {
     fn drop(&mut self) {
-        // SAFETY: A kernel thread that this value has a reference to, which is given up here. Once this returns the
-        // thread has ended, or never began.
+        // SAFETY: A kernel thread that this value has a reference to, which is given up here. Once
+        // this returns the thread has ended, or never began.
         unsafe { bindings::kthread_stop_put(self.task.as_ptr()) };
         // SAFETY: By the type invariant; the thread does not use it any more.
         drop(unsafe { Arc::from_raw(self.routine) });
@@ -172,7 +174,8 @@ impl WakeFlag {
     /// Waits until the flag is set, or was since the last call, at most `jiffies`; not at all if
     /// the thread is to stop.
     pub(crate) fn wait(&self, _: &Running, jiffies: u32) {
-        // SAFETY: Initialised, by the type invariant; process context, in a kernel thread, by that of `Running`.
+        // SAFETY: Initialised, by the type invariant; process context, in a kernel thread, by that
+        // of `Running`.
         unsafe {
             bindings::rust_ipvs_helper_wait_for_wake(
                 self.queue.get(),

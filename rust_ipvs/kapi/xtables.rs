@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/netfilter/x_tables.h`](srctree/include/linux/netfilter/x_tables.h)
 //!
-//! A rule comes from user space as some bytes, whose meaning is between the match and its part in `iptables`. A
-//! module with a match cannot go while a rule uses it.
+//! A rule comes from user space as some bytes, whose meaning is between the match and its part in
+//! `iptables`. A module with a match cannot go while a rule uses it.
 //!
 //! # Examples
 //!
@@ -129,8 +129,8 @@ unsafe extern "C" fn matches<T: Match>(
     skb: *const bindings::sk_buff,
     parameters: *mut bindings::xt_action_param,
 ) -> bool {
-    // SAFETY: x_tables passes valid parameters, of a hook that is being called: its state is valid, and names a namespace
-    // that lives as long as the call.
+    // SAFETY: x_tables passes valid parameters, of a hook that is being called: its state is valid,
+    // and names a namespace that lives as long as the call.
     let (net, family, rule) = unsafe {
         let state = (*parameters).state;
         let rule: *const u8 = (*parameters).__bindgen_anon_2.matchinfo.cast();
@@ -145,8 +145,8 @@ unsafe extern "C" fn matches<T: Match>(
     };
     // SAFETY: Hooks are called under `rcu_read_lock()`, and nothing below outlives the call.
     let rcu = unsafe { Rcu::assume() };
-    // SAFETY: A packet in a hook has a network header. It is not ours: it is neither dropped here, nor can a shared
-    // reference change it.
+    // SAFETY: A packet in a hook has a network header. It is not ours: it is neither dropped here,
+    // nor can a shared reference change it.
     let packet = ManuallyDrop::new(unsafe { Packet::from_raw(skb.cast_mut()) });
     T::matches(rcu, net, protocol, &packet, rule)
 }

@@ -3,8 +3,8 @@
 //! The Internet checksum (RFC 1071) and its repair after a change (RFC 1624).
 //!
 //! Sums are taken in the machine's byte order: swapping the bytes of every word swaps those of the
-//! sum (RFC 1071, section 2 (B)), so what is read and written back in one order is right in any. That
-//! spares a byte swap for each word.
+//! sum (RFC 1071, section 2 (B)), so what is read and written back in one order is right in any.
+//! That spares a byte swap for each word.
 
 /// State of the checksum of a transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,8 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> [u8; 2] {
 
 /// The checksum field of an IPv4 header after its TTL, which was not 0, lost one.
 ///
-/// The TTL is the upper byte of its word, so the checksum gains 0x0100; 0xffff is the 0 that no repair
-/// gives (RFC 1624).
+/// The TTL is the upper byte of its word, so the checksum gains 0x0100; 0xffff is the 0 that no
+/// repair gives (RFC 1624).
 #[inline(always)]
 pub(crate) fn of_dec_ttl(field: [u8; 2]) -> [u8; 2] {
     let one = u32::from(u16::from_ne_bytes([1, 0]));

@@ -103,8 +103,9 @@ pub(crate) type EngineName = Name<17>;
 // rustc 1.85 ends with an internal error if closures take types that constants are part of.
 const _: () = assert!(SCHEDNAME_MAXLEN == 16 && PENAME_MAXLEN + 1 == 17);
 
-/// Service flags as user space knows them (G-9). `HASHED` is set on every service that is shown, and
-/// ignored in requests; `SCHED1` is the fallback of `sh` and `mh`, `SCHED2` makes them hash the port.
+/// Service flags as user space knows them (G-9). `HASHED` is set on every service that is shown,
+/// and ignored in requests; `SCHED1` is the fallback of `sh` and `mh`, `SCHED2` makes them hash the
+/// port.
 pub(crate) use super::uapi::svc_flags as service_flags;
 
 /// All that a user says of a service when adding or editing it.
@@ -236,7 +237,8 @@ pub(crate) enum Encapsulation {
 impl TunnelSpec {
     /// The flag for checksums.
     const SUM: u16 = tun_flags::CSUM;
-    /// The flag for checksums that the receiver completes, in packets that have checksums themselves.
+    /// The flag for checksums that the receiver completes, in packets that have checksums
+    /// themselves.
     const REMOTE: u16 = tun_flags::REMCSUM;
 
     /// Returns how packets travel.

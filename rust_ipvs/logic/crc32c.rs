@@ -2,11 +2,11 @@
 
 //! Incremental update of a CRC32c (RFC 9260, appendix A).
 //!
-//! A CRC is linear: where bytes change, it changes by the CRC of what they changed by. So it is repaired
-//! without a look at the bytes that stay.
+//! A CRC is linear: where bytes change, it changes by the CRC of what they changed by. So it is
+//! repaired without a look at the bytes that stay.
 //!
-//! A word is a polynomial over GF(2) of a degree below 32, the coefficient of x^0 in its highest bit, as
-//! CRCs have it. All is modulo CRC32c's polynomial.
+//! A word is a polynomial over GF(2) of a degree below 32, the coefficient of x^0 in its highest
+//! bit, as CRCs have it. All is modulo CRC32c's polynomial.
 
 /// CRC32c's polynomial without x^32.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
@@ -33,8 +33,8 @@ const fn times(a: u32, b: u32) -> u32 {
 /// x^8: what a zero byte that follows multiplies a CRC with.
 const ZERO: u32 = 1 << 23;
 
-/// The change of a CRC where four of the bytes that it is over changed by `change` (old XOR new), with so many
-/// bytes behind them.
+/// The change of a CRC where four of the bytes that it is over changed by `change` (old XOR new),
+/// with so many bytes behind them.
 pub(crate) fn change(change: [u8; 4], behind: usize) -> u32 {
     let mut crc = u32::from_le_bytes(change);
     for _ in 0..32 {

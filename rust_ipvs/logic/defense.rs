@@ -52,7 +52,8 @@ pub(crate) fn is_active(mode: i32) -> bool {
 /// Returns which of the packets that would begin a connection is dropped: every how-many-eth, 0 for
 /// none.
 ///
-/// The less memory there is, the more are dropped; in the mode that does not ask for memory, `always` says.
+/// The less memory there is, the more are dropped; in the mode that does not ask for memory,
+/// `always` says.
 pub(crate) fn drop_rate(mode: i32, memory: FreePages, always: i32) -> i32 {
     match mode {
         AUTO_ACTIVE => {

@@ -3,9 +3,9 @@
 //! Rates per second, worked out when somebody asks (E-7).
 //!
 //! C IPVS visits every object every 2 seconds and moves an average a quarter of the way towards
-//! what it counted. Here nothing runs in the background: a read catches up with the periods that went by
-//! since the last one, as if what was counted in them had come evenly. Read every 2 seconds it
-//! gives C IPVS's numbers; read rarely it gives the same average of a steady rate.
+//! what it counted. Here nothing runs in the background: a read catches up with the periods that
+//! went by since the last one, as if what was counted in them had come evenly. Read every 2 seconds
+//! it gives C IPVS's numbers; read rarely it gives the same average of a steady rate.
 
 use super::config::{
     Counters,
@@ -15,8 +15,8 @@ use super::config::{
 /// Length of a period in milliseconds.
 const PERIOD_MS: u64 = 2000;
 
-/// Periods after which an average is where it goes: each takes away a quarter of what is missing, and
-/// (3/4)^160 of 2^64 is less than one.
+/// Periods after which an average is where it goes: each takes away a quarter of what is missing,
+/// and (3/4)^160 of 2^64 is less than one.
 const SETTLED: u64 = 160;
 
 /// An average, in fixed point: 2^10 for one per second of connections and packets, 2^5 for bytes.

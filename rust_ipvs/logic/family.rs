@@ -23,8 +23,8 @@ pub(crate) struct V6;
 
 /// Address family: everything that differs between IPv4 and IPv6.
 ///
-/// `l3` is always a packet from its IP header on, as far as it lies in one piece; it may end before the
-/// packet does.
+/// `l3` is always a packet from its IP header on, as far as it lies in one piece; it may end before
+/// the packet does.
 pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static {
     /// An address, bytes in network order.
     type Addr: Copy + Eq + fmt::Debug + AsRef<[u8]> + Send + Sync + 'static;
@@ -41,8 +41,8 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
     /// The way back; `None` where the address is of the other family.
     fn from_ip(ip: Ip) -> Option<Self::Addr>;
 
-    /// The network that an address belongs to, by the netmask of a service: for IPv4 the mask, bytes in network
-    /// order read as a native integer; for IPv6 the length of the prefix (P-2).
+    /// The network that an address belongs to, by the netmask of a service: for IPv4 the mask,
+    /// bytes in network order read as a native integer; for IPv6 the length of the prefix (P-2).
     fn masked(a: Self::Addr, netmask: u32) -> Self::Addr;
 
     /// A firewall mark in place of an address: in its first 32 bits, in network order (P-3).
@@ -52,23 +52,24 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
     ///
     /// # Errors
     ///
-    /// [`ParseError::Short`] where more of the packet is needed, [`ParseError::Malformed`] where it is no
-    /// packet of this family.
+    /// [`ParseError::Short`] where more of the packet is needed, [`ParseError::Malformed`] where it
+    /// is no packet of this family.
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError>;
 
     /// Hashes a flow; both directions hash alike: `hash(k, a, b, p) == hash(k, b, a, p)`.
     fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32;
 
-    /// Gives a packet another source or destination, port included, and repairs its checksums (T-16).
+    /// Gives a packet another source or destination, port included, and repairs its checksums
+    /// (T-16).
     ///
-    /// `header` is what [`Family::parse`] found in this packet. A later fragment has no ports; of it only
-    /// the address changes (T-20). The checksum of an IPv4 header with options is made anew, as the
-    /// kernel writes into options without repairing it.
+    /// `header` is what [`Family::parse`] found in this packet. A later fragment has no ports; of
+    /// it only the address changes (T-20). The checksum of an IPv4 header with options is made
+    /// anew, as the kernel writes into options without repairing it.
     ///
     /// # Errors
     ///
-    /// [`ParseError::Short`] where the transport header is not all there, and [`ParseError::Malformed`] for
-    /// a protocol other than TCP and UDP; then nothing was changed.
+    /// [`ParseError::Short`] where the transport header is not all there, and
+    /// [`ParseError::Malformed`] for a protocol other than TCP and UDP; then nothing was changed.
     fn rewrite(
         l3: &mut [u8],
         header: &Header<Self>,
@@ -77,11 +78,11 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
         sum: SumState,
     ) -> Result<(), ParseError>;
 
-    /// Takes one from the TTL or hop limit. If `l4`, the offset of the transport header, says that
-    /// an IPv4 header has options, its checksum is made anew, as by [`Family::rewrite`].
+    /// Takes one from the TTL or hop limit. If `l4`, the offset of the transport header, says
+    /// that an IPv4 header has options, its checksum is made anew, as by [`Family::rewrite`].
     ///
-    /// Returns `false`, and leaves the packet alone, where it may not be forwarded: there was at most 1
-    /// left, or there is no whole IP header.
+    /// Returns `false`, and leaves the packet alone, where it may not be forwarded: there was at
+    /// most 1 left, or there is no whole IP header.
     fn dec_ttl(l3: &mut [u8], l4: u16) -> bool;
 }
 
@@ -127,8 +128,8 @@ pub(crate) struct Header<F: Family> {
     pub(crate) l4: u16,
     /// Whether the packet is a fragment.
     pub(crate) fragment: Fragment,
-    /// Length of the packet in bytes, IP header included, or 0 where it does not say: packets of more
-    /// than 64 KiB that offloading makes are as long as their buffer.
+    /// Length of the packet in bytes, IP header included, or 0 where it does not say: packets of
+    /// more than 64 KiB that offloading makes are as long as their buffer.
     pub(crate) length: u32,
     /// IPv4: whether it must not be fragmented. IPv6 has no such bit: `false`.
     pub(crate) dont_fragment: bool,

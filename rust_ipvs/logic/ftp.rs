@@ -3,8 +3,9 @@
 //! Parser of FTP control connections, for what announces data connections (F-5 to F-8, RFC 959 and
 //! RFC 2428).
 //!
-//! A client says where it listens (`PORT`, `EPRT`), or asks where the server does (`PASV`, `EPSV`), which the
-//! server answers (227, 229). Whatever is not understood, is cut, or names port 0 is none of these.
+//! A client says where it listens (`PORT`, `EPRT`), or asks where the server does (`PASV`, `EPSV`),
+//! which the server answers (227, 229). Whatever is not understood, is cut, or names port 0 is none
+//! of these.
 
 use super::config::{
     AddressFamily,
@@ -65,8 +66,8 @@ const fn number_of<F: Family>() -> u8 {
     }
 }
 
-/// Finds a client's command in what it sends (F-5): a question for the server's port anywhere, its own port
-/// at the beginning only.
+/// Finds a client's command in what it sends (F-5): a question for the server's port anywhere, its
+/// own port at the beginning only.
 pub(crate) fn command<F: Family>(payload: &[u8]) -> Option<FtpCommand<F>> {
     let mut rest = payload;
     while let [_, following @ ..] = rest {
@@ -130,7 +131,8 @@ pub(crate) fn answer<F: Family>(mode: Mode, payload: &[u8]) -> Option<Announced>
     })
 }
 
-/// Reads `a,b,c,d,p,p`; returns what follows, too, of which there must be a byte: else the number may be cut.
+/// Reads `a,b,c,d,p,p`; returns what follows, too, of which there must be a byte: else the number
+/// may be cut.
 fn plain(text: &[u8]) -> Option<(Ip, u16, &[u8])> {
     let mut numbers = [0u8; 6];
     let mut rest = text;
@@ -147,7 +149,8 @@ fn plain(text: &[u8]) -> Option<(Ip, u16, &[u8])> {
     (port != 0 && !rest.is_empty()).then_some((Ip::V4([a, b, c, d]), port, rest))
 }
 
-/// Reads `|family|address|port|`, or `|||port|`, with any delimiter that is a printable sign; returns what follows, too.
+/// Reads `|family|address|port|`, or `|||port|`, with any delimiter that is a printable sign;
+/// returns what follows, too.
 fn extended<F: Family>(text: &[u8]) -> Option<(Option<Ip>, u16, &[u8])> {
     let [delimiter @ 33..=126, rest @ ..] = text else {
         return None;
@@ -508,7 +511,8 @@ mod tests {
         assert_eq!(said::<V6>(Mode::Extended, "229 (|1|10.0.0.9|51233|)"), None);
     }
 
-    // F-5, F-7: data that ends within a number says nothing, or what is left would be taken for all of it.
+    // F-5, F-7: data that ends within a number says nothing, or what is left would be taken for all
+    // of it.
     #[test]
     fn what_is_cut_is_not_taken() {
         let port = "PORT 10,0,1,2,4,123\r\n";

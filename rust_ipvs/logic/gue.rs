@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generic UDP encapsulation (X-18; draft-ietf-intarea-gue): what stands between UDP and the inner packet.
+//! Generic UDP encapsulation (X-18; draft-ietf-intarea-gue): what stands between UDP and the inner
+//! packet.
 
 /// Bytes of a UDP header.
 pub(crate) const UDP_LEN: usize = 8;
@@ -23,8 +24,8 @@ pub(crate) const fn header(inner: u8) -> [u8; LEN] {
 
 /// A header that has the receiver complete the inner packet's transport checksum.
 ///
-/// `start` is where what is summed up starts and `field` where the sum goes, in bytes from the inner
-/// packet's beginning.
+/// `start` is where what is summed up starts and `field` where the sum goes, in bytes from the
+/// inner packet's beginning.
 pub(crate) fn header_with_remote_checksum(inner: u8, start: u16, field: u16) -> [u8; REMOTE_LEN] {
     let words = ((REMOTE_LEN - LEN) / 4) as u8;
     let [f0, f1] = PRIVATE.to_be_bytes();
@@ -34,8 +35,8 @@ pub(crate) fn header_with_remote_checksum(inner: u8, start: u16, field: u16) -> 
     [words, inner, f0, f1, p0, p1, p2, p3, s0, s1, c0, c1]
 }
 
-/// Reads the UDP header and the one behind it: the port that the packet goes to, and, where version 0
-/// carries data (no control message), the protocol of the data and where in `bytes` it begins.
+/// Reads the UDP header and the one behind it: the port that the packet goes to, and, where version
+/// 0 carries data (no control message), the protocol of the data and where in `bytes` it begins.
 ///
 /// `None` where not all of both is there.
 pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, Option<(u8, usize)>)> {

@@ -2,51 +2,57 @@
 
 //! The keyed hash that spreads connections over a table.
 //!
-//! Who sends packets chooses their addresses and ports, and must not be able to choose their buckets.
-//! That takes a family of hash functions that is universal: for any two different flows, whatever
-//! they are, the chance over the random key that they meet in a bucket is that of chance. Nothing
-//! stronger is needed as long as nobody sees hash values, and universal hashing is cheap: three
-//! multiplications for an IPv4 flow.
+//! Who sends packets chooses their addresses and ports, and must not be able to choose their
+//! buckets. That takes a family of hash functions that is universal: for any two different flows,
+//! whatever they are, the chance over the random key that they meet in a bucket is that of chance.
+//! Nothing stronger is needed as long as nobody sees hash values, and universal hashing is cheap:
+//! three multiplications for an IPv4 flow.
 //!
 //! # Construction
 //!
-//! A flow is a few 64-bit words `w`: for IPv4 an address and a port each, for IPv6 the halves of the addresses and
-//! both ports in one; the protocol is in spare bits. A key is 64-bit words `k`. Two layers:
+//! A flow is a few 64-bit words `w`: for IPv4 an address and a port each, for IPv6 the halves of
+//! the addresses and both ports in one; the protocol is in spare bits. A key is 64-bit words `k`.
+//! Two layers:
 //!
-//! 1. `u = (k5 + w0)(k6 + w1) + (k7 + w2)(k8 + w3) + ...`, sums in brackets modulo 2^64, all else modulo 2^128
-//! 2. `h = top 32 bits of k0 + (k1 + x0)(k2 + x1) + (k3 + x2)(k4 + x3)` modulo 2^64, where the `x` are the
-//!    32-bit words of `u`, after its upper half was added to its lower one by exclusive-or
+//! 1. `u = (k5 + w0)(k6 + w1) + (k7 + w2)(k8 + w3) + ...`, sums in brackets modulo 2^64, all else
+//!    modulo 2^128
+//! 2. `h = top 32 bits of k0 + (k1 + x0)(k2 + x1) + (k3 + x2)(k4 + x3)` modulo 2^64, where the `x`
+//!    are the 32-bit words of `u`, after its upper half was added to its lower one by exclusive-or
 //!
-//! Layer 1 is the NH of UMAC (Black et al., UMAC: fast and secure message authentication, 1999). Layer 2 is the
-//! Multilinear-HM of Lemire and Kaser (Strongly universal string hashing is fast, 2014).
+//! Layer 1 is the NH of UMAC (Black et al., UMAC: fast and secure message authentication, 1999).
+//! Layer 2 is the Multilinear-HM of Lemire and Kaser (Strongly universal string hashing is fast,
+//! 2014).
 //!
 //! # Why it is universal
 //!
 //! *Layer 1.* Let two flows differ in `w0`. With all keys but `k6` given, their `u` are alike where
-//! `(a - a')(k6 + w1) = c` modulo 2^128 if their `w1` are the same, with the two different first factors
-//! `a` and `a'`; `|a - a'| < 2^64`, so at most one value of `k6 + w1` does it. The theorem of the paper says
-//! the same where the `w1` differ, too. So the chance is at most 2^-64. Each other word has such a partner.
+//! `(a - a')(k6 + w1) = c` modulo 2^128 if their `w1` are the same, with the two different first
+//! factors `a` and `a'`; `|a - a'| < 2^64`, so at most one value of `k6 + w1` does it. The theorem
+//! of the paper says the same where the `w1` differ, too. So the chance is at most 2^-64. Each
+//! other word has such a partner.
 //!
-//! *Layer 2.* The exclusive-or can be undone, so different `u` give different `x`. Of these the paper's
-//! theorem says that the two `h` are uniform over all pairs: with 64-bit keys and 32-bit words, the top 33
-//! bits are strongly universal.
+//! *Layer 2.* The exclusive-or can be undone, so different `u` give different `x`. Of these the
+//! paper's theorem says that the two `h` are uniform over all pairs: with 64-bit keys and 32-bit
+//! words, the top 33 bits are strongly universal.
 //!
-//! Together, two different flows share a bucket of 2^n with a chance of at most 2^-n + 2^-64, whichever n
-//! bits of `h` choose it.
+//! Together, two different flows share a bucket of 2^n with a chance of at most 2^-n + 2^-64,
+//! whichever n bits of `h` choose it.
 //!
-//! That is the mean over all keys, and without the exclusive-or it would be the same. But consecutive
-//! clients are an arithmetic progression in layer 1, and an unlucky key would let layer 2 fold that onto few
-//! buckets. As it is, each key spreads such flows as chance does; tools/logic-tests measures that.
+//! That is the mean over all keys, and without the exclusive-or it would be the same. But
+//! consecutive clients are an arithmetic progression in layer 1, and an unlucky key would let layer
+//! 2 fold that onto few buckets. As it is, each key spreads such flows as chance does;
+//! tools/logic-tests measures that.
 //!
 //! # What it is not
 //!
-//! It is not a pseudo-random function: whoever sees hash values, or bits of them, can solve for the key. So no bit
-//! leaves the machine as it is. What others see that is derived from a hash (the source port of GUE, the port
-//! of a sync message) goes through a pseudo-random function with a key of its own first, HalfSipHash.
-//! The time that a packet takes tells something of a chain's length, and nothing of this rules that out.
+//! It is not a pseudo-random function: whoever sees hash values, or bits of them, can solve for the
+//! key. So no bit leaves the machine as it is. What others see that is derived from a hash (the
+//! source port of GUE, the port of a sync message) goes through a pseudo-random function with a key
+//! of its own first, HalfSipHash. The time that a packet takes tells something of a chain's length,
+//! and nothing of this rules that out.
 //!
-//! Both directions of a flow hash alike as the endpoints are sorted before they are hashed; sorting maps
-//! different pairs of endpoints to different words, so the argument is not touched.
+//! Both directions of a flow hash alike as the endpoints are sorted before they are hashed; sorting
+//! maps different pairs of endpoints to different words, so the argument is not touched.
 
 /// The random key of a table.
 #[derive(Clone, Copy)]
@@ -83,9 +89,9 @@ impl HashKey {
 impl HashKey {
     /// Hashes bytes of any length, after a word that tells apart what they are of.
     ///
-    /// Pieces of 32 bytes are hashed one after the other, each with the hash of those before it. Each
-    /// step is universal; of all, the chance that two different texts meet is about 2^-32 a step, as long as
-    /// who chooses them does not learn the key.
+    /// Pieces of 32 bytes are hashed one after the other, each with the hash of those before it.
+    /// Each step is universal; of all, the chance that two different texts meet is about 2^-32 a
+    /// step, as long as who chooses them does not learn the key.
     pub(crate) fn bytes(&self, seed: u32, text: &[u8]) -> u32 {
         let word = |piece: &[u8], at: usize| {
             let mut word = [0; 8];

@@ -2,8 +2,8 @@
 
 //! ICMP errors and the packets that they quote (RFC 792, RFC 4443; I-1 to I-3).
 //!
-//! An error quotes the beginning of the packet that it is about: its IP header and, of what follows, at
-//! least 8 bytes. That is enough for the ports, by which the connection is found.
+//! An error quotes the beginning of the packet that it is about: its IP header and, of what
+//! follows, at least 8 bytes. That is enough for the ports, by which the connection is found.
 
 use super::checksum::{
     self,
@@ -169,8 +169,9 @@ impl<F: Icmp> Quoted<F> {
     ///
     /// # Errors
     ///
-    /// As [`Quoted::header`]; [`ParseError::Malformed`] also where the packet has no ports: it is of another
-    /// protocol, or a later fragment. AH and ESP, and their later fragments, follow their key exchange.
+    /// As [`Quoted::header`]; [`ParseError::Malformed`] also where the packet has no ports: it is
+    /// of another protocol, or a later fragment. AH and ESP, and their later fragments, follow
+    /// their key exchange.
     pub(crate) fn parse(l3: &[u8], at: usize) -> Result<Self, ParseError> {
         let header = Self::header(l3, at)?;
         if let Some(exchange) = as_key_exchange(&header) {
@@ -218,12 +219,12 @@ impl<F: Icmp> Quoted<F> {
     }
 }
 
-/// Translates an error: the packet of `header` goes to or comes from `to` from now on, by `side`, and the
-/// packet that it quotes came from, or went, there (I-3).
+/// Translates an error: the packet of `header` goes to or comes from `to` from now on, by `side`,
+/// and the packet that it quotes came from, or went, there (I-3).
 ///
 /// `l3` reaches as far as [`Quoted::reach`] says, or as the packet does. The checksums of both IP
-/// headers, of the message, and of the quoted transport header, where the quote has it, are repaired; `sum`
-/// tells what the message's is.
+/// headers, of the message, and of the quoted transport header, where the quote has it, are
+/// repaired; `sum` tells what the message's is.
 ///
 /// # Errors
 ///

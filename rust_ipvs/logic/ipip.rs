@@ -49,7 +49,8 @@ impl Outer {
         }
     }
 
-    /// Writes an outer IPv4 header. Its length and its checksum are 0: who sends the packet knows both.
+    /// Writes an outer IPv4 header. Its length and its checksum are 0: who sends the packet knows
+    /// both.
     ///
     /// A packet that may be cut needs an identification (RFC 6864).
     #[inline(always)]

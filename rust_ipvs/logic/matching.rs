@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules of the firewall that ask what the load balancer knows of a packet: iptables' match `ipvs` (N-7).
+//! The rules of the firewall that ask what the load balancer knows of a packet: iptables' match
+//! `ipvs` (N-7).
 
 /// Bytes of a rule (`struct xt_ipvs_mtinfo`).
 pub(crate) const RULE: usize = 40;
@@ -17,7 +18,8 @@ const PORT: u8 = 1 << 3;
 const DIRECTION: u8 = 1 << 4;
 /// The forward method.
 const METHOD: u8 = 1 << 5;
-/// The VIP's port of what controls the connection: a template, or the connection that a helper found it by.
+/// The VIP's port of what controls the connection: a template, or the connection that a helper
+/// found it by.
 const CONTROL_PORT: u8 = 1 << 6;
 
 /// An address as rules have it: 16 bytes, of which one of IPv4 takes the first four.

@@ -2,9 +2,10 @@
 
 //! Netlink attributes: type, length, value, one after the other.
 //!
-//! The rules are those of the kernel's liberal parser, which the family has to keep for the sake of old
-//! clients (G-1): unknown attributes are passed over, of attributes that come twice the last counts,
-//! integers may be longer than they need be, and what does not fit at the end is left alone.
+//! The rules are those of the kernel's liberal parser, which the family has to keep for the sake of
+//! old clients (G-1): unknown attributes are passed over, of attributes that come twice the last
+//! counts, integers may be longer than they need be, and what does not fit at the end is left
+//! alone.
 //!
 //! Integers are in the machine's byte order unless a name says otherwise.
 
@@ -79,8 +80,8 @@ pub(crate) fn binary<const N: usize>(payload: &[u8]) -> Option<[u8; N]> {
 
 /// Reads a string of at most `max` bytes that ends with a zero byte, which is not returned.
 ///
-/// As the kernel has it: the zero has to be among the first `max + 1` bytes, and of what follows there may
-/// not be more than fits into `max` bytes and one zero.
+/// As the kernel has it: the zero has to be among the first `max + 1` bytes, and of what follows
+/// there may not be more than fits into `max` bytes and one zero.
 pub(crate) fn string(payload: &[u8], max: usize) -> Option<&[u8]> {
     let text = match payload.split_last()? {
         (0, text) => text,

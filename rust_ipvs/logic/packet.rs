@@ -41,18 +41,19 @@ pub(crate) struct Transport {
     pub(crate) src_port: u16,
     /// The destination port, in host byte order.
     pub(crate) dst_port: u16,
-    /// TCP's flags; none for UDP. Of SCTP, SYN stands for a packet that opens an association and RST for
-    /// one that ends it at once (S-2, H-12), so that who asks that need not know the protocol.
+    /// TCP's flags; none for UDP. Of SCTP, SYN stands for a packet that opens an association and
+    /// RST for one that ends it at once (S-2, H-12), so that who asks that need not know the
+    /// protocol.
     pub(crate) flags: TcpFlags,
     /// Event that SCTP's chunks are to the state; without a meaning for others.
     pub(crate) event: sctp::Event,
 }
 
-/// AH and ESP as packets of the key exchange between the same hosts, which they follow (C-10, T-14), with
-/// [`Transport::KEY_EXCHANGE`]; `None` for other protocols.
+/// AH and ESP as packets of the key exchange between the same hosts, which they follow (C-10,
+/// T-14), with [`Transport::KEY_EXCHANGE`]; `None` for other protocols.
 ///
-/// They have no ports, and nothing of them depends on addresses: so they are made to look like later fragments, of
-/// which only addresses are read and written.
+/// They have no ports, and nothing of them depends on addresses: so they are made to look like
+/// later fragments, of which only addresses are read and written.
 pub(crate) fn as_key_exchange<F: Family>(header: &Header<F>) -> Option<Header<F>> {
     matches!(header.protocol, AH | ESP).then_some(Header {
         protocol: UDP,
@@ -120,7 +121,8 @@ impl Transport {
         Self::of_sctp(word).ok_or(ParseError::Short(at.wrapping_add(SCTP_LEN)))
     }
 
-    /// Reads a packet of SCTP, of which `word` gives four bytes at an offset from the common header.
+    /// Reads a packet of SCTP, of which `word` gives four bytes at an offset from the common
+    /// header.
     ///
     /// `None` where not all of that header and the first chunk's is there (S-4).
     #[inline]

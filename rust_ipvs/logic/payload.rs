@@ -48,10 +48,11 @@ impl Part {
     }
 }
 
-/// Replaces a part of what a TCP segment carries, and repairs lengths and checksums: one that was wrong stays wrong.
+/// Replaces a part of what a TCP segment carries, and repairs lengths and checksums: one that was
+/// wrong stays wrong.
 ///
-/// `l3` is the whole packet, with room for what it becomes. Returns how long that is; `None`, and nothing was changed,
-/// where the part is not in the payload, or there is no room.
+/// `l3` is the whole packet, with room for what it becomes. Returns how long that is; `None`, and
+/// nothing was changed, where the part is not in the payload, or there is no room.
 pub(crate) fn replace<F: Family>(
     l3: &mut [u8],
     header: &Header<F>,

@@ -2,8 +2,8 @@
 
 //! Keys of templates (behaviour.rst 4).
 //!
-//! A template remembers the destination of a network of clients. Its key says how far it reaches: one
-//! port of a VIP, the ports of an FTP session, all ports, or all that has a firewall mark.
+//! A template remembers the destination of a network of clients. Its key says how far it reaches:
+//! one port of a VIP, the ports of an FTP session, all ports, or all that has a firewall mark.
 //!
 //! ```text
 //! service     form      protocol     client          virtual          destination
@@ -55,8 +55,8 @@ impl<F: Family> TemplateKey<F> {
     /// The key for a packet of a service, whose netmask is as in
     /// [`ServiceSpec`](super::config::ServiceSpec).
     ///
-    /// `client` is who sent the packet, `virt` where it went. A marked service has one form, whatever the packet's
-    /// port is (C IPVS makes an exception of port 0, P-5).
+    /// `client` is who sent the packet, `virt` where it went. A marked service has one form,
+    /// whatever the packet's port is (C IPVS makes an exception of port 0, P-5).
     pub(crate) fn new(
         service: &ServiceKey,
         netmask: u32,
@@ -108,8 +108,9 @@ impl<F: Family> TemplateKey<F> {
 
 /// The port at the destination of a persistent connection (P-10).
 ///
-/// `port` is the one that the client asked for, `destination` the destination's own, 0 for any. Only what came in
-/// at the service's own port is translated; what a service takes besides keeps its port.
+/// `port` is the one that the client asked for, `destination` the destination's own, 0 for any.
+/// Only what came in at the service's own port is translated; what a service takes besides keeps
+/// its port.
 pub(crate) fn connection_port(service: &ServiceKey, port: u16, destination: u16) -> u16 {
     match *service {
         ServiceKey::Address { port: own, .. } if own == port && destination != 0 => destination,

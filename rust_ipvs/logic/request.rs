@@ -2,8 +2,8 @@
 
 //! Netlink requests: parses and checks their attributes (behaviour.rst 11.1, 11.2).
 //!
-//! Each function takes the payload of a nest, or of the whole message, and gives back typed words or a
-//! [`ConfigError`]. It checks what can be known from the message alone, in the order of C IPVS
+//! Each function takes the payload of a nest, or of the whole message, and gives back typed words
+//! or a [`ConfigError`]. It checks what can be known from the message alone, in the order of C IPVS
 //! (G-17).
 
 use super::config::{
@@ -364,12 +364,13 @@ pub(crate) fn destination_id(
     })
 }
 
-/// Reads all of a destination of a service of family `service` (G-10, G-17), as a new one, and what is said of its tunnel.
+/// Reads all of a destination of a service of family `service` (G-10, G-17), as a new one, and what
+/// is said of its tunnel.
 ///
 /// # Errors
 ///
-/// As [`destination_id`]; `EINVAL` where the families differ and the method is not tunnelling, or GUE has no
-/// port; those of [`check_destination`].
+/// As [`destination_id`]; `EINVAL` where the families differ and the method is not tunnelling, or
+/// GUE has no port; those of [`check_destination`].
 pub(crate) fn destination_spec(
     nest: &[u8],
     service: AddressFamily,
@@ -379,12 +380,13 @@ pub(crate) fn destination_spec(
     Ok(spec)
 }
 
-/// Reads all of a destination as [`destination_spec`] does, but its tunnel, of which what is not given stays as it is
-/// (V-14).
+/// Reads all of a destination as [`destination_spec`] does, but its tunnel, of which what is not
+/// given stays as it is (V-14).
 ///
 /// # Errors
 ///
-/// Those of [`destination_spec`], but that GUE without a port is for whoever knows the port that it has.
+/// Those of [`destination_spec`], but that GUE without a port is for whoever knows the port that it
+/// has.
 pub(crate) fn destination_change(
     nest: &[u8],
     service: AddressFamily,
@@ -432,8 +434,8 @@ pub(crate) fn destination_change(
 ///
 /// # Errors
 ///
-/// `ERANGE` for a negative weight, or a lower threshold above the upper one; `EINVAL` where the upper threshold exceeds
-/// `INT_MAX`.
+/// `ERANGE` for a negative weight, or a lower threshold above the upper one; `EINVAL` where the
+/// upper threshold exceeds `INT_MAX`.
 pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), ConfigError> {
     if spec.weight < 0 {
         return Err(ConfigError::new(
@@ -453,8 +455,8 @@ pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), ConfigErro
     Ok(())
 }
 
-/// Checks a timeout in seconds (G-14); `None` is one that stays as it is, as 0 says. `hz` is the number of jiffies in a
-/// second, by which C IPVS limits them.
+/// Checks a timeout in seconds (G-14); `None` is one that stays as it is, as 0 says. `hz` is the
+/// number of jiffies in a second, by which C IPVS limits them.
 ///
 /// # Errors
 ///
@@ -469,14 +471,16 @@ pub(crate) fn timeout(seconds: u32, hz: u32) -> Result<Option<u32>, ConfigError>
     Ok(Some(seconds).filter(|seconds| *seconds != 0))
 }
 
-/// Reads the timeouts of `SET_CONFIG` from a whole message, in seconds, as (TCP, TCP after FIN, UDP) (G-14).
+/// Reads the timeouts of `SET_CONFIG` from a whole message, in seconds, as (TCP, TCP after FIN,
+/// UDP) (G-14).
 ///
-/// `None` is one that stays as it is: it is missing, or 0. `hz` is the number of jiffies in a second.
+/// `None` is one that stays as it is: it is missing, or 0. `hz` is the number of jiffies in a
+/// second.
 ///
 /// # Errors
 ///
-/// `ERANGE` where an attribute is too short, `EINVAL` where a timeout exceeds `INT_MAX` jiffies; none is
-/// to be set then.
+/// `ERANGE` where an attribute is too short, `EINVAL` where a timeout exceeds `INT_MAX` jiffies;
+/// none is to be set then.
 #[allow(clippy::type_complexity)]
 pub(crate) fn timeouts(
     attributes: &[u8],

@@ -17,17 +17,17 @@ use super::packet::{
     UDP_LEN, //
 };
 
-/// Gives the transport header `l4` another port, and repairs its checksum for that and for the change
-/// of addresses (T-16).
+/// Gives the transport header `l4` another port, and repairs its checksum for that and for the
+/// change of addresses (T-16).
 ///
-/// `at` is the header's offset in the packet. A UDP checksum of 0 says that there is none, and stays. We
-/// depart there from C IPVS, which computes one (T-17): the checksum is the sender's to leave
-/// out. One that comes out as 0 is written as 0xffff.
+/// `at` is the header's offset in the packet. A UDP checksum of 0 says that there is none, and
+/// stays. We depart there from C IPVS, which computes one (T-17): the checksum is the sender's to
+/// leave out. One that comes out as 0 is written as 0xffff.
 ///
 /// # Errors
 ///
-/// [`ParseError::Short`] where the header is not all there, and [`ParseError::Malformed`] for a protocol with
-/// checksums of another kind; then nothing was changed.
+/// [`ParseError::Short`] where the header is not all there, and [`ParseError::Malformed`] for a
+/// protocol with checksums of another kind; then nothing was changed.
 #[inline(always)]
 pub(crate) fn transport(
     l4: &mut [u8],

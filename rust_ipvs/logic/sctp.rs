@@ -70,8 +70,8 @@ pub(crate) struct Chunks {
 
 /// Reads the chunks of a packet; `None` where not even the first is there.
 ///
-/// `word` gives four bytes at an offset from the common header, where the packet has them. An ABORT may follow a
-/// COOKIE ECHO or a COOKIE ACK, and is what counts then (T-11).
+/// `word` gives four bytes at an offset from the common header, where the packet has them. An ABORT
+/// may follow a COOKIE ECHO or a COOKIE ACK, and is what counts then (T-11).
 pub(crate) fn chunks(word: impl Fn(usize) -> Option<[u8; CHUNK]>) -> Option<Chunks> {
     let [kind, _, high, low] = word(COMMON)?;
     let first = Event::of_chunk(kind);
@@ -214,12 +214,12 @@ pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
 
 /// Writes a port and repairs the checksum for it (T-19).
 ///
-/// `l4` begins with the common header, of a packet that has `length` bytes from there on. A sum that is still to be
-/// made ([`SumState::Partial`]) stays as it is. Returns `false`, and changes nothing, where the header is not all
-/// there or is longer than `length`.
+/// `l4` begins with the common header, of a packet that has `length` bytes from there on. A sum
+/// that is still to be made ([`SumState::Partial`]) stays as it is. Returns `false`, and changes
+/// nothing, where the header is not all there or is longer than `length`.
 ///
-/// The checksum, a CRC32c, is repaired and not made anew: so only the header is read, and a packet that was
-/// damaged on its way stays so.
+/// The checksum, a CRC32c, is repaired and not made anew: so only the header is read, and a packet
+/// that was damaged on its way stays so.
 pub(crate) fn set_port(l4: &mut [u8], side: Side, port: u16, length: usize, sum: SumState) -> bool {
     let Some(behind) = length.checked_sub(COMMON) else {
         return false;
@@ -360,7 +360,8 @@ mod tests {
         }
     }
 
-    /// A packet with these chunks, of a type and a length that they claim to have, in so many bytes.
+    /// A packet with these chunks, of a type and a length that they claim to have, in so many
+    /// bytes.
     fn packet(parts: &[(u8, u16, usize)]) -> Vec<u8> {
         let mut bytes = vec![0x9c, 0x40, 0x00, 0x50, 1, 2, 3, 4, 0, 0, 0, 0];
         for (kind, length, present) in parts {

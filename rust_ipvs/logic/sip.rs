@@ -2,17 +2,17 @@
 
 //! The Call-ID of a SIP message, by which the engine `sip` tells calls apart (P-25, RFC 3261).
 //!
-//! A message starts with a line that says what it is; headers follow, a line each, up to an empty line. A
-//! header that is continued on the next line starts that one with a blank. Lines end with CR LF, or
-//! with either alone in old messages (RFC 2543).
+//! A message starts with a line that says what it is; headers follow, a line each, up to an empty
+//! line. A header that is continued on the next line starts that one with a blank. Lines end with
+//! CR LF, or with either alone in old messages (RFC 2543).
 
 /// The longest Call-ID that is taken.
 pub(crate) const CALL_ID_MAX: usize = 255;
 
 /// Finds the Call-ID of a message: that of the first such header that has a correct one.
 ///
-/// `None` where there is none, where it is longer than [`CALL_ID_MAX`], and where the message ends with it,
-/// so that nobody can tell whether that was all of it.
+/// `None` where there is none, where it is longer than [`CALL_ID_MAX`], and where the message ends
+/// with it, so that nobody can tell whether that was all of it.
 pub(crate) fn call_id(message: &[u8]) -> Option<&[u8]> {
     let (_, mut rest) = cut_line(message)?;
     loop {

@@ -2,8 +2,8 @@
 
 //! Sizes of hash tables (C-29, C-31, V-7).
 //!
-//! Sizes are powers of two and given as their exponents. A load factor `lfactor` asks for a table of
-//! 2^-lfactor buckets for each entry.
+//! Sizes are powers of two and given as their exponents. A load factor `lfactor` asks for a table
+//! of 2^-lfactor buckets for each entry.
 
 /// The load factor of a connection table, from the one that a user sets.
 ///
@@ -17,9 +17,9 @@ pub(crate) const fn of_connections(lfactor: i32) -> i32 {
 
 /// The size that a table should have, as bits (C-29).
 ///
-/// A table grows at once to the size its entries ask for. It shrinks only where that is a sixteenth or
-/// less, and then to twice what is asked, so that it does not swing. Where the load factor was changed it
-/// is taken at its word.
+/// A table grows at once to the size its entries ask for. It shrinks only where that is a sixteenth
+/// or less, and then to twice what is asked, so that it does not swing. Where the load factor was
+/// changed it is taken at its word.
 pub(crate) fn wanted_bits(
     entries: usize,
     lfactor: i32,
@@ -45,8 +45,8 @@ pub(crate) fn wanted_bits(
 
 /// The numbers of entries at which a table's size is to be reconsidered, as (lower, upper) (C-31).
 ///
-/// With more than `upper` entries it may have to grow, with at most `lower` it may shrink. A table of
-/// the largest size never grows, and one of the smallest never shrinks.
+/// With more than `upper` entries it may have to grow, with at most `lower` it may shrink. A table
+/// of the largest size never grows, and one of the smallest never shrinks.
 pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) -> (usize, usize) {
     /// As many as can be counted; `INT_MAX`, which users may have seen.
     const NEVER: usize = i32::MAX as usize;

@@ -2,8 +2,8 @@
 
 //! The older interface: requests and answers of socket options (behaviour.rst 11.3).
 //!
-//! Its structures are those of 64-bit machines, all numbers in native order but addresses and ports. It knows only
-//! IPv4.
+//! Its structures are those of 64-bit machines, all numbers in native order but addresses and
+//! ports. It knows only IPv4.
 //!
 //! C header: [`include/uapi/linux/ip_vs.h`](srctree/include/uapi/linux/ip_vs.h)
 
@@ -210,7 +210,8 @@ pub(crate) fn service_id(bytes: &[u8]) -> ServiceId {
     }
 }
 
-/// The service of a structure that is set, whose protocol must be one that is balanced, whatever it is named by (O-4).
+/// The service of a structure that is set, whose protocol must be one that is balanced, whatever it
+/// is named by (O-4).
 fn checked_id(bytes: &[u8]) -> Result<ServiceId, ConfigError> {
     let protocol = u16::from_ne_bytes(at(bytes, 0));
     if [TCP, UDP, SCTP].map(u16::from).contains(&protocol) {
@@ -257,7 +258,8 @@ fn wish(bytes: &[u8]) -> Wish {
     }
 }
 
-/// The daemon that a structure asks for: state, name of the interface, and identity. The rest cannot be said.
+/// The daemon that a structure asks for: state, name of the interface, and identity. The rest
+/// cannot be said.
 fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
     let name = at::<16>(bytes, 4);
     let mut parts = name.split(|&byte| byte == 0);
@@ -280,12 +282,14 @@ fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
     })
 }
 
-/// Reads what is to be done (O-1 to O-4). `hz` is the number of jiffies in a second, which limits timeouts.
+/// Reads what is to be done (O-1 to O-4). `hz` is the number of jiffies in a second, which limits
+/// timeouts.
 ///
 /// # Errors
 ///
-/// `EINVAL` for an option that does not exist, a structure of another length, a scheduler's name without an end, a
-/// timeout that is too long, or a daemon without an interface; `EFAULT` for a protocol that is not balanced.
+/// `EINVAL` for an option that does not exist, a structure of another length, a scheduler's name
+/// without an end, a timeout that is too long, or a daemon without an interface; `EFAULT` for a
+/// protocol that is not balanced.
 pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, ConfigError> {
     const NO_SUCH: ConfigError = ConfigError::new(Errno::Invalid, c"there is no such option");
     if bytes.len() != set_length(option) {

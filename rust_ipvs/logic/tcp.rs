@@ -41,8 +41,8 @@ impl TcpFlags {
 
     /// No flag, as of UDP.
     pub(crate) const NONE: Self = Self(0);
-    /// A segment that neither begins nor ends anything. It leaves [`ESTABLISHED`] as it is, whatever its direction and whichever
-    /// the tables.
+    /// A segment that neither begins nor ends anything. It leaves [`ESTABLISHED`] as it is,
+    /// whatever its direction and whichever the tables.
     pub(crate) const PLAIN: Self = Self(Self::ACK);
     /// SYN and no other.
     pub(crate) const SYN_ONLY: Self = Self(Self::SYN);
@@ -180,7 +180,8 @@ static SECURE: StateTables = [
     ],
 ];
 
-/// The state after a segment; a segment without any event closes (T-1), as does a state there is none of.
+/// The state after a segment; a segment without any event closes (T-1), as does a state there is
+/// none of.
 ///
 /// `secure` chooses the tables of the `secure_tcp` defense (T-5).
 #[inline]

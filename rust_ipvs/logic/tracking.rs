@@ -54,10 +54,12 @@ impl EntryState {
     }
 }
 
-/// From where, and where to, the replies to a connection's first packet come in at the director, by NAT (N-3).
+/// From where, and where to, the replies to a connection's first packet come in at the director, by
+/// NAT (N-3).
 ///
-/// `expected` is what they would be without NAT. The first packet has gone in the `direction` given: to the server `real`, which answers
-/// in its own name, or from there to a client, who answers the VIP `virt`.
+/// `expected` is what they would be without NAT. The first packet has gone in the `direction`
+/// given: to the server `real`, which answers in its own name, or from there to a client, who
+/// answers the VIP `virt`.
 pub(crate) fn reply(
     expected: (End, End),
     transport: u8,

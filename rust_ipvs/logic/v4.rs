@@ -69,7 +69,8 @@ impl Family for V4 {
                 .ok_or(ParseError::Short(HEADER))?;
         let l4 = u16::from(version & 0xf) << 2;
         let length = u16::from_be_bytes([l0, l1]);
-        // Version 4 and at least five words of header. A length of 0 is that of a packet too long to say.
+        // Version 4 and at least five words of header. A length of 0 is that of a packet too long
+        // to say.
         let known = (0x45..=0x4f).contains(&version);
         if !known || (length < l4 && length != 0) {
             return Err(ParseError::Malformed);
@@ -151,7 +152,8 @@ impl Family for V4 {
     }
 }
 
-/// Takes one from the time to live, and repairs the checksum for that; `false` if there is at most 1.
+/// Takes one from the time to live, and repairs the checksum for that; `false` if there is at most
+/// 1.
 #[inline(always)]
 fn age_header([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]: &mut [u8; HEADER]) -> bool {
     if *ttl <= 1 {
@@ -176,8 +178,8 @@ fn age_with_options(l3: &mut [u8], l4: u16) -> bool {
 /// Writes the checksum of a header with options, which is all of `ip`.
 ///
 /// The kernel writes into record route and timestamp options when a packet comes, and leaves the
-/// checksum to whoever forwards it (`ip_options_compile()`, `ip_forward_options()`). So a repair would
-/// start from a wrong sum.
+/// checksum to whoever forwards it (`ip_options_compile()`, `ip_forward_options()`). So a repair
+/// would start from a wrong sum.
 #[cold]
 #[inline(never)]
 fn sum_anew(ip: &mut [u8]) {

@@ -37,7 +37,8 @@ const FRAGMENT: u8 = 44;
 /// Destination options.
 const DESTINATION: u8 = 60;
 
-/// Extension headers that are walked over in one packet, at most: the kernel's `IP6_MAX_EXT_HDRS_CNT`.
+/// Extension headers that are walked over in one packet, at most: the kernel's
+/// `IP6_MAX_EXT_HDRS_CNT`.
 const EXTENSIONS: usize = 12;
 
 /// Returns whether a next-header value is an extension header that is walked over. AH and ESP are
@@ -54,7 +55,8 @@ struct Chain {
     fragment: Fragment,
 }
 
-/// Walks the extension headers that start with one of type `next`, right after the fixed header; `next` may be none.
+/// Walks the extension headers that start with one of type `next`, right after the fixed header;
+/// `next` may be none.
 ///
 /// Out of line: few packets have any.
 #[cold]

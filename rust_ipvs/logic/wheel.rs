@@ -4,13 +4,14 @@
 //!
 //! The near ring has a slot for each of the next 256 ticks. The far ring has a slot for each of the
 //! next 64 groups of 64 ticks. A far slot is looked at in the first tick of its group, and what it
-//! holds is filed again; what falls due in that group then goes to the near ring, and what was filed
-//! short of its deadline, as it lay beyond the far ring, goes to the far ring once more.
+//! holds is filed again; what falls due in that group then goes to the near ring, and what was
+//! filed short of its deadline, as it lay beyond the far ring, goes to the far ring once more.
 //!
-//! Whoever looks at a slot compares each deadline with the tick: if it is reached (`deadline - tick` is not
-//! positive, in wrapping arithmetic) the entry expires, else it is filed again with
-//! [`place`]`(tick, deadline)`. So a deadline may move away freely while its entry stays where it is
-//! filed, which is why a packet need not touch the wheel. One that moves closer has to be filed again.
+//! Whoever looks at a slot compares each deadline with the tick: if it is reached (`deadline -
+//! tick` is not positive, in wrapping arithmetic) the entry expires, else it is filed again with
+//! [`place`]`(tick, deadline)`. So a deadline may move away freely while its entry stays where it
+//! is filed, which is why a packet need not touch the wheel. One that moves closer has to be filed
+//! again.
 //!
 //! All ticks wrap; deadlines and ticks are to be less than 2^31 apart (17 years).
 
@@ -53,8 +54,8 @@ impl WheelSlot {
 
 /// Returns where to file a deadline.
 ///
-/// The slot is looked at, at the latest, in the tick of the deadline, and at the earliest in the tick after
-/// `now`. A deadline that has passed is filed for the tick after `now`.
+/// The slot is looked at, at the latest, in the tick of the deadline, and at the earliest in the
+/// tick after `now`. A deadline that has passed is filed for the tick after `now`.
 #[inline]
 pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> WheelSlot {
     let left = deadline_tick.wrapping_sub(now_tick) as i32;
@@ -65,7 +66,8 @@ pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> WheelSlot {
     if left < NEAR as i32 {
         return WheelSlot::near(deadline_tick);
     }
-    // Groups are counted from the first tick of the current one, so that wrapping does not split one.
+    // Groups are counted from the first tick of the current one, so that wrapping does not split
+    // one.
     let start = now_tick & !GROUP.wrapping_sub(1);
     let ahead = deadline_tick.wrapping_sub(start) / GROUP;
     let ahead = ahead.min(FAR.wrapping_sub(1));

@@ -2,8 +2,9 @@
 
 //! Counts the packets that each network namespace receives for itself, and says so when unloaded.
 //!
-//! The smallest whole module on rust_ipvs's abstractions: [`kapi::net`] keeps a value per namespace,
-//! [`kapi::netfilter`] calls a function for each packet, [`kapi::percpu`] counts without a lock.
+//! The smallest whole module on rust_ipvs's abstractions: [`kapi::net`] keeps a value per
+//! namespace, [`kapi::netfilter`] calls a function for each packet, [`kapi::percpu`] counts without
+//! a lock.
 
 #![deny(unsafe_code)]
 
@@ -44,7 +45,8 @@ static COUNTERS: Namespaces<Counter> = Namespaces::new();
 struct Counter {
     initial: bool,
     packets: Counters<1>,
-    /// The hooks that count here. They keep the counter alive, so they are taken out of it at the end.
+    /// The hooks that count here. They keep the counter alive, so they are taken out of it at the
+    /// end.
     #[pin]
     hooks: Mutex<Option<Hooks<Counter>>>,
 }

@@ -2,8 +2,8 @@
 
 //! Most room: the destination with the most places left gets the connection.
 //!
-//! A weight is a number of places here, as with `ovf`, and an active connection takes one. Of equals the newest
-//! destination is chosen; where no place is left nobody is.
+//! A weight is a number of places here, as with `ovf`, and an active connection takes one. Of
+//! equals the newest destination is chosen; where no place is left nobody is.
 //!
 //! Cost of a decision: one look at each destination.
 

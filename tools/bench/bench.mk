@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Measuring: make bench, bench-quick, bench-profile.
 
-# Which cells and which balancers, with commas between; all if empty. `tools/bench/bench --help` names them.
+# Which cells and which balancers, with commas between; all if empty. `tools/bench/bench --help`
+# names them.
 CELLS ?=
 IMPL ?=
 
@@ -19,9 +20,8 @@ bench-profile: lab-ready all ## CELLS=nat-one IMPL=rust FUNCTION=…: instructio
 # Which schedulers the part of that name measures; all if empty.
 SCHEDULERS ?=
 
-# Which parts of the bench: count, scale, schedulers, persistence, administration, large, background, sharing,
-# processors, clock;
-# all if empty.
+# Which parts of the bench: count, scale, schedulers, persistence, administration, large,
+# background, sharing, processors, clock; all if empty.
 PARTS ?=
 
 .PHONY: bench

@@ -3,7 +3,8 @@
 
 # The kernel tree: the lab's, unless KDIR names another, which is built with the host's own tools.
 KDIR ?=
-# How the C helpers are linked: 1 as bitcode, 0 as an object; unset, 1 where the LLVM versions allow it.
+# How the C helpers are linked: 1 as bitcode, 0 as an object; unset, 1 where the LLVM versions allow
+# it.
 INLINE ?= auto
 
 BUILD_MODULE := tools/build/module.sh

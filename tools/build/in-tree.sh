@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Makes the patch that puts the module into net/netfilter/rust_ipvs of a kernel tree, and applies it.
+# Makes the patch that puts the module into net/netfilter/rust_ipvs of a kernel tree, and applies
+# it.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -36,8 +37,9 @@ add_after() {
 	mv "$file.new" "$file"
 }
 
-# Where FILE asks for CONFIG_IP_VS just above a line with ipvs_property, it shall ask for either of the two.
-# The mark in the packet says "balanced already"; whichever balancer is built needs it to exist and to be copied.
+# Where FILE asks for CONFIG_IP_VS just above a line with ipvs_property, it shall ask for either of
+# the two. The mark in the packet says "balanced already"; whichever balancer is built needs it to
+# exist and to be copied.
 widen_property() {
 	local file=$1
 	awk '

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs what was last built: the module where modprobe finds it, a file that has modprobe take it where ip_vs is
-# asked for, and ripvsadm.
+# Installs what was last built: the module where modprobe finds it, a file that has modprobe take it
+# where ip_vs is asked for, and ripvsadm.
 set -euo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -19,9 +19,9 @@ for inline in 1 0; do
 done
 cmp -s "$out/rust_ipvs.ko" "$root/build/rust_ipvs.ko" || die 'build/rust_ipvs.ko is older than its parts: run "make"'
 
-# By way of a folder of our own, because the tools of the lab do not see the host's /lib. Kbuild would run depmod
-# for a folder without the kernel's other modules.
-# The stock kernel's signing key is Debian's own.
+# By way of a folder of our own, because the tools of the lab do not see the host's /lib. Kbuild
+# would run depmod for a folder without the kernel's other modules. The stock kernel's signing key
+# is Debian's own.
 stage=$root/build/stage
 unsigned=(CONFIG_MODULE_SIG_ALL=)
 [ -z "${KDIR-}" ] || unsigned=()

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# A copy of the lab's kernel source in the lab's cache, and what was built from it: shared by those who build kernels.
+# A copy of the lab's kernel source in the lab's cache, and what was built from it: shared by those
+# who build kernels.
 #
 # Wants lib.sh and choose_kernel before it, and to run inside the lab.
 # shellcheck disable=SC2154 # root, lab and kdir are set by whoever includes this
@@ -11,7 +12,8 @@ eval "$("$lab" env | grep -E '^LAB_(CACHE|TREE)=')"
 place=$LAB_CACHE/in-tree
 source=$place/source
 
-# The parts of the source that these builds read. Drivers are left out, but for what Kconfig reads of them.
+# The parts of the source that these builds read. Drivers are left out, but for what Kconfig reads
+# of them.
 copy_source() {
 	local arch folder skip=()
 	for arch in "$kdir"/arch/*/; do
@@ -48,8 +50,8 @@ configured() {
 	}
 }
 
-# reconfigure FOLDER FILE…: runs the rest of the arguments only where what they configure from has changed,
-# because a new .config makes Kbuild look at everything.
+# reconfigure FOLDER FILE…: runs the rest of the arguments only where what they configure from has
+# changed, because a new .config makes Kbuild look at everything.
 reconfigure() {
 	local folder=$1 fragment=$2 key
 	shift 2
@@ -64,7 +66,8 @@ small() {
 	kernel "$1" ARCH=um KCONFIG_ALLCONFIG="$2" allnoconfig
 }
 
-# Removes what came from another kernel, and copies the source where it is not there. The copy's words go to LOG.
+# Removes what came from another kernel, and copies the source where it is not there. The copy's
+# words go to LOG.
 refresh_copy() {
 	local identity
 	identity=$(kernel_identity)

@@ -19,7 +19,8 @@ ARROWS = {
 UNSAFE_LAYERS = {"kapi", "bindings"}
 # Crates that a layer may name; the rest may name them all.
 CRATES = {"logic": {"core"}}
-# What kapi's code may not speak of; the names of the module's helpers and of sk_buff's fields are not its choice.
+# What kapi's code may not speak of; the names of the module's helpers and of sk_buff's fields are
+# not its choice.
 FOREIGN = re.compile(r"ip_?vs|virtual_?server|real_?server|balancer|scheduler|director|persistent", re.I)
 NOT_FOREIGN = re.compile(r"rust_ipvs_\w+|\w*ipvs_property", re.I)
 

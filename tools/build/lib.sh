@@ -17,8 +17,8 @@ die() {
 	exit 1
 }
 
-# Sets kdir (the kernel tree), release (what it calls itself), tools (the prefix that runs a command among
-# its tools) and kbuild (the arguments its make wants).
+# Sets kdir (the kernel tree), release (what it calls itself), tools (the prefix that runs a command
+# among its tools) and kbuild (the arguments its make wants).
 choose_kernel() {
 	if [ -n "${KDIR-}" ]; then
 		kdir=$(readlink -f "$KDIR") tools=() kbuild=()
@@ -30,7 +30,8 @@ choose_kernel() {
 		local LAB_KDIR
 		eval "$("$lab" env | grep '^LAB_KDIR=')"
 		kdir=$LAB_KDIR tools=("$lab" enter --)
-		# The names Debian built it with: others would make Kbuild rewrite files in the shared tree.
+		# The names Debian built it with: others would make Kbuild rewrite files in the
+		# shared tree.
 		kbuild=(ARCH=x86 CC=x86_64-linux-gnu-gcc-14)
 	fi
 	release=$(<"$kdir/include/config/kernel.release")
@@ -57,7 +58,8 @@ choose_llvm() {
 	kbuild+=("IPVS_CLANG=$clang" "IPVS_LLVM_LINK=$llvm_link")
 }
 
-# What objects depend on without Kbuild noticing: another kernel in the same place, another compiler.
+# What objects depend on without Kbuild noticing: another kernel in the same place, another
+# compiler.
 kernel_identity() {
 	echo "$kdir $release"
 	"${tools[@]}" rustc --version
@@ -84,8 +86,8 @@ build_module() {
 	)
 }
 
-# build_strictly SOURCES OUT ARGUMENT…: as build_module, with every warning an error; objtool's are none to Kbuild, but they
-# are to us.
+# build_strictly SOURCES OUT ARGUMENT…: as build_module, with every warning an error; objtool's are
+# none to Kbuild, but they are to us.
 build_strictly() {
 	local out=$2 log status=0
 	log=$(build_module "$@" W=e) || status=$?

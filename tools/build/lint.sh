@@ -65,7 +65,8 @@ clippy_cargo() {
 	return "$status"
 }
 
-# module FOLDER ARGUMENT…: builds the module in that folder of build/, which is quick where it is built already.
+# module FOLDER ARGUMENT…: builds the module in that folder of build/, which is quick where it is
+# built already.
 module() {
 	local out=build/$1
 	shift
@@ -82,7 +83,8 @@ panics() {
 	return "$status"
 }
 
-# Connections leave the table by one function, which takes their entries out of connection tracking too.
+# Connections leave the table by one function, which takes their entries out of connection tracking
+# too.
 removals() {
 	! git grep -nE 'table\s*\.(remove|retain)\(' -- rust_ipvs/director ':!rust_ipvs/director/tracking.rs'
 }

@@ -39,7 +39,8 @@ fi
 [ "$inline" != auto ] || inline=1
 
 out=$root/build/inline$inline
-# The lab's compilers are known, so that no warning of theirs is to be lived with; those of other trees may say what they like.
+# The lab's compilers are known, so that no warning of theirs is to be lived with; those of other
+# trees may say what they like.
 build=build_strictly
 [ -z "${KDIR-}" ] || build=build_module
 "$build" "$root/rust_ipvs" "$out" CONFIG_RUST_IPVS=m "INLINE=$inline"

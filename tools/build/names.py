@@ -14,7 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Selftests of what a kernel tree does not have: the tool, documents, the installation, the sender of storms.
+# Selftests of what a kernel tree does not have: the tool, documents, the installation, the sender
+# of storms.
 NOT_IN_TREE = {
     "finding.py",
     "keepalived.py",

@@ -16,7 +16,8 @@ import subprocess
 import sys
 from collections import defaultdict
 
-# The kernel's ways into the module in which nothing may panic: hooks, rules and RCU callbacks, all in softirq context.
+# The kernel's ways into the module in which nothing may panic: hooks, rules and RCU callbacks, all
+# in softirq context.
 PACKETS = re.compile(r"^main::kapi::(netfilter::call|xtables::matches)\b")
 CALLBACKS = re.compile(r"^main::kapi::(rcu::drop_\w+|shared::drop_\w+|table::free\w*)\b")
 PANIC = re.compile(
@@ -63,7 +64,8 @@ def edges(path):
     function = target = None
     for line in run("objdump", "-dr", "--no-show-raw-insn", path).splitlines():
         relocated = RELOC.search(line)
-        # Where an instruction is relocated, what it leads to before that is nothing: whatever lies behind it, or behind the section.
+        # Where an instruction is relocated, what it leads to before that is nothing: whatever lies
+        # behind it, or behind the section.
         if target and not relocated:
             graph[function].add(target)
         target = None
@@ -133,7 +135,8 @@ def main():
     packets = [symbol for symbol in graph if PACKETS.search(pretty[symbol])]
     callbacks = [symbol for symbol in graph if CALLBACKS.search(pretty[symbol])]
     roots = packets + callbacks
-    # Should the callbacks be called otherwise one day, this must not pass for want of anything to check.
+    # Should the callbacks be called otherwise one day, this must not pass for want of anything to
+    # check.
     if not packets or not callbacks:
         sys.exit(f"panics: {options.object} has no callback of netfilter or none of RCU: their names in this file are old")
     reached = reach(graph, roots)

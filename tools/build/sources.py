@@ -159,7 +159,8 @@ class Crate:
     def definer(self, path, depth=0):
         """The file that defines what an absolute path names."""
         module, rest = (), list(path)
-        # An exported macro is at the root, whichever file defines it; `module!` puts LocalModule there.
+        # An exported macro is at the root, whichever file defines it; `module!` puts LocalModule
+        # there.
         if len(rest) == 1 and (rest[0],) not in self.files:
             return next((file for file in self.files.values() if rest[0] in file.macros), None)
         while rest and module + (rest[0],) in self.files:

@@ -1,14 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Selftests in a kernel with several processors that watches memory, locks and RCU: KASAN, kmemleak, lockdep, in User-mode Linux (TAP).
+# Selftests in a kernel with several processors that watches memory, locks and RCU: KASAN, kmemleak,
+# lockdep, in User-mode Linux (TAP).
 #
 # usage: test-debug-kernel.sh [TEST…]
 #
-# The stock kernel has none of them. This one is built with clang, because a kernel with Rust has KASAN only so, and kept in the
-# lab's cache; the first build takes a good quarter of an hour. It is a program, so the tests run at the host's speed.
-# WATCH=no takes the same kernel without any of them. Without TEST, all selftests run; SMP, MEMORY and LIMIT are the kernel's
-# processors, memory and seconds. PACKETS is the size of storm.py's storm, LOADS and NAMESPACES are
-# how often it loads the module and makes a namespace.
+# The stock kernel has none of them. This one is built with clang, because a kernel with Rust has
+# KASAN only so, and kept in the lab's cache; the first build takes a good quarter of an hour. It is
+# a program, so the tests run at the host's speed. WATCH=no takes the same kernel without any of
+# them. Without TEST, all selftests run; SMP, MEMORY and LIMIT are the kernel's processors, memory
+# and seconds. PACKETS is the size of storm.py's storm, LOADS and NAMESPACES are how often it loads
+# the module and makes a namespace.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -29,11 +31,13 @@ built=$logs/built
 results=$logs/tests
 number=0
 tests=("$@")
-# Memory is taken when it is used; a million connections want it, with what watches remembering where each one was made.
+# Memory is taken when it is used; a million connections want it, with what watches remembering
+# where each one was made.
 limit=${LIMIT:-7000} memory=${MEMORY:-4G} packets=${PACKETS:-10m}
 [ -z "${LONG-}" ] || limit=${LIMIT:-60000} memory=${MEMORY:-12G} packets=${PACKETS:-100m}
 
-# What a kernel says that found something: KASAN, lockdep, RCU, an object's life, a list, an assertion of Rust code.
+# What a kernel says that found something: KASAN, lockdep, RCU, an object's life, a list, an
+# assertion of Rust code.
 BAD='BUG|WARNING|KASAN|INFO: |possible|suspicious|ODEBUG|corruption|panicked|refcount_t|detected stall'
 # (And that it looks for such things, or that it was given something to find out.)
 FINE='kmemleak: Kernel memory leak detector|kasan: Kernel|possible_cpus|TCP: request_sock|rust_ipvs selftest mark'
@@ -55,16 +59,18 @@ configure() {
 	kernel "$kind" ARCH=um CC="$clang" KCONFIG_ALLCONFIG="$place/$kind.fragment" allnoconfig
 }
 
-# With the code model of User-mode Linux clang has a section of its own for data that is zero. To the kernel it lies beyond its
-# end where the linker's script does not name it, and then lockdep and kmemleak do not take it for the kernel's.
+# With the code model of User-mode Linux clang has a section of its own for data that is zero. To
+# the kernel it lies beyond its end where the linker's script does not name it, and then lockdep and
+# kmemleak do not take it for the kernel's.
 name_large_bss() {
 	local script=$source/arch/um/kernel/dyn.lds.S
 	grep -q '\.lbss' "$script" || sed -i 's/\*(\.bss \.bss\.\*/& .lbss .lbss.*/' "$script"
 	grep '\.lbss' "$script"
 }
 
-# It looks at every word of a stack for what may be a return address, and what watches memory remembers a stack for each object:
-# packets took most of their time there. With frame pointers it need not.
+# It looks at every word of a stack for what may be a return address, and what watches memory
+# remembers a stack for each object: packets took most of their time there. With frame pointers it
+# need not.
 follow_frames() {
 	local script=$source/arch/um/kernel/stacktrace.c
 	grep -q 'IS_ENABLED(CONFIG_FRAME_POINTER)' "$script" || sed -i \
@@ -72,15 +78,16 @@ follow_frames() {
 	grep 'IS_ENABLED(CONFIG_FRAME_POINTER)' "$script"
 }
 
-# What returns from a signal to a program must have nothing on the stack. With frame pointers it has, and under seccomp every
-# program died of registers that were off by one.
+# What returns from a signal to a program must have nothing on the stack. With frame pointers it
+# has, and under seccomp every program died of registers that were off by one.
 keep_stub_bare() {
 	local file=$source/arch/um/kernel/skas/Makefile
 	grep -q 'omit-frame-pointer' "$file" || sed -i 's/^CFLAGS_stub\.o := .*/& -fomit-frame-pointer/' "$file"
 	grep 'omit-frame-pointer' "$file"
 }
 
-# A processor that is just starting frees memory before it is online; kmemleak then calls RCU from there, which complains.
+# A processor that is just starting frees memory before it is online; kmemleak then calls RCU from
+# there, which complains.
 keep_start_data() {
 	local file=$source/arch/um/os-Linux/smp.c
 	grep -q start_data "$file" || sed -i -e 's/^static pthread_t cpu_threads.*/&\nstatic struct cpu_thread_data start_data[CONFIG_NR_CPUS];/' \
@@ -88,9 +95,10 @@ keep_start_data() {
 	grep start_data "$file"
 }
 
-# When areas of vmalloc() are purged, their shadow is released one by one, and then from the first to
-# the last of them at once. User-mode Linux clears it both times. There may be terabytes in between:
-# an unloading took seconds then, and gigabytes of the host, and live areas lost their red zones.
+# When areas of vmalloc() are purged, their shadow is released one by one, and then from the first
+# to the last of them at once. User-mode Linux clears it both times. There may be terabytes in
+# between: an unloading took seconds then, and gigabytes of the host, and live areas lost their red
+# zones.
 clear_areas_alone() {
 	local file=$source/mm/kasan/shadow.c
 	local line='\tif (IS_ENABLED(CONFIG_UML) \&\& flags == KASAN_VMALLOC_TLB_FLUSH)\n\t\treturn;'
@@ -117,7 +125,8 @@ yield_to_holder() {
 	done
 }
 
-# (And User-mode Linux loads no module that has a table of addresses, which rustc makes unless told otherwise.)
+# (And User-mode Linux loads no module that has a table of addresses, which rustc makes unless told
+# otherwise.)
 make_um() {
 	kernel "$kind" ARCH=um CC="$clang" "RUSTFLAGS_MODULE=-Crelocation-model=static -Ccode-model=large" "$@"
 }
@@ -142,7 +151,8 @@ build_fault_injection() {
 		cp "$place/fault_injection/fault_injection.ko" "$built"
 }
 
-# boot NAME COMMANDS OPTION…: runs them in the kernel, with what was built in /built; what they write to /results is in $logs/NAME then.
+# boot NAME COMMANDS OPTION…: runs them in the kernel, with what was built in /built; what they
+# write to /results is in $logs/NAME then.
 boot() {
 	results=$logs/$1
 	rm -rf "$results"
@@ -259,12 +269,14 @@ main() {
 		boot fault_injection 'insmod /built/fault_injection.ko' slab_debug=F >>"$logs/fault_injection.log" 2>&1
 		ok 'faults that are injected are found' noticed
 	fi
-	# Slabs with checks have no caches of objects before them, in which kmemleak would see pointers to what nobody remembers.
+	# Slabs with checks have no caches of objects before them, in which kmemleak would see
+	# pointers to what nobody remembers.
 	if [ -n "$others" ]; then
 		run_tests tests "$others" slab_debug=F
 		[ "$kind" = um-plain ] || ok 'kmemleak finds nothing' no_leak
 	fi
-	# Both kmemleak and checks of slabs have one lock for all, at which processors would wait for each other with each packet.
+	# Both kmemleak and checks of slabs have one lock for all, at which processors would wait
+	# for each other with each packet.
 	[ -z "$storm" ] || run_tests storm "$storm" kmemleak=off
 	progress 'done'
 }

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Puts the module into a kernel tree, builds it there as a module and built in, and boots it (TAP).
 #
-# The tree is a copy of the lab's kernel source, kept in the lab's cache together with what was built from it, so
-# that the next run builds no more than the module: x86-m and x86-y configured like the stock kernel, um a small
-# User-mode Linux kernel that runs as a program.
+# The tree is a copy of the lab's kernel source, kept in the lab's cache together with what was
+# built from it, so that the next run builds no more than the module: x86-m and x86-y configured
+# like the stock kernel, um a small User-mode Linux kernel that runs as a program.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -40,7 +40,8 @@ x86() {
 		kernel "$folder" ARCH=x86 net/netfilter/rust_ipvs/ && is_there "$place/$folder/net/netfilter/rust_ipvs" "$folder"
 }
 
-# Did the build leave what the kernel would take from that folder: a module's object, or a part of vmlinux?
+# Did the build leave what the kernel would take from that folder: a module's object, or a part of
+# vmlinux?
 is_there() {
 	case $2 in
 	x86-m) nm "$1/rust_ipvs.o" | grep -w init_module ;;
@@ -59,7 +60,8 @@ boot_um() {
 		init="$root/tools/build/um-init" con=null con0=fd:0,fd:1 panic=1 </dev/null >"$1" 2>&1
 }
 
-# Did a compiler, the linker or objtool have something to say of the module? (Kconfig has, of the stock configuration.)
+# Did a compiler, the linker or objtool have something to say of the module? (Kconfig has, of the
+# stock configuration.)
 warned() {
 	grep -E '(^|rust_ipvs/.*)warning:' "$1"
 }

@@ -17,7 +17,8 @@ NO_LICENSE = re.compile(
 # Each file may be used under the GPL, version 2; some under other licenses as well.
 LICENSE = re.compile(r"SPDX-License-Identifier: \(*GPL-2\.0\b")
 
-# The hosts that files may name: those of documents, of names made for examples, and of a crate's origin.
+# The hosts that files may name: those of documents, of names made for examples, and of a crate's
+# origin.
 HOST = re.compile(r"\b(?:https?|ftp|git|rsync)://([A-Za-z0-9.-]+)")
 HOSTS = re.compile(
     r"(^|\.)(kernel\.org|rfc-editor\.org|ietf\.org|rust-lang\.org|rust-for-linux\.com|linuxvirtualserver\.org|debian\.org|w3\.org"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Fuzzes what reads other people's bytes, guided by coverage (libFuzzer), and keeps the inputs that reach most.
+# Fuzzes what reads other people's bytes, guided by coverage (libFuzzer), and keeps the inputs that
+# reach most.
 set -euo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")

@@ -38,8 +38,8 @@ ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'
 	$(RIPVSADM_CARGO) clippy --workspace --all-targets $(RIPVSADM_FLAGS) -- -D warnings
 
-# The program that was last built, its manual page, and the completion of its options for three shells. Where only the module was built,
-# for a kernel of one's own, there is nothing to install.
+# The program that was last built, its manual page, and the completion of its options for three
+# shells. Where only the module was built, for a kernel of one's own, there is nothing to install.
 RIPVSADM_SHARE = $(DESTDIR)$(PREFIX)/share
 ripvsadm-install:
 	@if [ -x build/ripvsadm ]; then \

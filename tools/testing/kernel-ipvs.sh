@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The kernel's own selftest of IPVS, net/netfilter/ipvs.sh as it is, on rust_ipvs. Runs in the guest.
+# The kernel's own selftest of IPVS, net/netfilter/ipvs.sh as it is, on rust_ipvs. Runs in the
+# guest.
 #
 # usage: kernel-ipvs.sh SELFTESTS   the folder tools/testing/selftests of a kernel source
 #

@@ -3,10 +3,11 @@
 //! Connections that a control connection expects (FTP), and `IP_VS_CONN_F_NO_CPORT` (F-4 to F-10,
 //! C-24).
 //!
-//! A data connection is in the table before its first packet, in LISTEN, and holds the control connection that announced it. Of one
-//! that the client is to begin, nobody knows the client's port: it has port 0 in its place, and waits. The client's first
-//! packet makes a connection that has the port and takes the place of the one that waits. So keys never change, and
-//! whoever reads the table meanwhile finds the one or the other.
+//! A data connection is in the table before its first packet, in LISTEN, and holds the control
+//! connection that announced it. Of one that the client is to begin, nobody knows the client's
+//! port: it has port 0 in its place, and waits. The client's first packet makes a connection that
+//! has the port and takes the place of the one that waits. So keys never change, and whoever reads
+//! the table meanwhile finds the one or the other.
 
 use super::{
     status::{

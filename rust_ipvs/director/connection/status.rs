@@ -2,18 +2,18 @@
 
 //! Status of a connection: its protocol's state and all flags, in one atomic word.
 //!
-//! Whatever changes the word returns what is to be accounted for it at the destination or the template;
-//! the word itself touches neither. It depends on atomics and on `logic` alone, so that it compiles on
-//! the host, where a model checker takes it through all interleavings.
+//! Whatever changes the word returns what is to be accounted for it at the destination or the
+//! template; the word itself touches neither. It depends on atomics and on `logic` alone, so that
+//! it compiles on the host, where a model checker takes it through all interleavings.
 //!
 //! # Why counts are exact
 //!
-//! A destination counts a connection while `COUNTED` is set and `ENDED` is not. [`Status::count`] sets the
-//! one, once, and [`Status::end`] the other, once. Each reads, in the same exchange, whether the connection
-//! is active, and hands out +1 or -1 for that. A change of `INACTIVE` between the two hands out the
-//! difference; before and after them it hands out nothing. All are exchanges of one word, so there is one
-//! order of them, and in that order what was handed out sums to 0 when the connection has ended. The
-//! destination may add these numbers up in any order.
+//! A destination counts a connection while `COUNTED` is set and `ENDED` is not. [`Status::count`]
+//! sets the one, once, and [`Status::end`] the other, once. Each reads, in the same exchange,
+//! whether the connection is active, and hands out +1 or -1 for that. A change of `INACTIVE`
+//! between the two hands out the difference; before and after them it hands out nothing. All are
+//! exchanges of one word, so there is one order of them, and in that order what was handed out sums
+//! to 0 when the connection has ended. The destination may add these numbers up in any order.
 
 use crate::logic::{
     defense,
@@ -64,8 +64,8 @@ const EXTENDED: u32 = 0x10_0000;
 const ENDED: u32 = 0x20_0000;
 /// Another director sent the connection (C-2).
 const SYNCED: u32 = 0x0800_0000;
-/// One packet of the client. The highest bits count as many as are few and one more (C-27), so only the
-/// first few packets write the word for that.
+/// One packet of the client. The highest bits count as many as are few and one more (C-27), so only
+/// the first few packets write the word for that.
 const REQUEST: u32 = 1 << 28;
 /// The number of the client's packets, at most that in [`MANY_REQUESTS`].
 const REQUESTS: u32 = !(REQUEST - 1);
@@ -241,8 +241,8 @@ pub(super) struct Status(Atomic<u32>);
 
 /// Before anybody else sees the connection.
 impl Status {
-    /// A connection whose first packet is handled now: `silent` if no reply is expected, `assures` if a
-    /// template controls it.
+    /// A connection whose first packet is handled now: `silent` if no reply is expected, `assures`
+    /// if a template controls it.
     #[inline(always)]
     pub(super) fn connection(silent: bool, assures: bool) -> Self {
         let silent = if silent { NO_OUTPUT } else { 0 };
@@ -310,8 +310,8 @@ impl Status {
         Snapshot(self.0.load(Relaxed))
     }
 
-    /// Has `bits` in the place of those that `mask` covers, if that is not so already; returns whether
-    /// it was this call that changed them.
+    /// Has `bits` in the place of those that `mask` covers, if that is not so already; returns
+    /// whether it was this call that changed them.
     fn replace(&self, mask: u32, bits: u32) -> bool {
         let mut now = self.0.load(Relaxed);
         while now & mask != bits {
@@ -323,7 +323,8 @@ impl Status {
         false
     }
 
-    /// Takes the connection from connection tracking: what that knows by its ends is another's now (S-19).
+    /// Takes the connection from connection tracking: what that knows by its ends is another's now
+    /// (S-19).
     pub(super) fn untrack(&self) {
         self.replace(TRACKED, 0);
     }
@@ -366,8 +367,8 @@ impl Status {
     /// Returns whether a packet that leaves the protocol's `state` as it is changes nothing but the
     /// number of the client's packets (C-27), in which it is counted then.
     ///
-    /// A request may not be one that shows the connection to be real, unless it did so before, and a
-    /// helper has none of either.
+    /// A request may not be one that shows the connection to be real, unless it did so before, and
+    /// a helper has none of either.
     #[inline(always)]
     pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
         let (old, state) = (self.0.load(Relaxed), u32::from(state));
@@ -387,10 +388,10 @@ impl Status {
 
     /// Moves to the next state; returns that, and what is to be accounted.
     ///
-    /// `next` says, of the direction that holds and the present state, which is next, whether it is an
-    /// active one (T-2, T-6), and whether the packet shows that the connection is real (P-15). A packet
-    /// of the client is counted (C-27), except the first, which comes before the destination counts
-    /// the connection and was counted when that was made.
+    /// `next` says, of the direction that holds and the present state, which is next, whether it is
+    /// an active one (T-2, T-6), and whether the packet shows that the connection is real (P-15). A
+    /// packet of the client is counted (C-27), except the first, which comes before the destination
+    /// counts the connection and was counted when that was made.
     #[inline(always)]
     pub(super) fn advance(
         &self,
@@ -465,8 +466,8 @@ impl Status {
         }
     }
 
-    /// Has the destination count the connection; returns whether that is an active one. `None`, and the
-    /// destination does not count it, if it is counted already or has ended.
+    /// Has the destination count the connection; returns whether that is an active one. `None`, and
+    /// the destination does not count it, if it is counted already or has ended.
     #[must_use]
     pub(super) fn count(&self) -> Option<bool> {
         let mut old = self.0.load(Relaxed);

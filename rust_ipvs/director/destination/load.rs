@@ -25,10 +25,10 @@ const OVERLOADED: i32 = i32::MIN;
 /// Between both thresholds the last one of them that was reached decides, as in C, where a lock of
 /// the destination holds them together (C: `ip_vs_dest_update_overload()`).
 ///
-/// Each CPU that changes the count, or a threshold, does so before a full barrier, and then reads the
-/// bit or changes it. Each that changes the bit does so with a full barrier, and then reads the count
-/// and the thresholds once more ([`Load::set_overloaded`]). Of two that coincide at least one sees
-/// what the other has changed, and the one that sees it makes the bit agree.
+/// Each CPU that changes the count, or a threshold, does so before a full barrier, and then reads
+/// the bit or changes it. Each that changes the bit does so with a full barrier, and then reads the
+/// count and the thresholds once more ([`Load::set_overloaded`]). Of two that coincide at least one
+/// sees what the other has changed, and the one that sees it makes the bit agree.
 #[repr(align(64))]
 pub(crate) struct Load {
     /// The weight, and in the sign the overload bit: schedulers ask for both at once.
@@ -103,8 +103,8 @@ impl Load {
         self.set(!OVERLOADED, weight);
     }
 
-    /// Sets the thresholds `(upper, lower)`, and if they differ from what they were, judges anew (S-25).
-    /// The caller holds the configuration mutex.
+    /// Sets the thresholds `(upper, lower)`, and if they differ from what they were, judges anew
+    /// (S-25). The caller holds the configuration mutex.
     pub(crate) fn set_thresholds(&self, (upper, lower): (u32, u32)) {
         if self.thresholds() == (upper, lower) {
             return;
@@ -163,7 +163,8 @@ impl Load {
     /// The number of connections below which an overloaded destination is chosen again (S-24).
     ///
     /// It is never above `upper`, not even while an edit has changed one of both: an overload that
-    /// holds with neither value of the bit would keep [`set_overloaded`](Self::set_overloaded) busy.
+    /// holds with neither value of the bit would keep [`set_overloaded`](Self::set_overloaded)
+    /// busy.
     fn effective_lower(&self) -> u32 {
         let upper = self.upper.load();
         match self.lower.load() {
@@ -172,9 +173,9 @@ impl Load {
         }
     }
 
-    /// Sets or clears the overload bit, and looks once more if the count and the thresholds allow that:
-    /// between the caller's look at them and this change others may have changed them, who saw the
-    /// bit as it was before. Any context.
+    /// Sets or clears the overload bit, and looks once more if the count and the thresholds allow
+    /// that: between the caller's look at them and this change others may have changed them, who
+    /// saw the bit as it was before. Any context.
     ///
     /// Each further round follows another CPU's change of the count, or an edit.
     #[cold]

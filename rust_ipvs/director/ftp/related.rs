@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// Tells connection tracking of a data connection that a client is to begin, so that rules know it as related (N-8).
+/// Tells connection tracking of a data connection that a client is to begin, so that rules know it
+/// as related (N-8).
 pub(super) fn expect<F: InetFamily>(
     context: &Context<'_, F>,
     (client, virt): (Endpoint<F>, Endpoint<F>),

@@ -2,8 +2,8 @@
 
 //! ICMP errors about tunnels to destinations, of which the clients are told (I-5).
 //!
-//! The quote of such an error holds the outer header that this host has made, and the packet inside,
-//! which is the client's. IPv4 in IPv4 only, as in C IPVS.
+//! The quote of such an error holds the outer header that this host has made, and the packet
+//! inside, which is the client's. IPv4 in IPv4 only, as in C IPVS.
 
 use super::{
     super::{
@@ -44,8 +44,8 @@ use crate::{
 /// The smallest size of packets that is told to anybody, in bytes.
 const LEAST_MTU: u32 = 68;
 
-/// Handles an error about one of this host's tunnels; gives back any other. What is quoted starts at
-/// offset `at`.
+/// Handles an error about one of this host's tunnels; gives back any other. What is quoted starts
+/// at offset `at`.
 pub(super) fn handle<F: InetFamily>(
     context: &Context<'_, F>,
     message: &Message,
@@ -117,8 +117,8 @@ fn inside<F: InetFamily>(
     Some(at.saturating_add(length))
 }
 
-/// Tells the client what the error says of the tunnel. What is quoted starts at offset `at`, the client's
-/// packet at that of `quoted`.
+/// Tells the client what the error says of the tunnel. What is quoted starts at offset `at`, the
+/// client's packet at that of `quoted`.
 fn tell<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,

@@ -107,8 +107,8 @@ impl<D: Listener> Daemons<D> {
         })
     }
 
-    /// Drops the cached routes of all servers that nobody configured. Process context; the caller may
-    /// hold RTNL, which nobody takes under the mutex of these servers.
+    /// Drops the cached routes of all servers that nobody configured. Process context; the caller
+    /// may hold RTNL, which nobody takes under the mutex of these servers.
     pub(in crate::director) fn forget_routes(&self) {
         self.placeholders.lock().forget_routes();
     }

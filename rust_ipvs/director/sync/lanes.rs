@@ -142,7 +142,8 @@ impl Inner {
         (message.builder.add(entry) == Added::Yes).then_some(message)
     }
 
-    /// Puts the message that is being written among those that are to be sent, if there may be one more.
+    /// Puts the message that is being written among those that are to be sent, if there may be one
+    /// more.
     fn finish(&mut self, most: usize) {
         let Some(message) = self.current.take() else {
             return;

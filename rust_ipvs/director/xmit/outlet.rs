@@ -135,7 +135,8 @@ pub(super) fn is_enough<F: InetFamily>(mtu: u32) -> bool {
     mtu >= least::<F>()
 }
 
-/// Sends a packet as a forwarder does. It carries an entry of connection tracking only where it is `TRACKED`.
+/// Sends a packet as a forwarder does. It carries an entry of connection tracking only where it is
+/// `TRACKED`.
 #[inline(always)]
 pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,

@@ -2,8 +2,8 @@
 
 //! Tunnelling: the packet as it is, inside another to the destination.
 //!
-//! What nearly all packets need, an IP header of their own family and nothing for a device to do, is
-//! inlined where packets pass; [`layers`] does the rest.
+//! What nearly all packets need, an IP header of their own family and nothing for a device to do,
+//! is inlined where packets pass; [`layers`] does the rest.
 
 mod entry;
 mod layers;

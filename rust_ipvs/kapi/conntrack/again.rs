@@ -4,8 +4,9 @@
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
-//! What rules make of a packet they make of it by its entry: address translation looks at the first packet of each
-//! and at no other. A packet that gets another entry half way has missed what they say of a first packet.
+//! What rules make of a packet they make of it by its entry: address translation looks at the first
+//! packet of each and at no other. A packet that gets another entry half way has missed what they
+//! say of a first packet.
 
 use crate::{
     bindings,
@@ -21,16 +22,17 @@ use crate::{
 use kernel::prelude::*;
 
 impl Packet {
-    /// Takes the packet's entry off it and has it come, or be sent, once more, past the hooks of its way from the first one
-    /// on: it is tracked as the first packet of a connection then. For a packet at the hooks of those for this host, or of
-    /// those that this host sends; one that passes through is dropped.
+    /// Takes the packet's entry off it and has it come, or be sent, once more, past the hooks of
+    /// its way from the first one on: it is tracked as the first packet of a connection then. For a
+    /// packet at the hooks of those for this host, or of those that this host sends; one that
+    /// passes through is dropped.
     ///
     /// The hook that calls this is called again before this returns.
     pub(crate) fn pass_again(mut self, net: &Net, point: Point, network: Protocol) {
         self.forget_tracking();
         let skb = self.into_raw();
-        // SAFETY: The packet is ours to give away; it came by a device where it is for this host, and has a route
-        // otherwise, as it is at a hook.
+        // SAFETY: The packet is ours to give away; it came by a device where it is for this host,
+        // and has a route otherwise, as it is at a hook.
         unsafe {
             match point {
                 Point::LocalIn => bindings::rust_ipvs_helper_skb_come_again(

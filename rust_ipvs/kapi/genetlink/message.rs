@@ -16,13 +16,14 @@ const ALIGN: usize = bindings::NLA_ALIGNTO as usize;
 /// A message being built.
 ///
 /// Each method adds an attribute, and fails with `EMSGSIZE` where it does not fit; the message is
-/// then thrown away as a whole. Attributes are written behind the buffer's end, which moves once, when the
-/// message is complete: most messages are a handful of stores for each attribute.
+/// then thrown away as a whole. Attributes are written behind the buffer's end, which moves once,
+/// when the message is complete: most messages are a handful of stores for each attribute.
 ///
 /// # Invariants
 ///
-/// `at` is followed by `room` bytes, valid for `'a`, that nobody else uses meanwhile and that never move. The first
-/// `used` of them, at most `room`, have been written. `at` and `used` are multiples of [`ALIGN`].
+/// `at` is followed by `room` bytes, valid for `'a`, that nobody else uses meanwhile and that never
+/// move. The first `used` of them, at most `room`, have been written. `at` and `used` are multiples
+/// of [`ALIGN`].
 pub(crate) struct Message<'a> {
     at: NonNull<u8>,
     room: usize,
@@ -62,8 +63,8 @@ impl Message<'_> {
                 bindings::rust_ipvs_helper_skb_tailroom(skb.as_ptr()),
             )
         };
-        // INVARIANT: What is behind the end of the buffer is as unused as the buffer, and where a message's header
-        // ends is aligned.
+        // INVARIANT: What is behind the end of the buffer is as unused as the buffer, and where a
+        // message's header ends is aligned.
         let mut message = Message {
             at: NonNull::new(at).ok_or(EINVAL)?,
             room: room as usize,
@@ -71,8 +72,8 @@ impl Message<'_> {
             _buffer: PhantomData,
         };
         let built = build(&mut message);
-        // SAFETY: `header` was put into this very buffer, which has not moved since. What was written fits, and
-        // therefore its length in 32 bits.
+        // SAFETY: `header` was put into this very buffer, which has not moved since. What was
+        // written fits, and therefore its length in 32 bits.
         unsafe {
             match built {
                 Ok(()) => {
@@ -102,8 +103,8 @@ impl Message<'_> {
         if length > MAX || padded > self.room.wrapping_sub(self.used) {
             return Err(EMSGSIZE);
         }
-        // SAFETY: There is room for the attribute and its padding by the check above and the type invariants, by which
-        // it begins aligned for its header, too.
+        // SAFETY: There is room for the attribute and its padding by the check above and the type
+        // invariants, by which it begins aligned for its header, too.
         unsafe {
             let at = self.at.add(self.used);
             at.cast().write(bindings::nlattr {
@@ -123,7 +124,8 @@ impl Message<'_> {
     #[inline(always)]
     pub(crate) fn put_bytes(&mut self, attribute: u16, bytes: &[u8]) -> Result {
         let write = |to: NonNull<u8>| {
-            // SAFETY: `put` passes a pointer to as much room as there are bytes, which are elsewhere.
+            // SAFETY: `put` passes a pointer to as much room as there are bytes, which are
+            // elsewhere.
             unsafe {
                 to.as_ptr()
                     .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
@@ -179,7 +181,8 @@ impl Message<'_> {
     /// Adds a string, which comes without its nul and goes with one.
     pub(crate) fn put_string(&mut self, attribute: u16, text: &[u8]) -> Result {
         let write = |to: NonNull<u8>| {
-            // SAFETY: `put` passes a pointer to as much room as the text and its nul take; the text is elsewhere.
+            // SAFETY: `put` passes a pointer to as much room as the text and its nul take; the text
+            // is elsewhere.
             unsafe {
                 to.as_ptr()
                     .copy_from_nonoverlapping(text.as_ptr(), text.len());

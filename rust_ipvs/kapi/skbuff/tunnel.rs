@@ -5,8 +5,9 @@
 //! C headers: [`include/net/ip_tunnels.h`](srctree/include/net/ip_tunnels.h),
 //! [`include/net/gre.h`](srctree/include/net/gre.h)
 //!
-//! A packet is wrapped from the inside out: [`Packet::make_room`] gives a [`Roomy`] one, then [`Roomy::wrap_plain`]
-//! or [`Roomy::wrap`], then one header after the other, and last [`Roomy::push_outer`].
+//! A packet is wrapped from the inside out: [`Packet::make_room`] gives a [`Roomy`] one, then
+//! [`Roomy::wrap_plain`] or [`Roomy::wrap`], then one header after the other, and last
+//! [`Roomy::push_outer`].
 
 use super::{
     super::{
@@ -119,8 +120,9 @@ impl Packet {
 ///
 /// # Invariants
 ///
-/// No clone shares the room in front of the packet: it was made private in [`Packet::make_room`], nothing here
-/// clones it, and no `&mut Packet` of it is given away, which could be exchanged for another.
+/// No clone shares the room in front of the packet: it was made private in [`Packet::make_room`],
+/// nothing here clones it, and no `&mut Packet` of it is given away, which could be exchanged for
+/// another.
 pub(crate) struct Roomy(Packet);
 
 impl Deref for Roomy {
@@ -140,8 +142,8 @@ impl Roomy {
         unsafe { bindings::rust_ipvs_helper_skb_wrap_plain(self.as_ptr()) }
     }
 
-    /// Readies any packet for being wrapped: devices, and who cuts it in segments, are told what it will
-    /// be. `false` where memory ran out.
+    /// Readies any packet for being wrapped: devices, and who cuts it in segments, are told what it
+    /// will be. `false` where memory ran out.
     pub(crate) fn wrap(&mut self, wrapping: Wrapping, outer: Protocol, inner: u8) -> bool {
         let bits = wrapping.bits(outer);
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
@@ -188,8 +190,8 @@ impl Roomy {
         Some(())
     }
 
-    /// Adds a UDP header over all that is there, in a packet that goes from `src` to `dst`, both of a
-    /// family. `None` where there is no room, or the families differ.
+    /// Adds a UDP header over all that is there, in a packet that goes from `src` to `dst`, both of
+    /// a family. `None` where there is no room, or the families differ.
     pub(crate) fn push_udp(
         &mut self,
         ports: (u16, u16),
@@ -225,8 +227,8 @@ impl Roomy {
         Some(())
     }
 
-    /// Adds a GRE header over all that is there; `kind` is the Ethernet type of the packet. `None` where
-    /// there is no room.
+    /// Adds a GRE header over all that is there; `kind` is the Ethernet type of the packet. `None`
+    /// where there is no room.
     pub(crate) fn push_gre(&mut self, kind: u16, sum: bool) -> Option<()> {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         // Where the room is not there, nothing is pushed.
@@ -256,8 +258,8 @@ impl Roomy {
         }
     }
 
-    /// Sends a wrapped packet as one of this host's own, with lengths and the header's sum filled in.
-    /// `owner` is as for [`Packet::forward`].
+    /// Sends a wrapped packet as one of this host's own, with lengths and the header's sum filled
+    /// in. `owner` is as for [`Packet::forward`].
     #[inline(always)]
     pub(crate) fn send_local<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();

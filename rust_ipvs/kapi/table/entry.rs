@@ -143,8 +143,8 @@ macro_rules! impl_entry {
 }
 
 impl Links {
-    /// Returns a number that stands for the object's first hash where others may see it: the hash itself, and
-    /// any bit of it, stays in the table.
+    /// Returns a number that stands for the object's first hash where others may see it: the hash
+    /// itself, and any bit of it, stays in the table.
     pub(crate) fn outward_hash(&self, key: &HalfSipKey) -> u32 {
         key.hash(self.hash_of(0))
     }

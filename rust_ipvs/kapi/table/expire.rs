@@ -2,9 +2,9 @@
 
 //! Looking at the objects of a table whose slots have come.
 //!
-//! Objects move from their slot to the list of the due of their shard as a whole, and from there one
-//! by one, each under the shard's lock of its own. So a call may end in between, and the next one,
-//! or another that runs at the same time, finds in that list what is left.
+//! Objects move from their slot to the list of the due of their shard as a whole, and from there
+//! one by one, each under the shard's lock of its own. So a call may end in between, and the next
+//! one, or another that runs at the same time, finds in that list what is left.
 
 use super::{
     control_ref,
@@ -45,7 +45,8 @@ impl<T: TableEntry> Table<T> {
         self.shards.len()
     }
 
-    /// Returns whether a shard has no object. What comes later takes the shard's lock after this did.
+    /// Returns whether a shard has no object. What comes later takes the shard's lock after this
+    /// did.
     pub(crate) fn is_empty_shard(&self, shard: usize) -> bool {
         self.lock(shard as u32).is_empty()
     }
@@ -54,8 +55,8 @@ impl<T: TableEntry> Table<T> {
     /// and tells `gone`, without a lock, which have left the table. `verdict` must keep what is
     /// held.
     ///
-    /// Looks at as many objects as `budget` has, give or take a few, and takes that many from it. If
-    /// that did not suffice, returns `false`, and `slots` has what is to be looked at yet.
+    /// Looks at as many objects as `budget` has, give or take a few, and takes that many from it.
+    /// If that did not suffice, returns `false`, and `slots` has what is to be looked at yet.
     pub(crate) fn expire(
         &self,
         process: &Process,

@@ -10,9 +10,9 @@
 //! - If the array where it was has been replaced in between, all of its objects are in the one that
 //!   is current now, and the walk begins anew there.
 //!
-//! Thus an object that is in the table from the first step to the last is visited at least once. That
-//! holds for one that moves while its bucket is walked, too: buckets are emptied from their tails.
-//! Resizes make a walk longer, and there are few: sizes are powers of two.
+//! Thus an object that is in the table from the first step to the last is visited at least once.
+//! That holds for one that moves while its bucket is walked, too: buckets are emptied from their
+//! tails. Resizes make a walk longer, and there are few: sizes are powers of two.
 
 use super::{
     entry::{
@@ -60,9 +60,9 @@ enum Step {
 impl<T: TableEntry> Table<T> {
     /// Calls `visit`, which may remove objects, for each object from `cursor` on.
     ///
-    /// Looks at as many objects and buckets as `budget` has, give or take a few, and takes that many
-    /// from it. If that did not suffice, returns `false`, and the walk goes on from `cursor`. What
-    /// is there from the first call to the last is visited at least once.
+    /// Looks at as many objects and buckets as `budget` has, give or take a few, and takes that
+    /// many from it. If that did not suffice, returns `false`, and the walk goes on from `cursor`.
+    /// What is there from the first call to the last is visited at least once.
     pub(crate) fn scan(
         &self,
         process: &Process,

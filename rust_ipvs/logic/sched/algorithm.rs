@@ -43,9 +43,9 @@ pub(crate) trait Candidate {
 
 /// The destinations of a service.
 ///
-/// Each is in a slot that it keeps. A new one takes the next slot, so the newest has the highest number, and
-/// C IPVS's list, newest first (V-9), is the slots from the last to the first. Slots whose
-/// destination was deleted are empty.
+/// Each is in a slot that it keeps. A new one takes the next slot, so the newest has the highest
+/// number, and C IPVS's list, newest first (V-9), is the slots from the last to the first. Slots
+/// whose destination was deleted are empty.
 pub(crate) trait Servers {
     /// A destination.
     type Server: Copy + Deref<Target: Candidate>;
@@ -68,7 +68,8 @@ pub(crate) trait Servers {
         self.within(0..self.slots()).map(|(_, server)| server)
     }
 
-    /// The newest of those below a slot that is as `is` says, which sees all that are newer, with its own slot.
+    /// The newest of those below a slot that is as `is` says, which sees all that are newer, with
+    /// its own slot.
     fn find_below(
         &self,
         below: u32,
@@ -201,7 +202,8 @@ pub(super) trait Algorithm {
     /// Fills the table; `scratch` has room for each destination.
     fn fill<F: Family>(_servers: &impl Servers, _table: &mut [u32], _scratch: &mut [Scratch]) {}
 
-    /// The position after the destinations changed; that before the first change is the default one.
+    /// The position after the destinations changed; that before the first change is the default
+    /// one.
     fn restart(position: Position, _cycle: Cycle) -> Position {
         position
     }
@@ -240,9 +242,9 @@ fn heavier_of_few(a: Burden, b: Burden) -> bool {
 
 /// The best destination of a service; the first of equals.
 ///
-/// `better` says how good one is, where that is more than the best so far, which is `none` before the first; and
-/// `is_top`, whether nothing can be better. What is the best does not change while destinations that are not better are
-/// passed over, so that these cost little.
+/// `better` says how good one is, where that is more than the best so far, which is `none` before
+/// the first; and `is_top`, whether nothing can be better. What is the best does not change while
+/// destinations that are not better are passed over, so that these cost little.
 #[inline(always)]
 fn best<S: Servers, R: Copy>(
     servers: &S,
@@ -268,14 +270,15 @@ fn best<S: Servers, R: Copy>(
     }
 }
 
-/// Without a weight it is heavier than whoever may be chosen, and than nobody else: whether one may be needs no
-/// question of its own.
+/// Without a weight it is heavier than whoever may be chosen, and than nobody else: whether one may
+/// be needs no question of its own.
 const NOBODY: Burden = (1, 0);
 
-/// The destination of a service with the least load for its weight, of those that may be chosen; the first of equals.
+/// The destination of a service with the least load for its weight, of those that may be chosen;
+/// the first of equals.
 ///
-/// Where there is a load of more than 32 bits, which are 16 million active connections, all is done again with longer
-/// numbers.
+/// Where there is a load of more than 32 bits, which are 16 million active connections, all is done
+/// again with longer numbers.
 #[inline(always)]
 pub(super) fn least<S: Servers>(
     servers: &S,
@@ -333,7 +336,8 @@ pub(super) fn idlest<S: Servers>(
     best(servers, i64::MAX, less, |least| least == 0)
 }
 
-/// The destination of a service that has the greatest rank; the first of equals. Those with none above 0 are not chosen.
+/// The destination of a service that has the greatest rank; the first of equals. Those with none
+/// above 0 are not chosen.
 #[inline(always)]
 pub(super) fn greatest<S: Servers>(
     servers: &S,

@@ -2,9 +2,10 @@
 
 //! The greatest common divisor and the greatest of weights that change one at a time.
 //!
-//! A weighted round goes down from the greatest weight in steps of the divisor (D-7). To look at all weights
-//! after each change would make adding `n` destinations cost `n` squared. So they are the leaves of a binary
-//! tree whose nodes know the two numbers of what is below them: a change touches the nodes above one leaf.
+//! A weighted round goes down from the greatest weight in steps of the divisor (D-7). To look at
+//! all weights after each change would make adding `n` destinations cost `n` squared. So they are
+//! the leaves of a binary tree whose nodes know the two numbers of what is below them: a change
+//! touches the nodes above one leaf.
 
 /// The two numbers of a set of weights; both 0 where none is above 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

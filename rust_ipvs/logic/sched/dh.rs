@@ -2,9 +2,9 @@
 
 //! Destination hashing: the address that a client asks for chooses the destination (D-13).
 //!
-//! For a service of a mark that takes many addresses, as in front of caches: each address always goes to the same
-//! one. A table of 256 entries is dealt out to the destinations in turn, whatever their weights. Where the entry's
-//! destination may not be chosen, none is.
+//! For a service of a mark that takes many addresses, as in front of caches: each address always
+//! goes to the same one. A table of 256 entries is dealt out to the destinations in turn, whatever
+//! their weights. Where the entry's destination may not be chosen, none is.
 //!
 //! Cost of a decision: one multiplication and one look. Cost of a change: 256 entries.
 
@@ -43,7 +43,8 @@ impl Algorithm for DestinationHashing {
     }
 }
 
-/// Deals a table out to destinations, newest first and again, to each as many entries in a row as `share` says.
+/// Deals a table out to destinations, newest first and again, to each as many entries in a row as
+/// `share` says.
 pub(super) fn deal<S: Servers>(servers: &S, table: &mut [u32], share: impl Fn(S::Server) -> u32) {
     table.fill(EMPTY);
     let mut entries = table.iter_mut();

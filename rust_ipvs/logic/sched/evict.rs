@@ -46,12 +46,13 @@ pub(crate) trait EvictTable {
     /// Returns how many addresses.
     fn addresses(&self) -> i32;
 
-    /// Forgets those of a bucket that were not asked for in so many seconds; returns how many that were.
+    /// Forgets those of a bucket that were not asked for in so many seconds; returns how many that
+    /// were.
     fn evict(&self, bucket: u32, seconds: u64) -> i32;
 }
 
-/// Forgets what was not asked for in `lasts` seconds, and when that leaves too much also what was not asked for in a
-/// while, from the bucket after `rover` on, until enough is gone (D-19).
+/// Forgets what was not asked for in `lasts` seconds, and when that leaves too much also what was
+/// not asked for in a while, from the bucket after `rover` on, until enough is gone (D-19).
 ///
 /// Returns the last bucket of those, which is the next round's `rover`.
 pub(crate) fn sweep<T: EvictTable>(table: &T, rover: u32, lasts: u64) -> u32 {
@@ -85,7 +86,8 @@ mod tests {
     const DAY: u64 = 86_400;
 
     impl Model {
-        /// So many addresses, spread over the buckets in turn, with how long ago each was asked for.
+        /// So many addresses, spread over the buckets in turn, with how long ago each was asked
+        /// for.
         fn of(addresses: usize, age: impl Fn(usize) -> u64) -> Self {
             let mut buckets = vec![Vec::new(); Self::BUCKETS as usize];
             for number in 0..addresses {
@@ -166,7 +168,8 @@ mod tests {
         assert_eq!(model.addresses(), 16_384);
     }
 
-    // D-19: 8,192 of 24,576 go, which are 5 1/3 buckets of 1,536: 6 whole ones, after the one that was the last.
+    // D-19: 8,192 of 24,576 go, which are 5 1/3 buckets of 1,536: 6 whole ones, after the one that
+    // was the last.
     #[test]
     fn of_too_many_those_go_that_were_not_asked_for_in_a_while() {
         let model = Model::of(24_576, |_| WHILE);
@@ -189,7 +192,8 @@ mod tests {
         let model = Model::of(24_576, |_| WHILE - 1);
         assert_eq!(sweep(&model, 12, DAY), 12);
         assert_eq!(model.addresses(), 24_576);
-        // An eighth was not: all of it goes, which is not enough, so that the round ends where it began.
+        // An eighth was not: all of it goes, which is not enough, so that the round ends where it
+        // began.
         let model = Model::of(24_576, |number| WHILE - (number / 16 % 8).min(1) as u64);
         assert_eq!(sweep(&model, 12, DAY), 12);
         assert_eq!(model.lengths(), [1_536 / 8 * 7; 16]);

@@ -9,8 +9,9 @@ use super::super::family::{
 
 /// A new connection, as schedulers see it.
 ///
-/// For a packet that an ICMP error quotes, which goes from the VIP to the client, `client` is its addressee
-/// and so is `addressee`: C IPVS turns the one around and not the other (S-28, D-13, D-14).
+/// For a packet that an ICMP error quotes, which goes from the VIP to the client, `client` is its
+/// addressee and so is `addressee`: C IPVS turns the one around and not the other (S-28, D-13,
+/// D-14).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow<F: Family> {
     /// The transport protocol.

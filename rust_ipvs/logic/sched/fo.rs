@@ -2,8 +2,8 @@
 
 //! Failover: the destination of the greatest weight gets everything (D-11).
 //!
-//! The others wait until its weight becomes 0, or it is deleted, or it has reached its upper threshold. Of
-//! equals it is the newest.
+//! The others wait until its weight becomes 0, or it is deleted, or it has reached its upper
+//! threshold. Of equals it is the newest.
 //!
 //! Cost of a decision: one look at each destination.
 

@@ -2,9 +2,9 @@
 
 //! The hashes by which directors agree on a destination without talking to each other (D-15, D-16).
 //!
-//! The same packet must go to the same destination through each director of a cluster, so these are bit for
-//! bit those of C IPVS, and have no random key. Who knows them can choose clients' addresses
-//! that share a destination; that is the nature of such schedulers.
+//! The same packet must go to the same destination through each director of a cluster, so these are
+//! bit for bit those of C IPVS, and have no random key. Who knows them can choose clients'
+//! addresses that share a destination; that is the nature of such schedulers.
 
 use super::super::config::{
     AddressFamily,
@@ -43,7 +43,8 @@ pub(super) fn fold_for<F: Family>(address: &Ip) -> u32 {
     }
 }
 
-/// The client as a number, with its port where `with_port` and the protocol has ports at that place.
+/// The client as a number, with its port where `with_port` and the protocol has ports at that
+/// place.
 pub(super) fn client<F: Family>(flow: &Flow<F>, with_port: bool) -> u32 {
     let Endpoint { addr, port } = &flow.client;
     let port = match flow.protocol {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Locality-based least connections: an address that clients ask for stays with its destination (D-17).
+//! Locality-based least connections: an address that clients ask for stays with its destination
+//! (D-17).
 //!
-//! For a service of a mark in front of caches, as `dh`; but an address goes to the destination with the fewest
-//! connections for its weight when it is asked for first, and again when its destination has more active connections
-//! than its weight while another one is less than half full. Which address has which destination is remembered; what is
-//! remembered is not asked whether it is overloaded.
+//! For a service of a mark in front of caches, as `dh`; but an address goes to the destination with
+//! the fewest connections for its weight when it is asked for first, and again when its destination
+//! has more active connections than its weight while another one is less than half full. Which
+//! address has which destination is remembered; what is remembered is not asked whether it is
+//! overloaded.
 //!
-//! Cost of a decision: one look-up by address; one look at each destination for a new address, and at those up to the
-//! first half empty one where an address' destination is full.
+//! Cost of a decision: one look-up by address; one look at each destination for a new address, and
+//! at those up to the first half empty one where an address' destination is full.
 
 use super::super::family::Family;
 use super::algorithm::{

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Locality-based least connections with replication: an address stays with a set of destinations (D-18).
+//! Locality-based least connections with replication: an address stays with a set of destinations
+//! (D-18).
 //!
-//! As `lblc`, but where the destinations of an address are full the least loaded of all joins them. A set that has not
-//! changed for `lblcr_expiration` loses its most loaded member, so that an address which is no longer in demand does
-//! not fill many caches.
+//! As `lblc`, but where the destinations of an address are full the least loaded of all joins them.
+//! A set that has not changed for `lblcr_expiration` loses its most loaded member, so that an
+//! address which is no longer in demand does not fill many caches.
 //!
-//! Cost of a decision: one look-up by address, and one look at each member of its set; beyond that as `lblc`.
+//! Cost of a decision: one look-up by address, and one look at each member of its set; beyond that
+//! as `lblc`.
 
 use super::super::family::Family;
 use super::algorithm::{

@@ -2,17 +2,18 @@
 
 //! Maglev hashing: as `sh`, but when a destination comes or goes few clients change theirs (D-16).
 //!
-//! Each destination has a permutation of all the entries of a table, from a hash of its address and port.
-//! In turn, and as often as its weight says, each takes the first entry of its permutation that is free. The shares
-//! are as even as the turns, and who takes an entry depends mostly on who asks for it. Weights are those that
-//! destinations last had above 0, so a destination that is emptied by weight 0 keeps its entries; its clients get
-//! none, or with a flag the destination of another entry.
+//! Each destination has a permutation of all the entries of a table, from a hash of its address and
+//! port. In turn, and as often as its weight says, each takes the first entry of its permutation
+//! that is free. The shares are as even as the turns, and who takes an entry depends mostly on who
+//! asks for it. Weights are those that destinations last had above 0, so a destination that is
+//! emptied by weight 0 keeps its entries; its clients get none, or with a flag the destination of
+//! another entry.
 //!
 //! Eisenbud et al., Maglev: a fast and reliable software network load balancer, 2016.
 //!
 //! Cost of a decision: one SipHash-1-3 and one look; with the fallback at most 4093 more, unless no
-//! destination may be chosen. Cost of a change: some 40,000 steps, which bring the table up to date before the change is acknowledged; they do not grow with
-//! the number of destinations.
+//! destination may be chosen. Cost of a change: some 40,000 steps, which bring the table up to date
+//! before the change is acknowledged; they do not grow with the number of destinations.
 
 use super::super::config::service_flags::{
     SCHED1,
@@ -156,7 +157,8 @@ fn take(one: &mut Scratch, table: &mut [u32]) {
     }
 }
 
-// Tables of 4093 entries take minutes to fill under Miri, and are filled without anything that it looks for.
+// Tables of 4093 entries take minutes to fill under Miri, and are filled without anything that it
+// looks for.
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::super::super::config::service_flags::{SCHED1, SCHED2};
@@ -240,9 +242,9 @@ mod tests {
         assert_eq!(service.owners(), owners);
     }
 
-    // D-16: of the clients of n destinations, some 1/n change theirs when one goes. Beyond 20 destinations the table, which
-    // is C IPVS's, has so few entries for each that more clients do; the bound is given up rather
-    // than the table.
+    // D-16: of the clients of n destinations, some 1/n change theirs when one goes. Beyond 20
+    // destinations the table, which is C IPVS's, has so few entries for each that more clients do;
+    // the bound is given up rather than the table.
     #[test]
     fn few_clients_change_their_destination() {
         for n in 2..=20u32 {

@@ -2,9 +2,10 @@
 
 //! Schedulers, one file each (behaviour.rst 6).
 //!
-//! A scheduler is a type that implements [`Algorithm`], in a file of its own, and one line in the table
-//! below. When a connection comes it sees the service through a [`View`]: the destinations in slots, newest
-//! first (D-2, V-9), a position that it keeps between calls, and what it has asked for in its [`Needs`].
+//! A scheduler is a type that implements [`Algorithm`], in a file of its own, and one line in the
+//! table below. When a connection comes it sees the service through a [`View`]: the destinations in
+//! slots, newest first (D-2, V-9), a position that it keeps between calls, and what it has asked
+//! for in its [`Needs`].
 
 use super::family::Family;
 use algorithm::{
@@ -90,8 +91,8 @@ macro_rules! schedulers {
                 }
             }
 
-            /// The position after destinations came, went, or were edited, where it wants to know of that; at
-            /// first it is the default one.
+            /// The position after destinations came, went, or were edited, where it wants to know
+            /// of that; at first it is the default one.
             pub(crate) fn restart(self, position: Position, cycle: Cycle) -> Position {
                 match self {
                     $(Self::$variant => <$algorithm>::restart(position, cycle),)*

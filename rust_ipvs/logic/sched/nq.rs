@@ -4,7 +4,8 @@
 //!
 //! The newest idle destination is chosen, even where it is slow and a fast one has little to do.
 //!
-//! Cost of a decision: one look at each destination up to the first idle one, and two multiplications for each.
+//! Cost of a decision: one look at each destination up to the first idle one, and two
+//! multiplications for each.
 
 use super::super::family::Family;
 use super::algorithm::{

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Overflow: the destination of the greatest weight, until it has more active connections than that; then the
-//! next (D-11).
+//! Overflow: the destination of the greatest weight, until it has more active connections than
+//! that; then the next (D-11).
 //!
-//! The weight is a capacity here, and one more connection than that fits. Of equals the newest is chosen. Where all
-//! are full nobody is.
+//! The weight is a capacity here, and one more connection than that fits. Of equals the newest is
+//! chosen. Where all are full nobody is.
 //!
 //! Cost of a decision: one look at each destination.
 

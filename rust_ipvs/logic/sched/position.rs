@@ -30,7 +30,8 @@ impl Position {
         }
     }
 
-    /// The position after the destination in `slot` was taken out; `newer` is the next slot above that has one.
+    /// The position after the destination in `slot` was taken out; `newer` is the next slot above
+    /// that has one.
     ///
     /// Where it was the one last used, its predecessor in the list takes its place (D-6, Q-47).
     pub(crate) fn removed(self, slot: u32, newer: impl FnOnce() -> Option<u32>) -> Self {

@@ -2,9 +2,10 @@
 
 //! Round robin: each destination in turn (D-6).
 //!
-//! What is kept is the destination last used; the next older one that may be chosen is next, and after the
-//! oldest the newest. A CPU that sees a position which another one is about to change chooses as that one does;
-//! no harm is done by two connections in a row to the same destination, so nobody waits for anybody.
+//! What is kept is the destination last used; the next older one that may be chosen is next, and
+//! after the oldest the newest. A CPU that sees a position which another one is about to change
+//! chooses as that one does; no harm is done by two connections in a row to the same destination,
+//! so nobody waits for anybody.
 //!
 //! Cost of a decision: one destination looked at, and those that are passed over.
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shortest expected delay: the destination whose active connections, with the new one, are fewest for its
-//! weight (D-10).
+//! Shortest expected delay: the destination whose active connections, with the new one, are fewest
+//! for its weight (D-10).
 //!
-//! Unlike with `wlc` the new connection counts, so that the fastest of several idle destinations is chosen. Of
-//! equals it is the newest.
+//! Unlike with `wlc` the new connection counts, so that the fastest of several idle destinations is
+//! chosen. Of equals it is the newest.
 //!
 //! Cost of a decision: one look at each destination, and two multiplications for each.
 

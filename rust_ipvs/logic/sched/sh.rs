@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Source hashing: the client's address chooses the destination, with a flag its port as well (D-14).
+//! Source hashing: the client's address chooses the destination, with a flag its port as well
+//! (D-14).
 //!
-//! A client stays with its destination without any state, on each director of a cluster. A table of 256 entries is
-//! dealt out to the destinations in turn, to each as many in a row as its weight says. Where the entry's
-//! destination may not be chosen, none is, or with another flag the one of another entry.
+//! A client stays with its destination without any state, on each director of a cluster. A table of
+//! 256 entries is dealt out to the destinations in turn, to each as many in a row as its weight
+//! says. Where the entry's destination may not be chosen, none is, or with another flag the one of
+//! another entry.
 //!
-//! Cost of a decision: one multiplication and one look; with the fallback at most 256 more, unless no destination
-//! may be chosen. Cost of a change: 256 entries.
+//! Cost of a decision: one multiplication and one look; with the fallback at most 256 more, unless
+//! no destination may be chosen. Cost of a change: 256 entries.
 
 use super::super::config::service_flags::{
     SCHED1,
@@ -52,7 +54,8 @@ impl Algorithm for SourceHashing {
         if flags & SCHED1 == 0 || view.find(|server| usable(&*server)).is_none() {
             return None;
         }
-        // From twice the hash on, so that not all clients of a destination that is gone meet at one other.
+        // From twice the hash on, so that not all clients of a destination that is gone meet at one
+        // other.
         for offset in 0..=u8::MAX {
             let server = entry(offset.wrapping_add(hash).wrapping_add(hash))?;
             if usable(&*server) {
@@ -86,7 +89,8 @@ mod tests {
         // D-5, D-14: nobody instead.
         service.named('A').overloaded.set(true);
         assert_eq!(service.picks_of_clients(), "B-CB-");
-        // The table was filled again: weight 0 has one entry a lap, and nobody gets it. 50, 148, 246, 2, 57 modulo 4.
+        // The table was filled again: weight 0 has one entry a lap, and nobody gets it. 50, 148,
+        // 246, 2, 57 modulo 4.
         service.named('A').overloaded.set(false);
         service.edit('A', 0);
         assert_eq!(service.picks_of_clients(), "BCBBB");

@@ -2,9 +2,9 @@
 
 //! Capacity of a list of slots: changes cost the same however many destinations there are.
 //!
-//! A new destination takes the next slot, a deleted one leaves its own empty. When no slot is left, or most are
-//! empty, those in use are counted anew in a list of another size. That takes a look at each, but comes only after
-//! as many changes as there are destinations, or nearly so.
+//! A new destination takes the next slot, a deleted one leaves its own empty. When no slot is left,
+//! or most are empty, those in use are counted anew in a list of another size. That takes a look at
+//! each, but comes only after as many changes as there are destinations, or nearly so.
 
 /// The fewest slots that a list has.
 const FEWEST: usize = 8;

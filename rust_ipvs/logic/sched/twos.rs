@@ -2,12 +2,12 @@
 
 //! Weighted power of two choices: the less loaded of two destinations drawn by weight (D-12).
 //!
-//! Several directors that send to the same destinations do not all choose the one that looks best to them, which
-//! `wlc` would have them do.
+//! Several directors that send to the same destinations do not all choose the one that looks best
+//! to them, which `wlc` would have them do.
 //!
-//! Each draw is a number from 0 to the sum of the weights, both included; so the first destination has one
-//! chance more than its weight. C IPVS multiplies in 32 bits, which large weights overflow;
-//! here nothing overflows.
+//! Each draw is a number from 0 to the sum of the weights, both included; so the first destination
+//! has one chance more than its weight. C IPVS multiplies in 32 bits, which large weights overflow
+//! here nothing overflows.
 //!
 //! Cost of a decision: two looks at each destination, two random numbers, and two multiplications.
 
@@ -40,7 +40,8 @@ impl Algorithm for TwoChoices {
         }
         let draw = || {
             let drawn = view.random(sum.unsigned_abs().saturating_add(1));
-            // 0 and 1 both are the first that may be chosen; who may not be takes nothing away, and is not found.
+            // 0 and 1 both are the first that may be chosen; who may not be takes nothing away, and
+            // is not found.
             let mut left = i64::try_from(drawn).unwrap_or(0).max(1);
             view.find(|server| {
                 left = left.wrapping_sub(weight(&server));
@@ -65,7 +66,8 @@ impl Algorithm for TwoChoices {
 mod tests {
     use crate::model::{seeds, shake, Service};
 
-    // D-12: how often each is drawn first, with all equally loaded, is its weight; the newest has one chance more.
+    // D-12: how often each is drawn first, with all equally loaded, is its weight; the newest has
+    // one chance more.
     #[test]
     #[cfg_attr(miri, ignore = "80,000 picks are for statistics")]
     fn shares_are_the_weights() {

@@ -4,8 +4,8 @@
 //!
 //! An active connection counts as much as 257 others. Of equals the newest destination is chosen.
 //!
-//! Cost of a decision: one look at each destination up to the first one without connections, and two multiplications
-//! for each.
+//! Cost of a decision: one look at each destination up to the first one without connections, and
+//! two multiplications for each.
 
 use super::super::family::Family;
 use super::algorithm::{

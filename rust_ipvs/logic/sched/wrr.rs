@@ -2,13 +2,13 @@
 
 //! Weighted round robin: in turn, and as often as the weights say (D-7).
 //!
-//! A round goes over the list several times, from newest to oldest, each time with a lower *level*. Whoever
-//! has at least the level as its weight gets a connection. The level begins as high as only the greatest weight
-//! reaches, and goes down by the greatest common divisor of all: so connections to a destination of high weight
-//! are spread over the round, as with 3, 2, 1: a, a b, a b c.
+//! A round goes over the list several times, from newest to oldest, each time with a lower *level*.
+//! Whoever has at least the level as its weight gets a connection. The level begins as high as only
+//! the greatest weight reaches, and goes down by the greatest common divisor of all: so connections
+//! to a destination of high weight are spread over the round, as with 3, 2, 1: a, a b, a b c.
 //!
-//! The list position and the level are one word, which a CPU exchanges for the next. Divisor and top belong to
-//! the list and are replaced with it.
+//! The list position and the level are one word, which a CPU exchanges for the next. Divisor and
+//! top belong to the list and are replaced with it.
 //!
 //! Cost of a decision: the destinations that are passed over; at most six times all of them, where
 //! C IPVS goes over the list once for each level that nobody reaches.
@@ -69,7 +69,8 @@ impl Algorithm for WeightedRoundRobin {
     }
 }
 
-/// The level next below `level` that somebody of weight `greatest` reaches; where there is none, the lowest.
+/// The level next below `level` that somebody of weight `greatest` reaches; where there is none,
+/// the lowest.
 fn next_level(level: u32, step: u32, greatest: u32) -> Option<u32> {
     let below = level.checked_sub(step).filter(|below| *below > 0)?;
     let gap = below.saturating_sub(greatest);
@@ -92,7 +93,8 @@ fn walk<V: View>(view: &V, position: Position) -> (Position, Option<V::Server>) 
     let last = position.last.filter(|last| *last < slots);
     let mut level = position.level;
     let mut rest = 0..last.unwrap_or(slots);
-    // Whether all have been asked with the lowest level, whether the round began anew, and where to stop.
+    // Whether all have been asked with the lowest level, whether the round began anew, and where to
+    // stop.
     let (mut lowest, mut again, mut stop) = (false, false, None);
     loop {
         let whole = rest.end == slots && stop.is_none();

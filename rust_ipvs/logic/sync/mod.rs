@@ -2,8 +2,9 @@
 
 //! Sync messages: formats, parser, builder, and the decision to send (behaviour.rst 14).
 //!
-//! A message is a datagram with a head and entries, one for each connection or template. There are two formats: the
-//! present one, version 1, and version 0, which knows IPv4 only. Numbers are in network byte order.
+//! A message is a datagram with a head and entries, one for each connection or template. There are
+//! two formats: the present one, version 1, and version 0, which knows IPv4 only. Numbers are in
+//! network byte order.
 
 pub(crate) mod daemon;
 pub(crate) mod rate_limit;
@@ -67,7 +68,8 @@ pub(crate) struct Shift {
 /// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncEntry<'a> {
-    /// The protocol; `IPPROTO_IP`, 0, of a template for marked packets, whose VIP is the mark (B-14).
+    /// The protocol; `IPPROTO_IP`, 0, of a template for marked packets, whose VIP is the mark
+    /// (B-14).
     pub(crate) protocol: u8,
     /// See [`flags`].
     pub(crate) flags: u32,

@@ -2,8 +2,9 @@
 
 //! Rate limit: when a connection is sent to other directors (B-6 to B-8).
 //!
-//! Times are in jiffies, of 32 bits, which wrap around. When a connection was told of is remembered as the time at which
-//! it would end if no more packets came: a multiple of four, with the number of repetitions in the two lowest bits.
+//! Times are in jiffies, of 32 bits, which wrap around. When a connection was told of is remembered
+//! as the time at which it would end if no more packets came: a multiple of four, with the number
+//! of repetitions in the two lowest bits.
 
 use super::super::packet::{
     SCTP,

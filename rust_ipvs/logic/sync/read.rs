@@ -23,7 +23,8 @@ use super::{
 
 /// The entries of a message that can be used, one after the other.
 ///
-/// An entry that says what nobody understands is passed over; one whose length is wrong ends the message (B-12).
+/// An entry that says what nobody understands is passed over; one whose length is wrong ends the
+/// message (B-12).
 #[derive(Clone, Debug)]
 pub(crate) struct Entries<'a> {
     rest: &'a [u8],
@@ -32,8 +33,8 @@ pub(crate) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// The entries of a message to those who have the identity `sync_id`; `None` where it is none, or to others. An
-    /// identity of 0 takes all messages (B-20).
+    /// The entries of a message to those who have the identity `sync_id`; `None` where it is none,
+    /// or to others. An identity of 0 takes all messages (B-20).
     pub(crate) fn of(message: &'a [u8], sync_id: i32) -> Option<Self> {
         let [first, id, l0, l1] = *message.first_chunk::<HEAD_V0>()?;
         let length = usize::from(u16::from_be_bytes([l0, l1]));
@@ -84,7 +85,8 @@ impl<'a> Iterator for Entries<'a> {
 /// An entry, where it can be used, and what follows it; `None` where its length is wrong.
 type Read<'a> = Option<(Option<SyncEntry<'a>>, &'a [u8])>;
 
-/// The entry without the flags that others have no say in; `None` where it contradicts itself (B-21).
+/// The entry without the flags that others have no say in; `None` where it contradicts itself
+/// (B-21).
 fn checked(entry: SyncEntry<'_>) -> Option<SyncEntry<'_>> {
     let has = |bits: u32| entry.flags & bits == bits;
     if has(flags::ONE_PACKET) || has(flags::TEMPLATE | flags::NO_CLIENT_PORT) {
@@ -220,8 +222,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Reads options; `None` where lengths are wrong or one comes twice, and nothing in it where one is not understood that
-/// must be (B-12).
+/// Reads options; `None` where lengths are wrong or one comes twice, and nothing in it where one is
+/// not understood that must be (B-12).
 fn read_options(mut bytes: &[u8]) -> Option<Option<Options<'_>>> {
     let mut options = Options::default();
     let mut is_understood = true;

@@ -33,7 +33,8 @@ pub(crate) enum Added {
 
 /// Builds a sync message.
 ///
-/// It always is a whole message, of the entries that were added: its length and their number are in its head.
+/// It always is a whole message, of the entries that were added: its length and their number are in
+/// its head.
 #[derive(Debug)]
 pub(crate) struct SyncMsgBuilder<B> {
     bytes: B,
@@ -174,8 +175,8 @@ fn record(shift: &Shift, order: fn(u32) -> [u8; 4]) -> [u8; SEQUENCES / 2] {
 }
 
 impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
-    /// A message without entries, in memory that may be as large as messages may be; `None` where that is smaller than
-    /// a head, or larger than a datagram.
+    /// A message without entries, in memory that may be as large as messages may be; `None` where
+    /// that is smaller than a head, or larger than a datagram.
     pub(crate) fn new(mut bytes: B, version: Version, sync_id: u8) -> Option<Self> {
         let (head, used): (&[u8], _) = match version {
             Version::V0 => (&[0, sync_id, 0, HEAD_V0 as u8], HEAD_V0),

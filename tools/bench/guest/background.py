@@ -27,7 +27,8 @@ from harness import abi, netlink, sync  # noqa: E402
 DEVICE, VIP, VIP6 = "d0", "10.0.0.1", "fd00::1"
 SETTINGS = Path("/proc/sys/net/ipv4/vs")
 TRACE = Path("/sys/kernel/tracing")
-# So many fit into a message, and are told of before the receiver has to have read them, for which it has so many seconds.
+# So many fit into a message, and are told of before the receiver has to have read them, for which
+# it has so many seconds.
 IN_A_MESSAGE, AT_ONCE, PAUSE = 40, 50, 0.01
 # Stand for an address, and for a number of seconds, in a message that is to be filled in.
 CLIENT, SECONDS = "10.127.127.126", 0x7F7E7D7C

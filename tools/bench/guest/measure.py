@@ -34,8 +34,9 @@ PKTGEN = Path("/proc/net/pktgen")
 IPVS = Path("/proc/net/ip_vs_stats_percpu")
 CLONE_NEWNET = 0x40000000
 
-# One line for each interface, address and neighbour: client namespace -> c0 -> director -> d0 (servers), d1 (clients).
-# What goes out of d0 and d1 is gone. Replies of servers come in by c0 as well: nothing here filters by interface.
+# One line for each interface, address and neighbour: client namespace -> c0 -> director -> d0
+# (servers), d1 (clients). What goes out of d0 and d1 is gone. Replies of servers come in by c0 as
+# well: nothing here filters by interface.
 NETWORK = """
 link add c0 address 02:00:00:00:01:01 type veth peer name eth0 address 02:00:00:00:01:02 netns client
 link add c1 address 02:00:00:00:01:03 type veth peer name eth1 address 02:00:00:00:01:04 netns client

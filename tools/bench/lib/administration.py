@@ -16,12 +16,13 @@ TOOL = "/checkout/build/ripvsadm"
 TOOLS = {"ipvsadm": "ipvsadm", "ripvsadm": TOOL}
 WORDS = {"restore": "-R", "list": "-Ln"}
 
-# Changes of one service, for a scheduler of each kind: one that looks at destinations as they are, one with a cycle of
-# weights, and those with tables. Each change of a few is beside one of many.
+# Changes of one service, for a scheduler of each kind: one that looks at destinations as they are,
+# one with a cycle of weights, and those with tables. Each change of a few is beside one of many.
 SCHEDULERS = ("lc", "wrr", "sh", "mh", "lblcr")
 CHANGES = ("add", "edit", "delete")
 FEW, MANY = 128, 1024
-# So often, of which the least disturbed counts: now and then the guest has something else to do, or waits for it.
+# So often, of which the least disturbed counts: now and then the guest has something else to do, or
+# waits for it.
 TIMES = 2
 
 READ = 20_000

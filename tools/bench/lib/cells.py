@@ -100,7 +100,8 @@ def group_steps(implementation, kind, way, loads):
     """One service, and all the loads that are wanted of it."""
     vip, server = packets.VIP[kind.family], packets.SERVERS[kind.family][0]
     method = way if way in METHODS else "nat"
-    # The server whose answers are measured is the only one, so that each client's connection is with it.
+    # The server whose answers are measured is the only one, so that each client's connection is
+    # with it.
     steps = implementation.load() + implementation.service(kind, method, 1 if way == "reply" else 4)
     prefix = Cell(kind, way, "").name
     if "one" in loads:
@@ -119,7 +120,8 @@ def group_steps(implementation, kind, way, loads):
         steps.append({"slab": prefix + "slab", "cache": implementation.slab})
     if "100k" in loads:
         if way == "reply":
-            # The first answer changes the state of a connection: that is not the packet that is meant.
+            # The first answer changes the state of a connection: that is not the packet that is
+            # meant.
             steps += [send("", packets.each_flow_back(kind, server, FLOWS)),
                       send_often(prefix + "100k", packets.some_flows_back(kind, server, FLOWS))]
         else:

@@ -34,7 +34,8 @@ class Implementation:
             file = f"/checkout/{self.module}"
             return [{"sh": f"modprobe -a $(modinfo -F depends {file} | tr , ' '); insmod {file}"}]
         if self.is_nft:
-            # What nftables' conntrack would judge of packets that pktgen made is not the question here.
+            # What nftables' conntrack would judge of packets that pktgen made is not the question
+            # here.
             return [{"sh": "modprobe nf_conntrack; sysctl -qw net.netfilter.nf_conntrack_checksum=0"
                      " net.netfilter.nf_conntrack_tcp_be_liberal=1 net.netfilter.nf_conntrack_max=5000000"}]
         return [{"sh": f"modprobe ip_vs {self.parameters}; modprobe -a ip_vs_rr"}]

@@ -116,7 +116,8 @@ def some_flows_back(kind, server, flows, count=MEASURED_MANY):
             + ports("src", SERVICE_PORT) + ports("dst", PORTS6, PORTS6 + half - 1) for client in FIRST6]
 
 
-# TCP out of UDP: flags and header length where pktgen has a number, then the protocol, which mends the IP checksum.
+# TCP out of UDP: flags and header length where pktgen has a number, then the protocol, which mends
+# the IP checksum.
 TCP_FLAGS = {"syn": 0x5002, "ack": 0x5010}
 AS_TCP = """
 table netdev bench

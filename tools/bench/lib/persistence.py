@@ -75,7 +75,8 @@ def scale_steps(implementation):
             filled += part
         steps += [{"sh": "sleep 5"}, {"memory": f"memory-{size}"}, {"slab": f"slab-{size}", "cache": implementation.slab},
                   cells.send(f"next-{size}", from_port(packets.each_flow(UDP, vip, SAMPLE, size - SAMPLE), 1001))]
-    # The same time twice, with and without templates that run out in it: what the machine is busy with more.
+    # The same time twice, with and without templates that run out in it: what the machine is busy
+    # with more.
     steps += [{"sh": "cat /proc/stat >/results/stat-0; sleep 1000; cat /proc/stat >/results/stat-1"},
               {"sh": f"sleep {TIMEOUT - 1000 - 500}"},
               {"sh": "cat /proc/stat >/results/stat-2; sleep 1000; cat /proc/stat >/results/stat-3"},

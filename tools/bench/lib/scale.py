@@ -11,7 +11,8 @@ WORDS = {10_000: "10 k", 100_000: "100 k", 1_000_000: "1 M", 4_000_000: "4 M"}
 # C with its 4096 buckets has chains of a thousand then: hours to fill.
 MOST = {"c": 1_000_000}
 MEMORY = 4096
-# More than a connection that is not there yet could be waiting for: the table grows in the background.
+# More than a connection that is not there yet could be waiting for: the table grows in the
+# background.
 SETTLE = {"sh": "sleep 0.5"}
 
 

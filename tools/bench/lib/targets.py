@@ -26,16 +26,21 @@ LARGE_OF_SMALL = 1.15
 ADMINISTRATION = 0.7
 # What each of many changes may cost of what each of a few does.
 MANY_OF_FEW = 1.5
-# Instructions for which a reader of 20,000 destinations may have a processor: a millisecond, at one a nanosecond.
+# Instructions for which a reader of 20,000 destinations may have a processor: a millisecond, at one
+# a nanosecond.
 STRETCH = 1e6
-# A read of a file under /proc/net, of what one costs with C; a service added beside a reader, of one added alone.
+# A read of a file under /proc/net, of what one costs with C; a service added beside a reader, of
+# one added alone.
 READ = 2
 ADD_BESIDE = 1.5
-# What a deletion of a server may take if connections are to end with it, of what it takes if they are not.
+# What a deletion of a server may take if connections are to end with it, of what it takes if they
+# are not.
 NODEST = 3
-# Instructions for which a work in the background, or a new connection, may wait for another: ten milliseconds.
+# Instructions for which a work in the background, or a new connection, may wait for another: ten
+# milliseconds.
 WAIT = 1e7
-# What two processors do by themselves, over what they do where all their clients share one template.
+# What two processors do by themselves, over what they do where all their clients share one
+# template.
 OWN_OF_SHARED = 1.1
 
 

@@ -2,13 +2,19 @@
 /*
  * A QEMU plugin that counts how often each block of the guest's code is executed between two marks.
  *
- * A mark is an eight-byte no-op with a number of ours in it, which the guest executes: the first one sets all
- * counters to zero, the second one writes "REGION ADDRESS INSTRUCTIONS TIMES" for each block to the file that
- * out=FILE names, with the times of all processors together. A block is told from others by where it begins and how
- * long it is, so a module that takes the place of another one must not be profiled in the same boot.
+ * A mark is an eight-byte no-op with a number of ours in it, which the guest executes: the first
+ * one sets all
+ * counters to zero, the second one writes "REGION ADDRESS INSTRUCTIONS TIMES" for each block to the
+ * file that
+ * out=FILE names, with the times of all processors together. A block is told from others by where
+ * it begins and how
+ * long it is, so a module that takes the place of another one must not be profiled in the same
+ * boot.
  *
- * With stores=on the kernel's stores are counted too, by cache line. The lines that several processors wrote are told
- * of as "REGION line ADDRESS TIMES OTHERS BY": how often, how often by others than the one that wrote most, and the
+ * With stores=on the kernel's stores are counted too, by cache line. The lines that several
+ * processors wrote are told
+ * of as "REGION line ADDRESS TIMES OTHERS BY": how often, how often by others than the one that
+ * wrote most, and the
  * address of the instruction that wrote first.
  */
 #include <pthread.h>

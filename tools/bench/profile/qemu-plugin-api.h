@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The part of QEMU's plugin interface that the plugins here use, declared here because Debian packages QEMU without the
+ * The part of QEMU's plugin interface that the plugins here use, declared here because Debian
+ * packages QEMU without the
  * header. Version 4 is that of QEMU 10.0; QEMU refuses a plugin whose version it does not know.
  */
 #ifndef QEMU_PLUGIN_API_H

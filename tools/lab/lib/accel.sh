@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # What runs the guest: KVM where it truly works, else QEMU's own emulator.
 
-# KVM's device may exist and answer, and still not run a stock kernel. So the processor must have the
-# feature, the device must be ours to open, and a first boot must come to its end; that is remembered
-# for this machine and kernel. Prints kvm or tcg.
+# KVM's device may exist and answer, and still not run a stock kernel. So the processor must have
+# the feature, the device must be ours to open, and a first boot must come to its end; that is
+# remembered for this machine and kernel. Prints kvm or tcg.
 accel_choose() {
 	local remembered=$LAB_CACHE/accel this
 	if ! grep -qwE 'vmx|svm' /proc/cpuinfo || [ ! -w /dev/kvm ]; then
@@ -24,9 +24,10 @@ accel_choose() {
 	head -n1 "$remembered"
 }
 
-# The emulated guest counts time with this machine's time stamp counter, and works out its frequency while it boots. On a busy
-# machine it is wrong by a factor, now and then, and with it every timeout. So it is told: measured once for each boot of this
-# machine. Prints kHz, or nothing where that did not work.
+# The emulated guest counts time with this machine's time stamp counter, and works out its frequency
+# while it boots. On a busy machine it is wrong by a factor, now and then, and with it every
+# timeout. So it is told: measured once for each boot of this machine. Prints kHz, or nothing where
+# that did not work.
 tsc_khz() {
 	local remembered=$LAB_CACHE/tsc-khz this program
 	this=$(cat /proc/sys/kernel/random/boot_id)

@@ -5,8 +5,9 @@
 LAB_APT=$LAB_CACHE/apt
 LAB_SOURCES=$LAB_APT/etc/sources.list
 
-# Archives to try, one a line, best first. No host is named here: $RUST_IPVS_MIRROR where it is set and
-# nothing else; or the archive that the host itself uses for its Debian, then the one mmdebstrap knows.
+# Archives to try, one a line, best first. No host is named here: $RUST_IPVS_MIRROR where it is set
+# and nothing else; or the archive that the host itself uses for its Debian, then the one mmdebstrap
+# knows.
 archive_candidates() {
 	local host_suite
 	if [ -n "${RUST_IPVS_MIRROR-}" ]; then
@@ -18,7 +19,8 @@ archive_candidates() {
 	# shellcheck disable=SC2016 # the variables are apt's
 	apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 2>/dev/null |
 		awk -v suite="$host_suite" '$1 == suite && $2 == "main" { print $3; exit }'
-	# mmdebstrap writes its default sources before anything else; that is all we want of it here.
+	# mmdebstrap writes its default sources before anything else; that is all we want of it
+	# here.
 	# shellcheck disable=SC2016 # $1 is the hook's
 	{ mmdebstrap --quiet --variant=custom --setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' \
 		"$LAB_SUITE" - 2>&1 >/dev/null || true; } |

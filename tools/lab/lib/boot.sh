@@ -113,18 +113,20 @@ boot_share() {
 
 boot_qemu() {
 	local n=0 folder words khz
-	# Nobody writes to the image (a new one replaces it), and others may have it open in ways that QEMU would not share.
+	# Nobody writes to the image (a new one replaces it), and others may have it open in ways
+	# that QEMU would not share.
 	QEMU=(qemu-system-x86_64 -M q35 -nodefaults -no-user-config -no-reboot -display none
 		-smp "$BOOT_SMP" -m "$BOOT_MEM" -kernel "$BOOT_KERNEL" -initrd "$LAB_CACHE/initrd"
 		-drive "file.driver=file,file.filename=$LAB_GUEST/root.ext4,file.locking=off,format=raw,if=virtio,snapshot=on"
 		-serial "file:$CONTROL/console" -device virtio-serial-pci
 		-chardev "pipe,id=monitor,path=$CONTROL/monitor" -mon chardev=monitor)
-	# An emulator on a busy machine is slow: that alone is no lock-up. An NMI is how we ask a hung guest
-	# where it is.
+	# An emulator on a busy machine is slow: that alone is no lock-up. An NMI is how we ask a
+	# hung guest where it is.
 	words='console=ttyS0 quiet panic=-1 oops=panic unknown_nmi_panic random.trust_cpu=on watchdog_thresh=60'
 	words+=' rcupdate.rcu_cpu_stall_timeout=120'
 	[ "$BOOT_ACCEL" = kvm ] || words+=' tsc=reliable no_timer_check'
-	# What guards against the leaks of real processors costs an emulator a third of its time; measurements keep it.
+	# What guards against the leaks of real processors costs an emulator a third of its time;
+	# measurements keep it.
 	if [ "$BOOT_ACCEL" = tcg ]; then
 		words+=' mitigations=off'
 		khz=$(tsc_khz)
@@ -179,7 +181,8 @@ boot_run() {
 		# No time limit here: "timeout" would take the terminal away.
 		"$LAB_DIR/lab" enter "${QEMU[@]}" || status=$?
 	else
-		# Through a pipe of our own: QEMU would leave the caller's standard output non-blocking.
+		# Through a pipe of our own: QEMU would leave the caller's standard output
+		# non-blocking.
 		mkfifo "$CONTROL/output"
 		cat "$CONTROL/output" &
 		reader=$!

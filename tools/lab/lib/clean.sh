@@ -9,7 +9,8 @@ lab_clean() {
 		say "there is no $LAB_CACHE"
 		return
 	}
-	# Only a folder that a set-up made: a mistaken RUST_IPVS_CACHE must not cost anybody their files.
+	# Only a folder that a set-up made: a mistaken RUST_IPVS_CACHE must not cost anybody their
+	# files.
 	[ -e "$LAB_CACHE/.lock" ] || die "$LAB_CACHE does not look like a cache of the lab: not removing it"
 	exec 9>"$LAB_CACHE/.lock"
 	flock -n 9 || die "a set-up is at work in $LAB_CACHE"

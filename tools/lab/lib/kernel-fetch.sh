@@ -21,7 +21,8 @@ kernel_candidates() {
 				source = "linux-source-" n[1] "." n[2]
 				v = version[p]
 				if (version[source] != v || version["linux-modules-" release] == "") continue
-				# The signed image follows the unsigned one by some days; they hold the same code.
+				# The signed image follows the unsigned one by some days; they hold
+				# the same code.
 				image = "linux-binary-" release
 				if (version[image] == "") image = "linux-binary-unsigned-" release
 				if (version[image] == "") continue

@@ -41,7 +41,8 @@ kernel_prepare() {
 	kernel_make "$new/build" "$release" modules_prepare
 	cp "$new/Module.symvers" "$new/build/Module.symvers"
 	"$LAB_DIR/lab" enter depmod -b "$new/modules" "$release"
-	# The very image, unpacked: QEMU starts it at once, where an emulated processor would need a second.
+	# The very image, unpacked: QEMU starts it at once, where an emulated processor would need a
+	# second.
 	"$LAB_DIR/lab" enter bash "$new/build/scripts/extract-vmlinux" "$new/vmlinuz" >"$new/vmlinux"
 	kernel_check_symbols "$new"
 }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Python modules of Debian's for a few checks and tests, in a folder for PYTHONPATH. They are not part
-# of the tree and of the guest's disk, so that neither is made anew for them; all have the same Python.
+# Python modules of Debian's for a few checks and tests, in a folder for PYTHONPATH. They are not
+# part of the tree and of the guest's disk, so that neither is made anew for them; all have the same
+# Python.
 
 LAB_PYTHON_FOLDER=$LAB_CACHE/python/debian
 
@@ -9,7 +10,8 @@ python_key() {
 	stage_key "python_fetch()" "$LAB_SUITE" "$PYTHON_PACKAGES"
 }
 
-# Downloads and unpacks the packages, and compiles the modules: an emulated processor is slow at that.
+# Downloads and unpacks the packages, and compiles the modules: an emulated processor is slow at
+# that.
 python_fetch() {
 	local debs=$LAB_CACHE/debs.python new=$LAB_PYTHON_FOLDER.new deb
 	remove_folder "$debs"

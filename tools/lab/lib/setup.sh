@@ -94,9 +94,9 @@ setup_archive() {
 }
 
 # Runs two command lines at once, and fails if one of them fails. Both in the background, because
-# "set -e" has no effect in a command whose outcome is tested; and each in a process group of its own,
-# so that an interruption ends all of it. They keep the lock's file open: should anything outlive us,
-# the next set-up waits for it.
+# "set -e" has no effect in a command whose outcome is tested; and each in a process group of its
+# own, so that an interruption ends all of it. They keep the lock's file open: should anything
+# outlive us, the next set-up waits for it.
 both() {
 	local status=0
 	set -m

@@ -4,8 +4,8 @@
 
 LAB_STAMPS=$LAB_CACHE/stamp
 
-# The hash of all that a stage is made from: words, files of the lab as "@file", and functions as "name()",
-# whose comments do not count.
+# The hash of all that a stage is made from: words, files of the lab as "@file", and functions as
+# "name()", whose comments do not count.
 stage_key() {
 	local part
 	for part; do
@@ -62,8 +62,8 @@ stage() {
 	progress "$name" "${GREEN}done${PLAIN} in $(duration $(($(now_ms) - start)))"
 }
 
-# Every ten seconds, the last line of a stage's log: a sign of life with a meaning. It waits by reading
-# from a pipe that stays empty: a "sleep" would outlive us.
+# Every ten seconds, the last line of a stage's log: a sign of life with a meaning. It waits by
+# reading from a pipe that stays empty: a "sleep" would outlive us.
 stage_pulse() {
 	local never
 	exec {never}<> <(:)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The toolchain tree: a Debian system in a folder, with all that builds and boots.
 
-# What mmdebstrap is told in every case: our archive, the host's way to it, nothing to read or translate.
+# What mmdebstrap is told in every case: our archive, the host's way to it, nothing to read or
+# translate.
 # shellcheck disable=SC2016 # $1 is the hook's
 debstrap_options() {
 	printf '%s\n' --variant=minbase --architectures="$LAB_ARCH" \
@@ -17,8 +18,8 @@ debstrap_options() {
 		--dpkgopt='path-exclude=/usr/share/info/*'
 }
 
-# debstrap TARGET PACKAGES OPTION…: a Debian system with these packages, as a folder or (TARGET -) as
-# a tar on standard output.
+# debstrap TARGET PACKAGES OPTION…: a Debian system with these packages, as a folder or (TARGET -)
+# as a tar on standard output.
 debstrap() {
 	local target=$1 packages options mode=root format=tar
 	packages=$(tr -s ' \n' ',,' <<<"$2")
@@ -30,8 +31,8 @@ debstrap() {
 		"$LAB_SUITE" "$target" "$LAB_SOURCES"
 }
 
-# A hook that leaves dpkg's list of what a tree holds, as "name version", inside it: without root, a hook
-# may not write anywhere else.
+# A hook that leaves dpkg's list of what a tree holds, as "name version", inside it: without root, a
+# hook may not write anywhere else.
 PACKAGE_LIST=var/lib/lab.packages
 # shellcheck disable=SC2016 # dpkg's own variables
 LIST_PACKAGES='chroot "$1" dpkg-query -W -f "\${Package} \${Version}\n" >"$1/'$PACKAGE_LIST'"'
@@ -49,7 +50,8 @@ tree_make() {
 	if is_root; then
 		debstrap "$new" "$TREE_PACKAGES" --customize-hook="$LIST_PACKAGES"
 	else
-		# The user will own every file of the tree, whoever it belongs to in Debian: "lab enter" maps one id.
+		# The user will own every file of the tree, whoever it belongs to in Debian: "lab
+		# enter" maps one id.
 		debstrap - "$TREE_PACKAGES" --customize-hook="$LIST_PACKAGES" |
 			tar -x -C "$new" --exclude='./dev/*' --no-same-owner
 	fi
@@ -65,7 +67,8 @@ tree_retire() {
 	[ ! -d "$LAB_TREE" ] || mv "$LAB_TREE" "$(mktemp -d "$LAB_CACHE/tree.old.XXXXXX")/tree"
 }
 
-# Removes retired trees, but for those that somebody still works in: "lab enter" holds a lock on its tree.
+# Removes retired trees, but for those that somebody still works in: "lab enter" holds a lock on its
+# tree.
 tree_bury() {
 	local old
 	for old in "$LAB_CACHE"/tree.old.*; do

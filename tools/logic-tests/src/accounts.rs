@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The status word of a connection: what it has accounted at the destination comes to nothing when it has ended.
+//! The status word of a connection: what it has accounted at the destination comes to nothing when
+//! it has ended.
 
 #[path = "../../../rust_ipvs/director/connection/status.rs"]
 mod status;
@@ -95,7 +96,8 @@ fn happens(event: Event, status: &Status, counts: &Counts) {
     }
 }
 
-/// The same by its definition: a connection counts from the first `Count` to the end or until it gives its place away.
+/// The same by its definition: a connection counts from the first `Count` to the end or until it
+/// gives its place away.
 #[derive(Default)]
 struct Reference {
     counted: bool,

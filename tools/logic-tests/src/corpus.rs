@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Plays the inputs that the fuzz targets reached most with (tools/logic-tests/fuzz.sh --keep) once more.
+//! Plays the inputs that the fuzz targets reached most with (tools/logic-tests/fuzz.sh --keep) once
+//! more.
 
 use crate::exercise::{self, Depth};
 

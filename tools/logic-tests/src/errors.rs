@@ -42,8 +42,8 @@ fn error(v4: bool, src: &[u8], dst: &[u8], about: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Translates an error about a correct packet of which `present` bytes are quoted, and demands what an error
-/// about the translated packet would be.
+/// Translates an error about a correct packet of which `present` bytes are quoted, and demands what
+/// an error about the translated packet would be.
 fn as_made_anew<F: Icmp>(packet: &Packet, present: usize, side: Side, to: &Endpoint<F>) {
     let whole = F::parse(&packet.bytes).unwrap();
     let v4 = packet.bytes[0] >> 4 == 4;

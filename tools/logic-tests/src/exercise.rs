@@ -155,8 +155,8 @@ fn rewriting<F: Family>(
         }
     }
     assert_eq!(F::rewrite(packet, header, side, &back, sum), Ok(()));
-    // All is as before, but that 0 and 0xffff are the same to a checksum, and that of an IPv4 header
-    // with options is made anew.
+    // All is as before, but that 0 and 0xffff are the same to a checksum, and that of an IPv4
+    // header with options is made anew.
     let anew = if F::FAMILY == AddressFamily::V4 && header.l4 > 20 {
         10..12
     } else {
@@ -255,7 +255,8 @@ pub fn sip_message(data: &[u8]) -> bool {
     };
     assert!(!id.is_empty() && id.len() <= sip::CALL_ID_MAX);
     assert!(id.iter().all(u8::is_ascii_graphic));
-    // It is a piece of the message, at the end of a line, and is found again whatever follows the header.
+    // It is a piece of the message, at the end of a line, and is found again whatever follows the
+    // header.
     let start = id.as_ptr() as usize - data.as_ptr() as usize;
     let end = start + id.len();
     assert_eq!(data.get(start..end), Some(id));
@@ -265,8 +266,8 @@ pub fn sip_message(data: &[u8]) -> bool {
     true
 }
 
-/// Reads what may be a segment of FTP's control connection, as both families and from both ends, and says how often
-/// there was something in it.
+/// Reads what may be a segment of FTP's control connection, as both families and from both ends,
+/// and says how often there was something in it.
 pub fn ftp_segment(data: &[u8]) -> usize {
     usize::from(ftp_segment_of::<V4>(data)) + usize::from(ftp_segment_of::<V6>(data))
 }
@@ -456,8 +457,8 @@ fn requests(nest: &[u8]) -> usize {
     taken
 }
 
-/// Any bytes as a message of another director. What can be read of it can be written, and is read again as it was.
-/// Returns how many entries there were.
+/// Any bytes as a message of another director. What can be read of it can be written, and is read
+/// again as it was. Returns how many entries there were.
 pub fn sync_message(data: &[u8]) -> usize {
     let mut count = 0;
     for entry in Entries::of(data, 0).into_iter().flatten() {

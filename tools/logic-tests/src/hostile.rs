@@ -2,8 +2,8 @@
 
 //! Millions of broken packets and messages: none may make the logic panic.
 //!
-//! A bounded stand-in for the fuzz targets, the same on each run. Most inputs start as correct ones, as noise
-//! alone would be refused at the first byte.
+//! A bounded stand-in for the fuzz targets, the same on each run. Most inputs start as correct
+//! ones, as noise alone would be refused at the first byte.
 
 use crate::exercise::{self, Depth};
 use crate::reference::{Packet, Random};

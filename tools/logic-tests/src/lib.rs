@@ -2,9 +2,9 @@
 
 //! Compiles rust_ipvs/logic on the host, to test it.
 //!
-//! Unit tests are beside the code. Here are those that need more: [`exercise`] drives the logic with
-//! any bytes and is what the fuzz targets and the bounded run call; [`reference`] has slow and simple
-//! models, which the properties compare the logic with.
+//! Unit tests are beside the code. Here are those that need more: [`exercise`] drives the logic
+//! with any bytes and is what the fuzz targets and the bounded run call; [`reference`] has slow and
+//! simple models, which the properties compare the logic with.
 
 #![cfg_attr(not(test), no_std)]
 // Which of the logic the kernel module uses is checked where the module is built.

@@ -2,8 +2,8 @@
 
 //! A service without a kernel: destinations in slots, and a scheduler at work on them.
 //!
-//! It does what the director does with the same logic, one step after the other, so that schedulers can be tested
-//! and drawn on the host.
+//! It does what the director does with the same logic, one step after the other, so that schedulers
+//! can be tested and drawn on the host.
 
 use crate::logic::config::{service_flags::SCHED1, DestinationId, Ip};
 use crate::logic::family::{Endpoint, V4};

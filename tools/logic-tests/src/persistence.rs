@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Persistence: templates' keys and Call-IDs, compared with slow models and fed with broken messages.
+//! Persistence: templates' keys and Call-IDs, compared with slow models and fed with broken
+//! messages.
 
 use crate::exercise;
 use crate::logic::config::{Ip, ServiceKey};
@@ -140,8 +141,8 @@ proptest! {
         prop_assert_eq!(key(a).client, [a[0] & mask[0], a[1] & mask[1], a[2] & mask[2], a[3] & mask[3]]);
     }
 
-    // P-3, P-4, Q-4: templates of different services, packets of the same client, never meet where one of them
-    // takes packets that the other one does not.
+    // P-3, P-4, Q-4: templates of different services, packets of the same client, never meet where
+    // one of them takes packets that the other one does not.
     #[test]
     fn forms_do_not_meet(protocol in prop_oneof![Just(6u8), Just(17)], ports in any::<(u16, u16)>(), mark in 1u32..) {
         let address = |port| ServiceKey::Address { protocol: protocol.into(), addr: Ip::V4([1; 4]), port };

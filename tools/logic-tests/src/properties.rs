@@ -192,7 +192,8 @@ proptest! {
         parses_alike::<V6>(&packet);
     }
 
-    // S-4: who is given all that was asked for is not asked again, and reads what he reads of the whole.
+    // S-4: who is given all that was asked for is not asked again, and reads what he reads of the
+    // whole.
     #[test]
     fn what_is_asked_for_is_enough(seed: u64, v4: bool, protocol in protocol()) {
         let packet = Packet::random(&mut Random::new(seed), v4, protocol);
@@ -358,7 +359,8 @@ struct Entry {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..config() })]
 
-    // C-16, M-24: entries expire in the tick of their deadline, late ones in the next, never before.
+    // C-16, M-24: entries expire in the tick of their deadline, late ones in the next, never
+    // before.
     #[test]
     fn the_wheel_is_never_early_and_never_late(
         start in prop_oneof![any::<u32>(), Just(u32::MAX - 100), Just(0)],

@@ -35,7 +35,8 @@ impl Random {
     }
 }
 
-/// The Internet checksum of RFC 1071, by definition: a sum modulo 65535, which is never 0 unless all is.
+/// The Internet checksum of RFC 1071, by definition: a sum modulo 65535, which is never 0 unless
+/// all is.
 pub fn internet_checksum(bytes: &[u8]) -> u16 {
     let mut sum = 0u64;
     for pair in bytes.chunks(2) {

@@ -18,7 +18,8 @@ pub fn all<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, Error> {
     groups(services, false, client)
 }
 
-/// Those services with their real servers, both in ipvsadm's order where `sorted`, else in the kernel's.
+/// Those services with their real servers, both in ipvsadm's order where `sorted`, else in the
+/// kernel's.
 ///
 /// # Errors
 /// What kept the real servers from being read.

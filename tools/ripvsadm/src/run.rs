@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A command line from beginning to end: what needs no kernel, the way to the kernel, a file of rules or one command.
+//! A command line from beginning to end: what needs no kernel, the way to the kernel, a file of
+//! rules or one command.
 
 use std::io;
 

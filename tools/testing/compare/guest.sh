@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The guest's half of `compare`: each scenario on each implementation, from a fresh network, to /results.
+# The guest's half of `compare`: each scenario on each implementation, from a fresh network, to
+# /results.
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=../selftests/rust_ipvs/lib.sh

@@ -18,7 +18,8 @@ from harness.web import Load, Web  # noqa: E402
 CLIENT, DIRECTOR = Netns('rv-client'), Netns('rv-director')
 S1, S2, S3 = (Netns(f'rv-s{n}') for n in '123')
 
-# By NAT, with a quorum and a server that says sorry: it comes when less than 4 of weight are left, and goes with 6.
+# By NAT, with a quorum and a server that says sorry: it comes when less than 4 of weight are left,
+# and goes with 6.
 SHOP = service('10.0.9.1 80', 'wrr', 'NAT',
                [('10.0.2.11 80', 3, TCP_CHECK, ''),
                 ('10.0.2.12 80', 2, HTTP_GET, ''),

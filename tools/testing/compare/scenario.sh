@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Plays one scenario on what is loaded, and writes a transcript: each command, what it printed, its exit code.
+# Plays one scenario on what is loaded, and writes a transcript: each command, what it printed, its
+# exit code.
 #
 # A scenario is a list of these:
 #   director CMD…        a command in the director
@@ -36,7 +37,8 @@ ask() {
 		return
 	fi
 	printf '%s' "client asks $1 port ${2:-80} by $kind: "
-	# bash's own sockets: to start a program for each would take longer. A datagram has to be read at once.
+	# bash's own sockets: to start a program for each would take longer. A datagram has to be
+	# read at once.
 	# shellcheck disable=SC2016 # the inner shell is to expand it
 	ip netns exec rv-client timeout 5 bash -c '
 		exec 3<>"/dev/$1/$2/$3" || exit

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What the demo and the samples of the demo share: how they speak, and web servers. guest.sh and sample.sh source it.
+# What the demo and the samples of the demo share: how they speak, and web servers. guest.sh and
+# sample.sh source it.
 
 BOLD='' DIM='' PLAIN='' PROMPT=''
 declare -A SHADE=([s1]='' [s2]='' [s3]='')
@@ -31,8 +32,8 @@ show() {
 	ip netns exec "rv-$space" "$@"
 }
 
-# An nginx in each real server's namespace, which answers at port 80 with its name and closes; FURTHER lines are
-# part of its configuration.
+# An nginx in each real server's namespace, which answers at port 80 with its name and closes;
+# FURTHER lines are part of its configuration.
 start_nginx() {
 	local server further=${1-}
 	for server in s1 s2 s3; do
@@ -58,7 +59,8 @@ start_nginx() {
 	done
 }
 
-# An FTP server in each real server's namespace, whose only file, "name", has the server's name in it.
+# An FTP server in each real server's namespace, whose only file, "name", has the server's name in
+# it.
 start_vsftpd() {
 	local server
 	for server in s1 s2 s3; do
@@ -89,7 +91,8 @@ entries() {
 	grep -E "$1" /tmp/entries
 }
 
-# visits SOURCE URL…: a client's program asks from one of its addresses; each answer is the name of a server.
+# visits SOURCE URL…: a client's program asks from one of its addresses; each answer is the name of
+# a server.
 visits() {
 	local source=$1 answer insecure=''
 	shift

@@ -3,7 +3,8 @@
 # Jobs that run side by side, each with a log, a line when it ends, and counts of its own.
 
 JOBS_AT_ONCE=${JOBS:-$(nproc)}
-# Seconds after which a job is ended, and has failed: a hang is to be named, not to take everything with it.
+# Seconds after which a job is ended, and has failed: a hang is to be named, not to take everything
+# with it.
 JOB_LIMIT=${JOB_LIMIT:-$([ -n "${LONG-}" ] && echo 21600 || echo 1200)}
 JOB_NAMES=() # in the order in which they were given
 declare -A JOB_WORDS=() JOB_COMMAND=() JOB_COUNT=() JOB_PID=() JOB_START=() JOB_SECONDS=() JOB_ALONE=()
@@ -27,8 +28,9 @@ line() {
 	printf '%s%7s s%s  %s\n' "$BOLD" "$(since $(($(now) - RUN_START)))" "$PLAIN" "$*"
 }
 
-# job NAME COUNT WORDS COMMAND…: a job for jobs_run. COUNT says how its log is counted: "tap", "cargo", "summary"
-# (of run_tests.sh) or "exit", where the job is one test. A function as COMMAND has to be exported. A name that begins with "!" wants the machine for itself.
+# job NAME COUNT WORDS COMMAND…: a job for jobs_run. COUNT says how its log is counted: "tap",
+# "cargo", "summary" (of run_tests.sh) or "exit", where the job is one test. A function as COMMAND
+# has to be exported. A name that begins with "!" wants the machine for itself.
 job() {
 	local name=${1#!}
 	JOB_NAMES+=("$name")
@@ -72,7 +74,8 @@ job_count() {
 	fi
 }
 
-# The failed tests that a log names, one a line, after what was seen of each: those of TAP (indented in the log of a guest), of cargo, of the checks.
+# The failed tests that a log names, one a line, after what was seen of each: those of TAP (indented
+# in the log of a guest), of cargo, of the checks.
 job_which() {
 	local log=$1
 	{

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The Python library pyroute2, which speaks IPVS by netlink: fetched once, by pip, into the lab's cache.
+# The Python library pyroute2, which speaks IPVS by netlink: fetched once, by pip, into the lab's
+# cache.
 
 PYROUTE2_VERSION=0.9.7
 
-# Sets PYROUTE2 to its folder, and fetches it where it is not there. It is not part of the guest's disk, but a folder for it.
+# Sets PYROUTE2 to its folder, and fetches it where it is not there. It is not part of the guest's
+# disk, but a folder for it.
 pyroute2_fetch() {
 	local LAB_CACHE
 	eval "$(tools/lab/lab env | grep '^LAB_CACHE=')"
@@ -15,7 +17,8 @@ pyroute2_fetch() {
 		return 1
 	fi
 	rm -rf "$PYROUTE2.new"
-	# Into a folder of its own, whichever Python's it is: pip need not care for what the system manages.
+	# Into a folder of its own, whichever Python's it is: pip need not care for what the system
+	# manages.
 	PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$PYROUTE2.new" \
 		"pyroute2==$PYROUTE2_VERSION" &&
 		# By the Python that the guest has: an emulated processor is slow at it.

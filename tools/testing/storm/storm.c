@@ -438,7 +438,8 @@ static void run(unsigned int self, unsigned long packets, uint64_t seed)
 }
 
 /*
- * An ABORT, or an ACK and an RST, of each client to each service, from each of its ports: where only
+ * An ABORT, or an ACK and an RST, of each client to each service, from each of its ports: where
+ * only
  * a SYN was seen, an RST by itself ends nothing.
  */
 static void end(void)

@@ -67,7 +67,8 @@ pub(super) fn outer<F: InetFamily>(context: &Context<'_, F>, protocol: u8) -> Ou
     }
 }
 
-/// Writes the outer header of a packet that is sent in so many segments; `None` where there is no room.
+/// Writes the outer header of a packet that is sent in so many segments; `None` where there is no
+/// room.
 #[inline(always)]
 pub(super) fn write_outer(
     destination: &Destination,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tunnels with more than an outer IP header, from one family to the other, and of packets of which a
-//! device has yet to do a part: checksums, segments.
+//! Tunnels with more than an outer IP header, from one family to the other, and of packets of which
+//! a device has yet to do a part: checksums, segments.
 
 use super::{
     super::{
@@ -51,7 +51,8 @@ enum Layer {
     None,
     /// A GRE header.
     Gre { sum: bool },
-    /// UDP and GUE headers; with the offsets of the checksum that the receiver completes, if it does.
+    /// UDP and GUE headers; with the offsets of the checksum that the receiver completes, if it
+    /// does.
     Gue {
         port: u16,
         sum: bool,

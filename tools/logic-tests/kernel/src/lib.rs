@@ -2,7 +2,8 @@
 
 //! The part of the kernel crate's atomics that code tested on the host uses.
 //!
-//! A thread that has read a word gives way to others, so that they come between its load and its store.
+//! A thread that has read a word gives way to others, so that they come between its load and its
+//! store.
 
 /// Synchronisation.
 pub mod sync {

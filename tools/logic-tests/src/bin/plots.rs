@@ -4,9 +4,9 @@
 //!
 //! usage: plots FOLDER
 //!
-//! The schedulers are those of the kernel module, compiled from the same files. Four of five connections are short, the
-//! fifth is long; clients are any, and addresses that are asked for are many, of which a few are asked for often. It is
-//! all the same each time.
+//! The schedulers are those of the kernel module, compiled from the same files. Four of five
+//! connections are short, the fifth is long; clients are any, and addresses that are asked for are
+//! many, of which a few are asked for often. It is all the same each time.
 
 #![allow(dead_code)]
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The grammar's commands and options: one table of each, from which the parser, `-h`, the manual page and the
-//! completions of three shells come.
+//! The grammar's commands and options: one table of each, from which the parser, `-h`, the manual
+//! page and the completions of three shells come.
 
 mod commands;
 mod table;

@@ -355,8 +355,8 @@ fn what_is_wrong_and_where() {
     }
 }
 
-/// ipvsadm's answers, recorded: what needs no kernel to be refused is refused here with the same exit
-/// code and in one line, and nothing else is.
+/// ipvsadm's answers, recorded: what needs no kernel to be refused is refused here with the same
+/// exit code and in one line, and nothing else is.
 #[test]
 fn the_list_of_refused_lines() {
     const LIST: &str = include_str!("../../../testing/selftests/rust_ipvs/ripvsadm_refused.list");

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Connection tracking: what the director's rules know of connections by each method, what they make of them, and how
-# long they know it.
+# Connection tracking: what the director's rules know of connections by each method, what they make
+# of them, and how long they know it.
 
-# All entries, without what passes: seconds, counts, the client's ports, the order in which they are listed.
+# All entries, without what passes: seconds, counts, the client's ports, the order in which they are
+# listed.
 tracked() {
 	printf '%s\n' 'entries in the director:'
 	ip netns exec rv-director cat /proc/net/nf_conntrack |

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# FTP by NAT with the helper: active and passive, IPv4 and IPv6, and what is listed meanwhile and afterwards.
+# FTP by NAT with the helper: active and passive, IPv4 and IPv6, and what is listed meanwhile and
+# afterwards.
 
 # C has it in a module of its own.
 [ "$IPVS_IMPL" != c ] || modprobe ip_vs_ftp

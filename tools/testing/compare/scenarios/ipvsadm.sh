@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Every option of ipvsadm's manual page, and what each view shows of it; saved and restored.
 
-# a ARGS…: ipvsadm, with the command in the transcript. The size is that of each family's table together in ours (G-13).
+# a ARGS…: ipvsadm, with the command in the transcript. The size is that of each family's table
+# together in ours (G-13).
 a() {
 	director ipvsadm "$@" 2>&1 | sed 's/(size=[0-9]*)/(size=N)/'
 }
@@ -78,7 +79,8 @@ a -a -t 10.0.9.2:443 -r 10.0.2.11:443 -m
 a -a -t 10.0.9.3:0 -r 10.0.2.11:0 -g
 views
 
-# What exporters read. The first line tells the size of the table; the order of services is that of a hash table.
+# What exporters read. The first line tells the size of the table; the order of services is that of
+# a hash table.
 director sh -c 'sed 1d /proc/net/ip_vs | sort'
 director cat /proc/net/ip_vs_conn /proc/net/ip_vs_stats
 

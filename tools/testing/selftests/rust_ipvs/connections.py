@@ -155,7 +155,8 @@ def growth():
                 time.sleep(0.005)
         until(lambda: len(ipvs.rows()) == last, f'{last} connections ({len(ipvs.rows())})', 10)
 
-    # In a namespace that is not the first, the load factor is -2: 64 connections for 256 buckets of C.
+    # In a namespace that is not the first, the load factor is -2: 64 connections for 256 buckets of
+    # C.
     fits = 256 if g.impl == 'rust' else 64
     connect(0, fits)
     time.sleep(0.5)

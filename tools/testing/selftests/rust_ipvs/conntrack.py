@@ -216,7 +216,8 @@ class Half:
         return found[0]
 
 
-# How many SYNs it takes where the first finds the entry of the connection before: C drops that (S-19).
+# How many SYNs it takes where the first finds the entry of the connection before: C drops that
+# (S-19).
 TRIES = 1 if g.impl == 'rust' else 2
 
 
@@ -317,7 +318,8 @@ def reuse():
                         sport += 1
                         syns, first, second = use_again(vip, method, servers, sport)
                         note(f'{vip} {method}: {first}, then {second}')
-                        # Of DR's connections tracking does not see the end, so the entry is one of an open connection.
+                        # Of DR's connections tracking does not see the end, so the entry is one of
+                        # an open connection.
                         wanted = TRIES if mode and method == '-g' else 1
                         equal(syns, wanted, f'SYNs of the second connection to {vip} by {method}, conntrack={mode}')
                         true(first != second, 'it went to the other server')

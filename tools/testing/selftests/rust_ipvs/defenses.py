@@ -177,7 +177,8 @@ def drop_entry_half_open():
     fake_peers()
     ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.99:80'])
     wire = Wire(g.client, 'eth0', g.director, 'front')
-    # Enough of them that a part of the table that is looked through has some; and one in each other state.
+    # Enough of them that a part of the table that is looked through has some; and one in each other
+    # state.
     half = range(20000, 20100)
     for port in half:
         segments(port, [SYN], wire)
@@ -207,8 +208,9 @@ def drop_entry_templates():
     fake_peers()
     ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.99:80'], '-s rr -p 600')
     wire = Wire(g.client, 'eth0', g.director, 'front')
-    # Templates that only the end of their connections brings to an end: none is looked at by itself while it has one.
-    # Two half-open connections each, and for the clients from .200 on one that is open.
+    # Templates that only the end of their connections brings to an end: none is looked at by itself
+    # while it has one. Two half-open connections each, and for the clients from .200 on one that is
+    # open.
     clients = [f'10.0.1.{n}' for n in range(120, 160)]
     real = [f'10.0.1.{n}' for n in range(200, 206)]
     for client in clients + real:

@@ -22,14 +22,16 @@ BODY = bytes(range(8)) * 9
 class Tunnel:
     """A client's security association with the VIP, of which the test sends every packet."""
 
-    # A client of its own for each: connections outlive their services, and the ports are always the same.
+    # A client of its own for each: connections outlive their services, and the ports are always the
+    # same.
     number = 100
 
     def __init__(self, method, version=4, exchange=True):
         self.v = version
         Tunnel.number += 1
         self.client = f'10.0.1.{Tunnel.number}' if version == 4 else f'fd00:1::{Tunnel.number}'
-        # Nobody has the address: what the director sends there goes to all ports of the bridge, once.
+        # Nobody has the address: what the director sends there goes to all ports of the bridge,
+        # once.
         for address, device in ((self.client, 'front'), (SERVER[version], 'back')):
             fake_peer(address, device)
         ipvs.service(f'-u {at(VIPS[version], 500)}', method, [at(SERVER[version], 500)])

@@ -188,7 +188,8 @@ def other_hosts():
 
 @ftp_case('F-8 an answer that got lost is translated when it comes again', only='rust')
 def again():
-    # C lets the second one pass as the server has sent it, and the client calls an address that it cannot reach.
+    # C lets the second one pass as the server has sent it, and the client calls an address that it
+    # cannot reach.
     serve(('s1',))
     with Script(g.s1, {'PASV': f'227 ({tuple_of(RIP["s1"], 40001)})\r\n'}), Client(g.client, VIP) as ftp:
         ftp.sendcmd('PASV')

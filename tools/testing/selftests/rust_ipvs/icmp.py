@@ -153,7 +153,8 @@ for VERSION in (4, 6):
             seen = flow.at_client.wait(lambda p: p.type == PORT[version][0])
             true(seen, 'the error arrives')
             equal((seen.src, seen.body), (SERVER[version], about), 'the error')
-            # A redirect quotes a packet too, but is not followed by IPVS for IPv4; 137 is one for IPv6.
+            # A redirect quotes a packet too, but is not followed by IPVS for IPv4; 137 is one for
+            # IPv6.
             flow.at_client.seen.clear()
             kind = (5, 1) if version == 4 else (129, 0)
             flow.back.send(icmp(SERVER[version], flow.me[0], flow.packet(flow.me, flow.server), kind, ttl=30))
@@ -312,7 +313,8 @@ for VERSION in (4, 6):
                 me = SERVER[version] if method == 'NAT' else flow.vip[0]
                 until(lambda: 'mtu 1330' in g.s1.run(f'ip route get {flow.me[0]} from {me}', quiet=True),
                       'the server knows the path\'s MTU', 3)
-                # Of a VIP the director answers pings itself, whatever its service does with packets.
+                # Of a VIP the director answers pings itself, whatever its service does with
+                # packets.
                 ping = g.client.run(f'ping -n -c 2 -i 0.2 -W 3 {flow.vip[0]}', check=False)
                 true(' 2 received' in ping, f'pings of the VIP:\n{ping}')
             g.s1.run(f'ip -{version} route flush cache', quiet=True)
@@ -428,7 +430,8 @@ class Late:
 
     def arrived(self, seconds=3):
         """What the real server gets of it."""
-        # Others may hear of what earlier tests left behind; their errors are of another kind, or family.
+        # Others may hear of what earlier tests left behind; their errors are of another kind, or
+        # family.
         packet = self.at_server.wait(lambda p: p.version == self.version and (
             p.proto in (4, 41) or (p.type, p.code) == TIME[self.version]), seconds)
         return packet.inner() if packet and packet.proto in (4, 41) else packet

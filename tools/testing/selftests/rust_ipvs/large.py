@@ -15,7 +15,8 @@ from harness.tap import case, equal, run, true
 
 SERVICES, DESTINATIONS = (65000, 1000000) if os.environ.get('LONG') else (2500, 5000)
 SERVER = '10.0.2.11'
-# A read of /proc returns what one of the kernel's buffers holds: a page, unless a record is longer than that.
+# A read of /proc returns what one of the kernel's buffers holds: a page, unless a record is longer
+# than that.
 READ = 1 << 22
 MOST = 1 << 14
 

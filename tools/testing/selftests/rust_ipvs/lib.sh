@@ -10,8 +10,8 @@
 #                 back │ .254     │ .11  │ .12  │ .13
 #   ═══════════════════╪══════════╪══════╪══════╪════  10.0.2.0/24  fd00:2::/64
 #
-# The VIPs are 10.0.9.1 to 10.0.9.4 and fd00:9::1 to fd00:9::4: on "lo" of the director and, for DR and
-# TUN, on "lo" of the real servers, which keep silent about them in ARP. The client reaches them
+# The VIPs are 10.0.9.1 to 10.0.9.4 and fd00:9::1 to fd00:9::4: on "lo" of the director and, for DR
+# and TUN, on "lo" of the real servers, which keep silent about them in ARP. The client reaches them
 # by the director. A real server sends what comes from its address in "back" by the director (the
 # way back of NAT), and what comes from a VIP by "front" to the client itself (DR and TUN). So all
 # three methods work side by side. Tunnels end in tunl0 (IPv4 in IPv4), sit0 (IPv6 in IPv4) and
@@ -79,7 +79,8 @@ cable() {
 	plan "$space" link set "$device" up
 }
 
-# Settings that every namespace has: no duplicate detection to wait for, nothing dropped for its source.
+# Settings that every namespace has: no duplicate detection to wait for, nothing dropped for its
+# source.
 settle() {
 	local space=$1
 	shift
@@ -182,7 +183,8 @@ impl_load() {
 impl_unload() {
 	if [ "$IPVS_IMPL" = c ]; then
 		local module
-		# Schedulers were loaded with the first service that asked for one, the match with the first such rule.
+		# Schedulers were loaded with the first service that asked for one, the match with
+		# the first such rule.
 		for module in /sys/module/xt_ipvs /sys/module/ip_vs_*; do
 			[ ! -d "$module" ] || rmmod "${module##*/}"
 		done

@@ -18,7 +18,8 @@ from harness.tap import Skip, case, equal, note, run, true, until
 
 MANY = 1000000 if os.environ.get('LONG') else 40000
 PATIENCE = 900 if os.environ.get('LONG') else 120
-# How long a connection lasts that is used again and again: longer than it takes to come to it once more.
+# How long a connection lasts that is used again and again: longer than it takes to come to it once
+# more.
 LASTS = 300 if os.environ.get('LONG') else 20
 # Counted up together, two numbers without a common divisor meet in each combination once.
 PORTS, CLIENTS = 4099, 4096
@@ -183,7 +184,8 @@ def many(count, version, method):
     equal(ipvs.rows(), [], 'rows of /proc')
     until(lambda: in_slab()[0] - before < 1000, f'their memory is given back ({in_slab()}, before {before})', 60)
     if g.impl == 'rust':
-        # One of less than 16 times the least stays: it may have shrunk to that before the last ended (C-29).
+        # One of less than 16 times the least stays: it may have shrunk to that before the last
+        # ended (C-29).
         until(lambda: buckets() <= 2048, f'the table shrinks ({buckets()})', 30)
     ipvs.admin('--set 0 0 300')
     ipvs.admin('-C')

@@ -86,7 +86,8 @@ def tunnels(client, vip, server, port):
                    (17, udp(DIRECTOR, SERVER, 40000, GUE, bytes((1, number, 0, 8)) + bytes(4) + inner)),
                    (47, bytes(2) + gre + inner), (47, b'\x80\0' + gre + bytes(4) + inner))
         for proto, payload in wrapped:
-            # An error about a tunnel of the director's, by a router on its way, which has IPv4 outside; and one at the door.
+            # An error about a tunnel of the director's, by a router on its way, which has IPv4
+            # outside; and one at the door.
             outer = ip(DIRECTOR, SERVER, proto, payload)
             for kind in (3, 11):
                 message = bytes((kind, 4 if kind == 3 else 0, 0, 0)) + (1300).to_bytes(4, 'big') + outer

@@ -84,7 +84,8 @@ def ftp_dr():
         sessions(VIP, 's2', '10.0.1.2')
         sessions(VIP, 's3')
     equal(ftp_templates(), [('10.0.1.1', 0, RIP['s3'], 0), ('10.0.1.2', 0, RIP['s2'], 0)], 'templates')
-    # The client acknowledges an active data connection by the director, and a passive one is its own.
+    # The client acknowledges an active data connection by the director, and a passive one is its
+    # own.
     data = ipvs.rows(caddr='10.0.1.1')
     true(any(PASSIVE[0] <= r.vport <= PASSIVE[1] for r in data), 'passive data connections are seen')
     true(any(r.vport == 20 for r in data), 'active ones as well')

@@ -9,10 +9,10 @@
 # It says nothing about the kernel's IPVS itself, so it runs on any: IPVS_IMPL=c on the kernel's
 # own, IPVS_IMPL=rust (the default) on $RUST_IPVS_KO. RIPVSADM names the program.
 #
-# Each comparison starts both programs, which is dear in an emulated guest. LONG=1 makes it thorough:
-# every rule by itself, more views, every refused line of ripvsadm_refused.list (those that need no
-# kernel are compared with ipvsadm's recorded answers by ripvsadm's host tests), a table as large as
-# a large one can be.
+# Each comparison starts both programs, which is dear in an emulated guest. LONG=1 makes it
+# thorough: every rule by itself, more views, every refused line of ripvsadm_refused.list (those
+# that need no kernel are compared with ipvsadm's recorded answers by ripvsadm's host tests), a
+# table as large as a large one can be.
 
 # shellcheck source=lib.sh disable=SC1091
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -120,8 +120,8 @@ differs() {
 	return 1
 }
 
-# sizeless INTO TEXT: without "(size=4096)" in the first line. (The shell's patterns take minutes to search
-# a long text, so that is what is not done with them here.)
+# sizeless INTO TEXT: without "(size=4096)" in the first line. (The shell's patterns take minutes to
+# search a long text, so that is what is not done with them here.)
 sizeless() {
 	# shellcheck disable=SC2178 # a reference
 	local -n into=$1
@@ -156,8 +156,8 @@ same_tables() {
 	done
 }
 
-# One command line, by ipvsadm in rva and by ripvsadm in rvb: same exit code, which is the one expected
-# where one is, same output.
+# One command line, by ipvsadm in rva and by ripvsadm in rvb: same exit code, which is the one
+# expected where one is, same output.
 same_line() {
 	local line=$1 expected=${2-} a b
 	# shellcheck disable=SC2086 # words
@@ -174,7 +174,8 @@ same_line() {
 	differs "$line" "$a" "$b"
 }
 
-# One wrong command line, the exit code recorded first: besides, ripvsadm says what is wrong, in one line.
+# One wrong command line, the exit code recorded first: besides, ripvsadm says what is wrong, in one
+# line.
 same_refusal() {
 	local said
 	same_line "$2" "$1" || return
@@ -345,8 +346,8 @@ saves_everything() {
 	grep -q -- '-f 4294967295 .* -x 20 -y 10$' "$WORK/first" && cmp "$WORK/first" "$WORK/second"
 }
 
-# A large table: what is restored is what was to be, and both tools list and save it alike. As large as a
-# large one can be with LONG=1.
+# A large table: what is restored is what was to be, and both tools list and save it alike. As large
+# as a large one can be with LONG=1.
 keeps_a_large_table() {
 	local services=400 service n vip
 	[ -z "${LONG-}" ] || services=4000

@@ -4,9 +4,10 @@
 #
 # usage: run_tests.sh [--guest LETTER] [--all-flavours] [--results DIR] [TEST…]
 #
-# Each test's TAP goes to DIR/<test>.tap, and a line "test passed failed skipped seconds" to DIR/summary.
-# PATIENCE=n gives each test n times the seconds of the list, where the kernel is slow.
-# A test that dies, or ends before its plan is fulfilled, has failed for each case it did not come to.
+# Each test's TAP goes to DIR/<test>.tap, and a line "test passed failed skipped seconds" to
+# DIR/summary. PATIENCE=n gives each test n times the seconds of the list, where the kernel is slow.
+# A test that dies, or ends before its plan is fulfilled, has failed for each case it did not come
+# to.
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=lib.sh
@@ -39,7 +40,8 @@ count_tap() {
 		END {
 			if (all) skipped++
 			done = passed + failed + skipped
-			# What was planned and did not come, or a death that nothing else tells of, is a failure.
+			# What was planned and did not come, or a death that nothing else tells of,
+			# is a failure.
 			if (!all && planned > done) failed += planned - done
 			if (!failed && status != 0 && status != 4) failed++
 			if (!failed && (!seen_plan || passed + skipped == 0)) failed++

@@ -223,7 +223,8 @@ def locality():
             equal(clients(3), '222', f'{name}: one address')
             equal(clients(3, to='10.50.0.2'), '111', f'{name}: another address')
             equal(clients(3), '222', f'{name}: the first address again')
-            # Server 2 has 6 now, and one more fits; server 1 has 3, which is not less than half of its weight.
+            # Server 2 has 6 now, and one more fits; server 1 has 3, which is not less than half of
+            # its weight.
             equal(clients(2), '22', f'{name}: beyond its weight, as the other one is half full')
             edit(1, '-w 20')
             equal(clients(1), '1', f'{name}: the other one has become idle')
@@ -244,7 +245,8 @@ def settled():
             equal(clients(1), '2', 'the less loaded one')
             edit(2, '-w 0')
             edit(3, '-w 9')
-            # Server 3 is as good as idle now, which only matters to an address that it still belongs to.
+            # Server 3 is as good as idle now, which only matters to an address that it still
+            # belongs to.
             equal(clients(1), expected, f'with {expiration} s')
 
 

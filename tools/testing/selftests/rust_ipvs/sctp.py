@@ -236,7 +236,8 @@ class Server(threading.Thread):
         super().__init__(daemon=True)
         with space:
             self.sock = socket.socket(family(address), socket.SOCK_STREAM, SCTP)
-        # One address: others would be offered to the client as well, and these no director has to do with.
+        # One address: others would be offered to the client as well, and these no director has to
+        # do with.
         self.sock.bind((address, port))
         self.sock.listen(8)
         self.start()

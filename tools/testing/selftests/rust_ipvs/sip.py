@@ -369,7 +369,8 @@ def user_agents():
             equal(status, 0, f'exit code of the call from {address}: INVITE, 200, ACK, BYE, 200')
             seen += [r.daddr for r in ipvs.rows(caddr=address) if r.cport]
         equal(set(seen), {RIP['s3']}, 'servers of the call')
-        # A port for each call: those of one port are one connection, and with one server, as long as it is remembered.
+        # A port for each call: those of one port are one connection, and with one server, as long
+        # as it is remembered.
         for port in range(6000, 6005):
             status, _ = sipp(g.client, f'-sn uac {VIP}:{PORT} -i 10.0.1.4 -p {port} -m 1 -d 50 -nostdin -cid_str '
                                        f'{port}@client -timeout 20 -timeout_error')

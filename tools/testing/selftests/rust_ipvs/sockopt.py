@@ -21,7 +21,8 @@ from harness.tap import case, equal, run
 LENGTHS = {ADD: 44, EDIT: 44, DEL: 44, FLUSH: 0, ADD_DEST: 68, DEL_DEST: 68, EDIT_DEST: 68, TIMEOUT: 12, START: 24,
            STOP: 24, ZERO: 44}
 LEAST = {VERSION: 64, INFO: 12, SERVICES: 8, SERVICE: 104, DESTS: 24, TIMEOUTS: 12, DAEMONS: 48}
-# The flags of a connection that is not established, and of one without replies through the director.
+# The flags of a connection that is not established, and of one without replies through the
+# director.
 INACTIVE, NO_OUTPUT = 0x100, 0x80
 
 

@@ -143,7 +143,8 @@ for KIND in KINDS:
                             equal(struct.unpack('!H', payload[4:6])[0], len(payload), 'UDP length')
                             low, high = map(int, g.director.read('/proc/sys/net/ipv4/ip_local_port_range').split())
                             true(low <= packet.sport <= high, f'source port {packet.sport}')
-                            # A right checksum of what comes without a device's help is left to a device: by veth, to nobody.
+                            # A right checksum of what comes without a device's help is left to a
+                            # device: by veth, to nobody.
                             equal(payload[6:8] == b'\0\0', 'checksum' not in kind, 'no UDP checksum')
                             ports.add(packet.sport)
                             sport = packet.sport
@@ -171,7 +172,8 @@ for KIND in KINDS:
                 with Shot(inner) as shot:
                     shot.send(bytes(room - head), **options)
                     true(shot.arrived(), f'{room} bytes arrive')
-                    # A link takes no more than 1500, so the next one is said to be as large as two fragments.
+                    # A link takes no more than 1500, so the next one is said to be as large as two
+                    # fragments.
                     g.director.run(f'ip {"-6 " if outer == 6 else ""}route replace {SERVER[outer]} dev back '
                                    f'mtu {"lock " if outer == 4 else ""}1450')
                     shot.send(bytes(room - 50 - head), **options)
@@ -310,8 +312,8 @@ def counted():
         inner = ip(CLIENT[4], VIP, 17, udp(CLIENT[4], VIP, shot.port, 80, b'shot'))
         back.send(icmp('10.0.2.12', DIRECTOR[4], ip(DIRECTOR[4], SERVER[4], 4, inner), (3, 1)))
         true(shot.error(), 'an ICMP error')
-        # Once for itself, and once for what this host sends to the client because of it, which is an error about the
-        # connection as well (C-11).
+        # Once for itself, and once for what this host sends to the client because of it, which is
+        # an error about the connection as well (C-11).
         until(lambda: ipvs.stats(at(VIP)).outpkts == 2, 'two packets out')
         equal(ipvs.stats(at(VIP)).outbytes, len(inner) + 28 + len(inner), 'bytes out')
 

@@ -63,7 +63,8 @@ def ftp_case(words, only=None):
                 if g.loaded():
                     ipvs.admin('--stop-daemon master', check=False, quiet=True)
                     ipvs.setting('expire_nodest_conn', 1)
-                    # It takes a server that goes to have connections to those that are gone looked for.
+                    # It takes a server that goes to have connections to those that are gone looked
+                    # for.
                     ipvs.service(f'-t {VIP}:9', '-m', ['10.0.2.99:9'])
                     ipvs.admin('-C', quiet=True)
                     # C leaves templates, which hold nothing.

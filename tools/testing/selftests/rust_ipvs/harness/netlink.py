@@ -18,7 +18,8 @@ SOL_NETLINK, NETLINK_EXT_ACK = 270, 11
 
 # One message of an answer: its command, its version, its attributes as bytes, its netlink flags.
 Message = namedtuple('Message', 'command version payload flags')
-# All that came back: messages, errno (0 for success), words of the extended acknowledgement, datagrams read.
+# All that came back: messages, errno (0 for success), words of the extended acknowledgement,
+# datagrams read.
 Answer = namedtuple('Answer', 'messages error words datagrams')
 
 

@@ -21,7 +21,8 @@ class Protocol:
     """A connection whose every packet, of either side, the test sends itself. What the protocol is, its kinds say."""
 
     port = 30000
-    # Of each kind: the option of ipvsadm, the protocol's number, its name in /proc, and which states count as active.
+    # Of each kind: the option of ipvsadm, the protocol's number, its name in /proc, and which
+    # states count as active.
     option, protocol, name, active = '', 0, '', ()
 
     def __init__(self, method, version=4):

@@ -10,7 +10,8 @@ from collections import namedtuple
 from .fixture import FIXTURE as g
 from .tap import Skip
 
-# An entry of /proc/net/nf_conntrack: its first packet as it came, and what replies look like. Those without ports have None.
+# An entry of /proc/net/nf_conntrack: its first packet as it came, and what replies look like. Those
+# without ports have None.
 Entry = namedtuple('Entry', 'proto state mark src sport dst dport reply_src reply_sport reply_dst reply_dport')
 
 
