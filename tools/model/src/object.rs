@@ -89,7 +89,7 @@ impl<M: Marker> Node<M> {
     }
 
     /// The wheel words as they are, of an object that nobody else changes.
-    fn wheel(&self) -> [usize; 2] {
+    fn wheel_words(&self) -> [usize; 2] {
         // SAFETY: They are the first field of a structure with C's layout; all threads have ended.
         unsafe { (&raw const self.wheel).cast::<[usize; 2]>().read() }
     }
@@ -225,7 +225,7 @@ impl Shared {
                         slot,
                         "an object is in another slot than it is to be"
                     );
-                    let [next, back] = object.wheel();
+                    let [next, back] = object.wheel_words();
                     let here = std::ptr::from_ref(object) as usize;
                     let words = &raw const object.wheel as usize;
                     // SAFETY: All threads have ended, and what is in a list is live.
@@ -236,7 +236,7 @@ impl Shared {
                             "a wheel list has lost its way back"
                         );
                         if let Some(next) = (next as *const Object).as_ref() {
-                            assert_eq!(next.wheel()[1], words, "a wheel list is not one");
+                            assert_eq!(next.wheel_words()[1], words, "a wheel list is not one");
                         }
                     }
                     ExpireVerdict::Keep

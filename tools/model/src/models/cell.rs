@@ -43,7 +43,7 @@ impl Pair {
     }
 }
 
-fn rcu_box(value: u32) -> RcuBox<Pair> {
+fn boxed(value: u32) -> RcuBox<Pair> {
     let mut boxed = RcuBox::new(Pair::new(0), GFP_KERNEL).expect("memory");
     boxed.value_mut().0.store(value, Relaxed);
     boxed.value_mut().1.store(value, Relaxed);
@@ -137,7 +137,7 @@ pub(crate) fn slots_take(s: &mut Scenario) {
     s.thread("keep", move || {
         let kept = rcu::read(|rcu| {
             let seen = slots.get(rcu, 0)?;
-            let kept = seen.keep();
+            let kept = seen.try_get();
             assert_eq!(seen.value(), 1);
             kept
         });
