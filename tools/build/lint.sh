@@ -146,6 +146,7 @@ check texts "${tools[@]}" python3 tools/build/texts.py
 check crate crate
 check uapi uapi
 check ynl-library ynl_library
+check words "${tools[@]}" python3 tools/build/words.py
 check names "${tools[@]}" python3 tools/build/names.py
 check shellcheck shell_scripts
 check pyflakes python_scripts
