@@ -8,10 +8,10 @@
 
 mod errno;
 mod genl;
-mod matching;
 mod procfs;
 mod sockopt;
 mod sysctl;
+mod xt_match;
 
 use crate::{
     director::NetnsIpvs,
@@ -69,7 +69,7 @@ impl Registration {
         Self::check_alone()?;
         let files = FILES.register(())?;
         let options = sockopt::register()?;
-        let rules = matching::register()?;
+        let rules = xt_match::register()?;
         Ok(Self {
             _family: genl::register()?,
             _rules: rules,

@@ -12,69 +12,28 @@
 //! comes closer to its end. Administrators take [`NetnsIpvs`]'s `config` mutex; under it nothing
 //! but RCU pointers and plain words are written that packets read.
 
-mod awaited;
-mod background;
-mod clock;
-mod config_held;
-mod connection;
-mod connections;
-mod context;
-mod defence;
-mod destination;
-mod devices;
-mod draft;
-mod estimation;
-mod expiry;
-mod fragments;
+mod admin;
+mod conn;
+mod datapath;
+mod dest;
 mod ftp;
-mod helped;
-mod hooks;
-mod housekeeping;
 mod icmp;
-mod ids;
-mod life;
-mod listing;
-mod locality;
-mod manage;
-mod matching;
-mod namespace;
-mod no_cport;
-mod nodest;
-mod outgoing;
-mod persistence;
-mod plane;
-mod queues;
-mod registration;
-mod reply;
-mod resize;
-mod reuse;
-mod schedule;
-mod scheduling;
-mod sctp;
-mod senders;
-mod servers;
+mod netns;
+mod packet;
 mod service;
-mod settings;
-mod stack;
-mod stage;
-mod state;
-mod statistics;
 mod sync;
-mod template;
-mod timeouts;
-mod tracking;
-mod trash;
-mod watch;
 mod xmit;
 
-pub(crate) use listing::{
-    Bookmark,
-    BucketCursor,
-    Line,
-    ListCursor,
-    Shown, //
-};
-pub(crate) use namespace::{
-    Caches,
-    NetnsIpvs, //
+pub(crate) use self::{
+    admin::{
+        Bookmark,
+        BucketCursor,
+        Line,
+        ListCursor,
+        Shown, //
+    },
+    netns::{
+        Caches,
+        NetnsIpvs, //
+    },
 };

@@ -7,15 +7,18 @@
 //! to connection tracking where a server listens; what a server says of its address becomes the
 //! VIP's.
 
-mod announce;
+mod app;
+mod expect;
 mod related;
 
-use super::{
-    connection::Connection,
-    context::Context,
-    stack::InetFamily, //
-};
 use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily, //
+        },
+        packet::Context, //
+    },
     kapi::skbuff::Packet,
     logic::{
         checksum::SumState,
@@ -41,7 +44,7 @@ use crate::{
 /// tracking keeps it whatever is set (F-1, F-4).
 #[cold]
 #[inline(never)]
-pub(super) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
+pub(crate) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
     if connection.method == ForwardMethod::MASQ && connection.protocol() == TCP {
         connection.set_app();
         connection.track(true);
@@ -56,7 +59,7 @@ pub(super) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
 /// give its packets to the server of this one.
 #[cold]
 #[inline(never)]
-pub(super) fn request<F: InetFamily>(
+pub(crate) fn request<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
@@ -80,7 +83,7 @@ pub(super) fn request<F: InetFamily>(
                     port: at.port.wrapping_sub(1),
                 };
                 let ends = (client, before(&connection.virt), before(&connection.real));
-                return announce::announce(&context, connection, ends, packet).is_some();
+                return expect::announce(&context, connection, ends, packet).is_some();
             }
         }
         None => {}
@@ -95,7 +98,7 @@ pub(super) fn request<F: InetFamily>(
 /// the client asks for something else.
 #[cold]
 #[inline(never)]
-pub(super) fn reply<F: InetFamily>(
+pub(crate) fn reply<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
@@ -126,7 +129,7 @@ pub(super) fn reply<F: InetFamily>(
         port: 0,
     };
     let ends = (anybody, at(connection.virt.addr), at(connection.real.addr));
-    let Some(virt) = announce::announce(&context, connection, ends, packet) else {
+    let Some(virt) = expect::announce(&context, connection, ends, packet) else {
         return false;
     };
     let may_go_on = rewrite(&context, (mode, virt), start, announced, packet);

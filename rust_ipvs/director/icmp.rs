@@ -10,21 +10,27 @@
 mod quote;
 mod tunnel;
 
-use super::{
-    connection::{
-        Connection,
-        PacketRole, //
-    },
-    connections::Connections,
-    context::Context,
-    fragments,
-    namespace::NetnsIpvs,
-    plane::AfState,
-    stack::InetFamily,
-    tracking,
-    xmit, //
+use self::quote::{
+    find,
+    read, //
 };
 use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            Connections,
+            InetFamily,
+            PacketRole, //
+        },
+        netns::{
+            defrag,
+            NetnsIpvs, //
+        },
+        packet::Context,
+        service::AfState,
+        xmit, //
+    },
     kapi::{
         net::Net,
         netfilter::{
@@ -33,7 +39,7 @@ use crate::{
             Verdict, //
         },
         rcu::Rcu,
-        skbuff::Packet,
+        skbuff::Packet, //
     },
     logic::{
         config::ForwardMethod,
@@ -51,26 +57,22 @@ use crate::{
         tcp::Direction, //
     },
 };
-use quote::{
-    find,
-    read, //
-};
 
 /// The hook that looks at a packet.
-pub(super) struct At<B> {
+pub(crate) struct At<B> {
     /// Its place.
-    pub(super) point: Point,
+    pub(crate) point: Point,
     /// True if it takes requests; if not, only errors about requests concern it, which go the way
     /// of replies (H-8).
-    pub(super) takes_requests: bool,
+    pub(crate) takes_requests: bool,
     /// Begins the connection that a quoted packet belongs to (see [`Begin`]).
-    pub(super) begin: B,
+    pub(crate) begin: B,
 }
 
 /// Begins the connection that a packet belongs to, quoted by an error and read backwards, if there
 /// is a service for it (S-28). One that nobody finds, for a service of one-packet scheduling (OPS),
 /// is put in the last argument (S-12). Returns `Accept` unless the error ends here.
-pub(super) trait Begin<'g, F: InetFamily>:
+pub(crate) trait Begin<'g, F: InetFamily>:
     FnOnce(Context<'g, F>, Packet, &mut Option<Connection<F>>) -> Verdict
 {
 }
@@ -83,7 +85,7 @@ impl<'g, F: InetFamily, B> Begin<'g, F> for B where
 /// Handles a packet that is an ICMP error; gives back any other.
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
+pub(crate) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
     ipvs: &'g NetnsIpvs,
     af: &'g AfState<F>,
     connections: &'g Connections<F>,
@@ -103,7 +105,7 @@ pub(super) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
         return Err(packet);
     }
     if header.fragment != Fragment::Whole {
-        if !fragments::may_be_ours(af, point, &header) {
+        if !defrag::may_be_ours(af, point, &header) {
             return Err(packet);
         }
         packet = match ipvs.gather_frags::<F>(net, point, packet) {
@@ -234,7 +236,7 @@ fn outgoing<F: InetFamily>(
         destination.counted.output(packet.len());
     }
     packet.set_handled();
-    tracking::finish_ct(connection, Direction::Output, &mut packet);
+    conntrack::finish_ct(connection, Direction::Output, &mut packet);
     Verdict::Accept(packet)
 }
 

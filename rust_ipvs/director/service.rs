@@ -2,19 +2,35 @@
 
 //! Services: what the world sees, and which destinations stand behind it.
 
-use super::{
-    config_held::ConfigHeld,
-    destination::Destination,
-    locality::Expirations,
-    scheduling::Scheduling,
-    stack::InetFamily,
-    stage::SvcOptions,
-    statistics::{
-        self,
-        plus, //
+mod af;
+mod dests;
+mod lblc;
+mod prealloc;
+mod snapshot;
+
+pub(crate) use self::{
+    af::{
+        for_af,
+        AfState,
+        HasAfState,
+        ServicePos,
+        FTP_DATA_PORT, //
     },
+    lblc::Expirations,
+    snapshot::SvcOptions, //
 };
+
+use self::dests::Scheduling;
 use crate::{
+    director::{
+        conn::InetFamily,
+        dest::{
+            plus,
+            stats,
+            ConfigHeld,
+            Destination, //
+        },
+    },
     kapi::{
         once::Word,
         rcu::{
@@ -25,7 +41,7 @@ use crate::{
             RcuArc,
             RcuRef, //
         },
-        time,
+        time, //
     },
     logic::{
         config::{
@@ -67,11 +83,11 @@ const PAGE: usize = 64;
 const FEW: usize = 16;
 
 /// Destinations that follow each other, each with its slot.
-pub(super) struct Page([Option<(u32, RcuArc<Destination>)>; FEW]);
+pub(crate) struct Page([Option<(u32, RcuArc<Destination>)>; FEW]);
 
 impl Page {
     /// Returns whether others may follow.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.0.last().is_some_and(Option::is_some)
     }
 }
@@ -90,20 +106,20 @@ impl IntoIterator for Page {
 /// Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
 #[pin_data]
 pub(crate) struct Service<F: InetFamily> {
-    pub(super) id: ServiceId,
+    pub(crate) id: ServiceId,
     /// Tells this service from others that had the same identity.
-    pub(super) serial: u64,
+    pub(crate) serial: u64,
     #[pin]
     scheduling: Scheduling<F>,
     /// Counts the destinations that came and went.
     changes: Word<u32>,
     #[pin]
-    base: Mutex<statistics::StatsBase>,
+    base: Mutex<stats::StatsBase>,
 }
 
 impl<F: InetFamily> Service<F> {
     /// A service without destinations.
-    pub(super) fn new(
+    pub(crate) fn new(
         id: ServiceId,
         serial: u64,
         options: SvcOptions,
@@ -116,7 +132,7 @@ impl<F: InetFamily> Service<F> {
                 serial,
                 scheduling <- scheduling,
                 changes: Word::new(0),
-                base <- new_mutex!(statistics::StatsBase::new()),
+                base <- new_mutex!(stats::StatsBase::new()),
             }),
             GFP_KERNEL,
         )
@@ -135,7 +151,7 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// The port that it was made for; 0 for a marked service and for one of all ports.
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         match self.id.key {
             ServiceKey::Address { port, .. } => port,
             ServiceKey::Mark(_) => 0,
@@ -143,17 +159,17 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Returns whether a mark decides what belongs to it.
-    pub(super) fn is_marked(&self) -> bool {
+    pub(crate) fn is_marked(&self) -> bool {
         matches!(self.id.key, ServiceKey::Mark(_))
     }
 
     /// Returns its options as a packet finds them.
-    pub(super) fn options_at<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g SvcOptions> {
+    pub(crate) fn options_at<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g SvcOptions> {
         self.scheduling.options(rcu)
     }
 
     /// Returns its options now.
-    pub(super) fn options(&self) -> SvcOptions {
+    pub(crate) fn options(&self) -> SvcOptions {
         let now = rcu::read(|rcu| self.scheduling.options(rcu).copied());
         // Of a service that has been deleted meanwhile, those of one without a scheduler.
         now.unwrap_or(SvcOptions {
@@ -166,12 +182,12 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Changes its options, all at once (V-17).
-    pub(super) fn set_options(&self, _: &mut ConfigHeld, options: SvcOptions) -> Result {
+    pub(crate) fn set_options(&self, _: &mut ConfigHeld, options: SvcOptions) -> Result {
         self.scheduling.set_options(options)
     }
 
     /// Chooses the destination of a new connection, which may take a reference to it.
-    pub(super) fn choose<'g>(
+    pub(crate) fn choose<'g>(
         &'g self,
         rcu: Rcu<'g>,
         flow: &Flow<F>,
@@ -180,17 +196,17 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Number of destinations.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.scheduling.count()
     }
 
     /// The destination of an identity, with a reference.
-    pub(super) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
+    pub(crate) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
         self.scheduling.destination(id)
     }
 
     /// Returns all destinations, with references. Process context; others get the CPU now and then.
-    pub(super) fn destinations(&self) -> Result<KVVec<RcuArc<Destination>>> {
+    pub(crate) fn destinations(&self) -> Result<KVVec<RcuArc<Destination>>> {
         let count = self.count();
         let mut list = KVVec::with_capacity(count, GFP_KERNEL)?;
         let mut below = u32::MAX;
@@ -209,7 +225,7 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Returns the next destinations below a slot, newest first. Any context.
-    pub(super) fn page(&self, below: u32) -> Page {
+    pub(crate) fn page(&self, below: u32) -> Page {
         let mut page = Page([const { None }; FEW]);
         rcu::read(|rcu| {
             let mut left = page.0.iter_mut();
@@ -242,14 +258,14 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Drops the cached routes of all destinations. Process context.
-    pub(super) fn forget_routes(&self) {
+    pub(crate) fn forget_routes(&self) {
         self.each_in_pages(|destination| destination.forget_route());
     }
 
     /// Does something to each destination below a slot, newest first, until it returns `false`;
     /// returns the slot where it did, or `None` at the end. Process context; others get the CPU now
     /// and then.
-    pub(super) fn each_paged(
+    pub(crate) fn each_paged(
         &self,
         below: u32,
         mut work: impl FnMut(&Destination) -> bool,
@@ -275,7 +291,7 @@ impl<F: InetFamily> Service<F> {
     ///
     /// What it has counted already, if it comes from the trash of another service, is not this
     /// one's.
-    pub(super) fn add(&self, held: &mut ConfigHeld, destination: RcuArc<Destination>) -> Result {
+    pub(crate) fn add(&self, held: &mut ConfigHeld, destination: RcuArc<Destination>) -> Result {
         let counted = destination.counted.sums();
         self.scheduling.add(destination)?;
         self.base.lock().readmit(&counted);
@@ -284,7 +300,7 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Takes over what a user changed of a destination (V-14).
-    pub(super) fn edit(
+    pub(crate) fn edit(
         &self,
         _: &mut ConfigHeld,
         destination: &Destination,
@@ -294,7 +310,7 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Takes a destination out of the list.
-    pub(super) fn remove(
+    pub(crate) fn remove(
         &self,
         held: &mut ConfigHeld,
         destination: &RcuArc<Destination>,
@@ -306,14 +322,14 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Lets go of the destinations of a service that is gone. Process context.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.scheduling.clear();
     }
 
     /// Has the scheduler forget what was not asked for in a while. Process context.
     ///
     /// Returns whether it is one that remembers anything.
-    pub(super) fn forget(&self) -> bool {
+    pub(crate) fn forget(&self) -> bool {
         self.scheduling.expire()
     }
 
@@ -348,7 +364,7 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Starts the statistics of the service and its destinations over (E-10).
-    pub(super) fn zero(&self) {
+    pub(crate) fn zero(&self) {
         let present = self.present();
         self.base.lock().zero(present);
         self.each_paged(u32::MAX, |destination| {
@@ -358,7 +374,7 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Stops or restarts the statistics of the service and its destinations (E-8).
-    pub(super) fn freeze(&self, _: &mut ConfigHeld, frozen: bool) {
+    pub(crate) fn freeze(&self, _: &mut ConfigHeld, frozen: bool) {
         let present = self.present();
         self.base.lock().freeze(frozen, present);
         self.each_paged(u32::MAX, |destination| {
@@ -368,7 +384,7 @@ impl<F: InetFamily> Service<F> {
     }
 
     /// Returns it as administrators see it.
-    pub(super) fn view(&self) -> ServiceView {
+    pub(crate) fn view(&self) -> ServiceView {
         ServiceView {
             statistics: self.statistics(),
             ..self.outline()
@@ -377,7 +393,7 @@ impl<F: InetFamily> Service<F> {
 
     /// Returns it as administrators see it, without statistics, which cost a look at each
     /// destination and CPU.
-    pub(super) fn outline(&self) -> ServiceView {
+    pub(crate) fn outline(&self) -> ServiceView {
         let options = self.options();
         let scheduler = options.scheduler.map_or("none", Scheduler::name);
         ServiceView {

@@ -17,24 +17,25 @@
 //! The daemons' mutex is taken before the configuration mutex. A queue's lock is taken by packets,
 //! also with a shard of the connection table locked.
 
-mod backup;
+pub(crate) mod backup;
 mod daemons;
 mod host;
-mod lanes;
 mod master;
-mod receiver;
-mod requests;
+mod placeholder;
+mod queue;
+mod rx;
 mod settings;
 mod start;
-mod strangers;
-pub(super) mod told;
 
-pub(crate) use settings::SyncSettings;
-pub(super) use {
+pub(crate) use self::{
     daemons::Daemons,
-    master::{
-        sync_conn,
-        sync_kept,
-        sync_template, //
-    },
+    host::SyncHost,
+    rx::Listener,
+    settings::SyncSettings, //
+};
+
+pub(super) use self::master::{
+    sync_conn,
+    sync_kept,
+    sync_template, //
 };

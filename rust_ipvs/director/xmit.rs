@@ -2,25 +2,22 @@
 
 //! Transmitters: how a request reaches its destination, one file for each method.
 
-pub(super) mod bypass;
+pub(crate) mod bypass;
+mod common;
 mod direct;
-mod error;
+mod icmp_error;
 mod nat;
-mod outlet;
 mod tunnel;
 
-pub(super) use error::{
-    send as send_error,
-    translate as translate_error, //
-};
-
-use super::{
-    connection::Connection,
-    context::Context,
-    stack::InetFamily,
-    tracking, //
-};
 use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            InetFamily, //
+        },
+        packet::Context, //
+    },
     kapi::{
         netfilter::Verdict,
         skbuff::Packet, //
@@ -31,9 +28,14 @@ use crate::{
     },
 };
 
+pub(super) use self::icmp_error::{
+    send as send_error,
+    translate as translate_error, //
+};
+
 /// Sends a request that has been counted.
 #[inline(always)]
-pub(super) fn send<'g, F: InetFamily>(
+pub(crate) fn send<'g, F: InetFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     packet: Packet,
@@ -70,7 +72,7 @@ fn send_as<'g, F: InetFamily, const TRACKED: bool>(
         ForwardMethod::TUNNEL => tunnel::send::<F, TRACKED>(context, connection, packet),
         ForwardMethod::LOCALNODE => {
             //
-            tracking::finish_ct(connection, Direction::Input, &mut packet);
+            conntrack::finish_ct(connection, Direction::Input, &mut packet);
             Verdict::Accept(packet)
         }
         ForwardMethod::BYPASS => bypass::send(*context, connection, packet),

@@ -86,7 +86,7 @@ panics() {
 # Connections leave the table by one function, which takes their entries out of connection tracking
 # too.
 removals() {
-	! git grep -nE '\btable\s*\.(remove|retain)\(' -- rust_ipvs/director ':!rust_ipvs/director/tracking.rs'
+	! git grep -nE '\btable\s*\.(remove|retain)\(' -- rust_ipvs/director ':!rust_ipvs/director/conn/conntrack.rs'
 }
 
 # The specification of the netlink family: what has its numbers, and the C library that the

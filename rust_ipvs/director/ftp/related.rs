@@ -2,12 +2,14 @@
 
 //! Data connections that connection tracking is told of, so that rules know them as related (N-8).
 
-use super::super::{
-    context::Context,
-    stack::InetFamily,
-    tracking, //
-};
 use crate::{
+    director::{
+        conn::{
+            conntrack as conn_conntrack,
+            InetFamily, //
+        },
+        packet::Context, //
+    },
     kapi::{
         conntrack,
         skbuff::Packet,
@@ -50,7 +52,7 @@ fn first_packet<F: InetFamily>(client: &Endpoint<F>, virt: &Endpoint<F>) -> conn
     conntrack::Tuple {
         network: F::PROTOCOL,
         transport: TCP,
-        src: tracking::end(client),
-        dst: tracking::end(virt),
+        src: conn_conntrack::end(client),
+        dst: conn_conntrack::end(virt),
     }
 }

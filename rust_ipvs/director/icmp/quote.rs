@@ -2,15 +2,15 @@
 
 //! Packet quoted by an ICMP error, and the connection that it belongs to (I-1, I-2).
 
-use super::super::{
-    connection::{
-        Connection,
-        PacketRole, //
-    },
-    context::Context,
-    stack::InetFamily, //
-};
 use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily,
+            PacketRole, //
+        },
+        packet::Context, //
+    },
     kapi::skbuff::Packet,
     logic::{
         family::Endpoint,

@@ -5,19 +5,19 @@
 //! The quote of such an error holds the outer header that this host has made, and the packet
 //! inside, which is the client's. IPv4 in IPv4 only, as in C IPVS.
 
-use super::{
-    super::{
-        connection::Connection,
-        connection::PacketRole,
-        context::Context,
-        stack::InetFamily, //
-    },
-    quote::{
-        find,
-        read, //
-    },
+use super::quote::{
+    find,
+    read, //
 };
 use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily,
+            PacketRole, //
+        },
+        packet::Context, //
+    },
     kapi::{
         netfilter::Verdict,
         route::RouteKind,

@@ -8,18 +8,18 @@
 use super::host::SyncHost;
 use crate::{
     director::{
-        connection::Connection,
-        connections::Connections,
-        destination::Destination,
-        plane::HasAfState,
-        stack::InetFamily,
-        sync::told::SyncUpdate,
-        template::{
-            self,
+        conn::{
+            conntrack,
+            template,
+            Connection,
+            Connections,
             Data,
-            Kind, //
+            InetFamily,
+            Kind,
+            SyncUpdate, //
         },
-        tracking, //
+        dest::Destination,
+        service::HasAfState, //
     },
     kapi::{
         net::Net,
@@ -61,7 +61,7 @@ const TEMPLATE_TIMEOUT: u32 = 180 * HZ;
 const LONGEST: u32 = i32::MAX as u32;
 
 /// Applies a message of another director, sent with this `sync_id`. Process context.
-pub(super) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u8]) {
+pub(crate) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u8]) {
     let backup = Backup(host);
     for entry in Entries::of(message, sync_id).into_iter().flatten() {
         // What cannot be made for want of memory or room may come again.
@@ -183,7 +183,7 @@ impl<H: SyncHost> Backup<'_, H> {
                 // The end of what another connection has taken the place of.
                 return Action::Done;
             }
-            tracking::supersede(Some(net), connections, rcu, known);
+            conntrack::supersede(Some(net), connections, rcu, known);
             return Action::New;
         }
         known.apply(&rx.update);
@@ -301,7 +301,7 @@ impl<H: SyncHost> Backup<'_, H> {
             direction == 0 && is_duplicate(other)
         });
         if let Some((old, _)) = old {
-            tracking::supersede(Some(net), connections, rcu, old);
+            conntrack::supersede(Some(net), connections, rcu, old);
         }
         // Where a packet was faster, its connection stays.
         let entered = connections

@@ -3,16 +3,16 @@
 //! The daemons of a namespace.
 
 use super::{
-    lanes::{
+    placeholder::Placeholders,
+    queue::{
         MsgFormat,
-        Sender, //
-        SyncQueue,
+        Sender,
+        SyncQueue, //
     },
-    receiver::{
+    rx::{
         Listener,
         Receiver, //
     },
-    strangers::Placeholders, //
 };
 use crate::{
     kapi::{
@@ -79,7 +79,7 @@ pub(super) struct SyncDaemons<D: Listener> {
 
 /// The daemons of a namespace.
 #[pin_data]
-pub(in crate::director) struct Daemons<D: Listener> {
+pub(crate) struct Daemons<D: Listener> {
     /// Those of a master; packets find nothing here where there is none.
     pub(super) queues: RcuCell<SyncQueues>,
     /// 1 while there is a backup.
@@ -93,7 +93,7 @@ pub(in crate::director) struct Daemons<D: Listener> {
 
 impl<D: Listener> Daemons<D> {
     /// No daemons.
-    pub(in crate::director) fn new() -> impl PinInit<Self> {
+    pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             queues: RcuCell::empty(),
             hears: Word::new(0),
@@ -109,17 +109,17 @@ impl<D: Listener> Daemons<D> {
 
     /// Drops the cached routes of all servers that nobody configured. Process context; the caller
     /// may hold RTNL, which nobody takes under the mutex of these servers.
-    pub(in crate::director) fn forget_routes(&self) {
+    pub(crate) fn forget_routes(&self) {
         self.placeholders.lock().forget_routes();
     }
 
     /// Returns whether there is a daemon of either kind (V-10).
-    pub(in crate::director) fn is_any(&self) -> bool {
+    pub(crate) fn is_any(&self) -> bool {
         self.is_backup() || rcu::read(|rcu| self.queues.get(rcu).is_some())
     }
 
     /// Returns whether a backup runs, which receives connections.
-    pub(in crate::director) fn is_backup(&self) -> bool {
+    pub(crate) fn is_backup(&self) -> bool {
         self.hears.load() != 0
     }
 }

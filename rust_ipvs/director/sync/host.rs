@@ -4,17 +4,17 @@
 
 use super::{
     daemons::Daemons,
-    receiver::Listener,
+    rx::Listener,
     settings::SyncSettings, //
 };
 use crate::{
     director::{
-        plane::{
-            AfState, //
-            HasAfState,
+        conn::Timeouts,
+        dest::Counting,
+        service::{
+            AfState,
+            HasAfState, //
         },
-        statistics::Counting,
-        timeouts::Timeouts, //
     },
     kapi::{
         net::Lease,
@@ -27,7 +27,7 @@ use kernel::{
 };
 
 /// State of a network namespace to which daemons belong.
-pub(in crate::director) trait SyncHost: Listener + Sized {
+pub(crate) trait SyncHost: Listener + Sized {
     /// Returns the daemons.
     fn daemons(&self) -> &Daemons<Self>;
 

@@ -7,12 +7,12 @@ use super::{
     host::SyncHost, //
 };
 use crate::{
-    director::{
-        connection::Connection,
-        stack::InetFamily, //
+    director::conn::{
+        Connection,
+        InetFamily, //
     },
     kapi::rcu::Rcu,
-    logic::sync::Version,
+    logic::sync::Version, //
 };
 
 /// Returns whether a template controls a connection, or what controls it.
@@ -31,7 +31,7 @@ fn has_template<F: InetFamily>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool
 /// allows (B-5).
 #[cold]
 #[inline(never)]
-pub(in crate::director) fn sync_conn<H: SyncHost, F: InetFamily>(
+pub(crate) fn sync_conn<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,
     connection: &Connection<F>,
@@ -63,7 +63,7 @@ pub(in crate::director) fn sync_conn<H: SyncHost, F: InetFamily>(
 /// Sends the template of a connection whose only packet passed (B-5).
 #[cold]
 #[inline(never)]
-pub(in crate::director) fn sync_template<H: SyncHost, F: InetFamily>(
+pub(crate) fn sync_template<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,
     template: &Connection<F>,
@@ -78,7 +78,7 @@ pub(in crate::director) fn sync_template<H: SyncHost, F: InetFamily>(
 }
 
 /// Sends a template that stays beyond its time, for its connections (C-16).
-pub(in crate::director) fn sync_kept<H: SyncHost, F: InetFamily>(
+pub(crate) fn sync_kept<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,
     template: &Connection<F>,

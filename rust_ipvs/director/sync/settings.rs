@@ -37,7 +37,7 @@ pub(crate) struct SyncSettings {
 }
 
 impl SyncSettings {
-    pub(in crate::director) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             version: Word::new(1),
             ports: Word::new(1),

@@ -5,16 +5,16 @@
 use super::{
     daemons::{
         Daemons,
-        Started, //
+        Started,
         SyncDaemons,
-        SyncQueues,
+        SyncQueues, //
     },
     host::SyncHost,
-    lanes::{
-        Sender, //
-        SyncQueue,
+    queue::{
+        Sender,
+        SyncQueue, //
     },
-    receiver::Receiver,
+    rx::Receiver, //
 };
 use crate::{
     kapi::{
@@ -34,9 +34,9 @@ use crate::{
     },
     logic::{
         config::{
-            ConfigError, //
+            ConfigError,
             Errno,
-            Ip,
+            Ip, //
         },
         sync::daemon::{
             self,
@@ -125,12 +125,7 @@ fn threads<R: Routine>(
 
 impl<H: SyncHost> Daemons<H> {
     /// Starts a daemon (G-31).
-    pub(in crate::director) fn start(
-        &self,
-        host: &Arc<H>,
-        net: &Net,
-        wish: &Wish,
-    ) -> Result<(), ConfigError> {
+    pub(crate) fn start(&self, host: &Arc<H>, net: &Net, wish: &Wish) -> Result<(), ConfigError> {
         let role = DaemonRole::of(wish.state);
         let mut running = self.running.lock();
         if !running.open {
@@ -234,7 +229,7 @@ impl<H: SyncHost> Daemons<H> {
     }
 
     /// Stops a daemon (G-31).
-    pub(in crate::director) fn stop(&self, host: &H, role: DaemonRole) -> Result<(), ConfigError> {
+    pub(crate) fn stop(&self, host: &H, role: DaemonRole) -> Result<(), ConfigError> {
         let mut running = self.running.lock();
         if self.stop_in(host, &mut running, role) {
             Ok(())
@@ -279,7 +274,7 @@ impl<H: SyncHost> Daemons<H> {
     }
 
     /// Stops all daemons, for good.
-    pub(in crate::director) fn stop_all(&self, host: &H) {
+    pub(crate) fn stop_all(&self, host: &H) {
         let mut running = self.running.lock();
         running.open = false;
         for role in [DaemonRole::Master, DaemonRole::Backup] {
@@ -288,7 +283,7 @@ impl<H: SyncHost> Daemons<H> {
     }
 
     /// The daemons that run: master and backup.
-    pub(in crate::director) fn running(&self) -> [Option<Daemon>; 2] {
+    pub(crate) fn running(&self) -> [Option<Daemon>; 2] {
         let running = self.running.lock();
         let master = running.master.as_ref().map(|started| started.daemon);
         let backup = running.backup.as_ref().map(|started| started.daemon);

@@ -2,28 +2,28 @@
 
 //! Bypass: the packet as it is, by its own address.
 
-use super::{
-    super::{
-        connection::Connection,
-        context::Context,
-        stack::InetFamily,
-        tracking, //
-    },
-    outlet,
-};
+use super::common;
 use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            InetFamily, //
+        },
+        packet::Context, //
+    },
     kapi::{
         netfilter::Verdict,
         route::RouteKind,
         skbuff::Packet, //
     },
-    logic::tcp::Direction,
+    logic::tcp::Direction, //
 };
 
 /// Sends a packet by its own address. The route is looked up for each.
 #[cold]
 #[inline(never)]
-pub(in super::super) fn send<F: InetFamily>(
+pub(crate) fn send<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     mut packet: Packet,
@@ -34,13 +34,13 @@ pub(in super::super) fn send<F: InetFamily>(
     };
     // never back to this host.
     if route.is_local()
-        || !outlet::may_leave(&context)
-        || !outlet::dec_ttl(&context.header, &mut packet, context.header.l4.into())
-        || !outlet::fits(&context, &mut packet, || route.mtu())
+        || !common::may_leave(&context)
+        || !common::dec_ttl(&context.header, &mut packet, context.header.l4.into())
+        || !common::fits(&context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;
     }
-    tracking::finish_ct(connection, Direction::Input, &mut packet);
+    conntrack::finish_ct(connection, Direction::Input, &mut packet);
     packet.forward_owned(context.net, route, context.ipvs);
     Verdict::Stolen
 }

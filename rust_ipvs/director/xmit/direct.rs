@@ -2,18 +2,20 @@
 
 //! Direct routing: the packet as it is, to the destination's link address.
 
-use super::{
-    super::{
-        connection::Connection,
-        context::Context,
-        stack::InetFamily, //
+use super::common;
+use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily, //
+        },
+        packet::Context, //
     },
-    outlet,
-};
-use crate::kapi::{
-    netfilter::Verdict,
-    route::RouteKind,
-    skbuff::Packet, //
+    kapi::{
+        netfilter::Verdict,
+        route::RouteKind,
+        skbuff::Packet, //
+    },
 };
 
 /// Sends a request by direct routing.
@@ -24,17 +26,17 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, RouteKind::Direct, &mut packet) else {
+    let Some(route) = common::route(context, destination, RouteKind::Direct, &mut packet) else {
         return Verdict::Stolen;
     };
     if route.is_local() {
-        return outlet::stay_local(connection, packet);
+        return common::stay_local(connection, packet);
     }
-    if !outlet::may_leave(context)
-        || !outlet::dec_ttl(&context.header, &mut packet, context.header.l4.into())
-        || !outlet::fits(context, &mut packet, || route.mtu())
+    if !common::may_leave(context)
+        || !common::dec_ttl(&context.header, &mut packet, context.header.l4.into())
+        || !common::fits(context, &mut packet, || route.mtu())
     {
         return Verdict::Stolen;
     }
-    outlet::forward::<F, TRACKED>(context, connection, packet, route)
+    common::forward::<F, TRACKED>(context, connection, packet, route)
 }

@@ -2,16 +2,18 @@
 
 //! NAT: the destination becomes the addressee.
 
-use super::{
-    super::{
-        connection::Connection,
-        context::Context,
-        sctp,
-        stack::InetFamily, //
-    },
-    outlet,
-};
+use super::common;
 use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily, //
+        },
+        packet::{
+            sctp,
+            Context, //
+        },
+    },
     kapi::{
         netfilter::{
             Point,
@@ -37,25 +39,25 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, RouteKind::Any, &mut packet) else {
+    let Some(route) = common::route(context, destination, RouteKind::Any, &mut packet) else {
         return Verdict::Stolen;
     };
     let local = route.is_local();
     if local {
         // A packet from another host must not reach what listens on loopback only.
-        if context.point == Point::LocalIn && outlet::is_loopback(destination.id.addr) {
+        if context.point == Point::LocalIn && common::is_loopback(destination.id.addr) {
             return Verdict::Stolen;
         }
-    } else if !outlet::may_leave(context) {
+    } else if !common::may_leave(context) {
         return Verdict::Stolen;
     }
     if !translate(context, connection, &mut packet, (!local).then_some(route)) {
         return Verdict::Stolen;
     }
     if local {
-        return outlet::deliver_local(connection, packet);
+        return common::deliver_local(connection, packet);
     }
-    outlet::forward::<F, TRACKED>(context, connection, packet, route)
+    common::forward::<F, TRACKED>(context, connection, packet, route)
 }
 
 /// Makes the destination the addressee; `false` where the packet cannot go on.
@@ -71,10 +73,10 @@ fn translate<F: InetFamily>(
     let sum = SumState::of(packet.sum_is_partial());
     let mut ages = leaves_on.is_some();
     if let Some(route) = leaves_on {
-        if !outlet::mtu_ok::<F>(packet, || route.mtu()) {
+        if !common::mtu_ok::<F>(packet, || route.mtu()) {
             // The time to live comes first: it is what the sender of both mistakes is told of.
-            if !outlet::dec_ttl(&context.header, packet, context.headers())
-                || !outlet::fits(context, packet, || route.mtu())
+            if !common::dec_ttl(&context.header, packet, context.headers())
+                || !common::fits(context, packet, || route.mtu())
             {
                 return false;
             }
@@ -85,7 +87,7 @@ fn translate<F: InetFamily>(
         return false;
     };
     if ages && !F::dec_ttl(bytes, context.header.l4) {
-        return outlet::ttl_exceeded::<F>(packet);
+        return common::ttl_exceeded::<F>(packet);
     }
     let real = &connection.real;
     let side = Side::Destination;

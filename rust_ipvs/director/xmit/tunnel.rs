@@ -8,23 +8,23 @@
 mod entry;
 mod layers;
 
-use super::{
-    super::{
-        connection::Connection,
-        context::Context,
-        stack::InetFamily,
-        tracking, //
-    },
-    outlet,
-};
+use super::common;
 use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            InetFamily, //
+        },
+        packet::Context, //
+    },
     kapi::{
         netfilter::{
             Protocol,
             Verdict, //
         },
         route::RouteKind,
-        skbuff::Packet,
+        skbuff::Packet, //
     },
     logic::{
         config::Encapsulation,
@@ -40,7 +40,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
-    let Some(route) = outlet::route(context, destination, RouteKind::WithSource, &mut packet)
+    let Some(route) = common::route(context, destination, RouteKind::WithSource, &mut packet)
     else {
         return Verdict::Stolen;
     };
@@ -59,7 +59,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     let Some(df) = entry::may_enter(context, route, length, &mut packet) else {
         return Verdict::Stolen;
     };
-    if TRACKED && !tracking::confirm_inner(connection, &mut packet) {
+    if TRACKED && !conntrack::confirm_inner(connection, &mut packet) {
         return Verdict::Stolen;
     }
     packet.forget_tracking();

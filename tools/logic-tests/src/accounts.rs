@@ -3,7 +3,7 @@
 //! The status word of a connection: what it has accounted at the destination comes to nothing when
 //! it has ended.
 
-#[path = "../../../rust_ipvs/director/connection/status.rs"]
+#[path = "../../../rust_ipvs/director/conn/status.rs"]
 mod status;
 
 use crate::logic::tcp::{self, Direction};

@@ -10,8 +10,12 @@
 // Which of the logic the kernel module uses is checked where the module is built.
 #![allow(dead_code)]
 
-#[path = "../../../rust_ipvs/logic/mod.rs"]
-mod logic;
+#[path = "../../../rust_ipvs"]
+mod shipped {
+    pub(crate) mod logic;
+}
+
+use shipped::logic;
 
 pub mod exercise;
 
@@ -39,7 +43,7 @@ mod properties;
 mod reference;
 // A file of the director's that needs nothing but atomics.
 #[cfg(test)]
-#[path = "../../../rust_ipvs/director/senders.rs"]
+#[path = "../../../rust_ipvs/director/dest/reply_filter.rs"]
 mod reply_filter;
 #[cfg(test)]
 mod senders;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A connection's status and the counts of its destination, which are kept as
-//! `director/connection.rs` does.
+//! `director/conn.rs` does.
 
 use super::status::{
     Account,

@@ -51,20 +51,25 @@ mod kapi {
 #[cfg(not(test))]
 #[path = "../../../rust_ipvs/director"]
 mod director {
-    pub(crate) mod connection {
+    pub(crate) mod conn {
         #[path = "../../../tools/model/src/counted.rs"]
         pub(crate) mod counted;
         pub(crate) mod status;
     }
 
-    pub(crate) mod destination {
+    pub(crate) mod dest {
         pub(crate) mod load;
     }
 }
 
 #[cfg(not(test))]
-#[path = "../../../rust_ipvs/logic/mod.rs"]
-mod logic;
+#[path = "../../../rust_ipvs"]
+mod shipped {
+    pub(crate) mod logic;
+}
+
+#[cfg(not(test))]
+use shipped::logic;
 
 #[cfg(not(test))]
 fn main() -> std::process::ExitCode {

@@ -2,15 +2,13 @@
 
 //! The entry of a tunnel: who may enter, and the outer IP header.
 
-use super::super::{
-    super::{
-        context::Context,
-        destination::Destination,
-        stack::InetFamily, //
-    },
-    outlet,
-};
 use crate::{
+    director::{
+        conn::InetFamily,
+        dest::Destination,
+        packet::Context,
+        xmit::common, //
+    },
     kapi::{
         netfilter::{
             Point,
@@ -20,7 +18,7 @@ use crate::{
         skbuff::{
             tunnel::Roomy,
             Packet, //
-        }, //
+        },
     },
     logic::{
         config::Ip,
@@ -39,9 +37,9 @@ pub(super) fn may_enter<F: InetFamily>(
     packet: &mut Packet,
 ) -> Option<bool> {
     let mtu = route.mtu().saturating_sub(headers);
-    if !outlet::may_leave(context)
-        || !outlet::dec_ttl(&context.header, packet, context.header.l4.into())
-        || !outlet::is_enough::<F>(mtu)
+    if !common::may_leave(context)
+        || !common::dec_ttl(&context.header, packet, context.header.l4.into())
+        || !common::is_enough::<F>(mtu)
     {
         return None;
     }
@@ -50,7 +48,7 @@ pub(super) fn may_enter<F: InetFamily>(
     }
     let discovers = context.ipvs.settings.pmtu_disc.load() != 0;
     let judged = discovers || F::PROTOCOL == Protocol::Ipv6;
-    if judged && !outlet::fits(context, packet, || mtu) {
+    if judged && !common::fits(context, packet, || mtu) {
         return None;
     }
     Some(discovers && context.header.dont_fragment)

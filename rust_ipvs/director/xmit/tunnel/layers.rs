@@ -3,19 +3,17 @@
 //! Tunnels with more than an outer IP header, from one family to the other, and of packets of which
 //! a device has yet to do a part: checksums, segments.
 
-use super::{
-    super::{
-        super::{
-            connection::Connection,
-            context::Context,
-            stack::InetFamily,
-            tracking, //
-        },
-        outlet,
-    },
-    entry,
-};
+use super::entry;
 use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            InetFamily, //
+        },
+        packet::Context,
+        xmit::common, //
+    },
     kapi::{
         netfilter::{
             Protocol,
@@ -110,7 +108,7 @@ pub(super) fn send<'g, F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     if route.is_local() {
-        return outlet::stay_local(connection, packet);
+        return common::stay_local(connection, packet);
     }
     let layer = Layer::of(encapsulation, &packet);
     let outer = match route.protocol() {
@@ -121,7 +119,7 @@ pub(super) fn send<'g, F: InetFamily>(
     let Some(df) = entry::may_enter(&context, route, headers, &mut packet) else {
         return Verdict::Stolen;
     };
-    if !tracking::confirm_inner(connection, &mut packet) {
+    if !conntrack::confirm_inner(connection, &mut packet) {
         return Verdict::Stolen;
     }
     packet.forget_tracking();

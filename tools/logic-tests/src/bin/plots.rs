@@ -10,8 +10,12 @@
 
 #![allow(dead_code)]
 
-#[path = "../../../../rust_ipvs/logic/mod.rs"]
-mod logic;
+#[path = "../../../../rust_ipvs"]
+mod shipped {
+    pub(crate) mod logic;
+}
+
+use shipped::logic;
 #[path = "../model.rs"]
 mod model;
 // Only so that the unit tests in `logic` compile here too, which clippy wants to see.

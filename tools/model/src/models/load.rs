@@ -3,7 +3,7 @@
 //! Models of a destination's count of connections and of its overload bit.
 
 use crate::{
-    director::destination::load::Load,
+    director::dest::load::Load,
     shared::{
         give_back,
         shared, //

@@ -3,7 +3,7 @@
 //! Models of a connection's status and of what its destination counts.
 
 use crate::{
-    director::connection::counted::{
+    director::conn::counted::{
         Connection,
         Counts, //
     },

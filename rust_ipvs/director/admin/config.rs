@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Configuration: adds, changes and deletes services and destinations (behaviour.rst 2, 11).
+//!
+//! Everything here runs in process context, and what changes anything under the configuration
+//! mutex. A request is carried out whole or refused before anything has changed.
+
+use crate::{
+    director::{
+        conn::InetFamily,
+        dest::{
+            ConfigHeld,
+            Destination,
+            Room,
+            RsTable, //
+        },
+        netns::{
+            ConfigState,
+            NetnsIpvs, //
+        },
+        service::{
+            for_af,
+            AfState,
+            Expirations,
+            Service,
+            SvcOptions, //
+        },
+    },
+    kapi::{
+        net::Net,
+        shared::RcuArc, //
+    },
+    logic::{
+        config::{
+            AddressFamily,
+            ConfigError,
+            DestinationId,
+            DestinationSpec,
+            EngineName,
+            Errno,
+            ForwardMethod,
+            Ip,
+            ServiceId,
+            ServiceSpec,
+            Timeouts,
+            TunnelChange, //
+        },
+        engine::Engine,
+        request,
+        sched::Scheduler, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Returns what goes wrong inside is always memory.
+fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
+    result.map_err(|_| ConfigError::NO_MEMORY)
+}
+
+impl<F: InetFamily> AfState<F> {
+    /// Adds a service (G-18). The hooks are there already.
+    fn add_service(
+        &self,
+        config: &mut ConfigState,
+        spec: &ServiceSpec,
+        serial: u64,
+        options: SvcOptions,
+        (lfactor, frozen): (i32, bool),
+        expirations: Arc<Expirations>,
+    ) -> Result {
+        let service = Service::new(spec.id, serial, options, expirations)?;
+        service.freeze(&mut config.held, frozen);
+        self.add(&mut config.held, service, lfactor)?;
+        self.count_engine(&mut config.held, false, options.engine.is_some());
+        Ok(())
+    }
+
+    /// Deletes a service; its destinations go to the trash.
+    fn delete_service(
+        &self,
+        ipvs: &NetnsIpvs,
+        config: &mut ConfigState,
+        service: &RcuArc<Service<F>>,
+    ) -> Result {
+        let destinations = service.destinations()?;
+        let mut rooms = KVVec::with_capacity(destinations.len(), GFP_KERNEL)?;
+        for _ in 0..destinations.len() {
+            rooms.push(Room::new()?, GFP_KERNEL)?;
+        }
+        self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load())?;
+        self.count_engine(&mut config.held, service.options().engine.is_some(), false);
+        for (destination, room) in destinations.into_iter().zip(rooms) {
+            ipvs.discard(&mut config.held, room, destination);
+        }
+        service.clear();
+        Ok(())
+    }
+}
+
+/// Puts a destination that comes in the table of real servers and in its service, or in neither.
+fn welcome<F: InetFamily>(
+    held: &mut ConfigHeld,
+    rs_table: &RsTable,
+    service: &Service<F>,
+    destination: RcuArc<Destination>,
+) -> Result {
+    rs_table.insert(held, &destination)?;
+    let known = destination.clone();
+    let result = service.add(held, destination);
+    if result.is_err() {
+        rs_table.remove(held, &known);
+    }
+    result
+}
+
+/// The scheduler of a specification; `none` is a service without one (V-18).
+fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
+    let name = spec.scheduler.as_bytes();
+    if name == b"none" {
+        return Ok(None);
+    }
+    match Scheduler::by_name(name) {
+        Some(scheduler) => Ok(Some(scheduler)),
+        None => Err(ConfigError::new(Errno::NoEntry, c"no such scheduler")),
+    }
+}
+
+/// Checks the options that a service must have, in the order of C IPVS (G-18).
+fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
+    let scheduler = scheduler(spec)?;
+    let known = |name: EngineName| Engine::by_name(name.as_bytes()).is_some();
+    if !spec.engine.is_none_or(known) {
+        return Err(ConfigError::new(
+            Errno::NoEntry,
+            c"no such persistence engine",
+        ));
+    }
+    request::check_netmask(spec)?;
+    Ok(scheduler)
+}
+
+/// Returns whether a scheduler can begin with so many destinations (D-16).
+fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), ConfigError> {
+    match scheduler {
+        Some(scheduler) if destinations > scheduler.needs().most => Err(ConfigError::new(
+            Errno::Invalid,
+            c"the scheduler's table has no room for so many destinations",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether a destination's address can be sent to from here.
+fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
+    let usable = match id.addr {
+        Ip::V4(addr) => net.is_usable_v4(addr),
+        Ip::V6(addr) => net.is_usable_v6(addr),
+    };
+    usable.then_some(()).ok_or(ConfigError::new(
+        Errno::Invalid,
+        c"the destination's address is neither unicast nor local",
+    ))
+}
+
+/// Returns whether a method can bridge the families of a service and a destination, and nobody else
+/// is told of it (V-10).
+fn check_families(
+    ipvs: &NetnsIpvs,
+    id: &ServiceId,
+    spec: &DestinationSpec,
+) -> Result<(), ConfigError> {
+    let family = match spec.id.addr {
+        Ip::V4(_) => AddressFamily::V4,
+        Ip::V6(_) => AddressFamily::V6,
+    };
+    if family == id.family {
+        return Ok(());
+    }
+    if ipvs.daemons.is_any() {
+        return Err(ConfigError::new(
+            Errno::Invalid,
+            c"a destination of another address family cannot be synchronised: a daemon runs",
+        ));
+    }
+    if spec.method == ForwardMethod::TUNNEL {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        Errno::Invalid,
+        c"a destination of another address family needs the tunnel method",
+    ))
+}
+
+impl NetnsIpvs {
+    /// Adds a service.
+    pub(crate) fn add_service(self: &Arc<Self>, spec: &ServiceSpec) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        if !config.open {
+            return Err(ConfigError::NO_MEMORY);
+        }
+        let id = &spec.id;
+        if for_af!(self, id.family, af => af.get(id).is_ok()) {
+            return Err(ConfigError::new(
+                Errno::Exists,
+                c"the service exists already",
+            ));
+        }
+        let options = SvcOptions::of(spec, check_options(spec)?, 0);
+        let result = self.prepare(&mut config, id.family).and_then(|()| {
+            let lfactor = self.settings.svc_lfactor.load();
+            let expirations = self.settings.expirations.clone();
+            config.serial = config.serial.wrapping_add(1);
+            let serial = config.serial;
+            let numbers = (lfactor, self.settings.is_frozen());
+            for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, options, numbers, expirations))
+        });
+        self.queue_defense();
+        if options.needs().lblc {
+            self.evict_later();
+        }
+        let unused = self.unneeded_hooks(&mut config, id.family);
+        drop(config);
+        drop(unused);
+        memory(result)
+    }
+
+    /// Sets whether a backup takes no requests (H-8).
+    pub(crate) fn set_backup_only(&self, value: i32) -> Result {
+        self.settings.sync.backup_only.store(value);
+        self.fit_hooks()
+    }
+
+    /// Sets how many buckets there are for each service, from now on (V-7).
+    pub(crate) fn set_svc_lfactor(&self, value: i32) -> Result {
+        let mut config = self.config.lock();
+        self.settings.svc_lfactor.store(value);
+        self.v4.fit_services(&mut config.held, value, true)?;
+        self.v6.fit_services(&mut config.held, value, true)
+    }
+
+    /// Changes the options of a service (V-17).
+    pub(crate) fn edit_service(&self, spec: &ServiceSpec) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        for_af!(self, spec.id.family, af => {
+            let service = af.get(&spec.id)?;
+            let scheduler = check_options(spec)?;
+            check_room(scheduler, service.count())?;
+            let before = service.options();
+            let options = SvcOptions::of(spec, scheduler, before.flags);
+            memory(service.set_options(&mut config.held, options))?;
+            af.count_engine(&mut config.held, before.engine.is_some(), options.engine.is_some());
+            if options.needs().lblc {
+                self.evict_later();
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes a service. Its connections stay, without an available destination (V-19).
+    pub(crate) fn delete_service(&self, id: &ServiceId) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        let result = for_af!(self, id.family, af => {
+            let service = af.get(id)?;
+            memory(af.delete_service(self, &mut config, &service))
+        });
+        let unused = self.unneeded_hooks(&mut config, id.family);
+        let tracking = self.unneeded_tracking(&mut config, id.family);
+        drop(config);
+        drop((unused, tracking));
+        result
+    }
+
+    /// Deletes all services (L-11).
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: some services are left, which another flush deletes.
+    pub(crate) fn flush(&self) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        let mut done = Ok(());
+        for family in [AddressFamily::V4, AddressFamily::V6] {
+            for_af!(self, family, af => {
+                let mut left = usize::MAX;
+                while (1..left).contains(&af.count()) {
+                    left = af.count();
+                    let deleted = af.each_paged((0, 0), |_, service| {
+                        af.delete_service(self, &mut config, service).ok();
+                        true
+                    });
+                    deleted.ok();
+                }
+                if af.count() != 0 {
+                    done = Err(ConfigError::NO_MEMORY);
+                }
+            });
+        }
+        let unused_v4 = self.unneeded_hooks(&mut config, AddressFamily::V4);
+        let unused_v6 = self.unneeded_hooks(&mut config, AddressFamily::V6);
+        let tracking_v4 = self.unneeded_tracking(&mut config, AddressFamily::V4);
+        let tracking_v6 = self.unneeded_tracking(&mut config, AddressFamily::V6);
+        drop(config);
+        drop((unused_v4, unused_v6, tracking_v4, tracking_v6));
+        done
+    }
+
+    /// Deletes everything, for good: nothing comes in any more.
+    pub(crate) fn flush_for_good(&self) {
+        // What there is no memory for goes with the state of the namespace itself.
+        self.flush().ok();
+        self.end_connections();
+        self.trash.lock().clear();
+        // That comes after the end of the namespace's devices, which wait for routes.
+        self.forget_routes();
+    }
+
+    /// Adds a destination (G-17).
+    pub(crate) fn add_destination(
+        &self,
+        net: &Net,
+        id: &ServiceId,
+        spec: &DestinationSpec,
+    ) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        for_af!(self, id.family, af => {
+            let service = af.get(id)?;
+            check_families(self, id, spec)?;
+            af.reply_filter.add(spec.id.addr);
+            if service.destination(&spec.id).is_some() {
+                return Err(ConfigError::new(Errno::Exists, c"the service has that destination already"));
+            }
+            self.track_for_helper(&mut config, id, spec.method);
+            let revived = self.trash.lock().revive(id, &spec.id);
+            if let Some((room, destination)) = revived {
+                destination.revive(service.serial, spec);
+                destination.freeze(self.settings.is_frozen());
+                let known = destination.clone();
+                let result = welcome(&mut config.held, &self.rs_table, &service, known);
+                if result.is_err() {
+                    // It stays what it was, and so do its connections: gone.
+                    self.discard(&mut config.held, room, destination);
+                }
+                return memory(result);
+            }
+            check_address(net, &spec.id)?;
+            memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
+                destination.freeze(self.settings.is_frozen());
+                welcome(&mut config.held, &self.rs_table, &service, destination)
+            }))
+        })
+    }
+
+    /// Changes a destination (V-14); `spec` without its tunnel, of which `tunnel` says what
+    /// changes.
+    pub(crate) fn edit_destination(
+        &self,
+        id: &ServiceId,
+        mut spec: DestinationSpec,
+        tunnel: TunnelChange,
+    ) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        for_af!(self, id.family, af => {
+            let service = af.get(id)?;
+            check_families(self, id, &spec)?;
+            let destination = service.destination(&spec.id).ok_or(ConfigError::NO_DESTINATION)?;
+            self.track_for_helper(&mut config, id, spec.method);
+            spec.tunnel = tunnel.of(destination.tunnel())?;
+            let edit = |held: &mut ConfigHeld| service.edit(held, &destination, &spec);
+            memory(self.rs_table.change(&mut config.held, &destination, &spec, edit))
+        })
+    }
+
+    /// Deletes a destination (V-11).
+    pub(crate) fn delete_destination(
+        &self,
+        id: &ServiceId,
+        destination: &DestinationId,
+    ) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        for_af!(self, id.family, af => {
+            let service = af.get(id)?;
+            let destination = service.destination(destination).ok_or(ConfigError::NO_DESTINATION)?;
+            let room = memory(Room::new())?;
+            memory(service.remove(&mut config.held, &destination))?;
+            self.discard(&mut config.held, room, destination);
+            Ok(())
+        })
+    }
+
+    /// Puts a destination that is in no service any more in the trash (V-11).
+    fn discard(&self, held: &mut ConfigHeld, room: Room, destination: RcuArc<Destination>) {
+        destination.set_available(false);
+        self.rs_table.remove(held, &destination);
+        self.trash.lock().keep(room, destination);
+        self.empty_trash_later();
+        self.expire_nodest();
+    }
+
+    /// The timeouts that users may set.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts.view()
+    }
+
+    /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
+    pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
+        let mut config = self.config.lock();
+        self.timeouts.set(&mut config.held, tcp, tcp_fin, udp);
+    }
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Dumps of services, destinations and connections for netlink and /proc (behaviour.rst 11.1,
+//! 12.1).
+//!
+//! Long lists are shown piece by piece, and nothing is held in between but a place. Services are in
+//! an order of their own, which is that of their hashes, and destinations in the order in which
+//! they came: so what is there from the first piece to the last is shown once, whatever comes and
+//! goes meanwhile (but where so many destinations go that the rest are numbered anew).
+
+use crate::{
+    director::{
+        conn::InetFamily,
+        dest::Destination,
+        netns::NetnsIpvs,
+        service::{
+            for_af,
+            AfState,
+            Service,
+            ServicePos, //
+        },
+    },
+    kapi::{
+        rcu,
+        shared::RcuArc,
+        time, //
+    },
+    logic::{
+        config::{
+            AddressFamily,
+            ConfigError,
+            ConnectionView,
+            DestinationView,
+            ServiceId,
+            ServiceView, //
+        },
+        status::{
+            Buckets,
+            Fill, //
+        },
+    },
+};
+use core::fmt;
+use kernel::prelude::*;
+
+/// So many services are looked at before others get the CPU.
+const PAGE: usize = 64;
+
+/// Position in a list of services. All zeroes is the beginning.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct Bookmark {
+    /// 1 behind all services of IPv4.
+    v6: u32,
+    hash: u32,
+    nth: u32,
+}
+
+impl Bookmark {
+    /// The beginning.
+    pub(crate) const START: Self = Self {
+        v6: 0,
+        hash: 0,
+        nth: 0,
+    };
+
+    /// As two words.
+    pub(crate) fn to_words(self) -> (usize, usize) {
+        let second = (self.nth << 1) | self.v6;
+        (self.hash as usize, second as usize)
+    }
+
+    /// From what [`to_words`](Self::to_words) gave, or from zeroes.
+    pub(crate) fn of_words((hash, second): (usize, usize)) -> Self {
+        let second = second as u32;
+        Self {
+            v6: second & 1,
+            hash: hash as u32,
+            nth: second >> 1,
+        }
+    }
+
+    fn at(v6: u32, (hash, nth): ServicePos) -> Self {
+        Self { v6, hash, nth }
+    }
+
+    fn place(self) -> ServicePos {
+        (self.hash, self.nth)
+    }
+}
+
+/// Position in a list of a service's destinations. All zeroes is the beginning, which is the newest
+/// one.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct Shown(u32);
+
+impl Shown {
+    /// The beginning.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// After the destination of a slot.
+    fn from(slot: u32) -> Self {
+        Self(u32::MAX.wrapping_sub(slot))
+    }
+
+    /// The slot below which the list goes on.
+    fn below(self) -> u32 {
+        u32::MAX.wrapping_sub(self.0)
+    }
+
+    /// As a word.
+    pub(crate) fn to_word(self) -> usize {
+        self.0 as usize
+    }
+
+    /// From what [`to_word`](Self::to_word) gave, or from 0.
+    pub(crate) fn of_word(word: usize) -> Self {
+        Self(word as u32)
+    }
+}
+
+/// The place in the list of all services and their destinations from which to go on. All zeroes is
+/// the beginning.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct ListCursor {
+    service: Bookmark,
+    /// The serial number of the service whose line has been shown, or 0. Another one at that place
+    /// is a new one.
+    inside: u64,
+    shown: Shown,
+}
+
+/// A line of that list, without statistics.
+pub(crate) enum Line<'a> {
+    /// A service, which its destinations follow.
+    Service(&'a ServiceView),
+    /// A destination.
+    Destination(&'a DestinationView),
+}
+
+/// The bucket of connections to show next. All zeroes is the first one.
+///
+/// The families' buckets are numbered separately: how many of IPv4 there are changes while that
+/// table is resized.
+#[derive(Clone, Copy, Zeroable)]
+pub(crate) struct BucketCursor {
+    /// 1 behind all buckets of IPv4.
+    v6: u32,
+    bucket: usize,
+}
+
+impl BucketCursor {
+    /// The first bucket.
+    pub(crate) const START: Self = Self { v6: 0, bucket: 0 };
+}
+
+impl<F: InetFamily> AfState<F> {
+    /// A service with a reference.
+    pub(crate) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, ConfigError> {
+        rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(ConfigError::NO_SERVICE)
+    }
+
+    /// Does something to each service from a place on, until it returns `false`; returns the place
+    /// where it did, or `None` at the end. Process context; others get the CPU now and then.
+    pub(crate) fn each_paged(
+        &self,
+        from: ServicePos,
+        mut work: impl FnMut(ServicePos, &RcuArc<Service<F>>) -> bool,
+    ) -> Result<Option<ServicePos>> {
+        let mut from = from;
+        let mut page = KVec::with_capacity(PAGE, GFP_KERNEL)?;
+        loop {
+            rcu::read(|rcu| {
+                self.each(rcu, from, |place, service| {
+                    page.push_within_capacity((place, service.clone())).is_ok()
+                })
+            });
+            if page.is_empty() {
+                return Ok(None);
+            }
+            for (place, service) in page.drain_all() {
+                if !work(place, &service) {
+                    return Ok(Some(place));
+                }
+                from = (place.0, place.1.saturating_add(1));
+            }
+            time::give_way();
+        }
+    }
+
+    /// Returns the first service that is not before a place.
+    pub(crate) fn next_service(
+        &self,
+        from: ServicePos,
+    ) -> Option<(ServicePos, RcuArc<Service<F>>)> {
+        let mut found = None;
+        rcu::read(|rcu| {
+            self.each(rcu, from, |place, service| {
+                found = Some((place, service.clone()));
+                false
+            })
+        });
+        found
+    }
+
+    /// Shows the line of a service, if it is not shown yet, and a page of its destinations; `None`
+    /// after the last service of the family.
+    fn list(
+        &self,
+        v6: u32,
+        cursor: &mut ListCursor,
+        visit: &mut dyn FnMut(Line<'_>) -> fmt::Result,
+    ) -> Option<fmt::Result> {
+        let (place, service) = self.next_service(cursor.service.place())?;
+        if cursor.inside != service.serial {
+            if let error @ Err(_) = visit(Line::Service(&service.outline())) {
+                return Some(error);
+            }
+            *cursor = ListCursor {
+                service: Bookmark::at(v6, place),
+                inside: service.serial,
+                shown: Shown::NONE,
+            };
+        }
+        let page = service.page(cursor.shown.below());
+        let is_last = !page.is_full();
+        for (slot, destination) in page {
+            if let error @ Err(_) = visit(Line::Destination(&destination.outline())) {
+                return Some(error);
+            }
+            cursor.shown = Shown::from(slot);
+        }
+        if is_last {
+            cursor.service = Bookmark::at(v6, (place.0, place.1.saturating_add(1)));
+            cursor.inside = 0;
+        }
+        Some(Ok(()))
+    }
+
+    /// Calls `visit` for each connection in a bucket; `false` past the last bucket.
+    fn visit_bucket(&self, bucket: usize, visit: &mut dyn FnMut(&ConnectionView<'_>)) -> bool {
+        rcu::read(|rcu| match self.connections.as_ref() {
+            Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
+            None => false,
+        })
+    }
+
+    /// Counts how many services are in each bucket, of which there are up to a million, with
+    /// `cond_resched()` now and then. Process context.
+    fn count_lengths(&self, buckets: &mut Buckets) {
+        let mut from = 0;
+        loop {
+            let before = from;
+            rcu::read(|rcu| {
+                for length in self.lengths(rcu, from).take(PAGE) {
+                    buckets.count(length);
+                    from = from.saturating_add(1);
+                }
+            });
+            if from == before {
+                return;
+            }
+            time::give_way();
+        }
+    }
+
+    /// Shows services; returns the place of the one that was refused.
+    fn show(
+        &self,
+        from: ServicePos,
+        visit: &mut dyn FnMut(&ServiceView) -> bool,
+    ) -> Result<Option<ServicePos>> {
+        self.each_paged(from, |_, service| visit(&service.view()))
+    }
+}
+
+impl NetnsIpvs {
+    /// Returns whether a service exists.
+    pub(crate) fn service_exists(&self, id: &ServiceId) -> bool {
+        rcu::read(|rcu| for_af!(self, id.family, af => af.by_id(rcu, id).is_some()))
+    }
+
+    /// Returns how a service is seen.
+    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, ConfigError> {
+        for_af!(self, id.family, af => Ok(af.get(id)?.view()))
+    }
+
+    /// Calls `visit` for each service from a bookmark on, until it returns `false`; returns where
+    /// that was, or `None` at the end (G-15).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn services(
+        &self,
+        from: Bookmark,
+        visit: &mut dyn FnMut(&ServiceView) -> bool,
+    ) -> Result<Option<Bookmark>> {
+        let mut from_v6 = from.place();
+        if from.v6 == 0 {
+            if let Some(place) = self.v4.show(from.place(), visit)? {
+                return Ok(Some(Bookmark::at(0, place)));
+            }
+            from_v6 = (0, 0);
+        }
+        let stopped = self.v6.show(from_v6, visit)?;
+        Ok(stopped.map(|place| Bookmark::at(1, place)))
+    }
+
+    /// Calls `visit` for each destination of a service from where `from` says, until it returns
+    /// `false`; returns where that was. None is there where the service does not exist.
+    pub(crate) fn destinations(
+        &self,
+        id: &ServiceId,
+        from: Shown,
+        visit: &mut dyn FnMut(&DestinationView) -> bool,
+    ) -> Option<Shown> {
+        for_af!(self, id.family, af => {
+            let visit = |destination: &Destination| visit(&destination.view());
+            let stopped = af.get(id).ok()?.each_paged(from.below(), visit);
+            stopped.map(|slot| Shown::from(slot.saturating_add(1)))
+        })
+    }
+
+    /// Calls `visit` for the next lines of the list of all services and their destinations, a few
+    /// at a time, and moves the cursor behind them; `false` at the end. Nothing is held in between.
+    ///
+    /// # Errors
+    ///
+    /// That of `visit`, after which the cursor is of no use.
+    pub(crate) fn list(
+        &self,
+        cursor: &mut ListCursor,
+        visit: &mut dyn FnMut(Line<'_>) -> fmt::Result,
+    ) -> Result<bool, fmt::Error> {
+        if cursor.service.v6 == 0 {
+            if let Some(shown) = self.v4.list(0, cursor, visit) {
+                return shown.map(|()| true);
+            }
+            cursor.service = Bookmark::at(1, (0, 0));
+            cursor.inside = 0;
+        }
+        let shown = self.v6.list(1, cursor, visit);
+        shown.map_or(Ok(false), |shown| shown.map(|()| true))
+    }
+
+    /// Returns how full the tables are (K-9). May take a while where there are many connections.
+    pub(crate) fn fill(&self) -> Fill {
+        let mut fill = Fill {
+            connections: self.connection_count(),
+            services: self.v4.count().saturating_add(self.v6.count()),
+            connection_buckets: Buckets::new(self.settings.conn_lfactor.load()),
+            service_buckets: Buckets::new(self.settings.svc_lfactor.load()),
+        };
+        let mut cursor = BucketCursor::START;
+        loop {
+            let mut length = 0usize;
+            if !self.connections_in_bucket(&mut cursor, &mut |_| length = length.saturating_add(1))
+            {
+                break;
+            }
+            fill.connection_buckets.count(length);
+            if cursor.bucket % PAGE == 0 {
+                time::give_way();
+            }
+        }
+        self.v4.count_lengths(&mut fill.service_buckets);
+        self.v6.count_lengths(&mut fill.service_buckets);
+        fill
+    }
+
+    /// Returns how many services of a family there are.
+    pub(crate) fn count_of(&self, family: AddressFamily) -> u32 {
+        let count = for_af!(self, family, af => af.count());
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The number of buckets of the connection tables (G-13).
+    pub(crate) fn table_size(&self) -> u32 {
+        fn size<F: InetFamily>(af: &AfState<F>) -> usize {
+            af.connections.as_ref().map_or(0, |c| c.table.size())
+        }
+        let size = size(&self.v4).saturating_add(size(&self.v6));
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
+    /// Calls `visit` for each connection in a bucket, and moves the cursor on; `false` past the
+    /// last bucket.
+    pub(crate) fn connections_in_bucket(
+        &self,
+        cursor: &mut BucketCursor,
+        visit: &mut dyn FnMut(&ConnectionView<'_>),
+    ) -> bool {
+        if cursor.v6 == 0 {
+            if self.v4.visit_bucket(cursor.bucket, visit) {
+                cursor.bucket = cursor.bucket.saturating_add(1);
+                return true;
+            }
+            *cursor = BucketCursor { v6: 1, bucket: 0 };
+        }
+        let is_there = self.v6.visit_bucket(cursor.bucket, visit);
+        cursor.bucket = cursor.bucket.saturating_add(1);
+        is_there
+    }
+}

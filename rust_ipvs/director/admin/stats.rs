@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Statistics of services and of the namespace: read, started over, stopped (E-6 to E-10).
+//!
+//! Nothing needs to run for statistics here. So stopping them means that what is shown stands
+//! still.
+
+use crate::{
+    director::{
+        conn::InetFamily,
+        dest::ConfigHeld,
+        netns::NetnsIpvs,
+        service::{
+            for_af,
+            AfState,
+            Service, //
+        },
+    },
+    kapi::cpus,
+    logic::config::{
+        ConfigError,
+        Counters,
+        ServiceId,
+        Statistics, //
+    },
+};
+use kernel::prelude::*;
+
+impl NetnsIpvs {
+    /// Sets whether statistics are kept up to date (E-8).
+    pub(crate) fn set_run_estimation(&self, value: i32) -> Result {
+        let mut config = self.config.lock();
+        self.settings.run_estimation.store(value);
+        self.follow_estimation(&mut config.held)
+    }
+
+    /// The list of CPUs for estimation was written (E-9).
+    pub(crate) fn est_cpulist_changed(&self) -> Result {
+        self.follow_estimation(&mut self.config.lock().held)
+    }
+
+    /// Has all statistics stand still, or go on, as the settings say.
+    fn follow_estimation(&self, held: &mut ConfigHeld) -> Result {
+        let frozen = self.settings.is_frozen();
+        self.v4
+            .each_service(held, |held, service| service.freeze(held, frozen))?;
+        self.v6
+            .each_service(held, |held, service| service.freeze(held, frozen))?;
+        self.counting.totals.freeze(frozen);
+        Ok(())
+    }
+
+    /// Starts the statistics of a service, or of everything, over (E-10).
+    pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), ConfigError> {
+        let mut config = self.config.lock();
+        match id {
+            Some(id) => for_af!(self, id.family, af => af.get(id)?.zero()),
+            None => self
+                .zero_all(&mut config.held)
+                .map_err(|_| ConfigError::NO_MEMORY)?,
+        }
+        Ok(())
+    }
+
+    fn zero_all(&self, held: &mut ConfigHeld) -> Result {
+        self.v4.each_service(held, |_, service| service.zero())?;
+        self.v6.each_service(held, |_, service| service.zero())?;
+        self.counting.totals.zero();
+        Ok(())
+    }
+
+    /// Reads the statistics of the namespace. Costs a look at each CPU, and no more: anybody may
+    /// ask. Process context.
+    pub(crate) fn totals(&self) -> Statistics {
+        self.counting.totals.read()
+    }
+
+    /// Returns what each CPU has counted, whatever was zeroed since: its number, and its counters
+    /// (K-8).
+    pub(crate) fn of_cpus(&self) -> impl Iterator<Item = (u32, Counters)> + '_ {
+        cpus::possible().map(|cpu| (cpu, self.counting.totals.of_cpu(cpu)))
+    }
+}
+
+impl<F: InetFamily> AfState<F> {
+    /// Does something to each service, while none comes or goes.
+    fn each_service(
+        &self,
+        held: &mut ConfigHeld,
+        mut work: impl FnMut(&mut ConfigHeld, &Service<F>),
+    ) -> Result {
+        self.each_paged((0, 0), |_, service| {
+            work(held, service);
+            true
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Properties of balanced packets, for the `ipvs` match of iptables (N-7).
+
+use crate::{
+    director::{
+        conn::{
+            Connection,
+            PacketRole, //
+        },
+        netns::NetnsIpvs,
+        service::HasAfState, //
+    },
+    kapi::{
+        conntrack::CtDirection,
+        netfilter::Protocol,
+        rcu::Rcu,
+        skbuff::Packet, //
+    },
+    logic::{
+        family::{
+            Endpoint,
+            Header,
+            V4,
+            V6, //
+        },
+        packet::{
+            as_key_exchange,
+            Transport,
+            SCTP, //
+        },
+        tracking::End,
+        xt_match::Known, //
+    },
+};
+
+impl NetnsIpvs {
+    /// Returns what is known of a packet that goes to a destination; `None` where it belongs to no
+    /// connection.
+    ///
+    /// As C IPVS has it, that is looked up by what a reply to the packet would be.
+    pub(crate) fn known(&self, rcu: Rcu<'_>, protocol: Protocol, packet: &Packet) -> Option<Known> {
+        match protocol {
+            Protocol::Ipv4 => known::<V4>(self, rcu, packet),
+            Protocol::Ipv6 => known::<V6>(self, rcu, packet),
+        }
+    }
+}
+
+fn known<F: HasAfState>(ipvs: &NetnsIpvs, rcu: Rcu<'_>, packet: &Packet) -> Option<Known> {
+    let connections = ipvs.af_state::<F>().connections.as_ref()?;
+    let (header, transport) = read::<F>(packet)?;
+    let (src, dst) = (
+        Endpoint {
+            addr: header.src,
+            port: transport.src_port,
+        },
+        Endpoint {
+            addr: header.dst,
+            port: transport.dst_port,
+        },
+    );
+    let protocol = header.protocol;
+    let hash = F::hash(&connections.key, &src, &dst, protocol);
+    let (connection, _) = connections.table.find(rcu, hash, |connection, direction| {
+        connection.role(direction, protocol, &dst, &src) == Some(PacketRole::Reply)
+    })?;
+    let tracked = packet.entry();
+    Some(Known {
+        is_reply: tracked.map(|(_, way)| way.direction() == CtDirection::Reply),
+        ..of_connection(rcu, connection)
+    })
+}
+
+/// The headers of a packet that was balanced: so they lie in one piece.
+fn read<F: HasAfState>(packet: &Packet) -> Option<(Header<F>, Transport)> {
+    let header = F::parse(packet.bytes()).ok()?;
+    if let Some(header) = as_key_exchange(&header) {
+        return Some((header, Transport::KEY_EXCHANGE));
+    }
+    let transport = if header.protocol == SCTP {
+        let at = usize::from(header.l4);
+        Transport::of_sctp(|offset| packet.copy(at.saturating_add(offset)))?
+    } else {
+        Transport::parse(header.protocol, packet.bytes(), header.l4).ok()?
+    };
+    Some((header, transport))
+}
+
+fn of_connection<F: HasAfState>(rcu: Rcu<'_>, connection: &Connection<F>) -> Known {
+    Known {
+        protocol: connection.protocol(),
+        vip: End::of(&connection.virt).addr,
+        port: connection.virt.port,
+        method: connection.method.0,
+        control_port: connection.control(rcu).map(|control| control.virt.port),
+        is_reply: None,
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An address family as the kernel's network stack has it.
+
+use crate::{
+    kapi::{
+        net::Net,
+        netfilter::Protocol,
+        route::{
+            Route,
+            RouteKind, //
+        },
+    },
+    logic::{
+        family::{
+            Family,
+            V4,
+            V6, //
+        },
+        icmp::Icmp, //
+    },
+};
+
+/// A family, with what the kernel's stack has for it.
+pub(crate) trait InetFamily: Family + Icmp {
+    /// The family's netfilter number.
+    const PROTOCOL: Protocol;
+
+    /// Returns whether an address is one that never comes from another host.
+    fn is_loopback(addr: Self::Addr) -> bool;
+
+    /// Returns whether packets to an address go to another host, and one host only, as far as `net`
+    /// knows (S-15).
+    fn is_elsewhere(net: &Net, addr: Self::Addr) -> bool;
+
+    /// Looks up a route.
+    fn route(net: &Net, to: Self::Addr, wanted: RouteKind) -> Option<Route>;
+}
+
+impl InetFamily for V4 {
+    const PROTOCOL: Protocol = Protocol::Ipv4;
+
+    fn is_loopback(addr: [u8; 4]) -> bool {
+        let [first, ..] = addr;
+        first == 127
+    }
+
+    fn is_elsewhere(net: &Net, addr: [u8; 4]) -> bool {
+        net.is_unicast_v4(addr)
+    }
+
+    fn route(net: &Net, to: [u8; 4], wanted: RouteKind) -> Option<Route> {
+        Route::v4(net, to, wanted)
+    }
+}
+
+impl InetFamily for V6 {
+    const PROTOCOL: Protocol = Protocol::Ipv6;
+
+    fn is_loopback(addr: [u8; 16]) -> bool {
+        addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    }
+
+    fn is_elsewhere(net: &Net, addr: [u8; 16]) -> bool {
+        net.is_unicast_v6(addr)
+    }
+
+    fn route(net: &Net, to: [u8; 16], wanted: RouteKind) -> Option<Route> {
+        Route::v6(net, to, wanted)
+    }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Connections that a real server begins (C: `conn_out`): SIP servers call their clients, too
+//! (H-21, P-30).
+
+use super::{
+    persistence,
+    reply,
+    schedule, //
+};
+use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily, //
+        },
+        dest::Destination,
+        packet::Context, //
+    },
+    kapi::{
+        netfilter::{
+            Point,
+            Verdict, //
+        },
+        shared::RcuArc,
+        skbuff::Packet,
+        table::ControlRef, //
+    },
+    logic::{
+        config::ServiceKey,
+        family::Endpoint,
+        packet::UDP,
+        tcp::Direction, //
+    },
+};
+
+/// Returns whether a packet that belongs to no connection may be the first one of such a
+/// connection.
+#[inline(always)]
+pub(super) fn may_be<F: InetFamily>(context: &Context<'_, F>) -> bool {
+    context.af.has_engines() && context.header.protocol == UDP && context.point != Point::LocalIn
+}
+
+/// A connection that a server begins.
+struct OutConn<F: InetFamily> {
+    ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+    destination: RcuArc<Destination>,
+    /// The template that it belongs to.
+    control: ControlRef<Connection<F>>,
+    /// True if it ends with this packet (S-12).
+    is_ops: bool,
+}
+
+/// Handles such a packet as a reply, where it comes from a server of a service that has an engine;
+/// else as if no service had one. `hash` is that of its two endpoints; `takes_requests` is false if
+/// the director takes replies alone.
+#[cold]
+#[inline(never)]
+pub(crate) fn handle<'g, F: InetFamily>(
+    context: Context<'g, F>,
+    hash: u32,
+    takes_requests: bool,
+    mut packet: Packet,
+) -> Verdict {
+    match conn_out(&context, &mut packet) {
+        Some(out) if out.is_ops => begin_and_end(&context, out, packet),
+        Some(out) => match begin(&context, out) {
+            Some(connection) => reply::handle(&context, connection, packet),
+            None => handle_otherwise(context, hash, takes_requests, packet),
+        },
+        None => handle_otherwise(context, hash, takes_requests, packet),
+    }
+}
+
+/// Handles a packet that begins nothing.
+fn handle_otherwise<F: InetFamily>(
+    context: Context<'_, F>,
+    hash: u32,
+    takes_requests: bool,
+    packet: Packet,
+) -> Verdict {
+    if reply::is_unexpected(&context) {
+        return reply::refuse::<F>(packet);
+    }
+    match context.point {
+        Point::LocalOut if takes_requests => schedule::handle(context, hash, packet),
+        _ => Verdict::Accept(packet),
+    }
+}
+
+/// Returns the connection that a server's packet begins, from the VIP to the packet's addressee.
+fn conn_out<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<OutConn<F>> {
+    let (real, client) = (context.src(), context.dst());
+    let (rcu, protocol) = (context.rcu, context.header.protocol);
+    // A server may be one of other services, too, which have no engine and begin nothing.
+    let has_engine = |destination: &Destination| {
+        let service = context.af.by_id(rcu, &destination.service);
+        let options = service.and_then(|service| service.options_at(rcu));
+        options.is_some_and(|options| options.engine.is_some())
+    };
+    let rs_table = &context.ipvs.rs_table;
+    let destination = rs_table.find_real_server(rcu, protocol, &real, has_engine)?;
+    let destination = destination.try_get()?;
+    let service = context.af.by_id(rcu, &destination.service)?;
+    let options = service.options_at(rcu)?;
+    options.engine?;
+    let virt = match service.id.key {
+        ServiceKey::Address { addr, port, .. } if port != 0 && real.port != 0 => Endpoint {
+            addr: F::from_ip(addr)?,
+            port,
+        },
+        _ => return None,
+    };
+    let control = if options.is_persistent() {
+        persistence::template_for_out(context, (service, virt), options, &destination, packet)?
+    } else {
+        ControlRef::none()
+    };
+    context.has_room().then(|| OutConn {
+        ends: (client, virt, real),
+        destination: destination.clone(),
+        control,
+        is_ops: options.is_ops(protocol),
+    })
+}
+
+/// Makes the connection.
+fn begin<'g, F: InetFamily>(
+    context: &Context<'g, F>,
+    out: OutConn<F>,
+) -> Option<&'g Connection<F>> {
+    let protocol = context.header.protocol;
+    let (client, virt, _) = out.ends;
+    let hash = F::hash(&context.connections.key, &client, &virt, protocol);
+    let made = |ends| Connection::new(protocol, ends, out.destination, out.control);
+    schedule::enter(context, hash, out.ends, Direction::Output, made)
+}
+
+/// Handles a reply by a connection that nobody finds: what a server answers to a single packet,
+/// whose own connection ended with it (S-12).
+fn begin_and_end<F: InetFamily>(
+    context: &Context<'_, F>,
+    out: OutConn<F>,
+    packet: Packet,
+) -> Verdict {
+    let protocol = context.header.protocol;
+    let tracked = context.ipvs.settings.is_tracked();
+    let connection = Connection::new(protocol, out.ends, out.destination, out.control)
+        .ops()
+        .tracked(tracked);
+    connection.destination.counted.connection();
+    reply::handle(context, &connection, packet)
+}

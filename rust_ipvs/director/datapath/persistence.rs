@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Persistence: new connections of a persistent service follow their client's template
+//! (behaviour.rst 4).
+//!
+//! A template is an entry of the connection table, under a key that no packet has. Its connections
+//! hold it, so that it outlives them; only new ones wind its clock up (P-12), so that packets of
+//! established connections cost what they cost without persistence.
+//!
+//! One template may be that of very many clients. A new connection on one of many CPUs then reads
+//! the template's first cache line, which changes once a jiffy, and counts itself in the second
+//! one. It writes nothing else.
+
+use crate::{
+    director::{
+        conn::{
+            template,
+            timeouts,
+            Connection,
+            Data,
+            InetFamily,
+            Kind, //
+        },
+        dest::Destination,
+        packet::Context,
+        service::{
+            Service,
+            SvcOptions, //
+        },
+    },
+    kapi::{
+        shared::{
+            RcuArc,
+            RcuRef, //
+        },
+        skbuff::Packet,
+        table::ControlRef, //
+    },
+    logic::{
+        engine::Engine,
+        family::Endpoint,
+        packet::UDP_LEN,
+        persistence::{
+            connection_port,
+            KeyForm,
+            TemplateKey, //
+        },
+        sched::Flow, //
+    },
+};
+use kernel::prelude::*;
+
+/// Destination that a template gives to a connection.
+pub(crate) struct TemplateDest<F: InetFamily> {
+    pub(crate) destination: RcuArc<Destination>,
+    /// The port at the destination.
+    pub(crate) port: u16,
+    /// The connection's reference to its template.
+    pub(crate) control: ControlRef<Connection<F>>,
+}
+
+/// Reasons for which a connection cannot begin.
+pub(crate) enum Failure {
+    /// No destination may have it (P-9).
+    NoDestination,
+    /// There may be no more entries, or there is no memory (P-13).
+    NoRoom,
+}
+
+/// Key and kind of the template to look for.
+struct TemplateQuery<'p, F: InetFamily> {
+    key: TemplateKey<F>,
+    kind: Kind,
+    hash: u32,
+    /// Data that the service's engine found in the packet.
+    data: &'p [u8],
+}
+
+/// Finds or creates the template of a new connection (P-1).
+#[inline(never)]
+pub(super) fn template_for<'g, F: InetFamily>(
+    context: &Context<'g, F>,
+    service: &'g Service<F>,
+    options: &SvcOptions,
+    flow: &Flow<F>,
+    packet: &mut Packet,
+) -> Result<TemplateDest<F>, Failure> {
+    let engine = options
+        .engine
+        .filter(|engine| engine.reads(context.header.protocol));
+    let data = match engine {
+        Some(engine) => look_into(engine, context, packet),
+        None => &[],
+    };
+    let parties = (context.header.src, context.dst());
+    let query = TemplateQuery::new(context, service, options.netmask, parties, data);
+    let template = match query.find(context) {
+        Some(found) => found,
+        None => {
+            let chosen = service.choose(context.rcu, flow).and_then(RcuRef::try_get);
+            let destination = chosen.ok_or(Failure::NoDestination)?;
+            query.create(context, destination, options.timeout)?
+        }
+    };
+    let destination = template.entry.destination.clone();
+    let port = connection_port(
+        &service.id.key,
+        context.transport.dst_port,
+        destination.id.port,
+    );
+    Ok(TemplateDest {
+        destination,
+        port,
+        control: template.control,
+    })
+}
+
+/// Returns a reference to the template of a connection that a destination begins, to the client of
+/// its packet (P-30).
+///
+/// A template that says otherwise of the client, or of the call, is of no use any more.
+pub(super) fn template_for_out<'g, F: InetFamily>(
+    context: &Context<'g, F>,
+    (service, virt): (&'g Service<F>, Endpoint<F>),
+    options: &SvcOptions,
+    destination: &RcuArc<Destination>,
+    packet: &mut Packet,
+) -> Option<ControlRef<Connection<F>>> {
+    let data = match options.engine {
+        Some(engine) => look_into(engine, context, packet),
+        None => &[],
+    };
+    let parties = (context.header.dst, virt);
+    let query = TemplateQuery::new(context, service, options.netmask, parties, data);
+    if let Some(found) = query.find(context) {
+        if found.entry.destination.same(destination) {
+            return Some(found.control);
+        }
+        found.entry.invalidate();
+    }
+    let created = query.create(context, destination.clone(), options.timeout);
+    created.ok().map(|created| created.control)
+}
+
+/// Returns what an engine goes by in a packet; nothing where there is no such thing, and the
+/// client's address has to do (P-25, and Q-8, which is not so here).
+#[cold]
+fn look_into<'p, F: InetFamily>(
+    engine: Engine,
+    context: &Context<'_, F>,
+    packet: &'p mut Packet,
+) -> &'p [u8] {
+    let payload = usize::from(context.header.l4).saturating_add(UDP_LEN);
+    if !packet.pull(packet.len() as usize) {
+        return &[];
+    }
+    let payload = packet.bytes().get(payload..).unwrap_or(&[]);
+    engine.find(payload).unwrap_or(&[])
+}
+
+/// A template, and C IPVS to it of the connection that is to begin.
+struct TemplateRef<'g, F: InetFamily> {
+    entry: &'g Connection<F>,
+    control: ControlRef<Connection<F>>,
+}
+
+impl<'p, F: InetFamily> TemplateQuery<'p, F> {
+    fn new(
+        context: &Context<'_, F>,
+        service: &Service<F>,
+        netmask: u32,
+        (client, virt): (F::Addr, Endpoint<F>),
+        data: &'p [u8],
+    ) -> Self {
+        let protocol = context.header.protocol;
+        let key = TemplateKey::new(&service.id.key, netmask, protocol, client, virt);
+        let kind = match key.form {
+            _ if !data.is_empty() => Kind::Data,
+            KeyForm::Ftp => Kind::Ftp,
+            _ => Kind::Client,
+        };
+        let table_key = Connection::<F>::template_key(key.protocol);
+        let hash = template::hash(
+            &context.connections.key,
+            (kind, data),
+            table_key,
+            &key.client(),
+            &key.virt,
+        );
+        Self {
+            key,
+            kind,
+            hash,
+            data,
+        }
+    }
+
+    /// Returns whether a template matches the query (P-6, P-26).
+    fn is(&self, template: &Connection<F>) -> bool {
+        let key = Connection::<F>::template_key(self.key.protocol);
+        let client = match self.kind {
+            Kind::Data => template.client,
+            _ => self.key.client(),
+        };
+        template.is_of(key, &client, &self.key.virt)
+            && template.is_kind(self.kind)
+            && template.data() == self.data
+    }
+
+    /// Finds the template, if there is one and its destination may still be used, and re-arms its
+    /// timer.
+    fn find<'g>(&self, context: &Context<'g, F>) -> Option<TemplateRef<'g, F>> {
+        let table = &context.connections.table;
+        let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);
+        let (entry, _) = table.find(context.rcu, self.hash, is)?;
+        // P-7, P-8
+        let destination = &entry.destination;
+        let quiescent = || {
+            destination.weight() == 0 && context.ipvs.settings.expire_quiescent_template.load() != 0
+        };
+        if !destination.is_available() || quiescent() {
+            entry.invalidate();
+            return None;
+        }
+        // One that is about to leave the table has had its time.
+        let control = ControlRef::on(entry)?;
+        if entry.refresh() {
+            table.rearm(entry);
+        }
+        Some(TemplateRef { entry, control })
+    }
+
+    /// Makes a template, or finds the one that another CPU has made meanwhile (P-9).
+    #[inline(never)]
+    fn create<'g>(
+        &self,
+        context: &Context<'g, F>,
+        destination: RcuArc<Destination>,
+        timeout: u32,
+    ) -> Result<TemplateRef<'g, F>, Failure> {
+        if !context.has_room() {
+            return Err(Failure::NoRoom);
+        }
+        let data = match self.data {
+            [] => None,
+            data => Some(Data::of(data).ok_or(Failure::NoRoom)?),
+        };
+        let real = Endpoint {
+            addr: destination.addr::<F>(),
+            port: self.key.destination_port(destination.id.port),
+        };
+        let template = context.af.slab.alloc(|| {
+            Connection::template(
+                self.key.protocol,
+                (self.key.client(), self.key.virt, real),
+                destination,
+                (self.kind, data),
+                timeouts::persistence(timeout),
+            )
+        });
+        let template = template.map_err(|_| Failure::NoRoom)?;
+        template.destination.bind_template();
+        let table = &context.connections.table;
+        let hashes = (self.hash, None);
+        let is_duplicate = |other: &Connection<F>| self.is(other);
+        let inserted = table.insert(context.rcu, template, hashes, is_duplicate);
+        let entry = match inserted {
+            Ok(entry) | Err(entry) => entry,
+        };
+        context.connections.came();
+        // It has just been put there, and stays a moment even where its timeout is 0.
+        let control = ControlRef::on(entry).ok_or(Failure::NoRoom)?;
+        Ok(TemplateRef { entry, control })
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration of the hooks (`impl NetnsIpvs`: hooks come with the first service of a family and
+//! go with the last one).
+
+use super::hooks::{
+    Forward,
+    LocalIn,
+    LocalOut,
+    ReplyOnly, //
+};
+use crate::{
+    director::{
+        netns::{
+            ConfigState,
+            NetnsIpvs, //
+        },
+        service::HasAfState, //
+    },
+    kapi::{
+        net::Lease,
+        netfilter::{
+            Hooks,
+            Point,
+            Spec,
+            PRIORITY_NAT_DST,
+            PRIORITY_NAT_SRC, //
+        },
+    },
+    logic::{
+        config::AddressFamily,
+        family::{
+            V4,
+            V6, //
+        },
+    },
+};
+use core::mem;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Function that registers the hooks of a family.
+type RegisterHooks = fn(Lease, Arc<NetnsIpvs>, bool) -> Result<Hooks<NetnsIpvs>>;
+
+/// Registers the hooks of a family (H-1, H-2): `reply_only` ones only see to replies (H-8).
+fn register<F: HasAfState>(
+    lease: Lease,
+    ipvs: Arc<NetnsIpvs>,
+    reply_only: bool,
+) -> Result<Hooks<NetnsIpvs>> {
+    let at = F::PROTOCOL;
+    let (input, output) = (
+        PRIORITY_NAT_SRC.wrapping_sub(1),
+        PRIORITY_NAT_DST.wrapping_add(1),
+    );
+    let specs = if reply_only {
+        [
+            Spec::new::<ReplyOnly<F, 0>>(at, Point::LocalIn, input),
+            Spec::new::<ReplyOnly<F, 1>>(at, Point::LocalOut, output),
+            Spec::new::<ReplyOnly<F, 2>>(at, Point::Forward, PRIORITY_NAT_SRC),
+        ]
+    } else {
+        [
+            Spec::new::<LocalIn<F>>(at, Point::LocalIn, input),
+            Spec::new::<LocalOut<F>>(at, Point::LocalOut, output),
+            Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
+        ]
+    };
+    Hooks::register(lease, ipvs, specs)
+}
+
+impl NetnsIpvs {
+    /// Makes what packets need before the first service of a family can be there (H-2).
+    pub(crate) fn prepare(
+        self: &Arc<Self>,
+        config: &mut ConfigState,
+        family: AddressFamily,
+    ) -> Result {
+        self.open_family(config, family)?;
+        match family {
+            AddressFamily::V4 if config.hooks_v4.is_none() => {
+                config.hooks_v4 = Some(register::<V4>(
+                    self.lease()?,
+                    self.clone(),
+                    config.reply_only,
+                )?);
+            }
+            AddressFamily::V6 if config.hooks_v6.is_none() => {
+                config.hooks_v6 = Some(register::<V6>(
+                    self.lease()?,
+                    self.clone(),
+                    config.reply_only,
+                )?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives the hooks the form that they should have (H-8). The new ones are there before the old
+    /// ones go.
+    pub(crate) fn fit_hooks(&self) -> Result {
+        let mut config = self.config.lock();
+        let reply_only = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
+        if reply_only == config.reply_only || !config.open {
+            return Ok(());
+        }
+        let again = |old: &Option<Hooks<Self>>, register: RegisterHooks| {
+            let again =
+                |old: &Hooks<Self>| register(old.lease().clone(), old.owner().clone(), reply_only);
+            old.as_ref().map(again).transpose()
+        };
+        let v4 = again(&config.hooks_v4, register::<V4>)?;
+        let v6 = again(&config.hooks_v6, register::<V6>)?;
+        config.reply_only = reply_only;
+        let old = (
+            mem::replace(&mut config.hooks_v4, v4),
+            mem::replace(&mut config.hooks_v6, v6),
+        );
+        drop(config);
+        drop(old);
+        Ok(())
+    }
+
+    /// Takes the hooks of a family that has no service; the caller drops them without the mutex.
+    pub(crate) fn unneeded_hooks(
+        &self,
+        config: &mut ConfigState,
+        family: AddressFamily,
+    ) -> Option<Hooks<Self>> {
+        match family {
+            AddressFamily::V4 if self.v4.count() == 0 => config.hooks_v4.take(),
+            AddressFamily::V6 if self.v6.count() == 0 => config.hooks_v6.take(),
+            _ => None,
+        }
+    }
+}

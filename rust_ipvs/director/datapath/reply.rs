@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Replies: packets from a destination to a client that pass the director.
+
+use super::state;
+use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            InetFamily, //
+        },
+        ftp,
+        packet::{
+            sctp,
+            Context, //
+        },
+    },
+    kapi::{
+        netfilter::Verdict,
+        skbuff::{
+            Packet,
+            Unreachable, //
+        },
+    },
+    logic::{
+        checksum::SumState,
+        config::ForwardMethod,
+        family::{
+            Fragment,
+            Side, //
+        },
+        tcp::Direction, //
+    },
+};
+
+/// Handles a reply of a known connection.
+#[inline(always)]
+pub(crate) fn handle<'g, F: InetFamily>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    packet: Packet,
+) -> Verdict {
+    if packet.is_tracked() {
+        handle_tracked(*context, connection, packet)
+    } else {
+        handle_as::<F, false>(context, connection, packet)
+    }
+}
+
+/// Handles a reply that carries an entry of connection tracking.
+#[cold]
+#[inline(never)]
+fn handle_tracked<'g, F: InetFamily>(
+    context: Context<'g, F>,
+    connection: &'g Connection<F>,
+    packet: Packet,
+) -> Verdict {
+    handle_as::<F, true>(&context, connection, packet)
+}
+
+/// Handles a reply, which carries an entry only where it is `TRACKED`.
+#[inline(always)]
+fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    mut packet: Packet,
+) -> Verdict {
+    if connection.method == ForwardMethod::MASQ && !translate(context, connection, &mut packet) {
+        return Verdict::Stolen;
+    }
+    let destination = &connection.destination;
+    if destination.is_available() {
+        destination.counted.output(packet.len());
+    }
+    let has_app = state::follow_linked(context, connection, Direction::Output);
+    if has_app && !ftp::reply(*context, connection, &mut packet) {
+        return Verdict::Drop(packet);
+    }
+    packet.set_handled();
+    if TRACKED {
+        conntrack::finish_ct_slow(connection, Direction::Output, &mut packet);
+    }
+    Verdict::Accept(packet)
+}
+
+/// Makes the VIP the sender; `false` where the packet cannot go on.
+#[inline(always)]
+fn translate<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    packet: &mut Packet,
+) -> bool {
+    let sum = SumState::of(packet.sum_is_partial());
+    let Some(bytes) = packet.writable(context.headers()) else {
+        return false;
+    };
+    let virt = &connection.virt;
+    let side = Side::Source;
+    if F::rewrite(bytes, &context.header, side, virt, sum).is_err()
+        && !sctp::rewrite(context.header, packet, side, virt, sum)
+    {
+        return false;
+    }
+    packet.sum_changed();
+    context.reroute(packet)
+}
+
+/// Returns whether a packet that belongs to no connection is one of a server behind NAT, which is
+/// to be told that nobody knows what it speaks of (H-22).
+#[inline(always)]
+pub(super) fn is_unexpected<F: InetFamily>(context: &Context<'_, F>) -> bool {
+    context.ipvs.settings.nat_icmp_send.load() != 0 && is_from_server(*context)
+}
+
+/// Returns whether a packet is one of a server behind NAT, and says more than that all is over.
+#[cold]
+#[inline(never)]
+fn is_from_server<F: InetFamily>(context: Context<'_, F>) -> bool {
+    let rs_table = &context.ipvs.rs_table;
+    let protocol = context.header.protocol;
+    // AH and ESP, which have no ports, look like later fragments.
+    context.header.fragment != Fragment::Later
+        && !context.transport.flags.is_rst()
+        && rs_table.has_real_server(context.rcu, protocol, &context.src())
+}
+
+/// Tells the sender that nobody expects its packet.
+#[cold]
+#[inline(never)]
+pub(crate) fn refuse<F: InetFamily>(mut packet: Packet) -> Verdict {
+    packet.send_error(F::PROTOCOL, Unreachable::Port);
+    Verdict::Drop(packet)
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! State transitions of a connection: the next state and its timeout (behaviour.rst 7.1 to 7.3).
+
+use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily,
+            NextState,
+            Timeout,
+            Timeouts, //
+        },
+        packet::Context,
+        sync, //
+    },
+    logic::{
+        packet::{
+            Transport,
+            TCP,
+            UDP, //
+        },
+        sctp,
+        tcp::{
+            self,
+            Direction,
+            TcpFlags, //
+        },
+        udp, //
+    },
+};
+use kernel::sync::atomic::Relaxed;
+
+/// Takes the first packet of a connection into account that was just made for it, before the
+/// destination counts the connection: its state and how long it stays.
+///
+/// Returns whether a sync master runs.
+#[inline(always)]
+pub(super) fn follow<F: InetFamily>(
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    packet: (u8, &Transport),
+) -> bool {
+    let (protocol, transport) = packet;
+    let timeout = match protocol {
+        UDP => {
+            // A datagram of the client changes nothing: a connection is made as one leaves it.
+            const _: () = assert!(udp::NORMAL == tcp::NONE && !udp::active(udp::NORMAL));
+            if direction == Direction::Output {
+                follow_udp(connection, direction);
+            }
+            timeouts.udp()
+        }
+        TCP => follow_tcp(connection, timeouts, direction, transport.flags),
+        _ => follow_sctp(connection, timeouts, direction, transport.event),
+    };
+    connection.timeout.store(timeout.jiffies(), Relaxed);
+    timeout.is_sync_active()
+}
+
+/// The timeout of a connection that is in the table after a packet, which changes its state;
+/// `None`, and nothing is done, if a helper is to look at the packet, too.
+///
+/// The packet is given by its protocol and what its transport header says.
+#[inline(always)]
+fn timeout_after<F: InetFamily>(
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    (protocol, transport): (u8, &Transport),
+) -> Option<Timeout> {
+    Some(match protocol {
+        UDP => {
+            if !connection.count_only(direction, udp::NORMAL) {
+                follow_udp(connection, direction);
+            }
+            timeouts.udp()
+        }
+        // No table lets such a segment leave ESTABLISHED (T-4, T-5).
+        TCP if transport.flags == TcpFlags::PLAIN
+            && connection.count_only(direction, tcp::ESTABLISHED) =>
+        {
+            timeouts.established()
+        }
+        TCP if connection.has_app() => return None,
+        TCP => follow_tcp(connection, timeouts, direction, transport.flags),
+        _ => follow_sctp(connection, timeouts, direction, transport.event),
+    })
+}
+
+/// A packet has passed, and the connection stays so long after it.
+#[inline(always)]
+fn stay<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    direction: Direction,
+    timeout: Timeout,
+) {
+    connection.touch();
+    // All that most packets ask: whatever is out of the ordinary makes a difference here.
+    if !timeout.is_settled(connection.timeout.load(Relaxed)) {
+        let is_request = direction == Direction::Input;
+        change(*context, connection, is_request, timeout);
+    }
+}
+
+/// A packet that has another timeout than its connection: its state has changed, or a sync master
+/// runs.
+#[inline(never)]
+fn change<F: InetFamily>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    is_request: bool,
+    timeout: Timeout,
+) {
+    let own = timeout.jiffies();
+    if own != connection.timeout.load(Relaxed) {
+        let (timeouts, protocol) = (&context.ipvs.timeouts, context.header.protocol);
+        if connection.settle_timeout(own, |state| timeouts.of(protocol, state)) {
+            context.connections.table.rearm(connection);
+        }
+    }
+    if timeout.is_sync_active() && is_request {
+        sync::sync_conn(context.ipvs, context.rcu, connection);
+    }
+}
+
+/// The first datagrams of a UDP connection.
+fn follow_udp<F: InetFamily>(connection: &Connection<F>, direction: Direction) {
+    connection.advance(direction, |direction, state| {
+        let state = udp::next(state);
+        NextState {
+            state,
+            active: udp::active(state),
+            assures: direction == Direction::Output,
+        }
+    });
+}
+
+/// The new state of a TCP connection; returns its timeout.
+#[inline]
+fn follow_tcp<F: InetFamily>(
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    flags: TcpFlags,
+) -> Timeout {
+    let event = flags.event();
+    let state = connection.advance(direction, |direction, state| {
+        let state = tcp::next(timeouts.secure.load() != 0, direction, event, state);
+        NextState {
+            state,
+            active: tcp::active(state),
+            assures: state == tcp::ESTABLISHED,
+        }
+    });
+    timeouts.tcp(state)
+}
+
+/// The new state of an SCTP association; returns its timeout.
+#[cold]
+#[inline(never)]
+fn follow_sctp<F: InetFamily>(
+    connection: &Connection<F>,
+    timeouts: &Timeouts,
+    direction: Direction,
+    event: sctp::Event,
+) -> Timeout {
+    let state = connection.advance(direction, |direction, state| {
+        let state = sctp::next(direction, event, state);
+        NextState {
+            state,
+            active: sctp::active(state),
+            assures: state == sctp::ESTABLISHED,
+        }
+    });
+    timeouts.sctp(state)
+}
+
+/// As [`follow`], for a connection that is in the table: its place on the wheel follows too, and so
+/// do other directors. Returns whether a helper is to look at the packet.
+#[inline(always)]
+pub(super) fn follow_linked<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    direction: Direction,
+) -> bool {
+    let packet = (context.header.protocol, &context.transport);
+    let timeouts = &context.ipvs.timeouts;
+    let Some(timeout) = timeout_after(connection, timeouts, direction, packet) else {
+        return follow_helped(*context, connection, direction);
+    };
+    stay(context, connection, direction, timeout);
+    false
+}
+
+/// As [`follow_linked`], for the first packet of a connection that another CPU has entered
+/// meanwhile, with another packet of the same client.
+#[cold]
+#[inline(never)]
+pub(super) fn follow_duplicate<F: InetFamily>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    direction: Direction,
+) {
+    // What opens a connection carries nothing that a helper reads.
+    follow_linked(&context, connection, direction);
+}
+
+/// As [`follow_linked`], for a TCP connection whose packets a helper looks at.
+#[cold]
+#[inline(never)]
+fn follow_helped<F: InetFamily>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    direction: Direction,
+) -> bool {
+    let (timeouts, flags) = (&context.ipvs.timeouts, context.transport.flags);
+    let timeout = follow_tcp(connection, timeouts, direction, flags);
+    stay(&context, connection, direction, timeout);
+    true
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Background works of a namespace.
+//!
+//! ================  ==============================================  =========================
+//! work              does                                            runs
+//! ================  ==============================================  =========================
+//! `Expiry`          ends connections whose time is up               4 times a second, with
+//!                                                                   any connection
+//! `Resize`          changes the size of the connection table        if queued
+//! `ExpireNodest`    ends connections to deleted destinations        if queued
+//! `UpdateDefense`         judges memory, drops connections                once a second, with any
+//!                                                                   defense set
+//! `EmptyTrash`      lets go of deleted destinations                 once a minute, with any
+//! `Evict`           has `lblc` and `lblcr` forget                   once a minute, with any
+//! `defragment`      has the kernel gather fragments of IPv6         once
+//! ================  ==============================================  =========================
+//!
+//! The first three are there for each address family. None waits for another, and what takes long
+//! is done in runs of less than a millisecond, but for `Resize`. A namespace in which nothing can
+//! be due has none of them queued.
+//!
+//! # Locks
+//!
+//! None takes the configuration mutex, [`NetnsIpvs::config`], except `defragment`, which runs once.
+//! They take, one at a time and for a short time, locks that are inside of it:
+//!
+//! - the mutex of a daemon's state, then `config`, then [`NetnsIpvs::judging`],
+//!   [`NetnsIpvs::trash`], or the mutex of a service's or destination's;
+//! - inside of all of those the lock of a shard of a connection table, then that of a queue of
+//!   synchronisation.
+//!
+//! # The end
+//!
+//! [`NetnsIpvs::stop`](crate::director::netns::pernet) drops the works, in any order and without a
+//! lock: each is disabled and waited for, so that afterwards none runs, and who queues one does
+//! nothing.
+
+use super::{
+    defense::UpdateDefense,
+    expiry::{
+        Expiry,
+        MOST_PARTS, //
+    },
+    housekeeping::{
+        self,
+        EmptyTrash,
+        Evict, //
+    },
+    nodest::ExpireNodest,
+    queues::Queues,
+    resize::Resize,
+    ConfigState,
+    NetnsIpvs, //
+};
+use crate::{
+    director::{
+        conn::{
+            AfQueues,
+            InetFamily, //
+        },
+        service::{
+            for_af,
+            AfState, //
+        },
+    },
+    kapi::{
+        cpus,
+        work::{
+            PeriodicWork,
+            Process,
+            WorkHandle, //
+        },
+    },
+    logic::{
+        config::AddressFamily,
+        sizing, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The works of a namespace in the making.
+struct Works<'a> {
+    ipvs: &'a Arc<NetnsIpvs>,
+    works: KVec<PeriodicWork>,
+}
+
+impl Works<'_> {
+    /// Makes a work that calls `run` with the state of its namespace.
+    fn add<R>(&mut self, mut run: R) -> Result<WorkHandle>
+    where
+        R: FnMut(&NetnsIpvs, &Process) -> Option<u32> + Send + 'static,
+    {
+        let ipvs = self.ipvs.clone();
+        let work = PeriodicWork::new(move |process: &Process| run(&ipvs, process))?;
+        let handle = work.handle();
+        self.works.push(work, GFP_KERNEL)?;
+        Ok(handle)
+    }
+
+    /// Makes the works of a family.
+    fn add_family<F: InetFamily>(
+        &mut self,
+        af: fn(&NetnsIpvs) -> &AfState<F>,
+    ) -> Result<Arc<AfQueues>> {
+        let parts = cpus::possible()
+            .take(MOST_PARTS)
+            .fold(0, |n: usize, _| n.saturating_add(1));
+        let mut expiry = KVec::with_capacity(parts, GFP_KERNEL)?;
+        for part in 0..parts {
+            let mut work = Expiry::new(af, part, parts);
+            let handle = self.add(move |ipvs, process| work.run(ipvs, process))?;
+            expiry.push(handle, GFP_KERNEL)?;
+        }
+        let mut resize = Resize::new(af);
+        let mut nodest = ExpireNodest::new(af);
+        let queues = AfQueues {
+            expiry,
+            resize: self.add(move |ipvs, process| resize.run(ipvs, process))?,
+            expire_nodest: self.add(move |ipvs, process| nodest.run(ipvs, process))?,
+        };
+        Ok(Arc::new(queues, GFP_KERNEL)?)
+    }
+}
+
+impl NetnsIpvs {
+    /// Makes the works, if they are not there yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also if the namespace is going: then there will be none any more.
+    fn background(self: &Arc<Self>, config: &mut ConfigState) -> Result<&Queues> {
+        if !config.open {
+            return Err(ENOMEM);
+        }
+        if config.works.is_empty() {
+            let mut works = Works {
+                ipvs: self,
+                works: KVec::new(),
+            };
+            let (mut defense, mut trash) = (UpdateDefense::new(), EmptyTrash::default());
+            let mut evict = Evict::default();
+            let v4 = works.add_family(|ipvs| &ipvs.v4)?;
+            let v6 = works.add_family(|ipvs| &ipvs.v6)?;
+            let queues = Queues {
+                defense: works.add(move |ipvs, process| defense.run(ipvs, process))?,
+                trash: works.add(move |ipvs, process| trash.run(ipvs, process))?,
+                evict: works.add(move |ipvs, process| evict.run(ipvs, process))?,
+                defragment: works.add(housekeeping::defragment)?,
+            };
+            config.works = works.works;
+            self.v4.queues.populate(v4);
+            self.v6.queues.populate(v6);
+            self.queues.populate(queues);
+        }
+        self.queues.as_ref().ok_or(ENOMEM)
+    }
+
+    /// Makes the connection table of a family and the works that see to it, if there are none yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also if the namespace is going.
+    pub(crate) fn open_family(
+        self: &Arc<Self>,
+        config: &mut ConfigState,
+        family: AddressFamily,
+    ) -> Result {
+        let queues = self.background(config)?;
+        let lfactor = sizing::of_connections(self.settings.conn_lfactor.load());
+        for_af!(self, family, af => af.open(lfactor))?;
+        if self.fragments.is_to_arrange() {
+            queues.defragment.queue(0);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Defenses against memory shortage (Y-2): updates their level, drops connections (C:
+//! `update_defense_level()`).
+//!
+//! The level is updated once a second by a work of its own, which runs while a defense is set and
+//! there is a service or a connection, and whenever a defense is set. Neither waits for anything
+//! else: the modes have a mutex of their own, which is held for as long as an update takes.
+
+use super::{
+    drop_rate::DefenseLock,
+    sysctl::Settings,
+    NetnsIpvs, //
+};
+use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            InetFamily, //
+        },
+        service::AfState, //
+    },
+    kapi::{
+        memory,
+        net::WeakNet,
+        once::Word,
+        random,
+        rcu::Rcu,
+        time::HZ,
+        work::Process, //
+    },
+    logic::{
+        config::service_flags,
+        defense::{
+            self,
+            DropVerdict,
+            FreePages,
+            Quotas, //
+        },
+    },
+};
+use kernel::prelude::*;
+
+/// Period of updates, in jiffies.
+const PERIOD: u32 = HZ;
+/// The part of a table that is looked through at once (C-26).
+const PART: usize = 32;
+
+impl NetnsIpvs {
+    /// Sets the mode of a defense, and updates its level at once (Y-2).
+    pub(crate) fn set_defense(&self, defense: fn(&Settings) -> &Word<i32>, mode: i32) {
+        // Under the mutex, so that no update of the level overwrites this mode.
+        let mut defense_lock = self.defense_lock.lock();
+        defense(&self.settings).store(mode);
+        self.update_defense_level(&mut defense_lock);
+        drop(defense_lock);
+        if let Some(queues) = self.queues.as_ref() {
+            queues.defense.queue(PERIOD);
+        }
+    }
+
+    /// Allows connections to the bypass destination, or forbids them (S-15).
+    pub(crate) fn set_cache_bypass(&self, value: i32) -> Result {
+        let _config = self.config.lock();
+        if value != 0 {
+            self.v4.open_bypass_dest(&self.counting)?;
+            self.v6.open_bypass_dest(&self.counting)?;
+        }
+        self.settings.cache_bypass.store(value);
+        Ok(())
+    }
+
+    /// Updates the level of the defenses by the free pages (C: `update_defense_level()`).
+    fn update_defense_level(&self, _: &mut DefenseLock) {
+        let settings = &self.settings;
+        let memory = FreePages {
+            available: memory::free_pages(),
+            threshold: u64::try_from(settings.amemthresh.load()).unwrap_or(0),
+        };
+        let judge = |defense: &Word<i32>| {
+            let mode = defense::mode(defense.load(), memory);
+            defense.update(mode);
+            mode
+        };
+        judge(&settings.drop_entry);
+        let dropping = judge(&settings.drop_packet);
+        let always = settings.am_droprate.load();
+        let rate = defense::drop_rate(dropping, memory, always);
+        self.defenses.rate.update(rate);
+        let secure = defense::is_active(judge(&settings.secure_tcp));
+        self.timeouts.secure.update(secure.into());
+    }
+
+    /// There is something to be defended: a service, or a backup. The work rests while there is
+    /// nothing, so this is called when there is, and not before.
+    pub(crate) fn queue_defense(&self) {
+        if let (true, Some(queues)) = (self.is_defended(), self.queues.as_ref()) {
+            queues.defense.queue(PERIOD);
+        }
+    }
+
+    /// Returns whether any defense is set.
+    fn is_defended(&self) -> bool {
+        let settings = &self.settings;
+        let modes = [
+            &settings.drop_entry,
+            &settings.drop_packet,
+            &settings.secure_tcp,
+        ];
+        modes.iter().any(|mode| mode.load() != 0)
+    }
+
+    /// Returns whether there is nothing to be defended: whatever comes queues the work anew.
+    fn is_idle(&self) -> bool {
+        let services = self.v4.count().saturating_add(self.v6.count());
+        services == 0 && self.connection_count() == 0 && !self.daemons.is_backup()
+    }
+}
+
+/// Work that updates the level once a second, and drops connections if memory is short.
+pub(crate) struct UpdateDefense {
+    /// Quotas of the connections that are dropped next.
+    quotas: Quotas,
+}
+
+impl UpdateDefense {
+    /// Creates the work; nothing was updated yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            quotas: Quotas::default(),
+        }
+    }
+
+    /// Updates and drops; returns when to do so again.
+    pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
+        if !ipvs.is_defended() || ipvs.is_idle() {
+            return None;
+        }
+        ipvs.update_defense_level(&mut ipvs.defense_lock.lock());
+        if defense::is_active(ipvs.settings.drop_entry.load()) {
+            let (quotas, weak_net) = (&mut self.quotas, ipvs.weak_net());
+            ipvs.v4.drop_entries(quotas, weak_net);
+            process.give_way();
+            ipvs.v6.drop_entries(quotas, weak_net);
+        }
+        Some(PERIOD)
+    }
+}
+
+impl<F: InetFamily> AfState<F> {
+    /// Drops connections in a part of the table that is chosen at random (C-26).
+    fn drop_entries(&self, quotas: &mut Quotas, weak_net: Option<&WeakNet>) {
+        let Some(connections) = self.connections.as_ref() else {
+            return;
+        };
+        let table = &connections.table;
+        let [random] = random::words();
+        let count = table.size() / PART;
+        table.visit_some(random as u32, count, |rcu, connection| {
+            if self.is_to_go(rcu, connection, quotas) {
+                self.put_out(rcu, connection, weak_net);
+            }
+        });
+    }
+
+    /// Returns whether a connection is dropped (C-26, C-27).
+    fn is_to_go(&self, rcu: Rcu<'_>, connection: &Connection<F>, quotas: &mut Quotas) -> bool {
+        if connection.controls() {
+            return false;
+        }
+        let verdict = if !connection.is_template() {
+            defense::verdict(connection.protocol(), connection.state())
+        } else if self.is_ops(rcu, connection) {
+            DropVerdict::Test
+        } else if connection.is_assured() {
+            DropVerdict::Keep
+        } else {
+            DropVerdict::Drop
+        };
+        match verdict {
+            DropVerdict::Keep => false,
+            DropVerdict::Drop => true,
+            DropVerdict::Test => quotas.takes(connection.idle_seconds(), connection.requests()),
+        }
+    }
+
+    /// Returns whether the connections of a template are of one packet each (OPS).
+    fn is_ops(&self, rcu: Rcu<'_>, template: &Connection<F>) -> bool {
+        self.by_id(rcu, &template.destination.service)
+            .is_some_and(|service| service.options().flags & service_flags::ONEPACKET != 0)
+    }
+
+    /// Ends a connection before its time, and what controls it with it where that has no other and
+    /// is no template that real connections had (C-18, C-21).
+    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, weak_net: Option<&WeakNet>) {
+        let Some(connections) = self.connections.as_ref() else {
+            return;
+        };
+        let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
+        let mut next = Some(connection);
+        // A data connection, its control connection, the template of that.
+        while let Some(connection) = next {
+            let control = connection.control(rcu);
+            let gone = conntrack::remove(net, connections, rcu, connection);
+            next = control.filter(|c| gone && !c.controls() && !c.is_assured());
+        }
+    }
+}

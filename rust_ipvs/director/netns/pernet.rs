@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Setup and teardown of the state of a namespace, with the namespace or with the module.
+
+use super::{
+    defrag::Fragments,
+    drop_rate::{
+        DefenseLock,
+        Defenses, //
+    },
+    sysctl::Settings,
+    Caches,
+    ConfigState,
+    NetnsIpvs, //
+};
+use crate::{
+    director::{
+        conn::Timeouts,
+        dest::{
+            ConfigHeld,
+            Counting,
+            RsTable,
+            Trash, //
+        },
+        service::{
+            AfState,
+            Expirations, //
+        },
+        sync::Daemons, //
+    },
+    kapi::{
+        net::{
+            Namespaced,
+            Namespaces,
+            Net,
+            WeakNet, //
+        },
+        siphash::HalfSipKey, //
+    },
+};
+use core::mem;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::Atomic,
+        Arc,
+        SetOnce, //
+    },
+};
+
+static DIRECTORS: Namespaces<NetnsIpvs> = Namespaces::new();
+
+impl NetnsIpvs {
+    /// Returns the state of a namespace; `None` while that is being set up or torn down.
+    pub(crate) fn of(net: &Net) -> Option<Arc<Self>> {
+        DIRECTORS.get(net)
+    }
+}
+
+impl Namespaced for NetnsIpvs {
+    type Shared = Caches;
+
+    fn namespaces() -> &'static Namespaces<Self> {
+        &DIRECTORS
+    }
+
+    fn new(net: &Net, weak_net: &Arc<WeakNet>, shared: &Caches) -> Result<Arc<Self>> {
+        let (v4, v6) = (shared.v4.clone(), shared.v6.clone());
+        // The first namespace has nobody to ask.
+        let most = DIRECTORS
+            .get(Net::initial())
+            .map(|initial| initial.settings.conn_max.load());
+        let expirations = Arc::new(Expirations::new(), GFP_KERNEL)?;
+        let counting = Counting::new(&shared.counters)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                settings <- Settings::new(net, most, expirations),
+                timeouts: Timeouts::new(),
+                defenses: Defenses::new(),
+                v4: AfState::new(v4, shared.most_bits, shared.helper_port),
+                v6: AfState::new(v6, shared.most_bits, shared.helper_port),
+                rs_table: RsTable::new(),
+                counting,
+                queues: SetOnce::new(),
+                nodest: Atomic::new(0),
+                fragments: Fragments::new(),
+                outward: HalfSipKey::random(),
+                weak_net: weak_net.clone(),
+                daemons <- Daemons::new(),
+                config <- new_mutex!(ConfigState {
+                    held: ConfigHeld::new(),
+                    open: true,
+                    hooks_v4: None,
+                    hooks_v6: None,
+                    tracking: [None, None],
+                    reply_only: false,
+                    works: KVec::new(),
+                    serial: 0,
+                }),
+                trash <- new_mutex!(Trash::new()),
+                defense_lock <- new_mutex!(DefenseLock::new()),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn stop(this: &Arc<Self>) {
+        let mut config = this.config.lock();
+        config.open = false;
+        let going = (config.hooks_v4.take(), config.hooks_v6.take());
+        let works = mem::take(&mut config.works);
+        let tracking = mem::take(&mut config.tracking);
+        drop(config);
+        // Hooks first: nothing may come in from packets. A work may take the mutex in its run.
+        drop(going);
+        this.daemons.stop_all(&**this);
+        drop(works);
+        drop(tracking);
+        this.flush_for_good();
+    }
+}

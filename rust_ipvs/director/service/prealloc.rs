@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Preallocation of snapshots: allocates all that a change needs before it changes anything.
+//!
+//! A writer that has it all cannot fail any more, so no change is left half done.
+
+use super::{
+    lblc::{
+        Expiration,
+        Expirations,
+        LblcTable, //
+    },
+    snapshot::{
+        SvcOptions,
+        SvcSnapshot, //
+    },
+};
+use crate::{
+    director::dest::Destination,
+    kapi::{
+        rcu::{
+            self,
+            Rcu,
+            RcuBox, //
+        },
+        rcu_slots::RcuSlots,
+        shared::RcuRef,
+        time, //
+    },
+    logic::sched::{
+        algorithm::{
+            Scratch,
+            EMPTY, //
+        },
+        cycle::{
+            self,
+            Cycle, //
+        },
+        Scheduler, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Atomic,
+        Arc, //
+    },
+};
+
+/// Slots that are looked at in one read-side critical section.
+const PAGE: usize = 1024;
+
+/// Calls `work` for each destination of a list, with its slot, in read-side critical sections of
+/// [`PAGE`] slots, and `cond_resched()` in between: there may be a million. Process context; the
+/// caller's mutex keeps others from changing the list.
+pub(super) fn each_slot(
+    dests: &RcuSlots<Destination>,
+    mut work: impl FnMut(u32, RcuRef<'_, Destination>),
+) {
+    let mut slots = 0..dests.len();
+    while !slots.is_empty() {
+        rcu::read(|rcu| {
+            for slot in slots.by_ref().take(PAGE) {
+                if let Some(destination) = dests.get(rcu, slot) {
+                    work(slot, destination);
+                }
+            }
+        });
+        time::give_way();
+    }
+}
+
+/// A preallocated snapshot: publishing it allocates nothing.
+pub(crate) struct Prealloc {
+    pub(super) snapshot: RcuBox<SvcSnapshot>,
+    pub(crate) scratch: KVVec<Scratch>,
+}
+
+/// So many of a value.
+fn filled<T: Clone>(value: T, len: usize) -> Result<KVVec<T>> {
+    let mut list = KVVec::with_capacity(len, GFP_KERNEL)?;
+    list.resize(len, value, GFP_KERNEL)?;
+    Ok(list)
+}
+
+impl Prealloc {
+    /// Allocates a snapshot for `live` destinations.
+    pub(crate) fn new(
+        options: SvcOptions,
+        dests: Arc<RcuSlots<Destination>>,
+        lblc: Option<Arc<LblcTable>>,
+        live: usize,
+    ) -> Result<Self> {
+        let needs = options.needs();
+        let snapshot = SvcSnapshot {
+            options,
+            dests,
+            position: Atomic::new(0),
+            cycle: Cycle::default(),
+            table: filled(EMPTY, needs.table)?,
+            lblc,
+        };
+        Ok(Self {
+            snapshot: RcuBox::new(snapshot, GFP_KERNEL)?,
+            scratch: filled(Scratch::default(), if needs.scratch { live } else { 0 })?,
+        })
+    }
+}
+
+/// Allocates the table of a scheduler, if it has one.
+pub(super) fn lblc_table(
+    options: &SvcOptions,
+    expirations: &Arc<Expirations>,
+) -> Result<Option<Arc<LblcTable>>> {
+    if !options.needs().lblc {
+        return Ok(None);
+    }
+    let expirations = expirations.clone();
+    let expiration: Expiration = match options.scheduler {
+        Some(Scheduler::Locality) => |all: &Expirations| &all.lblc,
+        _ => |all: &Expirations| &all.lblcr,
+    };
+    Ok(Some(LblcTable::new(expirations, expiration)?))
+}
+
+/// The weights as leaves of a tree, where the scheduler wants that.
+pub(crate) fn tree(options: &SvcOptions, dests: &RcuSlots<Destination>) -> Result<KVVec<Cycle>> {
+    if !options.needs().cycle {
+        return Ok(KVVec::new());
+    }
+    let mut tree = filled(Cycle::default(), cycle::tree_size(dests.capacity()))?;
+    each_slot(dests, |slot, destination| {
+        cycle::set(&mut tree, slot as usize, destination.weight());
+    });
+    Ok(tree)
+}
+
+/// A list of another size with the same destinations, but for one.
+pub(crate) fn copy(
+    dests: &RcuSlots<Destination>,
+    room: usize,
+    without: Option<u32>,
+) -> Result<Arc<RcuSlots<Destination>>> {
+    let copy = RcuSlots::new(room)?;
+    each_slot(dests, |slot, destination| {
+        let kept = destination.try_get().filter(|_| Some(slot) != without);
+        if let Some(destination) = kept {
+            copy.push(destination);
+        }
+    });
+    Ok(Arc::new(copy, GFP_KERNEL)?)
+}
+
+/// The next slot above one that has a destination.
+pub(crate) fn newer(rcu: Rcu<'_>, dests: &RcuSlots<Destination>, slot: u32) -> Option<u32> {
+    let mut above = slot.saturating_add(1)..dests.len();
+    above.find(|above| dests.get(rcu, *above).is_some())
+}
+
+/// Slots of destinations in a copy of their list.
+pub(crate) struct Numbers(Option<KVVec<u32>>);
+
+impl Numbers {
+    /// Those of a list that is not copied: they stay.
+    pub(crate) fn same() -> Self {
+        Self(None)
+    }
+
+    /// Those of a copy `without` a slot of a list, which nobody changes meanwhile. Process context.
+    pub(super) fn of_copy(old: &RcuSlots<Destination>, without: Option<u32>) -> Result<Self> {
+        let mut numbers = filled(0, old.len() as usize)?;
+        let mut next = 0u32;
+        let mut slots = 0..old.len();
+        for page in numbers.chunks_mut(PAGE) {
+            rcu::read(|rcu| {
+                for (number, slot) in page.iter_mut().zip(&mut slots) {
+                    *number = next;
+                    if Some(slot) != without && old.get(rcu, slot).is_some() {
+                        next = next.saturating_add(1);
+                    }
+                }
+            });
+            time::give_way();
+        }
+        Ok(Self(Some(numbers)))
+    }
+
+    /// The slot in the copy of what is, or was, in a slot of the list; of the next if it is empty.
+    pub(crate) fn of(&self, slot: u32) -> Option<u32> {
+        match &self.0 {
+            Some(numbers) => numbers.get(slot as usize).copied(),
+            None => Some(slot),
+        }
+    }
+}

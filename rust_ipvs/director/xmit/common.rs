@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Checks of all transmitters before a packet leaves: route, TTL, MTU.
+
+use crate::{
+    director::{
+        conn::{
+            conntrack,
+            Connection,
+            InetFamily, //
+        },
+        dest::Destination,
+        packet::Context, //
+    },
+    kapi::{
+        netfilter::{
+            Protocol,
+            Verdict, //
+        },
+        route::{
+            Route,
+            RouteKind, //
+        },
+        skbuff::{
+            Packet,
+            Unreachable, //
+        },
+    },
+    logic::{
+        config::Ip,
+        family::Header,
+        tcp::Direction, //
+    },
+};
+
+/// The smallest IPv4 packet that every link takes.
+const MIN_MTU_V4: u32 = 68;
+/// The smallest IPv6 packet that every link takes.
+const MIN_MTU_V6: u32 = 1280;
+
+/// Finds the route to a destination; without one the packet is gone, and its sender told.
+#[inline(always)]
+pub(super) fn route<'g, F: InetFamily>(
+    context: &Context<'g, F>,
+    destination: &'g Destination,
+    wanted: RouteKind,
+    packet: &mut Packet,
+) -> Option<&'g Route> {
+    let route = destination.route(context.rcu, context.net, wanted);
+    if route.is_none() {
+        packet.link_failure();
+    }
+    route
+}
+
+/// Returns whether a packet may leave this host on a route that is not local: not one from a
+/// loopback address, which nobody could answer.
+#[inline(always)]
+pub(super) fn may_leave<F: InetFamily>(context: &Context<'_, F>) -> bool {
+    !F::is_loopback(context.header.src)
+}
+
+/// Decrements the TTL; returns `false` after sending an ICMP error if none is left.
+///
+/// `len` bytes from the IP header on are made writable on the way, no fewer than `header` has.
+#[inline(always)]
+pub(super) fn dec_ttl<F: InetFamily>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
+    let Some(bytes) = packet.writable(len) else {
+        return false;
+    };
+    if F::dec_ttl(bytes, header.l4) {
+        return true;
+    }
+    ttl_exceeded::<F>(packet)
+}
+
+/// Sends the ICMP error for an exceeded TTL; always returns `false`.
+#[cold]
+#[inline(never)]
+pub(super) fn ttl_exceeded<F: InetFamily>(packet: &mut Packet) -> bool {
+    packet.send_error(F::PROTOCOL, Unreachable::TimeExceeded);
+    false
+}
+
+/// Returns whether the packet certainly fits the MTU of a route.
+///
+/// The MTU is not looked up if every link takes as much: most packets of clients are
+/// acknowledgements.
+#[inline(always)]
+pub(super) fn mtu_ok<F: InetFamily>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
+    (packet.len() <= least::<F>() || packet.len() <= mtu())
+        && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
+}
+
+/// Returns whether the packet fits the MTU of a route, after sending an ICMP error if not.
+#[inline(always)]
+pub(super) fn fits<F: InetFamily>(
+    context: &Context<'_, F>,
+    packet: &mut Packet,
+    mtu: impl Fn() -> u32,
+) -> bool {
+    mtu_ok::<F>(packet, &mtu) || mtu_ok_slow(&context.header, packet, mtu())
+}
+
+#[cold]
+#[inline(never)]
+fn mtu_ok_slow<F: InetFamily>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> bool {
+    // Nobody is told of an ICMP packet, which is an error; with IPv4 it may be cut.
+    let is_error = header.protocol == F::NUMBER;
+    let fits = match F::PROTOCOL {
+        Protocol::Ipv4 => is_error || !header.dont_fragment || packet.fits(mtu),
+        Protocol::Ipv6 => match packet.largest_fragment(F::PROTOCOL) {
+            0 => packet.fits(mtu),
+            largest => largest <= mtu,
+        },
+    };
+    if !fits && !is_error {
+        packet.send_error(F::PROTOCOL, Unreachable::TooBig(mtu));
+    }
+    fits
+}
+
+/// The largest packet, in bytes, that every link of a family takes.
+#[inline(always)]
+const fn least<F: InetFamily>() -> u32 {
+    match F::PROTOCOL {
+        Protocol::Ipv4 => MIN_MTU_V4,
+        Protocol::Ipv6 => MIN_MTU_V6,
+    }
+}
+
+/// Returns whether a tunnel that takes packets of so many bytes takes what the family demands
+///
+#[inline(always)]
+pub(super) fn is_enough<F: InetFamily>(mtu: u32) -> bool {
+    mtu >= least::<F>()
+}
+
+/// Sends a packet as a forwarder does. It carries an entry of connection tracking only where it is
+/// `TRACKED`.
+#[inline(always)]
+pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
+    context: &Context<'g, F>,
+    connection: &Connection<F>,
+    mut packet: Packet,
+    route: &'g Route,
+) -> Verdict {
+    if TRACKED {
+        conntrack::finish_ct_slow(connection, Direction::Input, &mut packet);
+    }
+    packet.forward(context.rcu, context.net, route, context.ipvs);
+    Verdict::Stolen
+}
+
+/// Returns what becomes of a packet whose destination turns out to be this host, where its address
+/// stays what it is: it goes on to this host, if it came to it by its route before.
+#[cold]
+#[inline(never)]
+pub(super) fn stay_local<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
+    if !packet.route_is_local(F::PROTOCOL) {
+        return Verdict::Stolen;
+    }
+    conntrack::finish_ct(connection, Direction::Input, &mut packet);
+    Verdict::Accept(packet)
+}
+
+/// Delivers a translated packet to this host, which is the destination.
+#[inline(always)]
+pub(super) fn deliver_local<F: InetFamily>(
+    connection: &Connection<F>,
+    mut packet: Packet,
+) -> Verdict {
+    conntrack::finish_ct(connection, Direction::Input, &mut packet);
+    // The socket that it was found to be for before is that of another address.
+    if connection.virt != connection.real {
+        packet.orphan();
+    }
+    Verdict::Accept(packet)
+}
+
+/// Returns whether an address is one of this host's loopback ones.
+pub(super) fn is_loopback(addr: Ip) -> bool {
+    match addr {
+        Ip::V4([first, ..]) => first == 127,
+        Ip::V6(addr) => addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+    }
+}

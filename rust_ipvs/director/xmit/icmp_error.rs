@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ICMP errors to a destination by NAT (I-3, I-4).
+
+use super::common;
+use crate::{
+    director::{
+        conn::{
+            Connection,
+            InetFamily, //
+        },
+        packet::Context, //
+    },
+    kapi::{
+        netfilter::{
+            Point,
+            Verdict, //
+        },
+        route::RouteKind,
+        skbuff::Packet, //
+    },
+    logic::{
+        checksum::SumState,
+        family::{
+            Endpoint,
+            Side, //
+        },
+        icmp::{
+            self,
+            Quoted, //
+        },
+    },
+};
+
+/// Sends an error about a reply to the destination that the reply came from.
+#[cold]
+#[inline(never)]
+pub(crate) fn send<'g, F: InetFamily>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    quoted: &Quoted<F>,
+    mut packet: Packet,
+) -> Verdict {
+    let destination = &connection.destination;
+    let Some(route) = common::route(context, destination, RouteKind::Any, &mut packet) else {
+        return Verdict::Stolen;
+    };
+    let local = route.is_local();
+    if local {
+        // One that passes through cannot come to this host any more.
+        let loops = context.point == Point::LocalIn && common::is_loopback(destination.id.addr);
+        if context.point == Point::Forward || loops {
+            return Verdict::Stolen;
+        }
+    } else if !common::may_leave(context)
+        || !common::dec_ttl(&context.header, &mut packet, context.header.l4.into())
+        || !common::fits(context, &mut packet, || route.mtu())
+    {
+        return Verdict::Stolen;
+    }
+    let real = &connection.real;
+    if !translate(context, quoted, Side::Destination, real, &mut packet) {
+        return Verdict::Stolen;
+    }
+    if local {
+        return common::deliver_local(connection, packet);
+    }
+    common::forward::<F, true>(context, connection, packet, route)
+}
+
+/// Gives an error, and what it quotes, another end; `false` where that cannot be done.
+pub(crate) fn translate<F: InetFamily>(
+    context: &Context<'_, F>,
+    quoted: &Quoted<F>,
+    side: Side,
+    to: &Endpoint<F>,
+    packet: &mut Packet,
+) -> bool {
+    let sum = SumState::of(packet.sum_is_partial());
+    let length = usize::try_from(packet.len()).unwrap_or(usize::MAX);
+    let Some(bytes) = packet.writable(quoted.reach().min(length)) else {
+        return false;
+    };
+    if icmp::translate(bytes, &context.header, quoted, side, to, sum).is_err() {
+        return false;
+    }
+    packet.sum_changed();
+    true
+}
