@@ -4,7 +4,8 @@
 
 Every variable of the code is described in sysctl.rst, and every one that is described is in the
 code. For every name by which the module can be asked for there is a line in the file for modprobe.
-Every selftest is in the Makefile for kernel trees, but for those named here.
+Every selftest is in the Makefile for kernel trees, but for those named here. Every source file and,
+in the glossary and the architecture, every type that a document names is in the code.
 ripvsadm knows the schedulers that the module has.
 """
 
@@ -69,8 +70,23 @@ def selftests():
         yield f"{folder}/Makefile has {name}, which TESTS lacks"
 
 
+def sources():
+    """Yields each source file and each type that a document names and that is not there."""
+    code = "\n".join(path.read_text() for path in sorted((ROOT / "rust_ipvs").rglob("*.rs")))
+    words = set(re.findall(r"\w+", code))
+    for document in sorted((ROOT / "Documentation").glob("*.rst")):
+        text = document.read_text()
+        for name in sorted(set(re.findall(r"``(?:rust_ipvs/)?([a-z_0-9]+/[\w/]+\.rs)``", text))):
+            places = (ROOT / "rust_ipvs" / name, ROOT / "rust_ipvs/director" / name, ROOT / name)
+            if not any(place.exists() for place in places):
+                yield f"{document.name} names {name}, which is not there"
+        if document.name in ("architecture.rst", "glossary.rst"):
+            for name in sorted(set(re.findall(r"``([A-Z][a-z]\w*[A-Z]\w*)``", text)) - words):
+                yield f"{document.name} names the type {name}, which is not in the code"
+
+
 def main():
-    objections = [*sysctl(), *modprobe(), *selftests()]
+    objections = [*sysctl(), *modprobe(), *selftests(), *sources()]
     print("\n".join(objections) or "names: all are told")
     sys.exit(bool(objections))
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Checks every file that is committed: its license line, and that it speaks of no machine and no mirror."""
+"""Checks every committed file: its license line, that it names no machine and no mirror, and
+the columns of documents.
+"""
 
 import re
 import subprocess
@@ -30,6 +32,9 @@ MIRROR = re.compile(
     r"|\bcdn[a-z0-9-]*\.kernel\.org|\bpypi\.org|\bproxy\.golang\.org|artifactory|\bnexus\d?\."
 )
 CRATES = "registry+https://github.com/rust-lang/crates.io-index"
+# Documents, whose lines have at most so many columns; indented output of commands may have more.
+DOCUMENT = re.compile(r"^(Documentation/)?[^/]+\.(rst|md)$")
+COLUMNS = 100
 # A path that exists on one machine only.
 MACHINE = re.compile(r"(?<![\w.$}~-])/(?:home/(?!\$|user\b)[a-z][\w-]*|Users/\w+|root/(?!\.{3})\S|work/\S|tmp/brief)")
 
@@ -54,6 +59,8 @@ def check(name, text):
             yield number, f"names a mirror: {found[0]}"
         if found := MACHINE.search(line):
             yield number, f"names a path of one machine: {found[0]}"
+        if DOCUMENT.match(name) and len(line) > COLUMNS and not line.startswith("    "):
+            yield number, f"has {len(line)} columns"
         if line != line.rstrip() and not name.endswith(".md"):
             yield number, "ends in blanks"
 
