@@ -26,6 +26,7 @@ pub(crate) mod checksum;
 pub(crate) mod config;
 pub(crate) mod crc32c;
 pub(crate) mod defense;
+pub(crate) mod direction;
 pub(crate) mod engine;
 pub(crate) mod estimator;
 pub(crate) mod family;

@@ -75,13 +75,13 @@ use crate::{
             ConnectionView,
             ForwardMethod, //
         },
+        direction::Direction,
         engine::Engine,
         family::{
             Endpoint,
             V4,
             V6, //
         },
-        tcp::Direction, //
     },
 };
 use kernel::{

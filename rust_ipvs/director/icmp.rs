@@ -43,6 +43,7 @@ use crate::{
     },
     logic::{
         config::ForwardMethod,
+        direction::Direction,
         family::Side,
         icmp::{
             self,
@@ -54,7 +55,6 @@ use crate::{
             Header,
             Transport, //
         },
-        tcp::Direction, //
     },
 };
 

@@ -13,8 +13,7 @@ pub(crate) use self::{
         for_af,
         AfState,
         HasAfState,
-        ServicePos,
-        FTP_DATA_PORT, //
+        ServicePos, //
     },
     lblc::Expirations,
     snapshot::SvcOptions, //

@@ -24,7 +24,7 @@ use crate::{
     },
     logic::{
         config::ForwardMethod,
-        tcp::Direction, //
+        direction::Direction, //
     },
 };
 

@@ -20,6 +20,12 @@ use core::fmt::{
     Write, //
 };
 
+/// The port of FTP's control connections, whose services take data connections too (V-2).
+pub(crate) const FTP_PORT: u16 = 21;
+
+/// The port from which FTP's active data connections come.
+pub(crate) const FTP_DATA_PORT: u16 = 20;
+
 /// Ports below are those of services that are known by them.
 const FIRST_UNPRIVILEGED: u16 = 1024;
 

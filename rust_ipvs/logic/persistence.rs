@@ -21,9 +21,7 @@ use super::family::{
     Endpoint,
     Family, //
 };
-
-/// The port of FTP's control connections, whose services take data connections too (V-2).
-pub(crate) const FTP_PORT: u16 = 21;
+use super::ftp::FTP_PORT;
 
 /// Scope of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 
 use super::checksum::SumState;
 use super::crc32c;
+use super::direction::Direction;
 use super::family::Side;
-use super::tcp::Direction;
 
 /// Bytes of the common header.
 const COMMON: usize = 12;

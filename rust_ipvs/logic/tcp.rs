@@ -5,16 +5,7 @@
 //! A balancer follows a connection from outside, and may see one direction only. So the states are
 //! not those of RFC 9293: they are what its flags give away, and choose how long to remember it.
 
-/// Direction of a packet, and whether the other way is seen too (T-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// From the client, both ways pass here.
-    Input = 0,
-    /// To the client.
-    Output = 1,
-    /// From the client, the answers go another way.
-    InputOnly = 2,
-}
+use super::direction::Direction;
 
 /// Event that a segment is to the state, the rows of [`NORMAL`] (T-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 //! Reply tuples for connection tracking (behaviour.rst 10).
 
+use super::direction::Direction;
 use super::family::{
     Endpoint,
     Family, //
@@ -10,7 +11,6 @@ use super::packet::{
     ICMP,
     ICMPV6, //
 };
-use super::tcp::Direction;
 
 /// An address and a port in the form that connection tracking has for both families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

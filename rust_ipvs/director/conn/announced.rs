@@ -27,13 +27,11 @@ use crate::{
     },
     logic::{
         config::ForwardMethod,
+        direction::Direction,
         family::Endpoint,
         ftp::Mode,
         packet::TCP,
-        tcp::{
-            self,
-            Direction, //
-        },
+        tcp, //
     },
 };
 use kernel::sync::atomic::Relaxed;

@@ -26,8 +26,8 @@ use crate::{
     },
     logic::{
         config::ForwardMethod,
+        direction::Direction,
         family::Endpoint,
-        tcp::Direction,
         tracking::{
             self,
             End,

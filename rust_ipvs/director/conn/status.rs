@@ -17,12 +17,10 @@
 
 use crate::logic::{
     defense,
+    direction::Direction,
     ftp::Mode,
     sync::flags,
-    tcp::{
-        self,
-        Direction, //
-    },
+    tcp, //
 };
 use kernel::sync::atomic::{
     Atomic,

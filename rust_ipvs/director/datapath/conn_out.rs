@@ -28,9 +28,9 @@ use crate::{
     },
     logic::{
         config::ServiceKey,
+        direction::Direction,
         family::Endpoint,
-        packet::UDP,
-        tcp::Direction, //
+        packet::UDP, //
     },
 };
 

@@ -43,6 +43,7 @@ use crate::{
         skbuff::Packet, //
     },
     logic::{
+        direction::Direction,
         packet::{
             as_key_exchange,
             Fragment,
@@ -55,7 +56,6 @@ use crate::{
             TCP,
             UDP, //
         },
-        tcp::Direction, //
     },
 };
 use core::marker::PhantomData;

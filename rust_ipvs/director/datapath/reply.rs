@@ -26,11 +26,11 @@ use crate::{
     logic::{
         checksum::SumState,
         config::ForwardMethod,
+        direction::Direction,
         family::{
             Fragment,
             Side, //
         },
-        tcp::Direction, //
     },
 };
 

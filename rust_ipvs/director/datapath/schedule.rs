@@ -20,8 +20,7 @@ use crate::{
         packet::Context,
         service::{
             Service,
-            SvcOptions,
-            FTP_DATA_PORT, //
+            SvcOptions, //
         },
         sync,
         xmit, //
@@ -40,17 +39,20 @@ use crate::{
     },
     logic::{
         config::ForwardMethod,
+        direction::Direction,
         family::{
             Endpoint,
             Fragment, //
+        },
+        ftp::{
+            FTP_DATA_PORT,
+            FTP_PORT, //
         },
         packet::{
             SCTP,
             TCP, //
         },
-        persistence::FTP_PORT,
-        sched::Flow,
-        tcp::Direction, //
+        sched::Flow, //
     },
 };
 

@@ -15,6 +15,7 @@ use crate::{
         sync, //
     },
     logic::{
+        direction::Direction,
         packet::{
             Transport,
             TCP,
@@ -23,7 +24,6 @@ use crate::{
         sctp,
         tcp::{
             self,
-            Direction,
             TcpFlags, //
         },
         udp, //

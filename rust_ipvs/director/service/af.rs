@@ -45,8 +45,11 @@ use crate::{
             V4,
             V6, //
         },
+        ftp::{
+            FTP_DATA_PORT,
+            FTP_PORT, //
+        },
         packet::TCP,
-        persistence::FTP_PORT,
         sizing, //
     },
 };
@@ -57,9 +60,6 @@ use kernel::{
         SetOnce, //
     },
 };
-
-/// The port from which FTP's active data connections come.
-pub(crate) const FTP_DATA_PORT: u16 = 20;
 
 /// The bounds of a service table's size, as powers of two (V-7).
 const SERVICE_BITS: (u32, u32) = (4, 20);

@@ -43,8 +43,8 @@ use crate::{
             V4,
             V6, //
         },
+        ftp::FTP_PORT,
         packet::TCP,
-        persistence::FTP_PORT,
         sizing,
         sync::{
             flags,

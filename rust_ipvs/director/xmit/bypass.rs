@@ -17,7 +17,7 @@ use crate::{
         route::RouteKind,
         skbuff::Packet, //
     },
-    logic::tcp::Direction, //
+    logic::direction::Direction, //
 };
 
 /// Sends a packet by its own address. The route is looked up for each.

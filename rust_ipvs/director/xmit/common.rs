@@ -28,8 +28,8 @@ use crate::{
     },
     logic::{
         config::Ip,
-        family::Header,
-        tcp::Direction, //
+        direction::Direction,
+        family::Header, //
     },
 };
 

@@ -6,7 +6,8 @@
 #[path = "../../../rust_ipvs/director/conn/status.rs"]
 mod status;
 
-use crate::logic::tcp::{self, Direction};
+use crate::logic::direction::Direction;
+use crate::logic::tcp;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use proptest::prelude::*;
 use status::{Account, End, Kind, NextState, Status};

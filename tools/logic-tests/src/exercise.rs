@@ -8,6 +8,7 @@ use crate::logic::checksum::SumState;
 use crate::logic::config::{
     AddressFamily, ConnectionView, DestinationView, Ip, ServiceKey, ServiceView, Statistics,
 };
+use crate::logic::direction::Direction;
 use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side, V4, V6};
 use crate::logic::hash::HashKey;
 use crate::logic::nlattr::{self, Attributes};
@@ -205,11 +206,7 @@ fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
     let back = F::hash(&key, &destination, &source, header.protocol);
     assert_eq!(there, back);
     let [state, ..] = there.to_ne_bytes();
-    for direction in [
-        tcp::Direction::Input,
-        tcp::Direction::Output,
-        tcp::Direction::InputOnly,
-    ] {
+    for direction in [Direction::Input, Direction::Output, Direction::InputOnly] {
         for secure in [false, true] {
             let next = tcp::next(secure, direction, transport.flags.event(), state);
             assert!(usize::from(next) < tcp::STATES);

@@ -9,10 +9,12 @@ use super::status::{
     NextState,
     Status, //
 };
-use crate::logic::tcp::{
-    self,
-    Direction,
-    TcpFlags, //
+use crate::logic::{
+    direction::Direction,
+    tcp::{
+        self,
+        TcpFlags, //
+    },
 };
 use kernel::sync::atomic::{
     Atomic,

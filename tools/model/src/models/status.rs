@@ -7,10 +7,12 @@ use crate::{
         Connection,
         Counts, //
     },
-    logic::tcp::{
-        self,
-        Direction,
-        TcpFlags, //
+    logic::{
+        direction::Direction,
+        tcp::{
+            self,
+            TcpFlags, //
+        },
     },
     shared::{
         give_back,
