@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Configuration: adds, changes and deletes services and destinations (behaviour.rst 2, 11).
+//! Configuration, the part of [`NetnsIpvs`] that changes services and destinations (behaviour.rst
+//! 2, 11).
 //!
 //! Everything here runs in process context, and what changes anything under the configuration
 //! mutex. A request is carried out whole or refused before anything has changed.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Synchronisation daemons as administrators start, stop and list them (`impl NetnsIpvs`: requests
-//! about daemons).
+//! Sync daemons, the part of [`NetnsIpvs`] that requests about them call, and what they call in
+//! turn.
 
 use crate::{
     director::{

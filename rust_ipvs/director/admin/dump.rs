@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dumps of services, destinations and connections for netlink and /proc (behaviour.rst 11.1,
-//! 12.1).
+//! Dumps, the part of [`NetnsIpvs`] that lists for netlink and /proc (behaviour.rst 11.1, 12.1).
 //!
 //! Long lists are shown piece by piece, and nothing is held in between but a place. Services are in
 //! an order of their own, which is that of their hashes, and destinations in the order in which

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Statistics of services and of the namespace: read, started over, stopped (E-6 to E-10).
+//! Statistics, the part of [`NetnsIpvs`] that reads, zeroes and stops them (E-6 to E-10).
 //!
 //! Nothing needs to run for statistics here. So stopping them means that what is shown stands
 //! still.

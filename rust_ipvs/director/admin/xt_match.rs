@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Properties of balanced packets, for the `ipvs` match of iptables (N-7).
+//! The iptables match, the part of [`NetnsIpvs`] that it asks about balanced packets (N-7).
 
 use crate::{
     director::{

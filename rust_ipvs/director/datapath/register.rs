@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registration of the hooks (`impl NetnsIpvs`: hooks come with the first service of a family and
-//! go with the last one).
+//! Hook registration, the part of [`NetnsIpvs`] that registers hooks with the first service of a
+//! family.
 
 use super::hooks::{
     Forward,

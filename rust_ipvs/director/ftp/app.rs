@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Services of the FTP helper: what it needs while they are there, and what
-//! administrators see of it (F-1, F-3, K-10).
+//! FTP's part of [`NetnsIpvs`]: connection tracking for services of the helper (F-1, F-3, K-10).
 
 use crate::{
     director::{

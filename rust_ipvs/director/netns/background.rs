@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Background works of a namespace.
+//! Background works of a namespace, with the part of [`NetnsIpvs`] that creates them.
 //!
 //! ================  ==============================================  =========================
 //! work              does                                            runs

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Defenses against memory shortage (Y-2): updates their level, drops connections (C:
-//! `update_defense_level()`).
+//! Defenses against memory shortage (Y-2), with the part of [`NetnsIpvs`] that queues their work.
 //!
 //! The level is updated once a second by a work of its own, which runs while a defense is set and
 //! there is a service or a connection, and whenever a defense is set. Neither waits for anything

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Drops cached routes when a device goes down (L-8, C: `ip_vs_dst_event`).
+//! Loss of devices, the part of [`NetnsIpvs`] that drops cached routes (L-8, C: `ip_vs_dst_event`).
 //!
 //! A packet asks whether its destination's route still holds, but a destination may see none for
 //! long. A route of IPv6 that was made for one destination (DR) refers to the entry that it was

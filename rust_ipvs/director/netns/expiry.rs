@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The end of connections that nobody uses any more (C-16).
+//! Expiry of connections (C-16), with the part of [`NetnsIpvs`] that counts and limits them (C-23).
 //!
 //! A family's connections are divided into the shards of their table, and the shards among some
 //! works, so that several CPUs share what ends at once. Each of them has looked at the slots of all

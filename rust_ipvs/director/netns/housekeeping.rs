@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Works that tidy up now and then: the trash, the schedulers' tables, fragments of IPv6.
+//! Works that tidy up, with the part of [`NetnsIpvs`] that queues them: trash, scheduler tables,
+//! IPv6 fragments.
 
 use super::NetnsIpvs;
 use crate::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections to destinations that were deleted, if `expire_nodest_conn` is set (S-23).
+//! Connections to deleted destinations, with the part of [`NetnsIpvs`] that has them ended (S-23).
 //!
 //! A deletion only asks for a walk over the connections, which a work for each family does, as
 //! `ip_vs_expire_nodest_conn_flush()` does. A walk sees all that was deleted before it began. If

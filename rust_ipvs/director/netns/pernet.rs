@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Setup and teardown of the state of a namespace, with the namespace or with the module.
+//! Setup and teardown of [`NetnsIpvs`], with the namespace or with the module.
 
 use super::{
     defrag::Fragments,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The size of the connection table (C-28, C-29, C-31): a work of its own for each family.
+//! Resizing of the connection table, with the part of [`NetnsIpvs`] that asks for it (C-28, C-29,
+//! C-31).
 //!
 //! It is queued by the connection that is one too many, by the expiry of connections if there are
 //! few, and if the load factor was set.
