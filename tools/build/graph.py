@@ -19,7 +19,7 @@ import sys
 from sources import Crate, knots
 
 # What a layer may have at most: entries, levels, edges.
-LIMITS = {}
+LIMITS = {"director": (12, 9, 42)}
 
 WIDTH, HEIGHT, GAP, MARGIN = 104, 34, 28, 16
 RISE = 78
@@ -99,10 +99,33 @@ class Graph:
                 if not any(one in below(other) for other in used if other != one):
                     yield name, one
 
+    def rows(self, edges):
+        """The entries by the row that they are drawn on, each from left to right.
+
+        An entry that others use stands right below the lowest of those, which keeps lines short
+        and off the boxes. The order in a row is that of what is used below.
+        """
+        at = dict(self.levels)
+        for name in sorted(at, key=at.get, reverse=True):
+            users = [at[user] for user in at if name in self.uses[user]]
+            at[name] = min(users) - 1 if users else at[name]
+        rows, column = {}, {}
+        for name in at:
+            rows.setdefault(at[name], []).append(name)
+        for level in sorted(rows):
+
+            def below(name):
+                found = [column[used] for user, used in edges if user == name and used in column]
+                return sum(found) / max(1, len(found)), name
+
+            rows[level].sort(key=below)
+            for place, name in enumerate(rows[level]):
+                column[name] = place - (len(rows[level]) - 1) / 2
+        return rows
+
     def svg(self):
-        rows = {}
-        for name, level in sorted(self.levels.items()):
-            rows.setdefault(level, []).append(name)
+        edges = sorted(self.drawn())
+        rows = self.rows(edges)
         widest = max(map(len, rows.values()))
         full = 2 * MARGIN + widest * (WIDTH + GAP) - GAP
         height = 2 * MARGIN + (len(rows) - 1) * RISE + HEIGHT
@@ -116,7 +139,7 @@ class Graph:
         yield '<defs><marker id="a" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         yield '<path d="M0 0 8 4 0 8z" fill="#555"/></marker></defs>'
         yield '<g font-family="sans-serif" font-size="14" text-anchor="middle">'
-        for name, used in sorted(self.drawn()):
+        for name, used in edges:
             (x, y), (to_x, to_y) = place[name], place[used]
             yield (
                 f'<path d="M{x + WIDTH / 2:g} {y + HEIGHT:g} {to_x + WIDTH / 2:g} {to_y:g}" '

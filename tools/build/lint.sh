@@ -141,6 +141,7 @@ check warnings-inline0 module inline0 INLINE=0
 check warnings-inline1 module inline1 INLINE=1
 check removals removals
 check layers "${tools[@]}" python3 tools/build/layers.py
+check graph "${tools[@]}" python3 tools/build/graph.py --check
 told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py
 check crate crate
