@@ -133,7 +133,12 @@ impl Change {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_checksum),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -143,6 +148,7 @@ mod tests {
         0xc0, 0xa8, 0x00, 0xc7,
     ];
 
+    #[cfg(test)]
     #[test]
     fn known_header() {
         assert_eq!(of_header(&HEADER), [0xb8, 0x61]);
@@ -167,6 +173,7 @@ mod tests {
     }
 
     // for each field that a header can have, what equation 3 gives.
+    #[cfg(test)]
     #[test]
     fn dec_ttl_is_a_change_of_a_word() {
         for field in (0..0xffffu16).step_by(if cfg!(miri) { 997 } else { 1 }) {

@@ -433,7 +433,12 @@ impl ConfigError {
         Self::new(Errno::NoEntry, c"the service has no such destination");
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_config),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 

@@ -135,7 +135,12 @@ impl Quotas {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_defense),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -219,6 +224,7 @@ mod tests {
     }
 
     // C-27
+    #[cfg(test)]
     #[test]
     fn those_with_few_packets_are_preferred() {
         let mut quotas = Quotas::default();

@@ -42,7 +42,12 @@ impl Engine {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_engine),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::super::packet::TCP;
     use super::*;

@@ -171,7 +171,12 @@ fn share(count: u64, elapsed: u64) -> u64 {
     whole.saturating_mul(PERIOD_MS).saturating_add(rest)
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_estimator),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -183,6 +188,7 @@ mod tests {
     }
 
     // E-7
+    #[cfg(test)]
     #[test]
     fn the_reference_vector() {
         let mut estimate = Estimate::new(5);
@@ -238,6 +244,7 @@ mod tests {
     }
 
     // E-7
+    #[cfg(test)]
     #[test]
     fn rare_reads_give_the_same_average() {
         let mut often = Estimate::new(0);
@@ -293,6 +300,7 @@ mod tests {
         assert_eq!(estimate.since_zero(&packets(1)), packets(0));
     }
 
+    #[cfg(test)]
     #[test]
     fn extremes_do_not_overflow() {
         let most = Counters {

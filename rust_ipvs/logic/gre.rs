@@ -29,7 +29,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, usize)> {
     Some((u16::from_be_bytes([t0, t1]), length))
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_gre),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 

@@ -49,7 +49,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, Option<(u8, usize)>)> {
     Some((u16::from_be_bytes([d0, d1]), data))
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_gue),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -62,6 +67,7 @@ mod tests {
     }
 
     // I-5
+    #[cfg(test)]
     #[test]
     fn what_is_inside() {
         let udp = [0x12, 0x34, 0x15, 0xb3, 0, 0, 0, 0];

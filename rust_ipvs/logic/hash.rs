@@ -133,7 +133,12 @@ fn finish([k0, k1, k2, k3, k4]: [u64; 5], u: u128) -> u32 {
     (sum >> 32) as u32
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_hash),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -171,6 +176,7 @@ mod tests {
     }
 
     // P-26
+    #[cfg(test)]
     #[test]
     fn every_byte_counts() {
         let key = key();

@@ -98,7 +98,12 @@ impl Outer {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_ipip),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 

@@ -116,7 +116,12 @@ pub(crate) fn connection_port(service: &ServiceKey, port: u16, destination: u16)
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_persistence),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::super::config::Ip;
     use super::super::family::{V4, V6};

@@ -94,7 +94,12 @@ impl Patience {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_sizing),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -148,6 +153,7 @@ mod tests {
     }
 
     /// A table that got no memory waits a second, and longer each time, but never for good.
+    #[cfg(test)]
     #[test]
     fn waits_longer_each_time() {
         let mut patience = Patience::new();

@@ -221,7 +221,12 @@ pub(crate) fn name(state: u8) -> &'static str {
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
     [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_tcp),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -277,6 +282,7 @@ mod tests {
     }
 
     // T-4, T-5
+    #[cfg(test)]
     #[test]
     fn tables_are_those_of_the_specification() {
         let mut table = None;
@@ -391,6 +397,7 @@ mod tests {
     const RST: u8 = 0x14;
 
     //
+    #[cfg(test)]
     #[test]
     fn nat_connections() {
         use Direction::{Input, Output};

@@ -81,7 +81,12 @@ pub(crate) fn reply(
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_tracking),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::super::family::{
         V4,

@@ -30,7 +30,12 @@ pub(crate) fn name(state: u8) -> &'static str {
 /// Time for which a connection is kept after its last packet, in seconds.
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] = [300];
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_udp),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 

@@ -118,7 +118,12 @@ impl Rule {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_xt_match),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
@@ -137,12 +142,10 @@ mod tests {
     };
 
     fn rule(asked: u8, inverted: u8) -> Rule {
-        let mut bytes = vec![10, 0, 9, 1];
-        bytes.resize(16, 0);
-        bytes.extend([255; 4]);
-        bytes.resize(32, 0);
-        bytes.extend([0, 80, 6, 0, 0, 21, inverted, asked]);
-        assert_eq!(bytes.len(), RULE);
+        let mut bytes = [0; RULE];
+        bytes[..4].copy_from_slice(&[10, 0, 9, 1]);
+        bytes[16..20].fill(255);
+        bytes[32..].copy_from_slice(&[0, 80, 6, 0, 0, 21, inverted, asked]);
         Rule::parse(&bytes).unwrap()
     }
 

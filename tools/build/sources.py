@@ -28,12 +28,16 @@ def tokens(text):
 
 
 def without_tests(stream):
-    """The tokens less every item under `#[cfg(test)]` or `#[cfg(all(test, ...))]`."""
+    """The tokens less every item under `#[cfg(test)]`, `#[cfg(all(test, ...))]`, `#[cfg(any(test, ...))]`."""
     stream = list(stream)
     words = [token for _, token in stream]
     out, i = [], 0
     while i < len(stream):
-        if words[i : i + 4] == ["#", "[", "cfg", "("] and words[i + 4 : i + 7] in (["test", ")", "]"], ["all", "(", "test"]):
+        if words[i : i + 4] == ["#", "[", "cfg", "("] and words[i + 4 : i + 7] in (
+            ["test", ")", "]"],
+            ["all", "(", "test"],
+            ["any", "(", "test"],
+        ):
             depth, i = 0, words.index("]", i) + 1
             while i < len(stream):
                 depth += (words[i] in "{[(") - (words[i] in "}])")

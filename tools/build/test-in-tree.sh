@@ -13,7 +13,10 @@ root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 unset KDIR
 choose_kernel
 
-cases=6
+# The KUnit suites of the module: one for each inline module of tests that says so.
+mapfile -t suites < <(grep -rhoE 'kunit_tests\(\w+\)' "$root/rust_ipvs" |
+	sed 's/.*(//; s/)//' | sort)
+cases=$((6 + ${#suites[@]}))
 # shellcheck source=kernel-copy.sh
 . "$root/tools/build/kernel-copy.sh"
 logs=$root/build/in-tree
@@ -50,8 +53,9 @@ is_there() {
 }
 
 um() {
-	reconfigure um "$root/tools/build/um.config" small um "$root/tools/build/um.config" &&
-		kernel um ARCH=um linux
+	local fragment=$place/um.fragment
+	cat "$root/tools/build/um.config" "$root/tools/build/um-kunit.config" >"$fragment"
+	reconfigure um "$fragment" small um "$fragment" && kernel um ARCH=um linux
 }
 
 # boot_um LOG: the kernel as a program, with this userland as its root, running um-init.
@@ -86,10 +90,27 @@ build_cases() {
 	fi
 }
 
+# A line for each KUnit suite of the log: "# rust_ipvs_tcp: pass:5 fail:0 skip:2 total:7".
+kunit_cases() {
+	local suite line
+	for suite in "${suites[@]}"; do
+		line=$(grep -oE "# $suite: pass:[0-9]+ fail:[0-9]+ skip:[0-9]+" "$1" | tail -n 1)
+		# A suite of one test has no line of sums.
+		[ -n "$line" ] || line=$suite
+		if [[ $line != *' fail:'[1-9]* && $line != *'pass:0 '* ]] &&
+			grep -qE "^(\[[^]]*\] *)?ok [0-9]+ $suite\$" "$1"; then
+			result ok "KUnit: $suite, ${line#*: }"
+		else
+			result 'not ok' "KUnit: $suite" "$1"
+		fi
+	done
+}
+
 boot_cases() {
 	local log=$logs/boot.log
 	progress 'booting User-mode Linux'
 	boot_um "$log"
+	kunit_cases "$log"
 	if ! grep -q '^um: up' "$log" && grep -qiE 'ptrace.*(fail|not permitted|denied)|seccomp.*fail' "$log"; then
 		result ok "User-mode Linux answers on its netlink family # SKIP this host does not let a program trace its children"
 		result ok "User-mode Linux balances a connection # SKIP this host does not let a program trace its children"
@@ -124,6 +145,7 @@ main() {
 	if build_cases; then
 		boot_cases
 	else
+		kunit_cases /dev/null
 		result 'not ok' 'User-mode Linux answers on its netlink family'
 		result 'not ok' 'User-mode Linux balances a connection'
 	fi

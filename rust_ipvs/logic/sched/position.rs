@@ -53,7 +53,12 @@ impl Position {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]
+#[cfg_attr(
+    CONFIG_RUST_IPVS_KUNIT_TEST,
+    crate::kunit_tests(rust_ipvs_position),
+    allow(unsafe_code, unused)
+)]
 mod tests {
     use super::*;
 
