@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Arrays of chains.
+//! Bucket arrays, and the order in which readers go from one to its replacement.
 
 use super::sizes;
 use crate::{
@@ -19,12 +19,12 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The fewest buckets a table can have, as a power of two.
+/// Base-2 logarithm of the minimum number of buckets.
 pub(crate) const MIN_BITS: u32 = sizes::either(8, 1) as u32;
-/// The most buckets a table can have, as a power of two.
+/// Base-2 logarithm of the maximum number of buckets.
 pub(crate) const MAX_BITS: u32 = 27;
 
-/// A bucket array.
+/// A bucket array. Readers access it under RCU; it is freed a grace period after it was replaced.
 ///
 /// # Invariants
 ///
@@ -32,18 +32,20 @@ pub(crate) const MAX_BITS: u32 = 27;
 pub(super) struct Buckets {
     pub(super) head: Opaque<bindings::callback_head>,
     pub(super) mask: usize,
-    /// Tells this array from the others that its table had, or has.
+    /// Number of the array in the order of its table's arrays, by which walks recognise it.
     pub(super) generation: u32,
-    /// The array that replaces this one, zero while there is none.
+    /// Address of the array that replaces this one; 0 if there is none. Written once, by `resize`.
     pub(super) future: Word<usize>,
+    /// First link of each chain; 0 if it is empty.
     pub(super) heads: KVVec<Word<usize>>,
 }
 
 impl Buckets {
-    /// An array of `1 << bits` empty chains.
+    /// Allocates an array of `1 << bits` empty chains. Process context. Fails with `ENOMEM`.
     pub(super) fn new(bits: u32, generation: u32) -> Result<KBox<Self>> {
         let count = 1usize << bits.clamp(MIN_BITS, MAX_BITS);
-        // Zero is an empty chain. The caller copes without memory, so the log need not tell of it.
+        // Zero is an empty chain. The caller handles the failure of a large allocation, so it is
+        // not logged.
         let heads = KVVec::zeroed(count, GFP_KERNEL | __GFP_NOWARN)?;
         // INVARIANT: `count` is a power of two and `heads` has that many elements.
         Ok(KBox::new(
@@ -58,16 +60,18 @@ impl Buckets {
         )?)
     }
 
-    /// The chain of a hash.
+    /// Returns the head of the chain of a hash.
     #[inline(always)]
     pub(super) fn bucket(&self, hash: u32) -> &Word<usize> {
-        // SAFETY: The masked number is below the number of elements by the type invariant.
+        // SAFETY: By the type invariant there are `mask + 1` elements, so the masked number is in
+        // bounds.
         unsafe { self.heads.get_unchecked(hash as usize & self.mask) }
     }
 
-    /// The array that replaces this one, if one does.
+    /// Returns the array that replaces this one, or `None` if no resize is running.
     ///
-    /// Call it after the chain of this array was searched to its end, or with its lock held.
+    /// Called after the chain of this array was searched to its end, or with the lock of its shard
+    /// held.
     ///
     /// # Ordering
     ///
@@ -96,8 +100,9 @@ impl Buckets {
     pub(super) fn future<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g Buckets> {
         smp_mb(Read);
         let future = self.future.load() as *const Buckets;
-        // SAFETY: The array that replaces another is freed after it: both go through RCU, in this
-        // order, and the reader's section began before the older one was given up.
+        // SAFETY: The address is null or that of a `Buckets`. An array is queued for freeing after
+        // the one that it replaced, through RCU, and the reader's section began before the older
+        // one was queued, so neither is freed during `'g`.
         unsafe { future.as_ref() }
     }
 }
@@ -108,8 +113,10 @@ impl Buckets {
 ///
 /// `head` must be that of a [`Buckets`] from `KBox::into_raw` that was replaced.
 pub(super) unsafe extern "C" fn free_buckets(head: *mut bindings::callback_head) {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function `head` is the field `head` of a `Buckets`, so the
+    // subtraction stays within that allocation.
     let buckets = unsafe { kernel::container_of!(Opaque::cast_from(head), Buckets, head) };
-    // SAFETY: By the contract of this function nobody else has it; ownership passes to the box.
+    // SAFETY: By the contract of this function the array came from `KBox::into_raw` and was
+    // replaced. Its grace period has passed, so there are no readers: the box is the only owner.
     drop(unsafe { KBox::from_raw(buckets.cast_mut()) });
 }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`TableEntry`]: objects that a [`Table`](super::Table) can hold.
+//! Objects of a [`Table`](super::Table): the trait that they implement and the fields that it
+//! needs.
+//!
+//! An object embeds [`Links`] for its hash chains and [`WheelLinks`] for the timer wheel, as an
+//! entry of `struct hlist_head` embeds a `struct hlist_node`. They are two structures, so that the
+//! links which each look-up reads can be placed in the object's first cache line, and those which
+//! are written when the object is rearmed in another.
 
 use crate::{
     bindings,
@@ -15,30 +21,37 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// The bit of a link that says in which direction the object is in the chain.
+/// Bit of a link that tells in which direction the object is in the chain. Objects are aligned to
+/// more than two bytes, so bit 0 of their addresses is free.
 pub(super) const DIRECTION: usize = 1;
-/// State: the object is in its table.
+/// State bit: the object is in its table. Changed under the lock of its shard.
 pub(super) const LINKED: u32 = 1;
-/// State: the object is in a chain in its second direction too.
+/// State bit: the object is in a chain in its second direction too.
 pub(super) const SECOND: u32 = 2;
-/// State: the serial number of the table that the object is in, or was in; 0 before.
+/// State mask: serial number of the table that the object is in, or was in; 0 before.
 pub(super) const SERIAL: u32 = !(LINKED | SECOND);
-/// The lowest bit of the serial number.
+/// Lowest bit of the serial number in the state.
 pub(super) const SERIAL_UNIT: u32 = 4;
-/// `n_control`: no reference can be taken, as the object is not in its table or about to leave it.
+/// Value of `n_control` of an object that is not in its table or is being removed: no reference can
+/// be taken.
+///
+/// Most negative, so that failed attempts, which increment it, leave it negative.
 pub(super) const FROZEN: i32 = i32::MIN;
 
-/// Hash chain links of an object: read on each look-up, so they belong in its first cache line.
+/// Hash chain links of an object. Each look-up reads them, so they belong in its first cache line.
 ///
-/// The hashes are written once, before the object is in any chain.
+/// The hashes are written once, before the object is in any chain. `next` is written under the lock
+/// of the shard of the hash of its direction, and read under RCU.
 #[repr(C)]
 pub(crate) struct Links {
+    /// Link to the next object, by direction; 0 at the end of the chain.
     pub(super) next: [Word<usize>; 2],
+    /// Hash of the key, by direction. Compared before the key itself.
     pub(super) hash: [Word<u32>; 2],
 }
 
 impl Links {
-    /// Links of an object that is in no table yet.
+    /// Creates the links of an object that is in no table yet.
     pub(crate) const fn new() -> Self {
         Self {
             next: [Word::new(0), Word::new(0)],
@@ -47,23 +60,27 @@ impl Links {
     }
 }
 
-/// Timer wheel links of an object, which RCU uses once it has left the table.
+/// Timer wheel links of an object. Once it has left the table they serve as its RCU head.
 #[repr(C)]
 pub(crate) struct WheelLinks {
-    /// Next object, and the word that points at this one; or an RCU head.
+    /// Next object and the address of the word that points at this one; or an RCU head. Accessed
+    /// under the lock of the object's shard, by RCU once the object has left the table.
     pub(super) words: UnsafeCell<[usize; 2]>,
+    /// [`LINKED`], [`SECOND`] and [`SERIAL`]. Written under the lock of the object's shard.
     pub(super) state: Word<u32>,
-    /// Number of references; negative if none can be taken.
+    /// Number of [`ControlRef`](super::ControlRef)s to the object; negative if none can be taken.
     pub(super) n_control: Atomic<i32>,
 }
 
-// SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
+// SAFETY: The words hold plain numbers without thread affinity. They are accessed under the lock of
+// the object's shard, or by RCU alone.
 unsafe impl Send for WheelLinks {}
-// SAFETY: The words are accessed under the lock of the object's shard, or by RCU alone.
+// SAFETY: Accesses to the words are serialised by the lock of the object's shard; after the object
+// has left the table RCU alone accesses them. The other fields are atomic.
 unsafe impl Sync for WheelLinks {}
 
 impl WheelLinks {
-    /// Words of an object that is in no table yet.
+    /// Creates the links of an object that is in no table yet: not `LINKED`, with a frozen count.
     pub(crate) const fn new() -> Self {
         Self {
             words: UnsafeCell::new([0; 2]),
@@ -72,26 +89,33 @@ impl WheelLinks {
         }
     }
 
-    /// Returns the number of references; it may be out of date at once.
+    /// Returns the number of references, 0 if the count is frozen. Another CPU may change it at any
+    /// time.
     pub(crate) fn n_control(&self) -> u32 {
         u32::try_from(self.n_control.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Returns whether the object is in its table. Without its lock the answer may be out of date
-    /// at once.
+    /// Returns `true` if the object is in its table. Without the lock of the object's shard,
+    /// another CPU may change that at any time.
     pub(super) fn is_linked(&self) -> bool {
         self.state.load() & LINKED != 0
     }
 }
 
+// `Table::free_later` passes the words to `call_rcu()`.
 const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_head>());
 
-/// Objects that a [`Table`] can hold. Implement it with [`impl_entry!`](crate::impl_entry).
+/// Object that a [`Table`](super::Table) can hold. Implemented with
+/// [`impl_entry!`](crate::impl_entry).
+///
+/// The table owns an object from a successful insertion until a grace period after its removal. It
+/// hands out `&Self` to readers on any CPU, hence `Sync`, and drops the object in softirq context,
+/// hence `Send`.
 ///
 /// # Safety
 ///
 /// `links` and `wheel` must return the same field of `self` each time, `WHEEL_OFFSET` must be the
-/// offset of the latter, and nothing else may write to either.
+/// offset of the latter, and nothing outside of the table may write to either.
 pub(crate) unsafe trait TableEntry: Send + Sync + Sized + 'static {
     /// Offset of the [`WheelLinks`] in `Self`.
     const WHEEL_OFFSET: usize;
@@ -99,19 +123,29 @@ pub(crate) unsafe trait TableEntry: Send + Sync + Sized + 'static {
     fn links(&self) -> &Links;
     /// Returns the timer wheel links.
     fn wheel(&self) -> &WheelLinks;
-    /// The slot of the wheel where the object belongs now.
+    /// Returns the slot of the wheel that the object belongs to now. Numbers beyond the wheel mean
+    /// that it is due at once.
     ///
-    /// Called with the lock of the object's shard, in softirq context or with softirqs off. As
-    /// nobody looks at a slot of the shard meanwhile, a slot that is yet to come when this is
-    /// called does not pass before the object is in it.
+    /// # Context
+    ///
+    /// Called with the lock of the object's shard held and bottom halves off. `expire` takes the
+    /// same lock to empty a slot. Hence a slot that is in the future when this is called is not
+    /// passed before the object is linked in it.
     fn slot(&self) -> u16;
-    /// Called once, in any context but without a lock, when the object has left the table, or did
-    /// not get into it, as it has a duplicate there. It lets go of what it holds.
+    /// Releases what the object refers to.
+    ///
+    /// # Context
+    ///
+    /// Called once, without a lock of the table, after the object was removed, or after its
+    /// insertion failed because of a duplicate. Softirq or process context, in a read-side critical
+    /// section: it must not sleep. Readers may still use the object; its memory is freed later.
     fn removed(&self);
 }
 
-/// Implements [`TableEntry`](crate::kapi::table::Entry) for a structure with fields `links` and
-/// `wheel`.
+/// Implements [`TableEntry`](crate::kapi::table::TableEntry) for a structure with the fields
+/// `links: Links` and `wheel: WheelLinks`.
+///
+/// `slot` and `removed` name the functions that implement the methods of these names.
 #[macro_export]
 macro_rules! impl_entry {
     (
@@ -121,7 +155,9 @@ macro_rules! impl_entry {
         }
     ) => {
         #[allow(unsafe_code)]
-        // SAFETY: The fields are named once, here; what is in them is private to `kapi::table`.
+        // SAFETY: Both accessors return a fixed field, and `offset_of!` computes the offset of the
+        // one that `wheel` returns. The contents of both types are private to `kapi::table`, so no
+        // other code writes them.
         unsafe impl<$g: $bound> $crate::kapi::table::TableEntry for $type {
             const WHEEL_OFFSET: usize = ::core::mem::offset_of!($type, wheel);
             #[inline(always)]
@@ -143,31 +179,34 @@ macro_rules! impl_entry {
 }
 
 impl Links {
-    /// Returns a number that stands for the object's first hash where others may see it: the hash
-    /// itself, and any bit of it, stays in the table.
+    /// Returns a keyed hash of the object's first hash, for uses in which the result can be seen
+    /// from outside.
+    ///
+    /// It reveals neither the table hash nor a bit of it, which would help an attacker to fill one
+    /// bucket.
     pub(crate) fn outward_hash(&self, key: &HalfSipKey) -> u32 {
         key.hash(self.hash_of(0))
     }
 
-    /// Stores both hashes. The caller owns the object: it is in no chain.
+    /// Stores both hashes. The caller must own the object, which must be in no chain.
     pub(super) fn set_hashes(&self, first: u32, second: u32) {
         let [own_first, own_second] = &self.hash;
         own_first.store(first);
         own_second.store(second);
     }
 
-    /// The hash in a direction.
+    /// Returns the hash in a direction, 0 or 1.
     pub(super) fn hash_of(&self, direction: usize) -> u32 {
         let [first, second] = &self.hash;
         if direction == 0 { first } else { second }.load()
     }
 }
 
-/// The next link of `entry` in a direction, and its hash there.
+/// Returns the words of the next link and the hash of `entry` in a direction.
 #[inline(always)]
 pub(super) fn words<T: TableEntry>(entry: &T, direction: usize) -> (&Word<usize>, &Word<u32>) {
     let links = entry.links();
-    // SAFETY: A direction is 0 or 1, and both arrays have two elements.
+    // SAFETY: The mask makes the direction 0 or 1, and both arrays have two elements.
     unsafe {
         (
             links.next.get_unchecked(direction & DIRECTION),
@@ -176,7 +215,8 @@ pub(super) fn words<T: TableEntry>(entry: &T, direction: usize) -> (&Word<usize>
     }
 }
 
-/// The next link of a chain, and the hash under which `entry` is in it.
+/// Returns the link that follows `entry` in the chain of a direction, 0 at its end, and the hash of
+/// `entry` in that direction.
 #[inline(always)]
 pub(super) fn step<T: TableEntry>(entry: &T, direction: usize) -> (usize, u32) {
     let (next, hash) = words(entry, direction);

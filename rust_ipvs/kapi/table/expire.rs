@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looking at the objects of a table whose slots have come.
+//! Expiry: verdicts on the objects whose slots of the wheel have come.
 //!
-//! Objects move from their slot to the list of the due of their shard as a whole, and from there
-//! one by one, each under the shard's lock of its own. So a call may end in between, and the next
-//! one, or another that runs at the same time, finds in that list what is left.
+//! A slot's whole list is spliced to the due list of its shard. From there objects are taken one by
+//! one, each under the shard's lock taken anew. So a call may stop in between, and the next call,
+//! or another that runs at the same time, continues with what is left in that list.
+//!
+//! A timer per object would cost two operations on a timer base for each packet that extends the
+//! object's life. Here such a packet writes the expiry time only, and the verdict sees it when the
+//! slot comes.
 
 use super::{
     control_ref,
@@ -20,43 +24,54 @@ use crate::kapi::{
     work::Process,
 };
 
-/// Objects that are looked at in one read-side critical section.
+/// Maximum number of objects that are processed in one read-side critical section. Between two of
+/// them the CPU may be yielded.
 const IN_A_SECTION: u32 = 64;
 
 /// Verdict on an object whose slot of the wheel has come.
 pub(crate) enum ExpireVerdict {
-    /// It stays, and is looked at again when the slot comes where it belongs now.
+    /// The object stays. It is moved to the slot that [`TableEntry::slot`] returns now.
     Keep,
-    /// It leaves the table, unless somebody holds it: then the question is asked again.
+    /// The object is removed. If it has references, it cannot be, and the verdict is asked for
+    /// again: it must see them and return `Keep`.
     Remove,
 }
 
-/// Result of a read-side section: whether any due object is left.
+/// Result of a read-side critical section.
 enum Remaining {
-    /// Nothing is due.
+    /// The due list is empty.
     Nothing,
-    /// There may be more that is due.
+    /// The due list may have more objects.
     More,
 }
 
 impl<T: TableEntry> Table<T> {
-    /// Returns into how many parts the objects are divided, each with a lock and slots of its own.
+    /// Returns the number of shards, each with a lock and wheel slots of its own.
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()
     }
 
-    /// Returns whether a shard has no object. What comes later takes the shard's lock after this
-    /// did.
+    /// Returns `true` if a shard has no object. Takes its lock.
+    ///
+    /// An insertion that is not seen takes the lock after this call did, so what it does under the
+    /// lock sees everything that the caller wrote before.
     pub(crate) fn is_empty_shard(&self, shard: usize) -> bool {
         self.lock(shard as u32).is_empty()
     }
 
-    /// Calls `verdict` for each object of `shard` that is in one of `slots`, with the shard locked,
-    /// and tells `gone`, without a lock, which have left the table. `verdict` must keep what is
-    /// held.
+    /// Calls `verdict` for each object of `shard` that is in one of `slots`, with the shard locked.
+    /// Removes the objects for which it returns [`ExpireVerdict::Remove`], and calls `gone` for
+    /// each of these, without the lock, in the same read-side critical section.
     ///
-    /// Looks at as many objects as `budget` has, give or take a few, and takes that many from it.
-    /// If that did not suffice, returns `false`, and `slots` has what is to be looked at yet.
+    /// `verdict` must return [`ExpireVerdict::Keep`] for objects with references.
+    ///
+    /// Processes about `budget` objects, in steps of [`IN_A_SECTION`], and subtracts their number
+    /// from it. Returns `false` if the budget was used up; then `slots` yields the slots that are
+    /// left, and another call continues.
+    ///
+    /// # Context
+    ///
+    /// Process context, without locks: calls `cond_resched()` between two steps.
     pub(crate) fn expire(
         &self,
         process: &Process,
@@ -80,24 +95,27 @@ impl<T: TableEntry> Table<T> {
         }
     }
 
-    /// Moves the objects of the next slot that has any to the list of the due; `false` if none has.
+    /// Moves the objects of the next slot that has any to the due list. Returns `false` if no slot
+    /// of `slots` has any.
     fn take_due(&self, shard: u32, slots: &mut impl Iterator<Item = u16>) -> bool {
         let guard = self.lock(shard);
         let due = guard.due();
         loop {
-            // SAFETY: The lock is held.
+            // SAFETY: `due` is a head of the shard that `guard` has locked, so no other CPU writes
+            // it.
             if unsafe { *due } != 0 {
                 return true;
             }
             let Some(slot) = slots.next() else {
                 return false;
             };
-            // SAFETY: The lock is held; both heads are of this shard.
+            // SAFETY: `guard` holds the lock of the shard that both heads belong to.
             unsafe { slot_list::splice::<T>(guard.slot(usize::from(slot)), due) };
         }
     }
 
-    /// Decides on some of the due objects of a shard.
+    /// Processes up to [`IN_A_SECTION`] objects of the due list. Takes the shard's lock for each,
+    /// so that packets wait for one verdict at most.
     fn expire_some(
         &self,
         shard: u32,
@@ -107,10 +125,13 @@ impl<T: TableEntry> Table<T> {
         rcu::read(|rcu| {
             for _ in 0..IN_A_SECTION {
                 let guard = self.lock(shard);
-                // SAFETY: The lock is held; objects in a list are live.
+                // SAFETY: `guard` holds the lock, so the head is stable. It is 0 or the address of
+                // an object, which is alive because it is in a list.
                 let Some(entry) = (unsafe { (*guard.due() as *const T).as_ref() }) else {
                     return Remaining::Nothing;
                 };
+                // A packet may take a reference between the verdict and `freeze`. The next verdict
+                // sees that reference.
                 let stays = loop {
                     match verdict(entry) {
                         ExpireVerdict::Keep => break true,
@@ -119,7 +140,9 @@ impl<T: TableEntry> Table<T> {
                     }
                 };
                 if stays {
-                    // SAFETY: The lock is held and the object is in the list of the due.
+                    // SAFETY: `guard` holds the lock. The object is the first of the due list, so
+                    // it is in a list for `unlink` and in none for `link`; both heads are of its
+                    // shard.
                     unsafe {
                         slot_list::unlink(entry);
                         slot_list::link(guard.slot_of(entry), entry);
@@ -128,7 +151,7 @@ impl<T: TableEntry> Table<T> {
                 }
                 self.detach(rcu, &guard, entry, entry.links().hash_of(0));
                 drop(guard);
-                // SAFETY: Detached just above.
+                // SAFETY: This call froze and detached `entry`, under the lock.
                 unsafe { self.finish(rcu, entry) };
                 gone(rcu, entry);
             }

@@ -1,42 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Another number of buckets, while readers read.
+//! Changing the number of buckets while readers use the table.
 //!
-//! The chains of the old array are moved one after the other, each from its tail, which is what
-//! readers rely on (see the table's module). A chain is singly linked, so its tail is found
-//! by walking; to walk it once for each object moved would be quadratic. So a walk notes the last
-//! [`RUN`] links, and these are moved together.
+//! C IPVS resizes `ip_vs_conn_tab` in the same way, in the background and under RCU. The work is
+//! done in process context, by the caller of [`Table::resize`]; packets are delayed by no more than
+//! the time that a shard's lock is held.
+//!
+//! The chains of the old array are moved one after the other, each from its tail, which readers
+//! rely on (see the table's module). A chain is singly linked, so its tail is found by walking. To
+//! walk it once for each object moved would take quadratic time. So a walk records the last [`RUN`]
+//! links, and these are moved together.
 //!
 //! # Work under a lock
 //!
-//! Short chains, of up to [`RUN`] links, are walked and moved with the shard locked, as many of
-//! them as make [`BUDGET`] links. A longer chain is walked without its lock, under RCU: first
-//! from its head, noting a link every [`RUN`] or more links as a *mark*; then from the last mark
-//! to the end, noting the last [`RUN`] links; and only then the shard is locked, to compare these
-//! with what is there and to move them. Whatever its length, no lock is held for more than some
-//! hundred links, and each object is walked over a few times (more only in chains beyond 64
-//! thousand). Between two locks the chain is half moved, which is nothing new to anybody: writers
-//! look in both arrays, with the same lock, and new objects do not come to the old one.
+//! Short chains, of up to [`RUN`] links, are walked and moved with the shard locked; one lock
+//! covers as many chains as make [`BUDGET`] links. A longer chain is walked without its lock, under
+//! RCU, in three steps:
+//!
+//! 1. From its head, recording a link every [`RUN`] or more links as a *mark*.
+//! 2. From the last mark to the end, recording the last [`RUN`] links.
+//! 3. With the shard locked: the recorded links are compared with the chain, and moved.
+//!
+//! Whatever the length of a chain, a lock is held for a few hundred links at most, and each object
+//! is walked over a few times (more only in chains beyond 64 thousand). Between two locks the chain
+//! is partly moved. Readers and writers cope with that anyway: writers search both arrays under the
+//! same lock, and new objects are not linked in the old one.
 //!
 //! # What was seen without the lock
 //!
-//! Under RCU the objects seen stay in memory, but may have left the chain when the lock is taken.
-//! So with the lock held three things are asked: that the mark is in the chain, that the object
-//! before the run is, and that from there the links noted follow each other up to the chain's
-//! end. An object that is `LINKED` is in the chain in which it was found, in either direction, as
-//! long as the lock of that chain is held:
+//! Under RCU the objects that were seen stay in memory, but may have left the chain by the time the
+//! lock is taken. So three things are checked with the lock held: that the mark is in the chain;
+//! that the object before the run is; and that from there on the recorded links follow each other
+//! to the chain's end. An object that is `LINKED` is in the chain in which it was found, in either
+//! direction, as long as the lock of that chain is held:
 //!
-//! - in its first direction the lock is that of its state too;
-//! - in its second, `LINKED` was set after it came into the chain, and is cleared by who will then
-//!   take this lock to take it out.
+//! - In its first direction, the chain's lock also protects its state.
+//! - In its second direction, `LINKED` was set after it was linked in the chain, and whoever clears
+//!   it needs this lock afterwards to unlink the object.
 //!
-//! Only this module moves objects, so it is still the old array's chain. That the mark is in it
-//! says that the walk from the mark saw none that had been moved: an object which the walk met
-//! had been in the chain when the walk began, or later. An object that is not `LINKED` yet
-//! (`Table::insert` is between its chains) is not used for an answer.
+//! Only this module moves objects between arrays, so the chain is still the old array's. That the
+//! mark is in the chain shows that the walk from it met no object that had been moved: the stale
+//! link of a mark that was removed could lead to objects which have moved since. An object that is
+//! not `LINKED` yet (`Table::insert` is between its chains) is not used as a mark or as the object
+//! before a run.
 //!
-//! Where objects come and go so fast that the answer is "no" several times, the chain is walked
-//! with the lock held, once, for the next run.
+//! If the comparison fails [`PATIENCE`] times because objects come and go, the chain is walked with
+//! the lock held, once, for the next run.
 
 use super::{
     buckets::{
@@ -72,26 +81,32 @@ use kernel::{
     },
 };
 
-/// Links that are moved together.
+/// Maximum number of links that are moved together, under one lock.
 const RUN: usize = sizes::either(64, 2);
-/// Chains, and links of those with more than two, that are looked at under one lock, a run more or
-/// less.
+/// Number of chains, plus links of chains with more than two, that are processed under one lock.
+/// The last run may exceed it.
 const BUDGET: usize = sizes::either(128, 3);
-/// Marks that are noted of a chain.
+/// Maximum number of marks of a chain. With a [`RUN`] of 64, chains of up to 64 thousand links have
+/// a mark for each run.
 const MARKS: usize = sizes::either(1024, 2);
-/// Runs that are moved in one read-side critical section.
+/// Maximum number of runs that are moved in one read-side critical section, so that resizing does
+/// not delay grace periods.
 const RUNS_AT_ONCE: usize = sizes::either(64, 6);
-/// Failed comparisons after which a chain is walked with its lock held.
+/// Number of failed comparisons after which a chain is walked with its lock held.
 const PATIENCE: u32 = sizes::either(3, 1) as u32;
 
-/// The word that leads on from a link.
+/// Returns the word that holds the successor of a link.
 fn after<'g, T: TableEntry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
-    // SAFETY: Links lead to objects that live at least for the rest of this critical section.
+    // SAFETY: By the type invariant of `Table`, links lead to objects that live at least for the
+    // rest of the read-side critical section that `_rcu` proves.
     let entry: &'g T = unsafe { &*((link & !DIRECTION) as *const T) };
     words(entry, link & DIRECTION).0
 }
 
-/// The links of a chain from a word on.
+/// Iterates over the links of a chain, from the one in `word` to the end.
+///
+/// Without the lock of the chain, other CPUs may change it during the walk. The walk ends even so:
+/// a chain of either array ends in 0.
 fn links<'g, T: TableEntry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<Item = usize> + 'g {
     let some = |link: usize| (link != 0).then_some(link);
     core::iter::successors(some(word.load()), move |link| {
@@ -100,12 +115,16 @@ fn links<'g, T: TableEntry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<I
 }
 
 /// Consecutive links of a chain, up to its end.
+///
+/// What is recorded without the lock is a guess until [`Run::holds`] confirms it.
 struct Run {
+    /// The links, of which the first `len` are valid.
     links: [usize; RUN],
     len: usize,
 }
 
 impl Run {
+    /// Creates an empty run.
     const fn new() -> Self {
         Self {
             links: [0; RUN],
@@ -113,9 +132,10 @@ impl Run {
         }
     }
 
-    /// Notes the links from `word` on; `false` if they are too many.
+    /// Records the links from `word` on. Returns `false` if there are more than [`RUN`].
     ///
-    /// The same `Run` is used for all chains: to clear one for each would be dearer than the rest.
+    /// One `Run` is reused for all chains: initialising 64 words for each chain would take longer
+    /// than moving it.
     fn note<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) -> bool {
         self.len = 0;
         for link in links::<T>(rcu, word) {
@@ -128,25 +148,30 @@ impl Run {
         true
     }
 
+    /// Iterates over the recorded links.
     fn noted(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
         self.links.iter().take(self.len).copied()
     }
 
-    /// Returns whether these are the links from `word` on, all of them.
+    /// Returns `true` if the recorded links are exactly the links from `word` to the end of the
+    /// chain. `_guard` must hold the lock of the chain's shard.
     fn holds<T: TableEntry>(
         &self,
         rcu: Rcu<'_>,
         _guard: &ShardGuard<'_>,
         word: &Word<usize>,
     ) -> bool {
-        // One more than was noted shows a chain that goes on.
+        // Taking one more than `RUN` reveals a chain that continues.
         links::<T>(rcu, word)
             .take(RUN.wrapping_add(1))
             .eq(self.noted())
     }
 
-    /// Moves the objects to `new`, the last one first. They are those from `word` on, and the
-    /// chain's shard, which is the same in both arrays, is locked.
+    /// Moves the recorded objects to `new`, the last one first.
+    ///
+    /// They must be the links from `word` to the end of the chain, which [`Run::holds`] checks.
+    /// `guard` must hold the lock of the chain's shard, which is the same in both arrays because
+    /// the number of shards divides the number of buckets of either.
     fn move_to<T: TableEntry>(
         &self,
         rcu: Rcu<'_>,
@@ -162,9 +187,10 @@ impl Run {
     }
 }
 
-/// Moves the last object of a chain, to which `before` leads, to the head of its chain in `new`.
+/// Moves the last object of a chain to the head of its chain in `new`. `before` is the word that
+/// holds `link`.
 ///
-/// The chain's shard, which is the same in both arrays, is locked.
+/// `_guard` must hold the lock of the chain's shard, which is the same in both arrays.
 #[inline(always)]
 fn move_last<T: TableEntry>(
     _rcu: Rcu<'_>,
@@ -173,20 +199,24 @@ fn move_last<T: TableEntry>(
     link: usize,
     new: &Buckets,
 ) {
-    // SAFETY: The lock is held and the link is in the chain.
+    // SAFETY: The lock is held and the link is in the chain, so by the type invariant of `Table` it
+    // leads to a live object.
     let entry = unsafe { &*((link & !DIRECTION) as *const T) };
     let (next, hash) = words(entry, link & DIRECTION);
     let target = new.bucket(hash.load());
-    // In this order, which `Buckets::future` argues with.
+    // The order matters; `Buckets::future` has the argument. A reader that is at `entry` now
+    // follows `next` into the new chain.
     next.publish(target.load());
     target.publish(link);
     before.publish(0);
 }
 
-/// Moves the objects of a chain of one or two, as most are, to `new`, the last one first. Returns
-/// `false`, with nothing done, if there are more: these are to be noted.
+/// Moves the objects of a chain of one or two objects to `new`, the last one first. Returns
+/// `false`, and changes nothing, if there are more.
 ///
-/// `first` is the link in `chain`, not 0; the chain's shard, the same in both arrays, is locked.
+/// At the usual load of a table most chains are that short, so this saves recording them. `first`
+/// is the link in `chain` and must not be 0. `guard` must hold the lock of the chain's shard, which
+/// is the same in both arrays.
 #[inline(always)]
 fn move_few<T: TableEntry>(
     rcu: Rcu<'_>,
@@ -206,13 +236,15 @@ fn move_few<T: TableEntry>(
     true
 }
 
-/// Links of a long chain, evenly spaced, from which to look for its end.
+/// Evenly spaced links of a long chain, from which walks to its end start.
 struct Marks {
+    /// [`MARKS`] elements, of which the first `len` are valid.
     links: KVec<usize>,
     len: usize,
 }
 
 impl Marks {
+    /// Allocates room for [`MARKS`] marks. Process context. Fails with `ENOMEM`.
     fn new() -> Result<Self> {
         Ok(Self {
             links: KVec::from_elem(0, MARKS, GFP_KERNEL)?,
@@ -220,7 +252,10 @@ impl Marks {
         })
     }
 
-    /// Notes marks of the chain that begins at `word`.
+    /// Records marks of the chain that begins at `word`, in place of the recorded ones.
+    ///
+    /// One pass without knowing the length in advance: whenever the array is full, every second
+    /// mark is dropped and the distance doubled. `distance` stays a power of two.
     fn take<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) {
         let mut distance = RUN;
         let mut walked = 0usize;
@@ -231,7 +266,7 @@ impl Marks {
                 continue;
             }
             if self.len == MARKS {
-                // Twice as far apart: every second one stays.
+                // Keep every second mark: the ones at multiples of twice the distance.
                 self.len = MARKS / 2;
                 for n in 0..self.len {
                     let other = self.links.get(n.wrapping_mul(2).wrapping_add(1)).copied();
@@ -251,20 +286,21 @@ impl Marks {
         }
     }
 
-    /// The last mark; 0 if there is none.
+    /// Returns the last mark, 0 if there is none.
     fn last(&self) -> usize {
         let last = self.len.checked_sub(1);
         last.and_then(|last| self.links.get(last).copied())
             .unwrap_or(0)
     }
 
+    /// Drops the last mark: its object has left the chain, or all links behind it were moved.
     fn pop(&mut self) {
         self.len = self.len.saturating_sub(1);
     }
 }
 
-/// Returns where the last run of a chain begins that is walked from the link `from`, or, if that is
-/// 0, from `bucket`: the link before it, 0 for the bucket.
+/// Walks from the link `from`, or from `bucket` if that is 0, and returns the link before the last
+/// run: 0 if the run begins at the bucket.
 fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
     let start = word_of::<T>(rcu, bucket, from);
     let beyond = links::<T>(rcu, start).count().saturating_sub(RUN);
@@ -274,7 +310,7 @@ fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -
     }
 }
 
-/// The word after a link, or the bucket's if that is 0.
+/// Returns the word that holds the successor of a link, or `bucket` if the link is 0.
 fn word_of<'g, T: TableEntry>(
     rcu: Rcu<'g>,
     bucket: &'g Word<usize>,
@@ -288,12 +324,20 @@ fn word_of<'g, T: TableEntry>(
 }
 
 impl<T: TableEntry> Table<T> {
-    /// Changes the number of buckets to `1 << bits`. Sleeps; does nothing while another call does.
+    /// Changes the number of buckets to `1 << bits`, clamped to the supported range.
+    ///
+    /// Does nothing if the table has that size or if another call is running. Process context;
+    /// sleeps, and may take long with many objects, but holds locks only briefly.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; the table stays as it is.
     pub(crate) fn resize(&self, bits: u32) -> Result {
         let bits = bits.clamp(MIN_BITS, MAX_BITS);
         if self.size() == 1usize << bits || self.resizing.cmpxchg(0, 1, Acquire).is_err() {
             return Ok(());
         }
+        // `resizing` is held, so the current array does not change until it is released.
         let generation = rcu::read(|rcu| self.current(rcu).generation).wrapping_add(1);
         let marks = Marks::new();
         let result = marks.and_then(|marks| {
@@ -304,16 +348,18 @@ impl<T: TableEntry> Table<T> {
         result
     }
 
-    /// Moves everything to `new`. The caller holds `resizing`.
+    /// Moves all objects to `new` and makes it the current array. The caller must hold `resizing`.
     fn replace(&self, new: KBox<Buckets>, mut marks: Marks) {
         let new = KBox::into_raw(new);
         let old = self.buckets.load() as *mut Buckets;
-        // SAFETY: Only the holder of `resizing` replaces arrays, so `old` stays; `new` is ours and
-        // is never freed before it is `current`.
+        // SAFETY: Only the holder of `resizing` replaces and frees arrays, so `old` stays valid.
+        // `new` was allocated just above and is freed only after it has become the current array.
         let (old_array, new_array) = unsafe { (&*old, &*new) };
         old_array.future.publish(new as usize);
+        // From here on writers link new objects in `new`, because `push` goes to the newest array.
         let mut run = Run::new();
         for shard in 0..self.shards.len() {
+            // The buckets of a shard are those whose low bits are its number.
             let mut bucket = shard;
             while bucket <= old_array.mask {
                 let is_long;
@@ -324,23 +370,27 @@ impl<T: TableEntry> Table<T> {
                     while rcu::read(|rcu| {
                         self.move_long(rcu, shard, (chain, new_array), &mut marks, &mut run)
                     }) {
-                        // SAFETY: No lock is held and no read-side section is open here.
+                        // SAFETY: Process context by the contract of `resize`. The section of
+                        // `rcu::read` has ended, and `move_long` has released its lock.
                         unsafe { bindings::rust_ipvs_helper_cond_resched() };
                     }
                 }
-                // SAFETY: No lock is held and no read-side section is open here.
+                // SAFETY: Process context by the contract of `resize`. `move_chains` has released
+                // its lock and ended its read-side critical section.
                 unsafe { bindings::rust_ipvs_helper_cond_resched() };
             }
         }
+        // All chains of `old` are empty. Readers that still have it go on to `new` by its `future`.
         self.buckets.publish(new as usize);
-        // SAFETY: Nobody finds `old` from now on, and only this call queues it.
+        // SAFETY: New readers do not find `old` any more, and only this call queues it: `resizing`
+        // is held, and `old` is current once. `free_buckets` matches its type.
         unsafe { bindings::call_rcu(old_array.head.get(), Some(free_buckets)) };
     }
 
-    /// Moves the chains of a shard from `bucket` on, as many as one lock is held for, but no long
-    /// one.
+    /// Moves chains of a shard, beginning with `bucket`, until [`BUDGET`] is used up or a long
+    /// chain is met. Takes the shard's lock once.
     ///
-    /// Returns the bucket where to go on, and whether its chain is a long one.
+    /// Returns the next bucket to process, and `true` if its chain is too long for this function.
     fn move_chains(
         &self,
         shard: usize,
@@ -369,7 +419,10 @@ impl<T: TableEntry> Table<T> {
         })
     }
 
-    /// Moves some runs of a long chain; `false` once it is empty.
+    /// Moves up to [`RUNS_AT_ONCE`] runs of a long chain. Returns `false` once the chain is empty.
+    ///
+    /// Takes and releases the shard's lock for each run. Walks happen between these, under RCU
+    /// only.
     fn move_long(
         &self,
         rcu: Rcu<'_>,
@@ -386,14 +439,18 @@ impl<T: TableEntry> Table<T> {
             let word = word_of::<T>(rcu, chain, before);
             let is_whole = run.note::<T>(rcu, word);
             let guard = self.lock(shard as u32);
+            // 0 stands for the bucket, which does not go away.
             let is_there = |link| link == 0 || is_linked::<T>(rcu, link);
             if !is_there(mark) {
+                // The mark's object was removed. The mark before it may do; nothing else is known
+                // to be wrong.
                 marks.pop();
             } else if is_whole && is_there(before) && run.holds::<T>(rcu, &guard, word) {
                 run.move_to::<T>(rcu, &guard, word, new);
                 failed = 0;
                 if before == mark {
-                    // Nothing is left behind it, and nothing can come.
+                    // The run began right after the mark, so the chain ends there now. Nothing is
+                    // linked behind it later: new objects go to the new array.
                     if mark == 0 {
                         return false;
                     }
@@ -402,11 +459,13 @@ impl<T: TableEntry> Table<T> {
             } else if failed < PATIENCE {
                 failed = failed.wrapping_add(1);
             } else {
+                // The lock makes this walk exact, so it needs no comparison. It may be long, but it
+                // is done once for many failures.
                 let word = word_of::<T>(rcu, chain, before_last::<T>(rcu, chain, 0));
                 if run.note::<T>(rcu, word) {
                     run.move_to::<T>(rcu, &guard, word, new);
                 }
-                // Some of the marks may have been moved too.
+                // The run may have included marks, so they are taken anew in the next call.
                 return true;
             }
         }
@@ -414,10 +473,11 @@ impl<T: TableEntry> Table<T> {
     }
 }
 
-/// Returns whether a link is in the chain where it was found, whose lock is held. See the module's
-/// documentation.
+/// Returns `true` if a link is still in the chain in which it was found. The lock of that chain
+/// must be held. The module's documentation has the argument.
 fn is_linked<T: TableEntry>(_rcu: Rcu<'_>, link: usize) -> bool {
-    // SAFETY: Links lead to objects that live at least for the rest of this critical section.
+    // SAFETY: By the type invariant of `Table`, links lead to objects that live at least for the
+    // rest of the read-side critical section that `_rcu` proves.
     let entry = unsafe { &*((link & !DIRECTION) as *const T) };
     entry.wheel().is_linked()
 }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Walks over all objects of a table in steps, however often it is resized in between.
+//! Walks over all objects of a table in steps, across any number of resizes.
 //!
-//! A walk goes bucket by bucket through the array that is current when it begins. An object moves
-//! from an array to the one that replaces it, and in no other way. So one that the walk has not
-//! come to is in the rest of the array where the walk is, or in one that replaces that:
+//! Housekeeping in process context uses them: it cannot hold a lock or an RCU section for the whole
+//! walk, and must not miss an object.
 //!
-//! - If at the end of an array another one is there that replaces it, the walk goes on with that.
-//! - If the array where it was has been replaced in between, all of its objects are in the one that
-//!   is current now, and the walk begins anew there.
+//! A walk visits the buckets of the array that is current when it begins, in order. Objects move in
+//! one way only: from an array to its replacement. So an object that the walk has not visited is in
+//! the rest of the walk's array or in a replacement of it:
+//! - If the array has a replacement when the walk reaches its end, the walk continues with that.
+//! - If the array has been replaced between two steps, all of its objects are in the current array,
+//!   and the walk starts anew there.
 //!
-//! Thus an object that is in the table from the first step to the last is visited at least once.
-//! That holds for one that moves while its bucket is walked, too: buckets are emptied from their
-//! tails. Resizes make a walk longer, and there are few: sizes are powers of two.
+//! Thus an object that is in the table from the first step to the last is visited at least once. An
+//! object that moves while its bucket is walked is no exception: buckets are emptied from their
+//! tails. A resize makes a walk longer, and may make it visit an object twice.
 
 use super::{
     entry::{
@@ -30,39 +32,50 @@ use crate::kapi::{
     work::Process,
 };
 
-/// Objects and buckets that are looked at in one read-side critical section, but for what the
-/// last bucket has more.
+/// Number of objects plus buckets that are visited in one read-side critical section. The last
+/// bucket may exceed it.
 const IN_A_SECTION: u32 = 64;
 
-/// Position of a walk.
+/// Position of a walk between two steps. Holds no reference, so a walk may be abandoned at any
+/// time.
 pub(crate) struct Cursor {
-    /// The array that `bucket` is of.
+    /// Number of the array that `bucket` belongs to.
     generation: u32,
+    /// Next bucket to visit.
     bucket: usize,
 }
 
 impl Cursor {
-    /// The beginning. No array has this generation, before four thousand million others.
+    /// Position before the first object. Arrays are numbered from 1, so generation 0 matches none
+    /// (until the number wraps after 2^32 resizes).
     pub(crate) const START: Self = Self {
         generation: 0,
         bucket: 0,
     };
 }
 
-/// Result of a section.
+/// Result of a read-side critical section.
 enum Step {
     /// The last bucket of the last array was visited.
     End,
-    /// So many objects and buckets were looked at.
+    /// The walk is not finished. Number of objects plus buckets that were visited.
     On(u32),
 }
 
 impl<T: TableEntry> Table<T> {
-    /// Calls `visit`, which may remove objects, for each object from `cursor` on.
+    /// Calls `visit` for each object from `cursor` on, in a read-side critical section, and moves
+    /// `cursor`.
     ///
-    /// Looks at as many objects and buckets as `budget` has, give or take a few, and takes that
-    /// many from it. If that did not suffice, returns `false`, and the walk goes on from `cursor`.
-    /// What is there from the first call to the last is visited at least once.
+    /// `visit` may remove objects of the table; it must not sleep. An object that is in the table
+    /// from the first call of a walk to the last is visited at least once.
+    ///
+    /// Visits about `budget` objects and buckets and subtracts their number from it. Returns `true`
+    /// at the end of the table. Returns `false` if the budget was used up; another call continues
+    /// from `cursor`.
+    ///
+    /// # Context
+    ///
+    /// Process context, without locks: calls `cond_resched()` between two steps.
     pub(crate) fn scan(
         &self,
         process: &Process,
@@ -80,6 +93,8 @@ impl<T: TableEntry> Table<T> {
         false
     }
 
+    /// Visits objects from `cursor` on, until [`IN_A_SECTION`] is reached or the walk is at its
+    /// end.
     fn scan_some(
         &self,
         rcu: Rcu<'_>,
@@ -89,6 +104,8 @@ impl<T: TableEntry> Table<T> {
         let mut array = self.current(rcu);
         let mut count = 0u32;
         if array.generation != cursor.generation {
+            // The position may be in the replacement already, if the walk reached the end of the
+            // current array during a resize that is still running.
             match array.future(rcu) {
                 Some(future) if future.generation == cursor.generation => array = future,
                 _ => {
@@ -110,13 +127,13 @@ impl<T: TableEntry> Table<T> {
                     bucket: 0,
                 };
             }
-            // The bucket's number is the hash's low bits, so it does for a hash.
+            // A bucket's number equals the low bits of the hashes in it, so it selects itself.
             let mut link = array.bucket(cursor.bucket as u32).load();
             while link != 0 {
                 // SAFETY: By the type invariant of the table, links lead to objects that live at
                 // least for the rest of this read-side critical section.
                 let entry = unsafe { &*((link & !DIRECTION) as *const T) };
-                // One that is in two chains is visited in the first.
+                // An object in two chains is visited in its first direction only.
                 if link & DIRECTION == 0 {
                     visit(rcu, entry);
                 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sizes that depend on what the table is compiled for.
+//! Sizes that depend on the build: the module's, or those for the model checker.
 
-/// Returns `usual`, or `small` for the model checker (tools/model), which explores small tables.
+/// Returns `usual`, or `small` in a build for the model checker (`tools/model`).
+///
+/// The checker explores all interleavings of a few operations. Small arrays, runs and thresholds
+/// let it reach the code of resizes and of overflowing marks with a handful of objects.
 pub(super) const fn either(usual: usize, small: usize) -> usize {
     if cfg!(CONFIG_KAPI_MODEL) {
         small

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lists of a wheel's slots: doubly linked, so that an object leaves from wherever it is.
+//! Lists of the slots of a timer wheel.
+//!
+//! Doubly linked, like `struct hlist_node` of
+//! [`include/linux/list.h`](srctree/include/linux/list.h): a head is one word, the address of the
+//! first object or 0. An object has the address of the next one and the address of the word that
+//! points at itself, so it can be unlinked without a search.
+//!
+//! All functions are called with the lock of the shard that owns the lists, and bottom halves off.
+//! Nothing reads the lists under RCU, so plain loads and stores do.
 
 use super::entry::TableEntry;
 use core::ptr;
 
-/// Puts `entry` at the head of a wheel list.
+/// Links `entry` at the head of a list.
 ///
 /// # Safety
 ///
-/// The shard's lock must be held, `head` be one of its lists, and `entry` in none.
+/// The caller must hold the shard's lock. `head` must be one of its lists, and `entry` must be in
+/// no list.
 pub(super) unsafe fn link<T: TableEntry>(head: *mut usize, entry: &T) {
     let words = entry.wheel().words.get().cast::<usize>();
-    // SAFETY: The lock makes all these words ours; the head's object is live, being in a list.
+    // SAFETY: By the contract of this function the lock is held, so no other CPU accesses the head
+    // or the words of objects in the shard's lists. The first object is in a list, so it is alive.
     unsafe {
         let first = *head;
         words.write(first);
@@ -30,14 +40,15 @@ pub(super) unsafe fn link<T: TableEntry>(head: *mut usize, entry: &T) {
     }
 }
 
-/// Takes `entry` out of its wheel list.
+/// Unlinks `entry` from its list. Its words keep their old contents.
 ///
 /// # Safety
 ///
-/// The shard's lock must be held and `entry` be in a list.
+/// The caller must hold the shard's lock, and `entry` must be in one of its lists.
 pub(super) unsafe fn unlink<T: TableEntry>(entry: &T) {
     let words = entry.wheel().words.get().cast::<usize>();
-    // SAFETY: The lock makes all these words ours; neighbours are live, being in a list.
+    // SAFETY: By the contract of this function the lock is held and `entry` is in a list, so `back`
+    // is the address of a head or of a word of a live object, and `next` is 0 or a live object.
     unsafe {
         let next = words.read();
         let back = words.add(1).read();
@@ -48,13 +59,14 @@ pub(super) unsafe fn unlink<T: TableEntry>(entry: &T) {
     }
 }
 
-/// Moves a list to another head; nothing moves where that has objects already.
+/// Moves all objects of `from` to `to`, in constant time. Does nothing if `to` is not empty.
 ///
 /// # Safety
 ///
-/// The lock of the shard that has both heads must be held.
+/// The caller must hold the lock of the shard that owns both heads.
 pub(super) unsafe fn splice<T: TableEntry>(from: *mut usize, to: *mut usize) {
-    // SAFETY: The lock makes both heads ours, and a list's first object is live.
+    // SAFETY: By the contract of this function both heads are valid and no other CPU accesses them
+    // or the words of the objects in their lists. The first object of a list is alive.
     unsafe {
         if *to != 0 || from == to {
             return;

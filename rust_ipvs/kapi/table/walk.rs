@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Visits to all objects, or to some.
+//! Visits to all objects of a table, or to the objects of some buckets.
+//!
+//! These are simpler than the walks of `scan.rs`, which continue across calls: they run to the end
+//! in one call, or visit a part of the table at random. During a resize they may miss objects.
 
 use super::{
     entry::{
@@ -19,10 +22,12 @@ use crate::{
 };
 
 impl<T: TableEntry> Table<T> {
-    /// Calls `visit` for each object of a bucket; `false` past the last bucket.
+    /// Calls `visit` for each object of a bucket. Returns `false` if `bucket` is beyond the last
+    /// one.
     ///
-    /// While the table is resized the new array's buckets follow the old one's, and an object may
-    /// be visited twice or not at all.
+    /// During a resize the numbers of the new array's buckets follow those of the old one's, and an
+    /// object may be visited twice or not at all. Objects are visited in their first direction. Any
+    /// context; takes no lock.
     pub(crate) fn visit<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -38,10 +43,11 @@ impl<T: TableEntry> Table<T> {
                 None => return false,
             }
         }
-        // The bucket's number is the hash's low bits, so it does for a hash.
+        // A bucket's number equals the low bits of the hashes in it, so it selects itself.
         let mut link = array.bucket(index as u32).load();
         while link != 0 {
-            // SAFETY: As in `find`.
+            // SAFETY: By the type invariant of the table, links lead to objects that live at least
+            // for the rest of the read-side critical section that `rcu` proves.
             let entry = unsafe { &*((link & !DIRECTION) as *const T) };
             if link & DIRECTION == 0 {
                 visit(entry);
@@ -51,9 +57,11 @@ impl<T: TableEntry> Table<T> {
         true
     }
 
-    /// Removes all objects: those first that nobody holds. Process context.
+    /// Removes all objects without references, repeatedly while that removes any: removing an
+    /// object drops its reference to another.
     ///
-    /// What is held from outside the table, or comes in meanwhile, may be left.
+    /// Objects that are referenced from outside the table, or inserted meanwhile, may be left.
+    /// Process context; calls `cond_resched()`.
     pub(crate) fn clear(&self) {
         let mut before = usize::MAX;
         while (1..before).contains(&self.exact_len()) {
@@ -62,8 +70,10 @@ impl<T: TableEntry> Table<T> {
         }
     }
 
-    /// Removes all objects that `which` picks, but those that are held. Process context; others may
-    /// come in meanwhile.
+    /// Removes the objects for which `which` returns `false`, except those with references.
+    ///
+    /// Process context, without locks; calls `cond_resched()`. Objects may be inserted meanwhile.
+    /// `which` is called in a read-side critical section and must not sleep.
     pub(crate) fn retain(&self, mut which: impl FnMut(&T) -> bool) {
         self.visit_all(|rcu, entry| {
             if !which(entry) {
@@ -72,27 +82,36 @@ impl<T: TableEntry> Table<T> {
         });
     }
 
-    /// Calls `visit`, which may remove objects, for each object. Process context.
+    /// Calls `visit` for each object, in a read-side critical section for each bucket. `visit` may
+    /// remove objects; it must not sleep.
     ///
-    /// What comes in meanwhile, or is moved as the table is resized, may be left out.
+    /// Objects that are inserted meanwhile, or moved by a resize, may be left out. Process context,
+    /// without locks; calls `cond_resched()` after each bucket.
     pub(crate) fn visit_all(&self, mut visit: impl FnMut(Rcu<'_>, &T)) {
         let mut bucket = 0;
         let mut more = true;
         while more {
             more = rcu::read(|rcu| self.visit(rcu, bucket, |entry| visit(rcu, entry)));
             bucket = bucket.wrapping_add(1);
-            // SAFETY: No lock is held and no read-side section is open here.
+            // SAFETY: Process context without locks by the contract of this function, and the
+            // read-side critical section has ended.
             unsafe { bindings::rust_ipvs_helper_cond_resched() };
         }
     }
 
-    /// Calls `visit` for each object in `count` buckets, from the one that `start` leads to on.
-    /// Process context.
+    /// Calls `visit` for each object in `count` buckets, beginning with the bucket that `start`
+    /// selects and wrapping around at the end of the table.
+    ///
+    /// Used to sample the table under pressure: `start` is random. Process context, without locks;
+    /// calls `cond_resched()` after each bucket.
     pub(crate) fn visit_some(&self, start: u32, count: usize, mut visit: impl FnMut(Rcu<'_>, &T)) {
         for n in 0..count {
+            // The size may change between two buckets, which makes the sample less even but not
+            // invalid.
             let bucket = (start as usize).wrapping_add(n) & self.size().wrapping_sub(1);
             rcu::read(|rcu| self.visit(rcu, bucket, |entry| visit(rcu, entry)));
-            // SAFETY: No lock is held and no read-side section is open here.
+            // SAFETY: Process context without locks by the contract of this function, and the
+            // read-side critical section has ended.
             unsafe { bindings::rust_ipvs_helper_cond_resched() };
         }
     }
