@@ -5,6 +5,7 @@
 
 mod commands;
 mod table;
+mod top_table;
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ use ipvs_netlink::{ForwardMethod, Protocol};
 use lexopt::Arg;
 
 pub use commands::COMMANDS;
-pub use table::{OPTIONS, TOP};
+pub use table::OPTIONS;
+pub use top_table::TOP;
 
 /// The schedulers of the kernel; `wlc` is the default.
 pub const SCHEDULERS: &[&str] = &[
