@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections that a real server begins (C: `conn_out`): SIP servers call their clients, too
-//! (H-21, P-30).
+//! Connections that a real server begins (C: `ip_vs_new_conn_out()`), for example a SIP server that
+//! calls a client (H-21, P-30).
 
 use super::{
     persistence,
@@ -34,26 +34,25 @@ use crate::{
     },
 };
 
-/// Returns whether a packet that belongs to no connection may be the first one of such a
-/// connection.
+/// Returns whether a packet without a connection may begin a connection from a real server.
 #[inline(always)]
 pub(super) fn may_be<F: InetFamily>(context: &Context<'_, F>) -> bool {
     context.af.has_engines() && context.header.protocol == UDP && context.point != Point::LocalIn
 }
 
-/// A connection that a server begins.
+/// Connection that a real server begins.
 struct OutConn<F: InetFamily> {
     ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
     destination: RcuArc<Destination>,
-    /// The template that it belongs to.
+    /// The connection's template, if the service is persistent.
     control: ControlRef<Connection<F>>,
-    /// True if it ends with this packet (S-12).
+    /// True if the connection is for this packet only (OPS, S-12).
     is_ops: bool,
 }
 
-/// Handles such a packet as a reply, where it comes from a server of a service that has an engine;
-/// else as if no service had one. `hash` is that of its two endpoints; `takes_requests` is false if
-/// the director takes replies alone.
+/// Handles the packet as a reply of a new connection if its source is a real server of a service
+/// with a persistence engine. Otherwise handles it as a packet without a connection. `hash` is that
+/// of the packet's two endpoints; `takes_requests` is false for the reply-only hooks.
 #[cold]
 #[inline(never)]
 pub(crate) fn handle<'g, F: InetFamily>(
@@ -72,7 +71,7 @@ pub(crate) fn handle<'g, F: InetFamily>(
     }
 }
 
-/// Handles a packet that begins nothing.
+/// Handles a packet that begins no connection from a real server.
 fn handle_otherwise<F: InetFamily>(
     context: Context<'_, F>,
     hash: u32,
@@ -88,11 +87,12 @@ fn handle_otherwise<F: InetFamily>(
     }
 }
 
-/// Returns the connection that a server's packet begins, from the VIP to the packet's addressee.
+/// Returns the connection that a real server's packet begins, from the VIP to the packet's
+/// destination address.
 fn conn_out<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Option<OutConn<F>> {
     let (real, client) = (context.src(), context.dst());
     let (rcu, protocol) = (context.rcu, context.header.protocol);
-    // A server may be one of other services, too, which have no engine and begin nothing.
+    // The real server may also belong to services without an engine; those begin nothing.
     let has_engine = |destination: &Destination| {
         let service = context.af.by_id(rcu, &destination.service);
         let options = service.and_then(|service| service.options_at(rcu));
@@ -124,7 +124,7 @@ fn conn_out<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Opt
     })
 }
 
-/// Makes the connection.
+/// Creates the connection and inserts it into the table.
 fn begin<'g, F: InetFamily>(
     context: &Context<'g, F>,
     out: OutConn<F>,
@@ -136,8 +136,8 @@ fn begin<'g, F: InetFamily>(
     schedule::enter(context, hash, out.ends, Direction::Output, made)
 }
 
-/// Handles a reply by a connection that nobody finds: what a server answers to a single packet,
-/// whose own connection ended with it (S-12).
+/// Handles a reply under OPS: with a connection that ends with the packet and is not inserted into
+/// the table (S-12).
 fn begin_and_end<F: InetFamily>(
     context: &Context<'_, F>,
     out: OutConn<F>,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Netfilter hooks: one at each of three places (H-1).
+//! Netfilter hooks: one each at LOCAL_IN, LOCAL_OUT and FORWARD (H-1).
 //!
-//! C IPVS looks at each packet twice, as a possible reply and then as a possible request. Here
-//! both directions of a connection have one hash, so one look at the table tells which it is.
+//! C IPVS looks a packet up twice, first as a reply and then as a request. Here both directions of
+//! a connection have the same hash, so one look-up gives the connection and the direction.
 
 use super::{
     conn_out,
@@ -60,11 +60,11 @@ use crate::{
 };
 use core::marker::PhantomData;
 
-/// Packets to this host.
+/// Hook at LOCAL_IN.
 pub(crate) struct LocalIn<F>(PhantomData<F>);
-/// Packets of this host.
+/// Hook at LOCAL_OUT.
 pub(crate) struct LocalOut<F>(PhantomData<F>);
-/// Packets that pass through.
+/// Hook at FORWARD.
 pub(crate) struct Forward<F>(PhantomData<F>);
 
 impl<F: HasAfState> Hook for LocalIn<F> {
@@ -91,7 +91,8 @@ impl<F: HasAfState> Hook for Forward<F> {
     }
 }
 
-/// Packets of a director that takes no requests, at a place with the number `AT`.
+/// Hook that handles replies only, at the point with number `AT`; used if this host schedules
+/// nothing (H-8).
 pub(crate) struct ReplyOnly<F, const AT: u8>(PhantomData<F>);
 
 impl<F: HasAfState, const AT: u8> Hook for ReplyOnly<F, AT> {
@@ -107,7 +108,7 @@ impl<F: HasAfState, const AT: u8> Hook for ReplyOnly<F, AT> {
     }
 }
 
-/// Reads the headers of a packet that is not fragmented, where they lie in one piece.
+/// Parses the headers of an unfragmented TCP or UDP packet if they are in the linear part.
 #[inline(always)]
 fn read<F: InetFamily>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     let bytes = packet.bytes();
@@ -119,14 +120,13 @@ fn read<F: InetFamily>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     Some((header, transport))
 }
 
-/// Returns whether connections of a protocol are balanced, and that is what most packets are of
-/// (H-11).
+/// Returns whether the protocol is TCP or UDP, which [`read`] handles (H-11).
 #[inline(always)]
 fn is_balanced(protocol: u8) -> bool {
     protocol == TCP || protocol == UDP
 }
 
-/// Returns what becomes of a packet whose transport header is cut short (S-4).
+/// Returns the verdict for a packet with a truncated transport header (S-4).
 fn truncated(point: Point, packet: Packet) -> Verdict {
     if point == Point::Forward {
         Verdict::Accept(packet)
@@ -135,7 +135,9 @@ fn truncated(point: Point, packet: Packet) -> Verdict {
     }
 }
 
-/// Reads the headers of any packet, or decides what becomes of one that has none to speak of.
+/// Parses the headers of a packet that [`read`] does not handle: fragments, SCTP, AH, ESP and
+/// packets with headers outside the linear part. Returns the verdict if there is nothing to look
+/// up.
 #[cold]
 #[inline(never)]
 fn read_otherwise<F: HasAfState>(
@@ -146,7 +148,7 @@ fn read_otherwise<F: HasAfState>(
     mut packet: Packet,
 ) -> Result<(Packet, Header<F>, Transport), Verdict> {
     let mut gathered = false;
-    // Each round has more in one piece, or the whole in place of a fragment.
+    // Each round has more bytes in the linear part, or the reassembled packet.
     for _ in 0..Packet::READS {
         let bytes = packet.bytes();
         let (needed, for_transport) = match F::parse(bytes) {
@@ -156,7 +158,7 @@ fn read_otherwise<F: HasAfState>(
             }
             Ok(header) if !is_balanced(header.protocol) && header.protocol != SCTP => break,
             Ok(header) if header.fragment != Fragment::Whole => {
-                // What cannot be put together stays as it is (H-14).
+                // A fragment that is not reassembled passes unchanged (H-14).
                 if gathered || !defrag::may_be_ours(ipvs.af_state::<F>(), point, &header) {
                     return Err(Verdict::Accept(packet));
                 }
@@ -166,7 +168,7 @@ fn read_otherwise<F: HasAfState>(
                 continue;
             }
             Ok(header) if header.protocol == SCTP => {
-                // Not in one piece: what offloading has put together must stay as it is.
+                // Copied, not pulled: a GSO packet with a frag_list must not be linearised.
                 let at = usize::from(header.l4);
                 return match Transport::of_sctp(|offset| packet.copy(at.saturating_add(offset))) {
                     Some(transport) => Ok((packet, header, transport)),
@@ -182,7 +184,7 @@ fn read_otherwise<F: HasAfState>(
             Err(ParseError::Malformed) => break,
         };
         if !packet.pull_more(needed) {
-            // An IP header that leads nowhere is not ours to judge (H-9).
+            // A packet with a truncated IP header is not dropped here (H-9).
             return Err(if for_transport {
                 truncated(point, packet)
             } else {
@@ -197,8 +199,8 @@ fn read_otherwise<F: HasAfState>(
     Err(Verdict::Accept(packet))
 }
 
-/// Handles a packet; if the hook does not `TAKES_REQUESTS`, only one that may be a reply (H-8, H-18
-/// to H-22).
+/// Handles a packet at a hook. Without `TAKES_REQUESTS` only replies are handled (H-8, H-18 to
+/// H-22).
 #[inline(always)]
 fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
     ipvs: &'g NetnsIpvs,
@@ -297,9 +299,9 @@ fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
     }
 }
 
-/// Handles a packet that may be a reply, and leaves requests alone (H-8).
+/// Handles a reply and accepts any other packet unchanged (H-8).
 ///
-/// Out of line: one copy for all places.
+/// Out of line, so that there is one copy for the three points.
 #[cold]
 #[inline(never)]
 fn pass_replies<'g, F: HasAfState>(
@@ -312,13 +314,13 @@ fn pass_replies<'g, F: HasAfState>(
     pass::<F, false>(ipvs, rcu, net, point, packet)
 }
 
-/// Returns whether a packet may be a request: one that this host sends, or that was sent to its own
-/// link address and not to all (H-7).
+/// Returns whether a packet may be a request: sent by this host, or received as `PACKET_HOST`
+/// (H-7).
 fn is_for_host(point: Point, packet: &Packet) -> bool {
     point == Point::LocalOut || packet.is_to_host()
 }
 
-/// Returns whether a packet that belongs to no connection may begin one.
+/// Returns whether a packet without a connection may begin one.
 #[inline(always)]
 fn may_begin(point: Point, packet: &Packet) -> bool {
     point != Point::Forward && is_for_host(point, packet)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! First packets of connections whose client's port was not known (`IP_VS_CONN_F_NO_CPORT`; C-9,
-//! C-24, F-9).
+//! First packets of connections with an unknown client port (`IP_VS_CONN_F_NO_CPORT`; C-9, C-24,
+//! F-9).
 
 use crate::{
     director::{
@@ -18,22 +18,22 @@ use crate::{
     },
 };
 
-/// Result of the look-up of a connection without the client's port.
+/// Result of [`find`].
 pub(crate) enum Found<'g, F: InetFamily> {
-    /// The first packet of this one.
+    /// The packet is the first one of this connection.
     Begun(&'g Connection<F>),
-    /// A packet of one that began with another packet just now, or that another port of the client
-    /// has taken.
+    /// The connection has already begun with another packet, or another client port has taken it.
     Late,
-    /// Nothing.
+    /// There is no such connection.
     Nothing,
 }
 
-/// Looks for the connection that a packet is the first one of. `hash` is that of its two endpoints.
+/// Looks for a connection with an unknown client port that the packet begins, and fills in the
+/// port. `hash` is that of the packet's two endpoints.
 ///
-/// Of two packets with different ports at once, one wins, and the client has to send the other
-/// again. Only what opens a connection may: what is left of an earlier one to the same port comes
-/// from another port of the client.
+/// Of two simultaneous packets with different client ports one wins; the client has to retransmit
+/// the other. Only a packet that opens a connection may fill in the port: a late packet of an
+/// earlier data connection has another client port.
 #[cold]
 #[inline(never)]
 pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'_, F> {
@@ -52,7 +52,7 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'
         direction == 0 && connection.is_of(TCP, &anybody, &virt) && connection.is_no_cport()
     });
     let Some((no_cport, _)) = no_cport else {
-        // It was there before: what took its place was put in the table before it left.
+        // Another CPU was first. It inserted the filled connection before it removed this one.
         let begun = connections.table.find(rcu, hash, |connection, direction| {
             direction == 0 && connection.is_of(TCP, &client, &virt)
         });
@@ -71,7 +71,7 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'
         other.is_of(TCP, &client, &virt)
     });
     connections.came();
-    // Last, so that one of both is there at any time.
+    // After the insertion, so that a look-up finds one of the two at any time.
     conntrack::remove(Some(context.net), connections, rcu, no_cport);
     match entered {
         Ok(begun) => Found::Begun(begun),

@@ -3,13 +3,13 @@
 //! Persistence: new connections of a persistent service follow their client's template
 //! (behaviour.rst 4).
 //!
-//! A template is an entry of the connection table, under a key that no packet has. Its connections
-//! hold it, so that it outlives them; only new ones wind its clock up (P-12), so that packets of
-//! established connections cost what they cost without persistence.
+//! A template is an entry of the connection table under a key that no packet has. Each of its
+//! connections holds a reference, so the template outlives them. Only new connections re-arm the
+//! template's timer (P-12): packets of established connections do not touch the template.
 //!
-//! One template may be that of very many clients. A new connection on one of many CPUs then reads
-//! the template's first cache line, which changes once a jiffy, and counts itself in the second
-//! one. It writes nothing else.
+//! One template may serve many clients. A new connection reads the template's first cache line,
+//! which changes at most once a jiffy, and increments the control count (C: `n_control`) in the
+//! second one. It writes nothing else.
 
 use crate::{
     director::{
@@ -53,26 +53,26 @@ use kernel::prelude::*;
 /// Destination that a template gives to a connection.
 pub(crate) struct TemplateDest<F: InetFamily> {
     pub(crate) destination: RcuArc<Destination>,
-    /// The port at the destination.
+    /// Port at the destination.
     pub(crate) port: u16,
     /// The connection's reference to its template.
     pub(crate) control: ControlRef<Connection<F>>,
 }
 
-/// Reasons for which a connection cannot begin.
+/// Reasons for not creating a connection.
 pub(crate) enum Failure {
-    /// No destination may have it (P-9).
+    /// No destination is available (P-9).
     NoDestination,
-    /// There may be no more entries, or there is no memory (P-13).
+    /// The connection limit is reached, or memory is exhausted (P-13).
     NoRoom,
 }
 
-/// Key and kind of the template to look for.
+/// Key and kind of the template to look up.
 struct TemplateQuery<'p, F: InetFamily> {
     key: TemplateKey<F>,
     kind: Kind,
     hash: u32,
-    /// Data that the service's engine found in the packet.
+    /// Data that the service's persistence engine found in the packet.
     data: &'p [u8],
 }
 
@@ -115,10 +115,10 @@ pub(super) fn template_for<'g, F: InetFamily>(
     })
 }
 
-/// Returns a reference to the template of a connection that a destination begins, to the client of
-/// its packet (P-30).
+/// Finds or creates the template for a connection that a real server begins, to the packet's
+/// destination address (P-30).
 ///
-/// A template that says otherwise of the client, or of the call, is of no use any more.
+/// Invalidates a template with the same key that points to another destination.
 pub(super) fn template_for_out<'g, F: InetFamily>(
     context: &Context<'g, F>,
     (service, virt): (&'g Service<F>, Endpoint<F>),
@@ -142,8 +142,8 @@ pub(super) fn template_for_out<'g, F: InetFamily>(
     created.ok().map(|created| created.control)
 }
 
-/// Returns what an engine goes by in a packet; nothing where there is no such thing, and the
-/// client's address has to do (P-25, and Q-8, which is not so here).
+/// Returns the data that the persistence engine finds in the packet. Returns `None` if it finds
+/// none: the template's key is then the client's address (P-25, without the fault in Q-8).
 #[cold]
 fn look_into<'p, F: InetFamily>(
     engine: Engine,
@@ -158,7 +158,7 @@ fn look_into<'p, F: InetFamily>(
     engine.find(payload).unwrap_or(&[])
 }
 
-/// A template, and C IPVS to it of the connection that is to begin.
+/// Template with the new connection's reference to it.
 struct TemplateRef<'g, F: InetFamily> {
     entry: &'g Connection<F>,
     control: ControlRef<Connection<F>>,
@@ -207,13 +207,13 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
             && template.data() == self.data
     }
 
-    /// Finds the template, if there is one and its destination may still be used, and re-arms its
-    /// timer.
+    /// Looks up the template and re-arms its timer. Returns `None` if there is none or its
+    /// destination is not available.
     fn find<'g>(&self, context: &Context<'g, F>) -> Option<TemplateRef<'g, F>> {
         let table = &context.connections.table;
         let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);
         let (entry, _) = table.find(context.rcu, self.hash, is)?;
-        // P-7, P-8
+        // P-7, P-8: the destination must be available.
         let destination = &entry.destination;
         let quiescent = || {
             destination.weight() == 0 && context.ipvs.settings.expire_quiescent_template.load() != 0
@@ -222,7 +222,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
             entry.invalidate();
             return None;
         }
-        // One that is about to leave the table has had its time.
+        // Fails if the template is being removed because its time is up.
         let control = ControlRef::on(entry)?;
         if entry.refresh() {
             table.rearm(entry);
@@ -230,7 +230,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         Some(TemplateRef { entry, control })
     }
 
-    /// Makes a template, or finds the one that another CPU has made meanwhile (P-9).
+    /// Creates a template. Returns the one of another CPU if that has inserted it first (P-9).
     #[inline(never)]
     fn create<'g>(
         &self,
@@ -268,7 +268,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
             Ok(entry) | Err(entry) => entry,
         };
         context.connections.came();
-        // It has just been put there, and stays a moment even where its timeout is 0.
+        // Just inserted: it is not removed before the next tick, even with a timeout of 0.
         let control = ControlRef::on(entry).ok_or(Failure::NoRoom)?;
         Ok(TemplateRef { entry, control })
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Hook registration, the part of [`NetnsIpvs`] that registers hooks with the first service of a
-//! family.
+//! family, and unregisters them with the last one.
 
 use super::hooks::{
     Forward,
@@ -44,7 +44,8 @@ use kernel::{
 /// Function that registers the hooks of a family.
 type RegisterHooks = fn(Lease, Arc<NetnsIpvs>, bool) -> Result<Hooks<NetnsIpvs>>;
 
-/// Registers the hooks of a family (H-1, H-2): `reply_only` ones only see to replies (H-8).
+/// Registers the hooks of a family (H-1, H-2); with `reply_only` those that handle replies only
+/// (H-8).
 fn register<F: HasAfState>(
     lease: Lease,
     ipvs: Arc<NetnsIpvs>,
@@ -72,7 +73,8 @@ fn register<F: HasAfState>(
 }
 
 impl NetnsIpvs {
-    /// Makes what packets need before the first service of a family can be there (H-2).
+    /// Allocates the state that packets need and registers the hooks, before the first service of a
+    /// family is published (H-2).
     pub(crate) fn prepare(
         self: &Arc<Self>,
         config: &mut ConfigState,
@@ -99,8 +101,8 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Gives the hooks the form that they should have (H-8). The new ones are there before the old
-    /// ones go.
+    /// Replaces the hooks by reply-only ones, or back, as the configuration demands (H-8). The new
+    /// hooks are registered before the old ones are unregistered.
     pub(crate) fn fit_hooks(&self) -> Result {
         let mut config = self.config.lock();
         let reply_only = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
@@ -124,7 +126,8 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Takes the hooks of a family that has no service; the caller drops them without the mutex.
+    /// Returns the hooks of a family without services. The caller drops them after it has released
+    /// the configuration mutex, as unregistration waits for RCU readers.
     pub(crate) fn unneeded_hooks(
         &self,
         config: &mut ConfigState,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Replies: packets from a destination to a client that pass the director.
+//! Replies: packets from a destination to a client that pass this host.
 
 use super::state;
 use crate::{
@@ -48,7 +48,7 @@ pub(crate) fn handle<'g, F: InetFamily>(
     }
 }
 
-/// Handles a reply that carries an entry of connection tracking.
+/// Handles a reply with a conntrack entry.
 #[cold]
 #[inline(never)]
 fn handle_tracked<'g, F: InetFamily>(
@@ -59,7 +59,7 @@ fn handle_tracked<'g, F: InetFamily>(
     handle_as::<F, true>(&context, connection, packet)
 }
 
-/// Handles a reply, which carries an entry only where it is `TRACKED`.
+/// Handles a reply; it has a conntrack entry only if `TRACKED`.
 #[inline(always)]
 fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
@@ -84,7 +84,7 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     Verdict::Accept(packet)
 }
 
-/// Makes the VIP the sender; `false` where the packet cannot go on.
+/// Rewrites the source to the VIP. Returns `false` if the packet has to be dropped.
 #[inline(always)]
 fn translate<F: InetFamily>(
     context: &Context<'_, F>,
@@ -106,26 +106,26 @@ fn translate<F: InetFamily>(
     context.reroute(packet)
 }
 
-/// Returns whether a packet that belongs to no connection is one of a server behind NAT, which is
-/// to be told that nobody knows what it speaks of (H-22).
+/// Returns whether to answer a packet without a connection with an ICMP error: it comes from a real
+/// server behind NAT and `nat_icmp_send` is set (H-22).
 #[inline(always)]
 pub(super) fn is_unexpected<F: InetFamily>(context: &Context<'_, F>) -> bool {
     context.ipvs.settings.nat_icmp_send.load() != 0 && is_from_server(*context)
 }
 
-/// Returns whether a packet is one of a server behind NAT, and says more than that all is over.
+/// Returns whether a packet comes from a real server behind NAT and is not an RST.
 #[cold]
 #[inline(never)]
 fn is_from_server<F: InetFamily>(context: Context<'_, F>) -> bool {
     let rs_table = &context.ipvs.rs_table;
     let protocol = context.header.protocol;
-    // AH and ESP, which have no ports, look like later fragments.
+    // AH and ESP have no ports and are parsed as later fragments.
     context.header.fragment != Fragment::Later
         && !context.transport.flags.is_rst()
         && rs_table.has_real_server(context.rcu, protocol, &context.src())
 }
 
-/// Tells the sender that nobody expects its packet.
+/// Sends a port unreachable error and drops the packet.
 #[cold]
 #[inline(never)]
 pub(crate) fn refuse<F: InetFamily>(mut packet: Packet) -> Verdict {

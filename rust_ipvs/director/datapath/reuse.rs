@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Port reuse (`conn_reuse_mode`) and connections of unavailable destinations (behaviour.rst 5.5,
-//! 5.6).
+//! Client port reuse (`conn_reuse_mode`) and connections of unavailable destinations (behaviour.rst
+//! 5.5, 5.6).
 
 use super::schedule;
 use crate::{
@@ -25,14 +25,15 @@ use crate::{
     },
 };
 
-/// Returns whether a connection that the client begins anew may go elsewhere (S-18).
+/// Returns whether a packet that opens a connection anew is to be scheduled anew, though an entry
+/// exists (S-18; C: `is_new_conn_expected()` and `expire_nodest_conn`).
 #[cold]
 pub(super) fn is_over<F: InetFamily>(
     settings: &Settings,
     connection: &Connection<F>,
     packet: &Packet,
 ) -> bool {
-    /// The bit of `conn_reuse_mode` that lets go of connections that the client has closed.
+    /// Bit of `conn_reuse_mode` that also includes connections in FIN_WAIT.
     const AFTER_FIN: i32 = 2;
     if settings.expire_nodest_conn.load() != 0 && connection.destination.weight() == 0 {
         return true;
@@ -48,14 +49,13 @@ pub(super) fn is_over<F: InetFamily>(
     ended && !(connection.controls() && conntrack::is_confirmed(packet))
 }
 
-/// Ends a connection and handles a packet of it as one that no connection was found for (S-19,
-/// S-22).
+/// Ends a connection and schedules its packet anew (S-19, S-22).
 ///
-/// Where the packet carries the entry of the connection that ends, nothing can be said to that of
-/// another server. (C IPVS drops the packet: with the client's next attempt, a second later, the
-/// entry is gone.) It is taken off the packet, which passes all hooks once more: to rules it is the
-/// first one of a connection, as that attempt would be. One whose addresses rules have changed
-/// already would not be to them what it was, so it is dropped here too.
+/// If the packet has a confirmed conntrack entry, its reply tuple cannot be altered for another
+/// destination. C IPVS drops the packet; the entry is gone when the client retransmits a second
+/// later. Here the packet loses the entry and re-enters at PRE_ROUTING: rules see a new connection,
+/// as they do with the retransmission in C. A packet that rules have translated before (DNAT)
+/// cannot be re-injected with its original addresses, so it is dropped as in C.
 #[cold]
 #[inline(never)]
 pub(super) fn begin_anew<'g, F: InetFamily>(
@@ -66,7 +66,7 @@ pub(super) fn begin_anew<'g, F: InetFamily>(
 ) -> Verdict {
     let confirmed = conntrack::is_confirmed(&packet);
     if !confirmed {
-        // What tracking knows by the client's port is not this connection any more.
+        // The conntrack entry is now that of the new connection.
         connection.leave_to_others();
     }
     conntrack::supersede(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A packet without a connection: which service is it for, and who gets it (behaviour.rst 5).
+//! Scheduling: finds the service of a packet without a connection, chooses a destination and
+//! creates the connection (behaviour.rst 5; C: `ip_vs_schedule()`).
 
 use super::{
     persistence::{
@@ -56,14 +57,15 @@ use crate::{
     },
 };
 
-/// Handles a packet that no connection was found for. `hash` is that of its two endpoints.
+/// Handles a packet without a connection. `hash` is that of its two endpoints.
 #[inline(never)]
 pub(crate) fn handle<F: InetFamily>(context: Context<'_, F>, hash: u32, packet: Packet) -> Verdict {
     decide(context, hash, packet, carry_out)
 }
 
-/// Begins the connection that a packet belongs to which an ICMP error quotes, or puts one that
-/// nobody finds in `single` (S-12, S-28). Returns `Accept` unless the error ends here.
+/// Creates the connection for a packet that an ICMP error quotes (`schedule_icmp`, S-28). Under OPS
+/// the connection is stored in `ops` and not inserted (S-12). Returns `Accept` if the caller goes
+/// on with the error.
 pub(super) fn begin_for_error<F: InetFamily>(
     context: Context<'_, F>,
     packet: Packet,
@@ -93,8 +95,8 @@ pub(super) fn begin_for_error<F: InetFamily>(
     )
 }
 
-/// Decides about a packet as [`handle`] does, and has `begin` do what is decided if it gets a
-/// destination: `begin` is told whether the service is one of one-packet scheduling (OPS).
+/// Makes the scheduling decision about a packet, and calls `begin` with it if there is a
+/// destination. The `bool` given to `begin` is true under one-packet scheduling (OPS).
 #[inline(always)]
 fn decide<'g, F: InetFamily>(
     context: Context<'g, F>,
@@ -114,21 +116,21 @@ fn decide<'g, F: InetFamily>(
         &dst,
     );
     let Some(service) = found else {
-        // S-5
+        // S-5: no service.
         return Verdict::Accept(packet);
     };
-    // S-6
+    // S-6: `drop_packet`.
     if context.ipvs.defenses.drop_packet() {
         return Verdict::Drop(packet);
     }
-    // S-7, S-8
+    // S-7, S-8: FTP data from port 20, and replies of a local real server.
     if src.port == FTP_DATA_PORT || is_local_reply(&context, hash, &packet) {
         return Verdict::Accept(packet);
     }
     let flow = Flow {
         protocol: context.header.protocol,
         client: src,
-        // In the header that an error quotes, that is the client (D-13).
+        // The quoted header is inverse: its source address is the VIP (D-13).
         addressee: if context.is_inverse {
             src.addr
         } else {
@@ -139,7 +141,7 @@ fn decide<'g, F: InetFamily>(
     if let Some(options) = options.filter(|t| t.is_persistent()) {
         return persist(context, hash, (service, options), &flow, packet, begin);
     }
-    // S-10
+    // S-10: a service of port 0 needs persistence to take other ports.
     if !service.is_marked() && service.port() != dst.port {
         return leave(&context, hash, service, packet);
     }
@@ -156,8 +158,8 @@ fn decide<'g, F: InetFamily>(
     begin(&context, hash, plan, ops, packet)
 }
 
-/// Returns whether a packet of this host goes back to the client of a connection: a real server of
-/// this very host answers, for which nothing needs to be done here (S-8).
+/// Returns whether a packet of this host is a reply of a local real server to the client of a
+/// connection (S-8).
 #[inline(always)]
 fn is_local_reply<F: InetFamily>(context: &Context<'_, F>, hash: u32, packet: &Packet) -> bool {
     packet.is_from_here() && has_reverse(context, hash)
@@ -177,7 +179,7 @@ fn has_reverse<F: InetFamily>(context: &Context<'_, F>, hash: u32) -> bool {
     found.is_some()
 }
 
-/// Begins a connection of a persistent service (S-9).
+/// Schedules a packet of a persistent service (S-9).
 #[inline(never)]
 fn persist<'g, F: InetFamily>(
     context: Context<'g, F>,
@@ -205,16 +207,16 @@ fn persist<'g, F: InetFamily>(
     }
 }
 
-/// Decision about a new connection.
+/// Scheduling decision.
 struct Plan<F: InetFamily> {
     destination: RcuArc<Destination>,
-    /// Endpoint to which packets go.
+    /// Destination address and port of the packets.
     real: Endpoint<F>,
-    /// The template that it belongs to.
+    /// The connection's template, if the service is persistent.
     control: ControlRef<Connection<F>>,
 }
 
-/// Does what was decided: begins a connection, or one of a single packet (`ops`).
+/// Creates the connection and sends the packet; under `ops` without insertion into the table.
 #[inline(always)]
 fn carry_out<F: InetFamily>(
     context: &Context<'_, F>,
@@ -237,14 +239,14 @@ fn may_begin<F: InetFamily>(context: &Context<'_, F>) -> bool {
     let sloppy = match context.header.protocol {
         TCP => &settings.sloppy_tcp,
         SCTP => &settings.sloppy_sctp,
-        // What has no transport header only follows others.
+        // A later fragment has no transport header.
         _ => return context.header.fragment != Fragment::Later,
     };
     !flags.is_rst() && (flags.is_syn() || sloppy.load() != 0)
 }
 
-/// Returns where packets of a new connection go: the destination's port, or the client's where that
-/// is 0 (S-11). With a method that leaves packets as they are, the address is only shown.
+/// Returns the destination's endpoint. A destination port of 0 stands for the port of the packet
+/// (S-11). With methods other than NAT the address is for display only.
 fn real<F: InetFamily>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
     Endpoint {
         addr: destination.addr::<F>(),
@@ -255,7 +257,7 @@ fn real<F: InetFamily>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint
     }
 }
 
-/// Begins a connection with its first packet.
+/// Creates a connection and sends its first packet.
 fn begin<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,
@@ -278,7 +280,7 @@ fn begin<F: InetFamily>(
         return Verdict::Drop(packet);
     };
     if context.is_inverse {
-        // Who found the error takes it from here.
+        // The caller goes on with the ICMP error.
         return Verdict::Accept(packet);
     }
     connection.destination.counted.input(packet.len());
@@ -286,7 +288,7 @@ fn begin<F: InetFamily>(
     xmit::send(context, connection, packet)
 }
 
-/// Returns a connection that ends with its packet, and counts it (S-12).
+/// Creates the connection for an OPS packet, and counts it (S-12).
 #[inline(always)]
 fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
     let ends = (context.src(), context.dst(), plan.real);
@@ -298,8 +300,8 @@ fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Con
     connection
 }
 
-/// Sends a single packet by a connection that ends with it (S-12). Neither found nor counted by
-/// anybody, the connection needs no place but this one (C-8, C-14).
+/// Sends an OPS packet. Its connection lives on the stack: no look-up finds it, and the destination
+/// does not count it as active or inactive (S-12, C-8, C-14).
 #[inline(never)]
 fn begin_and_end<F: InetFamily>(
     context: &Context<'_, F>,
@@ -321,9 +323,9 @@ fn begin_and_end<F: InetFamily>(
     xmit::send(context, &connection, packet)
 }
 
-/// Puts a new connection, which `made` makes of its client, VIP and where its packets go, in the
-/// table, in the state that its first packet brings; `None` without memory. `hash` is that of
-/// client and VIP.
+/// Creates a connection with `made` and inserts it into the table, in the state that its first
+/// packet leads to. `made` is given the client's, the VIP's and the destination's endpoint; `hash`
+/// is that of client and VIP. Returns `None` if memory is exhausted.
 #[inline(always)]
 pub(crate) fn enter<'g, F: InetFamily>(
     context: &Context<'g, F>,
@@ -340,7 +342,7 @@ pub(crate) fn enter<'g, F: InetFamily>(
     if Some(virt.port) == context.af.helper_port {
         ftp::bind(&mut connection);
     }
-    // An error says nothing of the state, and what it begins ends soon.
+    // A quoted packet does not change the state (S-28), and its connection keeps the first timeout.
     let is_watched = !context.is_inverse && {
         let packet = (protocol, &context.transport);
         let is_watched = state::follow(&connection, &ipvs.timeouts, direction, packet);
@@ -355,16 +357,15 @@ pub(crate) fn enter<'g, F: InetFamily>(
         });
     let connection = match inserted {
         Ok(connection) => {
-            // Only now: one that did not get into the table must not make its destination
-            // overloaded.
+            // After the insertion: a duplicate must not set the destination's OVERLOAD flag.
             connection.count();
             connection.destination.counted.connection();
             connection
         }
         Err(known) => {
-            // Another CPU was faster with a packet of the same client, so this is a packet of that
-            // connection. A template that was found or made for this one is that of the other too,
-            // having the same key; if it was made anew since, its destination was of no use.
+            // Another CPU has inserted the connection with a packet of the same client: the packet
+            // belongs to that one. Its template is the same one, as it has the same key; a newer
+            // template replaces one with an unavailable destination.
             if !context.is_inverse {
                 state::follow_duplicate(*context, known, direction);
             }
@@ -378,7 +379,8 @@ pub(crate) fn enter<'g, F: InetFamily>(
     Some(connection)
 }
 
-/// No destination may have the packet (S-15 to S-17).
+/// Handles a packet of a service without an available destination (S-15 to S-17; C:
+/// `ip_vs_leave()`).
 #[cold]
 #[inline(never)]
 fn leave<F: InetFamily>(
@@ -403,7 +405,8 @@ fn leave<F: InetFamily>(
     Verdict::Drop(packet)
 }
 
-/// Begins a connection to wherever its packets are addressed, which nobody counts (S-15).
+/// Creates a `cache_bypass` connection to the packet's own destination address (S-15). It is not
+/// counted at a destination.
 fn bypass<F: InetFamily>(
     context: &Context<'_, F>,
     hash: u32,

@@ -31,10 +31,8 @@ use crate::{
 };
 use kernel::sync::atomic::Relaxed;
 
-/// Takes the first packet of a connection into account that was just made for it, before the
-/// destination counts the connection: its state and how long it stays.
-///
-/// Returns whether a sync master runs.
+/// Sets state and timeout of a new connection by its first packet. Called before the destination
+/// counts the connection. Returns whether a sync master runs.
 #[inline(always)]
 pub(super) fn follow<F: InetFamily>(
     connection: &Connection<F>,
@@ -45,7 +43,7 @@ pub(super) fn follow<F: InetFamily>(
     let (protocol, transport) = packet;
     let timeout = match protocol {
         UDP => {
-            // A datagram of the client changes nothing: a connection is made as one leaves it.
+            // A connection is created in the state that a client's datagram leads to.
             const _: () = assert!(udp::NORMAL == tcp::NONE && !udp::active(udp::NORMAL));
             if direction == Direction::Output {
                 follow_udp(connection, direction);
@@ -59,10 +57,8 @@ pub(super) fn follow<F: InetFamily>(
     timeout.is_sync_active()
 }
 
-/// The timeout of a connection that is in the table after a packet, which changes its state;
-/// `None`, and nothing is done, if a helper is to look at the packet, too.
-///
-/// The packet is given by its protocol and what its transport header says.
+/// Returns the connection's timeout after a packet, and changes its state. Returns `None`, and
+/// changes nothing, if an application helper has to look at the packet.
 #[inline(always)]
 fn timeout_after<F: InetFamily>(
     connection: &Connection<F>,
@@ -77,7 +73,7 @@ fn timeout_after<F: InetFamily>(
             }
             timeouts.udp()
         }
-        // No table lets such a segment leave ESTABLISHED (T-4, T-5).
+        // No state table leaves ESTABLISHED for such a segment (T-4, T-5).
         TCP if transport.flags == TcpFlags::PLAIN
             && connection.count_only(direction, tcp::ESTABLISHED) =>
         {
@@ -89,7 +85,7 @@ fn timeout_after<F: InetFamily>(
     })
 }
 
-/// A packet has passed, and the connection stays so long after it.
+/// Updates `last_seen` and the timeout after a packet.
 #[inline(always)]
 fn stay<F: InetFamily>(
     context: &Context<'_, F>,
@@ -98,15 +94,14 @@ fn stay<F: InetFamily>(
     timeout: Timeout,
 ) {
     connection.touch();
-    // All that most packets ask: whatever is out of the ordinary makes a difference here.
+    // The only test on the fast path: it fails if the state has changed or a sync master runs.
     if !timeout.is_settled(connection.timeout.load(Relaxed)) {
         let is_request = direction == Direction::Input;
         change(*context, connection, is_request, timeout);
     }
 }
 
-/// A packet that has another timeout than its connection: its state has changed, or a sync master
-/// runs.
+/// Stores a changed timeout, and queues the connection for sending if a sync master runs.
 #[inline(never)]
 fn change<F: InetFamily>(
     context: Context<'_, F>,
@@ -126,7 +121,7 @@ fn change<F: InetFamily>(
     }
 }
 
-/// The first datagrams of a UDP connection.
+/// Applies a datagram to a UDP connection.
 fn follow_udp<F: InetFamily>(connection: &Connection<F>, direction: Direction) {
     connection.advance(direction, |direction, state| {
         let state = udp::next(state);
@@ -138,7 +133,7 @@ fn follow_udp<F: InetFamily>(connection: &Connection<F>, direction: Direction) {
     });
 }
 
-/// The new state of a TCP connection; returns its timeout.
+/// Applies a segment to a TCP connection; returns the timeout of the new state.
 #[inline]
 fn follow_tcp<F: InetFamily>(
     connection: &Connection<F>,
@@ -158,7 +153,7 @@ fn follow_tcp<F: InetFamily>(
     timeouts.tcp(state)
 }
 
-/// The new state of an SCTP association; returns its timeout.
+/// Applies a packet to an SCTP association; returns the timeout of the new state.
 #[cold]
 #[inline(never)]
 fn follow_sctp<F: InetFamily>(
@@ -178,8 +173,8 @@ fn follow_sctp<F: InetFamily>(
     timeouts.sctp(state)
 }
 
-/// As [`follow`], for a connection that is in the table: its place on the wheel follows too, and so
-/// do other directors. Returns whether a helper is to look at the packet.
+/// As [`follow`], for a connection in the table: also re-arms its timer and queues it for sending.
+/// Returns whether an application helper has to look at the packet.
 #[inline(always)]
 pub(super) fn follow_linked<F: InetFamily>(
     context: &Context<'_, F>,
@@ -195,8 +190,8 @@ pub(super) fn follow_linked<F: InetFamily>(
     false
 }
 
-/// As [`follow_linked`], for the first packet of a connection that another CPU has entered
-/// meanwhile, with another packet of the same client.
+/// As [`follow_linked`], for the first packet of a connection that another CPU has inserted with
+/// another packet of the same client.
 #[cold]
 #[inline(never)]
 pub(super) fn follow_duplicate<F: InetFamily>(
@@ -204,11 +199,11 @@ pub(super) fn follow_duplicate<F: InetFamily>(
     connection: &Connection<F>,
     direction: Direction,
 ) {
-    // What opens a connection carries nothing that a helper reads.
+    // A packet that opens a connection has no payload for the helper.
     follow_linked(&context, connection, direction);
 }
 
-/// As [`follow_linked`], for a TCP connection whose packets a helper looks at.
+/// As [`follow_linked`], for a TCP connection that is bound to an application helper.
 #[cold]
 #[inline(never)]
 fn follow_helped<F: InetFamily>(
