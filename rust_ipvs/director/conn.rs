@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections: which client talks to which destination, and how.
+//! Connections: the table entry (C: `struct ip_vs_conn`), its timeouts, and its conntrack entry.
+//!
+//! Main types: [`Connection`] is the entry of a connection or template,
+//! [`Connections`](table::Connections) the hash table of an address family, [`Status`] the state
+//! and all flags of a connection in one atomic word, [`Timeouts`](timeouts::Timeouts) the timeouts
+//! of the protocol states, and [`InetFamily`] an address family with its kernel services. This
+//! folder may use `dest` of the director's folders, and no other.
 //!
 //! # Layout
 //!
-//! What every packet reads lies in the first 64 bytes of an IPv4 connection: the chain words, the
-//! three endpoints, the destination and the state. Of these, a packet writes `last_seen`, once a
-//! jiffy at the most, and the others only when the state changes.
+//! The first 64 bytes of an IPv4 connection hold all that every packet reads: the chain pointers,
+//! the three endpoints, the destination and the status. Of these a packet writes `last_seen`, at
+//! most once a jiffy, and the others only when the state changes.
 
 mod announced;
 pub(crate) mod clock;
@@ -92,15 +98,15 @@ use kernel::{
     }, //
 };
 
-/// Mark of a template's protocol in its key, so that no packet finds it (C-9): the result is
-/// none of the protocols that packets are looked up by.
+/// Bits that are flipped in the protocol of a template's key, so that no packet finds it (C-9): the
+/// result is no protocol that packets are looked up by.
 const TEMPLATE_KEY: u8 = 0xc0;
 
-/// The mark in the key of a connection that was given up, which no packet finds: no protocol that
-/// packets are looked up by has the bit, and no template's key.
+/// Bit that is set in the key of an unhashed connection, so that no packet finds it. Neither the
+/// protocols that packets are looked up by nor the keys of templates have it.
 const GIVEN_UP_KEY: u8 = 0x20;
 
-/// The destination's port that is shown of a template which nobody finds again (P-7).
+/// Destination port that is shown for an invalidated template (P-7).
 const INVALID_PORT: u16 = 0xffff;
 
 /// Role of a packet in a connection.
@@ -108,39 +114,39 @@ const INVALID_PORT: u16 = 0xffff;
 pub(crate) enum PacketRole {
     /// From the client to the VIP.
     Request,
-    /// From the destination, or a VIP that answers for it, to the client.
+    /// To the client, from the destination or from the VIP.
     Reply,
 }
 
-/// A connection. It is found by client and VIP, and with NAT by client and destination too.
+/// Connection. Its hash keys are client and VIP, and with NAT also client and destination.
 ///
-/// A template is one as well, found by what is left of the client and of the VIP once it is known
-/// which connections it is to gather (P-3). It has no packets of its own.
+/// A template is an entry of the same type, without packets of its own. Its key is the part of
+/// client and VIP that its connections have in common (P-3).
 #[repr(C)]
 pub(crate) struct Connection<F: InetFamily> {
     pub(crate) links: Links,
     pub(crate) client: Endpoint<F>,
     pub(crate) virt: Endpoint<F>,
-    /// Destination to which NAT sends it; with other methods the destination's own, where it is of
-    /// this family.
+    /// Address and port that NAT rewrites packets to. With other methods the destination's own, if
+    /// it is of this family.
     pub(crate) real: Endpoint<F>,
-    /// The protocol; with a mark for a template, and for a connection that was given up.
+    /// Protocol; altered for templates and for unhashed connections.
     key: Word<u8>,
     pub(crate) method: ForwardMethod,
     status: Status,
     pub(crate) destination: RcuArc<Destination>,
     /// Time of the last packet, in jiffies.
     pub(super) last_seen: Word<u32>,
-    /// After how many jiffies without a packet the connection ends.
+    /// Time without a packet after which the connection expires, in jiffies.
     pub(crate) timeout: Atomic<u32>,
     pub(crate) wheel: WheelLinks,
-    /// The template, or the connection, that this connection belongs to.
+    /// Controlling entry (C: `cp->control`): the template, or FTP's control connection.
     control: ControlRef<Connection<F>>,
-    /// Data of the persistence engine, of a template.
+    /// Data of the persistence engine; templates only.
     data: Option<KBox<Data>>,
-    /// State of synchronisation.
+    /// Synchronisation state.
     sync: SyncState,
-    /// The data connections that it announced, of FTP's control connections.
+    /// Expected data connections; FTP's control connections only.
     expected: Expected,
 }
 
@@ -156,7 +162,7 @@ const _: () = assert!(size_of::<Connection<V6>>() <= 192);
 const _: () = assert!(core::mem::offset_of!(Connection<V4>, wheel) <= 64);
 
 impl<F: InetFamily> Connection<F> {
-    /// A connection that no packet has passed yet, and that `control` controls.
+    /// Creates a connection without packets. `control` is its controlling entry.
     #[inline(always)]
     pub(crate) fn new(
         protocol: u8,
@@ -185,20 +191,20 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// A connection to wherever its packets are addressed (S-15). It is bound to the bypass
-    /// destination.
+    /// Creates a `cache_bypass` connection to the packet's own destination address (S-15). It is
+    /// bound to the bypass destination.
     pub(crate) fn bypass(
         protocol: u8,
         ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         bypass_dest: RcuArc<Destination>,
     ) -> Self {
         let mut connection = Self::new(protocol, ends, bypass_dest, ControlRef::none());
-        // Nobody has said that no reply passes here.
+        // Unlike with other methods, replies may pass here: NO_OUTPUT is not set.
         connection.status = Status::connection(false, false);
         connection
     }
 
-    /// A template (P-9). Its client and VIP are those of its key, and `timeout` is in jiffies.
+    /// Creates a template (P-9) with client and VIP of its key. `timeout` is in jiffies.
     pub(crate) fn template(
         protocol: u8,
         (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
@@ -215,19 +221,19 @@ impl<F: InetFamily> Connection<F> {
         template
     }
 
-    /// Returns whether connection tracking knows the connection: it keeps the entries of its
-    /// packets, and takes its own with it (N-1).
+    /// Returns whether the connection uses conntrack: its packets keep their conntrack entries, and
+    /// the entry is deleted with the connection (N-1).
     pub(crate) fn is_tracked(&self) -> bool {
         self.status.load().is_tracked()
     }
 
-    /// The connection, left to connection tracking too if it is `tracked` (N-1).
+    /// Sets whether the connection uses conntrack (N-1).
     pub(crate) fn tracked(mut self, tracked: bool) -> Self {
         self.track(tracked);
         self
     }
 
-    /// As [`Self::tracked`], where the connection is: to pass it on would be to copy it.
+    /// As [`Self::tracked`], in place, without a copy of the connection.
     #[inline(always)]
     pub(crate) fn track(&mut self, tracked: bool) {
         if tracked {
@@ -235,67 +241,69 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// Leaves what connection tracking knows by this connection's ends to another from now on
-    /// (S-19).
+    /// Stops the use of conntrack: the entry with this connection's addresses now belongs to a new
+    /// connection (S-19).
     pub(crate) fn leave_to_others(&self) {
         self.status.untrack();
     }
 
-    /// Makes the connection end with its first packet (S-12).
+    /// Marks the connection as an OPS one, which ends with its first packet (S-12).
     pub(crate) fn ops(mut self) -> Self {
         self.status.make_ops();
         self
     }
 
-    /// Returns whether it ends with its first packet.
+    /// Returns whether the connection ends with its first packet.
     pub(crate) fn is_ops(&self) -> bool {
         self.status.load().is_ops()
     }
 
-    /// Returns whether it is a template of a kind that may be used.
+    /// Returns whether the entry is a valid template of the given kind.
     pub(crate) fn is_kind(&self, kind: Kind) -> bool {
         self.status.load().is_kind(kind)
     }
 
-    /// Returns what a persistence engine goes by; nothing where that is the client.
+    /// Returns the data of the persistence engine; empty if the template's key is the client's
+    /// address.
     pub(crate) fn data(&self) -> &[u8] {
         self.data.as_ref().map_or(&[], |data| data.found())
     }
 
-    /// The template's destination is of no use: nobody finds the template again (P-7).
+    /// Invalidates the template, whose destination is not available: no look-up finds it again
+    /// (P-7).
     pub(crate) fn invalidate(&self) {
         self.status.invalidate();
     }
 
-    /// Has no packet find the connection again, and no other connection be its duplicate: the
-    /// client begins anew with its port, or its destination is gone (S-19, S-22). It controls
-    /// others, so it stays in the table until they have ended. What connection tracking knows by
-    /// its ends is another's from now on.
+    /// Unhashes a connection that controls others: no packet finds it, and another connection may
+    /// have the same key. Used if the client reuses its port, or the destination is not available
+    /// (S-19, S-22). The entry stays in the table until the controlled connections have ended, and
+    /// does not use conntrack any more.
     pub(crate) fn give_up(&self) {
         self.status.untrack();
-        // All CPUs that do so store the same. The protocol never changes.
+        // The protocol never changes, so concurrent callers store the same value.
         self.key.store(self.key.load() | GIVEN_UP_KEY);
         self.stay();
     }
 
-    /// Returns whether the connection was given up.
+    /// Returns whether the connection was unhashed by [`Self::give_up`].
     pub(super) fn is_given_up(&self) -> bool {
         self.key.load() & GIVEN_UP_KEY != 0
     }
 
-    /// Has the timeout be that of the connection's state, `own` jiffies if another packet has not
-    /// changed the state meanwhile. `of` says the timeout of a state. Returns whether it is shorter
-    /// than before.
+    /// Sets the timeout to `own` jiffies, or to that of the present state if another packet has
+    /// changed the state meanwhile. `of` returns the timeout of a state. Returns whether the
+    /// timeout became shorter.
     pub(crate) fn settle_timeout(&self, own: u32, of: impl Fn(u8) -> u32) -> bool {
         self.status.settle_timeout(&self.timeout, own, of)
     }
 
-    /// Returns what stands for a protocol in the hash of a template.
+    /// Returns the protocol of a template's key.
     pub(crate) const fn template_key(protocol: u8) -> u8 {
         protocol ^ TEMPLATE_KEY
     }
 
-    /// The protocol; of a template for marked packets `IPPROTO_IP`, 0.
+    /// Returns the protocol; `IPPROTO_IP` (0) for the template of a firewall mark service.
     pub(crate) fn protocol(&self) -> u8 {
         let key = self.key.load() & !GIVEN_UP_KEY;
         if self.is_template() {
@@ -305,31 +313,31 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// Returns whether a packet of a connection or, with [`Connection::template_key`], of a
-    /// template would have the same key.
+    /// Returns whether the entry has the given key. For templates, `key` is
+    /// [`Connection::template_key`].
     pub(crate) fn is_of(&self, key: u8, client: &Endpoint<F>, virt: &Endpoint<F>) -> bool {
         self.key.load() == key && self.client == *client && self.virt == *virt
     }
 
-    /// Returns whether it is a template.
+    /// Returns whether the entry is a template.
     pub(crate) fn is_template(&self) -> bool {
         self.status.load().is_template()
     }
 
-    /// Returns whether another controls it.
+    /// Returns whether the entry has a controlling entry.
     pub(crate) fn is_controlled(&self) -> bool {
         self.control.is_some()
     }
 
-    /// Returns whether it controls others (C-16).
+    /// Returns whether the entry controls others (C: `n_control`; C-16).
     pub(crate) fn controls(&self) -> bool {
         self.wheel.n_control() != 0
     }
 
-    /// Its time has passed while it controls others: it gets some more (C-16).
+    /// Extends the life of an expired entry that controls others by 60 s (C-16).
     ///
-    /// A template keeps its timeout for the next connection (P-17, and Q-1, which is not so here):
-    /// it is as if one had come as much later, or earlier, as the times differ.
+    /// A template keeps its `timeout` for the next connection (P-17; C IPVS overwrites it, Q-1). So
+    /// `last_seen` is moved by the difference instead, possibly into the future.
     pub(crate) fn stay(&self) {
         let now = time::jiffies32();
         if self.is_template() {
@@ -341,48 +349,48 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// A connection came to the template: it stays for its timeout from now on (P-12).
+    /// Restarts the timer of a template for a new connection (P-12).
     ///
-    /// Returns whether it now ends earlier than its place on the wheel says: it was to stay longer,
-    /// for the connections that it controls. Of many connections in a jiffy one writes.
+    /// Returns whether the template now expires earlier than its wheel slot says, as it had been
+    /// extended for the connections that it controls. Writes at most once a jiffy.
     pub(crate) fn refresh(&self) -> bool {
         let before = self.left();
         self.touch();
         before > self.timeout.load(Relaxed) as i32
     }
 
-    /// Returns whether a connection has shown that it is real, of those that the template
-    /// controlled (P-15).
+    /// Returns whether one of the template's connections has been established
+    /// (`IP_VS_CTPL_S_ASSURED`; P-15).
     pub(crate) fn is_assured(&self) -> bool {
         self.status.load().is_assured()
     }
 
-    /// A packet of the client came to a connection of the template that ended with it (P-11).
+    /// Counts an OPS packet of the client at the template (P-11).
     pub(crate) fn count_request(&self) {
         self.status.count_request();
     }
 
-    /// Returns how many packets of the client came; those beyond few are one more than few.
+    /// Returns the number of the client's packets, saturated at `defense::FEW + 1`.
     pub(crate) fn requests(&self) -> u8 {
         self.status.load().requests()
     }
 
-    /// For how many seconds no packet came.
+    /// Returns the time since the last packet, in seconds.
     pub(crate) fn idle_seconds(&self) -> u32 {
-        // A template that stayed beyond its time was last seen in the time to come.
+        // `last_seen` of an extended template may be in the future.
         let idle = i64::from(self.timeout.load(Relaxed)).saturating_sub(self.left().into());
         u32::try_from(idle).unwrap_or(0) / time::HZ
     }
 
-    /// The template that controls it; of FTP's data connections, the control connection.
+    /// Returns the controlling entry: the template, or FTP's control connection.
     pub(crate) fn control<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g Self> {
         self.control.get(rcu)
     }
 
-    /// Returns what a packet is to this connection, which was found in a direction of the table.
+    /// Returns the role of a packet, given the direction in which the table found this entry.
     ///
-    /// A reply is recognised by the destination's endpoint with NAT, and by the VIP's with methods
-    /// by which the destination answers in the VIP's name (C-9, C-11).
+    /// A reply has the destination's endpoint as its source with NAT, and the VIP's with other
+    /// methods (C-9, C-11).
     #[inline(always)]
     pub(crate) fn role(
         &self,
@@ -408,30 +416,29 @@ impl<F: InetFamily> Connection<F> {
         None
     }
 
-    /// The number of the protocol's state.
+    /// Returns the protocol's state.
     #[inline(always)]
     pub(crate) fn state(&self) -> u8 {
         self.status.load().state()
     }
 
-    /// Returns whether no reply has been seen and none is expected.
+    /// Returns whether no reply has been seen and none is expected (`IP_VS_CONN_F_NOOUTPUT`).
     pub(crate) fn is_silent(&self) -> bool {
         self.status.load().is_silent()
     }
 
-    /// Returns whether a packet that leaves the protocol's `state` as it is changes nothing but the
-    /// number of the client's packets (C-27), in which it is counted then.
+    /// Returns whether a packet that leaves the protocol in `state` changes nothing but the number
+    /// of the client's packets (C-27), and counts it in that case.
     #[inline(always)]
     pub(crate) fn count_only(&self, direction: Direction, state: u8) -> bool {
         self.status.count_only(direction, state)
     }
 
-    /// Moves the connection to its next state, and the destination's count of active ones with it,
-    /// if it counts the connection.
+    /// Changes to the next state, and corrects the destination's number of active connections if
+    /// the destination counts this one.
     ///
-    /// `next` says, of the direction that holds and the present state, which is next, whether it
-    /// is an active one (T-2, T-6), and whether the packet shows that the connection is real
-    /// (P-15).
+    /// `next` maps the direction that applies and the present state to the next state (T-2, T-6,
+    /// P-15).
     #[inline(always)]
     pub(crate) fn advance(
         &self,
@@ -445,7 +452,7 @@ impl<F: InetFamily> Connection<F> {
         state
     }
 
-    /// Carries out what a change of the status asks for.
+    /// Carries out the accounting of a status change.
     #[inline(never)]
     fn account(&self, account: Account) {
         if let Some(active) = account.activity() {
@@ -460,7 +467,7 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// Has the destination count the connection (C-22).
+    /// Counts the connection at the destination (C-22).
     #[inline(always)]
     pub(crate) fn count(&self) {
         if let Some(active) = self.status.count() {
@@ -468,24 +475,24 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// A packet passed, now.
+    /// Sets `last_seen` to the present.
     #[inline(always)]
     pub(crate) fn touch(&self) {
         self.last_seen.update(time::jiffies32());
     }
 
-    /// Jiffies until the connection ends if no packet comes; negative where that has passed.
+    /// Returns the time in jiffies until the connection expires; negative if that has passed.
     pub(crate) fn left(&self) -> i32 {
         let idle = time::jiffies32().wrapping_sub(self.last_seen.load());
         self.timeout.load(Relaxed).wrapping_sub(idle) as i32
     }
 
-    /// The slot of the wheel for when the connection ends if no packet comes.
+    /// Returns the wheel slot of the expiry time.
     fn slot(&self) -> u16 {
         clock::slot(self.left())
     }
 
-    /// The connection has left the table, or did not get into it.
+    /// Ends the accounting of a connection that was removed from the table or not inserted.
     fn ended(&self) {
         match self.status.end() {
             End::Template => self.destination.unbind_template(),
@@ -498,7 +505,7 @@ impl<F: InetFamily> Connection<F> {
         self.control.release();
     }
 
-    /// Returns it as administrators see it (K-3, K-4).
+    /// Returns the connection in the form in which it is dumped (K-3, K-4).
     pub(crate) fn view(&self) -> ConnectionView<'_> {
         let left = u32::try_from(self.left()).unwrap_or(0);
         let status = self.status.load();

@@ -3,11 +3,11 @@
 //! Connections that a control connection expects (FTP), and `IP_VS_CONN_F_NO_CPORT` (F-4 to F-10,
 //! C-24).
 //!
-//! A data connection is in the table before its first packet, in LISTEN, and holds the control
-//! connection that announced it. Of one that the client is to begin, nobody knows the client's
-//! port: it has port 0 in its place, and waits. The client's first packet makes a connection that
-//! has the port and takes the place of the one that waits. So keys never change, and whoever reads
-//! the table meanwhile finds the one or the other.
+//! A data connection is inserted before its first packet, in LISTEN, and references its control
+//! connection. If the client begins it, the client's port is unknown and 0 in the key. C IPVS
+//! rehashes such an entry when its first packet gives the port. Here a new entry with the port is
+//! inserted and the old one is removed, so that keys never change, and a concurrent look-up finds
+//! one of the two.
 
 use super::{
     family::InetFamily,
@@ -37,8 +37,8 @@ use crate::{
 use kernel::sync::atomic::Relaxed;
 
 impl<F: InetFamily> Connection<F> {
-    /// Creates an expected data connection by NAT, which no packet has passed yet, for `timeout`
-    /// jiffies. If the client's port is 0, it is not known yet.
+    /// Creates an expected data connection by NAT, without packets, with a timeout of `timeout`
+    /// jiffies. A client port of 0 is unknown.
     pub(crate) fn expected(
         ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
         destination: RcuArc<Destination>,
@@ -54,10 +54,10 @@ impl<F: InetFamily> Connection<F> {
         connection.tracked(true)
     }
 
-    /// Creates the connection that takes the place of this one, with the client's port (C:
-    /// `ip_vs_conn_fill_cport()`). The destination does not count it anew.
+    /// Creates the connection that replaces this one, with the client's port (C:
+    /// `ip_vs_conn_fill_cport()`). The destination's count passes on to it.
     pub(crate) fn fill_cport(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
-        // Held, as long as this connection is in the table.
+        // This connection is in the table, so its reference to `control` is still there.
         let control = self.control(rcu).and_then(ControlRef::on);
         let ends = (client, self.virt, self.real);
         let mut filled = Self::expected(
@@ -70,13 +70,13 @@ impl<F: InetFamily> Connection<F> {
         filled
     }
 
-    /// Returns whether the client's port was not known when it was created.
+    /// Returns whether the entry was created without the client's port.
     pub(crate) fn is_no_cport(&self) -> bool {
         self.status.load().is_no_cport()
     }
 
-    /// Passes its count at the destination on to the filled connection; returns whether it was this
-    /// call that did.
+    /// Passes the destination's count on to the filled connection. Returns false if another caller
+    /// has done so.
     pub(crate) fn release_count(&self) -> bool {
         let given = self.status.release_count();
         if let Some(account) = given {
@@ -85,9 +85,9 @@ impl<F: InetFamily> Connection<F> {
         given.is_some()
     }
 
-    /// It was announced again: it listens, for another `timeout` jiffies.
+    /// Sets an expected connection back to LISTEN, with a timeout of `timeout` jiffies from now.
     pub(crate) fn listen(&self, timeout: u32) {
-        // Of the server, so it does not count as a packet of the client.
+        // `Output`, so that no packet of the client is counted.
         self.advance(Direction::Output, |_, _| NextState {
             state: tcp::LISTEN,
             active: false,
@@ -97,8 +97,8 @@ impl<F: InetFamily> Connection<F> {
         self.timeout.store(timeout, Relaxed);
     }
 
-    /// Has the helper look at the packets of the connection (F-1). It counts as one (K-10) until it
-    /// ends.
+    /// Binds the connection to the application helper (F-1). It counts in the helper's users (K-10)
+    /// until it ends.
     pub(crate) fn set_app(&mut self) {
         self.status.set_app();
         self.destination.counted.count_app(true);
@@ -110,9 +110,8 @@ impl<F: InetFamily> Connection<F> {
         self.status.load().has_app()
     }
 
-    /// Remembers the ports of a data connection that this control connection announces: its
-    /// client's, or 0, and its VIP's. Returns those of an earlier one that is to go for that, if it
-    /// still waits.
+    /// Records a data connection of this control connection: the client's port, or 0, and the
+    /// VIP's. Returns the ports of the oldest recorded one if that has to be removed.
     pub(crate) fn expect(&self, client: u16, virt: u16) -> Option<(u16, u16)> {
         let gone = self
             .expected
@@ -120,14 +119,14 @@ impl<F: InetFamily> Connection<F> {
         Some(((gone >> 16) as u16, gone as u16))
     }
 
-    /// Returns whether `control` has announced the connection.
+    /// Returns whether `control` is the controlling connection.
     pub(crate) fn is_of_control(&self, rcu: Rcu<'_>, control: &Self) -> bool {
         self.control(rcu)
             .is_some_and(|own| core::ptr::eq(own, control))
     }
 
-    /// Returns whether a data connection is of no use any more: it is closed, or waits for a
-    /// session that is.
+    /// Returns whether an expected data connection can be removed: it is closed, or its control
+    /// connection is closed.
     pub(crate) fn is_expected_no_more(&self, rcu: Rcu<'_>) -> bool {
         let is_closed = |state| matches!(state, tcp::TIME_WAIT | tcp::CLOSE);
         match (self.state(), self.control(rcu)) {
@@ -136,12 +135,12 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// Returns how the server is to say where it listens.
+    /// Returns the form of the server's reply with its address (PASV or EPSV).
     pub(crate) fn mode(&self) -> Option<Mode> {
         self.status.load().mode()
     }
 
-    /// Takes note of how the server is to say where it listens.
+    /// Sets the form of the server's reply with its address.
     pub(crate) fn set_mode(&self, mode: Option<Mode>) {
         self.status.set_mode(mode);
     }

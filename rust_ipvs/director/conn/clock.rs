@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The wheel's clock: ticks of a quarter second, counted from the kernel's jiffies.
+//! Clock of the timer wheel: ticks of a quarter second, derived from jiffies.
 
 use crate::{
     kapi::time::{
@@ -12,7 +12,7 @@ use crate::{
 
 /// Ticks in a second.
 const TICKS: u64 = 1000 / wheel::TICK_MS as u64;
-/// Jiffies for which the works that end connections wait.
+/// Period of the expiry work, in jiffies: one tick.
 pub(crate) const TICK_JIFFIES: u32 = HZ / TICKS as u32;
 
 fn tick_of(jiffies: u64) -> u32 {
@@ -20,16 +20,16 @@ fn tick_of(jiffies: u64) -> u32 {
     (jiffies.wrapping_mul(TICKS) / JIFFIES) as u32
 }
 
-/// The present tick.
+/// Returns the present tick.
 pub(crate) fn now_tick() -> u32 {
     tick_of(time::jiffies64())
 }
 
-/// The wheel's slot for what ends in so many jiffies.
+/// Returns the wheel slot for an expiry in `left` jiffies.
 pub(crate) fn slot(left: i32) -> u16 {
     let now = time::jiffies64();
     let left = u64::try_from(left).unwrap_or(0);
-    // The next tick after the deadline: never early.
+    // The first tick after the deadline, so that no entry expires early.
     let deadline = tick_of(now.wrapping_add(left)).wrapping_add(1);
     wheel::place(tick_of(now), deadline).index() as u16
 }

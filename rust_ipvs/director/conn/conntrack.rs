@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connection tracking: finishes the conntrack entries of packets (behaviour.rst 10).
+//! Conntrack entries of packets (behaviour.rst 10; C: `ip_vs_nfct.c`).
 //!
-//! A packet without an entry, which is any where no rules track, costs a test. Others are handled
-//! out of line, in code of their own (`xmit::send`, `reply::handle`). What is to be decided of them
-//! is decided by the connection: one that was begun while `conntrack` was 0 is not tracked, and its
-//! packets lose their entries; the packets of another keep theirs, which NAT tells what replies
-//! look like, and which goes when the connection does.
+//! A packet without an entry costs one test; a packet with one is handled out of line
+//! (`xmit::send`, `reply::handle`). The connection decides: if it was created with `conntrack` 0,
+//! its packets lose their entries (`IP_CT_UNTRACKED` in C). Otherwise they keep them; with NAT the
+//! reply tuple is altered, and the entry is deleted with the connection.
 
 use super::{
     family::InetFamily,
@@ -36,8 +35,7 @@ use crate::{
     },
 };
 
-/// Finishes the conntrack entry of a packet that was handled and goes on: it goes in `direction`
-/// (N-1 to N-3).
+/// Finishes the conntrack entry of a packet that goes on in `direction` (N-1 to N-3).
 #[inline(always)]
 pub(crate) fn finish_ct<F: InetFamily>(
     connection: &Connection<F>,
@@ -49,7 +47,7 @@ pub(crate) fn finish_ct<F: InetFamily>(
     }
 }
 
-/// As [`finish_ct`], for a packet that carries an entry.
+/// As [`finish_ct`], for a packet with a conntrack entry.
 #[cold]
 #[inline(never)]
 pub(crate) fn finish_ct_slow<F: InetFamily>(
@@ -64,7 +62,8 @@ pub(crate) fn finish_ct_slow<F: InetFamily>(
     }
 }
 
-/// Alters the reply tuple of the entry of a connection's first packet (N-3).
+/// Alters the reply tuple of the entry of a connection's first packet (N-3; C:
+/// `ip_vs_update_conntrack()`).
 fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, packet: &Packet) {
     let Some((entry, way)) = packet.entry() else {
         return;
@@ -78,7 +77,7 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
         return;
     }
     if connection.has_app() && !(entry.adjusts_sequences() && entry.has_relations()) {
-        // The helper could not do its work.
+        // The helper needs the seqadj and helper extensions, which this entry lacks.
         return;
     }
     let tuple = entry.tuple(CtDirection::Reply);
@@ -100,7 +99,7 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
     });
 }
 
-/// An end in the words of connection tracking.
+/// Converts an end of a connection to the type of [`kapi::conntrack`](conntrack).
 fn tracked(end: End) -> conntrack::End {
     conntrack::End {
         addr: end.addr,
@@ -108,13 +107,14 @@ fn tracked(end: End) -> conntrack::End {
     }
 }
 
-/// An end of a connection in the words of connection tracking.
+/// Converts an endpoint to the type of [`kapi::conntrack`](conntrack).
 pub(crate) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::End {
     tracked(End::of(end))
 }
 
-/// Confirms a packet's entry before the packet goes into another, where only that is seen; `false`
-/// where the packet may not go on, as somebody else has a connection of the same kind (N-2).
+/// Confirms a packet's entry before encapsulation, as POST_ROUTING sees the outer packet only (C:
+/// `ip_vs_confirm_conntrack()`). Returns `false` if the packet has to be dropped, as another entry
+/// has the same tuple (N-2).
 pub(crate) fn confirm_inner<F: InetFamily>(
     connection: &Connection<F>,
     packet: &mut Packet,
@@ -122,15 +122,16 @@ pub(crate) fn confirm_inner<F: InetFamily>(
     !connection.is_tracked() || packet.confirm()
 }
 
-/// Returns whether a packet carries an entry that cannot be told of another server any more (N-6).
+/// Returns whether a packet has a confirmed entry, whose reply tuple cannot be altered any more
+/// (N-6).
 pub(crate) fn is_confirmed(packet: &Packet) -> bool {
     packet
         .entry()
         .is_some_and(|(entry, _)| entry.is_confirmed())
 }
 
-/// Returns whether rules have left the addresses and ports of a packet as they were, by what its
-/// entry says.
+/// Returns whether the packet still has the addresses and ports of its entry's original tuple, so
+/// that no rule has translated it.
 pub(crate) fn is_as_it_came<F: InetFamily>(
     packet: &Packet,
     src: &Endpoint<F>,
@@ -142,9 +143,8 @@ pub(crate) fn is_as_it_came<F: InetFamily>(
     })
 }
 
-/// Takes a connection out of the table, and its entry out of connection tracking (N-5), which knows
-/// none where `net` does not say in which namespace to look. Returns whether it was this call that
-/// did so.
+/// Removes a connection from the table and deletes its conntrack entry (N-5); the latter only if
+/// `net` is given. Returns false if another CPU has removed it.
 pub(crate) fn remove<F: InetFamily>(
     net: Option<&Net>,
     connections: &Connections<F>,
@@ -158,15 +158,16 @@ pub(crate) fn remove<F: InetFamily>(
     removed
 }
 
-/// Takes a connection out of the table as [`remove`] does, for another with the same ends. If it
-/// controls others it is given up instead: no packet finds it, and it ends when they have (C-16).
+/// Removes a connection from the table as [`remove`] does, so that another with the same addresses
+/// can be inserted. A connection that controls others is unhashed instead; it expires after them
+/// (C-16).
 pub(crate) fn supersede<F: InetFamily>(
     net: Option<&Net>,
     connections: &Connections<F>,
     rcu: Rcu<'_>,
     connection: &Connection<F>,
 ) {
-    // The last that held it may let go between the two looks. Then the second attempt takes it out.
+    // The last controlled connection may end between the two calls; the second round removes it.
     for _ in 0..2 {
         if remove(net, connections, rcu, connection) {
             return;
@@ -177,10 +178,10 @@ pub(crate) fn supersede<F: InetFamily>(
             return;
         }
     }
-    // Another CPU has taken it out.
+    // Another CPU has removed it.
 }
 
-/// A connection has left the table: its entry goes too (N-5).
+/// Deletes the conntrack entry of a connection that was removed from the table (N-5).
 #[inline(always)]
 pub(crate) fn forget<F: InetFamily>(net: Option<&Net>, connection: &Connection<F>) {
     if connection.is_tracked() {

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The last few data connections that a control connection announced (F-6, F-7).
+//! Latest expected data connections of a control connection (F-6, F-7).
 
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
 
-/// Data connections of a control connection that may wait at the same time.
+/// Maximum number of expected data connections of a control connection.
 ///
-/// A session needs one: RFC 959 knows one data connection at a time. The second is for a client
-/// that announces the next one before the server has begun the last.
+/// A session needs one: RFC 959 has one data connection at a time. The second one is for a client
+/// that requests the next before the server has begun the last.
 const EXPECTED: usize = 2;
 
-/// Keys of the data connections that were announced last; 0 for none.
+/// Keys of the latest expected data connections; 0 for none.
 ///
-/// Packets of both directions may add at the same time, on different CPUs. Each key is moved by
-/// exchanges, so it is in one slot, or with one caller that has taken it out.
+/// Packets of both directions may add keys concurrently. A key is moved between slots by exchanges,
+/// so it is either in one slot or owned by one caller.
 pub(super) struct Expected([Atomic<u32>; EXPECTED]);
 
 impl Expected {
-    /// Returns a list without keys.
+    /// Creates an empty list.
     pub(super) const fn new() -> Self {
         Self([const { Atomic::new(0) }; EXPECTED])
     }
 
-    /// Adds a key. Returns the oldest one if it had to go for that.
+    /// Adds a key. Returns the oldest one if the list was full.
     pub(super) fn add(&self, key: u32) -> Option<u32> {
         if self.0.iter().any(|slot| slot.load(Relaxed) == key) {
             return None;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An address family as the kernel's network stack has it.
+//! [`InetFamily`]: an address family with its kernel services.
 
 use crate::{
     kapi::{
@@ -21,16 +21,15 @@ use crate::{
     },
 };
 
-/// A family, with what the kernel's stack has for it.
+/// Address family with the kernel services that the director needs.
 pub(crate) trait InetFamily: Family + Icmp {
     /// The family's netfilter number.
     const PROTOCOL: Protocol;
 
-    /// Returns whether an address is one that never comes from another host.
+    /// Returns whether the address is a loopback address.
     fn is_loopback(addr: Self::Addr) -> bool;
 
-    /// Returns whether packets to an address go to another host, and one host only, as far as `net`
-    /// knows (S-15).
+    /// Returns whether `net` routes the address as unicast to another host (S-15).
     fn is_elsewhere(net: &Net, addr: Self::Addr) -> bool;
 
     /// Looks up a route.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Time until which entries may be in a table whose client's port nobody knows (C-9, C-24).
+//! [`NoCport`]: time until which entries with an unknown client port may exist (C-9, C-24).
 
 use crate::kapi::time::{
     self,
@@ -11,46 +11,46 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Time for which an entry may be seen after its timeout, in jiffies: it ends with a later run of
-/// `Expiry`, and packets may still use it.
+/// Time in jiffies for which an entry may be found after its timeout: it is removed by a later run
+/// of `Expiry`, and packets may still hold a reference.
 const SLACK: u32 = 10 * HZ;
 
-/// Time in jiffies at which all entries without a client's port are gone, of a namespace and
-/// family; 0 if there are none.
+/// Time in jiffies by which all entries with an unknown client port of a namespace and family have
+/// expired; 0 if there are none.
 ///
-/// A packet that belongs to no connection looks for such an entry only if there may be one. The
-/// time of the last announcement says so, and not a count, which would have to be kept until no CPU
-/// can see an entry any more.
+/// A packet without a connection looks for such an entry only if there may be one. C IPVS has a
+/// count (`conn_no_cport_cnt`), which would have to include entries until no CPU can find them; a
+/// time needs no such care.
 pub(crate) struct NoCport(Atomic<u32>);
 
 impl NoCport {
-    /// Returns that there is none.
+    /// Creates the value for no such entry.
     pub(crate) const fn new() -> Self {
         Self(Atomic::new(0))
     }
 
-    /// Returns whether there may be such an entry.
+    /// Returns whether such an entry may exist.
     #[inline(always)]
     pub(crate) fn is_any(&self) -> bool {
         self.0.load(Relaxed) != 0
     }
 
-    /// Takes note of an entry that will be there for `timeout` jiffies. The caller enters it
-    /// afterwards, and its client is told of it later still.
+    /// Records an entry with a timeout of `timeout` jiffies. Called before the entry is inserted
+    /// and before the client learns of it.
     ///
-    /// If two CPUs announce at the same time, the earlier time may stay. It differs by as many
-    /// jiffies as one of them took to get here, which `SLACK` covers.
+    /// Of two concurrent calls the earlier time may remain. It is earlier by the time between the
+    /// two loads of jiffies, which `SLACK` covers.
     pub(crate) fn expect(&self, timeout: u32) {
         let until = time::jiffies32().wrapping_add(timeout).wrapping_add(SLACK);
-        // 0 stands for none.
+        // 0 is the value for none.
         self.0.store(until | 1, Relaxed);
     }
 
-    /// Says that there are none once all are gone.
+    /// Resets the value if the recorded time has passed.
     pub(crate) fn forget(&self) {
         let until = self.0.load(Relaxed);
         if until != 0 && (until.wrapping_sub(time::jiffies32()) as i32) < 0 {
-            // If it fails, one has been announced meanwhile.
+            // A failure means that another entry was recorded meanwhile.
             let _ = self.0.cmpxchg(until, 0, Relaxed);
         }
     }

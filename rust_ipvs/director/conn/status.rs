@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Status of a connection: its protocol's state and all flags, in one atomic word.
+//! [`Status`]: protocol state and flags of a connection in one atomic word.
 //!
-//! Whatever changes the word returns what is to be accounted for it at the destination or the
-//! template; the word itself touches neither. It depends on atomics and on `logic` alone, so that
-//! it compiles on the host, where a model checker takes it through all interleavings.
+//! Functions that change the word return the accounting that the caller has to do at the
+//! destination or template. The file depends on atomics and on `logic` only, so that it compiles on
+//! the host, where a model checker runs it through all interleavings.
 //!
-//! # Why counts are exact
+//! # Counts are exact
 //!
 //! A destination counts a connection while `COUNTED` is set and `ENDED` is not. [`Status::count`]
-//! sets the one, once, and [`Status::end`] the other, once. Each reads, in the same exchange,
-//! whether the connection is active, and hands out +1 or -1 for that. A change of `INACTIVE`
-//! between the two hands out the difference; before and after them it hands out nothing. All are
-//! exchanges of one word, so there is one order of them, and in that order what was handed out sums
-//! to 0 when the connection has ended. The destination may add these numbers up in any order.
+//! sets `COUNTED` once, and [`Status::end`] sets `ENDED` once. Each reads in the same exchange
+//! whether the connection is active, and returns +1 or -1 for that. A change of `INACTIVE` between
+//! the two returns the difference; a change before or after them returns nothing. All are exchanges
+//! of one word, so they have one total order, in which the returned values sum to 0 when the
+//! connection has ended. The destination may add the values in any order.
 
 use crate::logic::{
     defense,
@@ -28,78 +28,79 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// The protocol's state.
+/// Protocol state.
 const STATE: u32 = 0x7f;
-/// The connection is bound to an application helper (C: `cp->app`). Beside the state, where the
-/// test whether a packet may change anything sees it.
+/// The connection is bound to an application helper (C: `cp->app`). The bit is next to the state,
+/// so that [`Status::count_only`] tests both in one comparison.
 const HAS_APP: u32 = 0x80;
-/// The connection is in no active state, so its destination counts it as inactive (C-2).
+/// The connection is in no active state; the destination counts it as inactive (C-2).
 const INACTIVE: u32 = 0x100;
 /// No reply has been seen, and none is expected to pass here (C-2, T-2).
 const NO_OUTPUT: u32 = 0x200;
 /// The entry is a template.
 const TEMPLATE: u32 = 0x400;
-/// A template controls the connection, and has not been assured by it yet (P-15).
+/// The connection has a template and has not set it to assured yet (P-15).
 const ASSURES: u32 = 0x800;
-/// A template whose destination was found to be of no use, which nobody finds again (P-7).
+/// The template is invalid, as its destination was not available; no look-up finds it (P-7).
 const INVALID: u32 = 0x1000;
-/// The [`Kind`] of a template.
+/// [`Kind`] of a template.
 const KIND: u32 = 0x6000;
-/// Connection tracking knows the connection (N-1).
+/// The connection uses conntrack (N-1).
 const TRACKED: u32 = 0x8000;
-/// The connection ends with its first packet (S-12).
+/// The connection ends with its first packet (OPS, S-12).
 const OPS: u32 = 0x1_0000;
-/// The client's port is not known (C-9).
+/// The client's port is unknown (C-9).
 const NO_CPORT: u32 = 0x2_0000;
 /// The destination counts the connection, or did until it ended.
 const COUNTED: u32 = 0x4_0000;
-/// Form in which the server is to say where it listens, of a control connection: not at all, or in
-/// one of two ways.
+/// Form of the server's reply with its address, for a control connection: not set, [`PLAIN`] (PASV)
+/// or [`EXTENDED`] (EPSV).
 const MODE: u32 = 0x18_0000;
 const PLAIN: u32 = 0x08_0000;
 const EXTENDED: u32 = 0x10_0000;
-/// The connection has left the table, or did not get into it.
+/// The connection was removed from the table, or not inserted.
 const ENDED: u32 = 0x20_0000;
-/// Another director sent the connection (C-2).
+/// The connection was received by synchronisation (C-2).
 const SYNCED: u32 = 0x0800_0000;
-/// One packet of the client. The highest bits count as many as are few and one more (C-27), so only
-/// the first few packets write the word for that.
+/// One packet of the client. The count in the highest bits saturates at [`MANY_REQUESTS`] (C-27),
+/// so that only the first few packets write the word for it.
 const REQUEST: u32 = 1 << 28;
-/// The number of the client's packets, at most that in [`MANY_REQUESTS`].
+/// Number of the client's packets, at most that in [`MANY_REQUESTS`].
 const REQUESTS: u32 = !(REQUEST - 1);
-/// More than few.
+/// One more than [`defense::FEW`].
 const MANY_REQUESTS: u32 = (defense::FEW as u32 + 1) * REQUEST;
 
 const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HAS_APP == 0);
 
-/// The states of a template (P-15).
+/// States of a template (P-15).
 pub(super) const TEMPLATE_NONE: u8 = 0;
 const TEMPLATE_ASSURED: u8 = 1;
 
-/// Kind of a template, which is compared besides its key.
+/// Kind of a template, compared in addition to its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Kind {
-    /// Nothing else.
+    /// Client address.
     Client = 0,
-    /// That it is one of FTP, whose keys are also those of services of all ports (P-4, Q-4).
+    /// Client address, of an FTP service: its keys are also those of services of port 0 (P-4, Q-4).
     Ftp = 0x2000,
-    /// Data that a persistence engine found in the packet, in place of the client (P-26).
+    /// Data that a persistence engine found in the packet (P-26).
     Data = 0x4000,
 }
 
 /// State that a packet leads to.
 #[derive(Clone, Copy)]
 pub(crate) struct NextState {
-    /// The state that follows.
+    /// Next state.
     pub(crate) state: u8,
-    /// True if that is one of those in which the connection is an active one (T-6).
+    /// True if the connection is active in that state (T-6).
     pub(crate) active: bool,
-    /// True if the packet shows that the connection is real, to its template (P-15).
+    /// True if the packet shows the connection to be established, which assures its template
+    /// (P-15).
     pub(crate) assures: bool,
 }
 
-/// Accounting that a change of a status asks for; the caller carries it out.
+/// Accounting that a status change demands; the caller carries it out.
 #[must_use]
 #[derive(Clone, Copy)]
 pub(super) struct Account {
@@ -114,7 +115,8 @@ impl Account {
         (self.old ^ self.new) & (INACTIVE | ASSURES) == 0
     }
 
-    /// The destination has one active connection more (`true`), or one fewer (`false`).
+    /// Returns the change of the destination's active connections: one more (`true`), or one fewer
+    /// (`false`).
     pub(super) fn activity(self) -> Option<bool> {
         let changed = (self.old ^ self.new) & INACTIVE != 0;
         let counted = self.old & (COUNTED | ENDED) == COUNTED;
@@ -127,22 +129,22 @@ impl Account {
     }
 }
 
-/// Accounting that the end of a connection asks for.
+/// Accounting that the end of a connection demands.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The destination does not count it, or not any more.
+    /// None: the destination does not count it, or not any more.
     Uncounted,
-    /// The destination has a template fewer.
+    /// The destination has one template fewer.
     Template,
-    /// The destination has a connection fewer.
+    /// The destination has one connection fewer.
     Counted {
-        /// True if that is one of the active ones.
+        /// True if it was an active one.
         active: bool,
     },
 }
 
-/// A status as it was at one moment.
+/// Value of a status at one moment.
 #[derive(Clone, Copy)]
 pub(super) struct Snapshot(u32);
 
@@ -151,7 +153,7 @@ impl Snapshot {
         self.0 & bit != 0
     }
 
-    /// The number of the protocol's state.
+    /// Returns the protocol's state.
     #[inline(always)]
     pub(super) fn state(self) -> u8 {
         (self.0 & STATE) as u8
@@ -167,22 +169,22 @@ impl Snapshot {
         self.has(TEMPLATE)
     }
 
-    /// Returns whether the entry is a template of a kind that may be used.
+    /// Returns whether the entry is a valid template of the given kind.
     pub(super) fn is_kind(self, kind: Kind) -> bool {
         self.0 & (TEMPLATE | INVALID | KIND) == TEMPLATE | kind as u32
     }
 
-    /// Returns whether nobody finds the template again (P-7).
+    /// Returns whether the template was invalidated (P-7).
     pub(super) fn is_invalid(self) -> bool {
         self.has(INVALID)
     }
 
-    /// Returns whether a connection of the template has shown that it is real (P-15).
+    /// Returns whether one of the template's connections has been established (P-15).
     pub(super) fn is_assured(self) -> bool {
         self.is_template() && self.state() == TEMPLATE_ASSURED
     }
 
-    /// Returns whether connection tracking knows the connection (N-1).
+    /// Returns whether the connection uses conntrack (N-1).
     pub(super) fn is_tracked(self) -> bool {
         self.has(TRACKED)
     }
@@ -192,23 +194,23 @@ impl Snapshot {
         self.has(OPS)
     }
 
-    /// Returns whether another director sent the connection (K-6).
+    /// Returns whether the connection was received by synchronisation (K-6).
     pub(super) fn is_synced(self) -> bool {
         self.has(SYNCED)
     }
 
-    /// Returns whether the client's port is not known.
+    /// Returns whether the client's port is unknown.
     pub(super) fn is_no_cport(self) -> bool {
         self.has(NO_CPORT)
     }
 
-    /// Returns whether a helper looks at each packet.
+    /// Returns whether the connection is bound to an application helper.
     #[inline(always)]
     pub(super) fn has_app(self) -> bool {
         self.has(HAS_APP)
     }
 
-    /// Returns how the server is to say where it listens.
+    /// Returns the form of the server's reply with its address.
     pub(super) fn mode(self) -> Option<Mode> {
         match self.0 & MODE {
             PLAIN => Some(Mode::Plain),
@@ -217,12 +219,12 @@ impl Snapshot {
         }
     }
 
-    /// The number of the client's packets; one more than few for all beyond few (C-27).
+    /// Returns the number of the client's packets, saturated at `defense::FEW + 1` (C-27).
     pub(super) fn requests(self) -> u8 {
         (self.0 / REQUEST) as u8
     }
 
-    /// Returns the flags that are sent to other directors.
+    /// Returns the flags for a sync message.
     pub(super) fn sync_flags(self) -> u32 {
         let has = |bit, flag| if self.has(bit) { flag } else { 0 };
         has(NO_OUTPUT, flags::NO_OUTPUT)
@@ -233,14 +235,14 @@ impl Snapshot {
     }
 }
 
-/// The status of a connection.
+/// Status of a connection.
 #[repr(transparent)]
 pub(super) struct Status(Atomic<u32>);
 
-/// Before anybody else sees the connection.
+/// Functions for a connection that is not in the table yet.
 impl Status {
-    /// A connection whose first packet is handled now: `silent` if no reply is expected, `assures`
-    /// if a template controls it.
+    /// Creates the status of a connection whose first packet is being handled: `silent` if no reply
+    /// is expected, `assures` if it has a template.
     #[inline(always)]
     pub(super) fn connection(silent: bool, assures: bool) -> Self {
         let silent = if silent { NO_OUTPUT } else { 0 };
@@ -249,13 +251,13 @@ impl Status {
         Self(Atomic::new(REQUEST | INACTIVE | silent | assures | state))
     }
 
-    /// A template.
+    /// Creates the status of a template.
     pub(super) fn template(kind: Kind) -> Self {
         let state = u32::from(TEMPLATE_NONE);
         Self(Atomic::new(INACTIVE | TEMPLATE | kind as u32 | state))
     }
 
-    /// A data connection in LISTEN, which has had no packet. The client's port may not be known.
+    /// Creates the status of an expected data connection: in LISTEN, without packets.
     pub(super) fn expected(is_no_cport: bool) -> Self {
         let port = if is_no_cport { NO_CPORT } else { 0 };
         Self(Atomic::new(INACTIVE | port | u32::from(tcp::LISTEN)))
@@ -265,28 +267,27 @@ impl Status {
         self.0.store(self.0.load(Relaxed) | bits, Relaxed);
     }
 
-    /// Leaves the connection to connection tracking too (N-1).
+    /// Marks the connection as one that uses conntrack (N-1).
     pub(super) fn track(&mut self) {
         self.add(TRACKED);
     }
 
-    /// Has a helper look at each packet (F-1).
+    /// Marks the connection as bound to an application helper (F-1).
     pub(super) fn set_app(&mut self) {
         self.add(HAS_APP);
     }
 
-    /// Has the connection end with its first packet (S-12).
+    /// Marks the connection as one that ends with its first packet (S-12).
     pub(super) fn make_ops(&mut self) {
         self.add(OPS);
     }
 
-    /// Has the destination count the connection: in the place of another, which it does not count
-    /// any more.
+    /// Takes the destination's count over from the connection that this one replaces.
     pub(super) fn inherit_count(&mut self) {
         self.add(COUNTED);
     }
 
-    /// Takes over what another director says of a connection that is new here (B-25).
+    /// Sets the values that a sync message gives for a new connection (B-25).
     pub(super) fn synced(&mut self, state: u8, is_inactive: bool, requests: u32) {
         let kept = self.0.load(Relaxed) & (REQUEST - 1) & !(STATE | INACTIVE);
         let inactive = if is_inactive { INACTIVE } else { 0 };
@@ -300,16 +301,15 @@ impl Status {
     }
 }
 
-/// While others see the connection.
+/// Functions that other CPUs may call concurrently.
 impl Status {
-    /// The status as it is now.
+    /// Returns the present value.
     #[inline(always)]
     pub(super) fn load(&self) -> Snapshot {
         Snapshot(self.0.load(Relaxed))
     }
 
-    /// Has `bits` in the place of those that `mask` covers, if that is not so already; returns
-    /// whether it was this call that changed them.
+    /// Replaces the bits in `mask` by `bits`. Returns false if they already have that value.
     fn replace(&self, mask: u32, bits: u32) -> bool {
         let mut now = self.0.load(Relaxed);
         while now & mask != bits {
@@ -321,23 +321,23 @@ impl Status {
         false
     }
 
-    /// Takes the connection from connection tracking: what that knows by its ends is another's now
-    /// (S-19).
+    /// Stops the use of conntrack: the entry with this connection's addresses belongs to another
+    /// one (S-19).
     pub(super) fn untrack(&self) {
         self.replace(TRACKED, 0);
     }
 
-    /// Has nobody find the template again (P-7).
+    /// Invalidates the template (P-7).
     pub(super) fn invalidate(&self) {
         self.replace(INVALID, INVALID);
     }
 
-    /// Assures a template (P-15). Only the first call for a template writes.
+    /// Sets a template to assured (P-15). Only the first call for a template writes.
     pub(super) fn assure(&self) {
         self.replace(STATE, TEMPLATE_ASSURED.into());
     }
 
-    /// Takes note of how the server is to say where it listens.
+    /// Sets the form of the server's reply with its address.
     pub(super) fn set_mode(&self, mode: Option<Mode>) {
         let mode = match mode {
             None => 0,
@@ -347,7 +347,7 @@ impl Status {
         self.replace(MODE, mode);
     }
 
-    /// Counts a packet of the client, up to one more than few (C-27).
+    /// Counts a packet of the client, up to [`MANY_REQUESTS`] (C-27).
     pub(super) fn count_request(&self) {
         let old = self.0.load(Relaxed);
         if old < MANY_REQUESTS {
@@ -355,25 +355,26 @@ impl Status {
         }
     }
 
-    /// Counts a packet of the client if the status is still `old`, which has not counted many.
+    /// Counts a packet of the client if the status is still `old`, which is below
+    /// [`MANY_REQUESTS`].
     #[inline(always)]
     fn count_from(&self, old: u32) {
-        // Of two at once one is not counted: that makes few fewer.
+        // Of two concurrent packets one is not counted, which errs on the side of few.
         let _ = self.0.cmpxchg(old, old.wrapping_add(REQUEST), Relaxed);
     }
 
-    /// Returns whether a packet that leaves the protocol's `state` as it is changes nothing but the
-    /// number of the client's packets (C-27), in which it is counted then.
+    /// Returns whether a packet that leaves the protocol in `state` changes nothing but the number
+    /// of the client's packets (C-27), and counts it in that case.
     ///
-    /// A request may not be one that shows the connection to be real, unless it did so before, and
-    /// a helper has none of either.
+    /// False if the connection is bound to a helper, and for a request that would assure the
+    /// template.
     #[inline(always)]
     pub(super) fn count_only(&self, direction: Direction, state: u8) -> bool {
         let (old, state) = (self.0.load(Relaxed), u32::from(state));
         if direction == Direction::Output {
             return old & (STATE | HAS_APP | ASSURES | NO_OUTPUT) == state;
         }
-        // One comparison for most packets: nothing is counted beyond `MANY_REQUESTS`.
+        // One comparison for most packets: the count is saturated.
         if old & (STATE | HAS_APP | REQUESTS) == state | MANY_REQUESTS {
             return true;
         }
@@ -384,12 +385,12 @@ impl Status {
         true
     }
 
-    /// Moves to the next state; returns that, and what is to be accounted.
+    /// Changes to the next state. Returns that, and the accounting.
     ///
-    /// `next` says, of the direction that holds and the present state, which is next, whether it is
-    /// an active one (T-2, T-6), and whether the packet shows that the connection is real (P-15). A
-    /// packet of the client is counted (C-27), except the first, which comes before the destination
-    /// counts the connection and was counted when that was made.
+    /// `next` maps the direction that applies and the present state to the next state, whether that
+    /// is active (T-2, T-6), and whether the packet shows the connection to be established (P-15).
+    /// A packet of the client is counted (C-27), except the first one, which was counted when the
+    /// connection was created.
     #[inline(always)]
     pub(super) fn advance(
         &self,
@@ -413,7 +414,7 @@ impl Status {
             if new == old {
                 return (next.state, Account { old, new });
             }
-            // Fully ordered, for `settle_timeout`.
+            // Fully ordered; `settle_timeout` relies on it.
             match self.0.cmpxchg(old, new, Full) {
                 Ok(_) => return (next.state, Account { old, new }),
                 Err(other) => old = other,
@@ -421,16 +422,17 @@ impl Status {
         }
     }
 
-    /// Stores `own`, the timeout of the state that a packet found or led to, in `timeout`, unless
-    /// another packet has changed the state meanwhile: then the timeout of that state, which `of`
-    /// says. Returns whether a shorter timeout took the place of a longer one.
+    /// Stores `own`, the timeout of the state that a packet found or led to, in `timeout`. If
+    /// another packet has changed the state meanwhile, stores the timeout of that state, which `of`
+    /// returns. Returns whether a shorter timeout replaced a longer one.
     ///
     /// When all packets have been handled, the timeout is that of the state. Let A and B be two
-    /// calls, of which B's packet changed the state last, and A's timeout be the one that stays. A
-    /// stored it after B stored its own, which B did after its change of the state, by fully
-    /// ordered exchanges all. So A's look at the state, after its store, sees B's change, and A
-    /// stores again. A packet that changes the state but finds its timeout in place has loaded that
-    /// after its change, so whoever overwrites it does so later, and sees the change too.
+    /// calls, of which B's packet changed the state last, and let A's timeout be the one that
+    /// remains. A stored it after B stored its own, which B did after its change of the state; all
+    /// of these are fully ordered exchanges. So A's load of the state, after its store, sees B's
+    /// change, and A stores again. A packet that changes the state but finds its timeout already
+    /// stored has loaded that after its change, so any call that overwrites it does so later, and
+    /// sees the change too.
     pub(super) fn settle_timeout(
         &self,
         timeout: &Atomic<u32>,
@@ -448,7 +450,7 @@ impl Status {
         }
     }
 
-    /// Applies an update from another director (B-23, B-25). A template stays inactive.
+    /// Applies a sync message to a connection in the table (B-23, B-25). A template stays inactive.
     pub(super) fn apply(&self, state: u8, is_inactive: bool) -> Account {
         let mut old = self.0.load(Relaxed);
         loop {
@@ -464,8 +466,8 @@ impl Status {
         }
     }
 
-    /// Has the destination count the connection; returns whether that is an active one. `None`, and
-    /// the destination does not count it, if it is counted already or has ended.
+    /// Marks the connection as counted. Returns whether it is active, or `None` if it was already
+    /// marked or has ended; the caller then must not count it.
     #[must_use]
     pub(super) fn count(&self) -> Option<bool> {
         let mut old = self.0.load(Relaxed);
@@ -478,8 +480,8 @@ impl Status {
         None
     }
 
-    /// Passes its count at the destination on to another connection, which is inactive; `None` if
-    /// it has none, or not any more.
+    /// Passes the destination's count on to another connection, which is inactive. Returns `None`
+    /// if there is none to pass on.
     #[must_use]
     pub(super) fn release_count(&self) -> Option<Account> {
         let mut old = self.0.load(Relaxed);
@@ -493,7 +495,7 @@ impl Status {
         None
     }
 
-    /// Ends the connection. Of all calls one returns what the destination counted.
+    /// Marks the connection as ended. Of all calls exactly one returns the destination's count.
     pub(super) fn end(&self) -> End {
         let mut old = self.0.load(Relaxed);
         while old & ENDED == 0 {

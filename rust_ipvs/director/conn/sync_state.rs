@@ -1,42 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`SyncState`]: what a connection keeps for the master; [`SyncUpdate`]: what a backup receives of
-//! one.
+//! [`SyncState`]: per-connection state of a sync master; [`SyncUpdate`]: connection state that a
+//! backup received.
 
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
 
-/// Bits of the state that was sent.
+/// Bits of the state that was sent last.
 const STATE: u32 = 0xff;
 /// One packet; the bits above [`STATE`] count them.
 const PACKET: u32 = STATE + 1;
 
-/// State of synchronisation of a connection.
+/// Synchronisation state of a connection.
 #[repr(C)]
 pub(crate) struct SyncState {
-    /// Time at which it was sent, as `logic::sync::rate_limit` has it; 0 for never.
+    /// Time of the last sync message, as `logic::sync::rate_limit` has it; 0 for never.
     ends: Atomic<u32>,
-    /// Packets of the client that a master saw, and the state that was sent.
+    /// Number of the client's packets seen by a master, and the state that was sent last.
     packets: Atomic<u32>,
 }
 
-/// State of a connection as another director sent it.
+/// State of a connection in a received sync message.
 #[derive(Clone, Copy)]
 pub(crate) struct SyncUpdate {
-    /// The number of its state.
+    /// Protocol state.
     pub(crate) state: u8,
-    /// True if it is in no active state.
+    /// True if that is no active state.
     pub(crate) is_inactive: bool,
-    /// In jiffies.
+    /// Timeout in jiffies.
     pub(crate) timeout: u32,
-    /// Number of packets that it is taken to have had (B-25).
+    /// Number of packets to start from (B-25).
     pub(crate) packets: u32,
 }
 
 impl SyncState {
-    /// Nothing was sent.
+    /// Creates the state of a connection that has not been sent.
     pub(crate) const fn new() -> Self {
         Self {
             ends: Atomic::new(0),
@@ -44,23 +44,23 @@ impl SyncState {
         }
     }
 
-    /// Counts a packet; returns how many there were with it.
+    /// Counts a packet; returns the new number.
     pub(crate) fn count(&self) -> u32 {
         let before = self.packets.fetch_add(PACKET, Relaxed);
         (before / PACKET).wrapping_add(1)
     }
 
-    /// The state that was sent.
+    /// Returns the state that was sent last.
     pub(crate) fn state(&self) -> u8 {
         (self.packets.load(Relaxed) & STATE) as u8
     }
 
-    /// Returns when it was sent.
+    /// Returns the time of the last sync message.
     pub(crate) fn ends(&self) -> u32 {
         self.ends.load(Relaxed)
     }
 
-    /// Records that a state is sent, and when; returns whether nobody else did since `before` was
+    /// Records a sync message. Returns false if another CPU has recorded one since `before` was
     /// read.
     pub(crate) fn remember(&self, state: u8, before: u32, ends: u32) -> bool {
         let mut now = self.packets.load(Relaxed);
@@ -74,7 +74,7 @@ impl SyncState {
         self.ends.cmpxchg(before, ends, Relaxed).is_ok()
     }
 
-    /// Records an update from another director.
+    /// Applies a received state.
     pub(crate) fn apply(&self, update: &SyncUpdate) {
         let packets = update.packets.wrapping_mul(PACKET);
         self.packets

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Synchronisation of a connection with other directors (behaviour.rst 14).
+//! Synchronisation of a connection (behaviour.rst 14).
 //!
-//! These words lie behind those that every packet reads: only packets that pass a master read them.
+//! These fields are outside the first cache line: only packets on a sync master read them.
 
 use super::{
     family::InetFamily,
@@ -31,12 +31,12 @@ use crate::{
 use kernel::sync::atomic::Relaxed;
 
 impl<F: InetFamily> Connection<F> {
-    /// Counts a packet of the client that passes a master; returns how many there were with it.
+    /// Counts a packet of the client on a sync master; returns the new number.
     pub(crate) fn count_for_master(&self) -> u32 {
         self.sync.count()
     }
 
-    /// Returns whether to send the connection now; of concurrent calls only one says so (B-6, B-7).
+    /// Returns whether to send the connection now. Of concurrent callers one gets true (B-6, B-7).
     pub(crate) fn should_sync(&self, rules: &Rules, packets: u32) -> bool {
         let status = self.status.load();
         if status.is_invalid() || self.is_given_up() {
@@ -58,7 +58,7 @@ impl<F: InetFamily> Connection<F> {
         first || due.forced
     }
 
-    /// Returns the entry that is sent.
+    /// Returns the entry for a sync message.
     pub(crate) fn entry(&self) -> SyncEntry<'_> {
         let status = self.status.load();
         let mut flags = u32::from(self.method.0) | status.sync_flags();
@@ -84,7 +84,7 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
-    /// Has the connection, which nobody else sees yet, be as another director says (B-25).
+    /// Sets the state that a sync message gives for a new connection, before its insertion (B-25).
     pub(crate) fn synced(mut self, update: SyncUpdate) -> Self {
         self.status
             .synced(update.state, update.is_inactive, update.packets);
@@ -92,7 +92,7 @@ impl<F: InetFamily> Connection<F> {
         self
     }
 
-    /// Applies an update from another director (B-23, B-25).
+    /// Applies a sync message to a connection in the table (B-23, B-25).
     pub(crate) fn apply(&self, update: &SyncUpdate) {
         let account = self.status.apply(update.state, update.is_inactive);
         self.account(account);

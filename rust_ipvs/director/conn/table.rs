@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of a family's connections, with what watches over its size.
+//! Connection table of an address family, with the thresholds for its resizing.
 
 use super::{
     clock,
@@ -28,34 +28,33 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The works of one address family.
+/// Work items of an address family.
 pub(crate) struct AfQueues {
-    /// Those that end connections whose time is up, each in a part of the table.
+    /// `Expiry` works, each for a part of the table.
     pub(crate) expiry: KVec<WorkHandle>,
-    /// The one that changes the size of the connection table.
+    /// Work that resizes the connection table.
     pub(crate) resize: WorkHandle,
-    /// The one that ends connections to destinations that are gone.
+    /// Work that ends connections to removed destinations (`expire_nodest_conn`).
     pub(crate) expire_nodest: WorkHandle,
 }
 
-/// The connections of a family, once there has been a service.
+/// Connection table of a family; allocated with the family's first service.
 pub(crate) struct Connections<F: InetFamily> {
     pub(crate) key: HashKey,
     pub(crate) table: Table<Connection<F>>,
-    /// Beyond so many connections the table may have to grow.
+    /// Number of connections beyond which the table may have to grow.
     pub(crate) upper: Word<usize>,
-    /// With no more than so many it may have to shrink.
+    /// Number of connections below or at which the table may have to shrink.
     pub(crate) lower: Word<usize>,
-    /// 1 from when the work that resizes was queued because of `upper`, or runs, until the table
-    /// has the size that its connections ask for.
+    /// 1 while the resize work is queued because of `upper`, or runs.
     pub(crate) grows: Word<u32>,
-    /// 1 if works that end connections rest, and the next connection is to queue them.
+    /// 1 if the expiry works are idle, and the next connection has to queue them.
     pub(crate) resting: Word<u32>,
-    /// The works that see to the connections.
+    /// Work items of the family.
     pub(crate) queues: Arc<AfQueues>,
-    /// The load factor that the size and the bounds come from.
+    /// Load factor from which size and thresholds are computed.
     pub(crate) lfactor: Word<i32>,
-    /// The most buckets that the table may have, as a power of two (C-29).
+    /// Maximum number of buckets, as a power of two (C-29).
     pub(crate) most_bits: u32,
 }
 
@@ -80,9 +79,10 @@ impl<F: InetFamily> Connections<F> {
         })
     }
 
-    /// A connection has come: wakes what has to do with it (C-16, C-28). Any context.
+    /// Queues the expiry and resize works if a new connection requires it (C-16, C-28). Any
+    /// context.
     ///
-    /// Waking once is enough, and dearer than all the rest.
+    /// Queueing is out of line, as it is rare and slow.
     #[inline(always)]
     pub(crate) fn came(&self) {
         let (about, _) = self.table.about();
@@ -96,7 +96,7 @@ impl<F: InetFamily> Connections<F> {
     #[inline(never)]
     fn wake(&self) {
         if self.resting.load() != 0 {
-            // First, so that a work that goes to rest afterwards is not overlooked.
+            // Before the works are queued, so that a work that goes idle afterwards is not missed.
             self.resting.store(0);
             for work in &self.queues.expiry {
                 work.queue(clock::TICK_JIFFIES);
@@ -109,8 +109,8 @@ impl<F: InetFamily> Connections<F> {
         }
     }
 
-    /// Has the table resized if it may be too large, or too small by fewer connections than new
-    /// ones are told of, and nobody sees to that yet (C-28).
+    /// Queues the resize work if the exact number of connections is beyond a threshold (C-28).
+    /// [`Self::came`] uses an approximate number.
     pub(crate) fn check_size(&self) {
         let (len, lower) = (self.table.exact_len(), self.lower.load());
         let grows = len > self.upper.load() && self.grows.load() == 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Data of templates.
+//! Data and hash keys of templates.
 
 use super::family::InetFamily;
 use crate::logic::{
@@ -11,15 +11,14 @@ use kernel::prelude::*;
 
 pub(crate) use super::status::Kind;
 
-/// Data that a persistence engine found in a packet, of which the first `len` bytes are used
-/// (P-27).
+/// Data that a persistence engine found in a packet; the first `len` bytes are used (P-27).
 pub(crate) struct Data {
     pub(crate) len: u8,
     pub(crate) bytes: [u8; 255],
 }
 
 impl Data {
-    /// A copy; `None` without memory.
+    /// Copies the data. Returns `None` if memory is exhausted.
     pub(crate) fn of(found: &[u8]) -> Option<KBox<Self>> {
         let mut data = KBox::new(
             Self {
@@ -33,13 +32,13 @@ impl Data {
         Some(data)
     }
 
-    /// The bytes that were found.
+    /// Returns the data.
     pub(crate) fn found(&self) -> &[u8] {
         self.bytes.get(..self.len.into()).unwrap_or(&[])
     }
 }
 
-/// The hash of a template, whose protocol is marked as such.
+/// Returns the hash of a template; `key` is [`Connection::template_key`](super::Connection).
 pub(crate) fn hash<F: InetFamily>(
     hash_key: &HashKey,
     (kind, data): (Kind, &[u8]),
@@ -50,7 +49,7 @@ pub(crate) fn hash<F: InetFamily>(
     if kind != Kind::Data {
         return F::hash(hash_key, client, virt, key);
     }
-    // Whoever sends it.
+    // The client's address is not part of the key.
     let anybody = Endpoint {
         addr: F::UNSPECIFIED,
         port: 0,

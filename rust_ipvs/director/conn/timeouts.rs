@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Timeout tables and names of protocol states (behaviour.rst 7.1 to 7.3).
+//! Timeouts and names of protocol states (behaviour.rst 7.1 to 7.3).
 
 use crate::{
     director::dest::ConfigHeld,
@@ -21,27 +21,27 @@ use crate::{
     },
 };
 
-/// The timeout of a connection that no packet has passed yet (C-4), in jiffies.
+/// Timeout of a connection without packets (C-4), in jiffies.
 pub(super) const FIRST_TIMEOUT: u32 = 3 * HZ;
 
-/// Additional time of an entry that controls others when its time is up (C-16).
+/// Extension of an expired entry that controls others (C-16), in jiffies.
 pub(super) const LATER: u32 = 60 * HZ;
 
-/// The bit of a [`Timeout`] that is set while a sync master runs.
+/// Bit of a [`Timeout`] that is set while a sync master runs.
 ///
-/// No connection has it in its own timeout, so each packet finds another timeout than its
-/// connection has, and takes the path on which other directors are told.
+/// The timeout stored in a connection never has it. So with a sync master each packet finds a
+/// difference, and takes the slow path, which queues the connection for sending.
 const SYNC_ACTIVE: u32 = 1 << 31;
 
-/// Timeout of a state, with whether a sync master runs.
+/// Timeout of a state, with the [`SYNC_ACTIVE`] bit.
 #[derive(Clone, Copy)]
 pub(crate) struct Timeout(u32);
 
 impl Timeout {
-    /// The timeout that belongs to no state: [`FIRST_TIMEOUT`].
+    /// Timeout before the first state: [`FIRST_TIMEOUT`].
     pub(crate) const FIRST: Self = Self(FIRST_TIMEOUT);
 
-    /// The timeout, in jiffies; at most `i32::MAX`.
+    /// Returns the timeout in jiffies; at most `i32::MAX`.
     #[inline(always)]
     pub(crate) const fn jiffies(self) -> u32 {
         self.0 & !SYNC_ACTIVE
@@ -53,15 +53,15 @@ impl Timeout {
         self.0 & SYNC_ACTIVE != 0
     }
 
-    /// Returns whether a packet has nothing to do beyond touching its connection, whose timeout is
-    /// `own` jiffies: that is the same, and no sync master runs. One comparison.
+    /// Returns whether a packet only has to touch its connection: the connection's timeout `own`,
+    /// in jiffies, is the same, and no sync master runs. One comparison.
     #[inline(always)]
     pub(crate) const fn is_settled(self, own: u32) -> bool {
         self.0 == own
     }
 }
 
-/// Timeout of a state that administrators change while packets read it.
+/// Timeout of a state that an administrator may change while packets read it.
 struct TimeoutWord(Word<u32>);
 
 impl TimeoutWord {
@@ -74,32 +74,32 @@ impl TimeoutWord {
         Timeout(self.0.load())
     }
 
-    /// Sets the timeout, and leaves the bit.
+    /// Sets the timeout; keeps the bit.
     fn set(&self, _: &mut ConfigHeld, seconds: u32) {
         let bit = self.0.load() & SYNC_ACTIVE;
         self.0.store(jiffies(seconds) & !SYNC_ACTIVE | bit);
     }
 
-    /// Sets the bit, and leaves the timeout.
+    /// Sets the bit; keeps the timeout.
     fn set_sync_active(&self, _: &mut ConfigHeld, is_active: bool) {
         let bit = if is_active { SYNC_ACTIVE } else { 0 };
         self.0.store(self.0.load() & !SYNC_ACTIVE | bit);
     }
 }
 
-/// The timeouts of a namespace, and by which tables its states change.
+/// Timeouts of a namespace, and the selection of its TCP state table.
 ///
-/// Whoever changes words proves that the configuration mutex is held: a change is a load and a
-/// store.
+/// Writers load and store; they prove with [`ConfigHeld`] that they hold the configuration mutex.
 pub(crate) struct Timeouts {
     tcp: [TimeoutWord; tcp::STATES],
     udp: TimeoutWord,
     sctp: [TimeoutWord; sctp::STATES],
-    /// 1 while TCP's states follow the tables of the `secure_tcp` defense (T-5).
+    /// 1 while the TCP state table of the `secure_tcp` defense applies (T-5).
     pub(crate) secure: Word<u32>,
 }
 
-/// A persistence timeout in jiffies, at most what can be told from the past (99 days).
+/// Converts a persistence timeout to jiffies; limited to 99 days, so that differences of jiffies
+/// stay positive.
 pub(crate) fn persistence(seconds: u32) -> u32 {
     jiffies(seconds).min(i32::MAX as u32)
 }
@@ -109,7 +109,7 @@ fn jiffies(seconds: u32) -> u32 {
 }
 
 impl Timeouts {
-    /// The defaults (T-3, T-10, T-12).
+    /// Creates the defaults (T-3, T-10, T-12).
     pub(crate) fn new() -> Self {
         let [udp] = udp::DEFAULT_TIMEOUTS;
         Self {
@@ -120,33 +120,33 @@ impl Timeouts {
         }
     }
 
-    /// That of established TCP connections.
+    /// Returns the timeout of an established TCP connection.
     #[inline(always)]
     pub(crate) fn established(&self) -> Timeout {
         let [_, established, ..] = &self.tcp;
         established.load()
     }
 
-    /// That of a TCP connection in a state.
+    /// Returns the timeout of a TCP state.
     #[inline(always)]
     pub(crate) fn tcp(&self, state: u8) -> Timeout {
         let word = self.tcp.get(usize::from(state));
         word.map_or(Timeout::FIRST, TimeoutWord::load)
     }
 
-    /// That of UDP.
+    /// Returns the timeout of UDP.
     #[inline(always)]
     pub(crate) fn udp(&self) -> Timeout {
         self.udp.load()
     }
 
-    /// That of an SCTP association in a state.
+    /// Returns the timeout of an SCTP state.
     pub(crate) fn sctp(&self, state: u8) -> Timeout {
         let word = self.sctp.get(usize::from(state));
         word.map_or(Timeout::FIRST, TimeoutWord::load)
     }
 
-    /// That of a protocol in a state, in jiffies.
+    /// Returns the timeout of a protocol's state, in jiffies.
     pub(crate) fn of(&self, protocol: u8, state: u8) -> u32 {
         let timeout = match protocol {
             TCP => self.tcp(state),
@@ -161,7 +161,7 @@ impl Timeouts {
         self.udp().is_sync_active()
     }
 
-    /// Says whether a sync master runs.
+    /// Sets whether a sync master runs.
     pub(crate) fn set_sync_active(&self, held: &mut ConfigHeld, is_active: bool) {
         let words = self.tcp.iter().chain(&self.sctp).chain([&self.udp]);
         for word in words {
@@ -169,7 +169,7 @@ impl Timeouts {
         }
     }
 
-    /// Those that users may set (G-14).
+    /// Returns the timeouts that `IPVS_CMD_SET_CONFIG` can set (G-14).
     pub(crate) fn view(&self) -> config::Timeouts {
         config::Timeouts {
             tcp: self.of(TCP, tcp::ESTABLISHED) / HZ,
@@ -178,7 +178,7 @@ impl Timeouts {
         }
     }
 
-    /// Sets what is given and not zero, in seconds.
+    /// Sets the timeouts that are given and not zero, in seconds.
     pub(crate) fn set(
         &self,
         held: &mut ConfigHeld,
@@ -197,7 +197,7 @@ impl Timeouts {
     }
 }
 
-/// The name of a state (T-15).
+/// Returns the name of a state (T-15).
 pub(crate) fn name(protocol: u8, state: u8) -> &'static str {
     match protocol {
         TCP => tcp::name(state),
