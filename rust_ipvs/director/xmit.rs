@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Transmitters: how a request reaches its destination, one file for each method.
+//! Transmitters: send a request to its destination; one file for each forwarding method (C:
+//! `ip_vs_xmit.c`).
+//!
+//! [`send`] calls the transmitter of the connection's [`ForwardMethod`]. This folder may use
+//! `conn`, `dest` and `packet`.
 
 pub(crate) mod bypass;
 mod common;
@@ -33,7 +37,7 @@ pub(super) use self::icmp_error::{
     translate as translate_error, //
 };
 
-/// Sends a request that has been counted.
+/// Sends a request; the caller has counted it.
 #[inline(always)]
 pub(crate) fn send<'g, F: InetFamily>(
     context: &Context<'g, F>,
@@ -47,7 +51,7 @@ pub(crate) fn send<'g, F: InetFamily>(
     }
 }
 
-/// Sends a request that carries an entry of connection tracking.
+/// Sends a request with a conntrack entry.
 #[cold]
 #[inline(never)]
 fn send_tracked<'g, F: InetFamily>(
@@ -58,8 +62,8 @@ fn send_tracked<'g, F: InetFamily>(
     send_as::<F, true>(&context, connection, packet)
 }
 
-/// Sends a request, which carries an entry only where it is `TRACKED`: code for others need not ask
-/// at the end, nor keep what it would ask.
+/// Sends a request; it has a conntrack entry only if `TRACKED`. Without one the code keeps nothing
+/// for conntrack and needs no test at the end.
 #[inline(always)]
 fn send_as<'g, F: InetFamily, const TRACKED: bool>(
     context: &Context<'g, F>,
@@ -71,7 +75,7 @@ fn send_as<'g, F: InetFamily, const TRACKED: bool>(
         ForwardMethod::DROUTE => direct::send::<F, TRACKED>(context, connection, packet),
         ForwardMethod::TUNNEL => tunnel::send::<F, TRACKED>(context, connection, packet),
         ForwardMethod::LOCALNODE => {
-            //
+            // local delivery.
             conntrack::finish_ct(connection, Direction::Input, &mut packet);
             Verdict::Accept(packet)
         }

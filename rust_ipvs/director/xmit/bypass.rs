@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bypass: the packet as it is, by its own address.
+//! Bypass transmitter: sends the packet unchanged to its own destination address.
 
 use super::common;
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     logic::direction::Direction, //
 };
 
-/// Sends a packet by its own address. The route is looked up for each.
+/// Sends a packet to its own destination address. The route is looked up for each packet.
 #[cold]
 #[inline(never)]
 pub(crate) fn send<F: InetFamily>(

@@ -33,12 +33,13 @@ use crate::{
     },
 };
 
-/// The smallest IPv4 packet that every link takes.
+/// Minimum MTU of IPv4 (RFC 791).
 const MIN_MTU_V4: u32 = 68;
-/// The smallest IPv6 packet that every link takes.
+/// Minimum MTU of IPv6 (RFC 8200).
 const MIN_MTU_V6: u32 = 1280;
 
-/// Finds the route to a destination; without one the packet is gone, and its sender told.
+/// Returns the route to the destination. Without one, calls `dst_link_failure()`, and the caller
+/// drops the packet.
 #[inline(always)]
 pub(super) fn route<'g, F: InetFamily>(
     context: &Context<'g, F>,
@@ -53,16 +54,15 @@ pub(super) fn route<'g, F: InetFamily>(
     route
 }
 
-/// Returns whether a packet may leave this host on a route that is not local: not one from a
-/// loopback address, which nobody could answer.
+/// Returns whether a packet may leave this host: not if its source is a loopback address.
 #[inline(always)]
 pub(super) fn may_leave<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !F::is_loopback(context.header.src)
 }
 
-/// Decrements the TTL; returns `false` after sending an ICMP error if none is left.
+/// Decrements the TTL. Returns `false` after sending an ICMP error if none is left.
 ///
-/// `len` bytes from the IP header on are made writable on the way, no fewer than `header` has.
+/// Makes `len` bytes from the IP header on writable; `len` must cover the IP header.
 #[inline(always)]
 pub(super) fn dec_ttl<F: InetFamily>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
     let Some(bytes) = packet.writable(len) else {
@@ -82,10 +82,10 @@ pub(super) fn ttl_exceeded<F: InetFamily>(packet: &mut Packet) -> bool {
     false
 }
 
-/// Returns whether the packet certainly fits the MTU of a route.
+/// Returns whether the packet certainly fits the route's MTU.
 ///
-/// The MTU is not looked up if every link takes as much: most packets of clients are
-/// acknowledgements.
+/// Calls `mtu` only if the packet is longer than the minimum MTU of its family: most packets of
+/// clients are acknowledgements.
 #[inline(always)]
 pub(super) fn mtu_ok<F: InetFamily>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
     (packet.len() <= least::<F>() || packet.len() <= mtu())
@@ -105,7 +105,7 @@ pub(super) fn fits<F: InetFamily>(
 #[cold]
 #[inline(never)]
 fn mtu_ok_slow<F: InetFamily>(header: &Header<F>, packet: &mut Packet, mtu: u32) -> bool {
-    // Nobody is told of an ICMP packet, which is an error; with IPv4 it may be cut.
+    // An ICMP error is not answered with another; with IPv4 it may be fragmented.
     let is_error = header.protocol == F::NUMBER;
     let fits = match F::PROTOCOL {
         Protocol::Ipv4 => is_error || !header.dont_fragment || packet.fits(mtu),
@@ -120,7 +120,7 @@ fn mtu_ok_slow<F: InetFamily>(header: &Header<F>, packet: &mut Packet, mtu: u32)
     fits
 }
 
-/// The largest packet, in bytes, that every link of a family takes.
+/// Returns the minimum MTU of a family, in bytes.
 #[inline(always)]
 const fn least<F: InetFamily>() -> u32 {
     match F::PROTOCOL {
@@ -129,14 +129,13 @@ const fn least<F: InetFamily>() -> u32 {
     }
 }
 
-/// Returns whether a tunnel that takes packets of so many bytes takes what the family demands
-///
+/// Returns whether a tunnel's MTU is at least the minimum MTU of the inner family.
 #[inline(always)]
 pub(super) fn is_enough<F: InetFamily>(mtu: u32) -> bool {
     mtu >= least::<F>()
 }
 
-/// Sends a packet as a forwarder does. It carries an entry of connection tracking only where it is
+/// Sends a packet to its route (C: `ip_vs_send_or_cont()`). It has a conntrack entry only if
 /// `TRACKED`.
 #[inline(always)]
 pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
@@ -152,8 +151,8 @@ pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
     Verdict::Stolen
 }
 
-/// Returns what becomes of a packet whose destination turns out to be this host, where its address
-/// stays what it is: it goes on to this host, if it came to it by its route before.
+/// Returns the verdict for an unchanged packet with a local destination: it is delivered if its own
+/// route was local too.
 #[cold]
 #[inline(never)]
 pub(super) fn stay_local<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
@@ -164,21 +163,21 @@ pub(super) fn stay_local<F: InetFamily>(connection: &Connection<F>, mut packet: 
     Verdict::Accept(packet)
 }
 
-/// Delivers a translated packet to this host, which is the destination.
+/// Delivers a translated packet whose destination is this host.
 #[inline(always)]
 pub(super) fn deliver_local<F: InetFamily>(
     connection: &Connection<F>,
     mut packet: Packet,
 ) -> Verdict {
     conntrack::finish_ct(connection, Direction::Input, &mut packet);
-    // The socket that it was found to be for before is that of another address.
+    // Early demux may have set a socket of the VIP.
     if connection.virt != connection.real {
         packet.orphan();
     }
     Verdict::Accept(packet)
 }
 
-/// Returns whether an address is one of this host's loopback ones.
+/// Returns whether the address is a loopback address.
 pub(super) fn is_loopback(addr: Ip) -> bool {
     match addr {
         Ip::V4([first, ..]) => first == 127,

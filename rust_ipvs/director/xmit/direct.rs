@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Direct routing: the packet as it is, to the destination's link address.
+//! Direct routing: sends the packet unchanged to the destination's link-layer address.
 
 use super::common;
 use crate::{

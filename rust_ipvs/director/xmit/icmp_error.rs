@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// Sends an error about a reply to the destination that the reply came from.
+/// Sends an ICMP error about a reply to the destination that sent the reply.
 #[cold]
 #[inline(never)]
 pub(crate) fn send<'g, F: InetFamily>(
@@ -47,7 +47,7 @@ pub(crate) fn send<'g, F: InetFamily>(
     };
     let local = route.is_local();
     if local {
-        // One that passes through cannot come to this host any more.
+        // A forwarded error can no longer be delivered locally.
         let loops = context.point == Point::LocalIn && common::is_loopback(destination.id.addr);
         if context.point == Point::Forward || loops {
             return Verdict::Stolen;
@@ -68,7 +68,8 @@ pub(crate) fn send<'g, F: InetFamily>(
     common::forward::<F, true>(context, connection, packet, route)
 }
 
-/// Gives an error, and what it quotes, another end; `false` where that cannot be done.
+/// Translates the addresses and ports of an ICMP error and of the packet that it quotes. Returns
+/// `false` if the packet has to be dropped.
 pub(crate) fn translate<F: InetFamily>(
     context: &Context<'_, F>,
     quoted: &Quoted<F>,

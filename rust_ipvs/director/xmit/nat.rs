@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NAT: the destination becomes the addressee.
+//! NAT: rewrites the packet's destination to the real server.
 
 use super::common;
 use crate::{
@@ -44,7 +44,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     };
     let local = route.is_local();
     if local {
-        // A packet from another host must not reach what listens on loopback only.
+        // A packet from another host must not reach loopback addresses.
         if context.point == Point::LocalIn && common::is_loopback(destination.id.addr) {
             return Verdict::Stolen;
         }
@@ -60,9 +60,9 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     common::forward::<F, TRACKED>(context, connection, packet, route)
 }
 
-/// Makes the destination the addressee; `false` where the packet cannot go on.
+/// Rewrites the destination. Returns `false` if the packet has to be dropped.
 ///
-/// A packet that leaves on a route gets older, and has to fit.
+/// If the packet leaves this host, also decrements the TTL and checks the MTU.
 #[inline(always)]
 fn translate<F: InetFamily>(
     context: &Context<'_, F>,
@@ -74,7 +74,7 @@ fn translate<F: InetFamily>(
     let mut ages = leaves_on.is_some();
     if let Some(route) = leaves_on {
         if !common::mtu_ok::<F>(packet, || route.mtu()) {
-            // The time to live comes first: it is what the sender of both mistakes is told of.
+            // The TTL is checked first: if both checks fail, the sender gets the TTL error.
             if !common::dec_ttl(&context.header, packet, context.headers())
                 || !common::fits(context, packet, || route.mtu())
             {

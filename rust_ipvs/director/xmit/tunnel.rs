@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tunnelling: the packet as it is, inside another to the destination.
+//! Tunnel transmitter: encapsulates the packet unchanged.
 //!
-//! What nearly all packets need, an IP header of their own family and nothing for a device to do,
-//! is inlined where packets pass; [`layers`] does the rest.
+//! The common case is inlined: an outer header of the same family, and nothing for the device to
+//! offload. [`layers`] handles the others.
 
 mod entry;
 mod layers;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The entry of a tunnel: who may enter, and the outer IP header.
+//! Checks before encapsulation, and the outer IP header.
 
 use crate::{
     director::{
@@ -26,9 +26,9 @@ use crate::{
     },
 };
 
-/// Returns whether a packet may enter a tunnel whose headers have so many bytes, and if so, whether
-/// the outer IPv4 header forbids to cut it. Its time to live is one less then; where not, its
-/// sender has been told.
+/// Checks whether a packet may be encapsulated with `headers` bytes, and decrements its TTL.
+/// Returns the DF flag of the outer IPv4 header. Returns `None` if the packet has to be dropped; an
+/// ICMP error has been sent if one is due.
 #[inline(always)]
 pub(super) fn may_enter<F: InetFamily>(
     context: &Context<'_, F>,
@@ -54,19 +54,19 @@ pub(super) fn may_enter<F: InetFamily>(
     Some(discovers && context.header.dont_fragment)
 }
 
-/// Returns what the outer header of a packet says, before what has the number `protocol`.
+/// Returns the outer header's fields; `protocol` is the number of the protocol that it contains.
 #[inline(always)]
 pub(super) fn outer<F: InetFamily>(context: &Context<'_, F>, protocol: u8) -> Outer {
     Outer {
         protocol,
         tos: context.header.tos,
-        // It was aged, so it was at least 2.
+        // The TTL was decremented before, so it was at least 2.
         ttl: context.header.ttl.wrapping_sub(1),
     }
 }
 
-/// Writes the outer header of a packet that is sent in so many segments; `None` where there is no
-/// room.
+/// Writes the outer header of a packet with so many GSO segments. Returns `None` if there is no
+/// headroom.
 #[inline(always)]
 pub(super) fn write_outer(
     destination: &Destination,
@@ -78,7 +78,7 @@ pub(super) fn write_outer(
 ) -> Option<()> {
     match destination.id.addr {
         Ip::V4(to) => {
-            // What may not be cut needs no identification (RFC 6864).
+            // With DF the identification may have any value (RFC 6864).
             let id = match (df, segments) {
                 (true, _) => 0,
                 (false, 0 | 1) => destination.ids.one(&destination.counted),

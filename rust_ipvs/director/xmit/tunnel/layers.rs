@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tunnels with more than an outer IP header, from one family to the other, and of packets of which
-//! a device has yet to do a part: checksums, segments.
+//! Tunnels beyond plain IP in IP of one family: GRE, GUE, other outer family, and packets with
+//! checksum or segmentation offload.
 
 use super::entry;
 use crate::{
@@ -42,15 +42,15 @@ use crate::{
     },
 };
 
-/// Layer between the outer IP header and the packet.
+/// Header between the outer IP header and the packet.
 #[derive(Clone, Copy)]
 enum Layer {
-    /// Nothing.
+    /// None (IPIP).
     None,
-    /// A GRE header.
+    /// GRE header, with a checksum if `sum`.
     Gre { sum: bool },
-    /// UDP and GUE headers; with the offsets of the checksum that the receiver completes, if it
-    /// does.
+    /// UDP and GUE headers. With remote checksum offload, the offsets of the checksum that the
+    /// receiver completes.
     Gue {
         port: u16,
         sum: bool,
@@ -59,7 +59,7 @@ enum Layer {
 }
 
 impl Layer {
-    /// The layer of a packet, of which nothing has changed yet.
+    /// Returns the layer for a packet; called before the packet is changed.
     fn of(encapsulation: Encapsulation, packet: &Packet) -> Self {
         match encapsulation {
             Encapsulation::Ipip => Self::None,
@@ -71,7 +71,7 @@ impl Layer {
         }
     }
 
-    /// Its length in bytes.
+    /// Returns the length in bytes.
     fn len(self) -> usize {
         match self {
             Self::None => 0,
@@ -84,7 +84,7 @@ impl Layer {
         }
     }
 
-    /// Returns what devices are told of it.
+    /// Returns the offload type for the packet (`SKB_GSO_*`).
     fn wrapping(self) -> Wrapping {
         match self {
             Self::None => Wrapping::Ip,
@@ -130,7 +130,7 @@ pub(super) fn send<'g, F: InetFamily>(
     Verdict::Stolen
 }
 
-/// Puts all headers in front of a packet; `None` where memory ran out.
+/// Pushes all headers. Returns `None` if memory is exhausted.
 fn wrap<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
@@ -169,7 +169,7 @@ fn wrap<F: InetFamily>(
                     packet.remote_checksum();
                 }
             }
-            // The flow's own port, so that what lies between can tell flows apart.
+            // The source port depends on the flow, so that routers can spread flows.
             let hash = connection.links.outward_hash(&context.ipvs.outward);
             let own = tunnel::flow_port(context.net, hash);
             push_udp(route, destination.id.addr, (own, port), sum, &mut packet)?;
@@ -181,7 +181,7 @@ fn wrap<F: InetFamily>(
     Some(packet)
 }
 
-/// Adds a UDP header to a packet to an address.
+/// Pushes a UDP header for a packet to `to`.
 fn push_udp(route: &Route, to: Ip, ports: (u16, u16), sum: bool, packet: &mut Roomy) -> Option<()> {
     match to {
         Ip::V4(to) => packet.push_udp(ports, sum, &route.source_v4(), &to),
