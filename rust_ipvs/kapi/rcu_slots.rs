@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Arrays of RCU-protected references, which readers walk while writers change them in place.
+//! Arrays of RCU-protected references that readers search while writers change them in place.
 //!
 //! C header: [`include/linux/rculist.h`](srctree/include/linux/rculist.h)
 //!
-//! A [`RcuSlots`] has a fixed number of slots. A new object takes the next one, and one that is
-//! taken out leaves its slot empty; both cost the same however long the list is. When no slot is
-//! left, its owner allocates another array of the size that it wants.
+//! An [`RcuSlots`] has a fixed number of slots. A new object takes the next slot, and removing one
+//! leaves its slot empty; both take constant time. When no slot is left, the owner allocates a
+//! larger array and publishes that.
+//!
+//! C code keeps such objects in a list of `struct list_head`. In a list the address of an object is
+//! known only when its predecessor has been loaded; in an array the CPU can load several objects at
+//! once. An array needs no links in the objects either, so one object can be in several arrays.
+//! Destinations of a service are kept this way, because schedulers search all of them for a new
+//! connection.
 //!
 //! # Examples
 //!
@@ -26,17 +32,20 @@ use crate::bindings;
 use core::{marker::PhantomData, ptr};
 use kernel::prelude::*;
 
-/// A slot: an RCU-protected reference, or none.
+/// A slot: an RCU-protected counted reference, or none.
 ///
 /// # Invariants
 ///
-/// The word is zero or came from `RcuArc::into_raw`, and owns that reference.
+/// The word is zero, or came from `RcuArc::into_raw` and owns that reference. A reference that
+/// leaves the word is not dropped before it has been handed to a caller of `swap`, and its object
+/// is freed a grace period after the last reference was dropped.
 struct RcuSlot<T: Send + Sync + 'static> {
     word: Word<usize>,
     _owns: PhantomData<RcuArc<T>>,
 }
 
 impl<T: Send + Sync> RcuSlot<T> {
+    /// Creates an empty slot.
     const fn empty() -> Self {
         // INVARIANT: Zero.
         Self {
@@ -45,44 +54,52 @@ impl<T: Send + Sync> RcuSlot<T> {
         }
     }
 
+    /// Returns the object, or `None` if the slot is empty. Valid for the read-side critical
+    /// section.
     #[inline(always)]
     fn get<'g>(&'g self, rcu: Rcu<'g>) -> Option<RcuRef<'g, T>> {
-        // SAFETY: By the type invariant the word is that of a reference, which was not dropped
-        // before the word was read; the object is freed a grace period after it is.
+        // SAFETY: By the type invariant the word is 0 or that of a reference which was not dropped
+        // before the word was read, in this read-side critical section. The object is freed a grace
+        // period after the last reference is dropped.
         unsafe { RcuRef::from_raw(rcu, self.word.load()) }
     }
 
-    /// Puts a reference in, and returns the one that was there.
+    /// Stores a reference, or none, and returns the one that was there. Any context; atomic.
     fn swap(&self, object: Option<RcuArc<T>>) -> Option<RcuArc<T>> {
         let new = object.map_or(0, RcuArc::into_raw);
-        // SAFETY: The word lives as long as `self`; the exchange is fully ordered, so that the
-        // object's contents are visible before its address.
+        // SAFETY: `self.word` is a `usize` that is valid for the call and accessed atomically only.
+        // The exchange is fully ordered, so the object's contents are visible before its address.
         let old = unsafe {
             bindings::rust_ipvs_helper_xchg(ptr::from_ref(&self.word).cast_mut().cast(), new)
         };
-        // SAFETY: By the type invariant; this exchange took the reference out, so nobody else has
-        // it.
+        // SAFETY: By the type invariant the old word is 0 or came from `RcuArc::into_raw`. This
+        // exchange took it out, so it is used once.
         unsafe { RcuArc::from_raw(old) }
     }
 }
 
 impl<T: Send + Sync> Drop for RcuSlot<T> {
+    // The reference is dropped at once. Readers that found it are protected by the grace period of
+    // the object.
     fn drop(&mut self) {
         drop(self.swap(None));
     }
 }
 
-/// An array of slots.
+/// An array of RCU-protected references.
 ///
-/// Writers that race may put an object in a slot beyond the last one, or lose one; that harms
-/// nobody's memory, but they had better take a lock.
+/// Writers must be serialised by a lock of the owner. Without one, two calls of
+/// [`push`](Self::push) may use the same slot, and one of their objects is dropped; that is a wrong
+/// result, but memory-safe.
 pub(crate) struct RcuSlots<T: Send + Sync + 'static> {
+    /// All slots, used and unused. Never reallocated, so readers may iterate over it.
     slots: KVVec<RcuSlot<T>>,
+    /// Number of slots up to the last one that was used. Published after the slot was filled.
     len: Word<u32>,
 }
 
 impl<T: Send + Sync> RcuSlots<T> {
-    /// Allocates an array of `capacity` empty slots. Process context.
+    /// Allocates an array of `capacity` empty slots. Process context. Fails with `ENOMEM`.
     pub(crate) fn new(capacity: usize) -> Result<Self> {
         let mut slots = KVVec::with_capacity(capacity, GFP_KERNEL)?;
         for _ in 0..capacity {
@@ -94,28 +111,30 @@ impl<T: Send + Sync> RcuSlots<T> {
         })
     }
 
-    /// Returns the number of slots.
+    /// Returns the number of slots, used or not.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
     }
 
-    /// Returns the number of slots up to the last one that was used; some of these may be empty
-    /// again.
+    /// Returns the number of slots up to the last one that was used. Some of them may be empty,
+    /// because their object was taken out.
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {
         self.len.load()
     }
 
-    /// Returns the object in a slot.
+    /// Returns the object in a slot; `None` if the slot is empty or does not exist.
     #[inline(always)]
     pub(crate) fn get<'g>(&'g self, rcu: Rcu<'g>, slot: u32) -> Option<RcuRef<'g, T>> {
         self.slots.get(slot as usize)?.get(rcu)
     }
 
-    /// The last object below a slot that is as `is` says, which sees all that come after it, with
-    /// its own slot.
+    /// Returns the last object below slot `below` for which `is` returns `true`, with its slot.
     ///
-    /// It looks at four slots in a step.
+    /// `is` is called in descending order of the slots and may keep state. Any context; must not
+    /// sleep.
+    ///
+    /// The search is unrolled by four, because it is the inner loop of schedulers.
     #[inline(always)]
     pub(crate) fn rfind<'g>(
         &'g self,
@@ -142,7 +161,8 @@ impl<T: Send + Sync> RcuSlots<T> {
         None
     }
 
-    /// Puts an object in the next slot, whose number it returns; without room it is dropped.
+    /// Stores `object` in the next slot and returns its number. Returns `None`, and drops `object`,
+    /// if all slots are used. The caller must hold the writers' lock.
     pub(crate) fn push(&self, object: RcuArc<T>) -> Option<u32> {
         let slot = self.len.load();
         self.slots.get(slot as usize)?.swap(Some(object));
@@ -150,8 +170,10 @@ impl<T: Send + Sync> RcuSlots<T> {
         Some(slot)
     }
 
-    /// Gives back the empty slots behind the last object, so that [`push`](Self::push) uses them
-    /// again.
+    /// Makes the empty slots behind the last object available to [`push`](Self::push) again. The
+    /// caller must hold the writers' lock.
+    ///
+    /// A reader that runs meanwhile may use the old length: it finds these slots empty.
     pub(crate) fn trim(&self, rcu: Rcu<'_>) {
         let mut len = self.len.load();
         while let Some(last) = len
@@ -163,7 +185,8 @@ impl<T: Send + Sync> RcuSlots<T> {
         self.len.store(len);
     }
 
-    /// Takes the object out of a slot.
+    /// Empties a slot and returns its object; `None` if the slot is empty or does not exist.
+    /// Readers may see the object until a grace period has passed.
     pub(crate) fn take(&self, slot: u32) -> Option<RcuArc<T>> {
         self.slots.get(slot as usize)?.swap(None)
     }

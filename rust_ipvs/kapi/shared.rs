@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reference-counted objects that RCU readers may still look at after the last reference went.
+//! Reference-counted objects that are freed a grace period after the last reference is dropped.
 //!
 //! C header: [`include/linux/refcount.h`](srctree/include/linux/refcount.h)
 //!
-//! `kernel::sync::Arc` frees its object at once. An [`RcuArc`] queues it instead, so a reader that
-//! found the object through an [`RcuCell`](super::rcu::RcuCell) or a table may go on reading it,
-//! and one that found the `RcuArc` itself there may clone it. The object is dropped in softirq
-//! context.
+//! `kernel::sync::Arc` frees its object at once. An [`RcuArc`] queues it for RCU instead. So a
+//! reader that found the object through an [`RcuCell`](super::rcu::RcuCell) or a table may go on
+//! reading it, and a reader that found the `RcuArc` itself there may clone it. The object is
+//! dropped in softirq context, so dropping it must not sleep.
 //!
-//! [`RcuRef`] is an RCU-protected reference, which a reader found; `try_get` makes a counted one of
-//! it if any is left.
+//! [`RcuRef`] is an RCU-protected reference without a count. [`RcuRef::try_get`] makes a counted
+//! one of it, unless the last one was dropped.
+//!
+//! C IPVS has the same scheme for its destinations: `refcnt`, `ip_vs_dest_put()` and freeing by
+//! `kfree_rcu()`.
 
 use super::rcu::{
     self,
@@ -26,6 +29,7 @@ use kernel::{
     types::Opaque,
 };
 
+/// Allocation of an object with its count and the head by which it is queued for freeing.
 #[pin_data]
 struct Inner<T> {
     count: Refcount,
@@ -34,27 +38,32 @@ struct Inner<T> {
     value: T,
 }
 
-/// A counted reference to a `T` that is freed a grace period after the last one is dropped.
+/// A counted reference to a `T` that is freed a grace period after the last reference is dropped.
+///
+/// Dropping a reference is possible in any context, because it does not free the object itself.
 ///
 /// # Invariants
 ///
 /// The pointer came from `KBox::into_raw`, and this value owns one of the references that `count`
-/// counts.
+/// counts. Hence the object is not queued for freeing while this value exists.
 pub(crate) struct RcuArc<T: Send + Sync + 'static> {
     inner: NonNull<Inner<T>>,
     _owns: PhantomData<Inner<T>>,
 }
 
-// SAFETY: Like `Arc`: shared access to `T` from any CPU, dropped on any CPU.
+// SAFETY: A reference may be the last one, which makes another CPU drop the `T`, as `T: Send`
+// allows; and it gives `&T`, as `T: Sync` allows.
 unsafe impl<T: Send + Sync> Send for RcuArc<T> {}
-// SAFETY: Like `Arc`: shared access to `T` from any CPU, dropped on any CPU.
+// SAFETY: A shared `RcuArc` gives `&T` on any CPU, and can be cloned and then dropped there; `T:
+// Sync` and `T: Send` allow that.
 unsafe impl<T: Send + Sync> Sync for RcuArc<T> {}
 
-// A reference may move; the object stays.
+// Moving a reference does not move the object, which may be pinned.
 impl<T: Send + Sync> Unpin for RcuArc<T> {}
 
 impl<T: Send + Sync> RcuArc<T> {
-    /// Allocates a shared value with one reference, initialised in place.
+    /// Allocates an object with one reference, initialised in place. The context is as `flags`
+    /// allow. Fails with `ENOMEM` or the error of `init`.
     pub(crate) fn pin_init(init: impl PinInit<T, Error>, flags: Flags) -> Result<Self> {
         let inner = KBox::try_pin_init(
             try_pin_init!(Inner {
@@ -64,7 +73,8 @@ impl<T: Send + Sync> RcuArc<T> {
             }),
             flags,
         )?;
-        // SAFETY: The value is not moved until it is dropped, in `drop_inner`.
+        // SAFETY: The object stays in this allocation until it is dropped in `drop_inner`: no
+        // method gives a `&mut Inner` away, so it is not moved out.
         let inner = KBox::into_raw(unsafe { Pin::into_inner_unchecked(inner) });
         // INVARIANT: The count begins with this reference.
         Ok(Self {
@@ -74,45 +84,49 @@ impl<T: Send + Sync> RcuArc<T> {
         })
     }
 
-    /// Returns the object as an RCU-protected reference.
+    /// Returns an RCU-protected reference to the object, without counting.
     #[inline(always)]
     pub(crate) fn rcu_ref(&self) -> RcuRef<'_, T> {
-        // SAFETY: The object lives while there is a reference, which `self` is for as long as it is
-        // borrowed.
+        // SAFETY: By the type invariant the object is alive while `self` exists, and `self` is
+        // borrowed for the lifetime of the result.
         RcuRef(unsafe { self.inner.as_ref() })
     }
 
-    /// The reference as a number, which owns it.
+    /// Converts the reference into a number, which owns it: [`from_raw`](Self::from_raw) must take
+    /// it back, or the object is leaked.
     pub(super) fn into_raw(self) -> usize {
         let raw = self.inner.as_ptr() as usize;
         core::mem::forget(self);
         raw
     }
 
-    /// The reference of a number; `None` for 0.
+    /// Converts a number back into the reference that it owns; `None` for 0.
     ///
     /// # Safety
     ///
-    /// The number must be 0 or come from [`RcuArc::into_raw`], and be used once.
+    /// The number must be 0 or come from [`RcuArc::into_raw`] for the same `T`, and must not be
+    /// passed to this function again.
     pub(super) unsafe fn from_raw(raw: usize) -> Option<Self> {
-        // INVARIANT: By the contract of this function.
+        // INVARIANT: By the contract of this function the pointer came from `into_raw`, and nobody
+        // else owns the reference that `into_raw` gave up.
         NonNull::new(raw as *mut Inner<T>).map(|inner| Self {
             inner,
             _owns: PhantomData,
         })
     }
 
-    /// Returns whether both are references to the same object.
+    /// Returns `true` if both refer to the same object.
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.inner == other.inner
     }
 
-    /// Returns whether this is the only reference.
+    /// Returns `true` if this is the only reference.
     ///
-    /// Others cannot appear behind the back of a caller who has the only one and lets no reader at
-    /// it; for all others the answer is out of date at once.
+    /// The result stays valid if the caller owns the only reference and no reader can find the
+    /// object. In all other cases another CPU may change it at any time. Acquire: what the owners
+    /// of dropped references did to the object is visible if this returns `true`.
     pub(crate) fn is_unique(&self) -> bool {
-        // SAFETY: The object lives while there is a reference.
+        // SAFETY: By the type invariant the object is alive while `self` exists.
         unsafe { self.inner.as_ref() }
             .count
             .as_atomic()
@@ -123,9 +137,9 @@ impl<T: Send + Sync> RcuArc<T> {
 
 impl<T: Send + Sync> Clone for RcuArc<T> {
     fn clone(&self) -> Self {
-        // SAFETY: The object lives while there is a reference.
+        // SAFETY: By the type invariant the object is alive while `self` exists.
         unsafe { self.inner.as_ref() }.count.inc();
-        // INVARIANT: The increment made the new reference.
+        // INVARIANT: The increment counts the new reference. The pointer is that of `self`.
         Self {
             inner: self.inner,
             _owns: PhantomData,
@@ -138,24 +152,29 @@ impl<T: Send + Sync> Deref for RcuArc<T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: The object lives while there is a reference.
+        // SAFETY: By the type invariant the object is alive while `self` exists, which is borrowed
+        // for the lifetime of the result.
         &unsafe { self.inner.as_ref() }.value
     }
 }
 
 impl<T: Send + Sync> Drop for RcuArc<T> {
     fn drop(&mut self) {
-        // SAFETY: The object lives while there is a reference.
+        // SAFETY: By the type invariant the object is alive: this value's reference is still
+        // counted.
         if unsafe { self.inner.as_ref() }.count.dec_and_test() {
-            // SAFETY: That was the last reference, so nobody else queues the object; readers that
-            // still see it are gone when the callback runs.
+            // SAFETY: That was the last reference, and `try_get` does not revive a count of 0, so
+            // nobody else queues the object. Readers that still see it have finished when the
+            // callback runs. `drop_inner` matches the type and calls `done` last.
             unsafe { rcu::call_later(self.inner.as_ref().head.get(), drop_inner::<T>) };
         }
     }
 }
 
-/// An RCU-protected reference: the object may have lost its last counted reference, but lives until
-/// the read-side section ends.
+/// An RCU-protected reference. The last counted reference may have been dropped, but the object is
+/// not freed during `'g`.
+///
+/// As cheap as `&T`; also `Copy`.
 pub(crate) struct RcuRef<'g, T: Send + Sync + 'static>(&'g Inner<T>);
 
 impl<T: Send + Sync> Clone for RcuRef<'_, T> {
@@ -176,35 +195,37 @@ impl<T: Send + Sync> Deref for RcuRef<'_, T> {
 }
 
 impl<'g, T: Send + Sync> RcuRef<'g, T> {
-    /// The object that a reference's number leads to; `None` for 0.
+    /// Returns the object of a number from [`RcuArc::into_raw`]; `None` for 0.
     ///
     /// # Safety
     ///
-    /// The number must be 0 or come from [`RcuArc::into_raw`], and its reference must not have been
-    /// dropped before the read-side critical section began.
+    /// The number must be 0 or come from [`RcuArc::into_raw`] for the same `T`, and its reference
+    /// must not have been dropped before the read-side critical section began.
     #[inline(always)]
     pub(super) unsafe fn from_raw(_rcu: Rcu<'g>, raw: usize) -> Option<Self> {
-        // SAFETY: By the contract of this function the object is freed a grace period after the
-        // section began, at the earliest.
+        // SAFETY: By the contract of this function the number is null or the address of an
+        // `Inner<T>`. Its reference was not dropped before `'g` began, so the object is freed after
+        // the end of `'g`.
         unsafe { (raw as *const Inner<T>).as_ref() }.map(Self)
     }
 
-    /// Returns whether `other` is a reference to this object.
+    /// Returns `true` if `other` refers to this object.
     pub(crate) fn is(self, other: &RcuArc<T>) -> bool {
         core::ptr::eq(self.0, other.inner.as_ptr())
     }
 
-    /// Takes a counted reference; `None` if the last one has been dropped (C:
-    /// `refcount_inc_not_zero()`).
+    /// Takes a counted reference. Returns `None` if the last one was dropped (C:
+    /// `refcount_inc_not_zero()`). Any context.
     pub(crate) fn try_get(self) -> Option<RcuArc<T>> {
         let count = self.0.count.as_atomic();
         let mut seen = count.load(Relaxed);
-        // As `refcount_inc_not_zero()`: who has dropped the last reference has queued the object.
-        // Negative is a count that overflowed and stays where it is, so that the object is never
+        // A count of 0 means that the object is queued for freeing: it must stay 0. A negative
+        // count is saturated, as `refcount_t` defines it, and stays so; such an object is never
         // freed.
         while seen > 0 {
             match count.cmpxchg(seen, seen.wrapping_add(1), Relaxed) {
-                // INVARIANT: The exchange made the new reference.
+                // INVARIANT: The exchange counted the new reference while the count was above 0, so
+                // the object was not queued. It came from `KBox::into_raw`, as all of them.
                 Ok(_) => {
                     return Some(RcuArc {
                         inner: NonNull::from(self.0),
@@ -218,15 +239,18 @@ impl<'g, T: Send + Sync> RcuRef<'g, T> {
     }
 }
 
-/// Drops an object whose grace period has passed.
+/// The RCU callback that drops an object. Softirq context.
 ///
 /// # Safety
 ///
-/// `head` must be that of an `Inner<T>` from `KBox::into_raw` to which no reference is left.
+/// `head` must be the field of an `Inner<T>` from `KBox::into_raw` to which no reference is left
+/// and that no reader can see any more.
 unsafe extern "C" fn drop_inner<T>(head: *mut bindings::callback_head) {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function `head` is the field `head` of an `Inner<T>`, so the
+    // subtraction stays within that allocation.
     let inner = unsafe { container_of!(Opaque::cast_from(head), Inner<T>, head) };
-    // SAFETY: By the contract of this function nobody else has it; ownership passes to the box.
+    // SAFETY: By the contract of this function the object came from `KBox::into_raw` and nobody
+    // else has it, so the box is its only owner.
     drop(unsafe { KBox::from_raw(inner.cast_mut()) });
     rcu::done();
 }
