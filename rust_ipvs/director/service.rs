@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Services: what the world sees, and which destinations stand behind it.
+//! Virtual services: their options, destinations and schedulers, and the state of an address family
+//! that holds them.
+//!
+//! Main types: [`Service`] is a virtual service, [`AfState`] the services and connections of an
+//! address family in a namespace, [`SvcSnapshot`](snapshot::SvcSnapshot) what a packet reads of a
+//! service under RCU, and [`LblcTable`](lblc::LblcTable) the table of the `lblc` and `lblcr`
+//! schedulers. This folder may use `conn` and `dest` of the director's folders.
 
 mod af;
 mod dests;
@@ -75,17 +81,17 @@ use kernel::{
     },
 };
 
-/// Destinations that are looked at before others get the CPU: adding up the counters of one takes
-/// some microseconds on a machine with very many CPUs.
+/// Destinations per read-side critical section: the sum over one's per-CPU counters takes some
+/// microseconds on a machine with very many CPUs.
 const PAGE: usize = 64;
-/// Destinations that are referenced at a time while something is done to all.
+/// Destinations that are referenced at a time.
 const FEW: usize = 16;
 
-/// Destinations that follow each other, each with its slot.
+/// Consecutive destinations with their slots.
 pub(crate) struct Page([Option<(u32, RcuArc<Destination>)>; FEW]);
 
 impl Page {
-    /// Returns whether others may follow.
+    /// Returns whether the page is full, so that more destinations may follow.
     pub(crate) fn is_full(&self) -> bool {
         self.0.last().is_some_and(Option::is_some)
     }
@@ -100,24 +106,24 @@ impl IntoIterator for Page {
     }
 }
 
-/// A virtual service.
+/// Virtual service.
 ///
-/// Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
+/// Writers prove with [`ConfigHeld`] that they hold the configuration mutex.
 #[pin_data]
 pub(crate) struct Service<F: InetFamily> {
     pub(crate) id: ServiceId,
-    /// Tells this service from others that had the same identity.
+    /// Number that distinguishes this service from earlier ones with the same identity.
     pub(crate) serial: u64,
     #[pin]
     scheduling: Scheduling<F>,
-    /// Counts the destinations that came and went.
+    /// Number of additions and removals of destinations.
     changes: Word<u32>,
     #[pin]
     base: Mutex<stats::StatsBase>,
 }
 
 impl<F: InetFamily> Service<F> {
-    /// A service without destinations.
+    /// Creates a service without destinations.
     pub(crate) fn new(
         id: ServiceId,
         serial: u64,
@@ -137,7 +143,7 @@ impl<F: InetFamily> Service<F> {
         )
     }
 
-    /// Returns whether packets to an endpoint are this service's.
+    /// Returns whether packets to an endpoint belong to this service.
     pub(super) fn is_at(&self, protocol: u8, at: &Endpoint<F>) -> bool {
         match self.id.key {
             ServiceKey::Address {
@@ -149,7 +155,7 @@ impl<F: InetFamily> Service<F> {
         }
     }
 
-    /// The port that it was made for; 0 for a marked service and for one of all ports.
+    /// Returns the service's port; 0 for a firewall mark service and for one of all ports.
     pub(crate) fn port(&self) -> u16 {
         match self.id.key {
             ServiceKey::Address { port, .. } => port,
@@ -157,20 +163,20 @@ impl<F: InetFamily> Service<F> {
         }
     }
 
-    /// Returns whether a mark decides what belongs to it.
+    /// Returns whether the service is identified by a firewall mark.
     pub(crate) fn is_marked(&self) -> bool {
         matches!(self.id.key, ServiceKey::Mark(_))
     }
 
-    /// Returns its options as a packet finds them.
+    /// Returns the options under RCU; `None` if the service has been deleted.
     pub(crate) fn options_at<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g SvcOptions> {
         self.scheduling.options(rcu)
     }
 
-    /// Returns its options now.
+    /// Returns a copy of the options.
     pub(crate) fn options(&self) -> SvcOptions {
         let now = rcu::read(|rcu| self.scheduling.options(rcu).copied());
-        // Of a service that has been deleted meanwhile, those of one without a scheduler.
+        // If the service has been deleted meanwhile: no scheduler.
         now.unwrap_or(SvcOptions {
             scheduler: None,
             engine: None,
@@ -180,12 +186,12 @@ impl<F: InetFamily> Service<F> {
         })
     }
 
-    /// Changes its options, all at once (V-17).
+    /// Replaces all options at once (V-17).
     pub(crate) fn set_options(&self, _: &mut ConfigHeld, options: SvcOptions) -> Result {
         self.scheduling.set_options(options)
     }
 
-    /// Chooses the destination of a new connection, which may take a reference to it.
+    /// Chooses the destination of a new connection. The caller may try to take a reference to it.
     pub(crate) fn choose<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -194,17 +200,17 @@ impl<F: InetFamily> Service<F> {
         self.scheduling.choose(rcu, flow)
     }
 
-    /// Number of destinations.
+    /// Returns the number of destinations.
     pub(crate) fn count(&self) -> usize {
         self.scheduling.count()
     }
 
-    /// The destination of an identity, with a reference.
+    /// Looks up a destination by its identity; returns it with a reference.
     pub(crate) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
         self.scheduling.destination(id)
     }
 
-    /// Returns all destinations, with references. Process context; others get the CPU now and then.
+    /// Returns all destinations, with references. Process context; calls `cond_resched()`.
     pub(crate) fn destinations(&self) -> Result<KVVec<RcuArc<Destination>>> {
         let count = self.count();
         let mut list = KVVec::with_capacity(count, GFP_KERNEL)?;
@@ -232,7 +238,7 @@ impl<F: InetFamily> Service<F> {
                 let Some(kept) = destination.try_get() else {
                     return true;
                 };
-                // No more are looked at than the page holds.
+                // The loop ends when the page is full, so there is a free element.
                 if let Some(free) = left.next() {
                     *free = Some((slot, kept));
                 }
@@ -245,9 +251,9 @@ impl<F: InetFamily> Service<F> {
     /// Calls `work` for all destinations, a page of slots in each read-side critical section, and
     /// `cond_resched()` in between. Process context.
     ///
-    /// It holds nothing in between. A list that is copied meanwhile gives destinations lower slots
-    /// than they had, never higher ones, and pages go from high slots to low ones: so each
-    /// destination that is there from beginning to end is seen, some of them twice.
+    /// It holds no lock in between. A concurrent copy of the list gives destinations lower slots
+    /// than they had, never higher ones, and pages go from high slots to low ones. So each
+    /// destination that is in the list from beginning to end is visited, some of them twice.
     fn each_in_pages(&self, mut work: impl FnMut(RcuRef<'_, Destination>)) {
         let mut below = u32::MAX;
         while below > 0 {
@@ -261,9 +267,9 @@ impl<F: InetFamily> Service<F> {
         self.each_in_pages(|destination| destination.forget_route());
     }
 
-    /// Does something to each destination below a slot, newest first, until it returns `false`;
-    /// returns the slot where it did, or `None` at the end. Process context; others get the CPU now
-    /// and then.
+    /// Calls `work` for each destination below a slot, newest first, until it returns `false`.
+    /// Returns the slot of that destination, or `None` at the end. Process context; calls
+    /// `cond_resched()`.
     pub(crate) fn each_paged(
         &self,
         below: u32,
@@ -288,8 +294,7 @@ impl<F: InetFamily> Service<F> {
 
     /// Adds a destination at the head of the list (V-9).
     ///
-    /// What it has counted already, if it comes from the trash of another service, is not this
-    /// one's.
+    /// If it comes from the trash, its previous counts are excluded from this service's.
     pub(crate) fn add(&self, held: &mut ConfigHeld, destination: RcuArc<Destination>) -> Result {
         let counted = destination.counted.sums();
         self.scheduling.add(destination)?;
@@ -298,7 +303,7 @@ impl<F: InetFamily> Service<F> {
         Ok(())
     }
 
-    /// Takes over what a user changed of a destination (V-14).
+    /// Changes a destination's options (V-14).
     pub(crate) fn edit(
         &self,
         _: &mut ConfigHeld,
@@ -308,7 +313,7 @@ impl<F: InetFamily> Service<F> {
         self.scheduling.edit(destination, spec)
     }
 
-    /// Takes a destination out of the list.
+    /// Removes a destination from the list.
     pub(crate) fn remove(
         &self,
         held: &mut ConfigHeld,
@@ -320,25 +325,25 @@ impl<F: InetFamily> Service<F> {
         Ok(())
     }
 
-    /// Lets go of the destinations of a service that is gone. Process context.
+    /// Releases the destinations of a deleted service. Process context.
     pub(crate) fn clear(&self) {
         self.scheduling.clear();
     }
 
-    /// Has the scheduler forget what was not asked for in a while. Process context.
+    /// Evicts expired entries of the scheduler's table. Process context.
     ///
-    /// Returns whether it is one that remembers anything.
+    /// Returns whether the scheduler has such a table (`lblc`, `lblcr`).
     pub(crate) fn forget(&self) -> bool {
         self.scheduling.expire()
     }
 
-    /// The list of destinations is another one now.
+    /// Records a change of the list, for [`Self::present`].
     fn changed(&self, _: &mut ConfigHeld) {
         self.changes.store(self.changes.load().wrapping_add(1));
     }
 
-    /// Returns what its present destinations counted. There may be very many: others get the CPU in
-    /// between, and where a destination comes or goes meanwhile, it is done again.
+    /// Returns the sum of the present destinations' counters. Calls `cond_resched()`, and starts
+    /// again if a destination is added or removed meanwhile.
     fn present(&self) -> Counters {
         let mut tries = 8u32;
         loop {
@@ -362,7 +367,7 @@ impl<F: InetFamily> Service<F> {
         self.base.lock().read(present)
     }
 
-    /// Starts the statistics of the service and its destinations over (E-10).
+    /// Zeroes the statistics of the service and its destinations (E-10).
     pub(crate) fn zero(&self) {
         let present = self.present();
         self.base.lock().zero(present);
@@ -372,7 +377,7 @@ impl<F: InetFamily> Service<F> {
         });
     }
 
-    /// Stops or restarts the statistics of the service and its destinations (E-8).
+    /// Stops or restarts the estimation of the service and its destinations (E-8).
     pub(crate) fn freeze(&self, _: &mut ConfigHeld, frozen: bool) {
         let present = self.present();
         self.base.lock().freeze(frozen, present);
@@ -382,7 +387,7 @@ impl<F: InetFamily> Service<F> {
         });
     }
 
-    /// Returns it as administrators see it.
+    /// Returns the service in the form in which it is dumped.
     pub(crate) fn view(&self) -> ServiceView {
         ServiceView {
             statistics: self.statistics(),
@@ -390,7 +395,7 @@ impl<F: InetFamily> Service<F> {
         }
     }
 
-    /// Returns it as administrators see it, without statistics, which cost a look at each
+    /// Returns the service as [`Self::view`] does, without statistics, which take time for each
     /// destination and CPU.
     pub(crate) fn outline(&self) -> ServiceView {
         let options = self.options();

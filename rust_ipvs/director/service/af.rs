@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! State of one address family in a namespace: its services and its connections.
+//! [`AfState`]: services and connections of an address family in a namespace.
 
 use super::Service;
 use crate::{
@@ -61,58 +61,59 @@ use kernel::{
     },
 };
 
-/// The bounds of a service table's size, as powers of two (V-7).
+/// Minimum and maximum number of buckets of a service table, as powers of two (V-7).
 const SERVICE_BITS: (u32, u32) = (4, 20);
 
-/// How many services are looked at in one read-side critical section.
+/// Services per read-side critical section.
 const PAGE: usize = 1024;
 
-/// A bucket of services; replaced as a whole whenever one comes or goes.
+/// Bucket of services; replaced as a whole when a service is added or removed.
 type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
 
-/// The services of a family by their keys. The number of buckets is a power of two.
+/// Hash table of a family's services by their keys. The number of buckets is a power of two.
 ///
-/// A bucket's number are the high bits of the hashes in it, and each bucket is in the order of
-/// hashes. So is the whole, whatever its size: who lists services finds the place again also when
-/// the size has changed.
+/// The high bits of a hash are the number of its bucket, and each bucket is sorted by hash. So the
+/// order of all services does not depend on the number of buckets, and a dump can continue after a
+/// resize.
 struct Services<F: InetFamily> {
     buckets: KVVec<Bucket<F>>,
-    /// By how much a hash is shifted to give the number of its bucket.
+    /// Right shift of a hash that gives the number of its bucket.
     shift: u32,
 }
 
-/// The place of a service in the order of all of a family: its hash, and how many of the same hash
-/// come before it.
+/// Position in the order of a family's services: the hash, and the number of preceding services
+/// with the same hash.
 pub(crate) type ServicePos = (u32, u32);
 
-/// State of one address family in a namespace.
+/// State of an address family in a namespace.
 ///
-/// Whoever changes its services shows [`ConfigHeld`]: there is one of them at a time.
+/// Writers prove with [`ConfigHeld`] that they hold the configuration mutex.
 pub(crate) struct AfState<F: InetFamily> {
-    /// Made with the first service of the family, and kept (C-5).
+    /// Connection table; allocated with the family's first service, and kept (C-5).
     pub(crate) connections: SetOnce<Connections<F>>,
-    /// Until when entries without a client's port may be in the table of connections.
+    /// Time until which entries without the client's port may be in the connection table.
     pub(crate) no_cport: NoCport,
-    /// The works that see to the connections; there before those are.
+    /// Work items of the connection table; set before the table.
     pub(crate) queues: SetOnce<Arc<AfQueues>>,
     services: RcuCell<Services<F>>,
-    /// Filter of the sources of replies; read by forwarded packets.
+    /// Filter of source addresses of replies; read by forwarded packets.
     pub(crate) reply_filter: ReplyFilter,
     pub(crate) slab: Arc<Slab<Connection<F>>>,
-    /// The most buckets that a connection table may have, as a power of two.
+    /// Maximum number of buckets of a connection table, as a power of two.
     most_bits: u32,
-    /// The port of services whose connections by NAT a helper looks at.
+    /// Port of the services of the FTP helper; `None` if there is no helper.
     pub(crate) helper_port: Option<u16>,
-    /// Destination of connections to wherever their packets are addressed; nobody reads its
-    /// counters. Created when it is first needed.
+    /// Destination of `cache_bypass` connections, whose counters are not shown. Created when it is
+    /// first needed.
     pub(crate) bypass_dest: SetOnce<RcuArc<Destination>>,
     marked: Word<u32>,
     plain: Word<u32>,
     ftp: Word<u32>,
     any_port: Word<u32>,
-    /// Services of the helper's port.
+    /// Number of services with the helper's port.
     app_services: Word<u32>,
-    /// Services with a persistence engine, whose destinations may begin connections (V-3).
+    /// Number of services with a persistence engine, whose destinations may begin connections
+    /// (V-3).
     engines: Word<u32>,
 }
 
@@ -133,7 +134,8 @@ macro_rules! for_af {
 }
 pub(crate) use for_af;
 
-/// Spreads service keys, which only an administrator chooses. The high bits are spread best.
+/// Mixes the words of a service key, best into the high bits. Not keyed: only an administrator
+/// chooses the keys.
 fn mix(words: impl Iterator<Item = u32>) -> u32 {
     words.fold(0x9e37_79b9, |sum: u32, word| {
         (sum.rotate_left(13) ^ word).wrapping_mul(0x85eb_ca6b)
@@ -149,7 +151,7 @@ fn address_hash<F: InetFamily>(protocol: u16, at: &Endpoint<F>) -> u32 {
     mix(Iterator::chain(words, [last]))
 }
 
-/// The hash of a service's own key.
+/// Returns the hash of a service's key.
 fn key_hash<F: InetFamily>(key: &ServiceKey) -> u32 {
     match *key {
         ServiceKey::Mark(mark) => mix([mark].into_iter()),
@@ -164,13 +166,13 @@ fn key_hash<F: InetFamily>(key: &ServiceKey) -> u32 {
     }
 }
 
-/// The number of a hash's bucket; `shift` is less than the number of bits.
+/// Returns the number of a hash's bucket; `shift` is less than 32.
 #[inline(always)]
 fn number(hash: u32, shift: u32) -> usize {
     (hash >> (shift & 31)) as usize
 }
 
-/// The first place of a hash that is not before `place`.
+/// Returns the first position of a hash that is not before `place`.
 fn place_after(place: ServicePos, hash: u32) -> ServicePos {
     if place.0 == hash {
         place
@@ -204,11 +206,11 @@ impl<F: InetFamily> AfState<F> {
         }
     }
 
-    /// Makes the connection table, if it is not there yet (C-5). Process context.
+    /// Creates the connection table, if it does not exist yet (C-5). Process context.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EINVAL` if the works that see to it were not made before.
+    /// `ENOMEM`; `EINVAL` if the table's work items are not set.
     pub(crate) fn open(&self, lfactor: i32) -> Result {
         if self.connections.as_ref().is_some() {
             return Ok(());
@@ -219,7 +221,7 @@ impl<F: InetFamily> AfState<F> {
         Ok(())
     }
 
-    /// Creates the bypass destination, if it is not there yet. Process context.
+    /// Creates the bypass destination, if it does not exist yet. Process context.
     pub(crate) fn open_bypass_dest(&self, counting: &Counting) -> Result {
         if self.bypass_dest.as_ref().is_some() {
             return Ok(());
@@ -248,7 +250,7 @@ impl<F: InetFamily> AfState<F> {
         Ok(())
     }
 
-    /// Finds the service that a packet belongs to (V-2).
+    /// Looks up the service of a packet (V-2).
     pub(crate) fn service<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -310,7 +312,7 @@ impl<F: InetFamily> AfState<F> {
         bucket.iter().find(|service| is(service))
     }
 
-    /// Finds a service by its own key.
+    /// Looks up a service by its key.
     pub(crate) fn by_id<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -319,13 +321,12 @@ impl<F: InetFamily> AfState<F> {
         self.find_shared(rcu, key_hash::<F>(&id.key), |s| s.id == *id)
     }
 
-    /// Returns how many services there are.
+    /// Returns the number of services.
     pub(crate) fn count(&self) -> usize {
         (self.marked.load() as usize).saturating_add(self.plain.load() as usize)
     }
 
-    /// Calls `visit` for each service from a place on, in the order of places, until it returns
-    /// `false`.
+    /// Calls `visit` for each service from a position on, in order, until it returns `false`.
     pub(crate) fn each<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -348,7 +349,7 @@ impl<F: InetFamily> AfState<F> {
         }
     }
 
-    /// Returns how many services are in each bucket, from one on.
+    /// Returns the number of services in each bucket, from the bucket `from` on.
     pub(crate) fn lengths<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -360,8 +361,8 @@ impl<F: InetFamily> AfState<F> {
         buckets.map(move |bucket| bucket.get(rcu).map_or(0, |list| list.len()))
     }
 
-    /// All services in their order, each with a reference, and one more where it belongs. Process
-    /// context, with `cond_resched()` in between; the caller keeps others from changing them.
+    /// Returns all services in order, with references, and `more` at its position. Process context;
+    /// calls `cond_resched()`. The caller holds the configuration mutex.
     fn all(&self, more: Option<RcuArc<Service<F>>>) -> Result<KVVec<RcuArc<Service<F>>>> {
         let room = self.count().saturating_add(1);
         let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
@@ -390,7 +391,7 @@ impl<F: InetFamily> AfState<F> {
         Ok(list)
     }
 
-    /// Puts a service in the table. The caller made sure that it is new.
+    /// Adds a service. The caller has checked that there is none with its key.
     pub(crate) fn add(
         &self,
         _: &mut ConfigHeld,
@@ -418,7 +419,7 @@ impl<F: InetFamily> AfState<F> {
         Ok(())
     }
 
-    /// Takes a service out of the table.
+    /// Removes a service.
     pub(crate) fn remove(
         &self,
         held: &mut ConfigHeld,
@@ -432,12 +433,12 @@ impl<F: InetFamily> AfState<F> {
             }
         })?;
         self.count_gates(&key, false);
-        // Without memory it stays as large as it is.
+        // Without memory the table keeps its size.
         self.fit_services(held, lfactor, false).ok();
         Ok(())
     }
 
-    /// Gives the table of services the size that they ask for (V-7).
+    /// Resizes the table of services if necessary (V-7).
     pub(crate) fn fit_services(&self, _: &mut ConfigHeld, lfactor: i32, changed: bool) -> Result {
         if self.count() == 0 {
             self.services.replace_large(None);
@@ -448,8 +449,8 @@ impl<F: InetFamily> AfState<F> {
         Ok(())
     }
 
-    /// Returns how many buckets the table of services should have with so many more of them, where
-    /// it has another number.
+    /// Returns the number of buckets that the table should have with `more` additional services.
+    /// Returns `None` if that is the present one.
     fn wanted_size(&self, more: usize, lfactor: i32, changed: bool) -> Option<usize> {
         let services = self.count().saturating_add(more);
         let size =
@@ -461,7 +462,7 @@ impl<F: InetFamily> AfState<F> {
         (wanted != size).then_some(wanted)
     }
 
-    /// Publishes a changed copy of a bucket, which has room for one more service.
+    /// Publishes a changed copy of a bucket, allocated with space for one more service.
     fn change_bucket(
         &self,
         hash: u32,
@@ -488,12 +489,12 @@ impl<F: InetFamily> AfState<F> {
         self.engines.load() != 0
     }
 
-    /// Returns if there is a service of the helper's port.
+    /// Returns whether there is a service with the helper's port.
     pub(crate) fn has_app_service(&self) -> bool {
         self.app_services.load() != 0
     }
 
-    /// Counts a service that gets or loses its persistence engine.
+    /// Updates the number of services with a persistence engine.
     pub(crate) fn count_engine(&self, _: &mut ConfigHeld, before: bool, now: bool) {
         let others = self.engines.load().saturating_sub(before.into());
         self.engines.store(others.saturating_add(now.into()));
@@ -527,7 +528,7 @@ impl<F: InetFamily> AfState<F> {
 }
 
 impl<F: InetFamily> Services<F> {
-    /// A table of `size` buckets, a power of two, with `all`, which are in their order, in it.
+    /// Creates a table of `size` buckets, a power of two, from `all` services in order.
     fn of(all: KVVec<RcuArc<Service<F>>>, size: usize) -> Result<RcuBox<Self>> {
         let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
@@ -551,7 +552,7 @@ impl<F: InetFamily> Services<F> {
         Ok(RcuBox::new(Self { buckets, shift }, GFP_KERNEL)?)
     }
 
-    /// The number of a hash's bucket.
+    /// Returns the number of a hash's bucket.
     #[inline(always)]
     fn number(&self, hash: u32) -> usize {
         number(hash, self.shift)
@@ -563,7 +564,7 @@ impl<F: InetFamily> Services<F> {
     }
 }
 
-/// An address family, with which of the two states of a namespace is its own.
+/// Address family that selects its state in a namespace.
 pub(crate) trait HasAfState: InetFamily {
     /// Returns the state of this family.
     fn af_state<'a>(v4: &'a AfState<V4>, v6: &'a AfState<V6>) -> &'a AfState<Self>;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A service's destinations, and how one of them is chosen for a new connection.
+//! [`Scheduling`]: a service's destinations and its scheduler.
 //!
-//! Packets see a [`SvcSnapshot`] under RCU. An edit of the service publishes another one, so that
-//! no packet sees the options of one and the scheduler of the other, nor a service without one
-//! (V-17). A destination that comes or goes is written into the snapshot if the scheduler looks at
-//! destinations as they are, at the same cost however many there are. Others get a new snapshot
-//! with the data that they need: the cycle of the weights, which costs as many steps as the number
-//! of destinations has bits, or a table of a fixed size. When a list is full it is copied to one of
-//! twice the size.
+//! Packets read a [`SvcSnapshot`] under RCU. An edit of the service publishes a new one, so that no
+//! packet sees the old options with the new scheduler, or a service without one (V-17). If the
+//! scheduler reads destinations only, an added or removed destination is written into the present
+//! snapshot, in constant time. Other schedulers get a new snapshot with their data: the cycle of
+//! the weights, which is computed in a number of steps logarithmic in that of the destinations, or
+//! a table of fixed size. A full list is copied to one of twice the size.
 //!
-//! Writers hold the configuration mutex, and [`Inner`]'s for what only they look at.
+//! Writers hold the configuration mutex, and the mutex of [`Inner`] for the data that only they
+//! use.
 
 use super::{
     lblc::{
@@ -81,19 +81,19 @@ use kernel::{
     },
 };
 
-/// State of writers, protected by the mutex around it.
+/// State for writers, protected by the mutex around it.
 struct Inner {
-    /// The slots of the destinations.
+    /// Slot of each destination.
     index: RBTree<DestinationId, u32>,
     live: usize,
-    /// The cycle of the weights, where the scheduler goes by it.
+    /// Tree over the weights, if the scheduler uses their cycle.
     tree: KVVec<Cycle>,
 }
 
-/// The destinations of a service and its scheduler.
+/// Destinations of a service and its scheduler.
 #[pin_data]
 pub(crate) struct Scheduling<F: InetFamily> {
-    /// Empty once the service has been deleted.
+    /// Empty after the service has been deleted.
     snapshot: RcuCell<SvcSnapshot>,
     #[pin]
     inner: Mutex<Inner>,
@@ -101,7 +101,7 @@ pub(crate) struct Scheduling<F: InetFamily> {
     _family: PhantomData<F>,
 }
 
-/// Parts that one snapshot takes over from the other: options, destinations, and the table of lblc
+/// Parts of a snapshot that the next one takes over: options, destinations, and the table of lblc
 /// or lblcr.
 type Present = (
     SvcOptions,
@@ -111,14 +111,14 @@ type Present = (
 
 /// Position of a scheduler in the next snapshot.
 enum NextPosition {
-    /// The position that it had.
+    /// The position of the present snapshot.
     Kept(Position),
-    /// The position at which it decides anew, as the destinations have changed.
+    /// The position to restart from, as the destinations have changed.
     Changed(Position),
 }
 
 impl<F: InetFamily> Scheduling<F> {
-    /// No destinations yet.
+    /// Creates a list without destinations.
     pub(crate) fn new(
         options: SvcOptions,
         expirations: Arc<Expirations>,
@@ -140,7 +140,7 @@ impl<F: InetFamily> Scheduling<F> {
         }))
     }
 
-    /// Returns the parts of the present snapshot that a writer takes over.
+    /// Returns the parts of the present snapshot that the next one takes over.
     fn present(&self) -> Result<Present> {
         rcu::read(|rcu| {
             let snapshot = self.snapshot.get(rcu).ok_or(EINVAL)?;
@@ -153,7 +153,7 @@ impl<F: InetFamily> Scheduling<F> {
     }
 
     /// Publishes a snapshot. `position` computes its position from the present one, `slot` is one
-    /// that is about to be emptied; `numbers` say which slot has become which.
+    /// that the caller will empty; `numbers` maps slots of the old list to the new one.
     fn publish(
         &self,
         prealloc: Prealloc,
@@ -185,7 +185,7 @@ impl<F: InetFamily> Scheduling<F> {
                 let servers = Without { rcu, dests, slot };
                 scheduler.fill::<F>(&servers, &mut new.table, &mut scratch);
             } else {
-                // There are more than it can work with: what it had stays.
+                // Too many destinations for the scheduler: the table keeps its content.
                 for (entry, old) in new.table.iter_mut().zip(old.table.iter()) {
                     *entry = numbers.of(*old).unwrap_or(EMPTY);
                 }
@@ -194,12 +194,12 @@ impl<F: InetFamily> Scheduling<F> {
         self.snapshot.replace_large(Some(snapshot));
     }
 
-    /// Returns the options now; `None` if the service has been deleted.
+    /// Returns the options; `None` if the service has been deleted.
     pub(crate) fn options<'g>(&'g self, rcu: Rcu<'g>) -> Option<&'g SvcOptions> {
         Some(&self.snapshot.get(rcu)?.options)
     }
 
-    /// Chooses the destination of a new connection, which may take a reference to it.
+    /// Chooses the destination of a new connection. The caller may try to take a reference to it.
     pub(crate) fn choose<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -212,7 +212,7 @@ impl<F: InetFamily> Scheduling<F> {
             .pick(&SnapshotRef { rcu, snapshot }, flow)
     }
 
-    /// Calls `visit` for each destination below a slot, newest first, with its own, until it
+    /// Calls `visit` for each destination below a slot, newest first, with its slot, until it
     /// returns `false`.
     pub(super) fn each_below<'g>(
         &'g self,
@@ -227,8 +227,8 @@ impl<F: InetFamily> Scheduling<F> {
         }
     }
 
-    /// Calls `visit` for each destination in the `most` slots below one, newest first; returns the
-    /// slot below which to go on, which is 0 at the end.
+    /// Calls `visit` for each destination in the `most` slots below a slot, newest first. Returns
+    /// the slot to continue below, 0 at the end.
     pub(crate) fn some<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -248,21 +248,21 @@ impl<F: InetFamily> Scheduling<F> {
         from
     }
 
-    /// Number of destinations.
+    /// Returns the number of destinations.
     pub(crate) fn count(&self) -> usize {
         self.inner.lock().live
     }
 
-    /// The destination of an identity, with a reference.
+    /// Looks up a destination by its identity; returns it with a reference.
     pub(crate) fn destination(&self, id: &DestinationId) -> Option<RcuArc<Destination>> {
         let inner = self.inner.lock();
         let slot = *inner.index.get(id)?;
         rcu::read(|rcu| self.snapshot.get(rcu)?.dests.get(rcu, slot)?.try_get())
     }
 
-    /// Forgets addresses that were not asked for in a while. Process context.
+    /// Evicts expired entries of the scheduler's table. Process context.
     ///
-    /// Returns whether the scheduler is one that remembers any.
+    /// Returns whether the scheduler has such a table.
     pub(crate) fn expire(&self) -> bool {
         let lblc = rcu::read(|rcu| self.snapshot.get(rcu)?.lblc.clone());
         if let Some(lblc) = &lblc {
@@ -271,8 +271,8 @@ impl<F: InetFamily> Scheduling<F> {
         lblc.is_some()
     }
 
-    /// Lets go of the destinations of a service that is gone, here and not where its last reference
-    /// is dropped. Process context.
+    /// Releases the destinations of a deleted service, instead of leaving that to the drop of its
+    /// last reference. Process context.
     pub(crate) fn clear(&self) {
         let mut inner = self.inner.lock();
         let index = core::mem::replace(&mut inner.index, RBTree::new());
@@ -282,7 +282,7 @@ impl<F: InetFamily> Scheduling<F> {
         self.snapshot.replace_large(None);
     }
 
-    /// Writes down anew in which slot each destination is.
+    /// Rebuilds the index after a copy of the list.
     fn reindex(inner: &mut Inner, dests: &RcuSlots<Destination>) {
         prealloc::each_slot(dests, |slot, destination| {
             if let Some(known) = inner.index.get_mut(&destination.id) {
@@ -291,7 +291,7 @@ impl<F: InetFamily> Scheduling<F> {
         });
     }
 
-    /// Changes the options, all at once (V-17).
+    /// Replaces all options at once (V-17).
     pub(crate) fn set_options(&self, options: SvcOptions) -> Result {
         let mut inner = self.inner.lock();
         let (old, dests, lblc) = self.present()?;
@@ -360,7 +360,7 @@ impl<F: InetFamily> Scheduling<F> {
         Ok(())
     }
 
-    /// Takes a destination out of the list.
+    /// Removes a destination from the list.
     pub(crate) fn remove(&self, id: &DestinationId) -> Result {
         let mut inner = self.inner.lock();
         let Some(slot) = inner.index.get(id).copied() else {
@@ -413,7 +413,7 @@ impl<F: InetFamily> Scheduling<F> {
         Ok(())
     }
 
-    /// Moves the scheduler away from a slot that is about to be emptied.
+    /// Advances the scheduler's position if it is at a slot that the caller will empty.
     fn leave(&self, dests: &RcuSlots<Destination>, slot: u32) {
         rcu::read(|rcu| {
             let Some(snapshot) = self.snapshot.get(rcu) else {
@@ -431,7 +431,7 @@ impl<F: InetFamily> Scheduling<F> {
         });
     }
 
-    /// Takes over what a user changed of a destination (V-14).
+    /// Changes a destination's options (V-14).
     pub(crate) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
         let mut inner = self.inner.lock();
         let (options, dests, lblc) = self.present()?;

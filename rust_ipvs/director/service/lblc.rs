@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tables of `lblc` and `lblcr`: the destinations that connections to an address went to (D-17 to
-//! D-19).
+//! [`LblcTable`]: table of `lblc` and `lblcr`, from an address to its destinations (D-17 to D-19).
 //!
-//! A table of as many buckets as C IPVS has, each an immutable list that is replaced as a whole, by
-//! whoever comes first: packets take no lock, and one that loses the race has chosen its
-//! destination anyway. What is remembered of an address is replaced in the same way, so that its
-//! bucket stays as it is.
+//! The table has as many buckets as in C IPVS. A bucket is an immutable list that is replaced as a
+//! whole by a compare-and-exchange: packets take no lock, and one that loses the race has its
+//! destination without an entry. The set of an entry is replaced in the same way, which leaves the
+//! bucket as it is.
 //!
-//! Addresses are chosen by clients. The hash is keyed, and a bucket takes no more than [`DEEPEST`],
-//! so that looking one up costs little whatever they choose; what is not remembered is chosen anew
-//! each time.
+//! Clients choose the addresses. So the hash is keyed, and a bucket has at most [`DEEPEST`]
+//! entries, which bounds the cost of a look-up. An address without an entry is scheduled anew each
+//! time.
 
 use crate::{
     director::dest::Destination,
@@ -52,19 +51,19 @@ use kernel::{
     },
 };
 
-/// Buckets of a table, a power of two.
+/// Number of buckets, a power of two.
 const BUCKETS: usize = 1024;
-/// The most addresses in a bucket; three times as many as there are on the average in a full table.
+/// Maximum number of entries in a bucket; three times the average of a full table.
 const DEEPEST: usize = 72;
-/// Default time for which an unused address and an unchanged set are kept, unless an administrator
-/// says something else: a day, in seconds.
+/// Default expiration time of entries and of unchanged sets, in seconds: one day.
 const DAY: i32 = 24 * 60 * 60;
 
-/// Expiration times in seconds, which an administrator sets (D-20).
+/// Expiration times in seconds (`lblc_expiration`, `lblcr_expiration`; D-20).
 pub(crate) struct Expirations {
-    /// After which `lblc` forgets an address.
+    /// Time after which `lblc` evicts an unused entry.
     pub(crate) lblc: Word<i32>,
-    /// After which `lblcr` forgets an address, or one of its destinations.
+    /// Time after which `lblcr` evicts an unused entry, or removes a destination from an unchanged
+    /// set.
     pub(crate) lblcr: Word<i32>,
 }
 
@@ -77,24 +76,24 @@ impl Expirations {
     }
 }
 
-/// Returns which of the two settings holds for a table.
+/// Function that selects the expiration time of a table.
 pub(crate) type Expiration = fn(&Expirations) -> &Word<i32>;
 
-/// The destinations of an address.
+/// Destinations of an address.
 struct Set {
-    /// The newest first.
+    /// Newest first.
     members: KVec<RcuArc<Destination>>,
     /// Time of the last change of the set, in jiffies.
     changed: u64,
 }
 
 impl Set {
-    /// A set of a destination and, behind it, some of others.
+    /// Creates a set of `first` and, after it, `rest`.
     fn new<'a>(
         first: Option<RcuArc<Destination>>,
         rest: impl Iterator<Item = &'a RcuArc<Destination>> + Clone,
     ) -> Option<RcuBox<Self>> {
-        // Not `count()`, whose addition is checked.
+        // `count()` has an overflow check that may panic.
         let len = rest.clone().fold(1usize, |len, _| len.saturating_add(1));
         let mut members = KVec::with_capacity(len, GFP_ATOMIC).ok()?;
         for member in Iterator::chain(first.into_iter(), rest.cloned()) {
@@ -113,16 +112,15 @@ pub(crate) struct LblcEntry {
     set: RcuCell<Set>,
 }
 
-/// Addresses with their hashes.
+/// Entries with the hashes of their addresses.
 type Bucket = KVec<(u32, Arc<LblcEntry>)>;
 
-/// Table of the scheduler of a service.
+/// Table of a service's scheduler.
 pub(crate) struct LblcTable {
     key: HashKey,
     buckets: KVVec<RcuCell<Bucket>>,
     entries: Atomic<i32>,
-    /// The bucket that is looked at first when many are to be forgotten; only the work that evicts
-    /// writes it.
+    /// Bucket from which the next eviction starts; written by the eviction work only.
     rover: Word<u32>,
     expirations: Arc<Expirations>,
     expiration: Expiration,
@@ -133,7 +131,7 @@ fn jiffies(seconds: u64) -> u64 {
 }
 
 impl LblcTable {
-    /// Nothing.
+    /// Creates an empty table.
     pub(crate) fn new(expirations: Arc<Expirations>, expiration: Expiration) -> Result<Arc<Self>> {
         let mut buckets = KVVec::with_capacity(BUCKETS, GFP_KERNEL)?;
         for _ in 0..BUCKETS {
@@ -174,7 +172,7 @@ impl LblcTable {
         jiffies(self.seconds())
     }
 
-    /// Looks up the entry of an address, which is used now.
+    /// Looks up the entry of an address, and sets its time of use.
     pub(crate) fn recall<'g>(&'g self, rcu: Rcu<'g>, address: Ip) -> Option<&'g LblcEntry> {
         let hash = self.hash(&address);
         let mut entries = self.bucket(hash)?.get(rcu)?.iter();
@@ -184,7 +182,7 @@ impl LblcTable {
         Some(entry)
     }
 
-    /// Returns whether the set has several members and has not changed for as long as it may.
+    /// Returns whether the set has several members and has not changed for the expiration time.
     pub(crate) fn is_expired(&self, rcu: Rcu<'_>, entry: &LblcEntry) -> bool {
         let Some(set) = entry.set.get(rcu) else {
             return false;
@@ -193,10 +191,10 @@ impl LblcTable {
         evict::is_expired(set.members.len(), now, set.changed, self.lasts())
     }
 
-    /// Inserts an address with a destination.
+    /// Inserts an entry with one destination.
     pub(super) fn learn(&self, rcu: Rcu<'_>, address: Ip, server: RcuRef<'_, Destination>) {
         if evict::has_room(self.entries.load(Relaxed)) {
-            // Without memory it is not remembered.
+            // Without memory there is no entry, and the next packet tries again.
             self.try_learn(rcu, address, server);
         }
     }
@@ -226,8 +224,7 @@ impl LblcTable {
         Some(())
     }
 
-    /// Evicts the entries of one bucket that were not used for `lasts` jiffies; returns their
-    /// number.
+    /// Evicts the entries of a bucket that were not used for `lasts` jiffies; returns their number.
     fn evict_in(&self, bucket: &RcuCell<Bucket>, lasts: u64) -> i32 {
         let now = time::jiffies64();
         let stays = |entry: &LblcEntry| evict::stays(now, entry.used.load(), lasts);
@@ -247,7 +244,7 @@ impl LblcTable {
                 let gone = old.len().saturating_sub(list.len());
                 Some((gone, RcuBox::new(list, GFP_ATOMIC).ok()?))
             };
-            // Without memory, or when a packet was faster, they go the next time.
+            // Without memory, or if a packet changed the bucket first, the next run evicts them.
             let Some((gone, list)) = shorter() else {
                 return 0;
             };
@@ -260,8 +257,8 @@ impl LblcTable {
         })
     }
 
-    /// Forgets what has not been asked for in too long, and when there is too much also other
-    /// things (D-19). Process context, once a minute.
+    /// Evicts expired entries, and further ones if the table has too many (D-19). Process context,
+    /// once a minute.
     pub(crate) fn expire(&self) {
         let rover = evict::sweep(self, self.rover.load(), self.seconds());
         self.rover.store(rover);
@@ -282,7 +279,7 @@ impl EvictTable for LblcTable {
 }
 
 impl LblcEntry {
-    /// The destinations, the newest first.
+    /// Returns the destinations, newest first.
     pub(crate) fn members<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -292,7 +289,7 @@ impl LblcEntry {
             .flat_map(|set| set.members.iter().map(RcuArc::rcu_ref))
     }
 
-    /// Remembers one more destination, or another one instead of all.
+    /// Adds a destination to the set, or replaces the set by it if not `beside`.
     pub(super) fn learn(&self, rcu: Rcu<'_>, server: RcuRef<'_, Destination>, beside: bool) {
         let old = self.set.get(rcu);
         let mut known = old.into_iter().flat_map(|set| set.members.iter());
@@ -306,7 +303,7 @@ impl LblcEntry {
         }
     }
 
-    /// Removes one of the destinations.
+    /// Removes a destination from the set.
     pub(crate) fn evict(&self, rcu: Rcu<'_>, server: RcuRef<'_, Destination>) {
         let old = self.set.get(rcu);
         let members = old.into_iter().flat_map(|set| set.members.iter());

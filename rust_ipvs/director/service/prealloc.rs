@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Preallocation of snapshots: allocates all that a change needs before it changes anything.
+//! [`Prealloc`]: preallocated snapshot, so that a writer allocates all memory before its first
+//! change.
 //!
-//! A writer that has it all cannot fail any more, so no change is left half done.
+//! After that it cannot fail, so no change is left incomplete.
 
 use super::{
     lblc::{
@@ -47,12 +48,12 @@ use kernel::{
     },
 };
 
-/// Slots that are looked at in one read-side critical section.
+/// Slots per read-side critical section.
 const PAGE: usize = 1024;
 
 /// Calls `work` for each destination of a list, with its slot, in read-side critical sections of
-/// [`PAGE`] slots, and `cond_resched()` in between: there may be a million. Process context; the
-/// caller's mutex keeps others from changing the list.
+/// [`PAGE`] slots, and `cond_resched()` in between, as there may be a million. Process context; the
+/// caller's mutex excludes other writers.
 pub(super) fn each_slot(
     dests: &RcuSlots<Destination>,
     mut work: impl FnMut(u32, RcuRef<'_, Destination>),
@@ -70,13 +71,13 @@ pub(super) fn each_slot(
     }
 }
 
-/// A preallocated snapshot: publishing it allocates nothing.
+/// Preallocated snapshot; its publication allocates nothing.
 pub(crate) struct Prealloc {
     pub(super) snapshot: RcuBox<SvcSnapshot>,
     pub(crate) scratch: KVVec<Scratch>,
 }
 
-/// So many of a value.
+/// Returns a vector of `len` copies of a value.
 fn filled<T: Clone>(value: T, len: usize) -> Result<KVVec<T>> {
     let mut list = KVVec::with_capacity(len, GFP_KERNEL)?;
     list.resize(len, value, GFP_KERNEL)?;
@@ -123,7 +124,7 @@ pub(super) fn lblc_table(
     Ok(Some(LblcTable::new(expirations, expiration)?))
 }
 
-/// The weights as leaves of a tree, where the scheduler wants that.
+/// Returns the weights as leaves of a tree, if the scheduler uses their cycle.
 pub(crate) fn tree(options: &SvcOptions, dests: &RcuSlots<Destination>) -> Result<KVVec<Cycle>> {
     if !options.needs().cycle {
         return Ok(KVVec::new());
@@ -135,7 +136,7 @@ pub(crate) fn tree(options: &SvcOptions, dests: &RcuSlots<Destination>) -> Resul
     Ok(tree)
 }
 
-/// A list of another size with the same destinations, but for one.
+/// Copies a list to one of another size, without one slot.
 pub(crate) fn copy(
     dests: &RcuSlots<Destination>,
     room: usize,
@@ -151,7 +152,7 @@ pub(crate) fn copy(
     Ok(Arc::new(copy, GFP_KERNEL)?)
 }
 
-/// The next slot above one that has a destination.
+/// Returns the next slot above `slot` that has a destination.
 pub(crate) fn newer(rcu: Rcu<'_>, dests: &RcuSlots<Destination>, slot: u32) -> Option<u32> {
     let mut above = slot.saturating_add(1)..dests.len();
     above.find(|above| dests.get(rcu, *above).is_some())
@@ -161,12 +162,13 @@ pub(crate) fn newer(rcu: Rcu<'_>, dests: &RcuSlots<Destination>, slot: u32) -> O
 pub(crate) struct Numbers(Option<KVVec<u32>>);
 
 impl Numbers {
-    /// Those of a list that is not copied: they stay.
+    /// Creates the identity mapping, for a list that is not copied.
     pub(crate) fn same() -> Self {
         Self(None)
     }
 
-    /// Those of a copy `without` a slot of a list, which nobody changes meanwhile. Process context.
+    /// Creates the mapping for a copy of a list `without` a slot. The caller excludes writers.
+    /// Process context.
     pub(super) fn of_copy(old: &RcuSlots<Destination>, without: Option<u32>) -> Result<Self> {
         let mut numbers = filled(0, old.len() as usize)?;
         let mut next = 0u32;
@@ -185,7 +187,8 @@ impl Numbers {
         Ok(Self(Some(numbers)))
     }
 
-    /// The slot in the copy of what is, or was, in a slot of the list; of the next if it is empty.
+    /// Returns the slot in the copy for a slot of the list; that of the next destination if it is
+    /// empty.
     pub(crate) fn of(&self, slot: u32) -> Option<u32> {
         match &self.0 {
             Some(numbers) => numbers.get(slot as usize).copied(),

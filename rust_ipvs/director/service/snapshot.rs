@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`SvcSnapshot`]: a service as packets see it: its options, its destinations and the state of its
-//! scheduler.
+//! [`SvcSnapshot`]: options, destinations and scheduler state of a service, as packets read them.
 //!
-//! A snapshot is found under RCU. Only `position` and the destination slots change after
+//! A packet finds a snapshot under RCU. Only `position` and the destination slots change after
 //! publication.
 
 use super::lblc::{
@@ -52,7 +51,7 @@ use kernel::{
 /// Options of a service, which an administrator may change.
 #[derive(Clone, Copy)]
 pub(crate) struct SvcOptions {
-    /// `None` is a service that finds no destination (V-18).
+    /// `None` for a service that chooses no destination (V-18).
     pub(crate) scheduler: Option<Scheduler>,
     pub(crate) engine: Option<Engine>,
     pub(crate) flags: u32,
@@ -61,8 +60,8 @@ pub(crate) struct SvcOptions {
 }
 
 impl SvcOptions {
-    /// Returns the options of `spec`, given the flags that are set now; the scheduler is known to
-    /// exist.
+    /// Returns the options of `spec`, given the present flags. The caller has looked up the
+    /// scheduler.
     pub(crate) fn of(spec: &ServiceSpec, scheduler: Option<Scheduler>, flags: u32) -> Self {
         let flags = (flags & !spec.flags_mask) | (spec.flags & spec.flags_mask);
         Self {
@@ -76,18 +75,17 @@ impl SvcOptions {
         }
     }
 
-    /// Returns whether clients come back to their destinations (P-1).
+    /// Returns whether the service is persistent (P-1).
     pub(crate) fn is_persistent(&self) -> bool {
         self.flags & service_flags::PERSISTENT != 0
     }
 
-    /// Returns whether each packet of a protocol is a connection by itself (one-packet scheduling,
-    /// OPS) (S-12).
+    /// Returns whether one-packet scheduling (OPS) applies to a protocol (S-12).
     pub(crate) fn is_ops(&self, protocol: u8) -> bool {
         protocol == UDP && self.flags & service_flags::ONEPACKET != 0
     }
 
-    /// Returns what its scheduler needs.
+    /// Returns the data that the scheduler needs.
     pub(crate) fn needs(&self) -> Needs {
         self.scheduler
             .map_or(Needs::NOTHING, |scheduler| *scheduler.needs())
@@ -105,7 +103,7 @@ pub(crate) struct SvcSnapshot {
     pub(crate) lblc: Option<Arc<LblcTable>>,
 }
 
-/// A snapshot inside a read-side critical section.
+/// Snapshot with its read-side critical section.
 #[derive(Clone, Copy)]
 pub(crate) struct SnapshotRef<'g> {
     pub(crate) rcu: Rcu<'g>,
@@ -144,7 +142,7 @@ impl<'g> View for SnapshotRef<'g> {
 
     fn move_to(&self, position: Position) {
         let word = position.to_word();
-        // A line that nobody dirties stays in all caches.
+        // An unchanged cache line stays shared between CPUs.
         if self.snapshot.position.load(Relaxed) != word {
             self.snapshot.position.store(word, Relaxed);
         }
@@ -207,7 +205,7 @@ impl<'g> View for SnapshotRef<'g> {
     }
 }
 
-/// Destinations without the one that is about to go.
+/// Destinations without the one in the slot that the caller will empty.
 pub(crate) struct Without<'g> {
     pub(crate) rcu: Rcu<'g>,
     pub(crate) dests: &'g RcuSlots<Destination>,
