@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Destinations: the real servers of a service.
+//! Destinations: the real servers of a service (C: `struct ip_vs_dest`).
 //!
-//! What packets read and what connections write lie in different cache lines, so that a new
-//! connection on one CPU does not slow packets on the others.
+//! Main types: [`Destination`]; [`Load`](load::Load), its connection counts and OVERLOAD flag;
+//! [`Counted`](stats::Counted), its per-CPU statistics; [`RsTable`](rs_table::RsTable), the hash
+//! table of real servers; [`Trash`](trash::Trash), the deleted destinations; [`ConfigHeld`], the
+//! proof that the configuration mutex is held. This folder is the lowest of the director: it uses
+//! none of the others.
+//!
+//! The fields that packets read and those that connections write are in different cache lines, so
+//! that a new connection on one CPU causes no cache misses for packets on the others.
 
 mod config_lock;
 mod ip_id;
@@ -72,31 +78,32 @@ use kernel::{
     sync::Mutex, //
 };
 
-/// Slot number of a destination that is not in the table of real servers, whose
-/// buckets have fewer.
+/// Slot number of a destination that is not in the table of real servers, whose buckets are
+/// smaller.
 pub(super) const NO_SLOT: u32 = u32::MAX;
 
-/// A real server of a service.
+/// Real server of a service.
 #[pin_data]
 pub(crate) struct Destination {
     pub(crate) id: DestinationId,
-    /// The service it was added to; one of that identity may take it back (V-13).
+    /// Identity of the service it was added to. A service with that identity may revive it from the
+    /// trash (V-13).
     pub(crate) service: ServiceId,
-    /// The serial number of the service that has it, or had it last; under the configuration mutex.
+    /// Serial number of the present, or the last, service. Protected by the configuration mutex.
     owner: Word<u64>,
     pub(crate) counted: Counted,
-    /// Slot in the table of real servers, or [`NO_SLOT`]; under the configuration mutex.
+    /// Slot in the table of real servers, or [`NO_SLOT`]. Protected by the configuration mutex.
     pub(super) rs_slot: Word<u32>,
     route: RcuCell<Route>,
-    /// 1 while it belongs to its service, 0 once it was deleted.
+    /// 1 while it is in its service's list, 0 once it was deleted.
     available: Word<u32>,
-    /// The weight that it last had above 0, or began with (V-15).
+    /// Last weight above 0, or the initial one (V-15).
     last_weight: Word<i32>,
     method: Word<u32>,
     load: Load,
-    /// Kind, flags, port of the encapsulation, packed.
+    /// Tunnel type, flags and port, packed.
     tunnel: Word<u64>,
-    /// Identifications of what travels in tunnels to it.
+    /// Identifications of the outer IPv4 headers.
     pub(crate) ids: Ids,
     #[pin]
     base: Mutex<StatsBase>,
@@ -115,15 +122,15 @@ fn unpack(tunnel: u64) -> TunnelSpec {
 }
 
 impl Destination {
-    /// The serial number of no service.
+    /// Serial number that no service has.
     pub(crate) const NO_SERVICE: u64 = 0;
 
-    /// Returns whether it is no service's, and nobody has configured it.
+    /// Returns whether this is the placeholder of a server that is not configured.
     pub(crate) fn is_placeholder(&self) -> bool {
         self.owner.load() == Self::NO_SERVICE
     }
 
-    /// A destination without connections.
+    /// Creates a destination without connections.
     pub(crate) fn new(
         counting: &Counting,
         service: &ServiceId,
@@ -154,7 +161,7 @@ impl Destination {
         )
     }
 
-    /// Takes over what a user changed (V-14). The caller holds the configuration mutex.
+    /// Changes the options (V-14). The caller holds the configuration mutex.
     pub(crate) fn edit(&self, spec: &DestinationSpec) {
         self.load.set_weight(spec.weight);
         if spec.weight != 0 {
@@ -166,9 +173,9 @@ impl Destination {
         self.forget_route();
     }
 
-    /// Takes over what a user says of one that comes back from the trash (V-13).
+    /// Sets the options of a destination that is taken from the trash (V-13).
     ///
-    /// A service that was made anew, which the serial number tells, starts its statistics over.
+    /// Zeroes the statistics if `owner` shows that the service has been deleted and added anew.
     pub(crate) fn revive(&self, owner: u64, spec: &DestinationSpec) {
         if self.owner.load() != owner {
             self.owner.store(owner);
@@ -179,47 +186,47 @@ impl Destination {
         self.set_available(true);
     }
 
-    /// Returns whether the destination belongs to its service.
+    /// Returns whether the destination is in its service's list (C: `IP_VS_DEST_F_AVAILABLE`).
     #[inline(always)]
     pub(crate) fn is_available(&self) -> bool {
         self.available.load() != 0
     }
 
-    /// Says whether the destination belongs to its service.
+    /// Sets whether the destination is in its service's list.
     pub(crate) fn set_available(&self, available: bool) {
         self.available.store(available.into());
         self.forget_route();
     }
 
-    /// Its address as packets of a family have it; one of the other family has none there.
+    /// Returns the address; the unspecified one if it is of another family.
     #[inline(always)]
     pub(crate) fn addr<F: Family>(&self) -> F::Addr {
         F::from_ip(self.id.addr).unwrap_or(F::UNSPECIFIED)
     }
 
-    /// Its weight; with 0 it gets no new connections.
+    /// Returns the weight. With 0 the destination gets no new connections.
     #[inline(always)]
     pub(crate) fn weight(&self) -> i32 {
         self.load.weight()
     }
 
-    /// Returns how packets of new connections reach it.
+    /// Returns the forwarding method of new connections.
     pub(crate) fn method(&self) -> ForwardMethod {
         ForwardMethod(self.method.load() as u8)
     }
 
-    /// Returns how packets in tunnels to it are encapsulated.
+    /// Returns the tunnel options.
     #[inline(always)]
     pub(crate) fn tunnel(&self) -> TunnelSpec {
         unpack(self.tunnel.load())
     }
 
-    /// Drops the cached route, and with it what the route refers to: another route, and its device.
+    /// Drops the cached route, and with it the references to the kernel's route and its device.
     pub(crate) fn forget_route(&self) {
         self.route.replace(None);
     }
 
-    /// The route to the destination: that of the last look-up while nothing changed.
+    /// Returns the route: the cached one if it is still valid.
     #[inline(always)]
     pub(crate) fn route<'g>(
         &'g self,
@@ -240,11 +247,11 @@ impl Destination {
             Ip::V6(addr) => Route::v6(net, addr, wanted),
         }?;
         let route = RcuBox::new(route, GFP_ATOMIC).ok()?;
-        // Whoever replaces it just now leaves it as it is for this packet.
+        // If another CPU replaces it, the old one is valid until the end of this RCU section.
         let route = self.route.install(rcu, route);
-        // A destination that is deleted keeps no route, which would keep its device. Either this
-        // sees that it is, or whoever deletes it, who says so first, sees this route: both exchange
-        // the pointer in between, which is a full barrier.
+        // A deleted destination must not keep a route, which would pin its device. Deletion clears
+        // the flag and then takes the route. Both sides exchange the pointer, a full barrier, so
+        // either this load sees the cleared flag, or the deletion sees this route.
         if !self.is_available() {
             self.forget_route();
         }
@@ -257,7 +264,7 @@ impl Destination {
         self.load.bind(active);
     }
 
-    /// Counts a connection no more.
+    /// Removes a connection from the counts.
     #[inline(always)]
     pub(crate) fn unbind(&self, active: bool) {
         self.load.unbind(active);
@@ -268,17 +275,17 @@ impl Destination {
         self.load.bind_template();
     }
 
-    /// Counts a template no more.
+    /// Removes a template from the counts.
     pub(crate) fn unbind_template(&self) {
         self.load.unbind_template();
     }
 
-    /// A connection became active, or ceased to be (T-6).
+    /// Counts a connection that became active (`true`) or inactive (`false`) (T-6).
     pub(crate) fn activity(&self, active: bool) {
         self.load.activity(active);
     }
 
-    /// Returns what users said of it.
+    /// Returns the options.
     pub(crate) fn spec(&self) -> DestinationSpec {
         let (upper, lower) = self.load.thresholds();
         DestinationSpec {
@@ -291,22 +298,22 @@ impl Destination {
         }
     }
 
-    /// Returns counters and rates as administrators see them.
+    /// Returns counters and rates.
     fn statistics(&self) -> Statistics {
         self.base.lock().read(self.counted.sums())
     }
 
-    /// Starts the statistics over (E-10).
+    /// Zeroes the statistics (E-10).
     pub(crate) fn zero(&self) {
         self.base.lock().zero(self.counted.sums());
     }
 
-    /// Stops or restarts the statistics (E-8).
+    /// Stops or restarts the estimation (E-8).
     pub(crate) fn freeze(&self, frozen: bool) {
         self.base.lock().freeze(frozen, self.counted.sums());
     }
 
-    /// Returns it as administrators see it.
+    /// Returns the destination in the form in which it is dumped.
     pub(crate) fn view(&self) -> DestinationView {
         DestinationView {
             statistics: self.statistics(),
@@ -314,7 +321,8 @@ impl Destination {
         }
     }
 
-    /// Returns it as administrators see it, without statistics, which cost a look at each CPU.
+    /// Returns the destination as [`Self::view`] does, without statistics, which take time for each
+    /// CPU.
     pub(crate) fn outline(&self) -> DestinationView {
         let count = |count: i32| u32::try_from(count).unwrap_or(0);
         let (active, total) = (count(self.active()), count(self.total()));

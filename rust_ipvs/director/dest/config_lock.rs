@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Evidence that the configuration mutex of a namespace is held.
+//! [`ConfigHeld`]: proof that the configuration mutex of a namespace is held.
 
-/// Evidence that the caller holds the mutex around
-/// [`ConfigState`](crate::director::netns::ConfigState), where the only one of a namespace is.
+/// Proof that the caller holds the mutex around
+/// [`ConfigState`](crate::director::netns::ConfigState), which contains the only instance of a
+/// namespace.
 ///
-/// Whoever changes what packets find (services, destinations, the table of real servers) takes it
-/// by `&mut`, so that there is one writer at a time. Readers go by RCU.
+/// Functions that change services, destinations or the table of real servers take it by `&mut`, so
+/// that there is one writer at a time. Readers use RCU.
 pub(crate) struct ConfigHeld(());
 
 impl ConfigHeld {
-    /// For the state of a new namespace, and nobody else.
+    /// Creates the instance for the state of a new namespace. It has no other caller.
     pub(crate) const fn new() -> Self {
         Self(())
     }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Identifications of the IPv4 packets in which other packets travel to a destination (RFC 6864).
+//! [`Ids`]: identifications of outer IPv4 headers to a destination (RFC 6864).
 //!
-//! Only a packet that may be cut needs one; those of two such packets with the same ends and
-//! protocol shall differ as long as fragments of both may be under way. That is best served by
-//! counting: a number comes again after 65,536 packets to the same destination, and not before. A
-//! counter that all CPUs share would be what they wait for; so each CPU takes [`BLOCK`] numbers at
-//! a time, and keeps its place in them beside the packet counters, whose cache line it writes
-//! anyway.
+//! Only a packet that may be fragmented needs an identification, which must be unique for its
+//! addresses and protocol as long as its fragments may be in flight. A counter is best for that: an
+//! identification is reused after 65,536 packets to the destination, not before. To avoid a counter
+//! that all CPUs share, each CPU takes [`BLOCK`] numbers at a time, and keeps its position next to
+//! the per-CPU packet counters, whose cache line it writes anyway.
 //!
-//! Nobody learns more of it than of the kernel's own, which is hashed over addresses so that one
-//! peer cannot count another's packets: here too each destination has numbers of its own, which
-//! start anywhere. The destination itself, and who sees the packets on their way there, could count
-//! them in any case; clients never see an outer header.
+//! This reveals no more than the kernel's `ip_select_ident()`, which hashes addresses so that one
+//! peer cannot count another's packets. Here each destination has its own counter with a random
+//! start. Only the destination and the routers on the way see outer headers, and those can count
+//! the packets anyway.
 
 use super::stats::Counted;
 use crate::kapi::random;
@@ -23,17 +22,17 @@ use kernel::sync::atomic::{
 
 /// Numbers that a CPU takes at a time; a power of two.
 const BLOCK: u32 = 64;
-/// Remainder of the first number of a block divided by its length.
+/// First number of a block, modulo its length.
 const FIRST: u32 = 1;
 
-/// The remaining numbers.
+/// Counter of the identifications.
 pub(crate) struct Ids {
-    /// The first number of the next block.
+    /// First number of the next block.
     next: Atomic<u32>,
 }
 
 impl Ids {
-    /// Numbers that begin anywhere.
+    /// Creates a counter with a random start.
     pub(crate) fn new() -> Self {
         let [word]: [u64; 1] = random::words();
         Self {
@@ -41,11 +40,11 @@ impl Ids {
         }
     }
 
-    /// The number of a packet that is not cut in segments. `counted` are the destination's
-    /// counters.
+    /// Returns the identification of a packet that is not segmented. `counted` are the
+    /// destination's counters.
     ///
-    /// A CPU that is interrupted while it takes a block may give two packets the same number; that
-    /// takes another packet to the same destination within the same few instructions.
+    /// If a softirq interrupts this CPU while it takes a block, two packets may get the same
+    /// number. That needs another packet to the same destination within these few instructions.
     #[inline(always)]
     pub(crate) fn one(&self, counted: &Counted) -> u16 {
         let id = counted.serial();
@@ -55,7 +54,7 @@ impl Ids {
         id as u16
     }
 
-    /// Takes a block and uses its first number.
+    /// Takes a block and returns its first number.
     #[cold]
     #[inline(never)]
     fn block(&self, counted: &Counted) -> u16 {
@@ -64,7 +63,7 @@ impl Ids {
         first as u16
     }
 
-    /// The first of as many numbers as a packet has segments.
+    /// Returns the first of `segments` consecutive identifications.
     pub(crate) fn several(&self, segments: u16) -> u16 {
         let blocks = u32::from(segments).div_ceil(BLOCK).max(1);
         self.next.fetch_add(blocks.wrapping_mul(BLOCK), Relaxed) as u16

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counts of a destination's connections, and if there are too many of them (S-24, S-25).
+//! [`Load`]: connection counts of a destination, its weight, and the OVERLOAD flag (S-24, S-25).
 
 use crate::kapi::once::Word;
 use kernel::sync::atomic::{
@@ -9,44 +9,45 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// The sign of an offer.
+/// Sign bit of `offer`: `IP_VS_DEST_F_OVERLOAD`.
 const OVERLOADED: i32 = i32::MIN;
 
-/// Counts that connections write, and what schedulers read with them.
+/// Connection counts, with the values that schedulers read together with them.
 ///
 /// # Overload
 ///
-/// The bit and the count of all connections are two words, and binds, unbinds and edits run at once
-/// on several CPUs. When all of them have returned,
+/// The bit and the count of all connections are two words, and binds, unbinds and edits run
+/// concurrently on several CPUs. When all of them have returned,
 ///
-/// - the bit is set if there are as many connections as the upper threshold says, or more;
-/// - the bit is clear if there are fewer than the lower threshold says, or no threshold.
+/// - the bit is set if the number of connections is at least the upper threshold;
+/// - the bit is clear if it is below the lower threshold, or if there is no threshold.
 ///
-/// Between both thresholds the last one of them that was reached decides, as in C, where a lock of
-/// the destination holds them together (C: `ip_vs_dest_update_overload()`).
+/// Between the thresholds the one that was reached last decides, as in C, where a spinlock of the
+/// destination protects both (`ip_vs_dest_update_overload()`).
 ///
-/// Each CPU that changes the count, or a threshold, does so before a full barrier, and then reads
-/// the bit or changes it. Each that changes the bit does so with a full barrier, and then reads the
-/// count and the thresholds once more ([`Load::set_overloaded`]). Of two that coincide at least one
-/// sees what the other has changed, and the one that sees it makes the bit agree.
+/// A CPU that changes the count, or a threshold, does so before a full barrier, and then reads or
+/// changes the bit. A CPU that changes the bit does so with a full barrier, and then reads the
+/// count and the thresholds once more ([`Load::set_overloaded`]). Of two concurrent calls at least
+/// one sees the change of the other, and the one that sees it corrects the bit.
 #[repr(align(64))]
 pub(crate) struct Load {
-    /// The weight, and in the sign the overload bit: schedulers ask for both at once.
+    /// Weight, with the overload bit in the sign: schedulers load both at once.
     offer: Atomic<i32>,
-    /// Connections in an active state.
+    /// Number of active connections.
     active: Atomic<i32>,
-    /// All connections.
+    /// Number of all connections.
     total: Atomic<i32>,
-    /// Templates.
+    /// Number of templates.
     persistent: Atomic<i32>,
-    /// With so many connections it is overloaded; 0 for no limit.
+    /// Number of connections from which on the destination is overloaded; 0 for no limit.
     upper: Word<u32>,
-    /// With fewer connections it is overloaded no more; 0 for three quarters of `upper`.
+    /// Number of connections below which it is not overloaded any more; 0 for three quarters of
+    /// `upper`.
     lower: Word<u32>,
 }
 
 impl Load {
-    /// No connections, with a weight and the thresholds `(upper, lower)`.
+    /// Creates counts of zero, with a weight and the thresholds `(upper, lower)`.
     pub(crate) fn new(weight: i32, (upper, lower): (u32, u32)) -> Self {
         Self {
             offer: Atomic::new(weight & !OVERLOADED),
@@ -58,13 +59,13 @@ impl Load {
         }
     }
 
-    /// The weight and the overload bit, in the sign.
+    /// Returns the weight with the overload bit in the sign.
     #[inline(always)]
     pub(crate) fn offer(&self) -> i32 {
         self.offer.load(Relaxed)
     }
 
-    /// The weight.
+    /// Returns the weight.
     #[inline(always)]
     pub(crate) fn weight(&self) -> i32 {
         self.offer() & !OVERLOADED
@@ -76,24 +77,24 @@ impl Load {
         self.offer() < 0
     }
 
-    /// The number of connections in an active state.
+    /// Returns the number of active connections.
     #[inline(always)]
     pub(crate) fn active(&self) -> i32 {
         self.active.load(Relaxed)
     }
 
-    /// The number of all connections.
+    /// Returns the number of all connections.
     #[inline(always)]
     pub(crate) fn total(&self) -> i32 {
         self.total.load(Relaxed)
     }
 
-    /// The number of templates.
+    /// Returns the number of templates.
     pub(crate) fn persistent(&self) -> i32 {
         self.persistent.load(Relaxed)
     }
 
-    /// The upper and the lower threshold as they were set.
+    /// Returns the upper and the lower threshold as they were set.
     pub(crate) fn thresholds(&self) -> (u32, u32) {
         (self.upper.load(), self.lower.load())
     }
@@ -103,15 +104,15 @@ impl Load {
         self.set(!OVERLOADED, weight);
     }
 
-    /// Sets the thresholds `(upper, lower)`, and if they differ from what they were, judges anew
-    /// (S-25). The caller holds the configuration mutex.
+    /// Sets the thresholds `(upper, lower)`, and updates the overload bit if they changed (S-25).
+    /// The caller holds the configuration mutex.
     pub(crate) fn set_thresholds(&self, (upper, lower): (u32, u32)) {
         if self.thresholds() == (upper, lower) {
             return;
         }
         self.upper.store(upper);
         self.lower.store(lower);
-        // The barrier of whoever changes a threshold.
+        // Full barrier between the change of a threshold and the load of the bit.
         let total = self.total.fetch_add(0, Full);
         if upper != 0 && i64::from(total) >= i64::from(upper) {
             self.set_overloaded(true);
@@ -133,7 +134,7 @@ impl Load {
         }
     }
 
-    /// Counts a connection no more.
+    /// Removes a connection from the counts.
     #[inline(always)]
     pub(crate) fn unbind(&self, active: bool) {
         if active {
@@ -150,21 +151,21 @@ impl Load {
         self.persistent.add(1, Relaxed);
     }
 
-    /// Counts a template no more.
+    /// Removes a template from the counts.
     pub(crate) fn unbind_template(&self) {
         self.persistent.add(-1, Relaxed);
     }
 
-    /// A connection became active, or ceased to be (T-6).
+    /// Counts a connection that became active (`true`) or inactive (`false`) (T-6).
     pub(crate) fn activity(&self, active: bool) {
         self.active.add(if active { 1 } else { -1 }, Relaxed);
     }
 
-    /// The number of connections below which an overloaded destination is chosen again (S-24).
+    /// Returns the number of connections below which the overload bit is cleared (S-24).
     ///
-    /// It is never above `upper`, not even while an edit has changed one of both: an overload that
-    /// holds with neither value of the bit would keep [`set_overloaded`](Self::set_overloaded)
-    /// busy.
+    /// Never above `upper`, not even between the two stores of an edit: otherwise there might be a
+    /// count for which neither value of the bit is right, and
+    /// [`set_overloaded`](Self::set_overloaded) would loop.
     fn effective_lower(&self) -> u32 {
         let upper = self.upper.load();
         match self.lower.load() {
@@ -173,9 +174,8 @@ impl Load {
         }
     }
 
-    /// Sets or clears the overload bit, and looks once more if the count and the thresholds allow
-    /// that: between the caller's look at them and this change others may have changed them, who
-    /// saw the bit as it was before. Any context.
+    /// Sets or clears the overload bit, and loads the count and the thresholds again: another CPU
+    /// may have changed them after the caller's load, and have seen the old bit. Any context.
     ///
     /// Each further round follows another CPU's change of the count, or an edit.
     #[cold]
@@ -195,7 +195,7 @@ impl Load {
         }
     }
 
-    /// Changes some of the bits, beside others who change the others. A full barrier.
+    /// Replaces the bits in `mask`, atomically with changes of other bits. A full barrier.
     #[cold]
     fn set(&self, mask: i32, bits: i32) {
         let mut old = self.offer();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Filter of the sources of replies: it spares most forwarded packets the connection table.
+//! [`ReplyFilter`]: filter of source addresses of replies, which spares most forwarded packets a
+//! look-up in the connection table.
 //!
-//! A reply comes from a server, or from a VIP that a server answers for. The filter has a bit for
-//! each of 4096 classes of addresses, which are set when a service or a destination comes, and
-//! stay: connections outlive both. So an address that is not in the filter has no connection, and
-//! one that is may have one.
+//! The source of a reply is a real server, or a VIP. The filter has a bit for each of 4096 classes
+//! of addresses. A bit is set when a service or a destination is added, and never cleared, as
+//! connections outlive both. So an address without its bit has no connection, and one with its bit
+//! may have one.
 
 use crate::logic::{
     config::{
@@ -21,18 +22,18 @@ use kernel::sync::atomic::{
 
 /// Words of 32 bits.
 const WORDS: usize = 128;
-/// Shift of a mixed address, so that the number of a bit remains.
+/// Right shift of a mixed address that gives the number of its bit.
 const SHIFT: u32 = u32::BITS - (WORDS * 32).trailing_zeros();
 
-/// The filter.
+/// Filter of source addresses.
 ///
-/// Administrators and the threads of a backup, of which there may be 64, add addresses at the same
-/// time, without a common lock. Bits are only ever set, by a compare-and-exchange of their word, so
-/// none is lost; and no packet needs an order between them and what else it reads, as an address is
-/// added before any connection of it can be found.
+/// Administrators and up to 64 backup threads add addresses concurrently, without a common lock.
+/// Bits are only ever set, by a compare-and-exchange of their word, so none is lost. Packets need
+/// no order between these words and others, as an address is added before a connection with it can
+/// be found.
 pub(crate) struct ReplyFilter([Atomic<u32>; WORDS]);
 
-/// The number of an address' bit: its words, mixed by the multiplier of Fibonacci hashing.
+/// Returns the number of an address's bit: its words, mixed by the multiplier of Fibonacci hashing.
 #[inline(always)]
 fn bit_of(addr: &[u8]) -> u32 {
     let folded = addr.chunks_exact(4).fold(0u32, |folded, word| {
@@ -43,7 +44,7 @@ fn bit_of(addr: &[u8]) -> u32 {
 }
 
 impl ReplyFilter {
-    /// A filter that nobody is in.
+    /// Creates an empty filter.
     pub(crate) fn new() -> Self {
         Self([const { Atomic::new(0) }; WORDS])
     }
@@ -57,7 +58,7 @@ impl ReplyFilter {
             .is_some_and(|word| (word.load(Relaxed) >> (bit % 32)) & 1 != 0)
     }
 
-    /// Lets packets from an address be replies, from now on. Any context.
+    /// Adds a source address. Any context.
     pub(crate) fn add(&self, addr: Ip) {
         let bit = match &addr {
             Ip::V4(addr) => bit_of(addr),
@@ -68,8 +69,8 @@ impl ReplyFilter {
         }
     }
 
-    /// Lets packets from the addresses that a service has be replies, from now on; a mark may stand
-    /// for any address. Any context.
+    /// Adds the source addresses that replies of a service may have: all, if it is a firewall mark
+    /// service. Any context.
     pub(crate) fn add_service(&self, key: &ServiceKey) {
         match *key {
             ServiceKey::Address { addr, .. } => self.add(addr),
@@ -78,8 +79,8 @@ impl ReplyFilter {
     }
 }
 
-/// Sets bits of a word, which is only written if one of them is not set yet: forwarded packets read
-/// it on all CPUs.
+/// Sets bits of a word. Writes only if one of them is not set yet, as forwarded packets read the
+/// word on all CPUs.
 fn set(word: &Atomic<u32>, bits: u32) {
     let mut now = word.load(Relaxed);
     while now & bits != bits {

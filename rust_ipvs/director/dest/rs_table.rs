@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Table of real servers by their addresses (C: `rs_table`): those that NAT translates, and those
-//! that tunnels lead to (V-8).
+//! [`RsTable`]: hash table of real servers (C: `rs_table`), for NAT and for tunnels (V-8).
 //!
-//! Packets look a server up only when something is out of the ordinary: a packet of a connection
-//! that nobody knows, or an error about a tunnel. They see the newest first, as in C.
+//! Look-ups are rare: for a packet without a connection, or an ICMP error about a tunnel. They find
+//! the newest destination first, as in C.
 //!
-//! All destinations with one address and port are in one bucket: those of 65,000 services, where
-//! one server has them all. So a bucket is an array that changes in place, and each destination
-//! knows its slot. Adding and removing cost the same however many there are; whoever looks one up
-//! passes at most about as many empty slots as destinations. The number of buckets grows with the
-//! destinations, and stays as large.
+//! Destinations with the same address and port are in the same bucket, even if 65,000 services have
+//! one real server. So a bucket is an array that is changed in place, and each destination knows
+//! its slot. Adding and removing take constant time; a look-up passes at most about as many empty
+//! slots as destinations. The number of buckets grows with the destinations, and does not shrink.
 //!
-//! Whoever changes it shows [`ConfigHeld`]: there is one of them at a time.
+//! Writers prove with [`ConfigHeld`] that they hold the configuration mutex.
 
 use super::{
     config_lock::ConfigHeld,
@@ -55,19 +53,19 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The fewest buckets that there are, once there is a destination; a power of two.
+/// Minimum number of buckets, once there is a destination; a power of two.
 const BUCKETS: usize = 64;
-/// By how much their number grows when there is a destination for each.
+/// Factor by which the number of buckets grows when there is one destination per bucket.
 const GROWTH: usize = 4;
 /// Initial number of slots of a bucket.
 const ROOM: usize = 2;
-/// Slots that are looked at in one read-side critical section.
+/// Slots per read-side critical section.
 const PAGE: u32 = 1024;
 
-/// Destinations, the newest last. The slots of those that are gone may be empty.
+/// Destinations, newest last. Slots of removed destinations may be empty.
 struct RsBucket {
     dests: RcuCell<RcuSlots<Destination>>,
-    /// Number of destinations; under the configuration mutex.
+    /// Number of destinations. Protected by the configuration mutex.
     live: Word<usize>,
 }
 
@@ -79,7 +77,7 @@ impl RsBucket {
         }
     }
 
-    /// Makes room for one more destination. Process context.
+    /// Reserves a slot for one more destination. Process context.
     fn reserve(&self) -> Result {
         let has_room = |dests: &RcuSlots<Destination>| (dests.len() as usize) < dests.capacity();
         if rcu::read(|rcu| self.dests.get(rcu).is_some_and(has_room)) {
@@ -88,7 +86,7 @@ impl RsBucket {
         self.renew(self.live.load().saturating_mul(2).max(ROOM))
     }
 
-    /// Moves all destinations, in their order, to an array of so many slots. Process context.
+    /// Moves all destinations, in order, to an array of so many slots. Process context.
     fn renew(&self, room: usize) -> Result {
         let mut new = RcuBox::new(RcuSlots::new(room)?, GFP_KERNEL)?;
         let dests = new.value_mut();
@@ -98,14 +96,14 @@ impl RsBucket {
                 known.rs_slot.store(slot);
             }
         });
-        // The old one lets go of all of them, which may be very many.
+        // The old array may have very many references to drop.
         self.dests.replace_large(Some(new));
         Ok(())
     }
 
     /// Calls `work` for each destination, oldest first, a page of slots in each read-side critical
-    /// section, and `cond_resched()` after each page. Process context; the caller keeps others from
-    /// changing the bucket.
+    /// section, and `cond_resched()` after each page. Process context; the caller excludes other
+    /// writers.
     fn each(&self, mut work: impl FnMut(RcuRef<'_, Destination>)) {
         let mut from = 0u32;
         loop {
@@ -126,7 +124,7 @@ impl RsBucket {
         }
     }
 
-    /// Puts a destination in the next slot, which [`reserve`](Self::reserve) made; returns its
+    /// Stores a destination in the slot that [`reserve`](Self::reserve) reserved; returns its
     /// number.
     fn push(&self, destination: RcuArc<Destination>) -> Option<u32> {
         let slot = rcu::read(|rcu| self.dests.get(rcu)?.push(destination))?;
@@ -147,13 +145,13 @@ impl RsBucket {
         if live == 0 {
             self.dests.replace(None);
         } else if slots::is_sparse(used.unwrap_or(0) as usize, live) {
-            // Without memory it stays sparse, and the next one that goes tries again.
+            // Without memory the array stays sparse, and the next removal tries again.
             self.renew(live.saturating_mul(2)).ok();
         }
     }
 }
 
-/// The key of a destination in the table: an address and a port.
+/// Key of a destination in the table: address and port.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RsKey {
     addr: Ip,
@@ -161,7 +159,7 @@ pub(crate) struct RsKey {
 }
 
 impl RsKey {
-    /// The place of a destination; `None` for those that are not in the table.
+    /// Returns the key of a destination; `None` if its forwarding method has no entry in the table.
     pub(crate) fn of(spec: &DestinationSpec) -> Option<Self> {
         let port = match spec.method {
             ForwardMethod::MASQ => spec.id.port,
@@ -177,12 +175,12 @@ impl RsKey {
         })
     }
 
-    /// Returns the number of its bucket of so many, a power of two.
+    /// Returns the bucket number, for a number of buckets that is a power of two.
     fn number(self, buckets: usize) -> usize {
         self.hash() & buckets.saturating_sub(1)
     }
 
-    /// Spread over all numbers.
+    /// Returns the hash, spread over all values.
     fn hash(self) -> usize {
         let add = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
         let port = self.port.to_be_bytes();
@@ -194,11 +192,11 @@ impl RsKey {
     }
 }
 
-/// Buckets, as many as a power of two.
+/// Buckets; their number is a power of two.
 struct RsBuckets(KVVec<RsBucket>);
 
 impl RsBuckets {
-    /// Empty buckets with room for destinations.
+    /// Creates empty buckets with reserved slots for the destinations `coming`.
     fn new(size: usize, coming: &[RcuArc<Destination>]) -> Result<Self> {
         let mut counts = KVVec::with_capacity(size, GFP_KERNEL)?;
         counts.resize(size, 0usize, GFP_KERNEL)?;
@@ -218,27 +216,27 @@ impl RsBuckets {
         Ok(Self(buckets))
     }
 
-    /// The bucket of a place.
+    /// Returns the bucket of a key.
     fn of(&self, at: RsKey) -> Option<&RsBucket> {
         self.0.get(at.number(self.0.len()))
     }
 
-    /// Puts a destination in a place that has room; returns its slot there.
+    /// Stores a destination in a reserved slot of its bucket; returns the slot.
     fn push(&self, at: RsKey, destination: &RcuArc<Destination>) -> Option<u32> {
         self.of(at)?.push(destination.clone())
     }
 }
 
-/// The table.
+/// Hash table of real servers.
 pub(crate) struct RsTable {
-    /// None before the first destination.
+    /// Empty before the first destination.
     buckets: RcuCell<Arc<RsBuckets>>,
     /// Number of destinations.
     count: Word<usize>,
 }
 
 impl RsTable {
-    /// A table without servers.
+    /// Creates an empty table.
     pub(crate) fn new() -> Self {
         Self {
             buckets: RcuCell::empty(),
@@ -246,7 +244,7 @@ impl RsTable {
         }
     }
 
-    /// Puts a destination in its place, if it has one.
+    /// Inserts a destination, if its forwarding method has an entry.
     pub(crate) fn insert(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) -> Result {
         if let Some(at) = RsKey::of(&destination.spec()) {
             let buckets = self.reserve(at)?;
@@ -257,8 +255,9 @@ impl RsTable {
         Ok(())
     }
 
-    /// Takes a destination out of its place, if it is in one. What had no memory to get there, or
-    /// was taken out before, has no slot: the one that it had may be another's.
+    /// Removes a destination, if it is in the table. Checks the slot number first: without memory
+    /// for the insertion, or after a removal, the destination has none, and its old slot may be in
+    /// use.
     pub(crate) fn remove(&self, _: &mut ConfigHeld, destination: &RcuArc<Destination>) {
         let slot = destination.rs_slot.load();
         destination.rs_slot.store(NO_SLOT);
@@ -268,10 +267,10 @@ impl RsTable {
         }
     }
 
-    /// Has `change` change what a destination is, to `new`, and moves it to its new place, or
-    /// leaves both where they are.
+    /// Calls `change`, which changes the options of a destination to `new`, and moves it to the
+    /// bucket of its new key. On an error both stay as they are.
     ///
-    /// It is in both places for a moment, so that packets find it in one.
+    /// The destination is in both buckets for a moment, so that packets always find it.
     pub(crate) fn change(
         &self,
         held: &mut ConfigHeld,
@@ -286,7 +285,7 @@ impl RsTable {
         let pushed = match new {
             Some(at) => {
                 let buckets = self.reserve(at)?;
-                // Behind this the old slot is not another one until it is emptied.
+                // From here to the emptying of the old slot its number does not change.
                 Some((at, buckets.push(at, destination).ok_or(ENOMEM)?))
             }
             None => None,
@@ -297,7 +296,7 @@ impl RsTable {
             Ok(()) => (pushed, old),
             Err(_) => (old, pushed),
         };
-        // Where a bucket is renewed, that is told to those who stay: first who does.
+        // Set before the bucket is renewed, which updates the slot numbers of those that remain.
         let slot = stays.map_or(NO_SLOT, |(_, slot)| slot);
         destination.rs_slot.store(slot);
         if let Some((at, slot)) = goes {
@@ -318,7 +317,7 @@ impl RsTable {
         }
     }
 
-    /// Makes room for one more destination in a place.
+    /// Reserves a slot for one more destination with a key.
     fn reserve(&self, at: RsKey) -> Result<Arc<RsBuckets>> {
         let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned());
         let count = self.count.load();
@@ -330,7 +329,7 @@ impl RsTable {
         Ok(buckets)
     }
 
-    /// Moves what is there to a larger table.
+    /// Moves all destinations to a larger table.
     fn grow(&self, old: Option<Arc<RsBuckets>>, count: usize) -> Result<Arc<RsBuckets>> {
         let size = old.as_ref().map_or(0, |old| old.0.len());
         let mut kept = KVVec::with_capacity(count, GFP_KERNEL)?;
@@ -344,8 +343,7 @@ impl RsTable {
         let new = RsBuckets::new(size.saturating_mul(GROWTH).max(BUCKETS), &kept)?;
         let new = Arc::new(new, GFP_KERNEL)?;
         let published = RcuBox::new(new.clone(), GFP_KERNEL)?;
-        // From here on nothing fails, so that destinations know their slots in the table that
-        // stays.
+        // Nothing fails from here on, so the slot numbers are those of the table that is published.
         for destination in kept {
             let at = RsKey::of(&destination.spec());
             if let Some(slot) = at.and_then(|at| new.push(at, &destination)) {
@@ -356,7 +354,7 @@ impl RsTable {
         Ok(new)
     }
 
-    /// Returns the newest destination of a place that is as `is` says (V-8).
+    /// Returns the newest destination with a key for which `is` is true (V-8).
     fn find<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -371,8 +369,7 @@ impl RsTable {
         Some(dests.rfind(rcu, dests.len(), is)?.1)
     }
 
-    /// Returns whether packets of a protocol from an endpoint are those of a server behind NAT
-    /// (H-22).
+    /// Returns whether an endpoint is that of a real server behind NAT for a protocol (H-22).
     pub(crate) fn has_real_server<F: Family>(
         &self,
         rcu: Rcu<'_>,
@@ -383,8 +380,8 @@ impl RsTable {
             .is_some()
     }
 
-    /// The server behind NAT that packets of a protocol from an endpoint come from (H-21, H-22): of
-    /// several services' the one that was added last and is as `is` says.
+    /// Returns the real server behind NAT with an endpoint and a protocol (H-21, H-22): the one
+    /// added last for which `is` is true.
     pub(crate) fn find_real_server<'g, F: Family>(
         &'g self,
         rcu: Rcu<'g>,
@@ -405,7 +402,7 @@ impl RsTable {
         })
     }
 
-    /// Returns whether a tunnel leads to an address, and to a port where it is one of UDP (I-5).
+    /// Returns whether a tunnel leads to an address, and to a port if it is a UDP tunnel (I-5).
     pub(crate) fn has_tunnel(
         &self,
         rcu: Rcu<'_>,

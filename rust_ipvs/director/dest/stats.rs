@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counting: one per-CPU set at each destination, and one for the namespace.
+//! Statistics: per-CPU counters for each destination, and for the namespace.
 //!
-//! A service's counters are those of its destinations, added up when somebody reads, and those it
-//! *retired*: the counters of deleted destinations while they were its own. The namespace has a set
-//! of its own, which each packet adds to as well: anybody may read it, so a read must cost the same
-//! however many destinations there are, and must take no lock that the configuration needs. Nothing
-//! runs while nobody reads; a rate is worked out, from the last reading, when the next one comes.
+//! A service's counters are the sum of its destinations' counters when they are read, plus the
+//! *retired* ones: the counts of its deleted destinations. The namespace has counters of its own,
+//! which each packet adds to: a read then takes the same time with any number of destinations, and
+//! no lock that the configuration needs. There is no estimation timer; a rate is computed by the
+//! next read from the last one.
 
 use crate::{
     kapi::{
@@ -34,24 +34,25 @@ use kernel::{
     },
 };
 
-/// The counters that packets add to (E-1), and the number of the next packet of each CPU, for those
-/// that need one.
+/// Counters that packets add to (E-1), and the number of the next packet of each CPU, for outer
+/// IPv4 headers.
 pub(crate) struct Counted {
     own: percpu::Counters<6>,
-    /// Counts the same packets.
+    /// Counters of the namespace, which count the same packets.
     totals: Arc<Totals>,
 }
 
-/// The allocator of per-CPU counters.
+/// Allocator of per-CPU counters.
 pub(crate) type Pool = percpu::Pool<6>;
 
-/// The statistics of a namespace.
+/// Statistics of a namespace.
 #[pin_data]
 pub(crate) struct Totals {
     sums: percpu::Counters<6>,
-    /// Connections bound to the application helper (K-10).
+    /// Number of connections bound to the application helper (K-10).
     app_conns: Atomic<i64>,
-    /// Taken by readers of the totals, and by whoever zeroes or freezes them; the innermost lock.
+    /// Base of the statistics. Locked by readers and by zeroing and freezing; no other lock is
+    /// taken inside.
     #[pin]
     base: Mutex<StatsBase>,
 }
@@ -69,38 +70,38 @@ impl Totals {
         )
     }
 
-    /// Reads counters and rates. Costs a look at each CPU. Process context.
+    /// Returns counters and rates. Reads the counters of each CPU. Process context.
     pub(crate) fn read(&self) -> Statistics {
         self.base.lock().read(of_words(self.sums.sums()))
     }
 
-    /// Returns the counters of a CPU, whatever was zeroed since (K-8).
+    /// Returns the counters of a CPU, including what was zeroed (K-8).
     pub(crate) fn of_cpu(&self, cpu: u32) -> Counters {
         of_words(self.sums.of_cpu(cpu))
     }
 
-    /// Starts the statistics over (E-10). Process context.
+    /// Zeroes the statistics (E-10). Process context.
     pub(crate) fn zero(&self) {
         self.base.lock().zero(of_words(self.sums.sums()));
     }
 
-    /// Stops or restarts the statistics (E-8). Process context.
+    /// Stops or restarts the estimation (E-8). Process context.
     pub(crate) fn freeze(&self, frozen: bool) {
         self.base.lock().freeze(frozen, of_words(self.sums.sums()));
     }
 }
 
-/// The sources of counters of a namespace.
+/// Allocation of counters in a namespace.
 pub(crate) struct Counting {
     pool: Arc<Pool>,
-    /// The statistics of the namespace.
+    /// Statistics of the namespace.
     pub(crate) totals: Arc<Totals>,
-    /// Totals for destinations that no service has: nobody reads their counters.
+    /// Counters for destinations without a service; not shown.
     unread: Arc<Totals>,
 }
 
 impl Counting {
-    /// Counters at zero.
+    /// Creates counters of zero.
     pub(crate) fn new(pool: &Arc<Pool>) -> Result<Self> {
         Ok(Self {
             pool: pool.clone(),
@@ -109,7 +110,8 @@ impl Counting {
         })
     }
 
-    /// Returns new counters of a destination that a service has, or of one that none has.
+    /// Returns new counters for a destination; `has_service` is false for placeholders and for the
+    /// bypass destination.
     pub(crate) fn counted(&self, has_service: bool) -> Result<Counted> {
         let totals = if has_service {
             &self.totals
@@ -122,7 +124,7 @@ impl Counting {
         })
     }
 
-    /// Returns how many connections are bound to the application helper (K-10).
+    /// Returns the number of connections bound to the application helper (K-10).
     pub(crate) fn app_conns(&self) -> usize {
         let count = |totals: &Totals| usize::try_from(totals.app_conns.load(Relaxed)).unwrap_or(0);
         count(&self.totals).saturating_add(count(&self.unread))
@@ -139,7 +141,7 @@ impl Counted {
         self.totals.sums.add::<0>(1);
     }
 
-    /// Counts a packet from a client, of so many bytes.
+    /// Counts a packet of `bytes` from a client.
     #[inline(always)]
     pub(crate) fn input(&self, bytes: u32) {
         for counters in [&self.own, &self.totals.sums] {
@@ -147,7 +149,7 @@ impl Counted {
         }
     }
 
-    /// Counts a packet to a client, of so many bytes.
+    /// Counts a packet of `bytes` to a client.
     #[inline(always)]
     pub(crate) fn output(&self, bytes: u32) {
         for counters in [&self.own, &self.totals.sums] {
@@ -155,23 +157,24 @@ impl Counted {
         }
     }
 
-    /// The next number on this CPU: one more than the last one.
+    /// Increments this CPU's packet number and returns it.
     #[inline(always)]
     pub(crate) fn serial(&self) -> u64 {
         self.own.next::<SERIAL>()
     }
 
-    /// Says which number this CPU used last.
+    /// Sets this CPU's packet number.
     pub(super) fn set_serial(&self, used: u64) {
         self.own.set::<SERIAL>(used);
     }
 
-    /// The sums over all CPUs.
+    /// Returns the sums over all CPUs.
     pub(crate) fn sums(&self) -> Counters {
         of_words(self.own.sums())
     }
 
-    /// Counts a connection that is bound to the application helper, or one that ends; any context.
+    /// Counts a connection that is bound to the application helper (`true`), or ends (`false`). Any
+    /// context.
     pub(crate) fn count_app(&self, bound: bool) {
         self.totals
             .app_conns
@@ -189,7 +192,7 @@ fn of_words([conns, in_packets, out_packets, in_bytes, out_bytes, _]: [u64; 6]) 
     }
 }
 
-/// `a + b`, each counter for itself; they wrap.
+/// Returns `a + b` for each counter, wrapping.
 pub(crate) fn plus(a: &Counters, b: &Counters) -> Counters {
     Counters {
         conns: a.conns.wrapping_add(b.conns),
@@ -200,7 +203,7 @@ pub(crate) fn plus(a: &Counters, b: &Counters) -> Counters {
     }
 }
 
-/// `a - b`, each counter for itself; they wrap.
+/// Returns `a - b` for each counter, wrapping.
 pub(super) fn minus(a: &Counters, b: &Counters) -> Counters {
     Counters {
         conns: a.conns.wrapping_sub(b.conns),
@@ -211,17 +214,17 @@ pub(super) fn minus(a: &Counters, b: &Counters) -> Counters {
     }
 }
 
-/// Base of statistics: what deleted destinations counted, and the rates of the last reading.
+/// Base of statistics: the counts of deleted destinations, and the rates of the last read.
 pub(crate) struct StatsBase {
-    /// Counters of destinations that are gone.
+    /// Counts of deleted destinations.
     retired: Counters,
     estimate: Estimate,
-    /// Statistics that are shown while estimation is stopped (E-8).
+    /// Statistics to show while the estimation is stopped (E-8).
     frozen: Option<Statistics>,
 }
 
 impl StatsBase {
-    /// Of something that begins now.
+    /// Creates the base for new counters.
     pub(crate) fn new() -> Self {
         Self {
             retired: Counters::default(),
@@ -230,7 +233,7 @@ impl StatsBase {
         }
     }
 
-    /// Reads, given what is counted now by those that are there.
+    /// Returns the statistics, given the sum of the `present` destinations' counters.
     pub(crate) fn read(&mut self, present: Counters) -> Statistics {
         if let Some(statistics) = self.frozen {
             return statistics;
@@ -243,7 +246,7 @@ impl StatsBase {
         }
     }
 
-    /// Starts over.
+    /// Zeroes the statistics.
     pub(crate) fn zero(&mut self, present: Counters) {
         let sums = plus(&present, &self.retired);
         self.estimate.zero(time::milliseconds(), &sums);
@@ -252,7 +255,7 @@ impl StatsBase {
         }
     }
 
-    /// From now on shows what there is now, or goes on (E-8).
+    /// Stops the estimation, from now on showing the present statistics, or restarts it (E-8).
     pub(crate) fn freeze(&mut self, frozen: bool, present: Counters) {
         match (frozen, self.frozen) {
             (true, None) => self.frozen = Some(self.read(present)),
@@ -261,12 +264,12 @@ impl StatsBase {
         }
     }
 
-    /// Something with these counters went.
+    /// Adds the counts of a deleted destination.
     pub(crate) fn retire(&mut self, gone: &Counters) {
         self.retired = plus(&self.retired, gone);
     }
 
-    /// Something came that had counted this much already.
+    /// Excludes the previous counts of an added destination.
     pub(crate) fn readmit(&mut self, back: &Counters) {
         self.retired = minus(&self.retired, back);
     }

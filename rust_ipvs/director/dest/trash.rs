@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Deleted destinations, which may come back with their connections and statistics (V-11 to V-13).
+//! [`Trash`]: deleted destinations, which may be revived with their connections and statistics
+//! (V-11 to V-13).
 //!
-//! They are kept by what they are, so that finding one costs little however many have been deleted.
+//! A tree by identity, so that a look-up stays cheap with many deleted destinations.
 //!
-//! They have a mutex of their own, which is held for a short time: so the work that lets go of them
-//! waits for nobody who configures, and makes nobody wait.
+//! The trash has a mutex of its own, held for short times: the work that empties it does not
+//! contend for the configuration mutex.
 
 use super::Destination;
 use crate::{
@@ -26,45 +27,45 @@ use kernel::{
 /// Time for which an idle destination stays in the trash (V-12), in milliseconds.
 const IDLE_MS: u64 = 120_000;
 
-/// The destination comes first: those of different services mostly differ in it already.
+/// Key of a deleted destination. Its identity comes first, as it mostly differs already.
 pub(crate) type Key = (DestinationId, ServiceId);
 
-/// A deleted destination.
+/// Deleted destination.
 struct Trashed {
     destination: RcuArc<Destination>,
-    /// Since when nothing but the trash refers to it, in milliseconds.
+    /// Time since which only the trash has a reference, in milliseconds.
     idle_since: Option<u64>,
 }
 
-/// Room for one destination.
+/// Preallocated node for one destination.
 pub(crate) struct Room(RBTreeNodeReservation<Key, Trashed>);
 
 impl Room {
-    /// Allocates it.
+    /// Allocates a node.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL)?))
     }
 }
 
-/// The deleted destinations of a namespace.
+/// Deleted destinations of a namespace.
 pub(crate) struct Trash {
     destinations: RBTree<Key, Trashed>,
 }
 
 impl Trash {
-    /// Nothing was deleted.
+    /// Creates an empty trash.
     pub(crate) fn new() -> Self {
         Self {
             destinations: RBTree::new(),
         }
     }
 
-    /// Returns whether there is nothing in it.
+    /// Returns whether the trash is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.destinations.is_empty()
     }
 
-    /// Keeps a deleted destination for a while.
+    /// Inserts a deleted destination.
     pub(crate) fn keep(&mut self, room: Room, destination: RcuArc<Destination>) {
         let key = (destination.id, destination.service);
         let trashed = Trashed {
@@ -74,7 +75,7 @@ impl Trash {
         self.destinations.insert(room.0.into_node(key, trashed));
     }
 
-    /// Takes a destination back out (V-13), and with it the room for putting it in again.
+    /// Takes a destination out (V-13). Also returns its node, for putting it back.
     pub(crate) fn revive(
         &mut self,
         service: &ServiceId,
@@ -86,10 +87,10 @@ impl Trash {
         Some((Room(node.into_reservation()), destination))
     }
 
-    /// Lets go of what nothing has referred to for long enough.
+    /// Drops destinations that had no other reference for long enough (V-12).
     ///
-    /// Looks at `most` destinations from a key on, or from the first one; returns the key of the
-    /// next one, if there are more. `now` is in milliseconds.
+    /// Checks `most` destinations from a key on, or from the first one. Returns the key of the next
+    /// one, if there are more. `now` is in milliseconds.
     pub(crate) fn empty(&mut self, from: Option<&Key>, most: u32, now: u64) -> Option<Key> {
         let mut next = match from {
             Some(key) => self.destinations.cursor_lower_bound_mut(key),
@@ -106,14 +107,14 @@ impl Trash {
         next.map(|cursor| *cursor.current().0)
     }
 
-    /// Lets go of everything.
+    /// Drops all destinations.
     pub(crate) fn clear(&mut self) {
         self.destinations = RBTree::new();
     }
 }
 
 impl Trashed {
-    /// Returns whether it is kept, the more so when something refers to it.
+    /// Returns whether the destination stays in the trash, and updates `idle_since`.
     fn stays(&mut self, now: u64) -> bool {
         if !self.destination.is_unique() {
             self.idle_since = None;
