@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`NetnsIpvs`]: the state of IPVS in one network namespace (C: `struct netns_ipvs`).
+//! [`NetnsIpvs`]: the state of IPVS in one network namespace (C: `struct netns_ipvs`), with its
+//! settings and its background works.
+//!
+//! Main types: [`NetnsIpvs`]; [`ConfigState`], the part of it under the configuration mutex;
+//! [`Settings`], the sysctls; [`Caches`], the allocators that all namespaces share. This folder may
+//! use `conn`, `dest`, `service` and `sync` of the director's folders. Other folders add methods to
+//! [`NetnsIpvs`] for their own subject.
 
 mod background;
 mod defense;
@@ -84,25 +90,24 @@ use kernel::{
     },
 };
 
-/// State that all namespaces share: where connections and counters are allocated, and how many
-/// buckets a table of connections may have.
+/// State that all namespaces share: the allocators of connections and counters, and the module
+/// parameters.
 pub(crate) struct Caches {
     pub(crate) v4: Arc<Slab<Connection<V4>>>,
     pub(crate) v6: Arc<Slab<Connection<V6>>>,
     pub(crate) counters: Arc<stats::Pool>,
-    /// As a power of two.
+    /// Maximum number of buckets of a connection table, as a power of two.
     pub(crate) most_bits: u32,
-    /// The port of services whose connections by NAT the FTP helper looks at.
+    /// Port of the services of the FTP helper; `None` if there is no helper.
     pub(crate) helper_port: Option<u16>,
 }
 
 impl Caches {
     /// Creates the caches; they show in /proc/slabinfo.
     ///
-    /// `conn_tab_bits` bounds the tables (C-29, C-32); 0 leaves them without a bound but that of
-    /// their kind. `ftp_port` is that of FTP's control connections (F-3), 0 where no helper is
-    /// wanted. There is none either where the kernel tracks no connections, which keeps their
-    /// sequence numbers right.
+    /// `conn_tab_bits` bounds the connection tables (C-29, C-32); 0 stands for the largest size.
+    /// `ftp_port` is the port of FTP's control connections (F-3), 0 for no helper. There is no
+    /// helper in a kernel without conntrack either, whose seqadj extension it needs.
     pub(crate) fn new(conn_tab_bits: u32, ftp_port: u16) -> Result<Self> {
         let most_bits = match conn_tab_bits {
             0 => MAX_BITS,
@@ -120,31 +125,31 @@ impl Caches {
 
 impl Drop for Caches {
     fn drop(&mut self) {
-        // What directors queued for freeing runs code of this module and frees into these. The last
-        // director is gone, so nothing more is queued. When the files of namespaces go that is not
-        // so: packets may queue faster than anybody can wait.
+        // RCU callbacks run code of this module and free into these caches. All namespaces have
+        // been torn down, so no callback is queued any more. The teardown of a namespace cannot
+        // wait for them, as packets of others may queue callbacks without end.
         rcu::drain();
     }
 }
 
-/// Configuration of a namespace; protected by the mutex around it.
+/// Configuration of a namespace, protected by the mutex around it.
 pub(crate) struct ConfigState {
     pub(crate) held: ConfigHeld,
-    /// Cleared when the namespace goes, after which nothing may be added.
+    /// Cleared by the teardown of the namespace; nothing may be added after that.
     pub(crate) open: bool,
     pub(crate) hooks_v4: Option<Hooks<NetnsIpvs>>,
     pub(crate) hooks_v6: Option<Hooks<NetnsIpvs>>,
-    /// Tracking of connections of IPv4, and of IPv6, while a service has the FTP helper's port.
+    /// Enables conntrack for IPv4 and IPv6, while a service has the FTP helper's port.
     pub(crate) tracking: [Option<Tracking>; 2],
-    /// Set if the hooks handle replies only (H-8).
+    /// True if the hooks handle replies only (H-8).
     pub(crate) reply_only: bool,
-    /// Background works; there from the first service or daemon on.
+    /// Background works; created with the first service or daemon.
     pub(super) works: KVec<PeriodicWork>,
-    /// The serial number of the service added last.
+    /// Serial number of the service added last.
     pub(crate) serial: u64,
 }
 
-/// The state of IPVS in a network namespace (C: `struct netns_ipvs`).
+/// State of IPVS in a network namespace (C: `struct netns_ipvs`).
 #[pin_data]
 pub(crate) struct NetnsIpvs {
     #[pin]
@@ -156,31 +161,31 @@ pub(crate) struct NetnsIpvs {
     /// Real servers of both families (C: `rs_table`).
     pub(crate) rs_table: RsTable,
     pub(crate) counting: stats::Counting,
-    /// Queues what is done in the background; empty before the first service or daemon.
+    /// Handles for queueing the background works; empty before the first service or daemon.
     pub(crate) queues: SetOnce<Queues>,
     /// Number of deletions of destinations whose connections are to end.
     pub(crate) nodest: Atomic<u32>,
     pub(crate) fragments: Fragments,
-    /// Hashes the hashes of connections of which others see a part: whoever saw those of the tables
-    /// themselves could solve for their keys (see [`logic::hash`](crate::logic::hash)).
+    /// Key for hashing the hashes of connections before a part of them is visible outside: from the
+    /// hashes themselves the keys of the tables could be computed (see
+    /// [`logic::hash`](crate::logic::hash)).
     pub(crate) outward: HalfSipKey,
     pub(crate) weak_net: Arc<WeakNet>,
     #[pin]
     pub(crate) daemons: Daemons<NetnsIpvs>,
-    /// The configuration mutex, and what it protects. The other two are taken inside of it, or
-    /// without it.
+    /// Configuration, with its mutex. The other two mutexes are taken under it, or alone.
     #[pin]
     pub(crate) config: Mutex<ConfigState>,
-    /// Destinations that were deleted.
+    /// Deleted destinations.
     #[pin]
     pub(crate) trash: Mutex<Trash>,
-    /// Held while the level of the defenses is updated.
+    /// Serialises updates of the defense level.
     #[pin]
     pub(super) defense_lock: Mutex<DefenseLock>,
 }
 
 impl NetnsIpvs {
-    /// Returns what `sysctl` set.
+    /// Returns the settings (sysctls).
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -191,8 +196,8 @@ impl NetnsIpvs {
         F::af_state(&self.v4, &self.v6)
     }
 
-    /// Puts fragments together: the whole packet, or `None` where there are pieces to come (H-19,
-    /// G-30).
+    /// Adds a fragment to its packet (C: `ip_vs_gather_frags()`). Returns the reassembled packet,
+    /// or `None` if fragments are missing (H-19, G-30).
     #[cold]
     #[inline(never)]
     pub(crate) fn gather_frags<F: InetFamily>(
@@ -209,16 +214,16 @@ impl NetnsIpvs {
         packet.defragment(net, F::PROTOCOL, point)
     }
 
-    /// The namespace, which is there until the state is told to stop.
+    /// Returns the network namespace; `None` after the start of the teardown.
     pub(crate) fn weak_net(&self) -> Option<&WeakNet> {
         Some(&self.weak_net)
     }
 
-    /// Takes a lease of the namespace.
+    /// Takes a lease of the network namespace.
     ///
     /// # Errors
     ///
-    /// `ENODEV` if the state was told to stop.
+    /// `ENODEV` after the start of the teardown.
     pub(crate) fn lease(&self) -> Result<Lease> {
         self.weak_net.lease().ok_or(ENODEV)
     }

@@ -2,39 +2,32 @@
 
 //! Background works of a namespace, with the part of [`NetnsIpvs`] that creates them.
 //!
-//! ================  ==============================================  =========================
-//! work              does                                            runs
-//! ================  ==============================================  =========================
-//! `Expiry`          ends connections whose time is up               4 times a second, with
-//!                                                                   any connection
-//! `Resize`          changes the size of the connection table        if queued
-//! `ExpireNodest`    ends connections to deleted destinations        if queued
-//! `UpdateDefense`         judges memory, drops connections                once a second, with any
-//!                                                                   defense set
-//! `EmptyTrash`      lets go of deleted destinations                 once a minute, with any
-//! `Evict`           has `lblc` and `lblcr` forget                   once a minute, with any
-//! `defragment`      has the kernel gather fragments of IPv6         once
-//! ================  ==============================================  =========================
+//! - `Expiry` removes expired connections; 4 times a second while there is a connection.
+//! - `Resize` resizes the connection table; if queued.
+//! - `ExpireNodest` removes connections to deleted destinations; if queued.
+//! - `UpdateDefense` updates the defense level and drops connections; once a second while a defense
+//!   is set.
+//! - `EmptyTrash` drops deleted destinations; once a minute while there is one.
+//! - `Evict` evicts entries of `lblc` and `lblcr`; once a minute while there is such a scheduler.
+//! - `defragment` enables the kernel's defragmentation of IPv6; once.
 //!
-//! The first three are there for each address family. None waits for another, and what takes long
-//! is done in runs of less than a millisecond, but for `Resize`. A namespace in which nothing can
-//! be due has none of them queued.
+//! The first three exist for each address family. No work waits for another. All but `Resize` run
+//! for less than a millisecond at a time. None is queued in a namespace without services and
+//! connections.
 //!
 //! # Locks
 //!
-//! None takes the configuration mutex, [`NetnsIpvs::config`], except `defragment`, which runs once.
-//! They take, one at a time and for a short time, locks that are inside of it:
+//! No work takes the configuration mutex, [`NetnsIpvs::config`], except `defragment`, which runs
+//! once. They take the following locks, one at a time and for a short time. The order is
 //!
-//! - the mutex of a daemon's state, then `config`, then [`NetnsIpvs::judging`],
-//!   [`NetnsIpvs::trash`], or the mutex of a service's or destination's;
-//! - inside of all of those the lock of a shard of a connection table, then that of a queue of
-//!   synchronisation.
+//! - the mutex of the daemons' state, then `config`, then [`NetnsIpvs::defense_lock`],
+//!   [`NetnsIpvs::trash`], or the mutex of a service or destination;
+//! - inside of all of those the lock of a shard of a connection table, then that of a sync queue.
 //!
-//! # The end
+//! # Teardown
 //!
 //! [`NetnsIpvs::stop`](crate::director::netns::pernet) drops the works, in any order and without a
-//! lock: each is disabled and waited for, so that afterwards none runs, and who queues one does
-//! nothing.
+//! lock. Each is disabled and waited for, so none runs after that, and queueing it has no effect.
 
 use super::{
     defense::UpdateDefense,
@@ -82,14 +75,14 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The works of a namespace in the making.
+/// Works of a namespace while they are created.
 struct Works<'a> {
     ipvs: &'a Arc<NetnsIpvs>,
     works: KVec<PeriodicWork>,
 }
 
 impl Works<'_> {
-    /// Makes a work that calls `run` with the state of its namespace.
+    /// Creates a work that calls `run` with the state of its namespace.
     fn add<R>(&mut self, mut run: R) -> Result<WorkHandle>
     where
         R: FnMut(&NetnsIpvs, &Process) -> Option<u32> + Send + 'static,
@@ -101,7 +94,7 @@ impl Works<'_> {
         Ok(handle)
     }
 
-    /// Makes the works of a family.
+    /// Creates the works of an address family.
     fn add_family<F: InetFamily>(
         &mut self,
         af: fn(&NetnsIpvs) -> &AfState<F>,
@@ -127,11 +120,11 @@ impl Works<'_> {
 }
 
 impl NetnsIpvs {
-    /// Makes the works, if they are not there yet.
+    /// Creates the works, if they do not exist yet.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also if the namespace is going: then there will be none any more.
+    /// `ENOMEM`, also after the start of the teardown.
     fn background(self: &Arc<Self>, config: &mut ConfigState) -> Result<&Queues> {
         if !config.open {
             return Err(ENOMEM);
@@ -159,11 +152,11 @@ impl NetnsIpvs {
         self.queues.as_ref().ok_or(ENOMEM)
     }
 
-    /// Makes the connection table of a family and the works that see to it, if there are none yet.
+    /// Creates the connection table of a family and its works, if they do not exist yet.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also if the namespace is going.
+    /// `ENOMEM`, also after the start of the teardown.
     pub(crate) fn open_family(
         self: &Arc<Self>,
         config: &mut ConfigState,

@@ -2,9 +2,9 @@
 
 //! Defenses against memory shortage (Y-2), with the part of [`NetnsIpvs`] that queues their work.
 //!
-//! The level is updated once a second by a work of its own, which runs while a defense is set and
-//! there is a service or a connection, and whenever a defense is set. Neither waits for anything
-//! else: the modes have a mutex of their own, which is held for as long as an update takes.
+//! A work updates the level once a second while a defense is set and there is a service or a
+//! connection. Setting a defense also updates it. The modes have a mutex of their own, held during
+//! an update, so neither waits for the configuration.
 
 use super::{
     drop_rate::DefenseLock,
@@ -43,13 +43,13 @@ use kernel::prelude::*;
 
 /// Period of updates, in jiffies.
 const PERIOD: u32 = HZ;
-/// The part of a table that is looked through at once (C-26).
+/// Divisor of the table's size that gives the number of buckets per run (C-26).
 const PART: usize = 32;
 
 impl NetnsIpvs {
-    /// Sets the mode of a defense, and updates its level at once (Y-2).
+    /// Sets the mode of a defense, and updates the level at once (Y-2).
     pub(crate) fn set_defense(&self, defense: fn(&Settings) -> &Word<i32>, mode: i32) {
-        // Under the mutex, so that no update of the level overwrites this mode.
+        // Under the mutex, so that a concurrent update of the level does not overwrite this mode.
         let mut defense_lock = self.defense_lock.lock();
         defense(&self.settings).store(mode);
         self.update_defense_level(&mut defense_lock);
@@ -59,7 +59,7 @@ impl NetnsIpvs {
         }
     }
 
-    /// Allows connections to the bypass destination, or forbids them (S-15).
+    /// Sets `cache_bypass` (S-15); creates the bypass destination first.
     pub(crate) fn set_cache_bypass(&self, value: i32) -> Result {
         let _config = self.config.lock();
         if value != 0 {
@@ -70,7 +70,7 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Updates the level of the defenses by the free pages (C: `update_defense_level()`).
+    /// Updates the level of the defenses by the number of free pages (C: `update_defense_level()`).
     fn update_defense_level(&self, _: &mut DefenseLock) {
         let settings = &self.settings;
         let memory = FreePages {
@@ -91,15 +91,15 @@ impl NetnsIpvs {
         self.timeouts.secure.update(secure.into());
     }
 
-    /// There is something to be defended: a service, or a backup. The work rests while there is
-    /// nothing, so this is called when there is, and not before.
+    /// Queues the work, if a defense is set. Called when a service, a backup or a defense is added;
+    /// the work stops itself when there is nothing to defend.
     pub(crate) fn queue_defense(&self) {
         if let (true, Some(queues)) = (self.is_defended(), self.queues.as_ref()) {
             queues.defense.queue(PERIOD);
         }
     }
 
-    /// Returns whether any defense is set.
+    /// Returns whether a defense is set.
     fn is_defended(&self) -> bool {
         let settings = &self.settings;
         let modes = [
@@ -110,7 +110,8 @@ impl NetnsIpvs {
         modes.iter().any(|mode| mode.load() != 0)
     }
 
-    /// Returns whether there is nothing to be defended: whatever comes queues the work anew.
+    /// Returns whether there are neither services nor connections. The first one to come queues the
+    /// work again.
     fn is_idle(&self) -> bool {
         let services = self.v4.count().saturating_add(self.v6.count());
         services == 0 && self.connection_count() == 0 && !self.daemons.is_backup()
@@ -119,19 +120,19 @@ impl NetnsIpvs {
 
 /// Work that updates the level once a second, and drops connections if memory is short.
 pub(crate) struct UpdateDefense {
-    /// Quotas of the connections that are dropped next.
+    /// Counters that select the connections to drop.
     quotas: Quotas,
 }
 
 impl UpdateDefense {
-    /// Creates the work; nothing was updated yet.
+    /// Creates the work.
     pub(crate) fn new() -> Self {
         Self {
             quotas: Quotas::default(),
         }
     }
 
-    /// Updates and drops; returns when to do so again.
+    /// Updates the level and drops connections. Returns the delay of the next run, in jiffies.
     pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
         if !ipvs.is_defended() || ipvs.is_idle() {
             return None;
@@ -148,7 +149,7 @@ impl UpdateDefense {
 }
 
 impl<F: InetFamily> AfState<F> {
-    /// Drops connections in a part of the table that is chosen at random (C-26).
+    /// Drops connections in a random part of the table (C-26; C: `ip_vs_random_dropentry()`).
     fn drop_entries(&self, quotas: &mut Quotas, weak_net: Option<&WeakNet>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
@@ -163,7 +164,7 @@ impl<F: InetFamily> AfState<F> {
         });
     }
 
-    /// Returns whether a connection is dropped (C-26, C-27).
+    /// Returns whether to drop a connection (C-26, C-27).
     fn is_to_go(&self, rcu: Rcu<'_>, connection: &Connection<F>, quotas: &mut Quotas) -> bool {
         if connection.controls() {
             return false;
@@ -184,21 +185,21 @@ impl<F: InetFamily> AfState<F> {
         }
     }
 
-    /// Returns whether the connections of a template are of one packet each (OPS).
+    /// Returns whether the template's service uses one-packet scheduling (OPS).
     fn is_ops(&self, rcu: Rcu<'_>, template: &Connection<F>) -> bool {
         self.by_id(rcu, &template.destination.service)
             .is_some_and(|service| service.options().flags & service_flags::ONEPACKET != 0)
     }
 
-    /// Ends a connection before its time, and what controls it with it where that has no other and
-    /// is no template that real connections had (C-18, C-21).
+    /// Removes a connection before its timeout. Also removes its controlling entry, if that
+    /// controls no other and is not an assured template (C-18, C-21).
     fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, weak_net: Option<&WeakNet>) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
         let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
         let mut next = Some(connection);
-        // A data connection, its control connection, the template of that.
+        // At most three: a data connection, its control connection, the template of that.
         while let Some(connection) = next {
             let control = connection.control(rcu);
             let gone = conntrack::remove(net, connections, rcu, connection);

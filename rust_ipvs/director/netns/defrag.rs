@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fragments: put together where a hook finds one (H-19), and those of IPv6 before routing from
-//! then on (G-30).
+//! Defragmentation: at the hook that finds a fragment (H-19), and before routing for IPv6 after the
+//! first fragment (G-30).
 //!
-//! To have every packet of IPv6 looked at before it is routed costs more than to balance it, and
-//! most directors never see a fragment. So that begins with the first one. It makes a difference to
-//! rules that stand before our hooks, and to routing: they see whole packets then.
+//! Defragmentation before routing (`nf_defrag_ipv6_enable()`) looks at every IPv6 packet, which
+//! costs more than to balance it, and most hosts never see a fragment. So it is enabled after the
+//! first one. From then on routing, and rules at hooks before ours, see whole packets.
 
 use crate::{
     director::{
@@ -27,54 +27,54 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// No fragment of IPv6 has come.
+/// No IPv6 fragment has been seen.
 const NONE: u32 = 0;
-/// One has come.
+/// A fragment has been seen.
 const SEEN: u32 = 1;
-/// They are put together before routing.
+/// Defragmentation before routing is enabled.
 const DONE: u32 = 2;
 
-/// State of IPv6 defragmentation: whether fragments have come to the hooks of a namespace.
+/// State of IPv6 defragmentation in a namespace.
 ///
-/// Packets of all CPUs and a work write it, so each step is a compare-and-exchange: a packet
-/// that found [`NONE`] a while ago does not take [`DONE`] back.
+/// Packets on all CPUs and a work write it. Each step is a compare-and-exchange, so a packet that
+/// has read [`NONE`] cannot overwrite [`DONE`].
 pub(crate) struct Fragments(Atomic<u32>);
 
 impl Fragments {
-    /// None have come.
+    /// Creates the state of a namespace without fragments.
     pub(crate) const fn new() -> Self {
         Self(Atomic::new(NONE))
     }
 
-    /// One of IPv6 has come; whether it is the first, and [`Fragments::arrange`] has something to
-    /// do.
+    /// Records an IPv6 fragment. Returns whether it is the first one, so that the caller queues the
+    /// work.
     pub(super) fn is_first(&self) -> bool {
         self.0.load(Relaxed) == NONE && self.0.cmpxchg(NONE, SEEN, Relaxed).is_ok()
     }
 
-    /// Returns whether one has come, and they are not put together before routing yet.
+    /// Returns whether a fragment has been seen and defragmentation is not enabled yet.
     pub(super) fn is_to_arrange(&self) -> bool {
         self.0.load(Relaxed) == SEEN
     }
 
-    /// Has fragments of IPv6 put together before routing if one has come, for the rest of the
+    /// Enables defragmentation before routing if a fragment has been seen, for the rest of the
     /// namespace's life. Process context.
     ///
-    /// Returns `false` if there is no memory for that; the hooks go on putting them together.
+    /// Returns `false` if memory is exhausted; the hooks then continue to defragment.
     pub(super) fn arrange(&self, _: &mut ConfigHeld, net: &Net) -> bool {
         if self.is_to_arrange() {
             if !net.reassemble_v6() {
                 return false;
             }
-            // Nobody else leaves `SEEN`.
+            // No other caller leaves `SEEN`: the configuration mutex is held.
             let _ = self.0.cmpxchg(SEEN, DONE, Relaxed);
         }
         true
     }
 }
 
-/// Returns whether a fragment may concern us: of IPv6, one that passes through and is nobody's
-/// answer does not.
+/// Returns whether a fragment may belong to a connection. A forwarded IPv6 fragment whose source is
+/// not in the reply filter does not.
 pub(crate) fn may_be_ours<F: InetFamily>(
     af: &AfState<F>,
     point: Point,

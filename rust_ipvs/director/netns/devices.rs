@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loss of devices, the part of [`NetnsIpvs`] that drops cached routes (L-8, C: `ip_vs_dst_event`).
+//! Loss of devices, the part of [`NetnsIpvs`] that drops cached routes (L-8; C:
+//! `ip_vs_dst_event()`).
 //!
-//! A packet asks whether its destination's route still holds, but a destination may see none for
-//! long. A route of IPv6 that was made for one destination (DR) refers to the entry that it was
-//! made from and so to the device, which could not be unregistered until then.
+//! A packet checks whether its destination's cached route is still valid, but a destination may get
+//! no packet for a long time. A cached IPv6 route for one address (direct routing) references the
+//! entry that it was cloned from and so the device, which could not be unregistered until then.
 
 use super::NetnsIpvs;
 use crate::{
@@ -24,21 +25,21 @@ use crate::{
 static DEVICES: DeviceNotifier<NetnsIpvs> = DeviceNotifier::new();
 
 impl NetnsIpvs {
-    /// Returns the notifier of devices, which tells the states of their namespaces.
+    /// Returns the device notifier, which calls [`device_lost`](Self::device_lost) for a namespace.
     pub(crate) fn devices() -> &'static DeviceNotifier<Self> {
         &DEVICES
     }
 }
 
 impl DeviceListener for NetnsIpvs {
-    /// Drops the routes of all destinations, not only of those behind this device: the others are
-    /// looked up again by their next packet. Deleted destinations and those of bypass keep none.
+    /// Drops the routes of all destinations, not only of those on this device: the next packet
+    /// looks them up again. Deleted destinations and the bypass destination cache none.
     ///
-    /// RTNL is held meanwhile, which all of the machine's network configuration waits for, but the
-    /// walk goes in short steps, so that this CPU is not held up. What a packet caches meanwhile by
-    /// a look-up from before, and what a service has that comes in a place that the walk has
-    /// passed, the next call for that device drops: there is one when it is unregistered, and one
-    /// each second while that waits.
+    /// RTNL is held meanwhile. The walk calls `cond_resched()`, but all of the host's network
+    /// configuration waits for it. A route may be cached from a look-up before the event, or in a
+    /// service that is added at a position already passed. The next event for the device drops it:
+    /// there is one when the device is unregistered, and one each second while that waits for
+    /// references.
     fn device_lost(net: &Net) {
         if let Some(ipvs) = Self::of(net) {
             ipvs.forget_routes();
@@ -47,7 +48,7 @@ impl DeviceListener for NetnsIpvs {
 }
 
 impl NetnsIpvs {
-    /// Drops the cached routes of all destinations that may have one: those in the trash have none.
+    /// Drops the cached routes of all destinations outside the trash, where none has one.
     pub(crate) fn forget_routes(&self) {
         self.v4.forget_routes();
         self.v6.forget_routes();
@@ -57,7 +58,7 @@ impl NetnsIpvs {
 
 impl<F: InetFamily> AfState<F> {
     /// Drops the cached routes of the destinations of all services, a service at a time. Process
-    /// context; needs no memory.
+    /// context; allocates no memory.
     fn forget_routes(&self) {
         let mut from = (0, 0);
         while let Some((place, service)) = self.next_service(from) {

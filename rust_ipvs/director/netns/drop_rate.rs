@@ -7,16 +7,16 @@ use crate::{
     logic::defense, //
 };
 
-/// Dropping of packets that would begin a connection (S-6).
+/// Rate at which packets that would begin a connection are dropped (S-6).
 pub(crate) struct Defenses {
-    /// One of so many; 0 for none.
+    /// Drop one of so many packets; 0 for none.
     pub(crate) rate: Word<i32>,
-    /// Number of packets until the next that is dropped.
+    /// Number of packets until the next drop.
     left: Word<i32>,
 }
 
 impl Defenses {
-    /// None is dropped.
+    /// Creates the state in which no packet is dropped.
     pub(crate) fn new() -> Self {
         Self {
             rate: Word::new(0),
@@ -26,7 +26,8 @@ impl Defenses {
 
     /// Returns whether to drop a packet that would begin a connection.
     ///
-    /// CPUs that count at once may count one packet for two, which lets one more pass now and then.
+    /// The counter is not atomic: CPUs that count concurrently may count two packets as one, which
+    /// delays the next drop by a packet.
     #[inline(always)]
     pub(crate) fn drop_packet(&self) -> bool {
         let rate = self.rate.load();
@@ -42,11 +43,11 @@ impl Defenses {
     }
 }
 
-/// Protected by the mutex around it: evidence that nobody else updates the level now.
+/// Proof that the caller holds the mutex around it, and is the only one to update the level.
 pub(crate) struct DefenseLock(());
 
 impl DefenseLock {
-    /// For the mutex of a namespace.
+    /// Creates the instance for a namespace's mutex.
     pub(crate) fn new() -> Self {
         Self(())
     }

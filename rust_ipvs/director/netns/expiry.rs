@@ -2,16 +2,16 @@
 
 //! Expiry of connections (C-16), with the part of [`NetnsIpvs`] that counts and limits them (C-23).
 //!
-//! A family's connections are divided into the shards of their table, and the shards among some
-//! works, so that several CPUs share what ends at once. Each of them has looked at the slots of all
-//! ticks up to one, and looks at those of the ticks since. It stops after some connections and is
-//! queued again at once, so that others who need the CPU or the workqueue come in between.
+//! A family's connections are in the shards of their table, and each work has some of the shards,
+//! so that several CPUs share the connections that expire at once. A work knows the tick up to
+//! which it has processed the wheel slots of all its shards. A run stops after a number of
+//! connections and queues the work again, so that other works and tasks get the CPU in between.
 //!
-//! Without connections the works rest. The next connection wakes them by
-//! [`Connections::resting`], which each new connection asks
-//! after it is in the table. A work that goes to rest writes that word first and then looks, under
-//! the lock of each of its shards, whether there is a connection. One that came before is seen
-//! then; one that comes later takes the lock later, and finds the word written.
+//! Without connections the works are idle. The next connection queues them: each new connection
+//! reads [`Connections::resting`] after its insertion. A work that goes idle first sets that word,
+//! and then checks under the lock of each of its shards that there is no connection. A connection
+//! that was inserted before the check is seen by it; one that is inserted later takes the lock
+//! later, and sees the word set.
 
 use super::NetnsIpvs;
 use crate::{
@@ -34,32 +34,32 @@ use crate::{
     logic::wheel::Due, //
 };
 
-/// The most works that the connections of a family are divided among.
+/// Maximum number of works that share a family's connections.
 pub(super) const MOST_PARTS: usize = 4;
-/// Connections that one run looks at: some hundred microseconds.
+/// Connections per run: some hundred microseconds.
 const AT_ONCE: u32 = 1024;
 
-/// A work that ends the connections of some shards of a family.
+/// Work that removes the expired connections of some shards of a family.
 pub(crate) struct Expiry<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
-    /// Its shards are this one and each `parts`-th after it.
+    /// Number of its first shard; the others are each `parts`-th after it.
     part: usize,
     parts: usize,
-    /// All ticks up to this one have been looked at in all of its shards.
+    /// Tick up to which all of its shards have been processed.
     done: u32,
     round: Option<Round>,
 }
 
-/// A look at the ticks up to the present one, which may take several runs.
+/// Pass over the ticks up to the present one, which may take several runs.
 struct Round {
     until: u32,
     shard: usize,
-    /// The slots that are to be looked at in that shard yet.
+    /// Slots of that shard that are still to be processed.
     slots: Due,
 }
 
 impl<F: InetFamily> Expiry<F> {
-    /// The work of one part of so many, of the family whose state `af` returns.
+    /// Creates the work for one of `parts` parts of the family whose state `af` returns.
     pub(crate) fn new(af: fn(&NetnsIpvs) -> &AfState<F>, part: usize, parts: usize) -> Self {
         Self {
             af,
@@ -70,7 +70,8 @@ impl<F: InetFamily> Expiry<F> {
         }
     }
 
-    /// Ends connections whose time is up; returns when to do so again, or `None` without any.
+    /// Removes expired connections. Returns the delay of the next run, or `None` if there are no
+    /// connections.
     pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
         let connections = (self.af)(ipvs).connections.as_ref()?;
         let mut round = match self.round.take() {
@@ -100,19 +101,19 @@ impl<F: InetFamily> Expiry<F> {
         }
     }
 
-    /// Goes to rest if there are no connections; see the module's documentation.
+    /// Goes idle if there are no connections; see the module's documentation.
     fn rests(&self, connections: &Connections<F>) -> bool {
         if connections.table.exact_len() != 0 {
             return false;
         }
-        // If there is a connection after all, the next one wakes in vain.
+        // If there is a connection, the next one queues the works needlessly.
         connections.resting.store(1);
         let mut own = (self.part..connections.table.shards()).step_by(self.parts);
         own.all(|shard| connections.table.is_empty_shard(shard))
     }
 }
 
-/// Ends connections of a shard whose time is up; returns whether that is done for this round.
+/// Removes expired connections of a shard. Returns whether the shard is done in this pass.
 fn expire<F: InetFamily>(
     ipvs: &NetnsIpvs,
     connections: &Connections<F>,
@@ -134,8 +135,7 @@ fn expire<F: InetFamily>(
     )
 }
 
-/// Returns the verdict on a connection whose slot has come. One that controls others stays a while
-/// (C-16).
+/// Returns the verdict on a connection in a due slot. One that controls others is extended (C-16).
 fn verdict<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> ExpireVerdict {
     if connection.left() <= 0 {
         if !connection.controls() {
@@ -150,12 +150,12 @@ fn verdict<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Expir
 }
 
 impl<F: InetFamily> AfState<F> {
-    /// Returns how many connections there are.
+    /// Returns the number of connections.
     pub(crate) fn connection_count(&self) -> usize {
         self.connections.as_ref().map_or(0, |c| c.table.exact_len())
     }
 
-    /// Ends all connections.
+    /// Removes all connections.
     fn end(&self) {
         if let Some(connections) = self.connections.as_ref() {
             connections.table.clear();
@@ -164,7 +164,7 @@ impl<F: InetFamily> AfState<F> {
 }
 
 impl NetnsIpvs {
-    /// Returns whether there may be one more entry (C-23, S-13).
+    /// Returns whether the namespace may have one more connection (C-23, S-13).
     #[inline(always)]
     pub(crate) fn has_room(&self) -> bool {
         let limit = self.settings.conn_max.load() as isize;
@@ -172,10 +172,10 @@ impl NetnsIpvs {
         about.wrapping_add(slack) < limit || self.has_exact_room(limit)
     }
 
-    /// As [`Self::has_room`], where the limit is near: asks for the exact number.
+    /// As [`Self::has_room`], near the limit: reads the exact number.
     ///
-    /// Between the answer and the insertion others may ask too, so that the limit may be exceeded
-    /// by one less than first packets are handled at the same time: about one for each CPU.
+    /// Other CPUs may get the same answer before the insertion, so the limit may be exceeded by one
+    /// less than the number of first packets handled concurrently: about one for each CPU.
     #[cold]
     #[inline(never)]
     fn has_exact_room(&self, limit: isize) -> bool {
@@ -183,7 +183,7 @@ impl NetnsIpvs {
         about.wrapping_sub(slack) < limit && (self.connection_count() as isize) < limit
     }
 
-    /// About how many connections there are, of both families, and by how many that may be wrong.
+    /// Returns the approximate number of connections of both families, and its maximum error.
     #[inline(always)]
     fn about_connections(&self) -> (isize, isize) {
         let v4 = self.v4.connections.as_ref().map(|c| c.table.about());
@@ -192,14 +192,14 @@ impl NetnsIpvs {
         (v4.0.wrapping_add(v6.0), v4.1.wrapping_add(v6.1))
     }
 
-    /// Returns how many connections there are, of both families.
+    /// Returns the number of connections of both families.
     pub(crate) fn connection_count(&self) -> usize {
         self.v4
             .connection_count()
             .saturating_add(self.v6.connection_count())
     }
 
-    /// Ends everything, when no packet comes in any more.
+    /// Removes all connections. The hooks are unregistered, so no packet adds another.
     pub(crate) fn end_connections(&self) {
         self.v4.end();
         self.v6.end();

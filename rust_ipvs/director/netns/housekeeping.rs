@@ -22,26 +22,26 @@ use crate::{
     },
 };
 
-/// Interval at which the trash is looked through (V-12), in jiffies.
+/// Period of the trash work (V-12), in jiffies.
 const TRASH_PERIOD: u32 = 60 * HZ;
-/// Deleted destinations that one run looks at.
+/// Deleted destinations per run.
 const TRASH_AT_ONCE: u32 = 256;
-/// Interval at which schedulers evict unused entries (D-19), in jiffies.
+/// Period at which schedulers evict unused entries (D-19), in jiffies.
 const EVICT_PERIOD: u32 = 60 * HZ;
-/// The tables of how many services are looked at in one run.
+/// Scheduler tables per run.
 const EVICT_AT_ONCE: u32 = 16;
 
-/// The work that lets go of deleted destinations to which nothing refers any more (V-12).
+/// Work that drops deleted destinations without references (V-12).
 ///
-/// It rests while there are none.
+/// It is idle while the trash is empty.
 #[derive(Default)]
 pub(crate) struct EmptyTrash {
-    /// Key at which to go on.
+    /// Key to continue from.
     from: Option<Key>,
 }
 
 impl EmptyTrash {
-    /// Looks at some destinations; returns when to look at others.
+    /// Checks some destinations. Returns the delay of the next run, in jiffies.
     pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
         let mut trash = ipvs.trash.lock();
         let now = time::milliseconds();
@@ -53,23 +53,24 @@ impl EmptyTrash {
     }
 }
 
-/// The work that has schedulers forget what was not asked for in a while (D-19).
+/// Work that evicts expired entries of `lblc` and `lblcr` (D-19).
 ///
-/// It takes no mutex, and rests while no scheduler remembers anything.
+/// It takes no mutex, and is idle while no service has such a scheduler.
 #[derive(Default)]
 pub(crate) struct Evict {
-    /// Position at which to go on: in the services of IPv4, or of IPv6.
+    /// Position to continue from: whether in the services of IPv6, and at which one.
     from: (bool, ServicePos),
-    /// True if a scheduler was seen that remembers something.
+    /// True if this pass has found a scheduler with a table.
     found: bool,
 }
 
 impl Evict {
-    /// Has some schedulers forget; returns when to come to others.
+    /// Evicts entries of some tables. Returns the delay of the next run, in jiffies.
     ///
-    /// A round that found nothing is one run: who adds a service that remembers something while it
-    /// goes on queues the next. While it is queued between two runs, nobody could have it come
-    /// again to the services that it has been at; but then it has found something, and comes again.
+    /// A pass that finds no table is a single run, and adding a service with a table during it
+    /// queues the work again. Between two runs of a longer pass a service may be added at a
+    /// position already passed, without effect on the queued work; but then the pass has found a
+    /// table, and another one follows.
     pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
         let (is_v6, from) = self.from;
         let from_v6 = if is_v6 {
@@ -88,7 +89,7 @@ impl Evict {
         found.then_some(EVICT_PERIOD)
     }
 
-    /// Comes to some services; returns where the others begin.
+    /// Evicts entries of the tables of some services. Returns the position to continue from.
     fn some<F: InetFamily>(&mut self, af: &AfState<F>, from: ServicePos) -> Option<ServicePos> {
         let mut left = EVICT_AT_ONCE;
         let next = af.each_paged(from, |_, service| {
@@ -98,7 +99,7 @@ impl Evict {
             }
             left != 0
         });
-        // Without memory they do so the next time.
+        // Without memory: in the next pass.
         next.unwrap_or_else(|_| {
             self.found = true;
             None
@@ -106,24 +107,24 @@ impl Evict {
     }
 }
 
-/// Has fragments of IPv6 put together before routing after the first one came.
+/// Enables defragmentation of IPv6 before routing after the first fragment.
 pub(crate) fn defragment(ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
     let config = &mut *ipvs.config.lock();
     let hooks = config.hooks_v6.as_ref()?;
-    // Without memory the hooks go on putting them together, until the next time.
+    // Without memory the hooks continue to defragment, and this runs again in a second.
     let arranged = ipvs.fragments.arrange(&mut config.held, hooks.lease());
     (!arranged).then_some(HZ)
 }
 
 impl NetnsIpvs {
-    /// A destination was put in the trash.
+    /// Queues the trash work; called when a destination is put in the trash.
     pub(crate) fn empty_trash_later(&self) {
         if let Some(queues) = self.queues.as_ref() {
             queues.trash.queue(TRASH_PERIOD);
         }
     }
 
-    /// A service has a scheduler that remembers something.
+    /// Queues the eviction; called when a service gets a scheduler with a table.
     pub(crate) fn evict_later(&self) {
         if let Some(queues) = self.queues.as_ref() {
             queues.evict.queue(EVICT_PERIOD);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections to deleted destinations, with the part of [`NetnsIpvs`] that has them ended (S-23).
+//! Connections to deleted destinations, with the part of [`NetnsIpvs`] that removes them (S-23).
 //!
-//! A deletion only asks for a walk over the connections, which a work for each family does, as
-//! `ip_vs_expire_nodest_conn_flush()` does. A walk sees all that was deleted before it began. If
-//! more was deleted meanwhile, another one follows it: one for as many deletions as there were.
+//! A deletion queues a walk over the connections, done by a work for each family (C:
+//! `ip_vs_expire_nodest_conn_flush()`). A walk sees all deletions before its beginning. One more
+//! walk follows if there were others meanwhile, however many.
 
 use super::NetnsIpvs;
 use crate::{
@@ -26,22 +26,22 @@ use crate::{
 };
 use kernel::sync::atomic::Relaxed;
 
-/// Connections and buckets that one run looks at: some hundred microseconds.
+/// Connections and buckets per run: some hundred microseconds.
 const AT_ONCE: u32 = 2048;
-/// Delay by which deletions are collected, in jiffies.
+/// Delay by which several deletions share a walk, in jiffies.
 const DELAY: u32 = 1;
 
-/// The work that ends connections of a family to destinations that are gone.
+/// Work that removes a family's connections to deleted destinations.
 pub(crate) struct ExpireNodest<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
-    /// The walk under way.
+    /// Position of the walk, if there is one.
     walk: Option<Cursor>,
     /// Number of deletions when the last walk began.
     seen: u32,
 }
 
 impl<F: InetFamily> ExpireNodest<F> {
-    /// The work of the family whose state `af` returns.
+    /// Creates the work for the family whose state `af` returns.
     pub(crate) fn new(af: fn(&NetnsIpvs) -> &AfState<F>) -> Self {
         Self {
             af,
@@ -50,7 +50,8 @@ impl<F: InetFamily> ExpireNodest<F> {
         }
     }
 
-    /// Goes on with the walk, or begins one if it was asked for; returns when to go on.
+    /// Continues the walk, or begins one if there was a deletion. Returns the delay of the next
+    /// run.
     pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, process: &Process) -> Option<u32> {
         let connections = (self.af)(ipvs).connections.as_ref()?;
         let asked = ipvs.nodest.load(Relaxed);
@@ -74,12 +75,13 @@ impl<F: InetFamily> ExpireNodest<F> {
         if !finished {
             self.walk = Some(cursor);
         }
-        // The next run finds out if there was another deletion.
+        // The next run checks for another deletion.
         Some(0)
     }
 }
 
-/// Ends a connection whose destination is gone, and what controls it if that has no other.
+/// Removes a connection to a deleted destination, and its controlling entry if that controls no
+/// other.
 fn expire<F: InetFamily>(
     net: Option<&Net>,
     connections: &Connections<F>,
@@ -98,7 +100,7 @@ fn expire<F: InetFamily>(
 }
 
 impl NetnsIpvs {
-    /// A destination was deleted: has its connections ended soon if that is asked for (S-23).
+    /// Queues a walk if `expire_nodest_conn` is set; called when a destination is deleted (S-23).
     pub(crate) fn expire_nodest(&self) {
         if self.settings.expire_nodest_conn.load() == 0 {
             return;

@@ -52,7 +52,7 @@ use kernel::{
 static DIRECTORS: Namespaces<NetnsIpvs> = Namespaces::new();
 
 impl NetnsIpvs {
-    /// Returns the state of a namespace; `None` while that is being set up or torn down.
+    /// Returns the state of a namespace; `None` during setup and teardown.
     pub(crate) fn of(net: &Net) -> Option<Arc<Self>> {
         DIRECTORS.get(net)
     }
@@ -67,7 +67,7 @@ impl Namespaced for NetnsIpvs {
 
     fn new(net: &Net, weak_net: &Arc<WeakNet>, shared: &Caches) -> Result<Arc<Self>> {
         let (v4, v6) = (shared.v4.clone(), shared.v6.clone());
-        // The first namespace has nobody to ask.
+        // The initial namespace has no limit to take over.
         let most = DIRECTORS
             .get(Net::initial())
             .map(|initial| initial.settings.conn_max.load());
@@ -112,7 +112,8 @@ impl Namespaced for NetnsIpvs {
         let works = mem::take(&mut config.works);
         let tracking = mem::take(&mut config.tracking);
         drop(config);
-        // Hooks first: nothing may come in from packets. A work may take the mutex in its run.
+        // Hooks first, so that no packet comes in. The works are dropped without the mutex, which
+        // `defragment` takes.
         drop(going);
         this.daemons.stop_all(&**this);
         drop(works);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The handles by which works in the background are queued. Any context may use them.
+//! Handles by which background works are queued, in any context.
 
 use crate::kapi::work::WorkHandle;
 
-/// The works of a namespace, but for those of its address families.
+/// Handles of the works of a namespace that belong to no address family.
 pub(crate) struct Queues {
-    /// The one that judges memory, and drops connections if there is little.
+    /// Work that updates the defense level, and drops connections if memory is short.
     pub(crate) defense: WorkHandle,
-    /// The one that lets go of deleted destinations.
+    /// Work that drops deleted destinations.
     pub(crate) trash: WorkHandle,
-    /// The one that evicts from the tables of `lblc` and `lblcr` what was not asked for.
+    /// Work that evicts unused entries from the tables of `lblc` and `lblcr`.
     pub(crate) evict: WorkHandle,
-    /// The one that has fragments of IPv6 put together before routing.
+    /// Work that enables defragmentation of IPv6 before routing.
     pub(crate) defragment: WorkHandle,
 }

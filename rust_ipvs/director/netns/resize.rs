@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Resizing of the connection table, with the part of [`NetnsIpvs`] that asks for it (C-28, C-29,
+//! Resizing of the connection table, with the part of [`NetnsIpvs`] that queues it (C-28, C-29,
 //! C-31).
 //!
-//! It is queued by the connection that is one too many, by the expiry of connections if there are
-//! few, and if the load factor was set.
+//! A new connection queues it if there are too many for the table, the expiry of connections if
+//! there are few, and a write to `conn_lfactor` always.
 
 use super::NetnsIpvs;
 use crate::{
@@ -27,14 +27,14 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The work that gives the table of a family the size that its connections ask for.
+/// Work that resizes a family's connection table.
 pub(crate) struct Resize<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
     patience: Patience,
 }
 
 impl<F: InetFamily> Resize<F> {
-    /// The work of the family whose state `af` returns.
+    /// Creates the work for the family whose state `af` returns.
     pub(crate) fn new(af: fn(&NetnsIpvs) -> &AfState<F>) -> Self {
         Self {
             af,
@@ -42,31 +42,34 @@ impl<F: InetFamily> Resize<F> {
         }
     }
 
-    /// Changes the size if that is wanted. Returns when to try again if there was no memory.
+    /// Resizes the table if necessary. Returns the delay of the next attempt if memory is
+    /// exhausted.
     pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
         let connections = (self.af)(ipvs).connections.as_ref()?;
         let lfactor = sizing::of_connections(ipvs.settings.conn_lfactor.load());
-        // Who finds too many connections while this goes on must not queue it: after a failure it
-        // would run at once, which may take long each time if there is no memory.
+        // Keeps new connections from queueing this work meanwhile: after a failure it would run at
+        // once, and each failing attempt may take long.
         connections.grows.store(1);
         match connections.fit(lfactor) {
             Ok(()) => {
                 self.patience = Patience::new();
-                // If few have left each shard, new connections still took the table for too small,
-                // and each would queue this work in vain.
+                // Updates the approximate number of connections: after small decreases in each
+                // shard it might still be above `upper`, and each new connection would queue this
+                // work needlessly.
                 connections.table.tell();
-                // From here on who comes queues this work again. Who came before is counted here.
+                // From here on a new connection queues this work again. Earlier ones are in the
+                // exact number.
                 connections.grows.store(0);
                 (connections.table.exact_len() > connections.upper.load()).then_some(0)
             }
-            // `grows` stays set: nobody queues this work before its time.
+            // `grows` stays set, so that new connections do not queue this work before the delay.
             Err(_) => Some(self.patience.failed().saturating_mul(HZ)),
         }
     }
 }
 
 impl<F: InetFamily> Connections<F> {
-    /// Gives the table the size that its connections ask for.
+    /// Resizes the table to fit the number of connections.
     fn fit(&self, lfactor: i32) -> Result {
         let len = self.table.exact_len();
         let bits = self.table.size().trailing_zeros();
@@ -88,7 +91,7 @@ impl<F: InetFamily> Connections<F> {
 }
 
 impl NetnsIpvs {
-    /// Sets how many buckets there are for each connection, from now on (C-31).
+    /// Sets the load factor of the connection tables (C-31).
     pub(crate) fn set_conn_lfactor(&self, value: i32) -> Result {
         self.settings.conn_lfactor.store(value);
         for queues in [&self.v4.queues, &self.v6.queues] {

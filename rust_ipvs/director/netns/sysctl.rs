@@ -2,7 +2,7 @@
 
 //! Settings under /proc/sys/net/ipv4/vs (behaviour.rst 12.2).
 //!
-//! Each is one word that packets read when they need it; a change holds from the next packet on.
+//! Each is an atomic word that packets load when they need it. A change applies to the next packet.
 
 use crate::{
     director::{
@@ -20,72 +20,73 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The most connections that can be asked for.
+/// Maximum of `conn_max`.
 pub(crate) const MAX_CONNECTIONS: i32 = 1 << 30;
 
-/// The settings of a namespace. Those without a remark are switches: anything but 0 is on.
+/// Settings of a namespace. Those without a remark are switches: any value but 0 is on.
 #[pin_data]
 pub(crate) struct Settings {
-    /// Maximum of connections, of both families (C-23).
+    /// Maximum number of connections of both families (C-23).
     pub(crate) conn_max: Word<i32>,
-    /// The most that an administrator of the namespace alone may set that to (Y-1).
+    /// Maximum of `conn_max` for an administrator of the namespace only (Y-1).
     conn_max_limit: Word<i32>,
     /// Load factor of the connection tables (C-31).
     pub(crate) conn_lfactor: Word<i32>,
     /// Load factor of the service tables (V-7).
     pub(crate) svc_lfactor: Word<i32>,
-    /// A connection may begin with any TCP segment (S-1).
+    /// Any TCP segment may begin a connection (S-1).
     pub(crate) sloppy_tcp: Word<i32>,
-    /// Clients of a destination with weight 0 go elsewhere with their next connection (P-7, P-20).
+    /// Templates of a destination with weight 0 are invalid (P-7, P-20).
     pub(crate) expire_quiescent_template: Word<i32>,
-    /// One of SCTP may begin with any chunk (S-2).
+    /// Any SCTP chunk may begin a connection (S-2).
     pub(crate) sloppy_sctp: Word<i32>,
     /// Free-page threshold below which mode 1 defenses are active (`amemthresh`, Y-2).
     pub(crate) amemthresh: Word<i32>,
-    /// Of so many packets that would begin a connection one is dropped, in mode 3 of `drop_packet`.
+    /// Drop rate in mode 3 of `drop_packet`: one of so many packets that would begin a connection.
     pub(crate) am_droprate: Word<i32>,
-    /// The mode of the defense that drops connections (C-26): 0 off, 1 automatic and inactive, 2
+    /// Mode of the defense that drops connections (C-26): 0 off, 1 automatic and inactive, 2
     /// automatic and active, 3 always active.
     pub(crate) drop_entry: Word<i32>,
-    /// The mode of the defense that drops packets (S-6).
+    /// Mode of the defense that drops packets (S-6).
     pub(crate) drop_packet: Word<i32>,
-    /// The mode of the defense that times half-open TCP connections out sooner (T-5).
+    /// Mode of the defense that shortens the timeouts of half-open TCP connections (T-5).
     pub(crate) secure_tcp: Word<i32>,
-    /// Marked packets that no destination may have go where they are addressed (S-15).
+    /// Packets of a firewall mark service without an available destination go to their own
+    /// destination address (S-15).
     pub(crate) cache_bypass: Word<i32>,
-    /// Connections to a destination that is gone end with their next packet (S-22, S-23).
+    /// The next packet of a connection to a deleted destination ends the connection (S-22, S-23).
     pub(crate) expire_nodest_conn: Word<i32>,
-    /// Conditions under which a reused client port may go elsewhere; bit 1 adds FIN_WAIT (S-18,
-    /// S-20).
+    /// Conditions under which a connection with a reused client port is scheduled anew; bit 1 adds
+    /// FIN_WAIT (S-18, S-20).
     pub(crate) conn_reuse_mode: Word<i32>,
-    /// Statistics are kept up to date (E-8).
+    /// Statistics are updated (E-8).
     pub(crate) run_estimation: Word<i32>,
-    /// The priority of those who estimate: it is kept, as there are none (E-9).
+    /// Nice value of estimation threads. Stored only, as there are no such threads (E-9).
     pub(crate) est_nice: Word<i32>,
     /// CPUs for estimation; an empty list stops estimation (E-9).
     #[pin]
     pub(crate) est_cpulist: CpuList,
-    /// Replies are routed again by the VIP.
+    /// Replies are routed again after the rewrite of the source to the VIP.
     pub(crate) snat_reroute: Word<i32>,
-    /// Tunnels pass on what their path takes.
+    /// Tunnels do path MTU discovery.
     pub(crate) pmtu_disc: Word<i32>,
-    /// A server behind NAT is told when nobody knows the connection that it sends a packet of
-    /// (H-22).
+    /// A real server behind NAT gets an ICMP error for a packet without a connection (H-22).
     pub(crate) nat_icmp_send: Word<i32>,
-    /// ICMP errors about no connection begin one (S-28).
+    /// ICMP errors without a connection begin one (S-28).
     pub(crate) schedule_icmp: Word<i32>,
-    /// Packets of protocols that are not balanced are not looked at again (H-11).
+    /// Packets of protocols that are not balanced are not looked at by later hooks (H-11).
     pub(crate) ignore_tunneled: Word<i32>,
-    /// Connections are known to the kernel's connection tracking too (N-1).
+    /// New connections use conntrack (N-1).
     pub(crate) conntrack: Word<i32>,
-    /// Settings of the daemons that synchronise connections.
+    /// Settings of the sync daemons.
     pub(crate) sync: SyncSettings,
-    /// Expiration times of lblc and lblcr (D-20); each of their tables has a reference.
+    /// Expiration times of lblc and lblcr (D-20), shared with each of their tables.
     pub(crate) expirations: Arc<Expirations>,
 }
 
 impl Settings {
-    /// The defaults of a namespace, with the limit of connections that the first one has now (Y-1).
+    /// Creates the defaults, with `most`, the present limit of connections in the initial namespace
+    /// (Y-1).
     pub(crate) fn new(
         net: &Net,
         most: Option<i32>,
@@ -123,21 +124,21 @@ impl Settings {
         })
     }
 
-    /// Returns whether new connections are left to connection tracking too (N-1).
+    /// Returns whether new connections use conntrack (N-1).
     #[inline(always)]
     pub(crate) fn is_tracked(&self) -> bool {
         self.conntrack.load() != 0
     }
 
-    /// Returns whether statistics stand still (E-8).
+    /// Returns whether the estimation is stopped (E-8).
     pub(crate) fn is_frozen(&self) -> bool {
         self.run_estimation.load() == 0 || self.est_cpulist.is_empty()
     }
 
-    /// Sets how many connections there may be; `None` where that is out of range (Y-1).
+    /// Sets the maximum number of connections; returns `None` if it is out of range (Y-1).
     ///
-    /// An administrator of the host sets the limit of the namespace's own administrators with it.
-    /// Where two of them write at once, either value may stay, as with any other setting.
+    /// An administrator of the host also sets the limit for the namespace's own administrators. Of
+    /// two concurrent writes either may remain, as with any other setting.
     pub(crate) fn set_conn_max(&self, value: i32, by_host: bool) -> Option<()> {
         let most = if by_host {
             MAX_CONNECTIONS
