@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`Context`]: what is known of a packet while it is handled.
+//! [`Context`]: a packet while it is handled, with its headers and the state of its namespace.
+//!
+//! This folder may use `conn`, `netns` and `service` of the director's folders.
 
 pub(crate) mod sctp;
 
@@ -29,10 +31,10 @@ use crate::{
     },
 };
 
-/// A packet while it is handled.
+/// Packet while it is handled.
 ///
-/// Functions that are inlined where packets pass borrow it, so that the compiler keeps what they
-/// need in registers; others take a copy, so that only who calls them pays for one.
+/// Inlined functions borrow it, so that the compiler keeps its fields in registers. Functions out
+/// of line take a copy, so that only their callers pay for one in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'g, F: InetFamily> {
     pub(crate) ipvs: &'g NetnsIpvs,
@@ -43,13 +45,13 @@ pub(crate) struct Context<'g, F: InetFamily> {
     pub(crate) header: Header<F>,
     pub(crate) transport: Transport,
     pub(crate) connections: &'g Connections<F>,
-    /// True if the packet is an ICMP error, and header and ports those of what it quotes, in the
-    /// inverse direction: what the client would have sent (S-28).
+    /// True if the packet is an ICMP error; `header` and `transport` are then those of the quoted
+    /// packet with source and destination exchanged, as in a packet of the client (S-28).
     pub(crate) is_inverse: bool,
 }
 
 impl<F: InetFamily> Context<'_, F> {
-    /// The sender.
+    /// Returns the source address and port.
     #[inline(always)]
     pub(crate) fn src(&self) -> Endpoint<F> {
         Endpoint {
@@ -58,7 +60,7 @@ impl<F: InetFamily> Context<'_, F> {
         }
     }
 
-    /// The addressee.
+    /// Returns the destination address and port.
     #[inline(always)]
     pub(crate) fn dst(&self) -> Endpoint<F> {
         Endpoint {
@@ -67,24 +69,24 @@ impl<F: InetFamily> Context<'_, F> {
         }
     }
 
-    /// Returns whether the namespace may have one more entry (C-23, S-13).
+    /// Returns whether the namespace may have one more connection (C-23, S-13).
     pub(crate) fn has_room(&self) -> bool {
         self.ipvs.has_room()
     }
 
-    /// Returns how many bytes from the IP header on are read or written: the fixed transport
-    /// header.
+    /// Returns the number of bytes from the IP header on that are read or written: up to the end of
+    /// the fixed transport header.
     #[inline(always)]
     pub(crate) fn headers(&self) -> usize {
         let transport = if self.header.protocol == TCP { 20 } else { 8 };
         usize::from(self.header.l4).saturating_add(transport)
     }
 
-    /// Routes a packet again whose sender is another now; `false` where it cannot go on.
+    /// Routes a packet again after the rewrite of its source (C: `ip_vs_route_me_harder()`).
+    /// Returns `false` if the packet has to be dropped.
     ///
-    /// It was routed by an address that it does not have any more: rules may say otherwise of the
-    /// VIP. Where there are none that ask for the source, the answer would be the same, and
-    /// a packet that is being forwarded keeps the route that it has.
+    /// The present route was chosen by the real server's address; policy rules may demand another
+    /// one for the VIP. A forwarded packet keeps its route if no rule depends on the source.
     #[inline(always)]
     pub(crate) fn reroute(&self, packet: &mut Packet) -> bool {
         self.point == Point::LocalIn

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NAT of SCTP, whose checksum is of another kind than TCP's and UDP's (T-19).
+//! NAT of SCTP, which has a CRC32c in place of the Internet checksum (T-19).
 
 use crate::{
     director::conn::InetFamily,
@@ -18,11 +18,12 @@ use crate::{
     },
 };
 
-/// Bytes of the common header.
+/// Length of the common header in bytes (RFC 9260).
 const HEADER: usize = 12;
 
-/// Gives a packet that [`Family::rewrite`](crate::logic::family::Family::rewrite) refused another
-/// source or destination; `false` where it is not SCTP either, or cannot be written to.
+/// Rewrites the source or destination of a packet that
+/// [`Family::rewrite`](crate::logic::family::Family::rewrite) does not handle. Returns `false` if
+/// it is not SCTP, or not writable.
 #[cold]
 #[inline(never)]
 pub(crate) fn rewrite<F: InetFamily>(
@@ -40,7 +41,7 @@ pub(crate) fn rewrite<F: InetFamily>(
     let Some(bytes) = packet.writable(at.saturating_add(HEADER)) else {
         return false;
     };
-    // The ports are in a sum over the whole packet that the addresses are not in.
+    // The CRC32c covers the whole SCTP packet, but not the addresses.
     let addresses = Header {
         fragment: Fragment::Later,
         ..header
