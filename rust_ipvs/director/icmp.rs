@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ICMP errors about connections, both ways (I-1 to I-4).
+//! ICMP errors about packets of connections, in both directions (I-1 to I-4; C: `ip_vs_out_icmp()`
+//! and `ip_vs_in_icmp()`).
 //!
-//! An error is found to be about a connection by the packet that it quotes, in the inverse
-//! direction: who is told of it is who sent that packet. One about a request goes out to the
-//! client, one about a reply goes in to the destination. Errors about tunnels to destinations are
-//! the child module's. Other ICMP packets are not looked at.
+//! [`handle`] looks up the connection of the quoted packet in the inverse direction, as the error
+//! goes to the sender of that packet. An error about a request goes out to the client, one about a
+//! reply goes in to the destination. [`tunnel`] handles errors about tunnels to destinations. Other
+//! ICMP packets are not handled. This folder may use `conn`, `netns`, `packet`, `service` and
+//! `xmit` of the director's folders.
 
 mod quote;
 mod tunnel;
@@ -58,20 +60,20 @@ use crate::{
     },
 };
 
-/// The hook that looks at a packet.
+/// Hook that a packet is at.
 pub(crate) struct At<B> {
-    /// Its place.
+    /// Hook point.
     pub(crate) point: Point,
-    /// True if it takes requests; if not, only errors about requests concern it, which go the way
-    /// of replies (H-8).
+    /// True if the hook handles requests. If not, only errors about requests are handled, as they
+    /// are replies (H-8).
     pub(crate) takes_requests: bool,
-    /// Begins the connection that a quoted packet belongs to (see [`Begin`]).
+    /// Schedules the quoted packet (see [`Begin`]).
     pub(crate) begin: B,
 }
 
-/// Begins the connection that a packet belongs to, quoted by an error and read backwards, if there
-/// is a service for it (S-28). One that nobody finds, for a service of one-packet scheduling (OPS),
-/// is put in the last argument (S-12). Returns `Accept` unless the error ends here.
+/// Function that schedules the packet that an error quotes, in the inverse direction, if there is a
+/// service for it (S-28). Under one-packet scheduling (OPS) the connection is stored in the last
+/// argument (S-12). Returns `Accept` if the caller goes on with the error.
 pub(crate) trait Begin<'g, F: InetFamily>:
     FnOnce(Context<'g, F>, Packet, &mut Option<Connection<F>>) -> Verdict
 {
@@ -82,7 +84,7 @@ impl<'g, F: InetFamily, B> Begin<'g, F> for B where
 {
 }
 
-/// Handles a packet that is an ICMP error; gives back any other.
+/// Handles an ICMP error; returns any other packet as `Err`.
 #[cold]
 #[inline(never)]
 pub(crate) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
@@ -131,7 +133,7 @@ pub(crate) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
     message(&context, takes_requests, begin, packet)
 }
 
-/// Handles an ICMP packet that is whole, or a fragment of IPv6 that nothing can be made of.
+/// Handles a whole ICMP packet, or an IPv6 fragment that cannot be reassembled.
 fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     context: &Context<'g, F>,
     takes_requests: bool,
@@ -149,7 +151,8 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
         return Err(packet);
     }
     if context.header.fragment != Fragment::Whole {
-        // An error is too small to be cut (RFC 4443, section 2.4 (c)).
+        // An ICMPv6 error fits the minimum MTU (RFC 4443, section 2.4 (c)), so it is never
+        // fragmented.
         return Ok(Verdict::Drop(packet));
     }
     let quote_at = at.saturating_add(icmp::HEADER);
@@ -162,8 +165,8 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     let Some(quoted) = read(&mut packet, |bytes| Quoted::<F>::parse(bytes, quote_at)) else {
         return Ok(Verdict::Accept(packet));
     };
-    // Read backwards: what the error is to the connection is what a packet the opposite way would
-    // be.
+    // Inverse direction: the role of the error is that of a packet from the quoted destination to
+    // the quoted source.
     let (protocol, src, dst) = (quoted.header.protocol, quoted.dst, quoted.src);
     let mut found = find(context, protocol, &src, &dst);
     let schedules = context.ipvs.settings.schedule_icmp.load() != 0;
@@ -188,15 +191,14 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     })
 }
 
-/// Returns the context of the quoted packet, in the inverse direction: of what the client would
-/// have sent.
+/// Returns the context of the quoted packet in the inverse direction, as in a packet of the client.
 fn inverse<'g, F: InetFamily>(context: &Context<'g, F>, quoted: &Quoted<F>) -> Context<'g, F> {
     let (src, dst) = (quoted.dst, quoted.src);
     Context {
         header: Header {
             src: src.addr,
             dst: dst.addr,
-            // Who reads on, as a persistence engine does, reads in the quote.
+            // Offset within the quote, for persistence engines.
             l4: quoted.header.l4.saturating_add(quoted.at as u16),
             ..quoted.header
         },
@@ -210,13 +212,13 @@ fn inverse<'g, F: InetFamily>(context: &Context<'g, F>, quoted: &Quoted<F>) -> C
     }
 }
 
-/// Returns whether an error may be one for a destination: H-7 and H-24 say which packets may come
-/// in.
+/// Returns whether the packet may be an error for a destination: at LOCAL_IN only if it is
+/// `PACKET_HOST` (H-7, H-24).
 fn may_come_in<F: InetFamily>(context: &Context<'_, F>, packet: &Packet) -> bool {
     context.point != Point::LocalIn || packet.is_to_host()
 }
 
-/// Handles an error about a request, which the client is to be told of.
+/// Handles an error about a request: sends it to the client.
 fn outgoing<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
@@ -240,7 +242,7 @@ fn outgoing<F: InetFamily>(
     Verdict::Accept(packet)
 }
 
-/// Handles an error about a reply, which the destination is to be told of.
+/// Handles an error about a reply: sends it to the destination.
 fn incoming<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,

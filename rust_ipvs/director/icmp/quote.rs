@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packet quoted by an ICMP error, and the connection that it belongs to (I-1, I-2).
+//! Packet quoted by an ICMP error, and its connection (I-1, I-2).
 
 use crate::{
     director::{
@@ -18,7 +18,8 @@ use crate::{
     },
 };
 
-/// Reads what may not lie in one piece yet; `None` where it is not there or wrong.
+/// Parses headers that may be outside the linear part. Returns `None` if they are truncated or
+/// malformed.
 pub(super) fn read<T>(
     packet: &mut Packet,
     parse: impl Fn(&[u8]) -> Result<T, ParseError>,
@@ -33,7 +34,7 @@ pub(super) fn read<T>(
     None
 }
 
-/// The connection of a packet between two ends, and what the packet would be to it.
+/// Looks up the connection of a packet from `src` to `dst`; also returns the packet's role in it.
 pub(super) fn find<'g, F: InetFamily>(
     context: &Context<'g, F>,
     protocol: u8,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ICMP errors about tunnels to destinations, of which the clients are told (I-5).
+//! ICMP errors about tunnels to destinations, relayed to the clients (I-5).
 //!
-//! The quote of such an error holds the outer header that this host has made, and the packet
-//! inside, which is the client's. IPv4 in IPv4 only, as in C IPVS.
+//! Such an error quotes the outer header that this host has added, and the client's packet inside.
+//! IPv4 in IPv4 only, as in C IPVS.
 
 use super::quote::{
     find,
@@ -41,18 +41,18 @@ use crate::{
     },
 };
 
-/// The smallest size of packets that is told to anybody, in bytes.
+/// Minimum MTU that is reported to a client, in bytes (RFC 791).
 const LEAST_MTU: u32 = 68;
 
-/// Handles an error about one of this host's tunnels; gives back any other. What is quoted starts
-/// at offset `at`.
+/// Handles an error about one of this host's tunnels; returns any other packet as `Err`. The quote
+/// starts at offset `at`.
 pub(super) fn handle<F: InetFamily>(
     context: &Context<'_, F>,
     message: &Message,
     at: usize,
     mut packet: Packet,
 ) -> Result<Verdict, Packet> {
-    // This host sends what is in its tunnels, so it is whom errors are for.
+    // This host is the source of the outer header, so an error about it is addressed to this host.
     if !packet.route_is_local(F::PROTOCOL) {
         return Err(packet);
     }
@@ -72,8 +72,8 @@ pub(super) fn handle<F: InetFamily>(
     Ok(tell(context, connection, message, at, &quoted, packet))
 }
 
-/// Returns where the client's packet is in a quote that starts at offset `at`; `None` where that is
-/// no packet of a tunnel to a destination.
+/// Returns the offset of the client's packet in a quote at offset `at`; `None` if the quote is no
+/// packet of a tunnel to a destination.
 fn inside<F: InetFamily>(
     context: &Context<'_, F>,
     at: usize,
@@ -117,8 +117,8 @@ fn inside<F: InetFamily>(
     Some(at.saturating_add(length))
 }
 
-/// Tells the client what the error says of the tunnel. What is quoted starts at offset `at`, the
-/// client's packet at that of `quoted`.
+/// Sends the client an ICMP error for the one about the tunnel. The quote starts at offset `at`,
+/// the client's packet at that of `quoted`.
 fn tell<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
@@ -138,7 +138,7 @@ fn tell<F: InetFamily>(
         if !quoted.header.dont_fragment {
             return Verdict::Stolen;
         }
-        // What the route takes now is what the next packet has to fit in.
+        // The path MTU was updated above; look the route up again for its new MTU.
         let route = destination.route(context.rcu, context.net, RouteKind::WithSource);
         let mtu = route.map_or(info & 0xffff, |route| route.mtu());
         let headers = headers as u32;
