@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! FTP application helper for NAT: rewrites addresses in control connections and creates the
-//! connections that they announce (behaviour.rst 9).
+//! expected data connections (behaviour.rst 9; C: `ip_vs_ftp.c`).
 //!
-//! Only packets of control connections come here. A data connection is announced to the table, and
-//! to connection tracking where a server listens; what a server says of its address becomes the
-//! VIP's.
+//! [`bind`] marks a new control connection, so that only its packets come here, to [`request`] and
+//! [`reply`]. A data connection is inserted into the table, and for passive FTP also registered as
+//! a conntrack expectation. The server's address in a reply is replaced by the VIP's. This folder
+//! may use `conn`, `netns`, `packet` and `service` of the director's folders.
 
 mod app;
 mod expect;
@@ -40,8 +41,8 @@ use crate::{
     },
 };
 
-/// A new connection to the helper's port. If it is one by NAT the helper looks at its packets, and
-/// tracking keeps it whatever is set (F-1, F-4).
+/// Binds a new connection of the helper's port to the helper if its method is NAT. Such a
+/// connection uses conntrack regardless of the `conntrack` setting (F-1, F-4).
 #[cold]
 #[inline(never)]
 pub(crate) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
@@ -51,12 +52,12 @@ pub(crate) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
     }
 }
 
-/// Looks at what a client sends (F-5, F-6); `false` if the packet cannot go on: the client sends it
-/// again.
+/// Handles a client's segment (F-5, F-6). Returns `false` if it has to be dropped; the client
+/// retransmits it.
 ///
-/// A client that names another address than its own has asked its server to call somebody else (RFC
-/// 2577). That is not announced: it would take the place of what that other host announces, and
-/// give its packets to the server of this one.
+/// A PORT or EPRT command with another address than the client's is forwarded without an
+/// expectation (FTP bounce attack, RFC 2577): the expected connection would replace that of the
+/// other host, and its packets would go to this session's server.
 #[cold]
 #[inline(never)]
 pub(crate) fn request<F: InetFamily>(
@@ -91,11 +92,11 @@ pub(crate) fn request<F: InetFamily>(
     true
 }
 
-/// Looks at what a server sends, whose sender is the VIP already (F-7, F-8); `false` where it
-/// cannot go on.
+/// Handles a server's segment, after the rewrite of its source to the VIP (F-7, F-8). Returns
+/// `false` if it has to be dropped.
 ///
-/// The server sends again what got lost, so how it answers stays as the client has asked for until
-/// the client asks for something else.
+/// The mode stays set after a reply, as the server may retransmit it. The client's next command
+/// changes it.
 #[cold]
 #[inline(never)]
 pub(crate) fn reply<F: InetFamily>(
@@ -118,8 +119,8 @@ pub(crate) fn reply<F: InetFamily>(
     let Some(announced) = ftp::answer::<F>(mode, text) else {
         return true;
     };
-    // The server's own address, whatever it says: it may not know how it is reached, and cannot
-    // speak for others.
+    // The server's own address, not the one in the reply: the server may not know its public
+    // address, and may not announce another host's.
     let at = |addr: F::Addr| Endpoint {
         addr,
         port: announced.port,
@@ -139,7 +140,7 @@ pub(crate) fn reply<F: InetFamily>(
     may_go_on
 }
 
-/// Returns what a segment carries, and where that begins, in bytes from the IP header.
+/// Returns a segment's payload and its offset from the IP header, in bytes.
 fn text<'p, F: InetFamily>(
     context: &Context<'_, F>,
     packet: &'p Packet,
@@ -149,8 +150,8 @@ fn text<'p, F: InetFamily>(
     Some((start, bytes.get(start..)?))
 }
 
-/// Replaces what a server says of where it listens by where the client finds it; `false` where that
-/// cannot be done.
+/// Replaces the server's address and port in a reply by those of the VIP. Returns `false` if the
+/// segment has to be dropped.
 fn rewrite<F: InetFamily>(
     context: &Context<'_, F>,
     (mode, virt): (Mode, Endpoint<F>),
@@ -184,7 +185,7 @@ fn rewrite<F: InetFamily>(
     replaced.is_some_and(|length| packet.set_len(length))
 }
 
-/// Has connection tracking make up for a segment that is to be so much longer.
+/// Records the change of a segment's length in the seqadj extension of its conntrack entry.
 fn shift<F: InetFamily>(context: &Context<'_, F>, longer: i32, packet: &Packet) -> bool {
     let at = usize::from(context.header.l4).saturating_add(4);
     let sequence = packet.bytes().get(at..).and_then(<[u8]>::first_chunk);

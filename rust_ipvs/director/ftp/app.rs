@@ -37,8 +37,7 @@ impl<F: InetFamily> AfState<F> {
     }
 }
 
-/// Returns where in [`ConfigState::tracking`] a family's is, and what its packets are to the
-/// network stack.
+/// Returns a family's index in [`ConfigState::tracking`], and its netfilter number.
 const fn place(family: AddressFamily) -> (usize, Protocol) {
     match family {
         AddressFamily::V4 => (0, Protocol::Ipv4),
@@ -47,9 +46,8 @@ const fn place(family: AddressFamily) -> (usize, Protocol) {
 }
 
 impl NetnsIpvs {
-    /// A destination of a service is to be reached by a method: has the namespace track connections
-    /// where the helper then has some to look at. Without that, which the log says, the others pass
-    /// all the same.
+    /// Enables conntrack if a service with the helper's port gets a destination by NAT. On failure
+    /// logs a warning; passive FTP then does not work, and other connections do.
     pub(crate) fn track_for_helper(
         &self,
         config: &mut ConfigState,
@@ -74,8 +72,8 @@ impl NetnsIpvs {
         }
     }
 
-    /// Takes what has connections tracked for services that are gone; the caller drops it without
-    /// the mutex.
+    /// Takes the conntrack reference of a family without services of the helper. The caller drops
+    /// it without the mutex.
     pub(crate) fn unneeded_tracking(
         &self,
         config: &mut ConfigState,
@@ -88,8 +86,8 @@ impl NetnsIpvs {
         tracking.take()
     }
 
-    /// Returns the port that the FTP helper looks at, and how many connections are bound to it;
-    /// `None` if there is no helper.
+    /// Returns the FTP helper's port and the number of connections bound to it; `None` if there is
+    /// no helper.
     pub(crate) fn ftp_helper(&self) -> Option<(u16, usize)> {
         Some((self.v4.helper_port?, self.counting.app_conns()))
     }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Entries of data connections that a control connection announces (F-6, F-7, F-9, C-24).
+//! Entries of expected data connections (F-6, F-7, F-9, C-24).
 //!
-//! The client's endpoint and the VIP's are the key of an entry, and two sessions may announce the
-//! same one: those of two clients behind one address whose servers listen at the same port, or name
-//! one port for themselves. The first one keeps it, as nothing in the packets that come to it tells
-//! whose they are. The other gets another port of the VIP, which is what its client is told, or
-//! called from.
+//! The client's endpoint and the VIP's are the key of an entry, and two sessions may need the same
+//! one: those of two clients behind one address whose servers listen on the same port, or which
+//! give the same port. The first one keeps it, as the packets of both look alike. The other gets
+//! another port of the VIP, which is the one that its client connects to, or is called from.
 
 use super::related;
 use crate::{
@@ -31,15 +30,15 @@ use crate::{
     },
 };
 
-/// The ends of a data connection: the client's, whose port is 0 if nobody knows it, the VIP's and
-/// the server's.
+/// Endpoints of a data connection: the client's, with port 0 if it is unknown, the VIP's and the
+/// server's.
 type Ends<F> = (Endpoint<F>, Endpoint<F>, Endpoint<F>);
 
-/// Enters a data connection that `control` has announced, or has it wait anew. Returns the VIP's
-/// endpoint that it got; `None` without room or memory, where the packet is not to go on: it comes
-/// again.
+/// Inserts an expected data connection of `control`, or restarts the timer of its entry. Returns
+/// the VIP's endpoint that it uses. Returns `None` at the connection limit or without memory; the
+/// packet is then dropped, and retransmitted.
 ///
-/// An entry of another session stays as it is, unless nobody needs it any more.
+/// An entry of another session stays, unless it is not needed any more.
 pub(super) fn announce<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
@@ -58,14 +57,14 @@ pub(super) fn announce<F: InetFamily>(
             connections.table.rearm(known);
             known.virt
         }
-        // A server that listens for another client at a port has ceased to listen there for the one
-        // before.
+        // If the server listens on this port for a new client, it does not for the former one.
         Some(known) if client.port == 0 || known.is_expected_no_more(rcu) => {
             let virt = known.virt;
             remove(context, known);
             enter(context, control, (client, virt, real), timeout)?
         }
-        // Whoever has announced it, what the server begins finds this one, and the same client.
+        // The server's packets match this entry whichever session has created it, and the client is
+        // the same.
         Some(known) => return Some(known.virt),
         None => {
             let virt = free(context, (client, virt), &real)?;
@@ -78,7 +77,7 @@ pub(super) fn announce<F: InetFamily>(
     Some(virt)
 }
 
-/// Finds a connection of the VIP by the ends that its server sees.
+/// Looks up a connection of the VIP by the endpoints that its server sees.
 fn find_by_server<'g, F: InetFamily>(
     context: &Context<'g, F>,
     (client, virt, real): &Ends<F>,
@@ -96,7 +95,7 @@ fn find_by_server<'g, F: InetFamily>(
     found.map(|(known, _)| known)
 }
 
-/// Finds a connection by its client and its VIP.
+/// Looks up a connection by its client and its VIP.
 fn find<'g, F: InetFamily>(
     context: &Context<'g, F>,
     client: &Endpoint<F>,
@@ -112,17 +111,17 @@ fn find<'g, F: InetFamily>(
     found.map(|(known, _)| known)
 }
 
-/// Takes a connection out of the table, and its entry out of connection tracking (N-5).
+/// Removes a connection from the table and deletes its conntrack entry (N-5).
 fn remove<F: InetFamily>(context: &Context<'_, F>, connection: &Connection<F>) {
     let (rcu, connections) = (context.rcu, context.connections);
     conntrack::remove(Some(context.net), connections, rcu, connection);
 }
 
-/// Returns an endpoint of the VIP that no other connection of the client has: the one that was
-/// announced if possible. `None` if all others with its low byte are taken too.
+/// Returns an endpoint of the VIP that no other connection of the client uses: `virt` if possible.
+/// Returns `None` if all other ports with its low byte are in use.
 ///
-/// Servers begin at different ports, so that two of them seldom try the same; each begins at the
-/// same one again, so that an answer that is sent again says the same again.
+/// The search starts at a port that depends on the server's endpoint: servers seldom compete for a
+/// port, and a retransmitted reply gets the same one.
 fn free<F: InetFamily>(
     context: &Context<'_, F>,
     (client, virt): (Endpoint<F>, Endpoint<F>),
@@ -150,8 +149,8 @@ fn is_service<F: InetFamily>(context: &Context<'_, F>, at: &Endpoint<F>) -> bool
     service.is_some_and(|service| service.port() == at.port)
 }
 
-/// Puts a data connection in the table; `None` without room or memory, or if another CPU was
-/// faster.
+/// Inserts a data connection. Returns `None` at the connection limit, without memory, or if another
+/// CPU has inserted it first.
 fn enter<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
@@ -175,14 +174,14 @@ fn enter<F: InetFamily>(
     );
     let is_same = |other: &Connection<F>| other.is_of(TCP, &client, &virt);
     let data = table.insert(context.rcu, data, hashes, is_same).ok()?;
-    // Only now: one that did not get into the table must not make its destination overloaded.
+    // After the insertion: a duplicate must not set the destination's OVERLOAD flag.
     data.count();
     context.connections.came();
     Some(virt)
 }
 
-/// Ends a data connection that `control` announced and that nobody has begun, by the ports of its
-/// client and VIP.
+/// Removes an expected data connection of `control` that has not begun, by the ports of client and
+/// VIP.
 fn give_up<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Data connections that connection tracking is told of, so that rules know them as related (N-8).
+//! Conntrack expectations of data connections, so that rules see them as RELATED (N-8).
 
 use crate::{
     director::{
@@ -22,8 +22,7 @@ use crate::{
     },
 };
 
-/// Tells connection tracking of a data connection that a client is to begin, so that rules know it
-/// as related (N-8).
+/// Registers a conntrack expectation for a data connection that the client begins (N-8).
 pub(super) fn expect<F: InetFamily>(
     context: &Context<'_, F>,
     (client, virt): (Endpoint<F>, Endpoint<F>),
@@ -31,12 +30,12 @@ pub(super) fn expect<F: InetFamily>(
 ) {
     if let Some((entry, _)) = packet.entry() {
         let first = first_packet(&client, &virt);
-        // Where there are too many, it is not known as related; nothing else depends on that.
+        // At the limit of expectations the connection is not RELATED; nothing else depends on it.
         let _ = entry.expect(&first, context.ipvs.timeouts.of(TCP, tcp::LISTEN) / HZ);
     }
 }
 
-/// Tells connection tracking that a client is not to begin a data connection any more.
+/// Removes the conntrack expectation of a data connection.
 pub(super) fn expect_no_more<F: InetFamily>(
     client: &Endpoint<F>,
     virt: &Endpoint<F>,
@@ -47,7 +46,7 @@ pub(super) fn expect_no_more<F: InetFamily>(
     }
 }
 
-/// Returns the tuple of a client's first packet to the VIP, in the words of connection tracking.
+/// Returns the tuple of a client's first packet to the VIP.
 fn first_packet<F: InetFamily>(client: &Endpoint<F>, virt: &Endpoint<F>) -> conntrack::Tuple {
     conntrack::Tuple {
         network: F::PROTOCOL,
