@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sync daemons: a master multicasts its connections, a backup inserts them (behaviour.rst 14).
+//! Sync daemons: a master multicasts its connections, a backup inserts the received ones
+//! (behaviour.rst 14; C: `ip_vs_sync.c`).
 //!
-//! A master has *send queues*: messages that packets write into, and a thread for each lane that
-//! sends them. A backup has threads that receive messages, and makes connections of them as packets
-//! would. Both are daemons that users start and stop; a namespace may have one of each.
+//! Main types: [`Daemons`], the daemons of a namespace; `SyncQueue`, the queue from packets to a
+//! sending thread of the master (C: `struct ipvs_master_sync_state`); [`SyncHost`], the trait by
+//! which the daemons use the namespace's state. An administrator starts and stops the daemons; a
+//! namespace may have one master and one backup. This folder may use `conn`, `dest` and `service`
+//! of the director's folders; `netns` uses it.
 //!
-//! # What packets pay
+//! # Cost for packets
 //!
-//! Nothing while there is no master. While there is one, the timeouts by which packets see whether
-//! anything about their connection changes have a bit set that no connection's own has, so that
-//! each packet finds them different and asks why (`timeouts.rs`).
+//! None without a master. With a master the timeouts of the protocol states have a bit that the
+//! timeout of a connection never has (`SYNC_ACTIVE`), so that each packet takes the slow path,
+//! which calls [`sync_conn`].
 //!
 //! # Locks
 //!
-//! The daemons' mutex is taken before the configuration mutex. A queue's lock is taken by packets,
-//! also with a shard of the connection table locked.
+//! The mutex of the daemons is taken before the configuration mutex. The lock of a sync queue is
+//! taken by packets, also under the lock of a shard of the connection table.
 
 pub(crate) mod backup;
 mod daemons;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Backup: connections that other directors send (B-20 to B-27).
+//! Backup: connections in received sync messages (B-20 to B-27; C: `ip_vs_process_message()`).
 //!
-//! A received connection is one as any other: bound to the destination that it has in the services
-//! here, counted there, found by packets. It ends if no more is received of it.
+//! A received connection is a normal one: it is bound to the destination of a local service if
+//! there is one, counted there, and found by packets. It expires unless it is received again.
 
 use super::host::SyncHost;
 use crate::{
@@ -55,16 +55,16 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Timeout of a template whose entry has none, in jiffies.
+/// Timeout of a template whose entry gives none, in jiffies.
 const TEMPLATE_TIMEOUT: u32 = 180 * HZ;
-/// The longest time that can be told from the past.
+/// Longest timeout in jiffies for which differences of jiffies stay positive.
 const LONGEST: u32 = i32::MAX as u32;
 
-/// Applies a message of another director, sent with this `sync_id`. Process context.
+/// Applies a sync message that was sent with `sync_id`. Process context.
 pub(crate) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u8]) {
     let backup = Backup(host);
     for entry in Entries::of(message, sync_id).into_iter().flatten() {
-        // What cannot be made for want of memory or room may come again.
+        // An entry that fails for lack of memory or at the connection limit may be received again.
         let _ = match entry.client.0 {
             Ip::V4(_) => backup.apply::<V4>(net, &entry),
             Ip::V6(_) => backup.apply::<V6>(net, &entry),
@@ -72,13 +72,13 @@ pub(crate) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u
     }
 }
 
-/// The namespace whose connections messages change.
+/// Namespace to which received entries are applied.
 struct Backup<'a, H: SyncHost>(&'a H);
 
-/// A received sync entry, converted to address family `F`.
+/// Received sync entry, converted to address family `F`.
 struct RxEntry<'e, F: InetFamily> {
     entry: &'e SyncEntry<'e>,
-    /// As it is in the table.
+    /// Key of the entry in the connection table.
     key: u8,
     client: Endpoint<F>,
     virt: Endpoint<F>,
@@ -88,11 +88,11 @@ struct RxEntry<'e, F: InetFamily> {
 
 /// Action for a received entry.
 enum Action {
-    /// Nothing.
+    /// None.
     Done,
-    /// It is new here.
+    /// Create the connection.
     New,
-    /// It is known, but where it goes was not when it was made.
+    /// Replace the connection, whose server was not configured when it was created.
     Unbound,
 }
 
@@ -127,7 +127,7 @@ impl<'e, F: InetFamily> RxEntry<'e, F> {
     }
 }
 
-/// Returns how long a connection stays, in jiffies (B-25).
+/// Returns the timeout of a received connection, in jiffies (B-25).
 fn timeout(host: &impl SyncHost, entry: &SyncEntry<'_>, state: u8) -> u32 {
     match entry.timeout {
         0 if entry.is_template() => TEMPLATE_TIMEOUT,
@@ -140,7 +140,8 @@ impl<H: SyncHost> Backup<'_, H> {
     /// Creates or updates the connection of a received entry.
     fn apply<F: HasAfState>(&self, net: &Net, entry: &SyncEntry<'_>) -> Result {
         let rx = RxEntry::<F>::new(self.0, entry).ok_or(EINVAL)?;
-        // What is not known yet here cannot be found by packets.
+        // Without the client's port no packet finds the connection before the master sends the
+        // port.
         if entry.flags & flags::NO_CLIENT_PORT != 0 || rx.method().0 > ForwardMethod::BYPASS.0 {
             return Err(EINVAL);
         }
@@ -156,14 +157,14 @@ impl<H: SyncHost> Backup<'_, H> {
             Action::New => self.server(net, &rx).map(|(destination, _)| destination),
             Action::Unbound => match self.server(net, &rx) {
                 Some((destination, _)) => Some(destination),
-                // Nothing is new about it.
+                // The server is still not configured.
                 None => return Ok(()),
             },
         };
         self.begin(net, connections, &rx, destination)
     }
 
-    /// Updates a connection that is known here (B-22, B-23).
+    /// Updates the connection of an entry if there is one (B-22, B-23).
     fn apply_to_known<F: HasAfState>(
         &self,
         rcu: Rcu<'_>,
@@ -180,7 +181,7 @@ impl<H: SyncHost> Backup<'_, H> {
         };
         if known.real != rx.real {
             if rx.update.is_inactive {
-                // The end of what another connection has taken the place of.
+                // The entry is about an older connection with the same client and VIP.
                 return Action::Done;
             }
             conntrack::supersede(Some(net), connections, rcu, known);
@@ -195,15 +196,14 @@ impl<H: SyncHost> Backup<'_, H> {
         }
     }
 
-    /// Returns the destination of a received entry among the services here, and the port of its
-    /// service (B-24).
+    /// Returns the local destination of a received entry, and the port of its service (B-24).
     fn server<F: HasAfState>(
         &self,
         net: &Net,
         rx: &RxEntry<'_, F>,
     ) -> Option<(RcuArc<Destination>, u16)> {
         let found = self.server_at(net, rx, rx.virt.port);
-        // A template of FTP has the key of one of all ports.
+        // A template of FTP has the key of one of a service of port 0.
         let may_be_ftp = rx.entry.is_template() && rx.entry.protocol == TCP;
         if found.is_none() && may_be_ftp && rx.virt.port == 0 {
             return self.server_at(net, rx, FTP_PORT);
@@ -211,7 +211,7 @@ impl<H: SyncHost> Backup<'_, H> {
         found
     }
 
-    /// As [`server`](Self::server), of the service of a port.
+    /// As [`server`](Self::server), for the service of a given port.
     fn server_at<F: HasAfState>(
         &self,
         net: &Net,
@@ -228,7 +228,7 @@ impl<H: SyncHost> Backup<'_, H> {
             let service = af.service(rcu, net, mark, protocol, &virt)?;
             af.by_id(rcu, &service.id).cloned()
         })?;
-        // Its templates say 0 of the server's port (P-3).
+        // Templates of a service of port 0 have server port 0 (P-3).
         let of_ftp = || match port == FTP_PORT && rx.entry.is_template() {
             true => Some(service.port()),
             false => None,
@@ -246,8 +246,8 @@ impl<H: SyncHost> Backup<'_, H> {
         Some((destination?, service.port()))
     }
 
-    /// Creates the connection of a received entry; without a destination here it goes where the
-    /// entry says.
+    /// Creates the connection of a received entry. Without a local destination it is bound to a
+    /// placeholder for the entry's server.
     fn begin<F: HasAfState>(
         &self,
         net: &Net,
@@ -270,7 +270,7 @@ impl<H: SyncHost> Backup<'_, H> {
                 let mut placeholders = self.0.daemons().placeholders.lock();
                 let placeholder = placeholders.get(self.0.counting(), addr, method)?;
                 drop(placeholders);
-                // What it answers may have to be translated.
+                // The server's replies may have to be translated.
                 af.reply_filter.add(addr);
                 Connection::new(rx.key, ends, placeholder, ControlRef::none())
             }
@@ -279,7 +279,7 @@ impl<H: SyncHost> Backup<'_, H> {
         rcu::read(|rcu| self.enter(rcu, net, connections, connection))
     }
 
-    /// Puts a connection in the table, in place of one that is there.
+    /// Inserts a connection in place of a present one.
     fn enter<F: HasAfState>(
         &self,
         rcu: Rcu<'_>,
@@ -303,7 +303,7 @@ impl<H: SyncHost> Backup<'_, H> {
         if let Some((old, _)) = old {
             conntrack::supersede(Some(net), connections, rcu, old);
         }
-        // Where a packet was faster, its connection stays.
+        // If a packet has created the connection meanwhile, that one stays.
         let entered = connections
             .table
             .insert(rcu, connection, (hash, back), is_duplicate);
@@ -311,8 +311,8 @@ impl<H: SyncHost> Backup<'_, H> {
         entered.map(Connection::count).map_err(|_| EEXIST)
     }
 
-    /// Creates or updates a template. One whose server is not known here would be of no use: it is
-    /// not kept.
+    /// Creates or updates a template. Ignores one without a local destination, which could not be
+    /// used.
     fn apply_template<F: HasAfState>(
         &self,
         net: &Net,
@@ -360,7 +360,7 @@ impl<H: SyncHost> Backup<'_, H> {
                     connections.table.rearm(known);
                     return Ok(());
                 }
-                // The client goes elsewhere now.
+                // The master's template has another destination.
                 known.invalidate();
             }
             if !self.0.may_have_more() {
@@ -375,7 +375,7 @@ impl<H: SyncHost> Backup<'_, H> {
     }
 }
 
-/// A copy of what an engine goes by.
+/// Copies the data of a persistence engine.
 fn owned(data: &[u8]) -> Result<Option<KBox<Data>>> {
     match data {
         [] => Ok(None),

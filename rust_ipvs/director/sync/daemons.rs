@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The daemons of a namespace.
+//! [`Daemons`]: the sync daemons of a namespace.
 
 use super::{
     placeholder::Placeholders,
@@ -37,7 +37,7 @@ use kernel::{
     },
 };
 
-/// The send queues; their number is a power of two.
+/// Send queues of a master; their number is a power of two.
 pub(super) struct SyncQueues {
     pub(super) queues: KVec<Arc<SyncQueue>>,
     pub(super) sync_id: u8,
@@ -61,28 +61,28 @@ impl SyncQueues {
     }
 }
 
-/// A daemon that runs, until it is dropped.
+/// Running daemon; dropping it stops the daemon.
 pub(super) struct Started<T> {
     pub(super) daemon: Daemon,
     pub(super) threads: KVec<T>,
 }
 
-/// The daemons that run; protected by the mutex around it.
+/// Running daemons, protected by the mutex around them.
 pub(super) struct SyncDaemons<D: Listener> {
-    /// Cleared when the namespace goes, after which none may be started.
+    /// Cleared by the teardown of the namespace; no daemon can be started after that.
     pub(super) open: bool,
-    /// Number of threads of each daemon, from when the first one was started.
+    /// Number of threads of each daemon; set when the first daemon is started.
     pub(super) threads: u16,
     pub(super) master: Option<Started<Thread<Sender>>>,
     pub(super) backup: Option<Started<Thread<Receiver<D>>>>,
 }
 
-/// The daemons of a namespace.
+/// Sync daemons of a namespace.
 #[pin_data]
 pub(crate) struct Daemons<D: Listener> {
-    /// Those of a master; packets find nothing here where there is none.
+    /// Send queues of the master; empty without one.
     pub(super) queues: RcuCell<SyncQueues>,
-    /// 1 while there is a backup.
+    /// 1 while a backup runs.
     pub(super) hears: Word<u32>,
     /// Placeholders for servers of received connections.
     #[pin]
@@ -92,7 +92,7 @@ pub(crate) struct Daemons<D: Listener> {
 }
 
 impl<D: Listener> Daemons<D> {
-    /// No daemons.
+    /// Creates the state without daemons.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             queues: RcuCell::empty(),
@@ -107,18 +107,18 @@ impl<D: Listener> Daemons<D> {
         })
     }
 
-    /// Drops the cached routes of all servers that nobody configured. Process context; the caller
-    /// may hold RTNL, which nobody takes under the mutex of these servers.
+    /// Drops the cached routes of all placeholders. Process context. The caller may hold RTNL,
+    /// which is never taken under the mutex of the placeholders.
     pub(crate) fn forget_routes(&self) {
         self.placeholders.lock().forget_routes();
     }
 
-    /// Returns whether there is a daemon of either kind (V-10).
+    /// Returns whether a daemon of either kind runs (V-10).
     pub(crate) fn is_any(&self) -> bool {
         self.is_backup() || rcu::read(|rcu| self.queues.get(rcu).is_some())
     }
 
-    /// Returns whether a backup runs, which receives connections.
+    /// Returns whether a backup runs.
     pub(crate) fn is_backup(&self) -> bool {
         self.hears.load() != 0
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Master: sends connections to other directors (C: `ip_vs_sync_conn()`).
+//! Master: queues connections for sending (C: `ip_vs_sync_conn()`).
 
 use super::{
     daemons::SyncQueues,
@@ -15,7 +15,7 @@ use crate::{
     logic::sync::Version, //
 };
 
-/// Returns whether a template controls a connection, or what controls it.
+/// Returns whether a connection has a template, directly or through its control connection.
 fn has_template<F: InetFamily>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool {
     let mut next = connection.control(rcu);
     while let Some(control) = next {
@@ -27,7 +27,7 @@ fn has_template<F: InetFamily>(rcu: Rcu<'_>, connection: &Connection<F>) -> bool
     false
 }
 
-/// Sends a connection that a packet of the client passed, and its template, if the rate limit
+/// Queues a connection after a packet of the client, and its controlling entries, if the rate limit
 /// allows (B-5).
 #[cold]
 #[inline(never)]
@@ -40,13 +40,13 @@ pub(crate) fn sync_conn<H: SyncHost, F: InetFamily>(
         return;
     };
     let sync = host.sync_settings();
-    // B-6: of persistent services the templates may be all that is told.
+    // B-6: with `sync_persist_mode` only the templates of persistent services are sent.
     let only_templates = sync.persist_mode.load() != 0;
     let mut next = Some((connection, connection.count_for_master()));
     while let Some((connection, packets)) = next {
         let is_silent = only_templates && has_template(rcu, connection);
         let told = !is_silent && sync_one(host, queues, connection, packets);
-        // In the old format what controls a connection follows it.
+        // In the format of version 0, controlling entries are sent with their connection only.
         if !told && sync.version() == Version::V0 {
             return;
         }
@@ -60,7 +60,7 @@ pub(crate) fn sync_conn<H: SyncHost, F: InetFamily>(
     }
 }
 
-/// Sends the template of a connection whose only packet passed (B-5).
+/// Queues the template of an OPS connection (B-5).
 #[cold]
 #[inline(never)]
 pub(crate) fn sync_template<H: SyncHost, F: InetFamily>(
@@ -77,7 +77,7 @@ pub(crate) fn sync_template<H: SyncHost, F: InetFamily>(
     }
 }
 
-/// Sends a template that stays beyond its time, for its connections (C-16).
+/// Queues a template that was extended for its connections (C-16).
 pub(crate) fn sync_kept<H: SyncHost, F: InetFamily>(
     host: &H,
     rcu: Rcu<'_>,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Placeholder destinations: servers of received connections that no service here has (B-24).
+//! Placeholder destinations, for servers of received connections that are not configured here
+//! (B-24).
 
 use crate::{
     director::dest::{
@@ -21,24 +22,24 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The most of them that are known at a time.
+/// Maximum number of placeholders.
 const MOST: usize = 1024;
 
-/// Placeholder destinations: of no service, one for all connections to an address by a forwarding
-/// method.
+/// Placeholder destinations, one for each address and forwarding method.
 pub(crate) struct Placeholders(KVec<RcuArc<Destination>>);
 
 impl Placeholders {
-    /// None yet.
+    /// Creates an empty list.
     pub(super) fn new() -> Self {
         Self(KVec::new())
     }
 
-    /// The destination of an address and a method. Process context.
+    /// Returns the placeholder for an address and a forwarding method; creates it if necessary.
+    /// Process context.
     ///
     /// # Errors
     ///
-    /// `ENOSPC` where connections are bound to as many others as there may be; `ENOMEM`.
+    /// `ENOSPC` if the maximum number is in use by connections; `ENOMEM`.
     pub(super) fn get(
         &mut self,
         counting: &Counting,
@@ -76,13 +77,13 @@ impl Placeholders {
         Ok(placeholder)
     }
 
-    /// Drops those that no connection is bound to. The others stay: the routes that they cache
-    /// must be found when a device goes (L-8).
+    /// Drops the placeholders without connections. The others must stay in the list, so that their
+    /// cached routes can be dropped with a device (L-8).
     pub(super) fn drop_unused(&mut self) {
         self.0.retain(|known| !known.is_unique());
     }
 
-    /// Drops the cached routes of all of them.
+    /// Drops the cached routes of all placeholders.
     pub(super) fn forget_routes(&self) {
         for known in &self.0 {
             known.forget_route();

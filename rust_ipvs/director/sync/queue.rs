@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Send queues: messages on their way from packets to the threads that send them (C: the master's
-//! `sync_queue`).
+//! [`SyncQueue`]: sync messages on their way from packets to a sending thread (C: the master's
+//! `sync_queue` and `sync_buff`).
 //!
-//! A packet adds its entry to the message that its queue is building, which takes a lock for as
-//! long as a few hundred bytes are copied. A message that is full, or two seconds old, is the
-//! thread's. Its memory comes back, so that who begins the next one need not allocate.
+//! A packet adds its entry to the message under construction, under a lock that is held while a few
+//! hundred bytes are copied. A message that is full, or two seconds old, is passed to the thread.
+//! The memory of sent messages is reused, so that packets seldom allocate.
 
 use crate::{
     kapi::{
@@ -38,25 +38,25 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Age at which a message is sent that is not full (B-9).
+/// Age at which an incomplete message is sent, in jiffies (B-9).
 const PATIENCE: u32 = 2 * HZ;
-/// Interval at which a thread looks for such a message.
+/// Interval at which a thread checks for such a message, in jiffies.
 const PERIOD: u32 = HZ;
-/// Time for which a thread waits if it can send no more now.
+/// Time that a thread waits if the socket is full, in jiffies.
 const PAUSE: u32 = HZ / 50;
-/// Number of spare messages whose memory is kept.
+/// Maximum number of messages kept for reuse.
 const SPARE: usize = 8;
 
-/// A message.
+/// Sync message.
 struct Message {
-    /// The one that was finished before it.
+    /// Message that was finished before this one.
     before: Option<KBox<Message>>,
-    /// Time at which it was begun.
+    /// Time of its beginning, in jiffies.
     since: u32,
     builder: SyncMsgBuilder<KVec<u8>>,
 }
 
-/// A list of messages; the last one is its head.
+/// List of messages; the last one is its head.
 struct MsgList {
     last: Option<KBox<Message>>,
     length: usize,
@@ -81,7 +81,7 @@ impl MsgList {
         Some(message)
     }
 
-    /// Returns the list in the reverse order.
+    /// Returns the list in reverse order.
     fn reversed(mut self) -> Self {
         let mut other = Self::EMPTY;
         while let Some(message) = self.pop() {
@@ -93,18 +93,18 @@ impl MsgList {
 
 impl Drop for MsgList {
     fn drop(&mut self) {
-        // One after the other: a long list would be dropped by as many calls within each other.
+        // One at a time: dropping the head would drop the others recursively.
         while self.pop().is_some() {}
     }
 }
 
 /// State of a queue, protected by its lock.
 struct Inner {
-    /// The message that is being written.
+    /// Message under construction.
     current: Option<KBox<Message>>,
-    /// Those that are to be sent.
+    /// Messages to send.
     ready: MsgList,
-    /// Number of messages that were taken and not sent yet.
+    /// Number of messages that the thread has taken and not sent yet.
     taken: usize,
     spare: MsgList,
 }
@@ -117,7 +117,8 @@ impl Inner {
         spare: MsgList::EMPTY,
     };
 
-    /// A message whose only entry this is; `None` without memory, or where no message can say it.
+    /// Creates a message with one entry. Returns `None` without memory, or if the format cannot
+    /// express the entry.
     fn begin(&mut self, format: &MsgFormat, entry: &SyncEntry<'_>) -> Option<KBox<Message>> {
         let least = write::least(format.version, entry)?;
         let size = least.max(format.maxlen.into());
@@ -142,8 +143,7 @@ impl Inner {
         (message.builder.add(entry) == Added::Yes).then_some(message)
     }
 
-    /// Puts the message that is being written among those that are to be sent, if there may be one
-    /// more.
+    /// Moves the message under construction to those to send; drops it if there are `most` already.
     fn finish(&mut self, most: usize) {
         let Some(message) = self.current.take() else {
             return;
@@ -155,7 +155,7 @@ impl Inner {
         }
     }
 
-    /// Keeps the memory of a message.
+    /// Keeps a message for reuse of its memory.
     fn keep(&mut self, message: KBox<Message>) {
         if self.spare.length < SPARE {
             self.spare.push(message);
@@ -163,12 +163,12 @@ impl Inner {
     }
 }
 
-/// Memory for a message.
+/// Allocates memory for a message.
 fn memory(size: usize) -> Option<KVec<u8>> {
     KVec::from_elem(0, size, GFP_ATOMIC).ok()
 }
 
-/// Memory for a message, which may be memory that was one's before.
+/// Returns the memory of a former message if its size is right; otherwise allocates.
 fn fitting(bytes: KVec<u8>, size: usize) -> Option<KVec<u8>> {
     if bytes.len() == size {
         Some(bytes)
@@ -177,16 +177,16 @@ fn fitting(bytes: KVec<u8>, size: usize) -> Option<KVec<u8>> {
     }
 }
 
-/// Format of the messages of a daemon.
+/// Format of a daemon's messages.
 #[derive(Clone, Copy)]
 pub(super) struct MsgFormat {
     pub(super) version: Version,
     pub(super) sync_id: u8,
-    /// The longest one, but for a message of one entry that is longer.
+    /// Maximum length of a message in bytes; a message with a single longer entry may exceed it.
     pub(super) maxlen: u16,
 }
 
-/// Send queue of one thread, for a part of the connections.
+/// Send queue of one thread, for some of the connections.
 #[pin_data]
 pub(super) struct SyncQueue {
     #[pin]
@@ -235,8 +235,8 @@ impl SyncQueue {
         can_be_said
     }
 
-    /// Takes all messages that are ready, oldest first; the error is how many jiffies to wait if
-    /// there is none.
+    /// Takes all messages to send, oldest first. If there is none, the error is the time to wait,
+    /// in jiffies.
     fn take(&self) -> Result<MsgList, u32> {
         let mut inner = self.inner.lock();
         let now = time::jiffies32();
@@ -253,7 +253,7 @@ impl SyncQueue {
         Ok(list.reversed())
     }
 
-    /// Takes back the memory of a message that was sent.
+    /// Returns the memory of a message that was sent.
     fn sent(&self, message: KBox<Message>) {
         let mut inner = self.inner.lock();
         inner.taken = inner.taken.saturating_sub(1);
@@ -268,12 +268,13 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Sends a message as soon as that is possible; `false` where the thread is to stop before.
+    /// Sends a message, waiting until the socket takes it. Returns `false` if the thread has to
+    /// stop before.
     fn send(&self, running: &Running, message: &[u8]) -> bool {
         loop {
             match self.socket.send(message) {
                 Err(error) if error == EAGAIN && !running.is_to_stop() => running.rest(PAUSE),
-                // A network that is down now may be up for the next message.
+                // On other errors, such as a network that is down, drop this message and go on.
                 _ => return !running.is_to_stop(),
             }
         }

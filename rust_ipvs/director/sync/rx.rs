@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The threads of a backup.
+//! Receiving threads of a backup.
 
 use crate::kapi::{
     datagram::Datagrams,
@@ -20,7 +20,7 @@ use kernel::{
     },
 };
 
-/// Receiver of messages of other directors.
+/// Receiver of sync messages.
 pub(crate) trait Listener: Send + Sync + 'static {
     /// Applies a message that was sent with `sync_id`. Process context.
     fn message(&self, net: &Net, sync_id: i32, message: &[u8]);
@@ -32,13 +32,13 @@ pub(crate) struct Receiver<L> {
     socket: Datagrams,
     sync_id: i32,
     listener: Arc<L>,
-    /// Room for a message; the thread's alone.
+    /// Buffer for a message, used by this thread only.
     #[pin]
     room: Mutex<KVVec<u8>>,
 }
 
 impl<L: Listener> Receiver<L> {
-    /// One who listens to a socket, for messages of at most `maxlen` bytes.
+    /// Creates the routine for a socket and messages of at most `maxlen` bytes.
     pub(super) fn new(
         socket: Datagrams,
         listener: Arc<L>,
@@ -57,7 +57,7 @@ impl<L: Listener> Receiver<L> {
     }
 }
 
-/// Time to wait after an error of the socket, in jiffies.
+/// Time to wait after a socket error, in jiffies.
 const PAUSE: u32 = time::HZ / 50;
 
 impl<L: Listener> Routine for Receiver<L> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Settings of synchronisation.
+//! Settings of the sync daemons.
 
 use crate::{
     kapi::{
@@ -14,25 +14,26 @@ use crate::{
     },
 };
 
-/// Settings of synchronisation (behaviour.rst 14).
+/// Settings of the sync daemons (behaviour.rst 14).
 pub(crate) struct SyncSettings {
-    /// The format of messages.
+    /// Version of the message format (`sync_version`).
     pub(crate) version: Word<i32>,
-    /// Number of ports, each with a thread; a power of two.
+    /// Number of ports, each with a thread (`sync_ports`); a power of two.
     pub(crate) ports: Word<i32>,
-    /// Mode of synchronisation of persistent services.
+    /// Whether only the templates of persistent services are sent (`sync_persist_mode`).
     pub(crate) persist_mode: Word<i32>,
-    /// Maximum of messages queued for each thread.
+    /// Maximum number of messages queued for each thread (`sync_qlen_max`).
     pub(crate) qlen_max: Word<usize>,
-    /// The size of the sockets' buffers, where it is above 0.
+    /// Size of the socket buffers in bytes, if above 0 (`sync_sock_size`).
     pub(crate) sock_size: Word<i32>,
-    /// After how many packets a connection is sent, and every how many packets again.
+    /// Number of packets after which a connection is sent, and period in packets at which it is
+    /// sent again (`sync_threshold`).
     pub(crate) threshold: [Word<i32>; 2],
-    /// After how many seconds an unchanged connection is sent again.
+    /// Time after which an unchanged connection is sent again (`sync_refresh_period`), in seconds.
     pub(crate) refresh_period: Word<i32>,
-    /// Number of repetitions before.
+    /// Number of repetitions in advance (`sync_retries`).
     pub(crate) retries: Word<i32>,
-    /// Set if a backup balances no connections (H-8).
+    /// Whether a backup handles replies only (`backup_only`, H-8).
     pub(crate) backup_only: Word<i32>,
 }
 
@@ -53,7 +54,7 @@ impl SyncSettings {
 }
 
 impl SyncSettings {
-    /// Returns the version of messages to send.
+    /// Returns the version of the messages to send.
     pub(super) fn version(&self) -> Version {
         match self.version.load() {
             0 => Version::V0,
@@ -61,13 +62,13 @@ impl SyncSettings {
         }
     }
 
-    /// Returns after how many packets a connection is sent.
+    /// Returns the number of packets after which a connection is sent.
     pub(super) fn first(&self) -> u32 {
         let [first, _] = &self.threshold;
         u32::try_from(first.load()).unwrap_or(0)
     }
 
-    /// Returns the rules by which connections are sent.
+    /// Returns the parameters of the rate limit.
     pub(super) fn rules(&self) -> Rules {
         let [first, period] = &self.threshold;
         Rules {

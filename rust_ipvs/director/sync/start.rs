@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Starts, stops and lists daemons (B-1 to B-4, G-31).
+//! Start, stop and dump of the sync daemons (B-1 to B-4, G-31).
 
 use super::{
     daemons::{
@@ -58,10 +58,10 @@ use kernel::{
     },
 };
 
-/// Tells the threads of one daemon from those of another by name.
+/// Number that distinguishes the thread names of one daemon from those of another.
 static GENERATION: Atomic<u32> = Atomic::new(0);
 
-/// A daemon that cannot be set up for a reason of the network's.
+/// Returns the error for a socket that cannot be set up.
 fn network(error: Error) -> ConfigError {
     ConfigError::new(
         Errno::Other(error.to_errno()),
@@ -69,13 +69,12 @@ fn network(error: Error) -> ConfigError {
     )
 }
 
-/// Returns what goes wrong apart from that is memory.
+/// Maps any error to that for lack of memory, where no other can occur.
 fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
     result.map_err(|_| ConfigError::NO_MEMORY)
 }
 
-/// Says in the kernel's log that a thread of a daemon runs, as `sync_thread_master()` of C IPVS and
-/// its sibling do.
+/// Logs the start of a daemon's thread, as `sync_thread_master()` and `sync_thread_backup()` do.
 fn log_start(role: DaemonRole, daemon: &Daemon, id: u16) {
     let word = match role {
         DaemonRole::Master => "MASTER",
@@ -86,8 +85,8 @@ fn log_start(role: DaemonRole, daemon: &Daemon, id: u16) {
 }
 
 impl<R: Routine> Started<Thread<R>> {
-    /// Stops the threads of a daemon, the last one first, and says so in the kernel's log, as
-    /// `stop_sync_thread()` of C IPVS does. Waits for each.
+    /// Stops the threads of a daemon, last one first, and logs it as `stop_sync_thread()` does.
+    /// Waits for each thread.
     fn stop(mut self, word: &str) {
         while let Some(thread) = self.threads.pop() {
             pr_info!("IPVS: stopping {word} sync thread {} ...\n", thread.pid());
@@ -96,7 +95,7 @@ impl<R: Routine> Started<Thread<R>> {
     }
 }
 
-/// Returns where the messages of a thread of a daemon go.
+/// Returns the multicast address and port of a daemon's thread.
 fn address(daemon: &Daemon, thread: u16) -> Address {
     let port = daemon.port.wrapping_add(thread);
     match daemon.group {
@@ -105,8 +104,8 @@ fn address(daemon: &Daemon, thread: u16) -> Address {
     }
 }
 
-/// Starts a thread for each of `count` ports, each with what `made` makes. None is left if one
-/// cannot be started.
+/// Starts a thread for each of `count` ports, with the routine that `made` returns. On an error the
+/// threads that were started are stopped.
 fn threads<R: Routine>(
     letter: char,
     count: u16,
@@ -135,7 +134,7 @@ impl<H: SyncHost> Daemons<H> {
             ));
         }
         if role == Ok(DaemonRole::Backup) {
-            // Connections come, and end, also where there is no service.
+            // Received connections need the table and its works even without a service.
             memory(host.open_ipv4())?;
         }
         let name = memory(CString::try_from_fmt(fmt!("{}", wish.interface.as_str())))?;
@@ -221,7 +220,7 @@ impl<H: SyncHost> Daemons<H> {
         running.backup = Some(Started { daemon, threads });
         self.hears.store(1);
         if let Err(refusal) = memory(host.backup_changed()) {
-            // Nobody is told of a daemon that was refused, so it must not run.
+            // The request fails, so the daemon must not keep running.
             self.stop_backup(&**host, running);
             return Err(refusal);
         }
@@ -241,7 +240,7 @@ impl<H: SyncHost> Daemons<H> {
         }
     }
 
-    /// Stops a daemon; returns whether there was one. Its threads have ended then.
+    /// Stops a daemon and waits for its threads. Returns whether there was one.
     fn stop_in(&self, host: &H, running: &mut SyncDaemons<H>, role: DaemonRole) -> bool {
         match role {
             DaemonRole::Master => self.stop_master(host, running),
@@ -268,12 +267,12 @@ impl<H: SyncHost> Daemons<H> {
         backup.stop("backup");
         self.hears.store(0);
         self.placeholders.lock().drop_unused();
-        // Without memory packets go on being ignored; the next change tries again.
+        // On failure the hooks still handle replies only; the next change tries again.
         host.backup_changed().ok();
         true
     }
 
-    /// Stops all daemons, for good.
+    /// Stops all daemons, and prevents further starts.
     pub(crate) fn stop_all(&self, host: &H) {
         let mut running = self.running.lock();
         running.open = false;
@@ -282,7 +281,7 @@ impl<H: SyncHost> Daemons<H> {
         }
     }
 
-    /// The daemons that run: master and backup.
+    /// Returns the running daemons: master and backup.
     pub(crate) fn running(&self) -> [Option<Daemon>; 2] {
         let running = self.running.lock();
         let master = running.master.as_ref().map(|started| started.daemon);
