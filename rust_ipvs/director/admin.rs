@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests of administrators: changes of the configuration, dumps, statistics, and the rules of a
-//! firewall that ask about connections.
+//! Requests of administrators: configuration, dumps, statistics, and the state that the iptables
+//! match `ipvs` reads.
+//!
+//! Each file adds methods to [`NetnsIpvs`](super::netns::NetnsIpvs), which the control layer calls;
+//! [`ListCursor`], [`BucketCursor`] and [`Bookmark`] are the positions of dumps. This folder is the
+//! top of the director: it may use `conn`, `dest`, `netns`, `service` and `sync`, and no other
+//! folder imports it. The teardown in `netns` calls its `flush_for_good()`.
 
 mod config;
 mod daemons;

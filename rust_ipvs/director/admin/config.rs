@@ -3,8 +3,8 @@
 //! Configuration, the part of [`NetnsIpvs`] that changes services and destinations (behaviour.rst
 //! 2, 11).
 //!
-//! Everything here runs in process context, and what changes anything under the configuration
-//! mutex. A request is carried out whole or refused before anything has changed.
+//! Process context. Changes are made under the configuration mutex. A request either succeeds or
+//! leaves everything unchanged.
 
 use crate::{
     director::{
@@ -56,13 +56,13 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Returns what goes wrong inside is always memory.
+/// Maps any error to that for lack of memory, where no other can occur.
 fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
     result.map_err(|_| ConfigError::NO_MEMORY)
 }
 
 impl<F: InetFamily> AfState<F> {
-    /// Adds a service (G-18). The hooks are there already.
+    /// Adds a service (G-18). The caller has registered the hooks.
     fn add_service(
         &self,
         config: &mut ConfigState,
@@ -79,7 +79,7 @@ impl<F: InetFamily> AfState<F> {
         Ok(())
     }
 
-    /// Deletes a service; its destinations go to the trash.
+    /// Deletes a service and moves its destinations to the trash.
     fn delete_service(
         &self,
         ipvs: &NetnsIpvs,
@@ -101,7 +101,8 @@ impl<F: InetFamily> AfState<F> {
     }
 }
 
-/// Puts a destination that comes in the table of real servers and in its service, or in neither.
+/// Adds a destination to the table of real servers and to its service. On an error it is in
+/// neither.
 fn welcome<F: InetFamily>(
     held: &mut ConfigHeld,
     rs_table: &RsTable,
@@ -117,7 +118,7 @@ fn welcome<F: InetFamily>(
     result
 }
 
-/// The scheduler of a specification; `none` is a service without one (V-18).
+/// Returns the scheduler of a specification; `none` is a service without one (V-18).
 fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     let name = spec.scheduler.as_bytes();
     if name == b"none" {
@@ -129,7 +130,7 @@ fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     }
 }
 
-/// Checks the options that a service must have, in the order of C IPVS (G-18).
+/// Checks the options of a new service, in the order of C IPVS (G-18).
 fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     let scheduler = scheduler(spec)?;
     let known = |name: EngineName| Engine::by_name(name.as_bytes()).is_some();
@@ -143,7 +144,7 @@ fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     Ok(scheduler)
 }
 
-/// Returns whether a scheduler can begin with so many destinations (D-16).
+/// Checks that a scheduler can handle the number of destinations (D-16).
 fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), ConfigError> {
     match scheduler {
         Some(scheduler) if destinations > scheduler.needs().most => Err(ConfigError::new(
@@ -154,7 +155,7 @@ fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), C
     }
 }
 
-/// Returns whether a destination's address can be sent to from here.
+/// Checks that a destination's address is unicast or local.
 fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
     let usable = match id.addr {
         Ip::V4(addr) => net.is_usable_v4(addr),
@@ -166,8 +167,8 @@ fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
     ))
 }
 
-/// Returns whether a method can bridge the families of a service and a destination, and nobody else
-/// is told of it (V-10).
+/// Checks that a destination of the other family uses a tunnel, and that no sync daemon runs
+/// (V-10).
 fn check_families(
     ipvs: &NetnsIpvs,
     id: &ServiceId,
@@ -228,13 +229,13 @@ impl NetnsIpvs {
         memory(result)
     }
 
-    /// Sets whether a backup takes no requests (H-8).
+    /// Sets `backup_only` (H-8).
     pub(crate) fn set_backup_only(&self, value: i32) -> Result {
         self.settings.sync.backup_only.store(value);
         self.fit_hooks()
     }
 
-    /// Sets how many buckets there are for each service, from now on (V-7).
+    /// Sets the load factor of the service tables (V-7).
     pub(crate) fn set_svc_lfactor(&self, value: i32) -> Result {
         let mut config = self.config.lock();
         self.settings.svc_lfactor.store(value);
@@ -278,7 +279,7 @@ impl NetnsIpvs {
     ///
     /// # Errors
     ///
-    /// Out of memory: some services are left, which another flush deletes.
+    /// Out of memory: some services are left, and the caller may flush again.
     pub(crate) fn flush(&self) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         let mut done = Ok(());
@@ -307,13 +308,13 @@ impl NetnsIpvs {
         done
     }
 
-    /// Deletes everything, for good: nothing comes in any more.
+    /// Deletes all services and the trash, in the teardown of the namespace.
     pub(crate) fn flush_for_good(&self) {
-        // What there is no memory for goes with the state of the namespace itself.
+        // Without memory, the rest is freed with the namespace's state.
         self.flush().ok();
         self.end_connections();
         self.trash.lock().clear();
-        // That comes after the end of the namespace's devices, which wait for routes.
+        // The state is freed after the namespace's devices, which wait for the routes.
         self.forget_routes();
     }
 
@@ -340,7 +341,7 @@ impl NetnsIpvs {
                 let known = destination.clone();
                 let result = welcome(&mut config.held, &self.rs_table, &service, known);
                 if result.is_err() {
-                    // It stays what it was, and so do its connections: gone.
+                    // The destination from the trash was not added, so it goes back.
                     self.discard(&mut config.held, room, destination);
                 }
                 return memory(result);
@@ -353,8 +354,7 @@ impl NetnsIpvs {
         })
     }
 
-    /// Changes a destination (V-14); `spec` without its tunnel, of which `tunnel` says what
-    /// changes.
+    /// Changes a destination (V-14). `spec` has no tunnel options; `tunnel` has those to change.
     pub(crate) fn edit_destination(
         &self,
         id: &ServiceId,
@@ -390,7 +390,7 @@ impl NetnsIpvs {
         })
     }
 
-    /// Puts a destination that is in no service any more in the trash (V-11).
+    /// Moves a destination that was removed from its service to the trash (V-11).
     fn discard(&self, held: &mut ConfigHeld, room: Room, destination: RcuArc<Destination>) {
         destination.set_available(false);
         self.rs_table.remove(held, &destination);
@@ -399,12 +399,12 @@ impl NetnsIpvs {
         self.expire_nodest();
     }
 
-    /// The timeouts that users may set.
+    /// Returns the timeouts that `IPVS_CMD_SET_CONFIG` can set.
     pub(crate) fn timeouts(&self) -> Timeouts {
         self.timeouts.view()
     }
 
-    /// Sets timeouts, in seconds; what is absent or zero stays (G-14).
+    /// Sets timeouts, in seconds. Absent and zero values leave the present ones (G-14).
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
         let mut config = self.config.lock();
         self.timeouts.set(&mut config.held, tcp, tcp_fin, udp);

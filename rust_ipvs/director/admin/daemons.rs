@@ -125,8 +125,8 @@ impl<F: InetFamily> AfState<F> {
 }
 
 impl NetnsIpvs {
-    /// Returns whether a service has destinations of the other family, whose connections cannot be
-    /// told of (V-10).
+    /// Fails if a service has destinations of the other family, whose connections have no form in
+    /// sync messages (V-10).
     pub(crate) fn check_families_for_daemon(&self) -> Result<(), ConfigError> {
         let is_mixed = self
             .v4
@@ -155,7 +155,7 @@ impl NetnsIpvs {
         self.daemons.stop(self, role)
     }
 
-    /// Returns the daemons that run: master and backup.
+    /// Returns the running daemons: master and backup.
     pub(crate) fn daemons(&self) -> [Option<Daemon>; 2] {
         self.daemons.running()
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dumps, the part of [`NetnsIpvs`] that lists for netlink and /proc (behaviour.rst 11.1, 12.1).
+//! Dumps, the part of [`NetnsIpvs`] that lists services, destinations and connections for netlink
+//! and /proc (behaviour.rst 11.1, 12.1).
 //!
-//! Long lists are shown piece by piece, and nothing is held in between but a place. Services are in
-//! an order of their own, which is that of their hashes, and destinations in the order in which
-//! they came: so what is there from the first piece to the last is shown once, whatever comes and
-//! goes meanwhile (but where so many destinations go that the rest are numbered anew).
+//! A dump is done in parts, and only a position is kept in between. Services are in the order of
+//! their hashes, and destinations in the order of their addition. So a service or destination that
+//! exists during the whole dump is shown exactly once, despite concurrent changes. The exception is
+//! a service of which so many destinations are removed meanwhile that the rest get new slots.
 
 use crate::{
     director::{
@@ -42,33 +43,33 @@ use crate::{
 use core::fmt;
 use kernel::prelude::*;
 
-/// So many services are looked at before others get the CPU.
+/// Services between two calls of `cond_resched()`.
 const PAGE: usize = 64;
 
 /// Position in a list of services. All zeroes is the beginning.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct Bookmark {
-    /// 1 behind all services of IPv4.
+    /// 1 after all services of IPv4.
     v6: u32,
     hash: u32,
     nth: u32,
 }
 
 impl Bookmark {
-    /// The beginning.
+    /// Beginning of the list.
     pub(crate) const START: Self = Self {
         v6: 0,
         hash: 0,
         nth: 0,
     };
 
-    /// As two words.
+    /// Converts the position to two words.
     pub(crate) fn to_words(self) -> (usize, usize) {
         let second = (self.nth << 1) | self.v6;
         (self.hash as usize, second as usize)
     }
 
-    /// From what [`to_words`](Self::to_words) gave, or from zeroes.
+    /// Converts two words from [`to_words`](Self::to_words), or zeroes, to a position.
     pub(crate) fn of_words((hash, second): (usize, usize)) -> Self {
         let second = second as u32;
         Self {
@@ -87,79 +88,78 @@ impl Bookmark {
     }
 }
 
-/// Position in a list of a service's destinations. All zeroes is the beginning, which is the newest
+/// Position in a list of a service's destinations. All zeroes is the beginning, before the newest
 /// one.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct Shown(u32);
 
 impl Shown {
-    /// The beginning.
+    /// Beginning of the list.
     pub(crate) const NONE: Self = Self(0);
 
-    /// After the destination of a slot.
+    /// Returns the position after the destination in a slot.
     fn from(slot: u32) -> Self {
         Self(u32::MAX.wrapping_sub(slot))
     }
 
-    /// The slot below which the list goes on.
+    /// Returns the slot below which the list continues.
     fn below(self) -> u32 {
         u32::MAX.wrapping_sub(self.0)
     }
 
-    /// As a word.
+    /// Converts the position to a word.
     pub(crate) fn to_word(self) -> usize {
         self.0 as usize
     }
 
-    /// From what [`to_word`](Self::to_word) gave, or from 0.
+    /// Converts a word from [`to_word`](Self::to_word), or 0, to a position.
     pub(crate) fn of_word(word: usize) -> Self {
         Self(word as u32)
     }
 }
 
-/// The place in the list of all services and their destinations from which to go on. All zeroes is
-/// the beginning.
+/// Position in the list of all services and their destinations. All zeroes is the beginning.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct ListCursor {
     service: Bookmark,
-    /// The serial number of the service whose line has been shown, or 0. Another one at that place
-    /// is a new one.
+    /// Serial number of the service whose line has been shown, or 0. A service with another serial
+    /// number at this position is a new one.
     inside: u64,
     shown: Shown,
 }
 
-/// A line of that list, without statistics.
+/// Line of that list, without statistics.
 pub(crate) enum Line<'a> {
-    /// A service, which its destinations follow.
+    /// Service; its destinations follow.
     Service(&'a ServiceView),
-    /// A destination.
+    /// Destination.
     Destination(&'a DestinationView),
 }
 
-/// The bucket of connections to show next. All zeroes is the first one.
+/// Next bucket of connections to show. All zeroes is the first one.
 ///
-/// The families' buckets are numbered separately: how many of IPv4 there are changes while that
-/// table is resized.
+/// Each family has bucket numbers of its own, as a resize may change the number of IPv4 buckets
+/// during a dump.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct BucketCursor {
-    /// 1 behind all buckets of IPv4.
+    /// 1 after all buckets of IPv4.
     v6: u32,
     bucket: usize,
 }
 
 impl BucketCursor {
-    /// The first bucket.
+    /// First bucket.
     pub(crate) const START: Self = Self { v6: 0, bucket: 0 };
 }
 
 impl<F: InetFamily> AfState<F> {
-    /// A service with a reference.
+    /// Looks up a service; returns it with a reference.
     pub(crate) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, ConfigError> {
         rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(ConfigError::NO_SERVICE)
     }
 
-    /// Does something to each service from a place on, until it returns `false`; returns the place
-    /// where it did, or `None` at the end. Process context; others get the CPU now and then.
+    /// Calls `work` for each service from a position on, until it returns `false`. Returns that
+    /// position, or `None` at the end. Process context; calls `cond_resched()`.
     pub(crate) fn each_paged(
         &self,
         from: ServicePos,
@@ -186,7 +186,7 @@ impl<F: InetFamily> AfState<F> {
         }
     }
 
-    /// Returns the first service that is not before a place.
+    /// Returns the first service at or after a position.
     pub(crate) fn next_service(
         &self,
         from: ServicePos,
@@ -201,8 +201,8 @@ impl<F: InetFamily> AfState<F> {
         found
     }
 
-    /// Shows the line of a service, if it is not shown yet, and a page of its destinations; `None`
-    /// after the last service of the family.
+    /// Shows the line of a service, if it has not been shown yet, and a page of its destinations.
+    /// Returns `None` after the last service of the family.
     fn list(
         &self,
         v6: u32,
@@ -235,7 +235,7 @@ impl<F: InetFamily> AfState<F> {
         Some(Ok(()))
     }
 
-    /// Calls `visit` for each connection in a bucket; `false` past the last bucket.
+    /// Calls `visit` for each connection in a bucket. Returns `false` after the last bucket.
     fn visit_bucket(&self, bucket: usize, visit: &mut dyn FnMut(&ConnectionView<'_>)) -> bool {
         rcu::read(|rcu| match self.connections.as_ref() {
             Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
@@ -243,8 +243,8 @@ impl<F: InetFamily> AfState<F> {
         })
     }
 
-    /// Counts how many services are in each bucket, of which there are up to a million, with
-    /// `cond_resched()` now and then. Process context.
+    /// Counts the services in each of up to a million buckets. Process context; calls
+    /// `cond_resched()`.
     fn count_lengths(&self, buckets: &mut Buckets) {
         let mut from = 0;
         loop {
@@ -262,7 +262,7 @@ impl<F: InetFamily> AfState<F> {
         }
     }
 
-    /// Shows services; returns the place of the one that was refused.
+    /// Shows services; returns the position of the one for which `visit` returned `false`.
     fn show(
         &self,
         from: ServicePos,
@@ -278,13 +278,13 @@ impl NetnsIpvs {
         rcu::read(|rcu| for_af!(self, id.family, af => af.by_id(rcu, id).is_some()))
     }
 
-    /// Returns how a service is seen.
+    /// Returns a service in the form in which it is dumped.
     pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, ConfigError> {
         for_af!(self, id.family, af => Ok(af.get(id)?.view()))
     }
 
-    /// Calls `visit` for each service from a bookmark on, until it returns `false`; returns where
-    /// that was, or `None` at the end (G-15).
+    /// Calls `visit` for each service from a position on, until it returns `false`. Returns that
+    /// position, or `None` at the end (G-15).
     ///
     /// # Errors
     ///
@@ -305,8 +305,8 @@ impl NetnsIpvs {
         Ok(stopped.map(|place| Bookmark::at(1, place)))
     }
 
-    /// Calls `visit` for each destination of a service from where `from` says, until it returns
-    /// `false`; returns where that was. None is there where the service does not exist.
+    /// Calls `visit` for each destination of a service from a position on, until it returns
+    /// `false`. Returns that position, or `None` at the end or if the service does not exist.
     pub(crate) fn destinations(
         &self,
         id: &ServiceId,
@@ -320,12 +320,12 @@ impl NetnsIpvs {
         })
     }
 
-    /// Calls `visit` for the next lines of the list of all services and their destinations, a few
-    /// at a time, and moves the cursor behind them; `false` at the end. Nothing is held in between.
+    /// Calls `visit` for the next lines of the list of all services and their destinations, and
+    /// advances the cursor. Returns `false` at the end. Holds no lock between calls.
     ///
     /// # Errors
     ///
-    /// That of `visit`, after which the cursor is of no use.
+    /// That of `visit`; the cursor must not be used after it.
     pub(crate) fn list(
         &self,
         cursor: &mut ListCursor,
@@ -342,7 +342,7 @@ impl NetnsIpvs {
         shown.map_or(Ok(false), |shown| shown.map(|()| true))
     }
 
-    /// Returns how full the tables are (K-9). May take a while where there are many connections.
+    /// Returns the number of entries and buckets of the tables (K-9). Reads every bucket.
     pub(crate) fn fill(&self) -> Fill {
         let mut fill = Fill {
             connections: self.connection_count(),
@@ -367,13 +367,13 @@ impl NetnsIpvs {
         fill
     }
 
-    /// Returns how many services of a family there are.
+    /// Returns the number of services of a family.
     pub(crate) fn count_of(&self, family: AddressFamily) -> u32 {
         let count = for_af!(self, family, af => af.count());
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// The number of buckets of the connection tables (G-13).
+    /// Returns the number of buckets of the connection tables (G-13).
     pub(crate) fn table_size(&self) -> u32 {
         fn size<F: InetFamily>(af: &AfState<F>) -> usize {
             af.connections.as_ref().map_or(0, |c| c.table.size())
@@ -382,8 +382,8 @@ impl NetnsIpvs {
         u32::try_from(size).unwrap_or(u32::MAX)
     }
 
-    /// Calls `visit` for each connection in a bucket, and moves the cursor on; `false` past the
-    /// last bucket.
+    /// Calls `visit` for each connection in a bucket, and advances the cursor. Returns `false`
+    /// after the last bucket.
     pub(crate) fn connections_in_bucket(
         &self,
         cursor: &mut BucketCursor,

@@ -2,8 +2,7 @@
 
 //! Statistics, the part of [`NetnsIpvs`] that reads, zeroes and stops them (E-6 to E-10).
 //!
-//! Nothing needs to run for statistics here. So stopping them means that what is shown stands
-//! still.
+//! There are no estimation threads. Stopping the estimation freezes the shown values.
 
 use crate::{
     director::{
@@ -27,19 +26,19 @@ use crate::{
 use kernel::prelude::*;
 
 impl NetnsIpvs {
-    /// Sets whether statistics are kept up to date (E-8).
+    /// Sets `run_estimation` (E-8).
     pub(crate) fn set_run_estimation(&self, value: i32) -> Result {
         let mut config = self.config.lock();
         self.settings.run_estimation.store(value);
         self.follow_estimation(&mut config.held)
     }
 
-    /// The list of CPUs for estimation was written (E-9).
+    /// Follows a write to `est_cpulist` (E-9).
     pub(crate) fn est_cpulist_changed(&self) -> Result {
         self.follow_estimation(&mut self.config.lock().held)
     }
 
-    /// Has all statistics stand still, or go on, as the settings say.
+    /// Stops or restarts all statistics according to the settings.
     fn follow_estimation(&self, held: &mut ConfigHeld) -> Result {
         let frozen = self.settings.is_frozen();
         self.v4
@@ -50,7 +49,7 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Starts the statistics of a service, or of everything, over (E-10).
+    /// Zeroes the statistics of a service, or all (E-10).
     pub(crate) fn zero(&self, id: Option<&ServiceId>) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         match id {
@@ -69,21 +68,20 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Reads the statistics of the namespace. Costs a look at each CPU, and no more: anybody may
-    /// ask. Process context.
+    /// Returns the statistics of the namespace. Reads the counters of each CPU and nothing else, as
+    /// any user may call it. Process context.
     pub(crate) fn totals(&self) -> Statistics {
         self.counting.totals.read()
     }
 
-    /// Returns what each CPU has counted, whatever was zeroed since: its number, and its counters
-    /// (K-8).
+    /// Returns the number and the counters of each CPU, including what was zeroed (K-8).
     pub(crate) fn of_cpus(&self) -> impl Iterator<Item = (u32, Counters)> + '_ {
         cpus::possible().map(|cpu| (cpu, self.counting.totals.of_cpu(cpu)))
     }
 }
 
 impl<F: InetFamily> AfState<F> {
-    /// Does something to each service, while none comes or goes.
+    /// Calls a function for each service, under the configuration mutex.
     fn each_service(
         &self,
         held: &mut ConfigHeld,

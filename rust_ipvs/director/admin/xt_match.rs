@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The iptables match, the part of [`NetnsIpvs`] that it asks about balanced packets (N-7).
+//! The iptables match `ipvs`, the part of [`NetnsIpvs`] that looks up a packet's connection for it
+//! (N-7).
 
 use crate::{
     director::{
@@ -35,10 +36,10 @@ use crate::{
 };
 
 impl NetnsIpvs {
-    /// Returns what is known of a packet that goes to a destination; `None` where it belongs to no
-    /// connection.
+    /// Returns the properties of the connection of a packet on its way to a destination; `None`
+    /// without a connection.
     ///
-    /// As C IPVS has it, that is looked up by what a reply to the packet would be.
+    /// Looks up the connection of a reply to the packet, as `ipvs_mt()` does.
     pub(crate) fn known(&self, rcu: Rcu<'_>, protocol: Protocol, packet: &Packet) -> Option<Known> {
         match protocol {
             Protocol::Ipv4 => known::<V4>(self, rcu, packet),
@@ -72,7 +73,7 @@ fn known<F: HasAfState>(ipvs: &NetnsIpvs, rcu: Rcu<'_>, packet: &Packet) -> Opti
     })
 }
 
-/// The headers of a packet that was balanced: so they lie in one piece.
+/// Parses the headers, which are in the linear part after a hook has handled the packet.
 fn read<F: HasAfState>(packet: &Packet) -> Option<(Header<F>, Transport)> {
     let header = F::parse(packet.bytes()).ok()?;
     if let Some(header) = as_key_exchange(&header) {
