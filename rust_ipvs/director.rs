@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IPVS itself, in safe code on top of `logic` and `kapi`.
+//! The load balancer: IPVS in safe code on top of `logic` and `kapi`.
 //!
-//! A [`NetnsIpvs`] is the load balancer of one network namespace. It has a [`Plane`] for each
-//! address family, in which services and connections live; packets come in through `hooks`, people
-//! through `manage`.
+//! A [`NetnsIpvs`] is the state of one network namespace. It has an `AfState` for each address
+//! family, with services and connections. Packets enter through the hooks in `datapath`, requests
+//! of administrators through `admin`.
 //!
 //! # Locks
 //!
-//! Packets take no lock but a shard of the connection table, when a connection begins, ends or
-//! comes closer to its end. Administrators take [`NetnsIpvs`]'s `config` mutex; under it nothing
-//! but RCU pointers and plain words are written that packets read.
+//! A packet takes no lock but that of a shard of the connection table, when a connection is
+//! inserted, removed or re-armed to an earlier time. Administrators take the mutex
+//! [`NetnsIpvs`]`::config`; the data that packets read is changed under it by RCU and by atomic
+//! words only.
 
 mod admin;
 mod conn;

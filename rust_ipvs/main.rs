@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A layer-4 load balancer.
+//! IP Virtual Server (IPVS), a layer-4 load balancer: the module with its aliases and parameters.
 
 #![deny(unsafe_code)]
-// A panic in a softirq takes the machine down, so the module does without what can panic.
+// A panic in softirq context stops the machine, so operations that may panic are not allowed.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -37,8 +37,8 @@ module! {
     license: "GPL",
     alias: [
         "net-pf-16-proto-16-family-IPVS",
-        // Who asks for IPVS or a part of it by its module gets it here, where the kernel has no
-        // such module.
+        // Names of C IPVS's modules, so that a request for one loads this module if the kernel does
+        // not have it.
         "ip_vs",
         "ipvs",
         "ip_vs_pe_sip",
@@ -74,7 +74,7 @@ module! {
 }
 
 struct RustIpvs {
-    // Dropped in this order: nobody may ask for what is going away.
+    // Dropped in this order: the user interfaces first, so that no request uses the rest.
     _control: control::Registration,
     _devices: DeviceNotifierGuard,
     _namespaces: NamespacesGuard<NetnsIpvs>,
