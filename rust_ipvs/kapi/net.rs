@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network namespaces, and what a module keeps in each.
+//! Network namespaces, and the state that a module has in each.
 //!
 //! C header: [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
 //!
-//! A module's state per namespace is an `Arc<T>`, made when the namespace or the module comes and
-//! let go when either goes. Between [`Namespaced::stop`] and the last drop lies a grace period, so
-//! packets that are still in a hook find the state alive.
+//! A module's state per namespace is an `Arc<T>`. It is created when the namespace is created or
+//! the module is loaded, and dropped when either goes away. A grace period lies between
+//! [`Namespaced::stop`] and the drop of the namespace's own reference, so hooks that are still
+//! running find the state alive.
 //!
-//! Whatever is registered in a namespace (hooks, files, variables, sockets) keeps a [`Lease`] of
-//! it. A namespace, or the module, is not torn down beyond `stop` before the last lease is gone.
+//! Everything that is registered in a namespace (hooks, files, variables, sockets) holds a
+//! [`Lease`] of it. The teardown of the namespace, or of the module, waits after `stop` until all
+//! leases are gone.
+//!
+//! The callbacks run in process context under `pernet_ops_rwsem`, in this order: `init`; then, for
+//! all namespaces that go away together, `pre_exit`, one grace period, and `exit`.
 //!
 //! # Examples
 //!
@@ -58,55 +63,59 @@ use kernel::{
     types::Opaque,
 };
 
-/// A network namespace.
+/// A network namespace (C: `struct net`).
 ///
 /// # Invariants
 ///
-/// A `&Net` is to a live `struct net`.
+/// A `&Net` is to a `struct net` that is not freed for the lifetime of the reference.
 #[repr(transparent)]
 pub(crate) struct Net(Opaque<bindings::net>);
 
-// SAFETY: Namespaces are shared by all CPUs; the methods only read what does not change.
+// SAFETY: All CPUs share namespaces. The methods read fields that do not change or that C code
+// reads without a lock, too.
 unsafe impl Sync for Net {}
 
 impl Net {
-    /// Wraps a pointer from C.
+    /// Creates a reference from a pointer of C code.
     ///
     /// # Safety
     ///
-    /// `net` must be a namespace that lives for `'a`.
+    /// `net` must be the address of a namespace that lives for `'a`.
     #[inline(always)]
     pub(crate) unsafe fn from_raw<'a>(net: *mut bindings::net) -> &'a Self {
-        // SAFETY: `Net` is transparent, and by the contract of this function.
+        // SAFETY: By the contract of this function the pointer is valid for `'a`, and `Net` is a
+        // transparent wrapper.
         unsafe { &*net.cast() }
     }
 
-    /// The C structure.
+    /// Returns the C structure.
     #[inline(always)]
     pub(super) fn as_ptr(&self) -> *mut bindings::net {
         self.0.get()
     }
 
-    /// The namespace that the machine booted with, which never goes.
+    /// Returns the initial namespace (C: `init_net`), which is never freed.
     pub(crate) fn initial() -> &'static Self {
-        // SAFETY: `init_net` is static.
+        // SAFETY: `init_net` is static, so it lives for `'static`.
         unsafe { Self::from_raw(&raw mut bindings::init_net) }
     }
 
-    /// Returns whether this is the namespace that the machine booted with.
+    /// Returns `true` if this is the initial namespace.
     pub(crate) fn is_initial(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe { bindings::rust_ipvs_helper_net_is_init(self.as_ptr()) }
     }
 
-    /// The first port that needs no privilege (`net.ipv4.ip_unprivileged_port_start`).
+    /// Returns the first port that can be bound without privileges
+    /// (`net.ipv4.ip_unprivileged_port_start`).
     pub(crate) fn unprivileged_port_start(&self) -> u32 {
         // SAFETY: By the type invariant `self` is a live `struct net`.
         let port = unsafe { bindings::rust_ipvs_helper_unprivileged_port_start(self.as_ptr()) };
         u32::try_from(port).unwrap_or(0)
     }
 
-    /// Returns whether packets can be sent to an IPv4 address from here: unicast or local.
+    /// Returns `true` if the type of an IPv4 address in this namespace is unicast or local, so that
+    /// it can be that of a real server. Takes a look-up of the routing tables.
     pub(crate) fn is_usable_v4(&self, addr: [u8; 4]) -> bool {
         // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe {
@@ -114,16 +123,17 @@ impl Net {
         }
     }
 
-    /// Returns whether packets can be sent to an IPv6 address from here: unicast beyond the link,
-    /// or local.
+    /// Returns `true` if the type of an IPv6 address is unicast beyond the link, or if the address
+    /// is local in this namespace.
     pub(crate) fn is_usable_v6(&self, addr: [u8; 16]) -> bool {
         let addr = super::inet::in6(addr);
-        // SAFETY: A live namespace by the type invariant; the address is on this stack.
+        // SAFETY: By the type invariant the namespace is live. The address is on this stack and is
+        // read during the call only.
         unsafe { bindings::rust_ipvs_helper_addr_is_usable_v6(self.as_ptr(), &addr) }
     }
 
-    /// Returns whether an IPv4 address is another host's: neither local, nor of a group, nor a
-    /// broadcast.
+    /// Returns `true` if the type of an IPv4 address in this namespace is unicast: neither local,
+    /// nor multicast, nor broadcast.
     pub(crate) fn is_unicast_v4(&self, addr: [u8; 4]) -> bool {
         // SAFETY: By the type invariant `self` is a live `struct net`.
         unsafe {
@@ -131,38 +141,40 @@ impl Net {
         }
     }
 
-    /// Returns whether an IPv6 address is one of one host, which may be this one.
+    /// Returns `true` if an IPv6 address is unicast. It may be local.
     pub(crate) fn is_unicast_v6(&self, addr: [u8; 16]) -> bool {
         let addr = super::inet::in6(addr);
-        // SAFETY: The address is on this stack.
+        // SAFETY: The address is on this stack and is read during the call only.
         unsafe { bindings::rust_ipvs_helper_addr_is_unicast_v6(&addr) }
     }
 
-    /// Has IPv6 fragments put together before routing, for the rest of the namespace's life.
+    /// Enables reassembly of IPv6 fragments before routing, for the rest of the namespace's life
+    /// (C: `nf_defrag_ipv6_enable()`). Returns `false` if that fails. Process context.
     pub(crate) fn reassemble_v6(&self) -> bool {
-        // SAFETY: A live namespace by the type invariant; process context.
+        // SAFETY: By the type invariant the namespace is live. This is process context by the
+        // contract of this method, because the call takes a mutex.
         unsafe { bindings::rust_ipvs_helper_defrag_v6(self.as_ptr()) }
     }
 }
 
-/// A network device, as it was when it was looked for.
+/// Properties of a network device, as of the time when it was looked up. Holds no reference.
 pub(crate) struct Device {
-    /// Its number.
+    /// Interface index.
     pub(crate) index: i32,
-    /// The longest packet that it sends.
+    /// MTU in bytes.
     pub(crate) mtu: u32,
-    /// Its first IPv4 address, or where it has none that of another device; all zeroes where there
-    /// is none.
+    /// First IPv4 address of the device or, if it has none, of another one; zeros if there is none
+    /// at all. Network order.
     pub(crate) addr_v4: [u8; 4],
 }
 
 impl Net {
-    /// The device of a name.
+    /// Looks up a device by name; `None` if there is none. Any context.
     pub(crate) fn device(&self, name: &CStr) -> Option<Device> {
         let (mut index, mut mtu, mut addr) = (0, 0, 0);
         let found = super::rcu::read(|_| {
-            // SAFETY: A live namespace by the type invariant, under RCU; the results are on this
-            // stack.
+            // SAFETY: By the type invariant the namespace is live. The device list is read under
+            // RCU. `name` is terminated, and the results are on this stack.
             unsafe {
                 bindings::rust_ipvs_helper_find_device(
                     self.as_ptr(),
@@ -181,36 +193,44 @@ impl Net {
     }
 }
 
-/// A pointer to a network namespace that `pre_exit` clears.
+/// A weak pointer to a network namespace, which `pre_exit` clears.
+///
+/// State that outlives its namespace, such as a work item of it, has one, because a counted
+/// reference to the namespace would keep it from ever going away.
 ///
 /// # Invariants
 ///
-/// - `net` is the address of a namespace, or zero from `pre_exit` on: the namespace lives for a
-///   grace period longer at least.
-/// - While `leases` is above zero after a lease was taken, `pre_exit` does not return.
+/// - `net` is the address of a namespace, or zero from `pre_exit` on. After it was cleared, the
+///   namespace lives for a grace period at least.
+/// - `leases` is at least the number of existing leases. `pre_exit` does not return while it is
+///   above zero.
 pub(crate) struct WeakNet {
     net: Word<usize>,
     leases: Atomic<i32>,
 }
 
 impl WeakNet {
-    /// Returns the namespace, while its state has not been told to stop.
+    /// Returns the namespace; `None` once `pre_exit` has cleared it. The result is valid for the
+    /// read-side critical section.
     pub(crate) fn get<'g>(&self, _rcu: Rcu<'g>) -> Option<&'g Net> {
-        // SAFETY: By the type invariant it lives as long as this read-side critical section, if
-        // there is one.
+        // SAFETY: By the type invariant the word is null or the address of a namespace that lives
+        // for a grace period after the word is cleared, hence for `'g`.
         unsafe { (self.net.load() as *const Net).as_ref() }
     }
 
-    /// Takes a lease of the namespace; `None` once its state was told to stop.
+    /// Takes a lease of the namespace. Returns `None` once `pre_exit` has cleared it. Any context.
     ///
-    /// The count comes before the look at `net`, and in `pre_exit` the store to `net` before the
-    /// look at the count, with full barriers between both: either this call sees that the namespace
-    /// goes, or `pre_exit` sees the lease and waits for it.
+    /// # Ordering
+    ///
+    /// This call increments `leases` before it reads `net`. `pre_exit` clears `net` before it reads
+    /// `leases`. There is a full barrier between the two accesses on both sides. So either this
+    /// call sees that `net` was cleared, or `pre_exit` sees the lease and waits for it.
     pub(crate) fn lease(self: &Arc<Self>) -> Option<Lease> {
         self.leases.fetch_add(1, Full);
         let net = NonNull::new(self.net.load() as *mut bindings::net);
         match net {
-            // INVARIANT: Counted before `net` was seen to be there.
+            // INVARIANT: The lease was counted before `net` was seen to be set. By the ordering
+            // above, `pre_exit` waits for it, so the namespace is live.
             Some(net) => Some(Lease {
                 net,
                 weak_net: self.clone(),
@@ -222,17 +242,18 @@ impl WeakNet {
         }
     }
 
-    /// Clears the way to the namespace: there are no new leases from now on.
+    /// Clears the pointer. No lease can be taken from now on.
     fn close(&self) {
         self.net.store(0);
     }
 
-    /// Waits until all leases are gone. Process context, after [`close`](Self::close) and after the
-    /// state was told to stop, which drops them: there is nothing to wait for unless one was
-    /// forgotten.
+    /// Waits until all leases are gone. Process context; sleeps in steps of 10 ms.
+    ///
+    /// Called after [`close`](Self::close) and after the state was told to stop, which drops its
+    /// leases. So there is nothing to wait for, unless a lease was forgotten, which is logged.
     fn wait_for_leases(&self) {
         let mut warned = false;
-        // Fully ordered after the store in `close`; see `lease`.
+        // The addition of 0 is a fully ordered read, after the store in `close`; see `lease`.
         while self.leases.fetch_add(0, Full) != 0 {
             if !warned {
                 pr_warn!("a namespace that goes waits for what is registered in it\n");
@@ -243,19 +264,22 @@ impl WeakNet {
     }
 }
 
-/// A right to have something registered in a namespace, which lasts until this value is dropped.
+/// A right to have something registered in a namespace. The teardown of the namespace waits until
+/// it is dropped.
 ///
 /// # Invariants
 ///
-/// `net` is a live namespace: `weak_net` counts this lease, and `pre_exit` waits for it.
+/// `weak_net` counts this lease, so `pre_exit` of the namespace has not returned. Hence `net` is
+/// live.
 pub(crate) struct Lease {
     net: NonNull<bindings::net>,
     weak_net: Arc<WeakNet>,
 }
 
-// SAFETY: A namespace may be used from any thread.
+// SAFETY: A namespace may be used from any thread, and the count is atomic.
 unsafe impl Send for Lease {}
-// SAFETY: A shared lease gives no more than a shared namespace.
+// SAFETY: A shared lease gives `&Net`, which may be shared, and clones, which are counted
+// atomically.
 unsafe impl Sync for Lease {}
 
 impl Deref for Lease {
@@ -270,7 +294,8 @@ impl Deref for Lease {
 impl Clone for Lease {
     fn clone(&self) -> Self {
         self.weak_net.leases.fetch_add(1, Relaxed);
-        // INVARIANT: Counted just now, while `self` keeps the namespace from going.
+        // INVARIANT: Counted just now. `self` is counted as well and keeps `pre_exit` from
+        // returning meanwhile.
         Self {
             net: self.net,
             weak_net: self.weak_net.clone(),
@@ -280,70 +305,78 @@ impl Clone for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // What was done in the namespace before comes before `pre_exit` goes on.
+        // Release: what the holder did in the namespace comes before `pre_exit` returns.
         self.weak_net.leases.fetch_sub(1, Release);
     }
 }
 
-/// State that a module keeps per namespace.
+/// State that a module has in each network namespace.
 pub(crate) trait Namespaced: Send + Sync + Sized + 'static {
-    /// State that all namespaces share; made before the first and dropped after the last. States
-    /// that queue anything for RCU have one that waits for it when it is dropped, by
+    /// State that is shared by all namespaces. It is created before the first state and dropped
+    /// after the last. If states queue RCU callbacks, its drop must wait for these by
     /// [`drain`](super::rcu::drain).
     type Shared: Send + Sync + 'static;
 
-    /// The static that registers this type.
+    /// Returns the static by which this type is registered.
     fn namespaces() -> &'static Namespaces<Self>;
 
-    /// Makes the state of a namespace, in which it may register things by leases of `weak_net`.
-    /// Process context.
+    /// Creates the state of a namespace. It may register things in the namespace by leases of
+    /// `weak_net`.
+    ///
+    /// Process context. An error makes the creation of the namespace, or loading the module, fail.
     fn new(net: &Net, weak_net: &Arc<WeakNet>, shared: &Self::Shared) -> Result<Arc<Self>>;
 
-    /// Called before the state is let go; nothing may come in from outside any more afterwards, and
-    /// all leases have to be gone.
+    /// Stops the state before it is dropped: unregisters what it has registered, and drops all
+    /// leases.
+    ///
+    /// Process context; may sleep. [`Namespaces::get`] does not return the state any more, but
+    /// others may still have references to it.
     fn stop(this: &Arc<Self>);
 }
 
-/// Slot of a kind of state in a namespace; all zeroes before `init`.
+/// Per-namespace memory of a kind of state, which the core allocates. All zeros before `init`.
 ///
 /// # Invariants
 ///
-/// `own` and `weak_net` are null, or from `Arc::into_raw` and owned by the namespace. `state` is
-/// zero or the same address as `own`: what others may find, from the end of `init` until
-/// `pre_exit`.
+/// `own` and `weak_net` are null, or came from `Arc::into_raw` and own that reference for the
+/// namespace. `state` is 0 or equal to `own`; it is not 0 from the end of `init` until `pre_exit`.
+/// Only `state` is read by other threads.
 struct NetSlot<T> {
     state: Word<usize>,
     own: *const T,
     weak_net: *const WeakNet,
 }
 
-/// The id of a kind of state is not known yet.
+/// `ready`: the id of the kind is not known, because `init` was not called yet.
 const UNKNOWN: i32 = 0;
-/// It is known and registered.
+/// `ready`: the id is known and registered.
 const READY: i32 = 1;
-/// The registration is about to be undone; a namespace that is made meanwhile does not change that.
+/// `ready`: the registration is being undone. An `init` that runs meanwhile does not change that.
 const GOING: i32 = 2;
 
-/// A registered kind of state. To be kept in a `static`.
+/// A kind of state, to be registered once. Must be a `static`.
 ///
 /// # Invariants
 ///
-/// `operations`, `id` and `shared` are written only by [`Namespaces::register`], before C code
-/// knows of them, and by the drop of its registration, after it forgot them.
+/// `operations`, `id` and `shared` are written by [`Namespaces::register`] before C code knows of
+/// them, and by the drop of its guard after C code has forgotten them. Between the two nobody
+/// writes them, except that the core writes `id` before the first `init`.
 pub(crate) struct Namespaces<T: Namespaced> {
     operations: UnsafeCell<bindings::pernet_operations>,
     id: UnsafeCell<c_uint>,
     shared: UnsafeCell<Option<T::Shared>>,
+    /// 1 while there is a guard, which makes it the only one.
     taken: Atomic<i32>,
     /// [`UNKNOWN`], [`READY`] from when `id` is known, at the first `init`, then [`GOING`].
     ready: Atomic<i32>,
 }
 
-// SAFETY: By the type invariant, nothing is written while it is shared.
+// SAFETY: By the type invariant nothing is written while other threads can read it. `T::Shared` is
+// `Send + Sync`.
 unsafe impl<T: Namespaced> Sync for Namespaces<T> {}
 
 impl<T: Namespaced> Namespaces<T> {
-    /// An unregistered kind.
+    /// Creates a kind of state that is not registered.
     pub(crate) const fn new() -> Self {
         Self {
             operations: UnsafeCell::new(pin_init::zeroed()),
@@ -354,12 +387,17 @@ impl<T: Namespaced> Namespaces<T> {
         }
     }
 
-    /// Makes the state of every namespace, now and when one is created later.
+    /// Creates the state of each existing namespace, and from now on of each new one, until the
+    /// guard is dropped.
+    ///
+    /// Process context; sleeps. Fails with `EBUSY` if the kind is registered, or with the first
+    /// error of [`Namespaced::new`]; the states that were created are dropped then.
     pub(crate) fn register(&'static self, shared: T::Shared) -> Result<NamespacesGuard<T>> {
         if self.taken.cmpxchg(0, 1, Acquire).is_err() {
             return Err(EBUSY);
         }
-        // SAFETY: `taken` makes this call the only one, and C code does not know the static yet.
+        // SAFETY: `taken` excludes other calls, and C code does not know the static yet, so nobody
+        // else accesses these cells.
         unsafe {
             *self.shared.get() = Some(shared);
             *self.operations.get() = bindings::pernet_operations {
@@ -371,57 +409,62 @@ impl<T: Namespaced> Namespaces<T> {
                 ..pin_init::zeroed()
             };
         }
-        // From here on the guard undoes it.
+        // From here on the drop of the guard undoes this on errors.
         let guard = NamespacesGuard {
             namespaces: self,
             registered: false,
         };
-        // SAFETY: The operations are static and complete.
+        // SAFETY: The operations are static and complete. `id` and `size` make the core allocate a
+        // zeroed `NetSlot<T>` per namespace. The callbacks are those of `T`.
         to_result(unsafe { bindings::register_pernet_subsys(self.operations.get()) })?;
         let mut guard = ManuallyDrop::new(guard);
         guard.registered = true;
         Ok(ManuallyDrop::into_inner(guard))
     }
 
-    /// Returns the slot of a namespace.
+    /// Returns the slot of a namespace; null before the core has allocated it.
     ///
     /// # Safety
     ///
-    /// `id` must be registered: the caller is one of the pernet operations, or in a read-side
-    /// critical section in which it saw `ready`.
+    /// `id` must be registered: the caller is one of the pernet callbacks, or is in a read-side
+    /// critical section in which it read [`READY`] from `ready`.
     unsafe fn slot(&self, net: &Net) -> *mut NetSlot<T> {
-        // SAFETY: `id` was written before `ready` was, and before the operations were called.
+        // SAFETY: The core wrote `id` before it called the first callback, which is before `ready`
+        // was set.
         let id = unsafe { *self.id.get() };
-        // SAFETY: A live namespace by the type invariant of `Net`; the id is registered.
+        // SAFETY: By the type invariant of `Net` the namespace is live. By the contract of this
+        // function the id is registered.
         unsafe { bindings::rust_ipvs_helper_net_generic(net.as_ptr(), id) }.cast()
     }
 
-    /// Returns the state of a namespace; `None` before it is made, once it goes, and while the kind
-    /// is not registered.
+    /// Returns the state of a namespace. Returns `None` before it is created, from `pre_exit` on,
+    /// and while the kind is not registered. Any context.
     pub(crate) fn get(&self, net: &Net) -> Option<Arc<T>> {
         super::rcu::read(|_| {
             if self.ready.load(Acquire) != READY {
                 return None;
             }
-            // SAFETY: Seen to be ready in this critical section. When the registration is undone,
-            // `ready` is changed first, for good, and a grace period lies between `pre_exit` and
-            // `exit` of all namespaces, after which the id and the slots are given up.
+            // SAFETY: `ready` was read in this critical section. The drop of the guard changes it
+            // first. Then a grace period lies between `pre_exit` and `exit` of all namespaces, and
+            // only after `exit` the id and the slots are given up.
             let slot = unsafe { self.slot(net) };
-            // SAFETY: Null, or memory of the namespace for as long as the critical section lasts.
+            // SAFETY: The slot is null, or memory of the namespace that is not freed in this
+            // critical section. Only `state`, which is atomic, is read.
             let state = unsafe { slot.as_ref() }?.state.load() as *const T;
             if state.is_null() {
                 return None;
             }
-            // SAFETY: The word is zero or an `Arc` that the namespace owns until `exit`, a grace
-            // period after it was cleared in `pre_exit`. The reference that is made must not
-            // consume that one.
+            // SAFETY: By the type invariant of `NetSlot` the word is 0, which was excluded, or
+            // owned by the namespace until `exit`, a grace period after `pre_exit` cleared it.
+            // `ManuallyDrop` keeps the namespace's reference from being dropped here.
             let own = ManuallyDrop::new(unsafe { Arc::from_raw(state) });
             Some(Arc::clone(&own))
         })
     }
 }
 
-/// Keeps a kind of state registered.
+/// Keeps a kind of state registered. Dropping it stops and drops the states of all namespaces.
+/// Process context; sleeps.
 pub(crate) struct NamespacesGuard<T: Namespaced> {
     namespaces: &'static Namespaces<T>,
     registered: bool,
@@ -430,13 +473,16 @@ pub(crate) struct NamespacesGuard<T: Namespaced> {
 impl<T: Namespaced> Drop for NamespacesGuard<T> {
     fn drop(&mut self) {
         let namespaces = self.namespaces;
-        // A grace period lies between this and the end of the slots: see `Namespaces::get`.
+        // Before the slots go: a grace period lies between this and the end of the slots; see
+        // `Namespaces::get`.
         namespaces.ready.store(GOING, Relaxed);
         if self.registered {
-            // SAFETY: Registered by `register`; this waits for `exit` in all namespaces.
+            // SAFETY: `registered` is set after the registration succeeded. The call runs
+            // `pre_exit` and `exit` for all namespaces before it returns.
             unsafe { bindings::unregister_pernet_subsys(namespaces.operations.get()) };
         }
-        // SAFETY: C code has forgotten the static, so it is ours again.
+        // SAFETY: C code has forgotten the static and `taken` is still set, so nobody else accesses
+        // the cell.
         unsafe { *namespaces.shared.get() = None };
         namespaces.ready.store(UNKNOWN, Relaxed);
         namespaces.taken.store(0, Release);
@@ -447,17 +493,19 @@ impl<T: Namespaced> Drop for NamespacesGuard<T> {
 ///
 /// # Safety
 ///
-/// `net` must be a live namespace, for which `T` is registered.
+/// Must be called by the core for a live namespace, with `T` registered.
 unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function the namespace is live for the call.
     let net = unsafe { Net::from_raw(net) };
     let namespaces = T::namespaces();
     from_result(|| {
-        // SAFETY: Written before the registration and not until after it.
+        // SAFETY: `register` wrote it before it registered this callback, and it is not written
+        // again until the callback is unregistered.
         let shared = unsafe { &*namespaces.shared.get() };
-        // The id was written before the first call of this function.
+        // The core wrote the id before the first call of this function, so it may be used from now
+        // on.
         let _ = namespaces.ready.cmpxchg(UNKNOWN, READY, Full);
-        // INVARIANT: The namespace is there, and `pre_exit` makes the word zero and waits for
+        // INVARIANT: The namespace is live, and `pre_exit` will clear the pointer and wait for
         // leases.
         let weak_net = WeakNet {
             net: Word::new(ptr::from_ref(net) as usize),
@@ -466,10 +514,11 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
         let weak_net = Arc::new(weak_net, GFP_KERNEL)?;
         let state = T::new(net, &weak_net, shared.as_ref().ok_or(EINVAL)?)?;
         let own = Arc::into_raw(state);
-        // SAFETY: The slot was allocated for this namespace, zeroed, and only `state` of it is read
-        // by others.
+        // SAFETY: The core allocated the slot, zeroed, for this namespace. Other threads read
+        // `state` of it only, which is atomic; the callbacks of one namespace do not run at once.
         let slot = unsafe { &mut *namespaces.slot(net) };
-        // INVARIANT: Both from `into_raw`. The state is complete before it can be found.
+        // INVARIANT: Both came from `Arc::into_raw` and are owned by the slot now. The state is
+        // complete before its address is published.
         slot.weak_net = Arc::into_raw(weak_net);
         slot.own = own;
         slot.state.publish(own as usize);
@@ -483,20 +532,23 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
 ///
 /// As for [`init`], which must have succeeded.
 unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function the namespace is live for the call.
     let net = unsafe { Net::from_raw(net) };
-    // SAFETY: Registered, and the slot was filled by `init`; others read no more than `state`.
+    // SAFETY: The kind is registered, because this is one of its callbacks, and `init` has filled
+    // the slot. Other threads read `state` only.
     let slot = unsafe { &*T::namespaces().slot(net) };
-    // INVARIANT: A grace period follows before `exit`, and before the namespace goes.
+    // INVARIANT: The core waits for a grace period between this and `exit`, which drops the
+    // reference.
     slot.state.store(0);
-    // SAFETY: By the type invariant of `Slot`, and `exit` comes later.
+    // SAFETY: By the type invariant of `NetSlot` both are null or own a reference, which only
+    // `exit` drops; that comes later.
     let (own, weak_net) = unsafe { (slot.own.as_ref(), slot.weak_net.as_ref()) };
     let (Some(_), Some(weak_net)) = (own, weak_net) else {
         return;
     };
     weak_net.close();
-    // SAFETY: By the type invariant; the reference that is made must not consume the namespace's
-    // own.
+    // SAFETY: By the type invariant of `NetSlot` the pointer came from `Arc::into_raw`.
+    // `ManuallyDrop` keeps the namespace's reference from being dropped here.
     let own = ManuallyDrop::new(unsafe { Arc::from_raw(slot.own) });
     T::stop(&own);
     weak_net.wait_for_leases();
@@ -508,10 +560,11 @@ unsafe extern "C" fn pre_exit<T: Namespaced>(net: *mut bindings::net) {
 ///
 /// As for [`pre_exit`], which must have been called.
 unsafe extern "C" fn exit<T: Namespaced>(net: *mut bindings::net) {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function the namespace is live for the call.
     let net = unsafe { Net::from_raw(net) };
-    // SAFETY: Registered; nobody reads the slot any more, as a grace period has passed since
-    // `pre_exit`.
+    // SAFETY: The kind is registered, because this is one of its callbacks. A grace period has
+    // passed since `pre_exit` cleared `state`, so nobody else reads the slot. By its invariants
+    // both pointers are null or own a reference, which is dropped once because the slot is emptied.
     unsafe {
         let slot = T::namespaces().slot(net);
         let NetSlot { own, weak_net, .. } = slot.replace(NetSlot {

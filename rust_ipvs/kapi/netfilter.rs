@@ -4,8 +4,12 @@
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
-//! A hook owns the packet that it is given and says with its [`Verdict`] what became of it: whoever
-//! keeps or sends the packet cannot also give it back, and one that is forgotten is freed.
+//! A hook owns the packet that it is called with, and returns a [`Verdict`]. The types exclude the
+//! mistakes that C code can make: a packet that was stored, sent or freed cannot be accepted as
+//! well, and one that is neither returned nor stored is freed.
+//!
+//! Hooks run in softirq context for received packets and in process context with bottom halves
+//! enabled for locally sent ones, always under `rcu_read_lock()`.
 //!
 //! # Examples
 //!
@@ -18,7 +22,8 @@
 //!         Verdict::Accept(packet)
 //!     }
 //! }
-//! let hooks = Hooks::register(net, owner, [Spec::new::<Count>(Protocol::Ipv4, Point::LocalIn, 0)])?;
+//! let spec = Spec::new::<Count>(Protocol::Ipv4, Point::LocalIn, 0);
+//! let hooks = Hooks::register(lease, owner, [spec])?;
 //! ```
 
 pub(crate) use super::inet::{
@@ -45,51 +50,63 @@ use kernel::{
     sync::{Arc, ArcBorrow},
 };
 
-/// Priority of source NAT, by which others place themselves.
+/// Priority of source NAT (C: `NF_IP_PRI_NAT_SRC`), relative to which others choose theirs.
 pub(crate) const PRIORITY_NAT_SRC: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC;
-/// Priority of destination NAT.
+/// Priority of destination NAT (C: `NF_IP_PRI_NAT_DST`).
 pub(crate) const PRIORITY_NAT_DST: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST;
 
 /// Verdict on a packet.
 pub(crate) enum Verdict {
-    /// It goes on its way.
+    /// The packet continues with the next hook (C: `NF_ACCEPT`).
     Accept(Packet),
-    /// It is dropped.
+    /// The core frees the packet (C: `NF_DROP`).
     Drop(Packet),
-    /// The hook kept it, sent it or freed it.
+    /// The hook has kept, sent or freed the packet (C: `NF_STOLEN`).
     Stolen,
 }
 
-/// The call of a hook.
+/// Parameters of a call of a hook (C: `struct nf_hook_state`). Valid for the call.
+///
+/// # Invariants
+///
+/// A `&State<'g>` is to a state that netfilter passed to a hook; its namespace lives for `'g`.
 #[repr(transparent)]
 pub(crate) struct State<'g>(bindings::nf_hook_state, PhantomData<&'g ()>);
 
 impl<'g> State<'g> {
-    /// The namespace of the packet.
+    /// Returns the network namespace of the packet.
     #[inline(always)]
     pub(crate) fn net(&self) -> &'g Net {
-        // SAFETY: Netfilter passes a namespace that lives as long as the call.
+        // SAFETY: By the type invariant netfilter passed a namespace that lives for `'g`, the time
+        // of the call.
         unsafe { Net::from_raw(self.0.net) }
     }
 }
 
-/// A function that packets pass.
+/// A hook function.
 pub(crate) trait Hook: 'static {
     /// Object that the function works on.
     type Owner: Send + Sync + 'static;
 
-    /// Called for each packet, in softirq or process context; must not sleep.
+    /// Processes a packet and returns its verdict.
+    ///
+    /// # Context
+    ///
+    /// Softirq or process context, in the read-side critical section of `rcu`. Must not sleep. May
+    /// run on all CPUs at once.
     fn run<'g>(owner: &'g Self::Owner, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict;
 }
 
-/// A hook with its place.
+/// Description of a hook: function, family, point and priority.
 pub(crate) struct Spec<O> {
+    /// Complete but for the private pointer, which [`Hooks::register`] fills in.
     operations: bindings::nf_hook_ops,
     _owner: PhantomData<fn(&O)>,
 }
 
 impl<O> Spec<O> {
-    /// Places `H`; of the hooks of one point, that with the lowest priority is called first.
+    /// Describes `H` as a hook at `point` for packets of `protocol`. Hooks of one point are called
+    /// in ascending order of their priorities.
     pub(crate) fn new<H: Hook<Owner = O>>(protocol: Protocol, point: Point, priority: i32) -> Self {
         Self {
             operations: bindings::nf_hook_ops {
@@ -104,29 +121,37 @@ impl<O> Spec<O> {
     }
 }
 
-/// Hooks registered in a namespace, until this value is dropped.
+/// Hooks that are registered in a namespace until this value is dropped.
 ///
 /// # Invariants
 ///
-/// `operations` are registered in the namespace of `lease`, with the address of the object in
-/// `owner` as their private pointer.
+/// `operations` are registered in the namespace of `lease`, and each has the address of the object
+/// in `owner` as its private pointer. `owner` holds a reference to that object.
 pub(crate) struct Hooks<O: Send + Sync + 'static> {
     lease: Lease,
     operations: KVec<bindings::nf_hook_ops>,
     owner: Arc<O>,
 }
 
-// SAFETY: Registration is serialised by netfilter.
+// SAFETY: Hooks may be unregistered from any thread: netfilter serialises that with a mutex. The
+// owner is `Send + Sync`.
 unsafe impl<O: Send + Sync> Send for Hooks<O> {}
-// SAFETY: As above; a shared reference gives no more than the namespace, which is shared itself.
+// SAFETY: A shared reference gives access to the namespace and the owner only, and both may be
+// shared.
 unsafe impl<O: Send + Sync> Sync for Hooks<O> {}
 
 impl<O: Send + Sync> Hooks<O> {
-    /// Registers hooks. Sleeps.
+    /// Registers hooks in the namespace of `lease`. Process context; sleeps.
     ///
-    /// The value keeps `owner` alive; one that is stored in its owner must be taken out of it, by
-    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for
-    /// the lease.
+    /// Packets may be in the hooks before this function returns.
+    ///
+    /// The result keeps `owner` alive. If it is stored in its owner, that is a cycle: it must be
+    /// taken out by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which
+    /// otherwise waits for the lease.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, and those of `nf_register_net_hooks()`. No hook stays registered.
     pub(crate) fn register<const N: usize>(
         lease: Lease,
         owner: Arc<O>,
@@ -134,7 +159,8 @@ impl<O: Send + Sync> Hooks<O> {
     ) -> Result<Self> {
         let mut operations = KVec::with_capacity(N, GFP_KERNEL)?;
         let owned = Arc::into_raw(owner);
-        // SAFETY: From `into_raw` just above.
+        // SAFETY: `owned` came from `into_raw` just above, which gave up one reference. It is taken
+        // back once; `owned` stays valid while `owner` exists.
         let owner = unsafe { Arc::from_raw(owned) };
         for spec in specs {
             let mut operation = spec.operations;
@@ -142,11 +168,14 @@ impl<O: Send + Sync> Hooks<O> {
             operations.push(operation, GFP_KERNEL)?;
         }
         let count = u32::try_from(N)?;
-        // SAFETY: The vector stays where it is while registered; the owner lives as long as that.
+        // SAFETY: The elements of the vector do not move while registered, because nothing is
+        // pushed after this. The owner outlives the registration, because `drop` unregisters before
+        // it drops the owner.
         to_result(unsafe {
             bindings::nf_register_net_hooks(lease.as_ptr(), operations.as_ptr(), count)
         })?;
-        // INVARIANT: Registered just above.
+        // INVARIANT: All elements were registered just above, with `owned` as their private
+        // pointer.
         Ok(Self {
             lease,
             operations,
@@ -154,12 +183,12 @@ impl<O: Send + Sync> Hooks<O> {
         })
     }
 
-    /// Returns what they work on.
+    /// Returns the object that the hooks are called with.
     pub(crate) fn owner(&self) -> &Arc<O> {
         &self.owner
     }
 
-    /// The lease of the namespace that they are registered in.
+    /// Returns the lease of the namespace in which the hooks are registered.
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
     }
@@ -167,8 +196,8 @@ impl<O: Send + Sync> Hooks<O> {
 
 impl<O: Send + Sync> Drop for Hooks<O> {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, in a namespace that is there by that of the
-        // lease.
+        // SAFETY: By the type invariant `operations` are registered in this namespace, which is
+        // live by the type invariant of `Lease`.
         unsafe {
             bindings::nf_unregister_net_hooks(
                 self.lease.as_ptr(),
@@ -176,12 +205,12 @@ impl<O: Send + Sync> Drop for Hooks<O> {
                 self.operations.len() as u32,
             );
         }
-        // Packets may still be in a hook, and use the owner.
+        // Hooks may still be running on other CPUs and using the owner.
         rcu::synchronize_expedited();
-        // Unregistering has flushed the queues of NFQUEUE. But a packet that was still in one of
-        // these hooks, and that it sent on through other hooks, may have been queued after that,
-        // with a function of this module to go on with.
-        // SAFETY: A live namespace by the type invariant of the lease.
+        // Unregistering has flushed the queues of NFQUEUE. But a packet that was in one of these
+        // hooks, and that it sent through other hooks, may have been queued after that, with a
+        // function of this module as its continuation.
+        // SAFETY: By the type invariant of `Lease` the namespace is live.
         unsafe { bindings::rust_ipvs_helper_queue_drop(self.lease.as_ptr()) };
         let _ = &self.owner;
     }
@@ -191,22 +220,28 @@ impl<O: Send + Sync> Drop for Hooks<O> {
 ///
 /// # Safety
 ///
-/// Called by netfilter, with the private pointer that [`Hooks::register`] gave it.
+/// Must be called by netfilter as a hook, with the private pointer that [`Hooks::register`] set for
+/// a hook of `H::Owner`, a packet, and the state of the call.
 unsafe extern "C" fn call<H: Hook>(
     owner: *mut c_void,
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
-    // SAFETY: The owner is kept alive by `Hooks` until a grace period after the hook is gone.
+    // SAFETY: By the contract of this function `owner` came from `Arc::into_raw` in `register`.
+    // `Hooks` keeps it alive until a grace period after the hook was unregistered.
     let owner = unsafe { ArcBorrow::<H::Owner>::from_raw(owner.cast()) };
-    // SAFETY: Netfilter calls hooks under `rcu_read_lock()`, and nothing below outlives the call.
+    // SAFETY: Netfilter calls hooks under `rcu_read_lock()`, and neither `rcu` nor what is derived
+    // from it outlives the call.
     let rcu = unsafe { Rcu::assume() };
-    // SAFETY: Netfilter passes a valid state; `State` is transparent.
+    // SAFETY: Netfilter passes a state that is valid for the call. `State` is a transparent wrapper
+    // of it.
     let state = unsafe { &*state.cast::<State<'_>>() };
-    // SAFETY: Netfilter passes a packet, which is the hook's until it returns a verdict.
+    // SAFETY: Netfilter passes a valid packet with a network header, which the hook owns until it
+    // returns a verdict.
     let packet = unsafe { Packet::from_raw(skb) };
     match H::run(&owner, rcu, state, packet) {
         Verdict::Accept(packet) => {
+            // The core takes the packet back.
             packet.into_raw();
             bindings::NF_ACCEPT
         }

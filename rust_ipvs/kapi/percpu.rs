@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters that each CPU keeps for itself.
+//! Per-CPU counters.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 //!
-//! An allocation of per-CPU memory is dear, whatever its size. So sets of counters come from a
-//! [`Pool`], which allocates [`SETS`] of them at a time.
+//! Packets count without shared cache lines: each CPU adds to its own copy of a counter, and
+//! readers add up the copies.
+//!
+//! A per-CPU allocation has a high fixed cost, whatever its size. So sets of counters are taken
+//! from a [`Pool`], which allocates [`SETS`] of them at a time.
 
 use crate::bindings;
 use core::ptr::NonNull;
@@ -18,37 +21,39 @@ use kernel::{
     },
 };
 
-/// Number of sets that are allocated together, and freed when the last one of them is.
+/// Number of sets that are allocated together. They are freed when the last of them is dropped.
 const SETS: u32 = 16;
-/// All sets are free.
+/// Value of [`Chunk::free`] if all sets are free.
 const ALL: u32 = (1 << SETS) - 1;
 
 /// Memory for [`SETS`] sets of `N` counters.
 ///
 /// # Invariants
 ///
-/// `base` is a per-CPU allocation of `SETS * N` words that this value owns.
+/// `base` is a per-CPU allocation of `SETS * N` words that this value owns. A set whose bit in
+/// `free` is clear belongs to one [`Counters`].
 struct Chunk<const N: usize> {
     base: NonNull<u64>,
-    /// A bit for each set that nobody has.
+    /// Bit mask of the sets that have no owner.
     free: Atomic<u32>,
 }
 
-// SAFETY: Per-CPU memory may be used on and freed from any CPU.
+// SAFETY: Per-CPU memory may be used on, and freed from, any CPU.
 unsafe impl<const N: usize> Send for Chunk<N> {}
-// SAFETY: The words belong to those who have the sets.
+// SAFETY: By the type invariant the words of a set belong to its `Counters`. `free` is atomic.
 unsafe impl<const N: usize> Sync for Chunk<N> {}
 
 impl<const N: usize> Chunk<N> {
-    /// Allocates free sets. Sleeps.
+    /// Allocates a chunk of free sets. Process context; sleeps. Fails with `ENOMEM`.
     fn new() -> Result<Arc<Self>> {
         let size = const { size_of::<[u64; N]>().wrapping_mul(SETS as usize) };
-        // SAFETY: Size and alignment are not zero, and the flags allow to sleep, as this context
-        // does.
+        // SAFETY: Size and alignment are not zero. `GFP_KERNEL` may sleep, and so may this
+        // function's caller.
         let base = unsafe {
             bindings::pcpu_alloc_noprof(size, align_of::<u64>(), false, bindings::GFP_KERNEL)
         };
-        // INVARIANT: Just allocated, with that size.
+        // INVARIANT: `base` was just allocated with `SETS * N` words, and all bits of `free` are
+        // set.
         let chunk = Self {
             base: NonNull::new(base.cast()).ok_or(ENOMEM)?,
             free: Atomic::new(ALL),
@@ -56,16 +61,17 @@ impl<const N: usize> Chunk<N> {
         Ok(Arc::new(chunk, GFP_KERNEL)?)
     }
 
-    /// Changes which sets are free.
+    /// Replaces `free` by the result of `change`, atomically. `change` may be called several times.
     fn update(&self, change: impl Fn(u32) -> u32) {
         let mut free = self.free.load(Relaxed);
-        // Whoever gets a set sees what its last owner did to it.
+        // Full ordering: the next owner of a set sees what the last one did to it.
         while let Err(now) = self.free.cmpxchg(free, change(free), Full) {
             free = now;
         }
     }
 
-    /// Takes a set, all zeroes. One caller at a time.
+    /// Takes a free set and zeroes it. Returns `None` if there is none. The caller must hold the
+    /// lock of the [`Pool`]: other calls must not run at once, while sets may be freed at any time.
     fn take(this: &Arc<Self>) -> Option<Counters<N>> {
         let free = this.free.load(Relaxed);
         if free == 0 {
@@ -73,14 +79,15 @@ impl<const N: usize> Chunk<N> {
         }
         let number = free.trailing_zeros();
         this.update(|free| free & !(1u32 << number));
-        // SAFETY: One of the sets in the allocation, and this one's alone from now on: nobody
-        // counts with it.
+        // SAFETY: The set is inside the allocation by the type invariant. It is owned by this call
+        // from now on, and no `Counters` of it exists yet, so no CPU adds to it.
         let base = unsafe {
             let base = this.base.add((number as usize).wrapping_mul(N));
             bindings::rust_ipvs_helper_percpu_zero(base.as_ptr() as usize, N as u32);
             base
         };
-        // INVARIANT: The bit was set, so that nobody had it, and is no more.
+        // INVARIANT: The bit was set, so the set had no owner, and is clear now because of this
+        // value.
         Some(Counters {
             base,
             chunk: this.clone(),
@@ -90,21 +97,23 @@ impl<const N: usize> Chunk<N> {
 
 impl<const N: usize> Drop for Chunk<N> {
     fn drop(&mut self) {
-        // SAFETY: Allocated in `new`, owned, and not used afterwards.
+        // SAFETY: By the type invariant `base` is an allocation that this value owns, and it is not
+        // used afterwards. Each `Counters` has a reference to the chunk, so none is left.
         unsafe { bindings::free_percpu(self.base.as_ptr().cast()) };
     }
 }
 
-/// Allocator of sets of `N` counters.
+/// Allocator of sets of `N` counters. Freed sets are used again as long as their chunk is the
+/// current one.
 #[pin_data]
 pub(crate) struct Pool<const N: usize> {
-    /// The sets to be given away next. Other chunks belong to those who have sets of them.
+    /// The chunk that sets are taken from. Older chunks are kept alive by their sets only.
     #[pin]
     chunk: Mutex<Option<Arc<Chunk<N>>>>,
 }
 
 impl<const N: usize> Pool<N> {
-    /// A pool without memory yet.
+    /// Creates a pool without sets. Process context. Fails with `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
@@ -114,7 +123,8 @@ impl<const N: usize> Pool<N> {
         )
     }
 
-    /// Takes a set of counters, at zero. Sleeps.
+    /// Takes a set of counters, all zero. Process context: takes a mutex and may allocate. Fails
+    /// with `ENOMEM`.
     pub(crate) fn take(&self) -> Result<Counters<N>> {
         let mut chunk = self.chunk.lock();
         if let Some(counters) = chunk.as_ref().and_then(Chunk::take) {
@@ -127,70 +137,78 @@ impl<const N: usize> Pool<N> {
     }
 }
 
-/// `N` counters, one set per possible CPU; they wrap.
+/// `N` counters with a copy for each possible CPU. They wrap at 2^64.
 ///
-/// Adding costs one instruction without a lock prefix; reading visits every CPU.
+/// Adding takes one instruction without a lock prefix. Reading visits all CPUs.
 ///
 /// # Invariants
 ///
-/// `base` is a set of `N` words in the allocation of `chunk`, whose bit there is clear because of
-/// this value.
+/// `base` is a set of `N` words in the allocation of `chunk`, whose bit in `free` is clear because
+/// of this value.
 pub(crate) struct Counters<const N: usize> {
     base: NonNull<u64>,
     chunk: Arc<Chunk<N>>,
 }
 
-// SAFETY: Per-CPU memory may be used on and freed from any CPU.
+// SAFETY: Per-CPU memory may be used on, and freed from, any CPU.
 unsafe impl<const N: usize> Send for Counters<N> {}
-// SAFETY: Additions are single instructions on the CPU's own copy, reads are single loads.
+// SAFETY: A shared reference gives additions, which are single instructions on the current CPU's
+// own copy, and loads of whole words. Neither tears.
 unsafe impl<const N: usize> Sync for Counters<N> {}
 
 impl<const N: usize> Counters<N> {
-    /// Adds to counter `I` of this CPU.
+    /// Adds `value` to counter `I` of the current CPU. Any context: neither preemption nor an
+    /// interrupt can lose an addition.
     #[inline(always)]
     pub(crate) fn add<const I: usize>(&self, value: u64) {
         const { assert!(I < N) };
-        // SAFETY: The counter is inside the allocation by the type invariant and the check above.
+        // SAFETY: By the type invariant and the assertion above, the counter is inside the
+        // allocation.
         unsafe {
             bindings::rust_ipvs_helper_this_cpu_add(self.base.as_ptr().add(I) as usize, value)
         }
     }
 
-    /// Adds to two counters of this CPU, of which it reads once where they are.
+    /// Adds to two counters of the current CPU, whose base address is loaded once.
     #[inline(always)]
     pub(crate) fn add_two<const I: usize, const J: usize>(&self, to_first: u64, to_second: u64) {
         const { assert!(I < N && J < N) };
         let base = self.base.as_ptr();
-        // SAFETY: As in `add`.
+        // SAFETY: By the type invariant and the assertion above, both counters are inside the
+        // allocation.
         unsafe {
             bindings::rust_ipvs_helper_this_cpu_add(base.add(I) as usize, to_first);
             bindings::rust_ipvs_helper_this_cpu_add(base.add(J) as usize, to_second);
         }
     }
 
-    /// Adds one to counter `I` of this CPU and returns what that gives.
+    /// Increments counter `I` of the current CPU and returns the result.
     #[inline(always)]
     pub(crate) fn next<const I: usize>(&self) -> u64 {
         const { assert!(I < N) };
-        // SAFETY: As in `add`.
+        // SAFETY: By the type invariant and the assertion above, the counter is inside the
+        // allocation.
         unsafe {
             bindings::rust_ipvs_helper_this_cpu_inc_return(self.base.as_ptr().add(I) as usize)
         }
     }
 
-    /// Sets counter `I` of this CPU.
+    /// Sets counter `I` of the current CPU, and of no other, to `value`.
     pub(crate) fn set<const I: usize>(&self, value: u64) {
         const { assert!(I < N) };
-        // SAFETY: As in `add`.
+        // SAFETY: By the type invariant and the assertion above, the counter is inside the
+        // allocation.
         unsafe {
             bindings::rust_ipvs_helper_this_cpu_write(self.base.as_ptr().add(I) as usize, value)
         }
     }
 
-    /// The sums over all CPUs. Additions that happen meanwhile may be in or not.
+    /// Returns the sums over all possible CPUs. Concurrent additions may be included or not, and
+    /// the counters are not read at one point in time.
     pub(crate) fn sums(&self) -> [u64; N] {
         let mut sums = [0; N];
-        // SAFETY: The counters are inside the allocation, and the array has room for their sums.
+        // SAFETY: By the type invariant the `N` counters are inside the allocation. `sums` has room
+        // for `N` words.
         unsafe {
             bindings::rust_ipvs_helper_percpu_sums(
                 self.base.as_ptr() as usize,
@@ -203,15 +221,14 @@ impl<const N: usize> Counters<N> {
 }
 
 impl<const N: usize> Counters<N> {
-    /// Returns what one CPU counted, one of those that [`possible`](super::cpus::possible) names;
-    /// zeroes for others.
+    /// Returns the counters of one CPU; zeros if it is not [possible](super::cpus::possible).
     pub(crate) fn of_cpu(&self, cpu: u32) -> [u64; N] {
         if !super::cpus::is_possible(cpu) {
             return [0; N];
         }
         core::array::from_fn(|index| {
-            // SAFETY: `index < N`, so the counter is inside the allocation, and the CPU has a copy
-            // of it.
+            // SAFETY: `index < N`, so by the type invariant the counter is inside the allocation.
+            // The CPU is possible, so it has a copy.
             unsafe {
                 bindings::rust_ipvs_helper_percpu_read(
                     self.base.as_ptr().wrapping_add(index) as usize,
@@ -224,6 +241,7 @@ impl<const N: usize> Counters<N> {
 
 impl<const N: usize> Drop for Counters<N> {
     fn drop(&mut self) {
+        // The number of the set follows from its offset in the chunk.
         let first = self.chunk.base.as_ptr() as usize;
         let bytes = (self.base.as_ptr() as usize).wrapping_sub(first);
         let number = bytes.checked_div(size_of::<[u64; N]>()).unwrap_or(0);

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Routes out of this host.
+//! Output routes.
 //!
 //! C headers: [`include/net/dst.h`](srctree/include/net/dst.h),
 //! [`include/net/route.h`](srctree/include/net/route.h),
 //! [`include/net/ip6_route.h`](srctree/include/net/ip6_route.h)
+//!
+//! A [`Route`] is a counted reference to a `dst_entry`. Destinations cache one each, and check with
+//! [`Route::is_valid`] for each packet whether it is still current; C IPVS does the same in
+//! `__ip_vs_get_out_rt()`.
+//!
+//! All methods may be called in softirq context and do not sleep.
 
 use super::{
     inet::{
@@ -16,40 +22,47 @@ use super::{
 use crate::bindings;
 use core::ptr::NonNull;
 
-/// Kind of a route look-up.
+/// Kind of a route look-up, which depends on how packets are forwarded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RouteKind {
-    /// Any route to the address.
+    /// Any route to the address, possibly by a gateway.
     Any,
-    /// The address itself is the next hop.
+    /// A route with the address itself as the next hop, for direct routing.
     Direct,
-    /// The route as seen from the source address that goes with it.
+    /// A route that was looked up again with the source address which the first look-up returned,
+    /// for tunnels, whose outer header has that source.
     WithSource,
 }
 
-/// A route, and the source address that goes with it.
+/// A counted reference to a route, with the source address that the look-up selected.
 ///
 /// # Invariants
 ///
-/// `dst` is a `dst_entry` of the protocol's kind, of which this value holds a reference.
+/// `dst` is a `dst_entry` of the kind of `protocol`, and this value owns a reference to it.
 pub(crate) struct Route {
     dst: NonNull<bindings::dst_entry>,
+    /// Generation that IPv6 compares in [`Route::is_valid`]; unused for IPv4.
     cookie: u32,
     protocol: Protocol,
+    /// `true` if looked up as [`RouteKind::Direct`].
     direct: bool,
+    /// Source address in network order. An IPv4 one is in the first four bytes.
     source: [u8; 16],
 }
 
-// SAFETY: References to a `dst_entry` may be held and dropped on any CPU.
+// SAFETY: A reference to a `dst_entry` may be held and dropped on any CPU, because its count is
+// atomic.
 unsafe impl Send for Route {}
-// SAFETY: The methods read what is set once, or what C reads without a lock too.
+// SAFETY: The methods read fields that do not change after the look-up, or that C code reads
+// without a lock, too.
 unsafe impl Sync for Route {}
 
 impl Route {
-    /// Looks up a route to an IPv4 address.
+    /// Looks up a route to an IPv4 address in network order. Returns `None` if there is none.
     pub(crate) fn v4(net: &Net, to: [u8; 4], wanted: RouteKind) -> Option<Self> {
         let mut saddr = 0u32;
-        // SAFETY: A live namespace; `saddr` is on this stack.
+        // SAFETY: By the type invariant of `Net` the namespace is live. `saddr` is on this stack
+        // and is written during the call only.
         let dst = unsafe {
             bindings::rust_ipvs_helper_route_v4(
                 net.as_ptr(),
@@ -67,11 +80,13 @@ impl Route {
         Self::adopt(dst, Protocol::Ipv4, wanted, source)
     }
 
-    /// Looks up a route to an IPv6 address. None is found where no source address goes with it.
+    /// Looks up a route to an IPv6 address. Returns `None` if there is none, or if no source
+    /// address can be selected for it.
     pub(crate) fn v6(net: &Net, to: [u8; 16], wanted: RouteKind) -> Option<Self> {
         let to = in6(to);
         let mut saddr = in6([0; 16]);
-        // SAFETY: A live namespace; the addresses are on this stack.
+        // SAFETY: By the type invariant of `Net` the namespace is live. The addresses are on this
+        // stack and are accessed during the call only.
         let dst = unsafe {
             bindings::rust_ipvs_helper_route_v6(
                 net.as_ptr(),
@@ -81,12 +96,12 @@ impl Route {
                 &raw mut saddr,
             )
         };
-        // SAFETY: Both are 16 bytes for which any value is valid.
+        // SAFETY: Both types have 16 bytes and no padding, and any value is valid for them.
         let source = unsafe { core::mem::transmute::<bindings::in6_addr, [u8; 16]>(saddr) };
         Self::adopt(dst, Protocol::Ipv6, wanted, source)
     }
 
-    /// Takes over the reference that a look-up returned.
+    /// Creates a route from the reference that a look-up returned; `None` if it is null.
     fn adopt(
         dst: *mut bindings::dst_entry,
         protocol: Protocol,
@@ -94,11 +109,10 @@ impl Route {
         source: [u8; 16],
     ) -> Option<Self> {
         let dst = NonNull::new(dst)?;
-        // SAFETY: By the type invariant this value has a reference to the entry, and the entry is
-        // of the protocol's kind.
+        // SAFETY: The look-up returned a reference to the entry, which is of the protocol's kind.
         let cookie =
             unsafe { bindings::rust_ipvs_helper_dst_cookie(dst.as_ptr(), protocol.number()) };
-        // INVARIANT: The look-up's reference is ours now.
+        // INVARIANT: The reference of the look-up passes to this value.
         Some(Self {
             dst,
             cookie,
@@ -108,37 +122,38 @@ impl Route {
         })
     }
 
-    /// The C structure.
+    /// Returns the C structure. The route keeps its reference.
     #[inline(always)]
     pub(super) fn as_ptr(&self) -> *mut bindings::dst_entry {
         self.dst.as_ptr()
     }
 
-    /// Gives the reference to C.
+    /// Converts the route into a pointer; the caller then owns the reference.
     pub(super) fn into_raw(self) -> *mut bindings::dst_entry {
         core::mem::ManuallyDrop::new(self).dst.as_ptr()
     }
 
-    /// Returns whether the route does for what is wanted: only one that was looked up so takes the
-    /// address itself as the next hop.
+    /// Returns `true` if the route can be used for a look-up of kind `wanted`. Only a route that
+    /// was looked up as [`RouteKind::Direct`] has the address itself as its next hop.
     #[inline(always)]
     pub(crate) fn serves(&self, wanted: RouteKind) -> bool {
         wanted != RouteKind::Direct || self.direct
     }
 
-    /// The protocol that the route is for.
+    /// Returns the protocol that the route is for.
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// Returns whether nothing has changed since the look-up that could change its answer.
+    /// Returns `true` if the route is current: no change of routes or devices since the look-up may
+    /// have changed its result (C: `dst_check()`).
     #[inline(always)]
     pub(crate) fn is_valid(&self) -> bool {
         // SAFETY: By the type invariant this value has a reference to the entry.
         unsafe { bindings::rust_ipvs_helper_dst_valid(self.dst.as_ptr(), self.cookie) }
     }
 
-    /// Returns whether the address is this host's own.
+    /// Returns `true` if the destination address is local.
     #[inline(always)]
     pub(crate) fn is_local(&self) -> bool {
         // SAFETY: By the type invariant this value has a reference to the entry, and the entry is
@@ -148,19 +163,19 @@ impl Route {
         }
     }
 
-    /// The largest packet that the route takes, in bytes.
+    /// Returns the MTU of the route in bytes, path MTU included.
     #[inline(always)]
     pub(crate) fn mtu(&self) -> u32 {
         // SAFETY: By the type invariant this value has a reference to the entry.
         unsafe { bindings::rust_ipvs_helper_dst_mtu(self.dst.as_ptr()) }
     }
 
-    /// The source address that goes with an IPv4 route.
+    /// Returns the source address of an IPv4 route, in network order.
     pub(crate) fn source_v4(&self) -> [u8; 4] {
         self.source.first_chunk::<4>().copied().unwrap_or([0; 4])
     }
 
-    /// The source address that goes with an IPv6 route.
+    /// Returns the source address of an IPv6 route.
     pub(crate) fn source_v6(&self) -> [u8; 16] {
         self.source
     }
@@ -168,7 +183,8 @@ impl Route {
 
 impl Drop for Route {
     fn drop(&mut self) {
-        // SAFETY: The reference is ours by the type invariant.
+        // SAFETY: By the type invariant this value owns the reference, and it is not used
+        // afterwards. `dst_release()` may be called in any context.
         unsafe { bindings::dst_release(self.dst.as_ptr()) };
     }
 }

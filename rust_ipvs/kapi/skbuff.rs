@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets.
+//! Packets (C: `struct sk_buff`).
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 //!
-//! A [`Packet`] owns its `sk_buff`. Its bytes are reached as slices of what lies in one piece, from
-//! the network header on; whoever needs more calls [`Packet::pull`], whoever writes calls
-//! [`Packet::writable`]. A reference to bytes borrows the packet, so none can outlive a change of
-//! the buffer.
+//! A [`Packet`] owns its `sk_buff`. Its bytes are accessible as slices of the linear part, from the
+//! network header on. [`Packet::pull`] extends the linear part, [`Packet::writable`] makes it
+//! private. A slice borrows the packet, so it cannot be used after a call that may reallocate the
+//! buffer.
+//!
+//! Offsets and lengths are in bytes and count from the network header, not from `skb->data`: the
+//! two are the same in the hooks of this module, but a packet of an outer caller may differ.
+//!
+//! All methods may be called in softirq context and do not sleep. None takes a lock of this module.
 
 pub(crate) mod tunnel;
 
@@ -30,25 +35,27 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// An owned packet that has a network header.
+/// An owned packet with a network header. Dropping it frees the packet (C: `kfree_skb()`).
 ///
 /// # Invariants
 ///
-/// The pointer is to an `sk_buff` that this value owns, whose network header is at or behind its
-/// data pointer.
+/// The pointer is to a valid `sk_buff` that this value owns, whose network header is in the linear
+/// part or at its end, at or behind the data pointer.
 pub(crate) struct Packet(NonNull<bindings::sk_buff>);
 
-/// An error to tell a packet's sender. Types and codes are those of ICMP or ICMPv6, by the packet.
+/// An error that is reported to a packet's sender. Type and code are those of ICMP or ICMPv6,
+/// depending on the packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreachable {
-    /// Nobody listens on the port.
+    /// The port is unreachable.
     Port,
-    /// The time to live, or the hop limit, is used up.
+    /// The TTL or hop limit is exhausted.
     TimeExceeded,
-    /// The packet is larger than this many bytes, and may not be cut.
+    /// The packet is larger than this MTU in bytes and must not be fragmented.
     TooBig(u32),
 }
 
+// Types and codes of `include/uapi/linux/icmp.h` and `icmpv6.h`, which bindgen does not see.
 const ICMP_DEST_UNREACH: c_int = 3;
 const ICMP_TIME_EXCEEDED: c_int = 11;
 const ICMP_PORT_UNREACH: c_int = 3;
@@ -59,102 +66,110 @@ const ICMPV6_TIME_EXCEED: u8 = 3;
 const ICMPV6_PORT_UNREACH: u8 = 4;
 
 impl Packet {
-    /// Takes ownership of a packet from C.
+    /// Takes the ownership of a packet from C.
     ///
     /// # Safety
     ///
-    /// `skb` must be a valid packet with a network header, owned by the caller.
+    /// `skb` must be a valid packet with a network header in its linear part. The caller must own
+    /// it and must not use it any more.
     #[inline(always)]
     pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
-        // SAFETY: Valid, so not null.
-        // INVARIANT: By the contract of this function.
+        // SAFETY: By the contract of this function `skb` is valid, so it is not null.
+        // INVARIANT: By the contract of this function `skb` has a network header and its ownership
+        // passes to this value.
         Self(unsafe { NonNull::new_unchecked(skb) })
     }
 
-    /// Gives the packet back to C.
+    /// Converts the packet into a pointer; the caller then owns it.
     #[inline(always)]
     pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
         ManuallyDrop::new(self).0.as_ptr()
     }
 
+    /// Returns the C structure. The packet keeps its ownership.
     #[inline(always)]
     pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0.as_ptr()
     }
 
-    /// Length in bytes from the network header's place on: what the network layer counts.
+    /// Returns `skb->len`: the length in bytes from the network header to the end of the data,
+    /// including pages and fragments.
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { (*self.as_ptr()).len }
     }
 
-    /// The firewall mark.
+    /// Returns the firewall mark (C: `skb->mark`).
     #[inline(always)]
     pub(crate) fn mark(&self) -> u32 {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_mark(self.as_ptr()) }
     }
 
-    /// Returns whether a load balancer has handled the packet already.
+    /// Returns `true` if a load balancer has processed the packet (C: `skb->ipvs_property`). Hooks
+    /// skip such packets.
     #[inline(always)]
     pub(crate) fn is_handled(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_ipvs_property(self.as_ptr()) }
     }
 
-    /// Marks the packet as handled by a load balancer.
+    /// Marks the packet as processed by a load balancer, so that the hooks that it passes later
+    /// skip it.
     #[inline(always)]
     pub(crate) fn set_handled(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_set_ipvs_property(self.as_ptr()) }
     }
 
-    /// Returns whether the link layer addressed the packet to this host.
+    /// Returns `true` if the link layer addressed the packet to this host (C: `PACKET_HOST`), not
+    /// to a group or to another host.
     #[inline(always)]
     pub(crate) fn is_to_host(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_to_host(self.as_ptr()) }
     }
 
-    /// Returns whether the packet has a route.
+    /// Returns `true` if the packet has a route (C: `skb_dst()`).
     #[inline(always)]
     pub(crate) fn has_route(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_has_dst(self.as_ptr()) }
     }
 
-    /// Returns whether the packet's route, which it must have, is to this host.
+    /// Returns `true` if the packet has a route and its destination is this host.
     #[inline(always)]
     pub(crate) fn route_is_local(&self, protocol: Protocol) -> bool {
         self.has_route()
-            // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid;
-            // it has a route.
+            // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+            // The first operand has checked that it has a route.
             && unsafe {
                 bindings::rust_ipvs_helper_skb_route_is_local(self.as_ptr(), protocol.number())
             }
     }
 
-    /// Returns whether the packet comes from this host: it has not come by a device, or by a
-    /// loopback one.
+    /// Returns `true` if this host sent the packet: it has no incoming device, or a loopback one.
     #[inline(always)]
     pub(crate) fn is_from_here(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_from_here(self.as_ptr()) }
     }
 
-    /// Returns whether an IPv4 socket sent the packet that forbade its defragmentation.
+    /// Returns `true` if the packet was sent by an IPv4 socket with `IP_NODEFRAG`, such as a raw
+    /// one, whose fragments must not be reassembled.
     pub(crate) fn is_raw(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_nodefrag(self.as_ptr()) }
     }
 
-    /// The bytes from the network header on that lie in one piece.
+    /// Returns the bytes of the linear part, from the network header on.
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. The
-        // header is inside the linear part or at its end by the type invariant, and the length is
-        // what remains of that part.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid, and
+        // the header is inside the linear part or at its end. The length is what remains of that
+        // part, which is initialised. `&self` is borrowed for the slice, and all methods that
+        // reallocate or write the buffer take `&mut self`.
         unsafe {
             let len = bindings::rust_ipvs_helper_skb_l3_len(self.as_ptr());
             let len = if len > 0 { len as usize } else { 0 };
@@ -162,13 +177,14 @@ impl Packet {
         }
     }
 
-    /// `N` bytes at an offset from the network header, wherever they lie; `None` where the packet
-    /// is shorter.
+    /// Copies `N` bytes at an offset from the network header, whether or not they are in the linear
+    /// part. Returns `None` if the packet is too short. Does not change the packet.
     pub(crate) fn copy<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let (at, len) = (c_int::try_from(at).ok()?, c_int::try_from(N).ok()?);
         let mut bytes = [0; N];
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; the
-        // buffer has so many bytes.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        // `bytes` has room for `len` bytes. `skb_copy_bits()` checks the offset against the
+        // packet's length.
         let error = unsafe {
             let start = bindings::rust_ipvs_helper_skb_l3_offset(self.as_ptr());
             let at = start.checked_add(at)?;
@@ -177,8 +193,10 @@ impl Packet {
         (error == 0).then_some(bytes)
     }
 
-    /// Makes the first `len` bytes from the network header on lie in one piece; `false` where the
-    /// packet is shorter, or memory ran out.
+    /// Makes the first `len` bytes part of the linear part (C: `pskb_may_pull()`).
+    ///
+    /// Returns `false` if the packet is shorter or the allocation failed; the packet stays valid
+    /// then. May reallocate the buffer.
     #[inline]
     pub(crate) fn pull(&mut self, len: usize) -> bool {
         let Ok(len) = u32::try_from(len) else {
@@ -189,45 +207,52 @@ impl Packet {
         len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_pull_l3(self.as_ptr(), len) }
     }
 
-    /// Makes at least `len` bytes lie in one piece, as [`Packet::pull`] does, and more if there are
-    /// more: twice as many as do now. So who reads one header after the other asks
-    /// [`Packet::READS`] times at most.
+    /// Makes at least `len` bytes linear, as [`Packet::pull`] does, and more if there are more:
+    /// twice the current number. A caller that parses one header after the other thus needs
+    /// [`Packet::READS`] calls at most, even for a chain of small extension headers.
     pub(crate) fn pull_more(&mut self, len: usize) -> bool {
         let twice = self.bytes().len().saturating_mul(2);
         let all = usize::try_from(self.len()).unwrap_or(usize::MAX);
         self.pull(len.max(twice.min(all)))
     }
 
-    /// Number of times that [`Packet::pull_more`] can find more of a packet of 64 KiB.
+    /// Maximum number of calls of [`Packet::pull_more`] that find more of a packet of 64 KiB: the
+    /// linear part doubles with each.
     pub(crate) const READS: usize = 16;
 
-    /// The most that [`Packet::writable`] returns: more bytes than any header ends at.
+    /// Limit of [`Packet::writable`] in bytes. Larger than the end of any header.
     const MOST_WRITABLE: usize = 1 << 24;
 
-    /// The first `len` bytes from the network header on, to be written: in one piece, and shared
-    /// with no other packet. `None` if the packet is shorter, memory ran out, or `len` is more than
-    /// [`Packet::MOST_WRITABLE`].
+    /// Returns the first `len` bytes for writing (C: `skb_ensure_writable()`): linear, and not
+    /// shared with a clone.
+    ///
+    /// Returns `None` if the packet is shorter, an allocation failed, or `len` is more than
+    /// [`Packet::MOST_WRITABLE`]. May reallocate the buffer. Checksums are the caller's business.
     #[inline(always)]
     pub(crate) fn writable(&mut self, len: usize) -> Option<&mut [u8]> {
-        // Most callers' lengths are known to be small, so that this is no question to them.
+        // Constant in most callers, so the compiler removes the check.
         if len > Self::MOST_WRITABLE {
             return None;
         }
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
-        // reference to bytes can be held across `&mut self`. The length and the offset of the
-        // network header, which is in the linear part, are less than 2^32 together.
+        // reference to bytes can be held across `&mut self`. The sum of the length and the offset
+        // of the network header, which is in the linear part, does not overflow 32 bits.
         if !unsafe { bindings::rust_ipvs_helper_skb_writable_l3(self.as_ptr(), len as u32) } {
             return None;
         }
-        // SAFETY: So many bytes are in the linear part now, and nobody else has them.
+        // SAFETY: The helper has made `len` bytes from the network header on linear and private,
+        // and `&mut self` is borrowed for the slice.
         Some(unsafe {
             core::slice::from_raw_parts_mut(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
         })
     }
 
-    /// The whole packet from the network header on, and `extra` zeros that are not part of it, to
-    /// be written: in one piece, and shared with no other packet. `None` where memory ran out.
-    /// [`Packet::set_len`] says what of it the packet is.
+    /// Returns the whole packet from the network header on, with `extra` zero bytes behind its end,
+    /// for writing: linear, and not shared with a clone.
+    ///
+    /// The length of the packet does not change; [`Packet::set_len`] sets it after the caller has
+    /// written. Returns `None` if an allocation failed. FTP commands are rewritten this way, which
+    /// may grow them.
     pub(crate) fn writable_with_room(&mut self, extra: usize) -> Option<&mut [u8]> {
         let room = u32::try_from(extra).ok()?;
         let len = (self.len() as usize).checked_add(extra)?;
@@ -236,40 +261,44 @@ impl Packet {
         if !unsafe { bindings::rust_ipvs_helper_skb_add_room(self.as_ptr(), room) } {
             return None;
         }
-        // SAFETY: So many bytes are in the linear part and behind it now, all initialised, and
-        // nobody else has them.
+        // SAFETY: The helper has made the packet linear and private, with `extra` bytes of
+        // initialised tail room, so `len` bytes from the network header on are valid. `&mut self`
+        // is borrowed for the slice.
         Some(unsafe {
             core::slice::from_raw_parts_mut(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
         })
     }
 
-    /// Makes a packet that lies in one piece shorter, or longer by some of the room behind it;
-    /// `false` where there is less.
+    /// Sets the length of a linear packet, which may grow into its tail room. Returns `false`, and
+    /// changes nothing, if that is too small.
     pub(crate) fn set_len(&mut self, len: usize) -> bool {
         let Ok(len) = u32::try_from(len) else {
             return false;
         };
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
-        // What is behind a packet is memory of the buffer, which nothing but bytes is in.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. The
+        // helper checks the length against the buffer. Tail room holds bytes only, for which any
+        // value is valid.
         unsafe { bindings::rust_ipvs_helper_skb_set_len(self.as_ptr(), len) }
     }
 
-    /// Returns whether the device, or somebody later, completes the transport checksum.
+    /// Returns `true` if the transport checksum is left to the device (C: `CHECKSUM_PARTIAL`): the
+    /// field holds the sum of the pseudo header.
     #[inline(always)]
     pub(crate) fn sum_is_partial(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_partial(self.as_ptr()) }
     }
 
-    /// Says that bytes changed: a sum over the whole packet that a device gave is void.
+    /// Invalidates the checksum of the whole packet that the receiving device computed (C:
+    /// `CHECKSUM_COMPLETE`). Called after bytes were changed.
     #[inline(always)]
     pub(crate) fn sum_changed(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_sum_changed(self.as_ptr()) }
     }
 
-    /// Returns whether the checksum of the ICMP or ICMPv6 message at offset `at` is right. It is
-    /// taken for right where this host sent the packet, or a device has looked at it.
+    /// Returns `true` if the checksum of the ICMP or ICMPv6 message at offset `at` is correct, or
+    /// need not be verified because this host sent the packet or the device verified it.
     pub(crate) fn message_sum_is_right(&mut self, protocol: Protocol, at: u16) -> bool {
         let (skb, at) = (self.as_ptr(), u32::from(at));
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
@@ -277,8 +306,8 @@ impl Packet {
         unsafe {
             bindings::rust_ipvs_helper_skb_sum_unneeded(skb)
                 || match protocol {
-                    // Not by `nf_checksum()`, which counts on a right IP header checksum: after the
-                    // kernel has written into options, the header has a wrong one.
+                    // Not by `nf_checksum()`, which relies on a correct IP header checksum. The
+                    // kernel does not update that after it has written timestamps into IP options.
                     Protocol::Ipv4 => bindings::rust_ipvs_helper_skb_sums_to_zero(skb, at),
                     Protocol::Ipv6 => {
                         let (point, number) = (Point::LocalIn.number(), bindings::IPPROTO_ICMPV6);
@@ -289,7 +318,7 @@ impl Packet {
         }
     }
 
-    /// Returns whether the packet fits in `mtu` bytes, or will be cut in segments that do.
+    /// Returns `true` if the packet fits in `mtu` bytes, or is a GSO packet whose segments do.
     #[inline]
     pub(crate) fn fits(&self, mtu: u32) -> bool {
         self.len() <= mtu
@@ -300,20 +329,23 @@ impl Packet {
             }
     }
 
-    /// The largest fragment that the packet was put together from, 0 where it was not (IPv6).
+    /// Returns the length of the largest fragment that the packet was reassembled from, in bytes; 0
+    /// if it was not reassembled. Forwarding must not send larger ones (IPv6).
     pub(crate) fn largest_fragment(&self, protocol: Protocol) -> u32 {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_frag_max(self.as_ptr(), protocol.number()) }
     }
 
-    /// Takes the packet from the socket that it was found to be for before it was changed. A socket
-    /// of this host that sends it stays its owner.
+    /// Detaches the packet from the socket that early demultiplexing found for its old addresses
+    /// (C: `skb_orphan()`). A local socket that sends the packet stays its owner, because it is
+    /// charged for the memory.
     pub(crate) fn orphan(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_orphan(self.as_ptr()) }
     }
 
-    /// Tells the sender what happened to the packet. The packet must have a route.
+    /// Sends an ICMP or ICMPv6 error about the packet to its sender. The packet must have a route,
+    /// and must begin with a header of `protocol`. The kernel limits the rate.
     pub(crate) fn send_error(&mut self, protocol: Protocol, error: Unreachable) {
         match protocol {
             Protocol::Ipv4 => {
@@ -323,7 +355,7 @@ impl Packet {
                     Unreachable::TooBig(mtu) => (ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu),
                 };
                 // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is
-                // valid; it begins with an IPv4 header as the caller says.
+                // valid. By the contract of this method it has an IPv4 header and a route.
                 unsafe { bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind, code, info) }
             }
             Protocol::Ipv6 => {
@@ -333,24 +365,25 @@ impl Packet {
                     Unreachable::TooBig(mtu) => (ICMPV6_PKT_TOOBIG, 0, mtu),
                 };
                 // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is
-                // valid; it begins with an IPv6 header as the caller says.
+                // valid. By the contract of this method it has an IPv6 header and a route.
                 unsafe { bindings::rust_ipvs_helper_icmpv6_send(self.as_ptr(), kind, code, info) }
             }
         }
     }
 
-    /// Sends an ICMP message about an IPv4 packet to its sender; `info` is the last word of its
-    /// header.
+    /// Sends an ICMP message of type `kind` about an IPv4 packet to its sender. `info` is the
+    /// second word of the ICMP header, in host order. The packet must have a route.
     pub(crate) fn send_icmp(&mut self, kind: u8, code: u8, info: u32) {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; it
-        // begins with an IPv4 header as the caller says.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. By
+        // the contract of this method it has an IPv4 header and a route.
         unsafe {
             bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind.into(), code.into(), info)
         }
     }
 
-    /// Cuts off the first `len` bytes, so that the packet begins with what follows; `false` where
-    /// it is shorter, or memory ran out.
+    /// Removes the first `len` bytes, so that the packet begins with what follows, which becomes
+    /// its network header. Returns `false` if the packet is shorter or an allocation failed. Used
+    /// to unpack a quoted packet of an ICMP error.
     pub(crate) fn strip(&mut self, len: usize) -> bool {
         let Ok(len) = u32::try_from(len) else {
             return false;
@@ -360,39 +393,44 @@ impl Packet {
         len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_strip(self.as_ptr(), len) }
     }
 
-    /// Takes note of the largest packet, in bytes, that the way takes which this packet, an IPv4
-    /// one of this host that was quoted to it, has gone.
+    /// Updates the path MTU of the flow of this packet to `mtu` bytes (C: `ipv4_update_pmtu()`).
+    ///
+    /// The packet is an IPv4 packet of this host that an ICMP error quotes.
     pub(crate) fn update_path_mtu(&mut self, net: &Net, mtu: u32) {
         if self.pull(20) {
-            // SAFETY: Owned, and it begins with an IPv4 header that lies in one piece.
+            // SAFETY: By the type invariant this value owns the `sk_buff`, and `pull` has made its
+            // IPv4 header linear. The namespace is live by the type invariant of `Net`.
             unsafe { bindings::ipv4_update_pmtu(self.as_ptr(), net.as_ptr(), mtu, 0, 0) }
         }
     }
 
-    /// Tells the packet's route that its link failed, which tells the sender.
+    /// Reports a link failure to the packet's route (C: `dst_link_failure()`), which sends an error
+    /// to the sender.
     pub(crate) fn link_failure(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_link_failure(self.as_ptr()) }
     }
 
-    /// Tells the socket that sent the packet from here what its route takes, in bytes.
+    /// Reports a path MTU of `mtu` bytes to the local socket that sent the packet, by way of the
+    /// packet's route.
     pub(crate) fn update_pmtu(&mut self, mtu: u32) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_update_pmtu(self.as_ptr(), mtu) }
     }
 
-    /// Sends the packet on `route`, past the hooks of locally sent packets, as a forwarder does.
+    /// Sends the packet on `route`, through the LOCAL_OUT hooks, as a forwarder does: checksums of
+    /// a receiving device are dropped, and the packet may be forwarded.
     ///
-    /// `owner` is the owner of [`Hooks`](super::netfilter::Hooks) that accept what they are given.
-    /// Where no other hooks are there, none is called.
+    /// `owner` is the owner of the [`Hooks`](super::netfilter::Hooks) of this module, which accept
+    /// any packet from here. If no others are registered, the packet bypasses the hooks.
     #[inline(always)]
     pub(crate) fn forward<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();
         let owner = ptr::from_ref(owner).cast();
         let skb = self.into_raw();
-        // SAFETY: The packet is ours to give away. The route is borrowed without a reference for
-        // the read-side critical section in which this call runs; what queues the packet for
-        // longer takes a reference itself.
+        // SAFETY: `into_raw` gave up the packet, so it may be given away. The route is attached
+        // without a reference: it is borrowed for the read-side critical section in which this call
+        // runs, and code that queues the packet for longer takes a reference itself.
         unsafe {
             bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());
             bindings::rust_ipvs_helper_skb_forwardable(skb);
@@ -403,12 +441,14 @@ impl Packet {
         }
     }
 
-    /// Sends the packet as [`Packet::forward`] does, on a route that nobody else keeps.
+    /// Sends the packet as [`Packet::forward`] does, on a route that is not cached. The packet
+    /// takes over the route's reference.
     pub(crate) fn forward_owned<O>(self, net: &Net, route: Route, owner: &O) {
         let protocol = route.protocol();
         let owner = ptr::from_ref(owner).cast();
         let skb = self.into_raw();
-        // SAFETY: The packet is ours to give away, and takes over the route's reference.
+        // SAFETY: `into_raw` gave up the packet, so it may be given away. It takes over the
+        // reference that `Route::into_raw` gave up, so the route lives as long as the packet.
         unsafe {
             bindings::rust_ipvs_helper_skb_set_dst(skb, route.into_raw());
             bindings::rust_ipvs_helper_skb_forwardable(skb);
@@ -419,10 +459,11 @@ impl Packet {
         }
     }
 
-    /// Looks the route up again, as for a packet of this host with the packet's new addresses.
+    /// Looks up the route of a locally sent packet again after its addresses changed (C:
+    /// `ip_route_me_harder()`). Returns `false` if there is none; the packet must be dropped then.
     pub(crate) fn reroute(&mut self, net: &Net, protocol: Protocol) -> bool {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; it
-        // begins with a header of the protocol.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. It
+        // begins with a header of `protocol`, which the hook that it was received in implies.
         let error = unsafe {
             match protocol {
                 Protocol::Ipv4 => {
@@ -436,28 +477,30 @@ impl Packet {
         error == 0
     }
 
-    /// Returns whether a packet with another source address might get another route than it has:
-    /// some rule or policy of the namespace may look at the source.
+    /// Returns `true` if the source address may affect routing: the namespace has policy rules, or
+    /// IPsec policies. If it returns `false`, a reply keeps its route when its source is rewritten.
     #[inline(always)]
     pub(crate) fn source_matters(net: &Net, protocol: Protocol) -> bool {
-        // SAFETY: A `&Net` is to a live `struct net`, by its type invariant.
+        // SAFETY: By the type invariant of `Net` the reference is to a live `struct net`.
         unsafe { bindings::rust_ipvs_helper_source_matters(net.as_ptr(), protocol.number()) }
     }
 
-    /// Puts fragments together: the whole packet, or `None` where this was not the last piece, or
-    /// one of no use.
+    /// Reassembles fragments. Returns the whole packet if this was its last fragment; `None` if the
+    /// fragment was queued or dropped.
     ///
-    /// What IPv6 has for a fragment and cannot be one comes back as it is.
+    /// An IPv6 packet whose fragment header is invalid is returned unchanged.
     pub(crate) fn defragment(self, net: &Net, protocol: Protocol, point: Point) -> Option<Self> {
         let (skb, net, point) = (self.into_raw(), net.as_ptr(), point.number());
-        // SAFETY: Ours to give away; where the call fails, it has taken the fragment.
+        // SAFETY: `into_raw` gave up the packet, so it may be given away. If the call fails, it has
+        // taken or freed the fragment.
         let error = unsafe {
             match protocol {
                 Protocol::Ipv4 => bindings::rust_ipvs_helper_ip_defrag(net, skb, point),
                 Protocol::Ipv6 => bindings::rust_ipvs_helper_ip6_defrag(net, skb, point),
             }
         };
-        // SAFETY: Where it succeeds, the packet is ours again.
+        // SAFETY: If the call succeeded, `skb` is the reassembled packet with a network header, and
+        // the caller owns it.
         (error == 0).then(|| unsafe { Self::from_raw(skb) })
     }
 }

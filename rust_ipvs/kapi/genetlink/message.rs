@@ -1,29 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages, attribute by attribute.
+//! Building of netlink messages, attribute by attribute.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
+//!
+//! Attributes are encoded here and not by `nla_put()`, which does for each attribute a call, a
+//! check and an update of the buffer's end.
 
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::prelude::*;
 
-/// The header of an attribute: its length, which counts the header, and its type, 16 bits each.
+/// Size in bytes of an attribute's header: length, which includes the header, and type, 16 bits
+/// each.
 const HEADER: usize = size_of::<bindings::nlattr>();
-/// Attributes begin at multiples of this.
+/// Alignment of attributes in bytes. Padding is zeroed.
 const ALIGN: usize = bindings::NLA_ALIGNTO as usize;
 
-/// A message being built.
+/// A message that is being built.
 ///
-/// Each method adds an attribute, and fails with `EMSGSIZE` where it does not fit; the message is
-/// then thrown away as a whole. Attributes are written behind the buffer's end, which moves once,
-/// when the message is complete: most messages are a handful of stores for each attribute.
+/// Each `put_*` method adds an attribute. It fails with `EMSGSIZE` if the attribute does not fit;
+/// the caller passes that on, and the message is discarded as a whole. Attributes are written
+/// behind the buffer's end, which is moved once, when the message is complete.
 ///
 /// # Invariants
 ///
-/// `at` is followed by `room` bytes, valid for `'a`, that nobody else uses meanwhile and that never
-/// move. The first `used` of them, at most `room`, have been written. `at` and `used` are multiples
-/// of [`ALIGN`].
+/// - `at` points to `room` bytes that are valid for `'a`, do not move, and are used by nobody else.
+/// - The first `used` bytes, at most `room`, have been written.
+/// - `at` and `used` are multiples of [`ALIGN`].
 pub(crate) struct Message<'a> {
     at: NonNull<u8>,
     room: usize,
@@ -33,12 +37,14 @@ pub(crate) struct Message<'a> {
 
 #[allow(dead_code, reason = "each user needs some of them")]
 impl Message<'_> {
-    /// Appends a message of `command` to `skb`, in answer to `info`; nothing on failure.
+    /// Appends a message of `command` to `skb`, in answer to `info`. `build` adds the attributes;
+    /// if it fails, nothing is appended and its error is returned. Fails with `EMSGSIZE` if not
+    /// even the headers fit.
     ///
     /// # Safety
     ///
-    /// `skb` must be valid, linear and used by nobody else, and `info` be that of a request or dump
-    /// being answered.
+    /// `skb` must be valid, linear and used by nobody else. `info` must be that of a request or
+    /// dump that is being processed.
     pub(super) unsafe fn build(
         skb: NonNull<bindings::sk_buff>,
         info: NonNull<bindings::genl_info>,
@@ -46,25 +52,26 @@ impl Message<'_> {
         command: u8,
         build: impl FnOnce(&mut Message<'_>) -> Result,
     ) -> Result {
-        // SAFETY: Valid by the contract of this function.
+        // SAFETY: By the contract of this function `info` is valid.
         let info = unsafe { info.as_ref() };
         let (portid, seq) = (info.snd_portid, info.snd_seq);
-        // SAFETY: As above; the core set the family of the request.
+        // SAFETY: By the contract of this function `skb` is valid and not used by others. The core
+        // set the family of the request.
         let header = unsafe {
             bindings::genlmsg_put(skb.as_ptr(), portid, seq, info.family, flags, command)
         };
         if header.is_null() {
             return Err(EMSGSIZE);
         }
-        // SAFETY: The buffer is valid and linear.
+        // SAFETY: By the contract of this function the buffer is valid and linear.
         let (at, room) = unsafe {
             (
                 bindings::rust_ipvs_helper_skb_tail(skb.as_ptr()),
                 bindings::rust_ipvs_helper_skb_tailroom(skb.as_ptr()),
             )
         };
-        // INVARIANT: What is behind the end of the buffer is as unused as the buffer, and where a
-        // message's header ends is aligned.
+        // INVARIANT: The tail room belongs to the buffer, which nobody else uses. `genlmsg_put()`
+        // aligns the end of the headers.
         let mut message = Message {
             at: NonNull::new(at).ok_or(EINVAL)?,
             room: room as usize,
@@ -72,8 +79,8 @@ impl Message<'_> {
             _buffer: PhantomData,
         };
         let built = build(&mut message);
-        // SAFETY: `header` was put into this very buffer, which has not moved since. What was
-        // written fits, and therefore its length in 32 bits.
+        // SAFETY: `header` was added to this buffer, which has not moved since. The attributes fit
+        // in the tail room, so `used` bytes may be added, and their number fits in 32 bits.
         unsafe {
             match built {
                 Ok(()) => {
@@ -86,11 +93,12 @@ impl Message<'_> {
         built
     }
 
-    /// Adds an attribute of so many bytes, which `write` writes.
+    /// Adds an attribute with `length` bytes of payload, which `write` writes.
     ///
     /// # Safety
     ///
-    /// `write` must write each of `length` bytes from the pointer on that it gets, and none beyond.
+    /// `write` must write all of the `length` bytes at the pointer that it is called with, and none
+    /// beyond.
     #[inline(always)]
     unsafe fn put(
         &mut self,
@@ -103,70 +111,75 @@ impl Message<'_> {
         if length > MAX || padded > self.room.wrapping_sub(self.used) {
             return Err(EMSGSIZE);
         }
-        // SAFETY: There is room for the attribute and its padding by the check above and the type
-        // invariants, by which it begins aligned for its header, too.
+        // SAFETY: The check above makes sure that the attribute and its padding fit in the room,
+        // which is valid by the type invariants. By these the position is aligned for the header,
+        // too.
         unsafe {
             let at = self.at.add(self.used);
             at.cast().write(bindings::nlattr {
                 nla_len: total as u16,
                 nla_type: attribute,
             });
-            // Before the payload, which may share its last word.
+            // The padding is written first, so that the compiler may merge it with the payload's
+            // last word.
             at.add(total).write_bytes(0, padded.wrapping_sub(total));
             write(at.add(HEADER));
         }
-        // INVARIANT: Written whole, and padded to a multiple.
+        // INVARIANT: Header, payload and padding were written, and `padded` is a multiple of
+        // `ALIGN`.
         self.used = self.used.wrapping_add(padded);
         Ok(())
     }
 
-    /// Adds raw bytes.
+    /// Adds an attribute with these bytes as its payload.
     #[inline(always)]
     pub(crate) fn put_bytes(&mut self, attribute: u16, bytes: &[u8]) -> Result {
         let write = |to: NonNull<u8>| {
-            // SAFETY: `put` passes a pointer to as much room as there are bytes, which are
-            // elsewhere.
+            // SAFETY: `put` passes a pointer to `bytes.len()` bytes of the buffer. `bytes` cannot
+            // overlap them, because nobody else uses the buffer.
             unsafe {
                 to.as_ptr()
                     .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
             }
         };
-        // SAFETY: All bytes are copied.
+        // SAFETY: `write` writes `bytes.len()` bytes.
         unsafe { self.put(attribute, bytes.len(), write) }
     }
 
-    /// Adds a byte.
+    /// Adds an attribute of 8 bits.
     #[inline(always)]
     pub(crate) fn put_u8(&mut self, attribute: u16, value: u8) -> Result {
         self.put_bytes(attribute, &[value])
     }
 
-    /// Adds 16 bits in native order.
+    /// Adds an attribute of 16 bits in native byte order.
     #[inline(always)]
     pub(crate) fn put_u16(&mut self, attribute: u16, value: u16) -> Result {
         self.put_bytes(attribute, &value.to_ne_bytes())
     }
 
-    /// Adds 16 bits in network order.
+    /// Adds an attribute of 16 bits in network byte order. `value` is in host order.
     #[inline(always)]
     pub(crate) fn put_be16(&mut self, attribute: u16, value: u16) -> Result {
         self.put_bytes(attribute, &value.to_be_bytes())
     }
 
-    /// Adds 32 bits in native order.
+    /// Adds an attribute of 32 bits in native byte order.
     #[inline(always)]
     pub(crate) fn put_u32(&mut self, attribute: u16, value: u32) -> Result {
         self.put_bytes(attribute, &value.to_ne_bytes())
     }
 
-    /// Adds 64 bits in native order, aligned to four bytes like everything else.
+    /// Adds an attribute of 64 bits in native byte order. Like all attributes it is aligned to four
+    /// bytes; readers copy it.
     #[inline(always)]
     pub(crate) fn put_u64(&mut self, attribute: u16, value: u64) -> Result {
         self.put_bytes(attribute, &value.to_ne_bytes())
     }
 
-    /// Adds 64 bits in native order, aligned to eight bytes by an empty attribute `pad` before them
-    /// on machines that need that.
+    /// Adds an attribute of 64 bits in native byte order whose payload is aligned to eight bytes,
+    /// by an empty attribute `pad` before it. On machines with efficient unaligned access neither
+    /// is needed (C: `nla_put_u64_64bit()`).
     #[inline(always)]
     pub(crate) fn put_u64_aligned(&mut self, attribute: u16, value: u64, pad: u16) -> Result {
         if cfg!(not(CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS)) {
@@ -178,22 +191,24 @@ impl Message<'_> {
         self.put_u64(attribute, value)
     }
 
-    /// Adds a string, which comes without its nul and goes with one.
+    /// Adds an attribute with a string. `text` is without a nul; one is added.
     pub(crate) fn put_string(&mut self, attribute: u16, text: &[u8]) -> Result {
         let write = |to: NonNull<u8>| {
-            // SAFETY: `put` passes a pointer to as much room as the text and its nul take; the text
-            // is elsewhere.
+            // SAFETY: `put` passes a pointer to `text.len() + 1` bytes of the buffer. `text` cannot
+            // overlap them, because nobody else uses the buffer.
             unsafe {
                 to.as_ptr()
                     .copy_from_nonoverlapping(text.as_ptr(), text.len());
                 to.add(text.len()).write(0);
             }
         };
-        // SAFETY: The text is copied, and its nul written.
+        // SAFETY: `write` writes the text and its nul.
         unsafe { self.put(attribute, text.len().wrapping_add(1), write) }
     }
 
-    /// Adds an attribute that holds those which `build` adds, without `NLA_F_NESTED`.
+    /// Adds an attribute that contains those which `build` adds. The type is written without
+    /// `NLA_F_NESTED`, as C IPVS does. If `build` fails, the attribute is removed and the error
+    /// returned.
     pub(crate) fn nested(
         &mut self,
         attribute: u16,
@@ -202,9 +217,10 @@ impl Message<'_> {
         let start = self.used;
         self.put_bytes(attribute, &[])?;
         let built = build(self).and_then(|()| {
-            // It may have outgrown the 16 bits of its length.
+            // The length of an attribute has 16 bits, which the nested ones may exceed.
             let length = u16::try_from(self.used.wrapping_sub(start)).map_err(|_| EMSGSIZE)?;
-            // SAFETY: The header of the nest was written there, and begins with its length.
+            // SAFETY: `put_bytes` wrote a header at this position, which begins with its length in
+            // 16 bits.
             unsafe { self.at.add(start).cast().write(length) };
             Ok(())
         });
@@ -215,5 +231,5 @@ impl Message<'_> {
     }
 }
 
-/// The longest payload: the length of an attribute counts its header and has 16 bits.
+/// Maximum payload of an attribute in bytes: its length has 16 bits and includes the header.
 const MAX: usize = u16::MAX as usize - HEADER;

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets in packets: room for outer headers, offloads that know of them, and sending.
+//! Encapsulation of packets: outer headers, offloads and sending.
 //!
 //! C headers: [`include/net/ip_tunnels.h`](srctree/include/net/ip_tunnels.h),
 //! [`include/net/gre.h`](srctree/include/net/gre.h)
 //!
-//! A packet is wrapped from the inside out: [`Packet::make_room`] gives a [`Roomy`] one, then
-//! [`Roomy::wrap_plain`] or [`Roomy::wrap`], then one header after the other, and last
-//! [`Roomy::push_outer`].
+//! A packet is encapsulated from the inside out:
+//!
+//! 1. [`Packet::make_room`] makes private headroom and returns a [`Roomy`].
+//! 2. [`Roomy::wrap_plain`] or [`Roomy::wrap`] prepares checksum and segmentation offloads.
+//! 3. [`Roomy::push`], [`Roomy::push_udp`] and [`Roomy::push_gre`] add headers, the inner one
+//!    first.
+//! 4. [`Roomy::push_outer`] adds the outer IP header, and [`Roomy::send_local`] sends the packet.
+//!
+//! The types make step 1 come first. The order of the others is up to the caller, and a wrong one
+//! gives a wrong packet but no memory error. C IPVS does the same in `ip_vs_tunnel_xmit()`.
 
 use super::{
     super::{
@@ -25,27 +32,28 @@ use crate::bindings;
 use core::ops::Deref;
 use kernel::prelude::*;
 
-/// Encapsulation of the segments of a large packet.
+/// Encapsulation, as far as segmentation of a large packet depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wrapping {
-    /// Nothing but the outer IP header.
+    /// The outer IP header only (IPIP).
     Ip,
-    /// GRE, with a checksum or not.
+    /// GRE.
     Gre {
-        /// True if there is one.
+        /// `true` if the GRE header has a checksum.
         sum: bool,
     },
-    /// UDP, with a checksum or not.
+    /// UDP, that is GUE.
     Udp {
-        /// True if there is one.
+        /// `true` if the outer UDP header has a checksum.
         sum: bool,
-        /// True if the receiver completes the inner checksum.
+        /// `true` if the receiver completes the inner checksum (GUE remote checksum offload).
         remote: bool,
     },
 }
 
 impl Wrapping {
-    /// The kernel's `SKB_GSO_*` bits.
+    /// Returns the `SKB_GSO_*` bits for an outer header of protocol `outer`, by which the core or a
+    /// device knows how to cut the encapsulated packet.
     fn bits(self, outer: Protocol) -> c_int {
         let ip = match outer {
             Protocol::Ipv4 => bindings::SKB_GSO_IPXIP4,
@@ -72,22 +80,24 @@ impl Wrapping {
 }
 
 impl Packet {
-    /// Returns whether nothing is left to a device: the packet is not to be cut in segments, and
-    /// its transport checksum is complete.
+    /// Returns `true` if nothing is left to a device: the packet is not a GSO packet, and its
+    /// transport checksum is complete. Then the cheap [`Roomy::wrap_plain`] does.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_is_plain(self.as_ptr()) }
     }
 
-    /// In how many segments the packet will be cut, 1 for one that is not.
+    /// Returns the number of segments that the packet will be cut into, 1 if it is not a GSO
+    /// packet.
     pub(crate) fn segments(&self) -> u16 {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_segments(self.as_ptr()) }
     }
 
-    /// Returns where the transport checksum that a device is to complete starts, and where its
-    /// field is, in bytes from the IP header. Only for a packet that has one.
+    /// Returns the start of the data that a device is to sum up and the position of the checksum
+    /// field, in bytes from the network header. Returns `None` if the transport checksum is
+    /// complete.
     pub(crate) fn partial_sum(&self) -> Option<(u16, u16)> {
         if !self.sum_is_partial() {
             return None;
@@ -103,26 +113,29 @@ impl Packet {
         Some((start, start.checked_add(field)?))
     }
 
-    /// Makes room in front of the packet for `len` bytes of headers and for those of the link that
-    /// `route` leaves by; `None`, and the packet is freed, if memory ran out.
+    /// Makes headroom for `len` bytes of headers and for the link-layer header of `route`'s device,
+    /// and makes the packet's head private.
+    ///
+    /// Returns `None`, and frees the packet, if an allocation fails. May reallocate the buffer.
     #[inline(always)]
     pub(crate) fn make_room(self, len: u32, route: &Route) -> Option<Roomy> {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; the
-        // route is alive. No reference to bytes can be held across `self`.
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        // `route` is borrowed, so the `dst_entry` is alive. No reference to bytes can be held
+        // across `self`.
         let made =
             unsafe { bindings::rust_ipvs_helper_skb_make_room(self.as_ptr(), len, route.as_ptr()) };
-        // INVARIANT: The head was made private just now, if it was not.
+        // INVARIANT: If the call succeeded, the head is private: it was not cloned, or was copied.
         made.then_some(Roomy(self))
     }
 }
 
-/// A packet in front of which headers may be written.
+/// A packet with private headroom, in which headers may be written.
 ///
 /// # Invariants
 ///
-/// No clone shares the room in front of the packet: it was made private in [`Packet::make_room`],
-/// nothing here clones it, and no `&mut Packet` of it is given away, which could be exchanged for
-/// another.
+/// No clone shares the headroom or the head: it was made private in [`Packet::make_room`], no
+/// method clones the packet, and none gives a `&mut Packet` away, by which it could be exchanged
+/// for another packet.
 pub(crate) struct Roomy(Packet);
 
 impl Deref for Roomy {
@@ -135,18 +148,21 @@ impl Deref for Roomy {
 }
 
 impl Roomy {
-    /// Readies a plain packet for being wrapped: what a device knew of it is void.
+    /// Prepares a [plain](Packet::is_plain) packet for encapsulation: drops the checksum state of
+    /// the receiving device, which does not apply to the outer packet.
     #[inline(always)]
     pub(crate) fn wrap_plain(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_wrap_plain(self.as_ptr()) }
     }
 
-    /// Readies any packet for being wrapped: devices, and who cuts it in segments, are told what it
-    /// will be. `false` where memory ran out.
+    /// Prepares any packet for encapsulation: records the inner headers and sets the GSO type for
+    /// `wrapping`. `inner` is the protocol number of the inner packet in the outer header. Returns
+    /// `false` if an allocation failed or the packet is encapsulated already.
     pub(crate) fn wrap(&mut self, wrapping: Wrapping, outer: Protocol, inner: u8) -> bool {
         let bits = wrapping.bits(outer);
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
+        // is valid. No reference to bytes can be held across `&mut self`.
         unsafe {
             if bindings::iptunnel_handle_offloads(self.as_ptr(), bits) != 0 {
                 return false;
@@ -156,29 +172,35 @@ impl Roomy {
         true
     }
 
-    /// Takes the inner packet's checksum, which its receiver completes, from the device.
+    /// Takes the inner packet's partial checksum away from the device, because the receiver of the
+    /// outer packet completes it (GUE remote checksum offload).
     pub(crate) fn remote_checksum(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_remote_sum(self.as_ptr()) }
     }
 
-    /// Forgets what the stack noted of a packet of the one family that is now in one of the other.
+    /// Clears `skb->cb`, in which the stack keeps options of a packet of one family. Needed if the
+    /// outer header is of the other family.
     pub(crate) fn clear_cb(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_clear_cb(self.as_ptr()) }
     }
 
-    /// Makes what is now the packet's IP header, or will be behind the outer one, its transport.
+    /// Sets the transport header to the current network header, which becomes the payload of the
+    /// outer IP header.
     #[inline(always)]
     pub(crate) fn set_transport(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_transport_is_network(self.as_ptr()) }
     }
 
-    /// Adds bytes in front of the packet; `None` if there is not enough room.
+    /// Adds bytes in front of the packet. Returns `None`, and changes nothing, if the headroom is
+    /// too small.
     pub(crate) fn push<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
-        // Where the room is not there, nothing is pushed.
+        // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
+        // is valid. The headroom was checked, so `start` has `N` bytes, which no clone shares by
+        // the type invariant. `bytes` is not part of the buffer, because it is borrowed from
+        // elsewhere.
         unsafe {
             let skb = self.as_ptr();
             if bindings::rust_ipvs_helper_skb_headroom(skb) < N as u32 {
@@ -190,8 +212,11 @@ impl Roomy {
         Some(())
     }
 
-    /// Adds a UDP header over all that is there, in a packet that goes from `src` to `dst`, both of
-    /// a family. `None` where there is no room, or the families differ.
+    /// Adds a UDP header in front of the packet. `ports` are source and destination, in host order.
+    /// `src` and `dst` are the addresses of the outer IP header, 4 or 16 bytes each, for the pseudo
+    /// header of the checksum. Without `sum`, the checksum is 0.
+    ///
+    /// Returns `None` if the headroom is too small or the addresses are not of one family.
     pub(crate) fn push_udp(
         &mut self,
         ports: (u16, u16),
@@ -199,7 +224,8 @@ impl Roomy {
         src: &[u8],
         dst: &[u8],
     ) -> Option<()> {
-        // The length of a packet that is yet to be cut may be more than its header can say.
+        // A GSO packet may be longer than the field can express. Segmentation writes the real
+        // length.
         let length = u16::try_from(self.len().checked_add(8)?).unwrap_or(0);
         let [[s0, s1], [d0, d1], [l0, l1]] = [
             ports.0.to_be_bytes(),
@@ -208,9 +234,10 @@ impl Roomy {
         ];
         self.push(&[s0, s1, d0, d1, l0, l1, 0, 0])?;
         let (skb, length) = (self.as_ptr(), c_int::try_from(self.len()).ok()?);
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. The
-        // transport header is made the UDP header that was just pushed, whose checksum field the
-        // functions fill in; the addresses are on this stack.
+        // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
+        // is valid. The transport header is set to the UDP header that was just pushed, whose
+        // checksum field the functions fill in. The addresses are on this stack and are read during
+        // the calls only.
         unsafe {
             bindings::rust_ipvs_helper_skb_transport_here(skb);
             match (<[u8; 4]>::try_from(src), <[u8; 4]>::try_from(dst)) {
@@ -227,11 +254,11 @@ impl Roomy {
         Some(())
     }
 
-    /// Adds a GRE header over all that is there; `kind` is the Ethernet type of the packet. `None`
-    /// where there is no room.
+    /// Adds a GRE header in front of the packet, with a checksum if `sum`. `kind` is the Ethernet
+    /// type of the inner packet, in host order. Returns `None` if the headroom is too small.
     pub(crate) fn push_gre(&mut self, kind: u16, sum: bool) -> Option<()> {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
-        // Where the room is not there, nothing is pushed.
+        // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
+        // is valid. The headroom was checked, and no clone shares it by the type invariant.
         unsafe {
             let skb = self.as_ptr();
             let length = if sum { 8 } else { 4 };
@@ -243,12 +270,15 @@ impl Roomy {
         Some(())
     }
 
-    /// Adds the outer IP header of `N` bytes, to be written; `None` where there is no room.
+    /// Adds `N` bytes for the outer IP header in front of the packet, makes them its network
+    /// header, and returns them for writing. They are not initialised to anything useful: the
+    /// caller writes each. Returns `None` if the headroom is too small.
     #[inline(always)]
     pub(crate) fn push_outer<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
-        // Nothing is pushed if there is no room; if there is, the header is in the linear part,
-        // which nobody else has by the type invariant.
+        // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
+        // is valid. The headroom was checked. The header is in the linear part, whose bytes are
+        // initialised memory of the buffer, and no clone shares it by the type invariant. `&mut
+        // self` is borrowed for the result.
         unsafe {
             let skb = self.as_ptr();
             if bindings::rust_ipvs_helper_skb_headroom(skb) < N as u32 {
@@ -258,14 +288,16 @@ impl Roomy {
         }
     }
 
-    /// Sends a wrapped packet as one of this host's own, with lengths and the header's sum filled
-    /// in. `owner` is as for [`Packet::forward`].
+    /// Sends an encapsulated packet as a locally generated one (C: `ip_local_out()`), which fills
+    /// in the lengths and the IPv4 header checksum. `owner` is as for [`Packet::forward`].
     #[inline(always)]
     pub(crate) fn send_local<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();
         let owner = core::ptr::from_ref(owner).cast();
         let skb = self.0.into_raw();
-        // SAFETY: As in `forward`.
+        // SAFETY: `into_raw` gave up the packet, so it may be given away. The route is attached
+        // without a reference: it is borrowed for the read-side critical section in which this call
+        // runs, and code that queues the packet for longer takes a reference itself.
         unsafe {
             bindings::rust_ipvs_helper_skb_set_dst_noref(skb, route.as_ptr());
             match protocol {
@@ -276,11 +308,15 @@ impl Roomy {
     }
 }
 
-/// A port for a flow of which `hash` is a hash: always the same, of those that this host may use.
+/// Returns a source port for a flow with the hash `hash`, in host order. It is one of
+/// `net.ipv4.ip_local_port_range`, and the same for all packets of the flow, so that routers with
+/// equal-cost paths and receive queues keep the flow together.
 pub(crate) fn flow_port(net: &Net, hash: u32) -> u16 {
     let (mut low, mut high): (c_int, c_int) = (0, 0);
-    // SAFETY: A live namespace; the numbers are on this stack.
+    // SAFETY: By the type invariant of `Net` the namespace is live. The numbers are on this stack.
     unsafe { bindings::rust_ipvs_helper_local_ports(net.as_ptr(), &raw mut low, &raw mut high) };
+    // Scales the hash to the range by multiplication, as `reciprocal_scale()` does, without a
+    // division.
     let count = u32::try_from(high.wrapping_sub(low).wrapping_add(1)).unwrap_or(1);
     let offset = (u64::from(hash).wrapping_mul(count.into()) >> 32) as c_int;
     low.wrapping_add(offset) as u16
