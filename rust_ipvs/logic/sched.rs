@@ -3,9 +3,8 @@
 //! Schedulers, one file each (behaviour.rst 6).
 //!
 //! A scheduler is a type that implements [`Algorithm`], in a file of its own, and one line in the
-//! table below. When a connection comes it sees the service through a [`View`]: the destinations in
-//! slots, newest first (D-2, V-9), a position that it keeps between calls, and what it has asked
-//! for in its [`Needs`].
+//! table below. [`View`] gives it the service: destinations in slots, newest first (D-2, V-9), a
+//! position that is kept between calls, and the data that its [`Needs`] request.
 
 use super::family::Family;
 use algorithm::{
@@ -39,7 +38,7 @@ mod twos;
 mod wlc;
 mod wrr;
 
-// The example of Documentation/schedulers.rst, which has to work.
+// Example of Documentation/schedulers.rst, compiled so that it stays correct.
 #[cfg(test)]
 #[path = "../../samples/scheduler/room.rs"]
 mod room;
@@ -47,27 +46,27 @@ mod room;
 pub(crate) use flow::Flow;
 pub(crate) use position::Position;
 
-/// Makes [`Scheduler`] of the table below.
+/// Defines [`Scheduler`] and its dispatch from the table below.
 macro_rules! schedulers {
     ($($(#[$doc:meta])* $variant:ident => $algorithm:ty;)*) => {
-        /// A scheduler, as a service has one.
+        /// Scheduler of a service.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Scheduler {
             $($(#[$doc])* $variant,)*
         }
 
         impl Scheduler {
-            /// All of them.
+            /// All schedulers, in the order of the table.
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The name that users write.
+            /// Returns the name by which administrators select it.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => <$algorithm>::NAME,)*
                 }
             }
 
-            /// Returns what it needs of who keeps the service.
+            /// Returns the data that it needs from the service.
             pub(crate) fn needs(self) -> &'static Needs {
                 match self {
                     $(Self::$variant => const { &<$algorithm>::NEEDS },)*
@@ -76,7 +75,7 @@ macro_rules! schedulers {
 
             /// Chooses a destination for a new connection.
             ///
-            /// `None` where none may have it: all have weight 0 or are overloaded (D-1).
+            /// Returns `None` if all destinations have weight 0 or are overloaded (D-1).
             #[inline]
             pub(crate) fn pick<V: View, F: Family>(self, view: &V, flow: &Flow<F>) -> Option<V::Server> {
                 match self {
@@ -84,15 +83,15 @@ macro_rules! schedulers {
                 }
             }
 
-            /// Fills the table that it asked for; `scratch` has room for each destination.
+            /// Fills its table. `scratch` holds one element per destination.
             pub(crate) fn fill<F: Family>(self, servers: &impl Servers, table: &mut [u32], scratch: &mut [Scratch]) {
                 match self {
                     $(Self::$variant => <$algorithm>::fill::<F>(servers, table, scratch),)*
                 }
             }
 
-            /// The position after destinations came, went, or were edited, where it wants to know
-            /// of that; at first it is the default one.
+            /// Returns the position after destinations were added, removed or edited. `position` is
+            /// the default one before the first change.
             pub(crate) fn restart(self, position: Position, cycle: Cycle) -> Position {
                 match self {
                     $(Self::$variant => <$algorithm>::restart(position, cycle),)*
@@ -103,7 +102,7 @@ macro_rules! schedulers {
 }
 
 impl Scheduler {
-    /// Finds a scheduler by the name that users write.
+    /// Finds a scheduler by its name.
     pub(crate) fn by_name(name: &[u8]) -> Option<Self> {
         let mut all = Self::ALL.iter().copied();
         all.find(|scheduler| scheduler.name().as_bytes() == name)
@@ -111,32 +110,32 @@ impl Scheduler {
 }
 
 schedulers! {
-    /// Each in turn.
+    /// Each destination in turn.
     RoundRobin => rr::RoundRobin;
-    /// Each in turn, as often as the weights say.
+    /// Each destination in turn, as often as its weight.
     WeightedRoundRobin => wrr::WeightedRoundRobin;
-    /// The fewest connections.
+    /// Fewest connections.
     LeastConnection => lc::LeastConnection;
-    /// The fewest connections for its weight.
+    /// Fewest connections relative to the weight.
     WeightedLeastConnection => wlc::WeightedLeastConnection;
-    /// The greatest weight.
+    /// Greatest weight.
     Failover => fo::Failover;
-    /// The greatest weight that is not full.
+    /// Greatest weight among those with fewer active connections than it.
     Overflow => ovf::Overflow;
-    /// By the address that is asked for, as it was before.
+    /// Least loaded at first, then cached by destination address.
     Locality => lblc::Locality;
-    /// By the address that is asked for, as it was before, or one more.
+    /// As `lblc`, with a set of destinations for each address.
     LocalityReplicated => lblcr::LocalityReplicated;
-    /// By the address that is asked for.
+    /// Hash of the destination address.
     DestinationHashing => dh::DestinationHashing;
-    /// By the client.
+    /// Hash of the client address.
     SourceHashing => sh::SourceHashing;
-    /// By the client, and mostly the same when destinations change.
+    /// Consistent hash of the client address.
     MaglevHashing => mh::MaglevHashing;
-    /// The fewest active connections for its weight, the new one counted.
+    /// Fewest active connections relative to the weight, the new one included.
     ShortestExpectedDelay => sed::ShortestExpectedDelay;
-    /// An idle one.
+    /// An idle destination, otherwise as `sed`.
     NeverQueue => nq::NeverQueue;
-    /// The better of two that are drawn.
+    /// Less loaded one of two random destinations.
     TwoChoices => twos::TwoChoices;
 }

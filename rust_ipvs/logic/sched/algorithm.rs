@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Traits of schedulers, and code that several of them share.
+//! Traits of schedulers, and functions that several of them share.
 
 use super::super::config::{
     DestinationId,
@@ -15,61 +15,61 @@ use core::ops::{
     Range, //
 };
 
-/// A destination, as far as schedulers look at it.
+/// Properties of a destination that schedulers read.
 pub(crate) trait Candidate {
-    /// Its address and port.
+    /// Returns its address and port, its identity within the service.
     fn id(&self) -> &DestinationId;
 
-    /// Its weight; none above 0 is no new connections.
+    /// Returns its weight. It takes no new connections if that is not above 0.
     fn weight(&self) -> i32;
 
-    /// The weight that it last had above 0, or the one that it began with (V-15).
+    /// Returns its last weight above 0, or its initial weight if it never had one (V-15).
     fn last_weight(&self) -> i32;
 
-    /// Returns what it offers new connections: its weight, or less than 0 once it has reached its
-    /// upper threshold (S-24).
+    /// Returns its weight, or a negative number if it is overloaded (`IP_VS_DEST_F_OVERLOAD`,
+    /// S-24).
     fn offer(&self) -> i32;
 
-    /// Returns whether it still belongs to a service: not so what a scheduler remembers and a user
-    /// deleted (V-11).
+    /// Returns true if it still belongs to a service. A cached destination may have been deleted
+    /// (V-11).
     fn available(&self) -> bool;
 
-    /// Connections in an active state; for a moment below 0, where several CPUs count.
+    /// Returns the number of active connections. Concurrent updates may make it negative briefly.
     fn active(&self) -> i32;
 
-    /// All connections, without templates.
+    /// Returns the number of all connections, templates excluded.
     fn total(&self) -> i32;
 }
 
-/// The destinations of a service.
+/// Destinations of a service.
 ///
-/// Each is in a slot that it keeps. A new one takes the next slot, so the newest has the highest
-/// number, and C IPVS's list, newest first (V-9), is the slots from the last to the first. Slots
-/// whose destination was deleted are empty.
+/// A destination keeps its slot. A new one takes the next slot, so the newest has the highest
+/// number, and the slots from last to first are C IPVS's list, newest first (V-9). The slot of a
+/// deleted destination is empty.
 pub(crate) trait Servers {
-    /// A destination.
+    /// Reference to a destination.
     type Server: Copy + Deref<Target: Candidate>;
 
-    /// Returns how many slots there are, empty ones counted.
+    /// Returns the number of slots, empty ones included.
     fn slots(&self) -> u32;
 
-    /// The destination in a slot.
+    /// Returns the destination in `slot`, if there is one.
     fn server(&self, slot: u32) -> Option<Self::Server>;
 
-    /// Those in some of the slots, newest first, each with its slot.
+    /// Returns the destinations in a range of slots with their slots, newest first.
     fn within(&self, slots: Range<u32>) -> impl Iterator<Item = (u32, Self::Server)> {
         slots
             .rev()
             .filter_map(|slot| Some((slot, self.server(slot)?)))
     }
 
-    /// All, newest first.
+    /// Returns all destinations, newest first.
     fn newest_first(&self) -> impl Iterator<Item = Self::Server> {
         self.within(0..self.slots()).map(|(_, server)| server)
     }
 
-    /// The newest of those below a slot that is as `is` says, which sees all that are newer, with
-    /// its own slot.
+    /// Returns the first destination that `is` accepts, from slot `below - 1` downwards, with its
+    /// slot. `is` is called on every destination before it.
     fn find_below(
         &self,
         below: u32,
@@ -78,58 +78,59 @@ pub(crate) trait Servers {
         self.within(0..below).find(|(_, server)| is(*server))
     }
 
-    /// The same of all.
+    /// Returns the first destination that `is` accepts, newest first.
     #[inline(always)]
     fn find(&self, is: impl FnMut(Self::Server) -> bool) -> Option<Self::Server> {
         Some(self.find_below(self.slots(), is)?.1)
     }
 
-    /// Those that may be chosen, newest first.
+    /// Returns the destinations that may be chosen, newest first.
     fn usable(&self) -> impl Iterator<Item = Self::Server> {
         self.newest_first().filter(|server| usable(&**server))
     }
 }
 
-/// A service when a new connection comes: its destinations, and what its scheduler keeps.
+/// Service as its scheduler sees it: destinations, and state that the scheduler keeps.
 pub(crate) trait View: Servers {
-    /// Entry of an address (D-17, D-18).
+    /// Cache entry of a destination address (D-17, D-18).
     type LblcEntry: Copy;
 
-    /// The scheduler's position.
+    /// Returns the position of the scheduler.
     fn position(&self) -> Position;
 
-    /// Moves on, whatever other CPUs did meanwhile.
+    /// Sets the position, and overwrites concurrent updates.
     fn move_to(&self, position: Position);
 
-    /// Moves on from `old`.
+    /// Replaces the position `old` by `new` (compare and exchange).
     ///
     /// # Errors
     ///
-    /// The present position, where another CPU moved on.
+    /// The current position, if it is not `old`.
     fn exchange(&self, old: Position, new: Position) -> Result<(), Position>;
 
-    /// The weights' cycle, for schedulers that need it.
+    /// Returns the divisor and the maximum of the weights, if [`Needs::cycle`] is set.
     fn cycle(&self) -> Cycle;
 
-    /// The scheduler's table, as it filled it.
+    /// Returns the table that [`Algorithm::fill`] filled.
     fn table(&self) -> &[u32];
 
-    /// The service's flags.
+    /// Returns the flags of the service (`IP_VS_SVC_F_*`).
     fn flags(&self) -> u32;
 
-    /// A random number below `limit`, or 0.
+    /// Returns a random number in `0..limit`, or 0 if `limit` is 0.
     fn random(&self, limit: u64) -> u64;
 
-    /// Entry of an address; asking for it keeps it from being forgotten.
+    /// Looks up the cache entry of an address and records the time of use.
     fn recall(&self, address: Ip) -> Option<Self::LblcEntry>;
 
-    /// The destinations that are remembered, the newest first.
+    /// Returns the destinations of a cache entry, newest first.
     fn members(&self, entry: Self::LblcEntry) -> impl Iterator<Item = Self::Server>;
 
-    /// Returns whether there are several, and have been the same for as long as they may be.
+    /// Returns true if the entry has several destinations that have not changed for
+    /// `lblcr_expiration` seconds (D-18).
     fn is_expired(&self, entry: Self::LblcEntry) -> bool;
 
-    /// Remembers a destination, beside those of `entry` or in their place.
+    /// Adds a destination to `entry`, or replaces the entry's destinations by it.
     fn remember(
         &self,
         address: Ip,
@@ -138,30 +139,30 @@ pub(crate) trait View: Servers {
         beside: bool,
     );
 
-    /// Removes one of the destinations.
+    /// Removes a destination from a cache entry.
     fn evict(&self, entry: Self::LblcEntry, server: Self::Server);
 }
 
 /// Data that a scheduler needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs {
-    /// Number of entries of its table, each the number of a slot or [`EMPTY`]; 0 is no table.
+    /// Number of entries of its table, each a slot number or [`EMPTY`]; 0 if it has no table.
     pub(crate) table: usize,
-    /// The most destinations that it can fill its table with.
+    /// Maximum number of destinations that it can fill its table with.
     pub(crate) most: usize,
-    /// True if it needs a [`Scratch`] for each destination to fill it.
+    /// True if filling the table needs a [`Scratch`] for each destination.
     pub(crate) scratch: bool,
-    /// True if it wants to know of a destination that was edited, and not only of those that come
-    /// and go.
+    /// True if the position is restarted after edits of destinations, not only after additions and
+    /// removals.
     pub(crate) edits: bool,
-    /// True if it goes by the weights' cycle.
+    /// True if it needs [`View::cycle`].
     pub(crate) cycle: bool,
-    /// True if it remembers addresses.
+    /// True if it caches destinations by address (lblc, lblcr).
     pub(crate) lblc: bool,
 }
 
 impl Needs {
-    /// A scheduler that takes the destinations as they are.
+    /// Needs of a scheduler without data of its own.
     pub(crate) const NOTHING: Self = Self {
         table: 0,
         most: usize::MAX,
@@ -172,79 +173,78 @@ impl Needs {
     };
 }
 
-/// An entry of a scheduler's table for which there is no destination.
+/// Table entry without a destination.
 pub(crate) const EMPTY: u32 = u32::MAX;
 
-/// Room for what a scheduler has to know of a destination while it fills its table.
+/// Temporary data of one destination while the table is filled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scratch {
     /// The destination's slot.
     pub(super) slot: u32,
-    /// The entry that it asks for next.
+    /// Table entry to try next.
     pub(super) next: u32,
-    /// Step to the next entry if that is taken.
+    /// Distance to the following entry of its permutation.
     pub(super) skip: u32,
-    /// Number of entries that it takes at a time.
+    /// Number of entries that it takes in each turn.
     pub(super) turns: u32,
 }
 
-/// One way of choosing.
+/// Scheduling algorithm.
 pub(super) trait Algorithm {
-    /// Its name, as users write it.
+    /// Name by which administrators select it.
     const NAME: &'static str;
 
-    /// Its needs.
+    /// Data that it needs from the service.
     const NEEDS: Needs = Needs::NOTHING;
 
     /// Chooses a destination.
     fn pick<V: View, F: Family>(view: &V, flow: &Flow<F>) -> Option<V::Server>;
 
-    /// Fills the table; `scratch` has room for each destination.
+    /// Fills the table. `scratch` holds one element per destination.
     fn fill<F: Family>(_servers: &impl Servers, _table: &mut [u32], _scratch: &mut [Scratch]) {}
 
-    /// The position after the destinations changed; that before the first change is the default
-    /// one.
+    /// Returns the position after the destinations changed. `position` is the default one before
+    /// the first change.
     fn restart(position: Position, _cycle: Cycle) -> Position {
         position
     }
 }
 
-/// Returns whether a scheduler may choose a destination at all.
+/// Returns true if a scheduler may choose the destination (D-1).
 #[inline(always)]
 pub(super) fn usable(candidate: &(impl Candidate + ?Sized)) -> bool {
     candidate.offer() > 0
 }
 
-/// Returns what a destination's connections weigh, an active one as much as 257 others (D-3).
+/// Load of a destination: `active * 256 + total` (D-3, `ip_vs_dest_conn_overhead()`).
 #[inline(always)]
 pub(super) fn overhead(candidate: &(impl Candidate + ?Sized)) -> i64 {
     (i64::from(candidate.active()) << 8).wrapping_add(i64::from(candidate.total()))
 }
 
-/// A load, and the weight that bears it.
+/// Load and weight.
 pub(super) type Burden = (i64, i64);
 
-/// Returns whether `a` is a higher load for its weight than `b` for its own: `a.0 / a.1 > b.0 /
-/// b.1`.
+/// Returns true if `a` has the higher load for its weight: `a.0 / a.1 > b.0 / b.1`.
 ///
-/// A load for no weight is the highest, and as high as any other such.
+/// A load with weight 0 is higher than any other, and equal to another one with weight 0.
 #[inline(always)]
 pub(super) fn heavier(a: Burden, b: Burden) -> bool {
     let product = |load: i64, weight: i64| i128::from(load).wrapping_mul(i128::from(weight));
     product(a.0, b.1) > product(b.0, a.1)
 }
 
-/// The same for loads of less than 32 bits, whose products have room in 64.
+/// As [`heavier`], for loads below 2^32, whose products fit in 64 bits.
 #[inline(always)]
 fn heavier_of_few(a: Burden, b: Burden) -> bool {
     a.0.wrapping_mul(b.1) > b.0.wrapping_mul(a.1)
 }
 
-/// The best destination of a service; the first of equals.
+/// Returns the best destination of a service, the first of equals.
 ///
-/// `better` says how good one is, where that is more than the best so far, which is `none` before
-/// the first; and `is_top`, whether nothing can be better. What is the best does not change while
-/// destinations that are not better are passed over, so that these cost little.
+/// `none` is the initial rank. `better` returns the rank of a destination if it exceeds the best
+/// one so far. `is_top` ends the search at a rank that cannot be exceeded. The inner loop carries
+/// only the slot, as the best rank is constant until a better destination is found.
 #[inline(always)]
 fn best<S: Servers, R: Copy>(
     servers: &S,
@@ -270,15 +270,15 @@ fn best<S: Servers, R: Copy>(
     }
 }
 
-/// Without a weight it is heavier than whoever may be chosen, and than nobody else: whether one may
-/// be needs no question of its own.
+/// Initial rank. It compares heavier than every destination that may be chosen and than no other,
+/// so the search needs no separate check of [`usable`].
 const NOBODY: Burden = (1, 0);
 
-/// The destination of a service with the least load for its weight, of those that may be chosen;
-/// the first of equals.
+/// Returns the destination with the least load for its weight among those that may be chosen, the
+/// first of equals.
 ///
-/// Where there is a load of more than 32 bits, which are 16 million active connections, all is done
-/// again with longer numbers.
+/// The search is repeated with 128-bit products if a load does not fit in 32 bits, which takes 2^24
+/// active connections.
 #[inline(always)]
 pub(super) fn least<S: Servers>(
     servers: &S,
@@ -297,14 +297,14 @@ pub(super) fn least<S: Servers>(
     least_of_many(servers, load)
 }
 
-/// The same, whatever the loads are.
+/// Slow path of [`least`], for loads of any size.
 #[cold]
 #[inline(never)]
 fn least_of_many<S: Servers>(servers: &S, load: impl Fn(&S::Server) -> i64) -> Option<S::Server> {
     least_of(servers.usable(), load)
 }
 
-/// The same of some destinations that may be chosen.
+/// As [`least`], for an iterator over destinations that may be chosen.
 #[inline(always)]
 pub(super) fn least_of<S>(servers: impl Iterator<Item = S>, load: impl Fn(&S) -> i64) -> Option<S>
 where
@@ -320,7 +320,7 @@ where
     best
 }
 
-/// The destination of a service with the least load, whatever its weight; the first of equals.
+/// Returns the destination with the least load whatever its weight, the first of equals.
 #[inline(always)]
 pub(super) fn idlest<S: Servers>(
     servers: &S,
@@ -336,8 +336,8 @@ pub(super) fn idlest<S: Servers>(
     best(servers, i64::MAX, less, |least| least == 0)
 }
 
-/// The destination of a service that has the greatest rank; the first of equals. Those with none
-/// above 0 are not chosen.
+/// Returns the destination with the greatest rank, the first of equals. One whose rank is not above
+/// 0 is not chosen.
 #[inline(always)]
 pub(super) fn greatest<S: Servers>(
     servers: &S,
@@ -382,7 +382,7 @@ mod tests {
     fn loads_of_any_size() {
         let service = Service::of("wlc", &[('A', 1), ('B', i32::MAX), ('C', i32::MAX - 1)]);
         let load = |name, active| service.named(name).active.set(active);
-        // 2^24 active ones are the first that 32 bits have no room for.
+        // 2^24 active connections are the first load that does not fit in 32 bits.
         for edge in [1 << 23, (1 << 24) - 1, 1 << 24, i32::MAX - 1] {
             load('A', 1);
             load('B', edge);
@@ -393,7 +393,7 @@ mod tests {
         }
     }
 
-    // D-9: who may not be chosen is not, whatever the others bear.
+    // D-9: a destination that may not be chosen is skipped, whatever the load of the others.
     #[test]
     fn neither_overloaded_nor_without_a_weight() {
         for active in [0, 1, 1 << 24, i32::MAX] {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The greatest common divisor and the greatest of weights that change one at a time.
+//! Greatest common divisor and maximum of weights that change one at a time.
 //!
-//! A weighted round goes down from the greatest weight in steps of the divisor (D-7). To look at
-//! all weights after each change would make adding `n` destinations cost `n` squared. So they are
-//! the leaves of a binary tree whose nodes know the two numbers of what is below them: a change
-//! touches the nodes above one leaf.
+//! A weighted round starts near the greatest weight and goes down in steps of the divisor (D-7).
+//! Reading all weights after each change would make `n` additions cost `n` squared. So the weights
+//! are the leaves of a binary tree whose nodes hold both numbers for the leaves below: a change
+//! updates the nodes above one leaf.
 
-/// The two numbers of a set of weights; both 0 where none is above 0.
+/// Divisor and maximum of a set of weights; both 0 if none is above 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cycle {
     divisor: u32,
     greatest: u32,
 }
 
-/// The greatest common divisor; that of a number and 0 is the number.
+/// Returns the greatest common divisor; `gcd(n, 0)` is `n`.
 pub(super) fn gcd(a: u32, b: u32) -> u32 {
     let (mut a, mut b) = (a, b);
     while let Some(rest) = a.checked_rem(b) {
@@ -24,7 +24,7 @@ pub(super) fn gcd(a: u32, b: u32) -> u32 {
 }
 
 impl Cycle {
-    /// The cycle of one weight; none above 0 counts for nothing.
+    /// Returns the cycle of one weight. A weight that is not above 0 does not count.
     pub(crate) fn of(weight: i32) -> Self {
         let weight = u32::try_from(weight).unwrap_or(0);
         Self {
@@ -33,7 +33,7 @@ impl Cycle {
         }
     }
 
-    /// The cycle of both sets together.
+    /// Returns the cycle of the union of both sets.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             divisor: gcd(self.divisor, other.divisor),
@@ -41,30 +41,30 @@ impl Cycle {
         }
     }
 
-    /// By how much a round goes down, at least 1.
+    /// Returns the step by which the level of a round goes down, at least 1.
     pub(super) fn step(self) -> u32 {
         self.divisor.max(1)
     }
 
-    /// Returns where a round begins: as little as the greatest weight still reaches; 0 where there
-    /// is none.
+    /// Returns the initial level of a round: the lowest one that only the greatest weight reaches,
+    /// or 0 if no weight is above 0.
     pub(super) fn top(self) -> u32 {
         self.greatest.saturating_sub(self.step().saturating_sub(1))
     }
 }
 
-/// Returns how many nodes the tree of so many slots has.
+/// Returns the number of nodes of the tree for `slots` weights.
 pub(crate) fn tree_size(slots: usize) -> usize {
     slots.saturating_mul(2)
 }
 
-/// Changes the weight in a slot. A tree that was never written to is all default.
+/// Sets the weight of a slot and updates the nodes above it. A new tree is all default values.
 pub(crate) fn set(tree: &mut [Cycle], slot: usize, weight: i32) {
     let mut at = (tree.len() / 2).saturating_add(slot);
     if let Some(leaf) = tree.get_mut(at) {
         *leaf = Cycle::of(weight);
     }
-    // The node `i` is above `2 i` and `2 i + 1`, and the root, 1, above all.
+    // Node `i` has the children `2 i` and `2 i + 1`; the root is node 1.
     while at > 1 {
         at /= 2;
         let (left, right) = (at.saturating_mul(2), at.saturating_mul(2).saturating_add(1));
@@ -77,7 +77,7 @@ pub(crate) fn set(tree: &mut [Cycle], slot: usize, weight: i32) {
     }
 }
 
-/// The cycle of all weights.
+/// Returns the cycle of all weights in the tree.
 pub(crate) fn whole(tree: &[Cycle]) -> Cycle {
     tree.get(1).copied().unwrap_or_default()
 }
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(of(&[i32::MAX]), (i32::MAX as u32, 1));
     }
 
-    /// The tree knows what looking at all weights would say.
+    /// The root of the tree equals the result over all weights.
     #[test]
     fn a_tree_is_as_good_as_all_weights() {
         let mut seed = 1u32;
@@ -126,7 +126,7 @@ mod tests {
                 assert_eq!(whole(&tree), parts.fold(Cycle::default(), Cycle::and));
             }
         }
-        // A slot that is not there changes nothing.
+        // A slot beyond the tree changes nothing.
         let mut tree = vec![Cycle::default(); 8];
         set(&mut tree, 4, 7);
         assert_eq!(whole(&tree), Cycle::default());

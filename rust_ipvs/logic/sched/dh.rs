@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Destination hashing: the address that a client asks for chooses the destination (D-13).
+//! Destination hashing: the destination address of the packet selects the destination (D-13).
 //!
-//! For a service of a mark that takes many addresses, as in front of caches: each address always
-//! goes to the same one. A table of 256 entries is dealt out to the destinations in turn, whatever
-//! their weights. Where the entry's destination may not be chosen, none is.
+//! Meant for firewall-mark services that take many addresses, as in front of caches: an address
+//! always goes to the same destination. A table of 256 entries is dealt out to the destinations in
+//! turn, whatever their weights. No destination is chosen if the entry's one is unusable.
 //!
-//! Cost of a decision: one multiplication and one look. Cost of a change: 256 entries.
+//! Cost of a decision: one multiplication and one table access. Cost of a change: 256 entries.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -21,7 +21,7 @@ use super::algorithm::{
 use super::flow::Flow;
 use super::fold;
 
-/// The algorithm.
+/// Scheduler `dh`.
 pub(super) struct DestinationHashing;
 
 impl Algorithm for DestinationHashing {
@@ -43,8 +43,8 @@ impl Algorithm for DestinationHashing {
     }
 }
 
-/// Deals a table out to destinations, newest first and again, to each as many entries in a row as
-/// `share` says.
+/// Deals a table out to the destinations, newest first and repeatedly. Each one takes `share`
+/// consecutive entries in its turn.
 pub(super) fn deal<S: Servers>(servers: &S, table: &mut [u32], share: impl Fn(S::Server) -> u32) {
     table.fill(EMPTY);
     let mut entries = table.iter_mut();

@@ -2,59 +2,57 @@
 
 //! Size of the tables of `lblc` and `lblcr`, and eviction from them (D-17, D-19).
 
-/// From so many addresses on those are forgotten that were not asked for in a while.
+/// Number of entries above which unused ones are evicted early.
 const MANY: i32 = 16_384;
-/// With so many no more are remembered.
+/// Number of entries from which on no more are added.
 const MOST: i32 = MANY / 2 * 3;
-/// A while, in seconds.
+/// Age from which on early eviction takes an entry, in seconds.
 const WHILE: u64 = 360;
 
-/// Returns whether one more address may be remembered beside so many.
+/// Returns true if a table with that many entries takes one more.
 pub(crate) const fn has_room(addresses: i32) -> bool {
     addresses < MOST
 }
 
-/// Returns how many of so many addresses are to be forgotten, if as many were not asked for in a
-/// while: four for each three that are too many, but at most half of what is many.
+/// Returns the number of entries to evict early: four thirds of the excess over [`MANY`], at most
+/// half of [`MANY`].
 fn excess(addresses: i32) -> i32 {
     let goal = i64::from(addresses.saturating_sub(MANY)).saturating_mul(4) / 3;
     i32::try_from(goal.clamp(0, i64::from(MANY / 2))).unwrap_or(0)
 }
 
-/// Returns how many seconds a setting says; one below 0 says none.
+/// Converts a sysctl value to seconds; a negative one is 0.
 pub(crate) fn seconds(setting: i32) -> u64 {
     u64::try_from(setting).unwrap_or(0)
 }
 
-/// Returns whether an address that was asked for when the clock showed `used` is remembered for
-/// that long.
+/// Returns true if an entry that was last used at `used` has not expired. All times are in seconds.
 pub(crate) fn stays(now: u64, used: u64, lasts: u64) -> bool {
     now.saturating_sub(used) < lasts
 }
 
-/// Returns whether so many destinations of an address are several, and have been the same for
-/// longer than that (D-18).
+/// Returns true if an entry has several destinations that have not changed for more than `lasts`
+/// seconds (D-18).
 pub(crate) fn is_expired(members: usize, now: u64, changed: u64, lasts: u64) -> bool {
     members > 1 && now.saturating_sub(changed) > lasts
 }
 
-/// Table that evicts, by buckets.
+/// Table of `lblc` or `lblcr`, evicted by bucket.
 pub(crate) trait EvictTable {
     /// Number of buckets.
     const BUCKETS: u32;
 
-    /// Returns how many addresses.
+    /// Returns the number of entries.
     fn addresses(&self) -> i32;
 
-    /// Forgets those of a bucket that were not asked for in so many seconds; returns how many that
-    /// were.
+    /// Evicts the entries of a bucket that were not used for `seconds`; returns their number.
     fn evict(&self, bucket: u32, seconds: u64) -> i32;
 }
 
-/// Forgets what was not asked for in `lasts` seconds, and when that leaves too much also what was
-/// not asked for in a while, from the bucket after `rover` on, until enough is gone (D-19).
+/// Evicts entries that were not used for `lasts` seconds. If too many remain, also evicts those not
+/// used for [`WHILE`] seconds, from the bucket after `rover` on, until enough are gone (D-19).
 ///
-/// Returns the last bucket of those, which is the next round's `rover`.
+/// Returns the last bucket of that search, the `rover` of the next call.
 pub(crate) fn sweep<T: EvictTable>(table: &T, rover: u32, lasts: u64) -> u32 {
     for bucket in 0..T::BUCKETS {
         table.evict(bucket, lasts);
@@ -79,15 +77,15 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// Times at which each address of each bucket was used; it is now 100,000.
+    /// Times of last use of the entries of each bucket; the present time is 100,000.
     struct Model(RefCell<Vec<Vec<u64>>>);
 
     const NOW: u64 = 100_000;
     const DAY: u64 = 86_400;
 
     impl Model {
-        /// So many addresses, spread over the buckets in turn, with how long ago each was asked
-        /// for.
+        /// Makes a table of that many entries, spread over the buckets in turn, with the given
+        /// ages.
         fn of(addresses: usize, age: impl Fn(usize) -> u64) -> Self {
             let mut buckets = vec![Vec::new(); Self::BUCKETS as usize];
             for number in 0..addresses {
@@ -96,7 +94,7 @@ mod tests {
             Self(RefCell::new(buckets))
         }
 
-        /// Returns how many addresses each bucket has.
+        /// Returns the number of entries in each bucket.
         fn lengths(&self) -> Vec<usize> {
             self.0.borrow().iter().map(Vec::len).collect()
         }
@@ -124,9 +122,9 @@ mod tests {
         assert!(stays(NOW, NOW - 59, 60));
         assert!(!stays(NOW, NOW - 60, 60));
         assert!(!stays(NOW, 0, 60));
-        // Another CPU has asked for it since the clock was read.
+        // Another CPU used the entry after the clock was read.
         assert!(stays(NOW, NOW + 1, 60));
-        // No time at all, which settings below 0 say too.
+        // A lifetime of 0, which negative settings give too.
         assert!(!stays(NOW, NOW, seconds(0)));
         assert!(!stays(NOW, NOW, seconds(-1)));
         assert!(stays(NOW, 0, seconds(i32::MAX)));
@@ -147,7 +145,7 @@ mod tests {
         }
     }
 
-    // D-19: a third of the addresses was asked for a day ago, the others a second later.
+    // D-19: a third of the entries was last used a day ago, the others a second later.
     #[test]
     fn whatever_is_over_goes_and_nothing_else() {
         let age = |number: usize| if number / 16 % 3 == 0 { DAY } else { DAY - 1 };
@@ -160,7 +158,7 @@ mod tests {
         assert_eq!(model.lengths(), [0; 16]);
     }
 
-    // D-19: 16,384 stay, though none was asked for in a while.
+    // D-19: 16,384 stay, though none was used recently.
     #[test]
     fn many_stay_until_they_are_too_many() {
         let model = Model::of(16_384, |_| WHILE);
@@ -168,8 +166,8 @@ mod tests {
         assert_eq!(model.addresses(), 16_384);
     }
 
-    // D-19: 8,192 of 24,576 go, which are 5 1/3 buckets of 1,536: 6 whole ones, after the one that
-    // was the last.
+    // D-19: 8,192 of 24,576 entries are to go, which is 5 1/3 buckets of 1,536: six whole ones,
+    // from the one after the rover on.
     #[test]
     fn of_too_many_those_go_that_were_not_asked_for_in_a_while() {
         let model = Model::of(24_576, |_| WHILE);
@@ -181,7 +179,7 @@ mod tests {
                 .sum::<usize>()
         };
         assert_eq!((gone(13..16), gone(0..3), gone(3..13)), (3, 3, 0));
-        // Then there are few enough.
+        // Few enough remain.
         assert_eq!(sweep(&model, 2, DAY), 2);
         assert_eq!(model.addresses(), 15_360);
     }
@@ -192,14 +190,14 @@ mod tests {
         let model = Model::of(24_576, |_| WHILE - 1);
         assert_eq!(sweep(&model, 12, DAY), 12);
         assert_eq!(model.addresses(), 24_576);
-        // An eighth was not: all of it goes, which is not enough, so that the round ends where it
-        // began.
+        // One eighth is old enough. All of it goes, which is not enough, so that the search ends at
+        // the bucket where it began.
         let model = Model::of(24_576, |number| WHILE - (number / 16 % 8).min(1) as u64);
         assert_eq!(sweep(&model, 12, DAY), 12);
         assert_eq!(model.lengths(), [1_536 / 8 * 7; 16]);
     }
 
-    // D-19: what is over makes room first.
+    // D-19: expired entries are evicted first.
     #[test]
     fn what_is_over_goes_before_what_was_not_asked_for_in_a_while() {
         let age = |number: usize| if number < 8_192 { DAY } else { WHILE };

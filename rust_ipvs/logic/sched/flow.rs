@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`Flow`]: the properties of a packet that schedulers look at.
+//! [`Flow`]: properties of a packet that schedulers read.
 
 use super::super::family::{
     Endpoint,
     Family, //
 };
 
-/// A new connection, as schedulers see it.
+/// Addresses and protocol of a new connection.
 ///
-/// For a packet that an ICMP error quotes, which goes from the VIP to the client, `client` is its
-/// addressee and so is `addressee`: C IPVS turns the one around and not the other (S-28, D-13,
-/// D-14).
+/// For the packet in an ICMP error, which goes from the VIP to the client, `client` and `addressee`
+/// are both its destination: C IPVS exchanges the former and not the latter (S-28, D-13, D-14).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow<F: Family> {
     /// The transport protocol.
     pub(crate) protocol: u8,
-    /// Endpoint that begins the connection.
+    /// Address and port of the client.
     pub(crate) client: Endpoint<F>,
-    /// The destination address in the packet's IP header.
+    /// Destination address in the IP header.
     pub(crate) addressee: F::Addr,
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Failover: the destination of the greatest weight gets everything (D-11).
+//! Failover: the usable destination of the greatest weight gets all connections (D-11).
 //!
-//! The others wait until its weight becomes 0, or it is deleted, or it has reached its upper
-//! threshold. Of equals it is the newest.
+//! Another one gets them if its weight becomes 0, it is deleted, or it is overloaded. Of equals the
+//! newest is chosen.
 //!
-//! Cost of a decision: one look at each destination.
+//! Cost of a decision: one access to each destination.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -16,7 +16,7 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `fo`.
 pub(super) struct Failover;
 
 impl Algorithm for Failover {

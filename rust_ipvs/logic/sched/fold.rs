@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The hashes by which directors agree on a destination without talking to each other (D-15, D-16).
+//! Hashes of `sh`, `dh` and `mh` (D-15, D-16).
 //!
-//! The same packet must go to the same destination through each director of a cluster, so these are
-//! bit for bit those of C IPVS, and have no random key. Who knows them can choose clients'
-//! addresses that share a destination; that is the nature of such schedulers.
+//! Every director of a cluster must send the same flow to the same destination, so these are bit
+//! for bit those of C IPVS and have no random key. A client that knows them can choose addresses
+//! that share a destination; every scheduler of this kind has that property.
 
 use super::super::config::{
     AddressFamily,
@@ -21,7 +21,8 @@ use super::super::packet::{
 };
 use super::flow::Flow;
 
-/// Addresses as numbers: an IPv4 address itself, of an IPv6 address the exclusive-or of its words.
+/// Returns an address as a number: an IPv4 address itself, an IPv6 address as the exclusive-or of
+/// its 32-bit words. `address` is in network byte order.
 pub(super) fn fold(address: &[u8]) -> u32 {
     address.chunks(4).fold(0, |sum, word| {
         let word = word
@@ -31,10 +32,10 @@ pub(super) fn fold(address: &[u8]) -> u32 {
     })
 }
 
-/// A destination's address as a service of family `F` folds it.
+/// Folds a destination's address for a service of family `F`.
 ///
-/// One of the other family is folded as C IPVS does: of an IPv6 address it takes the first word
-/// where the service is an IPv4 one.
+/// For the other family the result is C IPVS's: an IPv6 destination of an IPv4 service counts with
+/// its first 32-bit word.
 pub(super) fn fold_for<F: Family>(address: &Ip) -> u32 {
     match (address, F::FAMILY) {
         (Ip::V4(address), _) => fold(address),
@@ -43,8 +44,8 @@ pub(super) fn fold_for<F: Family>(address: &Ip) -> u32 {
     }
 }
 
-/// The client as a number, with its port where `with_port` and the protocol has ports at that
-/// place.
+/// Returns the client's address as a number. Its port is added if `with_port` is set and the
+/// protocol is TCP, UDP or SCTP.
 pub(super) fn client<F: Family>(flow: &Flow<F>, with_port: bool) -> u32 {
     let Endpoint { addr, port } = &flow.client;
     let port = match flow.protocol {
@@ -54,12 +55,13 @@ pub(super) fn client<F: Family>(flow: &Flow<F>, with_port: bool) -> u32 {
     fold(addr.as_ref()).wrapping_add(port.into())
 }
 
-/// A slot of 256 for a number.
+/// Returns the entry of a 256-entry table for a number.
 pub(super) fn slot(value: u32) -> u8 {
     (value.wrapping_mul(0x61c8_8647) >> 24) as u8
 }
 
-/// SipHash-1-3 of a 32-bit number, cut to 32 bits; both words of the key are the same.
+/// Returns SipHash-1-3 of a 32-bit number, truncated to 32 bits, with both key words equal to
+/// `key`.
 ///
 /// Aumasson and Bernstein, SipHash: a fast short-input PRF, 2012.
 pub(super) fn siphash(key: u64, value: u32) -> u32 {
@@ -69,7 +71,7 @@ pub(super) fn siphash(key: u64, value: u32) -> u32 {
         key ^ 0x6c79_6765_6e65_7261,
         key ^ 0x7465_6462_7974_6573,
     ];
-    // One word: the number, and in the top byte its length.
+    // The only block: the number, and the length in the top byte.
     let word = (4 << 56) | u64::from(value);
     let [.., last] = &mut v;
     *last ^= word;

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Locality-based least connections: an address that clients ask for stays with its destination
-//! (D-17).
+//! Locality-based least connections: a destination address stays with its destination (D-17).
 //!
-//! For a service of a mark in front of caches, as `dh`; but an address goes to the destination with
-//! the fewest connections for its weight when it is asked for first, and again when its destination
-//! has more active connections than its weight while another one is less than half full. Which
-//! address has which destination is remembered; what is remembered is not asked whether it is
-//! overloaded.
+//! Meant for firewall-mark services in front of caches, as `dh`. An address is scheduled by `wlc`
+//! at first, and again if its destination has more active connections than its weight while another
+//! one has fewer than half of its own. A cache maps addresses to destinations; a cached destination
+//! is used even if it is overloaded.
 //!
-//! Cost of a decision: one look-up by address; one look at each destination for a new address, and
-//! at those up to the first half empty one where an address' destination is full.
+//! Cost of a decision: one look-up by address. A new address takes one access to each destination,
+//! and an address whose destination is full one access to each destination up to the first that is
+//! less than half full.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -23,7 +22,7 @@ use super::algorithm::{
 use super::flow::Flow;
 use super::wlc;
 
-/// The algorithm.
+/// Scheduler `lblc`.
 pub(super) struct Locality;
 
 impl Algorithm for Locality {
@@ -49,8 +48,8 @@ impl Algorithm for Locality {
     }
 }
 
-/// Returns whether a destination has more than its weight while another one has less than half of
-/// its own.
+/// Returns true if the destination has more active connections than its weight and another one has
+/// fewer than half of its weight (`is_overloaded()` in C IPVS).
 pub(super) fn is_full<S: Servers>(servers: &S, server: &(impl Candidate + ?Sized)) -> bool {
     let weight = |server: i32| i64::from(server);
     if i64::from(server.active()) <= weight(server.weight()) {
@@ -74,7 +73,7 @@ mod tests {
         service.busy('B', 10);
         assert_eq!(service.pick_to(2), Some('A'));
         assert_eq!(service.pick_to(1), Some('B'));
-        // More than its weight, but the other one is no less than half full.
+        // More than its weight, but the other destination is not less than half full.
         service.busy('B', 11);
         service.busy('A', 5);
         assert_eq!(service.pick_to(1), Some('B'));
@@ -82,7 +81,7 @@ mod tests {
         assert_eq!(service.pick_to(1), Some('A'));
         service.busy('B', 0);
         assert_eq!(service.pick_to(1), Some('A'));
-        // overload is not asked for; weight 0 is, and so is whether it was deleted.
+        // overload of a cached destination is not checked; weight 0 and deletion are.
         service.named('A').overloaded.set(true);
         assert_eq!(service.pick_to(1), Some('A'));
         assert_eq!(service.pick_to(3), Some('B'));

@@ -3,11 +3,11 @@
 //! Locality-based least connections with replication: an address stays with a set of destinations
 //! (D-18).
 //!
-//! As `lblc`, but where the destinations of an address are full the least loaded of all joins them.
-//! A set that has not changed for `lblcr_expiration` loses its most loaded member, so that an
-//! address which is no longer in demand does not fill many caches.
+//! As `lblc`, but the least loaded destination of the service joins the set if the set's
+//! destinations are full. A set that has not changed for `lblcr_expiration` seconds loses its most
+//! loaded member, so an address that is no longer in demand does not occupy many caches.
 //!
-//! Cost of a decision: one look-up by address, and one look at each member of its set; beyond that
+//! Cost of a decision: one look-up by address and one access to each member of its set; otherwise
 //! as `lblc`.
 
 use super::super::family::Family;
@@ -27,7 +27,7 @@ use super::lblc::is_full;
 use super::wlc;
 use core::ops::Deref;
 
-/// The algorithm.
+/// Scheduler `lblcr`.
 pub(super) struct LocalityReplicated;
 
 impl Algorithm for LocalityReplicated {
@@ -60,7 +60,8 @@ impl Algorithm for LocalityReplicated {
     }
 }
 
-/// The one with the most connections for its weight, of those with a weight; the first of equals.
+/// Returns the most loaded destination for its weight among those with a weight, the first of
+/// equals.
 fn most_loaded<S>(servers: impl Iterator<Item = S>) -> Option<S>
 where
     S: Copy + Deref<Target: Candidate>,
@@ -90,24 +91,24 @@ mod tests {
         service.busy('C', 10);
         assert_eq!(service.pick_to(1), Some('C'));
         service.busy('C', 11);
-        // B joins, and is the least loaded of the two from then on.
+        // B joins, and is the less loaded of the two from then on.
         assert_eq!(service.pick_to(1), Some('B'));
         service.busy('C', 0);
         service.busy('B', 1);
         assert_eq!(service.pick_to(1), Some('C'));
         service.busy('A', 1);
-        // Nothing has changed for long enough: B goes, which has the most.
+        // The set has not changed for long enough: B leaves, which has the most connections.
         service.now.set(101);
         assert_eq!(service.pick_to(1), Some('C'));
         service.busy('C', 3);
         assert_eq!(service.pick_to(1), Some('C'));
     }
 
-    // D-18: what the specification says, with sets of names.
+    // D-18, with sets of names.
     #[test]
     fn as_the_naive_one() {
         for seed in seeds(300) {
-            // The newest member first, and when the set changed.
+            // Members, the newest first, and the time of the last change of the set.
             let mut sets: HashMap<u8, (Vec<char>, u64)> = HashMap::new();
             shake("lblcr", seed, |service, _| {
                 let list = service.list();

@@ -2,9 +2,9 @@
 
 //! Least connections: the destination with the fewest, whatever its weight (D-8).
 //!
-//! An active connection counts as much as 257 others. Of equals the newest destination is chosen.
+//! An active connection counts as much as 257 inactive ones. Of equals the newest is chosen.
 //!
-//! Cost of a decision: one look at each destination up to the first one without connections.
+//! Cost of a decision: one access to each destination up to the first without connections.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -15,7 +15,7 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `lc`.
 pub(super) struct LeastConnection;
 
 impl Algorithm for LeastConnection {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Maglev hashing: as `sh`, but when a destination comes or goes few clients change theirs (D-16).
+//! Maglev hashing: as `sh`, but few clients move if destinations come or go (D-16).
 //!
-//! Each destination has a permutation of all the entries of a table, from a hash of its address and
-//! port. In turn, and as often as its weight says, each takes the first entry of its permutation
-//! that is free. The shares are as even as the turns, and who takes an entry depends mostly on who
-//! asks for it. Weights are those that destinations last had above 0, so a destination that is
-//! emptied by weight 0 keeps its entries; its clients get none, or with a flag the destination of
-//! another entry.
+//! The hash of a destination's address and port gives it a permutation of all entries of a table.
+//! In turn, and as often as its weight says, each destination takes the first free entry of its
+//! permutation. The shares are as even as the turns, and the owner of an entry depends mostly on
+//! the permutations. The weights are the last ones above 0, so a destination that was set to weight
+//! 0 keeps its entries: its clients get no destination, or with the fallback flag that of another
+//! entry.
 //!
 //! Eisenbud et al., Maglev: a fast and reliable software network load balancer, 2016.
 //!
-//! Cost of a decision: one SipHash-1-3 and one look; with the fallback at most 4093 more, unless no
-//! destination may be chosen. Cost of a change: some 40,000 steps, which bring the table up to date
-//! before the change is acknowledged; they do not grow with the number of destinations.
+//! Cost of a decision: one SipHash-1-3 and one table access. The fallback costs at most 4093 more,
+//! unless no destination may be chosen. Cost of a change: some 40,000 steps whatever the number of
+//! destinations, done before the change is acknowledged.
 
 use super::super::config::service_flags::{
     SCHED1,
@@ -34,17 +34,17 @@ use super::cycle::gcd;
 use super::flow::Flow;
 use super::fold;
 
-/// Entries of the table: a prime, so that any step leads to all of them.
+/// Number of table entries, a prime, so that every step size visits all of them.
 const SIZE: u32 = 4093;
-/// Bits of a weight that count, after division by what all weights have in common.
+/// Number of significant bits of a weight, after division by the greatest common divisor.
 const WEIGHT_BITS: u32 = 6;
-/// The keys of the hashes for the beginning of a permutation and for its step.
+/// SipHash keys for the start of a permutation and for its step.
 const KEYS: (u64, u64) = (2_654_435_761, 2_654_446_892);
 
-/// The algorithm.
+/// Scheduler `mh`.
 pub(super) struct MaglevHashing;
 
-/// The remainder of a division by [`SIZE`].
+/// Returns `value` modulo [`SIZE`].
 fn modulo(value: u32) -> u32 {
     value % SIZE
 }
@@ -73,7 +73,8 @@ impl Algorithm for MaglevHashing {
         if usable(&*server) {
             return Some(server);
         }
-        // If nobody may be chosen, a look at each is cheaper than a hash for each entry.
+        // If no destination is usable, one pass over them is cheaper than a hash for each table
+        // entry.
         if flags & SCHED1 == 0 || view.find(|server| usable(&*server)).is_none() {
             return None;
         }
@@ -108,7 +109,7 @@ impl Algorithm for MaglevHashing {
     }
 }
 
-/// Collects the shares of the destinations, newest first.
+/// Computes permutation and number of turns of each destination, newest first.
 fn collect<'c, F: Family>(servers: &impl Servers, scratch: &'c mut [Scratch]) -> &'c mut [Scratch] {
     let weight = |server: &_| last_weight(server);
     let (divisor, greatest) = servers
@@ -141,9 +142,9 @@ fn last_weight(server: &(impl Candidate + ?Sized)) -> u32 {
     u32::try_from(server.last_weight()).unwrap_or(0)
 }
 
-/// Takes the first free entry of a destination's permutation.
+/// Assigns the first free entry of a destination's permutation to it.
 fn take(one: &mut Scratch, table: &mut [u32]) {
-    // A permutation is over after as many steps as there are entries.
+    // A permutation has `SIZE` entries.
     for _ in 0..SIZE {
         match table.get_mut(one.next as usize) {
             Some(entry) if *entry == EMPTY => {
@@ -157,8 +158,8 @@ fn take(one: &mut Scratch, table: &mut [u32]) {
     }
 }
 
-// Tables of 4093 entries take minutes to fill under Miri, and are filled without anything that it
-// looks for.
+// Miri takes minutes to fill tables of 4093 entries, and the code that fills them contains nothing
+// that Miri checks.
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::super::super::config::service_flags::{SCHED1, SCHED2};
@@ -175,7 +176,7 @@ mod tests {
             .count()
     }
 
-    // D-14, D-16: with the fallback, as without.
+    // D-14, D-16: both with and without the fallback flag.
     #[test]
     fn nobody_is_found_at_once() {
         crate::model::nobody_is_found_at_once("mh");
@@ -208,7 +209,8 @@ mod tests {
         assert_eq!(service.picks_of_clients(), "ACBBB");
     }
 
-    // D-16, V-15: weight 0 leaves the table as it is; one that was added with it has no entries.
+    // D-16, V-15: weight 0 leaves the table unchanged; a destination added with weight 0 has no
+    // entries.
     #[test]
     fn weight_0() {
         let mut service = Service::of("mh", &[('A', 3), ('B', 2), ('C', 1)]);
@@ -225,7 +227,7 @@ mod tests {
         assert_eq!(service.picks_of_clients(), "-----");
     }
 
-    // D-16, Q-43: beyond the table's size it stays as it was.
+    // D-16, Q-43: the table stays unchanged for destinations beyond its size.
     #[test]
     fn more_than_the_table_has_room_for() {
         let mut service = Service::new("mh");
@@ -242,9 +244,9 @@ mod tests {
         assert_eq!(service.owners(), owners);
     }
 
-    // D-16: of the clients of n destinations, some 1/n change theirs when one goes. Beyond 20
-    // destinations the table, which is C IPVS's, has so few entries for each that more clients do;
-    // the bound is given up rather than the table.
+    // D-16: of the clients of n destinations some 1/n move if one is removed. Beyond 20
+    // destinations the table, whose size is C IPVS's, has so few entries for each that more clients
+    // move. The bound is relaxed rather than the table enlarged.
     #[test]
     fn few_clients_change_their_destination() {
         for n in 2..=20u32 {
@@ -266,7 +268,7 @@ mod tests {
                     changed * n as usize * 2 <= 3 * 4093,
                     "{changed} of 4093 with {n} destinations"
                 );
-                // And the entries of the one that is gone are others' now.
+                // The entries of the removed destination belong to others.
                 assert!(after
                     .iter()
                     .all(|owner| owner.is_some() && *owner != Some(*gone)));
@@ -274,7 +276,7 @@ mod tests {
         }
     }
 
-    /// The table as the specification says it, destination by destination and lap by lap.
+    /// The table by definition, destination by destination and lap by lap.
     fn naive(servers: &[&Server]) -> Vec<Option<char>> {
         let m = 4093;
         let weight = |server: &Server| server.last_weight.get() as u32;
@@ -344,7 +346,7 @@ mod tests {
                             let server = service.named(name?);
                             server.usable().then_some(server.name)
                         };
-                        // Up to the first entry of nobody.
+                        // Up to the first entry without a destination.
                         let expected = owners.take_while(Option::is_some).find_map(usable);
                         let chosen = service.pick_for(client, 40000, [0; 4]);
                         assert_eq!(chosen.map(|server| server.name), expected);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Never queue: an idle destination, if there is one, and else as `sed` (D-10).
+//! Never queue: an idle destination if there is one, otherwise as `sed` (D-10).
 //!
-//! The newest idle destination is chosen, even where it is slow and a fast one has little to do.
+//! The newest idle destination is chosen, even if it is slow and a fast one has little load.
 //!
-//! Cost of a decision: one look at each destination up to the first idle one, and two
+//! Cost of a decision: one access to each destination up to the first idle one, with two
 //! multiplications for each.
 
 use super::super::family::Family;
@@ -17,7 +17,7 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `nq`.
 pub(super) struct NeverQueue;
 
 impl Algorithm for NeverQueue {
@@ -28,11 +28,11 @@ impl Algorithm for NeverQueue {
     }
 }
 
-/// An idle destination of a service, or the one with the shortest expected delay.
+/// Returns an idle destination, or the one with the shortest expected delay.
 ///
-/// The same function for both families.
+/// Not generic over the family, so that both share one copy.
 fn idle_or_shortest<S: Servers>(servers: &S) -> Option<S::Server> {
-    // Who is idle has no delay at all, so that no weight makes another one better.
+    // An idle destination has delay 0, which no other compares lighter than.
     let delay = |server: &S::Server| match i64::from(server.active()) {
         0 => 0,
         active => active.wrapping_add(1),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Overflow: the destination of the greatest weight, until it has more active connections than
-//! that; then the next (D-11).
+//! Overflow: the destination of the greatest weight until it has more active connections than its
+//! weight, then the next (D-11).
 //!
-//! The weight is a capacity here, and one more connection than that fits. Of equals the newest is
-//! chosen. Where all are full nobody is.
+//! The weight is a capacity, which is exceeded by one connection. Of equals the newest is chosen.
+//! No destination is chosen if all are full.
 //!
-//! Cost of a decision: one look at each destination.
+//! Cost of a decision: one access to each destination.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -17,7 +17,7 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `ovf`.
 pub(super) struct Overflow;
 
 impl Algorithm for Overflow {
@@ -44,7 +44,7 @@ mod tests {
         });
     }
 
-    // D-11: one more than the weight fits.
+    // D-11: one connection more than the weight is accepted.
     #[test]
     fn the_next_when_the_first_is_full() {
         let service = Service::of("ovf", &[('A', 1), ('B', 3)]);

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`Position`] of a scheduler in the list, in one word that all CPUs share.
+//! [`Position`] of a scheduler in the list of destinations, in one 64-bit word.
 //!
-//! C IPVS keeps a pointer to the list node last used, which is the list's head at first, and moves
-//! it under a lock. Here it is the number of a slot; destinations keep theirs, so the number stays
-//! right while others come and go.
+//! C IPVS keeps a pointer to the list node that was used last, initially the list's head, and moves
+//! it under `svc->sched_lock`. Here it is a slot number. Destinations keep their slots, so the
+//! number stays valid while others are added and removed.
 
-/// Position of a scheduler.
+/// Position of a scheduler in the list of destinations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// The slot that was used last; `None` is the head of the list, before the newest.
+    /// Slot that was used last; `None` is the head of the list, before the newest.
     pub(super) last: Option<u32>,
-    /// Level of the scheduler.
+    /// Current level of `wrr`.
     pub(super) level: u32,
 }
 
 impl Position {
-    /// The position as a word.
+    /// Encodes the position.
     pub(crate) fn to_word(self) -> u64 {
         let last = self.last.map_or(0, |slot| slot.wrapping_add(1));
         u64::from(last) | (u64::from(self.level) << 32)
     }
 
-    /// The position of a word; each word is one.
+    /// Decodes a position. Every word is valid.
     pub(crate) fn of_word(word: u64) -> Self {
         Self {
             last: (word as u32).checked_sub(1),
@@ -30,10 +30,10 @@ impl Position {
         }
     }
 
-    /// The position after the destination in `slot` was taken out; `newer` is the next slot above
-    /// that has one.
+    /// Returns the position after the destination in `slot` was removed; `newer` returns the next
+    /// slot above that is in use.
     ///
-    /// Where it was the one last used, its predecessor in the list takes its place (D-6, Q-47).
+    /// If `slot` was used last, the position moves to its predecessor in the list (D-6, Q-47).
     pub(crate) fn removed(self, slot: u32, newer: impl FnOnce() -> Option<u32>) -> Self {
         match self.last {
             Some(last) if last == slot => Self {
@@ -44,7 +44,7 @@ impl Position {
         }
     }
 
-    /// The position after destinations took other slots; `new` says which.
+    /// Returns the position after the slots were renumbered; `new` maps an old slot to a new one.
     pub(crate) fn renumbered(self, new: impl FnOnce(u32) -> Option<u32>) -> Self {
         Self {
             last: self.last.and_then(new),
@@ -71,7 +71,7 @@ mod tests {
             }
         }
         assert_eq!(Position::default().to_word(), 0);
-        // No slot has this number, and no harm comes of it.
+        // No slot has this number; the position remains valid.
         let beyond = Position {
             last: Some(u32::MAX),
             level: 7,

@@ -2,12 +2,11 @@
 
 //! Round robin: each destination in turn (D-6).
 //!
-//! What is kept is the destination last used; the next older one that may be chosen is next, and
-//! after the oldest the newest. A CPU that sees a position which another one is about to change
-//! chooses as that one does; no harm is done by two connections in a row to the same destination,
-//! so nobody waits for anybody.
+//! The position is the destination used last. The next older usable one is chosen, and the newest
+//! after the oldest. Two CPUs that read the position at the same time choose the same destination.
+//! That only sends two consecutive connections there, so no lock is taken.
 //!
-//! Cost of a decision: one destination looked at, and those that are passed over.
+//! Cost of a decision: the destinations up to the first usable one.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -18,7 +17,7 @@ use super::algorithm::{
 use super::flow::Flow;
 use super::position::Position;
 
-/// The algorithm.
+/// Scheduler `rr`.
 pub(super) struct RoundRobin;
 
 impl Algorithm for RoundRobin {
@@ -27,9 +26,9 @@ impl Algorithm for RoundRobin {
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
         let slots = view.slots();
         let position = view.position();
-        // A slot of a list that has become shorter since is the head.
+        // A slot beyond the list, which may have become shorter, counts as the head.
         let last = position.last.filter(|last| *last < slots).unwrap_or(slots);
-        // The one last used comes last.
+        // The destination used last is tried last.
         let (slot, server) = view
             .within(0..last)
             .chain(view.within(last..slots))
@@ -128,7 +127,7 @@ mod tests {
         assert_eq!(service.picks(2), "BB");
     }
 
-    /// A position that a concurrent change left behind is no harm.
+    /// A stale position, as a concurrent change leaves it, is accepted.
     #[test]
     fn stale_positions() {
         let service = of("AB");
@@ -138,7 +137,7 @@ mod tests {
         }
     }
 
-    // D-6, A-1, Q-47: slots and a number do what a ring and a pointer do.
+    // D-6, A-1, Q-47: slots and a number behave as a ring and a pointer.
     #[test]
     fn as_on_a_ring() {
         for seed in seeds(300) {

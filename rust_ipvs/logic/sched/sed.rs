@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shortest expected delay: the destination whose active connections, with the new one, are fewest
-//! for its weight (D-10).
+//! Shortest expected delay: the destination with the fewest active connections for its weight, the
+//! new one included (D-10).
 //!
-//! Unlike with `wlc` the new connection counts, so that the fastest of several idle destinations is
+//! Unlike in `wlc` the new connection counts, so the fastest of several idle destinations is
 //! chosen. Of equals it is the newest.
 //!
-//! Cost of a decision: one look at each destination, and two multiplications for each.
+//! Cost of a decision: one access to each destination, with two multiplications for each.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -18,7 +18,7 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `sed`.
 pub(super) struct ShortestExpectedDelay;
 
 impl Algorithm for ShortestExpectedDelay {
@@ -29,9 +29,9 @@ impl Algorithm for ShortestExpectedDelay {
     }
 }
 
-/// The destination of a service with the shortest expected delay.
+/// Returns the destination with the shortest expected delay.
 ///
-/// The same function for both families.
+/// Not generic over the family, so that both share one copy.
 fn shortest<S: Servers>(servers: &S) -> Option<S::Server> {
     let delay = |server: &S::Server| i64::from(server.active()).wrapping_add(1);
     least(servers, delay)

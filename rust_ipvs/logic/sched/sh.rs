@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Source hashing: the client's address chooses the destination, with a flag its port as well
-//! (D-14).
+//! Source hashing: the client's address selects the destination, with a flag also its port (D-14).
 //!
 //! A client stays with its destination without any state, on each director of a cluster. A table of
-//! 256 entries is dealt out to the destinations in turn, to each as many in a row as its weight
-//! says. Where the entry's destination may not be chosen, none is, or with another flag the one of
+//! 256 entries is dealt out to the destinations in turn, to each as many consecutive ones as its
+//! weight. If the entry's destination is unusable, none is chosen, or with another flag that of
 //! another entry.
 //!
-//! Cost of a decision: one multiplication and one look; with the fallback at most 256 more, unless
-//! no destination may be chosen. Cost of a change: 256 entries.
+//! Cost of a decision: one multiplication and one table access. The fallback costs at most 256
+//! more, unless no destination may be chosen. Cost of a change: 256 entries.
 
 use super::super::config::service_flags::{
     SCHED1,
@@ -29,7 +28,7 @@ use super::dh::deal;
 use super::flow::Flow;
 use super::fold;
 
-/// The algorithm.
+/// Scheduler `sh`.
 pub(super) struct SourceHashing;
 
 impl Algorithm for SourceHashing {
@@ -50,12 +49,12 @@ impl Algorithm for SourceHashing {
         if usable(&*server) {
             return Some(server);
         }
-        // If nobody may be chosen, a look at each is cheaper than a hash for each entry.
+        // If no destination is usable, one pass over them is cheaper than a search of the table.
         if flags & SCHED1 == 0 || view.find(|server| usable(&*server)).is_none() {
             return None;
         }
-        // From twice the hash on, so that not all clients of a destination that is gone meet at one
-        // other.
+        // The search starts at twice the hash, so that the clients of a removed destination spread
+        // over several others.
         for offset in 0..=u8::MAX {
             let server = entry(offset.wrapping_add(hash).wrapping_add(hash))?;
             if usable(&*server) {
@@ -86,17 +85,17 @@ mod tests {
         service.flags.set(SCHED2);
         assert_eq!(service.picks_of_clients(), "ABAAA");
         service.flags.set(0);
-        // D-5, D-14: nobody instead.
+        // D-5, D-14: no destination instead.
         service.named('A').overloaded.set(true);
         assert_eq!(service.picks_of_clients(), "B-CB-");
-        // The table was filled again: weight 0 has one entry a lap, and nobody gets it. 50, 148,
-        // 246, 2, 57 modulo 4.
+        // The table was refilled. A destination of weight 0 has one entry a lap and gets no client.
+        // The clients' entries are 50, 148, 246, 2, 57 modulo 4.
         service.named('A').overloaded.set(false);
         service.edit('A', 0);
         assert_eq!(service.picks_of_clients(), "BCBBB");
     }
 
-    // D-14, D-16: with the fallback, as without.
+    // D-14, D-16: both with and without the fallback flag.
     #[test]
     fn nobody_is_found_at_once() {
         crate::model::nobody_is_found_at_once("sh");

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Capacity of a list of slots: changes cost the same however many destinations there are.
+//! Capacity of a list of slots, so that a change takes amortized constant time.
 //!
-//! A new destination takes the next slot, a deleted one leaves its own empty. When no slot is left,
-//! or most are empty, those in use are counted anew in a list of another size. That takes a look at
-//! each, but comes only after as many changes as there are destinations, or nearly so.
+//! A new destination takes the next slot, a deleted one leaves its slot empty. If no slot is left,
+//! or most are empty, the destinations are renumbered in a list of another size. That costs an
+//! access to each, but happens only after about as many changes as there are destinations.
 
-/// The fewest slots that a list has.
+/// Minimum capacity of a list.
 const FEWEST: usize = 8;
 
-/// Returns how many slots a new list has for so many destinations: twice as many, and a few for
-/// those that have none yet.
+/// Returns the capacity of a new list: twice the number of destinations and a constant.
 pub(crate) fn room_for(destinations: usize) -> usize {
     destinations.saturating_mul(2).max(FEWEST)
 }
 
-/// Returns whether so many slots in use are too many for so many destinations, so that packets look
-/// at empty ones.
+/// Returns true if so many of the `slots` in use are empty that the list should be renumbered, as
+/// packets scan the empty ones.
 pub(crate) fn is_sparse(slots: usize, destinations: usize) -> bool {
     slots > destinations.saturating_mul(2).saturating_add(FEWEST)
 }
@@ -25,7 +24,7 @@ pub(crate) fn is_sparse(slots: usize, destinations: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// Adding and deleting any number of destinations moves each a few times on the average.
+    /// Adding and deleting destinations moves each a constant number of times on average.
     #[test]
     fn moves_are_as_many_as_changes() {
         for (adds, deletes) in [(1, 0), (1, 1), (3, 1), (1, 3), (100, 99)] {

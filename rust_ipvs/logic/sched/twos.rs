@@ -2,14 +2,15 @@
 
 //! Weighted power of two choices: the less loaded of two destinations drawn by weight (D-12).
 //!
-//! Several directors that send to the same destinations do not all choose the one that looks best
-//! to them, which `wlc` would have them do.
+//! Several directors that share destinations do not all choose the destination that is least loaded
+//! at the moment, as they would with `wlc`.
 //!
-//! Each draw is a number from 0 to the sum of the weights, both included; so the first destination
-//! has one chance more than its weight. C IPVS multiplies in 32 bits, which large weights overflow
-//! here nothing overflows.
+//! Each draw is a number from 0 to the sum of the weights inclusive, so the first destination has
+//! one chance more than its weight. C IPVS multiplies in 32 bits, which large weights overflow
+//! 128-bit products do not.
 //!
-//! Cost of a decision: two looks at each destination, two random numbers, and two multiplications.
+//! Cost of a decision: two accesses to each destination, two random numbers and two
+//! multiplications.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -21,14 +22,14 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `twos`.
 pub(super) struct TwoChoices;
 
 impl Algorithm for TwoChoices {
     const NAME: &'static str = "twos";
 
     fn pick<V: View, F: Family>(view: &V, _flow: &Flow<F>) -> Option<V::Server> {
-        // As many as there are slots in 32 bits do not add up to 64.
+        // A sum of 2^32 weights of 31 bits fits in 64 bits.
         let weight = |server: &V::Server| i64::from(server.offer().max(0));
         let mut sum = 0i64;
         view.find(|server| {
@@ -40,15 +41,15 @@ impl Algorithm for TwoChoices {
         }
         let draw = || {
             let drawn = view.random(sum.unsigned_abs().saturating_add(1));
-            // 0 and 1 both are the first that may be chosen; who may not be takes nothing away, and
-            // is not found.
+            // Both 0 and 1 select the first usable destination. An unusable one subtracts 0, so
+            // that it is never found.
             let mut left = i64::try_from(drawn).unwrap_or(0).max(1);
             view.find(|server| {
                 left = left.wrapping_sub(weight(&server));
                 left <= 0
             })
         };
-        // Where weights were changed meanwhile, one who was drawn may not be found.
+        // A draw may find none if weights change between the passes.
         let (first, second) = match (draw(), draw()) {
             (Some(first), Some(second)) => (first, second),
             (one, other) => return one.or(other).or_else(|| view.usable().next()),
@@ -66,7 +67,7 @@ impl Algorithm for TwoChoices {
 mod tests {
     use crate::model::{seeds, shake, Service};
 
-    // D-12: how often each is drawn first, with all equally loaded, is its weight; the newest has
+    // D-12: with equal loads each destination is drawn as often as its weight says; the newest has
     // one chance more.
     #[test]
     #[cfg_attr(miri, ignore = "80,000 picks are for statistics")]
@@ -80,7 +81,8 @@ mod tests {
         }
     }
 
-    // D-12: of two that are drawn the less loaded; with two servers a loaded one needs both draws.
+    // D-12: the less loaded of the two. With two servers the loaded one is chosen if both draws
+    // give it.
     #[test]
     #[cfg_attr(miri, ignore = "80,000 picks are for statistics")]
     fn the_less_loaded_of_two() {
@@ -88,7 +90,7 @@ mod tests {
         service.named('A').active.set(100);
         let picks = service.picks(80_000);
         let share = picks.chars().filter(|pick| *pick == 'A').count();
-        // Each draw gives A with a chance of a half.
+        // Each draw gives A with probability 1/2.
         assert!(share.abs_diff(20_000) < 600, "{share}");
     }
 

@@ -2,10 +2,10 @@
 
 //! Weighted least connections: the destination with the fewest for its weight (D-9).
 //!
-//! An active connection counts as much as 257 others. Of equals the newest destination is chosen.
+//! An active connection counts as much as 257 inactive ones. Of equals the newest is chosen.
 //!
-//! Cost of a decision: one look at each destination up to the first one without connections, and
-//! two multiplications for each.
+//! Cost of a decision: one access to each destination up to the first without connections, with two
+//! multiplications for each.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -17,7 +17,7 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `wlc`.
 pub(super) struct WeightedLeastConnection;
 
 impl Algorithm for WeightedLeastConnection {
@@ -28,7 +28,7 @@ impl Algorithm for WeightedLeastConnection {
     }
 }
 
-/// The destination of a service that has the fewest connections for its weight.
+/// Returns the destination with the fewest connections for its weight.
 pub(super) fn least_loaded<S: Servers>(servers: &S) -> Option<S::Server> {
     least(servers, |server| overhead(&**server))
 }

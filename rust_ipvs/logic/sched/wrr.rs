@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Weighted round robin: in turn, and as often as the weights say (D-7).
+//! Weighted round robin: in turn, as often as the weights say (D-7).
 //!
-//! A round goes over the list several times, from newest to oldest, each time with a lower *level*.
-//! Whoever has at least the level as its weight gets a connection. The level begins as high as only
-//! the greatest weight reaches, and goes down by the greatest common divisor of all: so connections
-//! to a destination of high weight are spread over the round, as with 3, 2, 1: a, a b, a b c.
+//! A round passes the list several times, from newest to oldest, each time with a lower *level*.
+//! Every destination whose weight is at least the level gets a connection. The first level is the
+//! lowest that only the greatest weight reaches, and each pass lowers it by the greatest common
+//! divisor of all weights. So the connections of a heavy destination are spread over the round, as
+//! with weights 3, 2, 1: a, a b, a b c.
 //!
-//! The list position and the level are one word, which a CPU exchanges for the next. Divisor and
-//! top belong to the list and are replaced with it.
+//! List position and level are one word, which is updated by compare and exchange. Divisor and
+//! first level are part of the snapshot of the service.
 //!
-//! Cost of a decision: the destinations that are passed over; at most six times all of them, where
-//! C IPVS goes over the list once for each level that nobody reaches.
+//! Cost of a decision: the destinations up to the chosen one, at most six times the list. C IPVS
+//! passes the list once for each level, even for those that no destination reaches.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -24,10 +25,11 @@ use super::cycle::Cycle;
 use super::flow::Flow;
 use super::position::Position;
 
-/// Number of attempts of a CPU when others move on at the same time. Then it takes what it found.
+/// Maximum number of compare-and-exchange attempts. After the last one the chosen destination is
+/// used although the position was not updated.
 const TRIES: usize = 4;
 
-/// The algorithm.
+/// Scheduler `wrr`.
 pub(super) struct WeightedRoundRobin;
 
 impl Algorithm for WeightedRoundRobin {
@@ -69,12 +71,12 @@ impl Algorithm for WeightedRoundRobin {
     }
 }
 
-/// The level next below `level` that somebody of weight `greatest` reaches; where there is none,
-/// the lowest.
+/// Returns the next level below `level` that a weight of `greatest` reaches, or the lowest one if
+/// it reaches none. Returns `None` at the end of a round.
 fn next_level(level: u32, step: u32, greatest: u32) -> Option<u32> {
     let below = level.checked_sub(step).filter(|below| *below > 0)?;
     let gap = below.saturating_sub(greatest);
-    // As many steps as are needed, rounded up, and no more than end above 0.
+    // Number of steps, rounded up, limited so that the level stays above 0.
     let needed = gap
         .saturating_add(step.saturating_sub(1))
         .checked_div(step)?;
@@ -82,7 +84,7 @@ fn next_level(level: u32, step: u32, greatest: u32) -> Option<u32> {
     Some(below.saturating_sub(steps.saturating_mul(step)))
 }
 
-/// Goes on from a position to the next destination.
+/// Searches the next destination from a position on. Returns the new position too.
 fn walk<V: View>(view: &V, position: Position) -> (Position, Option<V::Server>) {
     let cycle = view.cycle();
     let (step, top) = (cycle.step(), cycle.top());
@@ -93,8 +95,8 @@ fn walk<V: View>(view: &V, position: Position) -> (Position, Option<V::Server>) 
     let last = position.last.filter(|last| *last < slots);
     let mut level = position.level;
     let mut rest = 0..last.unwrap_or(slots);
-    // Whether all have been asked with the lowest level, whether the round began anew, and where to
-    // stop.
+    // `lowest`: the whole list is compared with the lowest level; `again`: a new round began;
+    // `stop`: slot at which the search ends.
     let (mut lowest, mut again, mut stop) = (false, false, None);
     loop {
         let whole = rest.end == slots && stop.is_none();
@@ -114,7 +116,7 @@ fn walk<V: View>(view: &V, position: Position) -> (Position, Option<V::Server>) 
             return (Position { last: stop, level }, None);
         }
         rest = 0..slots;
-        // Levels that nobody reaches are passed over, once all have been looked at.
+        // Levels above every weight are skipped once the whole list has been read.
         let greatest = if whole { greatest } else { u32::MAX };
         level = match next_level(level, step, greatest) {
             Some(level) => level,
@@ -140,7 +142,7 @@ mod tests {
     use super::next_level;
     use crate::model::{seeds, shake, Change, Service};
 
-    // A-2; the level goes on where additions have left it, which is 1.
+    // The level stays at 1, where the additions left it.
     #[test]
     fn the_order_of_the_specification() {
         for unit in [1, 100] {
@@ -165,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Weights of any size cost no more than a few looks at each.
+    /// Weights of any size cost only a few passes.
     #[test]
     fn great_weights() {
         let service = Service::of("wrr", &[('A', i32::MAX), ('B', i32::MAX - 1), ('C', 1)]);
@@ -183,7 +185,7 @@ mod tests {
         for step in 1..5u32 {
             for level in 1..40u32 {
                 for greatest in 0..45u32 {
-                    // One step after the other; the lowest is asked for whoever there is.
+                    // One step after the other. The lowest level is always tried.
                     let mut next = level.checked_sub(step).filter(|next| *next > 0);
                     while let Some(lower) =
                         next.and_then(|n| n.checked_sub(step)).filter(|n| *n > 0)
@@ -203,7 +205,7 @@ mod tests {
         }
     }
 
-    /// State of C IPVS, by names; `None` is the head of the list.
+    /// State of C IPVS by destination name; `None` is the head of the list.
     #[derive(Default)]
     struct Mark {
         last: Option<char>,
@@ -230,7 +232,7 @@ mod tests {
             }
         }
 
-        /// Level by level, and node by node.
+        /// Level by level and node by node, as C IPVS does.
         fn pick(&mut self, service: &Service) -> Option<char> {
             if self.top == 0 {
                 return None;
