@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The Internet checksum (RFC 1071) and its repair after a change (RFC 1624).
+//! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 //!
-//! Sums are taken in the machine's byte order: swapping the bytes of every word swaps those of the
-//! sum (RFC 1071, section 2 (B)), so what is read and written back in one order is right in any.
-//! That spares a byte swap for each word.
+//! Sums are in native byte order: swapping the bytes of every word swaps those of the sum (RFC
+//! 1071, section 2 (B)), so a sum that is read and written in one order is correct in any. That
+//! saves a byte swap per word.
 
 /// State of the checksum of a transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SumState {
-    /// The folded sum of the pseudo header alone, not complemented; a device adds the rest later
-    /// (`CHECKSUM_PARTIAL`).
+    /// The folded sum of the pseudo header alone, not complemented (`CHECKSUM_PARTIAL`). The device
+    /// adds the rest.
     Partial,
-    /// A complete checksum. A wrong one is repaired to one that is as wrong as it was.
+    /// A complete checksum. An incorrect one stays incorrect by the same difference.
     Full,
 }
 
 impl SumState {
-    /// The state of a packet whose checksum is, or is not, left for somebody later to complete.
+    /// Returns the state by `skb->ip_summed == CHECKSUM_PARTIAL`.
     #[inline(always)]
     pub(crate) fn of(partial: bool) -> Self {
         if partial {
@@ -28,15 +28,15 @@ impl SumState {
     }
 }
 
-/// Folds a sum to 16 bits, bringing the carries round.
+/// Folds a sum to 16 bits with end-around carry.
 #[inline(always)]
 pub(crate) fn fold(sum: u32) -> u16 {
-    // A number plus itself with swapped halves has, in its upper half, the sum of both halves and
+    // A number plus itself with swapped halves has the sum of both halves in its upper half, with
     // the carry out of the lower one.
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
-/// The checksum field of an IPv4 header whose field is zero.
+/// Returns the checksum of an IPv4 header without options whose checksum field is zero.
 #[cfg(test)]
 pub(crate) fn of_header(header: &[u8; 20]) -> [u8; 2] {
     let mut sum = 0u32;
@@ -48,7 +48,7 @@ pub(crate) fn of_header(header: &[u8; 20]) -> [u8; 2] {
     (!fold(sum)).to_ne_bytes()
 }
 
-/// The folded sum of bytes that start at an even offset, as a word of what is summed up.
+/// Returns the folded sum of bytes that start at an even offset.
 pub(crate) fn of_bytes(bytes: &[u8]) -> [u8; 2] {
     let mut sum = 0u32;
     for pair in bytes.chunks(2) {
@@ -62,10 +62,11 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> [u8; 2] {
     (sum as u16).to_ne_bytes()
 }
 
-/// The checksum field of an IPv4 header after its TTL, which was not 0, lost one.
+/// Returns the checksum of an IPv4 header after its TTL, which was not 0, was decremented
+/// (`ip_decrease_ttl()`).
 ///
-/// The TTL is the upper byte of its word, so the checksum gains 0x0100; 0xffff is the 0 that no
-/// repair gives (RFC 1624).
+/// The TTL is the upper byte of its word, so the checksum gains 0x0100. 0xffff stands for the 0
+/// that no update gives (RFC 1624).
 #[inline(always)]
 pub(crate) fn of_dec_ttl(field: [u8; 2]) -> [u8; 2] {
     let one = u32::from(u16::from_ne_bytes([1, 0]));
@@ -73,18 +74,19 @@ pub(crate) fn of_dec_ttl(field: [u8; 2]) -> [u8; 2] {
     (sum.wrapping_add(u32::from(sum >= 0xffff)) as u16).to_ne_bytes()
 }
 
-/// Change of a packet's sum by a rewrite: `~m + m'` of RFC 1624, equation 3, over all that changed.
+/// Change of a packet's sum by a rewrite: `~m + m'` of RFC 1624, equation 3, over all changed
+/// words.
 ///
-/// A sum of few 16-bit words: what is added to it never gets beyond 32 bits.
+/// The sum is of few 16-bit words, so that it does not exceed 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Change(u32);
 
 impl Change {
-    /// Nothing changed.
+    /// No change.
     pub(crate) const NONE: Self = Self(0);
 
-    /// Also, two bytes at an even offset became others.
+    /// Adds the change of two bytes at an even offset.
     #[inline(always)]
     pub(crate) fn and2(self, from: [u8; 2], to: [u8; 2]) -> Self {
         let from = u32::from(!u16::from_ne_bytes(from));
@@ -92,18 +94,18 @@ impl Change {
         Self(self.0.wrapping_add(from).wrapping_add(to))
     }
 
-    /// Also, an IPv4 address became another.
+    /// Adds the change of an IPv4 address.
     #[inline(always)]
     pub(crate) fn and4(self, from: [u8; 4], to: [u8; 4]) -> Self {
         let (sum, carry) = (!u32::from_ne_bytes(from)).overflowing_add(u32::from_ne_bytes(to));
         self.and_sum(sum.wrapping_add(carry.into()))
     }
 
-    /// Also, an IPv6 address became another.
+    /// Adds the change of an IPv6 address.
     #[inline(always)]
     pub(crate) fn and16(self, from: [u8; 16], to: [u8; 16]) -> Self {
         let (sum, carry) = (!u128::from_ne_bytes(from)).overflowing_add(u128::from_ne_bytes(to));
-        // Bringing a carry round cannot give another: what overflowed is smaller than each part.
+        // Adding the carry does not overflow again: an overflowed sum is less than either summand.
         let sum = sum.wrapping_add(carry.into());
         let (sum, carry) = (sum as u64).overflowing_add((sum >> 64) as u64);
         let sum = sum.wrapping_add(carry.into());
@@ -111,21 +113,21 @@ impl Change {
         self.and_sum(sum.wrapping_add(carry.into()))
     }
 
-    /// Adds a sum of 32 bits as one of 17.
+    /// Adds a 32-bit sum, folded to 17 bits.
     #[inline(always)]
     fn and_sum(self, sum: u32) -> Self {
         let sum = (sum >> 16).wrapping_add(sum & 0xffff);
         Self(self.0.wrapping_add(sum))
     }
 
-    /// A checksum field after the change.
+    /// Returns a checksum field after the change.
     #[inline(always)]
     pub(crate) fn of_sum(self, field: [u8; 2]) -> [u8; 2] {
         let sum = u32::from(!u16::from_ne_bytes(field));
         (!fold(sum.wrapping_add(self.0))).to_ne_bytes()
     }
 
-    /// A pseudo header's sum ([`SumState::Partial`]) after the change.
+    /// Returns a pseudo header's sum ([`SumState::Partial`]) after the change.
     #[inline(always)]
     pub(crate) fn of_partial(self, field: [u8; 2]) -> [u8; 2] {
         let sum = u32::from(u16::from_ne_bytes(field));
@@ -142,7 +144,7 @@ impl Change {
 mod tests {
     use super::*;
 
-    /// A header of RFC 1071's kind, whose checksum is known from elsewhere.
+    /// IPv4 header whose checksum was computed elsewhere.
     const HEADER: [u8; 20] = [
         0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0x00, 0x01,
         0xc0, 0xa8, 0x00, 0xc7,
@@ -172,7 +174,7 @@ mod tests {
         assert_eq!(fold(0xfffe_ffff), 0xfffe);
     }
 
-    // for each field that a header can have, what equation 3 gives.
+    // for each value of the field, the result of equation 3.
     #[cfg(test)]
     #[test]
     fn dec_ttl_is_a_change_of_a_word() {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The words in which a service, a destination and a connection are configured and shown.
+//! Configuration and listings of services, destinations and connections.
 //!
-//! Everything here is plain data: the control room fills it from netlink messages and prints it,
-//! the director obeys and answers with it. Ports and marks are in host byte order, addresses are
-//! bytes as on the wire, times are whole seconds unless a name says otherwise.
+//! Everything here is plain data. The control layer fills it from netlink messages and prints it;
+//! the director layer takes and returns it. Ports and marks are in host byte order, addresses in
+//! network byte order, times in seconds unless a name says otherwise.
 
 use super::uapi::{
     fwd_method,
@@ -15,7 +15,7 @@ use super::uapi::{
 };
 use core::ffi::CStr;
 
-/// An address of either family, bytes in network order.
+/// Address of either family, in network byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ip {
     /// An IPv4 address.
@@ -24,7 +24,7 @@ pub(crate) enum Ip {
     V6([u8; 16]),
 }
 
-/// The address families that services and destinations have.
+/// Address family of a service or destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AddressFamily {
     /// `AF_INET`, 2.
@@ -33,12 +33,12 @@ pub(crate) enum AddressFamily {
     V6,
 }
 
-/// Key by which packets belong to a service (V-1).
+/// Key that matches packets to a service (V-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ServiceKey {
-    /// A protocol, a virtual address and a port; port 0 stands for every port.
+    /// Protocol, virtual address and port. Port 0 matches every port.
     Address {
-        /// Protocol number; any is accepted, only TCP, UDP and SCTP ever match (G-21).
+        /// Protocol number. Any is accepted; only TCP, UDP and SCTP match packets (G-21).
         protocol: u16,
         /// The VIP.
         addr: Ip,
@@ -49,16 +49,16 @@ pub(crate) enum ServiceKey {
     Mark(u32),
 }
 
-/// The identity of a service: two services never share one.
+/// Identity of a service, unique within a network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ServiceId {
-    /// Address family, also of a marked service.
+    /// Address family, also of a service by mark.
     pub(crate) family: AddressFamily,
-    /// Key by which packets are matched.
+    /// Key that matches packets.
     pub(crate) key: ServiceKey,
 }
 
-/// A name of at most `N - 1` bytes, as netlink carries it: schedulers, persistence engines.
+/// Name of at most `N - 1` bytes, of a scheduler, persistence engine or interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name<const N: usize> {
     bytes: [u8; N],
@@ -66,13 +66,13 @@ pub(crate) struct Name<const N: usize> {
 }
 
 impl<const N: usize> Name<N> {
-    /// The name without a letter.
+    /// The empty name.
     pub(crate) const EMPTY: Self = Self {
         bytes: [0; N],
         len: 0,
     };
 
-    /// Makes a name; `None` where it is longer than `N - 1` bytes.
+    /// Makes a name; `None` if it is longer than `N - 1` bytes.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         if text.len() >= N {
             return None;
@@ -85,71 +85,71 @@ impl<const N: usize> Name<N> {
         })
     }
 
-    /// The bytes of the name, without a terminator.
+    /// Returns the bytes of the name, without terminator.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
     }
 
-    /// The name as text; empty where it is not UTF-8.
+    /// Returns the name as text, empty if it is not UTF-8.
     pub(crate) fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).unwrap_or("")
     }
 }
 
-/// A scheduler's name, `IP_VS_SCHEDNAME_MAXLEN` bytes with the terminator.
+/// Name of a scheduler: `IP_VS_SCHEDNAME_MAXLEN` bytes, terminator included.
 pub(crate) type SchedulerName = Name<16>;
-/// A persistence engine's name, `IP_VS_PENAME_MAXLEN` bytes with the terminator.
+/// Name of a persistence engine: `IP_VS_PENAME_MAXLEN` bytes and a terminator.
 pub(crate) type EngineName = Name<17>;
-// rustc 1.85 ends with an internal error if closures take types that constants are part of.
+// rustc 1.85 reports an internal error if closures take types that contain constants.
 const _: () = assert!(SCHEDNAME_MAXLEN == 16 && PENAME_MAXLEN + 1 == 17);
 
-/// Service flags as user space knows them (G-9). `HASHED` is set on every service that is shown,
-/// and ignored in requests; `SCHED1` is the fallback of `sh` and `mh`, `SCHED2` makes them hash the
-/// port.
+/// Service flags of the user interface (G-9). `HASHED` is set on every service that is shown and
+/// ignored in requests. `SCHED1` enables the fallback of `sh` and `mh`, `SCHED2` makes them include
+/// the client's port.
 pub(crate) use super::uapi::svc_flags as service_flags;
 
-/// All that a user says of a service when adding or editing it.
+/// Configuration of a service, as an administrator adds or edits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceSpec {
-    /// The service.
+    /// Identity of the service.
     pub(crate) id: ServiceId,
-    /// Scheduler; `none` is a service without one (V-18).
+    /// Scheduler; `none` for a service without one (V-18).
     pub(crate) scheduler: SchedulerName,
-    /// Persistence engine, where one is asked for.
+    /// Persistence engine, if any.
     pub(crate) engine: Option<EngineName>,
     /// New values of the flags that `flags_mask` selects (G-19).
     pub(crate) flags: u32,
-    /// Mask of the flags to change.
+    /// Mask of the flags that change.
     pub(crate) flags_mask: u32,
     /// Persistence timeout in seconds.
     pub(crate) timeout: u32,
-    /// IPv4: the mask, bytes in network order read as a native integer (as netlink carries it);
-    /// IPv6: the prefix length.
+    /// IPv4: the mask in network byte order, read as a native integer, as netlink carries it. IPv6:
+    /// the prefix length.
     pub(crate) netmask: u32,
 }
 
-/// Forwarding method (low three bits of `IP_VS_DEST_ATTR_FWD_METHOD`).
+/// Forwarding method, the low three bits of `IPVS_DEST_ATTR_FWD_METHOD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ForwardMethod(pub(crate) u8);
 
 impl ForwardMethod {
-    /// The method among the flags that a user gives.
+    /// Extracts the method from flags (`IP_VS_CONN_F_FWD_MASK`).
     pub(crate) const fn of_bits(bits: u32) -> Self {
         Self((bits & 7) as u8)
     }
 
-    /// NAT.
+    /// NAT (masquerading).
     pub(crate) const MASQ: Self = Self::of_bits(fwd_method::MASQ);
-    /// The director itself.
+    /// Local delivery on the director.
     pub(crate) const LOCALNODE: Self = Self::of_bits(fwd_method::LOCALNODE);
-    /// Encapsulated to the destination.
+    /// Tunnel to the destination.
     pub(crate) const TUNNEL: Self = Self::of_bits(fwd_method::TUNNEL);
-    /// Direct routing: unchanged to the destination's link address.
+    /// Direct routing: the packet goes unchanged to the link-layer address of the destination.
     pub(crate) const DROUTE: Self = Self::of_bits(fwd_method::DROUTE);
-    /// Routed by the packet's own address, no destination.
+    /// Bypass: routed by the packet's own destination address.
     pub(crate) const BYPASS: Self = Self::of_bits(fwd_method::BYPASS);
 
-    /// The word of /proc/net/ip_vs (K-2); methods 5 to 7 print as NAT does.
+    /// Returns the method's name in /proc/net/ip_vs (K-2). Methods 5 to 7 are shown as NAT.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LOCALNODE => "Local",
@@ -160,27 +160,28 @@ impl ForwardMethod {
     }
 }
 
-/// The identity of a destination within its service.
+/// Identity of a destination within its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DestinationId {
-    /// The real server's address; its family may differ from the service's (V-10).
+    /// Address of the real server. Its family may differ from the service's (V-10).
     pub(crate) addr: Ip,
-    /// The real server's port; 0 keeps the client's.
+    /// Port of the real server; 0 keeps the packet's.
     pub(crate) port: u16,
 }
 
 /// Encapsulation of a tunnelled destination (G-10, attributes 13 to 15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TunnelSpec {
-    /// 0 IPIP, 1 GUE, 2 GRE; other values are kept and sent as IPIP.
+    /// `IP_VS_CONN_F_TUNNEL_TYPE_*`: 0 IPIP, 1 GUE, 2 GRE. Other values are stored and sent as IPIP
+    ///
     pub(crate) kind: u8,
-    /// GUE's UDP port.
+    /// UDP port of GUE.
     pub(crate) port: u16,
-    /// 1 checksum, 2 remote checksum.
+    /// `IP_VS_TUNNEL_ENCAP_FLAG_*`: 1 checksum, 2 remote checksum.
     pub(crate) flags: u16,
 }
 
-/// Change of a destination's encapsulation; options that are not given stay as they are.
+/// Change of a destination's encapsulation. Options that are `None` keep their value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TunnelChange {
     /// As in [`TunnelSpec`].
@@ -192,11 +193,11 @@ pub(crate) struct TunnelChange {
 }
 
 impl TunnelChange {
-    /// Returns what the change makes of an encapsulation.
+    /// Returns the encapsulation after the change.
     ///
     /// # Errors
     ///
-    /// `EINVAL` where that is GUE without a port.
+    /// `EINVAL` if the result is GUE without a port.
     pub(crate) fn of(self, now: TunnelSpec) -> Result<TunnelSpec, ConfigError> {
         let tunnel = TunnelSpec {
             kind: self.kind.unwrap_or(now.kind),
@@ -213,35 +214,34 @@ impl TunnelChange {
     }
 }
 
-/// Encapsulation of packets in a tunnel: [`TunnelSpec`] as packets obey it.
+/// Encapsulation of tunnelled packets, decoded from [`TunnelSpec`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encapsulation {
-    /// In an IP packet; so are those of an unknown kind.
+    /// IP in IP, also for unknown types.
     Ipip,
-    /// In UDP, by generic UDP encapsulation.
+    /// Generic UDP encapsulation.
     Gue {
-        /// The port to which the packets go.
+        /// Destination port, in host byte order.
         port: u16,
-        /// True if they have a UDP checksum.
+        /// True if the outer UDP header has a checksum.
         sum: bool,
-        /// True if the receiver is to complete checksums that a device would.
+        /// True if the receiver completes checksums of the inner packet (remote checksum offload).
         remote: bool,
     },
-    /// In generic routing encapsulation.
+    /// Generic routing encapsulation.
     Gre {
-        /// True if the packets have a checksum.
+        /// True if the GRE header has a checksum.
         sum: bool,
     },
 }
 
 impl TunnelSpec {
-    /// The flag for checksums.
+    /// Flag for checksums.
     const SUM: u16 = tun_flags::CSUM;
-    /// The flag for checksums that the receiver completes, in packets that have checksums
-    /// themselves.
+    /// Flag for remote checksum offload, which implies [`Self::SUM`] for GUE.
     const REMOTE: u16 = tun_flags::REMCSUM;
 
-    /// Returns how packets travel.
+    /// Returns the encapsulation of packets.
     #[inline(always)]
     pub(crate) fn encapsulation(self) -> Encapsulation {
         match self.kind {
@@ -258,24 +258,24 @@ impl TunnelSpec {
     }
 }
 
-/// All that a user says of a destination when adding or editing it.
+/// Configuration of a destination, as an administrator adds or edits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DestinationSpec {
-    /// The destination.
+    /// Identity of the destination.
     pub(crate) id: DestinationId,
-    /// Forward method.
+    /// Forwarding method.
     pub(crate) method: ForwardMethod,
-    /// Weight; negative is refused.
+    /// Weight; a negative one is rejected.
     pub(crate) weight: i32,
-    /// Upper connection threshold, 0 for none.
+    /// Upper connection threshold; 0 for none.
     pub(crate) upper: u32,
-    /// Lower connection threshold, 0 for three quarters of the upper.
+    /// Lower connection threshold; 0 for three quarters of the upper one.
     pub(crate) lower: u32,
     /// Encapsulation.
     pub(crate) tunnel: TunnelSpec,
 }
 
-/// Counters of a service, a destination or all of them (E-1).
+/// Counters of a service, of a destination or of the namespace (E-1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     /// Connections scheduled.
@@ -290,7 +290,7 @@ pub(crate) struct Counters {
     pub(crate) out_bytes: u64,
 }
 
-/// Rates per second, of C IPVS's meaning (E-7).
+/// Rates per second, as C IPVS defines them (E-7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rates {
     /// Connections.
@@ -305,16 +305,16 @@ pub(crate) struct Rates {
     pub(crate) out_bytes: u64,
 }
 
-/// Counters since the last zeroing, with their rates.
+/// Counters since they were last zeroed, with their rates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Statistics {
-    /// Since the last zeroing.
+    /// Counters since they were last zeroed.
     pub(crate) counters: Counters,
-    /// Per second.
+    /// Rates per second.
     pub(crate) rates: Rates,
 }
 
-/// A service as it is shown.
+/// Service as it is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceView {
     /// The service.
@@ -335,7 +335,7 @@ pub(crate) struct ServiceView {
     pub(crate) statistics: Statistics,
 }
 
-/// A destination as it is shown.
+/// Destination as it is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DestinationView {
     /// Its configuration.
@@ -350,28 +350,28 @@ pub(crate) struct DestinationView {
     pub(crate) statistics: Statistics,
 }
 
-/// A connection or template as it is shown (K-3).
+/// Connection or template as it is listed (K-3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionView<'a> {
-    /// Protocol number; 0 for a template of a marked service.
+    /// Protocol number; 0 for a template of a service by mark.
     pub(crate) protocol: u8,
     /// The client's address and port.
     pub(crate) client: (Ip, u16),
-    /// The VIP, or a template's mark, and port.
+    /// The VIP and port; of a template by mark the mark in place of the VIP.
     pub(crate) virt: (Ip, u16),
     /// The real server's address and port.
     pub(crate) dest: (Ip, u16),
-    /// The state's name.
+    /// Name of the state.
     pub(crate) state: &'static str,
-    /// Seconds until it expires, 0 where that has passed.
+    /// Seconds until it expires; 0 if that has passed.
     pub(crate) expires: u32,
-    /// A template's persistence engine by name, and what it goes by (K-5).
+    /// Name of a template's persistence engine, and its key (K-5).
     pub(crate) engine: Option<(&'static str, &'a [u8])>,
-    /// True if another director sent it (K-6).
+    /// True if it was received from another director (K-6).
     pub(crate) is_synced: bool,
 }
 
-/// Timeouts that a user may set, in seconds (G-14).
+/// Timeouts that an administrator can set, in seconds (G-14).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Timeouts {
     /// Established TCP connections.
@@ -382,7 +382,7 @@ pub(crate) struct Timeouts {
     pub(crate) udp: u32,
 }
 
-/// The errors that a request can end with; the control room gives them their numbers.
+/// Errors of requests. The control layer maps them to errno values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Errno {
     /// `EINVAL`
@@ -405,30 +405,30 @@ pub(crate) enum Errno {
     NoDevice,
     /// `ENOPROTOOPT`
     Closed,
-    /// Any other error of the kernel: a number below zero.
+    /// Another kernel error, a negative errno.
     Other(i32),
 }
 
-/// Error of a request: the errno of C IPVS, and a text for the extack message.
+/// Error of a request: the errno of C IPVS, and the text of the extack message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigError {
     /// The error number.
     pub(crate) errno: Errno,
-    /// One line, without a full stop, that names the mistake.
+    /// One line without a full stop that names the mistake.
     pub(crate) text: &'static CStr,
 }
 
 impl ConfigError {
-    /// A refusal with its words.
+    /// Makes an error with its text.
     pub(crate) const fn new(errno: Errno, text: &'static CStr) -> Self {
         Self { errno, text }
     }
 
-    /// Memory ran out.
+    /// Memory allocation failed.
     pub(crate) const NO_MEMORY: Self = Self::new(Errno::NoMemory, c"out of memory");
-    /// The service asked for does not exist.
+    /// The service does not exist.
     pub(crate) const NO_SERVICE: Self = Self::new(Errno::NoService, c"no such service");
-    /// The destination asked for does not exist.
+    /// The destination does not exist.
     pub(crate) const NO_DESTINATION: Self =
         Self::new(Errno::NoEntry, c"the service has no such destination");
 }

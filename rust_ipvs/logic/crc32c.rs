@@ -2,21 +2,21 @@
 
 //! Incremental update of a CRC32c (RFC 9260, appendix A).
 //!
-//! A CRC is linear: where bytes change, it changes by the CRC of what they changed by. So it is
-//! repaired without a look at the bytes that stay.
+//! A CRC is linear: if bytes change, it changes by the CRC of the difference. So the update does
+//! not read the bytes that stay.
 //!
-//! A word is a polynomial over GF(2) of a degree below 32, the coefficient of x^0 in its highest
-//! bit, as CRCs have it. All is modulo CRC32c's polynomial.
+//! A word is a polynomial over GF(2) of a degree below 32 with the coefficient of x^0 in its
+//! highest bit, as usual for CRCs. All arithmetic is modulo CRC32c's polynomial.
 
 /// CRC32c's polynomial without x^32.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
-/// A polynomial times x.
+/// Multiplies a polynomial by x.
 const fn times_x(a: u32) -> u32 {
     (a >> 1) ^ (if a & 1 != 0 { POLYNOMIAL } else { 0 })
 }
 
-/// The product of two polynomials.
+/// Multiplies two polynomials.
 const fn times(a: u32, b: u32) -> u32 {
     let (mut a, mut b) = (a, b);
     let mut product = 0;
@@ -30,11 +30,11 @@ const fn times(a: u32, b: u32) -> u32 {
     product
 }
 
-/// x^8: what a zero byte that follows multiplies a CRC with.
+/// x^8, by which a following zero byte multiplies a CRC.
 const ZERO: u32 = 1 << 23;
 
-/// The change of a CRC where four of the bytes that it is over changed by `change` (old XOR new),
-/// with so many bytes behind them.
+/// Returns the change of a CRC if four of its bytes change by `change` (old XOR new) and `behind`
+/// bytes follow them.
 pub(crate) fn change(change: [u8; 4], behind: usize) -> u32 {
     let mut crc = u32::from_le_bytes(change);
     for _ in 0..32 {
@@ -56,7 +56,7 @@ pub(crate) fn change(change: [u8; 4], behind: usize) -> u32 {
 pub(crate) mod tests {
     use super::*;
 
-    /// A CRC32c by its definition.
+    /// Returns the CRC32c by its definition.
     pub(crate) fn of(bytes: &[u8]) -> u32 {
         let mut crc = !0u32;
         for byte in bytes {

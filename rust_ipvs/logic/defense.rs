@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The defenses against running out of memory: when they act, and whom they hit (Y-2, S-6, C-26,
-//! C-27).
+//! Defenses against memory exhaustion: modes, rates and victims (Y-2, S-6, C-26, C-27).
 
 use super::packet::{
     SCTP,
@@ -12,30 +11,30 @@ use super::{
     tcp, //
 };
 
-/// The mode of a defense that stands by: low memory makes it [`ACTING`].
+/// Mode 1: enabled, not active. Low memory changes it to [`AUTO_ACTIVE`].
 const AUTO_INACTIVE: i32 = 1;
-/// The mode of one that acts until there is memory again.
+/// Mode 2: active until enough memory is free again.
 const AUTO_ACTIVE: i32 = 2;
-/// The mode of one that acts whatever there is.
+/// Mode 3: always active.
 const ALWAYS: i32 = 3;
 
 /// Free memory, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FreePages {
-    /// Free, or as good as free.
+    /// Free and reclaimable pages.
     pub(crate) available: u64,
-    /// With less than this available, memory is low.
+    /// Threshold below which memory is low (`amemthresh`).
     pub(crate) threshold: u64,
 }
 
 impl FreePages {
-    /// Returns whether the defenses that stand by have to act.
+    /// Returns true if memory is low, which activates the defenses of mode 1.
     pub(crate) fn is_low(self) -> bool {
         self.available < self.threshold
     }
 }
 
-/// The mode that a defense is in from now on (Y-2).
+/// Returns the new mode of a defense (Y-2, `update_defense_level()`).
 pub(crate) fn mode(mode: i32, memory: FreePages) -> i32 {
     match mode {
         AUTO_INACTIVE if memory.is_low() => AUTO_ACTIVE,
@@ -44,16 +43,15 @@ pub(crate) fn mode(mode: i32, memory: FreePages) -> i32 {
     }
 }
 
-/// Returns whether a defense acts in a mode.
+/// Returns true if a defense of this mode is active.
 pub(crate) fn is_active(mode: i32) -> bool {
     mode >= AUTO_ACTIVE
 }
 
-/// Returns which of the packets that would begin a connection is dropped: every how-many-eth, 0 for
-/// none.
+/// Returns the rate at which packets that begin a connection are dropped: every n-th one, or none
+/// if 0.
 ///
-/// The less memory there is, the more are dropped; in the mode that does not ask for memory,
-/// `always` says.
+/// In mode 2 more are dropped the less memory is free. In mode 3 the rate is `always`.
 pub(crate) fn drop_rate(mode: i32, memory: FreePages, always: i32) -> i32 {
     match mode {
         AUTO_ACTIVE => {
@@ -66,7 +64,7 @@ pub(crate) fn drop_rate(mode: i32, memory: FreePages, always: i32) -> i32 {
     }
 }
 
-/// Counts down to the packet that is dropped: whether this is it, and what is left (S-6).
+/// Counts down to the next packet to drop (S-6). Returns true if it is this one, and the new count.
 pub(crate) fn count_down(rate: i32, left: i32) -> (bool, i32) {
     if rate == 0 {
         return (false, left);
@@ -77,18 +75,18 @@ pub(crate) fn count_down(rate: i32, left: i32) -> (bool, i32) {
     }
 }
 
-/// Verdict on a connection that controls no other when entries are dropped (C-26).
+/// Verdict of `drop_entry` on a connection that controls no other (C-26).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DropVerdict {
-    /// It stays.
+    /// The connection stays.
     Keep,
-    /// It goes if [`Quotas::takes`] it.
+    /// It is dropped if [`Quotas::takes`] returns true.
     Test,
-    /// It goes.
+    /// It is dropped.
     Drop,
 }
 
-/// Returns what becomes of a connection of a protocol in a state (C-26).
+/// Returns the verdict for a connection of a protocol in a state (C-26).
 pub(crate) fn verdict(protocol: u8, state: u8) -> DropVerdict {
     match (protocol, state) {
         (TCP, tcp::SYN_RECV | tcp::SYNACK) => DropVerdict::Drop,
@@ -100,20 +98,21 @@ pub(crate) fn verdict(protocol: u8, state: u8) -> DropVerdict {
     }
 }
 
-/// The most packets of a client with which a connection may be dropped.
+/// Maximum number of packets from the client of a connection that may be dropped.
 pub(crate) const FEW: u8 = 8;
-/// For how many seconds a connection must have been idle to be dropped.
+/// Minimum idle time of a connection that may be dropped, in seconds.
 pub(crate) const IDLE_SECONDS: u32 = 60;
 
-/// Counts, for each number of packets, down to the connection that is dropped (C-27).
+/// Countdowns to the next connection to drop, one for each number of packets (C-27,
+/// `todrop_entry()`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Quotas {
     left: [u8; FEW as usize],
 }
 
 impl Quotas {
-    /// Returns whether a connection is dropped that was idle for so long and of whose client so
-    /// many packets came: every n-th of those with n packets.
+    /// Returns true if a connection with that idle time and number of packets from its client is
+    /// dropped: every n-th of those with n packets.
     pub(crate) fn takes(&mut self, idle_seconds: u32, packets: u8) -> bool {
         if idle_seconds < IDLE_SECONDS {
             return false;
@@ -233,7 +232,7 @@ mod tests {
         }
         assert!(!quotas.takes(59, 1));
         for packets in 1..=FEW {
-            // The first at once, then each n-th.
+            // The first at once, then every n-th.
             let taken = (0..=8 * u32::from(packets)).map(|_| quotas.takes(60, packets));
             let taken: Vec<_> = taken.collect();
             assert_eq!(taken.iter().filter(|taken| **taken).count(), 9);

@@ -6,35 +6,34 @@
 use super::packet::UDP;
 use super::sip;
 
-/// A persistence engine: what tells one client from another in place of its address (P-24).
+/// Persistence engine: extracts the key that replaces the client address (P-24).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
-    /// SIP's Call-ID.
+    /// Call-ID of SIP.
     Sip,
 }
 
 impl Engine {
-    /// The engine of a name.
+    /// Finds an engine by its name.
     pub(crate) fn by_name(name: &[u8]) -> Option<Self> {
         (name == Self::Sip.name().as_bytes()).then_some(Self::Sip)
     }
 
-    /// Its name, as users know it.
+    /// Returns the name by which administrators select it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sip => "sip",
         }
     }
 
-    /// Returns whether it looks into packets of a protocol (P-25).
+    /// Returns true if it reads packets of the protocol (P-25).
     pub(crate) const fn reads(self, protocol: u8) -> bool {
         match self {
             Self::Sip => protocol == UDP,
         }
     }
 
-    /// Returns what it goes by, at most 255 bytes; `None` where there is no such thing in a
-    /// payload.
+    /// Returns the key in a payload, at most 255 bytes, or `None` if there is none.
     pub(crate) fn find(self, payload: &[u8]) -> Option<&[u8]> {
         match self {
             Self::Sip => sip::call_id(payload),

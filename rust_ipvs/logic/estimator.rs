@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rates per second, worked out when somebody asks (E-7).
+//! Rates per second, computed when they are read (E-7).
 //!
-//! C IPVS visits every object every 2 seconds and moves an average a quarter of the way towards
-//! what it counted. Here nothing runs in the background: a read catches up with the periods that
-//! went by since the last one, as if what was counted in them had come evenly. Read every 2 seconds
-//! it gives C IPVS's numbers; read rarely it gives the same average of a steady rate.
+//! C IPVS visits every object every 2 seconds and moves an average by a quarter of its distance
+//! from the new rate. Here nothing runs in the background. A read catches up with the periods since
+//! the last one as if their events had been evenly spread. If read every 2 seconds it gives C
+//! IPVS's numbers; if read rarely it gives the same average of a steady rate.
 
 use super::config::{
     Counters,
     Rates, //
 };
 
-/// Length of a period in milliseconds.
+/// Length of a period, in milliseconds.
 const PERIOD_MS: u64 = 2000;
 
-/// Periods after which an average is where it goes: each takes away a quarter of what is missing,
-/// and (3/4)^160 of 2^64 is less than one.
+/// Number of periods after which an average has reached its limit: each reduces the distance by a
+/// quarter, and (3/4)^160 of 2^64 is less than one.
 const SETTLED: u64 = 160;
 
-/// An average, in fixed point: 2^10 for one per second of connections and packets, 2^5 for bytes.
+/// Average in fixed point: 2^10 for one per second of connections and packets, 2^5 for bytes.
 type Average = i64;
 
 /// Fixed-point scale of a counter's average.
 #[derive(Clone, Copy)]
 struct Scale {
-    /// Value of one count in a period, as a power of two.
+    /// Value of one event per period, as a power of two.
     count: u32,
-    /// Value of one per second, as a power of two.
+    /// Value of one event per second, as a power of two.
     unit: u32,
 }
 
@@ -37,7 +37,7 @@ const COUNTS: Scale = Scale { count: 9, unit: 10 };
 const BYTES: Scale = Scale { count: 4, unit: 5 };
 
 impl Scale {
-    /// An average after `periods` periods with `count` in each.
+    /// Returns an average after `periods` periods with `count` events in each.
     fn advance(self, average: Average, count: u64, periods: u64) -> Average {
         let limit = Average::MAX as u64 >> self.count;
         let rate = (count.min(limit) << self.count) as Average;
@@ -52,23 +52,23 @@ impl Scale {
         average
     }
 
-    /// Returns what an average is per second.
+    /// Converts an average to events per second.
     fn read(self, average: Average) -> u64 {
         let half = (1i64 << self.unit.saturating_sub(1)).saturating_sub(1);
         (average.saturating_add(half) >> self.unit).max(0) as u64
     }
 }
 
-/// The rates of a service or destination, and the point that its counters are shown from.
+/// Averages of a service or destination, and the counter values that zeroing subtracts.
 ///
-/// The counters themselves are elsewhere and only grow.
+/// The counters themselves are stored elsewhere and are never reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Estimate {
-    /// Counters at the last zeroing, which are subtracted.
+    /// Counters at the last zeroing.
     base: Counters,
-    /// Counters that went into the averages.
+    /// Counters that the averages include.
     last: Counters,
-    /// Time of that, in ms.
+    /// Time up to which the averages include them, in ms.
     at_ms: u64,
     conns: Average,
     in_packets: Average,
@@ -78,7 +78,7 @@ pub(crate) struct Estimate {
 }
 
 impl Estimate {
-    /// Starts with no rates, at a time in milliseconds of any clock that does not go back.
+    /// Starts with rates of 0, at a time in milliseconds of a monotonic clock.
     pub(crate) fn new(now_ms: u64) -> Self {
         Self {
             at_ms: now_ms,
@@ -86,19 +86,19 @@ impl Estimate {
         }
     }
 
-    /// Takes in what was counted, and returns the rates.
+    /// Adds what was counted since the last read, and returns the rates.
     pub(crate) fn read(&mut self, now_ms: u64, counters: &Counters) -> Rates {
         let elapsed = now_ms.saturating_sub(self.at_ms);
         let periods = elapsed / PERIOD_MS;
         if periods != 0 {
             let update = |scale: Scale, average: &mut Average, last: &mut u64, count: u64| {
-                // Of many that are read most stand still.
+                // Most objects of a large listing are idle.
                 if count == *last && *average == 0 {
                     return;
                 }
                 let each = share(count.saturating_sub(*last), elapsed);
                 *average = scale.advance(*average, each, periods);
-                // What came after the last whole period is left for the next read.
+                // Events after the last whole period are left for the next read.
                 *last = last.saturating_add(each.saturating_mul(periods));
             };
             let last = &mut self.last;
@@ -138,7 +138,7 @@ impl Estimate {
         }
     }
 
-    /// Returns what was counted since the last [`Estimate::zero`].
+    /// Returns the counters since the last [`Estimate::zero`].
     pub(crate) fn since_zero(&self, counters: &Counters) -> Counters {
         let base = &self.base;
         Counters {
@@ -150,7 +150,7 @@ impl Estimate {
         }
     }
 
-    /// Starts over: counters are shown from here on, rates are 0 (E-10).
+    /// Zeroes the shown counters and the rates (E-10).
     pub(crate) fn zero(&mut self, now_ms: u64, counters: &Counters) {
         *self = Self {
             base: *counters,
@@ -160,7 +160,7 @@ impl Estimate {
     }
 }
 
-/// Returns what of `count`, come evenly over `elapsed` milliseconds, belongs to one period.
+/// Scales `count`, assumed evenly spread over `elapsed` ms, to one 2 s period.
 fn share(count: u64, elapsed: u64) -> u64 {
     let whole = count.checked_div(elapsed).unwrap_or(0);
     let rest = count.checked_rem(elapsed).unwrap_or(0);
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(estimate.read(80_005, &packets(8000)).in_packets, 100);
     }
 
-    /// C IPVS's arithmetic, step by step, for counts and for bytes.
+    /// C IPVS's arithmetic for one period, of counts and of bytes.
     fn step(average: i64, delta: u64, shift: u32) -> i64 {
         average + (((delta << shift) as i64 - average) >> 2)
     }
@@ -222,7 +222,7 @@ mod tests {
             noise = noise
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            // Even numbers, so that a share of them has no remainder.
+            // Even numbers, whose share has no remainder.
             let (c, b) = ((noise >> 50) * 2000, (noise >> 30) * 2000);
             total.conns += c;
             total.out_bytes += b;
@@ -257,7 +257,7 @@ mod tests {
             let rates = rarely.read(now, &packets(now / 10));
             assert_eq!(rates, often.read(now, &packets(now / 10)));
         }
-        // Off the periods' beat, too: what is too early for one is in the next.
+        // Reads out of phase with the periods: the remainder counts in the next one.
         let mut odd = Estimate::new(0);
         let mut rates = Rates::default();
         for now in (0..=400_000).step_by(3333) {
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(last, 0);
         let mut estimate = Estimate::new(0);
         estimate.read(2000, &packets(1_000_000));
-        // A year later, in no time.
+        // A year later, with a bounded number of steps.
         let year = 365 * 86_400_000;
         assert_eq!(estimate.read(year, &packets(1_000_000)), Rates::default());
     }
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(estimate.read(4000, &packets(750)), Rates::default());
         // 50 in 2 s, a quarter of the way: 6.25.
         assert_eq!(estimate.read(5000, &packets(750)).in_packets, 6);
-        // Counters that went back are no surprise.
+        // Counters that decreased count as 0.
         assert_eq!(estimate.since_zero(&packets(1)), packets(0));
     }
 
@@ -316,7 +316,7 @@ mod tests {
             estimate.read(u64::MAX, &Counters::default());
             estimate.read(0, &most);
         }
-        // More than can be kept counts as as much as can be kept, not as little.
+        // A count beyond the range of an average saturates and does not wrap.
         let mut estimate = Estimate::new(0);
         let rates = estimate.read(2000, &packets(1 << 56));
         assert!(rates.in_packets > 1 << 50, "{rates:?}");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The two address families, as a type parameter: [`V4`] and [`V6`].
+//! The two address families as a type parameter: [`V4`] and [`V6`].
 //!
-//! A hook knows the family of its packets. It decides once, and all behind it is compiled twice,
-//! without a question at run time.
+//! A hook is registered for one family. Everything it calls is compiled for each family, without a
+//! test at run time.
 
 use super::checksum::SumState;
 use super::config::{
@@ -23,53 +23,55 @@ pub(crate) struct V6;
 
 /// Address family: everything that differs between IPv4 and IPv6.
 ///
-/// `l3` is always a packet from its IP header on, as far as it lies in one piece; it may end before
-/// the packet does.
+/// `l3` is a packet from its IP header on, as far as it is linear. It may end before the packet
+/// does.
 pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static {
-    /// An address, bytes in network order.
+    /// Address in network byte order.
     type Addr: Copy + Eq + fmt::Debug + AsRef<[u8]> + Send + Sync + 'static;
 
-    /// This family, as a value.
+    /// The family as a value.
     const FAMILY: AddressFamily;
 
     /// The address of all zeros.
     const UNSPECIFIED: Self::Addr;
 
-    /// An address of either family, of this family's.
+    /// Converts an address to [`Ip`].
     fn ip(a: Self::Addr) -> Ip;
 
-    /// The way back; `None` where the address is of the other family.
+    /// Converts from [`Ip`]; `None` if the address is of the other family.
     fn from_ip(ip: Ip) -> Option<Self::Addr>;
 
-    /// The network that an address belongs to, by the netmask of a service: for IPv4 the mask,
-    /// bytes in network order read as a native integer; for IPv6 the length of the prefix (P-2).
+    /// Returns the network of an address by the netmask of a service (P-2). IPv4: the mask in
+    /// network byte order, read as a native integer. IPv6: the prefix length.
     fn masked(a: Self::Addr, netmask: u32) -> Self::Addr;
 
-    /// A firewall mark in place of an address: in its first 32 bits, in network order (P-3).
+    /// Returns a firewall mark in place of an address: in its first 32 bits, in network byte order
+    /// (P-3).
     fn of_mark(mark: u32) -> Self::Addr;
 
-    /// Reads the IP header, and for IPv6 the extension headers, up to the transport header (H-9).
+    /// Parses the IP header, and for IPv6 the extension headers, up to the transport header (H-9).
     ///
     /// # Errors
     ///
-    /// [`ParseError::Short`] where more of the packet is needed, [`ParseError::Malformed`] where it
-    /// is no packet of this family.
+    /// [`ParseError::Short`] if more of the packet is needed, [`ParseError::Malformed`] if it is
+    /// not a valid packet of this family.
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError>;
 
-    /// Hashes a flow; both directions hash alike: `hash(k, a, b, p) == hash(k, b, a, p)`.
+    /// Hashes a flow, with the same result for both directions: `hash(k, a, b, p) == hash(k, b, a,
+    /// p)`.
     fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32;
 
-    /// Gives a packet another source or destination, port included, and repairs its checksums
+    /// Replaces the source or destination of a packet, port included, and updates its checksums
     /// (T-16).
     ///
-    /// `header` is what [`Family::parse`] found in this packet. A later fragment has no ports; of
-    /// it only the address changes (T-20). The checksum of an IPv4 header with options is made
-    /// anew, as the kernel writes into options without repairing it.
+    /// `header` is the result of [`Family::parse`] on this packet. A later fragment has no ports,
+    /// so only its address changes (T-20). The checksum of an IPv4 header with options is
+    /// recomputed, as the kernel writes into options without an update.
     ///
     /// # Errors
     ///
-    /// [`ParseError::Short`] where the transport header is not all there, and
-    /// [`ParseError::Malformed`] for a protocol other than TCP and UDP; then nothing was changed.
+    /// [`ParseError::Short`] if the transport header is incomplete, and [`ParseError::Malformed`]
+    /// for a protocol other than TCP and UDP. The packet is unchanged then.
     fn rewrite(
         l3: &mut [u8],
         header: &Header<Self>,
@@ -78,15 +80,15 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
         sum: SumState,
     ) -> Result<(), ParseError>;
 
-    /// Takes one from the TTL or hop limit. If `l4`, the offset of the transport header, says
-    /// that an IPv4 header has options, its checksum is made anew, as by [`Family::rewrite`].
+    /// Decrements the TTL or hop limit. `l4` is the offset of the transport header. If it
+    /// shows that an IPv4 header has options, the checksum is recomputed as by [`Family::rewrite`].
     ///
-    /// Returns `false`, and leaves the packet alone, where it may not be forwarded: there was at
-    /// most 1 left, or there is no whole IP header.
+    /// Returns `false` and leaves the packet unchanged if it may not be forwarded: its TTL was at
+    /// most 1, or the IP header is incomplete.
     fn dec_ttl(l3: &mut [u8], l4: u16) -> bool;
 }
 
-/// An address and a port.
+/// Address and port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint<F: Family> {
     /// The address.
@@ -95,7 +97,7 @@ pub(crate) struct Endpoint<F: Family> {
     pub(crate) port: u16,
 }
 
-/// End of a packet.
+/// The source or the destination of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The source.
@@ -104,14 +106,14 @@ pub(crate) enum Side {
     Destination,
 }
 
-/// Part of a datagram that a packet is.
+/// Fragment of a datagram that a packet contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragment {
-    /// All of it.
+    /// The whole datagram.
     Whole,
-    /// The first fragment: it has the transport header.
+    /// The first fragment, which has the transport header.
     First,
-    /// A later fragment: what follows the IP header is data.
+    /// A later fragment: data follows the IP header.
     Later,
 }
 
@@ -122,16 +124,16 @@ pub(crate) struct Header<F: Family> {
     pub(crate) src: F::Addr,
     /// The destination address.
     pub(crate) dst: F::Addr,
-    /// The transport protocol; for IPv6 that behind the extension headers.
+    /// The transport protocol; for IPv6 the one after the extension headers.
     pub(crate) protocol: u8,
     /// Offset of the transport header, in bytes from the IP header.
     pub(crate) l4: u16,
-    /// Whether the packet is a fragment.
+    /// Fragment that the packet is.
     pub(crate) fragment: Fragment,
-    /// Length of the packet in bytes, IP header included, or 0 where it does not say: packets of
-    /// more than 64 KiB that offloading makes are as long as their buffer.
+    /// Length of the packet in bytes, IP header included. 0 if the header does not give it: a GSO
+    /// packet of more than 64 KiB is as long as its buffer.
     pub(crate) length: u32,
-    /// IPv4: whether it must not be fragmented. IPv6 has no such bit: `false`.
+    /// IPv4: the DF bit. IPv6: `false`.
     pub(crate) dont_fragment: bool,
     /// Type of service, or traffic class.
     pub(crate) tos: u8,
@@ -142,9 +144,8 @@ pub(crate) struct Header<F: Family> {
 /// Errors of parsing a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParseError {
-    /// It takes this many bytes from the IP header on to say more. A packet that has no more bytes
-    /// is truncated.
+    /// Number of bytes needed from the IP header on. A packet without that many is truncated.
     Short(usize),
-    /// It is wrong, however much of it there is.
+    /// The packet is invalid whatever follows.
     Malformed,
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Parser of FTP control connections, for what announces data connections (F-5 to F-8, RFC 959 and
-//! RFC 2428).
+//! Parser of FTP control connections: addresses and ports of data connections (F-5 to F-8, RFC 959
+//! and RFC 2428).
 //!
-//! A client says where it listens (`PORT`, `EPRT`), or asks where the server does (`PASV`, `EPSV`),
-//! which the server answers (227, 229). Whatever is not understood, is cut, or names port 0 is none
-//! of these.
+//! A client announces where it listens (`PORT`, `EPRT`), or asks where the server listens (`PASV`,
+//! `EPSV`), which the server answers (227, 229). Everything else, incomplete lines and port 0 are
+//! ignored.
 
 use super::config::{
     AddressFamily,
@@ -20,19 +20,19 @@ use core::fmt::{
     Write, //
 };
 
-/// The port of FTP's control connections, whose services take data connections too (V-2).
+/// Port of FTP control connections. Services at this port take data connections too (V-2).
 pub(crate) const FTP_PORT: u16 = 21;
 
-/// The port from which FTP's active data connections come.
+/// Source port of active data connections.
 pub(crate) const FTP_DATA_PORT: u16 = 20;
 
-/// Ports below are those of services that are known by them.
+/// The first unprivileged port.
 const FIRST_UNPRIVILEGED: u16 = 1024;
 
-/// Form in which a server says where it listens.
+/// Format in which a server announces its address and port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// `227 Entering Passive Mode (a,b,c,d,p,p)`, the answer to `PASV`. Of IPv4 only.
+    /// `227 Entering Passive Mode (a,b,c,d,p,p)`, the answer to `PASV`. IPv4 only.
     Plain,
     /// `229 Entering Extended Passive Mode (|||port|)`, the answer to `EPSV`.
     Extended,
@@ -41,30 +41,29 @@ pub(crate) enum Mode {
 /// Command of a client about a data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FtpCommand<F: Family> {
-    /// The server is to say where it listens.
+    /// `PASV` or `EPSV`: the server is asked to listen.
     Passive(Mode),
-    /// The client listens there.
+    /// `PORT` or `EPRT`: the client listens at this address and port.
     Active(Endpoint<F>),
 }
 
-/// Endpoint at which a server says that it listens.
+/// Port that a server announces, and its position in the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
     /// The port, which is not 0.
     pub(crate) port: u16,
-    /// Place of address and port in the payload: the first byte, and the first that is none of
-    /// them.
+    /// Range of address and port in the payload: the first byte, and the one after the last.
     pub(crate) place: (usize, usize),
 }
 
-/// An address and a port as a server says it.
+/// Address and port in the format of a server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
     bytes: [u8; Self::LEN],
     len: usize,
 }
 
-/// The number of a family in `EPRT`, `EPSV` and 229.
+/// Returns the number of a family in `EPRT`, `EPSV` and 229.
 const fn number_of<F: Family>() -> u8 {
     match F::FAMILY {
         AddressFamily::V4 => b'1',
@@ -72,8 +71,8 @@ const fn number_of<F: Family>() -> u8 {
     }
 }
 
-/// Finds a client's command in what it sends (F-5): a question for the server's port anywhere, its
-/// own port at the beginning only.
+/// Finds a command of the client in its payload (F-5): `PASV` and `EPSV` anywhere, `PORT` and
+/// `EPRT` at the beginning only.
 pub(crate) fn command<F: Family>(payload: &[u8]) -> Option<FtpCommand<F>> {
     let mut rest = payload;
     while let [_, following @ ..] = rest {
@@ -96,7 +95,7 @@ pub(crate) fn command<F: Family>(payload: &[u8]) -> Option<FtpCommand<F>> {
     Some(FtpCommand::Active(Endpoint { addr, port }))
 }
 
-/// Returns where a client says that it listens.
+/// Parses the address and port of `PORT` or `EPRT`.
 fn own_port<F: Family>(payload: &[u8]) -> Option<(Ip, u16)> {
     if let (AddressFamily::V4, Some(rest)) = (F::FAMILY, after(payload, b"PORT")) {
         let (ip, port, _) = plain(skip_blanks(rest)?)?;
@@ -107,11 +106,11 @@ fn own_port<F: Family>(payload: &[u8]) -> Option<(Ip, u16)> {
     Some((ip?, port))
 }
 
-/// Finds a server's answer in what it sends (F-7).
+/// Finds a server's answer in its payload (F-7).
 pub(crate) fn answer<F: Family>(mode: Mode, payload: &[u8]) -> Option<Announced> {
     let (start, (port, end)) = match mode {
         Mode::Plain if F::FAMILY == AddressFamily::V4 => {
-            // The bracket is usual, but not prescribed.
+            // The bracket is usual, but not required.
             let words = after(payload, b"227 ")?;
             let skipped = words
                 .iter()
@@ -137,8 +136,8 @@ pub(crate) fn answer<F: Family>(mode: Mode, payload: &[u8]) -> Option<Announced>
     })
 }
 
-/// Reads `a,b,c,d,p,p`; returns what follows, too, of which there must be a byte: else the number
-/// may be cut.
+/// Parses `a,b,c,d,p,p`. Returns the rest too, which must not be empty: otherwise the last number
+/// may be incomplete.
 fn plain(text: &[u8]) -> Option<(Ip, u16, &[u8])> {
     let mut numbers = [0u8; 6];
     let mut rest = text;
@@ -155,8 +154,8 @@ fn plain(text: &[u8]) -> Option<(Ip, u16, &[u8])> {
     (port != 0 && !rest.is_empty()).then_some((Ip::V4([a, b, c, d]), port, rest))
 }
 
-/// Reads `|family|address|port|`, or `|||port|`, with any delimiter that is a printable sign;
-/// returns what follows, too.
+/// Parses `|family|address|port|` or `|||port|`, with any printable delimiter. Returns the rest
+/// too.
 fn extended<F: Family>(text: &[u8]) -> Option<(Option<Ip>, u16, &[u8])> {
     let [delimiter @ 33..=126, rest @ ..] = text else {
         return None;
@@ -174,7 +173,7 @@ fn extended<F: Family>(text: &[u8]) -> Option<(Option<Ip>, u16, &[u8])> {
     (port != 0 && nothing.is_empty()).then_some((ip, port, following))
 }
 
-/// Reads an address in its textual form.
+/// Parses an address in text form.
 fn address<F: Family>(text: &[u8]) -> Option<Ip> {
     let text = core::str::from_utf8(text).ok()?;
     match F::FAMILY {
@@ -189,7 +188,7 @@ fn address<F: Family>(text: &[u8]) -> Option<Ip> {
     }
 }
 
-/// Reads a number that is not above `most`; returns what follows, too.
+/// Parses a decimal number of at most `most`. Returns the rest too.
 fn decimal(text: &[u8], most: u32) -> Option<(u32, &[u8])> {
     let digits = text
         .iter()
@@ -210,16 +209,16 @@ fn decimal(text: &[u8], most: u32) -> Option<(u32, &[u8])> {
     Some((value, rest))
 }
 
-/// The number of decimal digits of a number.
+/// Returns the number of decimal digits of a number.
 fn digits(number: u16) -> u32 {
     number.checked_ilog10().unwrap_or(0)
 }
 
-/// Returns the `n`-th port that may stand for `port` where that one is taken, of 255: it has the
-/// same low byte, and is none of the privileged ones. `None` if `n` leads to no such port.
+/// Returns the `n`-th of 255 substitutes for a port that is taken: an unprivileged port with the
+/// same low byte. `None` if `n` gives no such port.
 ///
-/// With `as_long`, what [`Text`] says of it is as long as what it says of `port`: a segment that is
-/// sent again, and then names the other of the two, has the same length.
+/// With `as_long`, [`Text`] has the same length for both ports. A retransmitted segment that names
+/// the other one then keeps its length.
 pub(crate) fn other_port(port: u16, n: u8, as_long: bool) -> Option<u16> {
     let [high, low] = port.to_be_bytes();
     let other = high.wrapping_add(n);
@@ -228,31 +227,31 @@ pub(crate) fn other_port(port: u16, n: u8, as_long: bool) -> Option<u16> {
     (new >= FIRST_UNPRIVILEGED && new != port && (!as_long || is_as_long)).then_some(new)
 }
 
-/// Returns what follows a word that `text` begins with, in capitals or not.
+/// Returns the rest of `text` after `word`, compared without regard to case.
 fn after<'t>(text: &'t [u8], word: &[u8]) -> Option<&'t [u8]> {
     let (start, rest) = text.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then_some(rest)
 }
 
-/// Returns what follows blanks, of which there must be one.
+/// Returns the rest after at least one blank.
 fn skip_blanks(text: &[u8]) -> Option<&[u8]> {
     let blanks = text.iter().position(|byte| *byte != b' ')?;
     (blanks != 0).then(|| text.get(blanks..)).flatten()
 }
 
 impl Text {
-    /// The longest is `255,255,255,255,255,255`.
+    /// Length of the longest text, `255,255,255,255,255,255`.
     const LEN: usize = 23;
 
-    /// Returns what an answer says in place of the server's own address and port (F-8). IPv6 has no
-    /// plain form; the extended one names no address.
+    /// Formats the address and port that replace the server's in an answer (F-8). The 227 format
+    /// has no IPv6 address, and the 229 format no address at all.
     pub(crate) fn new(mode: Mode, ip: Ip, port: u16) -> Self {
         let mut text = Self {
             bytes: [0; Self::LEN],
             len: 0,
         };
         let [high, low] = port.to_be_bytes();
-        // There is room for the longest.
+        // The buffer holds the longest text.
         let _ = match (mode, ip) {
             (Mode::Plain, Ip::V4([a, b, c, d])) => write!(text, "{a},{b},{c},{d},{high},{low}"),
             _ => write!(text, "|||{port}|"),
@@ -260,7 +259,7 @@ impl Text {
         text
     }
 
-    /// The bytes of the text.
+    /// Returns the bytes of the text.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
@@ -299,7 +298,7 @@ mod tests {
         }
     }
 
-    /// The port, and the text that is to be replaced.
+    /// The port and the text to replace.
     fn said<F: Family>(mode: Mode, text: &str) -> Option<(u16, &str)> {
         let announced = answer::<F>(mode, text.as_bytes())?;
         let (start, end) = announced.place;
@@ -329,7 +328,7 @@ mod tests {
         }
         assert_eq!(passive::<V4>("EPSV 1\r\n"), Some(Mode::Extended));
         assert_eq!(passive::<V6>("epsv 2\r"), Some(Mode::Extended));
-        // The first one counts.
+        // The first command counts.
         assert_eq!(passive::<V4>("PASV\r\nEPSV\r\n"), Some(Mode::Plain));
         assert_eq!(passive::<V4>("EPSV\r\nPASV\r\n"), Some(Mode::Extended));
     }
@@ -517,8 +516,7 @@ mod tests {
         assert_eq!(said::<V6>(Mode::Extended, "229 (|1|10.0.0.9|51233|)"), None);
     }
 
-    // F-5, F-7: data that ends within a number says nothing, or what is left would be taken for all
-    // of it.
+    // F-5, F-7: data that ends within a number is ignored, as the number may be incomplete.
     #[test]
     fn what_is_cut_is_not_taken() {
         let port = "PORT 10,0,1,2,4,123\r\n";
@@ -578,14 +576,14 @@ mod tests {
             }
             others.sort_unstable();
             others.dedup();
-            // Those that servers choose for passive connections have many.
+            // The ports that servers choose for passive connections have many substitutes.
             assert!(
                 port < 32768 || others.len() > 90,
                 "{port}: {}",
                 others.len()
             );
         }
-        // Of active connections nobody says the port.
+        // The port of an active data connection is not announced.
         let any = (0..=u8::MAX).filter_map(|n| other_port(20, n, false));
         assert_eq!(any.count(), 252);
     }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generic routing encapsulation, as far as tunnels to destinations use it (X-19; RFC 2784).
+//! Generic routing encapsulation of tunnels to destinations (X-19; RFC 2784).
 
-/// The protocol's number.
+/// IP protocol number.
 pub(crate) const PROTOCOL: u8 = 47;
-/// Bytes of a header without a checksum.
+/// Length of a header without checksum, in bytes.
 pub(crate) const LEN: usize = 4;
-/// Bytes of a header with one.
+/// Length of a header with checksum, in bytes.
 pub(crate) const SUM_LEN: usize = 8;
-/// The Ethernet type of IPv4.
+/// EtherType of IPv4.
 pub(crate) const IPV4: u16 = 0x0800;
-/// The Ethernet type of IPv6.
+/// EtherType of IPv6.
 pub(crate) const IPV6: u16 = 0x86dd;
-/// The flag that says that there is a checksum.
+/// Flag of a header with checksum.
 const CHECKSUM: u16 = 0x8000;
 
-/// Reads a header of version 0 without any option but the checksum: the type of what is inside, and
-/// where in `bytes` that begins.
+/// Parses a header of version 0 without options other than the checksum. Returns the EtherType of
+/// the inner packet and its offset in `bytes`.
 ///
-/// `None` where not all of it is there, or it has other options.
+/// Returns `None` if the header is incomplete or has other options.
 pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, usize)> {
     let [f0, f1, t0, t1] = *bytes.first_chunk::<LEN>()?;
     let length = match u16::from_be_bytes([f0, f1]) {
@@ -43,7 +43,7 @@ mod tests {
     fn what_is_inside() {
         assert_eq!(parse(&[0, 0, 8, 0]), Some((IPV4, 4)));
         assert_eq!(parse(&[0x80, 0, 0x86, 0xdd, 1, 2]), Some((IPV6, 8)));
-        // A key, a sequence number, another version, what RFC 2784 reserves.
+        // A key, a sequence number, another version, reserved bits of RFC 2784.
         for first in [0x20, 0x10, 0xa0, 0x40, 0x08] {
             assert_eq!(parse(&[first, 0, 8, 0]), None);
         }

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generic UDP encapsulation (X-18; draft-ietf-intarea-gue): what stands between UDP and the inner
-//! packet.
+//! Generic UDP encapsulation: the header between UDP and the inner packet (X-18;
+//! draft-ietf-intarea-gue).
 
-/// Bytes of a UDP header.
+/// Length of a UDP header, in bytes.
 pub(crate) const UDP_LEN: usize = 8;
-/// Bytes of a header without optional fields.
+/// Length of a header without optional fields, in bytes.
 pub(crate) const LEN: usize = 4;
-/// Bytes of a header that says where the receiver is to complete a checksum.
+/// Length of a header with the remote checksum option, in bytes.
 pub(crate) const REMOTE_LEN: usize = 12;
 
-/// The flag that says that private flags follow, in the header's second half.
+/// Flag of private flags, which follow in the second half of the header.
 const PRIVATE: u16 = 0x0001;
-/// The private flag of the remote checksum, whose two offsets follow.
+/// Private flag of the remote checksum option, followed by its two offsets.
 const REMOTE_CHECKSUM: u32 = 0x8000_0000;
-/// The bits of the first byte that say how many words of options follow.
+/// Bits of the first byte with the number of 32-bit words of options.
 const WORDS: u8 = 0x1f;
 
-/// A header without optional fields, before a packet of protocol `inner`.
+/// Builds a header without optional fields for a packet of protocol `inner`.
 pub(crate) const fn header(inner: u8) -> [u8; LEN] {
     [0, inner, 0, 0]
 }
 
-/// A header that has the receiver complete the inner packet's transport checksum.
+/// Builds a header with the remote checksum option: the receiver completes the inner packet's
+/// transport checksum.
 ///
-/// `start` is where what is summed up starts and `field` where the sum goes, in bytes from the
-/// inner packet's beginning.
+/// `start` is the offset of the summed bytes and `field` that of the checksum, both from the start
+/// of the inner packet, in bytes.
 pub(crate) fn header_with_remote_checksum(inner: u8, start: u16, field: u16) -> [u8; REMOTE_LEN] {
     let words = ((REMOTE_LEN - LEN) / 4) as u8;
     let [f0, f1] = PRIVATE.to_be_bytes();
@@ -35,10 +36,10 @@ pub(crate) fn header_with_remote_checksum(inner: u8, start: u16, field: u16) -> 
     [words, inner, f0, f1, p0, p1, p2, p3, s0, s1, c0, c1]
 }
 
-/// Reads the UDP header and the one behind it: the port that the packet goes to, and, where version
-/// 0 carries data (no control message), the protocol of the data and where in `bytes` it begins.
+/// Parses the UDP header and the GUE header. Returns the destination port, and for a data message
+/// of version 0 its protocol and its offset in `bytes`.
 ///
-/// `None` where not all of both is there.
+/// Returns `None` if either header is incomplete.
 pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, Option<(u8, usize)>)> {
     let (udp, rest) = bytes.split_first_chunk::<UDP_LEN>()?;
     let [_, _, d0, d1, ..] = *udp;

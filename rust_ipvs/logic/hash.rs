@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The keyed hash that spreads connections over a table.
+//! Keyed hash of connections for hash tables.
 //!
-//! Who sends packets chooses their addresses and ports, and must not be able to choose their
-//! buckets. That takes a family of hash functions that is universal: for any two different flows,
-//! whatever they are, the chance over the random key that they meet in a bucket is that of chance.
-//! Nothing stronger is needed as long as nobody sees hash values, and universal hashing is cheap:
-//! three multiplications for an IPv4 flow.
+//! A sender chooses the addresses and ports of its packets, and must not be able to choose their
+//! buckets. That requires a universal family of hash functions: any two different flows collide
+//! with the probability of a random function, taken over the random key. Nothing stronger is needed
+//! as long as hash values are not visible, and universal hashing is cheap: three multiplications
+//! for an IPv4 flow.
 //!
 //! # Construction
 //!
@@ -25,44 +25,44 @@
 //!
 //! # Why it is universal
 //!
-//! *Layer 1.* Let two flows differ in `w0`. With all keys but `k6` given, their `u` are alike where
-//! `(a - a')(k6 + w1) = c` modulo 2^128 if their `w1` are the same, with the two different first
-//! factors `a` and `a'`; `|a - a'| < 2^64`, so at most one value of `k6 + w1` does it. The theorem
-//! of the paper says the same where the `w1` differ, too. So the chance is at most 2^-64. Each
-//! other word has such a partner.
+//! *Layer 1.* Let two flows differ in `w0`, and let all keys but `k6` be given. If their `w1` are
+//! equal, their `u` are equal if `(a - a')(k6 + w1) = c` modulo 2^128, with the two different first
+//! factors `a` and `a'`. As `|a - a'| < 2^64`, at most one value of `k6 + w1` satisfies it. The
+//! theorem of the paper covers different `w1` too. So the probability is at most 2^-64. The same
+//! holds for every other word, as each has such a partner.
 //!
-//! *Layer 2.* The exclusive-or can be undone, so different `u` give different `x`. Of these the
-//! paper's theorem says that the two `h` are uniform over all pairs: with 64-bit keys and 32-bit
-//! words, the top 33 bits are strongly universal.
+//! *Layer 2.* The exclusive-or is invertible, so different `u` give different `x`. By the paper's
+//! theorem the two `h` are uniform over all pairs then: with 64-bit keys and 32-bit words, the top
+//! 33 bits are strongly universal.
 //!
-//! Together, two different flows share a bucket of 2^n with a chance of at most 2^-n + 2^-64,
-//! whichever n bits of `h` choose it.
+//! Together, two different flows share one of 2^n buckets with probability at most 2^-n + 2^-64,
+//! whichever n bits of `h` select it.
 //!
-//! That is the mean over all keys, and without the exclusive-or it would be the same. But
-//! consecutive clients are an arithmetic progression in layer 1, and an unlucky key would let layer
-//! 2 fold that onto few buckets. As it is, each key spreads such flows as chance does;
+//! That is the mean over all keys, with or without the exclusive-or. But consecutive clients are an
+//! arithmetic progression in layer 1, which layer 2 would map to few buckets with an unlucky key if
+//! there were no exclusive-or. With it, every key spreads such flows as a random function does;
 //! tools/logic-tests measures that.
 //!
-//! # What it is not
+//! # Limits
 //!
-//! It is not a pseudo-random function: whoever sees hash values, or bits of them, can solve for the
-//! key. So no bit leaves the machine as it is. What others see that is derived from a hash (the
-//! source port of GUE, the port of a sync message) goes through a pseudo-random function with a key
-//! of its own first, HalfSipHash. The time that a packet takes tells something of a chain's length,
-//! and nothing of this rules that out.
+//! It is not a pseudo-random function: hash values, or some of their bits, allow to solve for the
+//! key. So no bit leaves the machine. Visible values that are derived from a hash (the source port
+//! of GUE, the port of a sync message) first go through a pseudo-random function with a key of its
+//! own, HalfSipHash. The processing time of a packet reveals something about the length of a chain;
+//! this hash does not prevent that.
 //!
-//! Both directions of a flow hash alike as the endpoints are sorted before they are hashed; sorting
-//! maps different pairs of endpoints to different words, so the argument is not touched.
+//! Both directions of a flow have the same hash, as the endpoints are sorted before they are
+//! hashed. Sorting maps different pairs of endpoints to different words, so the argument holds.
 
-/// The random key of a table.
+/// Random key of a table.
 #[derive(Clone, Copy)]
 pub(crate) struct HashKey([u64; HashKey::WORDS]);
 
 impl HashKey {
-    /// Words in a key: five of layer 2, and six for the words of an IPv6 flow.
+    /// Number of words of a key: five of layer 2, and six for the words of an IPv6 flow.
     pub(crate) const WORDS: usize = 11;
 
-    /// Makes a key of random words; it is as good as they are.
+    /// Makes a key from random words.
     pub(crate) const fn new(words: [u64; Self::WORDS]) -> Self {
         Self(words)
     }
@@ -87,11 +87,12 @@ impl HashKey {
 }
 
 impl HashKey {
-    /// Hashes bytes of any length, after a word that tells apart what they are of.
+    /// Hashes a byte string of any length. `seed` separates the domains of different kinds of
+    /// strings.
     ///
-    /// Pieces of 32 bytes are hashed one after the other, each with the hash of those before it.
-    /// Each step is universal; of all, the chance that two different texts meet is about 2^-32 a
-    /// step, as long as who chooses them does not learn the key.
+    /// Blocks of 32 bytes are hashed in sequence, each with the hash of the previous ones. Each
+    /// step is universal. Two different strings collide with a chance of about 2^-32 a step, as
+    /// long as their author does not know the key.
     pub(crate) fn bytes(&self, seed: u32, text: &[u8]) -> u32 {
         let word = |piece: &[u8], at: usize| {
             let mut word = [0; 8];
@@ -101,7 +102,7 @@ impl HashKey {
             u64::from_le_bytes(word)
         };
         text.chunks(32).fold(seed, |sum, piece| {
-            // With its length a piece differs from one that goes on with zeros.
+            // The length distinguishes a block from one that is padded with zeros.
             let last = u64::from(sum) | ((piece.len() as u64) << 32);
             self.five(
                 [word(piece, 0), word(piece, 8)],
@@ -112,13 +113,13 @@ impl HashKey {
     }
 }
 
-/// `(k + a)(l + b)`, sums modulo 2^64.
+/// Returns `(k + a)(l + b)` with both sums modulo 2^64.
 #[inline(always)]
 fn product(k: u64, a: u64, l: u64, b: u64) -> u128 {
     u128::from(k.wrapping_add(a)).wrapping_mul(u128::from(l.wrapping_add(b)))
 }
 
-/// Layer 2.
+/// Computes layer 2.
 #[inline(always)]
 fn finish([k0, k1, k2, k3, k4]: [u64; 5], u: u128) -> u32 {
     let high = (u >> 64) as u64;
@@ -142,7 +143,7 @@ fn finish([k0, k1, k2, k3, k4]: [u64; 5], u: u128) -> u32 {
 mod tests {
     use super::*;
 
-    /// A key with no structure in it.
+    /// Key without structure.
     fn key() -> HashKey {
         let mut word = 0x9e37_79b9_7f4a_7c15_u64;
         HashKey::new(core::array::from_fn(|_| {
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(key.bytes(5, b""), 5);
     }
 
-    /// The formulas of the module's head, with remainders instead of wrapping.
+    /// The formulas of the module documentation, with remainders instead of wrapping.
     #[test]
     fn as_documented() {
         let key = key();
@@ -210,7 +211,7 @@ mod tests {
             (u64::MAX, u64::MAX),
             (1 << 63, 1),
         ] {
-            // Factors below 2^64 have a product below 2^128.
+            // The product of factors below 2^64 is below 2^128.
             let u = add(k[5], a) * add(k[6], b);
             let (low, high) = ((u % (1 << 64)) as u64, (u >> 64) as u64);
             let low = low ^ high;
@@ -220,7 +221,7 @@ mod tests {
             };
             let sum = (k[0] + pair(k[1], k[2], low) + pair(k[3], k[4], high)) % (1 << 64);
             assert_eq!(u128::from(key.two(a, b)), sum >> 32);
-            // Five words, of which those beyond the first pair meet keys of 0.
+            // Five words, of which those after the first pair are multiplied with keys of 0.
             let mut fewer = key;
             fewer.0[7..].fill(0);
             assert_eq!(fewer.five([a, b], [0, 0], 0), key.two(a, b));

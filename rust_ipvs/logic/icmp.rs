@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ICMP errors and the packets that they quote (RFC 792, RFC 4443; I-1 to I-3).
+//! ICMP errors and the packets in them (RFC 792, RFC 4443; I-1 to I-3).
 //!
-//! An error quotes the beginning of the packet that it is about: its IP header and, of what
-//! follows, at least 8 bytes. That is enough for the ports, by which the connection is found.
+//! An error contains the beginning of the packet that caused it: its IP header and at least 8 bytes
+//! more. That includes the ports, which identify the connection.
 
 use super::checksum::{
     self,
@@ -30,20 +30,20 @@ use super::packet::{
     UDP, //
 };
 
-/// Bytes of an ICMP or ICMPv6 header.
+/// Length of an ICMP or ICMPv6 header, in bytes.
 pub(crate) const HEADER: usize = 8;
-/// ICMP: a destination cannot be reached.
+/// ICMP type: destination unreachable.
 pub(crate) const UNREACHABLE: u8 = 3;
-/// The code of [`UNREACHABLE`] that says that a packet is too big for the next link.
+/// Code of [`UNREACHABLE`]: fragmentation needed and DF set.
 pub(crate) const FRAGMENTATION_NEEDED: u8 = 4;
-/// ICMP: slow down; obsolete since RFC 6633.
+/// ICMP type: source quench, obsolete since RFC 6633.
 const SOURCE_QUENCH: u8 = 4;
-/// ICMP: the time to live was used up.
+/// ICMP type: time exceeded.
 const TIME_EXCEEDED: u8 = 11;
-/// ICMPv6: types from here on are no errors (RFC 4443, section 2.1).
+/// ICMPv6: the first type that is not an error (RFC 4443, section 2.1).
 const V6_NO_ERROR: u8 = 128;
 
-/// Bytes of the two ports.
+/// Length of the two ports, in bytes.
 const PORTS: usize = 4;
 /// Offset of the checksum in a TCP header.
 const TCP_SUM: usize = 16;
@@ -52,17 +52,17 @@ const UDP_SUM: usize = 6;
 
 /// ICMP of an address family: everything that differs between ICMP and ICMPv6.
 pub(crate) trait Icmp: Family {
-    /// The protocol's number.
+    /// IP protocol number.
     const NUMBER: u8;
 
-    /// Returns whether a message of this type is an error that concerns connections (I-1).
+    /// Returns true if a message of this type is an error that concerns connections (I-1).
     fn is_error(kind: u8) -> bool;
 
-    /// Returns what sums over an address gain where that becomes another.
+    /// Returns the change of a sum that includes an address if the address changes.
     fn change(from: Self::Addr, to: Self::Addr) -> Change;
 
-    /// Returns what the checksum of a message gains where an address of its own packet becomes
-    /// another.
+    /// Returns the change of the message's checksum if an address of the packet that carries it
+    /// changes.
     fn own_change(from: Self::Addr, to: Self::Addr) -> Change;
 }
 
@@ -77,7 +77,7 @@ impl Icmp for V4 {
         Change::NONE.and4(from, to)
     }
 
-    /// Nothing: the sum is over the message alone.
+    /// ICMP has no pseudo header, so the sum does not change.
     fn own_change(_from: [u8; 4], _to: [u8; 4]) -> Change {
         Change::NONE
     }
@@ -99,23 +99,23 @@ impl Icmp for V6 {
     }
 }
 
-/// The fixed header of a message.
+/// Fixed header of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// The type.
     pub(crate) kind: u8,
-    /// The code, which says more.
+    /// The code, which qualifies the type.
     pub(crate) code: u8,
-    /// The last four bytes, whose meaning depends on the type, in host byte order.
+    /// The last four bytes, in host byte order. Their meaning depends on the type.
     pub(crate) info: u32,
 }
 
 impl Message {
-    /// Reads the message at offset `at` of a packet.
+    /// Parses the message at offset `at` of a packet.
     ///
     /// # Errors
     ///
-    /// [`ParseError::Short`] where not all of the header is there.
+    /// [`ParseError::Short`] if the header is incomplete.
     pub(crate) fn parse(l3: &[u8], at: usize) -> Result<Self, ParseError> {
         let rest = l3.get(at..).and_then(|rest| rest.first_chunk::<HEADER>());
         let short = ParseError::Short(at.wrapping_add(HEADER));
@@ -128,25 +128,25 @@ impl Message {
     }
 }
 
-/// A packet that is quoted, as far as it is.
+/// Packet in an ICMP error, which may be truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quoted<F: Family> {
-    /// Offset of its IP header, in bytes from that of the packet that quotes it.
+    /// Offset of its IP header from the outer IP header, in bytes.
     pub(crate) at: usize,
-    /// Its IP header; [`Header::l4`] counts from there.
+    /// Its IP header; [`Header::l4`] is relative to `at`.
     pub(crate) header: Header<F>,
-    /// Sender of the packet.
+    /// Source of the packet.
     pub(crate) src: Endpoint<F>,
-    /// To whom.
+    /// Destination of the packet.
     pub(crate) dst: Endpoint<F>,
 }
 
-/// Returns whether a protocol's header begins with two ports.
+/// Returns true if the header of a protocol begins with two ports.
 fn has_ports(protocol: u8) -> bool {
     matches!(protocol, TCP | UDP | SCTP)
 }
 
-/// Says of an error where it counts from the outer IP header.
+/// Converts an error whose offset is relative to `at` to one relative to the outer IP header.
 fn from_outer(error: ParseError, at: usize) -> ParseError {
     match error {
         ParseError::Short(needed) => ParseError::Short(at.saturating_add(needed)),
@@ -155,27 +155,27 @@ fn from_outer(error: ParseError, at: usize) -> ParseError {
 }
 
 impl<F: Icmp> Quoted<F> {
-    /// Reads the IP header of the packet that is quoted at offset `at`.
+    /// Parses the IP header of the inner packet at offset `at`.
     ///
     /// # Errors
     ///
-    /// As [`Family::parse`]; offsets count from the outer packet.
+    /// As [`Family::parse`], with offsets from the outer IP header.
     pub(crate) fn header(l3: &[u8], at: usize) -> Result<Header<F>, ParseError> {
         let quote = l3.get(at..).ok_or(ParseError::Short(at))?;
         F::parse(quote).map_err(|error| from_outer(error, at))
     }
 
-    /// Reads the packet that is quoted at offset `at`, with its ports (I-1, I-2).
+    /// Parses the inner packet at offset `at`, with its ports (I-1, I-2).
     ///
     /// # Errors
     ///
-    /// As [`Quoted::header`]; [`ParseError::Malformed`] also where the packet has no ports: it is
-    /// of another protocol, or a later fragment. AH and ESP, and their later fragments, follow
-    /// their key exchange.
+    /// As [`Quoted::header`]. Also [`ParseError::Malformed`] if the packet has no ports: it is of
+    /// another protocol or a later fragment. AH and ESP, and their later fragments, are returned as
+    /// packets of their key exchange.
     pub(crate) fn parse(l3: &[u8], at: usize) -> Result<Self, ParseError> {
         let header = Self::header(l3, at)?;
         if let Some(exchange) = as_key_exchange(&header) {
-            // All that is written is in the IP header, options included.
+            // Only bytes of the IP header are written, options included.
             let end = at.saturating_add(header.l4.into());
             l3.get(at..end).ok_or(ParseError::Short(end))?;
             let of = |addr| Endpoint {
@@ -210,8 +210,7 @@ impl<F: Icmp> Quoted<F> {
         })
     }
 
-    /// Returns how many bytes of the packet that quotes it [`translate`] may write, if they are
-    /// there.
+    /// Returns the number of bytes of the outer packet that [`translate`] may write, if present.
     pub(crate) fn reach(&self) -> usize {
         self.at
             .saturating_add(self.header.l4.into())
@@ -219,16 +218,16 @@ impl<F: Icmp> Quoted<F> {
     }
 }
 
-/// Translates an error: the packet of `header` goes to or comes from `to` from now on, by `side`,
-/// and the packet that it quotes came from, or went, there (I-3).
+/// Translates an error (I-3): replaces the `side` of the outer packet by `to`, and the opposite
+/// side of the inner packet.
 ///
-/// `l3` reaches as far as [`Quoted::reach`] says, or as the packet does. The checksums of both IP
-/// headers, of the message, and of the quoted transport header, where the quote has it, are
-/// repaired; `sum` tells what the message's is.
+/// `l3` is at least as long as [`Quoted::reach`], or holds the whole packet. The checksums of both
+/// IP headers, of the message and, if present, of the inner transport header are updated. `sum` is
+/// the state of the message's checksum.
 ///
 /// # Errors
 ///
-/// [`ParseError::Short`] where the headers are not all there; then nothing was changed.
+/// [`ParseError::Short`] if headers are incomplete. The packet is unchanged then.
 pub(crate) fn translate<F: Icmp>(
     l3: &mut [u8],
     header: &Header<F>,
@@ -238,7 +237,7 @@ pub(crate) fn translate<F: Icmp>(
     sum: SumState,
 ) -> Result<(), ParseError> {
     let message = usize::from(header.l4);
-    // What follows can then not fail half-way.
+    // Nothing below fails half-way then.
     Message::parse(l3, message)?;
     Quoted::<F>::parse(l3, quoted.at)?;
     let before = checksum::of_bytes(l3.get(quoted.at..).unwrap_or_default());
@@ -257,7 +256,7 @@ pub(crate) fn translate<F: Icmp>(
             SumState::Partial => own.of_partial([*c0, *c1]),
         };
     }
-    // ICMP has no ports, so that only the address changes, as of a later fragment.
+    // ICMP has no ports, so only the address changes, as in a later fragment.
     let bare = Header {
         fragment: Fragment::Later,
         ..*header
@@ -265,7 +264,7 @@ pub(crate) fn translate<F: Icmp>(
     F::rewrite(l3, &bare, side, to, sum)
 }
 
-/// Translates the quoted packet, whose end opposite to `side` becomes `to`.
+/// Translates the inner packet: replaces its side opposite to `side` by `to`.
 fn quote<F: Icmp>(
     l3: &mut [u8],
     quoted: &Quoted<F>,
@@ -278,7 +277,7 @@ fn quote<F: Icmp>(
         Side::Source => (Side::Destination, quoted.dst),
         Side::Destination => (Side::Source, quoted.src),
     };
-    // The address only: of the transport header there may be less than a packet must have.
+    // Changes the address only, as the transport header may be truncated.
     let bare = Header {
         fragment: Fragment::Later,
         ..quoted.header

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The outer header of a packet in an IP tunnel (X-17; RFC 2003, RFC 2473).
+//! Outer header of a tunnelled packet (X-17; RFC 2003, RFC 2473).
 
 use super::config::AddressFamily;
 
-/// Bytes of an outer IPv4 header.
+/// Length of the outer IPv4 header, in bytes.
 pub(crate) const V4_LEN: usize = 20;
-/// Bytes of an outer IPv6 header.
+/// Length of the outer IPv6 header, in bytes.
 pub(crate) const V6_LEN: usize = 40;
 
-/// The protocol number of an IPv4 packet in another packet.
+/// Protocol number of IPv4 in IP.
 const IPIP: u8 = 4;
-/// The protocol number of an IPv6 packet in another packet.
+/// Protocol number of IPv6 in IP.
 const IPV6: u8 = 41;
 
-/// The protocol number of a packet of a family in another packet.
+/// Returns the protocol number of an inner packet of a family.
 #[inline(always)]
 pub(crate) const fn number(inner: AddressFamily) -> u8 {
     match inner {
@@ -23,20 +23,20 @@ pub(crate) const fn number(inner: AddressFamily) -> u8 {
     }
 }
 
-/// Fields that the outer header takes from the inner packet, and the protocol behind it.
+/// Fields of the outer header that depend on the inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outer {
-    /// The protocol of what the packet has behind its outer header.
+    /// Protocol that follows the outer header.
     pub(crate) protocol: u8,
-    /// The inner packet's type of service or traffic class.
+    /// Type of service or traffic class of the inner packet.
     pub(crate) tos: u8,
-    /// Its time to live or hop limit, after it was aged.
+    /// TTL or hop limit of the inner packet, decremented.
     pub(crate) ttl: u8,
 }
 
 impl Outer {
-    /// The outer type of service: DSCP and ECN are copied, but a mark of congestion, which belongs
-    /// to the inner packet, becomes ECT(0) (RFC 3168, section 9.1.1).
+    /// Returns the outer type of service. DSCP and ECN are copied, but CE, which belongs to the
+    /// inner packet, becomes ECT(0) (RFC 3168, section 9.1.1).
     #[inline(always)]
     fn tos(self) -> u8 {
         const ECN: u8 = 3;
@@ -49,10 +49,9 @@ impl Outer {
         }
     }
 
-    /// Writes an outer IPv4 header. Its length and its checksum are 0: who sends the packet knows
-    /// both.
+    /// Writes an outer IPv4 header. Total length and checksum are 0; the caller fills them in.
     ///
-    /// A packet that may be cut needs an identification (RFC 6864).
+    /// A packet that may be fragmented needs an identification (RFC 6864).
     #[inline(always)]
     pub(crate) fn write_v4(
         self,
@@ -64,7 +63,7 @@ impl Outer {
     ) {
         let [i0, i1] = id.to_be_bytes();
         let f0 = if df { 0x40 } else { 0 };
-        // In pieces of which each is one store.
+        // Each part is written by one store.
         let (first, rest) = header.split_at_mut(8);
         let (second, rest) = rest.split_at_mut(4);
         let (from, to) = rest.split_at_mut(4);
@@ -76,7 +75,8 @@ impl Outer {
         to.copy_from_slice(&dst);
     }
 
-    /// Writes an outer IPv6 header, flow label 0. Its length is 0: who sends the packet knows it.
+    /// Writes an outer IPv6 header with flow label 0. The payload length is 0; the caller fills it
+    /// in.
     #[inline(always)]
     pub(crate) fn write_v6(self, header: &mut [u8; V6_LEN], src: [u8; 16], dst: [u8; 16]) {
         let tos = self.tos();

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Netlink attributes: type, length, value, one after the other.
+//! Netlink attributes: type, length, value, in sequence.
 //!
-//! The rules are those of the kernel's liberal parser, which the family has to keep for the sake of
-//! old clients (G-1): unknown attributes are passed over, of attributes that come twice the last
-//! counts, integers may be longer than they need be, and what does not fit at the end is left
-//! alone.
+//! The rules are those of the kernel's liberal parser (`NL_VALIDATE_LIBERAL`), which old clients
+//! depend on (G-1): unknown attributes are skipped, the last one of a type counts, integers may be
+//! longer than needed, and trailing bytes that are no attribute are ignored.
 //!
-//! Integers are in the machine's byte order unless a name says otherwise.
+//! Integers are in native byte order unless a name says otherwise.
 
-/// Bytes of an attribute's own header.
+/// Length of an attribute's header, in bytes.
 const HEADER: usize = 4;
-/// The bits of a type that are its number; the other two are flags.
+/// Bits of a type that are its number; the other two are flags (`NLA_TYPE_MASK`).
 const TYPE_MASK: u16 = 0x3fff;
 
-/// An attribute: its number, without flag bits, and its payload.
+/// Attribute: its number without flags, and its payload.
 pub(crate) type Attribute<'a> = (u16, &'a [u8]);
 
-/// The attributes in a message or in a nest.
+/// Iterator over the attributes of a message or nest.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes<'a>(&'a [u8]);
 
 impl<'a> Attributes<'a> {
-    /// Walks over `bytes`, which are the payload of a message or of a nest.
+    /// Makes an iterator over `bytes`, the payload of a message or nest.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -36,14 +35,14 @@ impl<'a> Iterator for Attributes<'a> {
         let length = usize::from(u16::from_ne_bytes([l0, l1]));
         let number = u16::from_ne_bytes([t0, t1]) & TYPE_MASK;
         let payload = self.0.get(HEADER..length)?;
-        // The next one starts at a multiple of 4; after the last one the filling may be missing.
+        // The next attribute starts at a multiple of 4. The last one may lack its padding.
         let after = length.wrapping_add(3) & !3;
         self.0 = self.0.get(after..).unwrap_or(&[]);
         Some((number, payload))
     }
 }
 
-/// Finds an attribute's payload.
+/// Returns the payload of an attribute.
 pub(crate) fn find(bytes: &[u8], number: u16) -> Option<&[u8]> {
     Attributes::new(bytes)
         .filter(|(n, _)| *n == number)
@@ -51,37 +50,37 @@ pub(crate) fn find(bytes: &[u8], number: u16) -> Option<&[u8]> {
         .map(|(_, payload)| payload)
 }
 
-/// Reads a `u8`; `None` where the payload is too short.
+/// Reads a `u8`; `None` if the payload is too short.
 pub(crate) fn u8(payload: &[u8]) -> Option<u8> {
     payload.first().copied()
 }
 
-/// Reads a `u16`; `None` where the payload is too short.
+/// Reads a `u16`; `None` if the payload is too short.
 pub(crate) fn u16(payload: &[u8]) -> Option<u16> {
     payload.first_chunk().copied().map(u16::from_ne_bytes)
 }
 
-/// Reads a `u16` in network byte order; `None` where the payload is too short.
+/// Reads a `u16` in network byte order; `None` if the payload is too short.
 pub(crate) fn be16(payload: &[u8]) -> Option<u16> {
     payload.first_chunk().copied().map(u16::from_be_bytes)
 }
 
-/// Reads a `u32`; `None` where the payload is too short.
+/// Reads a `u32`; `None` if the payload is too short.
 pub(crate) fn u32(payload: &[u8]) -> Option<u32> {
     payload.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
-/// Reads at most `N` bytes, filled up with zeros; `None` where there are more.
+/// Reads at most `N` bytes, padded with zeros; `None` if the payload is longer.
 pub(crate) fn binary<const N: usize>(payload: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     bytes.get_mut(..payload.len())?.copy_from_slice(payload);
     Some(bytes)
 }
 
-/// Reads a string of at most `max` bytes that ends with a zero byte, which is not returned.
+/// Reads a string of at most `max` bytes and returns it without its terminator.
 ///
-/// As the kernel has it: the zero has to be among the first `max + 1` bytes, and of what follows
-/// there may not be more than fits into `max` bytes and one zero.
+/// As in the kernel (`NLA_NUL_STRING`), the payload must contain the terminator, and may be at most
+/// `max` bytes and a final zero long.
 pub(crate) fn string(payload: &[u8], max: usize) -> Option<&[u8]> {
     let text = match payload.split_last()? {
         (0, text) => text,
@@ -98,7 +97,7 @@ pub(crate) fn string(payload: &[u8], max: usize) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// An attribute, filled up to a multiple of 4 bytes.
+    /// An attribute with padding.
     fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(HEADER + payload.len()).unwrap();
         let mut bytes = length.to_ne_bytes().to_vec();
@@ -128,7 +127,7 @@ mod tests {
                 (0x3fff, &[4; 5][..])
             ]
         );
-        // The filling after the last one may be missing.
+        // The last attribute may lack its padding.
         assert_eq!(Attributes::new(&bytes[..bytes.len() - 3]).count(), 4);
         assert_eq!(Attributes::new(&bytes[..bytes.len() - 4]).count(), 3);
     }

@@ -41,19 +41,19 @@ pub(crate) struct Transport {
     pub(crate) src_port: u16,
     /// The destination port, in host byte order.
     pub(crate) dst_port: u16,
-    /// TCP's flags; none for UDP. Of SCTP, SYN stands for a packet that opens an association and
-    /// RST for one that ends it at once (S-2, H-12), so that who asks that need not know the
-    /// protocol.
+    /// Flags of TCP; none for UDP. For SCTP, SYN stands for a packet that opens an association and
+    /// RST for an ABORT (S-2, H-12), so that callers need not check the protocol.
     pub(crate) flags: TcpFlags,
-    /// Event that SCTP's chunks are to the state; without a meaning for others.
+    /// Event of the SCTP chunks for the state machine; meaningless for other protocols.
     pub(crate) event: sctp::Event,
 }
 
-/// AH and ESP as packets of the key exchange between the same hosts, which they follow (C-10,
-/// T-14), with [`Transport::KEY_EXCHANGE`]; `None` for other protocols.
+/// Returns the header of an AH or ESP packet as that of a packet of the key exchange between the
+/// same hosts (C-10, T-14), to be used with [`Transport::KEY_EXCHANGE`]. `None` for other
+/// protocols.
 ///
-/// They have no ports, and nothing of them depends on addresses: so they are made to look like
-/// later fragments, of which only addresses are read and written.
+/// AH and ESP have no ports, and no checksum that covers addresses. So the header is marked as that
+/// of a later fragment, of which only addresses are read and written.
 pub(crate) fn as_key_exchange<F: Family>(header: &Header<F>) -> Option<Header<F>> {
     matches!(header.protocol, AH | ESP).then_some(Header {
         protocol: UDP,
@@ -63,7 +63,7 @@ pub(crate) fn as_key_exchange<F: Family>(header: &Header<F>) -> Option<Header<F>
 }
 
 impl Transport {
-    /// That of a packet without ports, as an ICMP error is.
+    /// Transport header of a packet without ports, as of an ICMP error.
     pub(crate) const NONE: Self = Self {
         src_port: 0,
         dst_port: 0,
@@ -71,7 +71,8 @@ impl Transport {
         event: sctp::Event::Data,
     };
 
-    /// Stand-in for AH and ESP, which have no ports: they follow their key exchange (C-10, T-14).
+    /// Transport header used for AH and ESP, which have no ports: they use the connection of their
+    /// key exchange (C-10, T-14).
     pub(crate) const KEY_EXCHANGE: Self = Self {
         src_port: 500,
         dst_port: 500,
@@ -79,12 +80,12 @@ impl Transport {
         event: sctp::Event::Data,
     };
 
-    /// Reads the transport header at offset `l4` of a packet (S-4).
+    /// Parses the transport header at offset `l4` of a packet (S-4).
     ///
     /// # Errors
     ///
-    /// [`ParseError::Short`] where not all of the header is there, options aside;
-    /// [`ParseError::Malformed`] for a protocol that is none of TCP, UDP and SCTP.
+    /// [`ParseError::Short`] if the header without options is incomplete; [`ParseError::Malformed`]
+    /// for a protocol other than TCP, UDP and SCTP.
     #[inline(always)]
     pub(crate) fn parse(protocol: u8, l3: &[u8], l4: u16) -> Result<Self, ParseError> {
         let at = usize::from(l4);
@@ -121,10 +122,9 @@ impl Transport {
         Self::of_sctp(word).ok_or(ParseError::Short(at.wrapping_add(SCTP_LEN)))
     }
 
-    /// Reads a packet of SCTP, of which `word` gives four bytes at an offset from the common
-    /// header.
+    /// Parses an SCTP packet. `word` returns four bytes at an offset from the common header.
     ///
-    /// `None` where not all of that header and the first chunk's is there (S-4).
+    /// Returns `None` if the common header or the header of the first chunk is incomplete (S-4).
     #[inline]
     pub(crate) fn of_sctp(word: impl Fn(usize) -> Option<[u8; 4]>) -> Option<Self> {
         let [s0, s1, d0, d1] = word(0)?;
@@ -142,7 +142,7 @@ impl Transport {
     }
 }
 
-/// `N` bytes at an offset.
+/// Returns `N` bytes at an offset.
 #[inline(always)]
 fn chunk<const N: usize>(l3: &[u8], at: usize) -> Result<&[u8; N], ParseError> {
     let end = at.wrapping_add(N);
@@ -182,7 +182,7 @@ mod tests {
                 );
             }
             assert!(Transport::parse(protocol, &packet[..24 + needed], 24).is_ok());
-            // The transport header starts beyond what is there.
+            // The transport header starts beyond the end.
             assert_eq!(
                 Transport::parse(protocol, &[], u16::MAX),
                 Err(ParseError::Short(65535 + needed))

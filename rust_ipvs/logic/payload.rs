@@ -14,11 +14,11 @@ use super::family::{
 };
 use super::packet::TCP_LEN;
 
-/// Length of an IPv6 header, which its payload length does not count.
+/// Length of an IPv6 header, which the payload length does not include.
 const IPV6_LEN: usize = 40;
 
-/// Returns where the payload of a TCP segment begins, in bytes from the IP header; `None` where the
-/// segment ends before.
+/// Returns the offset of the payload of a TCP segment from the IP header; `None` if the segment
+/// ends before.
 pub(crate) fn of_tcp<F: Family>(l3: &[u8], header: &Header<F>) -> Option<usize> {
     let l4 = usize::from(header.l4);
     let words = l3.get(l4.checked_add(12)?)? >> 4;
@@ -27,20 +27,20 @@ pub(crate) fn of_tcp<F: Family>(l3: &[u8], header: &Header<F>) -> Option<usize> 
     (length >= TCP_LEN && start <= l3.len()).then_some(start)
 }
 
-/// A part of a packet that is to be replaced.
+/// Part of a packet to be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
     /// Length of the packet, in bytes from the IP header.
     pub(crate) packet: usize,
     /// Offset of the part, in bytes from the IP header.
     pub(crate) start: usize,
-    /// Offset of what follows it.
+    /// Offset of the byte after it.
     pub(crate) end: usize,
 }
 
 impl Part {
-    /// Returns how long the packet is once the part is `with` bytes long; `None` where no packet is
-    /// so long.
+    /// Returns the length of the packet after the part became `with` bytes long; `None` if that
+    /// exceeds the maximum length of a packet.
     pub(crate) fn length_with(&self, with: usize) -> Option<usize> {
         let rest = self.packet.checked_sub(self.end)?;
         let length = self.start.checked_add(with)?.checked_add(rest)?;
@@ -48,11 +48,11 @@ impl Part {
     }
 }
 
-/// Replaces a part of what a TCP segment carries, and repairs lengths and checksums: one that was
-/// wrong stays wrong.
+/// Replaces a part of the payload of a TCP segment, and updates lengths and checksums. An incorrect
+/// checksum stays incorrect.
 ///
-/// `l3` is the whole packet, with room for what it becomes. Returns how long that is; `None`, and
-/// nothing was changed, where the part is not in the payload, or there is no room.
+/// `l3` is the whole packet, with room for the result. Returns the new length. Returns `None` and
+/// changes nothing if the part is not in the payload, or there is no room.
 pub(crate) fn replace<F: Family>(
     l3: &mut [u8],
     header: &Header<F>,
@@ -66,7 +66,7 @@ pub(crate) fn replace<F: Family>(
     if part.start < payload || l3.len() < length || part.packet > u16::MAX.into() {
         return None;
     }
-    // Both fit: no packet is longer.
+    // Both fit in 16 bits, the maximum length of a packet.
     let in_bytes = |length: usize| (length as u16).to_be_bytes();
     let lengths = |from: usize| {
         let of = |length: usize| in_bytes(length.saturating_sub(from));
@@ -105,7 +105,7 @@ pub(crate) fn replace<F: Family>(
     Some(length)
 }
 
-/// Moves the bytes from one place up to another to where they begin at `to`.
+/// Moves the bytes of a range to `to`.
 fn shift(bytes: &mut [u8], (start, end): (usize, usize), to: usize) {
     let mut one = |n: usize| {
         let byte = bytes.get(start.wrapping_add(n)).copied();
@@ -114,7 +114,7 @@ fn shift(bytes: &mut [u8], (start, end): (usize, usize), to: usize) {
         }
     };
     let count = 0..end.saturating_sub(start);
-    // What is yet to be moved must not be written over.
+    // Bytes that are still to be moved must not be overwritten.
     if to <= start {
         count.for_each(&mut one);
     } else {
@@ -127,7 +127,7 @@ mod tests {
     use super::super::family::{V4, V6};
     use super::*;
 
-    /// The sum of a TCP segment and its pseudo header, 0xffff where the checksum is right.
+    /// Sum of a TCP segment and its pseudo header; 0xffff if the checksum is correct.
     fn sum_of(addresses: &[u8], segment: &[u8]) -> u16 {
         let length = u32::try_from(segment.len()).unwrap().to_be_bytes();
         let all = [addresses, &length, &[0, 0, 0, 6], segment].concat();
@@ -208,13 +208,13 @@ mod tests {
         }
     }
 
-    // F-8: a wrong checksum stays wrong, and what a device will complete has the new length.
+    // F-8: an incorrect checksum stays incorrect, and a partial one has the new length.
     #[test]
     fn other_checksums() {
         let mut packet = v4(b"227 (1,2)\r\n");
         let right = v4(b"227 (1,2,3)\r\n");
         let header = V4::parse(&packet).unwrap();
-        // A byte that nobody changes was damaged.
+        // A byte outside the part is damaged.
         packet[34] ^= 0x55;
         let at = of_tcp(&packet, &header).unwrap();
         let part = Part {

@@ -2,8 +2,8 @@
 
 //! Keys of templates (behaviour.rst 4).
 //!
-//! A template remembers the destination of a network of clients. Its key says how far it reaches:
-//! one port of a VIP, the ports of an FTP session, all ports, or all that has a firewall mark.
+//! A template binds a network of clients to a destination. Its key determines its scope: one port
+//! of a VIP, the ports of an FTP session, all ports, or all packets with a firewall mark.
 //!
 //! ```text
 //! service     form      protocol     client          virtual          destination
@@ -13,8 +13,8 @@
 //! mark        Mark      0            network, 0      mark, 0          its address, 0
 //! ```
 //!
-//! C IPVS keeps `Ftp` and `AllPorts` under one key, and so a client of a VIP that has both kinds of
-//! service might get a destination of the other one (Q-4). Here the form is part of the key.
+//! C IPVS uses one key for `Ftp` and `AllPorts`, so a client of a VIP that has both kinds of
+//! service may get a destination of the other one (Q-4). Here the form is part of the key.
 
 use super::config::ServiceKey;
 use super::family::{
@@ -28,33 +28,34 @@ use super::ftp::FTP_PORT;
 pub(crate) enum KeyForm {
     /// One port of a VIP.
     Port = 0,
-    /// FTP's control connections with a VIP, and the data connections that may belong to them.
+    /// FTP control connections to a VIP, and the data connections that may belong to them.
     Ftp = 1,
-    /// All ports of a VIP, of one protocol.
+    /// All ports of a VIP for one protocol.
     AllPorts = 2,
-    /// All packets that have a firewall mark, whatever their protocol.
+    /// All packets with a firewall mark, whatever their protocol.
     Mark = 3,
 }
 
-/// The key of a template (P-3). The client's port is always 0.
+/// Key of a template (P-3). The client's port is always 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateKey<F: Family> {
     /// Its scope.
     pub(crate) form: KeyForm,
-    /// The packet's protocol, or 0 of a marked service.
+    /// Protocol of the packet; 0 for a service by mark.
     pub(crate) protocol: u8,
-    /// The network that the client belongs to.
+    /// Network of the client.
     pub(crate) client: F::Addr,
-    /// The VIP and its port, where that matters; of a marked service the mark in the first 32 bits.
+    /// The VIP and, for [`KeyForm::Port`], its port. For a service by mark the mark in the first 32
+    /// bits.
     pub(crate) virt: Endpoint<F>,
 }
 
 impl<F: Family> TemplateKey<F> {
-    /// The key for a packet of a service, whose netmask is as in
+    /// Makes the key for a packet of a service, whose netmask is as in
     /// [`ServiceSpec`](super::config::ServiceSpec).
     ///
-    /// `client` is who sent the packet, `virt` where it went. A marked service has one form,
-    /// whatever the packet's port is (C IPVS makes an exception of port 0, P-5).
+    /// `client` is the packet's source and `virt` its destination. A service by mark has one form
+    /// for every port (C IPVS makes an exception of port 0, P-5).
     pub(crate) fn new(
         service: &ServiceKey,
         netmask: u32,
@@ -87,7 +88,7 @@ impl<F: Family> TemplateKey<F> {
         }
     }
 
-    /// The client's end, as it is in the connection table.
+    /// Returns the client's address and port as they are in the connection table.
     pub(crate) fn client(&self) -> Endpoint<F> {
         Endpoint {
             addr: self.client,
@@ -95,7 +96,7 @@ impl<F: Family> TemplateKey<F> {
         }
     }
 
-    /// The port that the template remembers of its destination's (P-3).
+    /// Returns the destination port to store in the template, given the destination's own (P-3).
     pub(crate) fn destination_port(&self, port: u16) -> u16 {
         match self.form {
             KeyForm::Port => port,
@@ -104,11 +105,10 @@ impl<F: Family> TemplateKey<F> {
     }
 }
 
-/// The port at the destination of a persistent connection (P-10).
+/// Returns the destination port of a persistent connection (P-10).
 ///
-/// `port` is the one that the client asked for, `destination` the destination's own, 0 for any.
-/// Only what came in at the service's own port is translated; what a service takes besides keeps
-/// its port.
+/// `port` is the port of the packet, `destination` that of the destination, 0 for any. Only packets
+/// to the service's own port are translated; others that the service takes keep their port.
 pub(crate) fn connection_port(service: &ServiceKey, port: u16, destination: u16) -> u16 {
     match *service {
         ServiceKey::Address { port: own, .. } if own == port && destination != 0 => destination,
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn ftp_and_all_ports_do_not_meet() {
         let (ftp, all) = (key(at(21), HOST, TCP, 21), key(at(0), HOST, TCP, 21));
-        // They look the same, and are not.
+        // Their fields are equal, their forms differ.
         assert_eq!(
             (ftp.protocol, ftp.client, ftp.virt),
             (all.protocol, all.client, all.virt)
@@ -264,7 +264,7 @@ mod tests {
         );
         assert_eq!(u128::from_be_bytes(of(1)), 1 << 127);
         assert_eq!(u128::from_be_bytes(of(127)), u128::MAX << 1);
-        // Configuration refuses these; none may do harm.
+        // Configuration rejects these; none may cause a panic.
         assert_eq!(of(0), [0; 16]);
         assert_eq!(of(129), client);
         assert_eq!(of(u32::MAX), client);

@@ -17,17 +17,17 @@ use super::packet::{
     UDP_LEN, //
 };
 
-/// Gives the transport header `l4` another port, and repairs its checksum for that and for the
-/// change of addresses (T-16).
+/// Writes the `side`'s port of the transport header `l4`, and updates its checksum for the changes
+/// of port and addresses (T-16).
 ///
-/// `at` is the header's offset in the packet. A UDP checksum of 0 says that there is none, and
-/// stays. We depart there from C IPVS, which computes one (T-17): the checksum is the sender's to
-/// leave out. One that comes out as 0 is written as 0xffff.
+/// `at` is the header's offset in the packet. A UDP checksum of 0 means that there is none and
+/// stays 0, which departs from C IPVS (T-17), which computes one: omitting it is the sender's
+/// choice. A result of 0 is written as 0xffff.
 ///
 /// # Errors
 ///
-/// [`ParseError::Short`] where the header is not all there, and [`ParseError::Malformed`] for a
-/// protocol with checksums of another kind; then nothing was changed.
+/// [`ParseError::Short`] if the header is incomplete, and [`ParseError::Malformed`] for a protocol
+/// without a checksum of this kind. The packet is unchanged then.
 #[inline(always)]
 pub(crate) fn transport(
     l4: &mut [u8],

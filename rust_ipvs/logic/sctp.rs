@@ -2,47 +2,47 @@
 
 //! SCTP chunk types and the state table of an association (behaviour.rst 7.3, RFC 9260).
 //!
-//! As with TCP, the states are what the chunks give away, seen from outside.
+//! As with TCP, the states are inferred from the chunks that pass.
 
 use super::checksum::SumState;
 use super::crc32c;
 use super::direction::Direction;
 use super::family::Side;
 
-/// Bytes of the common header.
+/// Length of the common header, in bytes.
 const COMMON: usize = 12;
-/// Bytes of the header of a chunk.
+/// Length of a chunk's header, in bytes.
 const CHUNK: usize = 4;
-/// The common header and that of the first chunk: without these a packet says nothing (S-4).
+/// Common header and header of the first chunk, without which a packet is ignored (S-4).
 pub(crate) const SCTP_LEN: usize = COMMON + CHUNK;
 
-/// Event that a packet is to the state, the rows of [`STATES_AFTER`] (T-11).
+/// Event of a packet for the state machine, the row of [`STATES_AFTER`] (T-11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Data, and all that does not change anything.
+    /// DATA, and every chunk type that does not change the state.
     Data = 0,
-    /// Opens.
+    /// INIT: opens an association.
     Init = 1,
-    /// Answers [`Event::Init`].
+    /// INIT ACK, the answer to INIT.
     InitAck = 2,
-    /// Answers [`Event::InitAck`].
+    /// COOKIE ECHO, the answer to INIT ACK.
     CookieEcho = 3,
-    /// Answers [`Event::CookieEcho`]: the association is open.
+    /// COOKIE ACK, the answer to COOKIE ECHO: the association is open.
     CookieAck = 4,
-    /// Closes.
+    /// SHUTDOWN: closes the association.
     Shutdown = 5,
-    /// Answers [`Event::Shutdown`].
+    /// SHUTDOWN ACK, the answer to SHUTDOWN.
     ShutdownAck = 6,
-    /// Answers [`Event::ShutdownAck`]: the association is closed.
+    /// SHUTDOWN COMPLETE, the answer to SHUTDOWN ACK: the association is closed.
     ShutdownComplete = 7,
-    /// Something was wrong.
+    /// ERROR.
     Error = 8,
-    /// Ends at once.
+    /// ABORT: ends the association at once.
     Abort = 9,
 }
 
 impl Event {
-    /// Returns what a chunk of a type means (T-11).
+    /// Returns the event of a chunk type (T-11).
     pub(crate) const fn of_chunk(kind: u8) -> Self {
         match kind {
             1 => Self::Init,
@@ -62,16 +62,17 @@ impl Event {
 /// Events of the chunks of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chunks {
-    /// Event of the first chunk: whether the packet opens an association, or may (H-12, S-2).
+    /// Event of the first chunk, which determines if the packet may open an association (H-12,
+    /// S-2).
     pub(crate) first: Event,
-    /// Event that the packet is to the state.
+    /// Event for the state machine.
     pub(crate) event: Event,
 }
 
-/// Reads the chunks of a packet; `None` where not even the first is there.
+/// Parses the chunks of a packet; `None` if the first one is incomplete.
 ///
-/// `word` gives four bytes at an offset from the common header, where the packet has them. An ABORT
-/// may follow a COOKIE ECHO or a COOKIE ACK, and is what counts then (T-11).
+/// `word` returns four bytes at an offset from the common header, if the packet has them. An ABORT
+/// after a COOKIE ECHO or a COOKIE ACK is the event of the packet (T-11).
 pub(crate) fn chunks(word: impl Fn(usize) -> Option<[u8; CHUNK]>) -> Option<Chunks> {
     let [kind, _, high, low] = word(COMMON)?;
     let first = Event::of_chunk(kind);
@@ -86,43 +87,43 @@ pub(crate) fn chunks(word: impl Fn(usize) -> Option<[u8; CHUNK]>) -> Option<Chun
     Some(Chunks { first, event })
 }
 
-/// New, nothing seen.
+/// New, no packet seen.
 #[cfg(test)]
 pub(crate) const NONE: u8 = 0;
-/// The client opened.
+/// The client sent INIT.
 pub(crate) const INIT1: u8 = 1;
-/// The client opened again.
+/// The client sent INIT again.
 pub(crate) const INIT: u8 = 2;
-/// The server sent its cookie.
+/// The server sent INIT ACK.
 pub(crate) const COOKIE_SENT: u8 = 3;
-/// The client sent it back.
+/// The client answered with COOKIE ECHO.
 pub(crate) const COOKIE_REPLIED: u8 = 4;
-/// The server opened, and waits for a cookie.
+/// The server sent INIT and waits for a cookie.
 pub(crate) const COOKIE_WAIT: u8 = 5;
-/// The client sent its cookie to a server that had opened.
+/// The client sent its cookie to a server that had sent INIT.
 pub(crate) const COOKIE: u8 = 6;
-/// The server sent the cookie back.
+/// The server sent COOKIE ECHO.
 pub(crate) const COOKIE_ECHOED: u8 = 7;
-/// Open.
+/// Established.
 pub(crate) const ESTABLISHED: u8 = 8;
-/// The server closed.
+/// The server sent SHUTDOWN.
 pub(crate) const SHUTDOWN_SENT: u8 = 9;
-/// The client closed.
+/// The client sent SHUTDOWN.
 pub(crate) const SHUTDOWN_RECEIVED: u8 = 10;
-/// Both closed, the last word is missing.
+/// The server sent SHUTDOWN ACK; SHUTDOWN COMPLETE is outstanding.
 pub(crate) const SHUTDOWN_ACK_SENT: u8 = 11;
-/// The server refused.
+/// INIT was answered with ABORT.
 pub(crate) const REJECTED: u8 = 12;
-/// Over.
+/// Closed.
 pub(crate) const CLOSED: u8 = 13;
 /// Number of states.
 pub(crate) const STATES: usize = 14;
 
-/// The next state, by event and state.
+/// Next state, by event and state.
 type StateTable = [[u8; STATES]; 10];
 
 mod short {
-    //! The states by the two letters of the tables.
+    //! Aliases of the states: the two letters of the tables' columns.
     pub(super) use super::{
         CLOSED as CL, COOKIE as CO, COOKIE_ECHOED as CE, COOKIE_REPLIED as CR, COOKIE_SENT as CS,
         COOKIE_WAIT as CW, ESTABLISHED as ES, INIT as IN, INIT1 as I1, REJECTED as RJ,
@@ -131,7 +132,7 @@ mod short {
 }
 use short::*;
 
-/// The next states, by direction (T-13). Columns: NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL.
+/// Next states, by direction (T-13). Columns: NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL.
 #[rustfmt::skip]
 static STATES_AFTER: [StateTable; 3] = [
     [ // Input
@@ -172,7 +173,7 @@ static STATES_AFTER: [StateTable; 3] = [
     ],
 ];
 
-/// The state after a packet; a state there is none of closes.
+/// Returns the state after a packet. An invalid state becomes [`CLOSED`].
 pub(crate) fn next(direction: Direction, event: Event, state: u8) -> u8 {
     STATES_AFTER
         .get(direction as usize)
@@ -182,12 +183,12 @@ pub(crate) fn next(direction: Direction, event: Event, state: u8) -> u8 {
         .unwrap_or(CLOSED)
 }
 
-/// Returns whether an association in a state counts as active (T-12).
+/// Returns true if an association in this state counts as active (T-12).
 pub(crate) const fn active(state: u8) -> bool {
     state == ESTABLISHED
 }
 
-/// The name of a state, as /proc shows it (T-12).
+/// Returns the name of a state in /proc (T-12).
 pub(crate) fn name(state: u8) -> &'static str {
     const NAMES: [&str; STATES] = [
         "NONE",
@@ -208,18 +209,18 @@ pub(crate) fn name(state: u8) -> &'static str {
     NAMES.get(usize::from(state)).copied().unwrap_or("ERR!")
 }
 
-/// Time for which an association is kept after its last packet, in seconds, by state (T-12).
+/// Timeouts by state, in seconds since the last packet (T-12).
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
     [2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61];
 
-/// Writes a port and repairs the checksum for it (T-19).
+/// Writes a port and updates the checksum (T-19).
 ///
-/// `l4` begins with the common header, of a packet that has `length` bytes from there on. A sum
-/// that is still to be made ([`SumState::Partial`]) stays as it is. Returns `false`, and changes
-/// nothing, where the header is not all there or is longer than `length`.
+/// `l4` begins with the common header of a packet with `length` bytes from there on. A checksum
+/// that the device computes ([`SumState::Partial`]) is unchanged. Returns `false` and changes
+/// nothing if the header is incomplete or longer than `length`.
 ///
-/// The checksum, a CRC32c, is repaired and not made anew: so only the header is read, and a packet
-/// that was damaged on its way stays so.
+/// The checksum, a CRC32c, is updated and not recomputed: only the header is read, and a damaged
+/// packet keeps an incorrect checksum.
 pub(crate) fn set_port(l4: &mut [u8], side: Side, port: u16, length: usize, sum: SumState) -> bool {
     let Some(behind) = length.checked_sub(COMMON) else {
         return false;
@@ -235,7 +236,7 @@ pub(crate) fn set_port(l4: &mut [u8], side: Side, port: u16, length: usize, sum:
     }
     if sum == SumState::Full {
         let change = u32::from_le_bytes(before) ^ u32::from_le_bytes([*s0, *s1, *d0, *d1]);
-        // Behind the ports there are eight more bytes of the header.
+        // Eight more bytes of the header follow the ports.
         let change = crc32c::change(change.to_le_bytes(), behind.saturating_add(8));
         let sum = u32::from_le_bytes([*c0, *c1, *c2, *c3]) ^ change;
         [*c0, *c1, *c2, *c3] = sum.to_le_bytes();
@@ -247,7 +248,7 @@ pub(crate) fn set_port(l4: &mut [u8], side: Side, port: u16, length: usize, sum:
 mod tests {
     use super::*;
 
-    /// The tables of T-13, columns NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL.
+    /// Tables of T-13, columns NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL.
     const SPEC: &str = "
         INPUT
           d    ES I1 IN CS CR CW CO CE ES SS SR SA RJ CL
@@ -360,8 +361,7 @@ mod tests {
         }
     }
 
-    /// A packet with these chunks, of a type and a length that they claim to have, in so many
-    /// bytes.
+    /// A packet with chunks of a type, a declared length and an actual length.
     fn packet(parts: &[(u8, u16, usize)]) -> Vec<u8> {
         let mut bytes = vec![0x9c, 0x40, 0x00, 0x50, 1, 2, 3, 4, 0, 0, 0, 0];
         for (kind, length, present) in parts {
@@ -385,7 +385,7 @@ mod tests {
             assert_eq!(event(&[(kind, 5, 8), (6, 4, 4)]), Event::Abort);
             assert_eq!(event(&[(kind, 5, 5), (6, 4, 4)]), cookie);
             assert_eq!(event(&[(kind, 4, 4), (0, 16, 16), (6, 4, 4)]), cookie);
-            // A length that cannot be leads nowhere.
+            // An invalid length ends the parsing.
             for length in 0..4 {
                 assert_eq!(event(&[(kind, length, 4), (6, 4, 4)]), cookie);
             }
@@ -434,7 +434,7 @@ mod tests {
                     SumState::Partial
                 ));
                 assert_eq!(partial, expected);
-                // What is wrong stays wrong, by as much.
+                // An incorrect checksum stays incorrect by the same difference.
                 let mut damaged = packet.clone();
                 damaged[9] ^= 0x40;
                 sum_up(&mut expected);

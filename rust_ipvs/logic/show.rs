@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lines of /proc/net/ip_vs, ip_vs_conn and ip_vs_conn_sync (K-2, K-3, K-6).
+//! Lines of /proc/net/ip_vs, ip_vs_conn and ip_vs_conn_sync (K-2, K-3, K-6).
 //!
-//! Programs read these files, so each blank and each digit is as in C IPVS. Every line ends with
-//! its line feed.
+//! Programs parse these files, so every blank and digit is as in C IPVS. Every line includes its
+//! line feed.
 
 use super::config::{
     service_flags,
@@ -28,7 +28,7 @@ use core::fmt::{
     Formatter, //
 };
 
-/// A protocol's name (T-15).
+/// Name of a protocol (T-15).
 #[derive(Clone, Copy)]
 pub(crate) struct Protocol(pub(crate) u16);
 
@@ -47,7 +47,7 @@ impl Display for Protocol {
     }
 }
 
-/// An address as these files have it: IPv4 as one hexadecimal number, IPv6 in full.
+/// Address in the format of these files: IPv4 as one hexadecimal number, IPv6 in full.
 struct Address(Ip);
 
 impl Display for Address {
@@ -68,7 +68,7 @@ impl Display for Address {
     }
 }
 
-/// An address and a port in a table of services, where IPv6 addresses are in brackets.
+/// Address and port in a list of services, with brackets around an IPv6 address.
 struct Bracketed(Ip, u16);
 
 impl Display for Bracketed {
@@ -80,8 +80,7 @@ impl Display for Bracketed {
     }
 }
 
-/// Title of IPVS's files; the number is the connection table's size in buckets (K-2,
-/// O-5).
+/// Title line of IPVS's files, with the size of the connection table in buckets (K-2, O-5).
 pub(crate) struct Title(pub(crate) usize);
 
 impl Display for Title {
@@ -90,7 +89,7 @@ impl Display for Title {
     }
 }
 
-/// The head of /proc/net/ip_vs; the number is the connection table's size in buckets.
+/// Header of /proc/net/ip_vs, with the size of the connection table in buckets.
 pub(crate) struct ServicesHeader(pub(crate) usize);
 
 impl Display for ServicesHeader {
@@ -101,11 +100,11 @@ impl Display for ServicesHeader {
     }
 }
 
-/// A service's line.
+/// Line of a service.
 pub(crate) struct ServiceLine<'a> {
     /// The service.
     pub(crate) view: &'a ServiceView,
-    /// Jiffies in a second: the file shows the persistence timeout in jiffies.
+    /// Jiffies per second (`HZ`): the file has the persistence timeout in jiffies.
     pub(crate) hz: u32,
 }
 
@@ -126,14 +125,14 @@ impl Display for ServiceLine<'_> {
             } => {
                 let protocol = Protocol(protocol);
                 write!(f, "{protocol}  {} {scheduler} ", Bracketed(addr, port))?;
-                // C IPVS never says it of IPv6, and ends what it may say with a second blank.
+                // C IPVS does not print it for IPv6, and ends it with a second blank otherwise.
                 if let Ip::V4(_) = addr {
                     write!(f, "{ops} ")?;
                 }
             }
         }
         if view.flags & service_flags::PERSISTENT != 0 {
-            // Kept in 32 bits and printed signed, as a C int.
+            // A 32-bit value printed as a C int.
             let jiffies = view.timeout.wrapping_mul(self.hz) as i32;
             let netmask = u32::from_be(view.netmask);
             write!(f, "persistent {jiffies} {netmask:08X}")?;
@@ -142,7 +141,7 @@ impl Display for ServiceLine<'_> {
     }
 }
 
-/// A destination's line, which follows its service's.
+/// Line of a destination, which follows its service's.
 pub(crate) struct DestinationLine<'a>(pub(crate) &'a DestinationView);
 
 impl Display for DestinationLine<'_> {
@@ -163,14 +162,14 @@ impl Display for DestinationLine<'_> {
     }
 }
 
-/// The head of /proc/net/ip_vs_conn.
+/// Header of /proc/net/ip_vs_conn.
 pub(crate) const CONNECTIONS_HEADER: &str =
     "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n";
 
-/// A connection's line.
+/// Line of a connection.
 pub(crate) struct ConnectionLine<'a>(pub(crate) &'a ConnectionView<'a>);
 
-/// The columns that both tables of connections begin with, up to the state.
+/// Writes the columns up to the state, which both lists of connections begin with.
 fn common_columns(view: &ConnectionView<'_>, f: &mut Formatter<'_>) -> fmt::Result {
     let ConnectionView {
         protocol,
@@ -198,7 +197,7 @@ impl Display for ConnectionLine<'_> {
         common_columns(self.0, f)?;
         write!(f, " {:7}", self.0.expires)?;
         if let Some((engine, data)) = &self.0.engine {
-            // What an engine finds is ASCII.
+            // Keys of persistence engines are ASCII.
             let data = core::str::from_utf8(data).unwrap_or("?");
             write!(f, " {engine} {data}")?;
         }
@@ -206,11 +205,11 @@ impl Display for ConnectionLine<'_> {
     }
 }
 
-/// The head of /proc/net/ip_vs_conn_sync.
+/// Header of /proc/net/ip_vs_conn_sync.
 pub(crate) const ORIGINS_HEADER: &str =
     "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n";
 
-/// A connection's line with its origin (K-6).
+/// Line of a connection with its origin (K-6).
 pub(crate) struct OriginLine<'a>(pub(crate) &'a ConnectionView<'a>);
 
 impl Display for OriginLine<'_> {
@@ -221,11 +220,11 @@ impl Display for OriginLine<'_> {
     }
 }
 
-/// Connections, packets and bytes as /proc/net/ip_vs_stats has them (K-7).
+/// Columns of /proc/net/ip_vs_stats: connections, packets and bytes (K-7).
 pub(crate) struct Columns([u64; 5]);
 
 impl Columns {
-    /// Returns what was counted.
+    /// Takes the values of counters.
     #[inline(always)]
     pub(crate) fn of_counters(of: &Counters) -> Self {
         Self([
@@ -237,7 +236,7 @@ impl Columns {
         ])
     }
 
-    /// Returns what is counted in a second.
+    /// Takes the values of rates.
     #[inline(always)]
     pub(crate) fn of_rates(of: &Rates) -> Self {
         Self([
@@ -429,7 +428,7 @@ mod tests {
             ConnectionLine(&view).to_string(),
             "TCP CB00714D 9C40 C0000201 0050 0A000007 1F90 ESTABLISHED     899\n"
         );
-        // A template of a marked service.
+        // A template of a service by mark.
         view.protocol = 0;
         view.client.1 = 0;
         view.virt = (Ip::V4([0, 0, 0, 5]), 0);

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The Call-ID of a SIP message, by which the engine `sip` tells calls apart (P-25, RFC 3261).
+//! Call-ID of a SIP message, the key of the persistence engine `sip` (P-25, RFC 3261).
 //!
-//! A message starts with a line that says what it is; headers follow, a line each, up to an empty
-//! line. A header that is continued on the next line starts that one with a blank. Lines end with
-//! CR LF, or with either alone in old messages (RFC 2543).
+//! A message starts with a request or status line. Headers follow, one a line, up to an empty line.
+//! A header continues on the next line if that starts with a blank. Lines end with CR LF, or with
+//! either alone in old messages (RFC 2543).
 
-/// The longest Call-ID that is taken.
+/// Length of the longest Call-ID, in bytes.
 pub(crate) const CALL_ID_MAX: usize = 255;
 
-/// Finds the Call-ID of a message: that of the first such header that has a correct one.
+/// Finds the Call-ID of a message: the first such header with a valid value.
 ///
-/// `None` where there is none, where it is longer than [`CALL_ID_MAX`], and where the message ends
-/// with it, so that nobody can tell whether that was all of it.
+/// Returns `None` if there is none, if it is longer than [`CALL_ID_MAX`], or if the message ends
+/// with it, as it may be incomplete then.
 pub(crate) fn call_id(message: &[u8]) -> Option<&[u8]> {
     let (_, mut rest) = cut_line(message)?;
     loop {
         let (line, following) = cut_line(rest)?;
         if line.is_empty() {
-            // What follows is the body.
+            // The body follows.
             return None;
         }
         if let Some(value) = after_name(rest).and_then(skip_blanks) {
@@ -30,14 +30,14 @@ pub(crate) fn call_id(message: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The first line without its end, and what follows it; `None` where the line does not end.
+/// Splits off the first line without its end; `None` if the line does not end.
 fn cut_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|&byte| is_end(byte))?;
     let (line, rest) = text.split_at_checked(end)?;
     Some((line, after_end(rest)?))
 }
 
-/// Returns what follows the end of a line that `text` starts with.
+/// Returns the rest after an end of line at the start of `text`.
 fn after_end(text: &[u8]) -> Option<&[u8]> {
     match text {
         [b'\r', b'\n', rest @ ..] | [b'\r' | b'\n', rest @ ..] => Some(rest),
@@ -45,7 +45,7 @@ fn after_end(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Returns what follows the colon of a header that is a Call-ID, in full or in its short form.
+/// Returns the rest after the colon of a Call-ID header, in its full or short form.
 fn after_name(header: &[u8]) -> Option<&[u8]> {
     const FULL: &[u8] = b"call-id";
     let value = match header.split_at_checked(FULL.len()) {
@@ -61,7 +61,7 @@ fn after_name(header: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Returns what follows blanks, over the end of a line where the next one goes on with a blank.
+/// Returns the rest after blanks, including an end of line that a blank follows.
 fn skip_blanks(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text;
     loop {
@@ -76,7 +76,7 @@ fn skip_blanks(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The Call-ID that a value is: a word, or two with an `@` between them, up to the end of the line.
+/// Parses the value of a Call-ID: a word, or two with an `@` between them, up to the end of line.
 fn word_at_word(value: &[u8]) -> Option<&[u8]> {
     let end = value.iter().position(|&byte| is_end(byte))?;
     let id = value.get(..end)?;
@@ -90,7 +90,7 @@ fn is_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// Returns whether a byte may be in a `word` (RFC 3261, 25.1).
+/// Returns true if a byte may be in a `word` (RFC 3261, 25.1).
 fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || br#"-.!%*_+`'~()<>:\"/[]?{}"#.contains(&byte)
 }
@@ -160,7 +160,7 @@ mod tests {
         ] {
             assert_eq!(of(header), None, "{header:?}");
         }
-        // The request line is no header, and neither is the body.
+        // The request line is not a header, nor is the body.
         assert_eq!(call_id(b"Call-ID: x\r\nTo: y\r\n\r\n"), None);
         assert_eq!(call_id(b"BYE x SIP/2.0\r\n\r\nCall-ID: x\r\n"), None);
     }
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(of(&format!("Call-ID: {longest}x")), None);
     }
 
-    // P-25: a message that ends with the Call-ID may have lost a part of it.
+    // P-25: a Call-ID at the end of a message may be incomplete.
     #[test]
     fn what_is_cut_is_not_taken() {
         let end = INVITE.windows(4).position(|w| w == b"CSeq").unwrap();

@@ -2,24 +2,24 @@
 
 //! Sizes of hash tables (C-29, C-31, V-7).
 //!
-//! Sizes are powers of two and given as their exponents. A load factor `lfactor` asks for a table
-//! of 2^-lfactor buckets for each entry.
+//! Sizes are powers of two, given as exponents. A load factor `lfactor` requests 2^-lfactor buckets
+//! for each entry.
 
-/// The load factor of a connection table, from the one that a user sets.
+/// Returns the load factor of a connection table for the one of the sysctl.
 ///
-/// C IPVS's default of -4 asks for 16 to 32 buckets for each connection: as many bytes again as a
-/// connection has, to be cleared, filled and moved whenever the table grows. Here 2 to 4 do, and 1
-/// to 2 where it is -2, the default of other namespaces than the first: an entry carries its hash,
-/// so that passing one that is not meant is cheap.
+/// C IPVS's default of -4 requests 16 to 32 buckets for each connection. They take as much memory
+/// as the connection, to be cleared, filled and moved when the table grows. Here it gives 2 to 4,
+/// and -2, the default of other namespaces than the first, 1 to 2. That suffices because an entry
+/// holds its hash, so that skipping one costs little.
 pub(crate) const fn of_connections(lfactor: i32) -> i32 {
     (lfactor >> 1).saturating_add(1)
 }
 
-/// The size that a table should have, as bits (C-29).
+/// Returns the size that a table should have, in bits (C-29).
 ///
-/// A table grows at once to the size its entries ask for. It shrinks only where that is a sixteenth
-/// or less, and then to twice what is asked, so that it does not swing. Where the load factor was
-/// changed it is taken at its word.
+/// A table grows at once to the requested size. It shrinks only if that is a sixteenth or less, and
+/// then to twice the requested size, which gives hysteresis. After a change of the load factor it
+/// gets exactly the requested size.
 pub(crate) fn wanted_bits(
     entries: usize,
     lfactor: i32,
@@ -43,12 +43,12 @@ pub(crate) fn wanted_bits(
     }
 }
 
-/// The numbers of entries at which a table's size is to be reconsidered, as (lower, upper) (C-31).
+/// Returns the numbers of entries at which to reconsider a table's size, as (lower, upper) (C-31).
 ///
-/// With more than `upper` entries it may have to grow, with at most `lower` it may shrink. A table
-/// of the largest size never grows, and one of the smallest never shrinks.
+/// A table may have to grow with more than `upper` entries, and may shrink with at most `lower`. A
+/// table of the largest size never grows, and one of the smallest never shrinks.
 pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) -> (usize, usize) {
-    /// As many as can be counted; `INT_MAX`, which users may have seen.
+    /// Threshold that is never reached: `INT_MAX`, the value that C IPVS shows.
     const NEVER: usize = i32::MAX as usize;
     let exponent = i64::from(bits).saturating_add(lfactor.into());
     let upper = match u32::try_from(exponent) {
@@ -69,24 +69,23 @@ pub(crate) fn thresholds(bits: u32, lfactor: i32, min_bits: u32, max_bits: u32) 
     (lower, upper)
 }
 
-/// Time to wait before a table that got no memory asks for it again.
+/// Backoff after a failed allocation of a table.
 ///
-/// What comes meanwhile does not shorten that: a request for very much memory is dear, above all if
-/// there is none.
+/// Insertions do not shorten the wait, as a large allocation is expensive, above all if it fails.
 pub(crate) struct Patience {
     seconds: u32,
 }
 
 impl Patience {
-    /// The longest wait, in seconds.
+    /// Longest wait, in seconds.
     const MOST: u32 = 64;
 
-    /// Nothing has failed yet.
+    /// Starts with the shortest wait.
     pub(crate) const fn new() -> Self {
         Self { seconds: 1 }
     }
 
-    /// There was no memory: returns how many seconds to wait. That is twice as many each time.
+    /// Returns the number of seconds to wait after a failure, which doubles each time.
     pub(crate) fn failed(&mut self) -> u32 {
         let seconds = self.seconds;
         self.seconds = seconds.saturating_mul(2).min(Self::MOST);
@@ -108,11 +107,11 @@ mod tests {
     fn connections_get_fewer_buckets_than_asked_for() {
         let of = |lfactor| of_connections(lfactor);
         assert_eq!([of(-8), of(-4), of(-2), of(0), of(8)], [-3, -1, 0, 1, 5]);
-        // Who asks for more gets no less.
+        // A greater request never gets a smaller table.
         assert!((-8..8).all(|lfactor| of(lfactor) <= of(lfactor + 1)));
     }
 
-    // 17 entries make the table of the first namespace grow, 65 that of another.
+    // the table of the first namespace grows at 17 entries, that of another at 65.
     #[test]
     fn first_growth() {
         for (lfactor, fits) in [(-4, 16), (-2, 64)] {
@@ -129,13 +128,13 @@ mod tests {
         assert_eq!(wanted_bits(1_000_000, -2, 8, 8, 30, false), 22);
         assert_eq!(wanted_bits(1_000_000, 2, 8, 8, 30, false), 18);
         assert_eq!(wanted_bits(1_000_000, -4, 8, 8, 12, false), 12);
-        // More than a sixteenth of what there is: it stays.
+        // More than a sixteenth of the present size: it stays.
         assert_eq!(wanted_bits(1 << 15, 0, 18, 8, 20, false), 18);
-        // A sixteenth: twice what is asked.
+        // A sixteenth: twice the requested size.
         assert_eq!(wanted_bits(1 << 14, 0, 18, 8, 20, false), 15);
         assert_eq!(wanted_bits(0, 0, 18, 8, 20, false), 9);
         assert_eq!(wanted_bits(0, 0, 8, 8, 20, false), 8);
-        // After a change of the load factor it is what is asked.
+        // After a change of the load factor: the requested size.
         assert_eq!(wanted_bits(1 << 15, 0, 18, 8, 20, true), 15);
     }
 
@@ -152,7 +151,7 @@ mod tests {
         assert_eq!(thresholds(30, 8, 8, 31).1, i32::MAX as usize);
     }
 
-    /// A table that got no memory waits a second, and longer each time, but never for good.
+    /// The wait starts at a second and doubles up to a limit.
     #[cfg(test)]
     #[test]
     fn waits_longer_each_time() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The older interface: requests and answers of socket options (behaviour.rst 11.3).
+//! Socket option interface: parser of requests and builder of answers (behaviour.rst 11.3).
 //!
-//! Its structures are those of 64-bit machines, all numbers in native order but addresses and
-//! ports. It knows only IPv4.
+//! Structures are those of 64-bit machines. Numbers are in native byte order, addresses and ports
+//! in network byte order. The interface supports IPv4 only.
 //!
 //! C header: [`include/uapi/linux/ip_vs.h`](srctree/include/uapi/linux/ip_vs.h)
 
@@ -38,63 +38,63 @@ use super::sync::daemon::{
     DaemonRole, //
 };
 
-/// The least option of either kind (O-1).
+/// First option of either kind (`IP_VS_BASE_CTL`, O-1).
 pub(crate) const FIRST: u32 = 1152;
-/// One more than the greatest option that is set.
+/// Option after the last one that is set.
 pub(crate) const SET_END: u32 = 1168;
-/// One more than the greatest option that is asked for.
+/// Option after the last one that is read.
 pub(crate) const GET_END: u32 = 1160;
 
-/// The length of the longest structure that is set.
+/// Length of the longest structure that is set, in bytes.
 pub(crate) const SET_MAX: usize = SERVICE + DESTINATION;
-/// The size of the structures (O-2, O-3).
+/// Lengths of the structures, in bytes (O-2, O-3).
 const SERVICE: usize = 44;
 const DESTINATION: usize = 24;
 const TIMEOUTS: usize = 12;
 const DAEMON: usize = 24;
-/// A service, as it is shown.
+/// Length of a listed service (`struct ip_vs_service_entry`).
 pub(crate) const SERVICE_ENTRY: usize = 104;
-/// A destination, as it is shown.
+/// Length of a listed destination (`struct ip_vs_dest_entry`).
 pub(crate) const DESTINATION_ENTRY: usize = 96;
-/// Length of the head of a list of services.
+/// Length of the header of a list of services.
 pub(crate) const SERVICES_HEAD: usize = 8;
-/// Length of the head of a list of destinations.
+/// Length of the header of a list of destinations.
 pub(crate) const DESTINATIONS_HEAD: usize = 24;
-/// Room for the version, of which as much is used as it takes.
+/// Maximum length of the version text, terminator included.
 pub(crate) const VERSION: usize = 64;
-/// General information.
+/// Length of `struct ip_vs_getinfo`.
 pub(crate) const INFO: usize = 12;
-/// Both synchronisation daemons.
+/// Length of both entries of `struct ip_vs_daemon_user`.
 pub(crate) const DAEMONS: usize = 48;
 
-/// Command of a user.
+/// Request of `setsockopt()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Set {
     /// Add a service.
     Add(ServiceSpec),
-    /// Change one.
+    /// Change a service.
     Edit(ServiceSpec),
-    /// Delete one.
+    /// Delete a service.
     Delete(ServiceId),
-    /// Delete all.
+    /// Delete all services.
     Flush,
     /// Add a destination.
     AddDestination(ServiceId, Wish),
-    /// Delete one.
+    /// Delete a destination.
     DeleteDestination(ServiceId, DestinationId),
-    /// Change one.
+    /// Change a destination.
     EditDestination(ServiceId, Wish),
-    /// Set the timeouts for TCP, TCP after a FIN, UDP, in seconds, where there are some.
+    /// Set the timeouts of TCP, TCP after FIN, and UDP, in seconds; `None` keeps a timeout.
     Timeouts(Option<u32>, Option<u32>, Option<u32>),
     /// Start a synchronisation daemon.
     StartDaemon(daemon::Wish),
-    /// Stop that of a state.
+    /// Stop the daemon of a state (`IP_VS_STATE_*`).
     StopDaemon(u32),
-    /// Start the statistics of a service over, or all.
+    /// Zero the statistics of a service, or of all.
     Zero(Option<ServiceId>),
 }
 
-/// A destination as a user describes it. It is looked at only where its service exists.
+/// Destination as it is requested, unchecked. It is checked after its service was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     id: DestinationId,
@@ -105,7 +105,7 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// Returns what the director understands. Nothing can be said of tunnels, so they are IPIP.
+    /// Returns the checked configuration. The structure has no tunnel type, so it is IPIP.
     ///
     /// # Errors
     ///
@@ -124,27 +124,27 @@ impl Wish {
     }
 }
 
-/// Query of a user.
+/// Request of `getsockopt()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Get {
-    /// The version, as text.
+    /// Version, as text.
     Version,
     /// General information.
     Info,
-    /// As many services as there is room for.
+    /// Services, as many as fit.
     Services,
     /// One service.
     Service,
-    /// As many destinations of a service as there is room for.
+    /// Destinations of a service, as many as fit.
     Destinations,
     /// The timeouts.
     Timeouts,
-    /// The synchronisation daemons.
+    /// Synchronisation daemons.
     Daemons,
 }
 
 impl Get {
-    /// Returns what an option asks for.
+    /// Returns the request of an option number.
     pub(crate) fn of(option: u32) -> Option<Self> {
         match option {
             1152 => Some(Self::Version),
@@ -158,7 +158,7 @@ impl Get {
         }
     }
 
-    /// Returns how many bytes a user must have room for (O-2).
+    /// Returns the minimum length of the caller's buffer, in bytes (O-2).
     pub(crate) fn least(self) -> usize {
         match self {
             Self::Version => VERSION,
@@ -172,7 +172,7 @@ impl Get {
     }
 }
 
-/// Some bytes of a structure; zeroes where it ends before.
+/// Returns bytes of a structure, zeros beyond its end.
 fn at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let rest = bytes.get(at..).unwrap_or(&[]);
     rest.first_chunk().copied().unwrap_or([0; N])
@@ -182,8 +182,8 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_ne_bytes(at(bytes, offset))
 }
 
-/// Returns how long the structure of an option is that is set; 0 for those without one and for
-/// those that do not exist (O-2).
+/// Returns the length of the structure of a set option, in bytes; 0 if it has none or is unknown
+/// (O-2).
 pub(crate) fn set_length(option: u32) -> usize {
     match option {
         1154 | 1155 | 1156 | 1167 => SERVICE,
@@ -194,7 +194,7 @@ pub(crate) fn set_length(option: u32) -> usize {
     }
 }
 
-/// The service that a structure names: protocol at 0, address at 4, port at 8, mark at 12.
+/// Reads the identity of a service: protocol at offset 0, address at 4, port at 8, mark at 12.
 pub(crate) fn service_id(bytes: &[u8]) -> ServiceId {
     let key = match u32_at(bytes, 12) {
         0 => ServiceKey::Address {
@@ -210,8 +210,8 @@ pub(crate) fn service_id(bytes: &[u8]) -> ServiceId {
     }
 }
 
-/// The service of a structure that is set, whose protocol must be one that is balanced, whatever it
-/// is named by (O-4).
+/// Reads the identity of a service that is changed. The protocol must be TCP, UDP or SCTP, even for
+/// a service by mark (O-4).
 fn checked_id(bytes: &[u8]) -> Result<ServiceId, ConfigError> {
     let protocol = u16::from_ne_bytes(at(bytes, 0));
     if [TCP, UDP, SCTP].map(u16::from).contains(&protocol) {
@@ -258,8 +258,7 @@ fn wish(bytes: &[u8]) -> Wish {
     }
 }
 
-/// The daemon that a structure asks for: state, name of the interface, and identity. The rest
-/// cannot be said.
+/// Reads the daemon of a structure: state, interface name and sync ID. It has no other options.
 fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
     let name = at::<16>(bytes, 4);
     let mut parts = name.split(|&byte| byte == 0);
@@ -282,14 +281,13 @@ fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
     })
 }
 
-/// Reads what is to be done (O-1 to O-4). `hz` is the number of jiffies in a second, which limits
-/// timeouts.
+/// Parses a request of `setsockopt()` (O-1 to O-4). `hz` is `HZ`, which limits timeouts.
 ///
 /// # Errors
 ///
-/// `EINVAL` for an option that does not exist, a structure of another length, a scheduler's name
-/// without an end, a timeout that is too long, or a daemon without an interface; `EFAULT` for a
-/// protocol that is not balanced.
+/// `EINVAL` for an unknown option, a structure of another length, a scheduler name without
+/// terminator, a timeout that is too long, or a daemon without an interface. `EFAULT` for a
+/// protocol other than TCP, UDP and SCTP.
 pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, ConfigError> {
     const NO_SUCH: ConfigError = ConfigError::new(Errno::Invalid, c"there is no such option");
     if bytes.len() != set_length(option) {
@@ -312,7 +310,7 @@ pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, ConfigError
         }
         1163 => Set::StartDaemon(daemon_wish(bytes)?),
         1164 => Set::StopDaemon(u32_at(bytes, 0)),
-        // Nothing but the protocol may be said of all services.
+        // All fields but the protocol are 0: all services.
         1167 if at(bytes, 4) == [0; 4] && at(bytes, 8) == [0; 2] && u32_at(bytes, 12) == 0 => {
             Set::Zero(None)
         }
@@ -321,7 +319,7 @@ pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, ConfigError
     })
 }
 
-/// A structure in the making: what is put in one after the other, where it belongs.
+/// Structure under construction, whose fields are written at their offsets.
 struct Structure<const N: usize>([u8; N]);
 
 impl<const N: usize> Structure<N> {
@@ -338,7 +336,7 @@ impl<const N: usize> Structure<N> {
 
     fn put_statistics(&mut self, from: usize, of: &Statistics) {
         let (counters, rates) = (&of.counters, &of.rates);
-        // All but bytes have 32 bits and wrap (E-11).
+        // All counters but bytes have 32 bits and wrap (E-11).
         let words = [counters.conns, counters.in_packets, counters.out_packets];
         let rest = [
             rates.conns,
@@ -362,7 +360,7 @@ impl<const N: usize> Structure<N> {
     }
 }
 
-/// A service as it is shown; `None` for one of IPv6, which this interface does not know (O-4).
+/// Builds the entry of a service; `None` for IPv6, which this interface does not support (O-4).
 pub(crate) fn service_entry(view: &ServiceView) -> Option<[u8; SERVICE_ENTRY]> {
     let mut entry = Structure([0; SERVICE_ENTRY]);
     match (view.id.family, view.id.key) {
@@ -395,9 +393,9 @@ pub(crate) fn service_entry(view: &ServiceView) -> Option<[u8; SERVICE_ENTRY]> {
     Some(entry.0)
 }
 
-/// A destination as it is shown; `None` for one of IPv6 (O-4).
+/// Builds the entry of a destination; `None` for IPv6 (O-4).
 pub(crate) fn destination_entry(view: &DestinationView) -> Option<[u8; DESTINATION_ENTRY]> {
-    /// A connection's flags: no packets go out, and none is established yet.
+    /// Initial connection flags: `IP_VS_CONN_F_NOOUTPUT` and `IP_VS_CONN_F_INACTIVE`.
     const NO_OUTPUT: u32 = 0x80;
     const INACTIVE: u32 = 0x100;
     let mut entry = Structure([0; DESTINATION_ENTRY]);
@@ -427,7 +425,7 @@ pub(crate) fn destination_entry(view: &DestinationView) -> Option<[u8; DESTINATI
     Some(entry.0)
 }
 
-/// General information: version, size of the connection tables, number of services of IPv4.
+/// Builds the general information: version, size of the connection table, number of IPv4 services.
 pub(crate) fn info(version: u32, size: u32, services: u32) -> [u8; INFO] {
     let mut info = Structure([0; INFO]);
     for (at, word) in (0..).step_by(4).zip([version, size, services]) {
@@ -436,11 +434,11 @@ pub(crate) fn info(version: u32, size: u32, services: u32) -> [u8; INFO] {
     info.0
 }
 
-/// Writes the version with its nul, and says how long that is (O-5).
+/// Writes the version text with its terminator and returns its length (O-5).
 pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
     use core::fmt::Write;
 
-    /// Bytes that are filled from the beginning on.
+    /// Buffer and the number of bytes used.
     struct Text<'a>(&'a mut [u8; VERSION], usize);
 
     impl Write for Text<'_> {
@@ -455,12 +453,12 @@ pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
     }
 
     let mut text = Text(text, 0);
-    // It has room for any number.
+    // The buffer holds any number.
     write!(text, "{}\0", Title(size as usize)).ok();
     text.1
 }
 
-/// The daemons that run, master and backup; all zeroes where one does not.
+/// Builds the state of the master and backup daemon; zeros for one that does not run.
 pub(crate) fn daemons(daemons: &[Option<Daemon>; 2]) -> [u8; DAEMONS] {
     let mut structure = Structure([0; DAEMONS]);
     let roles = [DaemonRole::Master, DaemonRole::Backup];
@@ -474,13 +472,13 @@ pub(crate) fn daemons(daemons: &[Option<Daemon>; 2]) -> [u8; DAEMONS] {
     structure.0
 }
 
-/// The timeouts.
+/// Builds the timeouts.
 pub(crate) fn timeouts(timeouts: &Timeouts) -> [u8; TIMEOUTS] {
     info(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
 }
 
-/// Returns how many entries a list has room for, as the user says in its head, and whether the
-/// list's length agrees (O-2).
+/// Returns the number of entries in the caller's list, as its header says; `None` if the list's
+/// length does not agree (O-2).
 pub(crate) fn room(get: Get, head: &[u8], length: usize) -> Option<usize> {
     let (at, head_size, entry) = match get {
         Get::Services => (0, SERVICES_HEAD, SERVICE_ENTRY),

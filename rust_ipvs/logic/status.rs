@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fill of the tables: /proc/net/ip_vs_status (K-9).
+//! Occupancy of the hash tables: /proc/net/ip_vs_status (K-9).
 
 use core::fmt::{
     self,
@@ -8,17 +8,17 @@ use core::fmt::{
     Formatter, //
 };
 
-/// Lengths that are told apart; the last one stands for itself and all above.
+/// Number of chain lengths that are counted apart; the last one includes all longer chains.
 const LENGTHS: usize = 8;
 
-/// The buckets of a table, by how many entries they have.
+/// Buckets of a table, counted by the length of their chains.
 pub(crate) struct Buckets {
     lfactor: i32,
     of_length: [u64; LENGTHS],
 }
 
 impl Buckets {
-    /// Of a table without buckets, that a load factor applies to.
+    /// Starts with a table without buckets of the given load factor.
     pub(crate) fn new(lfactor: i32) -> Self {
         Self {
             lfactor,
@@ -26,7 +26,7 @@ impl Buckets {
         }
     }
 
-    /// There is a bucket with so many entries.
+    /// Adds a bucket with `length` entries.
     pub(crate) fn count(&mut self, length: usize) {
         let at = length.min(LENGTHS.saturating_sub(1));
         if let Some(count) = self.of_length.get_mut(at) {
@@ -34,13 +34,14 @@ impl Buckets {
         }
     }
 
-    /// Writes how many buckets there are, and where there are entries, how many of each length.
+    /// Writes the number of buckets and, if there are entries, the number of buckets of each
+    /// length.
     fn write(&self, f: &mut Formatter<'_>, what: &str, entries: usize) -> fmt::Result {
         let all = self
             .of_length
             .iter()
             .fold(0u64, |sum, n| sum.saturating_add(*n));
-        // Two tables, one for each address family, are together as large as no power of two.
+        // The size of two tables, one for each address family, together need not be a power of two.
         let bits = all.checked_ilog2().unwrap_or(0);
         let lfactor = if all == 0 { 0 } else { self.lfactor };
         writeln!(f, "{what} buckets:\t{all} ({bits} bits, lfactor {lfactor})")?;
@@ -66,15 +67,15 @@ impl Buckets {
     }
 }
 
-/// Fill of the tables.
+/// Occupancy of the tables of a namespace.
 pub(crate) struct Fill {
-    /// Connections, templates among them.
+    /// Number of connections, templates included.
     pub(crate) connections: usize,
-    /// Services.
+    /// Number of services.
     pub(crate) services: usize,
-    /// The tables of connections.
+    /// Buckets of the connection tables.
     pub(crate) connection_buckets: Buckets,
-    /// The tables of services.
+    /// Buckets of the service tables.
     pub(crate) service_buckets: Buckets,
 }
 
@@ -84,7 +85,7 @@ impl Display for Fill {
         self.connection_buckets.write(f, "Conn", self.connections)?;
         writeln!(f, "Services:\t{}", self.services)?;
         self.service_buckets.write(f, "Service", self.services)?;
-        // No threads estimate.
+        // There are no estimator threads.
         f.write_str("Stats thread slots:\t0 (max 0)\n")?;
         f.write_str("Stats chain max len:\t0\nStats thread ests:\t0\n")
     }

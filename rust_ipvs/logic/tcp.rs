@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! TCP's flags and the states that a balancer sees a connection in (behaviour.rst 7.1).
+//! TCP flags and connection states (behaviour.rst 7.1).
 //!
-//! A balancer follows a connection from outside, and may see one direction only. So the states are
-//! not those of RFC 9293: they are what its flags give away, and choose how long to remember it.
+//! A director observes a connection from outside, and may see one direction only. So the states are
+//! not those of RFC 9293. They are inferred from the flags, and select the timeout of the entry.
 
 use super::direction::Direction;
 
-/// Event that a segment is to the state, the rows of [`NORMAL`] (T-1).
+/// Event of a segment for the state machine, the row of [`NORMAL`] (T-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Opens.
+    /// SYN: opens.
     Syn = 0,
-    /// Closes one way.
+    /// FIN: closes one direction.
     Fin = 1,
-    /// Goes on.
+    /// ACK without the others.
     Ack = 2,
-    /// Ends.
+    /// RST: closes.
     Rst = 3,
 }
 
-/// The flags of a segment that matter here.
+/// Flags of a segment that the state machine reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TcpFlags(u8);
 
@@ -30,14 +30,13 @@ impl TcpFlags {
     const RST: u8 = 0x04;
     const ACK: u8 = 0x10;
 
-    /// No flag, as of UDP.
+    /// No flags, as for UDP.
     pub(crate) const NONE: Self = Self(0);
-    /// A segment that neither begins nor ends anything. It leaves [`ESTABLISHED`] as it is,
-    /// whatever its direction and whichever the tables.
+    /// ACK only. The segment leaves [`ESTABLISHED`] unchanged in either direction and table.
     pub(crate) const PLAIN: Self = Self(Self::ACK);
-    /// SYN and no other.
+    /// SYN only.
     pub(crate) const SYN_ONLY: Self = Self(Self::SYN);
-    /// RST and no other.
+    /// RST only.
     pub(crate) const RST_ONLY: Self = Self(Self::RST);
 
     /// Takes byte 13 of a TCP header.
@@ -46,25 +45,25 @@ impl TcpFlags {
         Self(byte & (Self::FIN | Self::SYN | Self::RST | Self::ACK))
     }
 
-    /// Returns whether SYN is set; ACK may be, too (H-12).
+    /// Returns true if SYN is set, with or without ACK (H-12).
     #[inline]
     pub(crate) const fn is_syn(self) -> bool {
         self.0 & Self::SYN != 0
     }
 
-    /// Returns whether ACK is set.
+    /// Returns true if ACK is set.
     #[inline]
     pub(crate) const fn is_ack(self) -> bool {
         self.0 & Self::ACK != 0
     }
 
-    /// Returns whether RST is set.
+    /// Returns true if RST is set.
     #[inline]
     pub(crate) const fn is_rst(self) -> bool {
         self.0 & Self::RST != 0
     }
 
-    /// Returns what the segment means: RST before SYN before FIN before ACK, `None` without any
+    /// Returns the event of the flags: RST before SYN before FIN before ACK, `None` if none is set
     /// (T-1).
     #[inline]
     pub(crate) const fn event(self) -> Option<Event> {
@@ -84,39 +83,39 @@ impl TcpFlags {
     }
 }
 
-/// New, nothing seen.
+/// New, no segment seen.
 pub(crate) const NONE: u8 = 0;
-/// Open both ways.
+/// Open in both directions.
 pub(crate) const ESTABLISHED: u8 = 1;
-/// The server side opened.
+/// The server sent SYN.
 pub(crate) const SYN_SENT: u8 = 2;
-/// The client opened.
+/// The client sent SYN.
 pub(crate) const SYN_RECV: u8 = 3;
-/// The server, or with one direction seen the client, closed first.
+/// The server closed first; or the client, if one direction is seen.
 pub(crate) const FIN_WAIT: u8 = 4;
-/// Closed both ways.
+/// Closed in both directions.
 pub(crate) const TIME_WAIT: u8 = 5;
-/// Over.
+/// Closed.
 pub(crate) const CLOSE: u8 = 6;
 /// The client closed first.
 pub(crate) const CLOSE_WAIT: u8 = 7;
-/// The server closed too, one acknowledgement is missing.
+/// The server closed too; its last ACK is outstanding.
 pub(crate) const LAST_ACK: u8 = 8;
-/// Expected, announced by another connection (FTP).
+/// Expected by another connection (FTP).
 pub(crate) const LISTEN: u8 = 9;
-/// The client opened, under the `secure_tcp` defense.
+/// The client sent SYN while the `secure_tcp` defense is active.
 pub(crate) const SYNACK: u8 = 10;
 /// Number of states.
 pub(crate) const STATES: usize = 11;
 
-/// The next state, by event and state.
+/// Next state, by event and state.
 type StateTable = [[u8; STATES]; 4];
 
-/// The tables of a defense mode, by direction.
+/// Tables of a defense mode, by direction.
 type StateTables = [StateTable; 3];
 
 mod short {
-    //! The states by the two letters of the tables.
+    //! Aliases of the states: the two letters of the tables' columns.
     pub(super) use super::{
         CLOSE as CL, CLOSE_WAIT as CW, ESTABLISHED as ES, FIN_WAIT as FW, LAST_ACK as LA,
         LISTEN as LI, SYNACK as SA, SYN_RECV as SR, SYN_SENT as SS, TIME_WAIT as TW,
@@ -124,7 +123,7 @@ mod short {
 }
 use short::*;
 
-/// The tables as they are without a defense (T-4). Columns: NO ES SS SR FW TW CL CW LA LI SA.
+/// Tables without defense (T-4). Columns: NO ES SS SR FW TW CL CW LA LI SA.
 #[rustfmt::skip]
 static NORMAL: StateTables = [
     [ // Input
@@ -147,8 +146,8 @@ static NORMAL: StateTables = [
     ],
 ];
 
-/// The tables under the `secure_tcp` defense (T-4, T-5): a SYN's sender has to show that it can
-/// receive.
+/// Tables of the `secure_tcp` defense (T-4, T-5): a connection is established only when the
+/// handshake is complete.
 #[rustfmt::skip]
 static SECURE: StateTables = [
     [ // Input
@@ -171,16 +170,16 @@ static SECURE: StateTables = [
     ],
 ];
 
-/// The state after a segment; a segment without any event closes (T-1), as does a state there is
-/// none of.
+/// Returns the state after a segment. A segment without event (T-1) and an invalid state give
+/// [`CLOSE`].
 ///
-/// `secure` chooses the tables of the `secure_tcp` defense (T-5).
+/// `secure` selects the tables of the `secure_tcp` defense (T-5).
 #[inline]
 pub(crate) fn next(secure: bool, direction: Direction, event: Option<Event>, state: u8) -> u8 {
     let Some(event) = event else {
         return CLOSE;
     };
-    // Most segments are of this kind, and all tables agree about them.
+    // The most frequent case, in which all tables agree.
     if event == Event::Ack && state == ESTABLISHED {
         return ESTABLISHED;
     }
@@ -193,13 +192,13 @@ pub(crate) fn next(secure: bool, direction: Direction, event: Option<Event>, sta
         .unwrap_or(CLOSE)
 }
 
-/// Returns whether a connection in a state counts as active (T-3, T-6).
+/// Returns true if a connection in this state counts as active (T-3, T-6).
 #[inline]
 pub(crate) const fn active(state: u8) -> bool {
     matches!(state, ESTABLISHED | SYN_SENT | SYN_RECV | SYNACK)
 }
 
-/// The name of a state, as /proc shows it (T-3).
+/// Returns the name of a state in /proc (T-3).
 pub(crate) fn name(state: u8) -> &'static str {
     const NAMES: [&str; STATES] = [
         "NONE",
@@ -217,7 +216,7 @@ pub(crate) fn name(state: u8) -> &'static str {
     NAMES.get(usize::from(state)).copied().unwrap_or("ERR!")
 }
 
-/// Time for which a connection is kept after its last packet, in seconds, by state (T-3).
+/// Timeouts by state, in seconds since the last packet (T-3).
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
     [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];
 
@@ -230,7 +229,7 @@ pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] =
 mod tests {
     use super::*;
 
-    /// The tables of T-4, columns NO ES SS SR FW TW CL CW LA LI SA.
+    /// Tables of T-4, columns NO ES SS SR FW TW CL CW LA LI SA.
     const SPEC: &str = "
         normal     INPUT
           syn  SR ES ES SR SR SR SR SR SR SR SR
@@ -270,7 +269,7 @@ mod tests {
         u8::try_from(place.unwrap()).unwrap()
     }
 
-    // T-4: what a packet's fast path relies on.
+    // T-4, which the fast path relies on.
     #[test]
     fn plain_segments_leave_established() {
         for secure in [false, true] {

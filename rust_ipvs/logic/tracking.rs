@@ -12,17 +12,17 @@ use super::packet::{
     ICMPV6, //
 };
 
-/// An address and a port in the form that connection tracking has for both families.
+/// Address and port in the form of conntrack tuples, for both families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
-    /// The address; one of IPv4 in the first four bytes, with zeros behind it.
+    /// Address in network byte order; IPv4 in the first four bytes, followed by zeros.
     pub(crate) addr: [u8; 16],
-    /// The port, in host byte order; what ICMP has in its place is its own.
+    /// Port in host byte order; the corresponding field of an ICMP tuple.
     pub(crate) port: u16,
 }
 
 impl End {
-    /// The end of a family's packets.
+    /// Converts an endpoint of a family.
     pub(crate) fn of<F: Family>(end: &Endpoint<F>) -> Self {
         let mut addr = [0; 16];
         for (to, from) in addr.iter_mut().zip(end.addr.as_ref()) {
@@ -35,31 +35,30 @@ impl End {
     }
 }
 
-/// State of the conntrack entry that a packet carries.
+/// State of a packet's conntrack entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryState {
-    /// Packets of the connection are found by it already.
+    /// The entry is confirmed (`IPS_CONFIRMED`).
     pub(crate) confirmed: bool,
-    /// It is about to go.
+    /// The entry is being deleted (`IPS_DYING`).
     pub(crate) dying: bool,
-    /// The packet is one of who began the connection, as tracking sees it.
+    /// The packet is in the original direction.
     pub(crate) original: bool,
 }
 
 impl EntryState {
-    /// Returns whether replies can still be said to look otherwise than the first packet lets
-    /// expect (N-3).
+    /// Returns true if the reply tuple may still be changed (N-3).
     pub(crate) fn is_open(self) -> bool {
         self.original && !self.confirmed && !self.dying
     }
 }
 
-/// From where, and where to, the replies to a connection's first packet come in at the director, by
-/// NAT (N-3).
+/// Returns source and destination of the replies to a connection's first packet, as NAT makes them
+/// arrive at the director (N-3).
 ///
-/// `expected` is what they would be without NAT. The first packet has gone in the `direction`
-/// given: to the server `real`, which answers in its own name, or from there to a client, who
-/// answers the VIP `virt`.
+/// `expected` is the reply tuple without NAT. The first packet went in `direction`: to the server
+/// `real`, which replies from its own address, or from it to a client, which replies to the VIP
+/// `virt`.
 pub(crate) fn reply(
     expected: (End, End),
     transport: u8,

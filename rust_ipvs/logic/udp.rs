@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! UDP's one state (T-10).
+//! The only state of UDP connections (T-10).
 
-/// The state of every UDP connection.
+/// State of every UDP connection.
 pub(crate) const NORMAL: u8 = 0;
 /// Number of states.
 pub(crate) const STATES: usize = 1;
 
-/// The state after a datagram: always the same.
+/// Returns the state after a datagram, which is always the same.
 #[inline]
 pub(crate) const fn next(_state: u8) -> u8 {
     NORMAL
 }
 
-/// Returns whether a connection in a state counts as active: UDP connections never do.
+/// Returns true if a connection in this state counts as active, which UDP connections never do.
 #[inline]
 pub(crate) const fn active(_state: u8) -> bool {
     false
 }
 
-/// The name of a state, as /proc shows it.
+/// Returns the name of a state in /proc.
 pub(crate) fn name(state: u8) -> &'static str {
     match state {
         NORMAL => "UDP",
@@ -27,7 +27,7 @@ pub(crate) fn name(state: u8) -> &'static str {
     }
 }
 
-/// Time for which a connection is kept after its last packet, in seconds.
+/// Timeouts by state, in seconds since the last packet.
 pub(crate) const DEFAULT_TIMEOUTS: [u32; STATES] = [300];
 
 #[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]

@@ -25,13 +25,13 @@ use super::packet::{
 };
 use super::rewrite;
 
-/// Bytes of a header without options.
+/// Length of a header without options, in bytes.
 const HEADER: usize = 20;
-/// The bit of the fragment word that forbids fragmentation.
+/// Bit of the fragment field: DF.
 const DONT_FRAGMENT: u16 = 0x4000;
-/// The bit of the fragment word that says that more fragments follow.
+/// Bit of the fragment field: MF.
 const MORE: u16 = 0x2000;
-/// The bits of the fragment word that are the offset.
+/// Bits of the fragment field with the offset.
 const OFFSET: u16 = 0x1fff;
 
 impl Family for V4 {
@@ -69,8 +69,8 @@ impl Family for V4 {
                 .ok_or(ParseError::Short(HEADER))?;
         let l4 = u16::from(version & 0xf) << 2;
         let length = u16::from_be_bytes([l0, l1]);
-        // Version 4 and at least five words of header. A length of 0 is that of a packet too long
-        // to say.
+        // Version 4 and a header of at least five words. A length of 0 is that of a GSO packet of
+        // more than 64 KiB.
         let known = (0x45..=0x4f).contains(&version);
         if !known || (length < l4 && length != 0) {
             return Err(ParseError::Malformed);
@@ -96,7 +96,7 @@ impl Family for V4 {
 
     #[inline(always)]
     fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32 {
-        // One word each, so that one comparison sorts.
+        // One word each, so that a single comparison sorts them.
         let a = (u64::from(u32::from_ne_bytes(a.addr)) << 16) | u64::from(a.port);
         let b = (u64::from(u32::from_ne_bytes(b.addr)) << 16) | u64::from(b.port);
         key.two(a.min(b), a.max(b) | (u64::from(protocol) << 48))
@@ -152,8 +152,7 @@ impl Family for V4 {
     }
 }
 
-/// Takes one from the time to live, and repairs the checksum for that; `false` if there is at most
-/// 1.
+/// Decrements the TTL and updates the checksum; returns `false` if the TTL is at most 1.
 #[inline(always)]
 fn age_header([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]: &mut [u8; HEADER]) -> bool {
     if *ttl <= 1 {
@@ -164,7 +163,7 @@ fn age_header([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]: &mut [u8; HEADER]) -
     true
 }
 
-/// As [`V4::dec_ttl`], for a header with options, which ends at `l4`.
+/// As [`V4::dec_ttl`], for a header with options that ends at `l4`.
 #[cold]
 #[inline(never)]
 fn age_with_options(l3: &mut [u8], l4: u16) -> bool {
@@ -175,11 +174,11 @@ fn age_with_options(l3: &mut [u8], l4: u16) -> bool {
     aged
 }
 
-/// Writes the checksum of a header with options, which is all of `ip`.
+/// Recomputes the checksum of the header `ip`, options included.
 ///
-/// The kernel writes into record route and timestamp options when a packet comes, and leaves the
-/// checksum to whoever forwards it (`ip_options_compile()`, `ip_forward_options()`). So a repair
-/// would start from a wrong sum.
+/// The kernel writes into record route and timestamp options on input and leaves the checksum to
+/// the forwarding code (`ip_options_compile()`, `ip_forward_options()`). So the checksum is not
+/// valid before an incremental update.
 #[cold]
 #[inline(never)]
 fn sum_anew(ip: &mut [u8]) {
@@ -262,7 +261,7 @@ mod tests {
         assert_eq!(with(0, 0x48), Err(ParseError::Malformed), "32 of 30 bytes");
         assert_eq!(with(0, 0x47).map(|header| header.l4), Ok(28));
         assert_eq!(with(3, 19), Err(ParseError::Malformed), "19 bytes in all");
-        // As long as its buffer.
+        // The packet is as long as its buffer.
         assert_eq!(with(3, 0).map(|header| header.length), Ok(0));
         for present in 0..20 {
             assert_eq!(
@@ -313,7 +312,7 @@ mod tests {
         }
     }
 
-    /// We depart from T-17 on purpose: no checksum stays no checksum.
+    /// Departure from T-17: a UDP checksum of 0 stays 0.
     #[test]
     fn no_udp_checksum_stays_none() {
         let mut bytes = datagram();
@@ -337,7 +336,7 @@ mod tests {
             addr: header.dst,
             port: 0,
         };
-        // The port that makes the sum come out as 0xffff, whose complement is 0.
+        // With this port the sum is 0xffff, whose complement is 0.
         bytes[22..24].fill(0);
         bytes[26..28].fill(0);
         to.port = (0xffff - transport_sum(&bytes[..30])) as u16;
@@ -475,7 +474,7 @@ mod tests {
             assert!(V4::dec_ttl(&mut bytes, header.l4));
             assert_eq!(sum(&bytes[..20 + length]), 0xffff, "{length} bytes");
             assert_eq!(bytes[12..], before[12..]);
-            // Of a header of which less is writable than there is, no byte beyond is touched.
+            // If less than the header is writable, no byte beyond is changed.
             assert!(V4::dec_ttl(&mut bytes[..20], header.l4));
         }
     }
@@ -492,7 +491,7 @@ mod tests {
         };
         let (a, b) = (endpoint(1, 80), endpoint(2, 40000));
         assert_eq!(V4::hash(&key, &a, &b, 6), V4::hash(&key, &b, &a, 6));
-        // Ports are not to be exchanged between addresses.
+        // The hash differs if ports are exchanged between addresses.
         let (c, d) = (endpoint(1, 40000), endpoint(2, 80));
         assert_ne!(V4::hash(&key, &a, &b, 6), V4::hash(&key, &c, &d, 6));
         assert_ne!(V4::hash(&key, &a, &b, 6), V4::hash(&key, &a, &b, 17));

@@ -26,7 +26,7 @@ use super::packet::{
 };
 use super::rewrite;
 
-/// Bytes of the fixed header.
+/// Length of the fixed header, in bytes.
 const HEADER: usize = 40;
 /// Hop-by-hop options.
 const HOP_BY_HOP: u8 = 0;
@@ -37,28 +37,27 @@ const FRAGMENT: u8 = 44;
 /// Destination options.
 const DESTINATION: u8 = 60;
 
-/// Extension headers that are walked over in one packet, at most: the kernel's
-/// `IP6_MAX_EXT_HDRS_CNT`.
+/// Maximum number of extension headers to walk (`IP6_MAX_EXT_HDRS_CNT`).
 const EXTENSIONS: usize = 12;
 
-/// Returns whether a next-header value is an extension header that is walked over. AH and ESP are
-/// not: they are protocols of their own (S-3).
+/// Returns true if a next-header value is an extension header to walk. AH and ESP are not: they are
+/// protocols (S-3).
 #[inline]
 fn is_extension(next: u8) -> bool {
     matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
 }
 
-/// The end of a chain of extension headers.
+/// Result of walking a chain of extension headers.
 struct Chain {
     protocol: u8,
     l4: u16,
     fragment: Fragment,
 }
 
-/// Walks the extension headers that start with one of type `next`, right after the fixed header;
-/// `next` may be none.
+/// Walks the extension headers after the fixed header. `next` is the type of the first one, which
+/// need not be an extension header.
 ///
-/// Out of line: few packets have any.
+/// Out of line, as few packets have any.
 #[cold]
 #[inline(never)]
 fn walk(l3: &[u8], mut next: u8) -> Result<Chain, ParseError> {
@@ -76,7 +75,7 @@ fn walk(l3: &[u8], mut next: u8) -> Result<Chain, ParseError> {
         if next == FRAGMENT {
             let word = u16::from_be_bytes([*o0, *o1]);
             at = end;
-            // What follows in a later fragment is data, whatever it is called.
+            // In a later fragment data follows, whatever the next-header value.
             if word & 0xfff8 != 0 {
                 return Ok(Chain {
                     protocol: *following,
@@ -102,7 +101,7 @@ fn walk(l3: &[u8], mut next: u8) -> Result<Chain, ParseError> {
     })
 }
 
-/// Both addresses.
+/// Returns source and destination address.
 #[inline(always)]
 fn addresses(fixed: &[u8; HEADER]) -> [[u8; 16]; 2] {
     let of = |at: usize| {
@@ -112,7 +111,7 @@ fn addresses(fixed: &[u8; HEADER]) -> [[u8; 16]; 2] {
     [8, 24].map(|at| of(at).unwrap_or_default())
 }
 
-/// The halves of an address.
+/// Returns the halves of an address.
 #[inline(always)]
 fn halves(addr: u128) -> [u64; 2] {
     [addr as u64, (addr >> 64) as u64]
@@ -151,7 +150,7 @@ impl Family for V6 {
 
     #[inline(always)]
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
-        // One look at the length for all of it.
+        // A single length check.
         let fixed = l3
             .first_chunk::<HEADER>()
             .ok_or(ParseError::Short(HEADER))?;
@@ -170,7 +169,8 @@ impl Family for V6 {
             walk(l3, next)?
         };
         let length = match u16::from_be_bytes([p0, p1]) {
-            // A packet too long to say (or an empty one, which has no transport header either).
+            // A GSO packet of more than 64 KiB, or an empty packet, which has no transport header
+            // either.
             0 => 0,
             payload => u32::from(payload).wrapping_add(HEADER as u32),
         };
@@ -283,7 +283,7 @@ mod tests {
         let header = V6::parse(&bytes).unwrap();
         assert_eq!((header.protocol, header.l4), (UDP, 72));
         assert_eq!(header.fragment, Fragment::Whole);
-        // Each one cut short asks for what it needs.
+        // A truncated header reports the length that it needs.
         for (present, needed) in [(40, 48), (47, 48), (48, 64), (63, 64), (64, 72), (71, 72)] {
             assert_eq!(V6::parse(&bytes[..present]), Err(ParseError::Short(needed)));
         }
@@ -303,9 +303,9 @@ mod tests {
         assert_eq!(with(0, 1, TCP), Fragment::First);
         assert_eq!(with(0, 8, TCP), Fragment::Later);
         assert_eq!(with(0xff, 0xf9, TCP), Fragment::Later);
-        // The reserved bits say nothing.
+        // The reserved bits are ignored.
         assert_eq!(with(0, 6, TCP), Fragment::Whole);
-        // In a later fragment nothing more is walked over.
+        // Nothing is walked in a later fragment.
         assert_eq!(with(1, 0, DESTINATION), Fragment::Later);
     }
 
@@ -334,7 +334,7 @@ mod tests {
         // The extension header is longer than the packet.
         let bytes = packet(DESTINATION, &[&[TCP, 255, 0, 0, 0, 0, 0, 0]]);
         assert_eq!(V6::parse(&bytes), Err(ParseError::Malformed));
-        // The packet does not say how long it is.
+        // The header does not give the packet's length.
         let mut bytes = packet(TCP, &[]);
         bytes[4..6].fill(0);
         assert_eq!(V6::parse(&bytes).map(|header| header.length), Ok(0));

@@ -1,68 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A coarse expiry wheel: in which slot a deadline is filed, and which slots a tick looks at.
+//! Coarse timer wheel: the slot of a deadline, and the slots to visit at a tick.
 //!
 //! The near ring has a slot for each of the next 256 ticks. The far ring has a slot for each of the
-//! next 64 groups of 64 ticks. A far slot is looked at in the first tick of its group, and what it
-//! holds is filed again; what falls due in that group then goes to the near ring, and what was
-//! filed short of its deadline, as it lay beyond the far ring, goes to the far ring once more.
+//! next 64 groups of 64 ticks. A far slot is visited at the first tick of its group, and its
+//! entries are placed again: those due in that group go to the near ring, those whose deadline was
+//! beyond the far ring go to the far ring again.
 //!
-//! Whoever looks at a slot compares each deadline with the tick: if it is reached (`deadline -
-//! tick` is not positive, in wrapping arithmetic) the entry expires, else it is filed again with
-//! [`place`]`(tick, deadline)`. So a deadline may move away freely while its entry stays where it
-//! is filed, which is why a packet need not touch the wheel. One that moves closer has to be filed
-//! again.
+//! A visit compares each deadline with the tick. An entry whose deadline is reached (`deadline -
+//! tick` is not positive, in wrapping arithmetic) expires; otherwise it goes to the slot
+//! [`place`]`(tick, deadline)`. So a deadline may be postponed while its entry stays in its slot,
+//! and packets do not access the wheel. An entry whose deadline moves closer must be placed again.
 //!
-//! All ticks wrap; deadlines and ticks are to be less than 2^31 apart (17 years).
+//! All ticks wrap. Deadlines and ticks must be less than 2^31 ticks (17 years) apart.
 
-/// Milliseconds in a tick.
+/// Length of a tick, in milliseconds.
 pub(crate) const TICK_MS: u32 = 250;
 
-/// Slots of the near ring, one tick each. A power of two.
+/// Number of slots of the near ring, one tick each. A power of two.
 const NEAR: u32 = 256;
-/// Slots of the far ring. A power of two.
+/// Number of slots of the far ring. A power of two.
 const FAR: u32 = 64;
-/// Ticks in a far slot. A power of two.
+/// Number of ticks in a far slot. A power of two.
 const GROUP: u32 = 64;
 
-/// Slots of both rings.
+/// Number of slots of both rings.
 pub(crate) const SLOTS: usize = 320;
 
-/// A slot of the wheel, of either ring.
+/// Slot of either ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WheelSlot(u16);
 
 impl WheelSlot {
-    /// Returns where the slot is in an array of [`SLOTS`].
+    /// Returns the index of the slot in an array of [`SLOTS`].
     #[inline]
     pub(crate) fn index(self) -> usize {
         self.0.into()
     }
 
-    /// The near slot of a tick.
+    /// Returns the near slot of a tick.
     #[inline]
     fn near(tick: u32) -> Self {
         Self((tick & NEAR.wrapping_sub(1)) as u16)
     }
 
-    /// The far slot of a group of ticks.
+    /// Returns the far slot of a group of ticks.
     #[inline]
     fn far(group: u32) -> Self {
         Self((group & FAR.wrapping_sub(1)).wrapping_add(NEAR) as u16)
     }
 }
 
-/// Returns where to file a deadline.
+/// Returns the slot for a deadline.
 ///
-/// The slot is looked at, at the latest, in the tick of the deadline, and at the earliest in the
-/// tick after `now`. A deadline that has passed is filed for the tick after `now`.
+/// The slot is visited at the tick of the deadline or earlier, but not before the tick after
+/// `now_tick`. A deadline that has passed gets the slot of the tick after `now_tick`.
 #[inline]
 pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> WheelSlot {
     let left = deadline_tick.wrapping_sub(now_tick) as i32;
     if left <= 0 {
         return WheelSlot::near(now_tick.wrapping_add(1));
     }
-    // 256 ticks ahead is this tick's own slot, which may not have been looked at yet.
+    // 256 ticks ahead is the slot of this tick, which may not have been visited yet.
     if left < NEAR as i32 {
         return WheelSlot::near(deadline_tick);
     }
@@ -74,21 +73,21 @@ pub(crate) fn place(now_tick: u32, deadline_tick: u32) -> WheelSlot {
     WheelSlot::far((start / GROUP).wrapping_add(ahead))
 }
 
-/// The slots to look at in the ticks after one up to another, each of them once.
+/// Iterator over the slots to visit in a range of ticks, each slot once.
 ///
-/// Far slots come first: what is filed again from one may go to a near slot that comes then.
+/// Far slots come first, as an entry of one may move to a near slot of the same range.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Due {
-    /// The last tick.
+    /// Last tick.
     until: u32,
-    /// Number of far slots that are left, the last of them that of the last tick's group.
+    /// Number of far slots left. The last of them is the one of the last tick's group.
     far: u32,
-    /// Number of near slots that are left, the last of them that of the last tick.
+    /// Number of near slots left. The last of them is the one of the last tick.
     near: u32,
 }
 
 impl Due {
-    /// The slots of the ticks after `after`, up to `until` and with it. None if both are the same.
+    /// Returns the slots of the ticks after `after`, up to and including `until`.
     pub(crate) fn between(after: u32, until: u32) -> Self {
         const GROUPS: u32 = u32::MAX / GROUP;
         let groups = (until / GROUP).wrapping_sub(after / GROUP) & GROUPS;
@@ -124,10 +123,10 @@ mod tests {
 
     const MINUTE: u32 = 60_000 / TICK_MS;
 
-    /// Every so many of the cases under Miri, where each costs a thousand times as much.
+    /// Step between cases under Miri, where each takes a thousand times as long.
     const STRIDE: usize = if cfg!(miri) { 997 } else { 1 };
 
-    /// The slots to look at in one tick: a near one, and in the first tick of a group its far one.
+    /// The slots to visit at one tick: a near one, and at the first tick of a group its far one.
     fn due(tick: u32) -> (WheelSlot, Option<WheelSlot>) {
         let mut slots = Due::between(tick.wrapping_sub(1), tick);
         let first = slots.next().unwrap();
@@ -137,7 +136,7 @@ mod tests {
         }
     }
 
-    /// The first tick after `now` that looks at a slot.
+    /// The first tick after `now` that visits a slot.
     fn looked_at(now: u32, slot: WheelSlot) -> u32 {
         (1..=NEAR.max(FAR * GROUP))
             .map(|ahead| now.wrapping_add(ahead))
@@ -180,14 +179,14 @@ mod tests {
                 let tick = looked_at(now, place(now, deadline));
                 let remains = deadline.wrapping_sub(tick);
                 assert!(remains < left, "not later than its deadline");
-                // Then it is near, or filed as far away as it goes.
+                // Then it is near, or was placed at the maximum distance.
                 assert!(remains < GROUP || tick.wrapping_sub(now) > 62 * GROUP);
                 assert!(remains < GROUP || left >= 62 * GROUP);
             }
         }
     }
 
-    // T-3: the longest timeout fits, so that a connection without packets is moved once.
+    // T-3: the longest timeout fits, so a connection without packets is moved once.
     #[test]
     fn fifteen_minutes_fit() {
         for now in (0..200).step_by(STRIDE) {
@@ -196,7 +195,7 @@ mod tests {
         }
     }
 
-    /// It makes no difference if the present tick has been worked on already.
+    /// The slot is the same whether or not the present tick has been processed.
     #[cfg(test)]
     #[test]
     fn nothing_is_filed_where_it_may_just_be_looked_at() {
@@ -218,7 +217,7 @@ mod tests {
             assert!(far.is_none_or(|far| (256..SLOTS).contains(&far.index())));
         }
     }
-    /// Ticks that are looked at together have the slots of each of them, and no other.
+    /// A range of ticks has the slots of each of its ticks, and no other.
     #[cfg(test)]
     #[test]
     fn many_ticks_are_looked_at_together() {
@@ -247,7 +246,7 @@ mod tests {
                 each.sort();
                 each.dedup();
                 assert_eq!(sorted, each, "{length} ticks after {after}");
-                // What is filed again from a far slot is looked at in the near one.
+                // An entry that moves from a far slot is visited in the near one.
                 assert!(together.is_sorted_by_key(|slot| *slot < NEAR as usize));
             }
         }

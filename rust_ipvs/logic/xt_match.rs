@@ -1,48 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules of the firewall that ask what the load balancer knows of a packet: iptables' match
-//! `ipvs` (N-7).
+//! Rules of the iptables match `ipvs` (N-7).
 
-/// Bytes of a rule (`struct xt_ipvs_mtinfo`).
+/// Length of a rule, in bytes (`struct xt_ipvs_mtinfo`).
 pub(crate) const RULE: usize = 40;
 
-/// Set if the packet was balanced. All other questions imply this one.
+/// Test: the packet belongs to a connection (`XT_IPVS_IPVS_PROPERTY`). Every other test implies it.
 const BALANCED: u8 = 1;
-/// Its protocol.
+/// Test: protocol.
 const PROTOCOL: u8 = 1 << 1;
-/// The address of the connection's VIP.
+/// Test: address of the VIP.
 const ADDRESS: u8 = 1 << 2;
-/// Its port.
+/// Test: port of the VIP.
 const PORT: u8 = 1 << 3;
-/// Set if connection tracking has the packet for one of who began, and not for a reply.
+/// Test: the packet is in the original direction of its conntrack entry.
 const DIRECTION: u8 = 1 << 4;
-/// The forward method.
+/// Test: forwarding method.
 const METHOD: u8 = 1 << 5;
-/// The VIP's port of what controls the connection: a template, or the connection that a helper
-/// found it by.
+/// Test: VIP port of the controlling entry, a template or an FTP control connection.
 const CONTROL_PORT: u8 = 1 << 6;
 
-/// An address as rules have it: 16 bytes, of which one of IPv4 takes the first four.
+/// Address in a rule: 16 bytes in network byte order, of which IPv4 takes the first four.
 pub(crate) type Wide = [u8; 16];
 
-/// Properties of a balanced packet.
+/// Properties of a packet that belongs to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// The protocol.
+    /// Protocol.
     pub(crate) protocol: u8,
-    /// The address of the VIP.
+    /// Address of the VIP.
     pub(crate) vip: Wide,
-    /// The port of the VIP, in host byte order.
+    /// Port of the VIP, in host byte order.
     pub(crate) port: u16,
-    /// The number of the forward method.
+    /// Number of the forwarding method.
     pub(crate) method: u8,
-    /// The VIP's port of what controls the connection, in host byte order.
+    /// VIP port of the controlling entry, in host byte order.
     pub(crate) control_port: Option<u16>,
-    /// Whether connection tracking has the packet for a reply; `None` where it does not have it.
+    /// True for the reply direction of its conntrack entry; `None` if it has none.
     pub(crate) is_reply: Option<bool>,
 }
 
-/// A rule.
+/// Rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     vip: Wide,
@@ -51,14 +49,14 @@ pub(crate) struct Rule {
     protocol: u8,
     method: u8,
     control_port: u16,
-    /// Mask of the inverted questions.
+    /// Mask of the inverted tests.
     inverted: u8,
-    /// Mask of the questions.
+    /// Mask of the tests.
     asked: u8,
 }
 
 impl Rule {
-    /// Reads a rule; `None` where there are too few bytes.
+    /// Parses a rule; `None` if it is incomplete.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (vip, rest) = bytes.split_first_chunk()?;
         let (mask, rest) = rest.split_first_chunk()?;
@@ -79,22 +77,22 @@ impl Rule {
         })
     }
 
-    /// Returns what the rule says of any packet that was balanced, or was not; `None` where that
-    /// takes more than this.
+    /// Returns the result for a packet if it follows from `is_balanced` alone; `None` if its
+    /// properties are needed.
     pub(crate) fn says_of(&self, is_balanced: bool) -> Option<bool> {
         if self.asked == BALANCED {
             return Some(is_balanced != self.is_inverted(BALANCED));
         }
-        // No answer is inverted for a packet that was not balanced.
+        // A packet that was not balanced never matches, even if tests are inverted.
         (!is_balanced).then_some(false)
     }
 
-    /// Returns what the rule says of a balanced packet of which so much is known.
+    /// Returns true if a balanced packet matches.
     pub(crate) fn says_of_known(&self, known: &Known) -> bool {
         let holds = |question: u8, answer: bool| {
             self.asked & question == 0 || answer != self.is_inverted(question)
         };
-        // What tracking does not know is no answer, and so none that could be inverted.
+        // Without a conntrack entry the test fails, even if it is inverted.
         let direction = match known.is_reply {
             Some(is_reply) => holds(DIRECTION, !is_reply),
             None => self.asked & DIRECTION == 0,
@@ -111,7 +109,7 @@ impl Rule {
         self.inverted & question != 0
     }
 
-    /// Returns whether an address is the rule's, as far as its mask goes.
+    /// Returns true if an address equals the rule's under its mask.
     fn is_within(&self, vip: Wide) -> bool {
         let mut pairs = vip.iter().zip(&self.vip).zip(&self.mask);
         pairs.all(|((found, wanted), mask)| (found ^ wanted) & mask == 0)
@@ -156,7 +154,7 @@ mod tests {
         assert_eq!(rule(BALANCED, 0).says_of(false), Some(false));
         assert_eq!(rule(BALANCED, BALANCED).says_of(true), Some(false));
         assert_eq!(rule(BALANCED, BALANCED).says_of(false), Some(true));
-        // With another question, what was not balanced is never meant.
+        // With another test, a packet that was not balanced never matches.
         for inverted in [0, BALANCED, PORT, 0xff] {
             assert_eq!(rule(BALANCED | PORT, inverted).says_of(false), Some(false));
             assert_eq!(rule(PORT, inverted).says_of(true), None);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Daemons that synchronise connections, as users ask for them (B-1, B-2, G-12, G-31).
+//! Configuration of synchronisation daemons (B-1, B-2, G-12, G-31).
 
 use super::super::config::{
     ConfigError, //
@@ -15,35 +15,39 @@ use super::super::uapi::{
     IFNAME_MAXLEN, //
 };
 
-/// The group of those who ask for none, 224.0.0.81.
+/// Default multicast group, 224.0.0.81.
 const GROUP: Ip = Ip::V4([224, 0, 0, 81]);
-/// The first port of those who ask for none.
+/// Default port.
 const PORT: u16 = 8848;
-/// The largest datagram with its headers.
+/// Maximum length of a datagram with its headers, in bytes.
 const LARGEST: u16 = u16::MAX;
-/// MTU that any network is taken to have.
+/// MTU assumed at least, in bytes.
 const MTU: u16 = 1500;
-/// The smallest buffer of one who receives.
+/// Minimum length of a receive buffer, in bytes.
 const LEAST_RECEIVED: u16 = 1024;
-/// The most threads of a daemon.
+/// Maximum number of threads of a daemon.
 const MOST_THREADS: i32 = 64;
 
-/// The name of a network interface, at most 15 bytes.
+/// Name of a network interface, at most 15 bytes.
 pub(crate) type Interface = Name<16>;
-// rustc 1.85 ends with an internal error if closures take types that constants are part of.
+// rustc 1.85 reports an internal error if closures take types that contain constants.
 const _: () = assert!(IFNAME_MAXLEN == 16);
 
 /// Role of a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DaemonRole {
-    /// It tells others of connections.
+    /// Sends connections.
     Master,
-    /// It is told.
+    /// Receives connections.
     Backup,
 }
 
 impl DaemonRole {
-    /// The role of a number; an error for any other.
+    /// Returns the role of an `IP_VS_STATE_*` number.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for any other number.
     pub(crate) fn of(state: u32) -> Result<Self, ConfigError> {
         match state {
             daemon_state::MASTER => Ok(Self::Master),
@@ -54,7 +58,7 @@ impl DaemonRole {
         }
     }
 
-    /// Its number.
+    /// Returns the number of the role (`IP_VS_STATE_*`).
     pub(crate) const fn state(self) -> u32 {
         match self {
             Self::Master => daemon_state::MASTER,
@@ -63,32 +67,32 @@ impl DaemonRole {
     }
 }
 
-/// A daemon that a user asks for. Nothing of it was looked at but its form.
+/// Daemon as it is requested; only the form of the attributes was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
-    /// The number of its role.
+    /// Number of its role (`IP_VS_STATE_*`).
     pub(crate) state: u32,
     pub(crate) interface: Interface,
     pub(crate) sync_id: i32,
-    /// The longest message; 0 for what fits.
+    /// Maximum length of a message in bytes; 0 for the default.
     pub(crate) maxlen: u16,
     pub(crate) group: Option<Ip>,
-    /// 0 for the usual.
+    /// Port in host byte order; 0 for the default.
     pub(crate) port: u16,
-    /// 0 for the usual.
+    /// TTL of multicast messages; 0 for the default.
     pub(crate) ttl: u8,
 }
 
-/// A daemon as it runs, all filled in.
+/// Daemon as it runs, with defaults filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Daemon {
     pub(crate) interface: Interface,
-    /// Sync ID of messages; a backup with 0 receives all (B-20).
+    /// Sync ID of its messages; a backup with 0 accepts all (B-20).
     pub(crate) sync_id: i32,
-    /// The longest message, in bytes.
+    /// Maximum length of a message, in bytes.
     pub(crate) maxlen: u16,
     pub(crate) group: Ip,
-    /// The port of the first thread.
+    /// Port of the first thread, in host byte order.
     pub(crate) port: u16,
     pub(crate) ttl: u8,
 }
@@ -97,11 +101,11 @@ const fn invalid(words: &'static core::ffi::CStr) -> ConfigError {
     ConfigError::new(Errno::Invalid, words)
 }
 
-/// A daemon without what it must have.
+/// Error of a daemon without a required attribute.
 const INCOMPLETE: ConfigError =
     invalid(c"a daemon needs a state, an interface and a synchronisation id");
 
-/// Reads an attribute that may be missing, and must be whole where it is there.
+/// Reads an attribute that may be missing. An attribute that is too short is an error.
 fn optional<T>(
     nest: &[u8],
     number: u16,
@@ -116,11 +120,12 @@ fn optional<T>(
     }
 }
 
-/// The daemon that a nest of attributes asks for.
+/// Parses the daemon of a nest of attributes.
 ///
 /// # Errors
 ///
-/// `EINVAL` where an attribute is missing or wrong, or the group is none (behaviour.rst 11.2).
+/// `EINVAL` if an attribute is missing or invalid, or the group is not a multicast address
+/// (behaviour.rst 11.2).
 pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, ConfigError> {
     let interface =
         |payload: &[u8]| nlattr::string(payload, IFNAME_MAXLEN - 1).and_then(Interface::new);
@@ -154,11 +159,11 @@ pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, ConfigError> {
     })
 }
 
-/// The role that a nest asks to be ended.
+/// Parses the role of the daemon to stop.
 ///
 /// # Errors
 ///
-/// `EINVAL` where it names none.
+/// `EINVAL` if it is missing or invalid.
 pub(crate) fn role_of_attributes(nest: &[u8]) -> Result<DaemonRole, ConfigError> {
     match optional(nest, daemon_attr::STATE, nlattr::u32)? {
         Some(state) => DaemonRole::of(state),
@@ -173,7 +178,7 @@ fn is_group(addr: Ip) -> bool {
     }
 }
 
-/// Returns what a message needs beside itself in a packet to a group.
+/// Returns the length of the IP and UDP headers of a message to the group, in bytes.
 fn headers(group: Ip) -> u16 {
     match group {
         Ip::V4(_) => 28,
@@ -182,7 +187,7 @@ fn headers(group: Ip) -> u16 {
 }
 
 impl Wish {
-    /// The daemon that comes of it on an interface of such an MTU (B-2).
+    /// Fills in the defaults for an interface with that MTU (B-2).
     pub(crate) fn settle(&self, role: Option<DaemonRole>, mtu: u32) -> Daemon {
         let group = self.group.unwrap_or(GROUP);
         let headers = headers(group);
@@ -208,7 +213,7 @@ impl Wish {
     }
 }
 
-/// Returns how many threads a daemon has where `ports` are asked for: a power of two.
+/// Returns the number of threads of a daemon for the sysctl `sync_ports`: a power of two.
 pub(crate) fn threads(ports: i32) -> u16 {
     ports.clamp(1, MOST_THREADS) as u16
 }

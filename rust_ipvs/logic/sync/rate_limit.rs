@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rate limit: when a connection is sent to other directors (B-6 to B-8).
+//! Rate limit: decides when a connection is sent to other directors (B-6 to B-8,
+//! `ip_vs_sync_conn_needed()`).
 //!
-//! Times are in jiffies, of 32 bits, which wrap around. When a connection was told of is remembered
-//! as the time at which it would end if no more packets came: a multiple of four, with the number
-//! of repetitions in the two lowest bits.
+//! Times are in jiffies, of 32 bits, and wrap. A connection stores the time at which it would
+//! expire after it was last sent, rounded down to a multiple of four, with the number of retries in
+//! the two lowest bits (`cp->sync_endtime`).
 
 use super::super::packet::{
     SCTP,
@@ -13,21 +14,22 @@ use super::super::packet::{
 use super::super::sctp;
 use super::super::tcp;
 
-/// Bits of the number of repetitions.
+/// Mask of the number of retries.
 const RETRIES: u32 = 3;
 
-/// Settings of administrators (behaviour.rst 12.2).
+/// Sysctl settings (behaviour.rst 12.2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    /// Number of packets of a period that come first.
+    /// Number of packets of a period that come first (`sync_threshold`).
     pub(crate) threshold: i32,
-    /// After how many packets a connection is told of again; 0 for none.
+    /// Number of packets between two messages; 0 for a single message (`sync_threshold`).
     pub(crate) period: i32,
-    /// Time for which an unchanged connection is not sent again; 0 for any time.
+    /// Time for which an unchanged connection is not sent again, in jiffies; 0 for none
+    /// (`sync_refresh_period`).
     pub(crate) refresh: u32,
-    /// Number of repetitions in that time.
+    /// Number of retries in that time (`sync_retries`).
     pub(crate) retries: u32,
-    /// Jiffies in a second.
+    /// Jiffies per second.
     pub(crate) hz: u32,
 }
 
@@ -36,29 +38,30 @@ pub(crate) struct Rules {
 pub(crate) struct Subject {
     pub(crate) is_template: bool,
     pub(crate) protocol: u8,
-    /// The state now.
+    /// Present state.
     pub(crate) state: u8,
-    /// The state that was sent.
+    /// State that was last sent.
     pub(crate) told: u8,
-    /// Packets of the client, with this one.
+    /// Number of packets from the client, this one included.
     pub(crate) packets: u32,
-    /// Time at which it was sent last, see above; 0 for never.
+    /// Stored time of the last message, see above; 0 if none was sent.
     pub(crate) ends: u32,
-    /// After how long without a packet it ends.
+    /// Timeout in jiffies.
     pub(crate) timeout: u32,
 }
 
-/// The connection is to be sent.
+/// Decision to send the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncDue {
-    /// Time to be kept in the connection.
+    /// Time to store in the connection.
     pub(crate) ends: u32,
-    /// Also where another CPU remembers another time first.
+    /// True if the time is stored and the connection sent even if another CPU stored another time
+    /// first.
     pub(crate) forced: bool,
 }
 
-/// Returns whether a connection is told of in a state, and whether it is told of at once when it
-/// gets there.
+/// Returns `None` if a connection in this state is not sent, otherwise true if a change to this
+/// state is sent at once.
 fn tells(protocol: u8, state: u8) -> Option<bool> {
     match (protocol, state) {
         (TCP, tcp::ESTABLISHED) | (SCTP, sctp::ESTABLISHED) => Some(false),
@@ -68,12 +71,12 @@ fn tells(protocol: u8, state: u8) -> Option<bool> {
             sctp::SHUTDOWN_SENT | sctp::SHUTDOWN_RECEIVED | sctp::SHUTDOWN_ACK_SENT | sctp::CLOSED,
         ) => Some(true),
         (TCP | SCTP, _) => None,
-        // One state, which says nothing.
+        // Protocols with one state, which never changes.
         _ => Some(false),
     }
 }
 
-/// Returns whether to send a connection at a packet, `now`.
+/// Decides at a packet whether to send the connection; `now` is in jiffies.
 pub(crate) fn should_sync(rules: &Rules, subject: &Subject, now: u32) -> Option<SyncDue> {
     let mut ends = now.wrapping_add(subject.timeout) & !RETRIES;
     let mut forced = false;
@@ -95,19 +98,19 @@ pub(crate) fn should_sync(rules: &Rules, subject: &Subject, now: u32) -> Option<
     Some(SyncDue { ends, forced })
 }
 
-/// Returns whether the packet is one of those that a connection is told of at.
+/// Returns true if the number of packets is one at which the connection is sent.
 fn is_turn(rules: &Rules, packets: u32) -> bool {
     (packets as i32).checked_rem(rules.period) == Some(rules.threshold)
 }
 
-/// Returns whether what was told is not much out of date.
+/// Returns true if the time that was sent last is close to the present one.
 fn is_fresh(rules: &Rules, subject: &Subject, ends: u32) -> bool {
     let apart = (ends.wrapping_sub(subject.ends) as i32).unsigned_abs();
     let least = (subject.timeout / 2).max(rules.hz.saturating_mul(10));
     apart < rules.refresh.min(least)
 }
 
-/// The number of a repetition, where one is due.
+/// Returns the number of the retry that is due, if any.
 fn repetition(rules: &Rules, subject: &Subject, now: u32) -> Option<u32> {
     let retries = subject.ends & RETRIES;
     let told = subject.ends.wrapping_sub(subject.timeout);

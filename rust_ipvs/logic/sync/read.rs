@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages being read. Whoever can send to the group can send anything.
+//! Parser of sync messages. They are not authenticated, so any content must be handled.
 
 use super::super::config::Ip;
 use super::{
@@ -21,10 +21,9 @@ use super::{
     TYPE_V6, //
 };
 
-/// The entries of a message that can be used, one after the other.
+/// Iterator over the valid entries of a message.
 ///
-/// An entry that says what nobody understands is passed over; one whose length is wrong ends the
-/// message (B-12).
+/// An invalid entry is skipped. An entry of invalid length ends the message (B-12).
 #[derive(Clone, Debug)]
 pub(crate) struct Entries<'a> {
     rest: &'a [u8],
@@ -33,15 +32,15 @@ pub(crate) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// The entries of a message to those who have the identity `sync_id`; `None` where it is none,
-    /// or to others. An identity of 0 takes all messages (B-20).
+    /// Parses the header. Returns `None` if it is invalid, or of another sync ID than `sync_id`,
+    /// where 0 accepts all (B-20).
     pub(crate) fn of(message: &'a [u8], sync_id: i32) -> Option<Self> {
         let [first, id, l0, l1] = *message.first_chunk::<HEAD_V0>()?;
         let length = usize::from(u16::from_be_bytes([l0, l1]));
         if length != message.len() || (sync_id != 0 && sync_id != i32::from(id)) {
             return None;
         }
-        // A message of version 1 says to those who know version 0 only that it has no entries.
+        // To a receiver of version 0 the header of version 1 is that of a message without entries.
         if let (0, Some((&[_, _, _, _, count, 1, 0, 0], rest))) =
             (first, message.split_first_chunk::<HEAD_V1>())
         {
@@ -82,11 +81,10 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// An entry, where it can be used, and what follows it; `None` where its length is wrong.
+/// An entry, if it is valid, and the rest; `None` if its length is invalid.
 type Read<'a> = Option<(Option<SyncEntry<'a>>, &'a [u8])>;
 
-/// The entry without the flags that others have no say in; `None` where it contradicts itself
-/// (B-21).
+/// Clears the flags that a receiver does not take over; `None` if the entry is inconsistent (B-21).
 fn checked(entry: SyncEntry<'_>) -> Option<SyncEntry<'_>> {
     let has = |bits: u32| entry.flags & bits == bits;
     if has(flags::ONE_PACKET) || has(flags::TEMPLATE | flags::NO_CLIENT_PORT) {
@@ -113,7 +111,7 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// One of three addresses.
+/// Returns one of three addresses.
 fn ip(addresses: &[u8], which: usize, is_v6: bool) -> Option<Ip> {
     if is_v6 {
         let of = addresses.get(which.checked_mul(16)?..)?;
@@ -124,7 +122,7 @@ fn ip(addresses: &[u8], which: usize, is_v6: bool) -> Option<Ip> {
     }
 }
 
-/// A record of sequences.
+/// Parses a record of sequence numbers.
 fn shifts(record: &[u8], order: fn([u8; 4]) -> u32) -> Option<(Shift, Shift)> {
     let record = record.first_chunk::<SEQUENCES>()?;
     let word = |at: usize| Some(order(*record.get(at..)?.first_chunk()?));
@@ -138,7 +136,7 @@ fn shifts(record: &[u8], order: fn([u8; 4]) -> u32) -> Option<(Shift, Shift)> {
     Some((shift(0)?, shift(SEQUENCES / 2)?))
 }
 
-/// An entry of version 0.
+/// Parses an entry of version 0.
 fn entry_v0(bytes: &[u8]) -> Read<'_> {
     let (body, rest) = bytes.split_at_checked(ENTRY_V0)?;
     let addresses = body.get(8..20)?;
@@ -165,9 +163,9 @@ fn entry_v0(bytes: &[u8]) -> Read<'_> {
     Some((Some(entry), rest))
 }
 
-/// An entry of version 1.
+/// Parses an entry of version 1.
 fn entry_v1(bytes: &[u8]) -> Read<'_> {
-    // Less than an entry of IPv4 is none, whatever it is of.
+    // No entry is shorter than an IPv4 entry.
     let least = bytes.get(..ENTRY_V4)?;
     let word = be16(least, 2)?;
     if word & !LENGTH_MASK != 0 {
@@ -183,7 +181,7 @@ fn entry_v1(bytes: &[u8]) -> Read<'_> {
     let bare = if is_v6 { ENTRY_V6 } else { ENTRY_V4 };
     let (body, options) = whole.split_at_checked(bare)?;
     let options = read_options(options)?;
-    // The last entry need not be filled up.
+    // The last entry may lack its padding.
     let rest = bytes
         .get(length.checked_next_multiple_of(4)?..)
         .unwrap_or(&[]);
@@ -203,7 +201,7 @@ fn entry_v1(bytes: &[u8]) -> Read<'_> {
         shifts: options.shifts,
         engine: options.engine(),
     };
-    // What an engine goes by says nothing without the engine.
+    // Key data is useless without the name of its engine.
     let is_known = options.data.is_none() || options.name.is_some();
     Some((is_known.then_some(entry), rest))
 }
@@ -222,8 +220,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Reads options; `None` where lengths are wrong or one comes twice, and nothing in it where one is
-/// not understood that must be (B-12).
+/// Parses options. Returns `None` if a length is invalid or an option is repeated, and `Some(None)`
+/// if a mandatory option is unknown (B-12).
 fn read_options(mut bytes: &[u8]) -> Option<Option<Options<'_>>> {
     let mut options = Options::default();
     let mut is_understood = true;
@@ -246,7 +244,7 @@ fn read_options(mut bytes: &[u8]) -> Option<Option<Options<'_>>> {
             option::ENGINE_NAME => take(&mut options.name, value)?,
             _ if kind & option::OPTIONAL != 0 => {}
             _ => {
-                // What follows is still looked at by nobody else: the whole entry is passed over.
+                // The rest is still checked. The whole entry is skipped then.
                 is_understood = false;
                 break;
             }
@@ -255,7 +253,7 @@ fn read_options(mut bytes: &[u8]) -> Option<Option<Options<'_>>> {
     Some(is_understood.then_some(options))
 }
 
-/// Fills a place that must be empty.
+/// Sets an option; `None` if it is already set.
 fn take<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8]) -> Option<()> {
     match place.replace(value) {
         None => Some(()),

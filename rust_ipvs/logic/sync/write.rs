@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages being written, entry by entry, into memory of a fixed size.
+//! Builder of sync messages, in a buffer of fixed size.
 
 use super::super::config::Ip;
 use super::{
@@ -23,18 +23,18 @@ use core::ops::DerefMut;
 /// Result of adding an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// It is in the message.
+    /// The entry is in the message.
     Yes,
     /// The message has no room for it.
     Full,
-    /// No message of this version can say it.
+    /// This version cannot represent it.
     Never,
 }
 
-/// Builds a sync message.
+/// Builder of a sync message.
 ///
-/// It always is a whole message, of the entries that were added: its length and their number are in
-/// its head.
+/// The buffer always is a valid message of the entries added so far: the header has its length and
+/// their number.
 #[derive(Debug)]
 pub(crate) struct SyncMsgBuilder<B> {
     bytes: B,
@@ -42,11 +42,11 @@ pub(crate) struct SyncMsgBuilder<B> {
     version: Version,
 }
 
-/// The most entries that a message can say it has.
+/// Maximum number of entries of a message.
 const MOST: u8 = u8::MAX;
 
-/// Returns how many bytes a message of nothing but this entry has; `None` where there is none of
-/// this version.
+/// Returns the length of a message with only this entry, in bytes; `None` if this version cannot
+/// represent it.
 pub(crate) fn least(version: Version, entry: &SyncEntry<'_>) -> Option<usize> {
     let (head, length) = match version {
         Version::V0 => (HEAD_V0, length_v0(entry)?),
@@ -55,7 +55,7 @@ pub(crate) fn least(version: Version, entry: &SyncEntry<'_>) -> Option<usize> {
     Some(head.saturating_add(length))
 }
 
-/// The length of an entry of version 0; `None` where it cannot be said.
+/// Returns the length of an entry of version 0; `None` if version 0 cannot represent it.
 fn length_v0(entry: &SyncEntry<'_>) -> Option<usize> {
     if entry.is_v6() {
         return None;
@@ -64,7 +64,8 @@ fn length_v0(entry: &SyncEntry<'_>) -> Option<usize> {
     Some(ENTRY_V0.saturating_add(sequences))
 }
 
-/// The length of an entry of version 1; `None` where what an engine goes by is too long.
+/// Returns the length of an entry of version 1; `None` if the key of its persistence engine is too
+/// long.
 fn length_v1(entry: &SyncEntry<'_>) -> Option<usize> {
     let bare = if entry.is_v6() { ENTRY_V6 } else { ENTRY_V4 };
     let mut length = bare;
@@ -84,7 +85,7 @@ fn length_v1(entry: &SyncEntry<'_>) -> Option<usize> {
     Some(length)
 }
 
-/// Writes into a part of a message, from its beginning on; what does not fit is left out.
+/// Writes into a buffer from its start; bytes that do not fit are dropped.
 struct Writer<'a> {
     rest: &'a mut [u8],
 }
@@ -113,13 +114,13 @@ impl Writer<'_> {
         }
     }
 
-    /// An option. Its length was seen to fit a byte.
+    /// Writes an option, whose length the caller has checked to fit a byte.
     fn option(&mut self, kind: u8, bytes: &[u8]) {
         self.put(&[kind, bytes.len() as u8]);
         self.put(bytes);
     }
 
-    /// A whole entry of version 0. Records of sequences are in the sender's byte order.
+    /// Writes an entry of version 0. Sequence numbers are in native byte order.
     fn entry_v0(&mut self, entry: &SyncEntry<'_>) {
         self.put(&[0, entry.protocol]);
         for (_, port) in [entry.client, entry.virt, entry.dest] {
@@ -137,7 +138,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A whole entry of version 1.
+    /// Writes an entry of version 1.
     fn entry_v1(&mut self, entry: &SyncEntry<'_>, length: u16) {
         let kind = if entry.is_v6() { TYPE_V6 } else { 0 };
         self.put(&[kind, entry.protocol]);
@@ -164,7 +165,7 @@ impl Writer<'_> {
     }
 }
 
-/// Half a record of sequences, in a byte order.
+/// Encodes the shift of one direction in a byte order.
 fn record(shift: &Shift, order: fn(u32) -> [u8; 4]) -> [u8; SEQUENCES / 2] {
     let mut bytes = [0; SEQUENCES / 2];
     let words = [shift.from, shift.delta, shift.before];
@@ -175,8 +176,8 @@ fn record(shift: &Shift, order: fn(u32) -> [u8; 4]) -> [u8; SEQUENCES / 2] {
 }
 
 impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
-    /// A message without entries, in memory that may be as large as messages may be; `None` where
-    /// that is smaller than a head, or larger than a datagram.
+    /// Makes a message without entries in a buffer of its maximum length; `None` if that is shorter
+    /// than a header or longer than a datagram.
     pub(crate) fn new(mut bytes: B, version: Version, sync_id: u8) -> Option<Self> {
         let (head, used): (&[u8], _) = match version {
             Version::V0 => (&[0, sync_id, 0, HEAD_V0 as u8], HEAD_V0),
@@ -193,17 +194,17 @@ impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
         })
     }
 
-    /// Its version.
+    /// Returns the version of the message.
     pub(crate) fn version(&self) -> Version {
         self.version
     }
 
-    /// The message.
+    /// Returns the bytes of the message.
     pub(crate) fn message(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
 
-    /// Takes the memory, after which there is no room for anything.
+    /// Takes the buffer, after which no entry can be added.
     pub(crate) fn take_bytes(&mut self) -> B
     where
         B: Default,
@@ -212,7 +213,7 @@ impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
         core::mem::take(&mut self.bytes)
     }
 
-    /// Returns where the head says how many entries there are.
+    /// Returns the field of the header with the number of entries.
     fn count(&mut self) -> Option<&mut u8> {
         let at = match self.version {
             Version::V0 => 0,
@@ -234,7 +235,7 @@ impl<B: DerefMut<Target = [u8]>> SyncMsgBuilder<B> {
             .map_or(Added::Full, |()| Added::Yes)
     }
 
-    /// Adds an entry of so many bytes behind so many others; `None` where there is no room.
+    /// Writes an entry of `length` bytes after `padding`; `None` if there is no room.
     fn add_here(&mut self, entry: &SyncEntry<'_>, length: usize, padding: usize) -> Option<()> {
         let begin = self.used.checked_add(padding)?;
         let end = begin.checked_add(length)?;
