@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Version of the interface, and error numbers, for netlink and socket options.
+//! Interface version and errno values, for netlink and socket options.
 
 use crate::logic::config::Errno;
 use kernel::prelude::*;
 
-/// The version that IPVS has had since its interface last changed, 1.2.1 (G-13, O-5).
+/// Version of the interface, 1.2.1 as in C IPVS (`IP_VS_VERSION_CODE`; G-13, O-5).
 pub(super) const VERSION: u32 = 0x01_02_01;
 
 /// Converts an error of a request to a kernel error.

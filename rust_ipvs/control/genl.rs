@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family `IPVS` (behaviour.rst 11).
+//! Generic netlink family `IPVS` (behaviour.rst 11).
 //!
-//! All commands need `CAP_NET_ADMIN` in the initial user namespace (G-2), and all are validated
-//! liberally, as clients older than strict validation need it (G-1).
+//! All commands need `CAP_NET_ADMIN` in the initial user namespace (G-2). All are validated
+//! liberally, as clients that predate strict validation need it (G-1).
 
 mod answer;
 mod common;
@@ -40,12 +40,12 @@ static POLICY: [Policy; 7] = [
     Policy::U32,    // TIMEOUT_UDP
 ];
 
-/// A command as all of them are.
+/// Makes a command with the flags that all of them have.
 const fn privileged(number: u8) -> Command {
     Command::new(number).admin_perm().liberal()
 }
 
-/// Commands and their handlers (G-3). Anything else is `EOPNOTSUPP` (G-4).
+/// Commands and their handlers (G-3). Other commands fail with `EOPNOTSUPP` (G-4).
 static COMMANDS: [Command; 16] = [
     privileged(command::NEW_SERVICE).doit::<service::New>(),
     privileged(command::SET_SERVICE).doit::<service::Set>(),
@@ -75,7 +75,7 @@ static FAMILY: GenlFamily = GenlFamily::new(
     &COMMANDS,
 );
 
-/// Has the family answer.
+/// Registers the family, which stays registered until the result is dropped.
 pub(super) fn register() -> Result<Registration> {
     FAMILY.register()
 }

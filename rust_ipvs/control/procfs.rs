@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files under /proc/net (behaviour.rst 12.1).
+//! Files under /proc/net (behaviour.rst 12.1).
 
 use crate::{
     director::{
@@ -46,16 +46,16 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Everybody may read.
+/// Mode of most files: readable by all.
 const MODE: u16 = 0o444;
 
-/// Mode of files that cost a look at everything: readable by the owner only.
+/// Mode of files whose content takes a pass over all tables: readable by the owner only.
 const MODE_OF_STATUS: u16 = 0o440;
 
 /// The files of a namespace.
 pub(super) type Entries = [ProcFile<NetnsIpvs>; 7];
 
-/// Makes the files of a namespace.
+/// Creates the files of a namespace.
 pub(super) fn entries(lease: &Lease, ipvs: &Arc<NetnsIpvs>) -> Result<Entries> {
     Ok([
         ProcFile::records::<Services>(lease.clone(), c"ip_vs", MODE, ipvs.clone())?,
@@ -98,7 +98,7 @@ impl Records for Services {
     }
 }
 
-/// ip_vs_app: application helpers (K-10), of which there is one.
+/// ip_vs_app: application helpers (K-10); FTP is the only one.
 struct Apps;
 
 impl Show for Apps {
@@ -115,7 +115,7 @@ impl Show for Apps {
     }
 }
 
-/// Formats of connections.
+/// Format of the lines of a list of connections.
 trait ConnFormat: 'static {
     const HEADER: &'static str;
 
@@ -160,8 +160,8 @@ impl<T: ConnFormat> Records for Connections<T> {
         cursor: &mut BucketCursor,
         out: &mut Output<'_>,
     ) -> Result<More, fmt::Error> {
-        /// Buckets looked through before others get the CPU. A large table has long stretches of
-        /// empty ones.
+        /// Number of buckets between two calls of `cond_resched()`. A large table has long runs of
+        /// empty buckets.
         const BATCH: usize = 64;
         loop {
             for _ in 0..BATCH {
@@ -184,7 +184,7 @@ impl<T: ConnFormat> Records for Connections<T> {
     }
 }
 
-/// ip_vs_stats: what all services together have counted (K-7).
+/// ip_vs_stats: totals of the namespace (K-7).
 struct Totals;
 
 impl Show for Totals {
@@ -200,7 +200,7 @@ impl Show for Totals {
     }
 }
 
-/// ip_vs_stats_percpu: what each CPU has counted, and the totals (K-8).
+/// ip_vs_stats_percpu: counters of each CPU, and the totals (K-8).
 struct OfCpus;
 
 impl Show for OfCpus {
@@ -219,7 +219,7 @@ impl Show for OfCpus {
     }
 }
 
-/// ip_vs_status: how full the tables are (K-9).
+/// ip_vs_status: occupancy of the tables (K-9).
 struct Status;
 
 impl Show for Status {

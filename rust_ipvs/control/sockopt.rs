@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The older interface: socket options (behaviour.rst 11.3).
+//! Socket option interface (behaviour.rst 11.3).
 //!
-//! It needs `CAP_NET_ADMIN` only in the user namespace that the network namespace belongs to, and
-//! has no words for an error but its number.
+//! It needs `CAP_NET_ADMIN` only in the user namespace that owns the network namespace. It reports
+//! an error by its number, without text.
 
 use super::errno::{
     errno,
@@ -48,17 +48,21 @@ use kernel::{
     ModuleMetadata, //
 };
 
-/// Has the options answered.
+/// Registers the options, which stay registered until the result is dropped.
 pub(super) fn register() -> Result<Registration> {
     Registration::new::<Ipvs>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
 }
 
-/// The number of an error.
+/// Converts an error of a request, and drops its text.
 fn number(error: ConfigError) -> Error {
     errno(error.errno)
 }
 
-/// Returns the state of the caller's namespace, if the caller may configure it.
+/// Returns the state of a namespace.
+///
+/// # Errors
+///
+/// `EPERM` if the caller is not an administrator of it, `ENOPROTOOPT` if it has no state.
 fn ipvs(net: &Net) -> Result<Arc<NetnsIpvs>> {
     if !is_admin_of(net) {
         return Err(EPERM);
@@ -66,7 +70,7 @@ fn ipvs(net: &Net) -> Result<Arc<NetnsIpvs>> {
     NetnsIpvs::of(net).ok_or(ENOPROTOOPT)
 }
 
-/// The service that something is done to, which must exist before anything else is looked at.
+/// Checks that the service of a request exists, which comes before its other checks.
 fn existing(ipvs: &NetnsIpvs, id: &ServiceId) -> Result {
     if ipvs.service_exists(id) {
         Ok(())
@@ -75,7 +79,7 @@ fn existing(ipvs: &NetnsIpvs, id: &ServiceId) -> Result {
     }
 }
 
-/// The options of IPVS.
+/// Socket options of IPVS.
 struct Ipvs;
 
 impl Options for Ipvs {
@@ -97,8 +101,7 @@ impl Options for Ipvs {
     fn get(net: &Net, option: u32, asked: &mut Asked<'_>) -> Result {
         let ipvs = ipvs(net)?;
         let what = Get::of(option).ok_or(EINVAL)?;
-        // The question comes in the same place as the answer goes; the longest one is that about a
-        // service.
+        // Request and answer share the caller's buffer. The longest request is that for a service.
         let mut question = [0; wire::SERVICE_ENTRY];
         let question = question.get_mut(..what.least()).ok_or(EINVAL)?;
         asked.read(question)?;
@@ -106,7 +109,7 @@ impl Options for Ipvs {
     }
 }
 
-/// Does what is asked for.
+/// Carries out a request of `setsockopt()`.
 fn carry_out(net: &Net, ipvs: &Arc<NetnsIpvs>, what: Set) -> Result {
     let done = match what {
         Set::Add(spec) => ipvs.add_service(&spec),
@@ -135,7 +138,7 @@ fn carry_out(net: &Net, ipvs: &Arc<NetnsIpvs>, what: Set) -> Result {
     done.map_err(number)
 }
 
-/// Answers a question.
+/// Answers a request of `getsockopt()`.
 fn answer(ipvs: &NetnsIpvs, what: Get, question: &[u8], asked: &mut Asked<'_>) -> Result {
     match what {
         Get::Version => version(ipvs, asked),
@@ -164,7 +167,7 @@ fn answer(ipvs: &NetnsIpvs, what: Get, question: &[u8], asked: &mut Asked<'_>) -
     }
 }
 
-/// The version as text, with a nul, and as long as that is (O-5).
+/// Writes the version text with its terminator, and sets its length (O-5).
 fn version(ipvs: &NetnsIpvs, asked: &mut Asked<'_>) -> Result {
     let mut text = [0; wire::VERSION];
     let length = wire::version(ipvs.table_size(), &mut text);
@@ -172,18 +175,18 @@ fn version(ipvs: &NetnsIpvs, asked: &mut Asked<'_>) -> Result {
     asked.set_len(length)
 }
 
-/// A list that is written as its entries come, as far as there is room.
+/// List in the caller's buffer, whose entries are written one after the other.
 struct List<'a, 'b> {
     asked: &'a mut Asked<'b>,
     /// Offset of the next entry.
     end: usize,
-    /// Entries that there is room for.
+    /// Number of entries that still fit.
     left: usize,
     written: Result,
 }
 
 impl<'a, 'b> List<'a, 'b> {
-    /// A list behind a head of so many bytes, with room for so many entries.
+    /// Starts a list of at most `room` entries after a header of `head` bytes.
     fn new(asked: &'a mut Asked<'b>, head: usize, room: usize) -> Self {
         Self {
             asked,
@@ -193,7 +196,7 @@ impl<'a, 'b> List<'a, 'b> {
         }
     }
 
-    /// Adds an entry, where there is one to be shown; returns whether to go on.
+    /// Appends an entry, if there is one. Returns false if the list ends here.
     fn add<const N: usize>(&mut self, entry: Option<[u8; N]>) -> bool {
         let Some(entry) = entry else {
             return true;
@@ -208,7 +211,7 @@ impl<'a, 'b> List<'a, 'b> {
     }
 }
 
-/// The first services, as many as there is room for.
+/// Writes the first services, as many as fit.
 fn services(ipvs: &NetnsIpvs, room: usize, asked: &mut Asked<'_>) -> Result {
     let mut list = List::new(asked, wire::SERVICES_HEAD, room);
     ipvs.services(Bookmark::START, &mut |view| {
@@ -217,7 +220,7 @@ fn services(ipvs: &NetnsIpvs, room: usize, asked: &mut Asked<'_>) -> Result {
     list.written
 }
 
-/// The newest destinations of a service, as many as there is room for.
+/// Writes the newest destinations of a service, as many as fit.
 fn destinations(ipvs: &NetnsIpvs, id: &ServiceId, room: usize, asked: &mut Asked<'_>) -> Result {
     let mut list = List::new(asked, wire::DESTINATIONS_HEAD, room);
     ipvs.destinations(id, Shown::NONE, &mut |view| {

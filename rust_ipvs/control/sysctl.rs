@@ -19,25 +19,25 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The variables of a namespace.
+/// Sysctl variables of a namespace.
 pub(super) type Variables = Registration<Vs>;
 
-/// Makes the variables of a namespace.
+/// Registers the variables of a namespace.
 pub(super) fn variables(lease: Lease, ipvs: &Arc<NetnsIpvs>) -> Result<Variables> {
     Registration::new(lease, ipvs.clone())
 }
 
-/// The directory.
+/// Sysctl directory net/ipv4/vs.
 pub(super) struct Vs;
 
-/// A variable that is a word of the settings and takes any number.
+/// Defines a variable of `Settings` that accepts any number.
 macro_rules! setting {
     ($name:literal, $word:ident) => {
         Variable::new($name, |ipvs: &NetnsIpvs| &ipvs.settings().$word)
     };
 }
 
-/// A variable of synchronisation.
+/// Defines a variable of `Settings::sync`.
 macro_rules! sync {
     ($name:literal, $word:ident) => {
         Variable::new($name, |ipvs: &NetnsIpvs| &ipvs.settings().sync.$word)
@@ -130,10 +130,10 @@ impl SysctlTable for Vs {
     ];
 }
 
-/// The most seconds whose jiffies a C int can count.
+/// Longest time in seconds whose number of jiffies fits a C int.
 const LONGEST: i32 = i32::MAX / time::HZ as i32;
 
-/// Sets the number of ports, a power of two.
+/// Sets the number of ports; `EINVAL` unless it is a power of two.
 fn set_sync_ports(ipvs: &NetnsIpvs, value: i32) -> Result {
     if value.count_ones() != 1 || value < 1 {
         return Err(EINVAL);
@@ -142,13 +142,14 @@ fn set_sync_ports(ipvs: &NetnsIpvs, value: i32) -> Result {
     Ok(())
 }
 
-/// Returns whether a connection can be sent after `first` packets and then once every `period`, or
-/// never again where that is 0.
+/// Returns true if `first` and `period` are valid: a connection is sent at its `first` packet, and
+/// then once every `period` packets, or not again if that is 0.
 fn is_sync_threshold(first: i32, period: i32) -> bool {
     first >= 0 && period >= 0 && (first < period || period == 0)
 }
 
-/// Sets the limit of connections (Y-1).
+/// Sets the limit of connections (Y-1). Only the host's administrator may exceed the value that he
+/// set last.
 fn set_conn_max(ipvs: &NetnsIpvs, value: i32) -> Result {
     let by_host = crate::kapi::sysctl::writer_is_host_admin();
     ipvs.settings().set_conn_max(value, by_host).ok_or(EINVAL)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rules of iptables that ask for what was balanced: the match `ipvs` (N-7).
+//! The iptables match `ipvs` (N-7).
 
 use crate::{
     director::NetnsIpvs,
@@ -24,12 +24,12 @@ use kernel::{
     ModuleMetadata, //
 };
 
-/// Offers the match.
+/// Registers the match, which stays registered until the result is dropped.
 pub(super) fn register() -> Result<Registration> {
     Registration::new::<Ipvs>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
 }
 
-/// The match.
+/// Match `ipvs` for both families.
 struct Ipvs;
 
 impl Match for Ipvs {

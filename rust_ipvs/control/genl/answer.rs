@@ -22,7 +22,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// A family's number in user space.
+/// Returns the `AF_*` number of a family.
 fn number(family: AddressFamily) -> u16 {
     match family {
         AddressFamily::V4 => 2,
@@ -30,7 +30,7 @@ fn number(family: AddressFamily) -> u16 {
     }
 }
 
-/// Adds an address, always in 16 bytes.
+/// Adds an address as an attribute of 16 bytes, for either family.
 fn put_addr(message: &mut Message<'_>, attribute: u16, addr: &Ip) -> Result {
     match addr {
         Ip::V4([a, b, c, d]) => message.put_bytes(
@@ -41,7 +41,7 @@ fn put_addr(message: &mut Message<'_>, attribute: u16, addr: &Ip) -> Result {
     }
 }
 
-/// Adds what identifies a service and what it is told to do, and what it did (G-8).
+/// Adds the attributes of a service: identity, configuration, statistics (G-8).
 pub(super) fn put_service(message: &mut Message<'_>, view: &ServiceView) -> Result {
     message.put_u16(svc_attr::AF, number(view.id.family))?;
     match &view.id.key {
@@ -71,7 +71,7 @@ pub(super) fn put_service(message: &mut Message<'_>, view: &ServiceView) -> Resu
     put_statistics64(message, svc_attr::STATS64, &view.statistics)
 }
 
-/// Adds what identifies a destination and what it is told to do, and what it did (G-10).
+/// Adds the attributes of a destination: identity, configuration, counts, statistics (G-10).
 pub(super) fn put_destination(message: &mut Message<'_>, view: &DestinationView) -> Result {
     let spec = &view.spec;
     let family = match spec.id.addr {
@@ -81,7 +81,7 @@ pub(super) fn put_destination(message: &mut Message<'_>, view: &DestinationView)
     put_addr(message, dest_attr::ADDR, &spec.id.addr)?;
     message.put_be16(dest_attr::PORT, spec.id.port)?;
     message.put_u32(dest_attr::FWD_METHOD, spec.method.0.into())?;
-    // Never negative; a number is a number.
+    // The weight is never negative.
     message.put_u32(dest_attr::WEIGHT, spec.weight as u32)?;
     message.put_u8(dest_attr::TUN_TYPE, spec.tunnel.kind)?;
     message.put_be16(dest_attr::TUN_PORT, spec.tunnel.port)?;
@@ -96,7 +96,7 @@ pub(super) fn put_destination(message: &mut Message<'_>, view: &DestinationView)
     put_statistics64(message, dest_attr::STATS64, &view.statistics)
 }
 
-/// Adds statistics in their first form, in which all but bytes have 32 bits and wrap (E-11).
+/// Adds statistics with 32-bit values, except for the byte counters. They wrap (E-11).
 fn put_statistics(message: &mut Message<'_>, attribute: u16, of: &Statistics) -> Result {
     let (counters, rates) = (&of.counters, &of.rates);
     message.nested(attribute, |nest| {
@@ -113,7 +113,7 @@ fn put_statistics(message: &mut Message<'_>, attribute: u16, of: &Statistics) ->
     })
 }
 
-/// Adds statistics in their second form, in which all have 64 bits.
+/// Adds statistics with 64-bit values.
 fn put_statistics64(message: &mut Message<'_>, attribute: u16, of: &Statistics) -> Result {
     let (counters, rates) = (&of.counters, &of.rates);
     message.nested(attribute, |nest| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Common parts of commands: the namespace and service of a request, and its refusal.
+//! Namespace and service of a request, and its error report.
 
 use crate::{
     control::errno::errno,
@@ -25,7 +25,7 @@ use kernel::{
 
 /// Results whose errors are reported by extack.
 pub(super) trait WithExtack<T> {
-    /// Sets the extack message of `request`, and converts the error to its number.
+    /// Sets the extack message of `request`, and converts the error to an errno.
     fn extack(self, request: &Request<'_>) -> Result<T>;
 }
 
@@ -35,10 +35,14 @@ impl<T> WithExtack<T> for Result<T, ConfigError> {
     }
 }
 
-/// A namespace without state is being set up or torn down.
+/// Text for a namespace without state, which is being set up or torn down.
 const NO_IPVS: &CStr = c"there is no load balancer in this namespace now";
 
-/// Returns the state of the namespace that a request is for.
+/// Returns the state of the request's namespace.
+///
+/// # Errors
+///
+/// `ENOPROTOOPT` with an extack message if it has none.
 pub(super) fn ipvs(request: &Request<'_>) -> Result<Arc<NetnsIpvs>> {
     NetnsIpvs::of(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))
 }
@@ -51,13 +55,13 @@ pub(super) fn ipvs_of_dump(dump: &Dump<'_>) -> Result<Arc<NetnsIpvs>> {
     })
 }
 
-/// The nest of a request that describes a service.
+/// Returns the nest that describes the service of a request.
 pub(super) fn service_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
     let nest = request.attribute(cmd_attr::SERVICE);
     nest.ok_or_else(|| request.refuse(EINVAL, c"the request names no service"))
 }
 
-/// The service that a request is about, which has to exist.
+/// Returns the identity of the request's service, which must exist.
 pub(super) fn existing_service(request: &Request<'_>, ipvs: &NetnsIpvs) -> Result<ServiceId> {
     let id = request::service_id(service_nest(request)?).extack(request)?;
     if ipvs.service_exists(&id) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands about the whole: timeouts and general information.
+//! Commands for timeouts and general information.
 
 use super::common::{
     ipvs,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands about synchronisation daemons.
+//! Commands for synchronisation daemons.
 
 use super::common::{
     ipvs,
@@ -31,7 +31,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The nest of a request that describes a daemon.
+/// Returns the nest that describes the daemon of a request.
 fn daemon_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
     let nest = request.attribute(cmd_attr::DAEMON);
     nest.ok_or_else(|| request.refuse(EINVAL, c"the request describes no daemon"))
@@ -59,7 +59,7 @@ impl Doit for Del {
     }
 }
 
-/// `GET_DAEMON`: those that run (G-12).
+/// `GET_DAEMON`: running daemons (G-12).
 pub(super) struct List;
 
 impl Dumpit for List {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands about destinations: add, change, delete and show.
+//! Commands for destinations: add, change, delete and list.
 
 use super::{
     answer,
@@ -29,7 +29,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The nest of a request that describes a destination.
+/// Returns the nest that describes the destination of a request.
 fn destination_nest<'a>(request: &Request<'a>) -> Result<&'a [u8]> {
     let nest = request.attribute(cmd_attr::DEST);
     nest.ok_or_else(|| request.refuse(EINVAL, c"the request names no destination"))
@@ -49,7 +49,7 @@ impl Doit for New {
     }
 }
 
-/// `SET_DEST` (V-14). What is not said of the tunnel stays as it is.
+/// `SET_DEST` (V-14). Tunnel attributes that are absent keep their value.
 pub(super) struct Set;
 
 impl Doit for Set {
@@ -75,17 +75,18 @@ impl Doit for Del {
     }
 }
 
-/// `GET_DEST` of all of a service (G-15).
+/// `GET_DEST` for all destinations of a service (G-15).
 ///
-/// Where the service is not known, or cannot be made out, the answer is empty and no error, because
-/// clients that list services and then their destinations count on it. The words say what it was.
+/// If the service is unknown or its attributes are invalid, the list is empty and there is no
+/// error, as clients that list services and then their destinations rely on it. The extack message
+/// names the reason.
 pub(super) struct List;
 
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
         let ipvs = ipvs_of_dump(dump)?;
         let Ok(nest) = dump.attribute(cmd_attr::SERVICE) else {
-            // The core has found words already.
+            // The netlink core has set the extack message.
             return Ok(());
         };
         let Some(nest) = nest else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands about services: add, change, delete, show, zero and flush.
+//! Commands for services: add, change, delete, list, zero and flush.
 
 use super::{
     answer,
@@ -61,7 +61,7 @@ impl Doit for Del {
     }
 }
 
-/// `GET_SERVICE` of one (G-16).
+/// `GET_SERVICE` for one service (G-16).
 pub(super) struct Get;
 
 impl Doit for Get {
@@ -74,7 +74,7 @@ impl Doit for Get {
     }
 }
 
-/// `GET_SERVICE` of all (G-15). What the request says besides is ignored.
+/// `GET_SERVICE` for all services (G-15). Attributes of the request are ignored.
 pub(super) struct List;
 
 impl Dumpit for List {
@@ -98,7 +98,7 @@ impl Dumpit for List {
     }
 }
 
-/// `ZERO`, of one service or of everything (E-10).
+/// `ZERO`, for one service or for all statistics (E-10).
 pub(super) struct Zero;
 
 impl Doit for Zero {
