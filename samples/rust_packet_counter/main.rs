@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counts the packets that each network namespace receives for itself, and says so when unloaded.
+//! Counts the packets that each network namespace receives, and logs the number when unloaded.
 //!
-//! The smallest whole module on rust_ipvs's abstractions: [`kapi::net`] keeps a value per
-//! namespace, [`kapi::netfilter`] calls a function for each packet, [`kapi::percpu`] counts without
-//! a lock.
+//! The smallest complete module on rust_ipvs's abstractions: [`kapi::net`] stores a value per
+//! namespace, [`kapi::netfilter`] registers hooks, and [`kapi::percpu`] counts without a lock.
 
 #![deny(unsafe_code)]
 
-// The abstractions are compiled with whoever uses them, and this module uses few.
+// The abstractions are compiled into each module that uses them, and this one uses few.
 #[allow(dead_code, unsafe_code, unused_imports, unused_macros)]
 #[path = "../../rust_ipvs"]
 mod abstractions {
@@ -40,13 +39,12 @@ module! {
 
 static COUNTERS: Namespaces<Counter> = Namespaces::new();
 
-/// The counter of one namespace.
+/// Counter of a namespace.
 #[pin_data]
 struct Counter {
     initial: bool,
     packets: Counters<1>,
-    /// The hooks that count here. They keep the counter alive, so they are taken out of it at the
-    /// end.
+    /// Hooks that count here. They hold a reference to the counter, so `exit` drops them.
     #[pin]
     hooks: Mutex<Option<Hooks<Counter>>>,
 }
@@ -68,7 +66,7 @@ impl Namespaced for Counter {
             }),
             GFP_KERNEL,
         )?;
-        // Before all others: what a firewall drops has been received as well.
+        // Before all other hooks, as packets that a firewall drops are received too.
         let hooks = [Protocol::Ipv4, Protocol::Ipv6]
             .map(|protocol| Spec::new::<Count>(protocol, Point::LocalIn, i32::MIN));
         *counter.hooks.lock() = Some(Hooks::register(net, counter.clone(), hooks)?);
@@ -84,7 +82,7 @@ impl Namespaced for Counter {
     }
 }
 
-/// Counts a packet and lets it go on.
+/// Hook that counts a packet and accepts it.
 struct Count;
 
 impl Hook for Count {

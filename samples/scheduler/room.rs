@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Most room: the destination with the most places left gets the connection.
+//! Most room: the destination with the greatest free capacity gets the connection.
 //!
-//! A weight is a number of places here, as with `ovf`, and an active connection takes one. Of
-//! equals the newest destination is chosen; where no place is left nobody is.
+//! A weight is a number of connections here, as for `ovf`, and an active connection takes one. Of
+//! equals the newest destination is chosen. No destination is chosen if all are full.
 //!
-//! Cost of a decision: one look at each destination.
+//! Cost of a decision: one access to each destination.
 
 use super::super::family::Family;
 use super::algorithm::{
@@ -16,7 +16,7 @@ use super::algorithm::{
 };
 use super::flow::Flow;
 
-/// The algorithm.
+/// Scheduler `room`.
 pub(super) struct MostRoom;
 
 impl Algorithm for MostRoom {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Selects the sizes of tables that are small enough to be explored.
+//! Selects table sizes that are small enough to be explored.
 
 fn main() {
     println!("cargo::rustc-cfg=CONFIG_KAPI_MODEL");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C functions, as the engine has them.
+//! C functions, as the engine implements them.
 
 pub(crate) use kernel::bindings::*;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A connection's status and the counts of its destination, which are kept as
-//! `director/conn.rs` does.
+//! A connection's status and the counts of its destination, updated in the order of
+//! `director/conn`.
 
 use super::status::{
     Account,
@@ -37,40 +37,40 @@ impl Counts {
         }
     }
 
-    /// The counts of active and of all connections, and how often a template was assured.
+    /// Returns the active connections, all connections, and how often a template was assured.
     pub(crate) fn get(&self) -> (i32, i32, i32) {
         let of = |count: &Atomic<i32>| count.load(Relaxed);
         (of(&self.active), of(&self.total), of(&self.assured))
     }
 }
 
-/// A connection to a destination with these counts.
+/// Connection to a destination with these counts.
 pub(crate) struct Connection {
     status: Status,
     counts: &'static Counts,
 }
 
 impl Connection {
-    /// One by NAT, which a template controls.
+    /// Makes a NAT connection that a template controls.
     pub(crate) fn new(counts: &'static Counts) -> Self {
         let status = Status::connection(false, true);
         Self { status, counts }
     }
 
-    /// One that waits for the client's port.
+    /// Makes a connection without a client port.
     pub(crate) fn expected(counts: &'static Counts) -> Self {
         let status = Status::expected(true);
         Self { status, counts }
     }
 
-    /// Returns what takes the place of one that waits.
+    /// Makes the connection that replaces one without a client port.
     pub(crate) fn fill_cport(counts: &'static Counts) -> Self {
         let mut status = Status::expected(false);
         status.inherit_count();
         Self { status, counts }
     }
 
-    /// The destination counts it from now on.
+    /// Counts it in its destination.
     pub(crate) fn count(&self) {
         if let Some(active) = self.status.count() {
             self.counts.total.add(1, Relaxed);
@@ -89,7 +89,7 @@ impl Connection {
         }
     }
 
-    /// A segment passes; returns the state that follows.
+    /// Applies a segment; returns the new state.
     pub(crate) fn segment(&self, direction: Direction, flags: TcpFlags) -> u8 {
         let event = flags.event();
         let (state, account) = self.status.advance(direction, |direction, state| {
@@ -106,13 +106,13 @@ impl Connection {
         state
     }
 
-    /// Another director tells of it.
+    /// Applies a state received from another director.
     pub(crate) fn apply(&self, state: u8) {
         let account = self.status.apply(state, !tcp::active(state));
         self.account(account);
     }
 
-    /// Gives its place to its successor.
+    /// Stops counting it, as its replacement does. Returns true if it was counted.
     pub(crate) fn release_count(&self) -> bool {
         let given = self.status.release_count();
         if let Some(account) = given {
@@ -121,7 +121,7 @@ impl Connection {
         given.is_some()
     }
 
-    /// It has left the table.
+    /// Ends it after its removal from the table.
     pub(crate) fn end(&self) {
         if let End::Counted { active } = self.status.end() {
             if active {

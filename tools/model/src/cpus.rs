@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `kapi/cpus.rs`, of a machine with one processor.
+//! `kapi/cpus.rs` for a machine with one CPU.
 
-/// Returns how many processors there may be.
+/// Returns the number of possible CPUs.
 pub(crate) fn count() -> usize {
     1
 }

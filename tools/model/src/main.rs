@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs the lock-free parts of rust_ipvs in every order that matters.
+//! Runs the lock-free parts of rust_ipvs in every relevant order.
 //!
 //! The files are those of rust_ipvs/, compiled against the `kernel` crate of this folder.
 
@@ -25,7 +25,7 @@ mod runner;
 #[cfg(not(test))]
 mod shared;
 
-/// The shipped files, and those in their folder's stead that cannot be compiled here.
+/// The checked files, and replacements of those that cannot be compiled here.
 #[cfg(not(test))]
 #[path = "../../../rust_ipvs/kapi"]
 mod kapi {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The models.
+//! Models.
 
 use engine::Scenario;
 
@@ -13,13 +13,13 @@ mod table;
 /// Mode in which a model is run.
 #[derive(Clone, Copy)]
 pub(crate) enum How {
-    /// In all orders with so many interruptions at most.
+    /// All orders with at most that many preemptions.
     All(usize),
-    /// So many times, at random.
+    /// That many random orders.
     Random(u64),
 }
 
-/// However often.
+/// Any number of preemptions.
 pub(crate) const ANY: usize = usize::MAX;
 
 /// A model.

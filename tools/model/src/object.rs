@@ -37,7 +37,7 @@ pub(crate) trait Marker: Send + Sync + 'static {}
 pub(crate) struct Plain;
 impl Marker for Plain {}
 
-/// An object that has the parts of a connection that matter here.
+/// Object with the fields of a connection that the table uses.
 #[repr(C)]
 pub(crate) struct Node<M: Marker> {
     links: Links,
@@ -58,7 +58,7 @@ impl_entry! {
 
 pub(crate) type Object = Node<Plain>;
 
-/// An object's key and its hashes.
+/// Key of an object, and its hashes.
 #[derive(Clone, Copy)]
 pub(crate) struct Key(pub(crate) u32, pub(crate) u32, pub(crate) Option<u32>);
 
@@ -73,13 +73,13 @@ impl<M: Marker> Node<M> {
         self.control.release();
     }
 
-    /// The key, which makes sure that the object is there.
+    /// Returns the key, an access that checks that the object is alive.
     pub(crate) fn key(&self) -> u32 {
         engine::look(&raw const self.key as usize);
         self.key
     }
 
-    /// The key of the object that this one holds.
+    /// Returns the key of the object that this one holds a reference to.
     pub(crate) fn control_key(&self, rcu: Rcu<'_>) -> Option<u32> {
         self.control.get(rcu).map(Self::key)
     }
@@ -88,14 +88,14 @@ impl<M: Marker> Node<M> {
         &self.wheel
     }
 
-    /// The wheel words as they are, of an object that nobody else changes.
+    /// Returns the words of the wheel links; no thread may change the object.
     fn wheel_words(&self) -> [usize; 2] {
-        // SAFETY: They are the first field of a structure with C's layout; all threads have ended.
+        // SAFETY: They are the first field of a `repr(C)` structure, and all threads have ended.
         unsafe { (&raw const self.wheel).cast::<[usize; 2]>().read() }
     }
 }
 
-/// An object that is in no table yet.
+/// Makes an object that is in no table.
 pub(crate) fn object(key: u32, slot: u16, control: ControlRef<Object>) -> SlabBox<Object> {
     SlabBox::new(Node {
         links: Links::new(),
@@ -108,7 +108,7 @@ pub(crate) fn object(key: u32, slot: u16, control: ControlRef<Object>) -> SlabBo
     })
 }
 
-/// A table that the threads of a model share.
+/// Table shared between the threads of a model.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(&'static Table<Object>);
 
@@ -116,18 +116,18 @@ pub(crate) struct Shared(&'static Table<Object>);
 pub(crate) const SLOTS: u16 = 3;
 
 impl Shared {
-    /// A table of `1 << bits` buckets.
+    /// Makes a table of `1 << bits` buckets.
     pub(crate) fn new(bits: u32) -> Self {
         let table = Table::new(bits, SLOTS).expect("memory");
         Self(shared(table))
     }
 
-    /// Inserts an object with a key; returns whether it was not there before.
+    /// Inserts an object with a key. Returns false if one was there already.
     pub(crate) fn insert(self, key: Key, slot: u16) -> bool {
         self.insert_controlled(key, slot, ControlRef::none())
     }
 
-    /// As `insert`, of an object that holds another.
+    /// As `insert`, for an object that holds a reference to another.
     pub(crate) fn insert_controlled(
         self,
         key: Key,
@@ -146,7 +146,7 @@ impl Shared {
         })
     }
 
-    /// Runs `f` on an object that is found in a direction.
+    /// Calls `f` on an object that is found in a direction.
     pub(crate) fn with<R>(
         self,
         key: Key,
@@ -166,7 +166,7 @@ impl Shared {
         self.with(key, direction, |_, _| ()).is_some()
     }
 
-    /// Removes an object that is found in its first direction; returns whether this call did.
+    /// Removes an object found by its first hash. Returns true if this call removed it.
     pub(crate) fn remove(self, key: Key) -> bool {
         self.with(key, 0, |rcu, object| self.0.remove(rcu, object)) == Some(true)
     }
@@ -181,7 +181,7 @@ impl Shared {
         self.0.rearm(object);
     }
 
-    /// Ends what is in a slot and not held; returns the keys of what has ended.
+    /// Expires the objects of a slot without references. Returns their keys.
     pub(crate) fn expire(self, slot: u16) -> Vec<u32> {
         let mut ended = Vec::new();
         let verdict = |object: &Object| match object.wheel().n_control() {
@@ -192,7 +192,7 @@ impl Shared {
         ended
     }
 
-    /// Asks `verdict` for what is in a slot, in all shards.
+    /// Applies `verdict` to the objects of a slot, in all shards.
     fn expire_each(
         self,
         slot: u16,
@@ -213,7 +213,7 @@ impl Shared {
         self.0.resize(bits).expect("memory");
     }
 
-    /// The keys of all objects, slot by slot as the wheel has them.
+    /// Returns the keys of all objects by slot, in the order of the wheel.
     fn slots(self) -> Vec<Vec<u32>> {
         (0..SLOTS)
             .map(|slot| {
@@ -228,7 +228,7 @@ impl Shared {
                     let [next, back] = object.wheel_words();
                     let here = std::ptr::from_ref(object) as usize;
                     let words = &raw const object.wheel as usize;
-                    // SAFETY: All threads have ended, and what is in a list is live.
+                    // SAFETY: All threads have ended, and every object in a list is alive.
                     unsafe {
                         assert_eq!(
                             *(back as *const usize),
@@ -248,7 +248,7 @@ impl Shared {
             .collect()
     }
 
-    /// Checks that the table has these objects, each where it belongs.
+    /// Checks that the table contains exactly these objects, each in its chains and slot.
     pub(crate) fn check(self, keys: &[Key]) {
         let mut expected: Vec<u32> = keys.iter().map(|key| key.0).collect();
         expected.sort();
@@ -284,12 +284,12 @@ impl Shared {
         );
     }
 
-    /// The slot of an object.
+    /// Returns the slot of an object.
     pub(crate) fn slot_of(self, key: Key) -> Option<usize> {
         self.slots().iter().position(|slot| slot.contains(&key.0))
     }
 
-    /// Gives the table back.
+    /// Frees the table.
     pub(crate) fn drop_table(self) {
         give_back(self.0);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `kapi/once.rs`, made of the engine's words.
+//! `kapi/once.rs`, on top of the engine's words.
 
 use kernel::sync::atomic::{
     Atomic,
@@ -8,7 +8,7 @@ use kernel::sync::atomic::{
     Value, //
 };
 
-/// A word that is read and written whole, in no order.
+/// Word that is read and written atomically, without ordering.
 #[repr(transparent)]
 pub(crate) struct Word<T: Value>(Atomic<T>);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dropping what takes long: at once, as where no work was made for it.
+//! Deferred drops, done at once as the real code does if it has no work item.
 
 use crate::bindings;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command: which models are run, how, and what is said of them.
+//! Command line: selects models, runs them and reports the results.
 
 use crate::models::{
     How,
@@ -27,12 +27,12 @@ Runs the models whose names contain one of the NAMEs; all, if there are none. Ea
 its own, and N run at once. The last line is \"N passed, M failed\". --long allows two interruptions
 more, and twenty times as many executions at random.";
 
-/// The command line.
+/// Command line options.
 #[derive(Default)]
 struct Options {
     long: bool,
     jobs: usize,
-    /// The one model that this process runs.
+    /// Model that this process runs, if only one.
     only: Option<String>,
     names: Vec<String>,
 }
@@ -55,7 +55,7 @@ fn options() -> Option<Options> {
     Some(options)
 }
 
-/// Runs a model; returns what was done, and what came of it.
+/// Runs a model; returns a description of the run and its report.
 fn run(model: &Model, long: bool) -> (String, Report) {
     let mut bounds = Bounds {
         preemptions: usize::MAX,
@@ -118,7 +118,7 @@ fn start(name: &str, long: bool) -> std::io::Result<Child> {
     command.stdout(Stdio::piped()).spawn()
 }
 
-/// Runs models, each in a process of its own.
+/// Runs models, each in its own process.
 fn run_all(options: &Options) -> std::io::Result<bool> {
     let wanted = |name: &str| {
         options.names.is_empty()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `kapi/siphash.rs`, of which no model makes use.
+//! `kapi/siphash.rs`, which no model uses.
 
 /// A key.
 pub(crate) struct HalfSipKey;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `kapi/slab.rs`, made of the engine's memory.
+//! `kapi/slab.rs`, on top of the engine's memory.
 
 use kernel::alloc::short_name;
 use std::{
@@ -9,14 +9,14 @@ use std::{
     ptr::NonNull, //
 };
 
-/// An object of a slab.
+/// Object of a slab.
 pub(crate) struct SlabBox<T>(NonNull<T>);
 
-// SAFETY: Owns its value.
+// SAFETY: It owns its value.
 unsafe impl<T: Send> Send for SlabBox<T> {}
 
 impl<T> SlabBox<T> {
-    /// Returns what a slab's `alloc` does.
+    /// Allocates an object, as `Slab::alloc` does.
     pub(crate) fn new(value: T) -> Self {
         let memory = engine::allocate(short_name::<T>(), Layout::new::<T>()).cast::<T>();
         // SAFETY: Just allocated for a `T`.
@@ -39,14 +39,14 @@ impl<T> Deref for SlabBox<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: Owned.
+        // SAFETY: The box owns a valid value, which `self` borrows.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<T> Drop for SlabBox<T> {
     fn drop(&mut self) {
-        // SAFETY: Owned, and not used afterwards.
+        // SAFETY: The box owned the value, which is not used afterwards.
         unsafe { std::ptr::drop_in_place(self.0.as_ptr()) };
         engine::free(self.0.as_ptr() as usize);
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stand-in for the evidence of process context.
+//! Replacement of the evidence of process context.
 
 pub(crate) struct Process;
 
 impl Process {
-    /// Nobody waits for a CPU here: every order of threads is run.
+    /// No effect: every order of threads is run anyway.
     pub(crate) fn give_way(&self) {}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `core` crate, but for what the model checker has to see: cells without a lock of their own,
-//! and fences.
+//! Replacement of the `core` crate for types that the model checker observes: cells without a lock
+//! of their own, and fences.
 
 pub use std::*;
 
@@ -10,7 +10,8 @@ pub mod cell {
 
     pub use std::cell::*;
 
-    /// A cell of which each access is reported: always under the same lock, or by its only owner.
+    /// Cell whose accesses are reported to the engine, which checks that they are all under one
+    /// lock or by the only owner.
     #[repr(transparent)]
     pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
 
@@ -40,7 +41,7 @@ pub mod sync {
     pub use std::sync::*;
 
     pub mod atomic {
-        //! `core::sync::atomic`, of which the shipped files use the fences alone.
+        //! `core::sync::atomic`, of which the checked files use only the fences.
 
         pub use std::sync::atomic::Ordering;
 

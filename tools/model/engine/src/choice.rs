@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The choices that make an execution: all of them in turn, or at random.
+//! Choices that determine an execution: exhaustive or random.
 
-/// A choice that was made.
+/// Choice that was made.
 #[derive(Clone, Copy)]
 pub(crate) struct Choice {
     pub(crate) taken: u32,
@@ -11,13 +11,13 @@ pub(crate) struct Choice {
 
 /// Strategies of choice.
 pub(crate) enum Strategy {
-    /// The recorded ones first, then the first option of each.
+    /// The recorded choices first, then the first option of each.
     Path,
-    /// At random, from this state.
+    /// Random, from this state of the generator.
     Random(u64),
 }
 
-/// The choices of one execution.
+/// Choices of one execution.
 pub(crate) struct Choices {
     strategy: Strategy,
     made: Vec<Choice>,
@@ -45,12 +45,12 @@ impl Choices {
         }
     }
 
-    /// The choices so far.
+    /// Returns the choices made so far.
     pub(crate) fn made(&self) -> &[Choice] {
         &self.made
     }
 
-    /// One of `options`. At random, the first is taken in `weight` of 16 cases.
+    /// Chooses one of `options`. A random choice is the first option with probability `weight`/16.
     pub(crate) fn choose(&mut self, options: usize, weight: u64) -> usize {
         if options < 2 {
             return 0;
@@ -87,7 +87,7 @@ impl Choices {
         taken as usize
     }
 
-    /// The choices of the execution that comes next, in the order of a depth-first search.
+    /// Returns the choices of the next execution in a depth-first search, `None` after the last.
     pub(crate) fn next(mut self) -> Option<Self> {
         while let Some(last) = self.made.last_mut() {
             if last.taken + 1 < last.options {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One execution: its threads, who of them runs, and the locks that they wait for.
+//! Execution of a model: its threads, the running thread, and locks.
 
 use crate::{
     choice::Choices,
@@ -11,11 +11,11 @@ use crate::{
 use corosensei::Yielder;
 use std::{cell::Cell, collections::HashMap, panic::Location, ptr};
 
-/// The thread that makes what the others share, and looks at it when they have ended.
+/// Thread that creates the shared objects, and checks them after the others have ended.
 pub(crate) const MAIN: usize = 0;
-/// The thread that runs what RCU was asked to call.
+/// Thread that runs RCU callbacks.
 pub(crate) const CALLBACKS: usize = 1;
-/// The first thread of a model.
+/// First thread of a model.
 pub(crate) const FIRST: usize = 2;
 
 /// Condition that a thread waits for.
@@ -35,18 +35,18 @@ pub(crate) struct Thread {
     pub(crate) seen: View,
     /// View after a read barrier.
     pub(crate) acquired: View,
-    /// View of a reader of its next store, after a read barrier.
+    /// View that readers of the next store acquire by a read barrier.
     pub(crate) released: View,
-    /// View that came with the address of a region that it follows (an address dependency).
+    /// Views that came with the addresses of regions that it follows (address dependencies).
     pub(crate) followed: HashMap<usize, View>,
     pub(crate) locks: Vec<usize>,
-    /// Number of open read-side critical sections, and the number of the outermost.
+    /// Number of nested read-side critical sections, and the number of the outermost one.
     pub(crate) nested: usize,
     pub(crate) section: u64,
     /// Number of its accesses, and the location that stands for that count.
     pub(crate) accesses: u32,
     pub(crate) clock: Option<usize>,
-    /// Since the last point it has done nothing that others could notice.
+    /// True if it has only read since the last point.
     pub(crate) quiet: bool,
     pub(crate) yielder: *const Yielder<(), ()>,
 }
@@ -70,26 +70,26 @@ impl Thread {
         }
     }
 
-    /// Takes over all that `view` has seen, as a read barrier does.
+    /// Joins `view`, as a read barrier does.
     pub(crate) fn sees(&mut self, view: &View) {
         self.seen.join(view);
         self.acquired.join(view);
     }
 }
 
-/// A lock.
+/// Lock.
 #[derive(Default)]
 struct Lock {
     owner: Option<usize>,
     view: View,
 }
 
-/// The limits of an exploration.
+/// Limits of an exploration.
 #[derive(Clone, Copy)]
 pub struct Bounds {
-    /// Number of preemptions of threads that could go on.
+    /// Maximum number of preemptions of runnable threads.
     pub preemptions: usize,
-    /// Maximum of steps of an execution.
+    /// Maximum number of steps of an execution.
     pub steps: usize,
 }
 
@@ -98,9 +98,9 @@ pub(crate) struct Execution {
     pub(crate) choices: Choices,
     bounds: Bounds,
     pub(crate) threads: Vec<Thread>,
-    /// The running thread. Only a thread of the model can be interrupted.
+    /// Running thread. Only a thread of the model can be preempted.
     pub(crate) current: usize,
-    /// The next thread, if the current one has given way.
+    /// Next thread, if the current one has yielded.
     pub(crate) next: usize,
     preemptions: usize,
     steps: usize,
@@ -117,12 +117,12 @@ thread_local! {
     static NOW: Cell<*mut Execution> = const { Cell::new(ptr::null_mut()) };
 }
 
-/// Makes an execution the current one, or none.
+/// Sets the current execution; null for none.
 pub(crate) fn set(execution: *mut Execution) {
     NOW.with(|now| now.set(execution));
 }
 
-/// Runs `f` on the current execution, if there is one. `f` must not give way.
+/// Calls `f` on the current execution, if there is one. `f` must not yield.
 pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Option<R> {
     let now = NOW.with(Cell::get);
     // SAFETY: The explorer keeps the execution while it is set, and no two borrows are nested: `f`
@@ -130,7 +130,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Option<R> {
     unsafe { now.as_mut() }.map(f)
 }
 
-/// Ends the execution as a failure.
+/// Fails the execution.
 pub(crate) fn fail(words: &str) -> ! {
     let _ = with(|x| x.fails(words));
     std::panic::panic_any(Failure)
@@ -158,7 +158,7 @@ impl Execution {
         }
     }
 
-    /// Adds a thread of the model. It has seen what the main thread has.
+    /// Adds a thread of the model, with the view of the main thread.
     pub(crate) fn spawn(&mut self, name: &'static str) {
         let mut thread = Thread::new(name);
         thread.sees(&self.threads[MAIN].seen);
@@ -167,7 +167,7 @@ impl Execution {
         self.threads.push(thread);
     }
 
-    /// The main thread goes on when all others have ended, and has seen what they have.
+    /// Resumes the main thread after all others have ended, with their views.
     pub(crate) fn join_all(&mut self) {
         let (main, others) = self.threads.split_at_mut(1);
         for other in others {
@@ -196,20 +196,20 @@ impl Execution {
         }
     }
 
-    /// The execution has failed.
+    /// Marks the execution as failed.
     pub(crate) fn fails(&mut self, words: &str) {
         self.log(|| format!("FAILURE: {words}"), None);
         self.failure.get_or_insert_with(|| words.to_string());
     }
 
-    /// The threads that could go on, but for the current one.
+    /// Returns the runnable threads other than the current one.
     fn others(&self) -> Vec<usize> {
         (FIRST..self.threads.len())
             .filter(|&n| n != self.current && self.threads[n].state == State::Runs)
             .collect()
     }
 
-    /// Returns whether the current thread is interrupted here.
+    /// Returns true if the current thread is preempted here.
     pub(crate) fn interrupt(&mut self) -> bool {
         self.steps += 1;
         if self.steps > self.bounds.steps {
@@ -218,8 +218,8 @@ impl Execution {
         if self.current < FIRST || self.failure.is_some() {
             return false;
         }
-        // Who has only read since the last point may as well be interrupted there, and read the
-        // same: what others write meanwhile need not be seen.
+        // A thread that only read since the last point could have been preempted there and read the
+        // same values, as a read need not return later stores.
         if std::mem::replace(&mut self.me().quiet, true)
             || self.preemptions == self.bounds.preemptions
         {
@@ -236,7 +236,8 @@ impl Execution {
         }
     }
 
-    /// Chooses who runs after the current thread, which cannot go on; `false` where nobody can.
+    /// Chooses the thread to run after the current one, which cannot continue. Returns `false` if
+    /// none can.
     pub(crate) fn give_way(&mut self) -> bool {
         let others = self.others();
         if others.is_empty() {
@@ -246,7 +247,7 @@ impl Execution {
         true
     }
 
-    /// Takes a lock for the current thread; `false` where another has it.
+    /// Takes a lock for the current thread; `false` if it is taken.
     pub(crate) fn try_lock(&mut self, address: usize) -> bool {
         let lock = self.locks.entry(address).or_default();
         if lock.owner.is_some() {
@@ -256,8 +257,8 @@ impl Execution {
         self.threads[self.current].quiet = false;
         let thread = &mut self.threads[self.current];
         thread.locks.push(address);
-        // Stores under a lock are seen after what came before it was last released
-        // (po-unlock-lock-po), also by those who do not take it.
+        // Stores under a lock are ordered after the accesses before its last release
+        // (po-unlock-lock-po), also for threads that do not take it.
         thread.sees(&lock.view);
         thread.released.join(&lock.view);
         true
@@ -278,7 +279,7 @@ impl Execution {
         self.wake(State::Lock(address));
     }
 
-    /// Lets those go on who wait for something.
+    /// Makes the threads runnable that wait in `state`.
     pub(crate) fn wake(&mut self, state: State) {
         for thread in &mut self.threads {
             if thread.state == state {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Execution after execution of a model.
+//! Exploration of the executions of a model.
 
 use crate::{
     choice::{
@@ -40,7 +40,7 @@ use std::{
 /// Body of a thread.
 type Body = Box<dyn FnOnce()>;
 
-/// Parts of an execution of a model.
+/// Threads and final check of an execution of a model.
 #[derive(Default)]
 pub struct Scenario {
     threads: Vec<(&'static str, Body)>,
@@ -53,8 +53,8 @@ impl Scenario {
         self.threads.push((name, Box::new(body)));
     }
 
-    /// Sets what is done when all threads have ended: it checks what they left, and gives all of it
-    /// back.
+    /// Sets the function that runs after all threads have ended: it checks and frees the shared
+    /// objects.
     pub fn end(&mut self, body: impl FnOnce() + 'static) {
         self.end = Some(Box::new(body));
     }
@@ -68,11 +68,11 @@ pub struct Report {
     pub threads: usize,
     /// Duration.
     pub time: Duration,
-    /// The failure, if any, with its trace.
+    /// Failure with its trace, if any.
     pub failure: Option<Found>,
 }
 
-/// A failure, and the trace that led to it.
+/// Failure, and the trace of the execution.
 type Found = (String, Vec<String>);
 
 thread_local! {
@@ -126,7 +126,7 @@ fn run_threads(fibers: &mut [Fiber]) {
     }
 }
 
-/// All of an execution but its choices.
+/// Runs one execution with the current choices.
 fn run(build: &dyn Fn(&mut Scenario), fibers: &mut Vec<Fiber>) {
     let mut scenario = Scenario::default();
     build(&mut scenario);
@@ -157,7 +157,7 @@ fn run(build: &dyn Fn(&mut Scenario), fibers: &mut Vec<Fiber>) {
     }
 }
 
-/// Returns what a panic says.
+/// Returns the message of a panic.
 fn words_of(panic: Box<dyn Any + Send>, failure: Option<String>) -> String {
     if panic.is::<Failure>() {
         return failure.unwrap_or_default();
@@ -169,11 +169,11 @@ fn words_of(panic: Box<dyn Any + Send>, failure: Option<String>) -> String {
 struct Outcome {
     choices: Choices,
     threads: usize,
-    /// The failure, if any, with its trace.
+    /// Failure with its trace, if any.
     failure: Option<Found>,
 }
 
-/// One execution.
+/// Runs one execution.
 fn execute(
     build: &dyn Fn(&mut Scenario),
     choices: Choices,
@@ -195,7 +195,8 @@ fn execute(
             None
         }
         Err(panic) => {
-            // They are in the middle of something: neither they nor what they use is given back.
+            // The fibers are suspended in the middle of a function: neither they nor their objects
+            // are dropped.
             std::mem::forget(fibers);
             let words = words_of(panic, execution.failure.take());
             Some((words, execution.trace.take().unwrap_or_default()))
@@ -208,7 +209,7 @@ fn execute(
     }
 }
 
-/// The failure of an execution with its trace, which is run once more for it.
+/// Runs a failed execution again to record its trace.
 fn traced(build: &dyn Fn(&mut Scenario), made: &[Choice], bounds: Bounds) -> Found {
     let outcome = execute(build, Choices::replay(made.to_vec()), bounds, true);
     outcome
@@ -216,7 +217,7 @@ fn traced(build: &dyn Fn(&mut Scenario), made: &[Choice], bounds: Bounds) -> Fou
         .unwrap_or_else(|| ("it does not fail a second time".into(), Vec::new()))
 }
 
-/// Has panics in models recorded in place of being printed.
+/// Records panics of models in place of printing them.
 fn quietly<R>(f: impl FnOnce() -> R) -> R {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -242,7 +243,7 @@ fn quietly<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs a model with choice after choice, until there are none or something is wrong.
+/// Runs a model with one choice after another, until there are none left or one fails.
 fn run_all(
     build: &dyn Fn(&mut Scenario),
     bounds: Bounds,
@@ -272,7 +273,7 @@ fn run_all(
     })
 }
 
-/// Runs a model in all ways that the bounds allow.
+/// Runs a model in all orders that the bounds allow.
 pub fn explore(build: &dyn Fn(&mut Scenario), bounds: Bounds) -> Report {
     run_all(build, bounds, |before| match before {
         None => Some(Choices::first()),
@@ -280,7 +281,7 @@ pub fn explore(build: &dyn Fn(&mut Scenario), bounds: Bounds) -> Report {
     })
 }
 
-/// Runs a model so many times, at random.
+/// Runs a model `times` times in random orders.
 pub fn random(build: &dyn Fn(&mut Scenario), bounds: Bounds, times: u64, seed: u64) -> Report {
     let mut seeds = (0..times).map(|n| seed.wrapping_add(n));
     run_all(build, bounds, |_| seeds.next().map(Choices::random))

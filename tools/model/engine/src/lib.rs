@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs the threads of a model in every order that matters, with the kernel's memory model.
+//! Runs the threads of a model in every relevant order, with the Linux kernel memory model.
 //!
 //! # Memory
 //!
-//! A word is the list of all values that it had. A thread reads any of those that are not older
-//! than what it has seen ([`view::View`]), so that a missing barrier shows. Who reads a value has
-//! seen what its writer had: at once by an acquire load, after a read barrier by another one. An
-//! *address dependency* orders, too: what is read through an address is at least as new as when the
-//! address was published. A store made under a lock is seen after what came before the lock was
-//! last released (`po-unlock-lock-po` of tools/memory-model).
+//! A word is the list of all values that were stored in it. A thread reads any of them that is not
+//! older than its view ([`view::View`]), so that a missing barrier becomes visible. A read joins
+//! the writer's view: at once for an acquire load, after a read barrier for another load. *Address
+//! dependencies* order too: a value read through an address is at least as new as it was when the
+//! address was published. A store under a lock is ordered after the accesses before the last
+//! release of the lock (`po-unlock-lock-po` of tools/memory-model).
 //!
-//! Stores take effect in program order, and an exchange reads the newest value, also where it
-//! fails: a store that overtakes an earlier load or store of its own thread is not modelled.
+//! Stores take effect in program order, and an exchange reads the newest value, even if it fails. A
+//! store that overtakes an earlier load or store of its own thread is not modelled.
 //!
 //! # RCU and freed memory
 //!
-//! Grace periods are as short as they may be (`rcu.rs`). Memory is given back at the end of an
-//! execution, so that an access of what could have been freed is found, and so is memory that is
-//! freed twice or never, and an access through an address that was published without a barrier.
+//! Grace periods are as short as allowed (`rcu.rs`). Memory is returned to the allocator at the end
+//! of an execution, so that use after free, double free, leaks, and accesses through an address
+//! that was published without a barrier are found.
 //!
 //! # Orders
 //!
-//! A thread may be interrupted before each access of what others know, as often as the bounds say,
-//! and gives way when it waits for a lock. That search is complete. At random, more threads are
-//! interrupted more often.
+//! A thread may be preempted before each access to shared memory, as often as the bounds allow, and
+//! yields if it waits for a lock. That search is exhaustive. Random runs preempt more threads more
+//! often.
 
 mod choice;
 mod execution;
@@ -58,7 +58,7 @@ use execution::{
 };
 use std::{alloc::Layout, panic::Location};
 
-/// The current thread may be interrupted here.
+/// Point at which the current thread may be preempted.
 pub(crate) fn point() {
     if with(Execution::interrupt) == Some(true) {
         suspend();
@@ -66,7 +66,7 @@ pub(crate) fn point() {
     check();
 }
 
-/// Ends the execution if it has failed.
+/// Panics if the execution has failed.
 pub(crate) fn check() {
     if !std::thread::panicking()
         && with(|x| x.failure.is_some() && x.current != execution::CALLBACKS) == Some(true)
@@ -75,14 +75,14 @@ pub(crate) fn check() {
     }
 }
 
-/// Something has to be so.
+/// Fails the execution unless `is_so`.
 pub fn require(is_so: bool, words: impl FnOnce() -> String) {
     if !is_so {
         Execution::or_fail::<()>(Some(Err(words())));
     }
 }
 
-/// Gives the processor to whoever was chosen.
+/// Switches to the chosen thread.
 fn suspend() {
     let yielder = with(|x| x.me().yielder);
     if let Some(yielder) = yielder {
@@ -92,7 +92,7 @@ fn suspend() {
     }
 }
 
-/// Waits until the current thread can go on.
+/// Waits until the current thread is runnable.
 pub(crate) fn wait() {
     while with(|x| x.me().state != State::Runs) == Some(true) {
         if with(|x| x.current < FIRST || !x.give_way()) == Some(true) {
@@ -102,14 +102,14 @@ pub(crate) fn wait() {
     }
 }
 
-/// A point, where others may know the address.
+/// Preemption point, if the address may be shared.
 fn point_at(address: usize) {
     if with(|x| x.is_shared(address)) == Some(true) {
         point();
     }
 }
 
-/// Reads a word; `now` is what is in memory.
+/// Reads a word; `now` is its value in memory.
 #[track_caller]
 pub fn load(address: usize, now: u64, order: Order) -> u64 {
     point_at(address);
@@ -117,7 +117,7 @@ pub fn load(address: usize, now: u64, order: Order) -> u64 {
     Execution::or_fail(with(|x| x.load(address, now, order, at))).unwrap_or(now)
 }
 
-/// Writes a word; the caller writes it to memory, too.
+/// Writes a word; the caller writes it to memory too.
 #[track_caller]
 pub fn store(address: usize, now: u64, value: u64, order: Order) {
     point_at(address);
@@ -125,7 +125,7 @@ pub fn store(address: usize, now: u64, value: u64, order: Order) {
     Execution::or_fail(with(|x| x.store(address, now, value, order, at)));
 }
 
-/// Reads and writes a word in one; the caller writes it to memory, too.
+/// Reads and writes a word atomically; the caller writes it to memory too.
 #[track_caller]
 pub fn modify(
     address: usize,
@@ -138,20 +138,20 @@ pub fn modify(
     Execution::or_fail(with(|x| x.modify(address, now, change, order, at))).unwrap_or(now)
 }
 
-/// A cell is accessed that has no lock of its own.
+/// Reports an access to a cell without a lock of its own.
 #[track_caller]
 pub fn plain(address: usize) {
     let at = Location::caller();
     Execution::or_fail(with(|x| x.plain(address, at)));
 }
 
-/// Reads what is at an address: it never changes, but it has to be there.
+/// Reports a read of constant data, which must be alive.
 #[track_caller]
 pub fn look(address: usize) {
     Execution::or_fail(with(|x| x.touch(address)));
 }
 
-/// An address that is part of what is at `from` is followed.
+/// Reports that an address inside the object at `from` is followed.
 pub fn follow(from: usize, to: usize) {
     let _ = with(|x| x.follow(from, to));
 }
@@ -211,12 +211,12 @@ pub fn unlock(address: usize) {
     });
 }
 
-/// Returns whether the current thread has a lock.
+/// Returns true if the current thread holds a lock.
 pub fn owns(address: usize) -> bool {
     with(|x| x.owns(address)).unwrap_or(true)
 }
 
-/// Allocates memory for a `T`, or for more than one.
+/// Allocates memory.
 pub fn allocate(name: &'static str, layout: Layout) -> *mut u8 {
     match with(|x| x.allocate(name, layout)) {
         Some(memory) => memory,
@@ -226,18 +226,18 @@ pub fn allocate(name: &'static str, layout: Layout) -> *mut u8 {
 
 /// Frees memory.
 pub fn free(address: usize) {
-    // Where it is freed it may not unwind, so whoever goes on finds that it has failed.
+    // `free()` must not unwind, so the failure is raised at the next point.
     if let Some(Err(words)) = with(|x| x.free(address)) {
         let _ = with(|x| x.fails(&words));
     }
 }
 
-/// One of so many, which the exploration chooses.
+/// Chooses one of `options`.
 pub fn choose(options: usize) -> usize {
     with(|x| x.choices.choose(options, 0)).unwrap_or(0)
 }
 
-/// Says something in the trace.
+/// Adds a line to the trace.
 pub fn note(words: impl FnOnce() -> String) {
     let _ = with(|x| x.log(words, None));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory: what has been stored in each word, who may still read which of it, and what is alive.
+//! Memory: the values stored in each word and the views that may read them, and live regions.
 
 use crate::{
     execution::{
@@ -20,7 +20,7 @@ use std::{
     rc::Rc,
 };
 
-/// An order of an access.
+/// Memory order of an access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
     Relaxed,
@@ -29,14 +29,14 @@ pub enum Order {
     Full,
 }
 
-/// A value that a word had, or has.
+/// Value that was stored in a word.
 struct Message {
     value: u64,
-    /// View of its readers, after a read barrier or through an address dependency.
+    /// View that readers join after a read barrier or through an address dependency.
     view: Rc<View>,
 }
 
-/// A word that threads share.
+/// Word shared between threads.
 struct Word {
     region: usize,
     messages: Vec<Message>,
@@ -44,37 +44,37 @@ struct Word {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
-    /// Only who made it knows it.
+    /// Known only to the thread that allocated it.
     Private,
     Shared,
-    /// It is RCU's.
+    /// Passed to RCU.
     Retired,
     Freed,
 }
 
-/// A piece of memory from an allocator.
+/// Allocated region.
 pub(crate) struct Region {
     name: String,
     start: usize,
     layout: Layout,
     owner: usize,
     life: Life,
-    /// The number of a location that the owner wrote when it made the region.
+    /// Number of the location that stands for its publication.
     birth: usize,
     view: Rc<View>,
     /// The last access of each thread: the thread and its count of accesses.
     accesses: Vec<(usize, u32)>,
 }
 
-/// The locks under which a cell was accessed each time.
+/// Locks held at every access to a cell.
 struct Cell {
     locks: Vec<usize>,
-    /// It was accessed without a lock: it has to be RCU's next.
+    /// True if it was accessed without a lock: it must be passed to RCU next.
     bare: bool,
     by: usize,
 }
 
-/// The memory of an execution.
+/// Memory of an execution.
 #[derive(Default)]
 pub(crate) struct Memory {
     words: Vec<Word>,
@@ -82,12 +82,12 @@ pub(crate) struct Memory {
     regions: Vec<Region>,
     by_start: BTreeMap<usize, usize>,
     cells: HashMap<usize, Cell>,
-    /// Numbers of locations that are no words.
+    /// Numbers of locations that are not words.
     names: HashMap<&'static str, usize>,
 }
 
 impl Memory {
-    /// The region that has an address.
+    /// Returns the region that contains an address.
     fn region_of(&self, address: usize) -> Option<usize> {
         let (_, &number) = self.by_start.range(..=address).next_back()?;
         let region = &self.regions[number];
@@ -102,7 +102,7 @@ impl Memory {
         self.words.len() - 1
     }
 
-    /// Those that are made before the threads begin are known to all of them.
+    /// Marks the regions as shared that exist before the threads start.
     pub(crate) fn share_all(&mut self) {
         for region in &mut self.regions {
             if region.life == Life::Private {
@@ -111,27 +111,27 @@ impl Memory {
         }
     }
 
-    /// The regions that nobody has freed.
+    /// Returns the regions that were not freed.
     pub(crate) fn leaks(&self) -> Vec<&str> {
         let alive = self.regions.iter().filter(|r| r.life != Life::Freed);
         alive.map(|r| r.name.as_str()).collect()
     }
 
-    /// An access without a lock after which RCU did not take the cell.
+    /// Returns a cell that was accessed without a lock and not passed to RCU afterwards.
     pub(crate) fn bare_cell(&self) -> Option<usize> {
         let bare = self.cells.iter().find(|(_, cell)| cell.bare);
         bare.map(|(&address, _)| address)
     }
 
-    /// Gives all memory back.
+    /// Returns all memory to the allocator.
     pub(crate) fn release(&mut self) {
         for region in self.regions.drain(..) {
-            // SAFETY: Allocated with this layout, and nobody uses it any more.
+            // SAFETY: Allocated with this layout, and not used any more.
             unsafe { std::alloc::dealloc(region.start as *mut u8, region.layout) };
         }
     }
 
-    /// Returns how an address is called in a trace.
+    /// Returns the name of an address in a trace.
     pub(crate) fn name(&self, address: usize) -> String {
         match self.region_of(address) {
             Some(number) => {
@@ -151,7 +151,7 @@ impl Memory {
 }
 
 impl Execution {
-    /// Allocates memory, which is the current thread's alone until it is published.
+    /// Allocates memory, which is private to the current thread until it is published.
     pub(crate) fn allocate(&mut self, name: &'static str, layout: Layout) -> *mut u8 {
         let layout = Layout::from_size_align(layout.size().max(16), layout.align().max(16))
             .expect("a layout of the allocator");
@@ -179,7 +179,7 @@ impl Execution {
         memory
     }
 
-    /// Frees memory. It is given back at the end only, so that whoever touches it later is found.
+    /// Frees memory. It is returned to the allocator at the end, so that later accesses are found.
     pub(crate) fn free(&mut self, address: usize) -> Result<(), String> {
         let number = self
             .memory
@@ -211,7 +211,7 @@ impl Execution {
         Ok(())
     }
 
-    /// Gives memory to RCU.
+    /// Passes memory to RCU.
     pub(crate) fn retire(&mut self, address: usize) -> Result<(), String> {
         self.memory.cells.remove(&address);
         let Some(number) = self.memory.region_of(address) else {
@@ -228,15 +228,14 @@ impl Execution {
         }
     }
 
-    /// Returns whether other threads may know what an address leads to, so that the order of
-    /// accesses matters.
+    /// Returns true if other threads may reach an address, so that the order of accesses matters.
     pub(crate) fn is_shared(&self, address: usize) -> bool {
         self.memory
             .region_of(address)
             .is_some_and(|number| self.memory.regions[number].life != Life::Private)
     }
 
-    /// The current thread may touch an address; the region that has it, if one has.
+    /// Checks that the current thread may access an address. Returns its region, if any.
     pub(crate) fn touch(&mut self, address: usize) -> Result<Option<usize>, String> {
         let Some(number) = self.memory.region_of(address) else {
             return Ok(None);
@@ -278,7 +277,8 @@ impl Execution {
         Ok(Some(number))
     }
 
-    /// The word at an address, which is made of what is there when it is first touched.
+    /// Returns the word at an address, which is created with the value in memory at the first
+    /// access.
     fn word(&mut self, address: usize, region: usize, value: u64) -> usize {
         let number = match self.memory.by_address.get(&address) {
             Some(&number) => number,
@@ -292,7 +292,7 @@ impl Execution {
                 number
             }
         };
-        // What is read through an address is at least as new as it was when the address was
+        // A value read through an address is at least as new as it was when the address was
         // published.
         let thread = &mut self.threads[self.current];
         if let Some(view) = thread.followed.get(&region) {
@@ -302,8 +302,8 @@ impl Execution {
         number
     }
 
-    /// A value was read: what its writer had seen is seen now, or after a barrier, or through the
-    /// address that it is.
+    /// Joins the writer's view after a read: now, after a barrier, or through the address that was
+    /// read.
     fn has_read(&mut self, value: u64, view: &Rc<View>, acquire: bool) {
         let target = self.memory.region_of(value as usize);
         let thread = &mut self.threads[self.current];
@@ -316,8 +316,8 @@ impl Execution {
         }
     }
 
-    /// An address that is part of one region leads to another one, and was written before the first
-    /// was published.
+    /// Records that an address in one region leads to another region, and was written before the
+    /// first was published.
     pub(crate) fn follow(&mut self, from: usize, to: usize) {
         let (Some(from), Some(to)) = (self.memory.region_of(from), self.memory.region_of(to))
         else {
@@ -337,7 +337,7 @@ impl Execution {
         thread.followed.entry(to).or_default().join(&view);
     }
 
-    /// Reads a word. `now` is what is in memory.
+    /// Reads a word. `now` is its value in memory.
     pub(crate) fn load(
         &mut self,
         address: usize,
@@ -351,7 +351,7 @@ impl Execution {
         let word = self.word(address, region, now);
         let oldest = self.me().seen.get(word) as usize;
         let newest = self.memory.words[word].messages.len() - 1;
-        // The newest is looked at first.
+        // The newest value is tried first.
         let number = newest - self.choices.choose(newest - oldest + 1, 8);
         let message = &self.memory.words[word].messages[number];
         let (value, view) = (message.value, message.view.clone());
@@ -368,7 +368,7 @@ impl Execution {
         Ok(value)
     }
 
-    /// Writes a word. Returns whether the caller is to write it to memory, too: always.
+    /// Writes a word; the caller writes it to memory too.
     pub(crate) fn store(
         &mut self,
         address: usize,
@@ -420,8 +420,8 @@ impl Execution {
         }
     }
 
-    /// Reads and writes a word in one; `change` says what it becomes, if anything. Returns what it
-    /// was.
+    /// Reads and writes a word atomically. `change` returns the new value, if any. Returns the old
+    /// one.
     pub(crate) fn modify(
         &mut self,
         address: usize,
@@ -438,7 +438,7 @@ impl Execution {
         let message = &self.memory.words[word].messages[newest];
         let (old, view) = (message.value, message.view.clone());
         let new = change(old);
-        // It reads the newest value, also where it fails.
+        // It reads the newest value, even if it fails.
         self.me().quiet = false;
         if new.is_some() && order == Order::Full {
             self.full_fence();
@@ -462,7 +462,7 @@ impl Execution {
         Ok(old)
     }
 
-    /// A cell without a lock of its own is accessed.
+    /// Checks an access to a cell without a lock of its own.
     pub(crate) fn plain(&mut self, address: usize, at: &At<'_>) -> Result<(), String> {
         if self.touch(address)?.is_none() || !self.is_shared(address) || self.current == CALLBACKS {
             return Ok(());
@@ -510,8 +510,8 @@ impl Execution {
         Ok(())
     }
 
-    /// Returns what was wrong is the execution's failure. A callback of RCU, which may not unwind,
-    /// goes on first.
+    /// Fails the execution with the error. In an RCU callback, which must not unwind, the failure
+    /// is raised later.
     pub(crate) fn or_fail<T>(result: Option<Result<T, String>>) -> Option<T> {
         match result? {
             Ok(value) => Some(value),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Read-copy-update: grace periods as short as they may be.
+//! Read-copy-update, with grace periods as short as allowed.
 //!
-//! A grace period begins with the call that asks for one. It ends when the last read-side critical
-//! section that was open then is closed; at once, where there is none. What comes after it has seen
-//! what its sections have. A section that begins later has seen what came before the call.
+//! A grace period starts with the call that requests it, and ends when the last read-side critical
+//! section that was open then is closed, or at once if there was none. Accesses after it are
+//! ordered after those of its sections. A section that starts later is ordered after the accesses
+//! before the call.
 
 use crate::{
     execution::{
@@ -23,13 +24,13 @@ pub type Callback = unsafe extern "C" fn(*mut u8);
 struct Pending {
     head: usize,
     callback: Option<Callback>,
-    /// Numbers of the sections that are waited for.
+    /// Numbers of the sections to wait for.
     sections: Vec<u64>,
     view: View,
     number: u64,
 }
 
-/// The state of RCU.
+/// State of RCU.
 #[derive(Default)]
 pub(crate) struct Grace {
     pending: Vec<Pending>,
@@ -40,7 +41,7 @@ pub(crate) struct Grace {
 }
 
 impl Execution {
-    /// Asks for a grace period; returns its number.
+    /// Requests a grace period and returns its number.
     fn ask(&mut self, head: usize, callback: Option<Callback>) -> u64 {
         self.me().quiet = false;
         let seen = self.me().seen.clone();
@@ -72,7 +73,7 @@ impl Execution {
         }
     }
 
-    /// Closes a section; returns whether it was the outermost.
+    /// Closes a section; returns true if it was the outermost.
     fn close(&mut self) -> bool {
         let thread = self.me();
         thread.quiet = false;
@@ -88,7 +89,7 @@ impl Execution {
         true
     }
 
-    /// A grace period that has ended.
+    /// Removes a grace period that has ended.
     fn ended(&mut self) -> Option<Pending> {
         let ended = |pending: &Pending| pending.sections.is_empty();
         let index = self.grace.pending.iter().position(ended)?;
@@ -96,7 +97,7 @@ impl Execution {
     }
 }
 
-/// Does what has to be done after grace periods that have ended.
+/// Runs the callbacks of grace periods that have ended.
 fn run() {
     while let Some(Some(pending)) = with(Execution::ended) {
         let Some(callback) = pending.callback else {
@@ -111,7 +112,7 @@ fn run() {
             x.me().sees(&closed);
             before
         });
-        // SAFETY: Whoever asked promised that it may be called after a grace period.
+        // SAFETY: The caller of `call_rcu` promised that it may be called after a grace period.
         unsafe { callback(pending.head as *mut u8) };
         let _ = with(|x| x.current = before.unwrap_or(CALLBACKS));
         crate::check();
@@ -154,7 +155,7 @@ pub unsafe fn call_rcu(head: *mut u8, callback: Callback) {
         None => unsafe { callback(head) },
         asked => {
             Execution::or_fail(asked);
-            // From inside a callback it is run by the loop that runs that one.
+            // A callback's own requests are run by the loop that runs the callback.
             if with(|x| x.current) != Some(CALLBACKS) {
                 run();
             }
@@ -182,7 +183,7 @@ pub fn synchronize() {
     });
 }
 
-/// Fails where a grace period does not end though all threads have.
+/// Fails if a grace period has not ended though all threads have.
 pub(crate) fn finish() {
     run();
     if with(|x| !x.grace.pending.is_empty()) == Some(true) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Views: which message of each location is the oldest that may still be read.
+//! Views: for each location, the oldest message that may still be read.
 
-/// For each location the number of a message, 0 if none is known.
+/// Number of a message for each location; 0 if none is known.
 #[derive(Clone, Default)]
 pub(crate) struct View(Vec<u32>);
 
@@ -11,7 +11,7 @@ impl View {
         self.0.get(location).copied().unwrap_or(0)
     }
 
-    /// Raises one location's number.
+    /// Raises the number of a location.
     pub(crate) fn raise(&mut self, location: usize, number: u32) {
         if self.0.len() <= location {
             self.0.resize(location + 1, 0);

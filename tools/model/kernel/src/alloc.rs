@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `kernel::alloc`: boxes and vectors whose memory the engine watches.
+//! `kernel::alloc`: boxes and vectors in the engine's memory.
 
 use crate::{
     error::{
@@ -19,7 +19,7 @@ use std::{
     ptr::NonNull,
 };
 
-/// Memory could not be had.
+/// Error of a failed allocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AllocError;
 
@@ -43,7 +43,7 @@ pub mod flags {
     pub const __GFP_NOWARN: super::Flags = super::Flags;
 }
 
-/// A type's name without its path and parameters, for traces.
+/// Returns the name of a type without path and parameters, for traces.
 pub fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
@@ -53,9 +53,9 @@ pub fn short_name<T>() -> &'static str {
 /// A box.
 pub struct KBox<T>(NonNull<T>);
 
-// SAFETY: Owns its value.
+// SAFETY: It owns its value.
 unsafe impl<T: Send> Send for KBox<T> {}
-// SAFETY: As above.
+// SAFETY: It owns its value, and `&KBox<T>` gives no more than `&T`.
 unsafe impl<T: Sync> Sync for KBox<T> {}
 
 impl<T> KBox<T> {
@@ -96,14 +96,14 @@ impl<T> Deref for KBox<T> {
     fn deref(&self) -> &T {
         let address = self.0.as_ptr() as usize;
         engine::follow(std::ptr::from_ref(self) as usize, address);
-        // SAFETY: Owned.
+        // SAFETY: The box owns a valid value, which `self` borrows.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<T> DerefMut for KBox<T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: Owned.
+        // SAFETY: The box owns a valid value, which `self` borrows exclusively.
         unsafe { self.0.as_mut() }
     }
 }
@@ -111,7 +111,7 @@ impl<T> DerefMut for KBox<T> {
 impl<T> Drop for KBox<T> {
     fn drop(&mut self) {
         let raw = self.0.as_ptr();
-        // SAFETY: Owned, and not used afterwards.
+        // SAFETY: The box owned the value, which is not used afterwards.
         unsafe { std::ptr::drop_in_place(raw) };
         engine::free(raw as usize);
     }
@@ -124,12 +124,12 @@ pub struct KVec<T> {
     capacity: usize,
 }
 
-/// A vector of which the memory may be from `vmalloc()`.
+/// Vector whose memory may be from `vmalloc()`.
 pub type KVVec<T> = KVec<T>;
 
-// SAFETY: Owns its values.
+// SAFETY: It owns its values.
 unsafe impl<T: Send> Send for KVec<T> {}
-// SAFETY: As above.
+// SAFETY: It owns its values, and `&KVec<T>` gives no more than `&[T]`.
 unsafe impl<T: Sync> Sync for KVec<T> {}
 
 impl<T> KVec<T> {
@@ -152,7 +152,7 @@ impl<T> KVec<T> {
         if self.len == self.capacity {
             return Err(AllocError);
         }
-        // SAFETY: There is room.
+        // SAFETY: `len` is less than the capacity, and the element is not in use.
         unsafe { self.start.as_ptr().add(self.len).write(value) };
         self.len += 1;
         Ok(())
@@ -169,10 +169,11 @@ impl<T> KVec<T> {
         Ok(vector)
     }
 
-    /// Elements of zeros; those that are put in a vector so may be.
+    /// Returns a vector of `count` elements whose bytes are zero, which is valid for the types
+    /// used.
     pub fn zeroed(count: usize, flags: Flags) -> Result<Self, AllocError> {
         let mut vector = Self::with_capacity(count, flags)?;
-        // Memory from the engine is zero.
+        // The engine allocates zeroed memory.
         vector.len = count;
         Ok(vector)
     }
@@ -188,14 +189,14 @@ impl<T> Deref for KVec<T> {
     fn deref(&self) -> &[T] {
         let address = self.start.as_ptr() as usize;
         engine::follow(std::ptr::from_ref(self) as usize, address);
-        // SAFETY: There are that many.
+        // SAFETY: The first `len` elements are initialised.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
 impl<T> DerefMut for KVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: There are that many.
+        // SAFETY: The first `len` elements are initialised.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
@@ -203,7 +204,7 @@ impl<T> DerefMut for KVec<T> {
 impl<T> Drop for KVec<T> {
     fn drop(&mut self) {
         let values = std::ptr::slice_from_raw_parts_mut(self.start.as_ptr(), self.len);
-        // SAFETY: Owned, and not used afterwards.
+        // SAFETY: The vector owned the values, which are not used afterwards.
         unsafe { std::ptr::drop_in_place(values) };
         if self.capacity != 0 {
             engine::free(self.start.as_ptr() as usize);

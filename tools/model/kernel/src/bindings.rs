@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C functions that the shipped files call.
+//! C functions that the checked files call.
 #![allow(
     non_camel_case_types,
     clippy::missing_safety_doc,
@@ -9,11 +9,11 @@
 
 use engine::Order;
 
-/// A spinlock; the engine knows it by its address.
+/// Spinlock, which the engine identifies by its address.
 #[repr(C)]
 pub struct spinlock_t(u64);
 
-/// Head of `call_rcu()`.
+/// Argument of `call_rcu()` (`struct rcu_head`).
 #[repr(C)]
 pub struct callback_head {
     next: *mut callback_head,
@@ -36,7 +36,7 @@ pub unsafe fn rust_ipvs_helper_cond_resched() {}
 
 #[track_caller]
 pub unsafe fn rust_ipvs_helper_xchg(word: *mut usize, new: usize) -> usize {
-    // SAFETY: By the contract of this function; in the meantime nobody else runs.
+    // SAFETY: By the contract of this function. No other thread runs meanwhile.
     unsafe {
         let now = word.read() as u64;
         let old = engine::modify(word as usize, now, |_| Some(new as u64), Order::Full);
@@ -47,7 +47,7 @@ pub unsafe fn rust_ipvs_helper_xchg(word: *mut usize, new: usize) -> usize {
 
 #[track_caller]
 pub unsafe fn rust_ipvs_helper_cmpxchg(word: *mut usize, old: usize, new: usize) -> usize {
-    // SAFETY: By the contract of this function; in the meantime nobody else runs.
+    // SAFETY: By the contract of this function. No other thread runs meanwhile.
     unsafe {
         let now = word.read() as u64;
         let change = |found: u64| (found == old as u64).then_some(new as u64);
@@ -65,7 +65,7 @@ pub unsafe fn call_rcu(
     callback: Option<unsafe extern "C" fn(*mut callback_head)>,
 ) {
     let callback = callback.expect("a function to call");
-    // SAFETY: A pointer is passed as one to another type.
+    // SAFETY: Both function types take one pointer.
     let callback = unsafe {
         std::mem::transmute::<unsafe extern "C" fn(*mut callback_head), engine::Callback>(callback)
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Initialisation in place, as much of it as is used.
+//! `kernel::init`: in-place initialisation, as far as it is used.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 ///
 /// # Safety
 ///
-/// `init` must write a whole `T`, unless it fails.
+/// `init` must initialise a whole `T`, unless it fails.
 pub unsafe trait PinInit<T, E = std::convert::Infallible>: Sized {
     /// # Safety
     ///
@@ -25,7 +25,7 @@ unsafe impl<T, E> PinInit<T, E> for T {
     }
 }
 
-/// A closure that makes a `T`.
+/// Closure that initialises a `T`.
 pub struct Closure<F, T>(F, PhantomData<fn(T)>);
 
 // SAFETY: By the contract of `from_closure`.
@@ -42,7 +42,7 @@ pub unsafe fn from_closure<T, E, F: FnOnce(*mut T) -> Result<(), E>>(f: F) -> Cl
     Closure(f, PhantomData)
 }
 
-/// `try_pin_init!`, of which the last field is initialised in place.
+/// `try_pin_init!`, whose last field is initialised in place.
 #[macro_export]
 macro_rules! try_pin_init {
     (@ $name:ident [$($done:tt)*] $field:ident: $value:expr, $($rest:tt)*) => {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stand-in for the `kernel` crate, on top of the engine.
+//! Replacement of the `kernel` crate, on top of the engine.
 //!
-//! No more than they use: a file that comes to use more does not compile here until it is added.
+//! It contains only the items that the checked files use. A file that uses others does not compile
+//! here until they are added.
 
 pub mod alloc;
 pub mod bindings;
@@ -13,7 +14,7 @@ pub mod types;
 pub mod error {
     //! `kernel::error`.
 
-    /// An error number.
+    /// Error number.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Error(pub i32);
 
@@ -64,7 +65,7 @@ pub mod prelude {
     };
 }
 
-/// The structure that has a field at an address.
+/// Returns the structure that contains the field at an address.
 #[macro_export]
 macro_rules! container_of {
     ($field:expr, $container:ty, $($fields:tt)*) => {{

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `#[pin_data]` without a meaning: it takes `#[pin]` off the fields.
+//! `#[pin_data]` without effect: it removes `#[pin]` from the fields.
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
-/// Returns whether a group after a `#` is `[pin]`.
+/// Returns true for the group `[pin]` of an attribute.
 fn is_pin(tree: Option<&TokenTree>) -> bool {
     matches!(tree, Some(TokenTree::Group(group)) if group.stream().to_string() == "pin")
 }

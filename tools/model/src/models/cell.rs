@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of pointers that readers follow, and of arrays of them.
+//! Models of RCU pointers, and of arrays of them.
 
 use crate::{
     kapi::{
@@ -28,7 +28,7 @@ use std::{
     rc::Rc, //
 };
 
-/// A value that knows whether all of it is there.
+/// Value whose two words show if it was read before it was complete.
 struct Pair(Atomic<u32>, Atomic<u32>);
 
 impl Pair {
@@ -50,7 +50,7 @@ fn boxed(value: u32) -> RcuBox<Pair> {
     boxed
 }
 
-/// A value is read while it is replaced, by two.
+/// A reader and two writers of one pointer.
 pub(crate) fn get_replace(s: &mut Scenario) {
     let cell = shared(RcuCell::new(boxed(1)));
     s.thread("get", move || {
@@ -65,7 +65,7 @@ pub(crate) fn get_replace(s: &mut Scenario) {
     s.end(move || give_back(cell));
 }
 
-/// Two values are put in at once.
+/// Two writers of one pointer.
 pub(crate) fn replace_replace(s: &mut Scenario) {
     let cell = shared(RcuCell::empty());
     for (name, value) in [("replace", 1), ("other", 2)] {
@@ -77,7 +77,7 @@ pub(crate) fn replace_replace(s: &mut Scenario) {
     s.end(move || give_back(cell));
 }
 
-/// Two exchange what they have seen: one does.
+/// Two compare-and-exchange operations on the same value, one of which succeeds.
 pub(crate) fn exchange_exchange(s: &mut Scenario) {
     let cell = shared(RcuCell::new(boxed(1)));
     let done = Rc::new(RefCell::new(0));
@@ -107,7 +107,7 @@ fn counted(value: u32) -> RcuArc<Pair> {
     RcuArc::pin_init(Pair::new(value), GFP_KERNEL).expect("memory")
 }
 
-/// The objects of an array are read while one is added.
+/// A reader of an array, and a push.
 pub(crate) fn slots_push(s: &mut Scenario) {
     let slots = shared(RcuSlots::new(2).expect("memory"));
     slots.push(counted(1));
@@ -115,7 +115,7 @@ pub(crate) fn slots_push(s: &mut Scenario) {
         rcu::read(|rcu| {
             let used = slots.len();
             assert!((1..=2).contains(&used));
-            // A slot that is counted already may look empty still: readers pass over it.
+            // A slot below `len` may still read as empty, which readers skip.
             for slot in 0..used {
                 let object = slots.get(rcu, slot);
                 assert!(object.is_some() || slot == 1, "an object has vanished");
@@ -130,7 +130,7 @@ pub(crate) fn slots_push(s: &mut Scenario) {
     s.end(move || give_back(slots));
 }
 
-/// An object of an array is taken out while a reader keeps a reference to it.
+/// A removal from an array while a reader keeps a reference to the object.
 pub(crate) fn slots_take(s: &mut Scenario) {
     let slots = shared(RcuSlots::new(1).expect("memory"));
     slots.push(counted(1));
@@ -141,7 +141,7 @@ pub(crate) fn slots_take(s: &mut Scenario) {
             assert_eq!(seen.value(), 1);
             kept
         });
-        // Outside of the section the reference alone keeps it.
+        // After the section the reference alone keeps the object alive.
         if let Some(kept) = kept {
             assert_eq!(kept.value(), 1);
         }

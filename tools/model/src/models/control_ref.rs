@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of control references: what keeps an object in its table.
+//! Models of control references, which prevent the removal of an object.
 
 use crate::{
     kapi::{
@@ -19,9 +19,9 @@ use std::{
     rc::Rc, //
 };
 
-/// A template.
+/// Template.
 const TEMPLATE: Key = Key(1, 1, None);
-/// A connection that it controls.
+/// Connection that the template controls.
 const CONNECTION: Key = Key(2, 2, Some(1));
 
 fn with_template() -> Shared {
@@ -36,7 +36,7 @@ fn control(table: Shared) -> Option<ControlRef<Object>> {
         .flatten()
 }
 
-/// A hold is taken while the object is removed: it is refused, or the object stays.
+/// A reference is taken while the object is removed: it is refused, or the object stays.
 pub(crate) fn take_remove(s: &mut Scenario) {
     let table = with_template();
     let taken = Rc::new(RefCell::new(None));
@@ -71,7 +71,7 @@ pub(crate) fn take_remove(s: &mut Scenario) {
     });
 }
 
-/// A hold is released, outside of any read-side section, while the object is removed.
+/// A reference is released, outside of any read-side section, while the object is removed.
 pub(crate) fn release_remove(s: &mut Scenario) {
     let table = with_template();
     let control = control(table).expect("a hold");
@@ -91,7 +91,7 @@ pub(crate) fn release_remove(s: &mut Scenario) {
     });
 }
 
-/// The slot of a template comes while a connection comes to it, or leaves.
+/// The wheel visits the slot of a template while a connection takes or drops its reference.
 pub(crate) fn control_expire(s: &mut Scenario) {
     let table = with_template();
     let ended = Rc::new(RefCell::new(Vec::new()));

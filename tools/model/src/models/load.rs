@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of a destination's count of connections and of its overload bit.
+//! Models of a destination's count of connections and its overload flag.
 
 use crate::{
     director::dest::load::Load,
@@ -11,7 +11,7 @@ use crate::{
 };
 use engine::Scenario;
 
-/// A destination with so many connections.
+/// Makes a destination with that many connections.
 fn with(connections: u32, thresholds: (u32, u32)) -> &'static Load {
     let load = shared(Load::new(1, thresholds));
     for _ in 0..connections {
@@ -20,7 +20,7 @@ fn with(connections: u32, thresholds: (u32, u32)) -> &'static Load {
     load
 }
 
-/// The bit agrees with the count when all is over, which is `total`.
+/// Checks at the end that the flag agrees with the count, which is `total`.
 fn agrees(s: &mut Scenario, load: &'static Load, total: i32) {
     s.end(move || {
         assert_eq!(load.total(), total);
@@ -39,7 +39,7 @@ fn agrees(s: &mut Scenario, load: &'static Load, total: i32) {
     });
 }
 
-/// The bind that reaches the upper threshold, while the connections that were there end.
+/// A bind reaches the upper threshold while other connections end.
 pub(crate) fn bind_unbind(s: &mut Scenario) {
     let load = with(1, (2, 2));
     s.thread("bind", move || load.bind(false));
@@ -47,7 +47,7 @@ pub(crate) fn bind_unbind(s: &mut Scenario) {
     agrees(s, load, 1);
 }
 
-/// The unbind that passes the lower threshold, while others reach the upper one again.
+/// An unbind passes the lower threshold while others reach the upper one again.
 pub(crate) fn unbind_bind(s: &mut Scenario) {
     let load = with(2, (2, 2));
     s.thread("unbind", move || load.unbind(false));
@@ -55,7 +55,7 @@ pub(crate) fn unbind_bind(s: &mut Scenario) {
     agrees(s, load, 2);
 }
 
-/// Binds and unbinds on both sides, up to the upper threshold and below the lower one.
+/// Binds and unbinds across the upper and the lower threshold.
 pub(crate) fn bind_bind(s: &mut Scenario) {
     let load = with(1, (3, 2));
     s.thread("first", move || {
@@ -69,7 +69,7 @@ pub(crate) fn bind_bind(s: &mut Scenario) {
     agrees(s, load, 1);
 }
 
-/// An edit brings the upper threshold down to what is there, while connections end.
+/// An edit lowers the upper threshold to the present count while connections end.
 pub(crate) fn edit_unbind(s: &mut Scenario) {
     let load = with(2, (8, 4));
     s.thread("edit", move || {
@@ -80,7 +80,7 @@ pub(crate) fn edit_unbind(s: &mut Scenario) {
     agrees(s, load, 1);
 }
 
-/// An edit brings the upper threshold down to what a bind is about to make of the count.
+/// An edit lowers the upper threshold to the count after a concurrent bind.
 pub(crate) fn edit_bind(s: &mut Scenario) {
     let load = with(1, (8, 4));
     s.thread("edit", move || load.set_thresholds((2, 2)));

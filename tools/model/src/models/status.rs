@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of a connection's status and of what its destination counts.
+//! Models of a connection's status and the counts of its destination.
 
 use crate::{
     director::conn::counted::{
@@ -25,7 +25,7 @@ const SYN: TcpFlags = TcpFlags::SYN_ONLY;
 const ACK: TcpFlags = TcpFlags::PLAIN;
 const RST: TcpFlags = TcpFlags::RST_ONLY;
 
-/// A connection that is counted, after the client's SYN; if it is established, after the server's
+/// Makes a counted connection after the client's SYN. An established one is after the server's SYN
 /// and the client's ACK too.
 fn counted(is_established: bool) -> (&'static Counts, &'static Connection) {
     let counts = shared(Counts::new());
@@ -41,7 +41,7 @@ fn counted(is_established: bool) -> (&'static Counts, &'static Connection) {
     (counts, connection)
 }
 
-/// Nothing is counted when all connections have ended.
+/// Checks that all counts are 0 when all connections have ended.
 fn leaves_nothing(s: &mut Scenario, counts: &'static Counts, connections: &[&'static Connection]) {
     let connections = connections.to_vec();
     s.end(move || {
@@ -70,7 +70,7 @@ pub(crate) fn close_end(s: &mut Scenario) {
     leaves_nothing(s, counts, &[connection]);
 }
 
-/// A connection that is half open ends while segments establish it.
+/// A half-open connection ends while segments establish it.
 pub(crate) fn open_end(s: &mut Scenario) {
     let (counts, connection) = counted(false);
     s.thread("segment", move || {
@@ -81,8 +81,7 @@ pub(crate) fn open_end(s: &mut Scenario) {
     leaves_nothing(s, counts, &[connection]);
 }
 
-/// A connection is found by the server's answer before it is counted, or ends as the duplicate of
-/// another.
+/// A reply finds a connection before it is counted, or it ends as the duplicate of another.
 pub(crate) fn count_segment(s: &mut Scenario) {
     let counts = shared(Counts::new());
     let connection = shared(Connection::new(counts));
@@ -99,7 +98,7 @@ pub(crate) fn count_segment(s: &mut Scenario) {
     leaves_nothing(s, counts, &[connection]);
 }
 
-/// Both ends of a connection close it, and another director tells of it, while it ends.
+/// Segments of both directions and a sync message close a connection while it ends.
 pub(crate) fn apply_end(s: &mut Scenario) {
     let (counts, connection) = counted(true);
     s.thread("segment", move || {
@@ -114,7 +113,7 @@ pub(crate) fn apply_end(s: &mut Scenario) {
     leaves_nothing(s, counts, &[connection]);
 }
 
-/// A connection that waits for the client's port gives its place to its successor while it ends.
+/// A connection without a client port is replaced while it ends.
 pub(crate) fn release_count(s: &mut Scenario) {
     let counts = shared(Counts::new());
     let no_cport = shared(Connection::expected(counts));
@@ -137,8 +136,8 @@ pub(crate) fn release_count(s: &mut Scenario) {
     leaves_nothing(s, counts, &[no_cport, filled]);
 }
 
-/// Segments of both directions pass at once: each has its effect, and what is counted is what the
-/// state says.
+/// Segments of both directions are processed at the same time: each has its effect, and the counts
+/// agree with the state.
 pub(crate) fn segments(s: &mut Scenario) {
     let (counts, connection) = counted(false);
     s.thread("server", move || {

@@ -12,17 +12,17 @@ use std::{
     rc::Rc, //
 };
 
-/// A NAT connection: its hashes belong to different shards, and the first to the second shard.
+/// NAT connection whose hashes belong to different shards, the first one to the second shard.
 const NAT: Key = Key(1, 1, Some(2));
-/// One by another method, in the chain of `NAT`'s first hash.
+/// Connection by another method in the chain of `NAT`'s first hash.
 const OTHER: Key = Key(2, 1, None);
-/// A NAT connection whose second hash is in that chain, and whose first is in that of `NAT`'s
-/// second.
+/// NAT connection whose second hash is in the chain of `NAT`'s first, and whose first is in the
+/// chain of `NAT`'s second.
 const CROSS: Key = Key(3, 2, Some(1));
-/// One in the chain of `NAT`'s first hash, until the table grows.
+/// Connection in the chain of `NAT`'s first hash until the table grows.
 const FAR: Key = Key(4, 3, None);
 
-/// Objects of one chain, the first of which is its last, and which the table's growth divides.
+/// Objects of one chain that growth divides. The first one is the last of the chain.
 const LONG: &[Key] = &[
     Key(11, 1, None),
     Key(12, 3, None),
@@ -31,7 +31,7 @@ const LONG: &[Key] = &[
     Key(15, 5, None),
 ];
 
-/// A table of two buckets, each of its own shard, with these objects, all in slot 0.
+/// Makes a table of two buckets, one per shard, with these objects in slot 0.
 fn small(keys: &[Key]) -> Shared {
     of_bits(1, keys)
 }
@@ -44,7 +44,7 @@ fn of_bits(bits: u32, keys: &[Key]) -> Shared {
     table
 }
 
-/// Checks at the end that the table has these objects.
+/// Checks at the end that the table contains these objects.
 fn leaves(s: &mut Scenario, table: Shared, keys: &'static [Key]) {
     s.end(move || {
         table.check(keys);
@@ -54,13 +54,13 @@ fn leaves(s: &mut Scenario, table: Shared, keys: &'static [Key]) {
 
 type Notes = Rc<RefCell<Vec<u32>>>;
 
-/// Returns what the threads say to one another, or to the end.
+/// Returns notes that threads leave to one another, or to the final check.
 fn notes() -> (Notes, Notes) {
     let notes = Rc::new(RefCell::new(Vec::new()));
     (notes.clone(), notes)
 }
 
-/// An object is found by its second hash and re-armed while it is being inserted.
+/// An object is found by its second hash and re-armed during its insertion.
 pub(crate) fn insert_rearm(s: &mut Scenario) {
     let table = small(&[]);
     s.thread("insert", move || assert!(table.insert(NAT, 0)));
@@ -70,7 +70,7 @@ pub(crate) fn insert_rearm(s: &mut Scenario) {
     leaves(s, table, &[NAT]);
 }
 
-/// An object is found by its second hash and removed while it is being inserted.
+/// An object is found by its second hash and removed during its insertion.
 pub(crate) fn insert_remove_found(s: &mut Scenario) {
     let table = small(&[]);
     let (removed, end) = notes();
@@ -88,8 +88,8 @@ pub(crate) fn insert_remove_found(s: &mut Scenario) {
     });
 }
 
-/// Objects in the chain of an object that is inserted are found meanwhile; and the object, once it
-/// was.
+/// Objects in the chain of an inserted object are found meanwhile, and the object itself from its
+/// insertion on.
 pub(crate) fn insert_find(s: &mut Scenario) {
     let table = small(&[OTHER]);
     s.thread("insert", move || assert!(table.insert(NAT, 0)));
@@ -135,7 +135,7 @@ pub(crate) fn insert_remove(s: &mut Scenario) {
     leaves(s, table, &[NAT]);
 }
 
-/// Objects that stay in the table are found while another object of its chains is removed.
+/// Objects that stay in the table are found while another one of their chains is removed.
 pub(crate) fn find_remove(s: &mut Scenario) {
     let table = small(&[OTHER, CROSS, NAT]);
     s.thread("find", move || {
@@ -146,7 +146,7 @@ pub(crate) fn find_remove(s: &mut Scenario) {
     leaves(s, table, &[OTHER, NAT]);
 }
 
-/// An object is removed, and those before and behind it in its chain by another thread.
+/// An object is removed while another thread removes its neighbours in the chain.
 pub(crate) fn remove_remove(s: &mut Scenario) {
     let table = small(&[OTHER, CROSS, NAT]);
     let (mine, end) = notes();
@@ -170,7 +170,7 @@ pub(crate) fn remove_remove(s: &mut Scenario) {
     });
 }
 
-/// An object is re-armed while it is removed, and its neighbour on the wheel too.
+/// An object is re-armed while it and its neighbour on the wheel are removed.
 pub(crate) fn rearm_remove(s: &mut Scenario) {
     let table = small(&[OTHER, NAT, FAR]);
     s.thread("rearm", move || {
@@ -186,7 +186,7 @@ pub(crate) fn rearm_remove(s: &mut Scenario) {
     });
 }
 
-/// Objects are re-armed while their slot comes.
+/// Objects are re-armed while the wheel visits their slot.
 pub(crate) fn rearm_expire(s: &mut Scenario) {
     let table = small(&[OTHER, NAT]);
     let (ended, end) = notes();
@@ -206,7 +206,7 @@ pub(crate) fn rearm_expire(s: &mut Scenario) {
     });
 }
 
-/// Objects are removed while their slot comes.
+/// Objects are removed while the wheel visits their slot.
 pub(crate) fn remove_expire(s: &mut Scenario) {
     let table = small(&[OTHER, NAT]);
     let (mine, end) = notes();
@@ -231,7 +231,7 @@ pub(crate) fn remove_expire(s: &mut Scenario) {
     });
 }
 
-/// An object is inserted while the slot comes that it is to be in.
+/// An object is inserted into a slot while the wheel visits it.
 pub(crate) fn insert_expire(s: &mut Scenario) {
     let table = small(&[OTHER]);
     let (ended, end) = notes();
@@ -264,8 +264,8 @@ pub(crate) fn find_grow(s: &mut Scenario) {
     leaves(s, table, &[NAT, FAR]);
 }
 
-/// An absent object is looked up while the table grows: in an empty chain, and in those of the
-/// new array.
+/// An absent object is looked up while the table grows: in an empty chain, and in chains of the new
+/// array.
 pub(crate) fn find_absent_grow(s: &mut Scenario) {
     let table = small(&[FAR]);
     s.thread("find", move || {
@@ -275,8 +275,7 @@ pub(crate) fn find_absent_grow(s: &mut Scenario) {
     leaves(s, table, &[FAR]);
 }
 
-/// A chain that is longer than what is moved at once: its last object is found while the table
-/// grows.
+/// The last object of a chain that takes several steps to move is found while the table grows.
 pub(crate) fn find_grow_long(s: &mut Scenario) {
     let table = small(LONG);
     s.thread("find", move || {
@@ -291,7 +290,7 @@ pub(crate) fn find_grow_long(s: &mut Scenario) {
     leaves(s, table, LONG);
 }
 
-/// As [`find_grow_long`], while one of its objects is removed, which one is chosen.
+/// As [`find_grow_long`], while one of the objects, which the exploration chooses, is removed.
 pub(crate) fn remove_grow_long(s: &mut Scenario) {
     let table = small(LONG);
     let gone = [0, 2, 3][engine::choose(3)];
@@ -320,7 +319,7 @@ pub(crate) fn remove_grow_long(s: &mut Scenario) {
     });
 }
 
-/// As [`remove_grow_long`], with an object that is inserted, too.
+/// As [`remove_grow_long`], with an insertion too.
 pub(crate) fn change_grow_long(s: &mut Scenario) {
     let table = small(LONG);
     s.thread("change", move || {
@@ -350,7 +349,7 @@ pub(crate) fn find_shrink(s: &mut Scenario) {
     leaves(s, table, &[NAT, FAR]);
 }
 
-/// An object is inserted while the table grows: it is found at once, and from then on.
+/// An object is inserted while the table grows: it is found at once and afterwards.
 pub(crate) fn insert_grow(s: &mut Scenario) {
     let table = small(&[FAR]);
     s.thread("insert", move || {
@@ -361,7 +360,7 @@ pub(crate) fn insert_grow(s: &mut Scenario) {
     leaves(s, table, &[NAT, FAR]);
 }
 
-/// As [`insert_grow`], while it shrinks, and the same object by both.
+/// As [`insert_grow`], while the table shrinks and two threads insert the same object.
 pub(crate) fn insert_shrink(s: &mut Scenario) {
     let table = of_bits(2, &[OTHER, FAR]);
     s.thread("insert", move || {
@@ -389,7 +388,7 @@ pub(crate) fn remove_grow(s: &mut Scenario) {
     leaves(s, table, &[OTHER, FAR]);
 }
 
-/// As [`remove_grow`], while it shrinks.
+/// As [`remove_grow`], while the table shrinks.
 pub(crate) fn remove_shrink(s: &mut Scenario) {
     let table = of_bits(2, &[NAT, FAR, OTHER]);
     s.thread("remove", move || {
@@ -406,7 +405,7 @@ pub(crate) fn remove_shrink(s: &mut Scenario) {
     leaves(s, table, &[OTHER]);
 }
 
-/// The slot of objects comes while the table grows.
+/// The wheel visits the slot of objects while the table grows.
 pub(crate) fn expire_grow(s: &mut Scenario) {
     let table = small(&[NAT, FAR]);
     s.thread("expire", move || assert_eq!(table.expire(0).len(), 2));
@@ -414,7 +413,7 @@ pub(crate) fn expire_grow(s: &mut Scenario) {
     leaves(s, table, &[]);
 }
 
-/// Two threads resize the table: one does, or both in turn.
+/// Two threads resize the table: one succeeds, or both in turn.
 pub(crate) fn grow_grow(s: &mut Scenario) {
     let table = small(&[NAT, FAR]);
     s.thread("grow", move || table.resize(2));
@@ -425,10 +424,10 @@ pub(crate) fn grow_grow(s: &mut Scenario) {
     leaves(s, table, &[NAT, FAR]);
 }
 
-/// Everything at once: two threads insert and remove their own objects in shared chains, one looks
-/// up and re-arms whatever there is, and one resizes the table and has slots come.
+/// Two threads insert and remove their own objects in shared chains, one looks up and re-arms
+/// objects, and one resizes the table and expires slots.
 pub(crate) fn storm(s: &mut Scenario) {
-    /// In the table throughout, and never ended: its slot does not come.
+    /// Stays in the table: its slot is never visited.
     const STAYS: Key = Key(9, 5, Some(2));
     const OWN: [[Key; 2]; 2] = [
         [Key(1, 1, Some(2)), Key(2, 3, None)],
@@ -449,7 +448,7 @@ pub(crate) fn storm(s: &mut Scenario) {
                 let key = own[engine::choose(2)];
                 if mine.contains(&key.0) {
                     let by_this = table.remove(key);
-                    // If it was another, that one is about to say so.
+                    // If another thread removed it, that thread notes it.
                     if by_this {
                         mine.retain(|&other| other != key.0);
                     }

@@ -5,7 +5,7 @@
 use engine::Order;
 use std::cell::UnsafeCell;
 
-/// Integers, as the engine has them.
+/// Integers that the engine stores in 64 bits.
 pub trait Value: Copy + PartialEq {
     fn bits(self) -> u64;
     fn from_bits(bits: u64) -> Self;
@@ -33,18 +33,18 @@ macro_rules! values {
 }
 values!(u8, u16, u32, i32, u64, i64, usize, isize);
 
-/// An order, as a type.
+/// Memory order, as a type.
 pub trait Ordering {
     const ORDER: Order;
 }
 
-/// No order.
+/// No ordering.
 pub struct Relaxed;
-/// Before what follows.
+/// Orders the access before later ones.
 pub struct Acquire;
-/// After what precedes.
+/// Orders the access after earlier ones.
 pub struct Release;
-/// Both, as a full barrier.
+/// Full barrier.
 pub struct Full;
 
 impl Ordering for Relaxed {
@@ -60,11 +60,11 @@ impl Ordering for Full {
     const ORDER: Order = Order::Full;
 }
 
-/// A word that threads share.
+/// Word shared between threads.
 #[repr(transparent)]
 pub struct Atomic<T>(UnsafeCell<T>);
 
-// SAFETY: All accesses are the engine's, and one thread runs at a time.
+// SAFETY: All accesses go through the engine, and one thread runs at a time.
 unsafe impl<T: Send> Sync for Atomic<T> {}
 
 impl<T: Value> Atomic<T> {
@@ -82,7 +82,7 @@ impl<T: Value> Atomic<T> {
     }
 
     fn write(&self, value: T) {
-        // SAFETY: As above.
+        // SAFETY: One thread runs at a time.
         unsafe { self.0.get().write(value) }
     }
 
