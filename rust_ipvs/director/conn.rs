@@ -112,9 +112,9 @@ const INVALID_PORT: u16 = 0xffff;
 /// Role of a packet in a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PacketRole {
-    /// From the client to the VIP.
+    /// Request from the client to the VIP.
     Request,
-    /// To the client, from the destination or from the VIP.
+    /// Reply to the client, from the destination or from the VIP.
     Reply,
 }
 
@@ -233,7 +233,7 @@ impl<F: InetFamily> Connection<F> {
         self
     }
 
-    /// As [`Self::tracked`], in place, without a copy of the connection.
+    /// [`Self::tracked`] in place, without a copy of the connection.
     #[inline(always)]
     pub(crate) fn track(&mut self, tracked: bool) {
         if tracked {

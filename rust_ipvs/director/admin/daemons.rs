@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sync daemons, the part of [`NetnsIpvs`] that requests about them call, and what they call in
-//! turn.
+//! Sync daemons, the part of [`NetnsIpvs`] that starts, stops and lists them, with its
+//! implementation of [`SyncHost`], which the daemons call.
 
 use crate::{
     director::{

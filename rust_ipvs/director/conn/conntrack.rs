@@ -47,7 +47,7 @@ pub(crate) fn finish_ct<F: InetFamily>(
     }
 }
 
-/// As [`finish_ct`], for a packet with a conntrack entry.
+/// [`finish_ct`] for a packet with a conntrack entry.
 #[cold]
 #[inline(never)]
 pub(crate) fn finish_ct_slow<F: InetFamily>(

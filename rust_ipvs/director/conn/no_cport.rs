@@ -19,7 +19,7 @@ const SLACK: u32 = 10 * HZ;
 /// expired; 0 if there are none.
 ///
 /// A packet without a connection looks for such an entry only if there may be one. C IPVS has a
-/// count (`conn_no_cport_cnt`), which would have to include entries until no CPU can find them; a
+/// count (`no_cport_conns`), which would have to include entries until no CPU can find them; a
 /// time needs no such care.
 pub(crate) struct NoCport(Atomic<u32>);
 

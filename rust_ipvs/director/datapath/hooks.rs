@@ -91,8 +91,8 @@ impl<F: HasAfState> Hook for Forward<F> {
     }
 }
 
-/// Hook that handles replies only, at the point with number `AT`; used if this host schedules
-/// nothing (H-8).
+/// Hook that handles replies only, at the point with number `AT`; registered for a backup
+/// with `backup_only` set (H-8).
 pub(crate) struct ReplyOnly<F, const AT: u8>(PhantomData<F>);
 
 impl<F: HasAfState, const AT: u8> Hook for ReplyOnly<F, AT> {

@@ -24,7 +24,7 @@ pub(crate) enum Found<'g, F: InetFamily> {
     Begun(&'g Connection<F>),
     /// The connection has already begun with another packet, or another client port has taken it.
     Late,
-    /// There is no such connection.
+    /// No such connection exists.
     Nothing,
 }
 

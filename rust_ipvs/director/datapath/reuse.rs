@@ -51,11 +51,11 @@ pub(super) fn is_over<F: InetFamily>(
 
 /// Ends a connection and schedules its packet anew (S-19, S-22).
 ///
-/// If the packet has a confirmed conntrack entry, its reply tuple cannot be altered for another
-/// destination. C IPVS drops the packet; the entry is gone when the client retransmits a second
-/// later. Here the packet loses the entry and re-enters at PRE_ROUTING: rules see a new connection,
-/// as they do with the retransmission in C. A packet that rules have translated before (DNAT)
-/// cannot be re-injected with its original addresses, so it is dropped as in C.
+/// The reply tuple of a confirmed conntrack entry cannot be altered for another destination. C IPVS
+/// drops a packet with such an entry; the entry is gone when the client retransmits a second later.
+/// Here the packet loses its entry and re-enters at PRE_ROUTING: rules see a new connection, as
+/// they do with the retransmission in C. A packet that rules have translated before (DNAT) cannot
+/// be re-injected with its original addresses, so it is dropped as in C.
 #[cold]
 #[inline(never)]
 pub(super) fn begin_anew<'g, F: InetFamily>(

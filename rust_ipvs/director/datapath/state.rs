@@ -173,7 +173,7 @@ fn follow_sctp<F: InetFamily>(
     timeouts.sctp(state)
 }
 
-/// As [`follow`], for a connection in the table: also re-arms its timer and queues it for sending.
+/// [`follow`] for a connection in the table: also re-arms its timer and queues it for sending.
 /// Returns whether an application helper has to look at the packet.
 #[inline(always)]
 pub(super) fn follow_linked<F: InetFamily>(
@@ -190,7 +190,7 @@ pub(super) fn follow_linked<F: InetFamily>(
     false
 }
 
-/// As [`follow_linked`], for the first packet of a connection that another CPU has inserted with
+/// [`follow_linked`] for the first packet of a connection that another CPU has inserted with
 /// another packet of the same client.
 #[cold]
 #[inline(never)]
@@ -203,7 +203,7 @@ pub(super) fn follow_duplicate<F: InetFamily>(
     follow_linked(&context, connection, direction);
 }
 
-/// As [`follow_linked`], for a TCP connection that is bound to an application helper.
+/// [`follow_linked`] for a TCP connection that is bound to an application helper.
 #[cold]
 #[inline(never)]
 fn follow_helped<F: InetFamily>(

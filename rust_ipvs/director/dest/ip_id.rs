@@ -40,7 +40,7 @@ impl Ids {
         }
     }
 
-    /// Returns the identification of a packet that is not segmented. `counted` are the
+    /// Returns the identification of a packet that is not segmented. `counted` has the
     /// destination's counters.
     ///
     /// If a softirq interrupts this CPU while it takes a block, two packets may get the same

@@ -110,7 +110,7 @@ impl NetnsIpvs {
         modes.iter().any(|mode| mode.load() != 0)
     }
 
-    /// Returns whether there are neither services nor connections. The first one to come queues the
+    /// Returns whether there are neither services nor connections. A new one queues the
     /// work again.
     fn is_idle(&self) -> bool {
         let services = self.v4.count().saturating_add(self.v6.count());

@@ -172,7 +172,7 @@ impl NetnsIpvs {
         about.wrapping_add(slack) < limit || self.has_exact_room(limit)
     }
 
-    /// As [`Self::has_room`], near the limit: reads the exact number.
+    /// [`Self::has_room`] near the limit: reads the exact number.
     ///
     /// Other CPUs may get the same answer before the insertion, so the limit may be exceeded by one
     /// less than the number of first packets handled concurrently: about one for each CPU.

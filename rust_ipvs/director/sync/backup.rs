@@ -211,7 +211,7 @@ impl<H: SyncHost> Backup<'_, H> {
         found
     }
 
-    /// As [`server`](Self::server), for the service of a given port.
+    /// [`server`](Self::server) for the service of a given port.
     fn server_at<F: HasAfState>(
         &self,
         net: &Net,

@@ -20,7 +20,7 @@ pub(crate) struct SyncSettings {
     pub(crate) version: Word<i32>,
     /// Number of ports, each with a thread (`sync_ports`); a power of two.
     pub(crate) ports: Word<i32>,
-    /// Whether only the templates of persistent services are sent (`sync_persist_mode`).
+    /// Nonzero if only the templates of persistent services are sent (`sync_persist_mode`).
     pub(crate) persist_mode: Word<i32>,
     /// Maximum number of messages queued for each thread (`sync_qlen_max`).
     pub(crate) qlen_max: Word<usize>,
@@ -33,7 +33,7 @@ pub(crate) struct SyncSettings {
     pub(crate) refresh_period: Word<i32>,
     /// Number of repetitions in advance (`sync_retries`).
     pub(crate) retries: Word<i32>,
-    /// Whether a backup handles replies only (`backup_only`, H-8).
+    /// Nonzero if a backup handles replies only (`backup_only`, H-8).
     pub(crate) backup_only: Word<i32>,
 }
 
