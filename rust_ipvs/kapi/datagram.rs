@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! UDP sockets of the kernel, to and from multicast groups.
+//! Kernel UDP sockets that send to, and receive from, multicast groups.
 //!
 //! C header: [`include/linux/net.h`](srctree/include/linux/net.h)
 //!
-//! Process context throughout. The options are those that programs set, by the same names and
-//! numbers.
+//! The sync daemons exchange connection state with them. C IPVS sets the fields of `struct
+//! inet_sock` and joins groups by internal functions; here the options of `setsockopt()` are set,
+//! whose names and numbers are stable.
+//!
+//! # Context
+//!
+//! Process context throughout: creating sockets and setting options sleep, sending and receiving
+//! take the socket's lock.
+//!
+//! # Lifetime
+//!
+//! A kernel socket does not keep its namespace from going away. [`Datagrams`] holds a [`Lease`], so
+//! the teardown of the namespace waits until the socket is closed.
 
 use super::{
     inet::Protocol,
@@ -26,27 +37,31 @@ use kernel::{
     prelude::*, //
 };
 
-/// `AF_INET` and `AF_INET6`.
+/// Address families, as `sa_family` and the socket calls take them.
 const FAMILY_V4: u16 = bindings::AF_INET as u16;
 const FAMILY_V6: u16 = bindings::AF_INET6 as u16;
-/// `IPPROTO_UDP`; also the level of its options.
+/// `IPPROTO_UDP`.
 const UDP: c_int = 17;
-/// `SOCK_DGRAM`.
+/// Socket type `SOCK_DGRAM`.
 const DATAGRAMS: c_int = 2;
 
-/// Levels and numbers of options.
+/// Levels and numbers of socket options, from `include/uapi/asm-generic/socket.h`,
+/// `include/uapi/linux/in.h` and `in6.h`.
 mod option {
+    /// Level `SOL_SOCKET`.
     pub(super) const SOCKET: i32 = 1;
     pub(super) const SO_REUSEADDR: i32 = 2;
     pub(super) const SO_SNDBUF: i32 = 7;
     pub(super) const SO_RCVBUF: i32 = 8;
     pub(super) const SO_BINDTOIFINDEX: i32 = 62;
+    /// Level `IPPROTO_IP`.
     pub(super) const IP: i32 = 0;
     pub(super) const IP_MTU_DISCOVER: i32 = 10;
     pub(super) const IP_MULTICAST_IF: i32 = 32;
     pub(super) const IP_MULTICAST_TTL: i32 = 33;
     pub(super) const IP_MULTICAST_LOOP: i32 = 34;
     pub(super) const IP_ADD_MEMBERSHIP: i32 = 35;
+    /// Level `IPPROTO_IPV6`.
     pub(super) const IPV6: i32 = 41;
     pub(super) const IPV6_MULTICAST_IF: i32 = 17;
     pub(super) const IPV6_MULTICAST_HOPS: i32 = 18;
@@ -55,16 +70,17 @@ mod option {
     pub(super) const IPV6_MTU_DISCOVER: i32 = 23;
 }
 
-/// Address of a datagram: an IP address, bytes in network order, and a port.
+/// Socket address: an IP address in network order and a port in host order.
 #[derive(Clone, Copy)]
 pub(crate) enum Address {
-    /// Of IPv4.
+    /// IPv4 address and port.
     V4([u8; 4], u16),
-    /// Of IPv6.
+    /// IPv6 address and port. The scope is that of the device that the socket is bound to.
     V6([u8; 16], u16),
 }
 
 impl Address {
+    /// Returns the protocol of the address.
     fn protocol(self) -> Protocol {
         match self {
             Self::V4(..) => Protocol::Ipv4,
@@ -72,7 +88,8 @@ impl Address {
         }
     }
 
-    /// As C has it.
+    /// Returns the address as `struct sockaddr_in` or `struct sockaddr_in6`, with zeros in all
+    /// other fields.
     fn raw(self) -> RawAddress {
         let mut raw = RawAddress([0; 28]);
         let (family, port, at, addr): (_, _, usize, &[u8]) = match &self {
@@ -80,6 +97,8 @@ impl Address {
             Self::V6(addr, port) => (FAMILY_V6, port, 8, addr),
         };
         let (family, port) = (family.to_ne_bytes(), port.to_be_bytes());
+        // Family at offset 0, port at 2. The address follows at 4 (IPv4), or at 8 behind the flow
+        // label (IPv6).
         let fields = [(0, family.as_slice()), (2, &port), (at, addr)];
         for (at, bytes) in fields {
             let place = raw
@@ -93,7 +112,7 @@ impl Address {
         raw
     }
 
-    /// Returns how long it is as C has it.
+    /// Returns the size in bytes of the C structure of the address's family.
     fn raw_len(self) -> c_int {
         match self {
             Self::V4(..) => 16,
@@ -102,40 +121,42 @@ impl Address {
     }
 }
 
-/// `struct sockaddr_in` or `struct sockaddr_in6`.
+/// Memory for a `struct sockaddr_in` or a `struct sockaddr_in6`, whichever is larger.
 #[repr(C, align(8))]
 struct RawAddress([u8; 28]);
 
-/// A UDP socket.
+/// A kernel UDP socket. Dropping it closes the socket.
 ///
 /// # Invariants
 ///
-/// `socket` came from `sock_create_kern()`, in the namespace of `lease`, which it does not keep by
-/// itself.
+/// `socket` came from `sock_create_kern()`, in the namespace of `lease`, and this value owns it.
 pub(crate) struct Datagrams {
     socket: NonNull<bindings::socket>,
     lease: Lease,
     protocol: Protocol,
 }
 
-// SAFETY: Sockets are locked where they need to be.
+// SAFETY: A socket may be used and released in any thread; its functions take the socket's lock.
 unsafe impl Send for Datagrams {}
-// SAFETY: Sockets are locked where they need to be.
+// SAFETY: Sending and receiving by several threads at once is allowed; the functions take the
+// socket's lock.
 unsafe impl Sync for Datagrams {}
 
 impl Datagrams {
-    /// Creates a socket.
+    /// Creates an unbound socket in the namespace of `lease`. Fails with the error of
+    /// `sock_create_kern()`.
     fn new(lease: Lease, protocol: Protocol) -> Result<Self> {
         let family = match protocol {
             Protocol::Ipv4 => FAMILY_V4,
             Protocol::Ipv6 => FAMILY_V6,
         };
         let mut socket = core::ptr::null_mut();
-        // SAFETY: The namespace is live; the result is on this stack.
+        // SAFETY: By the type invariant of `Lease` the namespace is live. The result is on this
+        // stack and is written during the call only.
         to_result(unsafe {
             bindings::sock_create_kern(lease.as_ptr(), family.into(), DATAGRAMS, UDP, &mut socket)
         })?;
-        // INVARIANT: Created just above.
+        // INVARIANT: The socket was created just above, and nobody else has it.
         Ok(Self {
             socket: NonNull::new(socket).ok_or(ENOMEM)?,
             lease,
@@ -143,8 +164,12 @@ impl Datagrams {
         })
     }
 
-    /// A socket that sends to a group on a device, with such a time to live, and not to this host.
-    /// Where `buffer` is above 0, that is the room for what waits to be sent.
+    /// Creates a socket that sends to `group` on `device`, with the TTL or hop limit `ttl`, and
+    /// without a copy for local receivers. If `buffer` is above 0, it is the size of the send
+    /// buffer in bytes (`SO_SNDBUF`).
+    ///
+    /// Process context; sleeps. Fails with the error of the step that fails; the socket is closed
+    /// then.
     pub(crate) fn sender(
         lease: Lease,
         device: &Device,
@@ -160,17 +185,19 @@ impl Datagrams {
             option::IPV6_MULTICAST_HOPS,
             ttl.into(),
         )?;
-        // Datagrams may be cut on their way: no MTU is asked for.
+        // Allow fragmentation: `IP_PMTUDISC_DONT` is 0. The size of messages is derived from the
+        // device's MTU, but a router may have a smaller one.
         this.set(option::IP_MTU_DISCOVER, option::IPV6_MTU_DISCOVER, 0)?;
         if buffer > 0 {
             this.option(option::SOCKET, option::SO_SNDBUF, buffer)?;
         }
+        // The source address is the device's. For IPv6 the stack selects one of the device's link.
         if let Address::V4(..) = group {
             this.bind(Address::V4(device.addr_v4, 0))?;
         }
         let mut raw = group.raw();
-        // SAFETY: A live socket by the type invariant; the address is on this stack, and as long as
-        // is said.
+        // SAFETY: By the type invariant the socket is live. The address is on this stack, has
+        // `raw_len()` bytes, and is read during the call only.
         to_result(unsafe {
             bindings::kernel_connect(
                 this.socket.as_ptr(),
@@ -182,8 +209,11 @@ impl Datagrams {
         Ok(this)
     }
 
-    /// A socket that receives what comes to a group on a device, of which it becomes a member.
-    /// Where `buffer` is above 0, that is the room for what waits to be received.
+    /// Creates a socket that receives what is sent to `group` on `device`, by joining the group. If
+    /// `buffer` is above 0, it is the size of the receive buffer in bytes (`SO_RCVBUF`).
+    ///
+    /// Process context; sleeps. Fails with the error of the step that fails; the socket is closed
+    /// then, which leaves the group.
     pub(crate) fn receiver(
         lease: Lease,
         device: &Device,
@@ -191,15 +221,17 @@ impl Datagrams {
         buffer: i32,
     ) -> Result<Self> {
         let this = Self::new(lease, group.protocol())?;
+        // Several daemons of one host may receive from one group and port.
         this.option(option::SOCKET, option::SO_REUSEADDR, 1)?;
         if buffer > 0 {
             this.option(option::SOCKET, option::SO_RCVBUF, buffer)?;
         }
+        // Without this, datagrams of other devices that joined the group would arrive, too.
         this.option(option::SOCKET, option::SO_BINDTOIFINDEX, device.index)?;
         this.bind(group)?;
         match group {
             Address::V4(addr, _) => {
-                // `struct ip_mreqn`
+                // `struct ip_mreqn`: group, local address (none), interface index.
                 this.option_of(
                     option::IP,
                     option::IP_ADD_MEMBERSHIP,
@@ -207,7 +239,7 @@ impl Datagrams {
                 )?;
             }
             Address::V6(addr, _) => {
-                // `struct ipv6_mreq`
+                // `struct ipv6_mreq`: group, interface index.
                 let mut request = [0u32; 5];
                 for (word, bytes) in request.iter_mut().zip(addr.chunks_exact(4)) {
                     *word = u32::from_ne_bytes(bytes.first_chunk().copied().unwrap_or_default());
@@ -221,10 +253,11 @@ impl Datagrams {
         Ok(this)
     }
 
-    /// Sets an option to any value.
+    /// Sets a socket option to a value of type `T`, as `setsockopt()` does. Fails with the error of
+    /// that.
     fn option_of<T: Copy>(&self, level: c_int, name: c_int, value: &mut T) -> Result {
-        // SAFETY: A live socket by the type invariant; the value is on the caller's stack, and as
-        // long as is said.
+        // SAFETY: By the type invariant the socket is live. The value is exclusively borrowed for
+        // the call and has `size_of::<T>()` bytes.
         to_result(unsafe {
             bindings::rust_ipvs_helper_sock_option(
                 self.socket.as_ptr(),
@@ -236,12 +269,13 @@ impl Datagrams {
         })
     }
 
-    /// Sets an option to a number.
+    /// Sets a socket option to an integer.
     fn option(&self, level: c_int, name: c_int, value: c_int) -> Result {
         self.option_of(level, name, &mut { value })
     }
 
-    /// Sets the option of the socket's family that is called so with IPv4 and with IPv6.
+    /// Sets option `v4` or `v6`, depending on the socket's family, to an integer. The level is that
+    /// of the family.
     fn set(&self, v4: c_int, v6: c_int, value: c_int) -> Result {
         match self.protocol {
             Protocol::Ipv4 => self.option(option::IP, v4, value),
@@ -249,10 +283,10 @@ impl Datagrams {
         }
     }
 
-    /// Sends to groups on a device.
+    /// Selects the device that multicast datagrams are sent on.
     fn set_on(&self, device: &Device) -> Result {
         match self.protocol {
-            // `struct ip_mreqn`
+            // `struct ip_mreqn`: group (none), local address (none), interface index.
             Protocol::Ipv4 => self.option_of(
                 option::IP,
                 option::IP_MULTICAST_IF,
@@ -262,25 +296,26 @@ impl Datagrams {
         }
     }
 
+    /// Binds the socket to a local address and port; port 0 lets the stack select one.
     fn bind(&self, to: Address) -> Result {
         let mut raw = to.raw();
-        // SAFETY: A live socket by the type invariant; the address is on this stack, and as long as
-        // is said.
+        // SAFETY: By the type invariant the socket is live. The address is on this stack, has
+        // `raw_len()` bytes, and is read during the call only.
         to_result(unsafe {
             bindings::kernel_bind(self.socket.as_ptr(), (&raw mut raw).cast(), to.raw_len())
         })
     }
 
-    /// The namespace of the socket.
+    /// Returns the network namespace of the socket.
     pub(crate) fn net(&self) -> &Net {
         &self.lease
     }
 
-    /// Sends a datagram, without waiting.
+    /// Sends a datagram to the group. Does not wait for room in the send buffer.
     ///
     /// # Errors
     ///
-    /// `EAGAIN` where too much waits to be sent; those of the network.
+    /// `EAGAIN` if the send buffer is full, or an error of the network.
     pub(crate) fn send(&self, datagram: &[u8]) -> Result {
         let mut message = message();
         message.msg_flags = bindings::MSG_DONTWAIT | bindings::MSG_NOSIGNAL;
@@ -288,7 +323,8 @@ impl Datagrams {
             iov_base: datagram.as_ptr().cast_mut().cast(),
             iov_len: datagram.len(),
         };
-        // SAFETY: A live socket by the type invariant; the bytes are only read.
+        // SAFETY: By the type invariant the socket is live. `part` describes `datagram`, which is
+        // read only, although C declares the pointer as mutable.
         let sent = unsafe {
             bindings::kernel_sendmsg(
                 self.socket.as_ptr(),
@@ -301,19 +337,20 @@ impl Datagrams {
         to_result(sent.min(0))
     }
 
-    /// Receives a datagram, without waiting; returns how many bytes of `room` it has. What is
-    /// longer is cut.
+    /// Receives a datagram into `room` and returns its length in bytes. Does not wait for one. A
+    /// longer datagram is truncated to `room`.
     ///
     /// # Errors
     ///
-    /// `EAGAIN` where there is none; those of the network.
+    /// `EAGAIN` if none is queued, or an error of the network.
     pub(crate) fn receive(&self, room: &mut [u8]) -> Result<usize> {
         let mut message = message();
         let mut part = bindings::kvec {
             iov_base: room.as_mut_ptr().cast(),
             iov_len: room.len(),
         };
-        // SAFETY: A live socket by the type invariant; as many bytes can be written as are said.
+        // SAFETY: By the type invariant the socket is live. `part` describes `room`, which is
+        // exclusively borrowed for the call.
         let received = unsafe {
             bindings::kernel_recvmsg(
                 self.socket.as_ptr(),
@@ -328,24 +365,26 @@ impl Datagrams {
         Ok(usize::try_from(received)?)
     }
 
-    /// Waits until there is a datagram, or the thread is to stop.
+    /// Sleeps until a datagram is queued or the thread is to stop.
     pub(crate) fn wait(&self, _: &Running) {
-        // SAFETY: A live socket by the type invariant; process context, in a kernel thread, by that
-        // of `Running`.
+        // SAFETY: By the type invariant the socket is live. By the type invariant of `Running` this
+        // is process context in a kernel thread, as `kthread_should_stop()` requires.
         unsafe { bindings::rust_ipvs_helper_wait_for_datagram(self.socket.as_ptr()) };
     }
 }
 
-/// A message that says nothing yet.
+/// Returns a `struct msghdr` without address, data and flags.
 fn message() -> bindings::msghdr {
-    // SAFETY: All zeroes is how C code has messages begin; no field is of a type that may not be
-    // zero.
+    // SAFETY: All fields are integers, or pointers that may be null, so all zeros are a valid
+    // value. C code initialises this structure the same way.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
 impl Drop for Datagrams {
     fn drop(&mut self) {
-        // SAFETY: Created by `sock_create_kern()`, by the type invariant, and used no more.
+        // SAFETY: By the type invariant this value owns the socket, which came from
+        // `sock_create_kern()`. It is not used afterwards. The namespace is live: the lease is
+        // dropped after this.
         unsafe { bindings::sock_release(self.socket.as_ptr()) };
     }
 }

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tunables under `/proc/sys/net`, one set per network namespace.
+//! Sysctl variables under `/proc/sys/net`, one set per network namespace.
 //!
 //! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
 //!
-//! A [`SysctlTable`] lists its [`Variable`]s: a name, where its value is found in an owner, and
-//! what may be written. The owner is an `Arc` that the [`Registration`] keeps, so values live where
-//! their readers want them and are there as long as the files are.
+//! A [`SysctlTable`] lists its [`Variable`]s: name, location of the value in the owner, and
+//! accepted values. The [`Registration`] holds a reference to the owner, so the values exist as
+//! long as the files do, and packets read them where they are used, as plain fields.
 //!
-//! Files belong to the owner of the namespace: whoever has `CAP_NET_ADMIN` in its user namespace
-//! writes as root does.
+//! C code points `ctl_table::data` at the value and lets generic handlers access it. Here one
+//! handler reads the value into a local variable, calls the generic one on that, and stores the
+//! result: a value that is refused never becomes visible.
+//!
+//! Files can be written by processes with `CAP_NET_ADMIN` in the user namespace that owns the
+//! network namespace.
+//!
+//! # Context
+//!
+//! Registration and all accesses happen in process context and may sleep. Accesses to one variable
+//! may run on several CPUs at once: each stores a whole word, and the last one wins.
 //!
 //! # Examples
 //!
@@ -45,51 +54,56 @@ use kernel::{
     sync::Arc,
 };
 
-/// A directory of variables.
+/// A directory of sysctl variables.
 pub(crate) trait SysctlTable: 'static {
-    /// Object that has the values.
+    /// Type of the object that has the values.
     type Owner: Send + Sync + 'static;
 
-    /// The directory under `/proc/sys`, without a leading or trailing slash.
+    /// Path of the directory under `/proc/sys`, without leading and trailing slashes.
     const PATH: &'static CStr;
 
-    /// The files in it.
+    /// Variables of the directory.
     const VARIABLES: &'static [Variable<Self::Owner>];
 }
 
-/// One file.
+/// A sysctl variable, that is, one file.
 pub(crate) struct Variable<O: 'static> {
+    /// File name.
     name: &'static CStr,
+    /// Type and location of the value.
     value: Value<O>,
+    /// Accepted minimum and maximum. For [`Value::Number`] only.
     range: (i32, i32),
+    /// Function that stores a written value, instead of a plain store. For [`Value::Number`] only.
     write: Option<fn(&O, i32) -> Result>,
+    /// Access from user namespaces other than the initial one.
     abroad: Abroad,
 }
 
-/// The access to a file in namespaces that belong to another user namespace than the initial one.
+/// Access to a variable in network namespaces that do not belong to the initial user namespace.
 enum Abroad {
-    /// As everywhere: their administrators write it.
+    /// Their administrators may write it.
     Writable,
-    /// Reading alone: the value is the host's to set.
+    /// They may read it. Its value affects the whole host.
     ReadOnly,
-    /// None: there is no such file.
+    /// The file does not exist there.
     Absent,
 }
 
-/// Value of a file.
+/// Type and location of a variable's value.
 enum Value<O: 'static> {
-    /// An integer.
+    /// A signed 32-bit integer.
     Number(fn(&O) -> &Word<i32>),
-    /// An unsigned integer of the size of a pointer.
+    /// An unsigned integer of the size of a pointer (C: `unsigned long`).
     Long(fn(&O) -> &Word<usize>),
-    /// Two integers, and which ones go together.
+    /// Two integers, and a function that returns `true` if they may be set together.
     Pair(fn(&O) -> &[Word<i32>; 2], fn(i32, i32) -> bool),
-    /// A list of CPUs, and what is called when it was written.
+    /// A list of CPUs, and a function that is called after it was written.
     Cpus(fn(&O) -> &CpuList, fn(&O) -> Result),
 }
 
 impl<O> Value<O> {
-    /// Returns how many bytes a C variable of the kind has.
+    /// Returns the size in bytes of the C variable, as `ctl_table::maxlen` needs it.
     fn size(&self) -> usize {
         match self {
             Self::Number(_) | Self::Cpus(..) => size_of::<c_int>(),
@@ -100,17 +114,18 @@ impl<O> Value<O> {
 }
 
 impl<O> Variable<O> {
-    /// A variable that takes any integer.
+    /// Creates a variable that accepts any 32-bit integer.
     pub(crate) const fn new(name: &'static CStr, value: fn(&O) -> &Word<i32>) -> Self {
         Self::of(name, Value::Number(value))
     }
 
-    /// A variable that takes any unsigned integer of the size of a pointer.
+    /// Creates a variable that accepts any unsigned integer of the size of a pointer.
     pub(crate) const fn long(name: &'static CStr, value: fn(&O) -> &Word<usize>) -> Self {
         Self::of(name, Value::Long(value))
     }
 
-    /// Two integers; refuses those that `go_together` is false of, with `EINVAL`.
+    /// Creates a variable of two integers. Writing fails with `EINVAL` if `go_together` returns
+    /// `false` for them.
     pub(crate) const fn pair(
         name: &'static CStr,
         value: fn(&O) -> &[Word<i32>; 2],
@@ -119,7 +134,8 @@ impl<O> Variable<O> {
         Self::of(name, Value::Pair(value, go_together))
     }
 
-    /// A list of CPUs; `changed` is called when it was written.
+    /// Creates a variable that is a list of CPUs. `changed` is called after it was written; its
+    /// error becomes that of the write, but the list stays changed.
     pub(crate) const fn cpus(
         name: &'static CStr,
         list: fn(&O) -> &CpuList,
@@ -128,6 +144,7 @@ impl<O> Variable<O> {
         Self::of(name, Value::Cpus(list, changed))
     }
 
+    /// Creates a variable without restrictions.
     const fn of(name: &'static CStr, value: Value<O>) -> Self {
         Self {
             name,
@@ -138,33 +155,36 @@ impl<O> Variable<O> {
         }
     }
 
-    /// Refuses, of integers, what is less than `min` or more than `max`, with `EINVAL`.
+    /// Restricts a 32-bit integer to `min..=max`. Writing another value fails with `EINVAL`.
     pub(crate) const fn range(mut self, min: i32, max: i32) -> Self {
         self.range = (min, max);
         self
     }
 
-    /// Has `write` store a new value, or refuse it. It may sleep, and runs as the writing process.
+    /// Makes writes call `write` with the new value, which stores it or returns an error. It runs
+    /// in the writing process and may sleep.
     pub(crate) const fn on_write(mut self, write: fn(&O, i32) -> Result) -> Self {
         self.write = Some(write);
         self
     }
 
-    /// Read-only in namespaces that belong to another user namespace than the initial one.
+    /// Makes the variable read-only in network namespaces that do not belong to the initial user
+    /// namespace.
     pub(crate) const fn owned_by_host(mut self) -> Self {
         self.abroad = Abroad::ReadOnly;
         self
     }
 
-    /// Absent in namespaces that belong to another user namespace than the initial one.
+    /// Hides the variable in network namespaces that do not belong to the initial user namespace.
     pub(crate) const fn hidden_from_others(mut self) -> Self {
         self.abroad = Abroad::Absent;
         self
     }
 
-    /// The C description of this variable in `net`; `None` if the variable is absent there.
+    /// Returns the C description of this variable in `net`; `None` if it is hidden there.
     fn describe(&'static self, net: &Net, owner: &O) -> Option<bindings::ctl_table> {
-        // SAFETY: A reference to a namespace is valid.
+        // SAFETY: By the type invariant of `Net` the reference is to a live `struct net`, whose
+        // `user_ns` does not change.
         let of = unsafe { (*net.as_ptr()).user_ns };
         let mode = if of == &raw mut bindings::init_user_ns {
             0o644
@@ -177,7 +197,8 @@ impl<O> Variable<O> {
         };
         Some(bindings::ctl_table {
             procname: self.name.as_char_ptr(),
-            // Not `data`: that is expected to point at a value, and at none of the module's own.
+            // Not `data`: the core expects it to point at a value, and warns if that is static data
+            // of a module, which all namespaces would share.
             extra1: ptr::from_ref(owner).cast_mut().cast(),
             extra2: ptr::from_ref(self).cast_mut().cast(),
             maxlen: self.value.size() as c_int,
@@ -188,15 +209,17 @@ impl<O> Variable<O> {
     }
 }
 
-/// The variables of one namespace; dropping it removes them.
+/// The registered variables of one namespace. Dropping it removes the files.
 ///
-/// No access is under way when `drop` returns.
+/// `drop` waits for accesses that are running. Process context.
 ///
 /// # Invariants
 ///
-/// `header` was registered with the elements of `_table`, which stay in place until it is
-/// unregistered, and each of which names the object in `_owner`. The namespace of `_lease` is not
-/// torn down before this value is dropped.
+/// - `header` was registered with the elements of `_table`, which do not move until it is
+///   unregistered.
+/// - Each element has the address of the object in `_owner` in `extra1`, and that of its
+///   [`Variable`] in `extra2`.
+/// - `_lease` keeps the namespace from being torn down before this value is dropped.
 pub(crate) struct Registration<T: SysctlTable> {
     header: NonNull<bindings::ctl_table_header>,
     _lease: Lease,
@@ -204,21 +227,21 @@ pub(crate) struct Registration<T: SysctlTable> {
     _owner: Arc<T::Owner>,
 }
 
-// SAFETY: A table may be unregistered from any thread.
+// SAFETY: A table may be unregistered from any thread, and the owner is `Send + Sync`.
 unsafe impl<T: SysctlTable> Send for Registration<T> {}
-// SAFETY: As above; there are no methods on a shared reference.
+// SAFETY: There are no methods on a shared reference.
 unsafe impl<T: SysctlTable> Sync for Registration<T> {}
 
 impl<T: SysctlTable> Registration<T> {
-    /// Adds the variables to the namespace of `lease`.
+    /// Registers the variables in the namespace of `lease`. Process context; sleeps.
     ///
-    /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
-    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits
-    /// for the lease.
+    /// The result keeps `owner` alive. It must be dropped by
+    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for
+    /// the lease.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also where a file of such a name exists.
+    /// `ENOMEM`, also if a file of one of the names exists; the core does not tell the two apart.
     pub(crate) fn new(lease: Lease, owner: Arc<T::Owner>) -> Result<Self> {
         let mut table = KVec::with_capacity(T::VARIABLES.len(), GFP_KERNEL)?;
         for variable in T::VARIABLES {
@@ -226,8 +249,9 @@ impl<T: SysctlTable> Registration<T> {
                 table.push_within_capacity(element).map_err(|_| ENOMEM)?;
             }
         }
-        // SAFETY: The path is static. The table is on the heap, and is dropped after the header by
-        // the invariant that is established below.
+        // SAFETY: The namespace is live by the type invariant of `Lease`, and the path is static.
+        // The elements of the table are on the heap; they are freed after the header is
+        // unregistered, by the type invariant that is established below.
         let header = unsafe {
             bindings::register_net_sysctl_sz(
                 lease.as_ptr(),
@@ -236,7 +260,8 @@ impl<T: SysctlTable> Registration<T> {
                 table.len(),
             )
         };
-        // INVARIANT: Registered just now, and nothing is added to the vector, so it does not move.
+        // INVARIANT: The table was registered just now with elements that `describe` made for this
+        // owner. Nothing is pushed after this, so the elements do not move.
         Ok(Self {
             header: NonNull::new(header).ok_or(ENOMEM)?,
             _lease: lease,
@@ -248,26 +273,28 @@ impl<T: SysctlTable> Registration<T> {
 
 impl<T: SysctlTable> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, and unregistered nowhere else. This waits for
-        // callbacks; the table and the owner are let go after it.
+        // SAFETY: By the type invariant the header is registered, and only this call unregisters
+        // it. It waits for callbacks that are running. The table and the owner are dropped after
+        // it.
         unsafe { bindings::unregister_net_sysctl_table(self.header.as_ptr()) };
     }
 }
 
-/// Returns whether the current process has `CAP_NET_ADMIN` in the initial user namespace.
+/// Returns `true` if the current process has `CAP_NET_ADMIN` in the initial user namespace.
 ///
-/// For writes whose meaning depends on it; that the process may write at all was checked before.
+/// Used by writes whose effect depends on it. Permission to write at all was checked when the file
+/// was opened. Process context.
 pub(crate) fn writer_is_host_admin() -> bool {
-    // SAFETY: Process context, as all writes are.
+    // SAFETY: `capable()` reads the credentials of the current process, which this is called for.
     unsafe { bindings::capable(bindings::CAP_NET_ADMIN as c_int) }
 }
 
-/// The C callback of all variables of owner `O`: reads or writes one.
+/// The C callback that reads or writes a variable of an owner of type `O`. Process context.
 ///
 /// # Safety
 ///
-/// Only for the sysctl core, as `ctl_table::proc_handler` of an element that [`Variable::describe`]
-/// made.
+/// Must be called by the sysctl core, as `ctl_table::proc_handler` of an element that
+/// [`Variable::describe`] made for an `O`, and that is registered.
 unsafe extern "C" fn handle<O: 'static>(
     table: *const bindings::ctl_table,
     write: c_int,
@@ -276,10 +303,10 @@ unsafe extern "C" fn handle<O: 'static>(
     position: *mut bindings::loff_t,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: By the contract of this function.
+        // SAFETY: By the contract of this function the element is registered, hence valid.
         let table = unsafe { &*table };
-        // SAFETY: As `describe` set them: an owner of this very type that the registration keeps
-        // until callbacks have returned, and a static.
+        // SAFETY: `describe` set `extra1` to an owner of type `O`, which the registration keeps
+        // alive until callbacks have returned, and `extra2` to a static variable of such an owner.
         let (owner, variable) = unsafe {
             (
                 &*table.extra1.cast::<O>(),
@@ -292,7 +319,8 @@ unsafe extern "C" fn handle<O: 'static>(
                 let word = word(owner);
                 let mut value = word.load();
                 let local = copied(table, (&raw mut value).cast());
-                // SAFETY: The integer outlives the call; the other arguments are the core's.
+                // SAFETY: `local` points at `value`, which outlives the call. The other arguments
+                // are what the core passed for the same purpose.
                 to_result(unsafe {
                     bindings::proc_doulongvec_minmax(
                         &raw const local,
@@ -311,8 +339,8 @@ unsafe extern "C" fn handle<O: 'static>(
                 let words = words(owner);
                 let mut values = words.each_ref().map(Word::load);
                 let local = copied(table, values.as_mut_ptr().cast());
-                // SAFETY: The integers, of which `maxlen` says how many there are, outlive the
-                // call; the other arguments are the core's.
+                // SAFETY: `local` points at `values`, which outlives the call; its `maxlen` is the
+                // size of both. The other arguments are what the core passed for the same purpose.
                 to_result(unsafe {
                     bindings::proc_dointvec(&raw const local, write, buffer, length, position)
                 })?;
@@ -328,7 +356,8 @@ unsafe extern "C" fn handle<O: 'static>(
                 return Ok(0);
             }
             Value::Cpus(list, changed) => {
-                // SAFETY: By the contract of this function.
+                // SAFETY: The arguments are those of the sysctl core, by the contract of this
+                // function.
                 unsafe { handle_cpus(list(owner), write != 0, buffer, length, position)? };
                 if write != 0 {
                     changed(owner)?;
@@ -345,15 +374,16 @@ unsafe extern "C" fn handle<O: 'static>(
             extra2: (&raw mut max).cast(),
             ..copied(table, (&raw mut value).cast())
         };
-        // SAFETY: `position` is valid by the contract of this function.
+        // SAFETY: By the contract of this function `position` is valid for reads.
         let at_start = unsafe { *position } == 0;
-        // SAFETY: The integers that `local` points at outlive the call; the other arguments are
-        // what the core passed for the same purpose.
+        // SAFETY: `local` points at `value`, `min` and `max`, which outlive the call. The other
+        // arguments are what the core passed for the same purpose.
         to_result(unsafe {
             bindings::proc_dointvec_minmax(&raw const local, write, buffer, length, position)
         })?;
-        // What is written behind the start of the file is ignored, unless an old setting says
-        // otherwise.
+        // The core ignores a write that does not begin at the start of the file, unless
+        // `kernel.sysctl_writes_strict` is changed. Then the value is unchanged and nothing is to
+        // be stored.
         if write != 0 && (at_start || value != before) {
             match variable.write {
                 Some(write) => write(owner, value)?,
@@ -364,7 +394,7 @@ unsafe extern "C" fn handle<O: 'static>(
     })
 }
 
-/// A description like `table` of a value elsewhere, without a range.
+/// Returns a copy of `table` for the value at `data`, without a range.
 fn copied(table: &bindings::ctl_table, data: *mut c_void) -> bindings::ctl_table {
     bindings::ctl_table {
         data,
@@ -374,12 +404,12 @@ fn copied(table: &bindings::ctl_table, data: *mut c_void) -> bindings::ctl_table
     }
 }
 
-/// Reads or writes a list of CPUs.
+/// Reads or writes a list of CPUs. Fails with an error of [`CpuList::parse`].
 ///
 /// # Safety
 ///
-/// The last three arguments must be those of the sysctl core to a handler that reads or writes, as
-/// `write` says.
+/// The last three arguments must be those of the sysctl core to a handler that writes, if `write`
+/// is `true`, or reads.
 unsafe fn handle_cpus(
     list: &CpuList,
     write: bool,
@@ -387,16 +417,18 @@ unsafe fn handle_cpus(
     length: *mut usize,
     position: *mut bindings::loff_t,
 ) -> Result {
-    // SAFETY: The core passes pointers to both.
+    // SAFETY: By the contract of this function both pointers are valid and not used by others
+    // during the call.
     let (length, position) = unsafe { (&mut *length, &mut *position) };
     if write {
-        // SAFETY: What is written is in kernel memory, and the core terminates it.
+        // SAFETY: The core has copied the written text to kernel memory and terminated it.
         list.parse(unsafe { CStr::from_char_ptr(buffer.cast()) })?;
     } else if *length == 0 || *position != 0 {
-        // All is read at once.
+        // The list is read at once. A second read, at an offset, is at the end of the file.
         *length = 0;
     } else {
-        // SAFETY: The core's buffer has a byte more than is asked for.
+        // SAFETY: The core's buffer has `*length + 1` bytes, zeroed, and nobody else uses it during
+        // the call.
         let text = unsafe {
             core::slice::from_raw_parts_mut(buffer.cast::<u8>(), length.saturating_add(1))
         };
