@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of errors and what they quote.
+//! Tests of ICMP errors and the packets in them.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn v6(last: u8) -> [u8; 16] {
     addr
 }
 
-/// The sum of bytes, complemented: 0 where a checksum among them is right.
+/// Returns the complemented sum of bytes: 0 if they include a correct checksum.
 fn sum(parts: &[&[u8]]) -> u16 {
     let bytes = parts.concat();
     let mut sum = 0u32;
@@ -38,7 +38,7 @@ fn put_sum(bytes: &mut [u8], at: usize, sum: u16) {
     bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// A transport header with data: ports, and a right checksum.
+/// A transport header with data: ports and a correct checksum.
 fn transport(pseudo: &[u8], protocol: u8, sport: u16, dport: u16) -> Vec<u8> {
     let mut l4 = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
     match protocol {
@@ -89,7 +89,7 @@ fn ip6(src: [u8; 16], dst: [u8; 16], next: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// An error of `src` to `dst` about a packet.
+/// An error from `src` to `dst` about a packet.
 fn error4(src: [u8; 4], dst: [u8; 4], kind: u8, about: &[u8]) -> Vec<u8> {
     let mut message = vec![kind, 1, 0, 0, 0, 0, 0x05, 0xdc];
     message.extend(about);
@@ -107,7 +107,7 @@ fn error6(src: [u8; 16], dst: [u8; 16], kind: u8, about: &[u8]) -> Vec<u8> {
     ip6(src, dst, ICMPV6, &message)
 }
 
-/// Returns what a client sent to a VIP or a server, quoted to so many bytes.
+/// The first `length` bytes of a client's packet to a VIP or a server.
 fn request4(to: &Endpoint<V4>, protocol: u8, length: usize) -> Vec<u8> {
     let pseudo = [CLIENT, to.addr].concat();
     let mut packet = ip4(
@@ -155,7 +155,8 @@ fn quotes_cut_short_say_what_they_need() {
             48..52 => Some(ParseError::Short(52)),
             _ => None,
         };
-        // Where not even the quote's place is there, more is asked for step by step.
+        // If the offset of the inner packet is not known yet, the parser needs more bytes step by
+        // step.
         assert_eq!(quoted.is_some(), needed.is_some(), "{present} bytes");
         if present >= 28 {
             assert_eq!(quoted, needed, "{present} bytes");
@@ -181,7 +182,7 @@ fn what_has_no_ports_is_not_followed() {
     assert!(Quoted::<V4>::parse(&packet, 28).is_ok(), "a first fragment");
 }
 
-// I-3: an error of a server becomes one of the VIP, about what the client sent to the VIP.
+// I-3: an error from a server becomes one from the VIP, about a packet to the VIP.
 #[test]
 fn outgoing_errors_become_those_of_the_vip() {
     for protocol in [TCP, UDP, SCTP] {
@@ -199,7 +200,8 @@ fn outgoing_errors_become_those_of_the_vip() {
     }
 }
 
-// I-1, I-3, T-14: AH and ESP follow their key exchange, also in pieces, and only addresses change.
+// I-1, I-3, T-14: AH and ESP use the connection of their key exchange, also in fragments, and only
+// addresses change.
 #[test]
 fn errors_about_ah_and_esp() {
     for (protocol, fragment) in [(50, 0), (51, 0), (50, 100)] {
@@ -212,7 +214,7 @@ fn errors_about_ah_and_esp() {
             put_sum(&mut about, 10, sum);
             about
         };
-        // Ports that are none: what is there is the same before and after.
+        // Not ports: the bytes at their offset are unchanged.
         let (real, virt) = (
             REAL,
             Endpoint {
@@ -245,7 +247,7 @@ fn errors_about_ah_and_esp() {
     }
 }
 
-// I-3: an error about a reply, which says that the VIP sent it, goes to the server that did.
+// I-3: an error about a reply, whose source is the VIP, goes to the server that sent it.
 #[test]
 fn incoming_errors_go_to_the_server() {
     let reply = |from: &Endpoint<V4>| {
@@ -290,7 +292,7 @@ fn icmpv6_sums_cover_the_addresses() {
     translate(&mut packet, &header, &quoted, side, &virt, SumState::Full).unwrap();
     assert_eq!(packet, error6(virt.addr, v6(2), 1, &request(&virt)));
 
-    // A device will add the message's sum to that of the addresses.
+    // The device adds the message's sum to that of the pseudo header.
     let mut packet = error6(real.addr, v6(2), 1, &request(&real));
     let end = [0, 0, 0, ICMPV6, 0, (packet.len() - 40) as u8];
     let field = !sum(&[&real.addr, &v6(2), &end]);
@@ -338,7 +340,8 @@ fn a_translation_that_fails_changes_nothing() {
     }
 }
 
-// U-21: whoever else may write to the page, the headers that were read first say what is written.
+// U-21: the headers that were read first determine the bytes written, even if the page changes
+// meanwhile.
 #[test]
 fn headers_that_change_are_written_as_they_were_read() {
     let server = REAL.addr;
@@ -346,7 +349,8 @@ fn headers_that_change_are_written_as_they_were_read() {
     let error = error4(server, CLIENT, UNREACHABLE, &about);
     let header = V4::parse(&error).unwrap();
     let quoted = Quoted::<V4>::parse(&error, 28).unwrap();
-    // Addresses and sums of both IP headers, the message's sum, the ports, and the quoted sum.
+    // Addresses and checksums of both IP headers, the message's checksum, the ports, and the inner
+    // checksum.
     let written = |at: usize| matches!(at, 10..20 | 22..24 | 38..48 | 48..52 | 54..56);
     for at in 0..error.len() {
         for flip in 1..=255 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests as clients send them, and each way to get one wrong.
+//! Requests as clients send them, and each kind of invalid one.
 
 use super::super::config::service_flags;
 use super::super::uapi::tun_type::GUE;
 use super::*;
 
-/// An attribute, filled up to a multiple of 4 bytes.
+/// An attribute with padding.
 fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + payload.len()).unwrap();
     let mut bytes = length.to_ne_bytes().to_vec();
@@ -104,7 +104,7 @@ fn a_service_is_read() {
         netmask: u32::MAX,
     };
     assert_eq!(spec, expected);
-    // G-22: identification may carry all the rest.
+    // G-22: a request that identifies a service may have all other attributes.
     assert_eq!(a_service().service_id(), Ok(spec.id));
     let id = Nest(a_service().0[..4].to_vec());
     assert_eq!(id.service_id(), Ok(spec.id));
@@ -191,7 +191,7 @@ fn a_full_service_needs_the_rest() {
     }
 }
 
-// G-7: what is missing is complained of before what is unknown, and that before the rest.
+// G-7: a missing attribute is reported before an unknown family, and that before the rest.
 #[test]
 fn unknown_families() {
     for number in [0u16, 1, 3, 9, 11, 0x0200, u16::MAX] {
@@ -202,7 +202,7 @@ fn unknown_families() {
     }
 }
 
-// 11.2: wrong inner lengths
+// 11.2: incorrect lengths.
 #[test]
 fn short_service_attributes() {
     for (number, least) in [
@@ -219,11 +219,11 @@ fn short_service_attributes() {
             assert_eq!(nest.service_id(), Err(Errno::Invalid));
         }
     }
-    // G-5: longer ones are taken.
+    // G-5: longer ones are accepted.
     let long = [6u16.to_ne_bytes(), [9, 9]].concat();
     let nest = a_service().with(svc_attr::PROTOCOL, &long);
     assert_eq!(nest.service(), a_service().service());
-    // A wrong attribute is wrong though a right one follows.
+    // An invalid attribute is an error even if a valid one follows.
     let mut twice = Nest(vec![(svc_attr::PORT, vec![1])]);
     twice.0.extend(a_service().0);
     assert_eq!(twice.service(), Err(Errno::Invalid));
@@ -351,7 +351,7 @@ fn a_destination_needs_its_attributes() {
     }
 }
 
-// 11.2: wrong inner lengths
+// 11.2: incorrect lengths.
 #[test]
 fn short_destination_attributes() {
     for (number, least) in [
@@ -395,7 +395,7 @@ fn families_of_destinations() {
     for method in [0u32, 1, 3, 4] {
         let nest = of(10).with(dest_attr::FWD_METHOD, &method.to_ne_bytes());
         assert_eq!(nest.destination(), Err(Errno::Invalid));
-        // Deleting is always allowed.
+        // Deletion is always allowed.
         assert!(nest.destination_id().is_ok());
     }
     assert_eq!(of(7).destination(), Err(Errno::Family));

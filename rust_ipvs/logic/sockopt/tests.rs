@@ -88,7 +88,7 @@ fn services() {
 // O-4
 #[test]
 fn what_is_wrong_with_a_service() {
-    // A scheduler's name comes before the protocol, and the protocol counts for marks too.
+    // The scheduler's name is checked before the protocol, which is checked for a mark too.
     assert_eq!(
         errno(set(1154, &service(1, 80, 0, &[b'x'; 16]), 250)),
         Errno::Invalid
@@ -215,7 +215,7 @@ fn the_rest() {
     assert_eq!((shown[..24].to_vec(), shown[24]), (vec![0; 24], 2));
     let state = u32::from_ne_bytes([1, 0, 0, 0]);
     assert_eq!(set(1164, &daemon(b""), 250), Ok(Set::StopDaemon(state)));
-    // Without a mark, an address and a port all are meant, whatever the protocol.
+    // Without mark, address and port all services are meant, whatever the protocol.
     let mut all = vec![0; 44];
     assert_eq!(set(1167, &all, 250), Ok(Set::Zero(None)));
     all[0] = 99;
@@ -276,7 +276,7 @@ fn services_as_they_are_shown() {
         statistics: STATISTICS,
     };
     let entry = service_entry(&view).unwrap();
-    // What is asked with it is what it was.
+    // The identity is read back from a listed service.
     assert_eq!(service_id(&entry), web(6));
     assert_eq!(entry[16..32], *b"fifteen-letters\0");
     assert_eq!([32, 36, 40, 44].map(|at| word(&entry, at)), [3, 300, 77, 4]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages as C IPVS writes them, byte by byte, and as those may be who mean harm.
+//! Messages as C IPVS writes them, byte by byte, and malformed ones.
 
 use super::super::config::Errno;
 use super::super::uapi::daemon_attr;
@@ -47,7 +47,7 @@ const SHIFTS: (Shift, Shift) = (
     },
 );
 
-/// Returns what a reader has of an entry that was written.
+/// Returns the entry that a receiver gets.
 fn taken<'a>(entry: &SyncEntry<'a>) -> SyncEntry<'a> {
     SyncEntry {
         flags: entry.flags & flags::TAKEN | flags::SYNC,
@@ -99,7 +99,7 @@ fn version_0_byte_by_byte() {
         0, 6, 0x9c, 0x40, 0, 80, 0x1f, 0x90, 10, 0, 1, 1, 10, 0, 9, 1, 10, 0, 2, 11, 0, 0x81, 0, 1,
     ];
     assert_eq!(message, expected);
-    // It says nothing of the time.
+    // It has no timeout.
     let old = SyncEntry { timeout: 0, ..WEB };
     assert_eq!(read(&message), [taken(&old)]);
     let mut builder = SyncMsgBuilder::new(vec![0; 1500], Version::V0, 0).unwrap();
@@ -127,19 +127,19 @@ fn options() {
     assert_eq!(message.len(), 44 + 26 + 19 + 5);
     assert_eq!(message[10..12], [0, 86]);
     assert_eq!(read(&message), [taken(&all)]);
-    // What follows is at a multiple of four.
+    // The next entry starts at a multiple of four.
     let message = written(Version::V1, &[all, WEB]);
     assert_eq!(message.len(), 96 + 36);
     assert_eq!(message[94..98], [0, 0, 0, 6]);
     assert_eq!(read(&message), [taken(&all), taken(&WEB)]);
-    // In the old format sequences are in the sender's byte order.
+    // In version 0 sequence numbers are in the sender's byte order.
     let message = written(Version::V0, &[all, WEB]);
     assert_eq!(message.len(), 4 + 48 + 24);
     assert_eq!(message[28..32], 0x0102_0304u32.to_ne_bytes());
     let old = read(&message);
     assert_eq!(old[0].shifts, Some(SHIFTS));
     assert_eq!((old[0].engine, old.len()), (None, 2));
-    // A record is told of where there is one.
+    // A record is announced by a flag.
     let none = SyncEntry {
         shifts: None,
         ..all
@@ -178,11 +178,11 @@ fn a_message_holds_what_fits() {
         assert_eq!(builder.add(&WEB), Added::Full);
         assert_eq!(read(builder.message()).len(), 255);
     }
-    // A length is 16 bits.
+    // A length has 16 bits.
     assert!(SyncMsgBuilder::new(vec![0; 65536], Version::V1, 0).is_none());
     assert!(SyncMsgBuilder::new(vec![0; 7], Version::V1, 0).is_none());
     assert!(SyncMsgBuilder::new(vec![0; 3], Version::V0, 0).is_none());
-    // What an engine goes by has at most 255 bytes, and its name 16.
+    // A key has at most 255 bytes, an engine's name 16.
     for (name, data, expected) in [
         (1, 255, Some(44 + 4 + 256)),
         (1, 256, None),
@@ -223,7 +223,7 @@ fn whose_messages_are_read() {
     let mut longer = message.clone();
     longer.push(0);
     assert!(Entries::of(&longer, 0).is_none());
-    // A head of version 1 that is not quite one is that of an old message without entries.
+    // A header that differs from version 1 is that of a version 0 message without entries.
     for (at, byte) in [(5, 2), (6, 1), (7, 1)] {
         let mut other = message.clone();
         other[at] = byte;
@@ -233,7 +233,7 @@ fn whose_messages_are_read() {
     assert_eq!(read(&[1, 0, 0, 4]), []);
 }
 
-/// Returns what is read of a message of two entries with other bytes in the first one.
+/// Returns the number of entries read from a message of two, of which the first was modified.
 fn spoiled(at: usize, bytes: &[u8]) -> usize {
     let mut message = written(Version::V1, &[WEB, WEB]);
     message[8 + at..][..bytes.len()].copy_from_slice(bytes);
@@ -244,11 +244,11 @@ fn spoiled(at: usize, bytes: &[u8]) -> usize {
 #[test]
 fn entries_that_are_passed_over() {
     assert_eq!(spoiled(0, &[0, 6]), 2);
-    // One packet; a template without a client's port.
+    // One-packet scheduling; a template without the client's port.
     assert_eq!(spoiled(4, &[0, 0, 0x20, 0]), 1);
     assert_eq!(spoiled(4, &[0, 0, 0x18, 0]), 1);
     assert_eq!(spoiled(4, &[0, 0, 0x08, 0]), 2);
-    // Protocols, and states that they do not have.
+    // Unknown protocols, and states that a protocol does not have.
     assert_eq!(spoiled(0, &[0, 17]), 1);
     assert_eq!(spoiled(0, &[0, 1]), 1);
     assert_eq!(spoiled(0, &[0, 0]), 1);
@@ -256,7 +256,7 @@ fn entries_that_are_passed_over() {
     assert_eq!(spoiled(8, &[0, 10]), 2);
     assert_eq!(spoiled(8, &[0, 11]), 1);
     assert_eq!(spoiled(8, &[1, 1]), 1);
-    // A template's.
+    // Those of a template.
     let template = |protocol, state| {
         let entry = SyncEntry {
             protocol,
@@ -279,7 +279,7 @@ fn entries_that_are_passed_over() {
         read(&written(Version::V1, &[entry])).len()
     };
     assert_eq!([udp(0), udp(1)], [1, 0]);
-    // Flags that are not others' to set.
+    // Flags that a receiver does not take over.
     let all = SyncEntry {
         flags: !(flags::ONE_PACKET | flags::TEMPLATE | flags::SEQUENCES),
         ..WEB
@@ -290,18 +290,18 @@ fn entries_that_are_passed_over() {
 // B-12, B-20
 #[test]
 fn entries_that_end_a_message() {
-    // Lengths: less than an entry, less than one of IPv6, beyond the message; a version; a type.
+    // Lengths: less than an entry, less than an IPv6 entry, beyond the message; a version; a type.
     for length in [0, 35, 37, 38, 81] {
         assert_eq!(spoiled(2, &[0, length]), 0, "{length}");
     }
     assert_eq!(spoiled(2, &[0x10, 36]), 0);
     assert_eq!(spoiled(0, &[1]), 0);
     assert_eq!(spoiled(0, &[2]), 0);
-    // An odd type with bit 0 is IPv6.
+    // An odd type with bit 0 set is IPv6.
     let mut message = written(Version::V1, &[WEB6, WEB]);
     message[8] = 3;
     assert_eq!(read(&message).len(), 2);
-    // More entries than there are.
+    // A greater number of entries than there are.
     let mut message = written(Version::V1, &[WEB, WEB]);
     message[4] = 9;
     assert_eq!(read(&message).len(), 2);
@@ -309,7 +309,8 @@ fn entries_that_end_a_message() {
     assert_eq!(read(&message).len(), 1);
 }
 
-/// Returns what is read of a message of an entry with such options, and another one.
+/// Returns the number of entries read from a message of an entry with these options, and another
+/// one.
 fn with_options(options: &[u8]) -> usize {
     let mut entry = written(Version::V1, &[WEB])[8..].to_vec();
     entry.extend(options);
@@ -331,10 +332,10 @@ fn options_that_are_wrong() {
     assert_eq!(with_options(&record(1)), 2);
     assert_eq!(with_options(&record(0x41)), 2);
     assert_eq!(with_options(&[2, 1, b'x', 3, 1, b'y']), 2);
-    // A name alone says nothing; data alone does not say whose.
+    // A name alone has no effect; key data alone has no engine.
     assert_eq!(with_options(&[3, 1, b'y']), 2);
     assert_eq!(with_options(&[2, 1, b'x']), 1);
-    // Unknown ones.
+    // Unknown options.
     assert_eq!(with_options(&[0x44, 1, 0]), 2);
     assert_eq!(with_options(&[4, 1, 0]), 1);
     assert_eq!(with_options(&[4, 1, 0, 1, 0]), 1);
@@ -353,13 +354,13 @@ fn options_that_are_wrong() {
     assert_eq!(with_options(&long), 0);
     let short = [[1, 20].as_slice(), &[0; 20]].concat();
     assert_eq!(with_options(&short), 0);
-    // Twice.
+    // Repeated options.
     assert_eq!(with_options(&[record(1), record(1)].concat()), 0);
     assert_eq!(with_options(&[2, 1, 0, 2, 1, 0, 3, 1, 0]), 0);
     assert_eq!(with_options(&[3, 1, 0, 3, 1, 0]), 0);
 }
 
-/// A time as it is remembered.
+/// A time as it is stored.
 const fn rounded(ends: u32) -> u32 {
     ends & !3
 }
@@ -386,7 +387,7 @@ fn is_synced(rules: &Rules, subject: &Subject) -> bool {
     should_sync(rules, subject, 1_000_000).is_some()
 }
 
-/// At which packets of the first `most` a subject is due.
+/// Returns the packets of the first `most` at which a subject is due.
 fn turns(rules: &Rules, subject: &Subject, most: u32) -> Vec<u32> {
     let at = |packets| Subject {
         packets,
@@ -456,14 +457,14 @@ fn states_that_are_told() {
             is_synced(&DEFAULT, &subject)
         }
     };
-    // At once: those in which a connection is closed.
+    // At once: the states in which a connection is closed.
     let at_once: Vec<u8> = (0..11).filter(|&s| of(TCP, 1)(s)).collect();
     assert_eq!(at_once, [4, 5, 6, 7]);
     let at_once: Vec<u8> = (0..14).filter(|&s| of(SCTP, 8)(s)).collect();
     assert_eq!(at_once, [9, 10, 11, 13]);
-    // The same again is not new.
+    // An unchanged state is not sent at once.
     assert!(!of(TCP, 4)(4) && of(TCP, 4)(5) && !of(SCTP, 9)(9));
-    // In its turn only: others never.
+    // At its turn only; other states are not sent.
     let turn = |protocol, told: fn(u8) -> u8| {
         move |state: &u8| {
             let subject = Subject {
@@ -502,28 +503,28 @@ fn a_refresh_period_holds_back() {
         ends: now + ESTABLISHED.timeout,
         forced: false,
     });
-    // A connection that was never told of, and one that was long ago.
+    // A connection that was never sent, and one that was sent long ago.
     let new = Subject {
         ends: rounded(now),
         ..told_at(now, 0)
     };
     assert_eq!(ask(&new), fresh);
     assert_eq!(ask(&told_at(now - 100 * HZ, 0)), fresh);
-    // Never, whatever the time.
+    // Never sent, whatever the time.
     let never = Subject {
         timeout: 0,
         ends: 0,
         ..new
     };
     assert!(should_sync(&rules, &never, 5).is_some());
-    // Lately: an eighth of the period later again, so many times.
+    // Sent recently: retried after an eighth of the period, up to the number of retries.
     assert_eq!(ask(&told_at(now - 12 * HZ, 0)), None);
     let again = ask(&told_at(now - 13 * HZ, 0)).unwrap();
     assert_eq!(again.ends & 3, 1);
     assert_eq!(ask(&told_at(now - 13 * HZ, 1)).unwrap().ends & 3, 2);
     assert_eq!(ask(&told_at(now - 13 * HZ, 2)), None);
     assert_eq!(ask(&told_at(now - 99 * HZ, 2)), None);
-    // A change does not wait, but for ESTABLISHED.
+    // A change is sent at once, except to ESTABLISHED.
     let closing = Subject {
         state: 4,
         ..told_at(now, 2)
@@ -534,14 +535,14 @@ fn a_refresh_period_holds_back() {
         ..told_at(now, 2)
     };
     assert_eq!(ask(&opened), None);
-    // Another timeout than was told makes a difference, too: half of it at the most is nothing.
+    // A timeout that differs by more than half counts as a change too.
     let sooner = Subject {
         timeout: 120 * HZ,
         ends: rounded(now + 60 * HZ),
         ..told_at(now, 0)
     };
     assert!(ask(&sooner).is_some());
-    // Where a period is set, it must be the connection's turn as well.
+    // If a period is set, it must be the connection's turn too.
     let both = Rules {
         period: 50,
         ..rules
@@ -552,7 +553,7 @@ fn a_refresh_period_holds_back() {
         ..told_at(now - 100 * HZ, 0)
     };
     assert!(should_sync(&both, &turn, now).is_some());
-    // As the clock wraps around.
+    // The clock wraps.
     let subject = Subject {
         packets: 999,
         ends: rounded(0u32.wrapping_sub(50 * HZ).wrapping_add(ESTABLISHED.timeout)) | 2,
@@ -608,7 +609,7 @@ fn daemons_by_their_attributes() {
         ttl: 9,
     };
     assert_eq!(daemon, expected);
-    // Of two groups that of IPv4 counts.
+    // If both groups are present, the IPv4 one counts.
     let group6 = [0xffu8; 16];
     let both = wish(&[
         (daemon_attr::MCAST_GROUP, &[224, 0, 0, 1]),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The status word of a connection: what it has accounted at the destination comes to nothing when
-//! it has ended.
+//! Status word of a connection: all counts at the destination are 0 after its end.
 
 #[path = "../../../rust_ipvs/director/conn/status.rs"]
 mod status;
@@ -89,7 +88,8 @@ fn happens(event: Event, status: &Status, counts: &Counts) {
         Event::GivePlace => {
             if let Some(account) = status.release_count() {
                 counts.account(account);
-                // The other connection's, which begins and ends elsewhere.
+                // Also changes the count of another connection, which is added and removed
+                // elsewhere.
                 counts.add(&counts.total, -1);
             }
         }
@@ -97,8 +97,7 @@ fn happens(event: Event, status: &Status, counts: &Counts) {
     }
 }
 
-/// The same by its definition: a connection counts from the first `Count` to the end or until it
-/// gives its place away.
+/// Reference: a connection is counted from the first `Count` to its end or replacement.
 #[derive(Default)]
 struct Reference {
     counted: bool,
@@ -110,7 +109,7 @@ impl Reference {
         match event {
             Event::Count => self.counted = true,
             Event::End => self.over = true,
-            // It may be counted anew, which nobody does.
+            // It could be counted again, which no caller does.
             Event::GivePlace if !self.over => self.counted = false,
             _ => {}
         }
@@ -140,7 +139,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Returns whether a connection in this status is shown as an active one.
+/// Returns true if a connection with this status is counted as active.
 fn is_active(status: &Status) -> bool {
     status.load().sync_flags() & crate::logic::sync::flags::INACTIVE == 0
 }
@@ -159,7 +158,7 @@ proptest! {
     }
 }
 
-// C-22: a packet of each side, a message of another director, and the end, all at once.
+// C-22: packets of both directions, a sync message and the end at the same time.
 #[test]
 fn nothing_is_left_after_a_storm() {
     const ROUNDS: usize = if cfg!(miri) { 50 } else { 20_000 };
@@ -197,12 +196,12 @@ fn nothing_is_left_after_a_storm() {
     assert_eq!(counts.get(), (0, 0));
 }
 
-/// A timeout of its own for each state.
+/// Returns a different timeout for each state.
 fn timeout_of(state: u8) -> u32 {
     1000 + u32::from(state)
 }
 
-/// A packet changes the state and the timeout.
+/// Processes a packet: changes the state and the timeout.
 fn passes(direction: Direction, event: tcp::Event, status: &Status, timeout: &Atomic<u32>) {
     let (state, _) = status.advance(direction, |direction, state| NextState {
         state: tcp::next(false, direction, Some(event), state),
@@ -215,18 +214,18 @@ fn passes(direction: Direction, event: tcp::Event, status: &Status, timeout: &At
     }
 }
 
-// T-3: what another CPU does between a packet's look at the state and its store of the timeout.
+// T-3: another CPU's packet between a packet's read of the state and its store of the timeout.
 #[test]
 fn the_timeout_is_that_of_the_state() {
     let (status, timeout) = (Status::connection(false, false), Atomic::new(0));
     passes(Direction::Input, tcp::Event::Syn, &status, &timeout);
     let late = timeout_of(tcp::SYN_RECV);
     assert_eq!(timeout.load(Relaxed), late);
-    // The client's ACK overtakes a SYN+ACK that was sent again.
+    // The client's ACK overtakes a retransmitted SYN+ACK.
     passes(Direction::Input, tcp::Event::Ack, &status, &timeout);
     let _ = status.settle_timeout(&timeout, late, timeout_of);
     assert_eq!(timeout.load(Relaxed), timeout_of(tcp::ESTABLISHED));
-    // And so does a FIN, while the SYN+ACK mends its timeout.
+    // A FIN does too, while the SYN+ACK corrects its timeout.
     let fin = Cell::new(true);
     let is_shorter = status.settle_timeout(&timeout, late, |state| {
         if fin.take() {
@@ -249,6 +248,6 @@ fn an_end_is_told_once() {
     assert_eq!(status.count(), None);
     assert!(status.release_count().is_none());
     assert_eq!(Status::template(Kind::Client).end(), End::Template);
-    // One that did not get into the table was not counted.
+    // A connection that was not inserted into the table was not counted.
     assert_eq!(Status::connection(false, false).end(), End::Uncounted);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Plays the inputs that the fuzz targets reached most with (tools/logic-tests/fuzz.sh --keep) once
-//! more.
+//! Replays the inputs with the greatest coverage that the fuzz targets found
+//! (tools/logic-tests/fuzz.sh --keep).
 
 use crate::exercise::{self, Depth};
 
-/// Decodes the inputs of a file: after the first line, a line of hexadecimal digits each.
+/// Decodes the inputs of a file: one line of hexadecimal digits each, after the first line.
 fn inputs(text: &str) -> Vec<Vec<u8>> {
     let byte = |pair: &[u8]| {
         let digits = core::str::from_utf8(pair).unwrap();
@@ -17,7 +17,7 @@ fn inputs(text: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Plays all inputs, and returns how many of them were understood.
+/// Replays all inputs, and returns the number of those accepted.
 fn play(text: &str, understood: impl Fn(&[u8]) -> bool) -> usize {
     inputs(text)
         .iter()
@@ -31,7 +31,7 @@ macro_rules! corpus {
     };
 }
 
-/// A corpus that was lost, or that nothing understands any more, shows here.
+/// Fails if a corpus was lost, or its inputs are not accepted any more.
 #[test]
 fn inputs_that_reached_most_are_understood_and_harm_nothing() {
     let ports = |data: &[u8]| exercise::packet(data) == Depth::Transport;

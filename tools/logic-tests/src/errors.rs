@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ICMP errors: translated right, however little they quote, and harmless, however broken they are.
+//! ICMP errors: translation of truncated inner packets, and robustness against malformed ones.
 
 use crate::logic::checksum::SumState;
 use crate::logic::family::{Endpoint, ParseError, Side, V4, V6};
@@ -8,7 +8,7 @@ use crate::logic::icmp::{self, Icmp, Message, Quoted};
 use crate::logic::{gre, gue};
 use crate::reference::{internet_checksum, Packet, Random};
 
-/// An error about a packet, with right checksums.
+/// An error about a packet, with correct checksums.
 fn error(v4: bool, src: &[u8], dst: &[u8], about: &[u8]) -> Vec<u8> {
     let length = (8 + about.len()) as u16;
     let mut message = vec![if v4 { 11 } else { 3 }, 0, 0, 0, 1, 2, 3, 4];
@@ -42,8 +42,8 @@ fn error(v4: bool, src: &[u8], dst: &[u8], about: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Translates an error about a correct packet of which `present` bytes are quoted, and demands what
-/// an error about the translated packet would be.
+/// Translates an error with `present` bytes of a correct packet, and compares it with an error
+/// about the translated packet.
 fn as_made_anew<F: Icmp>(packet: &Packet, present: usize, side: Side, to: &Endpoint<F>) {
     let whole = F::parse(&packet.bytes).unwrap();
     let v4 = packet.bytes[0] >> 4 == 4;
@@ -65,7 +65,7 @@ fn as_made_anew<F: Icmp>(packet: &Packet, present: usize, side: Side, to: &Endpo
         Side::Destination => (src, to.addr),
     };
     let expected = error(v4, src.as_ref(), dst.as_ref(), &changed[..present]);
-    // 0 and 0xffff are the same to a checksum; all else is equal.
+    // 0 and 0xffff are equivalent in a checksum; all other bytes are equal.
     for (i, (a, b)) in bytes.iter().zip(&expected).enumerate() {
         assert!(
             a == b || matches!((a, b), (0, 0xff) | (0xff, 0)),
@@ -85,7 +85,7 @@ fn translations_are_as_made_anew() {
         let least = packet.l4 + 8;
         let present = least + random.below(packet.bytes.len() - least + 1);
         if protocol == 6 && present == packet.l4 + 17 {
-            // Half a checksum is left as it is.
+            // A checksum of which one byte is present is unchanged.
             continue;
         }
         let side = [Side::Source, Side::Destination][random.below(2)];
@@ -100,7 +100,7 @@ fn translations_are_as_made_anew() {
     }
 }
 
-/// Reads and translates an error that may be broken anywhere; returns whether it could be.
+/// Parses and translates an error that may be malformed; returns true if it was translated.
 fn survives<F: Icmp>(data: &[u8], to: &Endpoint<F>) -> bool {
     let Ok(header) = F::parse(data) else {
         return false;
@@ -123,10 +123,10 @@ fn survives<F: Icmp>(data: &[u8], to: &Endpoint<F>) -> bool {
             let mut bytes = data.to_vec();
             icmp::translate(&mut bytes, &header, &quoted, side, to, sum).unwrap();
             assert_eq!(bytes.len(), data.len());
-            // Nothing behind what may be written has changed.
+            // No byte beyond the writable part changed.
             let reach = quoted.reach().min(data.len());
             assert_eq!(bytes[reach..], data[reach..]);
-            // What a shorter view of the packet cannot do leaves it alone.
+            // A translation that fails on a shorter part leaves it unchanged.
             let mut part = data[..at + icmp::HEADER].to_vec();
             let done = icmp::translate(&mut part, &header, &quoted, side, to, sum);
             assert!(done.is_err() && part == data[..part.len()]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Drives the logic with any bytes, and checks what must hold whatever they are.
+//! Runs the logic on arbitrary bytes, and checks invariants.
 //!
-//! A panic here, its own assertions included, is a bug in the logic.
+//! A panic here, including failed assertions, is a bug in the logic.
 
 use crate::logic::checksum::SumState;
 use crate::logic::config::{
@@ -21,21 +21,21 @@ use crate::logic::sync::Version;
 use crate::logic::{defense, ftp, payload, request, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
 
-/// Progress of a packet.
+/// Depth to which a packet was parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
-    /// It has no IP header.
+    /// No valid IP header.
     Refused,
-    /// It has an IP header, but no ports.
+    /// A valid IP header, but no ports.
     Header,
-    /// It has ports.
+    /// IP header and ports.
     Transport,
 }
 
-/// The longest packet that is tried; what is longer is cut.
+/// Length of the longest packet; longer ones are truncated.
 pub const PACKET_MAX: usize = 512;
 
-/// Reads and rewrites a packet as both families, and says how far it got.
+/// Parses and rewrites a packet as both families. Returns the depth of the better one.
 pub fn packet(data: &[u8]) -> Depth {
     let data = data.get(..PACKET_MAX).unwrap_or(data);
     packet_of::<V4>(data, [10, 1, 2, 3]).max(packet_of::<V6>(data, [0xfd; 16]))
@@ -50,7 +50,7 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
         Ok(header) => header,
         Err(error) => {
             asks_for_more(error, data);
-            // Nothing is done to what cannot be read.
+            // A packet that cannot be parsed is unchanged.
             let _ = F::dec_ttl(packet, data.len() as u16);
             return Depth::Refused;
         }
@@ -92,15 +92,15 @@ fn packet_of<F: Family>(data: &[u8], other: F::Addr) -> Depth {
     }
 }
 
-/// A parser that calls a packet short has to ask for more than there is, or he would be asked for
-/// ever.
+/// Checks that a parser that reports a short packet needs more bytes than there are, as its caller
+/// would loop otherwise.
 fn asks_for_more(error: ParseError, data: &[u8]) {
     if let ParseError::Short(needed) = error {
         assert!(needed > data.len());
     }
 }
 
-/// Ages the packet until it cannot be forwarded.
+/// Decrements the TTL until the packet cannot be forwarded.
 fn wheel<F: Family>(data: &[u8], packet: &mut [u8], l4: u16) {
     let mut hops = 0;
     while F::dec_ttl(packet, l4) {
@@ -112,7 +112,7 @@ fn wheel<F: Family>(data: &[u8], packet: &mut [u8], l4: u16) {
     assert_eq!(hops, u32::from(before).saturating_sub(1));
 }
 
-/// Rewrites there and back.
+/// Rewrites a packet and restores it.
 fn rewriting<F: Family>(
     data: &[u8],
     packet: &mut [u8],
@@ -134,7 +134,7 @@ fn rewriting<F: Family>(
         Side::Destination => (changed.dst, header.dst),
     };
     assert_eq!(addr, to.addr);
-    // The address, and two bytes each of port and both checksums.
+    // The address, and two bytes each of the port and of both checksums.
     let differences = packet.iter().zip(data).filter(|(a, b)| a != b).count();
     assert!(differences <= from.as_ref().len() + 6);
 
@@ -156,8 +156,8 @@ fn rewriting<F: Family>(
         }
     }
     assert_eq!(F::rewrite(packet, header, side, &back, sum), Ok(()));
-    // All is as before, but that 0 and 0xffff are the same to a checksum, and that of an IPv4
-    // header with options is made anew.
+    // Everything is restored, except that 0 and 0xffff are equivalent in a checksum, and that the
+    // checksum of an IPv4 header with options is recomputed.
     let anew = if F::FAMILY == AddressFamily::V4 && header.l4 > 20 {
         10..12
     } else {
@@ -171,7 +171,7 @@ fn rewriting<F: Family>(
     }
 }
 
-/// Gives SCTP another port, and the old one again.
+/// Changes the port of an SCTP packet and restores it.
 fn sctp_port(data: &[u8], packet: &mut [u8], protocol: u8, at: usize) {
     if protocol != SCTP {
         return;
@@ -191,7 +191,7 @@ fn sctp_port(data: &[u8], packet: &mut [u8], protocol: u8, at: usize) {
     }
 }
 
-/// Looks the flow up, and follows its state.
+/// Hashes the flow, and applies its events to the state tables.
 fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
     let source = Endpoint {
         addr: header.src,
@@ -217,7 +217,7 @@ fn follow<F: Family>(header: &Header<F>, transport: &Transport) {
     let _ = defense::verdict(header.protocol, state);
 }
 
-/// Finds the template of a flow for a service of each kind.
+/// Makes the template key of a flow for a service of each kind.
 fn persist<F: Family>(header: &Header<F>, transport: &Transport) {
     let virt = Endpoint::<F> {
         addr: header.dst,
@@ -245,15 +245,15 @@ fn persist<F: Family>(header: &Header<F>, transport: &Transport) {
     }
 }
 
-/// Looks for a Call-ID in what may be a SIP message, and says whether there is one.
+/// Searches a Call-ID in a message; returns true if there is one.
 pub fn sip_message(data: &[u8]) -> bool {
     let Some(id) = sip::call_id(data) else {
         return false;
     };
     assert!(!id.is_empty() && id.len() <= sip::CALL_ID_MAX);
     assert!(id.iter().all(u8::is_ascii_graphic));
-    // It is a piece of the message, at the end of a line, and is found again whatever follows the
-    // header.
+    // The Call-ID is part of the message, at the end of a line, and does not depend on what follows
+    // the header.
     let start = id.as_ptr() as usize - data.as_ptr() as usize;
     let end = start + id.len();
     assert_eq!(data.get(start..end), Some(id));
@@ -263,8 +263,8 @@ pub fn sip_message(data: &[u8]) -> bool {
     true
 }
 
-/// Reads what may be a segment of FTP's control connection, as both families and from both ends,
-/// and says how often there was something in it.
+/// Parses a payload of an FTP control connection, for both families and from both sides. Returns
+/// the number of results.
 pub fn ftp_segment(data: &[u8]) -> usize {
     usize::from(ftp_segment_of::<V4>(data)) + usize::from(ftp_segment_of::<V6>(data))
 }
@@ -283,12 +283,12 @@ fn ftp_segment_of<F: Family>(data: &[u8]) -> bool {
         assert_ne!(announced.port, 0);
         let (start, end) = announced.place;
         assert!(4 <= start && start < end && end <= data.len());
-        // What is cut says the same, or nothing.
+        // A truncated payload gives the same result or none.
         for length in [end, end.saturating_sub(1), data.len() / 2] {
             let cut = ftp::answer::<F>(mode, data.get(..length).unwrap_or(data));
             assert!(cut.is_none_or(|cut| cut == announced));
         }
-        // What comes in its place is read as what was written.
+        // The replacement is parsed as the address and port that were formatted.
         let ip = F::ip(F::of_mark((u32::from(announced.port) << 9) | 1));
         let text = ftp::Text::new(mode, ip, announced.port);
         let mut buffer = [0u8; 128];
@@ -312,7 +312,7 @@ fn ftp_segment_of<F: Family>(data: &[u8]) -> bool {
     found
 }
 
-/// Replaces a part of a packet, which the first bytes choose, and reads it again.
+/// Replaces a part of a packet, chosen by the first bytes, and parses it again.
 pub fn replacement(data: &[u8]) {
     if let [start, length, with, rest @ ..] = data {
         let rest = rest.get(..PACKET_MAX).unwrap_or(rest);
@@ -344,7 +344,7 @@ fn replacement_in<F: Family>(data: &[u8], start: u8, length: u8, with: u8) {
     assert_eq!(&buffer[start + with.len()..after], &data[part.end..]);
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Counter(usize);
 
 impl Write for Counter {
@@ -354,21 +354,21 @@ impl Write for Counter {
     }
 }
 
-/// The length of a line; it is one, and it ends.
+/// Returns the length of a line. It contains one line feed, at its end.
 fn line(shown: impl fmt::Display) -> usize {
     let mut counter = Counter(0);
     assert!(write!(counter, "{shown}").is_ok());
     counter.0
 }
 
-/// Reads a netlink message in all ways there are, and says how many of them took it.
+/// Parses a netlink message as each kind of request. Returns the number of those accepted.
 pub fn message(data: &[u8]) -> usize {
     let mut taken = 0;
     let mut bytes = 0;
     for (number, payload) in Attributes::new(data) {
         bytes += 4 + payload.len();
         assert!(nlattr::find(data, number).is_some());
-        // A nest is a message by itself.
+        // A nest is a message too.
         taken += requests(payload);
     }
     assert!(bytes <= data.len());
@@ -378,7 +378,7 @@ pub fn message(data: &[u8]) -> usize {
     taken + requests(data)
 }
 
-/// Reads bytes as what comes with each socket option; returns how many of the options took them.
+/// Parses bytes as the structure of each socket option. Returns the number of options accepted.
 pub fn sockopt(data: &[u8]) -> usize {
     let mut taken = 0;
     for option in sockopt::FIRST - 1..=sockopt::SET_END {
@@ -454,8 +454,8 @@ fn requests(nest: &[u8]) -> usize {
     taken
 }
 
-/// Any bytes as a message of another director. What can be read of it can be written, and is read
-/// again as it was. Returns how many entries there were.
+/// Parses bytes as a sync message. Its entries are written and parsed again, with equal results.
+/// Returns the number of entries.
 pub fn sync_message(data: &[u8]) -> usize {
     let mut count = 0;
     for entry in Entries::of(data, 0).into_iter().flatten() {

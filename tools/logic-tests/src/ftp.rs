@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! FTP's control connection: what is written is read again, and broken segments harm nobody.
+//! FTP control connections: formatted texts are parsed again, and malformed ones cause no panic.
 
 use crate::exercise;
 use crate::logic::config::Ip;
@@ -20,7 +20,7 @@ fn config(cases: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(config(4_096))]
 
-    // F-5, F-6: what clients write.
+    // F-5, F-6: commands of clients.
     #[test]
     fn commands_are_read(addr: [u8; 4], addr6: [u8; 16], port in 1u16.., delimiter in 33u8..=126) {
         let [a, b, c, d] = addr;
@@ -31,7 +31,7 @@ proptest! {
 
         let i = char::from(delimiter);
         let (text, text6) = (std::net::Ipv4Addr::from(addr), std::net::Ipv6Addr::from(addr6));
-        // A delimiter may be a sign of what it delimits, which makes nothing of either.
+        // A delimiter that is part of the address is excluded, as the result is ambiguous.
         let clear = |text: &str| !text.contains(i);
         let line = format!("eprt {i}1{i}{text}{i}{port}{i}\r\n");
         if clear(&format!("1{text}{port}")) {
@@ -44,7 +44,7 @@ proptest! {
         }
     }
 
-    // F-7, F-8: what comes in place of an answer is an answer.
+    // F-7, F-8: the replacement of an answer is an answer.
     #[test]
     fn texts_are_read(addr: [u8; 4], port in 1u16.., words in "[A-Za-z ]{0,30}", end in "[).\r\n]{1,4}") {
         for (mode, code) in [(Mode::Plain, "227"), (Mode::Extended, "229")] {
@@ -59,7 +59,7 @@ proptest! {
     }
 }
 
-/// A segment as programs send it.
+/// A payload as programs send it.
 fn segment(random: &mut Random) -> Vec<u8> {
     let numbers = (0..6).map(|_| random.byte().to_string());
     let tuple = numbers.collect::<Vec<_>>().join(",");

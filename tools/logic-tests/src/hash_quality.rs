@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Spread of flows by the keyed hash, measured over many random keys.
+//! Distribution of flows by the keyed hash, over many random keys.
 //!
-//! All of it is the same on each run: keys come from a generator with a fixed seed.
+//! Deterministic: keys come from a generator with a fixed seed.
 
 use crate::logic::family::{Endpoint, Family, V4, V6};
 use crate::logic::hash::HashKey;
@@ -26,7 +26,7 @@ fn v6(addr: u128, port: u16) -> Endpoint<V6> {
     }
 }
 
-/// Sets of flows that a network, or somebody with bad intentions, produces.
+/// Sets of flows as a network or an attacker produces them.
 type Flows = Vec<(u32, u16, u32, u16, u8)>;
 
 fn sets(n: u32) -> Vec<(&'static str, Flows)> {
@@ -84,7 +84,8 @@ fn sets(n: u32) -> Vec<(&'static str, Flows)> {
     ]
 }
 
-/// Chi-square of a distribution over buckets, divided by its degrees of freedom: 1 is chance.
+/// Chi-square of a distribution over buckets, divided by its degrees of freedom; 1 on average for a
+/// random function.
 fn chi_square(hashes: &[u32], bucket: impl Fn(u32) -> usize, buckets: usize) -> f64 {
     let mut counts = vec![0u32; buckets];
     for hash in hashes {
@@ -124,7 +125,8 @@ fn structured_flows_spread_as_if_by_chance() {
         }
         let means = sums.map(|sum| sum / keys as f64);
         println!("{name}: mean chi-square {means:.3?} (chance: 1), worst {worst:.3}");
-        // Chance deviates by 0.044 for one key, by 0.003 in the mean of all.
+        // The standard deviation of a random function is 0.044 for one key, and 0.003 for the mean
+        // of all.
         assert!(
             means.iter().all(|mean| (0.9..1.05).contains(mean)),
             "{name}: {means:?}"
@@ -133,7 +135,7 @@ fn structured_flows_spread_as_if_by_chance() {
     }
 }
 
-// C-7, M-3: what a look-up pays for is the length of its chain.
+// C-7, M-3: the cost of a look-up is the length of its chain.
 #[test]
 fn chains_are_short() {
     let n = 1 << 16;
@@ -153,11 +155,11 @@ fn chains_are_short() {
         println!("{name}: longest chain {worst} of {n} flows in as many buckets");
         longest = longest.max(worst);
     }
-    // Chance gives 8 or 9, and 12 once in a hundred thousand times.
+    // A random function gives 8 or 9, and 12 with probability 1/100,000.
     assert!(longest <= 12, "{longest}");
 }
 
-/// Returns how many of `keys` random keys put two flows into one of 2^10 buckets.
+/// Returns the number of `keys` random keys for which two flows share one of 2^10 buckets.
 fn meetings<F: Family>(
     random: &mut Random,
     keys: usize,
@@ -175,7 +177,8 @@ fn meetings<F: Family>(
     meet
 }
 
-/// Chance lets 1/1024 of the keys meet; more than six standard deviations away is none.
+/// Checks that collisions are those of a random function, 1/1024 of the keys, within six standard
+/// deviations.
 fn by_chance(name: &str, keys: usize, (low, high): (usize, usize)) {
     let mean = keys as f64 / 1024.0;
     let limit = 6.0 * mean.sqrt().max(1.0);
@@ -188,7 +191,8 @@ fn by_chance(name: &str, keys: usize, (low, high): (usize, usize)) {
     }
 }
 
-// C-7: any two flows meet as by chance, also those made to meet under weaker hashes.
+// C-7: any two flows collide as with a random function, also those chosen to collide under weaker
+// hashes.
 #[test]
 fn no_two_flows_meet_more_often_than_by_chance() {
     let keys = 1 << 18;
@@ -283,7 +287,7 @@ fn no_two_ipv6_flows_meet_more_often_than_by_chance() {
         let meet = meetings(&mut random, keys, (&client, &vip, 6), (&other, &vip, 6));
         by_chance(&format!("address bit {bit}"), keys, meet);
     }
-    // The same words at other places.
+    // The same words in other positions.
     let words = |a: u128, b: u128, c: u128, d: u128| v6((a << 96) | (b << 64) | (c << 32) | d, 7);
     for (name, other) in [
         ("words 0 and 1 exchanged", words(2, 1, 3, 4)),

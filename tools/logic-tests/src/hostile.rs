@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Millions of broken packets and messages: none may make the logic panic.
+//! Millions of malformed packets and messages, none of which may cause a panic.
 //!
-//! A bounded stand-in for the fuzz targets, the same on each run. Most inputs start as correct
-//! ones, as noise alone would be refused at the first byte.
+//! A bounded, deterministic substitute for the fuzz targets. Most inputs start as correct ones, as
+//! noise alone would be rejected at the first byte.
 
 use crate::exercise::{self, Depth};
 use crate::reference::{Packet, Random};
 
-/// Fewer under Miri, where each costs a thousand times as much.
+/// Number of runs; fewer under Miri, where each takes a thousand times as long.
 fn runs(n: usize) -> usize {
     if cfg!(miri) {
         n / 50_000
@@ -17,7 +17,7 @@ fn runs(n: usize) -> usize {
     }
 }
 
-/// Changes a few bytes, mostly near the front, and cuts a piece off now and then.
+/// Changes a few bytes, mostly near the front, and sometimes truncates.
 fn break_it(random: &mut Random, bytes: &mut Vec<u8>) {
     for _ in 0..random.below(4) {
         let within = if random.chance(4) {
@@ -61,7 +61,7 @@ fn packets() {
     println!(
         "{runs} packets: {refused} refused, {header} with a header only, {transport} with ports"
     );
-    // Each way is taken often, or the run is worth nothing.
+    // Each depth is reached often enough for the run to be meaningful.
     assert_eq!(Depth::Transport as usize, depths.len() - 1);
     assert!(
         depths.iter().all(|count| *count > runs / 20 || cfg!(miri)),
@@ -69,7 +69,7 @@ fn packets() {
     );
 }
 
-/// A nest of attributes like those of a service or a destination, more or less.
+/// A nest of attributes similar to that of a service or destination.
 fn nest(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     let service = random.chance(2);
@@ -139,7 +139,7 @@ fn messages() {
             nest(&mut random)
         };
         if random.chance(2) {
-            // As a whole message has it: inside an attribute.
+            // As in a whole message: inside an attribute.
             let length = (bytes.len() + 4) as u16;
             let number = 1 + random.below(2) as u16;
             let mut outer = [length.to_ne_bytes(), number.to_ne_bytes()].concat();

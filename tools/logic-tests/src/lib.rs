@@ -2,12 +2,12 @@
 
 //! Compiles rust_ipvs/logic on the host, to test it.
 //!
-//! Unit tests are beside the code. Here are those that need more: [`exercise`] drives the logic
-//! with any bytes and is what the fuzz targets and the bounded run call; [`reference`] has slow and
-//! simple models, which the properties compare the logic with.
+//! Unit tests are next to the code. The tests here need more: [`exercise`] runs the logic on
+//! arbitrary bytes, for the fuzz targets and the bounded run; [`reference`] has slow and simple
+//! implementations, with which the properties compare the logic.
 
 #![cfg_attr(not(test), no_std)]
-// Which of the logic the kernel module uses is checked where the module is built.
+// Dead code is reported by the build of the module.
 #![allow(dead_code)]
 
 #[path = "../../../rust_ipvs"]
@@ -28,7 +28,7 @@ mod errors;
 #[cfg(test)]
 mod ftp;
 
-// Statistics take a million hashes, which say nothing new under Miri.
+// The statistics take a million hashes, in which Miri would find nothing new.
 #[cfg(all(test, not(miri)))]
 mod hash_quality;
 #[cfg(test)]
@@ -41,7 +41,7 @@ mod persistence;
 mod properties;
 #[cfg(test)]
 mod reference;
-// A file of the director's that needs nothing but atomics.
+// A file of the director layer that needs only atomics.
 #[cfg(test)]
 #[path = "../../../rust_ipvs/director/dest/reply_filter.rs"]
 mod reply_filter;

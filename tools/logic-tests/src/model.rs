@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A service without a kernel: destinations in slots, and a scheduler at work on them.
+//! Service without a kernel: destinations in slots, and their scheduler.
 //!
-//! It does what the director does with the same logic, one step after the other, so that schedulers
-//! can be tested and drawn on the host.
+//! It calls the logic as the director layer does, in one thread, so that schedulers can be tested
+//! and plotted on the host.
 
 use crate::logic::config::{service_flags::SCHED1, DestinationId, Ip};
 use crate::logic::family::{Endpoint, V4};
@@ -13,7 +13,7 @@ use crate::logic::sched::cycle::{self, Cycle};
 use crate::logic::sched::{slots, Flow, Position, Scheduler};
 use std::cell::{Cell, RefCell};
 
-/// The clients of the specification's vectors.
+/// Clients of the vectors in the specification.
 pub(crate) const CLIENTS: [[u8; 4]; 5] = [
     [192, 0, 2, 1],
     [192, 0, 2, 2],
@@ -22,7 +22,7 @@ pub(crate) const CLIENTS: [[u8; 4]; 5] = [
     [203, 0, 113, 77],
 ];
 
-/// A destination. Its counts are what a test says.
+/// Destination, whose counts a test sets.
 #[derive(Clone, Debug)]
 pub struct Server {
     pub(crate) name: char,
@@ -36,12 +36,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Returns whether it may get new connections.
+    /// Returns true if it may get new connections.
     pub(crate) fn usable(&self) -> bool {
         self.weight.get() > 0 && !self.overloaded.get()
     }
 
-    /// Its load, where an active connection counts as many of the others.
+    /// Returns its load: `active * 256 + total`.
     pub(crate) fn load(&self) -> i64 {
         256 * i64::from(self.active.get()) + i64::from(self.total.get())
     }
@@ -80,39 +80,39 @@ impl Candidate for Server {
     }
 }
 
-/// Entry of an address.
+/// Cache entry of a destination address.
 #[derive(Clone, Debug)]
 struct Remembered {
     address: Ip,
-    /// Newest first; numbers in `Service::all`.
+    /// Newest first; indices of `Service::all`.
     members: Vec<usize>,
     changed: u64,
 }
 
-/// A service.
+/// Service.
 #[derive(Debug)]
 pub struct Service {
     pub(crate) scheduler: Scheduler,
     pub(crate) flags: Cell<u32>,
-    /// Number of looks of a scheduler into a slot.
+    /// Number of slots that schedulers have read.
     pub(crate) looks: Cell<u64>,
-    /// All that there ever were.
+    /// All servers that were ever added.
     all: Vec<Server>,
-    /// Numbers in `all`.
+    /// Indices of `all`.
     slots: Vec<Option<usize>>,
     room: usize,
     position: Cell<Position>,
     tree: Vec<Cycle>,
     table: Vec<u32>,
     memory: RefCell<Vec<Remembered>>,
-    /// Seconds, and how long a set stays as it is.
+    /// Present time, in seconds.
     pub(crate) now: Cell<u64>,
     pub(crate) expiration: u64,
     random: Cell<u64>,
 }
 
 impl Service {
-    /// A service without servers.
+    /// Makes a service without servers.
     pub(crate) fn new(scheduler: &str) -> Self {
         let scheduler = Scheduler::by_name(scheduler.as_bytes()).expect("a scheduler's name");
         let mut service = Self {
@@ -135,7 +135,7 @@ impl Service {
         service
     }
 
-    /// A service of servers with weights, which are added in this order.
+    /// Makes a service and adds servers with these weights, in this order.
     pub(crate) fn of(scheduler: &str, servers: &[(char, i32)]) -> Self {
         let mut service = Self::new(scheduler);
         for (name, weight) in servers {
@@ -150,7 +150,7 @@ impl Service {
         self.add_at(name, [10, 0, (n >> 8) as u8, n as u8], weight);
     }
 
-    /// Adds a server of any address.
+    /// Adds a server with the given address.
     pub(crate) fn add_at(&mut self, name: char, addr: [u8; 4], weight: i32) {
         if self.slots.len() == self.room {
             let room = slots::room_for(self.count() + 1);
@@ -191,7 +191,7 @@ impl Service {
         self.changed(false);
     }
 
-    /// Gives a server another weight.
+    /// Changes the weight of a server.
     pub(crate) fn edit(&mut self, name: char, weight: i32) {
         let server = self.named(name);
         server.weight.set(weight);
@@ -208,24 +208,24 @@ impl Service {
         self.slots.iter().position(is).expect("a server's name")
     }
 
-    /// A server by its name.
+    /// Returns a server by its name.
     pub(crate) fn named(&self, name: char) -> &Server {
         &self.all[self.slots[self.slot(name)].expect("a server")]
     }
 
-    /// A server by its name, also one that was deleted.
+    /// Returns a server by its name, even if it was deleted.
     pub(crate) fn former(&self, name: char) -> &Server {
         let mut all = self.all.iter();
         all.find(|server| server.name == name)
             .expect("a server's name")
     }
 
-    /// All servers, newest first.
+    /// Returns all servers, newest first.
     pub(crate) fn list(&self) -> Vec<&Server> {
         (&self).newest_first().collect()
     }
 
-    /// Returns how many there are.
+    /// Returns the number of servers.
     pub(crate) fn count(&self) -> usize {
         self.slots.iter().flatten().count()
     }
@@ -264,13 +264,13 @@ impl Service {
         }
     }
 
-    /// The table, by names.
+    /// Returns the scheduler's table with names in place of slots.
     pub(crate) fn owners(&self) -> Vec<Option<char>> {
         let owner = |slot: &u32| Some((&self).server(*slot)?.name);
         self.table.iter().map(owner).collect()
     }
 
-    /// Returns who gets a connection of a client, from one port to one address.
+    /// Schedules a connection of a client, from one port to one address.
     pub(crate) fn pick_for(
         &self,
         client: [u8; 4],
@@ -285,25 +285,26 @@ impl Service {
         self.scheduler.pick(&self, &flow)
     }
 
-    /// Returns who gets a connection where nobody asks for the client.
+    /// Schedules a connection, whose client does not matter.
     pub(crate) fn pick(&self) -> Option<&Server> {
         self.pick_for([192, 0, 2, 1], 40000, [198, 51, 100, 1])
     }
 
-    /// The next so many, by names; "-" is nobody.
+    /// Schedules `n` connections. Returns the names, "-" for no destination.
     pub(crate) fn picks(&self, n: usize) -> String {
         (0..n)
             .map(|_| self.pick().map_or('-', |server| server.name))
             .collect()
     }
 
-    /// Returns who gets a connection of one client to this address of a network of many.
+    /// Schedules a connection of one client to this address of a network of many.
     pub(crate) fn pick_to(&self, address: u8) -> Option<char> {
         let chosen = self.pick_for([10, 9, 9, 9], 1024, [198, 51, 100, address]);
         chosen.map(|server| server.name)
     }
 
-    /// Returns who gets each of [`CLIENTS`], all from one port; "-" is nobody.
+    /// Schedules a connection of each of [`CLIENTS`], all from one port. Returns the names, "-" for
+    /// no destination.
     pub(crate) fn picks_of_clients(&self) -> String {
         let name = |client| {
             self.pick_for(client, 40000, [0; 4])
@@ -312,13 +313,13 @@ impl Service {
         CLIENTS.into_iter().map(name).collect()
     }
 
-    /// Gives a server so many active connections, and no others.
+    /// Sets the active connections of a server, and its other ones to 0.
     pub(crate) fn busy(&self, name: char, active: i32) {
         self.named(name).active.set(active);
         self.named(name).total.set(active);
     }
 
-    /// Moves the scheduler to where no change has left it.
+    /// Sets the scheduler's position to any word.
     pub(crate) fn force(&self, word: u64) {
         self.position.set(Position::of_word(word));
     }
@@ -338,17 +339,17 @@ pub(crate) enum Change {
     Added(char),
     Removed(char),
     Edited(char),
-    /// Connections came or went, or a threshold was crossed.
+    /// Connections began or ended, or a threshold was crossed.
     Load,
 }
 
-/// The seeds of so many runs; of two where each takes long.
+/// Returns the seeds of that many runs; two under Miri.
 pub(crate) fn seeds(many: u64) -> std::ops::Range<u64> {
     0..if cfg!(miri) { 2 } else { many }
 }
 
-/// Returns whom a scheduler gives new connections to is, after each random change, whom `naive`
-/// finds among those that may have them, newest first.
+/// Checks after each random change that a scheduler chooses the destination that `naive` finds
+/// among the usable ones, newest first.
 pub(crate) fn chooses_as(scheduler: &str, naive: impl Fn(&[&Server]) -> Option<char>) {
     for seed in seeds(300) {
         shake(scheduler, seed, |service, _| {
@@ -358,7 +359,7 @@ pub(crate) fn chooses_as(scheduler: &str, naive: impl Fn(&[&Server]) -> Option<c
     }
 }
 
-/// The first with the least load for its weight, by comparing each with each that came before.
+/// Returns the first destination with the least load for its weight, by pairwise comparison.
 pub(crate) fn least_for_weight(servers: &[&Server], load: impl Fn(&Server) -> i64) -> Option<char> {
     let mut best = servers.first()?;
     for server in servers {
@@ -370,7 +371,7 @@ pub(crate) fn least_for_weight(servers: &[&Server], load: impl Fn(&Server) -> i6
     Some(best.name)
 }
 
-/// The first with the greatest weight.
+/// Returns the first destination with the greatest weight.
 pub(crate) fn greatest_weight(servers: &[&Server]) -> Option<char> {
     let greatest = servers.iter().map(|server| server.weight.get()).max();
     let mut servers = servers.iter();
@@ -378,7 +379,7 @@ pub(crate) fn greatest_weight(servers: &[&Server]) -> Option<char> {
     found.map(|server| server.name)
 }
 
-/// Leads a service through random changes, and shows it after each.
+/// Applies random changes to a service, and calls `look` after each.
 pub(crate) fn shake(scheduler: &str, seed: u64, mut look: impl FnMut(&Service, Change)) {
     let mut word = seed.wrapping_mul(2).wrapping_add(1);
     let mut below = |limit: usize| {
@@ -388,7 +389,7 @@ pub(crate) fn shake(scheduler: &str, seed: u64, mut look: impl FnMut(&Service, C
         ((word.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize * limit) >> 32
     };
     let mut service = Service::new(scheduler);
-    // Weights have something in common, or not.
+    // Weights with and without a common divisor.
     let (unit, top) = ([1, 1, 10, 100][below(4)], [2, 5, 11][below(3)]);
     let mut next = 'A';
     for _ in 0..if cfg!(miri) { 20 } else { 120 } {
@@ -520,8 +521,8 @@ impl View for &Service {
     }
 }
 
-/// Checks that a scheduler by hash, with the fallback, looks at each slot once for a client if no
-/// server may have it, and not for each of the hashes that it would try.
+/// Checks that a hashing scheduler with the fallback reads each slot once if no server is usable,
+/// and not once for each hash that it would try.
 pub fn nobody_is_found_at_once(scheduler: &str) {
     let mut service = Service::of(scheduler, &[('A', 3), ('B', 2), ('C', 1)]);
     service.flags.set(SCHED1);
@@ -530,7 +531,7 @@ pub fn nobody_is_found_at_once(scheduler: &str) {
     service.named('C').overloaded.set(true);
     service.looks.set(0);
     assert_eq!(service.picks_of_clients(), "-----");
-    // For each of five clients one of its own, and one in each of the slots.
+    // For each of five clients one read of its own, and one of each slot.
     let slots = u64::from((&service).slots());
     assert!(
         service.looks.get() <= 5 * (1 + slots),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Persistence: templates' keys and Call-IDs, compared with slow models and fed with broken
+//! Persistence: template keys and Call-IDs, compared with slow implementations and run on malformed
 //! messages.
 
 use crate::exercise;
@@ -19,7 +19,8 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// The Call-ID by lines: continued lines are joined first, with the end of a line kept as `\n`.
+/// Finds the Call-ID by lines: continued lines are joined first, with the end of a line kept as
+/// `\n`.
 fn slow_call_id(message: &[u8]) -> Option<Vec<u8>> {
     let mut lines = vec![Vec::new()];
     let mut bytes = message.iter().peekable();
@@ -33,7 +34,7 @@ fn slow_call_id(message: &[u8]) -> Option<Vec<u8>> {
             lines.last_mut().unwrap().push(byte);
         }
     }
-    // What does not end is no line.
+    // The last part is not a complete line.
     lines.pop();
     let mut headers: Vec<Vec<u8>> = Vec::new();
     for line in lines.iter().skip(1).take_while(|line| !line.is_empty()) {
@@ -66,7 +67,7 @@ fn slow_value(header: &[u8]) -> Option<Vec<u8>> {
     (correct && id.len() <= 255).then(|| id.bytes().collect())
 }
 
-/// Pieces of which messages are put together, some of them correct.
+/// Messages assembled from pieces, some of them correct.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => Just("\r\n".to_string()),
@@ -115,7 +116,7 @@ proptest! {
         exercise::sip_message(&message);
     }
 
-    // P-2, P-3: the bits of the network decide, and no other.
+    // P-2, P-3: only the bits of the network count.
     #[test]
     fn a_network_shares_a_template(a: [u8; 16], b: [u8; 16], prefix in 1u32..=128, port: u16, mark in 1u32..) {
         let same = (0..prefix).all(|bit| {
@@ -141,8 +142,8 @@ proptest! {
         prop_assert_eq!(key(a).client, [a[0] & mask[0], a[1] & mask[1], a[2] & mask[2], a[3] & mask[3]]);
     }
 
-    // P-3, P-4, Q-4: templates of different services, packets of the same client, never meet where
-    // one of them takes packets that the other one does not.
+    // P-3, P-4, Q-4: template keys of different services for packets of the same client differ if
+    // one of the services takes packets that the other does not.
     #[test]
     fn forms_do_not_meet(protocol in prop_oneof![Just(6u8), Just(17)], ports in any::<(u16, u16)>(), mark in 1u32..) {
         let address = |port| ServiceKey::Address { protocol: protocol.into(), addr: Ip::V4([1; 4]), port };

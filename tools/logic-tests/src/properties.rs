@@ -16,7 +16,7 @@ use crate::logic::wheel::{self, WheelSlot};
 use crate::reference::{slow_attributes, slow_parse, Found, Packet, Random};
 use proptest::prelude::*;
 
-/// As many cases as make a run of a few seconds; under Miri as many as it bears.
+/// Number of cases for a run of a few seconds; few under Miri.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: if cfg!(miri) { 2 } else { 4096 },
@@ -25,7 +25,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Rewrites a correct packet, and demands what a full computation gives.
+/// Rewrites a correct packet, and compares it with a full computation.
 fn rewrites_as_recomputed<F: Family>(packet: &Packet, side: Side, to: Endpoint<F>, partial: bool) {
     let header = F::parse(&packet.bytes).unwrap();
     assert_eq!(usize::from(header.l4), packet.l4);
@@ -52,7 +52,7 @@ fn rewrites_as_recomputed<F: Family>(packet: &Packet, side: Side, to: Endpoint<F
     let changed = F::rewrite(&mut rewritten.bytes, &header, side, &to, state);
     if !matches!(packet.protocol, 6 | 17) {
         assert_eq!(changed, Err(ParseError::Malformed));
-        // Of these the address is changed as of a later fragment, and SCTP's port by itself.
+        // For these the address is changed as of a later fragment, and SCTP's port separately.
         let fragment = Fragment::Later;
         let header = Header { fragment, ..header };
         F::rewrite(&mut rewritten.bytes, &header, side, &to, state).unwrap();
@@ -61,7 +61,7 @@ fn rewrites_as_recomputed<F: Family>(packet: &Packet, side: Side, to: Endpoint<F
             let length = l4.len();
             assert!(sctp::set_port(l4, side, to.port, length, state));
             if partial {
-                // What is to be summed up later is what it was.
+                // The partial checksum is unchanged.
                 let field = packet.l4 + 8;
                 assert_eq!(
                     rewritten.bytes[field..field + 4],
@@ -78,12 +78,12 @@ fn side() -> impl Strategy<Value = Side> {
     prop_oneof![Just(Side::Source), Just(Side::Destination)]
 }
 
-/// TCP, UDP, SCTP, and one without ports.
+/// TCP, UDP, SCTP, and a protocol without ports.
 fn protocol() -> impl Strategy<Value = u8> {
     prop_oneof![Just(6u8), Just(17), Just(132), Just(50)]
 }
 
-/// Compares the parser with the slow one, on a packet of which all is there.
+/// Compares the parser with the slow one, on a complete packet.
 fn parses_alike<F: Family>(packet: &[u8]) {
     let fast = F::parse(packet).ok().map(|header| Found {
         src: header.src.as_ref().to_vec(),
@@ -96,7 +96,7 @@ fn parses_alike<F: Family>(packet: &[u8]) {
     let slow = slow_parse(packet)
         .filter(|_| packet[0] >> 4 == if F::FAMILY == AddressFamily::V4 { 4 } else { 6 })
         .map(|found| Found {
-            // The parser says First or Later, not both and not where.
+            // The parser reports First or Later, without the offset.
             more_fragments: found.more_fragments && found.fragment_offset == 0,
             fragment_offset: found.fragment_offset.min(1),
             ..found
@@ -157,7 +157,7 @@ proptest! {
     ) {
         let mut packet = Packet::random(&mut Random::new(seed), v4, protocol).bytes;
         for (at, byte) in changes {
-            // Mostly in the headers.
+            // Mostly within the headers.
             let at = usize::from(at) % packet.len().min(64);
             packet[at] = byte;
         }
@@ -192,8 +192,8 @@ proptest! {
         parses_alike::<V6>(&packet);
     }
 
-    // S-4: who is given all that was asked for is not asked again, and reads what he reads of the
-    // whole.
+    // S-4: a parser that gets the bytes that it reported as missing does not report more, and
+    // returns the result for the whole packet.
     #[test]
     fn what_is_asked_for_is_enough(seed: u64, v4: bool, protocol in protocol()) {
         let packet = Packet::random(&mut Random::new(seed), v4, protocol);
@@ -226,7 +226,7 @@ proptest! {
         let key = HashKey::new(words);
         prop_assert_eq!(V4::hash(&key, &a, &b, protocol), V4::hash(&key, &b, &a, protocol));
         prop_assert_eq!(V6::hash(&key, &c, &d, protocol), V6::hash(&key, &d, &c, protocol));
-        // The same address at both ends: ports alone tell the ends apart.
+        // The same address on both sides, which differ by their ports only.
         let e = Endpoint { addr: c.addr, port: d.port };
         prop_assert_eq!(V6::hash(&key, &c, &e, protocol), V6::hash(&key, &e, &c, protocol));
     }
@@ -253,7 +253,7 @@ proptest! {
         }
     }
 
-    // G-6: the rules for strings, spelled out
+    // G-6: the rules for strings, one by one.
     #[test]
     fn strings_by_the_rules(payload in prop::collection::vec(prop_oneof![Just(0u8), Just(b'x')], 0..10), max in 0usize..9) {
         let zero = payload.iter().take(max + 1).position(|byte| *byte == 0);
@@ -288,7 +288,7 @@ proptest! {
         let wanted = sizing::wanted_bits(entries, lfactor, bits, 8, max, changed);
         prop_assert_eq!(1u128 << wanted, expected);
 
-        // Growing is asked for exactly where it is called for.
+        // Growth is requested exactly if the upper threshold is exceeded.
         let (lower, upper) = sizing::thresholds(bits, lfactor, 8, max);
         prop_assert!(lower <= upper);
         if entries > upper {
@@ -296,7 +296,7 @@ proptest! {
         } else if !changed {
             prop_assert!(wanted <= bits);
         }
-        // And where shrinking is, the lower threshold was reached.
+        // A smaller table is requested only if the lower threshold was reached.
         if wanted < bits && !changed {
             prop_assert!(entries <= lower);
         }
@@ -314,7 +314,7 @@ proptest! {
         prop_assert_eq!((parsed.ttl, parsed.protocol), (ttl, protocol));
         prop_assert_eq!(parsed.dont_fragment, df);
         prop_assert_eq!(parsed.tos & 0xfc, tos & 0xfc);
-        // Who sends it fills in the length and the checksum.
+        // The sender fills in the length and the checksum.
         prop_assert_eq!((parsed.length, &header[10..12]), (0, &[0, 0][..]));
     }
 
@@ -323,7 +323,7 @@ proptest! {
     fn steady_rates_are_found_however_they_are_read(
         rate in 0u64..1_000_000, waits in prop::collection::vec(1u64..20_000, 20..60),
     ) {
-        // Milliseconds in which the counter moves by whole numbers.
+        // Milliseconds at which the counter is a whole number.
         let mut estimate = Estimate::new(0);
         let mut now = 0;
         for wait in waits {
@@ -354,13 +354,13 @@ struct Entry {
     expired: Option<u32>,
 }
 
-// Not under Miri: hours of ticks take hours.
+// Not under Miri, where hours of ticks take hours.
 #[cfg(not(miri))]
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..config() })]
 
-    // C-16, M-24: entries expire in the tick of their deadline, late ones in the next, never
-    // before.
+    // C-16, M-24: entries expire at the tick of their deadline, those inserted late at the next
+    // tick, and none before.
     #[test]
     fn the_wheel_is_never_early_and_never_late(
         start in prop_oneof![any::<u32>(), Just(u32::MAX - 100), Just(0)],
@@ -391,7 +391,7 @@ proptest! {
                     }
                 }
             }
-            // Packets put deadlines off without touching the wheel; whole seconds after the start.
+            // Packets postpone deadlines without access to the wheel, by whole seconds.
             for (which, when) in &refreshed {
                 let entry = &mut entries[usize::from(*which) % filed_at.len()];
                 let at = start.wrapping_add(u32::from(*when));
@@ -411,7 +411,7 @@ proptest! {
             } else {
                 prop_assert_eq!(late, Some(0));
             }
-            // Two for each 1000 s, and one more each time it was put off.
+            // Two for each 1000 s, and one more for each postponement.
             prop_assert!(entry.moves <= 2 * (20_000 / 4000 + 1) + 2 * 40, "{} moves", entry.moves);
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Slow and simple models to compare the logic with, and makers of packets.
+//! Slow and simple implementations to compare the logic with, and generators of packets.
 
-/// Random numbers that are the same on each run (xorshift64*).
+/// Pseudo-random numbers with a fixed seed (xorshift64*).
 pub struct Random(u64);
 
 impl Random {
@@ -17,7 +17,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         ((self.word() >> 32) as usize * limit) >> 32
     }
@@ -35,8 +35,8 @@ impl Random {
     }
 }
 
-/// The Internet checksum of RFC 1071, by definition: a sum modulo 65535, which is never 0 unless
-/// all is.
+/// Returns the Internet checksum of RFC 1071 by definition: a sum modulo 65535, which is 0 only if
+/// all bytes are.
 pub fn internet_checksum(bytes: &[u8]) -> u16 {
     let mut sum = 0u64;
     for pair in bytes.chunks(2) {
@@ -48,7 +48,7 @@ pub fn internet_checksum(bytes: &[u8]) -> u16 {
     0xffff - ((sum - 1) % 0xffff + 1) as u16
 }
 
-/// The CRC32c of RFC 9260, by definition: long division, a bit at a time.
+/// Returns the CRC32c of RFC 9260 by definition: long division, bit by bit.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     let mut rest = !0u32;
     for byte in bytes {
@@ -60,7 +60,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     !rest
 }
 
-/// The pseudo header of a packet: addresses, length, protocol.
+/// Returns the pseudo header of a packet: addresses, length, protocol.
 fn pseudo_header(addresses: &[u8], length: usize, protocol: u8) -> Vec<u8> {
     let mut bytes = addresses.to_vec();
     bytes.extend((length as u32).to_be_bytes());
@@ -68,7 +68,7 @@ fn pseudo_header(addresses: &[u8], length: usize, protocol: u8) -> Vec<u8> {
     bytes
 }
 
-/// A packet and where its parts are.
+/// Packet and the offsets of its parts.
 #[derive(Clone, Debug)]
 pub struct Packet {
     pub bytes: Vec<u8>,
@@ -89,7 +89,7 @@ impl Packet {
         }
     }
 
-    /// Returns where the transport checksum is, where there is one.
+    /// Returns the offset of the transport checksum, if there is one.
     fn field(&self) -> Option<usize> {
         match self.protocol {
             6 => Some(self.l4 + 16),
@@ -98,7 +98,7 @@ impl Packet {
         }
     }
 
-    /// Computes all checksums anew.
+    /// Computes all checksums.
     pub fn sum_up(&mut self) {
         if self.is_v4() {
             let ihl = usize::from(self.bytes[0] & 15) * 4;
@@ -125,7 +125,7 @@ impl Packet {
         }
     }
 
-    /// Leaves the transport checksum to a device: the field holds the pseudo header's sum.
+    /// Writes the sum of the pseudo header into the transport checksum, as for offloading.
     pub fn sum_partially(&mut self) {
         self.sum_up();
         if let Some(field) = self.field() {
@@ -187,8 +187,7 @@ impl Packet {
     }
 }
 
-/// Result of the slow parser: addresses, protocol, offset of the transport header, and whether
-/// it is the first or a later fragment.
+/// Result of the slow parser: addresses, protocol, offset of the transport header, and fragment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
     pub src: Vec<u8>,
@@ -199,8 +198,8 @@ pub struct Found {
     pub fragment_offset: u16,
 }
 
-/// A parser that takes bits from a whole packet, by the drawings of RFC 791 and RFC 8200. `None` is
-/// anything that is wrong or missing.
+/// Parses a whole packet by reading bits, as the figures of RFC 791 and RFC 8200 have them. Returns
+/// `None` if anything is invalid or missing.
 pub fn slow_parse(packet: &[u8]) -> Option<Found> {
     match bits(packet, 0, 4)? {
         4 => slow_parse_v4(packet),
@@ -209,7 +208,7 @@ pub fn slow_parse(packet: &[u8]) -> Option<Found> {
     }
 }
 
-/// `count` bits from bit `at` on.
+/// Returns `count` bits from bit `at` on.
 fn bits(packet: &[u8], at: usize, count: usize) -> Option<u64> {
     let mut value = 0;
     for bit in at..at + count {
@@ -264,7 +263,7 @@ fn slow_parse_v6(packet: &[u8]) -> Option<Found> {
     (payload == 0 || found.l4 <= 40 + payload).then_some(found)
 }
 
-/// A slow walk over netlink attributes: by repeated cutting off the front.
+/// Parses netlink attributes by repeatedly cutting one off the front.
 pub fn slow_attributes(mut bytes: Vec<u8>) -> Vec<(u16, Vec<u8>)> {
     let mut found = Vec::new();
     while bytes.len() >= 4 {
@@ -283,11 +282,11 @@ pub fn slow_attributes(mut bytes: Vec<u8>) -> Vec<(u16, Vec<u8>)> {
     found
 }
 
-/// Round robin as C IPVS has it: a ring of nodes, of which one is the list's head, and a pointer to
-/// the one last used (D-6).
+/// Round robin as in C IPVS (D-6): a ring of nodes, one of which is the list's head, and a pointer
+/// to the node used last.
 #[derive(Debug)]
 pub struct Ring {
-    /// The node after each, by number; node 0 is the head.
+    /// Successor of each node by number; node 0 is the head.
     next: Vec<Option<usize>>,
     pointer: usize,
 }
@@ -323,7 +322,7 @@ impl Ring {
         self.next[before] = self.next[node].take();
     }
 
-    /// The nodes in order.
+    /// Returns the nodes in order.
     pub fn order(&self) -> Vec<usize> {
         let mut order = Vec::new();
         let mut node = self.next[0].unwrap();
@@ -334,7 +333,7 @@ impl Ring {
         order
     }
 
-    /// Goes round from the pointer until it has seen the pointer itself.
+    /// Walks from the pointer until it reaches the pointer's node again.
     pub fn pick(&mut self, usable: impl Fn(usize) -> bool) -> Option<usize> {
         let mut node = self.pointer;
         loop {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The filter of who may send replies, which several threads add to at the same time.
+//! The reply filter, to which several threads add addresses at the same time.
 
 use crate::logic::config::{Ip, ServiceKey};
 use crate::logic::family::V4;
 use crate::reply_filter::ReplyFilter;
 use std::sync::Barrier;
 
-/// Threads that add, and addresses that each of them adds.
+/// Number of threads, and of addresses that each of them adds.
 const THREADS: u8 = 4;
 const EACH: u8 = 32;
 const ROUNDS: usize = if cfg!(miri) { 4 } else { 200 };
@@ -20,7 +20,7 @@ fn all() -> impl Iterator<Item = [u8; 4]> {
     (0..THREADS).flat_map(|thread| (0..EACH).map(move |n| addr(thread, n)))
 }
 
-// B-24: each thread of a backup adds servers, beside the administrator.
+// B-24: each thread of a backup adds servers, as the administrator does.
 #[test]
 fn no_address_is_lost_that_threads_add() {
     for round in 0..ROUNDS {
@@ -40,7 +40,7 @@ fn no_address_is_lost_that_threads_add() {
     }
 }
 
-// H-22, V-3: nobody is in it at first, and with a mark's service all are.
+// H-22, V-3: the filter is empty at first, and accepts all addresses with a service by mark.
 #[test]
 fn marks_stand_for_all() {
     let senders = ReplyFilter::new();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sync messages, compared with what was written, and with the rules as the specification words
-//! them.
+//! Sync messages: parsed entries are compared with those written, and decisions with the rules of
+//! the specification.
 
 use crate::exercise;
 use crate::logic::config::Ip;
@@ -11,7 +11,7 @@ use crate::logic::sync::write::{Added, SyncMsgBuilder};
 use crate::logic::sync::{flags, Shift, SyncEntry, Version};
 use crate::reference::Random;
 
-/// An address of a family.
+/// A random address of a family.
 fn ip(random: &mut Random, v4: bool) -> Ip {
     if v4 {
         Ip::V4([10, 0, 0, random.byte()])
@@ -49,7 +49,7 @@ impl Owned {
         }
     }
 
-    /// An entry that others take.
+    /// A valid entry.
     fn entry(&self, random: &mut Random) -> SyncEntry<'_> {
         let v4 = random.chance(2);
         let template = random.chance(3);
@@ -79,7 +79,7 @@ impl Owned {
     }
 }
 
-/// A message, and how many entries are in it.
+/// A message, and the number of its entries.
 fn message(random: &mut Random, version: Version) -> (Vec<u8>, usize) {
     let room = 64 + random.below(1500);
     let mut builder = SyncMsgBuilder::new(vec![0xee; room], version, 1).unwrap();
@@ -139,7 +139,7 @@ fn broken_messages() {
         if random.chance(8) {
             let length = random.below(bytes.len() + 1);
             bytes.truncate(length);
-            // The length is right, so that what follows is looked at.
+            // The length is correct, so that the following entries are parsed.
             if let [_, _, high, low, ..] = bytes.as_mut_slice() {
                 [*high, *low] = (length as u16).to_be_bytes();
             }
@@ -148,14 +148,14 @@ fn broken_messages() {
         read += now;
         lost += count.saturating_sub(now);
     }
-    // Both happen often, or the run is worth nothing.
+    // Both happen often enough for the run to be meaningful.
     assert!(
         cfg!(miri) || (read > 100_000 && lost > 100_000),
         "{read} {lost}"
     );
 }
 
-/// The rules in the words of B-6 and B-7, in numbers that do not wrap around.
+/// Rules of B-6 and B-7, in numbers that do not wrap.
 fn slow(rules: &Rules, subject: &Subject, now: i64) -> bool {
     let mut forced = false;
     if !subject.is_template {

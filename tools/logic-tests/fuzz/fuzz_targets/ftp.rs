@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any bytes as what FTP's control connection carries, and as a packet of which a part is replaced.
+//! Any bytes as the payload of an FTP control connection, and as a packet of which a part is
+//! replaced.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any bytes as what comes with each socket option.
+//! Any bytes as the structure of each socket option.
 
 #![no_main]
 

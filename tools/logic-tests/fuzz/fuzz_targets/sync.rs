@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any bytes as what another director tells of its connections.
+//! Any bytes as a sync message.
 
 #![no_main]
 

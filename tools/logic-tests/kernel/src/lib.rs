@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of the kernel crate's atomics that code tested on the host uses.
+//! The part of the kernel crate's atomics that host tests use.
 //!
-//! A thread that has read a word gives way to others, so that they come between its load and its
-//! store.
+//! A thread yields after each load, so that others run between its load and its store.
 
 /// Synchronisation.
 pub mod sync {
@@ -13,7 +12,7 @@ pub mod sync {
 
         /// No ordering.
         pub struct Relaxed;
-        /// Ordered with everything before and after.
+        /// Full ordering.
         pub struct Full;
 
         /// An atomic word.
@@ -37,12 +36,12 @@ pub mod sync {
                 self.0.store(value, SeqCst);
             }
 
-            /// Writes the word, and returns what it was.
+            /// Exchanges the word; returns the old value.
             pub fn xchg<O>(&self, value: u32, _: O) -> u32 {
                 self.0.swap(value, SeqCst)
             }
 
-            /// Writes the word if it is `old`; returns what it was.
+            /// Writes the word if it is `old`. Returns the old value, as an error if it differs.
             pub fn cmpxchg<O>(&self, old: u32, new: u32, _: O) -> Result<u32, u32> {
                 self.0.compare_exchange(old, new, SeqCst, SeqCst)
             }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Draws how each scheduler spreads 10,000 connections over three servers: one SVG a scheduler.
+//! Plots how each scheduler distributes 10,000 connections over three servers, one SVG for each.
 //!
 //! usage: plots FOLDER
 //!
 //! The schedulers are those of the kernel module, compiled from the same files. Four of five
-//! connections are short, the fifth is long; clients are any, and addresses that are asked for are
-//! many, of which a few are asked for often. It is all the same each time.
+//! connections are short, the fifth is long. Client addresses are random, and a few of many
+//! destination addresses are frequent. The output is the same on each run.
 
 #![allow(dead_code)]
 
@@ -18,7 +18,7 @@ mod shipped {
 use shipped::logic;
 #[path = "../model.rs"]
 mod model;
-// Only so that the unit tests in `logic` compile here too, which clippy wants to see.
+// Needed for the unit tests in `logic`, which clippy compiles here too.
 #[cfg(test)]
 #[path = "../reference.rs"]
 mod reference;
@@ -29,12 +29,12 @@ use std::fmt::Write;
 use std::{env, fs, io, path::Path};
 
 const CONNECTIONS: usize = 10_000;
-/// A point of a curve for so many connections.
+/// Number of connections between two points of a curve.
 const STEP: usize = 100;
 const NAMES: [char; 3] = ['A', 'B', 'C'];
 const COLOURS: [&str; 3] = ["#1b6ca8", "#d1495b", "#2e7d32"];
 
-/// Numbers without a pattern, the same each time.
+/// Pseudo-random numbers with a fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -46,17 +46,18 @@ impl Random {
     }
 }
 
-/// Result of the connections.
+/// Result of the simulation.
 struct Course {
     weights: [i32; 3],
-    /// Open connections at each server, every so often.
+    /// Open connections of each server, at each point.
     open: Vec<[u32; 3]>,
-    /// Number of connections of each server in all.
+    /// Total number of connections of each server.
     got: [usize; 3],
     refused: usize,
 }
 
-/// Returns where a weight is a number of connections, it is one that can be reached.
+/// Returns the weights. For schedulers whose weight is a number of connections they are small
+/// enough to be reached.
 fn weights(scheduler: Scheduler) -> [i32; 3] {
     match scheduler.name() {
         "ovf" | "lblc" | "lblcr" => [10, 20, 40],
@@ -77,7 +78,7 @@ fn play(scheduler: Scheduler) -> Course {
         got: [0; 3],
         refused: 0,
     };
-    // When each open connection ends, and whose it is.
+    // End and server of each open connection.
     let mut ends: Vec<(usize, usize)> = Vec::new();
     for now in 0..CONNECTIONS {
         ends.retain(|(end, server)| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel, as far as the table sees it.
+//! The parts of the kernel that the table uses.
 
 use std::{
     cell::{
@@ -18,45 +18,45 @@ type Hook = Box<dyn FnMut(usize)>;
 type Callback = unsafe extern "C" fn(*mut bindings::callback_head);
 
 thread_local! {
-    /// Loads of words by this thread.
+    /// Number of words that this thread has loaded.
     static LOADS: Cell<usize> = const { Cell::new(0) };
-    /// Loads when the lock was taken that this thread has; `None` if it has none.
+    /// Number of loads when this thread took its lock; `None` if it holds none.
     static LOCKED: Cell<Option<usize>> = const { Cell::new(None) };
-    /// The most loads of this thread under one lock.
+    /// Maximum number of loads of this thread under one lock.
     static LONGEST: Cell<usize> = const { Cell::new(0) };
     /// Called before a lock is taken, with its address.
     static BEFORE_LOCK: RefCell<Option<Hook>> = const { RefCell::new(None) };
-    /// Number of read-side sections that this thread is in, and the guard of the outermost.
+    /// Nesting of this thread's read-side sections, and the guard of the outermost one.
     static READING: RefCell<(usize, Option<RwLockReadGuard<'static, ()>>)> =
         const { RefCell::new((0, None)) };
 }
 
-/// Readers have it; who frees waits for it.
+/// Read-locked by readers, and write-locked by a grace period.
 static GRACE: RwLock<()> = RwLock::new(());
 static CALLBACKS: Mutex<Vec<(usize, Callback)>> = Mutex::new(Vec::new());
 
-/// Has `hook` called before each lock that this thread takes.
+/// Sets a hook that is called before each lock that this thread takes.
 pub fn before_locks(hook: impl FnMut(usize) + 'static) {
     BEFORE_LOCK.with(|before| *before.borrow_mut() = Some(Box::new(hook)));
 }
 
-/// Returns whether this thread has a lock.
+/// Returns true if this thread holds a lock.
 pub fn is_locked() -> bool {
     LOCKED.get().is_some()
 }
 
-/// Returns how many words this thread has loaded, in all and under one lock at the most, since it
-/// asked last.
+/// Returns the number of words that this thread has loaded since the last call: in total, and the
+/// maximum under one lock.
 pub fn loads() -> (usize, usize) {
     (LOADS.replace(0), LONGEST.replace(0))
 }
 
-/// Waits for a grace period and does what waits for one.
+/// Waits for a grace period and runs the callbacks.
 pub fn grace_period() {
     let due = std::mem::take(&mut *CALLBACKS.lock().unwrap());
     drop(GRACE.write().unwrap());
     for (head, callback) in due {
-        // SAFETY: As `call_rcu()` was told.
+        // SAFETY: The caller of `call_rcu()` promised that it may be called after a grace period.
         unsafe { callback(head as *mut bindings::callback_head) };
     }
 }
@@ -141,7 +141,7 @@ pub mod types {
     }
 }
 
-/// May be zero.
+/// Types for which all zero bytes are valid.
 pub trait Zeroable {}
 impl Zeroable for u32 {}
 impl Zeroable for usize {}
@@ -209,7 +209,7 @@ pub mod prelude {
         }
 
         pub fn zeroed(count: usize, _: u32) -> Result<Self> {
-            // SAFETY: Words, which may be zero.
+            // SAFETY: The elements are words, for which zero bytes are valid.
             Ok(Self(
                 (0..count).map(|_| unsafe { std::mem::zeroed() }).collect(),
             ))
@@ -258,7 +258,7 @@ pub mod sync {
 
         pub struct Atomic<T>(UnsafeCell<T>);
 
-        // SAFETY: Accesses are atomic.
+        // SAFETY: All accesses are atomic.
         unsafe impl<T: Send> Sync for Atomic<T> {}
 
         impl<T> Atomic<T> {
@@ -272,7 +272,8 @@ pub mod sync {
                 $(
                     impl Atomic<$type> {
                         fn word(&self) -> &$atomic {
-                            // SAFETY: The word lives as long, and is only accessed so.
+                            // SAFETY: The word lives as long as `self`, and all accesses are
+                            // atomic.
                             unsafe { $atomic::from_ptr(self.0.get()) }
                         }
 
@@ -330,7 +331,7 @@ pub mod once {
     #[repr(transparent)]
     pub struct Word<T: Single>(UnsafeCell<T>);
 
-    // SAFETY: Accesses are volatile and whole.
+    // SAFETY: All accesses are volatile and of the whole word.
     unsafe impl<T: Single + Send> Sync for Word<T> {}
 
     impl<T: Single> Word<T> {
@@ -340,12 +341,14 @@ pub mod once {
 
         pub fn load(&self) -> T {
             LOADS.set(LOADS.get() + 1);
-            // SAFETY: As in the kernel.
+            // SAFETY: The pointer is valid. Concurrent accesses are volatile too, as with
+            // READ_ONCE().
             unsafe { self.0.get().read_volatile() }
         }
 
         pub fn store(&self, value: T) {
-            // SAFETY: As in the kernel.
+            // SAFETY: The pointer is valid. Concurrent accesses are volatile too, as with
+            // WRITE_ONCE().
             unsafe { self.0.get().write_volatile(value) }
         }
 
@@ -392,10 +395,10 @@ pub mod slab {
         ptr::NonNull, //
     };
 
-    /// An object, of which no byte is left as it was when it is freed.
+    /// Object of a slab, whose bytes are overwritten when it is freed.
     pub struct SlabBox<T>(NonNull<T>);
 
-    // SAFETY: Owns its `T`.
+    // SAFETY: It owns its `T`.
     unsafe impl<T: Send> Send for SlabBox<T> {}
 
     impl<T> SlabBox<T> {
@@ -418,7 +421,7 @@ pub mod slab {
         type Target = T;
 
         fn deref(&self) -> &T {
-            // SAFETY: Owned.
+            // SAFETY: The box owns a valid value, which `self` borrows.
             unsafe { self.0.as_ref() }
         }
     }
@@ -426,7 +429,7 @@ pub mod slab {
     impl<T> Drop for SlabBox<T> {
         fn drop(&mut self) {
             let object = self.0.as_ptr();
-            // SAFETY: Owned, and not used afterwards.
+            // SAFETY: The box owned the value, which is not used afterwards.
             unsafe {
                 object.drop_in_place();
                 object.cast::<u8>().write_bytes(0xdb, size_of::<T>());
@@ -444,7 +447,7 @@ pub mod cpus {
 
     static COUNT: AtomicUsize = AtomicUsize::new(4);
 
-    /// Says how many CPUs there are from now on.
+    /// Sets the number of CPUs.
     pub fn set(count: usize) {
         COUNT.store(count, SeqCst);
     }
@@ -465,12 +468,12 @@ pub mod siphash {
 }
 
 pub mod work {
-    /// Stand-in for the evidence of process context.
+    /// Replacement of the evidence of process context.
     pub struct Process;
 
     impl Process {
         pub fn give_way(&self) {
-            // SAFETY: It checks by itself that nothing is locked.
+            // SAFETY: It checks itself that no lock is held.
             unsafe { super::bindings::rust_ipvs_helper_cond_resched() };
         }
     }

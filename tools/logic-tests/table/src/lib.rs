@@ -2,15 +2,15 @@
 
 //! Compiles rust_ipvs/kapi/table on the host and tests it with threads.
 //!
-//! What the table takes from the kernel is in [`kernel_side`], as little of it as it uses. Locks
-//! and loads are counted, and a test may do something just before a lock is taken.
+//! [`kernel_side`] replaces the parts of the kernel that the table uses. It counts locks and loads,
+//! and calls a test's hook just before a lock is taken.
 
 #![cfg(test)]
 #![allow(dead_code, unused_imports, unsafe_code)]
-// As the kernel has an error for each cause.
+// The kernel has an error type for each cause.
 #![allow(clippy::needless_question_mark)]
 
-// The table's files name these crates.
+// The files of the table name these crates.
 extern crate self as kernel;
 extern crate self as pin_init;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests.
+//! Tests of the table.
 
 use crate::{
     kapi::{
@@ -39,13 +39,13 @@ use std::{
     },
 };
 
-/// Tests use one list of what waits for a grace period, and count.
+/// Serialises the tests, which share the list of RCU callbacks and the counters.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Slots of the tests' wheels.
+/// Number of slots of the wheels.
 const SLOTS: u16 = 8;
 
-/// Said of an object that was not freed.
+/// Mark of an object that was not freed.
 const ALIVE: u32 = 0x600d_600d;
 
 struct Node {
@@ -57,7 +57,7 @@ struct Node {
     removed: Option<Arc<AtomicUsize>>,
 }
 
-// SAFETY: The same fields each time.
+// SAFETY: The methods return the same fields each time.
 unsafe impl TableEntry for Node {
     const WHEEL_OFFSET: usize = std::mem::offset_of!(Node, wheel);
 
@@ -100,17 +100,17 @@ fn table(bits: u32) -> Table<Node> {
     Table::new(bits, SLOTS).unwrap()
 }
 
-/// The hash of a key in its first direction: in all of its bits, so that keys meet by chance alone.
+/// Returns the first hash of a key, random in all of its bits.
 fn hash(key: u32) -> u32 {
     key.wrapping_mul(0x9e37_79b1).rotate_left(13)
 }
 
-/// The hash of a key in its second direction.
+/// Returns the second hash of a key.
 fn back(key: u32) -> u32 {
     hash(!key)
 }
 
-/// Puts a key in the table, in both directions; `false` if it is there.
+/// Inserts a key by both hashes; returns `false` if it is in the table.
 fn put(table: &Table<Node>, key: u32) -> bool {
     rcu::read(|rcu| {
         let hashes = (hash(key), Some(back(key)));
@@ -119,7 +119,7 @@ fn put(table: &Table<Node>, key: u32) -> bool {
     })
 }
 
-/// Returns whether a key is found in a direction.
+/// Returns true if a key is found in a direction.
 fn has(table: &Table<Node>, key: u32, direction: usize) -> bool {
     let hash = if direction == 0 { hash(key) } else { back(key) };
     rcu::read(|rcu| {
@@ -131,7 +131,7 @@ fn has(table: &Table<Node>, key: u32, direction: usize) -> bool {
     })
 }
 
-/// Takes a key out of the table.
+/// Removes a key from the table.
 fn take(table: &Table<Node>, key: u32) -> bool {
     rcu::read(|rcu| {
         let found = table.find(rcu, hash(key), |node, way| way == 0 && node.key == key);
@@ -139,7 +139,7 @@ fn take(table: &Table<Node>, key: u32) -> bool {
     })
 }
 
-/// The keys in a slot of the wheel, which are removed.
+/// Removes the keys in a slot of the wheel, and returns them.
 fn expired(table: &Table<Node>, slot: u16) -> Vec<u32> {
     let mut keys = Vec::new();
     for shard in 0..table.shards() {
@@ -152,14 +152,14 @@ fn expired(table: &Table<Node>, slot: u16) -> Vec<u32> {
     keys
 }
 
-// A packet of the server finds a connection in its second direction while another CPU inserts it,
-// and shortens its timeout, or ends it.
+// A reply finds a connection by its second hash while another CPU inserts it, and shortens its
+// timeout or ends it.
 #[test]
 fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
     let _alone = ALONE.lock().unwrap();
     for ends in [false, true] {
         let table = Rc::new(table(8));
-        // Shard 3 in the first direction, 5 in the second.
+        // Shard 3 by the first hash, 5 by the second.
         let (first, second) = (0x103, 0x205);
         let locks = Rc::new(RefCell::new(Vec::new()));
         let (seen, within) = (locks.clone(), table.clone());
@@ -169,7 +169,7 @@ fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
             if of_insert != 2 {
                 return;
             }
-            // Before the second of its two locks: only the second chain has it.
+            // Before the second of its two locks only the second chain contains it.
             let seen = seen.clone();
             rcu::read(|rcu| {
                 let (node, direction) = within.find(rcu, second, |_, _| true).unwrap();
@@ -196,7 +196,7 @@ fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
         assert_eq!(locks.len(), 3);
         assert_eq!(locks[1], locks[2], "the lock of its first hash");
         assert_ne!(locks[0], locks[1]);
-        // What its slot was when it was linked.
+        // Its slot when it was linked.
         assert_eq!(expired(&table, 6), []);
         assert_eq!(expired(&table, 2), [7]);
         assert_eq!(table.exact_len(), 0);
@@ -243,12 +243,12 @@ fn a_duplicate_is_left_and_the_newcomer_leaves_no_trace() {
     grace_period();
 }
 
-// Growth that came late: chains of many thousand links.
+// Growth that was delayed: chains of many thousand entries.
 #[test]
 fn long_chains_are_moved_in_pieces_and_in_linear_time() {
     let _alone = ALONE.lock().unwrap();
     const LEN: u32 = 20_000;
-    // In one chain of a small array each: the direction's; in 2^20 buckets next to nothing meets.
+    // All keys are in one chain of a small array for each direction; few collide in 2^20 buckets.
     let table = table(20);
     for key in 0..LEN {
         rcu::read(|rcu| {
@@ -275,9 +275,9 @@ fn long_chains_are_moved_in_pieces_and_in_linear_time() {
     grace_period();
 }
 
-/// A chain of so many keys in the one bucket of a small table that they have.
+/// Makes a small table with a chain of `len` keys in one bucket.
 fn one_chain(len: u32) -> Table<Node> {
-    // First in many, where they are put in faster.
+    // Inserted into many buckets first, which is faster.
     let table = table(if len < 5000 { 14 } else { 20 });
     for key in 0..len {
         rcu::read(|rcu| {
@@ -291,7 +291,7 @@ fn one_chain(len: u32) -> Table<Node> {
     table
 }
 
-/// In which directions, bit by bit, a key of [`one_chain`] is found.
+/// Returns a bit for each direction in which a key of [`one_chain`] is found.
 fn ways(table: &Table<Node>, key: u32) -> u8 {
     let mut ways = 0;
     rcu::read(|rcu| {
@@ -305,7 +305,7 @@ fn ways(table: &Table<Node>, key: u32) -> u8 {
     ways
 }
 
-// Chains of all lengths around those that are moved at once.
+// Chains of all lengths around the number of entries moved at once.
 #[test]
 fn nothing_is_lost_whatever_the_length_of_chains() {
     let _alone = ALONE.lock().unwrap();
@@ -322,7 +322,7 @@ fn nothing_is_lost_whatever_the_length_of_chains() {
     }
 }
 
-// An entry that is in its second chain only does not tell a resize where it is, and is moved.
+// An entry that is only in its second chain is moved by a resize.
 #[test]
 fn an_entry_between_its_chains_is_moved_with_the_others() {
     let _alone = ALONE.lock().unwrap();
@@ -359,7 +359,7 @@ fn an_entry_between_its_chains_is_moved_with_the_others() {
     }
 }
 
-/// Operations of one thread in the table with its own keys.
+/// Inserts, finds and removes keys of one thread.
 fn traffic(table: &Table<Node>, thread: u32, rounds: u32) {
     let keys = |n: u32| (thread << 24) | n;
     for round in 0..rounds {
@@ -388,7 +388,7 @@ fn traffic(table: &Table<Node>, thread: u32, rounds: u32) {
     }
 }
 
-// Readers never miss what is there while the table is resized, and connections come and go.
+// Readers find every entry while the table is resized and others are inserted and removed.
 #[test]
 fn nobody_misses_what_is_there() {
     let _alone = ALONE.lock().unwrap();
@@ -405,7 +405,7 @@ fn nobody_misses_what_is_there() {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // 3,000 entries in few buckets are long chains.
+            // 3,000 entries in few buckets make long chains.
             for bits in [10, 8, 12, 8, 9].into_iter().cycle() {
                 table.resize(bits).unwrap();
                 grace_period();
@@ -437,7 +437,7 @@ fn nobody_misses_what_is_there() {
     grace_period();
 }
 
-// Locks in proportion to processors, and none shares a cache line with another.
+// The number of locks is proportional to the number of CPUs, and each has its own cache line.
 #[test]
 fn each_shard_has_its_own_cache_line() {
     let _alone = ALONE.lock().unwrap();
@@ -464,7 +464,7 @@ fn each_shard_has_its_own_cache_line() {
     grace_period();
 }
 
-// The count is exact if each shard is asked, and nearly so if one word is.
+// The count is exact if it sums over the shards, and approximate if it is a single word.
 #[test]
 fn the_count_is_right_and_nearly_right() {
     let _alone = ALONE.lock().unwrap();
