@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A spinlock that softirqs take too.
+//! Spinlocks that are taken in softirq context, too (C: `spin_lock_bh()`).
 //!
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
 //!
-//! Softirqs are off while it is held: a packet that comes meanwhile on the same CPU waits its turn,
-//! and does not spin for ever for a lock that its own CPU holds.
+//! Softirqs are disabled on the current CPU while such a lock is held. Otherwise a packet that is
+//! processed on the same CPU could interrupt the holder and spin forever for the lock.
+//! `kernel::sync::SpinLock` does not disable them.
+//!
+//! A section under such a lock must not sleep and should be short: packets on this CPU wait until
+//! it ends.
 
 use crate::bindings;
 use kernel::{
@@ -13,13 +17,15 @@ use kernel::{
     sync::lock, //
 };
 
-/// Backend that makes a [`lock::Lock`] a [`BhLock`].
+/// Lock backend of [`BhLock`].
 pub(crate) struct BhBackend;
 
-/// A spinlock that turns softirqs off while it is held. Any context but that of interrupts.
+/// A spinlock that disables softirqs while it is held. Softirq or process context, but not hard
+/// interrupts.
 pub(crate) type BhLock<T> = lock::Lock<T, BhBackend>;
 
-/// Makes a [`BhLock`], with a lock class and a name of its own.
+/// Creates the initializer of a [`BhLock`], with a lock class and a name of its own for lockdep, as
+/// `new_spinlock!` does.
 #[macro_export]
 macro_rules! new_bh_lock {
     ($inner:expr) => {
@@ -31,34 +37,37 @@ macro_rules! new_bh_lock {
     };
 }
 
-// SAFETY: A spinlock has one owner at a time; `relock` is the provided one, which locks the same
-// way.
+// SAFETY: A spinlock has one owner at a time, so the data has one user between `lock` and `unlock`.
+// `relock` is the provided implementation, which calls `lock`.
 unsafe impl lock::Backend for BhBackend {
     type State = bindings::spinlock_t;
     type GuardState = ();
 
     unsafe fn init(ptr: *mut Self::State, name: *const c_char, key: *mut bindings::lock_class_key) {
-        // SAFETY: By the contract of this function.
+        // SAFETY: By the contract of this function `ptr` is valid for writes and pinned, and `name`
+        // and `key` are static.
         unsafe { bindings::__spin_lock_init(ptr, name, key) }
     }
 
     unsafe fn lock(ptr: *mut Self::State) -> Self::GuardState {
-        // SAFETY: Initialised, by the contract of this function.
+        // SAFETY: By the contract of this function `ptr` is an initialised lock.
         unsafe { bindings::rust_ipvs_helper_spin_lock_bh(ptr) }
     }
 
     unsafe fn try_lock(_: *mut Self::State) -> Option<Self::GuardState> {
-        // Nobody tries; one who does finds it taken.
+        // Not needed, so there is no helper for it. To report that the lock is taken is always
+        // allowed.
         None
     }
 
     unsafe fn unlock(ptr: *mut Self::State, (): &Self::GuardState) {
-        // SAFETY: The caller owns the lock, by the contract of this function.
+        // SAFETY: By the contract of this function the caller holds the lock, which `lock` took by
+        // `spin_lock_bh()`.
         unsafe { bindings::rust_ipvs_helper_spin_unlock_bh(ptr) }
     }
 
     unsafe fn assert_is_held(ptr: *mut Self::State) {
-        // SAFETY: Initialised, by the contract of this function.
+        // SAFETY: By the contract of this function `ptr` is an initialised lock.
         unsafe { bindings::spin_assert_is_held(ptr) }
     }
 }

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connection tracking.
+//! Connection tracking (C: `struct nf_conn`).
 //!
 //! C headers:
 //! [`include/net/netfilter/nf_conntrack.h`](srctree/include/net/netfilter/nf_conntrack.h),
 //! [`include/net/netfilter/nf_conntrack_core.h`](srctree/include/net/netfilter/nf_conntrack_core.h)
 //!
-//! Where rules track connections, a packet carries the [`Conntrack`] of its connection. An entry is
-//! *confirmed*, which means that others find it, when its first packet leaves this host or is
-//! delivered here; until then what it expects of replies can be altered. In a kernel without
-//! `CONFIG_NF_CONNTRACK` no packet carries one.
+//! If rules enable connection tracking, a packet carries the [`Conntrack`] entry of its connection.
+//! An entry is *confirmed*, that is, inserted in the table in which look-ups find it, when its
+//! first packet leaves this host or is delivered locally. Until then its reply tuple can be
+//! changed. In a kernel without `CONFIG_NF_CONNTRACK` no packet carries an entry.
+//!
+//! A load balancer changes addresses outside of NAT's view. It tells connection tracking by
+//! [`Conntrack::expect_reply`] what the replies will look like, so that these are found to belong
+//! to the entry (C: `ip_vs_update_conntrack()`).
+//!
+//! # Context
+//!
+//! Unless stated otherwise, softirq or process context; nothing sleeps.
 //!
 //! # Examples
 //!
@@ -47,14 +55,14 @@ use kernel::{
 /// Direction of packets of a tracked connection (`IP_CT_DIR_*`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CtDirection {
-    /// Those of who sent the first.
+    /// Packets of the end that sent the first packet.
     Original,
-    /// Those of the other.
+    /// Packets of the other end.
     Reply,
 }
 
 impl CtDirection {
-    /// `IP_CT_DIR_*`
+    /// Returns the C constant, `IP_CT_DIR_*`.
     const fn number(self) -> u8 {
         match self {
             Self::Original => 0,
@@ -66,26 +74,28 @@ impl CtDirection {
 /// One end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
-    /// The address; an IPv4 one in the first four bytes, with zeros behind it.
+    /// Address in network order; an IPv4 one is in the first four bytes, with zeros behind it.
     pub(crate) addr: [u8; 16],
-    /// The port, in host order; what ICMP has in its place is not for others to understand.
+    /// Port in host order. For ICMP it holds type, code or identifier, which are not interpreted
+    /// here.
     pub(crate) port: u16,
 }
 
 /// Addresses, ports and protocols of the packets of one direction (C: `nf_conntrack_tuple`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tuple {
-    /// The network protocol.
+    /// Network protocol.
     pub(crate) network: Protocol,
-    /// The number of the transport protocol.
+    /// Transport protocol number.
     pub(crate) transport: u8,
-    /// From where.
+    /// Sender.
     pub(crate) src: End,
     /// Receiver.
     pub(crate) dst: End,
 }
 
-/// A tuple as C has it, with ports in network order; helpers/conntrack.c checks that it is so.
+/// Layout of C's `struct nf_conntrack_tuple`, with ports in network order. Assertions in
+/// `helpers/conntrack.c` check each offset.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Raw {
@@ -98,11 +108,12 @@ struct Raw {
     direction: u8,
 }
 
+// Conversions in both directions are by transmutation.
 const _: () = assert!(size_of::<Raw>() == size_of::<bindings::nf_conntrack_tuple>());
 const _: () = assert!(align_of::<Raw>() <= align_of::<bindings::nf_conntrack_tuple>());
 
 impl Tuple {
-    /// The tuple as C has it, for packets of a direction.
+    /// Converts to the C structure, for packets of `direction`.
     pub(super) fn to_raw(self, direction: CtDirection) -> bindings::nf_conntrack_tuple {
         let raw = Raw {
             src: self.src.addr,
@@ -113,13 +124,15 @@ impl Tuple {
             transport: self.transport,
             direction: direction.number(),
         };
-        // SAFETY: Both are as large, without padding, and hold bytes for which any value is valid.
+        // SAFETY: Both types have the same size, which is asserted above, and no padding, and any
+        // bytes are valid for their fields.
         unsafe { core::mem::transmute(raw) }
     }
 
-    /// Returns what C says.
+    /// Converts from the C structure. A network protocol other than IPv6 is taken for IPv4.
     pub(super) fn from_raw(raw: &bindings::nf_conntrack_tuple) -> Self {
-        // SAFETY: As above; the alignment of `Raw` is no larger.
+        // SAFETY: Both types have the same size, any bytes are valid for the fields of `Raw`, and
+        // its alignment is not larger, which is asserted above.
         let raw = unsafe { ptr::from_ref(raw).cast::<Raw>().read() };
         Self {
             network: match u32::from(raw.network) {
@@ -139,16 +152,16 @@ impl Tuple {
     }
 }
 
-/// Relation of a packet to its tracked connection: `enum ip_conntrack_info`.
+/// Relation of a packet to its tracked connection (C: `enum ip_conntrack_info`).
 #[derive(Clone, Copy)]
 pub(crate) struct CtInfo(pub(super) c_uint);
 
-/// From here on, the numbers of `enum ip_conntrack_info` are those of replies: `IP_CT_IS_REPLY`.
+/// First value of `enum ip_conntrack_info` that stands for a reply (C: `IP_CT_IS_REPLY`).
 const REPLIES: c_uint = 3;
 
 impl CtInfo {
-    /// The packet's direction; that of a packet that is related to the connection, as an ICMP error
-    /// is, is the direction in which it travels.
+    /// Returns the packet's direction. For a packet that is related to the connection, such as an
+    /// ICMP error, it is the direction in which that travels.
     pub(crate) fn direction(self) -> CtDirection {
         if self.0 < REPLIES {
             CtDirection::Original
@@ -158,180 +171,191 @@ impl CtInfo {
     }
 }
 
-/// An entry of connection tracking. Whoever has a reference to one has it from a packet, or from
-/// [`find`].
+/// An entry of connection tracking. References come from a packet, or from [`find`].
 ///
 /// # Invariants
 ///
-/// A `&Conntrack` is to an `nf_conn` that lives at least as long.
+/// A `&Conntrack` is to an `nf_conn` that is not freed for the lifetime of the reference.
 #[repr(transparent)]
 pub(crate) struct Conntrack(Opaque<bindings::nf_conn>);
 
 impl Conntrack {
-    /// Wraps a pointer from C.
+    /// Creates a reference from a pointer of C code.
     ///
     /// # Safety
     ///
-    /// `entry` must be an entry that lives for `'a`.
+    /// `entry` must be the address of an entry that lives for `'a`.
     pub(super) unsafe fn from_raw<'a>(entry: *mut bindings::nf_conn) -> &'a Self {
-        // SAFETY: `Conntrack` is transparent, and by the contract of this function.
+        // SAFETY: By the contract of this function the pointer is valid for `'a`, and `Conntrack`
+        // is a transparent wrapper.
         unsafe { &*entry.cast() }
     }
 
+    /// Returns the C structure.
     pub(super) fn as_ptr(&self) -> *mut bindings::nf_conn {
         self.0.get()
     }
 
-    /// Returns whether others find the entry, or found it.
+    /// Returns `true` if the entry was confirmed. It may be dying since.
     pub(crate) fn is_confirmed(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_is_confirmed(self.as_ptr()) }
     }
 
-    /// Returns whether nobody finds the entry any more.
+    /// Returns `true` if the entry was removed from the table, so that look-ups do not find it any
+    /// more.
     pub(crate) fn is_dying(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_is_dying(self.as_ptr()) }
     }
 
-    /// Returns what the packets of a direction have in common, as they come to this host.
+    /// Returns the tuple of a direction: addresses and ports of its packets as they arrive at this
+    /// host.
     pub(crate) fn tuple(&self, direction: CtDirection) -> Tuple {
         // SAFETY: By the type invariant `self` is a live `nf_conn`. A tuple changes only before the
-        // entry is confirmed, when who has it has it alone.
+        // entry is confirmed, when only the CPU that processes its packet has it.
         Tuple::from_raw(unsafe {
             &*bindings::rust_ipvs_helper_ct_tuple(self.as_ptr(), direction.number())
         })
     }
 
-    /// Says what replies look like as they come to this host. Once the entry is confirmed, nothing
-    /// happens.
+    /// Sets the reply tuple: what replies look like as they arrive at this host (C:
+    /// `nf_conntrack_alter_reply()`). Does nothing if the entry is confirmed.
     pub(crate) fn expect_reply(&self, reply: &Tuple) {
         let raw = reply.to_raw(CtDirection::Reply);
-        // SAFETY: By the type invariant `self` is a live `nf_conn`; the tuple is copied.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`. The tuple is on this stack and
+        // is copied.
         unsafe { bindings::rust_ipvs_helper_ct_alter_reply(self.as_ptr(), &raw) }
     }
 
-    /// Makes room for the numbers by which the sequence numbers of a TCP connection may come to
-    /// differ between its ends, where it is not there; `false` without memory. The entry must not
-    /// be confirmed.
+    /// Adds the extension that holds TCP sequence number offsets, unless the entry has it. Returns
+    /// `false` if an allocation failed. The entry must not be confirmed, because extensions may
+    /// move then.
     pub(crate) fn adjusts_sequences(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_add_seqadj(self.as_ptr()) }
     }
 
-    /// Takes the entry out of the table of all, unless somebody did; returns whether this call did.
-    /// The connection's next packet begins another.
+    /// Removes the entry from the table, so that the connection's next packet creates another.
+    /// Returns `false` if it was removed before.
     pub(crate) fn kill(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_kill(self.as_ptr()) }
     }
 }
 
-/// An entry that was found, with a reference to it.
+/// A counted reference to an entry, from [`find`].
 ///
 /// # Invariants
 ///
-/// The pointer is to an entry of which this value holds a reference.
+/// The pointer is to an entry, and this value owns a reference to it.
 pub(crate) struct ConntrackRef(NonNull<bindings::nf_conn>);
 
 impl core::ops::Deref for ConntrackRef {
     type Target = Conntrack;
 
     fn deref(&self) -> &Conntrack {
-        // SAFETY: It lives as long as the reference, by the type invariant.
+        // SAFETY: By the type invariant this value owns a reference, which keeps the entry alive
+        // while it is borrowed.
         unsafe { Conntrack::from_raw(self.0.as_ptr()) }
     }
 }
 
 impl Drop for ConntrackRef {
     fn drop(&mut self) {
-        // SAFETY: The reference is this value's, and is not used after this.
+        // SAFETY: By the type invariant this value owns the reference, and it is not used
+        // afterwards.
         unsafe { bindings::rust_ipvs_helper_ct_put(self.0.as_ptr()) }
     }
 }
 
-/// Finds the confirmed entry of a connection by what the packets of one of its directions have in
-/// common, in the default zone. Any context but that of interrupts.
+/// Looks up the confirmed entry that has `tuple` in one of its directions, in the default zone. Any
+/// context but hard interrupts.
 pub(crate) fn find(net: &Net, tuple: &Tuple) -> Option<ConntrackRef> {
     let raw = tuple.to_raw(CtDirection::Original);
-    // SAFETY: A live namespace; the tuple is only read.
+    // SAFETY: By the type invariant of `Net` the namespace is live. The tuple is on this stack and
+    // is read during the call only.
     let found = unsafe { bindings::rust_ipvs_helper_ct_find_get(net.as_ptr(), &raw) };
-    // INVARIANT: A reference was taken for the caller.
+    // INVARIANT: The look-up took a reference for its caller, if it found an entry.
     NonNull::new(found).map(ConntrackRef)
 }
 
 impl Packet {
-    /// Returns whether the packet carries an entry.
+    /// Returns `true` if the packet carries an entry.
     #[inline(always)]
     pub(crate) fn is_tracked(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_is_tracked(self.as_ptr()) }
     }
 
-    /// The entry that the packet carries, and what the packet is to its connection.
+    /// Returns the entry that the packet carries, and the packet's relation to it.
     pub(crate) fn entry(&self) -> Option<(&Conntrack, CtInfo)> {
         let mut way = 0;
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         let entry = unsafe { bindings::rust_ipvs_helper_skb_ct(self.as_ptr(), &raw mut way) };
         let entry = NonNull::new(entry)?;
-        // SAFETY: The packet has a reference to it, which it keeps while it is borrowed.
+        // SAFETY: The packet owns a reference to the entry, and keeps it while it is borrowed:
+        // methods that drop it take `&mut self`.
         Some((unsafe { Conntrack::from_raw(entry.as_ptr()) }, CtInfo(way)))
     }
 
-    /// Takes the packet out of connection tracking for good, where it is in it.
+    /// Drops the packet's entry and marks the packet as untracked, so that it gets no other (C:
+    /// `IP_CT_UNTRACKED`). Does nothing if the packet carries no entry.
     #[inline(always)]
     pub(crate) fn untrack(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_untrack(self.as_ptr()) }
     }
 
-    /// Takes the packet's entry off it. What the packet becomes is tracked as something new.
+    /// Drops the packet's entry. The packet may get a new one at the next tracking hook.
     #[inline(always)]
     pub(crate) fn forget_tracking(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_reset_ct(self.as_ptr()) }
     }
 
-    /// Confirms the packet's entry, if it carries one that is not; `false` where the packet must
-    /// not go on, as somebody else has a connection of the same kind.
+    /// Confirms the packet's entry, if it carries one that is not confirmed. Returns `false` if the
+    /// packet must be dropped, because another connection with the same tuple was confirmed
+    /// meanwhile.
     pub(crate) fn confirm(&mut self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_confirm(self.as_ptr()) }
     }
 }
 
-/// Has a namespace track the connections of a network protocol, whatever its rules say, until this
-/// value is dropped.
+/// Keeps connection tracking of a network protocol enabled in a namespace, with or without rules
+/// that need it, until it is dropped.
 ///
 /// # Invariants
 ///
-/// This value is one of those who have the namespace of `lease` tracked.
+/// This value counts as one user of the tracking of `network` in the namespace of `lease`.
 pub(crate) struct Tracking {
     lease: Lease,
     network: Protocol,
 }
 
-// SAFETY: Who has a namespace tracked is counted under a mutex.
+// SAFETY: The users of a namespace are counted under a mutex, from any thread.
 unsafe impl Send for Tracking {}
-// SAFETY: As above; there are no methods on a shared reference.
+// SAFETY: There are no methods on a shared reference.
 unsafe impl Sync for Tracking {}
 
 impl Tracking {
-    /// Begins to track. Sleeps.
+    /// Enables tracking (C: `nf_ct_netns_get()`). Process context; sleeps. Fails with the error of
+    /// registering the hooks.
     pub(crate) fn begin(lease: Lease, network: Protocol) -> Result<Self> {
-        // SAFETY: A `&Net` is to a live `struct net`, by its type invariant.
+        // SAFETY: By the type invariant of `Lease` the namespace is live.
         to_result(unsafe {
             bindings::rust_ipvs_helper_ct_netns_get(lease.as_ptr(), network.number())
         })?;
-        // INVARIANT: Counted just above.
+        // INVARIANT: The call above counted this value as a user.
         Ok(Self { lease, network })
     }
 }
 
 impl Drop for Tracking {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value counts as one user of tracking in the namespace,
-        // which lives by the lease.
+        // SAFETY: By the type invariant this value counts as one user, and only this call gives
+        // that up. The namespace is live by the type invariant of `Lease`.
         unsafe {
             bindings::rust_ipvs_helper_ct_netns_put(self.lease.as_ptr(), self.network.number());
         }

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The words of the Internet protocols that several abstractions share.
+//! Types of the Internet protocols that several abstractions share: families, hook points and
+//! addresses.
 //!
 //! C headers: [`include/uapi/linux/netfilter.h`](srctree/include/uapi/linux/netfilter.h),
 //! [`include/uapi/linux/in6.h`](srctree/include/uapi/linux/in6.h)
 
 use crate::bindings;
 
-/// The protocol families with IP hooks.
+/// Network protocol, IPv4 or IPv6. The numbers are those of netfilter, which equal `AF_INET` and
+/// `AF_INET6`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// `NFPROTO_IPV4`
+    /// IPv4 (C: `NFPROTO_IPV4`).
     Ipv4,
-    /// `NFPROTO_IPV6`
+    /// IPv6 (C: `NFPROTO_IPV6`).
     Ipv6,
 }
 
 impl Protocol {
-    /// The number of the family.
+    /// Returns the C constant, `NFPROTO_*`.
     #[inline(always)]
     pub(super) const fn number(self) -> u8 {
         match self {
@@ -27,19 +29,19 @@ impl Protocol {
     }
 }
 
-/// Points at which hooks sit.
+/// Point in a packet's path at which hooks are called. Only those that load balancing uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// Packets for this host.
+    /// Packets whose route is to this host (C: `NF_INET_LOCAL_IN`).
     LocalIn,
-    /// Packets that pass through.
+    /// Packets that this host forwards (C: `NF_INET_FORWARD`).
     Forward,
-    /// Packets that this host sends.
+    /// Packets that this host generates (C: `NF_INET_LOCAL_OUT`).
     LocalOut,
 }
 
 impl Point {
-    /// The number of the hook, `NF_INET_*`.
+    /// Returns the C constant, `NF_INET_*`.
     #[inline(always)]
     pub(super) const fn number(self) -> u32 {
         match self {
@@ -50,8 +52,8 @@ impl Point {
     }
 }
 
-/// An address as C has it.
+/// Converts an IPv6 address, in network order, to the C structure.
 pub(super) fn in6(addr: [u8; 16]) -> bindings::in6_addr {
-    // SAFETY: Both are 16 bytes for which any value is valid.
+    // SAFETY: Both types have 16 bytes and no padding, and any value is valid for them.
     unsafe { core::mem::transmute(addr) }
 }

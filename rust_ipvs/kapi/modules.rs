@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modules that must not come while this one is there.
+//! Blocks loading of a named module while this one is loaded.
 //!
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
+//!
+//! A module notifier sees each module before its first code runs, and may refuse it. Two modules
+//! that register the same netlink family or hooks would otherwise fail at some later step, or both
+//! process packets.
 //!
 //! # Examples
 //!
@@ -21,22 +25,23 @@ use kernel::{
     str::CStrExt,
 };
 
-/// The name of a module that is not to be loaded. One that is loaded already stays.
+/// Notifier that blocks loading of the module `name`. A module that is loaded already is not
+/// affected.
 ///
 /// # Invariants
 ///
-/// `block` comes first, so that a pointer to it is one to the whole.
+/// `block` is the first field, so its address is that of the whole structure.
 #[repr(C)]
 pub(crate) struct Exclusion {
     block: UnsafeCell<bindings::notifier_block>,
     name: &'static CStr,
 }
 
-// SAFETY: The kernel alone changes the block, under its own lock; the name is only read.
+// SAFETY: Only the notifier chain writes the block, under its lock. The name is only read.
 unsafe impl Sync for Exclusion {}
 
 impl Exclusion {
-    /// Excludes nothing yet.
+    /// Creates a notifier that is not registered.
     pub(crate) const fn new(name: &'static CStr) -> Self {
         Self {
             block: UnsafeCell::new(bindings::notifier_block {
@@ -48,26 +53,28 @@ impl Exclusion {
         }
     }
 
-    /// Excludes it until the guard is dropped. There may be one guard at a time.
+    /// Blocks the module until the guard is dropped. Process context; sleeps. There can be one
+    /// guard at a time.
     ///
     /// # Errors
     ///
-    /// `EEXIST` where there is a guard.
+    /// `EEXIST` if there is a guard.
     pub(crate) fn register(&'static self) -> Result<ExclusionGuard> {
-        // SAFETY: The block is static, and its function can be called with it; the kernel refuses
-        // to register one twice.
+        // SAFETY: The block is static, its callback may be called with it, and the chain refuses to
+        // register a block twice.
         to_result(unsafe {
             bindings::rust_ipvs_helper_register_module_notifier(self.block.get())
         })?;
         Ok(ExclusionGuard(self))
     }
 
-    /// Returns what the kernel calls when a module's state changes. It asks before a new module's
-    /// first code runs, and takes an error for an error.
+    /// The notifier callback. Returns an error for the named module if `event` is
+    /// `MODULE_STATE_COMING`, which is sent before a module's first code runs and makes loading it
+    /// fail. Process context.
     ///
     /// # Safety
     ///
-    /// `block` must be that of an `Exclusion`, and `module` a `struct module`.
+    /// `block` must be that of an `Exclusion`, and `module` a valid `struct module`.
     unsafe extern "C" fn called(
         block: *mut bindings::notifier_block,
         event: c_ulong,
@@ -76,9 +83,10 @@ impl Exclusion {
         if event != bindings::module_state_MODULE_STATE_COMING as c_ulong {
             return bindings::NOTIFY_DONE as c_int;
         }
-        // SAFETY: By the invariant of the type, and the contract of this function.
+        // SAFETY: By the contract of this function `block` is that of an `Exclusion`, and by the
+        // type invariant it has the address of the whole.
         let this = unsafe { &*block.cast_const().cast::<Self>() };
-        // SAFETY: A module has a name, which ends in a zero byte, and so does ours.
+        // SAFETY: By the contract of this function `module` is valid. Both names are terminated.
         let ours = unsafe {
             bindings::rust_ipvs_helper_module_has_name(module.cast(), this.name.as_char_ptr())
         };
@@ -89,17 +97,18 @@ impl Exclusion {
             "{} cannot be loaded beside this module: unload this one first\n",
             this.name
         );
-        // SAFETY: The function only computes a value from its argument.
+        // SAFETY: The function computes its result from its argument and accesses no memory.
         unsafe { bindings::rust_ipvs_helper_notifier_from_errno(EBUSY.to_errno()) }
     }
 }
 
-/// Excludes a module until it is dropped, which waits for a call that goes on.
+/// Keeps a module blocked. Dropping it waits for a callback that is running; process context.
 pub(crate) struct ExclusionGuard(&'static Exclusion);
 
 impl Drop for ExclusionGuard {
     fn drop(&mut self) {
-        // SAFETY: It was registered by whoever made this guard.
+        // SAFETY: A guard exists only after the block was registered, and only this call
+        // unregisters it.
         unsafe { bindings::rust_ipvs_helper_unregister_module_notifier(self.0.block.get()) };
     }
 }

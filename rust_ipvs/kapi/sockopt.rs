@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Socket options that a module answers, on any IPv4 socket.
+//! Socket options at the level `IPPROTO_IP` that a module implements.
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
-//! A type implements [`Options`] for a range of options at the level `IPPROTO_IP` that nobody else
-//! has. It is called in process context and may sleep. What a user passes is read and written
-//! through [`Given`] and [`Asked`], which keep to the length that the user says.
+//! A type implements [`Options`] for a range of option numbers that no other module uses. The core
+//! calls it for any IPv4 socket, in process context, and it may sleep. [`Given`] and [`Asked`]
+//! access the user's buffer and check offsets against the length that the user passed.
+//!
+//! Netlink has replaced this interface for new code. IPVS keeps it for `ipvsadm` without libnl.
 //!
 //! # Examples
 //!
@@ -41,50 +43,52 @@ use kernel::{
     uaccess::{UserPtr, UserSlice},
 };
 
-/// Answers socket options.
+/// Implementation of socket options.
 pub(crate) trait Options: 'static {
-    /// The options that can be set.
+    /// Range of options for `setsockopt()`.
     const SET: Range<u32>;
-    /// The options that can be asked for.
+    /// Range of options for `getsockopt()`.
     const GET: Range<u32>;
 
-    /// Sets an option, for a socket of a namespace.
+    /// Sets an option, for a socket in `net`. Process context; may sleep. Must check permissions
+    /// itself.
     fn set(net: &Net, option: u32, given: &Given) -> Result;
 
-    /// Answers what is asked about an option, for a socket of a namespace.
+    /// Reads an option, for a socket in `net`. Process context; may sleep. Must check permissions
+    /// itself.
     fn get(net: &Net, option: u32, asked: &mut Asked<'_>) -> Result;
 }
 
-/// Returns whether the current process has `CAP_NET_ADMIN` in the user namespace that a network
-/// namespace belongs to.
+/// Returns `true` if the current process has `CAP_NET_ADMIN` in the user namespace that owns `net`.
 pub(crate) fn is_admin_of(net: &Net) -> bool {
-    // SAFETY: A reference to a namespace is valid, and it keeps its user namespace.
+    // SAFETY: By the type invariant of `Net` the reference is to a live `struct net`, which keeps
+    // its `user_ns` alive.
     unsafe { bindings::ns_capable((*net.as_ptr()).user_ns, bindings::CAP_NET_ADMIN as c_int) }
 }
 
-/// Argument of an option that is set.
+/// Argument of `setsockopt()`.
 pub(crate) struct Given {
     from: bindings::sockptr_t,
     length: usize,
 }
 
 impl Given {
-    /// Returns how many bytes there are.
+    /// Returns the length of the argument in bytes.
     pub(crate) fn len(&self) -> usize {
         self.length
     }
 
-    /// Reads the first bytes.
+    /// Copies the first `bytes.len()` bytes of the argument.
     ///
     /// # Errors
     ///
-    /// `EINVAL` where there are fewer, `EFAULT` where they cannot be read.
+    /// `EINVAL` if the argument is shorter, `EFAULT` if the memory cannot be read.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> Result {
         if bytes.len() > self.length {
             return Err(EINVAL);
         }
-        // SAFETY: The bytes may be written. A pointer to user space is checked, and one to the
-        // kernel's own memory has as many bytes behind it as came with it.
+        // SAFETY: `bytes` is writable and has that length. The core's pointer is either to user
+        // space, which the copy checks, or to kernel memory of at least `self.length` bytes.
         to_result(unsafe {
             bindings::rust_ipvs_helper_copy_from_sockptr(
                 bytes.as_mut_ptr().cast(),
@@ -95,24 +99,27 @@ impl Given {
     }
 }
 
-/// Argument of an option that is read, and the memory for the answer.
+/// Argument of `getsockopt()`: the user's buffer, which holds a question and takes the answer.
 pub(crate) struct Asked<'a> {
+    /// Address of the buffer in user space.
     at: UserPtr,
+    /// Length that is reported to the user.
     length: &'a mut c_int,
+    /// Length of the buffer in bytes, which the user passed.
     room: usize,
 }
 
 impl Asked<'_> {
-    /// Returns how much room there is. It may hold bytes that belong to the question.
+    /// Returns the length of the user's buffer in bytes.
     pub(crate) fn len(&self) -> usize {
         self.room
     }
 
-    /// Reads the first bytes.
+    /// Copies the first `bytes.len()` bytes of the user's buffer.
     ///
     /// # Errors
     ///
-    /// `EINVAL` where there are fewer, `EFAULT` where they cannot be read.
+    /// `EINVAL` if the buffer is shorter, `EFAULT` if the memory cannot be read.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> Result {
         if bytes.len() > self.room {
             return Err(EINVAL);
@@ -122,11 +129,11 @@ impl Asked<'_> {
             .read_slice(bytes)
     }
 
-    /// Writes some bytes from an offset on.
+    /// Writes `bytes` to the user's buffer, at `offset`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` where there is no room, `EFAULT` where they cannot be written.
+    /// `EINVAL` if the buffer is too short, `EFAULT` if the memory cannot be written.
     pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) -> Result {
         let end = offset.checked_add(bytes.len()).ok_or(EINVAL)?;
         if end > self.room {
@@ -137,34 +144,35 @@ impl Asked<'_> {
             .write_slice(bytes)
     }
 
-    /// Says how long the answer is; without that, as long as there is room.
+    /// Sets the length of the answer that is reported to the user. Without a call it is the length
+    /// of the buffer.
     pub(crate) fn set_len(&mut self, length: usize) -> Result {
         *self.length = c_int::try_from(length)?;
         Ok(())
     }
 }
 
-/// Options that are answered; dropping it ends that.
+/// Registered options. Dropping it unregisters them.
 ///
-/// Nobody is in a callback when `drop` returns, because the module whose options these are has a
-/// reference as long.
+/// No callback is running when `drop` returns: the core holds a reference to the module during each
+/// call.
 ///
 /// # Invariants
 ///
-/// The structure is registered, and stays where it is until it is not.
+/// The structure is registered with netfilter and is pinned until it is unregistered.
 pub(crate) struct Registration(Pin<KBox<Opaque<bindings::nf_sockopt_ops>>>);
 
 // SAFETY: Options may be unregistered from any thread.
 unsafe impl Send for Registration {}
-// SAFETY: As above; there are no methods on a shared reference.
+// SAFETY: There are no methods on a shared reference.
 unsafe impl Sync for Registration {}
 
 impl Registration {
-    /// Has options answered by `T`, which belongs to `module`.
+    /// Registers the options of `T`, which belongs to `module`. Process context; sleeps.
     ///
     /// # Errors
     ///
-    /// `EBUSY` where somebody else answers one of them, `ENOMEM`.
+    /// `EBUSY` if one of the options is registered, `ENOMEM`.
     pub(crate) fn new<T: Options>(module: &ThisModule) -> Result<Self> {
         let options = bindings::nf_sockopt_ops {
             pf: bindings::PF_INET as u8,
@@ -178,7 +186,7 @@ impl Registration {
             ..pin_init::zeroed()
         };
         let options = KBox::pin(Opaque::new(options), GFP_KERNEL)?;
-        // SAFETY: The structure is complete, and pinned.
+        // SAFETY: The structure is complete and pinned, and is unregistered before it is freed.
         to_result(unsafe { bindings::nf_register_sockopt(options.get()) })?;
         // INVARIANT: Registered just now.
         Ok(Self(options))
@@ -187,18 +195,20 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, and unregistered nowhere else.
+        // SAFETY: By the type invariant the structure is registered, and only this call unregisters
+        // it.
         unsafe { bindings::nf_unregister_sockopt(self.0.get()) };
     }
 }
 
-/// The namespace of a socket.
+/// Returns the network namespace of a socket.
 ///
 /// # Safety
 ///
-/// `sk` must be a socket that stays for `'a`.
+/// `sk` must be a socket that is not freed during `'a`.
 unsafe fn namespace<'a>(sk: *mut bindings::sock) -> &'a Net {
-    // SAFETY: By the contract of this function; a socket has a reference to its namespace.
+    // SAFETY: By the contract of this function `sk` is valid for `'a`, and it holds a reference to
+    // its namespace.
     unsafe { Net::from_raw(bindings::rust_ipvs_helper_sock_net(sk)) }
 }
 
@@ -206,7 +216,7 @@ unsafe fn namespace<'a>(sk: *mut bindings::sock) -> &'a Net {
 ///
 /// # Safety
 ///
-/// Only for the core, as `nf_sockopt_ops::set`.
+/// Must be called by netfilter, as `nf_sockopt_ops::set`.
 unsafe extern "C" fn set<T: Options>(
     sk: *mut bindings::sock,
     option: c_int,
@@ -225,11 +235,11 @@ unsafe extern "C" fn set<T: Options>(
     })
 }
 
-/// The C callback that answers what is asked about options.
+/// The C callback that reads options.
 ///
 /// # Safety
 ///
-/// Only for the core, as `nf_sockopt_ops::get`.
+/// Must be called by netfilter, as `nf_sockopt_ops::get`.
 unsafe extern "C" fn get<T: Options>(
     sk: *mut bindings::sock,
     option: c_int,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads of the kernel that run until they are stopped.
+//! Kernel threads that run until they are stopped, and a flag to wake them.
 //!
 //! C headers: [`include/linux/kthread.h`](srctree/include/linux/kthread.h),
 //! [`include/linux/wait.h`](srctree/include/linux/wait.h)
 //!
-//! A [`Thread`] that is dropped is told to stop, and waited for: a module that dropped its threads
-//! can go. A routine sleeps only in ways that end when it is to stop: [`Running::rest`] for a short
-//! time, [`WakeFlag::wait`] until it is woken.
+//! Dropping a [`Thread`] stops it and waits for its end, so a module that has dropped its threads
+//! can be unloaded. A routine must sleep only in ways that end when it is to stop:
+//! [`Running::rest`] for a short time, [`WakeFlag::wait`] until it is woken.
 
 use crate::bindings;
 use core::{
@@ -23,56 +23,61 @@ use kernel::{
 
 /// Routine of a [`Thread`].
 pub(crate) trait Routine: Send + Sync + 'static {
-    /// Runs in process context, once; returns soon after [`Running::is_to_stop`] says so.
+    /// The body of the thread. Process context, without locks; may sleep. Must return soon after
+    /// [`Running::is_to_stop`] returns `true`.
     fn run(&self, running: &Running);
 }
 
-/// Evidence of being in a [`Thread`].
+/// Proof of running in a [`Thread`].
 ///
 /// # Invariants
 ///
-/// Exists only while a routine of a kernel thread runs, and in that thread.
+/// Exists only while the routine of a kernel thread runs, and only in that thread, because it is
+/// not `Send`.
 pub(crate) struct Running(PhantomData<*const ()>);
 
 impl Running {
-    /// Returns whether the thread is to stop.
+    /// Returns `true` if the thread is to stop (C: `kthread_should_stop()`).
     pub(crate) fn is_to_stop(&self) -> bool {
-        // SAFETY: This is a kernel thread, by the type invariant.
+        // SAFETY: By the type invariant the current task is a kernel thread.
         unsafe { bindings::kthread_should_stop() }
     }
 
-    /// Sleeps for so many jiffies.
+    /// Sleeps for `jiffies`. A stop request ends the sleep.
     pub(crate) fn rest(&self, jiffies: u32) {
-        // SAFETY: Process context, by the type invariant.
+        // SAFETY: By the type invariant this is process context in a kernel thread.
         unsafe { bindings::schedule_timeout_idle(jiffies as c_long) };
     }
 }
 
-/// A running thread; dropping it stops it.
+/// A running kernel thread. Dropping it stops the thread and sleeps until that has ended.
 ///
 /// # Invariants
 ///
-/// `task` is a kernel thread that runs [`entry::<R>`] with `routine`, of which this value owns a
-/// reference; `routine` came from `Arc::into_raw`, and this value owns that reference too.
+/// - `task` is a kernel thread that runs [`entry::<R>`] with `routine`, and this value owns a
+///   reference to the task.
+/// - `routine` came from `Arc::into_raw`, and this value owns that reference.
 pub(crate) struct Thread<R: Routine> {
     task: NonNull<bindings::task_struct>,
     routine: *const R,
 }
 
-// SAFETY: The task may be stopped from anywhere, and the routine is shareable.
+// SAFETY: A thread may be stopped from any other one, and `R: Send + Sync`.
 unsafe impl<R: Routine> Send for Thread<R> {}
-// SAFETY: There are no methods on a shared reference.
+// SAFETY: A shared reference gives the number of the task only, which does not change.
 unsafe impl<R: Routine> Sync for Thread<R> {}
 
 impl<R: Routine> Thread<R> {
-    /// Starts a thread, by a name of which the first 15 bytes are seen.
+    /// Starts a thread that runs `routine`. The first 15 bytes of `name` show in lists of
+    /// processes. Process context; sleeps.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EINTR` where the caller is being killed.
+    /// `ENOMEM`; `EINTR` if the caller receives a fatal signal.
     pub(crate) fn start(routine: Arc<R>, name: &CStr) -> Result<Self> {
         let routine = Arc::into_raw(routine);
-        // SAFETY: `routine` lives until the thread has ended, see `drop`; the format takes one
+        // SAFETY: `routine` is valid until the thread has ended, because `drop` waits for that
+        // before it drops the reference. `entry::<R>` takes such a pointer. The format has one
         // string, which is copied.
         let task = unsafe {
             bindings::kthread_create_on_node(
@@ -86,17 +91,17 @@ impl<R: Routine> Thread<R> {
         let task = from_err_ptr(task).and_then(|task| NonNull::new(task).ok_or(ENOMEM));
         match task {
             Ok(task) => {
-                // SAFETY: A thread that was created does not go before it was woken.
+                // SAFETY: A thread that was created and not woken does not end, so `task` is valid.
                 unsafe {
                     bindings::rust_ipvs_helper_get_task(task.as_ptr());
                     bindings::wake_up_process(task.as_ptr());
                 }
-                // INVARIANT: Created with this function and argument, and a reference taken, just
-                // above.
+                // INVARIANT: The thread was created with this function and argument, and a
+                // reference to it was taken just above.
                 Ok(Self { task, routine })
             }
             Err(error) => {
-                // SAFETY: From `into_raw` above, and no thread has it.
+                // SAFETY: `routine` came from `into_raw` above. There is no thread that has it.
                 drop(unsafe { Arc::from_raw(routine) });
                 Err(error)
             }
@@ -105,52 +110,56 @@ impl<R: Routine> Thread<R> {
 }
 
 impl<R: Routine> Thread<R> {
-    /// Returns the number of the thread, in the namespace of the first process.
+    /// Returns the PID of the thread in the initial PID namespace.
     pub(crate) fn pid(&self) -> i32 {
-        // SAFETY: This value has a reference to the task, by the type invariant.
+        // SAFETY: By the type invariant this value owns a reference to the task, so it is valid.
         unsafe { bindings::rust_ipvs_helper_task_pid(self.task.as_ptr()) }
     }
 }
 
 impl<R: Routine> Drop for Thread<R> {
     fn drop(&mut self) {
-        // SAFETY: A kernel thread that this value has a reference to, which is given up here. Once
-        // this returns the thread has ended, or never began.
+        // SAFETY: By the type invariant this value owns a reference to a kernel thread, which the
+        // call consumes. When it returns, the thread has ended or was never scheduled.
         unsafe { bindings::kthread_stop_put(self.task.as_ptr()) };
-        // SAFETY: By the type invariant; the thread does not use it any more.
+        // SAFETY: By the type invariant `routine` came from `Arc::into_raw`, and this value owns
+        // that reference. The thread has ended.
         drop(unsafe { Arc::from_raw(self.routine) });
     }
 }
 
-/// The function of a thread.
+/// The C function of a thread.
 ///
 /// # Safety
 ///
-/// `routine` must be an `R` that lives as long as the thread.
+/// `routine` must be the address of an `R` that lives until this function returns. Must be called
+/// as the function of a kernel thread.
 unsafe extern "C" fn entry<R: Routine>(routine: *mut c_void) -> c_int {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function `routine` is a valid `R`.
     let routine = unsafe { &*routine.cast_const().cast::<R>() };
-    // INVARIANT: Called by `kthread()`, in the new thread.
+    // INVARIANT: By the contract of this function this runs in a kernel thread.
     R::run(routine, &Running(PhantomData));
     0
 }
 
-/// A wait queue with a flag, by which others wake a thread.
+/// A wait queue with a flag, by which any context wakes a thread.
+///
+/// The flag keeps a wake-up that happens while the thread is not waiting.
 ///
 /// # Invariants
 ///
-/// Both are initialised; `woken` is accessed by single loads, stores and exchanges.
+/// Both fields are initialised. `woken` is accessed by atomic loads, stores and exchanges only.
 #[pin_data]
 pub(crate) struct WakeFlag {
     #[pin]
     queue: Opaque<bindings::wait_queue_head_t>,
-    /// 1 from when it was set until the thread has seen it.
+    /// 1 from [`WakeFlag::wake`] until the thread has seen it, else 0.
     woken: Opaque<c_uint>,
 }
 
-// SAFETY: Wait queues are made to be shared.
+// SAFETY: A wait queue may be used and freed in any thread, as long as nobody waits.
 unsafe impl Send for WakeFlag {}
-// SAFETY: Wait queues are made to be shared.
+// SAFETY: A wait queue has a lock of its own, and `woken` is accessed atomically.
 unsafe impl Sync for WakeFlag {}
 
 impl WakeFlag {
@@ -158,24 +167,25 @@ impl WakeFlag {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             queue <- Opaque::ffi_init(|queue| {
-                // SAFETY: The memory is large enough, and does not move.
+                // SAFETY: `Opaque::ffi_init` passes memory for a wait queue that is pinned.
                 unsafe { bindings::rust_ipvs_helper_init_wait_queue(queue) }
             }),
             woken: Opaque::new(0),
         })
     }
 
-    /// Wakes the thread that waits, or that will. Any context.
+    /// Sets the flag and wakes the thread if it is waiting. Any context. What was written before is
+    /// visible to the thread when it returns from [`WakeFlag::wait`].
     pub(crate) fn wake(&self) {
-        // SAFETY: Initialised, by the type invariant.
+        // SAFETY: By the type invariant the queue and the flag are initialised.
         unsafe { bindings::rust_ipvs_helper_wake(self.queue.get(), self.woken.get()) };
     }
 
-    /// Waits until the flag is set, or was since the last call, at most `jiffies`; not at all if
-    /// the thread is to stop.
+    /// Sleeps until the flag is set, for `jiffies` at most, and clears it. Returns at once if the
+    /// flag was set since the last call, or if the thread is to stop.
     pub(crate) fn wait(&self, _: &Running, jiffies: u32) {
-        // SAFETY: Initialised, by the type invariant; process context, in a kernel thread, by that
-        // of `Running`.
+        // SAFETY: By the type invariant the queue and the flag are initialised. By the type
+        // invariant of `Running` this is process context in a kernel thread.
         unsafe {
             bindings::rust_ipvs_helper_wait_for_wake(
                 self.queue.get(),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Matches: questions about packets that rules of iptables and ip6tables may ask.
+//! Matches for rules of iptables and ip6tables.
 //!
 //! C header: [`include/linux/netfilter/x_tables.h`](srctree/include/linux/netfilter/x_tables.h)
 //!
-//! A rule comes from user space as some bytes, whose meaning is between the match and its part in
-//! `iptables`. A module with a match cannot go while a rule uses it.
+//! A rule carries `SIZE` bytes of data from user space, whose layout is agreed on by the match and
+//! its plugin of the `iptables` program. A module cannot be unloaded while a rule uses a match of
+//! it.
 //!
 //! # Examples
 //!
@@ -39,43 +40,48 @@ use kernel::{
     types::Opaque,
 };
 
-/// A question that rules ask.
+/// A match.
 pub(crate) trait Match: 'static {
-    /// Name of the match in rules.
+    /// Name of the match in rules, at most 28 bytes.
     const NAME: &'static CStr;
-    /// Bytes of a rule.
+    /// Size in bytes of the data of a rule.
     const SIZE: usize;
 
-    /// Answers a rule about a packet. Any context; must not sleep.
+    /// Returns `true` if `packet` matches the rule whose data is `rule`.
     ///
-    /// The packet belongs to somebody else, and is behind its network header.
+    /// # Context
+    ///
+    /// Softirq or process context, in the read-side critical section of `rcu`; must not sleep.
+    ///
+    /// The packet is borrowed from the caller of the rules, so it cannot be changed.
     fn matches(rcu: Rcu<'_>, net: &Net, protocol: Protocol, packet: &Packet, rule: &[u8]) -> bool;
 }
 
-/// A match that rules may use; dropping it ends that.
+/// A registered match. Dropping it unregisters the match.
 ///
 /// # Invariants
 ///
-/// The structure is registered, and stays where it is until it is not.
+/// The structure is registered with x_tables and is pinned until it is unregistered.
 pub(crate) struct Registration(Pin<KBox<Opaque<bindings::xt_match>>>);
 
 // SAFETY: Matches may be unregistered from any thread.
 unsafe impl Send for Registration {}
-// SAFETY: As above; there are no methods on a shared reference.
+// SAFETY: There are no methods on a shared reference.
 unsafe impl Sync for Registration {}
 
 impl Registration {
-    /// Offers `T`, which belongs to `module`, for rules about IPv4 and IPv6.
+    /// Registers `T`, which belongs to `module`, for rules of IPv4 and IPv6. Process context;
+    /// sleeps.
     ///
     /// # Errors
     ///
-    /// `EINVAL` where the name is too long, `ENOMEM`.
+    /// `EINVAL` if the name is too long, `ENOMEM`.
     pub(crate) fn new<T: Match>(module: &ThisModule) -> Result<Self> {
         let mut info = bindings::xt_match {
             match_: Some(matches::<T>),
             checkentry: Some(check),
             me: module.as_ptr(),
-            // Rules are laid out for the largest word.
+            // Rules are aligned to 8 bytes, so that 32-bit programs use the same layout.
             matchsize: u32::try_from(T::SIZE.next_multiple_of(8))?,
             family: bindings::NFPROTO_UNSPEC as u16,
             ..pin_init::zeroed()
@@ -86,7 +92,7 @@ impl Registration {
             *to = *from;
         }
         let info = KBox::pin(Opaque::new(info), GFP_KERNEL)?;
-        // SAFETY: The structure is complete, and pinned.
+        // SAFETY: The structure is complete and pinned, and is unregistered before it is freed.
         to_result(unsafe { bindings::xt_register_match(info.get()) })?;
         // INVARIANT: Registered just now.
         Ok(Self(info))
@@ -95,42 +101,44 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, and unregistered nowhere else.
+        // SAFETY: By the type invariant the structure is registered, and only this call unregisters
+        // it.
         unsafe { bindings::xt_unregister_match(self.0.get()) };
     }
 }
 
-/// The family of a number; `None` for those that are not of IP.
+/// Returns the protocol with the number `number`; `None` for families other than IP.
 fn protocol(number: u8) -> Option<Protocol> {
     [Protocol::Ipv4, Protocol::Ipv6]
         .into_iter()
         .find(|protocol| protocol.number() == number)
 }
 
-/// The C callback that looks at a new rule.
+/// The C callback that checks a new rule: refuses families other than IP with `EINVAL`.
 ///
 /// # Safety
 ///
-/// Only for x_tables, as `xt_match::checkentry`.
+/// Must be called by x_tables, as `xt_match::checkentry`.
 unsafe extern "C" fn check(parameters: *const bindings::xt_mtchk_param) -> c_int {
     from_result(|| {
-        // SAFETY: x_tables passes valid parameters.
+        // SAFETY: x_tables passes parameters that are valid for the call.
         let family = unsafe { (*parameters).family };
         protocol(family).map(|_| 0).ok_or(EINVAL)
     })
 }
 
-/// The C callback that answers a rule.
+/// The C callback that evaluates a rule.
 ///
 /// # Safety
 ///
-/// Only for x_tables, as `xt_match::match` of `T`.
+/// Must be called by x_tables, as `xt_match::match` of `T`.
 unsafe extern "C" fn matches<T: Match>(
     skb: *const bindings::sk_buff,
     parameters: *mut bindings::xt_action_param,
 ) -> bool {
-    // SAFETY: x_tables passes valid parameters, of a hook that is being called: its state is valid,
-    // and names a namespace that lives as long as the call.
+    // SAFETY: x_tables passes parameters that are valid for the call, with the state of the hook
+    // that evaluates the rules, whose namespace is live. The data of a rule has `matchsize` bytes,
+    // which is at least `T::SIZE`.
     let (net, family, rule) = unsafe {
         let state = (*parameters).state;
         let rule: *const u8 = (*parameters).__bindgen_anon_2.matchinfo.cast();
@@ -143,10 +151,12 @@ unsafe extern "C" fn matches<T: Match>(
     let Some(protocol) = protocol(family) else {
         return false;
     };
-    // SAFETY: Hooks are called under `rcu_read_lock()`, and nothing below outlives the call.
+    // SAFETY: Hooks are called under `rcu_read_lock()`, and neither `rcu` nor what is derived from
+    // it outlives the call.
     let rcu = unsafe { Rcu::assume() };
-    // SAFETY: A packet in a hook has a network header. It is not ours: it is neither dropped here,
-    // nor can a shared reference change it.
+    // SAFETY: A packet in a hook is valid and has a network header. It is not owned: `ManuallyDrop`
+    // keeps it from being freed, and only a shared reference is passed on, by which it cannot be
+    // changed.
     let packet = ManuallyDrop::new(unsafe { Packet::from_raw(skb.cast_mut()) });
     T::matches(rcu, net, protocol, &packet, rule)
 }

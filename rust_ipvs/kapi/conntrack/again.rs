@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A packet whose connection begins anew: it passes all hooks again, from the first one on.
+//! Re-injection of a packet whose connection starts anew, so that it passes all hooks again.
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
-//! What rules make of a packet they make of it by its entry: address translation looks at the first
-//! packet of each and at no other. A packet that gets another entry half way has missed what they
-//! say of a first packet.
+//! Address translation and other rules decide on the first packet of a conntrack entry and apply
+//! that to all later ones. If a packet gets a new entry in the middle of its path, it has missed
+//! those decisions. So it is sent through the hooks of its path once more, as the first packet of
+//! the new entry.
 
 use crate::{
     bindings,
@@ -22,17 +23,18 @@ use crate::{
 use kernel::prelude::*;
 
 impl Packet {
-    /// Takes the packet's entry off it and has it come, or be sent, once more, past the hooks of
-    /// its way from the first one on: it is tracked as the first packet of a connection then. For a
-    /// packet at the hooks of those for this host, or of those that this host sends; one that
-    /// passes through is dropped.
+    /// Drops the packet's entry and re-injects the packet at the first hook of its path:
+    /// PRE_ROUTING for `LocalIn`, LOCAL_OUT for `LocalOut`. A packet at `Forward` is dropped.
     ///
-    /// The hook that calls this is called again before this returns.
+    /// The hook that calls this is called again, for the same packet, before this returns. The
+    /// caller must make sure that this does not recurse, by its own state. Softirq or process
+    /// context; does not sleep.
     pub(crate) fn pass_again(mut self, net: &Net, point: Point, network: Protocol) {
         self.forget_tracking();
         let skb = self.into_raw();
-        // SAFETY: The packet is ours to give away; it came by a device where it is for this host,
-        // and has a route otherwise, as it is at a hook.
+        // SAFETY: `into_raw` gave up the packet, so it may be given away. It is at a hook of
+        // `point`: it has an incoming device for `LocalIn`, and a route for `LocalOut`. The
+        // continuation functions match the hooks.
         unsafe {
             match point {
                 Point::LocalIn => bindings::rust_ipvs_helper_skb_come_again(
@@ -53,30 +55,33 @@ impl Packet {
     }
 }
 
-/// Routes a packet that came, as the stack does behind the first hook.
+/// Routes a received packet, as the stack does after PRE_ROUTING. Returns the result of that.
 ///
 /// # Safety
 ///
-/// Called by netfilter, with a packet that came by a device and is the function's to keep.
+/// Must be called by netfilter as the continuation of PRE_ROUTING, with a packet that has an
+/// incoming device and that the function owns.
 unsafe extern "C" fn route_in(
     _net: *mut bindings::net,
     _sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
 ) -> c_int {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function `skb` is valid and owned, and has an incoming
+    // device.
     unsafe { bindings::rust_ipvs_helper_skb_route_in(skb) }
 }
 
-/// Sends a packet that has a route.
+/// Sends a packet that has a route, as the stack does after LOCAL_OUT. Returns the result of that.
 ///
 /// # Safety
 ///
-/// Called by netfilter, with a packet that is the function's to keep.
+/// Must be called by netfilter as the continuation of LOCAL_OUT, with a packet that has a route and
+/// that the function owns.
 unsafe extern "C" fn send(
     net: *mut bindings::net,
     sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
 ) -> c_int {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function `skb` is valid and owned, and has a route.
     unsafe { bindings::rust_ipvs_helper_dst_output(net, sk, skb) }
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections that speak of others, and what they say of them is changed on the way.
+//! Expected connections and adjusted sequence numbers, for protocols that announce connections in
+//! their payload, such as FTP.
 //!
 //! C headers:
 //! [`include/net/netfilter/nf_conntrack_expect.h`](srctree/include/net/netfilter/nf_conntrack_expect.h),
 //! [`include/net/netfilter/nf_conntrack_seqadj.h`](srctree/include/net/netfilter/nf_conntrack_seqadj.h)
 //!
-//! A TCP segment of which a part is replaced may get longer or shorter; from there on each end
-//! counts other bytes than the other one sends. Tracking keeps the difference and makes up for it,
-//! in both directions, when packets leave.
+//! A TCP segment whose payload is rewritten may become longer or shorter. From there on the
+//! sequence numbers of the two ends differ by a constant. Connection tracking stores the difference
+//! and adjusts sequence and acknowledgement numbers of both directions when packets leave.
 
 use super::{
     Conntrack,
@@ -19,41 +20,41 @@ use super::{
 use crate::bindings;
 use core::ptr::NonNull;
 
-/// True if the kernel tracks connections.
+/// `true` if the kernel is built with connection tracking.
 pub(crate) const IS_THERE: bool = cfg!(CONFIG_NF_CONNTRACK);
 
 impl Conntrack {
-    /// Makes room for connections that are related to this one, where it is not there; `false`
-    /// without memory. The entry must not be confirmed.
+    /// Adds the extension that holds expectations, unless the entry has it. Returns `false` if an
+    /// allocation failed. The entry must not be confirmed, because extensions may move then.
     pub(crate) fn has_relations(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_add_help(self.as_ptr()) }
     }
 
-    /// Takes note that a segment of a packet's direction became `by` bytes longer, which began at
-    /// `sequence` as its sender counts. The same segment once more changes nothing. `false` where
-    /// the entry has no room for it ([`Conntrack::adjusts_sequences`]).
+    /// Records that the segment with sequence number `sequence`, in its sender's count, became `by`
+    /// bytes longer. Recording a retransmission of the segment changes nothing. Returns `false` if
+    /// the entry lacks the extension of [`Conntrack::adjusts_sequences`].
     pub(crate) fn shift_sequence(&self, way: CtInfo, sequence: u32, by: i32) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_shift_seq(self.as_ptr(), way.0, sequence, by) }
     }
 
-    /// A connection that is related to this one is expected: from and to `first`, which is what its
-    /// first packet looks like as it comes to this host; any port where the sender's is 0. It is
-    /// expected for so many seconds.
+    /// Expects a related connection: a first packet with the tuple `first`, as it arrives at this
+    /// host, within `seconds`. A source port of 0 matches any.
     ///
-    /// Returns whether it is: the entry needs room ([`Conntrack::has_relations`]), and there are
-    /// not to be too many.
+    /// Returns `true` on success. Fails if the entry lacks the extension of
+    /// [`Conntrack::has_relations`], if there are too many expectations, or if an allocation fails.
     pub(crate) fn expect(&self, first: &Tuple, seconds: u32) -> bool {
         let raw = first.to_raw(CtDirection::Original);
-        // SAFETY: By the type invariant `self` is a live `nf_conn`; the tuple is only read.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`. The tuple is on this stack and
+        // is read during the call only.
         let expected =
             unsafe { bindings::rust_ipvs_helper_ct_expect(self.as_ptr(), &raw, seconds) };
         let Some(expected) = NonNull::new(expected) else {
             return false;
         };
-        // SAFETY: Made just above, with a reference that is given back here; what expects it has
-        // its own.
+        // SAFETY: The expectation was created just above, with a reference that is given back here.
+        // The table of expectations holds its own.
         unsafe {
             let error = bindings::rust_ipvs_helper_ct_expect_related(expected.as_ptr());
             bindings::rust_ipvs_helper_ct_expect_put(expected.as_ptr());
@@ -61,12 +62,12 @@ impl Conntrack {
         }
     }
 
-    /// Takes back what [`expect`](Self::expect) said of a connection, if this entry expects it.
+    /// Removes the expectation of a connection with the tuple `first`, if it belongs to this entry.
     /// Softirq or process context.
     pub(crate) fn expect_no_more(&self, first: &Tuple) {
         let raw = first.to_raw(CtDirection::Original);
-        // SAFETY: A live entry, as which an expectation's master is compared only; the tuple is
-        // only read.
+        // SAFETY: By the type invariant `self` is a live `nf_conn`, which the call compares with
+        // the expectation's master. The tuple is on this stack and is read during the call only.
         unsafe { bindings::rust_ipvs_helper_ct_unexpect(self.as_ptr(), &raw) }
     }
 }

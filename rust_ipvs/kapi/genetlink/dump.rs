@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dumps: answers of as many messages as it takes.
+//! Dumps: answers that consist of any number of messages.
 //!
 //! C header: [`include/linux/netlink.h`](srctree/include/linux/netlink.h)
 //!
-//! The core hands out one buffer after the other as the reader empties them, so a handler is called
-//! several times and has to know where it stopped. That is the dump's [position](Dump::position).
+//! The core provides one buffer after another, as the reader receives them. So a handler is called
+//! several times, and must know where to continue. That is the dump's [position](Dump::position).
+//!
+//! # Context
+//!
+//! Process context: `sendmsg()` of the request for the first buffer, `recvmsg()` for the others.
+//! Handlers may sleep. Handlers of one socket do not run at once; the configuration may change
+//! between two calls, so a dump of a table that changes may be inconsistent.
 
 use super::{
     message::Message,
@@ -24,21 +30,22 @@ use kernel::{
 
 /// Answers dumps of one command.
 pub(crate) trait Dumpit: 'static {
-    /// Adds messages from the dump's position on.
+    /// Adds messages, from the dump's position on, until all were added or the buffer is full.
     ///
-    /// `Ok` says that there is nothing more and ends the dump. `EMSGSIZE`, which
-    /// [`Dump::message`] returns when the buffer is full, has this called again with an empty one;
-    /// the position must then be that of the message that did not fit. It ends the dump with an
-    /// error only where not one message fitted. Any other error ends the dump.
+    /// - `Ok` ends the dump.
+    /// - `EMSGSIZE`, which [`Dump::message`] returns if the buffer is full, makes the core call
+    ///   this again with an empty buffer; the position must be that of the message that did not
+    ///   fit. If not one message fitted, it ends the dump with that error.
+    /// - Any other error ends the dump.
     fn dumpit(dump: &mut Dump<'_>) -> Result;
 }
 
-/// One buffer's worth of a dump.
+/// A call of a dump's handler, with one buffer to fill.
 ///
 /// # Invariants
 ///
-/// `cb` is the state of a dump that the core is continuing for all of `'a`, `info` is that of the
-/// request which began it, `skb` is the buffer to fill, and only this thread uses the three.
+/// For all of `'a`, `cb` is the state of a dump that the core is continuing, `info` is that of its
+/// request, `skb` is the buffer to fill, and only this thread uses the three.
 pub(crate) struct Dump<'a> {
     skb: NonNull<bindings::sk_buff>,
     cb: NonNull<bindings::netlink_callback>,
@@ -47,31 +54,33 @@ pub(crate) struct Dump<'a> {
 }
 
 impl<'a> Dump<'a> {
-    /// The network namespace of the socket that the request came from.
+    /// Returns the network namespace of the socket that sent the request.
     pub(crate) fn net(&self) -> &'a Net {
-        // SAFETY: `info` is valid by the type invariant. The reader's socket holds a reference to
-        // its namespace, and it is the reader who continues the dump.
+        // SAFETY: By the type invariant `info` is valid. The reader's socket holds a reference to
+        // its namespace, and is open during the call.
         unsafe { Net::from_raw(bindings::rust_ipvs_helper_genl_info_net(self.info.as_ptr())) }
     }
 
-    /// The payload of the attribute `number` of the request; the last one where it was given
-    /// several times.
+    /// Returns the payload of attribute `number` of the request, or `None` if it was not given. Of
+    /// several, the last one counts.
     ///
     /// # Errors
     ///
-    /// For a [liberal](super::Command::liberal) command, which the core does not check before: what
-    /// a single request of such attributes would have been refused with.
+    /// For a [liberal](super::Command::liberal) command, whose dumps the core does not validate
+    /// before: the error that a single request with these attributes would get.
     pub(crate) fn attribute(&self, number: u16) -> Result<Option<&'a [u8]>> {
         // SAFETY: By the type invariant the pointers are valid while this value lives.
         let info = unsafe { self.info.as_ref() };
         if !info.attrs.is_null() {
-            // SAFETY: By the type invariant; the core parses with the family's `maxattr` because no
-            // `Command` has one of its own.
+            // SAFETY: By the type invariant `info` is valid for `'a`. The core allocated `attrs`
+            // for the family's `maxattr`, because no `Command` has one of its own.
             return Ok(unsafe { parsed(info, number) });
         }
-        // SAFETY: By the type invariant; the core set the family of the request.
+        // SAFETY: By the type invariant `info` is valid for `'a`, and the core set the family of
+        // the request.
         let (attributes, family) = unsafe { (attributes(info), &*info.family) };
-        // SAFETY: The bytes can be read, and the family's policy has `maxattr` and one entries.
+        // SAFETY: `attributes` is readable memory of that length, and the family's policy has
+        // `maxattr + 1` entries. `extack` is null or valid during the call.
         to_result(unsafe {
             bindings::__nla_validate(
                 attributes.as_ptr().cast(),
@@ -85,46 +94,52 @@ impl<'a> Dump<'a> {
         Ok(last(attributes, number))
     }
 
-    /// Returns where to go on: what [`set_position`](Self::set_position) said last, zeroes at
-    /// first.
+    /// Returns the position that [`set_position`](Self::set_position) stored last, zeros in the
+    /// first call.
     pub(crate) fn position(&self) -> (usize, usize) {
-        // SAFETY: Valid by the type invariant. The core leaves `args` to handlers, all zero at
-        // first, and only ever sees this type write to them.
+        // SAFETY: By the type invariant `cb` is valid. The core zeroes `args` and leaves it to
+        // handlers, and only `set_position` writes it.
         let [first, second, ..] = unsafe { self.cb.as_ref().__bindgen_anon_1.args };
         (first as usize, second as usize)
     }
 
-    /// Remembers where to go on, for as long as the dump lasts.
+    /// Stores the position where the next call is to continue. It is kept with the dump.
     pub(crate) fn set_position(&mut self, (first, second): (usize, usize)) {
         // SAFETY: By the type invariant the pointers are valid while this value lives.
         let cb = unsafe { self.cb.as_mut() };
         cb.__bindgen_anon_1.args = [first as c_long, second as c_long, 0, 0, 0, 0];
     }
 
-    /// Leaves `words` for the reader, should the dump end now, well or badly.
+    /// Sets the extended acknowledgement that the reader gets if the dump ends now, with or without
+    /// an error.
     pub(crate) fn remark(&self, words: &'static CStr) {
-        // SAFETY: The core sets `extack` to null or to what it sends when the dump ends.
+        // SAFETY: By the type invariant `cb` is valid. Its `extack` is null or is what the core
+        // sends when the dump ends.
         unsafe { set_extack((*self.cb.as_ptr()).extack, words) };
     }
 
-    /// Adds a message of `command`.
+    /// Adds a message of `command`, whose attributes `build` adds.
     ///
     /// # Errors
     ///
-    /// `EMSGSIZE` where the buffer has no room for it, and those of `build`. What was built is
-    /// taken back in both cases.
+    /// `EMSGSIZE` if the message does not fit in the buffer, and the errors of `build`. The buffer
+    /// is unchanged in both cases.
     pub(crate) fn message(
         &mut self,
         command: u8,
         build: impl FnOnce(&mut Message<'_>) -> Result,
     ) -> Result {
         let flags = bindings::NLM_F_MULTI as c_int;
-        // SAFETY: By the type invariant the pointers are valid while this value lives.
+        // SAFETY: By the type invariant `skb` and `info` are valid, and only this thread uses them.
+        // The core allocates linear buffers.
         unsafe { Message::build(self.skb, self.info, flags, command, build) }
     }
 }
 
-/// The payload of the last attribute `number`, as the core's own parser chooses it.
+/// Returns the payload of the last attribute `number` in a sequence of attributes, as the core's
+/// parser would select it.
+///
+/// Stops at the first header whose length is impossible, so no length that a user gave is trusted.
 fn last(mut attributes: &[u8], number: u16) -> Option<&[u8]> {
     let mut found = None;
     while let Some((header, _)) = attributes.split_first_chunk::<4>() {
@@ -155,20 +170,22 @@ pub(super) unsafe extern "C" fn dumpit<T: Dumpit>(
 ) -> c_int {
     from_result(|| {
         let cb = NonNull::new(cb).ok_or(EINVAL)?;
-        // SAFETY: The core passes the state of the dump, in which generic netlink keeps its own
-        // description of the request.
+        // SAFETY: The core passes the state of the dump, whose `data` generic netlink has set to
+        // its own description of the request. The field's address is computed without reading it.
         let info = unsafe {
             let dump: *mut bindings::genl_dumpit_info = cb.as_ref().data.cast();
             &raw mut (*dump).info
         };
-        // INVARIANT: As passed by the core.
+        // INVARIANT: The core passes the state, the buffer and the request of a dump, and does not
+        // use them elsewhere during the call.
         T::dumpit(&mut Dump {
             skb: NonNull::new(skb).ok_or(EINVAL)?,
             cb,
             info: NonNull::new(info).ok_or(EINVAL)?,
             _dump: PhantomData,
         })?;
-        // Zero, not the length: the core need not come back to hear that this was all.
+        // 0 means that the dump is complete. With the length, the core would call once more to
+        // learn that.
         Ok(0)
     })
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Common parts of requests and dumps: received attributes, and the extack message.
+//! Received attributes and the extended acknowledgement, as requests and dumps share them.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
@@ -10,13 +10,13 @@ use kernel::{
     str::CStrExt, //
 };
 
-/// Leaves `words` in an extended acknowledgement.
+/// Stores `words` in an extended acknowledgement. Does nothing if the sender gets none.
 ///
 /// # Safety
 ///
 /// `extack` must be null or valid for writing.
 pub(super) unsafe fn set_extack(extack: *mut bindings::netlink_ext_ack, words: &'static CStr) {
-    // SAFETY: The string is static and nul-terminated.
+    // SAFETY: The string is static and nul-terminated, and is read during the call only.
     unsafe { bindings::do_trace_netlink_extack(words.as_char_ptr()) };
     if !extack.is_null() {
         // SAFETY: Valid by the contract of this function. The text outlives the acknowledgement,
@@ -25,7 +25,7 @@ pub(super) unsafe fn set_extack(extack: *mut bindings::netlink_ext_ack, words: &
     }
 }
 
-/// The payload of an attribute.
+/// Returns the payload of an attribute.
 ///
 /// # Safety
 ///
@@ -40,7 +40,8 @@ unsafe fn payload<'a>(attribute: *const bindings::nlattr) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(attribute.add(1).cast(), length) }
 }
 
-/// The attribute numbered `number` of a parsed request.
+/// Returns the payload of attribute `number` of a parsed request; `None` if it was not given or is
+/// beyond the family's maximum.
 ///
 /// # Safety
 ///
@@ -62,7 +63,8 @@ pub(super) unsafe fn parsed<'a>(info: *const bindings::genl_info, number: u16) -
     Some(unsafe { payload(attribute) })
 }
 
-/// All attributes of a request as they came, one after the other.
+/// Returns all attributes of a request in the order in which they were sent, as one slice of
+/// encoded attributes.
 ///
 /// # Safety
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Single requests, and their answers.
+//! Single requests and their answers.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
@@ -21,89 +21,95 @@ use kernel::{
 
 /// Answers requests of one command.
 pub(crate) trait Doit: 'static {
-    /// Does what `request` asks.
+    /// Processes a request. Process context; may sleep, and may run on several CPUs at once.
     ///
-    /// The value returned becomes the acknowledgement: an error is always sent, success where the
-    /// sender asked to hear of it.
+    /// The result becomes the acknowledgement: an error is always sent, success if the sender set
+    /// `NLM_F_ACK`.
     fn doit(request: &Request<'_>) -> Result;
 }
 
-/// A request that waits for its answer.
+/// A request that is being processed.
 ///
 /// # Invariants
 ///
-/// `info` describes a request that the core is handling for all of `'a`: its attributes have been
-/// parsed by the family's policy and stay in place, and only this thread uses it.
+/// For all of `'a`, `info` describes a request that the core is processing: its attributes were
+/// parsed by the family's policy and are not moved or freed, and only this thread uses it.
 pub(crate) struct Request<'a> {
     info: NonNull<bindings::genl_info>,
     _request: PhantomData<&'a bindings::genl_info>,
 }
 
 impl<'a> Request<'a> {
-    /// The network namespace of the socket that the request came from.
+    /// Returns the network namespace of the socket that sent the request.
     pub(crate) fn net(&self) -> &'a Net {
-        // SAFETY: `info` is valid by the type invariant. The sender's socket holds a reference to
-        // its namespace, and it waits for the answer.
+        // SAFETY: By the type invariant `info` is valid. The sender's socket holds a reference to
+        // its namespace, and is open during the call.
         unsafe { Net::from_raw(bindings::rust_ipvs_helper_genl_info_net(self.info.as_ptr())) }
     }
 
-    /// The payload of the attribute `number`; the last one where it was given several times.
+    /// Returns the payload of attribute `number`, or `None` if it was not given. Of several, the
+    /// last one counts.
     pub(crate) fn attribute(&self, number: u16) -> Option<&'a [u8]> {
-        // SAFETY: By the type invariant; the core parses with the family's `maxattr` because no
-        // `Command` has one of its own.
+        // SAFETY: By the type invariant `info` is valid for `'a`. The core allocated `attrs` for
+        // the family's `maxattr`, because no `Command` has one of its own.
         unsafe { parsed(self.info.as_ptr(), number) }
     }
 
-    /// All attributes as they came, one after the other.
+    /// Returns all attributes in the order in which they were sent, as one slice of encoded
+    /// attributes.
     pub(crate) fn attributes(&self) -> &'a [u8] {
         // SAFETY: By the type invariant the pointers are valid while this value lives.
         unsafe { attributes(self.info.as_ptr()) }
     }
 
-    /// Leaves `words` for the sender to read, and hands `error` back to be returned.
+    /// Sets `words` as the extended acknowledgement and returns `error`, for use in `return
+    /// Err(request.refuse(…))`.
     ///
-    /// The words are one line, without a full stop.
+    /// `words` is one line without a full stop.
     pub(crate) fn refuse(&self, error: Error, words: &'static CStr) -> Error {
-        // SAFETY: The core sets `extack` to null or to the acknowledgement it is about to send.
+        // SAFETY: By the type invariant `info` is valid. Its `extack` is null or is the
+        // acknowledgement that the core is about to send.
         unsafe { set_extack((*self.info.as_ptr()).extack, words) };
         error
     }
 
-    /// Sends one message of `command` to the sender.
+    /// Sends one message of `command` to the sender of the request. Process context; may sleep.
     ///
     /// # Errors
     ///
-    /// Those of `build`, after which nothing is sent; `ENOMEM`; `EMSGSIZE` where the message
-    /// outgrows a page; and what sending gives, such as `EAGAIN` where the sender does not read.
+    /// Those of `build`, after which nothing is sent; `ENOMEM`; `EMSGSIZE` if the message does not
+    /// fit in a page; and those of sending, such as `EAGAIN` if the sender's receive buffer is
+    /// full.
     pub(crate) fn reply(
         &self,
         command: u8,
         build: impl FnOnce(&mut Message<'_>) -> Result,
     ) -> Result {
-        // SAFETY: Has no requirement but to be allowed to sleep, as handlers are.
+        // SAFETY: The function allocates memory. `GFP_KERNEL` may sleep, as handlers may.
         let skb =
             unsafe { bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, bindings::GFP_KERNEL) };
         let skb = NonNull::new(skb).ok_or_else(|| self.refuse(ENOMEM, c"out of memory"))?;
         let skb = Buffer(skb);
-        // SAFETY: The buffer is owned and so not used by others; `info` is valid by the type
-        // invariant.
+        // SAFETY: `skb` is owned, so nobody else uses it, and a new buffer is linear. By the type
+        // invariant `info` is valid.
         unsafe { Message::build(skb.0, self.info, 0, command, build) }?;
 
         let skb = skb.into_raw();
-        // SAFETY: `skb` is a complete message, the ownership of which passes on here; `info` is
-        // valid by the type invariant.
+        // SAFETY: `skb` is a complete message, whose ownership passes to the call. By the type
+        // invariant `info` is valid.
         to_result(unsafe { bindings::rust_ipvs_helper_genlmsg_reply(skb, self.info.as_ptr()) })
     }
 }
 
-/// A message buffer that nobody has been sent yet.
+/// An owned message buffer that was not sent yet. Dropping it frees it.
 ///
 /// # Invariants
 ///
-/// Owns the `sk_buff`.
+/// The pointer is to an `sk_buff` that this value owns.
 struct Buffer(NonNull<bindings::sk_buff>);
 
 impl Buffer {
+    /// Converts the buffer into a pointer; the caller then owns it.
     fn into_raw(self) -> *mut bindings::sk_buff {
         core::mem::ManuallyDrop::new(self).0.as_ptr()
     }
@@ -111,7 +117,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: Owned by the type invariant.
+        // SAFETY: By the type invariant this value owns the buffer, and it is not used afterwards.
         unsafe { bindings::nlmsg_free(self.0.as_ptr()) };
     }
 }
@@ -120,13 +126,14 @@ impl Drop for Buffer {
 ///
 /// # Safety
 ///
-/// Only for the generic netlink core, as `genl_ops::doit`.
+/// Must be called by the generic netlink core, as `genl_ops::doit`.
 pub(super) unsafe extern "C" fn doit<T: Doit>(
     _skb: *mut bindings::sk_buff,
     info: *mut bindings::genl_info,
 ) -> c_int {
     from_result(|| {
-        // INVARIANT: The core passes the description of the request it is handling.
+        // INVARIANT: The core passes the description of a request that it has parsed and is
+        // processing in this thread.
         let request = Request {
             info: NonNull::new(info).ok_or(EINVAL)?,
             _request: PhantomData,
