@@ -85,7 +85,8 @@ int rust_ipvs_helper_sock_option(struct socket *sock, int level, int name, void 
 void rust_ipvs_helper_wait_for_datagram(struct socket *sock);
 
 /* kapi/work.rs */
-void rust_ipvs_helper_init_delayed_work(struct delayed_work *work, work_func_t func);
+void rust_ipvs_helper_init_delayed_work(struct delayed_work *work, work_func_t func,
+					const char *name, struct lock_class_key *key);
 bool rust_ipvs_helper_queue_delayed_work(struct delayed_work *work, unsigned long delay);
 void rust_ipvs_helper_mod_delayed_work(struct delayed_work *work, unsigned long delay);
 

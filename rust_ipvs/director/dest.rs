@@ -161,8 +161,8 @@ impl Destination {
         )
     }
 
-    /// Changes the options (V-14). The caller holds the configuration mutex.
-    pub(crate) fn edit(&self, spec: &DestinationSpec) {
+    /// Changes the options (V-14).
+    pub(crate) fn edit(&self, _: &mut ConfigHeld, spec: &DestinationSpec) {
         self.load.set_weight(spec.weight);
         if spec.weight != 0 {
             self.last_weight.store(spec.weight);
@@ -176,12 +176,12 @@ impl Destination {
     /// Sets the options of a destination that is taken from the trash (V-13).
     ///
     /// Zeroes the statistics if `owner` shows that the service has been deleted and added anew.
-    pub(crate) fn revive(&self, owner: u64, spec: &DestinationSpec) {
+    pub(crate) fn revive(&self, held: &mut ConfigHeld, owner: u64, spec: &DestinationSpec) {
         if self.owner.load() != owner {
             self.owner.store(owner);
             self.zero();
         }
-        self.edit(spec);
+        self.edit(held, spec);
         self.last_weight.store(spec.weight);
         self.set_available(true);
     }

@@ -306,11 +306,11 @@ impl<F: InetFamily> Service<F> {
     /// Changes a destination's options (V-14).
     pub(crate) fn edit(
         &self,
-        _: &mut ConfigHeld,
+        held: &mut ConfigHeld,
         destination: &Destination,
         spec: &DestinationSpec,
     ) -> Result {
-        self.scheduling.edit(destination, spec)
+        self.scheduling.edit(held, destination, spec)
     }
 
     /// Removes a destination from the list.

@@ -56,6 +56,10 @@ pub(crate) const PRIORITY_NAT_SRC: i32 = bindings::nf_ip_hook_priorities_NF_IP_P
 pub(crate) const PRIORITY_NAT_DST: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST;
 
 /// Verdict on a packet.
+///
+/// A packet in it is the one that the hook was given. Safe code has no other: it gets a [`Packet`]
+/// from the call of a hook alone (what is gathered from fragments is the last of them, changed),
+/// and cannot leave one for another call, as it is not `Send`, so that no static may hold it.
 pub(crate) enum Verdict {
     /// The packet continues with the next hook (C: `NF_ACCEPT`).
     Accept(Packet),

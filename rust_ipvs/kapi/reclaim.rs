@@ -22,6 +22,7 @@ use super::work::{
 use crate::bindings;
 use kernel::{
     prelude::*,
+    static_lock_class,
     sync::atomic::{
         Acquire,
         Atomic,
@@ -53,7 +54,7 @@ impl Reclaimer {
     ///
     /// `ENOMEM`; `EBUSY` if there is one.
     pub(crate) fn new() -> Result<Self> {
-        let work = PeriodicWork::new(|process: &Process| {
+        let work = PeriodicWork::new(c"reclaim", static_lock_class!(), |process: &Process| {
             run(process);
             None
         })?;

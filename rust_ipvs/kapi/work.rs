@@ -12,7 +12,7 @@
 //!
 //! ```ignore
 //! let mut count = 0;
-//! let work = PeriodicWork::new(move |process: &Process| {
+//! let work = PeriodicWork::new(c"count", static_lock_class!(), move |process: &Process| {
 //!     count += 1;
 //!     process.give_way();
 //!     (count < 10).then_some(HZ)
@@ -22,7 +22,15 @@
 
 use crate::bindings;
 use core::{cell::UnsafeCell, marker::PhantomData};
-use kernel::{container_of, prelude::*, sync::Arc, types::Opaque};
+use kernel::{
+    container_of,
+    prelude::*,
+    sync::{
+        Arc,
+        LockClassKey, //
+    },
+    types::Opaque, //
+};
 
 /// Evidence of process context in which nothing is locked: whoever has it may sleep.
 ///
@@ -98,10 +106,17 @@ pub(crate) struct PeriodicWork(Arc<dyn Queued>);
 impl PeriodicWork {
     /// Makes a work that rests. Process context.
     ///
+    /// `name` and `class` tell it from other works for lockdep, which has a work wait for what its
+    /// runs wait for.
+    ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new<R>(work: R) -> Result<Self>
+    pub(crate) fn new<R>(
+        name: &'static CStr,
+        class: Pin<&'static LockClassKey>,
+        work: R,
+    ) -> Result<Self>
     where
         R: FnMut(&Process) -> Option<u32> + Send + 'static,
     {
@@ -112,9 +127,15 @@ impl PeriodicWork {
             },
             GFP_KERNEL,
         )?;
-        // SAFETY: The memory is large enough, does not move, and is nobody else's yet.
+        // SAFETY: The memory is large enough, does not move, and is nobody else's yet; name and
+        // class are static.
         unsafe {
-            bindings::rust_ipvs_helper_init_delayed_work(job.head.0.get(), Some(run::<R>));
+            bindings::rust_ipvs_helper_init_delayed_work(
+                job.head.0.get(),
+                Some(run::<R>),
+                name.as_char_ptr(),
+                class.as_ptr(),
+            );
         }
         // INVARIANT: Initialised just above.
         Ok(Self(job))

@@ -336,7 +336,7 @@ impl NetnsIpvs {
             self.track_for_helper(&mut config, id, spec.method);
             let revived = self.trash.lock().revive(id, &spec.id);
             if let Some((room, destination)) = revived {
-                destination.revive(service.serial, spec);
+                destination.revive(&mut config.held, service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
                 let known = destination.clone();
                 let result = welcome(&mut config.held, &self.rs_table, &service, known);

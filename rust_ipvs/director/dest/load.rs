@@ -99,13 +99,15 @@ impl Load {
         (self.upper.load(), self.lower.load())
     }
 
-    /// Sets the weight. The caller holds the configuration mutex.
+    /// Sets the weight. Any context.
     pub(crate) fn set_weight(&self, weight: i32) {
         self.set(!OVERLOADED, weight);
     }
 
     /// Sets the thresholds `(upper, lower)`, and updates the overload bit if they changed (S-25).
-    /// The caller holds the configuration mutex.
+    ///
+    /// The only caller, [`Destination::edit`](super::Destination::edit), takes
+    /// [`ConfigHeld`](crate::director::dest::ConfigHeld): one caller at a time.
     pub(crate) fn set_thresholds(&self, (upper, lower): (u32, u32)) {
         if self.thresholds() == (upper, lower) {
             return;

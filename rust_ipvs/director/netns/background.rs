@@ -72,8 +72,15 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    static_lock_class,
+    sync::{
+        Arc,
+        LockClassKey, //
+    },
 };
+
+/// Name and lockdep class of a work: each kind of work takes other locks.
+type WorkClass = (&'static CStr, Pin<&'static LockClassKey>);
 
 /// Works of a namespace while they are created.
 struct Works<'a> {
@@ -82,13 +89,14 @@ struct Works<'a> {
 }
 
 impl Works<'_> {
-    /// Creates a work that calls `run` with the state of its namespace.
-    fn add<R>(&mut self, mut run: R) -> Result<WorkHandle>
+    /// Creates a work that calls `run` with the state of its namespace. `class` is for lockdep.
+    fn add<R>(&mut self, (name, class): WorkClass, mut run: R) -> Result<WorkHandle>
     where
         R: FnMut(&NetnsIpvs, &Process) -> Option<u32> + Send + 'static,
     {
         let ipvs = self.ipvs.clone();
-        let work = PeriodicWork::new(move |process: &Process| run(&ipvs, process))?;
+        let run = move |process: &Process| run(&ipvs, process);
+        let work = PeriodicWork::new(name, class, run)?;
         let handle = work.handle();
         self.works.push(work, GFP_KERNEL)?;
         Ok(handle)
@@ -105,15 +113,20 @@ impl Works<'_> {
         let mut expiry = KVec::with_capacity(parts, GFP_KERNEL)?;
         for part in 0..parts {
             let mut work = Expiry::new(af, part, parts);
-            let handle = self.add(move |ipvs, process| work.run(ipvs, process))?;
+            let class = (c"ipvs_expire", static_lock_class!());
+            let handle = self.add(class, move |ipvs, process| work.run(ipvs, process))?;
             expiry.push(handle, GFP_KERNEL)?;
         }
         let mut resize = Resize::new(af);
         let mut nodest = ExpireNodest::new(af);
+        let class = (c"ipvs_resize", static_lock_class!());
+        let resize = self.add(class, move |ipvs, process| resize.run(ipvs, process))?;
+        let class = (c"ipvs_expire_nodest", static_lock_class!());
+        let expire_nodest = self.add(class, move |ipvs, process| nodest.run(ipvs, process))?;
         let queues = AfQueues {
             expiry,
-            resize: self.add(move |ipvs, process| resize.run(ipvs, process))?,
-            expire_nodest: self.add(move |ipvs, process| nodest.run(ipvs, process))?,
+            resize,
+            expire_nodest,
         };
         Ok(Arc::new(queues, GFP_KERNEL)?)
     }
@@ -138,11 +151,19 @@ impl NetnsIpvs {
             let mut evict = Evict::default();
             let v4 = works.add_family(|ipvs| &ipvs.v4)?;
             let v6 = works.add_family(|ipvs| &ipvs.v6)?;
+            let class = (c"ipvs_defense", static_lock_class!());
+            let defense = works.add(class, move |ipvs, process| defense.run(ipvs, process))?;
+            let class = (c"ipvs_trash", static_lock_class!());
+            let trash = works.add(class, move |ipvs, process| trash.run(ipvs, process))?;
+            let class = (c"ipvs_evict", static_lock_class!());
+            let evict = works.add(class, move |ipvs, process| evict.run(ipvs, process))?;
+            let class = (c"ipvs_defragment", static_lock_class!());
+            let defragment = works.add(class, housekeeping::defragment)?;
             let queues = Queues {
-                defense: works.add(move |ipvs, process| defense.run(ipvs, process))?,
-                trash: works.add(move |ipvs, process| trash.run(ipvs, process))?,
-                evict: works.add(move |ipvs, process| evict.run(ipvs, process))?,
-                defragment: works.add(housekeeping::defragment)?,
+                defense,
+                trash,
+                evict,
+                defragment,
             };
             config.works = works.works;
             self.v4.queues.populate(v4);

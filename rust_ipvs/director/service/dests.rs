@@ -32,7 +32,10 @@ use super::{
 use crate::{
     director::{
         conn::InetFamily,
-        dest::Destination, //
+        dest::{
+            ConfigHeld,
+            Destination, //
+        },
     },
     kapi::{
         rcu::{
@@ -432,15 +435,20 @@ impl<F: InetFamily> Scheduling<F> {
     }
 
     /// Changes a destination's options (V-14).
-    pub(crate) fn edit(&self, destination: &Destination, spec: &DestinationSpec) -> Result {
+    pub(crate) fn edit(
+        &self,
+        held: &mut ConfigHeld,
+        destination: &Destination,
+        spec: &DestinationSpec,
+    ) -> Result {
         let mut inner = self.inner.lock();
         let (options, dests, lblc) = self.present()?;
         if !options.needs().edits {
-            destination.edit(spec);
+            destination.edit(held, spec);
             return Ok(());
         }
         let prealloc = Prealloc::new(options, dests, lblc, inner.live)?;
-        destination.edit(spec);
+        destination.edit(held, spec);
         if let Some(slot) = inner.index.get(&spec.id).copied() {
             cycle::set(&mut inner.tree, slot as usize, spec.weight);
         }
