@@ -31,6 +31,8 @@ mod shared;
 mod kapi {
     #[path = "../../tools/model/src/cpus.rs"]
     pub(crate) mod cpus;
+    #[path = "../../tools/model/src/heap.rs"]
+    pub(crate) mod heap;
     #[path = "../../tools/model/src/once.rs"]
     pub(crate) mod once;
     pub(crate) mod rcu;

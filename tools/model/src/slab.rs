@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `kapi/slab.rs`, on top of the engine's memory.
+//! `kapi/slab.rs` on the host, on top of the crate's `heap`.
+//!
+//! The crate with the tests of the table compiles this file, too.
 
-use kernel::alloc::short_name;
+use super::heap;
 use std::{
-    alloc::Layout,
     ops::Deref,
     ptr::NonNull, //
 };
@@ -18,7 +19,7 @@ unsafe impl<T: Send> Send for SlabBox<T> {}
 impl<T> SlabBox<T> {
     /// Allocates an object, as `Slab::alloc` does.
     pub(crate) fn new(value: T) -> Self {
-        let memory = engine::allocate(short_name::<T>(), Layout::new::<T>()).cast::<T>();
+        let memory = heap::allocate::<T>();
         // SAFETY: Just allocated for a `T`.
         unsafe { memory.write(value) };
         Self(NonNull::new(memory).expect("memory"))
@@ -46,8 +47,11 @@ impl<T> Deref for SlabBox<T> {
 
 impl<T> Drop for SlabBox<T> {
     fn drop(&mut self) {
-        // SAFETY: The box owned the value, which is not used afterwards.
-        unsafe { std::ptr::drop_in_place(self.0.as_ptr()) };
-        engine::free(self.0.as_ptr() as usize);
+        let memory = self.0.as_ptr();
+        // SAFETY: The box owned the value and its memory; neither is used afterwards.
+        unsafe {
+            memory.drop_in_place();
+            heap::free(memory);
+        }
     }
 }

@@ -389,52 +389,26 @@ pub mod rcu {
     }
 }
 
-pub mod slab {
-    use std::{
-        ops::Deref,
-        ptr::NonNull, //
-    };
+pub mod heap {
+    //! Memory of a slab's objects. Its bytes are overwritten when it is freed.
 
-    /// Object of a slab, whose bytes are overwritten when it is freed.
-    pub struct SlabBox<T>(NonNull<T>);
+    use std::mem::MaybeUninit;
 
-    // SAFETY: It owns its `T`.
-    unsafe impl<T: Send> Send for SlabBox<T> {}
-
-    impl<T> SlabBox<T> {
-        pub fn new(value: T) -> Self {
-            Self(NonNull::from(Box::leak(Box::new(value))))
-        }
-
-        pub(crate) fn into_raw(self) -> NonNull<T> {
-            let object = self.0;
-            std::mem::forget(self);
-            object
-        }
-
-        pub(crate) unsafe fn from_raw(object: NonNull<T>) -> Self {
-            Self(object)
-        }
+    /// Allocates memory for a `T`, which is not initialized.
+    pub fn allocate<T>() -> *mut T {
+        Box::into_raw(Box::<T>::new_uninit()).cast()
     }
 
-    impl<T> Deref for SlabBox<T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            // SAFETY: The box owns a valid value, which `self` borrows.
-            unsafe { self.0.as_ref() }
-        }
-    }
-
-    impl<T> Drop for SlabBox<T> {
-        fn drop(&mut self) {
-            let object = self.0.as_ptr();
-            // SAFETY: The box owned the value, which is not used afterwards.
-            unsafe {
-                object.drop_in_place();
-                object.cast::<u8>().write_bytes(0xdb, size_of::<T>());
-                drop(Box::from_raw(object.cast::<std::mem::MaybeUninit<T>>()));
-            }
+    /// Frees the memory of an object.
+    ///
+    /// # Safety
+    ///
+    /// The memory is from [`allocate`], and its value has been dropped.
+    pub unsafe fn free<T>(memory: *mut T) {
+        // SAFETY: By the contract of this function.
+        unsafe {
+            memory.cast::<u8>().write_bytes(0xdb, size_of::<T>());
+            drop(Box::from_raw(memory.cast::<MaybeUninit<T>>()));
         }
     }
 }

@@ -27,14 +27,16 @@ pub use kernel_side::{
 #[path = "../../../../rust_ipvs/kapi"]
 mod kapi {
     pub(crate) mod serial;
+    #[path = "../../tools/model/src/slab.rs"]
+    pub(crate) mod slab;
     pub(crate) mod table;
 
     pub(crate) use crate::kernel_side::{
         cpus,
+        heap,
         once,
         rcu,
         siphash,
-        slab,
         work, //
     };
 }
