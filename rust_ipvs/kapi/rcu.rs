@@ -186,8 +186,8 @@ impl<T> RcuBox<T> {
 /// A pointer that readers dereference under RCU and writers replace at any time.
 ///
 /// C: a pointer marked `__rcu`, with `rcu_dereference()` and `rcu_replace_pointer()`. Writers need
-/// no lock for memory safety: each replaces the pointer with one atomic exchange, which makes it
-/// the owner of the old value.
+/// no lock to be memory-safe, because each replaces the pointer with one atomic exchange, which
+/// makes it the owner of the old value.
 ///
 /// # Invariants
 ///
