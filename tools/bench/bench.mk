@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-# Measuring: make bench, bench-quick, bench-profile.
+# Benchmarks: make bench, bench-quick, bench-profile.
 
-# Which cells and which balancers, with commas between; all if empty. `tools/bench/bench --help`
-# names them.
+# Cells and load balancers to measure, separated by commas; all if empty. `tools/bench/bench --help`
+# lists them.
 CELLS ?=
 IMPL ?=
 
@@ -10,7 +10,7 @@ IMPL ?=
 bench-quick: lab-ready all ## CELLS=… IMPL=…: instructions per packet, rust_ipvs beside C, in a few minutes
 	@tools/bench/bench quick --cells "$(CELLS)" --impl "$(IMPL)"
 
-# The blocks of which functions are shown one by one: a part of a name.
+# Part of a function's name, to show the basic blocks of matching functions.
 FUNCTION ?=
 
 .PHONY: bench-profile

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-# Building, installing and checking the module, and putting it into a kernel tree.
+# Builds, installs and checks the module, and adds it to a kernel tree.
 
-# The kernel tree: the lab's, unless KDIR names another, which is built with the host's own tools.
+# Kernel tree: the lab's, or KDIR, which is built with the host's own tools.
 KDIR ?=
-# How the C helpers are linked: 1 as bitcode, 0 as an object; unset, 1 where the LLVM versions allow
-# it.
+# Linking of the C helpers: 1 as bitcode, 0 as an object; unset, 1 if the LLVM versions allow it.
 INLINE ?= auto
 
 BUILD_MODULE := tools/build/module.sh

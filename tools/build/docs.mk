@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Documentation/ as HTML. Sphinx comes from a tree of its own, which the first call makes.
+# Builds Documentation/ as HTML. Sphinx runs in a tree of its own, which the first call creates.
 
 .PHONY: docs
 docs: ## build/docs/index.html: the documents, without a warning of Sphinx

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Makes the patch that puts the module into net/netfilter/rust_ipvs of a kernel tree, and applies
+# Generates the patch that adds the module to net/netfilter/rust_ipvs of a kernel tree, and applies
 # it.
 set -euo pipefail
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs what was last built: the module where modprobe finds it, a file that has modprobe take it
-# where ip_vs is asked for, and ripvsadm.
+# Installs the last build: the module, a modprobe file that loads it in place of ip_vs, and
+# ripvsadm.
 set -euo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# A copy of the lab's kernel source in the lab's cache, and what was built from it: shared by those
-# who build kernels.
+# A copy of the lab's kernel source in the lab's cache, with its build, shared by the scripts that
+# build kernels.
 #
-# Wants lib.sh and choose_kernel before it, and to run inside the lab.
-# shellcheck disable=SC2154 # root, lab and kdir are set by whoever includes this
-# shellcheck disable=SC2034 # who includes this looks at LAB_TREE, to see whether it runs inside the lab
+# Requires lib.sh and choose_kernel, and must run inside the lab.
+# shellcheck disable=SC2154 # root, lab and kdir are set by the script that sources this
+# shellcheck disable=SC2034 # that script reads LAB_TREE to know if it runs inside the lab
 
 LAB_CACHE='' LAB_TREE=''
 eval "$("$lab" env | grep -E '^LAB_(CACHE|TREE)=')"

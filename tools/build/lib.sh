@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What the build's scripts share: which kernel tree, with which tools, and how a module is built.
+# Shared by the build scripts: the kernel tree, its toolchain, and the build of a module.
 
-# What our own make was told is not for the kernel's, which is told in words of its own.
+# The kernel's make gets its own arguments, not those of ours.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-# shellcheck disable=SC2154 # set by whoever includes this
+# shellcheck disable=SC2154 # set by the script that sources this
 lab=$root/tools/lab/lab
 
 say() {
@@ -86,8 +86,8 @@ build_module() {
 	)
 }
 
-# build_strictly SOURCES OUT ARGUMENT…: as build_module, with every warning an error; objtool's are
-# none to Kbuild, but they are to us.
+# build_strictly SOURCES OUT ARGUMENT…: as build_module, with every warning an error, objtool's
+# included, which Kbuild ignores.
 build_strictly() {
 	local out=$2 log status=0
 	log=$(build_module "$@" W=e) || status=$?

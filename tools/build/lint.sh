@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Every check that needs no guest: formatting, clippy, warnings, the project's own rules.
+# Runs all checks that need no guest: formatting, clippy, warnings, the project's own rules.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -8,7 +8,7 @@ cd "$root" || exit
 # shellcheck source=lib.sh
 . tools/build/lib.sh
 
-# The lint tables below are for the lab's compiler and kernel, whatever KDIR says.
+# The tables below are for the lab's compiler and kernel, whatever KDIR is.
 unset KDIR
 choose_kernel
 choose_llvm || die "no clang and llvm-link $rustc_llvm in the lab: both ways of linking cannot be checked"

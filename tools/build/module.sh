@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds rust_ipvs.ko by Kbuild, each way of linking in a folder of its own under build/.
+# Builds rust_ipvs.ko with Kbuild; each way of linking has its own folder under build/.
 set -euo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")

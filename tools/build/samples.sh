@@ -8,8 +8,8 @@ root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 . "$root/tools/build/lib.sh"
 
 choose_kernel
-# Linked as bitcode, a sample holds the helpers it calls; as an object, all of them and what they
-# need.
+# Linked as bitcode, a sample contains the helpers that it calls; as an object, all helpers and what
+# they reference.
 inline=0
 ! choose_llvm || inline=1
 for makefile in "$root"/samples/*/Makefile; do

@@ -1,16 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Selftests in a kernel with several processors that watches memory, locks and RCU: KASAN, kmemleak,
-# lockdep, in User-mode Linux (TAP).
+# Runs selftests in an SMP kernel with KASAN, kmemleak and lockdep, in User-mode Linux (TAP).
 #
 # usage: test-debug-kernel.sh [TEST…]
 #
-# The stock kernel has none of them. This one is built with clang, because a kernel with Rust has
-# KASAN only so, and kept in the lab's cache; the first build takes a good quarter of an hour. It is
-# a program, so the tests run at the host's speed. WATCH=no takes the same kernel without any of
-# them. Without TEST, all selftests run; SMP, MEMORY and LIMIT are the kernel's processors, memory
-# and seconds. PACKETS is the size of storm.py's storm, LOADS and NAMESPACES are how often it loads
-# the module and makes a namespace.
+# The stock kernel has none of these checks. This one is built with clang, which KASAN requires in a
+# kernel with Rust, and is kept in the lab's cache; the first build takes more than a quarter of an
+# hour. It is a program, so the tests run at the host's speed. WATCH=no disables the checks. Without
+# TEST, all selftests run. SMP, MEMORY and LIMIT are the kernel's CPUs, memory and seconds. PACKETS
+# is the size of storm.py's storm, LOADS and NAMESPACES are how often it loads the module and
+# creates a namespace.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Puts the module into a kernel tree, builds it there as a module and built in, and boots it (TAP).
+# Adds the module to a kernel tree, builds it as a module and built in, and boots it (TAP).
 #
-# The tree is a copy of the lab's kernel source, kept in the lab's cache together with what was
-# built from it, so that the next run builds no more than the module: x86-m and x86-y configured
-# like the stock kernel, um a small User-mode Linux kernel that runs as a program.
+# The tree is a copy of the lab's kernel source, kept in the lab's cache with its build, so that the
+# next run builds only the module. x86-m and x86-y are configured like the stock kernel, um is a
+# small User-mode Linux kernel.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs `make install` into a folder that has the kernel's modules, and looks at what is there (TAP).
+# Runs `make install` into a folder with the kernel's modules, and checks the result (TAP).
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -10,7 +10,7 @@ folder=$root/build/install-test
 modules=lib/modules/$LAB_KVER
 number=0
 
-# ok WORDS CMD…: one case, which the exit code of CMD decides.
+# ok WORDS CMD…: a test case, which passes if CMD does.
 ok() {
 	local words=$1 output
 	shift

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the module after each patch of build/series, and runs checkpatch on each (TAP). make series
-# writes them.
+# Builds the module after each patch of build/series, and runs checkpatch on each (TAP). `make
+# series` writes them.
 #
-# In the copy of the lab's kernel source that test-in-tree.sh has. Only the module's folder is
-# patched there: the rest of the series does not change what is compiled in it.
+# It uses test-in-tree.sh's copy of the kernel source. Only the patches of the module's folder are
+# applied: the others do not change the code compiled there.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")

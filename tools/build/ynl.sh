@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Puts the kernel's YNL tools, the specification ipvs.yaml and the Python modules that they need
-# into build/ynl, in the layout of a kernel tree: the tools find schema and root by it, and the
-# guest sees it in the checkout.
+# Copies the kernel's YNL tools, the specification ipvs.yaml and the Python modules that they need
+# to build/ynl, in the layout of a kernel tree: the tools find schema and root by it, and the guest
+# sees it in the checkout.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

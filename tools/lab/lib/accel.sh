@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What runs the guest: KVM where it truly works, else QEMU's own emulator.
+# Selects the accelerator of the guest: KVM if it works, otherwise QEMU's emulator.
 
-# KVM's device may exist and answer, and still not run a stock kernel. So the processor must have
-# the feature, the device must be ours to open, and a first boot must come to its end; that is
-# remembered for this machine and kernel. Prints kvm or tcg.
+# KVM's device may exist and respond, and still fail to run a stock kernel. So the CPU must have the
+# feature, the device must be accessible, and a first boot must complete. The result is stored for
+# this machine and kernel. Prints kvm or tcg.
 accel_choose() {
 	local remembered=$LAB_CACHE/accel this
 	if ! grep -qwE 'vmx|svm' /proc/cpuinfo || [ ! -w /dev/kvm ]; then

@@ -1,13 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# A view of Debian's archive that leaves the host's own apt alone: sources, lists, downloads.
+# Access to Debian's archive that does not use the host's apt state: own sources, lists, downloads.
 
 LAB_APT=$LAB_CACHE/apt
 LAB_SOURCES=$LAB_APT/etc/sources.list
 
-# Archives to try, one a line, best first. No host is named here: $RUST_IPVS_MIRROR where it is set
-# and nothing else; or the archive that the host itself uses for its Debian, then the one mmdebstrap
-# knows.
+# Prints archives to try, one a line, best first. No host is named here: $RUST_IPVS_MIRROR alone if
+# it is set; otherwise the archive of the host's own Debian, then mmdebstrap's default.
 archive_candidates() {
 	local host_suite
 	if [ -n "${RUST_IPVS_MIRROR-}" ]; then

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# `lab boot`: the stock kernel under QEMU, a command in it, its output and its exit code.
+# `lab boot`: runs a command in the stock kernel under QEMU; gives its output and exit code.
 
-# Exit codes of our own, above those that tests use.
+# The lab's own exit codes, above those of tests.
 BOOT_CRASHED=70 # the kernel panicked or oopsed
 BOOT_HUNG=71    # the command did not end in time
 BOOT_NEVER=72   # the guest never came to the command
 BOOT_SPLAT=73   # the command succeeded, but the kernel complained in its log
 
-# How the kernel's log speaks of its own end, and of things that should not have been.
+# Messages of the kernel log that report a crash or a fault.
 CRASH_WORDS='Oops: |Oops\[|BUG: |general protection fault|Unable to handle|Kernel panic'
 SPLAT_WORDS='WARNING: |refcount_t: |circular locking|suspicious RCU usage|scheduling while atomic|sysfs: cannot create duplicate'
 

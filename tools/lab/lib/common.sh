@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Where the lab keeps its things, and how it speaks.
-# shellcheck disable=SC2034 # the names are for the files that are sourced later
+# Folders of the lab, and its messages.
+# shellcheck disable=SC2034 # the variables are used by files that are sourced later
 
 LAB_CACHE=${RUST_IPVS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rust_ipvs}
 LAB_CACHE=$(readlink -m "$LAB_CACHE")

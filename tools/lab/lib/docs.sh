@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# `lab docs`: runs a command in a tree of its own that has Sphinx. The first call makes that tree.
+# `lab docs`: runs a command in a tree of its own with Sphinx, which the first call creates.
 # shellcheck disable=SC2034,SC2153 # names of common.sh and of the files that are sourced below
 
 for part in packages stage archive host tree enter; do

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The inside half of `lab enter`: runs in a mount namespace of its own, arranges the tree, goes in.
+# The inner half of `lab enter`: runs in its own mount namespace, sets up the tree, enters it.
 set -euo pipefail
 here=$PWD
 
-# Binds a folder or file of the host into the tree at its own path.
+# Binds a folder or file of the host at its own path in the tree.
 bind() {
 	local to=$LAB_TREE$1
 	if [ -d "$1" ]; then

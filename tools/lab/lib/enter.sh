@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# `lab enter`: runs a command inside the toolchain tree, with the host's own paths around it.
+# `lab enter`: runs a command inside the toolchain tree, with the host's paths mounted in it.
 
-# Variables of the host's own toolchains, which have no meaning in the tree.
+# Variables of the host's toolchains, which are not valid in the tree.
 ENTER_UNSET=(RUSTUP_HOME RUSTUP_TOOLCHAIN RUSTUP_AUTO_INSTALL RUSTC RUSTFLAGS RUSTC_WRAPPER RUSTDOC
 	CC CXX LD AR LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH PYTHONHOME PERL5LIB PERLLIB PYENV_ROOT VIRTUAL_ENV
 	BASH_ENV ENV LC_ALL LANGUAGE GOPATH TMPDIR)

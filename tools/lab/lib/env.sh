@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# `lab env`: the lab's places as shell assignments.
+# `lab env`: prints the lab's folders as shell assignments.
 
 lab_env() {
 	local name

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The guest's root disk, made without mounting anything.
+# Builds the guest's root disk without mounting anything.
 
-# Kernel modules that no test of a load balancer will ask for: nine tenths of all.
+# Kernel modules that tests of a load balancer do not need: nine tenths of all.
 GUEST_WITHOUT='sound drivers/gpu drivers/media drivers/scsi drivers/usb drivers/iio drivers/infiniband
 drivers/platform drivers/md drivers/hwmon drivers/hid drivers/input drivers/ata drivers/comedi drivers/mtd
 drivers/video drivers/accel drivers/target drivers/staging drivers/misc drivers/nvme drivers/mmc

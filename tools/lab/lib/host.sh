@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What the host must have before anything else: programs, and a way to be root in a namespace.
+# Checks the host's requirements: programs, and root in a user namespace.
 
-# Packages whose program is not on this host, one a line.
+# Prints the packages of missing programs, one a line.
 host_missing() {
 	local program package
 	while read -r program package; do

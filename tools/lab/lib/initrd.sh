@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The guest's initrd: busybox, the modules of the root disk, and the guest's own first programs.
+# Builds the guest's initrd: busybox, modules for the root disk, and the guest's init programs.
 
-# Modules for the root disk and for the shared folders; what they depend on comes along.
+# Modules for the root disk and the shared folders; their dependencies are added.
 INITRD_DISK='virtio_blk ext4'
 INITRD_9P='9pnet_virtio 9p'
 

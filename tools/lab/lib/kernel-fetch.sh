@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The stock kernel: chosen in the archive, fetched and unpacked.
+# Stock kernel: selects it in the archive, downloads and unpacks it.
 
-# The oldest kernel that rust_ipvs is written for.
+# Oldest kernel that rust_ipvs supports.
 KERNEL_OLDEST=7.3
 
 LAB_CHOICE=$LAB_CACHE/kernel.choice
 
-# Kernels that have all of image, modules, headers and the source they were made from:
-# "release version source-package image-package", newest first.
+# Prints kernels with image, modules, headers and source in the archive: "release version
+# source-package image-package", newest first.
 kernel_candidates() {
 	archive_versions "linux-(headers|modules|binary|binary-unsigned)-[0-9.]+[+]deb[0-9]+-$LAB_ARCH|linux-source-[0-9.]+" |
 		awk -v arch="$LAB_ARCH" '

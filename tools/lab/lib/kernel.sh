@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The stock kernel's source, prepared for building modules that the stock image will load.
+# Source of the stock kernel, prepared to build modules for the stock image.
 
-# Another compiler or another kernel asks for another preparation.
+# The preparation depends on the compiler and the kernel.
 kernel_key() {
 	stage_key "kernel_prepare()" "kernel_make()" "kernel_check_symbols()" "$(cat "$LAB_CHOICE")" \
 		"$(grep -E '^(rustc|bindgen|clang-.*|gcc-14) ' "$LAB_CACHE/tree.packages")"
 }
 
-# The compiler in the tree must be the one that built the kernel: Rust has no stable interface
-# between versions, and the metadata would not fit.
+# The compiler in the tree must be the one that built the kernel: Rust has no stable ABI, and its
+# metadata depends on the version.
 kernel_check_rust() {
 	local built ours config=$1
 	grep -q '^CONFIG_RUST=y' "$config" ||

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The lock file: what was taken from the archive, and when. A later set-up compares itself with it.
+# Lock file: versions and date of the packages used. A later set-up compares its own with it.
 
 LAB_LOCK=$LAB_CACHE/lock
 
-# The lock as it would be now: one "what name version" a line.
+# Prints the present lock: "type name version", one a line.
 lock_now() {
 	local release version source image
 	read -r release version source image <"$LAB_CHOICE"

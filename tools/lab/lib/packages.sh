@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What is taken from Debian: one list for each place.
+# Lists of Debian packages, one for each use.
 # shellcheck disable=SC2034 # the lists are read by the stages
 
-# What the host itself must have, as "program package".
+# Programs required on the host, as "program package".
 HOST_NEEDS='mmdebstrap mmdebstrap
 apt-get apt
 unshare util-linux

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Python modules of Debian's for a few checks and tests, in a folder for PYTHONPATH. They are not
-# part of the tree and of the guest's disk, so that neither is made anew for them; all have the same
-# Python.
+# Debian's Python modules for a few checks and tests, in a folder for PYTHONPATH. They are not part
+# of the tree and the guest's disk, so that neither is rebuilt for them; all use the same Python.
 
 LAB_PYTHON_FOLDER=$LAB_CACHE/python/debian
 
@@ -10,8 +9,7 @@ python_key() {
 	stage_key "python_fetch()" "$LAB_SUITE" "$PYTHON_PACKAGES"
 }
 
-# Downloads and unpacks the packages, and compiles the modules: an emulated processor is slow at
-# that.
+# Downloads and unpacks the packages, and compiles the modules, as that is slow under emulation.
 python_fetch() {
 	local debs=$LAB_CACHE/debs.python new=$LAB_PYTHON_FOLDER.new deb
 	remove_folder "$debs"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# `lab setup`: all stages in order, two at a time where they do not need each other.
+# `lab setup`: runs all stages in order, two at a time if they are independent.
 
 for part in packages lock stage archive host tree kernel-fetch kernel guest-image python initrd; do
 	# shellcheck source=/dev/null

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Stages of the set-up: each is done once, and again when what it was made from changes.
+# Stages of the set-up: each is done once, and again if its inputs change.
 
 LAB_STAMPS=$LAB_CACHE/stamp
 
-# The hash of all that a stage is made from: words, files of the lab as "@file", and functions as
+# Prints the hash of a stage's inputs: words, files of the lab as "@file", and functions as
 # "name()", whose comments do not count.
 stage_key() {
 	local part
@@ -29,8 +29,8 @@ progress() {
 	printf '%s%8s%s  %-8s %s\n' "$BOLD" "$(duration $(($(now_ms) - SETUP_START)))" "$PLAIN" "$name" "$*" >&2
 }
 
-# stage NAME KEY WORDS FUNCTION…: runs FUNCTION with its output in a log, unless the stamp says that
-# it was done with this very key. The stamp goes first, so that an interrupted stage starts again.
+# stage NAME KEY WORDS FUNCTION…: runs FUNCTION with its output in a log, unless the stamp has the
+# same key. The stamp is removed first, so that an interrupted stage starts again.
 stage() {
 	local name=$1 key=$2 words=$3 log=$LAB_LOGS/$1.log start status=0 pulse
 	shift 3

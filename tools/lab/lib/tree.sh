@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The toolchain tree: a Debian system in a folder, with all that builds and boots.
+# Toolchain tree: a Debian system in a folder, with all programs to build and boot.
 
-# What mmdebstrap is told in every case: our archive, the host's way to it, nothing to read or
-# translate.
+# Common arguments of mmdebstrap: the archive, the host's access to it, no documentation or
+# translations.
 # shellcheck disable=SC2016 # $1 is the hook's
 debstrap_options() {
 	printf '%s\n' --variant=minbase --architectures="$LAB_ARCH" \
