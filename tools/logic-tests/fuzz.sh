@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Fuzzes what reads other people's bytes, guided by coverage (libFuzzer), and keeps the inputs that
-# reach most.
+# Fuzzes the parsers of untrusted input with coverage feedback (libFuzzer), and keeps the inputs
+# with the greatest coverage.
 set -euo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")

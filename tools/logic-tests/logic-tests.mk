@@ -10,7 +10,7 @@ plots: lab-ready ## Documentation/schedulers/*.svg: how each scheduler spreads c
 logic-test: lab-ready ## The host tests of rust_ipvs/logic
 	@tools/logic-tests/run
 
-# How long each fuzz target runs, in seconds.
+# Seconds that each fuzz target runs.
 SECONDS_EACH ?= 60
 
 .PHONY: fuzz

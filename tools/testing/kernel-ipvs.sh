@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The kernel's own selftest of IPVS, net/netfilter/ipvs.sh as it is, on rust_ipvs. Runs in the
+# Runs the kernel's own selftest of IPVS, net/netfilter/ipvs.sh, unchanged on rust_ipvs. Runs in the
 # guest.
 #
 # usage: kernel-ipvs.sh SELFTESTS   the folder tools/testing/selftests of a kernel source
 #
-# That test loads ip_vs where /proc/sys/net/ipv4/vs is missing. Here rust_ipvs is loaded before, and
-# the loading of ip_vs is forbidden: what passes has passed on ours.
+# The test loads ip_vs if /proc/sys/net/ipv4/vs does not exist. Here rust_ipvs is loaded before and
+# loading ip_vs is disabled, so the test runs on rust_ipvs.
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=selftests/rust_ipvs/lib.sh

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The selftests as a kernel tree runs them: make -C tools/testing/selftests TARGETS=… run_tests.
+# Runs the selftests as a kernel tree does: make -C tools/testing/selftests TARGETS=… run_tests.
 #
-# usage: kselftest.sh            on the host: patches the parts of a tree that this needs, boots the
-# guest (TAP)
-#        kselftest.sh --guest    in the guest: installs the module, runs make there
+# usage: kselftest.sh
+#                on the host: patches the needed parts of a tree, boots the guest (TAP)
+#        kselftest.sh --guest
+#                in the guest: installs the module, runs make there
 #
 # TESTS names the tests to run, by default three short ones; TESTS=all runs all of the Makefile.
 set -uo pipefail

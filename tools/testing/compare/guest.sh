@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The guest's half of `compare`: each scenario on each implementation, from a fresh network, to
-# /results.
+# The guest's half of `compare`: runs each scenario on each implementation, with a fresh network,
+# and writes to /results.
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=../selftests/rust_ipvs/lib.sh
 . "$here/../selftests/rust_ipvs/lib.sh"
 export PYTHONPYCACHEPREFIX=/tmp/rust_ipvs-pycache
 
-# What two runs need not have in common: a client's ports, seconds that have passed, the order of
-# connections in the hash table, which is random.
+# Removes differences between runs: client ports, elapsed seconds, and the order of connections in
+# the hash table, which is random.
 normalise() {
 	sed -E 's/\b(3[3-9][0-9]{3}|32[89][0-9]{2}|327[7-9][0-9]|3276[89]|[45][0-9]{4}|60[0-9]{3})\b/PORT/g' |
 		awk '

@@ -1,21 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Plays one scenario on what is loaded, and writes a transcript: each command, what it printed, its
-# exit code.
+# Plays one scenario on the loaded implementation, and writes a transcript: each command, its
+# output, its exit code.
 #
 # A scenario is a list of these:
-#   director CMD…        a command in the director
-#   ask [-u] [-s SOURCE] VIP [PORT]  the client asks, from one of its addresses; the transcript says who answered and
-#                        what the server saw
-#   keep VIP [PORT]      the client opens a connection and keeps it to the end of the scenario
-#   flows SCHEDULER N    many clients of a scheduler, and who got which real server
+#   director CMD…        a command on the director
+#   ask [-u] [-s SOURCE] VIP [PORT]
+#                        a request of the client, from one of its addresses; the transcript has the
+#                        server that answered and the client address that it saw
+#   keep VIP [PORT]      a connection of the client that stays open to the end of the scenario
+#   flows SCHEDULER N    many clients of a scheduler, and their real servers
 #   fail_and_recover     keepalived, while servers fail and recover under load
-#   random_commands N    so many commands of ipvsadm, good and bad ones
-#   ftp_sessions         FTP clients, with what is seen of their connections
-#   synchronise          what a master tells, and what a backup makes of messages
+#   random_commands N    N commands of ipvsadm, valid and invalid
+#   ftp_sessions         FTP clients, and the listings of their connections
+#   synchronise          sync messages of a master, and their effect on a backup
 #   table                services and real servers
 #   connections          all connections
-#   by_method OPTION     three servers by one method (-m, -g, -i), for TCP and UDP; tables and counters after that
+#   by_method OPTION     three servers by one method (-m, -g, -i), for TCP and UDP; tables and
+#                        counters after that
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=../selftests/rust_ipvs/lib.sh

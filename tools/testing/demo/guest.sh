@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # The demo's half in the guest: a client, a director and three servers of HTTP and FTP behind one
-# address, by each method.
+# VIP, by each method.
 
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" || exit
 # shellcheck source=../selftests/rust_ipvs/lib.sh

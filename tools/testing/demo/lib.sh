@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What the demo and the samples of the demo share: how they speak, and web servers. guest.sh and
-# sample.sh source it.
+# Shared by the demo and the samples: output and web servers. guest.sh and sample.sh source it.
 
 BOLD='' DIM='' PLAIN='' PROMPT=''
 declare -A SHADE=([s1]='' [s2]='' [s3]='')
@@ -91,7 +90,7 @@ entries() {
 	grep -E "$1" /tmp/entries
 }
 
-# visits SOURCE URL…: a client's program asks from one of its addresses; each answer is the name of
+# visits SOURCE URL…: sends requests from one of the client's addresses. Each answer is the name of
 # a server.
 visits() {
 	local source=$1 answer insecure=''

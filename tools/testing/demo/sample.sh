@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Shows one set-up of samples/ in the guest: sets up what the file says, then uses it with real
-# clients.
+# Runs one set-up of samples/ in the guest: applies the file, then tests it with real clients.
 #
 # usage: sample.sh NAME
-# A sample's addresses become those of the guest's network. Lines of its comments "director# CMD"
-# are run in the director, and the rules are given to ripvsadm.
+# The addresses of a sample are replaced by those of the guest's network. Comment lines "director#
+# CMD" are run on the director, and the rules are passed to ripvsadm.
 
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" || exit
 # shellcheck source=../selftests/rust_ipvs/lib.sh

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Jobs that run side by side, each with a log, a line when it ends, and counts of its own.
+# Parallel jobs, each with a log, a line of output at its end, and its own counts.
 
 JOBS_AT_ONCE=${JOBS:-$(nproc)}
-# Seconds after which a job is ended, and has failed: a hang is to be named, not to take everything
-# with it.
+# Seconds after which a job is killed and counts as failed, so that a hang is reported and does not
+# stop the run.
 JOB_LIMIT=${JOB_LIMIT:-$([ -n "${LONG-}" ] && echo 21600 || echo 1200)}
 JOB_NAMES=() # in the order in which they were given
 declare -A JOB_WORDS=() JOB_COMMAND=() JOB_COUNT=() JOB_PID=() JOB_START=() JOB_SECONDS=() JOB_ALONE=()

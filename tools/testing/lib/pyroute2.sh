@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The Python library pyroute2, which speaks IPVS by netlink: fetched once, by pip, into the lab's
+# The Python library pyroute2, which supports IPVS by netlink. pip downloads it once into the lab's
 # cache.
 
 PYROUTE2_VERSION=0.9.7
 
-# Sets PYROUTE2 to its folder, and fetches it where it is not there. It is not part of the guest's
-# disk, but a folder for it.
+# Sets PYROUTE2 to its folder, and downloads it if it is missing. It is not part of the guest's
+# disk, but in a folder beside it.
 pyroute2_fetch() {
 	local LAB_CACHE
 	eval "$(tools/lab/lab env | grep '^LAB_CACHE=')"

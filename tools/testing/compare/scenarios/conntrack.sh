@@ -1,10 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Connection tracking: what the director's rules know of connections by each method, what they make
-# of them, and how long they know it.
+# Connection tracking: conntrack entries of connections by each method, rules that match them, and
+# their timeouts.
 
-# All entries, without what passes: seconds, counts, the client's ports, the order in which they are
-# listed.
+# All entries, without variable fields: seconds, counts, client ports, order.
 tracked() {
 	printf '%s\n' 'entries in the director:'
 	ip netns exec rv-director cat /proc/net/nf_conntrack |

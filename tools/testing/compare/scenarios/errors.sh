@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What ipvsadm says, and ends with, when it is asked for what cannot be.
+# Messages and exit codes of ipvsadm for invalid requests.
 
 director ipvsadm -D -t 10.0.9.1:80
 director ipvsadm -a -t 10.0.9.1:80 -r 10.0.2.11 -m

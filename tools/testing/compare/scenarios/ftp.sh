@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# FTP by NAT with the helper: active and passive, IPv4 and IPv6, and what is listed meanwhile and
-# afterwards.
+# FTP by NAT with the helper: active and passive, IPv4 and IPv6, and the listings during and after
+# the sessions.
 
-# C has it in a module of its own.
+# C IPVS has it in a module of its own.
 [ "$IPVS_IMPL" != c ] || modprobe ip_vs_ftp
 director cat /proc/net/ip_vs_app
 director ipvsadm -A -t 10.0.9.1:21 -s rr

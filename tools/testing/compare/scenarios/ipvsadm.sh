@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Every option of ipvsadm's manual page, and what each view shows of it; saved and restored.
+# Every option of ipvsadm's manual page, and its effect on each listing; save and restore.
 
-# a ARGS…: ipvsadm, with the command in the transcript. The size is that of each family's table
-# together in ours (G-13).
+# a ARGS…: runs ipvsadm, with the command in the transcript. The table size in rust_ipvs is the sum
+# of both families' tables (G-13).
 a() {
 	director ipvsadm "$@" 2>&1 | sed 's/(size=[0-9]*)/(size=N)/'
 }
 
-# The rules as they are saved. The order of services is that of a hash table.
+# The rules as they are saved. Services are in the order of a hash table.
 saved() {
 	echo "director# ipvsadm -S $*"
 	ip netns exec rv-director ipvsadm -S "$@" | sort

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Persistence: templates of each kind, their servers deleted and quiesced, and what is shown of
-# them.
-# shellcheck disable=SC2154 # what it is sourced by has it
+# Persistence: templates of each kind, deletion and quiescing of their servers, and their listings.
+# shellcheck disable=SC2154 # set by the script that sources this
 
 servers() {
 	local n

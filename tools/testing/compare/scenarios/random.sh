@@ -1,5 +1,5 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Commands of ipvsadm at random, good and bad ones, and what it says to each.
+# Random commands of ipvsadm, valid and invalid, and its answers.
 
 random_commands 500

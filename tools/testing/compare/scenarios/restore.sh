@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# 4,000 services of 5 servers each: restored, listed, saved, and restored again from what was saved.
+# 4,000 services of 5 servers each: restored, listed, saved, and restored from the saved rules.
 
 for ((n = 0; n < 4000; n++)); do
 	vip=10.100.$((n / 200)).$((n % 200 + 1)):80

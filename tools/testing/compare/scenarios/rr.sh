@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Round robin, while real servers come, go, and change their weights.
+# Round robin, while real servers are added, removed and change their weights.
 
 director ipvsadm -A -u 10.0.9.1:80 -s rr
 ask -u 10.0.9.1

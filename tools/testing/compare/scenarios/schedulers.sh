@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Each scheduler with hundreds of clients, while real servers come, go, fill up and change their
-# weights.
+# Each scheduler with hundreds of clients, while real servers are added, removed, reach their
+# thresholds and change their weights.
 
 number=0
 for scheduler in rr wrr lc wlc fo ovf sed nq twos dh lblc lblcr 'sh' 'sh -b sh-port' 'sh -b sh-fallback' \

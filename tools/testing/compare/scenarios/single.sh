@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Single packets: each datagram is scheduled by itself, and leaves nothing but counters; TCP is as
-# ever.
+# One-packet scheduling: each datagram is scheduled by itself and leaves only counters. TCP is
+# unaffected.
 
 for kind in t u; do
 	director ipvsadm -A "-$kind" 10.0.9.1:80 -s rr -o

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Two directors: what a master sends, byte by byte in words, and what a backup makes of messages.
-# Both speak to either kind.
+# Two directors: messages of a master byte by byte, and their effect on a backup. Each
+# implementation is tested with both kinds of peer.
 
 synchronise

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# TUN: packets travel in packets.
+# TUN: packets are encapsulated in IP packets.
 
 by_method -i

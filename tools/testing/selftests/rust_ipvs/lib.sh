@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The fixture of every test of rust_ipvs: the network, the implementation under test, TAP.
+# Fixture of all rust_ipvs tests: network, implementation under test, TAP.
 #
 #        client  .1 (and .2 to .9)
 #           │ eth0
@@ -10,15 +10,15 @@
 #                 back │ .254     │ .11  │ .12  │ .13
 #   ═══════════════════╪══════════╪══════╪══════╪════  10.0.2.0/24  fd00:2::/64
 #
-# The VIPs are 10.0.9.1 to 10.0.9.4 and fd00:9::1 to fd00:9::4: on "lo" of the director and, for DR
-# and TUN, on "lo" of the real servers, which keep silent about them in ARP. The client reaches them
-# by the director. A real server sends what comes from its address in "back" by the director (the
-# way back of NAT), and what comes from a VIP by "front" to the client itself (DR and TUN). So all
-# three methods work side by side. Tunnels end in tunl0 (IPv4 in IPv4), sit0 (IPv6 in IPv4) and
+# The VIPs are 10.0.9.1 to 10.0.9.4 and fd00:9::1 to fd00:9::4. They are on "lo" of the director
+# and, for DR and TUN, on "lo" of the real servers, which do not answer ARP for them. The client has
+# a route to them by the director. A real server routes packets from its "back" address by the
+# director (replies of NAT), and packets from a VIP by "front" to the client itself (DR and TUN). So
+# all three methods work side by side. Tunnels end in tunl0 (IPv4 in IPv4), sit0 (IPv6 in IPv4) and
 # ip6tnl0 (either in IPv6) of each real server.
 #
-# Shell tests source this file. `lib.sh up` and `lib.sh down` make and remove the network by hand.
-# IPVS_IMPL=c tests the kernel's own ip_vs instead of ours.
+# Shell tests source this file. `lib.sh up` and `lib.sh down` create and remove the network by hand.
+# IPVS_IMPL=c tests the kernel's own ip_vs instead of rust_ipvs.
 
 SELFTESTS=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 IPVS_IMPL=${IPVS_IMPL:-rust}

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# ripvsadm beside ipvsadm: the same command lines must do the same, show the same bytes and end
-# with the same exit codes.
+# Compares ripvsadm with ipvsadm: the same command lines must have the same effect, output and exit
+# codes.
 #
 #   namespace rva: ipvsadm changes it         namespace rvb: ripvsadm changes it
 #        └── both list it, output compared         └── its table compared with rva's
 #
-# It says nothing about the kernel's IPVS itself, so it runs on any: IPVS_IMPL=c on the kernel's
-# own, IPVS_IMPL=rust (the default) on $RUST_IPVS_KO. RIPVSADM names the program.
+# It does not test the kernel's IPVS, so it runs on any: IPVS_IMPL=c on the kernel's own,
+# IPVS_IMPL=rust (the default) on $RUST_IPVS_KO. RIPVSADM is the path of the program.
 #
-# Each comparison starts both programs, which is dear in an emulated guest. LONG=1 makes it
-# thorough: every rule by itself, more views, every refused line of ripvsadm_refused.list (those
-# that need no kernel are compared with ipvsadm's recorded answers by ripvsadm's host tests), a
-# table as large as a large one can be.
+# Each comparison starts both programs, which is slow in an emulated guest. LONG=1 is thorough:
+# every rule by itself, more views, every rejected line of ripvsadm_refused.list (the host tests of
+# ripvsadm compare those that need no kernel with ipvsadm's recorded answers), and a table of the
+# maximum size.
 
 # shellcheck source=lib.sh disable=SC1091
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
@@ -104,8 +104,8 @@ space_up() {
 	EOF
 }
 
-# ask INTO CMD…: what a command prints and its exit code, as one text in the variable INTO, what it
-# complains about in $WORK/INTO. Little is started for it: processes are dear in an emulated guest.
+# ask INTO CMD…: stores the output and exit code of a command as one text in the variable INTO, and
+# its stderr in $WORK/INTO. It starts few processes, which are slow in an emulated guest.
 ask() {
 	local -n into=$1
 	# shellcheck disable=SC2034 # a reference

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests of the list TESTS in this very kernel, one after the other, and sums them up.
+# Runs the tests of the list TESTS in the running kernel, one after the other, and adds up the
+# results.
 #
 # usage: run_tests.sh [--guest LETTER] [--all-flavours] [--results DIR] [TEST…]
 #
 # Each test's TAP goes to DIR/<test>.tap, and a line "test passed failed skipped seconds" to
-# DIR/summary. PATIENCE=n gives each test n times the seconds of the list, where the kernel is slow.
-# A test that dies, or ends before its plan is fulfilled, has failed for each case it did not come
-# to.
+# DIR/summary. PATIENCE=n multiplies the time limits of the list by n, for a slow kernel. If a test
+# crashes or ends before its plan is complete, each missing case counts as failed.
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=lib.sh
