@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # Doc comments that open with a question.
-OPENINGS = 14
+OPENINGS = 10
 # Lines over 100 columns, by the ending of the file; of those that are not named there is none.
 WIDTH = 100
 LONG = {
@@ -23,9 +23,9 @@ LONG = {
     ".md": 5,
     ".mk": 16,
     ".py": 1301,
-    ".rs": 37,
+    ".rs": 36,
     ".rst": 8,
-    ".sh": 233,
+    ".sh": 230,
     "Makefile": 6,
 }
 
