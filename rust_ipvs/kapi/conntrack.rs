@@ -99,12 +99,14 @@ pub(crate) struct Tuple {
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Raw {
+    /// Source address.
     src: [u8; 16],
     src_port: u16,
     network: u16,
     dst: [u8; 16],
     dst_port: u16,
     transport: u8,
+    /// `IP_CT_DIR_*`; part of the tuple in C.
     direction: u8,
 }
 
@@ -290,6 +292,7 @@ impl Packet {
 
     /// Returns the entry that the packet carries, and the packet's relation to it.
     pub(crate) fn entry(&self) -> Option<(&Conntrack, CtInfo)> {
+        // Address and relation share a word of the `sk_buff`; the helper separates them.
         let mut way = 0;
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         let entry = unsafe { bindings::rust_ipvs_helper_skb_ct(self.as_ptr(), &raw mut way) };

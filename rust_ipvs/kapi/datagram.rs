@@ -50,23 +50,39 @@ const DATAGRAMS: c_int = 2;
 mod option {
     /// Level `SOL_SOCKET`.
     pub(super) const SOCKET: i32 = 1;
+    /// Allows several sockets to bind to the same address and port.
     pub(super) const SO_REUSEADDR: i32 = 2;
+    /// Size of the send buffer in bytes. The kernel doubles it and limits it by
+    /// `net.core.wmem_max`.
     pub(super) const SO_SNDBUF: i32 = 7;
+    /// Size of the receive buffer in bytes. The kernel doubles it and limits it by
+    /// `net.core.rmem_max`.
     pub(super) const SO_RCVBUF: i32 = 8;
+    /// Interface index of the only device to receive from.
     pub(super) const SO_BINDTOIFINDEX: i32 = 62;
     /// Level `IPPROTO_IP`.
     pub(super) const IP: i32 = 0;
+    /// Path MTU discovery; 0 allows fragmentation.
     pub(super) const IP_MTU_DISCOVER: i32 = 10;
+    /// Device that multicast datagrams are sent on.
     pub(super) const IP_MULTICAST_IF: i32 = 32;
+    /// TTL of multicast datagrams.
     pub(super) const IP_MULTICAST_TTL: i32 = 33;
+    /// 1 if local receivers get a copy of multicast datagrams.
     pub(super) const IP_MULTICAST_LOOP: i32 = 34;
+    /// Joins a group on a device.
     pub(super) const IP_ADD_MEMBERSHIP: i32 = 35;
     /// Level `IPPROTO_IPV6`.
     pub(super) const IPV6: i32 = 41;
+    /// Device that multicast datagrams are sent on.
     pub(super) const IPV6_MULTICAST_IF: i32 = 17;
+    /// Hop limit of multicast datagrams.
     pub(super) const IPV6_MULTICAST_HOPS: i32 = 18;
+    /// 1 if local receivers get a copy of multicast datagrams.
     pub(super) const IPV6_MULTICAST_LOOP: i32 = 19;
+    /// Joins a group on a device.
     pub(super) const IPV6_ADD_MEMBERSHIP: i32 = 20;
+    /// Path MTU discovery; 0 allows fragmentation.
     pub(super) const IPV6_MTU_DISCOVER: i32 = 23;
 }
 
@@ -131,8 +147,11 @@ struct RawAddress([u8; 28]);
 ///
 /// `socket` came from `sock_create_kern()`, in the namespace of `lease`, and this value owns it.
 pub(crate) struct Datagrams {
+    /// The C socket.
     socket: NonNull<bindings::socket>,
+    /// Keeps the namespace from being torn down while the socket exists.
     lease: Lease,
+    /// Address family, which selects the options.
     protocol: Protocol,
 }
 
@@ -178,6 +197,7 @@ impl Datagrams {
         buffer: i32,
     ) -> Result<Self> {
         let this = Self::new(lease, group.protocol())?;
+        // Each step below sets one option. The socket is not shared yet, so their order is free.
         this.set_on(device)?;
         this.set(option::IP_MULTICAST_LOOP, option::IPV6_MULTICAST_LOOP, 0)?;
         this.set(
@@ -228,6 +248,7 @@ impl Datagrams {
         }
         // Without this, datagrams of other devices that joined the group would arrive, too.
         this.option(option::SOCKET, option::SO_BINDTOIFINDEX, device.index)?;
+        // Bound to the group's own address, the socket receives datagrams to that group only.
         this.bind(group)?;
         match group {
             Address::V4(addr, _) => {
@@ -317,6 +338,8 @@ impl Datagrams {
     ///
     /// `EAGAIN` if the send buffer is full, or an error of the network.
     pub(crate) fn send(&self, datagram: &[u8]) -> Result {
+        // No wait for memory of the send buffer, and no SIGPIPE, which a kernel thread cannot
+        // handle.
         let mut message = message();
         message.msg_flags = bindings::MSG_DONTWAIT | bindings::MSG_NOSIGNAL;
         let mut part = bindings::kvec {

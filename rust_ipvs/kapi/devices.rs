@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network devices that go down or away.
+//! Notification of network devices that go down or are unregistered.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 //!
@@ -21,10 +21,11 @@ use kernel::{
     prelude::*,
 };
 
-/// Is told of devices.
+/// Receiver of device events.
 pub(crate) trait DeviceListener: 'static {
-    /// Is called when a device of `net` goes down, and again while it is unregistered, which waits
-    /// until no reference to it is left. Process context, under RTNL.
+    /// Handles a device of `net` that goes down. Called again while the device is unregistered;
+    /// that waits until all references to the device have been dropped, so cached routes must be
+    /// dropped here. Process context, under RTNL.
     fn device_lost(net: &Net);
 }
 
@@ -34,11 +35,11 @@ pub(crate) struct DeviceNotifier<L> {
     listener: PhantomData<fn() -> L>,
 }
 
-// SAFETY: The kernel alone changes the block, under its own lock; the rest has no data.
+// SAFETY: Only the notifier chain writes the block, under its lock. There is no other data.
 unsafe impl<L> Sync for DeviceNotifier<L> {}
 
 impl<L: DeviceListener> DeviceNotifier<L> {
-    /// Makes a notifier that is not registered.
+    /// Creates a notifier that is not registered.
     pub(crate) const fn new() -> Self {
         Self {
             block: UnsafeCell::new(bindings::notifier_block {
@@ -50,20 +51,21 @@ impl<L: DeviceListener> DeviceNotifier<L> {
         }
     }
 
-    /// Registers it until the guard is dropped. There may be one guard at a time.
+    /// Registers the notifier until the guard is dropped. Process context; takes RTNL. There can be
+    /// one guard at a time.
     ///
     /// # Errors
     ///
-    /// `EEXIST` if there is a guard; those of the kernel's registration.
+    /// `EEXIST` if there is a guard, or another error of the registration.
     pub(crate) fn register(&'static self) -> Result<DeviceNotifierGuard> {
         let block = self.block.get();
-        // SAFETY: The block is static, and its function can be called with any block; the kernel
-        // refuses to register one twice.
+        // SAFETY: The block is static, its callback may be called with any block, and the chain
+        // refuses to register a block twice.
         to_result(unsafe { bindings::rust_ipvs_helper_register_netdevice_notifier(block) })?;
         Ok(DeviceNotifierGuard(block))
     }
 
-    /// Tells the listener of events that it is about.
+    /// The notifier callback. Calls the listener for the events that it handles.
     ///
     /// # Safety
     ///
@@ -73,27 +75,28 @@ impl<L: DeviceListener> DeviceNotifier<L> {
         event: c_ulong,
         info: *mut c_void,
     ) -> c_int {
-        // SAFETY: By the contract of this function. The device has a namespace, which lives as long
-        // as the chain is called for it.
+        // SAFETY: By the contract of this function `info` is that of `event`. Its device has a
+        // namespace, which is live during the call.
         let net = unsafe { bindings::rust_ipvs_helper_net_of_lost_device(event, info) };
         if !net.is_null() {
-            // SAFETY: It is a live namespace for the length of this call, as said above.
+            // SAFETY: The pointer is to a namespace that is live during the call, as argued above.
             L::device_lost(unsafe { Net::from_raw(net) });
         }
         bindings::NOTIFY_DONE as c_int
     }
 }
 
-/// Unregisters a notifier when it is dropped, which waits for calls that go on. Takes RTNL.
+/// Keeps a notifier registered. Dropping it waits for callbacks that are running. Process context;
+/// takes RTNL.
 ///
 /// # Invariants
 ///
 /// The block is static and registered.
 pub(crate) struct DeviceNotifierGuard(*mut bindings::notifier_block);
 
-// SAFETY: Unregistering may be done by any thread.
+// SAFETY: A notifier may be unregistered from any thread.
 unsafe impl Send for DeviceNotifierGuard {}
-// SAFETY: A shared guard gives access to nothing.
+// SAFETY: There are no methods on a shared reference.
 unsafe impl Sync for DeviceNotifierGuard {}
 
 impl Drop for DeviceNotifierGuard {

@@ -110,6 +110,7 @@ impl Net {
     /// (`net.ipv4.ip_unprivileged_port_start`).
     pub(crate) fn unprivileged_port_start(&self) -> u32 {
         // SAFETY: By the type invariant `self` is a live `struct net`.
+        // Read without a lock, as C code does; an administrator may change it at any time.
         let port = unsafe { bindings::rust_ipvs_helper_unprivileged_port_start(self.as_ptr()) };
         u32::try_from(port).unwrap_or(0)
     }
@@ -252,6 +253,7 @@ impl WeakNet {
     /// Called after [`close`](Self::close) and after the state was told to stop, which drops its
     /// leases. So there is nothing to wait for, unless a lease was forgotten, which is logged.
     fn wait_for_leases(&self) {
+        // Sleeping in steps avoids a wait queue in each namespace for a case that does not occur.
         let mut warned = false;
         // The addition of 0 is a fully ordered read, after the store in `close`; see `lease`.
         while self.leases.fetch_add(0, Full) != 0 {
@@ -512,6 +514,7 @@ unsafe extern "C" fn init<T: Namespaced>(net: *mut bindings::net) -> c_int {
             leases: Atomic::new(0),
         };
         let weak_net = Arc::new(weak_net, GFP_KERNEL)?;
+        // On errors the weak pointer is dropped with its last reference; the slot stays empty.
         let state = T::new(net, &weak_net, shared.as_ref().ok_or(EINVAL)?)?;
         let own = Arc::into_raw(state);
         // SAFETY: The core allocated the slot, zeroed, for this namespace. Other threads read

@@ -7,6 +7,13 @@
 //! Packets count without shared cache lines: each CPU adds to its own copy of a counter, and
 //! readers add up the copies.
 //!
+//! # Memory ordering
+//!
+//! Additions and sums are relaxed. A sum is exact only if nobody counts meanwhile; for statistics
+//! that is enough.
+//!
+//! # Lifetime
+//!
 //! A per-CPU allocation has a high fixed cost, whatever its size. So sets of counters are taken
 //! from a [`Pool`], which allocates [`SETS`] of them at a time.
 
@@ -35,6 +42,8 @@ const ALL: u32 = (1 << SETS) - 1;
 struct Chunk<const N: usize> {
     base: NonNull<u64>,
     /// Bit mask of the sets that have no owner.
+    ///
+    /// Cleared under the lock of the [`Pool`], set by the drop of a [`Counters`] in any context.
     free: Atomic<u32>,
 }
 
@@ -77,6 +86,8 @@ impl<const N: usize> Chunk<N> {
         if free == 0 {
             return None;
         }
+        // Bits are cleared by this function only, of which one call runs at a time. So the set
+        // stays free between the load and the update, although other bits may be set meanwhile.
         let number = free.trailing_zeros();
         this.update(|free| free & !(1u32 << number));
         // SAFETY: The set is inside the allocation by the type invariant. It is owned by this call
@@ -130,6 +141,8 @@ impl<const N: usize> Pool<N> {
         if let Some(counters) = chunk.as_ref().and_then(Chunk::take) {
             return Ok(counters);
         }
+        // The old chunk is dropped by the pool. Its sets keep it alive, and its free sets are not
+        // used any more.
         let new = Chunk::new()?;
         let counters = Chunk::take(&new).ok_or(ENOMEM)?;
         *chunk = Some(new);
@@ -147,6 +160,7 @@ impl<const N: usize> Pool<N> {
 /// of this value.
 pub(crate) struct Counters<const N: usize> {
     base: NonNull<u64>,
+    /// Keeps the allocation alive.
     chunk: Arc<Chunk<N>>,
 }
 
@@ -206,6 +220,8 @@ impl<const N: usize> Counters<N> {
     /// Returns the sums over all possible CPUs. Concurrent additions may be included or not, and
     /// the counters are not read at one point in time.
     pub(crate) fn sums(&self) -> [u64; N] {
+        // The helper visits each possible CPU once and adds up all counters of the set, whose words
+        // are adjacent, so it touches one or two cache lines per CPU.
         let mut sums = [0; N];
         // SAFETY: By the type invariant the `N` counters are inside the allocation. `sums` has room
         // for `N` words.

@@ -5,18 +5,22 @@
 //! C header: [`include/linux/proc_fs.h`](srctree/include/linux/proc_fs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
 //!
-//! A file that fits a page or two is a [`Show`]: it is written as a whole each time it is read. A
-//! file of any length is a set of [`Records`]: it is written record by record as its reader goes
-//! on, and nothing is held between two reads but a cursor, which each open file has for itself. A
-//! record may be a line or a batch of lines, so the cursor can be whatever finds the place again
-//! fast.
+//! A file of a page or two is a [`Show`]: it is written as a whole for each read. A file of any
+//! length is a set of [`Records`]: it is written record by record, and nothing is held between two
+//! reads but a cursor, which each open file has. A record may be a line or several, so a type can
+//! use a cursor by which it finds the position quickly.
 //!
-//! What is shown belongs to an owner, an `Arc` that the [`ProcFile`] keeps as long as the file is
-//! there.
+//! The content belongs to an owner, an `Arc` that the [`ProcFile`] holds as long as the file
+//! exists.
 //!
-//! Both write into an [`Output`], which is a [`core::fmt::Write`]. An error from it says that the
-//! buffer is full; it is to be passed on with `?`, and what was written is then written again into
-//! a larger one.
+//! Both kinds write to an [`Output`], which is a [`core::fmt::Write`]. Its error means that the
+//! buffer is full. It is to be passed on with `?`; the core then enlarges the buffer, and the same
+//! content is written again.
+//!
+//! # Context
+//!
+//! All callbacks run in process context, in the reading process, and may sleep. They run at once
+//! for different open files, and one at a time for each.
 //!
 //! # Examples
 //!
@@ -57,7 +61,7 @@ use pin_init::Zeroable;
 /// `seq` is valid for `'a` and used by this thread only.
 pub(crate) struct Output<'a> {
     seq: NonNull<bindings::seq_file>,
-    /// A signal came; the read is to end.
+    /// `true` if a signal is pending, which ends the read.
     interrupted: bool,
     _seq: PhantomData<&'a mut bindings::seq_file>,
     _not_send: NotThreadSafe,
@@ -68,7 +72,7 @@ impl Output<'_> {
     ///
     /// # Errors
     ///
-    /// Where the buffer is full.
+    /// `fmt::Error` if the buffer is full.
     pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> fmt::Result {
         // SAFETY: `seq` is valid by the type invariant, and the bytes can be read.
         match unsafe { bindings::seq_write(self.seq.as_ptr(), bytes.as_ptr().cast(), bytes.len()) }
@@ -78,12 +82,13 @@ impl Output<'_> {
         }
     }
 
-    /// Calls `cond_resched()`, for whoever goes through much that shows nothing: the core does so
-    /// for each read only. May sleep.
+    /// Calls `cond_resched()`. For content that takes long to compute and shows little: the core
+    /// does it once for each read. May sleep.
     ///
     /// # Errors
     ///
-    /// If the reader has a signal. Records that are complete are still his.
+    /// `fmt::Error` if the reader has a pending signal. It still gets the records that are
+    /// complete.
     pub(crate) fn give_way(&mut self) -> fmt::Result {
         super::time::give_way();
         self.interrupted = kernel::current!().signal_pending();
@@ -93,15 +98,16 @@ impl Output<'_> {
         Ok(())
     }
 
-    /// Returns what a C callback returns for what a Rust one did.
+    /// Converts the result of a handler to that of a C callback.
     ///
-    /// That the buffer overflowed is no error: the caller sees it and tries again. An error without
-    /// an overflow would have it try for ever.
+    /// An overflow of the buffer is success for C: the core sees it and repeats the call with a
+    /// larger buffer. An error without an overflow becomes `EIO`; as a success it would make the
+    /// core repeat the call forever.
     fn status(&self, shown: fmt::Result) -> c_int {
         // SAFETY: `seq` is valid by the type invariant.
         let seq = unsafe { self.seq.as_ref() };
         match shown {
-            // Where nothing was read yet the system call begins anew, or fails with `EINTR`.
+            // If nothing was read yet, the system call is restarted or fails with `EINTR`.
             Err(fmt::Error) if self.interrupted => ERESTARTSYS.to_errno(),
             Err(fmt::Error) if seq.count < seq.size => EIO.to_errno(),
             _ => 0,
@@ -117,37 +123,38 @@ impl Write for Output<'_> {
 
 /// A file that is written as a whole.
 pub(crate) trait Show: 'static {
-    /// Object that the file shows.
+    /// Type of the object that has the content.
     type Owner: Send + Sync + 'static;
 
-    /// Writes the file. May sleep.
+    /// Writes the whole file. May sleep. May be called several times for one read.
     fn show(owner: &Self::Owner, out: &mut Output<'_>) -> fmt::Result;
 }
 
-/// Tells whether a record was the last one.
+/// Result of writing a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum More {
-    /// There may be another one.
+    /// There may be more records.
     Follows,
-    /// There is none.
+    /// The record was the last one.
     Done,
 }
 
 /// A file that is written record by record.
 pub(crate) trait Records: 'static {
-    /// Object that the file shows.
+    /// Type of the object that has the content.
     type Owner: Send + Sync + 'static;
 
-    /// Position of a record. All zeroes is the first one.
+    /// Position of a record. All zeros is that of the first one.
     type Cursor: Copy + Zeroable;
 
-    /// Writes what comes before all records.
+    /// Writes the part of the file before the records.
     fn head(owner: &Self::Owner, out: &mut Output<'_>) -> fmt::Result;
 
-    /// Writes the record at `cursor`, if there is anything to write, and moves the cursor on.
+    /// Writes the record at `cursor`, which may be empty, and moves the cursor to the next one.
     ///
-    /// What it did to the cursor counts only if all of the record found room. May sleep, but must
-    /// not hold anything across records.
+    /// The new cursor is used only if the whole record fitted in the buffer; otherwise the call is
+    /// repeated with the old one. May sleep, but must not hold locks or references from one record
+    /// to the next.
     fn record(
         owner: &Self::Owner,
         cursor: &mut Self::Cursor,
@@ -155,15 +162,16 @@ pub(crate) trait Records: 'static {
     ) -> Result<More, fmt::Error>;
 }
 
-/// A file under `/proc/net` of one namespace; dropping it removes the file.
+/// A file under `/proc/net` of one namespace. Dropping it removes the file.
 ///
-/// Readers have left its callbacks, and have no way back in, when `drop` returns.
+/// `drop` waits for callbacks that are running. Later reads of files that are open fail. Process
+/// context.
 ///
 /// # Invariants
 ///
-/// `parent` is the `/proc/net` of a namespace, in which a file `name` was registered by this value,
-/// with the address of the object in `_owner` as its data. By `_lease` the namespace is not torn
-/// down before this value is dropped.
+/// - `parent` is the `/proc/net` of the namespace of `_lease`.
+/// - A file `name` was registered in it, with the address of the object in `_owner` as its data.
+/// - `_lease` keeps the namespace from being torn down before this value is dropped.
 pub(crate) struct ProcFile<O: Send + Sync + 'static> {
     _lease: Lease,
     parent: NonNull<bindings::proc_dir_entry>,
@@ -171,28 +179,30 @@ pub(crate) struct ProcFile<O: Send + Sync + 'static> {
     _owner: Arc<O>,
 }
 
-// SAFETY: Entries may be removed from any thread.
+// SAFETY: A file may be removed from any thread, and the owner is `Send + Sync`.
 unsafe impl<O: Send + Sync> Send for ProcFile<O> {}
-// SAFETY: As above; there are no methods on a shared reference.
+// SAFETY: There are no methods on a shared reference.
 unsafe impl<O: Send + Sync> Sync for ProcFile<O> {}
 
 impl<O: Send + Sync> ProcFile<O> {
-    /// Adds a file that is written as a whole, with the permission bits `mode`.
+    /// Creates a file that is written as a whole, with the permission bits `mode`. Process context;
+    /// sleeps.
     ///
-    /// The value keeps `owner` alive. It is to be kept with the state of the namespace, and dropped
-    /// by [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits
-    /// for the lease.
+    /// The result keeps `owner` alive. It must be dropped by
+    /// [`Namespaced::stop`](super::net::Namespaced::stop) at the latest, which otherwise waits for
+    /// the lease.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also where a file of that name exists.
+    /// `ENOMEM`, also if a file of that name exists; the core does not tell the two apart.
     pub(crate) fn show<T: Show<Owner = O>>(
         lease: Lease,
         name: &'static CStr,
         mode: u16,
         owner: Arc<O>,
     ) -> Result<Self> {
-        // SAFETY: The callback is static, as is the name, and takes the data that it is given.
+        // SAFETY: `name` and the callback are static. The callback takes the data that `created`
+        // passes, the address of an `O`.
         Self::created(lease, name, owner, |parent, data| unsafe {
             bindings::proc_create_net_single(
                 name.as_char_ptr(),
@@ -204,13 +214,14 @@ impl<O: Send + Sync> ProcFile<O> {
         })
     }
 
-    /// Adds a file that is written record by record, with the permission bits `mode`.
+    /// Creates a file that is written record by record, with the permission bits `mode`. Process
+    /// context; sleeps.
     ///
-    /// As for [`show`](Self::show), also in what the value keeps and how long it is kept.
+    /// The lifetime is as for [`show`](Self::show).
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also where a file of that name exists.
+    /// `ENOMEM`, also if a file of that name exists.
     pub(crate) fn records<T: Records<Owner = O>>(
         lease: Lease,
         name: &'static CStr,
@@ -218,8 +229,9 @@ impl<O: Send + Sync> ProcFile<O> {
         owner: Arc<O>,
     ) -> Result<Self> {
         let size = u32::try_from(size_of::<Reader<T::Cursor>>())?;
-        // SAFETY: The callbacks are static, as is the name, and take the data that they are given
-        // and files opened with a private area of this size, which begins as `Reader` does.
+        // SAFETY: `name` and the callbacks are static. The callbacks take the data that `created`
+        // passes, and open files whose private area has this size and begins with a
+        // `seq_net_private`, as `Reader` does.
         Self::created(lease, name, owner, |parent, data| unsafe {
             bindings::proc_create_net_data(
                 name.as_char_ptr(),
@@ -232,20 +244,23 @@ impl<O: Send + Sync> ProcFile<O> {
         })
     }
 
+    /// Creates a file by `create`, which is called with `/proc/net` of the namespace and the data
+    /// of the file.
     fn created(
         lease: Lease,
         name: &'static CStr,
         owner: Arc<O>,
         create: impl FnOnce(*mut bindings::proc_dir_entry, *mut c_void) -> *mut bindings::proc_dir_entry,
     ) -> Result<Self> {
-        // SAFETY: A live namespace by the type invariant of the lease.
+        // SAFETY: By the type invariant of `Lease` the namespace is live.
         let parent = unsafe { (*lease.as_ptr()).proc_net };
         let parent = NonNull::new(parent).ok_or(ENOENT)?;
         let data = ptr::from_ref::<O>(&owner).cast_mut().cast();
         if create(parent.as_ptr(), data).is_null() {
             return Err(ENOMEM);
         }
-        // INVARIANT: Registered just now.
+        // INVARIANT: The file was registered just now, in `parent` and with the address of the
+        // owner.
         Ok(Self {
             _lease: lease,
             parent,
@@ -257,30 +272,30 @@ impl<O: Send + Sync> ProcFile<O> {
 
 impl<O: Send + Sync> Drop for ProcFile<O> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the directory is still there, and the file in it. This
-        // waits for callbacks; the owner is let go after it.
+        // SAFETY: By the type invariant the directory exists, because the namespace is live, and so
+        // does the file in it. The call waits for callbacks; the owner is dropped after it.
         unsafe { bindings::remove_proc_entry(self.name.as_char_ptr(), self.parent.as_ptr()) };
     }
 }
 
-/// State of an open file of records, in C-allocated memory that starts out as zeroes.
+/// State of an open file of records, in memory that the core allocates and zeroes.
 #[repr(C)]
 struct Reader<C> {
-    /// A reference to the namespace, which C code keeps here.
+    /// Reference to the namespace, which the core accesses. Must be first.
     _net: bindings::seq_net_private,
-    /// The number of the record at `cursor`; 0 stands for the head.
+    /// Number of the record at `cursor`; 0 is the head.
     index: bindings::loff_t,
-    /// Position of that record.
+    /// Position of the current record.
     cursor: C,
-    /// Position of the record after it, once that one was written.
+    /// Position of the next record, valid once the current one was written.
     next: C,
-    /// True if the record just written was the last.
+    /// `true` if the record that was just written is the last one.
     last: bool,
-    /// True if `index` is past the last record.
+    /// `true` if `index` is beyond the last record.
     ended: bool,
 }
 
-/// The C view of a file of records `T`.
+/// The C callbacks of a file of records `T`.
 struct Operations<T>(PhantomData<T>);
 
 impl<T: Records> Operations<T> {
@@ -291,34 +306,38 @@ impl<T: Records> Operations<T> {
         show: Some(Self::show),
     };
 
-    /// The reader's state.
+    /// Returns the state of an open file.
     ///
     /// # Safety
     ///
     /// `seq` must be that of an open file of records `T`, used by no other thread for `'a`.
     unsafe fn reader<'a>(seq: *mut bindings::seq_file) -> &'a mut Reader<T::Cursor> {
-        // SAFETY: By the contract of this function, and as the private area was created large
-        // enough and zeroed, which is valid for each of its fields.
+        // SAFETY: By the contract of this function `seq` is open and used by this thread only. Its
+        // private area was created with the size of a `Reader` and zeroed, which is valid for each
+        // of its fields.
         unsafe { &mut *(*seq).private.cast() }
     }
 
-    /// Begins a read at record `*position`. What is returned is not looked at but for being null.
+    /// Begins a read at record `*position`. The core checks the result for null only, which means
+    /// the end of the file.
     ///
     /// # Safety
     ///
-    /// Only for the seq_file core, on files of records `T`.
+    /// Must be called by the seq_file core, for a file of records `T`.
     unsafe extern "C" fn start(
         seq: *mut bindings::seq_file,
         position: *mut bindings::loff_t,
     ) -> *mut c_void {
-        // SAFETY: By the contract of this function.
+        // SAFETY: By the contract of this function `seq` is such a file, which the core has locked,
+        // and `position` is valid.
         let (reader, position) = unsafe { (Self::reader(seq), *position) };
         if position == 0 {
             reader.index = 0;
             reader.cursor = pin_init::zeroed();
             reader.ended = false;
         } else if reader.ended || position != reader.index {
-            // Reads go on where the last one stopped, or start over.
+            // A read continues where the last one stopped, or starts at 0. Other positions, by
+            // `pread()` or `lseek()`, are the end of the file.
             return ptr::null_mut();
         }
         ptr::from_mut(reader).cast()
@@ -334,7 +353,8 @@ impl<T: Records> Operations<T> {
         token: *mut c_void,
         position: *mut bindings::loff_t,
     ) -> *mut c_void {
-        // SAFETY: By the contract of `start`.
+        // SAFETY: By the contract of `start` `seq` is a file of records `T`, which the core has
+        // locked, and `position` is valid.
         let (reader, position) = unsafe { (Self::reader(seq), &mut *position) };
         *position = position.wrapping_add(1);
         if reader.index != 0 {
@@ -349,7 +369,7 @@ impl<T: Records> Operations<T> {
         }
     }
 
-    /// Ends a read; nothing is held.
+    /// Ends a read. Nothing is held, so there is nothing to release.
     ///
     /// # Safety
     ///
@@ -362,13 +382,14 @@ impl<T: Records> Operations<T> {
     ///
     /// As for [`start`](Self::start).
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _token: *mut c_void) -> c_int {
-        // SAFETY: By the contract of `start`. The data is the owner, by the invariant of
-        // `ProcFile`, which keeps it until callbacks have returned.
+        // SAFETY: By the contract of `start` `seq` is a file of records `T`, which the core has
+        // locked. By the type invariant of `ProcFile` its data is the owner, which is kept until
+        // callbacks have returned.
         let (reader, owner) = unsafe { (Self::reader(seq), owner::<T::Owner>(seq)) };
         let Some(seq) = NonNull::new(seq) else {
             return EINVAL.to_errno();
         };
-        // INVARIANT: The core passes the file that it is reading.
+        // INVARIANT: The core passes a file that it has locked for this thread.
         let mut out = Output {
             seq,
             interrupted: false,
@@ -388,13 +409,14 @@ impl<T: Records> Operations<T> {
     }
 }
 
-/// The owner of an open file.
+/// Returns the owner of an open file.
 ///
 /// # Safety
 ///
 /// `seq` must be an open file of an [`ProcFile`] of owner `O`, and `'a` end with the callback.
 unsafe fn owner<'a, O>(seq: *mut bindings::seq_file) -> &'a O {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function the file's data is the address of an `O`, which the
+    // `ProcFile` keeps alive until callbacks have returned.
     unsafe { &*bindings::rust_ipvs_helper_seq_file_data(seq).cast() }
 }
 
@@ -402,10 +424,10 @@ unsafe fn owner<'a, O>(seq: *mut bindings::seq_file) -> &'a O {
 ///
 /// # Safety
 ///
-/// Only for the seq_file core, for files made by `proc_create_net_single()`.
+/// Must be called by the seq_file core, for a file of `T` that `proc_create_net_single()` created.
 unsafe extern "C" fn show<T: Show>(seq: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-    // SAFETY: By the contract of this function. The data is the owner, by the invariant of
-    // `ProcFile`, which keeps it until callbacks have returned.
+    // SAFETY: By the contract of this function `seq` is a file of `T`. By the type invariant of
+    // `ProcFile` its data is the owner, which is kept until callbacks have returned.
     let owner = unsafe { owner::<T::Owner>(seq) };
     let Some(seq) = NonNull::new(seq) else {
         return EINVAL.to_errno();

@@ -6,15 +6,15 @@
 
 use crate::bindings;
 
-/// `N` words that nobody can guess, once the kernel's generator is seeded.
+/// Returns `N` random words, unpredictable once the kernel's generator is seeded. Any context.
 pub(crate) fn words<const N: usize>() -> [u64; N] {
     let mut words = [0u64; N];
-    // SAFETY: The pointer and the length are of the array.
+    // SAFETY: Pointer and length are those of `words`, which is writable and on this stack.
     unsafe { bindings::get_random_bytes(words.as_mut_ptr().cast(), size_of_val(&words)) };
     words
 }
 
-/// A number below `limit`, or 0; any context.
+/// Returns a random number below `limit`, or 0 if `limit` is 0. Any context.
 ///
 /// The odds of two numbers differ by no more than one in 2^64 divided by `limit`, and not at all
 /// where that is a number of 32 bits; those are cheaper, too.

@@ -103,6 +103,7 @@ impl<T: Send + Sync> RcuSlots<T> {
     pub(crate) fn new(capacity: usize) -> Result<Self> {
         let mut slots = KVVec::with_capacity(capacity, GFP_KERNEL)?;
         for _ in 0..capacity {
+            // Within the capacity: slots must not move once readers have them.
             slots.push(RcuSlot::empty(), GFP_KERNEL)?;
         }
         Ok(Self {
@@ -142,6 +143,8 @@ impl<T: Send + Sync> RcuSlots<T> {
         below: u32,
         mut is: impl FnMut(RcuRef<'g, T>) -> bool,
     ) -> Option<(u32, RcuRef<'g, T>)> {
+        // `get` again for each slot: the object may change between two calls of `is`, but each call
+        // sees one.
         let mut find = |cell: &'g RcuSlot<T>| cell.get(rcu).filter(|object| is(*object));
         let mut slots = self.slots.get(..below as usize).unwrap_or(&self.slots);
         while let Some((rest, four)) = slots.split_last_chunk::<4>() {
@@ -165,6 +168,7 @@ impl<T: Send + Sync> RcuSlots<T> {
     /// if all slots are used. The caller must hold the writers' lock.
     pub(crate) fn push(&self, object: RcuArc<T>) -> Option<u32> {
         let slot = self.len.load();
+        // The object is in its slot before `len` covers it.
         self.slots.get(slot as usize)?.swap(Some(object));
         self.len.publish(slot.wrapping_add(1));
         Some(slot)
@@ -175,6 +179,7 @@ impl<T: Send + Sync> RcuSlots<T> {
     ///
     /// A reader that runs meanwhile may use the old length: it finds these slots empty.
     pub(crate) fn trim(&self, rcu: Rcu<'_>) {
+        // Only trailing slots are given back, because the numbers of others are known to users.
         let mut len = self.len.load();
         while let Some(last) = len
             .checked_sub(1)

@@ -77,6 +77,7 @@ impl Route {
         if let Some(head) = source.first_chunk_mut::<4>() {
             *head = [a, b, c, d];
         }
+        // The look-up returned null on errors, which `adopt` turns into `None`.
         Self::adopt(dst, Protocol::Ipv4, wanted, source)
     }
 
@@ -108,6 +109,7 @@ impl Route {
         wanted: RouteKind,
         source: [u8; 16],
     ) -> Option<Self> {
+        // The cookie is read once, now: `is_valid` compares the entry's current one with it.
         let dst = NonNull::new(dst)?;
         // SAFETY: The look-up returned a reference to the entry, which is of the protocol's kind.
         let cookie =

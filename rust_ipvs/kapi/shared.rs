@@ -32,9 +32,12 @@ use kernel::{
 /// Allocation of an object with its count and the head by which it is queued for freeing.
 #[pin_data]
 struct Inner<T> {
+    /// Number of counted references; saturates instead of overflowing.
     count: Refcount,
+    /// Used by RCU once `count` has dropped to 0.
     head: Opaque<bindings::callback_head>,
     #[pin]
+    /// The object.
     value: T,
 }
 

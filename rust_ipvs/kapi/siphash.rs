@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A pseudo-random function of short input, for numbers that others get to see.
+//! A keyed hash of short input, for values that can be observed from outside.
 //!
 //! C header: [`include/linux/siphash.h`](srctree/include/linux/siphash.h)
 //!
@@ -14,19 +14,19 @@
 use super::random;
 use crate::bindings;
 
-/// The random key of a HalfSipHash, which is SipHash-1-3 on 64-bit machines.
+/// A random key of HalfSipHash (SipHash-1-3 on 64-bit machines).
 pub(crate) struct HalfSipKey(bindings::hsiphash_key_t);
 
 impl HalfSipKey {
-    /// Makes a key that nobody can guess, once the kernel's generator is seeded.
+    /// Creates a random key, unpredictable once the kernel's generator is seeded.
     pub(crate) fn random() -> Self {
         let key = random::words::<2>().map(|word| word as usize);
         Self(bindings::hsiphash_key_t { key })
     }
 
-    /// Hashes a word. Any context.
+    /// Returns the hash of a word. Any context.
     pub(crate) fn hash(&self, word: u32) -> u32 {
-        // SAFETY: The key is only read.
+        // SAFETY: The key is valid and is read during the call only.
         unsafe { bindings::hsiphash_1u32(word, &self.0) }
     }
 }

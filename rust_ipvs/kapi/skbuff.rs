@@ -172,6 +172,8 @@ impl Packet {
         // reallocate or write the buffer take `&mut self`.
         unsafe {
             let len = bindings::rust_ipvs_helper_skb_l3_len(self.as_ptr());
+            // The network header may be behind the linear part's end if only pages have data; then
+            // there are no bytes.
             let len = if len > 0 { len as usize } else { 0 };
             core::slice::from_raw_parts(bindings::rust_ipvs_helper_skb_l3(self.as_ptr()), len)
         }
@@ -186,6 +188,7 @@ impl Packet {
         // `bytes` has room for `len` bytes. `skb_copy_bits()` checks the offset against the
         // packet's length.
         let error = unsafe {
+            // `skb_copy_bits()` counts from the data pointer.
             let start = bindings::rust_ipvs_helper_skb_l3_offset(self.as_ptr());
             let at = start.checked_add(at)?;
             bindings::skb_copy_bits(self.as_ptr(), at, bytes.as_mut_ptr().cast(), len)
@@ -348,6 +351,7 @@ impl Packet {
     /// and must begin with a header of `protocol`. The kernel limits the rate.
     pub(crate) fn send_error(&mut self, protocol: Protocol, error: Unreachable) {
         match protocol {
+            // Codes and the meaning of `info` as in RFC 792 and RFC 1191.
             Protocol::Ipv4 => {
                 let (kind, code, info) = match error {
                     Unreachable::Port => (ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
@@ -358,6 +362,7 @@ impl Packet {
                 // valid. By the contract of this method it has an IPv4 header and a route.
                 unsafe { bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind, code, info) }
             }
+            // Codes and the meaning of `info` as in RFC 4443.
             Protocol::Ipv6 => {
                 let (kind, code, info) = match error {
                     Unreachable::Port => (ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0),

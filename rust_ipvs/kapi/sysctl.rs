@@ -15,6 +15,11 @@
 //! Files can be written by processes with `CAP_NET_ADMIN` in the user namespace that owns the
 //! network namespace.
 //!
+//! # Errors of writes
+//!
+//! A value out of range, or of a wrong format, is refused with `EINVAL` by the generic handlers and
+//! is not stored. A function given to [`Variable::on_write`] may refuse with an error of its own.
+//!
 //! # Context
 //!
 //! Registration and all accesses happen in process context and may sleep. Accesses to one variable
@@ -186,6 +191,8 @@ impl<O> Variable<O> {
         // SAFETY: By the type invariant of `Net` the reference is to a live `struct net`, whose
         // `user_ns` does not change.
         let of = unsafe { (*net.as_ptr()).user_ns };
+        // Like all variables under /proc/sys/net, the files belong to root of the user namespace;
+        // the mode is what remains to be decided.
         let mode = if of == &raw mut bindings::init_user_ns {
             0o644
         } else {
@@ -245,6 +252,8 @@ impl<T: SysctlTable> Registration<T> {
     pub(crate) fn new(lease: Lease, owner: Arc<T::Owner>) -> Result<Self> {
         let mut table = KVec::with_capacity(T::VARIABLES.len(), GFP_KERNEL)?;
         for variable in T::VARIABLES {
+            // Within the capacity, so the elements do not move, and no terminating entry is needed:
+            // the size is passed.
             if let Some(element) = variable.describe(&lease, &owner) {
                 table.push_within_capacity(element).map_err(|_| ENOMEM)?;
             }
@@ -313,10 +322,12 @@ unsafe extern "C" fn handle<O: 'static>(
                 &*table.extra2.cast::<Variable<O>>(),
             )
         };
+        // All kinds but the plain integer are handled in their arms and return there.
         let word = match variable.value {
             Value::Number(word) => word(owner),
             Value::Long(word) => {
                 let word = word(owner);
+                // A local copy: a write that fails half way leaves the variable as it is.
                 let mut value = word.load();
                 let local = copied(table, (&raw mut value).cast());
                 // SAFETY: `local` points at `value`, which outlives the call. The other arguments
@@ -346,6 +357,8 @@ unsafe extern "C" fn handle<O: 'static>(
                 })?;
                 if write != 0 {
                     let [first, second] = values;
+                    // Both words are stored or none, but not at once: a reader may see the new
+                    // first with the old second one.
                     if !go_together(first, second) {
                         return Err(EINVAL);
                     }
@@ -366,6 +379,7 @@ unsafe extern "C" fn handle<O: 'static>(
             }
         };
 
+        // A plain integer, with its range.
         let before = word.load();
         let mut value: c_int = before;
         let (mut min, mut max) = variable.range;

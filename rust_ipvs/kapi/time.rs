@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tick counter.
+//! Time in jiffies and milliseconds, and `cond_resched()`.
 //!
 //! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
 
 use crate::bindings;
 
-/// Jiffies in a second.
+/// Number of jiffies per second (C: `CONFIG_HZ`).
 pub(crate) const HZ: u32 = kernel::bindings::CONFIG_HZ;
 
-/// The low 32 bits of the tick counter; they wrap, so only differences mean something.
+/// Returns the low 32 bits of `jiffies`. They wrap, so values are to be compared by their
+/// difference. Any context.
 #[inline(always)]
 pub(crate) fn jiffies32() -> u32 {
-    // SAFETY: Reads a variable that always exists.
+    // SAFETY: Reads a variable that exists while the kernel runs.
     (unsafe { bindings::rust_ipvs_helper_jiffies() }) as u32
 }
 
-/// The whole tick counter, which does not wrap.
+/// Returns the 64-bit tick counter (C: `get_jiffies_64()`), which does not wrap. Any context.
 #[inline(always)]
 pub(crate) fn jiffies64() -> u64 {
     // SAFETY: Reads a variable that always exists.
@@ -31,7 +32,7 @@ pub(crate) fn give_way() {
     unsafe { bindings::rust_ipvs_helper_cond_resched() };
 }
 
-/// Milliseconds since an arbitrary moment.
+/// Returns the milliseconds since an arbitrary point in time, monotonic.
 pub(crate) fn milliseconds() -> u64 {
     const SECOND: u64 = HZ as u64;
     jiffies64().wrapping_mul(1000) / SECOND

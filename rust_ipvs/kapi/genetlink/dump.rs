@@ -71,6 +71,7 @@ impl<'a> Dump<'a> {
     pub(crate) fn attribute(&self, number: u16) -> Result<Option<&'a [u8]>> {
         // SAFETY: By the type invariant the pointers are valid while this value lives.
         let info = unsafe { self.info.as_ref() };
+        // The core parsed the attributes before it called a strict command's dump.
         if !info.attrs.is_null() {
             // SAFETY: By the type invariant `info` is valid for `'a`. The core allocated `attrs`
             // for the family's `maxattr`, because no `Command` has one of its own.
@@ -144,6 +145,7 @@ fn last(mut attributes: &[u8], number: u16) -> Option<&[u8]> {
     let mut found = None;
     while let Some((header, _)) = attributes.split_first_chunk::<4>() {
         let [l0, l1, t0, t1] = *header;
+        // Length, which includes the header, then type, in native order.
         let length = usize::from(u16::from_ne_bytes([l0, l1]));
         let kind = u16::from_ne_bytes([t0, t1]) & bindings::NLA_TYPE_MASK as u16;
         if length < header.len() || length > attributes.len() {
@@ -152,6 +154,8 @@ fn last(mut attributes: &[u8], number: u16) -> Option<&[u8]> {
         if kind == number {
             found = attributes.get(header.len()..length);
         }
+        // The next attribute begins at a multiple of the alignment; the last one may lack its
+        // padding.
         let padding = (bindings::NLA_ALIGNTO as usize).wrapping_sub(1);
         let next = length.wrapping_add(padding) & !padding;
         attributes = attributes.get(next..).unwrap_or(&[]);

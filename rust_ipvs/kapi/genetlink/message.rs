@@ -29,8 +29,11 @@ const ALIGN: usize = bindings::NLA_ALIGNTO as usize;
 /// - The first `used` bytes, at most `room`, have been written.
 /// - `at` and `used` are multiples of [`ALIGN`].
 pub(crate) struct Message<'a> {
+    /// Start of the attributes: the end of the buffer's data.
     at: NonNull<u8>,
+    /// Bytes from `at` to the end of the buffer.
     room: usize,
+    /// Bytes of attributes that have been written.
     used: usize,
     _buffer: PhantomData<&'a mut [u8]>,
 }
@@ -78,6 +81,7 @@ impl Message<'_> {
             used: 0,
             _buffer: PhantomData,
         };
+        // Until the call below, the buffer's own length does not include the attributes.
         let built = build(&mut message);
         // SAFETY: `header` was added to this buffer, which has not moved since. The attributes fit
         // in the tail room, so `used` bytes may be added, and their number fits in 32 bits.
@@ -106,6 +110,7 @@ impl Message<'_> {
         length: usize,
         write: impl FnOnce(NonNull<u8>),
     ) -> Result {
+        // No overflow: `length` is the size of an object in memory, which is at most `isize::MAX`.
         let total = length.wrapping_add(HEADER);
         let padded = total.wrapping_add(ALIGN.wrapping_sub(1)) & !ALIGN.wrapping_sub(1);
         if length > MAX || padded > self.room.wrapping_sub(self.used) {
@@ -183,6 +188,8 @@ impl Message<'_> {
     #[inline(always)]
     pub(crate) fn put_u64_aligned(&mut self, attribute: u16, value: u64, pad: u16) -> Result {
         if cfg!(not(CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS)) {
+            // The payload follows the header, so it is aligned to 8 if the header is not. An empty
+            // attribute is as long as a header.
             let at = (self.at.as_ptr() as usize).wrapping_add(self.used);
             if at & const { size_of::<u64>().wrapping_sub(1) } == 0 {
                 self.put_bytes(pad, &[])?;
@@ -214,6 +221,7 @@ impl Message<'_> {
         attribute: u16,
         build: impl FnOnce(&mut Self) -> Result,
     ) -> Result {
+        // The length in the header is written after the nested attributes, when it is known.
         let start = self.used;
         self.put_bytes(attribute, &[])?;
         let built = build(self).and_then(|()| {
@@ -225,6 +233,7 @@ impl Message<'_> {
             Ok(())
         });
         if built.is_err() {
+            // Nothing behind `used` is part of the message.
             self.used = start;
         }
         built

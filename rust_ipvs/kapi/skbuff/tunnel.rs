@@ -55,6 +55,8 @@ impl Wrapping {
     /// Returns the `SKB_GSO_*` bits for an outer header of protocol `outer`, by which the core or a
     /// device knows how to cut the encapsulated packet.
     fn bits(self, outer: Protocol) -> c_int {
+        // The type of the outer header, and below that of what follows it. Both are needed to find
+        // the inner packet.
         let ip = match outer {
             Protocol::Ipv4 => bindings::SKB_GSO_IPXIP4,
             Protocol::Ipv6 => bindings::SKB_GSO_IPXIP6,
@@ -83,6 +85,9 @@ impl Packet {
     /// Returns `true` if nothing is left to a device: the packet is not a GSO packet, and its
     /// transport checksum is complete. Then the cheap [`Roomy::wrap_plain`] does.
     #[inline(always)]
+    ///
+    /// Most packets are plain. For them encapsulation needs neither GSO types nor inner header
+    /// offsets.
     pub(crate) fn is_plain(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_is_plain(self.as_ptr()) }
@@ -99,6 +104,7 @@ impl Packet {
     /// field, in bytes from the network header. Returns `None` if the transport checksum is
     /// complete.
     pub(crate) fn partial_sum(&self) -> Option<(u16, u16)> {
+        // The two fields of the `sk_buff` have a meaning only then.
         if !self.sum_is_partial() {
             return None;
         }
@@ -232,6 +238,7 @@ impl Roomy {
             ports.1.to_be_bytes(),
             length.to_be_bytes(),
         ];
+        // Source port, destination port, length and checksum, 16 bits each, in network order.
         self.push(&[s0, s1, d0, d1, l0, l1, 0, 0])?;
         let (skb, length) = (self.as_ptr(), c_int::try_from(self.len()).ok()?);
         // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
@@ -241,10 +248,13 @@ impl Roomy {
         unsafe {
             bindings::rust_ipvs_helper_skb_transport_here(skb);
             match (<[u8; 4]>::try_from(src), <[u8; 4]>::try_from(dst)) {
+                // Sets the checksum, or leaves a partial one to the device; of a GSO packet, to
+                // segmentation.
                 (Ok(src), Ok(dst)) => {
                     let (src, dst) = (u32::from_ne_bytes(src), u32::from_ne_bytes(dst));
                     bindings::udp_set_csum(!sum, skb, src, dst, length);
                 }
+                // Two IPv6 addresses; the conversion fails if they are not.
                 _ => {
                     let (src, dst) = (in6(src.try_into().ok()?), in6(dst.try_into().ok()?));
                     bindings::rust_ipvs_helper_udp6_set_csum(!sum, skb, &src, &dst, length);
@@ -261,6 +271,7 @@ impl Roomy {
         // is valid. The headroom was checked, and no clone shares it by the type invariant.
         unsafe {
             let skb = self.as_ptr();
+            // Four bytes of flags and type, and four of checksum and reserved bits.
             let length = if sum { 8 } else { 4 };
             if bindings::rust_ipvs_helper_skb_headroom(skb) < length {
                 return None;

@@ -91,6 +91,8 @@ impl WheelLinks {
 
     /// Returns the number of references, 0 if the count is frozen. Another CPU may change it at any
     /// time.
+    ///
+    /// For display and for decisions that are repeated under the lock.
     pub(crate) fn n_control(&self) -> u32 {
         u32::try_from(self.n_control.load(Relaxed)).unwrap_or(0)
     }
@@ -191,6 +193,7 @@ impl Links {
     /// Stores both hashes. The caller must own the object, which must be in no chain.
     pub(super) fn set_hashes(&self, first: u32, second: u32) {
         let [own_first, own_second] = &self.hash;
+        // Relaxed stores: the publication of the object in a chain orders them.
         own_first.store(first);
         own_second.store(second);
     }

@@ -82,6 +82,7 @@ impl<T: TableEntry> Table<T> {
         mut gone: impl FnMut(Rcu<'_>, &T),
     ) -> bool {
         loop {
+            // The due list first: it may have objects that an earlier call left.
             while let Remaining::More = self.expire_some(shard as u32, &mut verdict, &mut gone) {
                 process.give_way();
                 *budget = budget.saturating_sub(IN_A_SECTION);
@@ -139,6 +140,7 @@ impl<T: TableEntry> Table<T> {
                         ExpireVerdict::Remove => {}
                     }
                 };
+                // Relinked under the same lock, so no other CPU finds the object in no list.
                 if stays {
                     // SAFETY: `guard` holds the lock. The object is the first of the due list, so
                     // it is in a list for `unlink` and in none for `link`; both heads are of its
@@ -150,6 +152,7 @@ impl<T: TableEntry> Table<T> {
                     continue;
                 }
                 self.detach(rcu, &guard, entry, entry.links().hash_of(0));
+                // The second chain may belong to another shard, and only one may be locked.
                 drop(guard);
                 // SAFETY: This call froze and detached `entry`, under the lock.
                 unsafe { self.finish(rcu, entry) };

@@ -11,6 +11,21 @@
 //! walk it once for each object moved would take quadratic time. So a walk records the last [`RUN`]
 //! links, and these are moved together.
 //!
+//! # Order of the steps
+//!
+//! 1. The new array is allocated, empty, with its generation.
+//! 2. It is published in `future` of the old array. From here on insertions go to the new array,
+//!    and readers that find nothing in the old one continue in the new one.
+//! 3. The chains of the old array are moved, shard by shard. The buckets of one shard in the old
+//!    array map to buckets of the same shard in the new one, so one lock covers both ends of a
+//!    move.
+//! 4. The new array is published as the current one. Readers that still have the old one find its
+//!    chains empty and continue by `future`.
+//! 5. The old array is freed after a grace period.
+//!
+//! The order holds for growing and for shrinking. Nothing has to be undone on a failure, because
+//! only the first step can fail.
+//!
 //! # Work under a lock
 //!
 //! Short chains, of up to [`RUN`] links, are walked and moved with the shard locked; one lock
@@ -96,6 +111,9 @@ const RUNS_AT_ONCE: usize = sizes::either(64, 6);
 const PATIENCE: u32 = sizes::either(3, 1) as u32;
 
 /// Returns the word that holds the successor of a link.
+///
+/// The word may be written by holders of the chain's lock at any time. It is read once, so that a
+/// caller works with one value.
 fn after<'g, T: TableEntry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
     // SAFETY: By the type invariant of `Table`, links lead to objects that live at least for the
     // rest of the read-side critical section that `_rcu` proves.
@@ -108,6 +126,7 @@ fn after<'g, T: TableEntry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
 /// Without the lock of the chain, other CPUs may change it during the walk. The walk ends even so:
 /// a chain of either array ends in 0.
 fn links<'g, T: TableEntry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<Item = usize> + 'g {
+    // `successors` ends at the first `None`, which stands for the end of the chain.
     let some = |link: usize| (link != 0).then_some(link);
     core::iter::successors(some(word.load()), move |link| {
         some(after::<T>(rcu, *link).load())
@@ -137,6 +156,7 @@ impl Run {
     /// One `Run` is reused for all chains: initialising 64 words for each chain would take longer
     /// than moving it.
     fn note<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) -> bool {
+        // The old contents of `links` are not cleared: `len` tells which are valid.
         self.len = 0;
         for link in links::<T>(rcu, word) {
             let Some(place) = self.links.get_mut(self.len) else {
@@ -179,6 +199,9 @@ impl Run {
         word: &Word<usize>,
         new: &Buckets,
     ) {
+        // From the tail towards the head, so that each object is the chain's last one when it is
+        // moved. The word that leads to an object is that of its predecessor, or `word` for the
+        // first.
         let mut last = self.noted().rev().peekable();
         while let Some(link) = last.next() {
             let before = last.peek().map_or(word, |before| after::<T>(rcu, *before));
@@ -224,6 +247,7 @@ fn move_few<T: TableEntry>(
     (chain, first): (&Word<usize>, usize),
     new: &Buckets,
 ) -> bool {
+    // The word behind the first object is 0 if there is one object only.
     let before = after::<T>(rcu, first);
     let second = before.load();
     if second != 0 {
@@ -262,6 +286,7 @@ impl Marks {
         self.len = 0;
         for link in links::<T>(rcu, word) {
             walked = walked.wrapping_add(1);
+            // A mark at every multiple of `distance`, which is a power of two.
             if walked & distance.wrapping_sub(1) != 0 {
                 continue;
             }
@@ -302,6 +327,8 @@ impl Marks {
 /// Walks from the link `from`, or from `bucket` if that is 0, and returns the link before the last
 /// run: 0 if the run begins at the bucket.
 fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
+    // Two passes over the same links: one to count them, one to reach the link before the last run.
+    // The chain may change in between; `Run::holds` finds out.
     let start = word_of::<T>(rcu, bucket, from);
     let beyond = links::<T>(rcu, start).count().saturating_sub(RUN);
     match beyond.checked_sub(1) {
@@ -334,11 +361,14 @@ impl<T: TableEntry> Table<T> {
     /// `ENOMEM`; the table stays as it is.
     pub(crate) fn resize(&self, bits: u32) -> Result {
         let bits = bits.clamp(MIN_BITS, MAX_BITS);
+        // Acquire pairs with the Release at the end of another call: its writes to the array are
+        // visible.
         if self.size() == 1usize << bits || self.resizing.cmpxchg(0, 1, Acquire).is_err() {
             return Ok(());
         }
         // `resizing` is held, so the current array does not change until it is released.
         let generation = rcu::read(|rcu| self.current(rcu).generation).wrapping_add(1);
+        // All memory is allocated before anything changes, so the moves cannot fail.
         let marks = Marks::new();
         let result = marks.and_then(|marks| {
             self.replace(Buckets::new(bits, generation)?, marks);
@@ -355,14 +385,19 @@ impl<T: TableEntry> Table<T> {
         // SAFETY: Only the holder of `resizing` replaces and frees arrays, so `old` stays valid.
         // `new` was allocated just above and is freed only after it has become the current array.
         let (old_array, new_array) = unsafe { (&*old, &*new) };
+        // Release: readers that see `future` see the initialised array behind it.
         old_array.future.publish(new as usize);
         // From here on writers link new objects in `new`, because `push` goes to the newest array.
         let mut run = Run::new();
+        // One shard at a time, so that the lock of a shard is not taken again and again by turns,
+        // which would move its cache lines between CPUs.
         for shard in 0..self.shards.len() {
             // The buckets of a shard are those whose low bits are its number.
             let mut bucket = shard;
             while bucket <= old_array.mask {
                 let is_long;
+                // Either the next bucket of this shard, or the one whose chain was too long to be
+                // moved under one lock.
                 (bucket, is_long) =
                     self.move_chains(shard, bucket, (old_array, new_array), &mut run);
                 if is_long {
@@ -401,6 +436,8 @@ impl<T: TableEntry> Table<T> {
         rcu::read(|rcu| {
             let guard = self.lock(shard as u32);
             let mut bucket = bucket;
+            // Limits the time that the lock is held, and with it the delay of packets of this
+            // shard.
             let mut budget = BUDGET;
             while bucket <= old.mask && budget > 0 {
                 let chain = old.bucket(bucket as u32);
@@ -431,13 +468,17 @@ impl<T: TableEntry> Table<T> {
         marks: &mut Marks,
         run: &mut Run,
     ) -> bool {
+        // Marks are valid in this read-side critical section only, as their objects may be freed
+        // after it.
         marks.take::<T>(rcu, chain);
         let mut failed = 0u32;
         for _ in 0..RUNS_AT_ONCE {
+            // Without the lock: find the last run, from the last mark on, and record it.
             let mark = marks.last();
             let before = before_last::<T>(rcu, chain, mark);
             let word = word_of::<T>(rcu, chain, before);
             let is_whole = run.note::<T>(rcu, word);
+            // With the lock: check what was recorded, then move it.
             let guard = self.lock(shard as u32);
             // 0 stands for the bucket, which does not go away.
             let is_there = |link| link == 0 || is_linked::<T>(rcu, link);
@@ -447,6 +488,8 @@ impl<T: TableEntry> Table<T> {
                 marks.pop();
             } else if is_whole && is_there(before) && run.holds::<T>(rcu, &guard, word) {
                 run.move_to::<T>(rcu, &guard, word, new);
+                // Progress was made, so the next failures are not counted together with the earlier
+                // ones.
                 failed = 0;
                 if before == mark {
                     // The run began right after the mark, so the chain ends there now. Nothing is
@@ -457,6 +500,7 @@ impl<T: TableEntry> Table<T> {
                     marks.pop();
                 }
             } else if failed < PATIENCE {
+                // Objects came or went during the walk. Look again.
                 failed = failed.wrapping_add(1);
             } else {
                 // The lock makes this walk exact, so it needs no comparison. It may be long, but it

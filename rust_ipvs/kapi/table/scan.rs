@@ -83,6 +83,8 @@ impl<T: TableEntry> Table<T> {
         budget: &mut u32,
         mut visit: impl FnMut(Rcu<'_>, &T),
     ) -> bool {
+        // Each step is a read-side critical section of its own, so that neither grace periods nor
+        // other tasks wait for the whole walk.
         while *budget != 0 {
             match rcu::read(|rcu| self.scan_some(rcu, cursor, &mut visit)) {
                 Step::End => return true,
@@ -117,6 +119,7 @@ impl<T: TableEntry> Table<T> {
             }
         }
         while count < IN_A_SECTION {
+            // The end of this array. Objects may have moved to a replacement while it was walked.
             if cursor.bucket > array.mask {
                 let Some(future) = array.future(rcu) else {
                     return Step::End;

@@ -36,6 +36,7 @@ impl<T: TableEntry> Table<T> {
     ) -> bool {
         let mut array = self.current(rcu);
         let mut index = bucket;
+        // Numbers beyond an array continue in its replacement.
         while index > array.mask {
             index = index.wrapping_sub(array.heads.len());
             match array.future(rcu) {
@@ -63,6 +64,8 @@ impl<T: TableEntry> Table<T> {
     /// Objects that are referenced from outside the table, or inserted meanwhile, may be left.
     /// Process context; calls `cond_resched()`.
     pub(crate) fn clear(&self) {
+        // Each round removes the objects that nothing refers to any more. Ends when a round removes
+        // none, or all are gone.
         let mut before = usize::MAX;
         while (1..before).contains(&self.exact_len()) {
             before = self.exact_len();
@@ -76,6 +79,7 @@ impl<T: TableEntry> Table<T> {
     /// `which` is called in a read-side critical section and must not sleep.
     pub(crate) fn retain(&self, mut which: impl FnMut(&T) -> bool) {
         self.visit_all(|rcu, entry| {
+            // Fails for objects with references, which stay.
             if !which(entry) {
                 self.remove(rcu, entry);
             }
