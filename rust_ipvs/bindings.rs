@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C side of the kernel as bindgen sees it, on top of what the `kernel` crate has already.
+//! Bindings of kernel functions and types, in addition to those of `kernel::bindings`.
 //!
-//! Only `kapi` may name this module.
+//! bindgen generates them from `bindings_helper.h` and the helpers when the module is built. They
+//! are raw: nothing here states contracts or is safe to use.
+//!
+//! Only `kapi` may use this module. It wraps what the other layers need in safe types.
 
+// Generated code follows the names and the style of C.
 #![allow(
     dead_code,
     missing_docs,
@@ -29,11 +33,13 @@
 pub use kernel::bindings::*;
 use pin_init::{MaybeZeroable, Zeroable};
 
+// bindgen refers to these types by name, and `kernel::bindings` does not export them.
 type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;
 type __kernel_ptrdiff_t = isize;
 
-// SAFETY: A transparent wrapper around `Storage`, so it may be zero where that may.
+// SAFETY: The type is a transparent wrapper of `Storage`, so all zeros are a valid value of it if
+// they are one of `Storage`.
 unsafe impl<Storage> Zeroable for __BindgenBitfieldUnit<Storage> where Storage: Zeroable {}
 
 include!(concat!(

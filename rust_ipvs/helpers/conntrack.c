@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/conntrack.rs, kapi/conntrack/again.rs, kapi/conntrack/related.rs take from the kernel's headers. */
+/*
+ * C helpers of kapi/conntrack.rs, kapi/conntrack/again.rs and kapi/conntrack/related.rs: inline
+ * functions and macros, for which bindgen creates no bindings. Contexts and contracts are stated
+ * with the Rust functions that call them.
+ */
 
-/* Rust has a structure of its own for this one, whose unions bindgen does not make usable. */
+/* kapi/conntrack.rs declares this layout itself: the unions are not usable as bindgen has them. */
 static_assert(offsetof(struct nf_conntrack_tuple, src.u3) == 0 &&
 	      offsetof(struct nf_conntrack_tuple, src.u.all) == 16 &&
 	      offsetof(struct nf_conntrack_tuple, src.l3num) == 18 &&
@@ -65,7 +69,7 @@ __rust_ipvs_helper void rust_ipvs_helper_ct_alter_reply(struct nf_conn *ct,
 
 __rust_ipvs_helper bool rust_ipvs_helper_ct_add_seqadj(struct nf_conn *ct)
 {
-	/* The extensions of a confirmed entry have readers, and may not be moved any more. */
+	/* Extensions of a confirmed entry have readers, so they must not be reallocated. */
 	return nfct_seqadj(ct) || (!nf_ct_is_confirmed(ct) && nfct_seqadj_ext_add(ct));
 }
 
@@ -91,7 +95,7 @@ rust_ipvs_helper_ct_expect(struct nf_conn *ct, const struct nf_conntrack_tuple *
 	nf_ct_expect_init(expect, NF_CT_EXPECT_CLASS_DEFAULT, tuple->src.l3num, &tuple->src.u3,
 			  &tuple->dst.u3, tuple->dst.protonum,
 			  tuple->src.u.all ? &tuple->src.u.all : NULL, &tuple->dst.u.all);
-	/* A helper that is attached to the entry has a time of its own. */
+	/* If a helper is attached to the entry, its policy sets the timeout instead. */
 	if (nfct_help(ct) && !rcu_access_pointer(nfct_help(ct)->helper))
 		expect->timeout += seconds * HZ;
 	return expect;
@@ -148,7 +152,7 @@ __rust_ipvs_helper void rust_ipvs_helper_ct_netns_put(struct net *net, u8 pf)
 	nf_ct_netns_put(net, pf);
 }
 
-#else /* No packet is tracked, and no entry is ever found. */
+#else /* Without connection tracking no packet carries an entry and none is found. */
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_is_tracked(const struct sk_buff *skb)
 {

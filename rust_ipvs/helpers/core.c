@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/rcu.rs, kapi/slab.rs, kapi/table.rs, kapi/percpu.rs, kapi/time.rs take from the kernel's headers. */
+/*
+ * C helpers of kapi/rcu.rs, kapi/slab.rs, kapi/table.rs, kapi/percpu.rs and kapi/time.rs: inline
+ * functions and macros, for which bindgen creates no bindings. Contexts and contracts are stated
+ * with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsigned long value)
 {
@@ -31,16 +35,15 @@ __rust_ipvs_helper void rust_ipvs_helper_cond_resched(void)
 	cond_resched();
 }
 
-/* An inline function where there is one CPU. */
+/* An inline function in kernels without SMP. */
 __rust_ipvs_helper void rust_ipvs_helper_synchronize_rcu_expedited(void)
 {
 	synchronize_rcu_expedited();
 }
 
 /*
- * Per-CPU addresses come as numbers: a pointer into the per-CPU address space is another type to
- * the
- * compiler than the one that Rust passes, which would keep the function from being inlined.
+ * Per-CPU addresses are passed as integers. A pointer with the __percpu qualifier differs in type
+ * from the pointer that Rust passes, which would keep the function from being inlined.
  */
 __rust_ipvs_helper void rust_ipvs_helper_this_cpu_add(unsigned long counter, u64 value)
 {
@@ -87,7 +90,7 @@ __rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsig
 
 __rust_ipvs_helper unsigned int rust_ipvs_helper_next_cpu(unsigned int from)
 {
-	/* What is not below `nr_cpu_ids` is none. */
+	/* A result of nr_cpu_ids or more means that there is no such CPU. */
 	return from < nr_cpu_ids ? cpumask_next((int)from - 1, cpu_possible_mask) : nr_cpu_ids;
 }
 

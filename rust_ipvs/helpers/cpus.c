@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/cpus.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/cpus.rs: inline functions and macros, for which bindgen creates no bindings.
+ * Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper bool rust_ipvs_helper_cpulist_empty(const struct cpumask *mask)
 {
@@ -20,7 +23,7 @@ __rust_ipvs_helper int rust_ipvs_helper_cpulist_print(char *text, size_t size,
 {
 	int length;
 
-	/* What CPUs are left to the kernel's threads may change. */
+	/* The mask of housekeeping CPUs may be replaced. RCU keeps the old one valid. */
 	rcu_read_lock();
 	if (!mask)
 		mask = housekeeping_cpumask(HK_TYPE_KTHREAD);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/devices.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/devices.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper int rust_ipvs_helper_register_netdevice_notifier(struct notifier_block *block)
 {

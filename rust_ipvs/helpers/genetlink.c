@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/genetlink.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/genetlink.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper struct net *rust_ipvs_helper_genl_info_net(const struct genl_info *info)
 {

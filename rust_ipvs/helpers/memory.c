@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/memory.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/memory.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
-/* Pages that are free, or hold what can be read again at once. */
+/* Returns the number of directly mapped pages beyond the high watermarks. */
 __rust_ipvs_helper unsigned long rust_ipvs_helper_free_buffer_pages(void)
 {
 	return nr_free_buffer_pages();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/modules.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/modules.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper bool rust_ipvs_helper_module_has_name(struct module *module, const char *name)
 {

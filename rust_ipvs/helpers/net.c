@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/net.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/net.rs: inline functions and macros, for which bindgen creates no bindings.
+ * Contexts and contracts are stated with the Rust functions that call them.
+ */
 
-/* Exported to modules, but declared only inside of netfilter. */
+/* Exported to modules, but declared in a private header of netfilter only. */
 void nf_queue_nf_hook_drop(struct net *net);
 
 __rust_ipvs_helper void rust_ipvs_helper_queue_drop(struct net *net)

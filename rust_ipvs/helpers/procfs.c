@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/procfs.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/procfs.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper void *rust_ipvs_helper_seq_file_data(struct seq_file *seq)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/route.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/route.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, __be32 daddr,
 							       bool direct, bool source,
@@ -14,7 +17,7 @@ __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_route_v4(struct net *net, 
 	if (IS_ERR(rt))
 		return NULL;
 	if (source && !*saddr) {
-		/* Once more, now that the source is known: rules may look at it. */
+		/* Again with the source address: policy rules may match on it. */
 		ip_rt_put(rt);
 		flowi4_update_output(&fl4, 0, daddr, fl4.saddr);
 		rt = ip_route_output_key(net, &fl4);

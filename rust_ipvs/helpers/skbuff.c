@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/skbuff.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/skbuff.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_ipvs_property(const struct sk_buff *skb)
 {
@@ -87,7 +90,7 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_strip(struct sk_buff *skb, unsigned
 __rust_ipvs_helper bool rust_ipvs_helper_skb_writable_l3(struct sk_buff *skb, unsigned int len)
 {
 	len += skb_network_offset(skb);
-	/* Most packets are, which need not be asked for out of line. */
+	/* Inlined test for the usual case, so that the call is made for other packets only. */
 	if (likely(len <= skb_headlen(skb) && !skb_cloned(skb)))
 		return true;
 	return !skb_ensure_writable(skb, len);
@@ -109,7 +112,7 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *
 	return skb_csum_unnecessary(skb) || !skb->dev;
 }
 
-/* Whether the Internet checksum of all from an offset from the network header on is right. */
+/* Returns true if the data from @at on, counted from the network header, has a correct checksum. */
 __rust_ipvs_helper bool rust_ipvs_helper_skb_sums_to_zero(const struct sk_buff *skb,
 							    unsigned int at)
 {
@@ -122,10 +125,9 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_add_room(struct sk_buff *skb, unsig
 	unsigned int room;
 
 	/*
-	 * Not skb_ensure_writable(): what it finds enough for a clone's headers leaves the bytes
-	 * behind them
-	 * shared. The data begins with the network header, or the caller would write behind the
-	 * buffer.
+	 * Not skb_ensure_writable(): if a clone's headers are private, it leaves the bytes behind
+	 * them shared. The data must begin with the network header, or the caller would write
+	 * behind the buffer.
 	 */
 	if (skb_network_offset(skb) || skb_linearize_cow(skb))
 		return false;
@@ -167,7 +169,7 @@ __rust_ipvs_helper void rust_ipvs_helper_kfree_skb(struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
-/* As skb_dst_drop(), but leaves the field to be overwritten, and NULL to dst_release(). */
+/* Like skb_dst_drop(), but does not clear the field. dst_release() accepts NULL. */
 static __always_inline void let_go_of_dst(struct sk_buff *skb)
 {
 	if (unlikely(!(skb->_skb_refdst & SKB_DST_NOREF)))
@@ -190,14 +192,14 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_set_dst(struct sk_buff *skb, struct
 __rust_ipvs_helper void rust_ipvs_helper_skb_forwardable(struct sk_buff *skb)
 {
 	skb->ignore_df = 1;
-	/* A socket that early demultiplexing attached; one that sent the packet stays its owner. */
+	/* Drops a socket from early demultiplexing. A sending socket stays the owner. */
 	if (skb->dev)
 		skb_orphan(skb);
 	skb_forward_csum(skb);
 	skb_clear_tstamp(skb);
 }
 
-/* Whether the only hook at a place is the owner's. */
+/* Returns true if the only hook at this place is the one of @owner. */
 static __always_inline bool has_no_other_hook(struct nf_hook_entries __rcu *const *place,
 					      const void *owner)
 {
@@ -235,7 +237,7 @@ __rust_ipvs_helper void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type
 __rust_ipvs_helper void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code,
 						     u32 info)
 {
-	/* A packet of this host has no device yet, without which nothing would be sent. */
+	/* A locally sent packet has no device yet, and icmpv6_send() needs one. */
 	if (!skb->dev && skb_dst(skb))
 		skb->dev = skb_dst(skb)->dev;
 	if (!skb->dev)
@@ -254,7 +256,7 @@ __rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_orphan(struct sk_buff *skb)
 {
-	/* A packet without a device is one of this host, whose socket stays its owner. */
+	/* A packet without a device was sent locally. Its socket stays the owner. */
 	if (skb->dev)
 		skb_orphan(skb);
 }
@@ -264,7 +266,7 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, un
 	struct dst_entry *dst = skb_dst(skb);
 	struct sock *sk = skb->sk;
 
-	/* Without the packet: that has no device yet, at which the protocols would look. */
+	/* NULL for the packet: the protocols would read its device, which is not set yet. */
 	if (!skb->dev && sk && sk_fullsock(sk) && dst && dst->ops->update_pmtu)
 		dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
 }
@@ -284,12 +286,12 @@ __rust_ipvs_helper int rust_ipvs_helper_ip_defrag(struct net *net, struct sk_buf
 	return err;
 }
 
-/* Where this fails, the fragment has been taken, as ip_defrag() does it. */
+/* Takes or frees the fragment on errors, like ip_defrag(). */
 __rust_ipvs_helper int rust_ipvs_helper_ip6_defrag(struct net *net, struct sk_buff *skb,
 						   unsigned int hook)
 {
 #if IS_ENABLED(CONFIG_IPV6)
-	/* Those of nf_defrag_ipv6's own hooks: who begins may leave the rest to them. */
+	/* The users of nf_defrag_ipv6's hooks, so that they can complete the packet. */
 	u32 user = hook == NF_INET_LOCAL_OUT ? IP6_DEFRAG_CONNTRACK_OUT : IP6_DEFRAG_CONNTRACK_IN;
 	int err = nf_ct_frag6_gather(net, skb, user);
 

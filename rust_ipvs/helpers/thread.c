@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/thread.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/thread.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper void rust_ipvs_helper_get_task(struct task_struct *task)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/skbuff/tunnel.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/skbuff/tunnel.rs: inline functions and macros, for which bindgen creates no
+ * bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper bool rust_ipvs_helper_skb_is_plain(const struct sk_buff *skb)
 {
@@ -99,8 +102,8 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_clear_cb(struct sk_buff *skb)
 }
 
 /*
- * In place of ip_local_out() and ip6_local_out(): the header was written just now, with a checksum
- * of 0, and has no options.
+ * Replaces ip_local_out() and ip6_local_out() for a header without options that was just written,
+ * with a checksum of 0.
  */
 __rust_ipvs_helper void rust_ipvs_helper_local_out_v4(struct net *net, struct sk_buff *skb,
 						      const void *owner)

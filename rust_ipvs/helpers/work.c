@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What kapi/work.rs takes from the kernel's headers. */
+/*
+ * C helpers of kapi/work.rs: inline functions and macros, for which bindgen creates no bindings.
+ * Contexts and contracts are stated with the Rust functions that call them.
+ */
 
 __rust_ipvs_helper void rust_ipvs_helper_init_delayed_work(struct delayed_work *work,
 							   work_func_t func,

@@ -206,6 +206,9 @@ impl Conntrack {
 
     /// Returns `true` if the entry was removed from the table, so that look-ups do not find it any
     /// more.
+    ///
+    /// A packet may carry such an entry. It must not be changed, because no later packet will find
+    /// it.
     pub(crate) fn is_dying(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_is_dying(self.as_ptr()) }
@@ -240,6 +243,8 @@ impl Conntrack {
 
     /// Removes the entry from the table, so that the connection's next packet creates another.
     /// Returns `false` if it was removed before.
+    ///
+    /// Packets that carry the entry keep their references to it.
     pub(crate) fn kill(&self) -> bool {
         // SAFETY: By the type invariant `self` is a live `nf_conn`.
         unsafe { bindings::rust_ipvs_helper_ct_kill(self.as_ptr()) }

@@ -107,6 +107,8 @@ impl Address {
     /// Returns the address as `struct sockaddr_in` or `struct sockaddr_in6`, with zeros in all
     /// other fields.
     fn raw(self) -> RawAddress {
+        // Larger than an IPv4 address needs. The length that is passed with it tells which one it
+        // is.
         let mut raw = RawAddress([0; 28]);
         let (family, port, at, addr): (_, _, usize, &[u8]) = match &self {
             Self::V4(addr, port) => (FAMILY_V4, port, 4, addr),
@@ -129,6 +131,7 @@ impl Address {
     }
 
     /// Returns the size in bytes of the C structure of the address's family.
+    /// The stack compares it with what the family in the structure needs.
     fn raw_len(self) -> c_int {
         match self {
             Self::V4(..) => 16,
@@ -164,6 +167,8 @@ unsafe impl Sync for Datagrams {}
 impl Datagrams {
     /// Creates an unbound socket in the namespace of `lease`. Fails with the error of
     /// `sock_create_kern()`.
+    ///
+    /// The socket has no file descriptor and no owner process, so no user can reach it.
     fn new(lease: Lease, protocol: Protocol) -> Result<Self> {
         let family = match protocol {
             Protocol::Ipv4 => FAMILY_V4,
@@ -199,6 +204,8 @@ impl Datagrams {
         let this = Self::new(lease, group.protocol())?;
         // Each step below sets one option. The socket is not shared yet, so their order is free.
         this.set_on(device)?;
+        // A daemon of the same host that receives from the group must not get its own messages
+        // back.
         this.set(option::IP_MULTICAST_LOOP, option::IPV6_MULTICAST_LOOP, 0)?;
         this.set(
             option::IP_MULTICAST_TTL,
@@ -260,7 +267,7 @@ impl Datagrams {
                 )?;
             }
             Address::V6(addr, _) => {
-                // `struct ipv6_mreq`: group, interface index.
+                // `struct ipv6_mreq`: four words of group address, and the interface index.
                 let mut request = [0u32; 5];
                 for (word, bytes) in request.iter_mut().zip(addr.chunks_exact(4)) {
                     *word = u32::from_ne_bytes(bytes.first_chunk().copied().unwrap_or_default());
@@ -305,6 +312,8 @@ impl Datagrams {
     }
 
     /// Selects the device that multicast datagrams are sent on.
+    ///
+    /// Without it, the routing table selects the device by the group's address.
     fn set_on(&self, device: &Device) -> Result {
         match self.protocol {
             // `struct ip_mreqn`: group (none), local address (none), interface index.
@@ -357,6 +366,7 @@ impl Datagrams {
                 datagram.len(),
             )
         };
+        // A datagram is sent as a whole, so a result that is not negative is its length.
         to_result(sent.min(0))
     }
 
@@ -389,6 +399,9 @@ impl Datagrams {
     }
 
     /// Sleeps until a datagram is queued or the thread is to stop.
+    ///
+    /// May return without a datagram, so callers loop over [`receive`](Self::receive), which fails
+    /// with `EAGAIN` then.
     pub(crate) fn wait(&self, _: &Running) {
         // SAFETY: By the type invariant the socket is live. By the type invariant of `Running` this
         // is process context in a kernel thread, as `kthread_should_stop()` requires.

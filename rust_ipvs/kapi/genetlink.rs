@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generic netlink families that answer requests and dumps.
+//! Generic netlink families.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 //!
@@ -9,13 +9,16 @@
 //! [`Dumpit`] answers a dump, or both. [`GenlFamily::register`] makes the family known to user
 //! space until the [`Registration`] is dropped.
 //!
-//! Handlers see safe types only: [`Request`] and [`Dump`] for what was asked, [`Message`] for what
-//! is answered. Attributes arrive as the bytes of their payload, checked against the policy; what
-//! is nested in them is for the handler to walk. A handler refuses with an error number and, for
-//! the person at the other end, a line of text (extended acknowledgement).
+//! Handlers get safe types: [`Request`] and [`Dump`] for what was received, [`Message`] for
+//! answers. Attributes are the bytes of their payload, checked against the policy; nested ones are
+//! parsed by the handler. A handler fails with an error number and, for the user, a line of text
+//! (extended acknowledgement).
 //!
-//! Requests are answered in process context and may sleep. The family is parallel: handlers run
-//! concurrently and without the lock that other families share, so what they change needs its own.
+//! # Context
+//!
+//! Handlers run in process context and may sleep. The family is parallel: handlers run at once on
+//! several CPUs, without the lock that other families share, so what they change needs a lock of
+//! its own.
 //!
 //! # Examples
 //!
@@ -69,18 +72,18 @@ pub(crate) use self::{
 use crate::bindings;
 use kernel::{error::to_result, prelude::*, types::Opaque};
 
-/// One command of a family.
+/// A command of a family: its number, its handlers, and who may send it.
 ///
-/// Built by chaining: the number first, then who answers it, then who may ask.
+/// Built by a chain of calls in a constant.
 #[repr(transparent)]
 pub(crate) struct Command(bindings::genl_ops);
 
-// SAFETY: Nothing ever writes to a command once it is built; the pointers in it are to functions.
+// SAFETY: A command is not written after it was built. Its pointers are to functions.
 unsafe impl Sync for Command {}
 
 impl Command {
-    /// A command that nobody answers yet; at least one of [`doit`](Self::doit) and
-    /// [`dumpit`](Self::dumpit) must follow, or registering the family fails.
+    /// Creates a command without a handler. At least one of [`doit`](Self::doit) and
+    /// [`dumpit`](Self::dumpit) must follow, or the registration of the family fails.
     pub(crate) const fn new(number: u8) -> Self {
         Self(bindings::genl_ops {
             cmd: number,
@@ -88,30 +91,30 @@ impl Command {
         })
     }
 
-    /// Requests without `NLM_F_DUMP` are answered by `T`.
+    /// Makes `T` process requests without `NLM_F_DUMP`.
     pub(crate) const fn doit<T: Doit>(mut self) -> Self {
         self.0.doit = Some(request::doit::<T>);
         self
     }
 
-    /// Requests with `NLM_F_DUMP` are answered by `T`.
+    /// Makes `T` process requests with `NLM_F_DUMP`.
     pub(crate) const fn dumpit<T: Dumpit>(mut self) -> Self {
         self.0.dumpit = Some(dump::dumpit::<T>);
         self
     }
 
-    /// Only for those with `CAP_NET_ADMIN` in the initial user namespace; others get `EPERM`.
+    /// Requires `CAP_NET_ADMIN` in the initial user namespace. Others get `EPERM` from the core.
     pub(crate) const fn admin_perm(mut self) -> Self {
         self.0.flags |= bindings::GENL_ADMIN_PERM as u8;
         self
     }
 
-    /// Validates as commands did before Linux 5.2, for interfaces older than that: attributes that
-    /// are unknown, too long or followed by trailing bytes are let pass, nested ones need not carry
-    /// `NLA_F_NESTED`, reserved header fields are not looked at. The attributes of a dump are
-    /// checked only when its handler asks for one.
+    /// Makes the core validate as leniently as before Linux 5.2, for interfaces that are older:
+    /// unknown, too long and trailing attributes are accepted, nested ones need no `NLA_F_NESTED`,
+    /// reserved header fields are ignored. The attributes of a dump are validated only when its
+    /// handler asks for one.
     ///
-    /// Commands with a higher number than any such one are validated strictly throughout.
+    /// Commands with a higher number than any liberal one are validated strictly in all respects.
     pub(crate) const fn liberal(mut self) -> Self {
         self.0.validate |= (bindings::genl_validate_flags_GENL_DONT_VALIDATE_STRICT
             | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP)
@@ -124,24 +127,25 @@ impl Command {
 ///
 /// # Invariants
 ///
-/// `policy` points to `maxattr + 1` policies and `ops` to `n_ops` commands, both of static lifetime
-/// and never written to. Whatever else is in the structure is only changed by C code while the
-/// family is registered.
+/// `policy` points to `maxattr + 1` policies and `ops` to `n_ops` commands, both static and never
+/// written. All other fields are written by the generic netlink core only, while the family is
+/// registered.
 #[repr(transparent)]
 pub(crate) struct GenlFamily(Opaque<bindings::genl_family>);
 
-// SAFETY: All access after construction is by the generic netlink core, under its own locks.
+// SAFETY: After construction only the generic netlink core accesses the structure, under its own
+// locks.
 unsafe impl Sync for GenlFamily {}
 
 impl GenlFamily {
-    /// Describes a family that belongs to `module`.
+    /// Creates the description of a family that belongs to `module`.
     ///
-    /// `policy` is indexed by attribute number, so its first entry is unused and its length is one
-    /// more than the highest attribute known.
+    /// `policy` is indexed by attribute number. Its first entry is unused, and its length is one
+    /// more than the highest attribute.
     ///
-    /// For use in a static: a name of more than 15 bytes, no policy at all, or more than 255
-    /// commands fail the build there.
-    // What panics here fails the build.
+    /// To be evaluated for a `static`: a name of more than 15 bytes, an empty policy or more than
+    /// 255 commands then fail the build.
+    // Evaluated at build time, so a panic fails the build.
     #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
     pub(crate) const fn new(
         module: &ThisModule,
@@ -170,35 +174,37 @@ impl GenlFamily {
             family.name[i] = name[i];
             i += 1;
         }
-        // INVARIANT: The slices are static and shared, hence never written to.
+        // INVARIANT: The lengths are those of the slices, which are static and shared, hence never
+        // written.
         Self(Opaque::new(family))
     }
 
-    /// Makes the family known to user space, in all network namespaces.
+    /// Registers the family, for all network namespaces. Process context; sleeps.
     ///
     /// # Errors
     ///
-    /// `EEXIST` where a family of that name is registered, `EINVAL` where a command is listed twice
-    /// or answered by nobody.
+    /// `EEXIST` if a family of that name is registered, `EINVAL` if a command is listed twice or
+    /// has no handler.
     pub(crate) fn register(&'static self) -> Result<Registration> {
-        // SAFETY: The family is static and complete by its invariants. Registering it a second time
-        // is refused by its name before anything in it is touched.
+        // SAFETY: By the type invariants the family is static and complete. A second registration
+        // is refused because of the name, before anything in the structure is written.
         to_result(unsafe { bindings::genl_register_family(self.0.get()) })?;
-        // INVARIANT: Registered just now.
+        // INVARIANT: The family was registered just now, and a second registration fails.
         Ok(Registration { family: self })
     }
 }
 
-/// The first two of the bits that begin the structure's bit-fields. The setters that bindgen makes
-/// are not `const`; C compilers fill a byte from its least significant bit where bytes begin there.
+/// The bits `netnsok` and `parallel_ops`, which are the first two of the structure's bit-fields.
+/// The setters that bindgen generates are not `const`. C compilers allocate bit-fields from the
+/// least significant bit on little-endian machines, and from the most significant one on others.
 const NETNSOK_AND_PARALLEL_OPS: u8 = if cfg!(target_endian = "little") {
     0b0000_0011
 } else {
     0b1100_0000
 };
 
-/// The number after that of the last liberal command, `resv_start_op` of the C structure.
-// What panics here fails the build.
+/// Returns the number after that of the last liberal command (C: `resv_start_op`).
+// Evaluated at build time, so a panic fails the build.
 #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 const fn first_strict(commands: &[Command]) -> u8 {
     let mut first = 0;
@@ -213,22 +219,23 @@ const fn first_strict(commands: &[Command]) -> u8 {
     first
 }
 
-/// A registered family; dropping it makes the family unknown again.
+/// A registered family. Dropping it unregisters the family.
 ///
-/// Requests under way have ended when `drop` returns. A dump that a reader began and has not
-/// finished keeps a reference to the module instead, so a registration that is dropped because the
-/// module is unloaded finds none.
+/// `drop` waits for requests that are being processed. A dump that was started and not finished
+/// holds a reference to the module, so there is none when the registration is dropped because the
+/// module is unloaded.
 ///
 /// # Invariants
 ///
-/// `family` is registered, and this is its only registration.
+/// `family` is registered, and this is the only `Registration` of it.
 pub(crate) struct Registration {
     family: &'static GenlFamily,
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, and by nobody unregistered before.
+        // SAFETY: By the type invariant the family is registered, and only this call unregisters
+        // it.
         unsafe { bindings::genl_unregister_family(self.family.0.get()) };
     }
 }

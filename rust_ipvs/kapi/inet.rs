@@ -53,6 +53,8 @@ impl Point {
 }
 
 /// Converts an IPv6 address, in network order, to the C structure.
+///
+/// No byte is swapped: both are in the order of the wire.
 pub(super) fn in6(addr: [u8; 16]) -> bindings::in6_addr {
     // SAFETY: Both types have 16 bytes and no padding, and any value is valid for them.
     unsafe { core::mem::transmute(addr) }

@@ -82,6 +82,7 @@ impl<const N: usize> Chunk<N> {
     /// Takes a free set and zeroes it. Returns `None` if there is none. The caller must hold the
     /// lock of the [`Pool`]: other calls must not run at once, while sets may be freed at any time.
     fn take(this: &Arc<Self>) -> Option<Counters<N>> {
+        // Relaxed: `update` orders the accesses to the set's memory.
         let free = this.free.load(Relaxed);
         if free == 0 {
             return None;
@@ -159,6 +160,7 @@ impl<const N: usize> Pool<N> {
 /// `base` is a set of `N` words in the allocation of `chunk`, whose bit in `free` is clear because
 /// of this value.
 pub(crate) struct Counters<const N: usize> {
+    /// Base address in the per-CPU address space; not to be dereferenced.
     base: NonNull<u64>,
     /// Keeps the allocation alive.
     chunk: Arc<Chunk<N>>,
@@ -197,6 +199,8 @@ impl<const N: usize> Counters<N> {
     }
 
     /// Increments counter `I` of the current CPU and returns the result.
+    ///
+    /// The results on one CPU are distinct and increasing, even if interrupts count as well.
     #[inline(always)]
     pub(crate) fn next<const I: usize>(&self) -> u64 {
         const { assert!(I < N) };
@@ -238,6 +242,9 @@ impl<const N: usize> Counters<N> {
 
 impl<const N: usize> Counters<N> {
     /// Returns the counters of one CPU; zeros if it is not [possible](super::cpus::possible).
+    ///
+    /// For statistics that are shown by CPU. Reads words of another CPU without synchronisation:
+    /// each word is whole, but the words are not from one point in time.
     pub(crate) fn of_cpu(&self, cpu: u32) -> [u64; N] {
         if !super::cpus::is_possible(cpu) {
             return [0; N];

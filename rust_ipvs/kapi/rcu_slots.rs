@@ -166,6 +166,8 @@ impl<T: Send + Sync> RcuSlots<T> {
 
     /// Stores `object` in the next slot and returns its number. Returns `None`, and drops `object`,
     /// if all slots are used. The caller must hold the writers' lock.
+    ///
+    /// Any context that may hold the lock; does not allocate.
     pub(crate) fn push(&self, object: RcuArc<T>) -> Option<u32> {
         let slot = self.len.load();
         // The object is in its slot before `len` covers it.

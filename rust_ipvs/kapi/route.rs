@@ -40,9 +40,11 @@ pub(crate) enum RouteKind {
 ///
 /// `dst` is a `dst_entry` of the kind of `protocol`, and this value owns a reference to it.
 pub(crate) struct Route {
+    /// The C structure, a `struct rtable` or a `struct rt6_info`.
     dst: NonNull<bindings::dst_entry>,
     /// Generation that IPv6 compares in [`Route::is_valid`]; unused for IPv4.
     cookie: u32,
+    /// Selects the functions for the kind of the entry.
     protocol: Protocol,
     /// `true` if looked up as [`RouteKind::Direct`].
     direct: bool,
@@ -72,6 +74,7 @@ impl Route {
                 &raw mut saddr,
             )
         };
+        // The kernel selected the address with the route; it is in network order.
         let [a, b, c, d] = saddr.to_ne_bytes();
         let mut source = [0; 16];
         if let Some(head) = source.first_chunk_mut::<4>() {
@@ -99,6 +102,7 @@ impl Route {
         };
         // SAFETY: Both types have 16 bytes and no padding, and any value is valid for them.
         let source = unsafe { core::mem::transmute::<bindings::in6_addr, [u8; 16]>(saddr) };
+        // Null if there is no route or no source address.
         Self::adopt(dst, Protocol::Ipv6, wanted, source)
     }
 
@@ -149,6 +153,9 @@ impl Route {
 
     /// Returns `true` if the route is current: no change of routes or devices since the look-up may
     /// have changed its result (C: `dst_check()`).
+    ///
+    /// A route that is not valid stays usable, but may lead to a neighbour or a device that is
+    /// gone. Callers look it up again and drop this one.
     #[inline(always)]
     pub(crate) fn is_valid(&self) -> bool {
         // SAFETY: By the type invariant this value has a reference to the entry.
@@ -166,6 +173,8 @@ impl Route {
     }
 
     /// Returns the MTU of the route in bytes, path MTU included.
+    ///
+    /// It can shrink when an ICMP error reports a smaller path MTU, so it is read for each packet.
     #[inline(always)]
     pub(crate) fn mtu(&self) -> u32 {
         // SAFETY: By the type invariant this value has a reference to the entry.

@@ -109,6 +109,8 @@ impl Packet {
 
     /// Returns `true` if a load balancer has processed the packet (C: `skb->ipvs_property`). Hooks
     /// skip such packets.
+    ///
+    /// The mark is per packet and is cleared when the packet enters another namespace.
     #[inline(always)]
     pub(crate) fn is_handled(&self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
@@ -164,6 +166,9 @@ impl Packet {
     }
 
     /// Returns the bytes of the linear part, from the network header on.
+    ///
+    /// The slice may be shorter than the packet, and may be empty. What it holds came from the
+    /// network: no length in it can be trusted.
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid, and
@@ -466,6 +471,9 @@ impl Packet {
 
     /// Looks up the route of a locally sent packet again after its addresses changed (C:
     /// `ip_route_me_harder()`). Returns `false` if there is none; the packet must be dropped then.
+    ///
+    /// Needed if policy rules may select another route by the new source address; see
+    /// [`Packet::source_matters`].
     pub(crate) fn reroute(&mut self, net: &Net, protocol: Protocol) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. It
         // begins with a header of `protocol`, which the hook that it was received in implies.
@@ -494,6 +502,9 @@ impl Packet {
     /// fragment was queued or dropped.
     ///
     /// An IPv6 packet whose fragment header is invalid is returned unchanged.
+    ///
+    /// IPv4 and IPv6 keep incomplete packets in queues per namespace and per user of the queue;
+    /// `point` selects the user, so that fragments seen at different hooks are not mixed.
     pub(crate) fn defragment(self, net: &Net, protocol: Protocol, point: Point) -> Option<Self> {
         let (skb, net, point) = (self.into_raw(), net.as_ptr(), point.number());
         // SAFETY: `into_raw` gave up the packet, so it may be given away. If the call fails, it has

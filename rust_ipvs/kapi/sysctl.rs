@@ -175,6 +175,9 @@ impl<O> Variable<O> {
 
     /// Makes the variable read-only in network namespaces that do not belong to the initial user
     /// namespace.
+    ///
+    /// For values that affect the whole host, which the administrator of a container must not
+    /// change.
     pub(crate) const fn owned_by_host(mut self) -> Self {
         self.abroad = Abroad::ReadOnly;
         self

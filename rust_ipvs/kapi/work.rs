@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work in process context that is done again and again, and can be stopped for good.
+//! Recurring work in process context that can be stopped.
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 //!
-//! `kernel::workqueue` hands each run a reference to its owner and cannot cancel. A
-//! [`PeriodicWork`] owns what it runs and, when dropped, waits for a run under way and allows no
-//! other. So a module that dropped its works can go.
+//! `kernel::workqueue` gives each run a reference to its owner, and cannot cancel. A
+//! [`PeriodicWork`] owns a closure. Dropping it disables the work item and waits for a run that is
+//! under way, so a module that has dropped its work items can be unloaded.
 //!
 //! # Examples
 //!
@@ -32,53 +32,55 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Evidence of process context in which nothing is locked: whoever has it may sleep.
+/// Proof of process context without locks: the holder may sleep.
 ///
 /// # Invariants
 ///
-/// Exists only while a work item runs, and in that thread.
+/// Exists only while a work item runs, and only in that thread, because it is not `Send`.
 pub(crate) struct Process(PhantomData<*const ()>);
 
 impl Process {
-    /// Calls `cond_resched()`. The caller holds no lock and is in no read-side critical section.
+    /// Calls `cond_resched()`. The caller must hold no spinlock and must not be in a read-side
+    /// critical section.
     pub(crate) fn give_way(&self) {
-        // SAFETY: Process context, by the type invariant.
+        // SAFETY: By the type invariant this is process context, and by the contract of this method
+        // nothing is held.
         unsafe { bindings::rust_ipvs_helper_cond_resched() };
     }
 }
 
-/// The type-erased head of a [`Job`], by which a work is queued.
+/// The head of a [`Job`] of any closure, by which it is queued.
 ///
 /// # Invariants
 ///
-/// The work was initialised, and does not move: it is in an `Arc`.
+/// The work item is initialised and does not move, because it is in an `Arc`.
 #[repr(C)]
 struct Head(Opaque<bindings::delayed_work>);
 
-/// Closure of a work.
+/// A work item with its closure.
 ///
 /// # Invariants
 ///
-/// `run` is accessed by a run of the work, and by the drop of its [`PeriodicWork`], which has
-/// disabled the work before. The workqueue never runs a work item twice at once.
+/// `run` is accessed by runs of the work item, of which the workqueue never has two at once, and by
+/// the drop of its [`PeriodicWork`] after it has disabled the work item.
 #[repr(C)]
 struct Job<R> {
     head: Head,
     run: UnsafeCell<Option<R>>,
 }
 
-// SAFETY: The work is accessed by the workqueue alone; `run` by one thread at a time, by the type
-// invariant.
+// SAFETY: The workqueue may run the item in any thread, which `R: Send` allows for `run`.
 unsafe impl<R: Send> Send for Job<R> {}
-// SAFETY: The work is accessed by the workqueue alone; `run` by one thread at a time, by the type
-// invariant.
+// SAFETY: Only the workqueue accesses the work item. By the type invariant one thread at a time
+// accesses `run`, which `R: Send` allows.
 unsafe impl<R: Send> Sync for Job<R> {}
 
-/// A [`Job`] of any closure.
+/// A [`Job`], without the type of its closure.
 trait Queued: Send + Sync {
-    /// The head of the job.
+    /// Returns the head of the job.
     fn head(&self) -> &Head;
-    /// Disables the work, waits for a run under way, and drops what it runs.
+    /// Disables the work item, waits for a run under way, and drops the closure. Process context;
+    /// sleeps.
     fn end(&self);
 }
 
@@ -88,23 +90,25 @@ impl<R: FnMut(&Process) -> Option<u32> + Send> Queued for Job<R> {
     }
 
     fn end(&self) {
-        // SAFETY: The work is initialised; after this it neither runs nor can be queued.
+        // SAFETY: By the type invariant of `Head` the work item is initialised. After this it
+        // neither runs nor can be queued.
         unsafe { bindings::disable_delayed_work_sync(self.head.0.get()) };
-        // SAFETY: The work cannot run any more, and only the drop of the one `PeriodicWork` of this
-        // job calls this function.
+        // SAFETY: The work item cannot run any more, and only the drop of the job's only
+        // `PeriodicWork` calls this function, so nobody else accesses `run`.
         drop(unsafe { (*self.run.get()).take() });
     }
 }
 
-/// Runs a closure on an unbound workqueue, whenever it is queued, until this is dropped.
+/// A closure that runs on an unbound workqueue whenever it is queued.
 ///
-/// The closure runs in process context and never twice at once, so what it captures is its own. It
-/// returns after how many jiffies it runs again, or `None` to rest until it is queued. Dropping
-/// this sleeps: it waits for a run under way. The closure must not drop it.
+/// The closure runs in process context and never on two CPUs at once, so it needs no lock for what
+/// it captures. It returns the number of jiffies after which it is to run again, or `None` to wait
+/// until it is queued. Dropping the `PeriodicWork` waits for a run under way; the closure must not
+/// drop it.
 pub(crate) struct PeriodicWork(Arc<dyn Queued>);
 
 impl PeriodicWork {
-    /// Makes a work that rests. Process context.
+    /// Creates a work item that is not queued. Process context.
     ///
     /// `name` and `class` tell it from other works for lockdep, which has a work wait for what its
     /// runs wait for.
@@ -127,8 +131,8 @@ impl PeriodicWork {
             },
             GFP_KERNEL,
         )?;
-        // SAFETY: The memory is large enough, does not move, and is nobody else's yet; name and
-        // class are static.
+        // SAFETY: The work item is in an `Arc`, so it does not move, and nobody else has it yet.
+        // `run::<R>` takes a work item of such a `Job<R>`.
         unsafe {
             bindings::rust_ipvs_helper_init_delayed_work(
                 job.head.0.get(),
@@ -137,11 +141,11 @@ impl PeriodicWork {
                 class.as_ptr(),
             );
         }
-        // INVARIANT: Initialised just above.
+        // INVARIANT: The work item was initialised just above.
         Ok(Self(job))
     }
 
-    /// A handle by which others queue the work; what the work runs may keep it.
+    /// Returns a handle by which others queue the work item. The closure may own one.
     pub(crate) fn handle(&self) -> WorkHandle {
         WorkHandle(self.0.clone())
     }
@@ -153,50 +157,53 @@ impl Drop for PeriodicWork {
     }
 }
 
-/// Queues a [`PeriodicWork`]; does nothing once that is gone. Any context.
+/// Queues a [`PeriodicWork`]. Does nothing once that was dropped. Any context.
 #[derive(Clone)]
 pub(crate) struct WorkHandle(Arc<dyn Queued>);
 
 impl WorkHandle {
-    /// Has the work run in `jiffies`, unless it is queued already.
+    /// Queues the work item to run in `jiffies`, unless it is queued.
     ///
-    /// A run that begins after this sees everything that was written before.
+    /// A run that begins after this call sees all writes before it.
     pub(crate) fn queue(&self, jiffies: u32) {
         self.0.head().queue(jiffies);
     }
 
-    /// Has the work run at once, whatever it was queued for.
+    /// Queues the work item to run at once, even if it is queued for later.
     pub(crate) fn queue_now(&self) {
-        // SAFETY: Initialised, by the type invariant of `Head`.
+        // SAFETY: By the type invariant of `Head` the work item is initialised.
         unsafe { bindings::rust_ipvs_helper_mod_delayed_work(self.0.head().0.get(), 0) };
     }
 }
 
 impl Head {
+    /// Queues the work item (C: `queue_delayed_work()`).
     fn queue(&self, jiffies: u32) {
-        // SAFETY: Initialised, by the type invariant. Work that is pending stays as it is, and work
-        // that is disabled is not queued.
+        // SAFETY: By the type invariant the work item is initialised. The call does nothing if it
+        // is pending or disabled.
         unsafe { bindings::rust_ipvs_helper_queue_delayed_work(self.0.get(), jiffies as usize) };
     }
 }
 
-/// Runs a job and queues it again.
+/// The C function of a work item: runs the closure, and queues the item again if that asks for it.
 ///
 /// # Safety
 ///
-/// `work` must be the work inside the `delayed_work` of a live `Job<R>`, and run now.
+/// `work` must be the `work` field of the `delayed_work` of a live `Job<R>`, and the workqueue must
+/// be running it.
 unsafe extern "C" fn run<R>(work: *mut bindings::work_struct)
 where
     R: FnMut(&Process) -> Option<u32> + Send,
 {
-    // SAFETY: By the contract of this function.
+    // SAFETY: By the contract of this function `work` is that field of a `delayed_work`.
     let delayed = unsafe { container_of!(work, bindings::delayed_work, work) };
-    // SAFETY: As above; the head is the first field of the job, which lives until its
-    // `PeriodicWork` has waited for this run.
+    // SAFETY: By the contract of this function the `delayed_work` is the first field of a `Job<R>`.
+    // The job lives until its `PeriodicWork` has waited for this run.
     let job = unsafe { &*delayed.cast::<Job<R>>() };
-    // SAFETY: The work runs, so by the type invariant nobody else has what it runs.
+    // SAFETY: The work item is running, so by the type invariant of `Job` nobody else accesses
+    // `run`.
     let work = unsafe { &mut *job.run.get() };
-    // INVARIANT: The workqueue runs this, in a thread of its own and without locks.
+    // INVARIANT: The workqueue calls this function in a thread of its own, without locks.
     let again = work.as_mut().and_then(|work| work(&Process(PhantomData)));
     if let Some(jiffies) = again {
         job.head.queue(jiffies);

@@ -216,6 +216,8 @@ impl Message<'_> {
     /// Adds an attribute that contains those which `build` adds. The type is written without
     /// `NLA_F_NESTED`, as C IPVS does. If `build` fails, the attribute is removed and the error
     /// returned.
+    ///
+    /// Nesting may be several levels deep; each level writes its own length when it is complete.
     pub(crate) fn nested(
         &mut self,
         attribute: u16,

@@ -123,6 +123,9 @@ impl Packet {
     /// and makes the packet's head private.
     ///
     /// Returns `None`, and frees the packet, if an allocation fails. May reallocate the buffer.
+    ///
+    /// The room includes the link-layer header, so that the device does not have to reallocate the
+    /// packet a second time.
     #[inline(always)]
     pub(crate) fn make_room(self, len: u32, route: &Route) -> Option<Roomy> {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
@@ -156,6 +159,9 @@ impl Deref for Roomy {
 impl Roomy {
     /// Prepares a [plain](Packet::is_plain) packet for encapsulation: drops the checksum state of
     /// the receiving device, which does not apply to the outer packet.
+    ///
+    /// Cheaper than [`Roomy::wrap`], which sets inner offsets and a GSO type that a plain packet
+    /// does not need.
     #[inline(always)]
     pub(crate) fn wrap_plain(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
@@ -170,6 +176,7 @@ impl Roomy {
         // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
         // is valid. No reference to bytes can be held across `&mut self`.
         unsafe {
+            // It may copy the head of the `sk_buff`, which stays private.
             if bindings::iptunnel_handle_offloads(self.as_ptr(), bits) != 0 {
                 return false;
             }
@@ -301,6 +308,9 @@ impl Roomy {
 
     /// Sends an encapsulated packet as a locally generated one (C: `ip_local_out()`), which fills
     /// in the lengths and the IPv4 header checksum. `owner` is as for [`Packet::forward`].
+    ///
+    /// Passes the LOCAL_OUT hooks, unless those of `owner` are the only ones. The result of sending
+    /// is not reported: a packet that is lost is retransmitted by its sender.
     #[inline(always)]
     pub(crate) fn send_local<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
         let protocol = route.protocol();

@@ -48,6 +48,8 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// Position before the first object. Arrays are numbered from 1, so generation 0 matches none
     /// (until the number wraps after 2^32 resizes).
+    ///
+    /// A walk may be restarted at any time by assigning it.
     pub(crate) const START: Self = Self {
         generation: 0,
         bucket: 0,
@@ -55,6 +57,8 @@ impl Cursor {
 }
 
 /// Result of a read-side critical section.
+///
+/// The position itself is in the [`Cursor`].
 enum Step {
     /// The last bucket of the last array was visited.
     End,

@@ -91,6 +91,8 @@ impl<T: TableEntry> Table<T> {
     ///
     /// Objects that are inserted meanwhile, or moved by a resize, may be left out. Process context,
     /// without locks; calls `cond_resched()` after each bucket.
+    ///
+    /// [`Table::scan`] is the variant that misses no object.
     pub(crate) fn visit_all(&self, mut visit: impl FnMut(Rcu<'_>, &T)) {
         let mut bucket = 0;
         let mut more = true;
