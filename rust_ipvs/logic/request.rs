@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Netlink requests: parses and checks their attributes (behaviour.rst 11.1, 11.2).
+//! Parser of netlink requests: attributes of services and destinations (behaviour.rst 11.1, 11.2).
 //!
-//! Each function takes the payload of a nest, or of the whole message, and gives back typed words
-//! or a [`ConfigError`]. It checks what can be known from the message alone, in the order of C IPVS
+//! Each function takes the payload of a nest or of the whole message, and returns typed values or a
+//! [`ConfigError`]. It checks everything that the message alone determines, in the order of C IPVS
 //! (G-17).
 
 use super::config::{
@@ -35,12 +35,12 @@ use super::uapi::{
     SCHEDNAME_MAXLEN, //
 };
 
-/// A request that makes no sense.
+/// Makes the error of an invalid request.
 const fn invalid(words: &'static core::ffi::CStr) -> ConfigError {
     ConfigError::new(Errno::Invalid, words)
 }
 
-/// An address family's number, as far as there is one.
+/// Returns the family of an `AF_*` number, if it is supported.
 fn family(number: u16) -> Option<AddressFamily> {
     match number {
         2 => Some(AddressFamily::V4),
@@ -49,7 +49,7 @@ fn family(number: u16) -> Option<AddressFamily> {
     }
 }
 
-/// An address from 16 bytes, of which an IPv4 address is the first four.
+/// Returns the address in 16 bytes, of which an IPv4 address is the first four.
 fn address(family: AddressFamily, bytes: [u8; 16]) -> Ip {
     match family {
         AddressFamily::V4 => {
@@ -60,7 +60,7 @@ fn address(family: AddressFamily, bytes: [u8; 16]) -> Ip {
     }
 }
 
-/// The attributes of a service that are given.
+/// Attributes of a service, as far as they are present.
 #[derive(Default)]
 struct ServiceFields {
     family: Option<u16>,
@@ -75,9 +75,9 @@ struct ServiceFields {
     engine: Option<EngineName>,
 }
 
-/// Reads a payload into a field, or says which attribute is wrong.
+/// Parses a payload into a field. An error names the attribute.
 ///
-/// Each attribute is checked, also one that a later one replaces.
+/// Each attribute is checked, even if a later one replaces it.
 fn set<T>(
     field: &mut Option<T>,
     value: Option<T>,
@@ -87,7 +87,7 @@ fn set<T>(
     Ok(())
 }
 
-/// Checks the statistics that a user sends back: they are not read, but have to be a nest.
+/// Checks the statistics in a request, which are ignored but must be a nest.
 fn check_nest(payload: &[u8]) -> Result<(), ConfigError> {
     match payload.len() {
         1..=3 => Err(invalid(c"the statistics are too short")),
@@ -157,7 +157,7 @@ impl ServiceFields {
         Ok(f)
     }
 
-    /// The service's identity (G-7).
+    /// Returns the identity of the service (G-7).
     fn id(&self) -> Result<ServiceId, ConfigError> {
         let number = self
             .family
@@ -176,7 +176,7 @@ impl ServiceFields {
             c"the service's address family is neither AF_INET nor AF_INET6",
         ))?;
         let key = match (self.mark, by_address) {
-            // A mark wins, but mark 0 is none: what is left is TCP, address 0, port 0.
+            // A mark takes precedence, but mark 0 is none. The rest is then TCP, address 0, port 0.
             (Some(0), _) | (None, None) => ServiceKey::Address {
                 protocol: TCP.into(),
                 addr: address(family, [0; 16]),
@@ -193,20 +193,20 @@ impl ServiceFields {
     }
 }
 
-/// Reads which service is meant (G-7).
+/// Parses the identity of a service (G-7).
 ///
 /// # Errors
 ///
-/// `EINVAL` where an attribute is missing or wrong, `EAFNOSUPPORT` for an unknown address family.
+/// `EINVAL` if an attribute is missing or invalid, `EAFNOSUPPORT` for an unknown address family.
 pub(crate) fn service_id(nest: &[u8]) -> Result<ServiceId, ConfigError> {
     ServiceFields::read(nest)?.id()
 }
 
-/// Reads all of a service (G-6, G-9).
+/// Parses the configuration of a service (G-6, G-9).
 ///
 /// # Errors
 ///
-/// As [`service_id`]. The netmask is for [`check_netmask`], which comes later in the order (G-18).
+/// As [`service_id`]. [`check_netmask`] checks the netmask, which comes later in the order (G-18).
 pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, ConfigError> {
     let f = ServiceFields::read(nest)?;
     let id = f.id()?;
@@ -216,7 +216,7 @@ pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, ConfigError> {
         scheduler: f
             .scheduler
             .ok_or(invalid(c"the service has no scheduler's name"))?,
-        // An empty name asks for none.
+        // An empty name means no engine.
         engine: f.engine.filter(|name| !name.as_bytes().is_empty()),
         flags: u32::from_ne_bytes([f0, f1, f2, f3]),
         flags_mask: u32::from_ne_bytes([m0, m1, m2, m3]),
@@ -229,11 +229,12 @@ pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, ConfigError> {
     })
 }
 
-/// Checks a service's netmask: that of IPv6 is a prefix length, persistent or not (G-6, G-18).
+/// Checks a service's netmask: for IPv6 it must be a prefix length even without persistence (G-6,
+/// G-18).
 ///
 /// # Errors
 ///
-/// `EINVAL` where it is not 1 to 128.
+/// `EINVAL` if it is not 1 to 128.
 pub(crate) fn check_netmask(spec: &ServiceSpec) -> Result<(), ConfigError> {
     match spec.id.family {
         AddressFamily::V6 if !(1..=128).contains(&spec.netmask) => Err(invalid(
@@ -243,7 +244,7 @@ pub(crate) fn check_netmask(spec: &ServiceSpec) -> Result<(), ConfigError> {
     }
 }
 
-/// The attributes of a destination that are given.
+/// Attributes of a destination, as far as they are present.
 #[derive(Default)]
 struct DestinationFields {
     addr: Option<[u8; 16]>,
@@ -313,7 +314,7 @@ impl DestinationFields {
                     nlattr::u16(payload),
                     c"the tunnel flags are too short",
                 )?,
-                // What only the kernel knows is not taken, but checked as C IPVS does.
+                // Read-only attributes are ignored, but checked as in C IPVS.
                 dest_attr::ACTIVE_CONNS | dest_attr::INACT_CONNS | dest_attr::PERSIST_CONNS => set(
                     &mut None,
                     nlattr::u32(payload),
@@ -326,7 +327,7 @@ impl DestinationFields {
         Ok(f)
     }
 
-    /// The attributes that identify a destination.
+    /// Returns the attributes that identify a destination.
     fn key(&self) -> Result<([u8; 16], u16), ConfigError> {
         Ok((
             self.addr
@@ -335,7 +336,7 @@ impl DestinationFields {
         ))
     }
 
-    /// The destination's own family; absent or 0 it is the service's.
+    /// Returns the destination's family; if it is absent or 0, that of the service.
     fn family(&self, service: AddressFamily) -> Result<AddressFamily, ConfigError> {
         match self.family {
             None | Some(0) => Ok(service),
@@ -347,11 +348,11 @@ impl DestinationFields {
     }
 }
 
-/// Reads which destination of a service of family `service` is meant (G-10).
+/// Parses the identity of a destination of a service of family `service` (G-10).
 ///
 /// # Errors
 ///
-/// `EINVAL` where an attribute is missing or wrong, `EAFNOSUPPORT` for an unknown address family.
+/// `EINVAL` if an attribute is missing or invalid, `EAFNOSUPPORT` for an unknown address family.
 pub(crate) fn destination_id(
     nest: &[u8],
     service: AddressFamily,
@@ -364,13 +365,12 @@ pub(crate) fn destination_id(
     })
 }
 
-/// Reads all of a destination of a service of family `service` (G-10, G-17), as a new one, and what
-/// is said of its tunnel.
+/// Parses a new destination of a service of family `service`, its tunnel included (G-10, G-17).
 ///
 /// # Errors
 ///
-/// As [`destination_id`]; `EINVAL` where the families differ and the method is not tunnelling, or
-/// GUE has no port; those of [`check_destination`].
+/// As [`destination_id`]. `EINVAL` if the families differ and the method is not tunnelling, or if
+/// GUE has no port. Those of [`check_destination`].
 pub(crate) fn destination_spec(
     nest: &[u8],
     service: AddressFamily,
@@ -380,13 +380,12 @@ pub(crate) fn destination_spec(
     Ok(spec)
 }
 
-/// Reads all of a destination as [`destination_spec`] does, but its tunnel, of which what is not
-/// given stays as it is (V-14).
+/// Parses a changed destination, as [`destination_spec`] does. Tunnel attributes that are absent
+/// keep their value (V-14).
 ///
 /// # Errors
 ///
-/// Those of [`destination_spec`], but that GUE without a port is for whoever knows the port that it
-/// has.
+/// As [`destination_spec`], except for GUE without a port: [`TunnelChange::of`] checks that.
 pub(crate) fn destination_change(
     nest: &[u8],
     service: AddressFamily,
@@ -410,7 +409,7 @@ pub(crate) fn destination_change(
             port,
         },
         method: ForwardMethod::of_bits(method),
-        // As a C program sees it.
+        // Read as a C int.
         weight: weight as i32,
         upper,
         lower,
@@ -434,8 +433,8 @@ pub(crate) fn destination_change(
 ///
 /// # Errors
 ///
-/// `ERANGE` for a negative weight, or a lower threshold above the upper one; `EINVAL` where the
-/// upper threshold exceeds `INT_MAX`.
+/// `ERANGE` for a negative weight, or a lower threshold above the upper one. `EINVAL` if the upper
+/// threshold exceeds `INT_MAX`.
 pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), ConfigError> {
     if spec.weight < 0 {
         return Err(ConfigError::new(
@@ -455,12 +454,12 @@ pub(crate) fn check_destination(spec: &DestinationSpec) -> Result<(), ConfigErro
     Ok(())
 }
 
-/// Checks a timeout in seconds (G-14); `None` is one that stays as it is, as 0 says. `hz` is the
-/// number of jiffies in a second, by which C IPVS limits them.
+/// Checks a timeout in seconds (G-14). Returns `None` for 0, which keeps the present one. `hz` is
+/// the number of jiffies per second.
 ///
 /// # Errors
 ///
-/// `EINVAL` where it exceeds `INT_MAX` jiffies.
+/// `EINVAL` if it exceeds `INT_MAX` jiffies.
 pub(crate) fn timeout(seconds: u32, hz: u32) -> Result<Option<u32>, ConfigError> {
     let limit = (i32::MAX as u32).checked_div(hz).unwrap_or(0);
     if seconds > limit {
@@ -471,16 +470,15 @@ pub(crate) fn timeout(seconds: u32, hz: u32) -> Result<Option<u32>, ConfigError>
     Ok(Some(seconds).filter(|seconds| *seconds != 0))
 }
 
-/// Reads the timeouts of `SET_CONFIG` from a whole message, in seconds, as (TCP, TCP after FIN,
+/// Parses the timeouts of `SET_CONFIG` from a whole message, in seconds, as (TCP, TCP after FIN,
 /// UDP) (G-14).
 ///
-/// `None` is one that stays as it is: it is missing, or 0. `hz` is the number of jiffies in a
-/// second.
+/// `None` keeps a timeout: its attribute is absent or 0. `hz` is the number of jiffies per second.
 ///
 /// # Errors
 ///
-/// `ERANGE` where an attribute is too short, `EINVAL` where a timeout exceeds `INT_MAX` jiffies;
-/// none is to be set then.
+/// `ERANGE` if an attribute is too short, `EINVAL` if a timeout exceeds `INT_MAX` jiffies. The
+/// caller must set none of them then.
 #[allow(clippy::type_complexity)]
 pub(crate) fn timeouts(
     attributes: &[u8],
