@@ -178,6 +178,8 @@ impl CtInfo {
 /// # Invariants
 ///
 /// A `&Conntrack` is to an `nf_conn` that is not freed for the lifetime of the reference.
+///
+/// There is no public way to create one: entries are created by connection tracking itself.
 #[repr(transparent)]
 pub(crate) struct Conntrack(Opaque<bindings::nf_conn>);
 
@@ -325,6 +327,9 @@ impl Packet {
     /// Confirms the packet's entry, if it carries one that is not confirmed. Returns `false` if the
     /// packet must be dropped, because another connection with the same tuple was confirmed
     /// meanwhile.
+    ///
+    /// Normally a hook at the end of the packet's path does this. A packet that leaves by another
+    /// path must be confirmed by the caller.
     pub(crate) fn confirm(&mut self) -> bool {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_confirm(self.as_ptr()) }

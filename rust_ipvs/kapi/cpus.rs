@@ -44,6 +44,9 @@ pub(crate) fn count() -> usize {
 
 /// A list of CPUs that administrators read and write by a sysctl variable. Until it is written, it
 /// is the list of CPUs on which kernel threads run by default.
+///
+/// The mask is allocated, because it has a bit for each CPU that the kernel is configured for,
+/// which may be thousands.
 #[pin_data]
 pub(crate) struct CpuList {
     /// The mask, or `None` until it is written.

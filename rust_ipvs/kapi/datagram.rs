@@ -141,6 +141,8 @@ impl Address {
 }
 
 /// Memory for a `struct sockaddr_in` or a `struct sockaddr_in6`, whichever is larger.
+///
+/// Aligned to 8 bytes, at least as strictly as either of the C structures.
 #[repr(C, align(8))]
 struct RawAddress([u8; 28]);
 
@@ -149,6 +151,9 @@ struct RawAddress([u8; 28]);
 /// # Invariants
 ///
 /// `socket` came from `sock_create_kern()`, in the namespace of `lease`, and this value owns it.
+///
+/// It is either a sender or a receiver: [`Datagrams::sender`] and [`Datagrams::receiver`] set
+/// different options.
 pub(crate) struct Datagrams {
     /// The C socket.
     socket: NonNull<bindings::socket>,
@@ -416,6 +421,7 @@ fn message() -> bindings::msghdr {
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
+// Closing leaves the group and frees datagrams that are still queued.
 impl Drop for Datagrams {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this value owns the socket, which came from

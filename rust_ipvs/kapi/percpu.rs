@@ -117,6 +117,9 @@ impl<const N: usize> Drop for Chunk<N> {
 
 /// Allocator of sets of `N` counters. Freed sets are used again as long as their chunk is the
 /// current one.
+///
+/// A chunk of which a few sets are left in use keeps its whole allocation. That is accepted:
+/// services and destinations that are created together are often deleted together.
 #[pin_data]
 pub(crate) struct Pool<const N: usize> {
     /// The chunk that sets are taken from. Older chunks are kept alive by their sets only.
@@ -175,6 +178,8 @@ unsafe impl<const N: usize> Sync for Counters<N> {}
 impl<const N: usize> Counters<N> {
     /// Adds `value` to counter `I` of the current CPU. Any context: neither preemption nor an
     /// interrupt can lose an addition.
+    ///
+    /// The index is a constant, so that the bound is checked at build time.
     #[inline(always)]
     pub(crate) fn add<const I: usize>(&self, value: u64) {
         const { assert!(I < N) };
@@ -223,6 +228,9 @@ impl<const N: usize> Counters<N> {
 
     /// Returns the sums over all possible CPUs. Concurrent additions may be included or not, and
     /// the counters are not read at one point in time.
+    ///
+    /// Takes time in proportion to the number of possible CPUs, so it is for readers of statistics,
+    /// not for packets.
     pub(crate) fn sums(&self) -> [u64; N] {
         // The helper visits each possible CPU once and adds up all counters of the set, whose words
         // are adjacent, so it touches one or two cache lines per CPU.

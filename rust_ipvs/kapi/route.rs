@@ -107,6 +107,8 @@ impl Route {
     }
 
     /// Creates a route from the reference that a look-up returned; `None` if it is null.
+    ///
+    /// Every look-up goes through this, so the cookie always belongs to the entry.
     fn adopt(
         dst: *mut bindings::dst_entry,
         protocol: Protocol,
@@ -141,6 +143,8 @@ impl Route {
 
     /// Returns `true` if the route can be used for a look-up of kind `wanted`. Only a route that
     /// was looked up as [`RouteKind::Direct`] has the address itself as its next hop.
+    ///
+    /// The address of a destination and its forwarding method may change while a route is cached.
     #[inline(always)]
     pub(crate) fn serves(&self, wanted: RouteKind) -> bool {
         wanted != RouteKind::Direct || self.direct
@@ -163,6 +167,8 @@ impl Route {
     }
 
     /// Returns `true` if the destination address is local.
+    ///
+    /// A packet to a local destination is delivered on this host instead of being transmitted.
     #[inline(always)]
     pub(crate) fn is_local(&self) -> bool {
         // SAFETY: By the type invariant this value has a reference to the entry, and the entry is

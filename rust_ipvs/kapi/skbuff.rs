@@ -307,6 +307,8 @@ impl Packet {
 
     /// Returns `true` if the checksum of the ICMP or ICMPv6 message at offset `at` is correct, or
     /// need not be verified because this host sent the packet or the device verified it.
+    ///
+    /// Reads the whole message, so its cost grows with the message's length.
     pub(crate) fn message_sum_is_right(&mut self, protocol: Protocol, at: u16) -> bool {
         let (skb, at) = (self.as_ptr(), u32::from(at));
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
@@ -327,6 +329,9 @@ impl Packet {
     }
 
     /// Returns `true` if the packet fits in `mtu` bytes, or is a GSO packet whose segments do.
+    ///
+    /// The MTU is that of the route the packet will take. A GSO packet is cut by the device or,
+    /// right before it, in software.
     #[inline]
     pub(crate) fn fits(&self, mtu: u32) -> bool {
         self.len() <= mtu
@@ -394,6 +399,8 @@ impl Packet {
     /// Removes the first `len` bytes, so that the packet begins with what follows, which becomes
     /// its network header. Returns `false` if the packet is shorter or an allocation failed. Used
     /// to unpack a quoted packet of an ICMP error.
+    ///
+    /// IP options that the stack has parsed from the old header are forgotten.
     pub(crate) fn strip(&mut self, len: usize) -> bool {
         let Ok(len) = u32::try_from(len) else {
             return false;
@@ -416,6 +423,8 @@ impl Packet {
 
     /// Reports a link failure to the packet's route (C: `dst_link_failure()`), which sends an error
     /// to the sender.
+    ///
+    /// For IPv4 and IPv6 alike that is a "host unreachable" or "address unreachable" error.
     pub(crate) fn link_failure(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_link_failure(self.as_ptr()) }
@@ -453,6 +462,8 @@ impl Packet {
 
     /// Sends the packet as [`Packet::forward`] does, on a route that is not cached. The packet
     /// takes over the route's reference.
+    ///
+    /// The caller needs no read-side critical section, because the packet owns the reference.
     pub(crate) fn forward_owned<O>(self, net: &Net, route: Route, owner: &O) {
         let protocol = route.protocol();
         let owner = ptr::from_ref(owner).cast();

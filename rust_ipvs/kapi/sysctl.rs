@@ -60,6 +60,8 @@ use kernel::{
 };
 
 /// A directory of sysctl variables.
+///
+/// Implemented by a type without values, which stands for the directory.
 pub(crate) trait SysctlTable: 'static {
     /// Type of the object that has the values.
     type Owner: Send + Sync + 'static;
@@ -230,6 +232,8 @@ impl<O> Variable<O> {
 /// - Each element has the address of the object in `_owner` in `extra1`, and that of its
 ///   [`Variable`] in `extra2`.
 /// - `_lease` keeps the namespace from being torn down before this value is dropped.
+///
+/// `register_net_sysctl_sz()` keeps pointers to the table, so that is owned here.
 pub(crate) struct Registration<T: SysctlTable> {
     header: NonNull<bindings::ctl_table_header>,
     _lease: Lease,
@@ -412,6 +416,8 @@ unsafe extern "C" fn handle<O: 'static>(
 }
 
 /// Returns a copy of `table` for the value at `data`, without a range.
+///
+/// The generic handlers take all they need from the description: address, size and mode.
 fn copied(table: &bindings::ctl_table, data: *mut c_void) -> bindings::ctl_table {
     bindings::ctl_table {
         data,

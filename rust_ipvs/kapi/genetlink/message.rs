@@ -103,6 +103,9 @@ impl Message<'_> {
     ///
     /// `write` must write all of the `length` bytes at the pointer that it is called with, and none
     /// beyond.
+    ///
+    /// All other methods end up here. It is inlined, so that for a payload of constant size the
+    /// compiler emits stores without a loop.
     #[inline(always)]
     unsafe fn put(
         &mut self,
@@ -199,6 +202,8 @@ impl Message<'_> {
     }
 
     /// Adds an attribute with a string. `text` is without a nul; one is added.
+    ///
+    /// Readers get the length of the payload, nul included.
     pub(crate) fn put_string(&mut self, attribute: u16, text: &[u8]) -> Result {
         let write = |to: NonNull<u8>| {
             // SAFETY: `put` passes a pointer to `text.len() + 1` bytes of the buffer. `text` cannot

@@ -187,6 +187,8 @@ impl Roomy {
 
     /// Takes the inner packet's partial checksum away from the device, because the receiver of the
     /// outer packet completes it (GUE remote checksum offload).
+    ///
+    /// The packet must have a partial checksum; see [`Packet::partial_sum`].
     pub(crate) fn remote_checksum(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_remote_sum(self.as_ptr()) }
@@ -273,6 +275,8 @@ impl Roomy {
 
     /// Adds a GRE header in front of the packet, with a checksum if `sum`. `kind` is the Ethernet
     /// type of the inner packet, in host order. Returns `None` if the headroom is too small.
+    ///
+    /// The header has neither a key nor a sequence number.
     pub(crate) fn push_gre(&mut self, kind: u16, sum: bool) -> Option<()> {
         // SAFETY: By the type invariant of `Packet` this value owns the `sk_buff`, so the pointer
         // is valid. The headroom was checked, and no clone shares it by the type invariant.

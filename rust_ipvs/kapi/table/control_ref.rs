@@ -85,6 +85,9 @@ impl<T: TableEntry> ControlRef<T> {
     }
 
     /// Returns `true` if there is a reference. Another CPU may drop it at any time.
+    ///
+    /// Cheaper than [`get`](Self::get) for callers that need no object, and possible outside of
+    /// read-side critical sections.
     pub(crate) fn is_some(&self) -> bool {
         self.control.load() != 0
     }

@@ -26,6 +26,9 @@ use crate::kapi::{
 
 /// Maximum number of objects that are processed in one read-side critical section. Between two of
 /// them the CPU may be yielded.
+///
+/// Large enough that the cost of entering a section does not show, small enough that it ends within
+/// some microseconds.
 const IN_A_SECTION: u32 = 64;
 
 /// Verdict on an object whose slot of the wheel has come.
@@ -122,6 +125,9 @@ impl<T: TableEntry> Table<T> {
 
     /// Processes up to [`IN_A_SECTION`] objects of the due list. Takes the shard's lock for each,
     /// so that packets wait for one verdict at most.
+    ///
+    /// The read-side critical section spans the removal and `gone`, so that `gone` may still use
+    /// the object.
     fn expire_some(
         &self,
         shard: u32,

@@ -97,6 +97,8 @@ use kernel::{
 };
 
 /// Maximum number of links that are moved together, under one lock.
+///
+/// Larger runs mean fewer walks and longer times under the lock.
 const RUN: usize = sizes::either(64, 2);
 /// Number of chains, plus links of chains with more than two, that are processed under one lock.
 /// The last run may exceed it.
@@ -261,6 +263,9 @@ fn move_few<T: TableEntry>(
 }
 
 /// Evenly spaced links of a long chain, from which walks to its end start.
+///
+/// Without marks each run of a long chain would be found by a walk from the head, which is
+/// quadratic in the length of the chain.
 struct Marks {
     /// [`MARKS`] elements, of which the first `len` are valid.
     links: KVec<usize>,
@@ -460,6 +465,9 @@ impl<T: TableEntry> Table<T> {
     ///
     /// Takes and releases the shard's lock for each run. Walks happen between these, under RCU
     /// only.
+    ///
+    /// Several CPUs may insert, remove and rearm objects of this chain meanwhile. Each comparison
+    /// that fails costs one walk of a run, not one of the chain.
     fn move_long(
         &self,
         rcu: Rcu<'_>,

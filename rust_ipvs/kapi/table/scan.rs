@@ -34,10 +34,15 @@ use crate::kapi::{
 
 /// Number of objects plus buckets that are visited in one read-side critical section. The last
 /// bucket may exceed it.
+///
+/// Empty buckets count as well, so that a step over a large and sparse table ends soon.
 const IN_A_SECTION: u32 = 64;
 
 /// Position of a walk between two steps. Holds no reference, so a walk may be abandoned at any
 /// time.
+///
+/// It belongs to one table; nothing checks that, but a cursor of another table only makes the walk
+/// start anew or skip buckets.
 pub(crate) struct Cursor {
     /// Number of the array that `bucket` belongs to.
     generation: u32,

@@ -63,6 +63,8 @@ impl<T: TableEntry> Table<T> {
     ///
     /// Objects that are referenced from outside the table, or inserted meanwhile, may be left.
     /// Process context; calls `cond_resched()`.
+    ///
+    /// Used when a namespace is torn down and nothing is inserted any more.
     pub(crate) fn clear(&self) {
         // Each round removes the objects that nothing refers to any more. Ends when a round removes
         // none, or all are gone.
@@ -110,6 +112,8 @@ impl<T: TableEntry> Table<T> {
     ///
     /// Used to sample the table under pressure: `start` is random. Process context, without locks;
     /// calls `cond_resched()` after each bucket.
+    ///
+    /// During a resize it samples the old array, whose chains may have been moved.
     pub(crate) fn visit_some(&self, start: u32, count: usize, mut visit: impl FnMut(Rcu<'_>, &T)) {
         for n in 0..count {
             // The size may change between two buckets, which makes the sample less even but not
