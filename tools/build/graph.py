@@ -152,11 +152,15 @@ class Graph:
 
 
 def exceeded(graph):
-    for what, count, limit in zip(("entries", "levels", "edges"), graph.counts(), LIMITS[graph.layer]):
+    for what, count, limit in zip(
+        ("entries", "levels", "edges"), graph.counts(), LIMITS[graph.layer]
+    ):
         if count > limit:
             yield f"{graph.layer} has {count} {what}, and may have {limit}"
     if graph.cycles:
-        yield from (f"{graph.layer}: {' '.join(sorted(cycle))} use each other" for cycle in graph.cycles)
+        yield from (
+            f"{graph.layer}: {' '.join(sorted(cycle))} use each other" for cycle in graph.cycles
+        )
 
 
 def main():

@@ -21,7 +21,9 @@ UNSAFE_LAYERS = {"kapi", "bindings"}
 CRATES = {"logic": {"core"}}
 # What kapi's code may not speak of; the names of the module's helpers and of sk_buff's fields are
 # not its choice.
-FOREIGN = re.compile(r"ip_?vs|virtual_?server|real_?server|balancer|scheduler|director|persistent", re.I)
+FOREIGN = re.compile(
+    r"ip_?vs|virtual_?server|real_?server|balancer|scheduler|director|persistent", re.I
+)
 NOT_FOREIGN = re.compile(r"rust_ipvs_\w+|\w*ipvs_property", re.I)
 
 
@@ -36,7 +38,11 @@ class Checks(Crate):
                     continue
                 layer = target.layer
                 if file.layer != "main" and layer != file.layer and layer not in ARROWS[file.layer]:
-                    self.error(file, line, f"{file.layer} may not look at {layer} (crate::{'::'.join(path)})")
+                    self.error(
+                        file,
+                        line,
+                        f"{file.layer} may not look at {layer} (crate::{'::'.join(path)})",
+                    )
 
     def check_circles(self):
         graph = {}
@@ -54,7 +60,9 @@ class Checks(Crate):
                 for target, line in sorted(graph[module].items()):
                     if target in knot:
                         file, other = self.files[module], self.files[target]
-                        self.errors.append(f"    {file.path.relative_to(ROOT)}:{line} looks at {other.path.relative_to(ROOT)}")
+                        self.errors.append(
+                            f"    {file.path.relative_to(ROOT)}:{line} looks at {other.path.relative_to(ROOT)}"
+                        )
 
     def check_words(self):
         for file in self.files.values():
@@ -62,25 +70,47 @@ class Checks(Crate):
             for line, token in file.tokens:
                 if token == "unsafe" and file.layer not in UNSAFE_LAYERS:
                     self.error(file, line, "unsafe belongs into kapi")
-                if file.layer not in UNSAFE_LAYERS | {"main"} and (token == "bindings" or token.startswith("rust_ipvs_helper")):
+                if file.layer not in UNSAFE_LAYERS | {"main"} and (
+                    token == "bindings" or token.startswith("rust_ipvs_helper")
+                ):
                     self.error(file, line, f"only kapi may name {token}")
                 if file.layer == "main" and token == "bindings" and previous != "mod":
                     self.error(file, line, "only kapi may name bindings")
-                if file.layer == "kapi" and FOREIGN.search(token) and not NOT_FOREIGN.fullmatch(token):
+                if (
+                    file.layer == "kapi"
+                    and FOREIGN.search(token)
+                    and not NOT_FOREIGN.fullmatch(token)
+                ):
                     self.error(file, line, f"kapi knows no load balancer, and this says {token}")
                 previous = token
             allowed = CRATES.get(file.layer)
-            for path, line in file.paths + [(path, line) for path, line, _ in file.imports.values()]:
-                if allowed and path[0] in ("kernel", "alloc", "std", "core") and path[0] not in allowed:
+            for path, line in file.paths + [
+                (path, line) for path, line, _ in file.imports.values()
+            ]:
+                if (
+                    allowed
+                    and path[0] in ("kernel", "alloc", "std", "core")
+                    and path[0] not in allowed
+                ):
                     self.error(file, line, f"{file.layer} may not name the crate {path[0]}")
                 if allowed and path[0] == "crate":
-                    self.error(file, line, f"{file.layer} is compiled into another crate as well: a path from super, not from crate")
+                    self.error(
+                        file,
+                        line,
+                        f"{file.layer} is compiled into another crate as well: a path from super, not from crate",
+                    )
 
     def check_orphans(self):
         known = {file.path for file in self.files.values()}
         for path in sorted(ROOT.rglob("*.rs")):
-            if path not in known and path.name not in ("tests.rs", "bindings_generated.rs") and "tests" not in path.parts:
-                self.errors.append(f"{path.relative_to(ROOT.parent)}:1: no file declares this module")
+            if (
+                path not in known
+                and path.name not in ("tests.rs", "bindings_generated.rs")
+                and "tests" not in path.parts
+            ):
+                self.errors.append(
+                    f"{path.relative_to(ROOT.parent)}:1: no file declares this module"
+                )
 
 
 def main():
@@ -91,7 +121,9 @@ def main():
     crate.check_orphans()
     for error in dict.fromkeys(crate.errors):
         print(error)
-    print(f"layers: {len(crate.files)} files, {len([e for e in crate.errors if not e.startswith(' ')])} objections")
+    print(
+        f"layers: {len(crate.files)} files, {len([e for e in crate.errors if not e.startswith(' ')])} objections"
+    )
     sys.exit(1 if crate.errors else 0)
 
 

@@ -45,11 +45,17 @@ def sysctl():
 def modprobe():
     body = re.search(r"alias: \[(.*?)\]", read("rust_ipvs/main.rs"), re.S)[1]
     aliases = set(re.findall(r'"([\w-]+)"', body))
-    lines = set(re.findall(r"^(?:install|alias) (\S+)", read("tools/build/modprobe.d/rust_ipvs.conf"), re.M))
+    lines = set(
+        re.findall(r"^(?:install|alias) (\S+)", read("tools/build/modprobe.d/rust_ipvs.conf"), re.M)
+    )
     for name in sorted(aliases - lines):
         yield f"modprobe.d/rust_ipvs.conf has no line for {name}"
     files = sorted((ROOT / "rust_ipvs/logic/sched").glob("*.rs"))
-    schedulers = {name for file in files for name in re.findall(r'const NAME: &\'static str = "(\w+)"', file.read_text())}
+    schedulers = {
+        name
+        for file in files
+        for name in re.findall(r'const NAME: &\'static str = "(\w+)"', file.read_text())
+    }
     if not schedulers:
         yield "rust_ipvs/logic/sched: no scheduler's NAME is found there any more"
     for name in sorted({f"ip_vs_{name}" for name in schedulers} - aliases):
@@ -63,7 +69,9 @@ def modprobe():
 def selftests():
     folder = "tools/testing/selftests/rust_ipvs"
     listed = set(re.findall(r"^(\w+\.(?:py|sh)) ", read(f"{folder}/TESTS"), re.M))
-    in_tree = set(re.findall(r"^\t(\w+\.(?:py|sh)) \\$", read(f"{folder}/Makefile"), re.M)) - {"lib.sh"}
+    in_tree = set(re.findall(r"^\t(\w+\.(?:py|sh)) \\$", read(f"{folder}/Makefile"), re.M)) - {
+        "lib.sh"
+    }
     for name in sorted(listed - in_tree - NOT_IN_TREE):
         yield f"{folder}/Makefile lacks {name}, which TESTS has"
     for name in sorted(in_tree - listed):

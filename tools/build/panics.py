@@ -78,7 +78,9 @@ def edges(path):
             kind, symbol, addend = match[1], match[2], int(match[3] or "0", 16)
             if symbol.startswith("."):
                 # Relative to the next instruction, the linker's view of "here" is four bytes on.
-                symbol = function_at(table, symbol, addend + (4 if kind in ("PC32", "PLT32") else 0))
+                symbol = function_at(
+                    table, symbol, addend + (4 if kind in ("PC32", "PLT32") else 0)
+                )
             if function and symbol and not symbol.startswith("__pfx_"):
                 graph[function].add(symbol)
         elif (match := TARGET.search(line)) and function:
@@ -89,9 +91,16 @@ def edges(path):
         for start, name in functions:
             if name not in graph and start in shown:
                 graph[name] = {shown[start]}
-    defined = {name for functions in table.values() for _, name in functions if not name.startswith(("__pfx_", "__cfi_"))}
+    defined = {
+        name
+        for functions in table.values()
+        for _, name in functions
+        if not name.startswith(("__pfx_", "__cfi_"))
+    }
     if unread := defined - set(graph):
-        sys.exit(f"panics: {len(unread)} functions of {path} were not found in its disassembly, the first is {min(unread)}")
+        sys.exit(
+            f"panics: {len(unread)} functions of {path} were not found in its disassembly, the first is {min(unread)}"
+        )
     return graph
 
 
@@ -124,10 +133,20 @@ def way(came_from, symbol, pretty):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("object")
-    parser.add_argument("--quiet", action="store_true", help="do not list the panics that only ticks and requests reach")
-    parser.add_argument("--roots", action="store_true", help="list the roots, how much they reach, and what they call elsewhere")
+    parser.add_argument(
+        "--quiet",
+        action="store_true",
+        help="do not list the panics that only ticks and requests reach",
+    )
+    parser.add_argument(
+        "--roots",
+        action="store_true",
+        help="list the roots, how much they reach, and what they call elsewhere",
+    )
     options = parser.parse_args()
 
     graph = edges(options.object)
@@ -138,29 +157,41 @@ def main():
     # Should the callbacks be called otherwise one day, this must not pass for want of anything to
     # check.
     if not packets or not callbacks:
-        sys.exit(f"panics: {options.object} has no callback of netfilter or none of RCU: their names in this file are old")
+        sys.exit(
+            f"panics: {options.object} has no callback of netfilter or none of RCU: their names in this file are old"
+        )
     reached = reach(graph, roots)
     if options.roots:
         for root in roots:
             print(f"root {pretty[root]}: {len(reach(graph, [root]))} functions")
 
-        outside = sorted(pretty[s] for s in reached if s not in graph and pretty[s] != s and not PANIC.search(pretty[s]))
+        outside = sorted(
+            pretty[s]
+            for s in reached
+            if s not in graph and pretty[s] != s and not PANIC.search(pretty[s])
+        )
         print(f"functions of other crates that they call: {', '.join(outside) or 'none'}")
 
     callers = {f: sorted(t for t in graph[f] if PANIC.search(pretty[t])) for f in graph}
-    callers = {f: targets for f, targets in callers.items() if targets and not PANIC.search(pretty[f])}
+    callers = {
+        f: targets for f, targets in callers.items() if targets and not PANIC.search(pretty[f])
+    }
     bad = [f for f in callers if f in reached]
     for function in bad:
         for target in callers[function]:
-            print(f"panics: a packet can reach {pretty[target]}\n    {way(reached, function, pretty)}")
+            print(
+                f"panics: a packet can reach {pretty[target]}\n    {way(reached, function, pretty)}"
+            )
     outside = sorted(pretty[f] for f in callers if f not in reached)
     if outside and not options.quiet:
         print(f"panics: {len(outside)} functions that only ticks and requests reach can panic:")
         for name in outside:
             print(f"    {name}")
     own = sum(1 for f in graph if f in reached)
-    print(f"panics: {len(packets)} ways in for packets, {len(callbacks)} for RCU; "
-          f"of the {own} functions behind them {len(bad)} can panic")
+    print(
+        f"panics: {len(packets)} ways in for packets, {len(callbacks)} for RCU; "
+        f"of the {own} functions behind them {len(bad)} can panic"
+    )
     sys.exit(1 if bad else 0)
 
 

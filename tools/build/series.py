@@ -104,13 +104,23 @@ netfilter. They are meant to move there with the abstractions that use them.""",
         """Parse IPv4, IPv6 and transport headers, and update addresses, ports and
 checksums. Hash flows so that both directions have the same hash. This layer
 uses the core crate only, and never panics on the content of a packet.""",
-        module(*(f"logic/{n}.rs" for n in "packet v4 v6 udp checksum crc32c hash ip address nlattr".split())),
+        module(
+            *(
+                f"logic/{n}.rs"
+                for n in "packet v4 v6 udp checksum crc32c hash ip address nlattr".split()
+            )
+        ),
     ),
     Step(
         "netfilter: rust_ipvs: follow TCP, SCTP, ICMP and tunnels",
         """Add the state tables of TCP and SCTP, which are those of C IPVS, the
 translation of ICMP errors, and the headers of IPIP, GUE and GRE.""",
-        module(*(f"logic/{n}" for n in "tcp* sctp* icmp* ipip* gue* gre* tunnel* tracking* status*".split())),
+        module(
+            *(
+                f"logic/{n}"
+                for n in "tcp* sctp* icmp* ipip* gue* gre* tunnel* tracking* status*".split()
+            )
+        ),
     ),
     Step(
         "netfilter: rust_ipvs: add the schedulers",
@@ -132,15 +142,25 @@ them the layer is complete and compiled.""",
         """Add abstractions of RCU, slabs and per-CPU counters, and a resizable hash
 table with a timer wheel. Readers take no lock and write nothing. The
 comments argue why no reader can miss an entry during a resize.""",
-        module(*(f"kapi/{n}" for n in "rcu* shared* once* roster* slots* slab* percpu* table* memory* bh* reclaim* serial* "
-                 "random* siphash* time*".split())),
+        module(
+            *(
+                f"kapi/{n}"
+                for n in "rcu* shared* once* roster* slots* slab* percpu* table* memory* bh* reclaim* serial* "
+                "random* siphash* time*".split()
+            )
+        ),
     ),
     Step(
         "netfilter: rust_ipvs: add abstractions of packets, hooks and routes",
         """Add network namespaces, socket buffers, netfilter hooks, conntrack, routes and
 devices. A hook owns its packet: forgetting it frees it, and using it after
 it was sent does not compile.""",
-        module(*(f"kapi/{n}" for n in "net* skbuff* netfilter* conntrack* route* inet* devices* xtables*".split())),
+        module(
+            *(
+                f"kapi/{n}"
+                for n in "net* skbuff* netfilter* conntrack* route* inet* devices* xtables*".split()
+            )
+        ),
     ),
     Step(
         "netfilter: rust_ipvs: add abstractions of user interfaces and work",
@@ -213,17 +233,23 @@ def lay_out(kernel, work):
     for script in (work / "b" / SELFTESTS).glob("*.py"):
         script.chmod(0o755)
     maintainers(work / "b" / "MAINTAINERS")
-    return sorted(str(path.relative_to(work / "b")) for path in (work / "b").rglob("*") if path.is_file())
+    return sorted(
+        str(path.relative_to(work / "b")) for path in (work / "b").rglob("*") if path.is_file()
+    )
 
 
 def maintainers(path):
     """Puts the entry of this repository into the kernel's list, in its order."""
-    entry = re.sub(r"^#.*\n|^\n", "", (ROOT / "MAINTAINERS").read_text(), flags=re.M).strip() + "\n\n"
+    entry = (
+        re.sub(r"^#.*\n|^\n", "", (ROOT / "MAINTAINERS").read_text(), flags=re.M).strip() + "\n\n"
+    )
     # Documents are not part of the series.
     entry = re.sub(r"^F:\tDocumentation/.*\n", "", entry, flags=re.M)
     text = path.read_text()
     where = text.index("\nIPVS\n") + 1
-    path.write_text(text[: text.index("\n\n", where) + 2] + entry + text[text.index("\n\n", where) + 2 :])
+    path.write_text(
+        text[: text.index("\n\n", where) + 2] + entry + text[text.index("\n\n", where) + 2 :]
+    )
 
 
 def main_rs(tree, step):
@@ -241,7 +267,9 @@ def commit(tree, subject, body):
 def identity():
     names = {}
     for key, variable in (("user.name", "NAME"), ("user.email", "EMAIL")):
-        value = subprocess.run(["git", "config", key], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False).stdout.strip()
+        value = subprocess.run(
+            ["git", "config", key], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False
+        ).stdout.strip()
         if not value and f"GIT_AUTHOR_{variable}" not in os.environ:
             sys.exit(f"series: git has no {key} here: it is the author of the patches")
         if value:
@@ -258,10 +286,19 @@ def series(kernel, output):
         run("git", "init", "-q", "-b", "base", cwd=tree)
         run("git", "add", "-A", cwd=tree)
         run("git", "commit", "-q", "-m", "base", cwd=tree)
-        last = [name for name in left if not (tree / name).exists() or (tree / name).read_bytes() != (work / "b" / name).read_bytes()]
+        last = [
+            name
+            for name in left
+            if not (tree / name).exists()
+            or (tree / name).read_bytes() != (work / "b" / name).read_bytes()
+        ]
         built = False
         for step in STEPS:
-            mine = [name for name in last if any(fnmatch.fnmatch(name, pattern) for pattern in step.files)]
+            mine = [
+                name
+                for name in last
+                if any(fnmatch.fnmatch(name, pattern) for pattern in step.files)
+            ]
             if not mine and f"{PLACE}/main.rs" not in step.files:
                 sys.exit(f"series: no file for “{step.subject}”: {step.files}")
             for name in mine:
@@ -276,13 +313,32 @@ def series(kernel, output):
             commit(tree, step.subject, step.body)
         if last:
             sys.exit("series: no step has " + " ".join(last))
-        differ = subprocess.run(["diff", "-r", "-x", ".git", "a", "b"], cwd=work, stdout=subprocess.PIPE, text=True, check=False)
+        differ = subprocess.run(
+            ["diff", "-r", "-x", ".git", "a", "b"],
+            cwd=work,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         if differ.stdout:
             sys.exit("series: the last state is not the one of in-tree.sh:\n" + differ.stdout)
         shutil.rmtree(output, ignore_errors=True)
-        run("git", "format-patch", "-q", "--cover-letter", "-o", str(output), f"HEAD~{len(STEPS)}", cwd=tree)
+        run(
+            "git",
+            "format-patch",
+            "-q",
+            "--cover-letter",
+            "-o",
+            str(output),
+            f"HEAD~{len(STEPS)}",
+            cwd=tree,
+        )
     letter = next(output.glob("0000-*"))
-    text = letter.read_text().replace("*** SUBJECT HERE ***", "netfilter: IPVS in Rust").replace("*** BLURB HERE ***\n", COVER)
+    text = (
+        letter.read_text()
+        .replace("*** SUBJECT HERE ***", "netfilter: IPVS in Rust")
+        .replace("*** BLURB HERE ***\n", COVER)
+    )
     letter.write_text(text)
 
 
@@ -293,7 +349,9 @@ def main():
     series(kernel, output)
     for patch in sorted(output.glob("*.patch")):
         text = patch.read_text()
-        print(f"{patch.name}: {len(re.findall('^diff --git', text, re.M))} files, {len(re.findall(r'^[+](?![+][+] )', text, re.M))} lines")
+        print(
+            f"{patch.name}: {len(re.findall('^diff --git', text, re.M))} files, {len(re.findall(r'^[+](?![+][+] )', text, re.M))} lines"
+        )
 
 
 main()

@@ -80,12 +80,21 @@ class File:
             elif word == "macro_rules" and i + 2 < len(words):
                 self.macros.add(words[i + 2])
                 i += 3
-            elif word == "use" and (i == 0 or words[i - 1] not in ("::", ".")) and words[i + 1] != "<":
-                public = i > 0 and (words[i - 1] == "pub" or (words[i - 1] == ")" and "pub" in words[max(0, i - 6) : i]))
+            elif (
+                word == "use"
+                and (i == 0 or words[i - 1] not in ("::", "."))
+                and words[i + 1] != "<"
+            ):
+                public = i > 0 and (
+                    words[i - 1] == "pub"
+                    or (words[i - 1] == ")" and "pub" in words[max(0, i - 6) : i])
+                )
                 i = self.read_use(words, i + 1, (), line, public)
             elif re.match(r"[A-Za-z_]", word) and (i == 0 or words[i - 1] not in ("::", ".")):
                 path, j = [word], i + 1
-                while j + 1 < len(words) and words[j] == "::" and re.match(r"[A-Za-z_]", words[j + 1]):
+                while (
+                    j + 1 < len(words) and words[j] == "::" and re.match(r"[A-Za-z_]", words[j + 1])
+                ):
                     path.append(words[j + 1])
                     j += 2
                 if len(path) > 1:
@@ -175,7 +184,11 @@ class Crate:
             if target:
                 onward = self.absolute(file, target[0])
                 # A name that comes from another crate belongs to nobody here.
-                return self.definer(onward + tuple(rest[1:]), depth + 1) if onward is not None else None
+                return (
+                    self.definer(onward + tuple(rest[1:]), depth + 1)
+                    if onward is not None
+                    else None
+                )
         return file
 
     def looks(self, file):

@@ -36,7 +36,9 @@ CRATES = "registry+https://github.com/rust-lang/crates.io-index"
 DOCUMENT = re.compile(r"^(Documentation/)?[^/]+\.(rst|md)$")
 COLUMNS = 100
 # A path that exists on one machine only.
-MACHINE = re.compile(r"(?<![\w.$}~-])/(?:home/(?!\$|user\b)[a-z][\w-]*|Users/\w+|root/(?!\.{3})\S|work/\S|tmp/brief)")
+MACHINE = re.compile(
+    r"(?<![\w.$}~-])/(?:home/(?!\$|user\b)[a-z][\w-]*|Users/\w+|root/(?!\.{3})\S|work/\S|tmp/brief)"
+)
 
 
 def check(name, text):
@@ -66,7 +68,11 @@ def check(name, text):
 
 
 def main():
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode().split("\0")
+    names = (
+        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
+        .stdout.decode()
+        .split("\0")
+    )
     count = bad = 0
     for name in filter(None, names):
         path = ROOT / name

@@ -26,7 +26,8 @@ RUST = {
 
 # Prefixes of the header's names that ipvs.yaml has all of, and those names that only C needs.
 PREFIXES = re.compile(
-    r'IPVS_(CMD|SVC|DEST|DAEMON|STATS|INFO)_|IP_VS_(SVC_F|STATE)_|IP_VS_TUNNEL_ENCAP_FLAG_')
+    r'IPVS_(CMD|SVC|DEST|DAEMON|STATS|INFO)_|IP_VS_(SVC_F|STATE)_|IP_VS_TUNNEL_ENCAP_FLAG_'
+)
 ONLY_C = re.compile(r'_(UNSPEC|MAX|NONE|NOCSUM)$|IP_VS_CONN_F_TUNNEL_TYPE_MAX')
 
 # The tables of netlink.rst: the beginning of the heading, and the attribute set.
@@ -50,6 +51,7 @@ def load():
     sys.dont_write_bytecode = True
     sys.path[:0] = [str(YNL / 'tools/net/ynl/pyynl'), str(YNL / 'python')]
     from lib import SpecFamily  # pylint: disable=import-error,import-outside-toplevel
+
     schema = YNL / 'Documentation/netlink/genetlink-legacy.yaml'
     return SpecFamily(str(ROOT / SPEC), schema_path=str(schema))
 
@@ -61,16 +63,18 @@ def constant(name):
 def commands(spec):
     """The commands by their C names."""
     prefix = spec.yaml['operations']['name-prefix']
-    return [(constant(prefix + name), constant(name), op.req_value)
-            for name, op in spec.msgs.items()]
+    return [
+        (constant(prefix + name), constant(name), op.req_value) for name, op in spec.msgs.items()
+    ]
 
 
 def definitions(spec):
     """The enums: name, prefix, entries as (name, number)."""
     for name, enum in spec.consts.items():
         if enum['type'] in ('enum', 'flags'):
-            entries = [(constant(entry.name), entry.user_value())
-                       for entry in enum.entries.values()]
+            entries = [
+                (constant(entry.name), entry.user_value()) for entry in enum.entries.values()
+            ]
             yield name, constant(enum['name-prefix']), enum['type'], entries
 
 
@@ -109,25 +113,51 @@ def rust(spec, license_, header):
 
     def module(name, what, kind, entries, form):
         out.extend([f'/// {what}', f'pub(crate) mod {name} {{'])
-        out.extend(f'    pub(crate) const {entry}: {kind} = {form(number)};'
-                   for entry, number in entries)
+        out.extend(
+            f'    pub(crate) const {entry}: {kind} = {form(number)};' for entry, number in entries
+        )
         out.extend(['}', ''])
 
-    out.extend([f'/// `{constant(spec.yaml["c-version-name"])}`.',
-                f'pub(crate) const GENL_VERSION: u8 = {spec.yaml["version"]};', ''])
+    out.extend(
+        [
+            f'/// `{constant(spec.yaml["c-version-name"])}`.',
+            f'pub(crate) const GENL_VERSION: u8 = {spec.yaml["version"]};',
+            '',
+        ]
+    )
     for full, name, value, doc in limits(spec):
-        out.extend([f'/// {doc.strip()[:-1]} (`{full}`).',
-                    f'pub(crate) const {name}: usize = {value};', ''])
+        out.extend(
+            [
+                f'/// {doc.strip()[:-1]} (`{full}`).',
+                f'pub(crate) const {name}: usize = {value};',
+                '',
+            ]
+        )
     prefix = constant(spec.yaml['operations']['name-prefix'])
-    module('command', f'Commands (`{prefix}*`).', 'u8',
-           [(name, number) for _, name, number in commands(spec)], str)
+    module(
+        'command',
+        f'Commands (`{prefix}*`).',
+        'u8',
+        [(name, number) for _, name, number in commands(spec)],
+        str,
+    )
     for name, attrs in sets(spec):
-        module(f'{name}_attr', f'Attributes (`{constant(attrs.yaml["name-prefix"])}*`).', 'u16',
-               [(constant(attr.name), attr.value) for _, attr in attrs.items()], str)
+        module(
+            f'{name}_attr',
+            f'Attributes (`{constant(attrs.yaml["name-prefix"])}*`).',
+            'u16',
+            [(constant(attr.name), attr.value) for _, attr in attrs.items()],
+            str,
+        )
     for name, prefix, kind, entries in definitions(spec):
         what = 'Flags' if kind == 'flags' else 'Values'
-        module(name.replace('-', '_'), f'{what} (`{prefix}*`).', width(spec, name), entries,
-               hex if kind == 'flags' else str)
+        module(
+            name.replace('-', '_'),
+            f'{what} (`{prefix}*`).',
+            width(spec, name),
+            entries,
+            hex if kind == 'flags' else str,
+        )
     return '\n'.join(out[:-1]) + '\n'
 
 
@@ -183,7 +213,9 @@ def type_in_table(attr):
         checks = attr.yaml['checks']
         if 'exact-len' in checks:
             return f'{checks["exact-len"]} bytes'
-        return f'{checks["max-len"]} bytes' if attr.struct_name else f'up to {checks["max-len"]} bytes'
+        return (
+            f'{checks["max-len"]} bytes' if attr.struct_name else f'up to {checks["max-len"]} bytes'
+        )
     return TYPES.get(attr.type, attr.type)
 
 
@@ -196,21 +228,29 @@ def check_document(spec):
 
     def rows(heading):
         part = next((part for name, part in parts.items() if name.startswith(heading)), '')
-        return [(int(number), name, rest) for number, name, rest in
-                re.findall(r'^(\d+) +``(\w+)`` *(.*)$', part, re.M)]
+        return [
+            (int(number), name, rest)
+            for number, name, rest in re.findall(r'^(\d+) +``(\w+)`` *(.*)$', part, re.M)
+        ]
 
     def differ(heading, found, wanted):
         if found != wanted:
             odd = sorted(set(found) ^ set(wanted)) or 'the order'
             yield f'netlink.rst, {heading}: {odd} is not that of {SPEC}'
 
-    yield from differ('Commands', [(number, name) for number, name, _ in rows('Commands')],
-                      [(number, name) for _, name, number in commands(spec)])
+    yield from differ(
+        'Commands',
+        [(number, name) for number, name, _ in rows('Commands')],
+        [(number, name) for _, name, number in commands(spec)],
+    )
     for heading, name in TABLES.items():
         attrs = spec.attr_sets[name].attrs
         table = rows(heading)
-        yield from differ(heading, [(number, name) for number, name, _ in table],
-                          [(attr.value, constant(attr.name)) for attr in attrs.values()])
+        yield from differ(
+            heading,
+            [(number, name) for number, name, _ in table],
+            [(attr.value, constant(attr.name)) for attr in attrs.values()],
+        )
         # What statistics have for a type is said above their table.
         for number, attribute, rest in table if name != 'stats' else []:
             attr = spec.attr_sets[name].attrs_by_val.get(number)

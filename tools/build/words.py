@@ -22,7 +22,7 @@ LONG = {
     ".h": 3,
     ".md": 5,
     ".mk": 16,
-    ".py": 1301,
+    ".py": 306,
     ".rs": 36,
     ".rst": 8,
     ".sh": 230,
@@ -97,7 +97,9 @@ PHRASES = {
 PROSE = re.compile(r"\.(rs|c|h|rst|py|sh)$")
 
 QUESTION = re.compile(r"(What|Where|How|Who|Whether|Which|When|Whose|Whoever|Whatever|Whom|Why)\b")
-BARE = re.compile(r"// SAFETY: (Owned|As above|As before|It computes|Plain allocation|By the type invariant)\.?$")
+BARE = re.compile(
+    r"// SAFETY: (Owned|As above|As before|It computes|Plain allocation|By the type invariant)\.?$"
+)
 TEXT = re.compile(r"\.(rs|c|h|py|sh|rst|md|mk)$|(^|/)Makefile$")
 CODE = re.compile(r"//[^\n]*|/\*.*?\*/|b?r(#*)\".*?\"\1|b?c?\"(?:\\.|[^\"\\])*\"", re.S)
 

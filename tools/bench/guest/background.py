@@ -41,7 +41,11 @@ def shell(command, stdin=""):
 def inactive():
     """How many connections the servers of UDP have."""
     listed = subprocess.run(["ipvsadm", "-Ln"], text=True, capture_output=True, check=True).stdout
-    return sum(int(line.split()[-1]) for line in listed.splitlines() if line.lstrip().startswith("->") and "." in line)
+    return sum(
+        int(line.split()[-1])
+        for line in listed.splitlines()
+        if line.lstrip().startswith("->") and "." in line
+    )
 
 
 def server(number):
@@ -52,15 +56,35 @@ def tell(count, servers, seconds):
     """Makes COUNT connections, spread over the servers, that end at a time that SECONDS() returns the distance of."""
     templates = []
     for number in range(servers):
-        entries = [sync.Entry(17, sync.INACTIVE | sync.ROUTE, 0, CLIENT, 1024 + n, VIP, 80, server(number), 80, 0, SECONDS)
-                   for n in range(IN_A_MESSAGE)]
+        entries = [
+            sync.Entry(
+                17,
+                sync.INACTIVE | sync.ROUTE,
+                0,
+                CLIENT,
+                1024 + n,
+                VIP,
+                80,
+                server(number),
+                80,
+                0,
+                SECONDS,
+            )
+            for n in range(IN_A_MESSAGE)
+        ]
         templates.append(sync.message(*entries))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         index = socket.if_nametoindex(DEVICE)
-        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", bytes(4), bytes(4), index))
+        sender.setsockopt(
+            socket.IPPROTO_IP,
+            socket.IP_MULTICAST_IF,
+            struct.pack("=4s4si", bytes(4), bytes(4), index),
+        )
         client = socket.inet_aton(CLIENT)
         for number in range(count // IN_A_MESSAGE):
-            message = templates[number % servers].replace(client, struct.pack("!I", 0x0A400000 + number))
+            message = templates[number % servers].replace(
+                client, struct.pack("!I", 0x0A400000 + number)
+            )
             message = message.replace(struct.pack("!I", SECONDS), struct.pack("!I", seconds()))
             sender.sendto(message, (sync.GROUP, sync.PORT))
             if number % AT_ONCE == AT_ONCE - 1:
@@ -73,7 +97,9 @@ def tell(count, servers, seconds):
 
 def begin(servers):
     shell("ipvsadm --start-daemon backup --mcast-interface " + DEVICE)
-    lines = [f"-A -u {VIP}:80 -s rr"] + [f"-a -u {VIP}:80 -r {server(n)}:80 -g" for n in range(servers)]
+    lines = [f"-A -u {VIP}:80 -s rr"] + [
+        f"-a -u {VIP}:80 -r {server(n)}:80 -g" for n in range(servers)
+    ]
     shell("ipvsadm -R", "\n".join(lines) + "\n")
 
 
@@ -94,7 +120,11 @@ def nodest(count, deletions):
                 own.append(time.thread_time_ns() - cpu)
                 if answer.error:
                     sys.exit(f"background: {server(number)} could not be deleted: {answer}")
-            found[str(setting)] = {"median": statistics.median(walls), "longest": max(walls), "own": max(own)}
+            found[str(setting)] = {
+                "median": statistics.median(walls),
+                "longest": max(walls),
+                "own": max(own),
+            }
     return found
 
 
@@ -128,8 +158,14 @@ def works():
         elif work in begun:
             runs.append((stamp - begun.pop(work), function))
     (wait, waiting), (run, running) = max(waits), max(runs)
-    return {"wait": round(wait * 1e9), "waiting": waiting, "run": round(run * 1e9), "running": running,
-            "works": len(begun.keys() | queued.keys()), "runs": len(runs) - 1}
+    return {
+        "wait": round(wait * 1e9),
+        "waiting": waiting,
+        "run": round(run * 1e9),
+        "running": running,
+        "works": len(begun.keys() | queued.keys()),
+        "runs": len(runs) - 1,
+    }
 
 
 class Newcomers:
@@ -137,10 +173,14 @@ class Newcomers:
 
     def __init__(self):
         self.times, self.port = [], 1024
-        with open("/run/netns/client", encoding="ascii") as there, open("/proc/self/ns/net", encoding="ascii") as here:
+        with open("/run/netns/client", encoding="ascii") as there, open(
+            "/proc/self/ns/net", encoding="ascii"
+        ) as here:
             os.setns(there.fileno())
-            shell("ip address add fd00:1::2/64 dev eth0 nodad 2>/dev/null; ip -6 route replace fd00::1 dev eth0"
-                  "; ip -6 neighbour replace fd00::1 lladdr 02:00:00:00:01:01 dev eth0 nud permanent")
+            shell(
+                "ip address add fd00:1::2/64 dev eth0 nodad 2>/dev/null; ip -6 route replace fd00::1 dev eth0"
+                "; ip -6 neighbour replace fd00::1 lladdr 02:00:00:00:01:01 dev eth0 nud permanent"
+            )
             self.sockets = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(400)]
             os.setns(here.fileno())
 
@@ -176,8 +216,14 @@ def ending(count):
         if time.monotonic() - start > 300:
             sys.exit("background: the connections do not end")
     (TRACE / "tracing_on").write_text("0\n")
-    return {"connections": count, "late": round(late, 1), "over": round(time.monotonic() - end, 1), **works(),
-            "new": max(newcomers.times), "new_median": statistics.median(newcomers.times)}
+    return {
+        "connections": count,
+        "late": round(late, 1),
+        "over": round(time.monotonic() - end, 1),
+        **works(),
+        "new": max(newcomers.times),
+        "new_median": statistics.median(newcomers.times),
+    }
 
 
 def main():

@@ -94,9 +94,11 @@ def grow_neighbours():
     14 instructions more for each that comes before its own.
     """
     for action in "replace", "del":
-        lines = [f"neighbour {action} {address} lladdr 02:00:00:00:03:03 dev d1 nud permanent"
-                 for number in range(NEIGHBOURS)
-                 for address in (f"10.3.{1 + number // 256}.{number % 256}", f"fd00:3::1:{number:x}")]
+        lines = [
+            f"neighbour {action} {address} lladdr 02:00:00:00:03:03 dev d1 nud permanent"
+            for number in range(NEIGHBOURS)
+            for address in (f"10.3.{1 + number // 256}.{number % 256}", f"fd00:3::1:{number:x}")
+        ]
         shell("ip -batch -", "\n".join(lines))
 
 
@@ -109,13 +111,17 @@ def network():
     lines = []
     for number in range(2, 2 + SERVERS):
         for address in f"10.2.0.{number}", f"fd00:2::{number}":
-            lines.append(f"neighbour add {address} lladdr 02:00:00:00:02:0{number} dev d0 nud permanent")
+            lines.append(
+                f"neighbour add {address} lladdr 02:00:00:00:02:0{number} dev d0 nud permanent"
+            )
     shell("ip -batch -", "\n".join(lines))
     shell("ip -n client link set eth0 up; ip -n client link set eth1 up")
     for number in range(2, os.cpu_count()):
         MACS.append(f"02:00:00:00:01:{2 * number + 1:02x}")
         shell("ip -batch -", MORE.strip().format(n=number, mac=MACS[number][-2:]))
-        shell(f"ip -n client link set eth{number} up; sysctl -qw net.ipv4.conf.c{number}.rp_filter=0")
+        shell(
+            f"ip -n client link set eth{number} up; sysctl -qw net.ipv4.conf.c{number}.rp_filter=0"
+        )
     for name, value in SETTINGS.items():
         Path("/proc/sys", name).write_text(f"{value}\n")
 
@@ -151,15 +157,26 @@ def pktgen(name, command):
 
 def counters():
     """What has gone by until now: packets received by family, sent out of the director, and seen by IPVS."""
-    snmp = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Ip:")]
+    snmp = [
+        line.split()
+        for line in Path("/proc/net/snmp").read_text().splitlines()
+        if line.startswith("Ip:")
+    ]
     seen = {"received4": int(dict(zip(*snmp))["InReceives"])}
     for line in Path("/proc/net/snmp6").read_text().splitlines():
         if line.startswith("Ip6InReceives "):
             seen["received6"] = int(line.split()[1])
-    seen["passed"] = sum(int(Path(f"/sys/class/net/{name}/statistics/tx_packets").read_text()) for name in ("d0", "d1"))
+    seen["passed"] = sum(
+        int(Path(f"/sys/class/net/{name}/statistics/tx_packets").read_text())
+        for name in ("d0", "d1")
+    )
     if IPVS.exists():
         rows = [line.split() for line in IPVS.read_text().splitlines()]
-        rows = [[int(word, 16) for word in row] for row in rows if len(row) == 6 and row[0].isalnum() and row[0] != "CPU"]
+        rows = [
+            [int(word, 16) for word in row]
+            for row in rows
+            if len(row) == 6 and row[0].isalnum() and row[0] != "CPU"
+        ]
         seen["requests"], seen["replies"] = sum(row[2] for row in rows), sum(row[3] for row in rows)
     return seen
 
@@ -216,7 +233,9 @@ def send(step):
 def send_often(step):
     """Of several times the middle one: now and then the guest has something else to do."""
     every = [send(step) for _ in range(step.get("times", 1))]
-    return sorted(every, key=lambda result: result["microseconds"] / result["packets"])[len(every) // 2]
+    return sorted(every, key=lambda result: result["microseconds"] / result["packets"])[
+        len(every) // 2
+    ]
 
 
 def slab(suffix):
@@ -283,7 +302,9 @@ def carry_out_run(run, out):
             result = carry_out(step)
             name = step.get("send") or step.get("slab") or step.get("memory") or step.get("time")
             if result is not None and name:
-                print(json.dumps({"run": run["name"], "name": name, **result}), file=out, flush=True)
+                print(
+                    json.dumps({"run": run["name"], "name": name, **result}), file=out, flush=True
+                )
     except Failed as failure:
         if "finally" not in run:
             sys.exit(f"measure: {run['name']}: {failure}")

@@ -61,7 +61,9 @@ def beside(reader, genl):
 
 
 def main():
-    found = {name: min(read(name) for _ in range(TIMES if name != "ip_vs" else 2)) for name in FILES}
+    found = {
+        name: min(read(name) for _ in range(TIMES if name != "ip_vs" else 2)) for name in FILES
+    }
     with netlink.Genl("IPVS") as genl:
         # The middle one: what the scheduler does is in few of them, a mutex that is held in most.
         found["add"] = additions(genl)[ADDITIONS // 2]

@@ -40,7 +40,7 @@ def dump(genl):
             if kind == NLMSG_DONE:
                 return count, times
             count += kind == genl.family
-            data = data[(length + 3) & ~3:]
+            data = data[(length + 3) & ~3 :]
 
 
 def main():

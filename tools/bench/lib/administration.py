@@ -34,26 +34,35 @@ def rules():
     for service in range(SERVICES):
         vip = f"10.10.{service // 250}.{service % 250 + 1}:80"
         lines.append(f"-A -t {vip} -s rr")
-        lines += [f"-a -t {vip} -r 10.2.{n}.{service % 250 + 1}:80 -m -w 1" for n in range(DESTINATIONS)]
+        lines += [
+            f"-a -t {vip} -r 10.2.{n}.{service % 250 + 1}:80 -m -w 1" for n in range(DESTINATIONS)
+        ]
     return "\n".join(lines) + "\n"
 
 
 def changes(what, count):
     """The same change of so many destinations of one service."""
-    option, more = {"add": ("-a", " -m -w {}"), "edit": ("-e", " -m -w {}"), "delete": ("-d", "")}[what]
+    option, more = {"add": ("-a", " -m -w {}"), "edit": ("-e", " -m -w {}"), "delete": ("-d", "")}[
+        what
+    ]
     weight = {"add": 1, "edit": 2}.get(what, 0)
-    lines = [f"{option} -t 10.0.0.1:80 -r 10.{2 + n // 62500}.{n // 250 % 250}.{n % 250 + 1}:80"
-             + more.format(weight + n % 3) for n in range(count)]
+    lines = [
+        f"{option} -t 10.0.0.1:80 -r 10.{2 + n // 62500}.{n // 250 % 250}.{n % 250 + 1}:80"
+        + more.format(weight + n % 3)
+        for n in range(count)
+    ]
     return "\n".join(lines) + "\n"
 
 
 def tool_steps(tool, command):
     # Once before: the tool's own pages have to come from the disk.
-    return [{"sh": f"{command} -Ln >/dev/null"},
-            {"time": f"{tool}-restore", "sh": f"{command} -R", "stdin": rules()},
-            {"time": f"{tool}-list", "sh": f"{command} -Ln >/tmp/listed"},
-            {"sh": f"test $(grep -c Masq /tmp/listed) = {SERVICES * DESTINATIONS}"},
-            {"sh": f"{command} -C"}]
+    return [
+        {"sh": f"{command} -Ln >/dev/null"},
+        {"time": f"{tool}-restore", "sh": f"{command} -R", "stdin": rules()},
+        {"time": f"{tool}-list", "sh": f"{command} -Ln >/tmp/listed"},
+        {"sh": f"test $(grep -c Masq /tmp/listed) = {SERVICES * DESTINATIONS}"},
+        {"sh": f"{command} -C"},
+    ]
 
 
 def change_steps(scheduler, few, many):
@@ -61,16 +70,24 @@ def change_steps(scheduler, few, many):
     steps = []
     for count, time in [(count, time) for count in (few, many) for time in range(TIMES)]:
         steps.append({"sh": f"ipvsadm -A -t 10.0.0.1:80 -s {scheduler}"})
-        steps += [{"time": f"{what}-{scheduler}-{count}.{time}", "sh": "ipvsadm -R", "stdin": changes(what, count)}
-                  for what in CHANGES]
+        steps += [
+            {
+                "time": f"{what}-{scheduler}-{count}.{time}",
+                "sh": "ipvsadm -R",
+                "stdin": changes(what, count),
+            }
+            for what in CHANGES
+        ]
         steps += [{"sh": "! ipvsadm -Ln | grep -q Masq"}, {"sh": "ipvsadm -C"}]
     return steps
 
 
 def read_steps():
-    return [{"sh": "ipvsadm -R", "stdin": "-A -t 10.0.0.1:80 -s rr\n" + changes("add", READ)},
-            {"sh": f"/checkout/tools/bench/guest/stretch.py {READ} >/results/stretch.json"},
-            {"sh": "ipvsadm -C"}]
+    return [
+        {"sh": "ipvsadm -R", "stdin": "-A -t 10.0.0.1:80 -s rr\n" + changes("add", READ)},
+        {"sh": f"/checkout/tools/bench/guest/stretch.py {READ} >/results/stretch.json"},
+        {"sh": "ipvsadm -C"},
+    ]
 
 
 def plan(implementation):
@@ -114,8 +131,14 @@ def fill(implementation):
 
 def of_tool(section, tool, what):
     """Ours by a tool beside C by ipvsadm: both numbers, and the target."""
-    c, ours = section.get("c", {}).get(f"ipvsadm-{what}"), section.get("rust", {}).get(f"{tool}-{what}")
-    target = targets.Target(ours, targets.ADMINISTRATION * c, f"{targets.ADMINISTRATION} x C") if ours and c else None
+    c, ours = section.get("c", {}).get(f"ipvsadm-{what}"), section.get("rust", {}).get(
+        f"{tool}-{what}"
+    )
+    target = (
+        targets.Target(ours, targets.ADMINISTRATION * c, f"{targets.ADMINISTRATION} x C")
+        if ours and c
+        else None
+    )
     return c, ours, target
 
 
@@ -137,7 +160,9 @@ def targets_of(section):
             yield f"{tool} {option}, millions of instructions", of_tool(section, tool, what)[2]
     for scheduler in SCHEDULERS:
         for what in CHANGES:
-            yield f"{scheduler}: {what} {MANY:,} destinations, thousands each", of_change(section, what, scheduler)
+            yield f"{scheduler}: {what} {MANY:,} destinations, thousands each", of_change(
+                section, what, scheduler
+            )
     yield f"{READ:,} destinations read, longest stretch", of_stretch(section)
 
 
@@ -148,21 +173,40 @@ def show(found):
         for tool in TOOLS:
             c, ours, target = of_tool(found, tool, what)
             own = found.get("c", {}).get(f"{tool}-{what}")
-            rows.append([f"{tool} {option}", tables.number(own), tables.number(ours),
-                         f"{ours / c:.2f}" if ours and c else "", tables.verdict(target)])
-    tables.show(f"{SERVICES:,} services of {DESTINATIONS} destinations: millions of instructions",
-                ["", "on c", "on rust", "ours/ipvsadm on c", "target"], rows)
+            rows.append(
+                [
+                    f"{tool} {option}",
+                    tables.number(own),
+                    tables.number(ours),
+                    f"{ours / c:.2f}" if ours and c else "",
+                    tables.verdict(target),
+                ]
+            )
+    tables.show(
+        f"{SERVICES:,} services of {DESTINATIONS} destinations: millions of instructions",
+        ["", "on c", "on rust", "ours/ipvsadm on c", "target"],
+        rows,
+    )
 
     rows = []
     for scheduler in SCHEDULERS:
         for what in CHANGES:
             row = [f"{scheduler}, {what}"]
-            row += [tables.number(found.get(name, {}).get(f"{what}-{scheduler}-{count}"))
-                    for count in (FEW, MANY) for name in found]
+            row += [
+                tables.number(found.get(name, {}).get(f"{what}-{scheduler}-{count}"))
+                for count in (FEW, MANY)
+                for name in found
+            ]
             rows.append([*row, tables.verdict(of_change(found, what, scheduler))])
-    tables.show("Destinations of one service, by ipvsadm -R: thousands of instructions each",
-                ["", *[f"{name}, {count:,}" for count in (FEW, MANY) for name in found], "target"], rows)
+    tables.show(
+        "Destinations of one service, by ipvsadm -R: thousands of instructions each",
+        ["", *[f"{name}, {count:,}" for count in (FEW, MANY) for name in found], "target"],
+        rows,
+    )
 
     row = [tables.number(values.get("stretch")) for values in found.values()]
-    tables.show("The longest system call of who reads many destinations: instructions", ["", *found, "target"],
-                [[f"{READ:,} destinations", *row, tables.verdict(of_stretch(found))]])
+    tables.show(
+        "The longest system call of who reads many destinations: instructions",
+        ["", *found, "target"],
+        [[f"{READ:,} destinations", *row, tables.verdict(of_stretch(found))]],
+    )

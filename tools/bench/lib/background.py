@@ -48,7 +48,9 @@ def of_nodest(section):
     if not found:
         return None
     limit = targets.NODEST * found["0"]["longest"]
-    return targets.Target(found["1"]["longest"], limit, f"{targets.NODEST} x without expire_nodest_conn")
+    return targets.Target(
+        found["1"]["longest"], limit, f"{targets.NODEST} x without expire_nodest_conn"
+    )
 
 
 def of_ending(section, what):
@@ -57,9 +59,13 @@ def of_ending(section, what):
 
 
 def targets_of(section):
-    yield f"deletion of a server with {CONNECTIONS:,} connections, longest answer", of_nodest(section)
+    yield f"deletion of a server with {CONNECTIONS:,} connections, longest answer", of_nodest(
+        section
+    )
     for what, words in (("wait", "work"), ("new", "new connection")):
-        yield f"{ENDING:,} connections end in a second, longest wait of a {words}", of_ending(section, what)
+        yield f"{ENDING:,} connections end in a second, longest wait of a {words}", of_ending(
+            section, what
+        )
 
 
 def show(found):
@@ -68,19 +74,37 @@ def show(found):
     for setting in "0", "1":
         for what in "median", "longest", "own":
             values = [one["nodest"] and one["nodest"][setting][what] for one in found.values()]
-            rows.append([f"expire_nodest_conn={setting}, {what}", *[tables.number(value) for value in values], ""])
+            rows.append(
+                [
+                    f"expire_nodest_conn={setting}, {what}",
+                    *[tables.number(value) for value in values],
+                    "",
+                ]
+            )
     rows[-2][-1] = tables.verdict(of_nodest(found))
-    tables.show(f"{DELETIONS} deletions of servers, {CONNECTIONS:,} connections: instructions until the answer",
-                ["", *found, "target"], rows)
+    tables.show(
+        f"{DELETIONS} deletions of servers, {CONNECTIONS:,} connections: instructions until the answer",
+        ["", *found, "target"],
+        rows,
+    )
 
     rows = []
-    for what, words in (("wait", "longest wait of a work"), ("run", "longest run of a work"), ("runs", "runs of works"),
-                        ("new", "longest wait of a new connection"), ("new_median", "usual wait of a new connection")):
+    for what, words in (
+        ("wait", "longest wait of a work"),
+        ("run", "longest run of a work"),
+        ("runs", "runs of works"),
+        ("new", "longest wait of a new connection"),
+        ("new_median", "usual wait of a new connection"),
+    ):
         values = [one["ending"] and one["ending"][what] for one in found.values()]
         target = tables.verdict(of_ending(found, what)) if what in ("wait", "new") else ""
         rows.append([words, *[tables.number(value) for value in values], target])
-    tables.show(f"{ENDING:,} connections end in one second: instructions", ["", *found, "target"], rows)
+    tables.show(
+        f"{ENDING:,} connections end in one second: instructions", ["", *found, "target"], rows
+    )
     for name, one in found.items():
         if one["ending"]:
-            waiting, running = profile.demangled([one["ending"]["waiting"], one["ending"]["running"]])
+            waiting, running = profile.demangled(
+                [one["ending"]["waiting"], one["ending"]["running"]]
+            )
             print(f"{name}: {waiting} waited longest, {running} ran longest")

@@ -41,15 +41,26 @@ class Cell:
 
 
 def every_cell():
-    cells = [Cell(kind, way, load) for kind in packets.KINDS.values() for way in METHODS for load in LOADS]
-    cells += [Cell(kind, "reply", load) for kind in packets.KINDS.values() for load in ("one", "100k")]
-    cells += [Cell(kind, "foreign", "one") for kind in packets.KINDS.values() if kind.protocol == "udp"]
+    cells = [
+        Cell(kind, way, load)
+        for kind in packets.KINDS.values()
+        for way in METHODS
+        for load in LOADS
+    ]
+    cells += [
+        Cell(kind, "reply", load) for kind in packets.KINDS.values() for load in ("one", "100k")
+    ]
+    cells += [
+        Cell(kind, "foreign", "one") for kind in packets.KINDS.values() if kind.protocol == "udp"
+    ]
     return {cell.name: cell for cell in cells}
 
 
 def core_cells():
     """DESIGN's table: UDP over IPv4."""
-    return [cell for cell in every_cell().values() if cell.kind.name == "udp" and cell.way in METHODS]
+    return [
+        cell for cell in every_cell().values() if cell.kind.name == "udp" and cell.way in METHODS
+    ]
 
 
 def send(name, bursts):
@@ -70,7 +81,10 @@ def forwarding(cells):
         back = cell.way == "reply"
         if cell.load == "one":
             flow = packets.one_flow_back if back else packets.one_flow
-            steps += [send("", flow(kind, server, packets.WARM)), send_often(cell.baseline, flow(kind, server))]
+            steps += [
+                send("", flow(kind, server, packets.WARM)),
+                send_often(cell.baseline, flow(kind, server)),
+            ]
         elif cell.load == "100k":
             flows = packets.some_flows_back if back else packets.some_flows
             steps.append(send_often(cell.baseline, flows(kind, server, FLOWS)))
@@ -84,7 +98,11 @@ def forwarding(cells):
 def established_one(kind, vip, opening):
     """Makes the one flow's connection, as far as packets of one side make it."""
     steps = packets.as_protocol(kind, opening) + [send("", packets.one_flow(kind, vip, 1))]
-    return steps + packets.as_protocol(kind, "ack") + [send("", packets.one_flow(kind, vip, packets.WARM))]
+    return (
+        steps
+        + packets.as_protocol(kind, "ack")
+        + [send("", packets.one_flow(kind, vip, packets.WARM))]
+    )
 
 
 def many_steps(kind, vip, name, established, opening):
@@ -107,23 +125,34 @@ def group_steps(implementation, kind, way, loads):
     if "one" in loads:
         steps += established_one(kind, vip, implementation.opening)
         if way == "reply":
-            steps += [send("", packets.one_flow_back(kind, server, packets.WARM)),
-                      send_often(prefix + "one", packets.one_flow_back(kind, server))]
+            steps += [
+                send("", packets.one_flow_back(kind, server, packets.WARM)),
+                send_often(prefix + "one", packets.one_flow_back(kind, server)),
+            ]
         elif way == "foreign":
-            steps += [send("", packets.one_flow(kind, server, packets.WARM)),
-                      send_often(prefix + "one", packets.one_flow(kind, server))]
+            steps += [
+                send("", packets.one_flow(kind, server, packets.WARM)),
+                send_often(prefix + "one", packets.one_flow(kind, server)),
+            ]
         else:
             steps.append(send_often(prefix + "one", packets.one_flow(kind, vip)))
     if "new" in loads or "100k" in loads:
-        steps += many_steps(kind, vip, prefix + "new" if way in METHODS else "", "100k" in loads,
-                            implementation.opening)
+        steps += many_steps(
+            kind,
+            vip,
+            prefix + "new" if way in METHODS else "",
+            "100k" in loads,
+            implementation.opening,
+        )
         steps.append({"slab": prefix + "slab", "cache": implementation.slab})
     if "100k" in loads:
         if way == "reply":
             # The first answer changes the state of a connection: that is not the packet that is
             # meant.
-            steps += [send("", packets.each_flow_back(kind, server, FLOWS)),
-                      send_often(prefix + "100k", packets.some_flows_back(kind, server, FLOWS))]
+            steps += [
+                send("", packets.each_flow_back(kind, server, FLOWS)),
+                send_often(prefix + "100k", packets.some_flows_back(kind, server, FLOWS)),
+            ]
         else:
             steps.append(send_often(prefix + "100k", packets.some_flows(kind, vip, FLOWS)))
     if kind.protocol == "tcp":
@@ -144,7 +173,9 @@ def plan(implementation, cells):
     for cell in cells:
         groups.setdefault((cell.kind, cell.way), set()).add(cell.load)
     for (kind, way), loads in groups.items():
-        runs.append({"name": f"{kind.name}-{way}", "steps": group_steps(implementation, kind, way, loads)})
+        runs.append(
+            {"name": f"{kind.name}-{way}", "steps": group_steps(implementation, kind, way, loads)}
+        )
     return runs
 
 

@@ -31,22 +31,31 @@ def established(load, bursts):
 
 def forwarding(turn, method):
     server = packets.SERVERS[4][0]
-    return {"name": f"forward-{method}-{turn}", "steps": [
-        cells.send("", packets.one_flow(UDP, server, WARM)),
-        *established("one", packets.one_flow(UDP, server, COUNT)),
-        cells.send("new", packets.each_flow(UDP, server, FLOWS)),
-        *established("50k", packets.some_flows(UDP, server, FLOWS, COUNT))]}
+    return {
+        "name": f"forward-{method}-{turn}",
+        "steps": [
+            cells.send("", packets.one_flow(UDP, server, WARM)),
+            *established("one", packets.one_flow(UDP, server, COUNT)),
+            cells.send("new", packets.each_flow(UDP, server, FLOWS)),
+            *established("50k", packets.some_flows(UDP, server, FLOWS, COUNT)),
+        ],
+    }
 
 
 def balancing(turn, implementation, method):
     vip = packets.VIP[4]
-    return {"name": f"{implementation.name}-{method}-{turn}", "steps": [
-        *implementation.load(), *implementation.service(UDP, method),
-        cells.send("", packets.one_flow(UDP, vip, WARM)),
-        *established("one", packets.one_flow(UDP, vip, COUNT)),
-        cells.send("new", packets.each_flow(UDP, vip, FLOWS)),
-        *established("50k", packets.some_flows(UDP, vip, FLOWS, COUNT)),
-        *implementation.unload()]}
+    return {
+        "name": f"{implementation.name}-{method}-{turn}",
+        "steps": [
+            *implementation.load(),
+            *implementation.service(UDP, method),
+            cells.send("", packets.one_flow(UDP, vip, WARM)),
+            *established("one", packets.one_flow(UDP, vip, COUNT)),
+            cells.send("new", packets.each_flow(UDP, vip, FLOWS)),
+            *established("50k", packets.some_flows(UDP, vip, FLOWS, COUNT)),
+            *implementation.unload(),
+        ],
+    }
 
 
 def in_user_mode(implementation):
@@ -63,7 +72,9 @@ def plan(implementations, rounds):
         order = [in_user_mode(one) for one in implementations]
         for method in cells.METHODS:
             runs.append(forwarding(turn, method))
-            runs += [balancing(turn, one, method) for one in (order if turn % 2 else reversed(order))]
+            runs += [
+                balancing(turn, one, method) for one in (order if turn % 2 else reversed(order))
+            ]
     return runs
 
 
@@ -86,8 +97,10 @@ def fill(implementations, rounds=ROUNDS):
 
 def least(measured, run, load, cell):
     """Nanoseconds per packet in the least disturbed of a turn's times; None where there was none."""
-    times = [cells.per_packet(measured.get((run, name)), cell)
-             for name in ([f"{load}.{time}" for time in range(TIMES)] if load != "new" else ["new"])]
+    times = [
+        cells.per_packet(measured.get((run, name)), cell)
+        for name in ([f"{load}.{time}" for time in range(TIMES)] if load != "new" else ["new"])
+    ]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -122,8 +135,15 @@ def show(found):
                 rows.append([*row, "not measured", "", "", ""])
                 continue
             ratio, low, high = spread([a / b for a, b in pairs])
-            row += [f"{statistics.median(b for _, b in pairs):,.0f}", f"{statistics.median(a for a, _ in pairs):,.0f}",
-                    f"{ratio:.2f}", f"{low:.2f} to {high:.2f} in {len(pairs)} turns"]
+            row += [
+                f"{statistics.median(b for _, b in pairs):,.0f}",
+                f"{statistics.median(a for a, _ in pairs):,.0f}",
+                f"{ratio:.2f}",
+                f"{low:.2f} to {high:.2f} in {len(pairs)} turns",
+            ]
             rows.append(row)
-    tables.show("User-mode Linux, the machine's own clock: nanoseconds per packet over plain forwarding",
-                ["", "c", "rust", "ours/C", "middle half of the turns"], rows)
+    tables.show(
+        "User-mode Linux, the machine's own clock: nanoseconds per packet over plain forwarding",
+        ["", "c", "rust", "ours/C", "middle half of the turns"],
+        rows,
+    )

@@ -9,14 +9,22 @@ from . import cells as cell_names
 from . import guest, tables, targets
 
 LOAD_WORDS = {"one": "one flow", "100k": "100,000 flows", "new": "new connections"}
-WAY_WORDS = {"nat": "NAT", "dr": "DR", "tun": "TUN", "reply": "NAT reply", "foreign": "concerns no service"}
+WAY_WORDS = {
+    "nat": "NAT",
+    "dr": "DR",
+    "tun": "TUN",
+    "reply": "NAT reply",
+    "foreign": "concerns no service",
+}
 
 
 def fill(implementation, cells, label="count"):
     """Measures cells for one balancer. Returns their values, and all that the guest measured."""
     wanted = [cell for cell in cells if cell_names.can(implementation, cell)]
     try:
-        measured = guest.run(f"{label}-{implementation.name}", cell_names.plan(implementation, wanted))
+        measured = guest.run(
+            f"{label}-{implementation.name}", cell_names.plan(implementation, wanted)
+        )
     except guest.Failed as failure:
         print(f"bench: {implementation.name}: {failure}", file=sys.stderr)
         measured = failure.measured
@@ -42,20 +50,31 @@ def show(implementations, cells, values):
         for cell in (cell for cell in cells if cell.kind == kind):
             row = [f"{WAY_WORDS[cell.way]}, {LOAD_WORDS[cell.load]}"]
             for one in implementations:
-                row.append(tables.number(values[one.name].get(cell.name)) if cell_names.can(one, cell) else "-")
+                row.append(
+                    tables.number(values[one.name].get(cell.name))
+                    if cell_names.can(one, cell)
+                    else "-"
+                )
             ours, c = (values.get(name, {}).get(cell.name) for name in ("rust", "c"))
             row.append(f"{ours / c:.2f}" if ours is not None and c else "")
             row.append(tables.verdict(targets.beside_c(cell, ours, c)))
             rows.append(row)
         protocol, family = kind.protocol.upper(), kind.family
-        tables.show(f"{protocol} over IPv{family}: instructions per packet over plain forwarding of the same packet",
-                    ["", *[one.name for one in implementations], "ours/C", "target"], rows)
+        tables.show(
+            f"{protocol} over IPv{family}: instructions per packet over plain forwarding of the same packet",
+            ["", *[one.name for one in implementations], "ours/C", "target"],
+            rows,
+        )
 
 
 def beside(cell):
     """How many times another cell of ours this one may be, that one's name, and what it is; None for UDP over IPv4."""
     if cell.kind.family == 6:
-        return targets.IPV6_OF_IPV4, cell.name.replace(cell.kind.name, cell.kind.protocol).removeprefix("udp-"), "IPv4"
+        return (
+            targets.IPV6_OF_IPV4,
+            cell.name.replace(cell.kind.name, cell.kind.protocol).removeprefix("udp-"),
+            "IPv4",
+        )
     if cell.kind.protocol == "tcp":
         return targets.TCP_OF_UDP, f"{cell.way}-{cell.load}", "UDP"
     return None
@@ -71,7 +90,14 @@ def show_own(ours):
         value, reference = ours.get(name), ours.get(other)
         if value is None or reference is None:
             continue
-        rows.append([name, tables.number(value), tables.number(reference), f"{value / reference:.2f}",
-                     tables.verdict(targets.beside_ours(value, reference, factor, words))])
+        rows.append(
+            [
+                name,
+                tables.number(value),
+                tables.number(reference),
+                f"{value / reference:.2f}",
+                tables.verdict(targets.beside_ours(value, reference, factor, words)),
+            ]
+        )
     if rows:
         tables.show("rust_ipvs beside itself", ["", "this", "beside", "ratio", "target"], rows)

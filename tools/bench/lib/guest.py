@@ -39,12 +39,24 @@ def run(name, plan, options=(), memory=1536, timeout=1500, accel=COUNTING):
     for stale in "measured.jsonl", "dmesg.log", "console.log":
         (folder / stale).unlink(missing_ok=True)
     (folder / "plan.json").write_text(json.dumps(plan, indent=1))
-    command = [str(LAB), "boot", "--quiet", "--mem", str(memory), "--timeout", str(timeout), "--results", str(folder)]
+    command = [
+        str(LAB),
+        "boot",
+        "--quiet",
+        "--mem",
+        str(memory),
+        "--timeout",
+        str(timeout),
+        "--results",
+        str(folder),
+    ]
     command += [*accel, *options, "--", "tools/bench/guest/measure.py /results"]
     with open(folder / "log", "w") as log:
         done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
     measured = read_results(folder)
     if done.returncode:
         tail = (folder / "log").read_text().strip().splitlines()[-6:]
-        raise Failed(f"the guest {name} ended with {done.returncode}: " + "\n    ".join(tail), measured)
+        raise Failed(
+            f"the guest {name} ended with {done.returncode}: " + "\n    ".join(tail), measured
+        )
     return measured

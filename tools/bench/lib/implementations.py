@@ -36,8 +36,12 @@ class Implementation:
         if self.is_nft:
             # What nftables' conntrack would judge of packets that pktgen made is not the question
             # here.
-            return [{"sh": "modprobe nf_conntrack; sysctl -qw net.netfilter.nf_conntrack_checksum=0"
-                     " net.netfilter.nf_conntrack_tcp_be_liberal=1 net.netfilter.nf_conntrack_max=5000000"}]
+            return [
+                {
+                    "sh": "modprobe nf_conntrack; sysctl -qw net.netfilter.nf_conntrack_checksum=0"
+                    " net.netfilter.nf_conntrack_tcp_be_liberal=1 net.netfilter.nf_conntrack_max=5000000"
+                }
+            ]
         return [{"sh": f"modprobe ip_vs {self.parameters}; modprobe -a ip_vs_rr"}]
 
     def service(self, kind, method, servers=4, scheduler="rr"):
@@ -57,17 +61,27 @@ class Implementation:
         if self.module:
             return [{"sh": "rmmod rust_ipvs"}]
         if self.is_nft:
-            return [{"sh": "nft flush ruleset; conntrack -F; rmmod nft_nat nft_numgen nft_chain_nat nf_nat nf_conntrack_netlink"
-                     "; for i in 1 2 3 4 5; do rmmod nft_ct nf_conntrack && break; sleep 1; done"
-                     "; ! lsmod | grep -w ^nf_conntrack"}]
-        return [{"sh": "ipvsadm -C; for m in /sys/module/ip_vs_*; do [ ! -d $m ] || rmmod ${m##*/}; done"
-                 "; rmmod ip_vs"}]
+            return [
+                {
+                    "sh": "nft flush ruleset; conntrack -F; rmmod nft_nat nft_numgen nft_chain_nat nf_nat nf_conntrack_netlink"
+                    "; for i in 1 2 3 4 5; do rmmod nft_ct nf_conntrack && break; sleep 1; done"
+                    "; ! lsmod | grep -w ^nf_conntrack"
+                }
+            ]
+        return [
+            {
+                "sh": "ipvsadm -C; for m in /sys/module/ip_vs_*; do [ ! -d $m ] || rmmod ${m##*/}; done"
+                "; rmmod ip_vs"
+            }
+        ]
 
 
 def nft_rules(kind, servers):
     """DNAT to servers in turn."""
     ip = "ip6" if kind.family == 6 else "ip"
-    turns = ", ".join(f"{n} : {server}" for n, server in enumerate(packets.SERVERS[kind.family][:servers]))
+    turns = ", ".join(
+        f"{n} : {server}" for n, server in enumerate(packets.SERVERS[kind.family][:servers])
+    )
     return f"""
 table {ip} balance {{
     chain prerouting {{
@@ -83,9 +97,13 @@ def implementations(shipped, other):
     """All of them by name; `shipped` and `other` are the files of our two builds."""
     every = [
         Implementation("c", "C ip_vs as it comes", "ip_vs_conn"),
-        Implementation("c20", "C ip_vs, conn_tab_bits=20", "ip_vs_conn", parameters="conn_tab_bits=20"),
+        Implementation(
+            "c20", "C ip_vs, conn_tab_bits=20", "ip_vs_conn", parameters="conn_tab_bits=20"
+        ),
         Implementation("nft", "nftables DNAT", "nf_conntrack", methods=("nat",)),
         Implementation("rust", "rust_ipvs", "rust_ipvs_conn", module=shipped),
-        Implementation("rust-other", "rust_ipvs, linked the other way", "rust_ipvs_conn", module=other),
+        Implementation(
+            "rust-other", "rust_ipvs, linked the other way", "rust_ipvs_conn", module=other
+        ),
     ]
     return {implementation.name: implementation for implementation in every}

@@ -26,13 +26,17 @@ def services():
     lines = []
     for number in range(SERVICES):
         lines.append(f"-A -u {vip(number)} -s rr")
-        lines += [f"-a -u {vip(number)} -r 10.2.{n}.{number % 250 + 1}:80 -m" for n in range(DESTINATIONS)]
+        lines += [
+            f"-a -u {vip(number)} -r 10.2.{n}.{number % 250 + 1}:80 -m" for n in range(DESTINATIONS)
+        ]
     return "\n".join(lines) + "\n"
 
 
 def shared(count):
     """So many services of one server."""
-    return "".join(f"-A -u {vip(n)} -s rr\n-a -u {vip(n)} -r 10.2.0.2:80 -m\n" for n in range(count))
+    return "".join(
+        f"-A -u {vip(n)} -s rr\n-a -u {vip(n)} -r 10.2.0.2:80 -m\n" for n in range(count)
+    )
 
 
 def deletions(count):
@@ -41,14 +45,19 @@ def deletions(count):
 
 
 def plan(implementation):
-    steps = [*implementation.load(), {"sh": "ipvsadm -R", "stdin": services()},
-             # C shows what it last estimated.
-             {"sh": "sleep 3; /checkout/tools/bench/guest/reading.py >/results/reading.json"},
-             {"time": "flush-of-many", "sh": "ipvsadm -C"}]
+    steps = [
+        *implementation.load(),
+        {"sh": "ipvsadm -R", "stdin": services()},
+        # C shows what it last estimated.
+        {"sh": "sleep 3; /checkout/tools/bench/guest/reading.py >/results/reading.json"},
+        {"time": "flush-of-many", "sh": "ipvsadm -C"},
+    ]
     for count in FEW, MANY:
-        steps += [{"time": f"add-{count}", "sh": "ipvsadm -R", "stdin": shared(count)},
-                  {"time": f"delete-{count}", "sh": "ipvsadm -R", "stdin": deletions(count)},
-                  {"time": f"flush-{count}", "sh": "ipvsadm -C"}]
+        steps += [
+            {"time": f"add-{count}", "sh": "ipvsadm -R", "stdin": shared(count)},
+            {"time": f"delete-{count}", "sh": "ipvsadm -R", "stdin": deletions(count)},
+            {"time": f"flush-{count}", "sh": "ipvsadm -C"},
+        ]
     return [{"name": "large", "steps": steps + implementation.unload()}]
 
 
@@ -68,7 +77,9 @@ def fill(implementation):
     for count in FEW, MANY:
         for change in CHANGES:
             time = measured.get(("large", f"{change}-{count}"))
-            found[f"{change}-{count}"] = time and time["nanoseconds"] / (count // 2 if change == "delete" else count)
+            found[f"{change}-{count}"] = time and time["nanoseconds"] / (
+                count // 2 if change == "delete" else count
+            )
     return found
 
 
@@ -85,8 +96,12 @@ def of_addition(section):
 
 def of_change(section, change):
     ours = section.get("rust", {})
-    return targets.beside_ours(ours.get(f"{change}-{MANY}"), ours.get(f"{change}-{FEW}"), targets.MANY_OF_FEW,
-                               f"at {FEW:,}")
+    return targets.beside_ours(
+        ours.get(f"{change}-{MANY}"),
+        ours.get(f"{change}-{FEW}"),
+        targets.MANY_OF_FEW,
+        f"at {FEW:,}",
+    )
 
 
 def targets_of(section):
@@ -99,12 +114,35 @@ def targets_of(section):
 
 def show(found):
     """Ours and C's."""
+
     def row(words, key, target):
-        return [words, *[tables.number(values.get(key)) for values in found.values()], tables.verdict(target)]
+        return [
+            words,
+            *[tables.number(values.get(key)) for values in found.values()],
+            tables.verdict(target),
+        ]
 
     rows = [row(f"/proc/net/{name}", name, of_read(found, name)) for name in FILES]
-    rows += [row("a service is added", "add", None), row("beside a reader of ip_vs_stats", "add-beside", of_addition(found))]
-    tables.show(f"{SERVICES:,} services of {DESTINATIONS} destinations: instructions of a read", ["", *found, "target"], rows)
-    rows = [row(f"{change}, {count:,} services", f"{change}-{count}", of_change(found, change) if count == MANY else None)
-            for change in CHANGES for count in (FEW, MANY)]
-    tables.show("Services that share one server, by ipvsadm -R and -C: instructions for each", ["", *found, "target"], rows)
+    rows += [
+        row("a service is added", "add", None),
+        row("beside a reader of ip_vs_stats", "add-beside", of_addition(found)),
+    ]
+    tables.show(
+        f"{SERVICES:,} services of {DESTINATIONS} destinations: instructions of a read",
+        ["", *found, "target"],
+        rows,
+    )
+    rows = [
+        row(
+            f"{change}, {count:,} services",
+            f"{change}-{count}",
+            of_change(found, change) if count == MANY else None,
+        )
+        for change in CHANGES
+        for count in (FEW, MANY)
+    ]
+    tables.show(
+        "Services that share one server, by ipvsadm -R and -C: instructions for each",
+        ["", *found, "target"],
+        rows,
+    )

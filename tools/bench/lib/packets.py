@@ -36,14 +36,25 @@ class Kind:
         return self.protocol + ("6" if self.family == 6 else "")
 
 
-KINDS = {kind.name: kind for kind in (Kind(4, "udp"), Kind(4, "tcp"), Kind(6, "udp"), Kind(6, "tcp"))}
+KINDS = {
+    kind.name: kind for kind in (Kind(4, "udp"), Kind(4, "tcp"), Kind(6, "udp"), Kind(6, "tcp"))
+}
 
 
 def common(kind, count):
     """Commands that every burst begins with; they also undo what another burst may have set."""
     size = 60 if kind.family == 4 else 80
-    return ["clone_skb 0", f"pkt_size {size}", "delay 0", f"dst_mac {MAC}", f"count {count}",
-            "flag !IPSRC_RND", "flag !IPDST_RND", "flag !UDPSRC_RND", "flag !UDPDST_RND"]
+    return [
+        "clone_skb 0",
+        f"pkt_size {size}",
+        "delay 0",
+        f"dst_mac {MAC}",
+        f"count {count}",
+        "flag !IPSRC_RND",
+        "flag !IPDST_RND",
+        "flag !UDPSRC_RND",
+        "flag !UDPDST_RND",
+    ]
 
 
 def ports(name, low, high=None):
@@ -63,57 +74,105 @@ def addresses(kind, source, destination):
 
 def one_flow(kind, destination, count=MEASURED_ONE):
     """Packets of one client."""
-    return [common(kind, count) + addresses(kind, ONE[kind.family], destination)
-            + ports("src", 1000) + ports("dst", SERVICE_PORT)]
+    return [
+        common(kind, count)
+        + addresses(kind, ONE[kind.family], destination)
+        + ports("src", 1000)
+        + ports("dst", SERVICE_PORT)
+    ]
 
 
 def one_flow_back(kind, server, count=MEASURED_ONE):
     """What a server answers to that client."""
-    return [common(kind, count) + addresses(kind, server, ONE[kind.family])
-            + ports("src", SERVICE_PORT) + ports("dst", 1000)]
+    return [
+        common(kind, count)
+        + addresses(kind, server, ONE[kind.family])
+        + ports("src", SERVICE_PORT)
+        + ports("dst", 1000)
+    ]
 
 
 def each_flow(kind, destination, flows, first=0):
     """One packet of each of many flows, from the flow with the number `first` on."""
     if kind.family == 4:
         clients = (FIRST + first, FIRST + first + (flows - 1))
-        return [common(kind, flows) + addresses(kind, clients, destination)
-                + ports("src", 1000) + ports("dst", SERVICE_PORT)]
+        return [
+            common(kind, flows)
+            + addresses(kind, clients, destination)
+            + ports("src", 1000)
+            + ports("dst", SERVICE_PORT)
+        ]
     half = flows // 2
-    return [common(kind, half) + addresses(kind, client, destination)
-            + ports("src", PORTS6, PORTS6 + half - 1) + ports("dst", SERVICE_PORT) for client in FIRST6]
+    return [
+        common(kind, half)
+        + addresses(kind, client, destination)
+        + ports("src", PORTS6, PORTS6 + half - 1)
+        + ports("dst", SERVICE_PORT)
+        for client in FIRST6
+    ]
 
 
 def each_flow_back(kind, server, flows):
     """One answer to each client."""
     if kind.family == 4:
-        return [common(kind, flows) + addresses(kind, server, (FIRST, FIRST + (flows - 1)))
-                + ports("src", SERVICE_PORT) + ports("dst", 1000)]
+        return [
+            common(kind, flows)
+            + addresses(kind, server, (FIRST, FIRST + (flows - 1)))
+            + ports("src", SERVICE_PORT)
+            + ports("dst", 1000)
+        ]
     half = flows // 2
-    return [common(kind, half) + addresses(kind, server, client)
-            + ports("src", SERVICE_PORT) + ports("dst", PORTS6, PORTS6 + half - 1) for client in FIRST6]
+    return [
+        common(kind, half)
+        + addresses(kind, server, client)
+        + ports("src", SERVICE_PORT)
+        + ports("dst", PORTS6, PORTS6 + half - 1)
+        for client in FIRST6
+    ]
 
 
 def some_flows(kind, destination, flows, count=MEASURED_MANY):
     """Packets of flows that are picked at random among those of each_flow()."""
     if kind.family == 4:
         clients = (FIRST, FIRST + (flows - 1))
-        return [common(kind, count) + addresses(kind, clients, destination) + ["flag IPSRC_RND"]
-                + ports("src", 1000) + ports("dst", SERVICE_PORT)]
+        return [
+            common(kind, count)
+            + addresses(kind, clients, destination)
+            + ["flag IPSRC_RND"]
+            + ports("src", 1000)
+            + ports("dst", SERVICE_PORT)
+        ]
     half = flows // 2
-    return [common(kind, count // 2) + addresses(kind, client, destination) + ["flag UDPSRC_RND"]
-            + ports("src", PORTS6, PORTS6 + half - 1) + ports("dst", SERVICE_PORT) for client in FIRST6]
+    return [
+        common(kind, count // 2)
+        + addresses(kind, client, destination)
+        + ["flag UDPSRC_RND"]
+        + ports("src", PORTS6, PORTS6 + half - 1)
+        + ports("dst", SERVICE_PORT)
+        for client in FIRST6
+    ]
 
 
 def some_flows_back(kind, server, flows, count=MEASURED_MANY):
     """What a server answers to clients that are picked at random."""
     if kind.family == 4:
         clients = (FIRST, FIRST + (flows - 1))
-        return [common(kind, count) + addresses(kind, server, clients) + ["flag IPDST_RND"]
-                + ports("src", SERVICE_PORT) + ports("dst", 1000)]
+        return [
+            common(kind, count)
+            + addresses(kind, server, clients)
+            + ["flag IPDST_RND"]
+            + ports("src", SERVICE_PORT)
+            + ports("dst", 1000)
+        ]
     half = flows // 2
-    return [common(kind, count // 2) + addresses(kind, server, client) + ["flag UDPDST_RND"]
-            + ports("src", SERVICE_PORT) + ports("dst", PORTS6, PORTS6 + half - 1) for client in FIRST6]
+    return [
+        common(kind, count // 2)
+        + addresses(kind, server, client)
+        + ["flag UDPDST_RND"]
+        + ports("src", SERVICE_PORT)
+        + ports("dst", PORTS6, PORTS6 + half - 1)
+        for client in FIRST6
+    ]
 
 
 # TCP out of UDP: flags and header length where pktgen has a number, then the protocol, which mends

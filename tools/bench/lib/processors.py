@@ -21,7 +21,11 @@ OPTIONS = ["--smp", "2", "--append", "mitigations=off"]
 def turns(destination):
     """One processor sends, then both."""
     burst = packets.some_flows(UDP, destination, FLOWS, COUNT)
-    return [cells.send("", burst), cells.send("alone", burst), {**cells.send("both", burst * 2), "together": True}]
+    return [
+        cells.send("", burst),
+        cells.send("alone", burst),
+        {**cells.send("both", burst * 2), "together": True},
+    ]
 
 
 def plan(implementations, rounds):
@@ -32,8 +36,12 @@ def plan(implementations, rounds):
             for one in implementations if turn % 2 else reversed(implementations):
                 steps = one.load() + one.service(UDP, method)
                 steps.append(cells.send("", packets.each_flow(UDP, packets.VIP[4], FLOWS)))
-                runs.append({"name": f"{one.name}-{method}-{turn}",
-                             "steps": steps + turns(packets.VIP[4]) + one.unload()})
+                runs.append(
+                    {
+                        "name": f"{one.name}-{method}-{turn}",
+                        "steps": steps + turns(packets.VIP[4]) + one.unload(),
+                    }
+                )
     return runs
 
 
@@ -48,10 +56,14 @@ def fill(implementations, rounds=ROUNDS):
     for name in ["forward", *[one.name for one in implementations]]:
         for method in "nat", "dr":
             for turn in range(rounds):
-                alone, both = (measured.get((f"{name}-{method}-{turn}", what)) for what in ("alone", "both"))
+                alone, both = (
+                    measured.get((f"{name}-{method}-{turn}", what)) for what in ("alone", "both")
+                )
                 cell = cells.Cell(UDP, method, "one")
                 if alone and both and cells.complete(alone, cell) and cells.complete(both, cell):
-                    gain = (both["packets"] / both["microseconds"]) / (alone["packets"] / alone["microseconds"])
+                    gain = (both["packets"] / both["microseconds"]) / (
+                        alone["packets"] / alone["microseconds"]
+                    )
                     found.setdefault((name, method), []).append(gain)
     return found
 
@@ -61,11 +73,18 @@ def show(found, implementations):
     for method in "nat", "dr":
         for name in ["forward", *[one.name for one in implementations]]:
             gains = found.get((name, method), [])
-            words = f"{method.upper()}, {name}" if name != "forward" else f"plain forwarding, in turns with {method.upper()}"
+            words = (
+                f"{method.upper()}, {name}"
+                if name != "forward"
+                else f"plain forwarding, in turns with {method.upper()}"
+            )
             if len(gains) < 3:
                 rows.append([words, "not measured", ""])
                 continue
             low, middle, high = statistics.quantiles(gains, n=4)
             rows.append([words, f"{middle:.2f}", f"{low:.2f} to {high:.2f} in {len(gains)} turns"])
-    tables.show("Two processors, one service: packets by two in the time of one's",
-                ["", "times as many", "middle half of the turns"], rows)
+    tables.show(
+        "Two processors, one service: packets by two in the time of one's",
+        ["", "times as many", "middle half of the turns"],
+        rows,
+    )

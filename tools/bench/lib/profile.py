@@ -20,10 +20,26 @@ def plugin():
     """Builds QEMU's plugin where it is older than its source."""
     built = guest.OUT / "counter.so"
     sources = [SOURCE, SOURCE.with_name("qemu-plugin-api.h")]
-    if not built.exists() or built.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+    if not built.exists() or built.stat().st_mtime < max(
+        source.stat().st_mtime for source in sources
+    ):
         guest.OUT.mkdir(parents=True, exist_ok=True)
-        subprocess.run([guest.LAB, "enter", "--", "gcc-14", "-O2", "-Wall", "-shared", "-fPIC", "-o", built, SOURCE],
-                       check=True)
+        subprocess.run(
+            [
+                guest.LAB,
+                "enter",
+                "--",
+                "gcc-14",
+                "-O2",
+                "-Wall",
+                "-shared",
+                "-fPIC",
+                "-o",
+                built,
+                SOURCE,
+            ],
+            check=True,
+        )
     return built
 
 
@@ -50,8 +66,13 @@ def plan(implementation, cell):
 
 def demangled(names):
     """Rust's names as people write them, without the hashes of crates."""
-    done = subprocess.run([guest.LAB, "enter", "--", "c++filt", "-s", "rust"], input="\n".join(names), text=True,
-                          capture_output=True, check=True)
+    done = subprocess.run(
+        [guest.LAB, "enter", "--", "c++filt", "-s", "rust"],
+        input="\n".join(names),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     return [re.sub(r"\[[0-9a-f]{16}\]", "", name) for name in done.stdout.splitlines()]
 
 
@@ -114,17 +135,30 @@ def show(cell, regions, packets):
     for name, (difference, ours, plain) in sorted(costs.items(), key=lambda item: -item[1][0]):
         if abs(difference) >= LEAST:
             calls = balanced.calls[name] / balanced_packets
-            rows.append([f"{difference:.1f}", f"{ours:.1f}", f"{plain:.1f}", f"{calls:.2f}", (name, "")])
+            rows.append(
+                [f"{difference:.1f}", f"{ours:.1f}", f"{plain:.1f}", f"{calls:.2f}", (name, "")]
+            )
     rows.append([f"{total:.1f}", "", "", "", "all"])
-    tables.show(f"{cell.name}: instructions per packet over plain forwarding, by function",
-                ["over", "balanced", "forwarded", "calls", "function"], rows)
+    tables.show(
+        f"{cell.name}: instructions per packet over plain forwarding, by function",
+        ["over", "balanced", "forwarded", "calls", "function"],
+        rows,
+    )
 
 
 def annotate(region, packets, wanted):
     """The blocks of the functions whose names contain `wanted`, by their offset in the function."""
     for name in sorted(name for name in region.blocks if wanted in name):
-        rows = [[f"+{offset:#x}", str(length), f"{times / packets:.3f}", f"{length * times / packets:.1f}"]
-                for offset, length, times in sorted(region.blocks[name]) if times * RAREST >= packets]
+        rows = [
+            [
+                f"+{offset:#x}",
+                str(length),
+                f"{times / packets:.3f}",
+                f"{length * times / packets:.1f}",
+            ]
+            for offset, length, times in sorted(region.blocks[name])
+            if times * RAREST >= packets
+        ]
         if rows:
             tables.show(name, ["offset", "instructions", "times", "per packet"], rows)
 
@@ -135,7 +169,9 @@ def run(implementation, cell, function=""):
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / "profile.out"
     out.unlink(missing_ok=True)
-    measured = guest.run(folder.name, plan(implementation, cell), ["--plugin", f"{plugin()},out={out}"])
+    measured = guest.run(
+        folder.name, plan(implementation, cell), ["--plugin", f"{plugin()},out={out}"]
+    )
     forward, balanced = measured[cells.FORWARD, cell.baseline], measured[cell.group, cell.name]
     if not cells.complete(forward, cell) or not cells.complete(balanced, cell):
         sys.exit(f"bench: packets were lost: {forward}, {balanced}")

@@ -9,9 +9,16 @@ with what this one does: it goes when a part begins to measure the same balancer
 import json
 
 # Sections by balancer, and the part that fills them.
-BY_BALANCER = {"count": "instructions", "scale": "scale", "schedulers": "schedulers", "persistence": "persistence",
-               "administration": "administration", "large": "large", "background": "background",
-               "sharing": "sharing"}
+BY_BALANCER = {
+    "count": "instructions",
+    "scale": "scale",
+    "schedulers": "schedulers",
+    "persistence": "persistence",
+    "administration": "administration",
+    "large": "large",
+    "background": "background",
+    "sharing": "sharing",
+}
 
 
 def origin(name, about):
@@ -53,7 +60,11 @@ class Results:
 
     def seconds(self):
         """By part, how long it took when it ran last."""
-        return {part: facts["seconds"] for part, facts in self.found["parts"].items() if "seconds" in facts}
+        return {
+            part: facts["seconds"]
+            for part, facts in self.found["parts"].items()
+            if "seconds" in facts
+        }
 
     def builds(self):
         """The different states of ours that the numbers are from."""

@@ -27,11 +27,18 @@ def plan(implementation):
     steps = implementation.load() + implementation.service(UDP, method) + [{"memory": "memory-0"}]
     filled = 0
     for size in sizes(implementation):
-        steps += [cells.send(f"new-{size}", packets.each_flow(UDP, vip, size - filled, filled)), SETTLE,
-                  {"memory": f"memory-{size}"}, {"slab": f"slab-{size}", "cache": implementation.slab},
-                  cells.send(f"look-{size}", packets.some_flows(UDP, vip, size))]
+        steps += [
+            cells.send(f"new-{size}", packets.each_flow(UDP, vip, size - filled, filled)),
+            SETTLE,
+            {"memory": f"memory-{size}"},
+            {"slab": f"slab-{size}", "cache": implementation.slab},
+            cells.send(f"look-{size}", packets.some_flows(UDP, vip, size)),
+        ]
         filled = size
-    return [{"name": cells.FORWARD, "steps": forward}, {"name": "scale", "steps": steps + implementation.unload()}]
+    return [
+        {"name": cells.FORWARD, "steps": forward},
+        {"name": "scale", "steps": steps + implementation.unload()},
+    ]
 
 
 def evaluate(measured, implementation):
@@ -41,18 +48,26 @@ def evaluate(measured, implementation):
     for size in sizes(implementation):
         balanced = cells.per_packet(measured.get(("scale", f"look-{size}")), cell)
         plain = cells.per_packet(measured.get((cells.FORWARD, f"look-{size}")), cell)
-        slab, free = measured.get(("scale", f"slab-{size}")), measured.get(("scale", f"memory-{size}"))
+        slab, free = measured.get(("scale", f"slab-{size}")), measured.get(
+            ("scale", f"memory-{size}")
+        )
         if not balanced or not plain or not slab or not free or slab["objects"] < size:
             continue
         empty = measured["scale", "memory-0"]["kilobytes"]
-        found[size] = {"instructions": balanced - plain, "object": slab["size"], "slab": slab["bytes"] / size,
-                       "memory": (empty - free["kilobytes"]) * 1024 / size}
+        found[size] = {
+            "instructions": balanced - plain,
+            "object": slab["size"],
+            "slab": slab["bytes"] / size,
+            "memory": (empty - free["kilobytes"]) * 1024 / size,
+        }
     return found
 
 
 def fill(implementation):
     try:
-        measured = guest.run(f"scale-{implementation.name}", plan(implementation), memory=MEMORY, timeout=3000)
+        measured = guest.run(
+            f"scale-{implementation.name}", plan(implementation), memory=MEMORY, timeout=3000
+        )
     except guest.Failed as failure:
         print(f"bench: {implementation.name}: {failure}", file=sys.stderr)
         measured = failure.measured
@@ -63,8 +78,12 @@ def target_of_look_up(ours):
     """Of the largest table beside the smallest; None where one of them was not measured."""
     if SIZES[0] not in ours or SIZES[-1] not in ours:
         return None
-    return targets.beside_ours(ours[SIZES[-1]]["instructions"], ours[SIZES[0]]["instructions"],
-                               targets.LARGE_OF_SMALL, "at 10 k")
+    return targets.beside_ours(
+        ours[SIZES[-1]]["instructions"],
+        ours[SIZES[0]]["instructions"],
+        targets.LARGE_OF_SMALL,
+        "at 10 k",
+    )
 
 
 def target_of_size(ours):
@@ -81,11 +100,19 @@ def show(implementations, found):
         row += [field(found[one.name], size, "instructions", one) for one in implementations]
         target = target_of_look_up(ours) if size == SIZES[-1] else None
         rows.append([*row, tables.verdict(target)])
-    tables.show("DR, established flows picked at random: instructions per packet over plain forwarding", head, rows)
+    tables.show(
+        "DR, established flows picked at random: instructions per packet over plain forwarding",
+        head,
+        rows,
+    )
 
     rows = []
-    for what, words in ("object", "slab object"), ("slab", "slab pages"), ("memory", "all memory, table included"):
-        for size in (SIZES[-1:] if what == "object" else SIZES[1:]):
+    for what, words in (
+        ("object", "slab object"),
+        ("slab", "slab pages"),
+        ("memory", "all memory, table included"),
+    ):
+        for size in SIZES[-1:] if what == "object" else SIZES[1:]:
             shown = size if what != "object" else SIZES[1]
             row = [words if what == "object" else f"{words}, {WORDS[size]}"]
             row += [field(found[one.name], shown, what, one) for one in implementations]

@@ -6,7 +6,22 @@ import sys
 from . import cells, guest, packets, tables
 
 UDP = packets.KINDS["udp"]
-NAMES = ("rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "twos")
+NAMES = (
+    "rr",
+    "wrr",
+    "lc",
+    "wlc",
+    "fo",
+    "ovf",
+    "lblc",
+    "lblcr",
+    "dh",
+    "sh",
+    "mh",
+    "sed",
+    "nq",
+    "twos",
+)
 DESTINATIONS = (4, 64, 1024)
 CONNECTIONS = 10000
 FIRST = ("rr", 4)
@@ -17,8 +32,10 @@ BEHIND = {"sh": f"ip route replace 10.4.0.0/16 via {packets.SERVERS[4][0]}"}
 def rules(scheduler, destinations):
     vip = f"{packets.VIP[4]}:{packets.SERVICE_PORT}"
     lines = [f"-A -u {vip} -s {scheduler}"]
-    lines += [f"-a -u {vip} -r 10.4.{n // 250}.{n % 250 + 1}:{packets.SERVICE_PORT} -g -w {n % 4 + 1}"
-              for n in range(destinations)]
+    lines += [
+        f"-a -u {vip} -r 10.4.{n // 250}.{n % 250 + 1}:{packets.SERVICE_PORT} -g -w {n % 4 + 1}"
+        for n in range(destinations)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -30,9 +47,15 @@ def plan(implementation, names):
         load = implementation.load()
         if not implementation.module:
             load.append({"sh": f"modprobe ip_vs_{name}"})
-        steps = [BEHIND, *load, {"sh": "ipvsadm -R", "stdin": rules(name, destinations)},
-                 cells.send("", packets.one_flow(UDP, packets.VIP[4], 1)),
-                 cells.send(f"{name}-{destinations}", packets.each_flow(UDP, packets.VIP[4], CONNECTIONS))]
+        steps = [
+            BEHIND,
+            *load,
+            {"sh": "ipvsadm -R", "stdin": rules(name, destinations)},
+            cells.send("", packets.one_flow(UDP, packets.VIP[4], 1)),
+            cells.send(
+                f"{name}-{destinations}", packets.each_flow(UDP, packets.VIP[4], CONNECTIONS)
+            ),
+        ]
         # A scheduler that is not there is a hole in the table, and not the end of it.
         runs.append({"name": "schedulers", "steps": steps, "finally": implementation.unload()})
     return runs
@@ -57,7 +80,14 @@ def show(implementations, found, names):
     for name in names:
         row = [name]
         for destinations in DESTINATIONS:
-            row += [tables.number(found[one.name].get(f"{name}-{destinations}")) for one in implementations]
+            row += [
+                tables.number(found[one.name].get(f"{name}-{destinations}"))
+                for one in implementations
+            ]
         rows.append(row)
-    head = [""] + [f"{one.name}, {destinations}" for destinations in DESTINATIONS for one in implementations]
-    tables.show("A new connection by each scheduler: instructions beyond rr with 4 destinations", head, rows)
+    head = [""] + [
+        f"{one.name}, {destinations}" for destinations in DESTINATIONS for one in implementations
+    ]
+    tables.show(
+        "A new connection by each scheduler: instructions beyond rr with 4 destinations", head, rows
+    )

@@ -30,8 +30,9 @@ ROWS = {
 
 def bursts(destination, processors):
     each = CONNECTIONS // processors
-    return [packets.each_flow(UDP, destination, each, number * each)[0]
-            for number in range(processors)]
+    return [
+        packets.each_flow(UDP, destination, each, number * each)[0] for number in range(processors)
+    ]
 
 
 def counted(name, destination, processors):
@@ -43,8 +44,10 @@ def plan(implementation, processors):
     steps = implementation.load() + implementation.service(UDP, "dr")
     steps += counted("new", packets.VIP[4], processors)
     steps.append({"copy": "/proc/kallsyms", "file": "kallsyms"})
-    return [{"name": cells.FORWARD, "steps": counted("new", packets.SERVERS[4][0], processors)},
-            {"name": implementation.name, "steps": steps + implementation.unload()}]
+    return [
+        {"name": cells.FORWARD, "steps": counted("new", packets.SERVERS[4][0], processors)},
+        {"name": implementation.name, "steps": steps + implementation.unload()},
+    ]
 
 
 def read(path, symbols):
@@ -74,8 +77,12 @@ def evaluate(folder, module):
 
     shared = [count for line, count in lines.get(1, {}).items() if line not in lines.get(0, {})]
     waiting = sum_of(1, WAITING) - sum_of(0, WAITING)
-    values = {"own": sum_of(1, module), "waiting": max(waiting, 0), "stores": sum(shared),
-              "most": max(shared, default=0)}
+    values = {
+        "own": sum_of(1, module),
+        "waiting": max(waiting, 0),
+        "stores": sum(shared),
+        "most": max(shared, default=0),
+    }
     return {key: value / CONNECTIONS for key, value in values.items()}
 
 
@@ -91,8 +98,9 @@ def fill(implementation):
         options = ["--plugin", f"{profile.plugin()},out={out},stores=on", "--smp", str(processors)]
         cell = cells.Cell(UDP, "dr", "new")
         try:
-            measured = guest.run(name, plan(implementation, processors), options,
-                                 accel=guest.COUNTING[1:])
+            measured = guest.run(
+                name, plan(implementation, processors), options, accel=guest.COUNTING[1:]
+            )
         except guest.Failed as failure:
             print(f"bench: {implementation.name}: {failure}", file=sys.stderr)
             measured = {}

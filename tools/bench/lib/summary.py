@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """The table at the end: every target, and whether ours meets it, of all that has been measured."""
 
-from . import administration, background, cells, counting, large, persistence, scale, tables, targets
+from . import (
+    administration,
+    background,
+    cells,
+    counting,
+    large,
+    persistence,
+    scale,
+    tables,
+    targets,
+)
 
 
 def of_count(values):
@@ -13,7 +23,9 @@ def of_count(values):
         beside = counting.beside(cell)
         if beside:
             factor, other, what = beside
-            yield f"{words}, beside {what}", targets.beside_ours(ours.get(name), ours.get(other), factor, what)
+            yield f"{words}, beside {what}", targets.beside_ours(
+                ours.get(name), ours.get(other), factor, what
+            )
 
 
 def of_scale(values):
@@ -25,11 +37,14 @@ def of_scale(values):
 def verdicts(results):
     """Every target with its words; those that nothing was measured for are left out."""
     found = results.found
-    every = [*of_count(found.get("instructions", {})), *of_scale(found.get("scale", {})),
-             *administration.targets_of(found.get("administration", {})),
-             *large.targets_of(found.get("large", {})),
-             *background.targets_of(found.get("background", {})),
-             *persistence.targets_of(found.get("persistence", {}))]
+    every = [
+        *of_count(found.get("instructions", {})),
+        *of_scale(found.get("scale", {})),
+        *administration.targets_of(found.get("administration", {})),
+        *large.targets_of(found.get("large", {})),
+        *background.targets_of(found.get("background", {})),
+        *persistence.targets_of(found.get("persistence", {})),
+    ]
     return [(words, target) for words, target in every if target]
 
 
@@ -42,7 +57,14 @@ def show(results):
         met = sum(target.met for _, target in every)
         print(f"{met} of {len(rows)} targets are met")
     seconds = results.seconds()
-    tables.show("Parts", ["", "seconds"], [[part, tables.number(took)] for part, took in seconds.items()]
-                + [["all", tables.number(sum(seconds.values()))]])
+    tables.show(
+        "Parts",
+        ["", "seconds"],
+        [[part, tables.number(took)] for part, took in seconds.items()]
+        + [["all", tables.number(sum(seconds.values()))]],
+    )
     if len(results.builds()) > 1:
-        print("Not all of this is of one build: " + ", ".join(" ".join(build) for build in sorted(results.builds())))
+        print(
+            "Not all of this is of one build: "
+            + ", ".join(" ".join(build) for build in sorted(results.builds()))
+        )

@@ -32,11 +32,17 @@ def verdict(target):
 def show(title, head, rows):
     """Prints a table. A field is text, or (text, colour)."""
     rows = [[field if isinstance(field, tuple) else (field, "") for field in row] for row in rows]
-    widths = [max(len(column) for column in columns)
-              for columns in zip(head, *[[text for text, _ in row] for row in rows])]
+    widths = [
+        max(len(column) for column in columns)
+        for columns in zip(head, *[[text for text, _ in row] for row in rows])
+    ]
     print("\n" + paint(title, BOLD))
-    print("  ".join(word.ljust(width) if at == 0 else word.rjust(width)
-                    for at, (word, width) in enumerate(zip(head, widths))).rstrip())
+    print(
+        "  ".join(
+            word.ljust(width) if at == 0 else word.rjust(width)
+            for at, (word, width) in enumerate(zip(head, widths))
+        ).rstrip()
+    )
     for row in rows:
         fields = []
         for at, ((text, colour), width) in enumerate(zip(row, widths)):

@@ -11,7 +11,9 @@ import os
 import random
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs'))
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs')
+)
 
 from harness import ipvs  # noqa: E402
 from harness.netns import Netns  # noqa: E402
@@ -20,8 +22,16 @@ DIRECTOR = Netns('rv-director')
 SCHEDULERS = 'rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos'.split()
 # Seconds, masks and weights at and beyond what is allowed.
 TIMEOUTS = ('', ' 1', ' 60', ' 2678400', ' 2678401')
-METHODS = ('-m', '-g', '-i', '-i --tun-type gre', '-i --tun-type gre --tun-csum', '-i --tun-type gue --tun-port 6080',
-           '-i --tun-type gue --tun-port 6080 --tun-remcsum', '')
+METHODS = (
+    '-m',
+    '-g',
+    '-i',
+    '-i --tun-type gre',
+    '-i --tun-type gre --tun-csum',
+    '-i --tun-type gue --tun-port 6080',
+    '-i --tun-type gue --tun-port 6080 --tun-remcsum',
+    '',
+)
 
 
 class Commands:
@@ -37,8 +47,15 @@ class Commands:
     def service(self):
         """A service: its address and its family."""
         port = self.choose(80, 80, 443, 21, 0)
-        return self.choose((f'-t 10.0.9.1:{port}', 4), (f'-u 10.0.9.1:{port}', 4), (f'--sctp-service 10.0.9.2:{port}', 4),
-                           (f'-t [fd00:9::1]:{port}', 6), (f'-u [fd00:9::1]:{port}', 6), ('-f 7', 4), ('-f 7 -6', 6))
+        return self.choose(
+            (f'-t 10.0.9.1:{port}', 4),
+            (f'-u 10.0.9.1:{port}', 4),
+            (f'--sctp-service 10.0.9.2:{port}', 4),
+            (f'-t [fd00:9::1]:{port}', 6),
+            (f'-u [fd00:9::1]:{port}', 6),
+            ('-f 7', 4),
+            ('-f 7 -6', 6),
+        )
 
     def terms(self, service, family):
         """What a service can be told."""
@@ -52,7 +69,9 @@ class Commands:
         if self.random.randrange(8) == 0:
             words += ' --pe sip'
         if self.random.randrange(8) == 0:
-            words += f' -b {self.choose("sh-port", "mh-fallback,mh-port", "flag-1", "flag-2,flag-3")}'
+            words += (
+                f' -b {self.choose("sh-port", "mh-fallback,mh-port", "flag-1", "flag-2,flag-3")}'
+            )
         return words
 
     def server(self, family):

@@ -14,7 +14,9 @@ import os
 import random
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs'))
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs')
+)
 
 from harness import ipvs  # noqa: E402
 from harness.flows import Flows  # noqa: E402

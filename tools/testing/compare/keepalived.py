@@ -8,10 +8,19 @@ Each step waits for what keepalived shall come to, and is shown after that: so a
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs'))
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs')
+)
 
 from harness import ipvs, tap  # noqa: E402
-from harness.keepalived import HTTP_GET, Keepalived, service, table, TCP_CHECK, wait_for  # noqa: E402
+from harness.keepalived import (
+    HTTP_GET,
+    Keepalived,
+    service,
+    table,
+    TCP_CHECK,
+    wait_for,
+)  # noqa: E402
 from harness.netns import Netns  # noqa: E402
 from harness.web import Load, Web  # noqa: E402
 
@@ -20,25 +29,40 @@ S1, S2, S3 = (Netns(f'rv-s{n}') for n in '123')
 
 # By NAT, with a quorum and a server that says sorry: it comes when less than 4 of weight are left,
 # and goes with 6.
-SHOP = service('10.0.9.1 80', 'wrr', 'NAT',
-               [('10.0.2.11 80', 3, TCP_CHECK, ''),
-                ('10.0.2.12 80', 2, HTTP_GET, ''),
-                ('10.0.2.13 80', 1, HTTP_GET, 'inhibit_on_failure')],
-               '''quorum 5
+SHOP = service(
+    '10.0.9.1 80',
+    'wrr',
+    'NAT',
+    [
+        ('10.0.2.11 80', 3, TCP_CHECK, ''),
+        ('10.0.2.12 80', 2, HTTP_GET, ''),
+        ('10.0.2.13 80', 1, HTTP_GET, 'inhibit_on_failure'),
+    ],
+    '''quorum 5
     hysteresis 1
     quorum_up "/tmp/quorum.sh up"
     quorum_down "/tmp/quorum.sh down"
-    sorry_server 10.0.2.13 8080''')
+    sorry_server 10.0.2.13 8080''',
+)
 # A mark, by direct routing, persistent for networks.
-MARK = service('fwmark 5', 'wlc', 'DR',
-               [('10.0.2.11 80', 1, TCP_CHECK, 'uthreshold 100\n        lthreshold 50'),
-                ('10.0.2.12 80', 1, TCP_CHECK, '')],
-               'persistence_timeout 300\n    persistence_granularity 255.255.255.0')
+MARK = service(
+    'fwmark 5',
+    'wlc',
+    'DR',
+    [
+        ('10.0.2.11 80', 1, TCP_CHECK, 'uthreshold 100\n        lthreshold 50'),
+        ('10.0.2.12 80', 1, TCP_CHECK, ''),
+    ],
+    'persistence_timeout 300\n    persistence_granularity 255.255.255.0',
+)
 # IPv6, persistent for prefixes, through a tunnel; one server there whatever happens.
-SIX = service('fd00:9::1 80', 'sh', 'TUN',
-              [('fd00:2::b 80', 1, TCP_CHECK, ''),
-               ('fd00:2::c 80', 1, TCP_CHECK, 'inhibit_on_failure')],
-              'persistence_timeout 60\n    persistence_granularity 64\n    alpha')
+SIX = service(
+    'fd00:9::1 80',
+    'sh',
+    'TUN',
+    [('fd00:2::b 80', 1, TCP_CHECK, ''), ('fd00:2::c 80', 1, TCP_CHECK, 'inhibit_on_failure')],
+    'persistence_timeout 60\n    persistence_granularity 64\n    alpha',
+)
 # With what ipvsadm calls scheduler flags and single packets.
 ODD = '''virtual_server 10.0.9.2 53 {
     delay_loop 1
@@ -70,10 +94,16 @@ def show(words, load=None, who=None):
 def one_client(words, want):
     """How many servers a client has that asks by the mark, and one that asks by IPv6: both services are persistent."""
     for name, url in ('the mark', 'http://10.0.9.3/'), ('IPv6', 'http://[fd00:9::1]/'):
+
         def servers():
-            answers = CLIENT.run(['curl', '-s', '--globoff', '--connect-timeout', '2', '-m', '4'] + [url] * 4, check=False, quiet=True)
+            answers = CLIENT.run(
+                ['curl', '-s', '--globoff', '--connect-timeout', '2', '-m', '4'] + [url] * 4,
+                check=False,
+                quiet=True,
+            )
             # An answer that fails is none.
             return len(set(answers.split())) if len(answers.split()) in (0, 4) else -1
+
         tap.until(lambda: servers() == want, f'{words}: a client of {name} has {want}', 30)
         print(f'a client of {name} has {want} server')
 
@@ -85,8 +115,15 @@ def wait(words, *lines):
 
 def play(web, keepalived, load):
     """The whole of it."""
-    wait('the start', '-> 10.0.2.11:80 Masq 3', '-> 10.0.2.12:80 Masq 2', '-> 10.0.2.13:80 Masq 1',
-         '-> [fd00:2::b]:80 Tunnel 1', '-> [fd00:2::c]:80 Tunnel 1', '-> 10.0.2.12:0 Route 1')
+    wait(
+        'the start',
+        '-> 10.0.2.11:80 Masq 3',
+        '-> 10.0.2.12:80 Masq 2',
+        '-> 10.0.2.13:80 Masq 1',
+        '-> [fd00:2::b]:80 Tunnel 1',
+        '-> [fd00:2::c]:80 Tunnel 1',
+        '-> 10.0.2.12:0 Route 1',
+    )
     show('all are well', load, ['s1', 's2', 's3'])
     one_client('all are well', 1)
     print(ipvs.admin('-Ln --thresholds -f 5', quiet=True, space=DIRECTOR).strip())
@@ -101,12 +138,22 @@ def play(web, keepalived, load):
 
     web.health(S2, True)
     web.health(S3, True)
-    wait('both are well', '-> 10.0.2.12:80 Masq 2', '-> 10.0.2.13:80 Masq 1', 'not -> 10.0.2.13:8080 Masq 1')
+    wait(
+        'both are well',
+        '-> 10.0.2.12:80 Masq 2',
+        '-> 10.0.2.13:80 Masq 1',
+        'not -> 10.0.2.13:8080 Masq 1',
+    )
     show('both are well again', load, ['s1', 's2', 's3'])
 
     web.down(S1)
-    wait('s1 is down', 'not -> 10.0.2.11:80 Masq 3', 'not -> 10.0.2.11:0 Route 1', 'not -> [fd00:2::b]:80 Tunnel 1',
-         '-> 10.0.2.13:8080 Masq 1')
+    wait(
+        's1 is down',
+        'not -> 10.0.2.11:80 Masq 3',
+        'not -> 10.0.2.11:0 Route 1',
+        'not -> [fd00:2::b]:80 Tunnel 1',
+        '-> 10.0.2.13:8080 Masq 1',
+    )
     show('s1 is down', load, ['s3:8080'])
     one_client('s1 is down', 1)
 
@@ -117,17 +164,35 @@ def play(web, keepalived, load):
 
     web.up(S1)
     web.up(S2)
-    wait('both are up', '-> 10.0.2.11:80 Masq 3', '-> 10.0.2.12:80 Masq 2', '-> 10.0.2.12:0 Route 1',
-         '-> 10.0.2.11:0 Route 1', '-> [fd00:2::b]:80 Tunnel 1', '-> [fd00:2::c]:80 Tunnel 1',
-         'not -> 10.0.2.13:8080 Masq 1')
+    wait(
+        'both are up',
+        '-> 10.0.2.11:80 Masq 3',
+        '-> 10.0.2.12:80 Masq 2',
+        '-> 10.0.2.12:0 Route 1',
+        '-> 10.0.2.11:0 Route 1',
+        '-> [fd00:2::b]:80 Tunnel 1',
+        '-> [fd00:2::c]:80 Tunnel 1',
+        'not -> 10.0.2.13:8080 Masq 1',
+    )
     show('both are up again', load, ['s1', 's2', 's3'])
     one_client('both are up again', 1)
 
-    keepalived.reload(SHOP.replace('weight 3', 'weight 7').replace('lb_algo wrr', 'lb_algo rr')
-                      + MARK.replace('persistence_timeout 300', 'persistence_timeout 600')
-                      + SIX.replace('persistence_granularity 64', 'persistence_granularity 48'))
-    wait('another configuration', '-> 10.0.2.11:80 Masq 7', '-> [fd00:2::c]:80 Tunnel 1', 'not -> 10.0.2.11:53 Masq 1')
-    tap.until(lambda: 'FWM  5 wlc persistent 600 mask 255.255.255.0' in table(DIRECTOR), 'the mark has changed', 60)
+    keepalived.reload(
+        SHOP.replace('weight 3', 'weight 7').replace('lb_algo wrr', 'lb_algo rr')
+        + MARK.replace('persistence_timeout 300', 'persistence_timeout 600')
+        + SIX.replace('persistence_granularity 64', 'persistence_granularity 48')
+    )
+    wait(
+        'another configuration',
+        '-> 10.0.2.11:80 Masq 7',
+        '-> [fd00:2::c]:80 Tunnel 1',
+        'not -> 10.0.2.11:53 Masq 1',
+    )
+    tap.until(
+        lambda: 'FWM  5 wlc persistent 600 mask 255.255.255.0' in table(DIRECTOR),
+        'the mark has changed',
+        60,
+    )
     show('after another configuration was loaded', load, ['s1', 's2', 's3'])
 
     tap.until(lambda: load.asked > 300, 'clients ask on', 120)
@@ -137,8 +202,14 @@ def play(web, keepalived, load):
 
 def main():
     """Sets the scene."""
-    DIRECTOR.run(['nft', 'add table ip mangle; add chain ip mangle pre { type filter hook prerouting priority mangle; }; '
-                         'add rule ip mangle pre ip daddr 10.0.9.3 tcp dport 80 meta mark set 5'], quiet=True)
+    DIRECTOR.run(
+        [
+            'nft',
+            'add table ip mangle; add chain ip mangle pre { type filter hook prerouting priority mangle; }; '
+            'add rule ip mangle pre ip daddr 10.0.9.3 tcp dport 80 meta mark set 5',
+        ],
+        quiet=True,
+    )
     with open('/tmp/quorum.sh', 'w', encoding='utf-8') as file:
         file.write('#!/bin/sh\necho "$1" >>/tmp/quorum\n')
     os.chmod('/tmp/quorum.sh', 0o700)

@@ -6,7 +6,9 @@ import os
 import re
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '../selftests/rust_ipvs'))
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '../selftests/rust_ipvs')
+)
 
 from harness import ipvs  # pylint: disable=wrong-import-position
 from harness.ftp import Client, Vsftpd  # pylint: disable=wrong-import-position
@@ -22,16 +24,26 @@ def port(number):
 
 def connections():
     """The connections, but for what differs from run to run."""
-    rows = [f'{r.proto} {r.caddr}:{port(r.cport)} {r.vaddr}:{port(r.vport)} {r.daddr}:{port(r.dport)} {r.state}'
-            for r in ipvs.rows()]
+    rows = [
+        f'{r.proto} {r.caddr}:{port(r.cport)} {r.vaddr}:{port(r.vport)} {r.daddr}:{port(r.dport)} {r.state}'
+        for r in ipvs.rows()
+    ]
     print('\n'.join(f'    {row}' for row in sorted(rows)))
 
 
 def tracked():
     """What connection tracking knows of control connections."""
-    lines = [line for line in g.director.read('/proc/net/nf_conntrack').splitlines() if 'dport=21 ' in line]
+    lines = [
+        line
+        for line in g.director.read('/proc/net/nf_conntrack').splitlines()
+        if 'dport=21 ' in line
+    ]
     fields = [' '.join(re.findall(r'(?:src|dst|sport|dport)=\S+', line)) for line in lines]
-    print('\n'.join(sorted('    tracked: ' + re.sub(r'port=\d{3,}', 'port=PORT', line) for line in fields)))
+    print(
+        '\n'.join(
+            sorted('    tracked: ' + re.sub(r'port=\d{3,}', 'port=PORT', line) for line in fields)
+        )
+    )
 
 
 def session(vip, way):
@@ -52,8 +64,13 @@ def session(vip, way):
         ftp.put(f'in/{way}', data)
         same = ftp.get(f'in/{way}') == data
         print('    a file, there and back:', 'the same' if same else 'another')
-        print('    the server\'s name:', ftp.get('name').decode().strip(), 'and who the data came from:',
-              ftp.data_peer[0], port(ftp.data_peer[1]))
+        print(
+            '    the server\'s name:',
+            ftp.get('name').decode().strip(),
+            'and who the data came from:',
+            ftp.data_peer[0],
+            port(ftp.data_peer[1]),
+        )
         print('   ', ftp.sendcmd('NOOP'))
 
 

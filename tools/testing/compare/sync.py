@@ -8,7 +8,9 @@ Clients' packets are made here, so that each connection has the same ones each t
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs'))
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../selftests/rust_ipvs')
+)
 
 from harness import ipvs, sync  # noqa: E402
 from harness.flows import Flows  # noqa: E402
@@ -42,8 +44,10 @@ def show(what, messages):
     for message in messages:
         print(f'version {message.version} id {message.syncid}: {len(message.entries)} entries')
         for e in message.entries:
-            print(f'  {e.proto} {e.client}:{e.cport} {e.virt}:{e.vport} {e.dest}:{e.dport} flags {e.flags:#x} state {e.state} '
-                  f'mark {e.mark} timeout {e.timeout} options {e.options.hex() or "none"}')
+            print(
+                f'  {e.proto} {e.client}:{e.cport} {e.virt}:{e.vport} {e.dest}:{e.dport} flags {e.flags:#x} state {e.state} '
+                f'mark {e.mark} timeout {e.timeout} options {e.options.hex() or "none"}'
+            )
 
 
 class Master:
@@ -75,8 +79,13 @@ class Master:
 
 def services():
     """Those of both parts."""
-    for kind, vip, rip in (('-t', f'{VIP}:80', f'{RIP}:80'), ('-t', f'{VIP}:81', f'{RIP}:8080'), ('-u', f'{VIP}:80', f'{RIP}:80'),
-                           ('-t', f'[{VIP6}]:80', f'[{RIP6}]:80'), ('--sctp-service', f'{VIP}:80', f'{RIP}:80')):
+    for kind, vip, rip in (
+        ('-t', f'{VIP}:80', f'{RIP}:80'),
+        ('-t', f'{VIP}:81', f'{RIP}:8080'),
+        ('-u', f'{VIP}:80', f'{RIP}:80'),
+        ('-t', f'[{VIP6}]:80', f'[{RIP6}]:80'),
+        ('--sctp-service', f'{VIP}:80', f'{RIP}:80'),
+    ):
         do(f'-A {kind} {vip} -s rr')
         do(f'-a {kind} {vip} -r {rip} {"-m" if "81" in vip else "-g"}')
     do(f'-A -t {VIP}:82 -s rr -p 300 -M 255.255.255.0')
@@ -136,8 +145,18 @@ def master():
 
 def entry(**fields):
     """An established connection by DR."""
-    whole = dict(proto=6, flags=ROUTE | NOOUTPUT, state=1, client='10.9.1.1', cport=2000, virt=VIP, vport=80, dest=RIP,
-                 dport=80, timeout=100)
+    whole = dict(
+        proto=6,
+        flags=ROUTE | NOOUTPUT,
+        state=1,
+        client='10.9.1.1',
+        cport=2000,
+        virt=VIP,
+        vport=80,
+        dest=RIP,
+        dport=80,
+        timeout=100,
+    )
     return Entry(**{**whole, **fields})
 
 
@@ -151,7 +170,9 @@ def told(what, *messages):
     until(lambda: ipvs.rows(space=DIRECTOR, cport=told.last), 'the last message was read')
     lines = DIRECTOR.read('/proc/net/ip_vs_conn_sync').splitlines()[1:]
     # Without the time that is left, and those that only say that messages were read.
-    shown = [line.rsplit(None, 1)[0] for line in lines if not 20000 < int(line.split()[2], 16) < 30000]
+    shown = [
+        line.rsplit(None, 1)[0] for line in lines if not 20000 < int(line.split()[2], 16) < 30000
+    ]
     print('\n'.join(sorted(shown)))
     for destination in sorted(ipvs.dests(space=DIRECTOR)):
         print(destination)
@@ -165,26 +186,78 @@ def backup():
     """What is heard."""
     do('--start-daemon backup --mcast-interface front --syncid 7')
     good, gone = entry(), ROUTE | NOOUTPUT | INACTIVE
-    template = entry(cport=0, vport=82, dport=82, flags=MASQ | TEMPLATE | INACTIVE, state=1, timeout=0)
-    told('connections', sync.message(good, entry(cport=1, state=4, flags=gone), entry(cport=2, dest='10.60.0.12'), syncid=7))
-    told('to others', sync.message(entry(cport=3), syncid=6), sync.message(entry(cport=4), syncid=0))
+    template = entry(
+        cport=0, vport=82, dport=82, flags=MASQ | TEMPLATE | INACTIVE, state=1, timeout=0
+    )
+    told(
+        'connections',
+        sync.message(
+            good, entry(cport=1, state=4, flags=gone), entry(cport=2, dest='10.60.0.12'), syncid=7
+        ),
+    )
+    told(
+        'to others', sync.message(entry(cport=3), syncid=6), sync.message(entry(cport=4), syncid=0)
+    )
     told('in the old format', sync.old_message(entry(cport=5), entry(cport=6, state=10), syncid=7))
-    told('of other kinds', sync.message(entry(cport=7, client='fd00:1::1', virt=VIP6, dest=RIP6),
-                                        entry(cport=8, proto=17, state=0, flags=gone), entry(cport=9, proto=132, state=8),
-                                        entry(cport=10, vport=81, dport=8080, flags=MASQ), syncid=7))
-    told('templates', sync.message(template, template._replace(client='10.9.1.0', state=0),
-                                   entry(cport=0, vport=0, dport=0, flags=TEMPLATE | INACTIVE, state=0),
-                                   entry(proto=0, cport=0, virt='0.0.0.7', vport=0, dest='10.60.0.1', dport=0, mark=7,
-                                         flags=ROUTE | TEMPLATE | INACTIVE, state=0), syncid=7))
-    told('changes', sync.message(good._replace(state=5, flags=gone), template._replace(state=0),
-                                 entry(cport=1, state=1), syncid=7))
+    told(
+        'of other kinds',
+        sync.message(
+            entry(cport=7, client='fd00:1::1', virt=VIP6, dest=RIP6),
+            entry(cport=8, proto=17, state=0, flags=gone),
+            entry(cport=9, proto=132, state=8),
+            entry(cport=10, vport=81, dport=8080, flags=MASQ),
+            syncid=7,
+        ),
+    )
+    told(
+        'templates',
+        sync.message(
+            template,
+            template._replace(client='10.9.1.0', state=0),
+            entry(cport=0, vport=0, dport=0, flags=TEMPLATE | INACTIVE, state=0),
+            entry(
+                proto=0,
+                cport=0,
+                virt='0.0.0.7',
+                vport=0,
+                dest='10.60.0.1',
+                dport=0,
+                mark=7,
+                flags=ROUTE | TEMPLATE | INACTIVE,
+                state=0,
+            ),
+            syncid=7,
+        ),
+    )
+    told(
+        'changes',
+        sync.message(
+            good._replace(state=5, flags=gone),
+            template._replace(state=0),
+            entry(cport=1, state=1),
+            syncid=7,
+        ),
+    )
     told('another server', sync.message(good._replace(dest='10.60.0.13'), syncid=7))
-    told('what nobody understands',
-         sync.message(entry(cport=11, state=11), entry(cport=12, flags=sync.ONE_PACKET), entry(cport=13, proto=1),
-                      template._replace(client='10.9.1.9', state=2), entry(cport=14, options=b'\x07\x01\x00'),
-                      entry(cport=15, options=b'\x47\x01\x00'), entry(cport=16, options=b'\x02\x01x'), syncid=7))
-    told('what breaks off', sync.message(entry(cport=17), entry(cport=18, options=b'\x41'), entry(cport=19), syncid=7),
-         sync.message(entry(cport=20), syncid=7)[:-1], sync.message(entry(cport=21), syncid=7) + b'\0')
+    told(
+        'what nobody understands',
+        sync.message(
+            entry(cport=11, state=11),
+            entry(cport=12, flags=sync.ONE_PACKET),
+            entry(cport=13, proto=1),
+            template._replace(client='10.9.1.9', state=2),
+            entry(cport=14, options=b'\x07\x01\x00'),
+            entry(cport=15, options=b'\x47\x01\x00'),
+            entry(cport=16, options=b'\x02\x01x'),
+            syncid=7,
+        ),
+    )
+    told(
+        'what breaks off',
+        sync.message(entry(cport=17), entry(cport=18, options=b'\x41'), entry(cport=19), syncid=7),
+        sync.message(entry(cport=20), syncid=7)[:-1],
+        sync.message(entry(cport=21), syncid=7) + b'\0',
+    )
     do('--stop-daemon backup')
 
 

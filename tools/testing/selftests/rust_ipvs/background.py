@@ -53,11 +53,25 @@ def connect(count, seconds=300):
     messages = []
     for number in range(count // IN_A_MESSAGE):
         client = f'10.90.{number // 250}.{number % 250 + 1}'
-        entries = [sync.Entry(17, sync.INACTIVE | sync.ROUTE, 0, client, 1024 + n, VIP, 80, SERVERS[n % len(SERVERS)], 80,
-                              0, seconds) for n in range(IN_A_MESSAGE)]
+        entries = [
+            sync.Entry(
+                17,
+                sync.INACTIVE | sync.ROUTE,
+                0,
+                client,
+                1024 + n,
+                VIP,
+                80,
+                SERVERS[n % len(SERVERS)],
+                80,
+                0,
+                seconds,
+            )
+            for n in range(IN_A_MESSAGE)
+        ]
         messages.append(sync.message(*entries))
     for number in range(0, len(messages), 20):
-        sync.send(g.director, 'front', *messages[number:number + 20])
+        sync.send(g.director, 'front', *messages[number : number + 20])
         time.sleep(0.05)
     ipvs.admin('--stop-daemon backup')
     return len(messages) * IN_A_MESSAGE
@@ -117,7 +131,10 @@ def fails():
     ipvs.setting('expire_nodest_conn', 0)
 
 
-@case('S-23 C-28 the connections of deleted servers end, and no others, while the table is resized', fresh=True)
+@case(
+    'S-23 C-28 the connections of deleted servers end, and no others, while the table is resized',
+    fresh=True,
+)
 def resized():
     ipvs.service(f'-u {VIP}:80', '-g', [f'{server}:80' for server in SERVERS])
     made = connect(MANY)
@@ -128,13 +145,24 @@ def resized():
         for number, server in enumerate(SERVERS[:-1]):
             ipvs.admin(f'-d -u {VIP}:80 -r {server}:80')
             left = made - each * (number + 1)
-            until(lambda n=left: sum(counts().values()) == n, f'{left} are left of those with a server', 30)
+            until(
+                lambda n=left: sum(counts().values()) == n,
+                f'{left} are left of those with a server',
+                30,
+            )
             time.sleep(0.1)
-    until(lambda: of_clients() == {SERVERS[-1]: each}, f'only those of the last server are there ({of_clients()})', 30)
+    until(
+        lambda: of_clients() == {SERVERS[-1]: each},
+        f'only those of the last server are there ({of_clients()})',
+        30,
+    )
     ipvs.setting('expire_nodest_conn', 0)
 
 
-@case('S-23 V-13 a server that comes back finds the connections that it has left, in its counts', fresh=True)
+@case(
+    'S-23 V-13 a server that comes back finds the connections that it has left, in its counts',
+    fresh=True,
+)
 def comes_back():
     ipvs.service(f'-u {VIP}:80', '-g', [f'{server}:80' for server in SERVERS])
     made = connect(MANY // 4)
@@ -146,11 +174,17 @@ def comes_back():
     of = of_clients()
     note(f'{of} of {made}')
     equal(counts()[SERVERS[0]], of.get(SERVERS[0], 0), 'connections counted')
-    equal({of[server] for server in SERVERS[1:]}, {made // len(SERVERS)}, 'connections of the others')
+    equal(
+        {of[server] for server in SERVERS[1:]}, {made // len(SERVERS)}, 'connections of the others'
+    )
     ipvs.setting('expire_nodest_conn', 0)
 
 
-@case('S-23 the module goes while the connections of deleted servers are being ended', only='rust', fresh=True)
+@case(
+    'S-23 the module goes while the connections of deleted servers are being ended',
+    only='rust',
+    fresh=True,
+)
 def unloaded():
     ipvs.service(f'-u {VIP}:80', '-g', [f'{server}:80' for server in SERVERS])
     connect(MANY)
@@ -162,8 +196,11 @@ def unloaded():
     g.load()
 
 
-@case('C-16 a namespace without connections has no work, before the first one and after the last one', only='rust',
-      fresh=True)
+@case(
+    'C-16 a namespace without connections has no work, before the first one and after the last one',
+    only='rust',
+    fresh=True,
+)
 def rests():
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
     ipvs.service(f'-u [{VIP6}]:80', '-m', ['[fd00:2::b]:80'])
@@ -186,8 +223,11 @@ def rests():
     ipvs.admin('--set 0 0 300')
 
 
-@case('S-23 C-16 C-26 C-28 what ends connections, resizes their table and defends it are works apart', only='rust',
-      fresh=True)
+@case(
+    'S-23 C-16 C-26 C-28 what ends connections, resizes their table and defends it are works apart',
+    only='rust',
+    fresh=True,
+)
 def apart():
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
     ipvs.service(f'-u [{VIP6}]:80', '-m', ['[fd00:2::b]:80'])
@@ -217,12 +257,19 @@ def apart():
         ipvs.admin(f'-d -u {VIP}:80 -r 10.0.2.11:80')
         until(lambda: len(ipvs.rows()) == 1, 'the connection of the deleted server is gone', 5)
         walking = set(trace.works()) - ending - defending - resizing
-    equal(len(walking), 2, 'works that end connections of deleted servers, and not who deletes: one for each family')
+    equal(
+        len(walking),
+        2,
+        'works that end connections of deleted servers, and not who deletes: one for each family',
+    )
     ipvs.setting('expire_nodest_conn', 0)
 
 
-@case('V-9 V-19 what a service with many servers leaves behind is dropped by a work, and not where packets are handled',
-      only='rust', fresh=True)
+@case(
+    'V-9 V-19 what a service with many servers leaves behind is dropped by a work, and not where packets are handled',
+    only='rust',
+    fresh=True,
+)
 def dropped():
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
     servers = [f'-a -u {VIP}:80 -r 10.91.{n // 250}.{n % 250 + 1}:80 -g\n' for n in range(500)]

@@ -17,8 +17,10 @@ A, B, C = '10.0.2.11:80', '10.0.2.12:80', '10.0.2.13:80'
 
 def order(count, kind='udp', vip=VIP):
     """Who answers COUNT new clients: "s3 s2 …" as "CBA"."""
-    return ''.join('?ABC'[int(name[1])] if name in ('s1', 's2', 's3') else f'({name})'
-                   for name in (ask(g.client, vip, kind=kind, timeout=3).name for _ in range(count)))
+    return ''.join(
+        '?ABC'[int(name[1])] if name in ('s1', 's2', 's3') else f'({name})'
+        for name in (ask(g.client, vip, kind=kind, timeout=3).name for _ in range(count))
+    )
 
 
 @case('A-1 D-6 D-2 V-9 rr goes round, the newest server first', fresh=True)
@@ -163,7 +165,10 @@ def counts():
                 if more:
                     until(lambda: ipvs.dests()[0].inactive == before + 1, words)
                 else:
-                    true(sniffer.wait(lambda packet: packet.type == 3), f'no {words}: the client hears of it')
+                    true(
+                        sniffer.wait(lambda packet: packet.type == 3),
+                        f'no {words}: the client hears of it',
+                    )
                     equal(ipvs.dests()[0].inactive, before, words)
 
         # The lower one is 8 of 10 and 9 of 12 where none is given.
@@ -184,28 +189,45 @@ def counts():
         for row in ipvs.rows():
             send(row.cport)
     until(lambda: ipvs.rows() == [], 'connections end', 15)
-    equal([(dest.active, dest.inactive) for dest in ipvs.dests()], [(0, 0)], 'active and inactive connections')
+    equal(
+        [(dest.active, dest.inactive) for dest in ipvs.dests()],
+        [(0, 0)],
+        'active and inactive connections',
+    )
     ipvs.admin('--set 0 0 300')
 
 
 def unreachable(vip, kind):
     """Asks in vain; returns the ICMP error that came, and checks that no RST did."""
     with Sniffer(g.client, 'eth0') as sniffer:
-        equal(ask(g.client, vip, kind=kind, timeout=3).name, 'refused', f'what a client of {vip} by {kind} hears')
+        equal(
+            ask(g.client, vip, kind=kind, timeout=3).name,
+            'refused',
+            f'what a client of {vip} by {kind} hears',
+        )
         error = sniffer.wait(lambda p: p.type in (1, 3) and p.proto in (1, 58))
         true(error, 'an ICMP error')
-        equal([p for p in sniffer.all() if p.flags is not None and p.flags & RST], [], 'RST segments')
+        equal(
+            [p for p in sniffer.all() if p.flags is not None and p.flags & RST], [], 'RST segments'
+        )
         return error
 
 
-@case('S-14 S-17 Q-16 without a real server the client hears "port unreachable", by TCP as well', fresh=True)
+@case(
+    'S-14 S-17 Q-16 without a real server the client hears "port unreachable", by TCP as well',
+    fresh=True,
+)
 def no_destination():
     for vip, expected in ((VIP, (1, 3, 3)), (VIP6, (58, 1, 4))):
         at = f'[{vip}]' if ':' in vip else vip
         for kind in ('tcp', 'udp'):
             ipvs.admin(f'-A -{kind[0]} {at}:80 -s rr')
             error = unreachable(vip, kind)
-            equal((error.proto, error.type, error.code), expected, f'{vip} {kind}: protocol, type and code')
+            equal(
+                (error.proto, error.type, error.code),
+                expected,
+                f'{vip} {kind}: protocol, type and code',
+            )
             equal(error.dst, '10.0.1.1' if vip == VIP else error.dst, 'its addressee')
             equal(error.inner().dst, vip, 'the packet that it is about')
             true(error.transport_sum_is_right(), 'its checksum')
@@ -234,7 +256,11 @@ def conn_max():
     ipvs.setting('conn_max', 3)
     equal(ask(g.client, VIP, kind='udp').name, 's1', 'what it hears with room for it')
     ipvs.setting('conn_max', 0)
-    equal(ask(g.client, VIP, kind='udp', timeout=0.5).name, 'timeout', 'what a client hears with no room at all')
+    equal(
+        ask(g.client, VIP, kind='udp', timeout=0.5).name,
+        'timeout',
+        'what a client hears with no room at all',
+    )
     for connection in held:
         connection.close()
 
@@ -242,7 +268,7 @@ def conn_max():
 @case('C-23 Y-1 conn_max has bounds')
 def conn_max_bounds():
     before = ipvs.setting('conn_max')
-    for wrong in (-1, 2 ** 30 + 1, 'many'):
+    for wrong in (-1, 2**30 + 1, 'many'):
         try:
             ipvs.setting('conn_max', wrong)
             true(False, f'conn_max = {wrong} is refused')

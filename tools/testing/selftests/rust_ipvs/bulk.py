@@ -82,12 +82,16 @@ def talk(words, seconds):
             talker.join(seconds + 120)
             true(not talker.is_alive(), f'{talker.vip}: it hangs')
         for talker in talkers:
-            note(f'{talker.vip}: {talker.sent} bytes there, {talker.fetched} back, {talker.connections} connections')
+            note(
+                f'{talker.vip}: {talker.sent} bytes there, {talker.fetched} back, {talker.connections} connections'
+            )
     for talker in talkers:
         equal(talker.wrong, None, talker.vip)
         true(talker.connections, f'{talker.vip}: at least one connection')
     true(sum(t.sent for t in talkers) > 50000, 'a good deal was sent')
-    equal({row.daddr for row in ipvs.rows()}, {'10.0.2.11', 'fd00:2::b'}, 'servers of the connections')
+    equal(
+        {row.daddr for row in ipvs.rows()}, {'10.0.2.11', 'fd00:2::b'}, 'servers of the connections'
+    )
 
 
 @case('X-12 X-13 X-17 X-25 T-16 bulk data over a network that loses and repeats', fresh=True)
@@ -95,7 +99,9 @@ def loses():
     talk('delay 1ms loss 1% duplicate 1%', SECONDS / 2)
 
 
-@case('X-12 X-13 X-17 X-25 T-16 bulk data over a network that reorders, loses and repeats', fresh=True)
+@case(
+    'X-12 X-13 X-17 X-25 T-16 bulk data over a network that reorders, loses and repeats', fresh=True
+)
 def reorders():
     talk('delay 8ms 4ms reorder 30% 50% gap 3 loss 0.5% duplicate 1%', SECONDS / 2)
 

@@ -25,12 +25,19 @@ def keys():
     ipvs.service(f'-u {VIP}:80', '-m', [A, B, C])
     first = ask(g.client, VIP, kind='udp', sport=5001)
     for _ in range(3):
-        equal(ask(g.client, VIP, kind='udp', sport=5001).name, first.name, 'the same port, the same server')
+        equal(
+            ask(g.client, VIP, kind='udp', sport=5001).name,
+            first.name,
+            'the same port, the same server',
+        )
     other = ask(g.client, VIP, kind='udp', sport=5002)
     third = ask(g.client, VIP, kind='udp', sport=5001, source='10.0.1.2')
     equal(len({first.name, other.name, third.name}), 3, 'servers of three clients')
-    equal(sorted((r.caddr, r.cport) for r in ipvs.rows()),
-          [('10.0.1.1', 5001), ('10.0.1.1', 5002), ('10.0.1.2', 5001)], 'connections')
+    equal(
+        sorted((r.caddr, r.cport) for r in ipvs.rows()),
+        [('10.0.1.1', 5001), ('10.0.1.1', 5002), ('10.0.1.2', 5001)],
+        'connections',
+    )
 
 
 @case('C-11 X-25 only the server\'s own answer becomes the VIP\'s', fresh=True)
@@ -39,16 +46,25 @@ def reply_keys():
     ask(g.client, VIP, kind='udp', sport=5003)
     wire = Wire(g.s1, 'back', g.director, 'back')
     with Sniffer(g.client, 'eth0') as sniffer:
-        for source, port, words in (('10.0.2.11', 80, b'mine'), ('10.0.2.11', 81, b'other port'),
-                                    ('10.0.2.12', 80, b'other server')):
+        for source, port, words in (
+            ('10.0.2.11', 80, b'mine'),
+            ('10.0.2.11', 81, b'other port'),
+            ('10.0.2.12', 80, b'other server'),
+        ):
             wire.send(ip(source, '10.0.1.1', 17, udp(source, '10.0.1.1', port, 5003, words)))
         got = {p.body: (p.src, p.sport) for p in sniffer.all(lambda p: p.proto == 17, 0.3)}
     wire.close()
-    equal(got, {b'mine': (VIP, 80), b'other port': ('10.0.2.11', 81), b'other server': ('10.0.2.12', 80)},
-          'what the client saw come from where')
+    equal(
+        got,
+        {b'mine': (VIP, 80), b'other port': ('10.0.2.11', 81), b'other server': ('10.0.2.12', 80)},
+        'what the client saw come from where',
+    )
 
 
-@case('C-11 X-24 E-5 an answer in the VIP\'s name that crosses the director is counted, not changed', fresh=True)
+@case(
+    'C-11 X-24 E-5 an answer in the VIP\'s name that crosses the director is counted, not changed',
+    fresh=True,
+)
 def direct_reply_crossing():
     ipvs.service(f'-u {VIP}:80', '-g', [A])
     ask(g.client, VIP, kind='udp', sport=5004)
@@ -68,7 +84,9 @@ def direct_reply_crossing():
         g.director.run('ip addr add 10.0.9.1/32 dev lo')
 
 
-@case('C-15 C-16 T-10 a UDP connection ends when nothing comes for its time, not before', fresh=True)
+@case(
+    'C-15 C-16 T-10 a UDP connection ends when nothing comes for its time, not before', fresh=True
+)
 def expiry():
     udp_timeout(2)
     ipvs.service(f'-u {VIP}:80', '-m', [A])
@@ -94,7 +112,14 @@ def kept_alive():
         end = time.monotonic() + 4
         while time.monotonic() < end:
             if side == 'server':
-                back.send(ip('10.0.2.11', '10.0.1.1', 17, udp('10.0.2.11', '10.0.1.1', 80, 5005, b'still here')))
+                back.send(
+                    ip(
+                        '10.0.2.11',
+                        '10.0.1.1',
+                        17,
+                        udp('10.0.2.11', '10.0.1.1', 80, 5005, b'still here'),
+                    )
+                )
             else:
                 front.send(ip('10.0.1.1', VIP, 17, udp('10.0.1.1', VIP, 5005, 80, b'still here')))
             time.sleep(0.3)
@@ -105,14 +130,17 @@ def kept_alive():
     udp_timeout(300)
 
 
-@case('T-10 C-22 a UDP connection has one state, counts as inactive, and its timeout is set by --set', fresh=True)
+@case(
+    'T-10 C-22 a UDP connection has one state, counts as inactive, and its timeout is set by --set',
+    fresh=True,
+)
 def udp_state():
     ipvs.service(f'-u {VIP}:80', '-m', [A])
     ask(g.client, VIP, kind='udp', sport=5006)
-    row, = ipvs.rows()
+    (row,) = ipvs.rows()
     equal((row.proto, row.state), ('UDP', 'UDP'), 'protocol and state')
     true(295 <= row.expires <= 300, f'it lasts 300 s (left: {row.expires})')
-    dest, = ipvs.dests()
+    (dest,) = ipvs.dests()
     equal((dest.active, dest.inactive), (0, 1), 'active and inactive connections')
     udp_timeout(50)
     ask(g.client, VIP, kind='udp', sport=5006)
@@ -131,7 +159,11 @@ def many_end():
             time.sleep(0.005)
     until(lambda: ipvs.stats(f'{VIP}:80').conns > 900, 'they are there', 5)
     until(lambda: not ipvs.rows(), 'they have ended', 15)
-    equal([(d.active, d.inactive) for d in ipvs.dests()], [(0, 0)] * 2, 'active and inactive connections')
+    equal(
+        [(d.active, d.inactive) for d in ipvs.dests()],
+        [(0, 0)] * 2,
+        'active and inactive connections',
+    )
     wire.close()
     udp_timeout(300)
 
@@ -141,7 +173,10 @@ def buckets():
     return int(re.search(r'size=(\d+)', ipvs.admin('-Ln', quiet=True))[1])
 
 
-@case('A-19 G-13 C-28 C-29 the table has no buckets, then 256, and grows with its connections', fresh=True)
+@case(
+    'A-19 G-13 C-28 C-29 the table has no buckets, then 256, and grows with its connections',
+    fresh=True,
+)
 def growth():
     equal(buckets(), 0, 'buckets before the first service')
     ipvs.service(f'-u {VIP}:80', '-m', [A])
@@ -164,7 +199,11 @@ def growth():
     connect(fits, fits + 1)
     until(lambda: buckets() >= 512, f'buckets with {fits + 1} connections', 5)
     connect(fits + 1, 1500)
-    until(lambda: buckets() >= (2048 if g.impl == 'rust' else 4096), 'buckets with 1500 connections', 10)
+    until(
+        lambda: buckets() >= (2048 if g.impl == 'rust' else 4096),
+        'buckets with 1500 connections',
+        10,
+    )
     # Each one is still found: a packet of each makes no new one.
     for n in range(1500):
         wire.send(ip('10.0.1.9', VIP, 17, udp('10.0.1.9', VIP, 10000 + n, 80, b'x')))
@@ -209,11 +248,17 @@ def load_factor():
             time.sleep(0.005)
     until(lambda: len(ipvs.rows()) == 1000, 'connections')
     # 1000 connections are as good as 1024. Ours takes fewer buckets than it is told to.
-    sizes = {'c': ((0, 1024), (1, 512), (-1, 2048), (2, 256), (8, 256)),
-             'rust': ((0, 512), (-2, 1024), (2, 256), (-4, 2048), (8, 256))}
+    sizes = {
+        'c': ((0, 1024), (1, 512), (-1, 2048), (2, 256), (8, 256)),
+        'rust': ((0, 512), (-2, 1024), (2, 256), (-4, 2048), (8, 256)),
+    }
     for factor, size in sizes[g.impl]:
         ipvs.setting('conn_lfactor', factor)
-        until(lambda s=size: buckets() == s, f'{size} buckets with a factor of {factor} ({buckets()})', 8)
+        until(
+            lambda s=size: buckets() == s,
+            f'{size} buckets with a factor of {factor} ({buckets()})',
+            8,
+        )
         equal(len(ipvs.rows()), 1000, f'connections with a factor of {factor}')
     wire.close()
 
@@ -238,7 +283,9 @@ def over_and_again(method, mode, segments, state):
         if who == 'client':
             wire.send(ip('10.0.1.99', VIP, 6, tcp('10.0.1.99', VIP, port, 80, flags)))
         else:
-            back.send(ip('10.0.2.99', '10.0.1.99', 6, tcp('10.0.2.99', '10.0.1.99', 80, port, flags)))
+            back.send(
+                ip('10.0.2.99', '10.0.1.99', 6, tcp('10.0.2.99', '10.0.1.99', 80, port, flags))
+            )
         time.sleep(0.02)
     until(lambda: ipvs.rows(cport=port, state=state), state, 3)
     ipvs.admin(f'-a -t {VIP}:80 -r 10.0.2.98:80 {method}')
@@ -256,7 +303,10 @@ OPEN = [('client', SYN), ('server', SYN | ACK), ('client', ACK)]
 CLOSED = OPEN + [('client', FIN | ACK), ('server', FIN | ACK), ('client', ACK)]
 
 
-@case('S-18 S-19 S-20 a port used again in TIME_WAIT or CLOSE moves, unless conn_reuse_mode is 0', fresh=True)
+@case(
+    'S-18 S-19 S-20 a port used again in TIME_WAIT or CLOSE moves, unless conn_reuse_mode is 0',
+    fresh=True,
+)
 def reuse():
     for segments, state in ((CLOSED, 'TIME_WAIT'), (OPEN + [('server', RST)], 'CLOSE')):
         equal(over_and_again('-m', 0, segments, state), 'stays', f'{state}, mode 0')
@@ -267,10 +317,21 @@ def reuse():
 @case('S-18 H-12 a SYN in other states of NAT does not move', fresh=True)
 def no_reuse():
     for mode in (1, 3):
-        equal(over_and_again('-m', mode, OPEN + [('server', FIN | ACK)], 'FIN_WAIT'), 'stays', f'FIN_WAIT, mode {mode}')
-        equal(over_and_again('-m', mode, OPEN + [('client', FIN | ACK)], 'CLOSE_WAIT'), 'stays',
-              f'CLOSE_WAIT, mode {mode}')
-        equal(over_and_again('-m', mode, [('client', SYN)], 'SYN_RECV'), 'stays', f'SYN_RECV, mode {mode}')
+        equal(
+            over_and_again('-m', mode, OPEN + [('server', FIN | ACK)], 'FIN_WAIT'),
+            'stays',
+            f'FIN_WAIT, mode {mode}',
+        )
+        equal(
+            over_and_again('-m', mode, OPEN + [('client', FIN | ACK)], 'CLOSE_WAIT'),
+            'stays',
+            f'CLOSE_WAIT, mode {mode}',
+        )
+        equal(
+            over_and_again('-m', mode, [('client', SYN)], 'SYN_RECV'),
+            'stays',
+            f'SYN_RECV, mode {mode}',
+        )
 
 
 @case('S-18 with expire_nodest_conn a SYN leaves a server of weight 0, in any state', fresh=True)
@@ -287,8 +348,13 @@ def quiesced():
         before = ipvs.rows(cport=9100 + expire)[0].expires
         time.sleep(1.1)
         wire.send(ip('10.0.1.99', VIP, 6, tcp('10.0.1.99', VIP, 9100 + expire, 80, SYN)))
-        until(lambda e=expire, w=where: [r for r in ipvs.rows(cport=9100 + e, daddr=w) if r.expires >= before - 1],
-              f'it is at {where} with expire_nodest_conn {expire}', 4)
+        until(
+            lambda e=expire, w=where: [
+                r for r in ipvs.rows(cport=9100 + e, daddr=w) if r.expires >= before - 1
+            ],
+            f'it is at {where} with expire_nodest_conn {expire}',
+            4,
+        )
         wire.close()
         ipvs.admin('-C')
     ipvs.setting('expire_nodest_conn', 0)
@@ -299,7 +365,17 @@ class Untracked:
 
     def __enter__(self):
         g.director.run('nft add table ip rv-raw')
-        g.director.run(['nft', 'add', 'chain', 'ip', 'rv-raw', 'pre', '{ type filter hook prerouting priority raw; }'])
+        g.director.run(
+            [
+                'nft',
+                'add',
+                'chain',
+                'ip',
+                'rv-raw',
+                'pre',
+                '{ type filter hook prerouting priority raw; }',
+            ]
+        )
         g.director.run('nft add rule ip rv-raw pre notrack')
 
     def __exit__(self, *_):
@@ -321,10 +397,18 @@ def leaves_held_control(port):
 
     def opens(server):
         client(SYN)
-        until(lambda: ipvs.rows(cport=port, daddr=server, state='SYN_RECV'), f'a connection at {server}', 5)
+        until(
+            lambda: ipvs.rows(cport=port, daddr=server, state='SYN_RECV'),
+            f'a connection at {server}',
+            5,
+        )
         back.send(ip(server, '10.0.1.99', 6, tcp(server, '10.0.1.99', 21, port, SYN | ACK)))
         client(ACK)
-        until(lambda: ipvs.rows(cport=port, daddr=server, state='ESTABLISHED'), f'it is established at {server}', 5)
+        until(
+            lambda: ipvs.rows(cport=port, daddr=server, state='ESTABLISHED'),
+            f'it is established at {server}',
+            5,
+        )
 
     try:
         opens(old)
@@ -334,12 +418,20 @@ def leaves_held_control(port):
         ipvs.admin(f'-a -t {VIP}:21 -r {new}:21 -m')
         ipvs.admin(f'-e -t {VIP}:21 -r {old}:21 -m -w 0')
         opens(new)
-        equal(sorted((r.daddr, r.vport) for r in ipvs.rows()), [(new, 21), (old, 20), (old, 21)], 'connections')
+        equal(
+            sorted((r.daddr, r.vport) for r in ipvs.rows()),
+            [(new, 21), (old, 20), (old, 21)],
+            'connections',
+        )
         # With its server goes what waits, and what held on for that.
         ipvs.admin(f'-d -t {VIP}:21 -r {old}:21')
         until(lambda: not ipvs.rows(daddr=old), 'the old ones end', 10)
         client(ACK)
-        equal([(r.daddr, r.state) for r in ipvs.rows()], [(new, 'ESTABLISHED')], 'connections in the end')
+        equal(
+            [(r.daddr, r.state) for r in ipvs.rows()],
+            [(new, 'ESTABLISHED')],
+            'connections in the end',
+        )
     finally:
         front.close()
         back.close()
@@ -349,19 +441,29 @@ def leaves_held_control(port):
         ipvs.setting('expire_nodest_conn', 0)
 
 
-@case('S-18 S-19 C-16 a SYN leaves a control connection of FTP that its data connections hold', fresh=True)
+@case(
+    'S-18 S-19 C-16 a SYN leaves a control connection of FTP that its data connections hold',
+    fresh=True,
+)
 def held():
     with Untracked():
         leaves_held_control(9200)
 
 
 # C drops what carries the entry of the old connection, for as long as that is held.
-@case('S-18 S-19 C-16 N-5 the same with connection tracking: the old entry goes, and the new one stays', only='rust', fresh=True)
+@case(
+    'S-18 S-19 C-16 N-5 the same with connection tracking: the old entry goes, and the new one stays',
+    only='rust',
+    fresh=True,
+)
 def held_tracked():
     leaves_held_control(9201)
 
 
-@case('S-22 a connection whose server is gone is silent, with expire_nodest_conn it goes elsewhere', fresh=True)
+@case(
+    'S-22 a connection whose server is gone is silent, with expire_nodest_conn it goes elsewhere',
+    fresh=True,
+)
 def gone():
     ipvs.service(f'-u {VIP}:80', '-m', [A])
     with Connection(g.client, VIP, kind='udp') as connection:
@@ -380,7 +482,10 @@ def gone():
     ipvs.setting('expire_nodest_conn', 0)
 
 
-@case('S-22 S-5 a TCP connection whose server is gone is reset by the director with expire_nodest_conn', fresh=True)
+@case(
+    'S-22 S-5 a TCP connection whose server is gone is reset by the director with expire_nodest_conn',
+    fresh=True,
+)
 def gone_tcp():
     ipvs.service(f'-t {VIP}:80', '-m', [A, B])
     with Connection(g.client, VIP) as connection:
@@ -394,7 +499,9 @@ def gone_tcp():
     ipvs.setting('expire_nodest_conn', 0)
 
 
-@case('S-23 V-11 with expire_nodest_conn the connections of a deleted server are deleted', fresh=True)
+@case(
+    'S-23 V-11 with expire_nodest_conn the connections of a deleted server are deleted', fresh=True
+)
 def flushed():
     ipvs.service(f'-u {VIP}:80', '-m', [A, B])
     for _ in range(10):
@@ -415,7 +522,11 @@ def families():
     equal(ask(g.client, VIP6, kind='udp', sport=5010).name, 's2', 'over IPv6')
     equal(len(ipvs.rows(cport=5010)), 2, 'connections')
     ipvs.admin(f'-D -u {VIP}:80')
-    equal(ask(g.client, VIP6, kind='udp', sport=5010).name, 's2', 'over IPv6, without the IPv4 service')
+    equal(
+        ask(g.client, VIP6, kind='udp', sport=5010).name,
+        's2',
+        'over IPv6, without the IPv4 service',
+    )
 
 
 if __name__ == '__main__':

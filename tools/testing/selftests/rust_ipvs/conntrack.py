@@ -34,7 +34,9 @@ def conntrack(value):
 
 def serve(version, kind, method, servers=1):
     """A service with some of the servers."""
-    ipvs.service(f'{KINDS[kind][0]} {at(VIPS[version])}', method, [at(s) for s in SERVERS[version][:servers]])
+    ipvs.service(
+        f'{KINDS[kind][0]} {at(VIPS[version])}', method, [at(s) for s in SERVERS[version][:servers]]
+    )
 
 
 def of(connection, version, kind):
@@ -44,25 +46,49 @@ def of(connection, version, kind):
 
 # ---- what entries say ----
 
-@case('N-1 N-3 N-4 by NAT the entry expects replies from the server; a connection begun without conntrack has none')
+
+@case(
+    'N-1 N-3 N-4 by NAT the entry expects replies from the server; a connection begun without conntrack has none'
+)
 def nat():
     with rules(TRACKED):
         for version, kind in EACH:
             serve(version, kind, '-m')
             for mode in (1, 0):
                 source = HOST[version]
-                with conntrack(mode), Connection(g.client, VIPS[version], kind=kind, source=source) as connection:
+                with conntrack(mode), Connection(
+                    g.client, VIPS[version], kind=kind, source=source
+                ) as connection:
                     found = of(connection, version, kind)
-                    equal(len(found), mode, f'entries of a connection, {kind} IPv{version}, conntrack={mode}')
+                    equal(
+                        len(found),
+                        mode,
+                        f'entries of a connection, {kind} IPv{version}, conntrack={mode}',
+                    )
                     for entry in found:
                         note(entry)
-                        equal((entry.reply_src, entry.reply_sport, entry.reply_dst, entry.reply_dport),
-                              (SERVERS[version][0], 80, HOST[version], connection.port), 'replies')
-                        until(lambda: of(connection, version, kind)[0].state in ('', 'ESTABLISHED'), 'it is established')
+                        equal(
+                            (
+                                entry.reply_src,
+                                entry.reply_sport,
+                                entry.reply_dst,
+                                entry.reply_dport,
+                            ),
+                            (SERVERS[version][0], 80, HOST[version], connection.port),
+                            'replies',
+                        )
+                        until(
+                            lambda: of(connection, version, kind)[0].state in ('', 'ESTABLISHED'),
+                            'it is established',
+                        )
                     # The setting is of new connections only (N-1).
                     ipvs.setting('conntrack', 1 - mode)
                     true(connection.echo(), 'the connection goes on')
-                    equal(len(of(connection, version, kind)), mode, 'entries when the setting has changed')
+                    equal(
+                        len(of(connection, version, kind)),
+                        mode,
+                        'entries when the setting has changed',
+                    )
             ipvs.admin('-C')
 
 
@@ -74,13 +100,22 @@ def sctp_nat():
             server = fake_peer('10.0.2.95' if version == 4 else 'fd00:2::95', 'back')
             ipvs.service(f'--sctp-service {at(VIPS[version])}', '-m', [at(server, 81)])
             wire.send(ip(CLIENT[version], VIPS[version], SCTP, sctp(30950, 80, init, 0)))
-            entry = until(lambda v=version: entries(proto=SCTP, src=CLIENT[v], dst=VIPS[v]), f'an entry, IPv{version}')[0]
+            entry = until(
+                lambda v=version: entries(proto=SCTP, src=CLIENT[v], dst=VIPS[v]),
+                f'an entry, IPv{version}',
+            )[0]
             note(entry)
-            equal((entry.reply_src, entry.reply_sport, entry.reply_dport), (server, 81, 30950), 'replies')
+            equal(
+                (entry.reply_src, entry.reply_sport, entry.reply_dport),
+                (server, 81, 30950),
+                'replies',
+            )
             ipvs.admin('-C')
 
 
-@case('N-2 by DR and TUN the entry stays as it is, and is confirmed before the packet enters the tunnel')
+@case(
+    'N-2 by DR and TUN the entry stays as it is, and is confirmed before the packet enters the tunnel'
+)
 def not_nat():
     with rules(TRACKED_HERE):
         for (version, kind), method in itertools.product(EACH, ('-g', '-i')):
@@ -88,8 +123,11 @@ def not_nat():
             for mode in (1, 0):
                 with conntrack(mode), Connection(g.client, VIPS[version], kind=kind) as connection:
                     found = of(connection, version, kind)
-                    equal([(e.reply_src, e.reply_sport) for e in found], [(VIPS[version], 80)] * mode,
-                          f'{method} {kind} IPv{version}, conntrack={mode}: whence replies are expected')
+                    equal(
+                        [(e.reply_src, e.reply_sport) for e in found],
+                        [(VIPS[version], 80)] * mode,
+                        f'{method} {kind} IPv{version}, conntrack={mode}: whence replies are expected',
+                    )
                     true(connection.echo(), 'the connection goes on')
             if method == '-i':
                 # What goes to the server is something else.
@@ -100,22 +138,31 @@ def not_nat():
 
 # ---- what rules make of it ----
 
+
 @case('N-3 replies are of an established connection to rules, which may drop all others')
 def stateful():
-    text = ('chain in { type filter hook input priority 0; tcp dport 80 ct state new,established accept;'
-            ' udp dport 80 ct state new,established accept; tcp dport 80 drop; udp dport 80 drop; };'
-            'chain through { type filter hook forward priority 0; policy drop; ct state established,related accept; };')
+    text = (
+        'chain in { type filter hook input priority 0; tcp dport 80 ct state new,established accept;'
+        ' udp dport 80 ct state new,established accept; tcp dport 80 drop; udp dport 80 drop; };'
+        'chain through { type filter hook forward priority 0; policy drop; ct state established,related accept; };'
+    )
     with rules(text):
         for version, kind in EACH:
             serve(version, kind, '-m')
             for mode in (1, 0):
                 with conntrack(mode):
                     name = ask(g.client, VIPS[version], kind=kind, timeout=2).name
-                    equal(name, 's1' if mode else 'timeout', f'who answers, {kind} IPv{version}, conntrack={mode}')
+                    equal(
+                        name,
+                        's1' if mode else 'timeout',
+                        f'who answers, {kind} IPv{version}, conntrack={mode}',
+                    )
             ipvs.admin('-C')
 
 
-@case('N-3 N-4 I-4 with the rules of kube-proxy servers see the director, and errors come back to the client')
+@case(
+    'N-3 N-4 I-4 with the rules of kube-proxy servers see the director, and errors come back to the client'
+)
 def kube_proxy():
     with rules(masquerade(VIPS.values())):
         for version, kind in EACH:
@@ -124,15 +171,30 @@ def kube_proxy():
                 for space in (g.client, g.director):
                     answer = ask(space, VIPS[version], kind=kind)
                     note(f'from {space.short}: {answer}')
-                    equal((answer.name, answer.peer), ('s1', BACK[version]), f'who answered whom, {kind} IPv{version}')
-                ipvs.service(f'{KINDS[kind][0]} {at(VIPS[version], 9)}', '-m', [at(SERVERS[version][0], 9)])
-                equal(ask(g.client, VIPS[version], 9, kind).name, 'refused', 'a port where nobody listens')
+                    equal(
+                        (answer.name, answer.peer),
+                        ('s1', BACK[version]),
+                        f'who answered whom, {kind} IPv{version}',
+                    )
+                ipvs.service(
+                    f'{KINDS[kind][0]} {at(VIPS[version], 9)}', '-m', [at(SERVERS[version][0], 9)]
+                )
+                equal(
+                    ask(g.client, VIPS[version], 9, kind).name,
+                    'refused',
+                    'a port where nobody listens',
+                )
             source = HOST[version]
-            equal(ask(g.client, VIPS[version], kind=kind, source=source).peer, source, 'who asks without conntrack')
+            equal(
+                ask(g.client, VIPS[version], kind=kind, source=source).peer,
+                source,
+                'who asks without conntrack',
+            )
             ipvs.admin('-C')
 
 
 # ---- how long entries stay ----
+
 
 @case('N-5 entries go with their connections', fresh=True)
 def expiry():
@@ -141,12 +203,18 @@ def expiry():
         for version in (4, 6):
             serve(version, 'udp', '-m')
             with Connection(g.client, VIPS[version], kind='udp') as connection:
-                equal(len(of(connection, version, 'udp')), 1, f'entries of a connection, IPv{version}')
+                equal(
+                    len(of(connection, version, 'udp')), 1, f'entries of a connection, IPv{version}'
+                )
                 until(lambda c=connection: not ipvs.rows(cport=c.port), 'the connection goes')
                 until(lambda v=version, c=connection: not of(c, v, 'udp'), 'its entry goes', 1)
                 # To both, what comes now is the first of another.
                 true(connection.echo(), 'the client is served again')
-                equal(len(of(connection, version, 'udp')), 1, f'entries of another connection, IPv{version}')
+                equal(
+                    len(of(connection, version, 'udp')),
+                    1,
+                    f'entries of another connection, IPv{version}',
+                )
         ipvs.admin('--set 0 0 300')
 
 
@@ -163,6 +231,7 @@ def unload():
 
 # ---- clients that begin anew ----
 
+
 class Half:
     """A client's side by hand, from an address of nobody, to a service of two servers of which nobody is there."""
 
@@ -170,10 +239,14 @@ class Half:
 
     def __init__(self, version):
         self.version, self.port = version, next(self.ports)
-        self.servers = [fake_peer(f'10.0.2.{n}' if version == 4 else f'fd00:2::{n}', 'back') for n in (96, 97)]
+        self.servers = [
+            fake_peer(f'10.0.2.{n}' if version == 4 else f'fd00:2::{n}', 'back') for n in (96, 97)
+        ]
         fake_peer(CLIENT[version], 'front')
         ipvs.service(f'-t {at(VIPS[version])}', '-m', [at(server) for server in self.servers])
-        self.client, self.server = Wire(g.client, 'eth0', g.director, 'front'), Wire(g.s1, 'back', g.director, 'back')
+        self.client, self.server = Wire(g.client, 'eth0', g.director, 'front'), Wire(
+            g.s1, 'back', g.director, 'back'
+        )
         self.sniffer = Sniffer(g.director, 'back', outgoing=True)
         self.seen = 0
 
@@ -198,7 +271,11 @@ class Half:
 
     def arrived(self):
         """The SYNs that went on to servers."""
-        return [p for p in self.sniffer.seen if p.proto == TCP and p.dst in self.servers and p.flags & (SYN | ACK) == SYN]
+        return [
+            p
+            for p in self.sniffer.seen
+            if p.proto == TCP and p.dst in self.servers and p.flags & (SYN | ACK) == SYN
+        ]
 
     def say(self, flags, seq, ack=0):
         """A segment of the client."""
@@ -207,7 +284,9 @@ class Half:
 
     def answer(self, syn, flags, seq=5000):
         """A segment of the server to which a SYN went."""
-        self.server.send(ip(syn.dst, syn.src, TCP, tcp(syn.dst, syn.src, 80, syn.sport, flags, seq, syn.seq + 1)))
+        self.server.send(
+            ip(syn.dst, syn.src, TCP, tcp(syn.dst, syn.src, 80, syn.sport, flags, seq, syn.seq + 1))
+        )
 
     def entry(self):
         """Its entry, of which there is one."""
@@ -221,7 +300,10 @@ class Half:
 TRIES = 1 if g.impl == 'rust' else 2
 
 
-@case('S-18 S-19 N-6 a port whose connection the server has reset: another server gets it, and the entry says so', fresh=True)
+@case(
+    'S-18 S-19 N-6 a port whose connection the server has reset: another server gets it, and the entry says so',
+    fresh=True,
+)
 def after_reset():
     with rules(TRACKED):
         for version, mode in itertools.product((4, 6), (1, 0)):
@@ -230,15 +312,25 @@ def after_reset():
                 half.answer(first, SYN | ACK)
                 half.say(ACK, first.seq + 1, 5001)
                 half.answer(first, RST | ACK, 5001)
-                until(lambda h=half: [r for r in ipvs.rows(cport=h.port) if r.state == 'CLOSE'], 'it is closed')
+                until(
+                    lambda h=half: [r for r in ipvs.rows(cport=h.port) if r.state == 'CLOSE'],
+                    'it is closed',
+                )
                 tries, second = half.syn()
-                equal(tries, TRIES if mode else 1, f'SYNs of the second connection, IPv{version}, conntrack={mode}')
+                equal(
+                    tries,
+                    TRIES if mode else 1,
+                    f'SYNs of the second connection, IPv{version}, conntrack={mode}',
+                )
                 true(second.dst != first.dst, 'it goes to the other server')
                 if mode:
                     equal(half.entry().reply_src, second.dst, 'whence replies are expected')
 
 
-@case('S-18 S-19 N-3 a server that gets no more: the client goes elsewhere, still in the name that rules give it', fresh=True)
+@case(
+    'S-18 S-19 N-3 a server that gets no more: the client goes elsewhere, still in the name that rules give it',
+    fresh=True,
+)
 def quiescent():
     ipvs.setting('expire_nodest_conn', 1)
     with rules(masquerade(VIPS.values())):
@@ -250,7 +342,11 @@ def quiescent():
                 ipvs.admin(f'-e -t {at(VIPS[version])} -r {at(first.dst)} -m -w 0')
                 tries, second = half.syn()
                 equal(tries, TRIES, f'SYNs of the second connection, IPv{version}')
-                equal((second.dst != first.dst, second.src), (True, BACK[version]), 'another server is asked in the same name')
+                equal(
+                    (second.dst != first.dst, second.src),
+                    (True, BACK[version]),
+                    'another server is asked in the same name',
+                )
                 equal(half.entry().reply_src, second.dst, 'whence replies are expected')
     ipvs.setting('expire_nodest_conn', 0)
 
@@ -274,19 +370,32 @@ def change_server(version):
     ipvs.admin(f'-d -u {at(VIPS[version])} -r {at(SERVERS[version][0])}')
 
 
-@case('S-22 N-6 a datagram whose server is gone goes to another, from clients here and elsewhere', fresh=True)
+@case(
+    'S-22 N-6 a datagram whose server is gone goes to another, from clients here and elsewhere',
+    fresh=True,
+)
 def no_server():
     with rules(TRACKED_HERE), conntrack(1):
-        for version, (space, source) in itertools.product((4, 6), ((g.client, 1), (g.director, 254))):
+        for version, (space, source) in itertools.product(
+            (4, 6), ((g.client, 1), (g.director, 254))
+        ):
             serve(version, 'udp', '-m')
             source = f'10.0.1.{source}' if version == 4 else f'fd00:1::{source:x}'
             with Connection(space, VIPS[version], kind='udp', source=source) as connection:
                 equal(connection.answer.name, 's1', 'who answers first')
                 change_server(version)
                 ipvs.setting('expire_nodest_conn', 1)
-                equal(datagrams(connection, 's2'), TRIES, f'datagrams until s2 answers {space.short}, IPv{version}')
+                equal(
+                    datagrams(connection, 's2'),
+                    TRIES,
+                    f'datagrams until s2 answers {space.short}, IPv{version}',
+                )
                 ipvs.setting('expire_nodest_conn', 0)
-                equal([e.reply_src for e in of(connection, version, 'udp')], [SERVERS[version][1]], 'whence replies are expected')
+                equal(
+                    [e.reply_src for e in of(connection, version, 'udp')],
+                    [SERVERS[version][1]],
+                    'whence replies are expected',
+                )
             ipvs.admin('-C')
 
 
@@ -301,7 +410,9 @@ def use_again(vip, method, servers, sport):
         with Connection(g.client, vip, sport=sport, timeout=8) as second:
             true(second.echo(), 'the second connection')
             name = second.answer.name
-        syns = sniffer.all(lambda p: p.proto == 6 and p.sport == sport and p.flags & (SYN | ACK) == SYN)
+        syns = sniffer.all(
+            lambda p: p.proto == 6 and p.sport == sport and p.flags & (SYN | ACK) == SYN
+        )
     ipvs.admin('-C')
     return len(syns), first.answer.name, name
 
@@ -312,8 +423,10 @@ def reuse():
     with rules(TRACKED_HERE):
         for mode in (0, 1):
             with conntrack(mode):
-                for vip, servers in ((VIP, ['10.0.2.11:80', '10.0.2.12:80']),
-                                     (VIP6, ['[fd00:2::b]:80', '[fd00:2::c]:80'])):
+                for vip, servers in (
+                    (VIP, ['10.0.2.11:80', '10.0.2.12:80']),
+                    (VIP6, ['[fd00:2::b]:80', '[fd00:2::c]:80']),
+                ):
                     for method in ('-m', '-g'):
                         sport += 1
                         syns, first, second = use_again(vip, method, servers, sport)
@@ -321,7 +434,11 @@ def reuse():
                         # Of DR's connections tracking does not see the end, so the entry is one of
                         # an open connection.
                         wanted = TRIES if mode and method == '-g' else 1
-                        equal(syns, wanted, f'SYNs of the second connection to {vip} by {method}, conntrack={mode}')
+                        equal(
+                            syns,
+                            wanted,
+                            f'SYNs of the second connection to {vip} by {method}, conntrack={mode}',
+                        )
                         true(first != second, 'it went to the other server')
 
 
@@ -330,7 +447,9 @@ def data():
     with rules(TRACKED_HERE):
         for (n, method), mode in itertools.product(enumerate(('-m', '-g', '-i')), (0, 1)):
             ipvs.service(f'-t {VIP}:80', method, ['10.0.2.11:80'])
-            with conntrack(mode), Connection(g.client, VIP, sport=40200 + 2 * n + mode) as connection:
+            with conntrack(mode), Connection(
+                g.client, VIP, sport=40200 + 2 * n + mode
+            ) as connection:
                 true(connection.put(100000), f'{method}: data there')
                 true(connection.get(100000), f'{method}: data back')
             ipvs.admin('-C')

@@ -11,15 +11,38 @@ import re
 import socket
 import subprocess
 
-from harness.abi import (ALL, dest, FLUSH, g, LOCAL, mark, MASQ, NEW_DEST, NEW_SERVICE, ok, ONEPACKET, PERSISTENT, ROUTE,
-                         SCTP, service, service_id, TUNNEL, UDP, v6)
+from harness.abi import (
+    ALL,
+    dest,
+    FLUSH,
+    g,
+    LOCAL,
+    mark,
+    MASQ,
+    NEW_DEST,
+    NEW_SERVICE,
+    ok,
+    ONEPACKET,
+    PERSISTENT,
+    ROUTE,
+    SCTP,
+    service,
+    service_id,
+    TUNNEL,
+    UDP,
+    v6,
+)
 from harness.fixture import HZ, lib
 from harness.netns import make, remove
 from harness.tap import case, equal, note, run, true, until
 
-HEAD = ('Prot LocalAddress:Port Scheduler Flags\n'
-        '  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n')
-CONNECTIONS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n'
+HEAD = (
+    'Prot LocalAddress:Port Scheduler Flags\n'
+    '  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n'
+)
+CONNECTIONS_HEAD = (
+    'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n'
+)
 ORIGINS_HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n'
 VS = '/proc/sys/net/ipv4/vs'
 INT_MAX = (1 << 31) - 1
@@ -27,17 +50,50 @@ INT_MAX = (1 << 31) - 1
 LONGEST = INT_MAX // HZ
 
 # Variables and their defaults in the first namespace and in others (12.2).
-DEFAULTS = dict(conn_max=(1 << 30, 1 << 30), conn_reuse_mode=(1, 1), expire_nodest_conn=(0, 0), ignore_tunneled=(0, 0),
-                nat_icmp_send=(0, 0), pmtu_disc=(1, 1), schedule_icmp=(0, 0), sloppy_tcp=(0, 0), snat_reroute=(1, 1),
-                conn_lfactor=(-4, -2), svc_lfactor=(-3, -2), expire_quiescent_template=(0, 0),
-                amemthresh=(1024, 1024), am_droprate=(10, 10), cache_bypass=(0, 0), drop_entry=(0, 0),
-                drop_packet=(0, 0), secure_tcp=(0, 0), sloppy_sctp=(0, 0), run_estimation=(1, 1), est_nice=(0, 0),
-                lblc_expiration=(86400, 86400), lblcr_expiration=(86400, 86400), conntrack=(0, 0),
-                sync_version=(1, 1), sync_persist_mode=(0, 0), sync_sock_size=(0, 0), sync_retries=(0, 0),
-                backup_only=(0, 0), sync_refresh_period=(0, 0))
-RANGES = dict(conn_max=(0, 1 << 30), conn_lfactor=(-8, 8), svc_lfactor=(-8, 8), drop_entry=(0, 3), drop_packet=(0, 3),
-              secure_tcp=(0, 3), est_nice=(-20, 19), sync_version=(0, 1), sync_retries=(0, 3),
-              sync_refresh_period=(-LONGEST, LONGEST))
+DEFAULTS = dict(
+    conn_max=(1 << 30, 1 << 30),
+    conn_reuse_mode=(1, 1),
+    expire_nodest_conn=(0, 0),
+    ignore_tunneled=(0, 0),
+    nat_icmp_send=(0, 0),
+    pmtu_disc=(1, 1),
+    schedule_icmp=(0, 0),
+    sloppy_tcp=(0, 0),
+    snat_reroute=(1, 1),
+    conn_lfactor=(-4, -2),
+    svc_lfactor=(-3, -2),
+    expire_quiescent_template=(0, 0),
+    amemthresh=(1024, 1024),
+    am_droprate=(10, 10),
+    cache_bypass=(0, 0),
+    drop_entry=(0, 0),
+    drop_packet=(0, 0),
+    secure_tcp=(0, 0),
+    sloppy_sctp=(0, 0),
+    run_estimation=(1, 1),
+    est_nice=(0, 0),
+    lblc_expiration=(86400, 86400),
+    lblcr_expiration=(86400, 86400),
+    conntrack=(0, 0),
+    sync_version=(1, 1),
+    sync_persist_mode=(0, 0),
+    sync_sock_size=(0, 0),
+    sync_retries=(0, 0),
+    backup_only=(0, 0),
+    sync_refresh_period=(0, 0),
+)
+RANGES = dict(
+    conn_max=(0, 1 << 30),
+    conn_lfactor=(-8, 8),
+    svc_lfactor=(-8, 8),
+    drop_entry=(0, 3),
+    drop_packet=(0, 3),
+    secure_tcp=(0, 3),
+    est_nice=(-20, 19),
+    sync_version=(0, 1),
+    sync_retries=(0, 3),
+    sync_refresh_period=(-LONGEST, LONGEST),
+)
 OF_HOST = ('conn_lfactor', 'svc_lfactor', 'run_estimation', 'est_nice', 'sync_sock_size')
 HIDDEN = ('lblc_expiration', 'lblcr_expiration')
 if g.impl == 'c':
@@ -64,9 +120,12 @@ def blocks():
     """/proc/net/ip_vs without its head, a block for each service."""
     text = g.director.read('/proc/net/ip_vs')
     head, rest = text.split('\n', 1)
-    true(re.fullmatch(r'IP Virtual Server version 1\.2\.1 \(size=\d+\)', head), f'the first line: {head!r}')
+    true(
+        re.fullmatch(r'IP Virtual Server version 1\.2\.1 \(size=\d+\)', head),
+        f'the first line: {head!r}',
+    )
     true(rest.startswith(HEAD), f'the head: {rest!r}')
-    return re.findall(r'^\S.*\n(?:  -> .*\n)*', rest[len(HEAD):], re.M)
+    return re.findall(r'^\S.*\n(?:  -> .*\n)*', rest[len(HEAD) :], re.M)
 
 
 @case('K-1 the files are there, all but one for all to read')
@@ -79,68 +138,118 @@ def modes():
 
 @case('K-2 K-3 K-7 G-13 what the files show of a fresh namespace')
 def fresh():
-    equal(g.other.read('/proc/net/ip_vs'), 'IP Virtual Server version 1.2.1 (size=0)\n' + HEAD, 'ip_vs')
+    equal(
+        g.other.read('/proc/net/ip_vs'),
+        'IP Virtual Server version 1.2.1 (size=0)\n' + HEAD,
+        'ip_vs',
+    )
     equal(g.other.read('/proc/net/ip_vs_conn'), CONNECTIONS_HEAD, 'ip_vs_conn')
-    equal(g.other.read('/proc/net/ip_vs_stats'),
-          '   Total Incoming Outgoing         Incoming         Outgoing\n'
-          '   Conns  Packets  Packets            Bytes            Bytes\n'
-          '       0        0        0                0                0\n'
-          '\n'
-          ' Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n'
-          '       0        0        0                0                0\n', 'ip_vs_stats')
+    equal(
+        g.other.read('/proc/net/ip_vs_stats'),
+        '   Total Incoming Outgoing         Incoming         Outgoing\n'
+        '   Conns  Packets  Packets            Bytes            Bytes\n'
+        '       0        0        0                0                0\n'
+        '\n'
+        ' Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n'
+        '       0        0        0                0                0\n',
+        'ip_vs_stats',
+    )
 
 
 @case('K-6 K-8 K-9 K-10 what the other files show of a fresh namespace')
 def fresh_others():
     equal(g.other.read('/proc/net/ip_vs_conn_sync'), ORIGINS_HEAD, 'ip_vs_conn_sync')
     head = 'prot port    usecnt name\n'
-    equal(g.other.read('/proc/net/ip_vs_app')[:len(head)], head, 'head of ip_vs_app')
+    equal(g.other.read('/proc/net/ip_vs_app')[: len(head)], head, 'head of ip_vs_app')
     numbers = '       0        0        0                0                0\n'
     cpus = os.sysconf('SC_NPROCESSORS_CONF')
-    equal(g.other.read('/proc/net/ip_vs_stats_percpu'),
-          '       Total Incoming Outgoing         Incoming         Outgoing\n'
-          'CPU    Conns  Packets  Packets            Bytes            Bytes\n'
-          + ''.join(f'{cpu:3X} {numbers}' for cpu in range(cpus)) + f'  ~ {numbers}\n'
-          '     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n'
-          f'    {numbers}', 'ip_vs_stats_percpu')
+    equal(
+        g.other.read('/proc/net/ip_vs_stats_percpu'),
+        '       Total Incoming Outgoing         Incoming         Outgoing\n'
+        'CPU    Conns  Packets  Packets            Bytes            Bytes\n'
+        + ''.join(f'{cpu:3X} {numbers}' for cpu in range(cpus))
+        + f'  ~ {numbers}\n'
+        '     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n'
+        f'    {numbers}',
+        'ip_vs_stats_percpu',
+    )
     lines = g.other.read('/proc/net/ip_vs_status').splitlines()
-    equal(lines[:4], ['Conns:\t0', 'Conn buckets:\t0 (0 bits, lfactor 0)', 'Services:\t0',
-                      'Service buckets:\t0 (0 bits, lfactor 0)'], 'ip_vs_status')
-    equal([re.sub(r'\d+', 'N', line) for line in lines[4:]],
-          ['Stats thread slots:\tN (max N)', 'Stats chain max len:\tN', 'Stats thread ests:\tN'], 'the rest of ip_vs_status')
+    equal(
+        lines[:4],
+        [
+            'Conns:\t0',
+            'Conn buckets:\t0 (0 bits, lfactor 0)',
+            'Services:\t0',
+            'Service buckets:\t0 (0 bits, lfactor 0)',
+        ],
+        'ip_vs_status',
+    )
+    equal(
+        [re.sub(r'\d+', 'N', line) for line in lines[4:]],
+        ['Stats thread slots:\tN (max N)', 'Stats chain max len:\tN', 'Stats thread ests:\tN'],
+        'the rest of ip_vs_status',
+    )
 
 
 @case('K-2 Q-23 services of all kinds in ip_vs')
 def services():
-    for nests in (service(), service(protocol=UDP, port=53, flags=(ONEPACKET, ALL)), service(protocol=SCTP, sched='none'),
-                  service(port=443, flags=(PERSISTENT, ALL), timeout=1, netmask=int.from_bytes(b'\xff\xff\xff\0', 'little')),
-                  mark(0xabc), mark(16, flags=(PERSISTENT | ONEPACKET, ALL), timeout=0),
-                  v6(flags=(ONEPACKET, ALL)), v6(port=0xabcd, flags=(PERSISTENT, ALL), timeout=1, netmask=64)):
+    for nests in (
+        service(),
+        service(protocol=UDP, port=53, flags=(ONEPACKET, ALL)),
+        service(protocol=SCTP, sched='none'),
+        service(
+            port=443,
+            flags=(PERSISTENT, ALL),
+            timeout=1,
+            netmask=int.from_bytes(b'\xff\xff\xff\0', 'little'),
+        ),
+        mark(0xABC),
+        mark(16, flags=(PERSISTENT | ONEPACKET, ALL), timeout=0),
+        v6(flags=(ONEPACKET, ALL)),
+        v6(port=0xABCD, flags=(PERSISTENT, ALL), timeout=1, netmask=64),
+    ):
         ok(NEW_SERVICE, nests)
     hz = int(re.search(r'persistent (\d+) FFFFFF00', g.director.read('/proc/net/ip_vs'))[1])
     true(hz in (100, 250, 300, 1000), f'{hz} jiffies a second')
     six = 'fd00:0000:0000:0000:0000:0000:0000:0001'
-    equal(sorted(blocks()), sorted([
-        'TCP  0A000001:0050 rr  \n', 'UDP  0A000001:0035 rr ops  \n', 'SCTP  0A000001:0050 none  \n',
-        f'TCP  0A000001:01BB rr  persistent {hz} FFFFFF00\n',
-        'FWM  00000ABC rr \n', 'FWM  00000010 rr ops persistent 0 FFFFFFFF\n',
-        f'TCP  [{six}]:0050 rr \n', f'TCP  [{six}]:ABCD rr persistent {hz} 40000000\n']), 'services')
+    equal(
+        sorted(blocks()),
+        sorted(
+            [
+                'TCP  0A000001:0050 rr  \n',
+                'UDP  0A000001:0035 rr ops  \n',
+                'SCTP  0A000001:0050 none  \n',
+                f'TCP  0A000001:01BB rr  persistent {hz} FFFFFF00\n',
+                'FWM  00000ABC rr \n',
+                'FWM  00000010 rr ops persistent 0 FFFFFFFF\n',
+                f'TCP  [{six}]:0050 rr \n',
+                f'TCP  [{six}]:ABCD rr persistent {hz} 40000000\n',
+            ]
+        ),
+        'services',
+    )
 
 
 @case('K-2 V-9 destinations in ip_vs, newest first')
 def destinations():
     ok(NEW_SERVICE, service())
     for number, method in enumerate((MASQ, LOCAL, TUNNEL, ROUTE, 4, 6)):
-        ok(NEW_DEST, service_id() + dest(port=number, fwd=method, weight=10 ** number))
+        ok(NEW_DEST, service_id() + dest(port=number, fwd=method, weight=10**number))
     ok(NEW_DEST, service_id() + dest(addr='fd00::2', af=10, fwd=TUNNEL, port=65535, weight=INT_MAX))
-    equal(blocks(), ['TCP  0A000001:0050 rr  \n'
-                     '  -> [fd00:0000:0000:0000:0000:0000:0000:0002]:FFFF      Tunnel  2147483647 0          0         \n'
-                     '  -> 0A000002:0005      Masq    100000 0          0         \n'
-                     '  -> 0A000002:0004      Masq    10000  0          0         \n'
-                     '  -> 0A000002:0003      Route   1000   0          0         \n'
-                     '  -> 0A000002:0002      Tunnel  100    0          0         \n'
-                     '  -> 0A000002:0001      Local   10     0          0         \n'
-                     '  -> 0A000002:0000      Masq    1      0          0         \n'], 'service')
+    equal(
+        blocks(),
+        [
+            'TCP  0A000001:0050 rr  \n'
+            '  -> [fd00:0000:0000:0000:0000:0000:0000:0002]:FFFF      Tunnel  2147483647 0          0         \n'
+            '  -> 0A000002:0005      Masq    100000 0          0         \n'
+            '  -> 0A000002:0004      Masq    10000  0          0         \n'
+            '  -> 0A000002:0003      Route   1000   0          0         \n'
+            '  -> 0A000002:0002      Tunnel  100    0          0         \n'
+            '  -> 0A000002:0001      Local   10     0          0         \n'
+            '  -> 0A000002:0000      Masq    1      0          0         \n'
+        ],
+        'service',
+    )
 
 
 @case('K-2 many services, whatever the size of the pieces, each once')
@@ -165,7 +274,10 @@ def many_connections():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
                 client.bind(('10.0.0.1', port))
                 client.sendto(b'x', ('10.0.0.1', 80))
-    row = re.compile(r'^UDP 0A000001 ([0-9A-F]{4}) 0A000001 0050 7F000001 1F90 UDP         ( {4}| {5})\d{2,3}$', re.M)
+    row = re.compile(
+        r'^UDP 0A000001 ([0-9A-F]{4}) 0A000001 0050 7F000001 1F90 UDP         ( {4}| {5})\d{2,3}$',
+        re.M,
+    )
 
     def ports(text):
         true(text.startswith(CONNECTIONS_HEAD), 'the head')
@@ -175,10 +287,18 @@ def many_connections():
 
     # While the table grows, a row may be missed or repeated.
     want = list(range(20000, 20000 + count))
-    until(lambda: ports(in_pieces('/proc/net/ip_vs_conn', 1 << 20)) == want, 'every connection once')
+    until(
+        lambda: ports(in_pieces('/proc/net/ip_vs_conn', 1 << 20)) == want, 'every connection once'
+    )
     for size in (1, 97, 4096, 5000):
-        equal(ports(in_pieces('/proc/net/ip_vs_conn', size)), want, f'ports, in pieces of {size} bytes')
-    equal(g.other.read('/proc/net/ip_vs_conn'), CONNECTIONS_HEAD, 'ip_vs_conn of the other namespace')
+        equal(
+            ports(in_pieces('/proc/net/ip_vs_conn', size)),
+            want,
+            f'ports, in pieces of {size} bytes',
+        )
+    equal(
+        g.other.read('/proc/net/ip_vs_conn'), CONNECTIONS_HEAD, 'ip_vs_conn of the other namespace'
+    )
 
 
 @case('K-6 K-8 K-9 what the other files show of connections, and after their server has gone')
@@ -205,21 +325,38 @@ def others():
     equal(len(re.findall(row, text, re.M)), 3, f'connections in\n{text}')
     after = [now - then for now, then in zip(of_cpus(), before)]
     equal([after[n] for n in (0, 1, 3)], [3, 3, 300], 'connections, packets, bytes')
-    status = dict(line.split(':\t') for line in g.director.read('/proc/net/ip_vs_status').splitlines())
+    status = dict(
+        line.split(':\t') for line in g.director.read('/proc/net/ip_vs_status').splitlines()
+    )
     true(int(status['Conns']) >= 3, f'connections: {status}')
     for what in 'Conn', 'Service':
-        size, bits, empty = (int(re.search(pattern, status[what + key])[1]) for pattern, key in
-                             ((r'^(\d+)', ' buckets'), (r'\((\d+) bits', ' buckets'), (r'^(\d+)', ' buckets empty')))
+        size, bits, empty = (
+            int(re.search(pattern, status[what + key])[1])
+            for pattern, key in (
+                (r'^(\d+)', ' buckets'),
+                (r'\((\d+) bits', ' buckets'),
+                (r'^(\d+)', ' buckets empty'),
+            )
+        )
         # Two tables, of both families, may be shown as one.
         equal(bits, size.bit_length() - 1, f'bits of the number of buckets of {what}, {size}')
-        used = [int(status[f'{what} buckets len-{n}'].split()[0]) for n in range(1, 8) if f'{what} buckets len-{n}' in status]
+        used = [
+            int(status[f'{what} buckets len-{n}'].split()[0])
+            for n in range(1, 8)
+            if f'{what} buckets len-{n}' in status
+        ]
         equal(empty + sum(used), size, f'buckets of each length of {what}')
     equal((status['Services'], status['Service buckets len-1'].split()[0]), ('1', '1'), 'services')
     ok(FLUSH)
-    equal([now - then for now, then in zip(of_cpus(), before)], after, 'counters of CPUs after their server has gone')
+    equal(
+        [now - then for now, then in zip(of_cpus(), before)],
+        after,
+        'counters of CPUs after their server has gone',
+    )
 
 
 # ---- variables ----
+
 
 def read(space, name):
     """The number in a variable."""
@@ -252,23 +389,35 @@ def defaults():
 @case('12.2 variables of synchronisation that are no plain numbers')
 def of_synchronisation():
     for name, default, fine, wrong in (
-            ('sync_ports', '1', ('2', '64', '1024'), ('0', '3', '-1', '-2147483648', 'x')),
-            ('sync_threshold', '3\t50', ('0\t1', '5\t0', '0\t0'), ('3 3', '4 3', '-1 5', '3 -1', 'x'))):
+        ('sync_ports', '1', ('2', '64', '1024'), ('0', '3', '-1', '-2147483648', 'x')),
+        ('sync_threshold', '3\t50', ('0\t1', '5\t0', '0\t0'), ('3 3', '4 3', '-1 5', '3 -1', 'x')),
+    ):
         equal(g.other.read(f'{VS}/{name}').strip(), default, name)
         for text in fine:
             g.director.write(f'{VS}/{name}', text)
             equal(g.director.read(f'{VS}/{name}').strip(), text, name)
         for text in wrong:
             equal(written_in(g.director, name, text), 'Invalid argument', f'{name} of {text!r}')
-            equal(g.director.read(f'{VS}/{name}').strip(), fine[-1], f'{name} after it refused {text!r}')
+            equal(
+                g.director.read(f'{VS}/{name}').strip(),
+                fine[-1],
+                f'{name} after it refused {text!r}',
+            )
         equal(g.other.read(f'{VS}/{name}').strip(), default, f'{name} of another namespace')
         g.director.write(f'{VS}/{name}', default)
     true(int(g.director.read(f'{VS}/sync_qlen_max')) > 100, 'sync_qlen_max goes by the memory')
     g.director.write(f'{VS}/sync_qlen_max', str((1 << 64) - 1))
     equal(int(g.director.read(f'{VS}/sync_qlen_max')), (1 << 64) - 1, 'sync_qlen_max')
-    equal(written_in(g.director, 'sync_qlen_max', 'x'), 'Invalid argument', 'sync_qlen_max of no number')
-    equal(in_user_namespace([('sync_qlen_max', '7'), ('sync_ports', '2'), ('sync_threshold', '1 2')]),
-          ['Permission denied', '2', '1\t2'], 'what root of a user namespace wrote')
+    equal(
+        written_in(g.director, 'sync_qlen_max', 'x'),
+        'Invalid argument',
+        'sync_qlen_max of no number',
+    )
+    equal(
+        in_user_namespace([('sync_qlen_max', '7'), ('sync_ports', '2'), ('sync_threshold', '1 2')]),
+        ['Permission denied', '2', '1\t2'],
+        'what root of a user namespace wrote',
+    )
 
 
 def written_in(space, name, text):
@@ -329,8 +478,11 @@ def written(name, text):
 @case('12.2 in a user namespace of its own root writes what is not of the host')
 def user_namespace():
     names = [name for name in DEFAULTS if name not in HIDDEN]
-    equal(in_user_namespace([(name, '1') for name in names]),
-          ['Permission denied' if name in OF_HOST else '1' for name in names], 'what was read back')
+    equal(
+        in_user_namespace([(name, '1') for name in names]),
+        ['Permission denied' if name in OF_HOST else '1' for name in names],
+        'what was read back',
+    )
 
 
 @case('D-20 12.2 in a user namespace of its own the expirations of lblc and lblcr are not shown')
@@ -339,8 +491,11 @@ def hidden():
         subprocess.run(['modprobe', '-a', 'ip_vs_lblc', 'ip_vs_lblcr'], check=True)
     for name in HIDDEN:
         equal(read(g.director, name), 86400, f'{name} of the first namespace')
-    equal(in_user_namespace([(name, '1') for name in HIDDEN]), ['No such file or directory'] * 2,
-          'what was read back')
+    equal(
+        in_user_namespace([(name, '1') for name in HIDDEN]),
+        ['No such file or directory'] * 2,
+        'what was read back',
+    )
 
 
 @case('Y-1 conn_max of a new namespace is that of the first, and its own root cannot exceed it')
@@ -352,14 +507,18 @@ def conn_max():
         equal(read(g.other, 'conn_max'), 1 << 30, 'conn_max of an old namespace')
         space.write(f'{VS}/conn_max', 2000)
         equal(read(space, 'conn_max'), 2000, 'conn_max after the host raised it')
-        equal(in_user_namespace([('conn_max', n) for n in ('1001', '7', '1000', '-1', '2000')]),
-              ['Invalid argument', '7', '1000', 'Invalid argument', 'Invalid argument'], 'what its own root wrote')
+        equal(
+            in_user_namespace([('conn_max', n) for n in ('1001', '7', '1000', '-1', '2000')]),
+            ['Invalid argument', '7', '1000', 'Invalid argument', 'Invalid argument'],
+            'what its own root wrote',
+        )
     finally:
         remove(space)
         equal(written('conn_max', str(1 << 30)), str(1 << 30), 'conn_max of the first namespace')
 
 
 # ---- coming and going ----
+
 
 @case('L-3 K-1 files go with the module, also those that are open')
 def unload():
@@ -380,7 +539,11 @@ def unload():
     finally:
         os.close(file)
         lib('impl_load')
-    equal(g.director.read('/proc/net/ip_vs_conn'), CONNECTIONS_HEAD, 'ip_vs_conn of the module that came back')
+    equal(
+        g.director.read('/proc/net/ip_vs_conn'),
+        CONNECTIONS_HEAD,
+        'ip_vs_conn of the module that came back',
+    )
 
 
 if __name__ == '__main__':

@@ -32,12 +32,20 @@ def exact():
         answers = [connection.exchange(b'x' * 100) for _ in range(4)]
         head = len(answers[0]) - 100
     inbytes, outbytes = 5 * 28 + 400, 5 * (28 + head) + 400
-    for what, words in ((A, 'of the server'), (f'{VIP}:80', 'of the service'), (None, 'of the namespace')):
+    for what, words in (
+        (A, 'of the server'),
+        (f'{VIP}:80', 'of the service'),
+        (None, 'of the namespace'),
+    ):
         settled(what, Stats(1, 5, 5, inbytes, outbytes), f'counters {words}')
     # A second connection, over IPv6.
     ipvs.service(f'-u [{VIP6}]:80', '-m', ['[fd00:2::b]:80'])
     ask(g.client, VIP6, kind='udp')
-    until(lambda: ipvs.total().conns == 2 and ipvs.total().inpkts == 6, 'both families are in the total', 5)
+    until(
+        lambda: ipvs.total().conns == 2 and ipvs.total().inpkts == 6,
+        'both families are in the total',
+        5,
+    )
     equal(ipvs.stats(f'{VIP}:80').conns, 1, 'connections of the first service')
 
 
@@ -100,7 +108,11 @@ def zero_service():
     ipvs.service(f'-u {VIP}:8080', '-m', ['10.0.2.11:8080'])
     with Connection(g.client, VIP, kind='udp'), Connection(g.client, VIP, 8080, 'udp'):
         until(lambda: ipvs.total().conns == 2, 'two connections are counted', 5)
-        until(lambda: ipvs.stats(f'{VIP}:80').conns == 1 and ipvs.stats(f'{VIP}:8080').conns == 1, 'each at its service', 5)
+        until(
+            lambda: ipvs.stats(f'{VIP}:80').conns == 1 and ipvs.stats(f'{VIP}:8080').conns == 1,
+            'each at its service',
+            5,
+        )
         ipvs.admin(f'-Z -u {VIP}:80')
         zero = Stats(0, 0, 0, 0, 0)
         equal(ipvs.stats(f'{VIP}:80'), zero, 'counters of the zeroed service')
@@ -115,7 +127,11 @@ def zero_service():
 def zero_all():
     ipvs.service(f'-u {VIP}:80', '-m', [A])
     with Connection(g.client, VIP, kind='udp') as connection:
-        until(lambda: ipvs.total().conns == 1 and ipvs.stats(A).conns == 1, 'a connection is counted', 5)
+        until(
+            lambda: ipvs.total().conns == 1 and ipvs.stats(A).conns == 1,
+            'a connection is counted',
+            5,
+        )
         ipvs.admin('-Z')
         zero = Stats(0, 0, 0, 0, 0)
         equal(ipvs.total(), zero, 'counters of the namespace')
@@ -159,10 +175,18 @@ def stats_file():
     lines = g.director.read('/proc/net/ip_vs_stats').split('\n')
     equal(lines[0], '   Total Incoming Outgoing         Incoming         Outgoing', 'line 1')
     equal(lines[1], '   Conns  Packets  Packets            Bytes            Bytes', 'line 2')
-    true(re.fullmatch(r'       1        1        1               1C [ 0-9A-F]{16}', lines[2]), f'line 3: {lines[2]!r}')
+    true(
+        re.fullmatch(r'       1        1        1               1C [ 0-9A-F]{16}', lines[2]),
+        f'line 3: {lines[2]!r}',
+    )
     equal(lines[3], '', 'line 4')
     equal(lines[4], ' Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s', 'line 5')
-    true(re.fullmatch(r'[ 0-9A-F]{8} [ 0-9A-F]{8} [ 0-9A-F]{8} [ 0-9A-F]{16} [ 0-9A-F]{16}', lines[5]), f'line 6: {lines[5]!r}')
+    true(
+        re.fullmatch(
+            r'[ 0-9A-F]{8} [ 0-9A-F]{8} [ 0-9A-F]{8} [ 0-9A-F]{16} [ 0-9A-F]{16}', lines[5]
+        ),
+        f'line 6: {lines[5]!r}',
+    )
     equal(lines[6:], [''], 'lines after that')
 
 
@@ -183,7 +207,11 @@ def stopped():
         for _ in range(3):
             ask(g.client, VIP, kind='udp')
         time.sleep(4.5 if g.impl == 'c' else 0.5)
-        equal(ipvs.stats(f'{VIP}:80').conns, expected, 'connections of the service while statistics stand still')
+        equal(
+            ipvs.stats(f'{VIP}:80').conns,
+            expected,
+            'connections of the service while statistics stand still',
+        )
         equal(ipvs.stats(A), of_server, 'counters of the server while statistics stand still')
         equal(ipvs.total().conns, expected, 'connections of the namespace')
         ipvs.admin(f'-a -u {VIP}:80 -r {B} -m')
@@ -194,7 +222,11 @@ def stopped():
         ipvs.admin(f'-d -u {VIP}:80 -r {B}')
         ipvs.setting(name, go)
         expected += 5
-        until(lambda e=expected: ipvs.stats(f'{VIP}:80').conns == e, f'it goes on ({ipvs.stats(f"{VIP}:80")})', 10)
+        until(
+            lambda e=expected: ipvs.stats(f'{VIP}:80').conns == e,
+            f'it goes on ({ipvs.stats(f"{VIP}:80")})',
+            10,
+        )
 
 
 def estimators():
@@ -241,14 +273,22 @@ def estimation_switched():
     ipvs.setting('run_estimation', 1)
 
 
-@case('E-9 12.2 est_cpulist takes lists of CPUs, and of those the ones that the writer may use', fresh=True)
+@case(
+    'E-9 12.2 est_cpulist takes lists of CPUs, and of those the ones that the writer may use',
+    fresh=True,
+)
 def cpulist():
     first = ipvs.setting('est_cpulist')
     with open('/sys/devices/system/cpu/kernel_max', encoding='ascii') as file:
         # A kernel for one processor does not even read the number of a second one.
         second = '0' if file.read() == '0\n' else '0-1'
     note(f'of {second}')
-    for text, want in (('0', '0'), (second, first if first in ('0', '0-1') else '0-1'), (' 0 \n', '0'), ('', '')):
+    for text, want in (
+        ('0', '0'),
+        (second, first if first in ('0', '0-1') else '0-1'),
+        (' 0 \n', '0'),
+        ('', ''),
+    ):
         ipvs.setting('est_cpulist', text + '\n')
         equal(ipvs.setting('est_cpulist'), want, f'est_cpulist after {text!r}')
     for text in ('x', '1-0', '0-'):
@@ -264,11 +304,15 @@ def cpulist():
         equal(ipvs.setting('est_nice'), str(value), 'est_nice')
 
 
-@case('E-2 E-6 a service of very many servers is listed, and what they counted is the service\'s', fresh=True)
+@case(
+    'E-2 E-6 a service of very many servers is listed, and what they counted is the service\'s',
+    fresh=True,
+)
 def many_servers():
     many = 20000 if os.environ.get('LONG') else 1000
     lines = f'-A -u {VIP}:80 -s rr\n' + ''.join(
-        f'-a -u {VIP}:80 -r 10.0.2.{100 + n % 100}:{1000 + n // 100} -m\n' for n in range(many))
+        f'-a -u {VIP}:80 -r 10.0.2.{100 + n % 100}:{1000 + n // 100} -m\n' for n in range(many)
+    )
     g.director.run('ipvsadm -R', stdin=lines)
     front = Wire(g.client, 'eth0', g.director, 'front')
     for n in range(300):
@@ -277,8 +321,15 @@ def many_servers():
     until(lambda: ipvs.total().conns == 300, 'connections counted', 8)
     equal(len(ipvs.dests()), many, 'servers listed')
     listed = ipvs.admin('-Ln --stats --exact', quiet=True)
-    equal(sum(int(line.split()[2]) for line in listed.splitlines() if '->' in line and '10.0.2.' in line), 300,
-          'connections counted at the servers')
+    equal(
+        sum(
+            int(line.split()[2])
+            for line in listed.splitlines()
+            if '->' in line and '10.0.2.' in line
+        ),
+        300,
+        'connections counted at the servers',
+    )
     equal(ipvs.stats(f'{VIP}:80').conns, 300, 'connections counted at the service')
 
 

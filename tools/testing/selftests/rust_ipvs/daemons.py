@@ -181,7 +181,7 @@ def refused_backup():
 
 
 @daemon_case(
-    'U-14 B-21 B-25 an entry has no flags that only mean something here, and shifts no numbers',
+    'U-14 B-21 B-25 an entry has no flags that only mean something here, and shifts no numbers'
 )
 def own_flags():
     # Nobody else answers in the name of either.
@@ -222,9 +222,7 @@ def own_flags():
     stop()
 
 
-@daemon_case(
-    'U-14 B-21 P-6 a template is nothing else, whatever more its entry says',
-)
+@daemon_case('U-14 B-21 P-6 a template is nothing else, whatever more its entry says')
 def template_flags():
     ipvs.service(
         f'-t {VIP}:80', '-m', [f'{RIP[name]}:80' for name in ('s1', 's2', 's3')], '-s rr -p 300'
@@ -303,9 +301,7 @@ def tracked_elsewhere():
             stop()
 
 
-@daemon_case(
-    'X-12 a synchronised connection to a server on this very host, with rules that track',
-)
+@daemon_case('X-12 a synchronised connection to a server on this very host, with rules that track')
 def tracked_here():
     # C drops what comes of it.
     with rules(TRACKED_HERE), g.director, socket.socket(
@@ -347,7 +343,7 @@ def tracked_here():
 
 
 @daemon_case(
-    'U-4 L-3 C-16 a namespace ends with FTP sessions, templates and daemons: all of it goes, once',
+    'U-4 L-3 C-16 a namespace ends with FTP sessions, templates and daemons: all of it goes, once'
 )
 def namespace_ends():
     if g.impl == 'c':

@@ -35,8 +35,11 @@ def reset():
 
 @case('12.2 Y-2 the settings of the defenses, their ranges and defaults', fresh=True)
 def settings():
-    equal([ipvs.setting(name) for name in DEFENSES + ('amemthresh', 'am_droprate')], ['0', '0', '0', '1024', '10'],
-          'defaults')
+    equal(
+        [ipvs.setting(name) for name in DEFENSES + ('amemthresh', 'am_droprate')],
+        ['0', '0', '0', '1024', '10'],
+        'defaults',
+    )
     for name in DEFENSES:
         for value in (-1, 4, 'x'):
             try:
@@ -108,7 +111,10 @@ class Newcomers:
         return [port in known for port in ports]
 
 
-@case('S-6 A-23 drop_packet drops every so many-eth packet that would begin a connection, and no other', fresh=True)
+@case(
+    'S-6 A-23 drop_packet drops every so many-eth packet that would begin a connection, and no other',
+    fresh=True,
+)
 def drop_packet():
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
     with Newcomers() as newcomers:
@@ -118,7 +124,11 @@ def drop_packet():
             # C looks at the rate once a second.
             time.sleep(1.3)
             let_in = newcomers.come(asked)
-            equal(let_in.count(False), asked // rate, f'dropped of {asked} with a rate of {rate} ({let_in})')
+            equal(
+                let_in.count(False),
+                asked // rate,
+                f'dropped of {asked} with a rate of {rate} ({let_in})',
+            )
             if rate == 4:
                 dropped = [n for n, was in enumerate(let_in) if not was]
                 equal(dropped[1] - dropped[0], 4, 'from one that is dropped to the next')
@@ -185,7 +195,9 @@ def drop_entry_half_open():
     others = {21000: [SYN, ACK], 21001: [SYN, ACK, FIN | ACK], 21002: [SYN, ACK, RST]}
     for port, flags in others.items():
         segments(port, flags, wire)
-    before = until(lambda: len(ipvs.rows()) == 103 and {p: state(p) for p in others}, 'the connections')
+    before = until(
+        lambda: len(ipvs.rows()) == 103 and {p: state(p) for p in others}, 'the connections'
+    )
     equal(before, {21000: 'ESTABLISHED', 21001: 'FIN_WAIT', 21002: 'CLOSE'}, 'their states')
     always(lambda: len(ipvs.rows(state='SYN_RECV')) == 100, 'without the defense they stay', 1.5)
     ipvs.setting('drop_entry', 3)
@@ -196,14 +208,16 @@ def drop_entry_half_open():
     time.sleep(1.2)
     left = len(ipvs.rows(state='SYN_RECV'))
     always(lambda: len(ipvs.rows(state='SYN_RECV')) == left, 'they stay again', 1.5)
-    dest, = ipvs.dests()
+    (dest,) = ipvs.dests()
     equal(dest.active, left + 1, 'active connections')
     wire.close()
     reset()
 
 
-@case('C-18 C-26 P-16 the template of connections that drop_entry drops goes with the last, but not one that is assured',
-      fresh=True)
+@case(
+    'C-18 C-26 P-16 the template of connections that drop_entry drops goes with the last, but not one that is assured',
+    fresh=True,
+)
 def drop_entry_templates():
     fake_peers()
     ipvs.service(f'-t {VIP}:80', '-g', ['10.0.2.99:80'], '-s rr -p 600')
@@ -231,7 +245,11 @@ def drop_entry_templates():
 
     ipvs.setting('drop_entry', 3)
     # A 32nd of the table goes a second.
-    until(lambda: any(client not in left() for client in clients), 'a client of whom nothing is left', 60)
+    until(
+        lambda: any(client not in left() for client in clients),
+        'a client of whom nothing is left',
+        60,
+    )
     ipvs.setting('drop_entry', 0)
     time.sleep(1.2)
     ports = left()
@@ -241,13 +259,18 @@ def drop_entry_templates():
     orphans = [client for client, those in ports.items() if 0 not in those]
     equal(orphans, [], 'clients whose template went before their connections')
     for client in real:
-        true({0, 20002} <= ports.get(client, set()), f'{client}, who has an open connection, has it and the template')
+        true(
+            {0, 20002} <= ports.get(client, set()),
+            f'{client}, who has an open connection, has it and the template',
+        )
     wire.close()
     reset()
 
 
-@case('C-27 drop_entry leaves connections alone that were not idle for a minute, or had more than eight packets',
-      fresh=True)
+@case(
+    'C-27 drop_entry leaves connections alone that were not idle for a minute, or had more than eight packets',
+    fresh=True,
+)
 def drop_entry_idle():
     if not os.environ.get('LONG'):
         note('only that fresh ones stay; LONG=1 waits for a minute')
@@ -267,13 +290,22 @@ def drop_entry_idle():
     if os.environ.get('LONG'):
         time.sleep(60)
         # Each second a 32nd of the table: after three minutes hardly any was not looked at.
-        until(lambda: len([r for r in ipvs.rows() if r.cport % 2 == 0]) < 50, 'those with one packet go', 240)
-        equal(len([r for r in ipvs.rows() if r.cport % 2 == 1]), 100, 'those with nine packets stay')
+        until(
+            lambda: len([r for r in ipvs.rows() if r.cport % 2 == 0]) < 50,
+            'those with one packet go',
+            240,
+        )
+        equal(
+            len([r for r in ipvs.rows() if r.cport % 2 == 1]), 100, 'those with nine packets stay'
+        )
     wire.close()
     reset()
 
 
-@case('T-4 T-5 secure_tcp: an acknowledgement alone does not open, and tables change while it acts', fresh=True)
+@case(
+    'T-4 T-5 secure_tcp: an acknowledgement alone does not open, and tables change while it acts',
+    fresh=True,
+)
 def secure_tcp():
     fake_peers()
     wire = Wire(g.client, 'eth0', g.director, 'front')

@@ -91,6 +91,7 @@ class Sender:
             def came():
                 self.send(Sender.port, mark)
                 return sniffer.wait(lambda packet: packet.data.find(mark) > 0, 0.5)
+
             until(came, f'IPv{self.version}, {words}: a datagram comes by {device}')
 
     def close(self):
@@ -136,8 +137,7 @@ def moved():
 
 
 @case(
-    'X-1 L-8 U-6 a device is deleted after its server was, while packets still go there',
-    fresh=True,
+    'X-1 L-8 U-6 a device is deleted after its server was, while packets still go there', fresh=True
 )
 def deleted_busy():
     for version in 4, 6:
@@ -180,8 +180,11 @@ def policy(version, action):
 @case('X-1 X-3 L-8 U-6 a device is deleted over which packets went by IPsec', fresh=True)
 def deleted_with_policy():
     # Whatever is missing is built in, or the first policy is refused.
-    subprocess.run(['modprobe', '-a', 'xfrm_user', 'esp4', 'esp6', 'cbc', 'hmac', 'sha1', 'aes'],
-                   stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        ['modprobe', '-a', 'xfrm_user', 'esp4', 'esp6', 'cbc', 'hmac', 'sha1', 'aes'],
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
     for version, method in FEW:
         with Cable() as cable, Sender(version) as sender:
             try:
@@ -219,11 +222,13 @@ def deleted_unknown():
                 def heard(told=told, port=port):
                     sync.send(g.client, 'eth0', sync.message(told))
                     return ipvs.rows(cport=port)
+
                 until(heard, 'the connection is synchronised')
 
                 def came(sender=sender, sniffer=sniffer, port=port):
                     sender.send(port)
                     return sniffer.wait(lambda packet: packet.sport == port, 0.5)
+
                 until(came, 'its datagram comes to the server')
                 if stopped:
                     ipvs.admin('--stop-daemon backup')

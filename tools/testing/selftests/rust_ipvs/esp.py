@@ -64,7 +64,10 @@ class Tunnel:
         self.back.close()
 
 
-@case('T-14 C-10 NAT: ESP and AH go where the key exchange went, and back, with other addresses only', fresh=True)
+@case(
+    'T-14 C-10 NAT: ESP and AH go where the key exchange went, and back, with other addresses only',
+    fresh=True,
+)
 def nat():
     # C walks over AH in IPv6 to what is behind it, and so never sees it there.
     for version, protos in ((4, (ESP, AH)), (6, (ESP,))):
@@ -81,8 +84,14 @@ def nat():
                 true(seen, f'the answer of protocol {proto} arrives')
                 equal((seen.src, seen.payload), (VIPS[version], BODY), 'the answer')
                 true(seen.sum_is_right, 'the checksum of its header')
-        equal([(r.proto, r.cport, r.vport) for r in tunnel.rows()], [('UDP', 500, 500)], 'connections')
-        until(lambda v=version: ipvs.stats(at(VIPS[v], 500)).inpkts == 1 + len(protos), 'packets counted', 5)
+        equal(
+            [(r.proto, r.cport, r.vport) for r in tunnel.rows()], [('UDP', 500, 500)], 'connections'
+        )
+        until(
+            lambda v=version: ipvs.stats(at(VIPS[v], 500)).inpkts == 1 + len(protos),
+            'packets counted',
+            5,
+        )
         equal(ipvs.stats(at(VIPS[version], 500)).outpkts, len(protos), 'answers counted')
         tunnel.close()
         ipvs.admin('-C')
@@ -95,21 +104,31 @@ def direct():
         with Sniffer(g.s1, 'back') as there:
             for proto in (ESP, AH):
                 tunnel.send(proto)
-                outer = there.wait(lambda p, n=proto, f=inside: (p.proto in (4, n)) and f(p).proto == n)
+                outer = there.wait(
+                    lambda p, n=proto, f=inside: (p.proto in (4, n)) and f(p).proto == n
+                )
                 true(outer, f'protocol {proto} arrives by {method}')
                 seen = inside(outer)
-                equal((seen.src, seen.dst, seen.payload), (tunnel.client, VIP, BODY), 'what arrives')
+                equal(
+                    (seen.src, seen.dst, seen.payload), (tunnel.client, VIP, BODY), 'what arrives'
+                )
         tunnel.close()
         ipvs.admin('-C')
 
 
-@case('T-14 S-3 without a key exchange ESP and AH make no connection and go on their way', fresh=True)
+@case(
+    'T-14 S-3 without a key exchange ESP and AH make no connection and go on their way', fresh=True
+)
 def alone():
     tunnel = Tunnel('-m', exchange=False)
     with Sniffer(g.s1, 'back') as there:
         for proto in (ESP, AH):
             tunnel.send(proto)
-        always(lambda: not there.all(lambda p: p.proto in (ESP, AH)), 'nothing arrives at the server', 0.4)
+        always(
+            lambda: not there.all(lambda p: p.proto in (ESP, AH)),
+            'nothing arrives at the server',
+            0.4,
+        )
         equal(tunnel.rows(), [], 'connections')
         # What a server sends by way of the director to whoever it likes.
         with Sniffer(g.client, 'eth0') as here:
@@ -148,7 +167,11 @@ def errors():
         tunnel.back.send(ip(SERVER[4], tunnel.client, 1, error(about)))
         seen = here.wait(lambda p: p.proto == 1 and p.dst == tunnel.client)
         true(seen, 'the error arrives')
-        equal((seen.src, seen.inner().dst, seen.inner().proto), (VIP, VIP, ESP), 'who sends it, and what it is about')
+        equal(
+            (seen.src, seen.inner().dst, seen.inner().proto),
+            (VIP, VIP, ESP),
+            'who sends it, and what it is about',
+        )
         true(seen.transport_sum_is_right() and seen.inner().sum_is_right, 'its checksums')
     # One before it cannot deliver what the server sent.
     about = ip(VIP, tunnel.client, ESP, BODY)
@@ -161,7 +184,9 @@ def errors():
     tunnel.close()
 
 
-@case('T-14 H-19 fragments of ESP that pass are not put together, and each is translated', fresh=True)
+@case(
+    'T-14 H-19 fragments of ESP that pass are not put together, and each is translated', fresh=True
+)
 def fragments():
     tunnel = Tunnel('-m')
     whole = os.urandom(1200)
@@ -169,10 +194,16 @@ def fragments():
         # The last comes first, and one never.
         tunnel.answer(ESP, whole[800:], ident=99, offset=100)
         tunnel.answer(ESP, whole[:400], ident=99, more=True)
-        seen = until(lambda: {p.offset for p in here.all(lambda p: p.proto == ESP)} == {0, 100} and
-                     here.all(lambda p: p.proto == ESP), 'both arrive', 5)
+        seen = until(
+            lambda: {p.offset for p in here.all(lambda p: p.proto == ESP)} == {0, 100}
+            and here.all(lambda p: p.proto == ESP),
+            'both arrive',
+            5,
+        )
         equal({p.src for p in seen}, {VIP}, 'where they come from')
-        equal({p.offset: p.payload for p in seen}, {0: whole[:400], 100: whole[800:]}, 'what arrives')
+        equal(
+            {p.offset: p.payload for p in seen}, {0: whole[:400], 100: whole[800:]}, 'what arrives'
+        )
     tunnel.close()
 
 

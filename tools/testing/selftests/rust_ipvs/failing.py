@@ -51,18 +51,7 @@ from harness.abi import (
     service_id,
     v6,
 )
-from harness.failing import (
-    FAR,
-    FAR6,
-    V6_ID,
-    Failing,
-    connected,
-    each,
-    option,
-    request,
-    rows,
-    undo,
-)
+from harness.failing import FAR, FAR6, V6_ID, Failing, connected, each, option, request, rows, undo
 from harness.netlink import attr, u32
 from harness.packet import Wire, ip, udp
 from harness.sockopt import (

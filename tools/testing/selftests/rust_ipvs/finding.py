@@ -85,18 +85,28 @@ def names():
     equal(loaded(), ['rust_ipvs'], 'what is loaded by some after another')
 
 
-@case('G-24 the file has a line for all names of the module, and the module a name for all schedulers')
+@case(
+    'G-24 the file has a line for all names of the module, and the module a name for all schedulers'
+)
 def all_names():
     aliases = sh('modinfo -F alias rust_ipvs').split()
     with open(CONF, encoding='utf-8') as file:
         lines = re.findall(r'^(?:install|alias) (\S+)', file.read(), re.M)
     equal(sorted(set(aliases) - set(lines)), [], 'names without a line')
-    equal(sorted({f'ip_vs_{name}' for name in SCHEDULERS} - set(aliases)), [], 'schedulers without a name')
+    equal(
+        sorted({f'ip_vs_{name}' for name in SCHEDULERS} - set(aliases)),
+        [],
+        'schedulers without a name',
+    )
 
 
 @case('L-7 parameters that are given for ip_vs are given to rust_ipvs')
 def parameters():
-    equal('rust_ipvs.ko conn_tab_bits=12' in sh('modprobe -v ip_vs conn_tab_bits=12'), True, 'the line for insmod')
+    equal(
+        'rust_ipvs.ko conn_tab_bits=12' in sh('modprobe -v ip_vs conn_tab_bits=12'),
+        True,
+        'the line for insmod',
+    )
     equal(loaded(), ['rust_ipvs'], 'what is loaded')
 
 
@@ -106,19 +116,28 @@ def theirs():
     equal(loaded(), ['ip_vs'], 'what is loaded')
     sh('ipvsadm -A -t 192.0.2.1:80 -s wlc')
     sh('modprobe ip_vs_sh')
-    equal(loaded(), ['ip_vs', 'ip_vs_sh', 'ip_vs_wlc'], 'what is loaded after a service and modprobe')
-    true('resource busy' in sh('modprobe rust_ipvs', check=False), 'rust_ipvs must not load beside it')
+    equal(
+        loaded(), ['ip_vs', 'ip_vs_sh', 'ip_vs_wlc'], 'what is loaded after a service and modprobe'
+    )
+    true(
+        'resource busy' in sh('modprobe rust_ipvs', check=False),
+        'rust_ipvs must not load beside it',
+    )
     sh('ipvsadm -C')
 
 
 @case('G-22 so does insmod')
 def insmod():
-    sh(f'modprobe nf_conntrack; modprobe nf_defrag_ipv6; insmod {MODULES}/kernel/net/netfilter/ipvs/ip_vs.ko')
+    sh(
+        f'modprobe nf_conntrack; modprobe nf_defrag_ipv6; insmod {MODULES}/kernel/net/netfilter/ipvs/ip_vs.ko'
+    )
     sh('modprobe ip_vs_rr')
     equal(loaded(), ['ip_vs', 'ip_vs_rr'], 'what is loaded')
 
 
-@case('L-1 ip_vs is refused while rust_ipvs is there, before it touches anything, and comes when that has gone')
+@case(
+    'L-1 ip_vs is refused while rust_ipvs is there, before it touches anything, and comes when that has gone'
+)
 def beside():
     sh('modprobe rust_ipvs; ipvsadm -A -t 192.0.2.1:80 -s rr')
     for line in ('modprobe -i ip_vs', f'insmod {MODULES}/kernel/net/netfilter/ipvs/ip_vs.ko'):

@@ -23,8 +23,15 @@ def balanced(method, kind, vip, servers, port=80):
     equal([a.name for a in answers], ['s3', 's2', 's1'] * 2, 'who answered')
     client = '10.0.1.1' if vip == VIP else 'fd00:1::1'
     for n, answer in enumerate(answers):
-        true(answer.peer.startswith('fd00:1::') if vip == VIP6 else answer.peer == client, f'the server saw {answer}')
-        equal(answer.local, servers[2 - n % 3] if method == 'NAT' else vip, 'address the server was asked at')
+        true(
+            answer.peer.startswith('fd00:1::') if vip == VIP6 else answer.peer == client,
+            f'the server saw {answer}',
+        )
+        equal(
+            answer.local,
+            servers[2 - n % 3] if method == 'NAT' else vip,
+            'address the server was asked at',
+        )
         equal(answer.local_port, port, 'port the server was asked at')
 
 
@@ -32,17 +39,22 @@ for METHOD, NUMBER in (('NAT', 'X-12'), ('DR', 'X-13'), ('TUN', 'X-17')):
     for KIND in ('tcp', 'udp'):
         for ADDRESS, VERSION in ((VIP, 4), (VIP6, 6)):
             case(f'{NUMBER} {METHOD} {KIND} IPv{VERSION} reaches each server in turn')(
-                lambda m=METHOD, k=KIND, a=ADDRESS, v=VERSION: balanced(m, k, a, BACK[v]))
+                lambda m=METHOD, k=KIND, a=ADDRESS, v=VERSION: balanced(m, k, a, BACK[v])
+            )
 
 for KIND in ('tcp', 'udp'):
     case(f'X-16 X-17 TUN {KIND} IPv4 goes to servers by IPv6')(
-        lambda k=KIND: balanced('TUN', k, VIP, BACK[6]))
+        lambda k=KIND: balanced('TUN', k, VIP, BACK[6])
+    )
     case(f'X-16 X-17 TUN {KIND} IPv6 goes to servers by IPv4')(
-        lambda k=KIND: balanced('TUN', k, VIP6, BACK[4]))
+        lambda k=KIND: balanced('TUN', k, VIP6, BACK[4])
+    )
     case(f'X-12 NAT {KIND} IPv4 changes the port')(
-        lambda k=KIND: balanced('NAT', k, VIP, BACK[4], 8080))
+        lambda k=KIND: balanced('NAT', k, VIP, BACK[4], 8080)
+    )
     case(f'X-12 NAT {KIND} IPv6 changes the port')(
-        lambda k=KIND: balanced('NAT', k, VIP6, BACK[6], 8080))
+        lambda k=KIND: balanced('NAT', k, VIP6, BACK[6], 8080)
+    )
 
 
 def bytes_intact(method, vip, servers, length):
@@ -55,7 +67,8 @@ def bytes_intact(method, vip, servers, length):
 for METHOD in METHODS:
     for ADDRESS, VERSION in ((VIP, 4), (VIP6, 6)):
         case(f'X-11 X-25 T-16 {METHOD} IPv{VERSION} keeps 5 MB intact each way, segments merged')(
-            lambda m=METHOD, a=ADDRESS, v=VERSION: bytes_intact(m, a, BACK[v], 5 << 20))
+            lambda m=METHOD, a=ADDRESS, v=VERSION: bytes_intact(m, a, BACK[v], 5 << 20)
+        )
 
 
 if __name__ == '__main__':

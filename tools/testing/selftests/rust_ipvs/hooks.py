@@ -74,10 +74,16 @@ def counters(family, hook, match):
     ours = {'input': 99, 'forward': 100, 'output': -98}[hook]
     chains = ''.join(
         f'counter {name} {{}}; chain {name} {{ type filter hook {hook} priority {ours + place}; {match} counter name {name}; }}; '
-        for name, place in (('early', -50), ('late', 50)))
+        for name, place in (('early', -50), ('late', 50))
+    )
     g.director.run(['nft', f'table {family} watch_{hook} {{ {chains} }}'], quiet=True)
-    return lambda: tuple(int(n) for n in re.findall(
-        r'packets (\d+)', g.director.run(f'nft list counters table {family} watch_{hook}', quiet=True)))
+    return lambda: tuple(
+        int(n)
+        for n in re.findall(
+            r'packets (\d+)',
+            g.director.run(f'nft list counters table {family} watch_{hook}', quiet=True),
+        )
+    )
 
 
 def drop_tables():
@@ -99,7 +105,12 @@ def input_order():
 @case('H-1 at LOCAL_IN, a filter that drops leaves IPVS nothing to do')
 def input_filter():
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.11:80'])
-    g.director.run(['nft', 'table ip stop { chain in { type filter hook input priority 0; udp dport 80 drop; }; }'])
+    g.director.run(
+        [
+            'nft',
+            'table ip stop { chain in { type filter hook input priority 0; udp dport 80 drop; }; }',
+        ]
+    )
     equal(ask(g.client, VIP, kind='udp', sport=4001, timeout=0.5).name, 'timeout', 'who answered')
     equal(ipvs.rows(cport=4001), [], 'connections')
     drop_tables()
@@ -412,9 +423,7 @@ for VERSION in (4, 6):
             equal(ipvs.rows(cport=it.port + 500), [], 'connections of what came since')
 
 
-@case(
-    'H-5 H-8 a backup that takes no requests leaves a raw socket alone'
-)
+@case('H-5 H-8 a backup that takes no requests leaves a raw socket alone')
 def replies_only_raw():
     with Replies(4) as it:
         ipvs.service(f'-u {VIP}:80', '-m', [f'10.0.2.254:{NOBODY}'])
@@ -437,8 +446,12 @@ def replies_only_raw():
 
 @case('H-8 H-19 a backup that takes no requests translates a reply whose headers are in pages')
 def replies_only_split():
-    devices = ((g.lan, 's1-back back director-back director-front front client-front'),
-               (g.s1, 'back'), (g.director, 'back front'), (g.client, 'eth0'))
+    devices = (
+        (g.lan, 's1-back back director-back director-front front client-front'),
+        (g.s1, 'back'),
+        (g.director, 'back front'),
+        (g.client, 'eth0'),
+    )
 
     def resize(mtu):
         for space, names in devices:

@@ -15,12 +15,22 @@ from harness.keepalived import HTTP_GET, Keepalived, service, table, TCP_CHECK, 
 from harness.tap import case, equal, Failure, note, run, true, until
 from harness.web import Load, Web
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/coming-from-ip_vs.rst')
-CONFIG = (service('10.0.9.1 80', 'wrr', 'NAT',
-                  [('10.0.2.11 80', 3, TCP_CHECK, ''), ('10.0.2.12 80', 1, HTTP_GET, 'inhibit_on_failure')],
-                  'quorum 2\n    sorry_server 10.0.2.13 80')
-          + service('fd00:9::1 80', 'wlc', 'NAT', [('fd00:2::c 80', 1, TCP_CHECK, '')],
-                    'persistence_timeout 60\n    persistence_granularity 64'))
+DOCUMENT = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/coming-from-ip_vs.rst'
+)
+CONFIG = service(
+    '10.0.9.1 80',
+    'wrr',
+    'NAT',
+    [('10.0.2.11 80', 3, TCP_CHECK, ''), ('10.0.2.12 80', 1, HTTP_GET, 'inhibit_on_failure')],
+    'quorum 2\n    sorry_server 10.0.2.13 80',
+) + service(
+    'fd00:9::1 80',
+    'wlc',
+    'NAT',
+    [('fd00:2::c 80', 1, TCP_CHECK, '')],
+    'persistence_timeout 60\n    persistence_granularity 64',
+)
 ALL_WELL = ('-> 10.0.2.11:80 Masq 3', '-> 10.0.2.12:80 Masq 1', '-> [fd00:2::c]:80 Masq 1')
 
 
@@ -58,7 +68,11 @@ def fail_and_recover():
             wait_for(g.director, ['-> 10.0.2.12:80 Masq 0'], 's2 is ill')
             answered(load, ['s1'], 's1 answers alone')
             scene.web.down(g.s1)
-            wait_for(g.director, ['not -> 10.0.2.11:80 Masq 3', '-> 10.0.2.13:80 Masq 1'], 's1 is down too')
+            wait_for(
+                g.director,
+                ['not -> 10.0.2.11:80 Masq 3', '-> 10.0.2.13:80 Masq 1'],
+                's1 is down too',
+            )
             answered(load, ['s3'], 's3 says sorry')
             scene.web.up(g.s1)
             scene.web.health(g.s2, True)
@@ -92,11 +106,14 @@ def follow(commands, keepalived):
             sh(command)
 
 
-@case('G-22 L-5 a director with keepalived is switched over to rust_ipvs, and back, as the document says', only='rust')
+@case(
+    'G-22 L-5 a director with keepalived is switched over to rust_ipvs, and back, as the document says',
+    only='rust',
+)
 def switch():
     g.unload()
     over, rules = steps('Switching over')
-    back, = steps('Switching back')
+    (back,) = steps('Switching back')
     with Installed() as system, Scene() as scene, Load(g.client, 'http://10.0.9.1/') as load:
         lib('IPVS_IMPL=c; impl_load')
         scene.keepalived.start(CONFIG)
@@ -141,7 +158,9 @@ vrrp_instance VI_1 {
 '''
 
 
-@case('B-1 G-31 keepalived starts a sync daemon by the part that it has in VRRP, and changes it with that')
+@case(
+    'B-1 G-31 keepalived starts a sync daemon by the part that it has in VRRP, and changes it with that'
+)
 def sync_daemon():
     def daemons():
         return ipvs.admin('-L --daemon', quiet=True)
@@ -150,7 +169,11 @@ def sync_daemon():
         keepalived.start(VRRP)
         try:
             until(lambda: 'backup sync daemon' in daemons(), 'it is a backup', 20)
-            until(lambda: 'master sync daemon' in daemons(), 'nobody else is there: it is the master', 20)
+            until(
+                lambda: 'master sync daemon' in daemons(),
+                'nobody else is there: it is the master',
+                20,
+            )
         except Failure:
             note(keepalived.log())
             raise

@@ -58,9 +58,16 @@ def by_netlink():
     return len(re.findall(r'^  -> \S+:80 ', ipvs.admin('-Ln', quiet=True), re.M))
 
 
-@case('K-2 V-8 L-11 very many services share one real server: added, listed, deleted one by one and all at once', fresh=True)
+@case(
+    'K-2 V-8 L-11 very many services share one real server: added, listed, deleted one by one and all at once',
+    fresh=True,
+)
 def one_server():
-    restore(line for n in range(SERVICES) for line in (f'-A -u {vip(n)} -s rr', f'-a -u {vip(n)} -r {SERVER}:80 -m'))
+    restore(
+        line
+        for n in range(SERVICES)
+        for line in (f'-A -u {vip(n)} -s rr', f'-a -u {vip(n)} -r {SERVER}:80 -m')
+    )
     services, destinations, longest = listed()
     equal((services, destinations), (SERVICES, SERVICES), 'services and destinations in /proc')
     true(longest <= MOST, f'a read returns at most {MOST} bytes ({longest})')
@@ -85,8 +92,10 @@ def has_server(words):
     ipvs.setting('nat_icmp_send', 1)
     with Wire(g.s1, 'back', g.director, 'back') as back, Sniffer(g.s1, 'back') as at_server:
         back.send(ip(SERVER, '10.0.1.1', 17, udp(SERVER, '10.0.1.1', 80, 5000)))
-        true(at_server.wait(lambda packet: (packet.type, packet.code) == (3, 3)),
-             f'the server {words} is told that nobody knows its packet')
+        true(
+            at_server.wait(lambda packet: (packet.type, packet.code) == (3, 3)),
+            f'the server {words} is told that nobody knows its packet',
+        )
     ipvs.setting('nat_icmp_send', 0)
 
 

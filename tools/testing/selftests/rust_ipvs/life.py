@@ -27,14 +27,18 @@ warnings.filterwarnings('ignore', category=DeprecationWarning)
 
 ROUNDS = 200 if os.environ.get('LONG') else 5
 RULES = ''.join(
-    f'-A -{kind} {vip}:80 -s rr\n' + ''.join(f'-a -{kind} {vip}:80 -r {server}:80 {method}\n' for server in servers)
-    for kind in 'tu' for vip, method, servers in (
+    f'-A -{kind} {vip}:80 -s rr\n'
+    + ''.join(f'-a -{kind} {vip}:80 -r {server}:80 {method}\n' for server in servers)
+    for kind in 'tu'
+    for vip, method, servers in (
         ('10.0.9.1', '-m', ('10.0.2.11', '10.0.2.12', '10.0.2.13')),
         ('10.0.9.2', '-g', ('10.0.2.11', '10.0.2.12')),
         ('10.0.9.3', '-i', ('10.0.2.11', '10.0.2.12')),
         ('[fd00:9::1]', '-m', ('[fd00:2::b]', '[fd00:2::c]')),
         ('[fd00:9::2]', '-g', ('[fd00:2::b]',)),
-        ('[fd00:9::3]', '-i', ('[fd00:2::c]',))))
+        ('[fd00:9::3]', '-i', ('[fd00:2::c]',)),
+    )
+)
 
 
 class Flood:
@@ -60,12 +64,27 @@ class Flood:
         packets = []
         for n in range(64):
             for vip in ('10.0.9.1', '10.0.9.2', '10.0.9.3'):
-                packets.append((wire, ip('10.0.1.1', vip, 17, udp('10.0.1.1', vip, 20000 + n, 80, b'flood'))))
-                packets.append((wire, ip('10.0.1.9', vip, 6, tcp('10.0.1.9', vip, 20000 + n, 80, SYN))))
+                packets.append(
+                    (wire, ip('10.0.1.1', vip, 17, udp('10.0.1.1', vip, 20000 + n, 80, b'flood')))
+                )
+                packets.append(
+                    (wire, ip('10.0.1.9', vip, 6, tcp('10.0.1.9', vip, 20000 + n, 80, SYN)))
+                )
             for vip in ('fd00:9::1', 'fd00:9::2', 'fd00:9::3'):
-                packets.append((wire, ip('fd00:1::1', vip, 17, udp('fd00:1::1', vip, 20000 + n, 80, b'flood'))))
-            packets.append((back, ip('10.0.2.11', '10.0.1.1', 17,
-                                     udp('10.0.2.11', '10.0.1.1', 80, 20000 + n, b'answer'))))
+                packets.append(
+                    (wire, ip('fd00:1::1', vip, 17, udp('fd00:1::1', vip, 20000 + n, 80, b'flood')))
+                )
+            packets.append(
+                (
+                    back,
+                    ip(
+                        '10.0.2.11',
+                        '10.0.1.1',
+                        17,
+                        udp('10.0.2.11', '10.0.1.1', 80, 20000 + n, b'answer'),
+                    ),
+                )
+            )
         while True:
             # In gusts, so that the emulated processors come to something else as well.
             for n, (where, packet) in enumerate(packets):
@@ -174,7 +193,11 @@ def traces():
         found += [line.split()[0] for line in slabs if re.match(r'(rust_)?ip_?vs_conn', line)]
     for space in (g.director, g.client):
         with space:
-            found += [f'{space.short}: /proc/net/{name}' for name in os.listdir('/proc/thread-self/net') if 'ip_vs' in name]
+            found += [
+                f'{space.short}: /proc/net/{name}'
+                for name in os.listdir('/proc/thread-self/net')
+                if 'ip_vs' in name
+            ]
             if os.path.exists('/proc/sys/net/ipv4/vs'):
                 found.append(f'{space.short}: net.ipv4.vs')
         found += re.findall(rf'.*\[{g.module}\]', space.run('nft list hooks', quiet=True))
@@ -186,7 +209,9 @@ def beside_c():
     g.unload()
     subprocess.run(['modprobe', 'ip_vs'], check=True)
     g.mark_log()
-    loading = subprocess.run(['insmod', KO], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    loading = subprocess.run(
+        ['insmod', KO], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     lines = [line for line in g.log() if 'rust_ipvs' in line]
     try:
         true(loading.returncode != 0, 'insmod must fail')
@@ -206,17 +231,25 @@ def beside_c():
 @case('L-1 the C ip_vs does not load beside ours, and ours works on', only='rust')
 def c_beside():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
-    loading = subprocess.run(['modprobe', 'ip_vs'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    loading = subprocess.run(
+        ['modprobe', 'ip_vs'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
     true(loading.returncode != 0, 'modprobe ip_vs must fail')
     true(not os.path.isdir('/sys/module/ip_vs'), 'ip_vs is not there')
     equal(ask(g.client, VIP).name, 's1', 'who answers')
-    true(any('ip_vs cannot be loaded beside this module' in line for line in g.log()), 'the log says why')
+    true(
+        any('ip_vs cannot be loaded beside this module' in line for line in g.log()),
+        'the log says why',
+    )
 
 
 @case('L-1 a module that is there cannot be loaded again')
 def twice():
     if g.impl == 'rust':
-        true(subprocess.run(['insmod', KO], stderr=subprocess.DEVNULL, check=False).returncode != 0, 'insmod must fail')
+        true(
+            subprocess.run(['insmod', KO], stderr=subprocess.DEVNULL, check=False).returncode != 0,
+            'insmod must fail',
+        )
     true(g.loaded(), 'the module is still there')
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.12:80'])
     equal(ask(g.client, VIP).name, 's2', 'who answers')
@@ -278,7 +311,9 @@ def namespaces():
     with Flood(), Readers():
         ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
         for n in range(0, ROUNDS, 2):
-            threads = [threading.Thread(target=private_namespace, args=(n + k, problems)) for k in range(2)]
+            threads = [
+                threading.Thread(target=private_namespace, args=(n + k, problems)) for k in range(2)
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -306,8 +341,13 @@ def unload_while_namespaces_end():
             lib('impl_unload')
         else:
             # There each service holds the module, until its namespace has ended.
-            until(lambda: not subprocess.run(['rmmod', 'ip_vs_rr'], stderr=subprocess.DEVNULL, check=False).returncode,
-                  'ip_vs_rr can be removed', 20)
+            until(
+                lambda: not subprocess.run(
+                    ['rmmod', 'ip_vs_rr'], stderr=subprocess.DEVNULL, check=False
+                ).returncode,
+                'ip_vs_rr can be removed',
+                20,
+            )
             g.unload()
 
 

@@ -21,8 +21,13 @@ def names(count=3, vip=VIP, **rest):
 
 def mark(family, match, value):
     """Marks matching packets before routing."""
-    g.director.run(['nft', f'table {family} marks {{ chain pre {{ type filter hook prerouting priority -150; '
-                           f'{match} meta mark set {value}; }}; }}'])
+    g.director.run(
+        [
+            'nft',
+            f'table {family} marks {{ chain pre {{ type filter hook prerouting priority -150; '
+            f'{match} meta mark set {value}; }}; }}',
+        ]
+    )
 
 
 def no_marks():
@@ -46,18 +51,29 @@ def exact():
 @case('V-2 many services are told apart')
 def many():
     # More than the table has at first, so that it has grown (V-7).
-    lines = ''.join(f'-A -u {VIP}:{5000 + n} -s rr\n-a -u {VIP}:{5000 + n} -r 10.0.2.{11 + n % 3}:80 -m\n'
-                    for n in range(60))
+    lines = ''.join(
+        f'-A -u {VIP}:{5000 + n} -s rr\n-a -u {VIP}:{5000 + n} -r 10.0.2.{11 + n % 3}:80 -m\n'
+        for n in range(60)
+    )
     g.director.run('ipvsadm -R', stdin=lines)
     for n in (0, 1, 2, 30, 31, 32, 57, 58, 59):
-        equal(ask(g.client, VIP, 5000 + n, 'udp').name, f's{1 + n % 3}', f'who answers at port {5000 + n}')
+        equal(
+            ask(g.client, VIP, 5000 + n, 'udp').name,
+            f's{1 + n % 3}',
+            f'who answers at port {5000 + n}',
+        )
 
 
 @case('V-2 V-5 a firewall mark finds its service, whatever the protocol and the address')
 def fwmark():
     ipvs.service('-f 7', '-m', ['10.0.2.11:0'])
     mark('ip', f'ip daddr {{ {VIP}, {VIP2} }}', 7)
-    for vip, port, kind in ((VIP, 80, 'tcp'), (VIP, 8080, 'tcp'), (VIP2, 80, 'udp'), (VIP2, 8080, 'udp')):
+    for vip, port, kind in (
+        (VIP, 80, 'tcp'),
+        (VIP, 8080, 'tcp'),
+        (VIP2, 80, 'udp'),
+        (VIP2, 8080, 'udp'),
+    ):
         answer = ask(g.client, vip, port, kind)
         # S-11: the real server's port 0 keeps the client's.
         equal((answer.name, answer.local_port), ('s1', port), f'{kind} {vip}:{port}')
@@ -113,8 +129,18 @@ def ftp_ports():
         equal(ask(g.client, VIP, 8080).name, 'director', 'a port from 1024 on')
         equal(ask(g.client, VIP, 1023).name, 'director', 'a lower port')
         equal(ask(g.client, VIP, 8080, 'udp').name, 'director', 'UDP')
-        equal([row for row in ipvs.rows() if row.vport in (1023, 8080) and row.caddr == '10.0.1.1'
-               and row.daddr == '10.0.2.11' and row.dport == 21], [], 'connections to the server\'s port 21')
+        equal(
+            [
+                row
+                for row in ipvs.rows()
+                if row.vport in (1023, 8080)
+                and row.caddr == '10.0.1.1'
+                and row.daddr == '10.0.2.11'
+                and row.dport == 21
+            ],
+            [],
+            'connections to the server\'s port 21',
+        )
     finally:
         servers.stop()
 
@@ -126,14 +152,20 @@ def namespaces():
         ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
         ask(g.client, VIP)
         until(lambda: ipvs.total().conns > 0, 'a connection is counted', 5)
-        equal(ipvs.admin('-Ln', space=other).count('\n'), 3, 'lines of the other namespace\'s table')
+        equal(
+            ipvs.admin('-Ln', space=other).count('\n'), 3, 'lines of the other namespace\'s table'
+        )
         equal(ipvs.rows(other), [], 'connections of the other namespace')
         equal(ipvs.total(other).conns, 0, 'connections counted in the other namespace')
         ipvs.admin(f'-A -t {VIP}:80 -s rr', space=other)
         ipvs.admin(f'-A -u {VIP}:81 -s rr', space=other)
         equal('UDP' in ipvs.admin('-Ln'), False, 'the other\'s service is listed here')
         ipvs.setting('conn_reuse_mode', 0, space=other)
-        equal(ipvs.setting('conn_reuse_mode'), '1', 'a setting that was changed in the other namespace')
+        equal(
+            ipvs.setting('conn_reuse_mode'),
+            '1',
+            'a setting that was changed in the other namespace',
+        )
         ipvs.admin('-C', space=other)
         equal(ask(g.client, VIP).name, 's1', 'who answered after the other was cleared')
     finally:
@@ -144,12 +176,22 @@ def namespaces():
 def newest_first():
     ipvs.service(f'-u {VIP}:80', '-m', ['10.0.2.12:80', '10.0.2.11:80', '10.0.2.13:80'])
     lines = g.director.read('/proc/net/ip_vs').splitlines()
-    equal([ipvs.address(line.split()[1].split(':')[0]) for line in lines if line.startswith('  -> 0A')],
-          ['10.0.2.13', '10.0.2.11', '10.0.2.12'], 'order in /proc/net/ip_vs')
+    equal(
+        [
+            ipvs.address(line.split()[1].split(':')[0])
+            for line in lines
+            if line.startswith('  -> 0A')
+        ],
+        ['10.0.2.13', '10.0.2.11', '10.0.2.12'],
+        'order in /proc/net/ip_vs',
+    )
     equal(names(3, kind='udp'), ['s3', 's1', 's2'], 'order of answers')
 
 
-@case('V-11 V-13 S-22 A-15 a connection waits while its real server is gone, and goes on when it is back', fresh=True)
+@case(
+    'V-11 V-13 S-22 A-15 a connection waits while its real server is gone, and goes on when it is back',
+    fresh=True,
+)
 def resurrection():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
     connection = Connection(g.client, VIP, timeout=20)
@@ -172,12 +214,17 @@ def resurrection():
     true(connection.echo('again\n'), 'the connection works again')
     dest = ipvs.dests()[0]
     equal((dest.active, dest.inactive), (1, 0), 'its connections are those it had')
-    until(lambda: ipvs.stats('10.0.2.11:80').inpkts > before.inpkts, 'its packets are counted on', 5)
+    until(
+        lambda: ipvs.stats('10.0.2.11:80').inpkts > before.inpkts, 'its packets are counted on', 5
+    )
     equal(ipvs.stats('10.0.2.11:80').conns, 1, 'its connections are counted on')
     connection.close()
 
 
-@case('V-13 a service that is made anew starts its counters, not its server\'s connections', fresh=True)
+@case(
+    'V-13 a service that is made anew starts its counters, not its server\'s connections',
+    fresh=True,
+)
 def service_again():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.12:80'])
     with Connection(g.client, VIP) as connection:
@@ -210,7 +257,9 @@ def dest_edit():
         ipvs.refused(f'-e -t {VIP}:80 -r {wrong} -m')
 
 
-@case('V-14 X-2 DR finds its own way beside connections that still go by NAT', only='rust', fresh=True)
+@case(
+    'V-14 X-2 DR finds its own way beside connections that still go by NAT', only='rust', fresh=True
+)
 def dr_beside_nat():
     ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80'])
     with Connection(g.client, VIP) as connection:

@@ -13,7 +13,20 @@ import time
 from harness import ipvs
 from harness.clients import ask
 from harness.fixture import FIXTURE as g, VIP, VIP6
-from harness.packet import ACK, FIN, RST, SYN, Sniffer, Wire, checksum, fragment6, ip, pseudo, tcp, udp
+from harness.packet import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    Sniffer,
+    Wire,
+    checksum,
+    fragment6,
+    ip,
+    pseudo,
+    tcp,
+    udp,
+)
 from harness.tap import case, equal, note, run, true, until
 
 SEED = int(os.environ.get('SEED', '20261121'))
@@ -97,8 +110,8 @@ def truncated():
     with Wires() as wires:
         for packet, back in good():
             for length in range(len(packet)):
-                wires.send(packet[:length], 0x86dd if packet[0] >> 4 == 6 else 0x0800, back)
-                wires.send(resized(packet, length), 0x86dd if packet[0] >> 4 == 6 else 0x0800, back)
+                wires.send(packet[:length], 0x86DD if packet[0] >> 4 == 6 else 0x0800, back)
+                wires.send(resized(packet, length), 0x86DD if packet[0] >> 4 == 6 else 0x0800, back)
     still_works()
 
 
@@ -129,16 +142,20 @@ def wrong_ip():
             for proto, payload in ((6, segment), (17, datagram)):
                 for ihl in range(16):
                     wires.send(ip(CLIENT, vip, proto, payload, ihl=ihl))
-                    wires.send(ip(CLIENT, vip, proto, b'\1' * (max(0, ihl - 5) * 4) + payload, ihl=ihl))
+                    wires.send(
+                        ip(CLIENT, vip, proto, b'\1' * (max(0, ihl - 5) * 4) + payload, ihl=ihl)
+                    )
                 for version in range(16):
                     wires.send(ip(CLIENT, vip, proto, payload, version=version), 0x0800)
                 for length in (0, 1, 19, 20, 21, 27, 28, 39, 40, 41, 1500, 65535):
                     wires.send(ip(CLIENT, vip, proto, payload, length=length))
         for vip in VIPS6:
-            segment, datagram = tcp(CLIENT6, vip, 7200, 80, SYN), udp(CLIENT6, vip, 7200, 80, b'data')
+            segment, datagram = tcp(CLIENT6, vip, 7200, 80, SYN), udp(
+                CLIENT6, vip, 7200, 80, b'data'
+            )
             for proto, payload in ((6, segment), (17, datagram)):
                 for version in range(16):
-                    wires.send(ip(CLIENT6, vip, proto, payload, version=version), 0x86dd)
+                    wires.send(ip(CLIENT6, vip, proto, payload, version=version), 0x86DD)
                 for length in (0, 1, 7, 8, 19, 20, 21, 1500, 65535):
                     wires.send(ip(CLIENT6, vip, proto, payload, length=length))
     still_works()
@@ -153,7 +170,14 @@ def wrong_transport():
             for offset in range(16):
                 for flags in (SYN, ACK, 0, 63):
                     wires.send(ip(me, vip, 6, tcp(me, vip, 7300, 80, flags, offset=offset)))
-                    wires.send(ip(me, vip, 6, tcp(me, vip, 7301, 80, flags, offset=offset, data=b'\1' * 40)))
+                    wires.send(
+                        ip(
+                            me,
+                            vip,
+                            6,
+                            tcp(me, vip, 7301, 80, flags, offset=offset, data=b'\1' * 40),
+                        )
+                    )
             for length in (0, 1, 7, 8, 9, 100, 65535):
                 wires.send(ip(me, vip, 17, udp(me, vip, 7300, 80, b'data', length=length)))
                 wires.send(ip(me, vip, 17, udp(me, vip, 7301, 80, b'data', length=length, sum_=0)))
@@ -164,7 +188,7 @@ def pieces(packet, sizes):
     """The payload of a packet in fragments of SIZES bytes: (offset in units of 8, more, bytes)."""
     place = 0
     for size in sizes:
-        yield place // 8, place + size < len(packet), packet[place:place + size]
+        yield place // 8, place + size < len(packet), packet[place : place + size]
         place += size
 
 
@@ -175,13 +199,17 @@ def right_fragments():
     with Wires() as wires, Sniffer(g.s1, 'back') as sniffer:
         for n in range(12):
             vip = VIPS[n % 2]
-            datagram = udp(CLIENT, vip, 7400 + n, 80, bytes(orders.randrange(256) for _ in range(2000)))
+            datagram = udp(
+                CLIENT, vip, 7400 + n, 80, bytes(orders.randrange(256) for _ in range(2000))
+            )
             parts = list(pieces(datagram, (8, 8, 600, 800, 592)))
             orders.shuffle(parts)
             for offset, more, data in parts:
                 wires.send(ip(CLIENT, vip, 17, data, ident=500 + n, offset=offset, more=more))
             vip = VIPS6[n % 2]
-            datagram = udp(CLIENT6, vip, 7500 + n, 80, bytes(orders.randrange(256) for _ in range(2000)))
+            datagram = udp(
+                CLIENT6, vip, 7500 + n, 80, bytes(orders.randrange(256) for _ in range(2000))
+            )
             parts = list(pieces(datagram, (1200, 808)))
             orders.shuffle(parts)
             for offset, more, data in parts:
@@ -190,8 +218,12 @@ def right_fragments():
             until(lambda p=7400 + n: ipvs.rows(cport=p), f'a connection of IPv4 fragments {n}')
             until(lambda p=7500 + n: ipvs.rows(cport=p), f'a connection of IPv6 fragments {n}')
         # Each datagram arrives, whole or in pieces that the sender's kernel made anew.
-        true(sniffer.wait(lambda p: p.src == CLIENT and p.proto == 17 and (p.more or len(p.payload) > 1400)),
-             'a datagram arrives at the server')
+        true(
+            sniffer.wait(
+                lambda p: p.src == CLIENT and p.proto == 17 and (p.more or len(p.payload) > 1400)
+            ),
+            'a datagram arrives at the server',
+        )
     equal(len([r for r in ipvs.rows() if 7400 <= r.cport < 7600]), 24, 'connections')
     still_works()
 
@@ -202,16 +234,30 @@ def wrong_fragments():
     rnd = random.Random(SEED)
     with Wires() as wires:
         for n in range(MANY // 4):
-            offset, more, size = rnd.randrange(0, 40), rnd.random() < 0.7, rnd.choice((0, 1, 7, 8, 16, 24, 64, 600))
+            offset, more, size = (
+                rnd.randrange(0, 40),
+                rnd.random() < 0.7,
+                rnd.choice((0, 1, 7, 8, 16, 24, 64, 600)),
+            )
             if rnd.random() < 0.1:
                 offset = rnd.choice((8189, 8190, 8191))
-            proto, payload = rnd.choice((
-                (6, tcp(CLIENT, VIPS[n % 3], 7600, 80, SYN)), (17, udp(CLIENT, VIPS[n % 3], 7600, 80, b'x' * 700))))
+            proto, payload = rnd.choice(
+                (
+                    (6, tcp(CLIENT, VIPS[n % 3], 7600, 80, SYN)),
+                    (17, udp(CLIENT, VIPS[n % 3], 7600, 80, b'x' * 700)),
+                )
+            )
             data = (payload + bytes(700))[:size]
             wires.send(ip(CLIENT, VIPS[n % 3], proto, data, ident=n // 6, offset=offset, more=more))
             wires.send(ip(CLIENT6, VIPS6[n % 3], 44, fragment6(proto, offset, more, n // 6, data)))
-            wires.send(ip('10.0.2.11', CLIENT, proto, data, ident=n // 6, offset=offset, more=more), back=True)
-            wires.send(ip('fd00:2::b', CLIENT6, 44, fragment6(proto, offset, more, n // 6, data)), back=True)
+            wires.send(
+                ip('10.0.2.11', CLIENT, proto, data, ident=n // 6, offset=offset, more=more),
+                back=True,
+            )
+            wires.send(
+                ip('fd00:2::b', CLIENT6, 44, fragment6(proto, offset, more, n // 6, data)),
+                back=True,
+            )
     still_works()
 
 
@@ -223,7 +269,9 @@ def extension_headers():
     with Wires() as wires:
         for n in range(MANY // 2):
             vip, last = VIPS6[n % 3], rnd.choice((6, 17))
-            payload = tcp(CLIENT6, vip, 7700, 80, SYN) if last == 6 else udp(CLIENT6, vip, 7700, 80, b'x')
+            payload = (
+                tcp(CLIENT6, vip, 7700, 80, SYN) if last == 6 else udp(CLIENT6, vip, 7700, 80, b'x')
+            )
             following = last
             for _ in range(rnd.choice((1, 1, 2, 3, 8, 40))):
                 kind, units = rnd.choice(kinds), rnd.choice((0, 0, 0, 1, 2, 255))
@@ -233,9 +281,18 @@ def extension_headers():
                 payload = bytes((following, units if kind != 44 else 0)) + body + payload
                 following = kind
             packet = ip(CLIENT6, vip, following, payload)
-            wires.send(packet if rnd.random() < 0.7 else resized(packet, rnd.randrange(40, len(packet))))
+            wires.send(
+                packet if rnd.random() < 0.7 else resized(packet, rnd.randrange(40, len(packet)))
+            )
         # A right one: destination options before TCP. The connection is made.
-        wires.send(ip(CLIENT6, VIP6, 60, bytes((6, 0, 1, 4, 0, 0, 0, 0)) + tcp(CLIENT6, VIP6, 7701, 80, SYN)))
+        wires.send(
+            ip(
+                CLIENT6,
+                VIP6,
+                60,
+                bytes((6, 0, 1, 4, 0, 0, 0, 0)) + tcp(CLIENT6, VIP6, 7701, 80, SYN),
+            )
+        )
     until(lambda: ipvs.rows(cport=7701), 'a connection of a segment behind destination options')
     still_works()
 
@@ -259,23 +316,43 @@ def icmp_errors():
         for n in range(MANY // 2):
             inner, back = rnd.choice(packets)
             if rnd.random() < 0.5:
-                inner = inner[:rnd.randrange(len(inner))]
+                inner = inner[: rnd.randrange(len(inner))]
             if rnd.random() < 0.3:
                 inner = bytes(b ^ (rnd.random() < 0.05) * rnd.randrange(256) for b in inner)
             kind = rnd.choice((3, 4, 5, 11, 12, 0, 8))
-            wrapped = rnd.choice((inner, ip(DIRECTOR, SERVER, 4, inner), ip(DIRECTOR, SERVER, 47, b'\0\0\x08\0' + inner),
-                                  ip(DIRECTOR, SERVER, 17, udp(DIRECTOR, SERVER, 40000, 5555, b'\0\4\0\0' + inner))))
+            wrapped = rnd.choice(
+                (
+                    inner,
+                    ip(DIRECTOR, SERVER, 4, inner),
+                    ip(DIRECTOR, SERVER, 47, b'\0\0\x08\0' + inner),
+                    ip(
+                        DIRECTOR,
+                        SERVER,
+                        17,
+                        udp(DIRECTOR, SERVER, 40000, 5555, b'\0\4\0\0' + inner),
+                    ),
+                )
+            )
             kind6 = rnd.choice((1, 2, 3, 4, 128, 129))
             code, rest = rnd.randrange(6), rnd.choice((bytes(4), rnd.randbytes(4)))
             for src, dst, number, about, back in (
-                    (CLIENT, VIPS[n % 3], kind, inner, False), (SERVER, CLIENT, kind, inner, True),
-                    (SERVER, DIRECTOR, kind, wrapped, True),
-                    (CLIENT6, VIPS6[n % 3], kind6, inner, False), ('fd00:2::b', CLIENT6, kind6, inner, True)):
-                wires.send(icmp(src, dst, bytes((number, code)), rest + about, rnd.random() < 0.8), back=back)
+                (CLIENT, VIPS[n % 3], kind, inner, False),
+                (SERVER, CLIENT, kind, inner, True),
+                (SERVER, DIRECTOR, kind, wrapped, True),
+                (CLIENT6, VIPS6[n % 3], kind6, inner, False),
+                ('fd00:2::b', CLIENT6, kind6, inner, True),
+            ):
+                wires.send(
+                    icmp(src, dst, bytes((number, code)), rest + about, rnd.random() < 0.8),
+                    back=back,
+                )
     still_works()
 
 
-@case(f'H-9 {MANY} packets with bytes changed at random, from clients and from real servers', fresh=True)
+@case(
+    f'H-9 {MANY} packets with bytes changed at random, from clients and from real servers',
+    fresh=True,
+)
 def mutated():
     services()
     rnd = random.Random(SEED)
@@ -291,7 +368,7 @@ def mutated():
             packet = bytes(packet)
             if rnd.random() < 0.5:
                 packet = resized(packet, len(packet))
-            wires.send(packet, 0x86dd if len(packet) > 60 and packet[0] >> 4 == 6 else None, back)
+            wires.send(packet, 0x86DD if len(packet) > 60 and packet[0] >> 4 == 6 else None, back)
     still_works()
 
 
@@ -303,7 +380,16 @@ def random_payload():
         for n in range(MANY // 2):
             proto = rnd.choice((6, 17, 6, 17, 132, 50, 51, 1, 58, 4, 41, 47, rnd.randrange(256)))
             payload = rnd.randbytes(rnd.choice((0, 4, 8, 12, 20, 40, 100, 1400)))
-            wires.send(ip(CLIENT, VIPS[n % 3], proto, payload, ttl=rnd.choice((0, 1, 2, 64)), df=rnd.random() < 0.5))
+            wires.send(
+                ip(
+                    CLIENT,
+                    VIPS[n % 3],
+                    proto,
+                    payload,
+                    ttl=rnd.choice((0, 1, 2, 64)),
+                    df=rnd.random() < 0.5,
+                )
+            )
             wires.send(ip(CLIENT6, VIPS6[n % 3], proto, payload, ttl=rnd.choice((0, 1, 2, 64))))
     still_works()
 

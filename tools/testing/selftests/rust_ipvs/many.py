@@ -41,8 +41,17 @@ class Generator:
         self.write('kpktgend_0', 'rem_device_all')
         self.write('kpktgend_0', 'add_device eth0')
         mac = ':'.join(f'{byte:02x}' for byte in hardware(g.director, 'front'))
-        for line in (f'count {count}', 'clone_skb 0', 'pkt_size 80', 'delay 0', f'dst_mac {mac}',
-                     'udp_src_min 1024', f'udp_src_max {1024 + PORTS}', 'udp_dst_min 80', 'udp_dst_max 80'):
+        for line in (
+            f'count {count}',
+            'clone_skb 0',
+            'pkt_size 80',
+            'delay 0',
+            f'dst_mac {mac}',
+            'udp_src_min 1024',
+            f'udp_src_max {1024 + PORTS}',
+            'udp_dst_min 80',
+            'udp_dst_max 80',
+        ):
             self.write('eth0', line)
         if version == 4:
             self.write('eth0', 'src_min 10.77.0.0')
@@ -139,7 +148,10 @@ def nowhere():
     g.director.run('ip addr replace fd00:88::1/64 dev rv-many nodad', quiet=True)
     g.director.run('ip link set rv-many up', quiet=True)
     for address in ('10.88.0.2', 'fd00:88::2'):
-        g.director.run(f'ip neigh replace {address} lladdr 02:00:00:00:00:88 dev rv-many nud permanent', quiet=True)
+        g.director.run(
+            f'ip neigh replace {address} lladdr 02:00:00:00:00:88 dev rv-many nud permanent',
+            quiet=True,
+        )
     return '10.88.0.2', '[fd00:88::2]'
 
 
@@ -167,7 +179,11 @@ def many(count, version, method):
             while rounds < 1 or len(resizer.sizes) < 3 and time.monotonic() < start + 10:
                 rounds += 1
                 generator.play()
-                until(lambda r=rounds: ipvs.stats(at).inpkts == (1 + r) * count, f'{count} packets came in', 60)
+                until(
+                    lambda r=rounds: ipvs.stats(at).inpkts == (1 + r) * count,
+                    f'{count} packets came in',
+                    60,
+                )
             note(f'{count} connections used {rounds} times in {time.monotonic() - start:.0f} s')
         finally:
             resizer.stop()
@@ -182,7 +198,11 @@ def many(count, version, method):
         note(f'{(objects - before)} connections in {pages - pages_before} pages')
     until(lambda: connections() == 0, 'all connections end', PATIENCE)
     equal(ipvs.rows(), [], 'rows of /proc')
-    until(lambda: in_slab()[0] - before < 1000, f'their memory is given back ({in_slab()}, before {before})', 60)
+    until(
+        lambda: in_slab()[0] - before < 1000,
+        f'their memory is given back ({in_slab()}, before {before})',
+        60,
+    )
     if g.impl == 'rust':
         # One of less than 16 times the least stays: it may have shrunk to that before the last
         # ended (C-29).
@@ -191,12 +211,18 @@ def many(count, version, method):
     ipvs.admin('-C')
 
 
-@case('C-13 C-16 C-22 C-28 C-30 very many connections by DR, the table resized while they are used', fresh=True)
+@case(
+    'C-13 C-16 C-22 C-28 C-30 very many connections by DR, the table resized while they are used',
+    fresh=True,
+)
 def by_dr():
     many(MANY, 4, '-g')
 
 
-@case('C-6 C-16 C-28 C-30 many connections by NAT, which are in the table twice, resized while they are used', fresh=True)
+@case(
+    'C-6 C-16 C-28 C-30 many connections by NAT, which are in the table twice, resized while they are used',
+    fresh=True,
+)
 def by_nat():
     many(MANY // 10, 4, '-m')
 
@@ -220,7 +246,11 @@ def seen_while_resized():
         ipvs.setting('conn_lfactor', (2, -2)[number % 2])
         # While one resizing is under way or another.
         for _ in range(2):
-            seen = {line.split()[2] for line in g.director.read('/proc/net/ip_vs_conn').splitlines() if '[' in line or 'fd00' in line}
+            seen = {
+                line.split()[2]
+                for line in g.director.read('/proc/net/ip_vs_conn').splitlines()
+                if '[' in line or 'fd00' in line
+            }
             equal(len(seen), 8, f'connections of IPv6 that are seen, round {number}')
     ipvs.setting('conn_lfactor', -2)
     ipvs.admin('--set 0 0 300')

@@ -63,16 +63,37 @@ def balanced():
         with Rules(tool, '--ipvs', '! --ipvs') as rules:
             for _, name in by_methods(vip, table):
                 # What asks for neighbours is not balanced, and leaves as well.
-                equal(rules.counted() - {'! --ipvs'}, {'--ipvs'}, f'{tool}, a client of a service by {name}')
+                equal(
+                    rules.counted() - {'! --ipvs'},
+                    {'--ipvs'},
+                    f'{tool}, a client of a service by {name}',
+                )
             g.client.run(f'ping -c 1 -W 5 {table["s1"]}', quiet=True)
             equal(rules.counted(), {'! --ipvs'}, f'{tool}, an echo request that is forwarded')
 
 
 @case('N-7 a rule asks for VIP, port, protocol and method', fresh=True)
 def questions():
-    for tool, vip, other, table in (('iptables', VIP, '10.0.8.0/24', RIP), ('ip6tables', VIP6, 'fd00:8::/64', RIP6)):
-        true_ones = {f'--vaddr {vip}', '--vport 80', '--vproto 6', '! --vaddr ' + other, '! --vport 81', '! --vproto 17'}
-        false_ones = {f'! --vaddr {vip}', '! --vport 80', '! --vproto 6', '--vaddr ' + other, '--vport 81', '--vproto 17'}
+    for tool, vip, other, table in (
+        ('iptables', VIP, '10.0.8.0/24', RIP),
+        ('ip6tables', VIP6, 'fd00:8::/64', RIP6),
+    ):
+        true_ones = {
+            f'--vaddr {vip}',
+            '--vport 80',
+            '--vproto 6',
+            '! --vaddr ' + other,
+            '! --vport 81',
+            '! --vproto 17',
+        }
+        false_ones = {
+            f'! --vaddr {vip}',
+            '! --vport 80',
+            '! --vproto 6',
+            '--vaddr ' + other,
+            '--vport 81',
+            '--vproto 17',
+        }
         methods = {f'{no}--vmethod {name}' for name in ('MASQ', 'GATE') for no in ('', '! ')}
         with Rules(tool, *sorted(true_ones | false_ones | methods)) as rules:
             for _, name in by_methods(vip, table):
@@ -80,7 +101,9 @@ def questions():
                     # What is wrapped is of no protocol that is balanced.
                     equal(rules.counted(), set(), f'{tool}, a tunnel')
                     continue
-                which = {f'--vmethod {name}'} | {f'! --vmethod {one}' for one in ('MASQ', 'GATE') if one != name}
+                which = {f'--vmethod {name}'} | {
+                    f'! --vmethod {one}' for one in ('MASQ', 'GATE') if one != name
+                }
                 equal(rules.counted(), true_ones | which, f'{tool}, {name}')
 
 
@@ -135,17 +158,26 @@ def direction():
         g.director.run('iptables -t mangle -D POSTROUTING -m conntrack --ctstate NEW')
 
 
-@case('N-7 N-3 what was balanced gets the director\'s address, as a swarm\'s rules have it', fresh=True)
+@case(
+    'N-7 N-3 what was balanced gets the director\'s address, as a swarm\'s rules have it',
+    fresh=True,
+)
 def masqueraded():
-    for tool, vip, server, address in (('iptables', VIP, '10.0.2.11', '10.0.2.254'),
-                                       ('ip6tables', VIP6, 'fd00:2::b', 'fd00:2::fe')):
+    for tool, vip, server, address in (
+        ('iptables', VIP, '10.0.2.11', '10.0.2.254'),
+        ('ip6tables', VIP6, 'fd00:2::b', 'fd00:2::fe'),
+    ):
         rule = f'POSTROUTING -m ipvs --ipvs -d {server} -j SNAT --to-source {address}'
         with Tracked():
             g.director.run(f'{tool} -t nat -A {rule}')
             try:
                 ipvs.service(f'-t {ipvs.at(vip)}', '-m', [ipvs.at(server)])
                 answer = ask(g.client, vip)
-                equal((answer.name, answer.peer), ('s1', address), f'{tool}: who answers, and whom it saw')
+                equal(
+                    (answer.name, answer.peer),
+                    ('s1', address),
+                    f'{tool}: who answers, and whom it saw',
+                )
             finally:
                 g.director.run(f'{tool} -t nat -D {rule}')
                 ipvs.admin('-C')

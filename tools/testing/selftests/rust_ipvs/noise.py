@@ -22,8 +22,12 @@ VIPS, VIPS6 = ('10.0.9.1', '10.0.9.2', '10.0.9.3'), ('fd00:9::1', 'fd00:9::2', '
 METHODS = ('-m', '-g', '-i')
 # Who asks for tunnels of other kinds: port, kind, and what comes before the packet in it.
 DIRECTOR, ROUTER, GUE = '10.0.2.254', '10.0.2.12', 6080
-TUNNELS = ((81, '--tun-type gue --tun-port 6080 --tun-nocsum'), (82, '--tun-type gue --tun-port 6080 --tun-csum'),
-           (83, '--tun-type gre --tun-nocsum'), (84, '--tun-type gre --tun-csum'))
+TUNNELS = (
+    (81, '--tun-type gue --tun-port 6080 --tun-nocsum'),
+    (82, '--tun-type gue --tun-port 6080 --tun-csum'),
+    (83, '--tun-type gre --tun-nocsum'),
+    (84, '--tun-type gre --tun-csum'),
+)
 
 
 def services():
@@ -67,8 +71,12 @@ def good(protocol, client, vip, server, port):
         yield ip(client, vip, 17, udp(client, vip, port, 80, b'data')), False
         yield ip(client, vip, 132, sctp(port, 80, chunk(1, bytes(16)))), False
         kinds = (1, 2, 3, 4) if ':' in vip else (3, 4, 11, 12)
-        for inner in (ip(vip, client, 6, tcp(vip, client, 80, port, ACK)), ip(vip, client, 17, udp(vip, client, 80, port)),
-                      ip(vip, client, 132, sctp(80, port, chunk(0))), ip(vip, client, 50, bytes(16))):
+        for inner in (
+            ip(vip, client, 6, tcp(vip, client, 80, port, ACK)),
+            ip(vip, client, 17, udp(vip, client, 80, port)),
+            ip(vip, client, 132, sctp(80, port, chunk(0))),
+            ip(vip, client, 50, bytes(16)),
+        ):
             for kind in kinds:
                 yield ip(client, vip, protocol, bytes((kind, 3, 0, 0)) + bytes(4) + inner), False
                 yield ip(server, client, protocol, bytes((kind, 3, 0, 0)) + bytes(4) + inner), True
@@ -81,16 +89,22 @@ def tunnels(client, vip, server, port):
         yield inner, False
         six = ':' in vip
         number = 41 if six else 4
-        gre = (b'\x86\xdd' if six else b'\x08\x00')
-        wrapped = ((number, inner), (17, udp(DIRECTOR, SERVER, 40000, GUE, bytes((0, number, 0, 0)) + inner)),
-                   (17, udp(DIRECTOR, SERVER, 40000, GUE, bytes((1, number, 0, 8)) + bytes(4) + inner)),
-                   (47, bytes(2) + gre + inner), (47, b'\x80\0' + gre + bytes(4) + inner))
+        gre = b'\x86\xdd' if six else b'\x08\x00'
+        wrapped = (
+            (number, inner),
+            (17, udp(DIRECTOR, SERVER, 40000, GUE, bytes((0, number, 0, 0)) + inner)),
+            (17, udp(DIRECTOR, SERVER, 40000, GUE, bytes((1, number, 0, 8)) + bytes(4) + inner)),
+            (47, bytes(2) + gre + inner),
+            (47, b'\x80\0' + gre + bytes(4) + inner),
+        )
         for proto, payload in wrapped:
             # An error about a tunnel of the director's, by a router on its way, which has IPv4
             # outside; and one at the door.
             outer = ip(DIRECTOR, SERVER, proto, payload)
             for kind in (3, 11):
-                message = bytes((kind, 4 if kind == 3 else 0, 0, 0)) + (1300).to_bytes(4, 'big') + outer
+                message = (
+                    bytes((kind, 4 if kind == 3 else 0, 0, 0)) + (1300).to_bytes(4, 'big') + outer
+                )
                 message = message[:2] + checksum(message).to_bytes(2, 'big') + message[4:]
                 yield ip(ROUTER, DIRECTOR, 1, message), True
             yield ip(client, vip, proto, payload), False
@@ -103,10 +117,14 @@ def broken(rnd, packet):
     head = 40 if data[0] >> 4 == 6 else 20
     way = rnd.randrange(8)
     for _ in range(rnd.choice((0, 1, 1, 2, 4) if way < 3 else (1, 1, 2, 4))):
-        place = rnd.randrange(head, len(data)) if rnd.random() < 0.8 and len(data) > head else rnd.randrange(len(data))
+        place = (
+            rnd.randrange(head, len(data))
+            if rnd.random() < 0.8 and len(data) > head
+            else rnd.randrange(len(data))
+        )
         data[place] = rnd.choice((0, 255, rnd.randrange(256)))
     if way == 0:
-        del data[rnd.randrange(len(data)):]
+        del data[rnd.randrange(len(data)) :]
     elif way == 1:
         data += rnd.randbytes(rnd.randrange(64))
     elif way == 2:
@@ -114,7 +132,7 @@ def broken(rnd, packet):
     if rnd.random() < 0.7 and len(data) >= head:
         # What says how long it is agrees with how long it is.
         length = len(data) - (40 if head == 40 else 0)
-        data[4 if head == 40 else 2:6 if head == 40 else 4] = length.to_bytes(2, 'big')
+        data[4 if head == 40 else 2 : 6 if head == 40 else 4] = length.to_bytes(2, 'big')
         if head == 20:
             data[10:12] = b'\0\0'
             data[10:12] = checksum(bytes(data[:20])).to_bytes(2, 'big')
@@ -124,7 +142,11 @@ def broken(rnd, packet):
 def received():
     """How many packets came to the director's devices."""
     lines = g.director.read('/proc/net/dev').splitlines()
-    return sum(int(line.split(':')[1].split()[1]) for line in lines if line.split(':')[0].strip() in ('front', 'back'))
+    return sum(
+        int(line.split(':')[1].split()[1])
+        for line in lines
+        if line.split(':')[0].strip() in ('front', 'back')
+    )
 
 
 def send(protocols, count=MANY):
@@ -135,21 +157,29 @@ def send(protocols, count=MANY):
     for n, (vip, vip6) in enumerate(zip(VIPS, VIPS6)):
         packets[0] += good(protocols[0], CLIENT, vip, SERVER, 7000 + n)
         packets[1] += good(protocols[1], CLIENT6, vip6, SERVER6, 7000 + n)
-    front, back = Wire(g.client, 'eth0', g.director, 'front'), Wire(g.s1, 'back', g.director, 'back')
+    front, back = Wire(g.client, 'eth0', g.director, 'front'), Wire(
+        g.s1, 'back', g.director, 'back'
+    )
     before, start = received(), time.monotonic()
     made = whole = 0
     while made < count:
         right, from_server = rnd.choice(packets[made & 1])
         # Now and then a right one, for a state to be in; that is not counted.
         packet = right if rnd.random() < 0.1 else broken(rnd, right)
-        ethertype = (0x86dd if packet[0] >> 4 == 6 else 0x0800) if packet else 0x0800
+        ethertype = (0x86DD if packet[0] >> 4 == 6 else 0x0800) if packet else 0x0800
         if (back if from_server else front).send(packet, ethertype):
             made += packet != right
             whole += packet == right
         if (made + whole) % 100 == 0:
             time.sleep(0.001)
-    note(f'{made} broken packets, half of them IPv6, and {whole} right ones in {time.monotonic() - start:.0f} s')
-    until(lambda: received() - before >= made + whole, f'the director got all of them ({received() - before})', 5)
+    note(
+        f'{made} broken packets, half of them IPv6, and {whole} right ones in {time.monotonic() - start:.0f} s'
+    )
+    until(
+        lambda: received() - before >= made + whole,
+        f'the director got all of them ({received() - before})',
+        5,
+    )
     front.close()
     back.close()
     adds_up()
@@ -181,7 +211,11 @@ def no_leak():
     g.unload()
     g.after()
     with open('/proc/slabinfo', encoding='ascii') as file:
-        equal([line for line in file if line.startswith(('rust_ipvs', 'ip_vs_conn'))], [], 'slabs that are left')
+        equal(
+            [line for line in file if line.startswith(('rust_ipvs', 'ip_vs_conn'))],
+            [],
+            'slabs that are left',
+        )
     g.load()
 
 

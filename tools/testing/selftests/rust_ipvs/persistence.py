@@ -14,7 +14,7 @@ from harness.tap import case, equal, note, run, true, until
 
 VIP2 = '10.0.9.2'
 # The server's port in a template that was found to be of no use (P-7).
-NEVER = 0xffff
+NEVER = 0xFFFF
 LONG = os.environ.get('LONG') == '1'
 RIP = {'s1': '10.0.2.11', 's2': '10.0.2.12', 's3': '10.0.2.13'}
 RIP6 = {'s1': 'fd00:2::b', 's2': 'fd00:2::c', 's3': 'fd00:2::d'}
@@ -47,7 +47,9 @@ def names(count, *args, **rest):
 
 def templates(**match):
     """All templates, as (protocol, client, VIP, its port, server, its port)."""
-    return sorted((r.proto, r.caddr, r.vaddr, r.vport, r.daddr, r.dport) for r in ipvs.rows(cport=0, **match))
+    return sorted(
+        (r.proto, r.caddr, r.vaddr, r.vport, r.daddr, r.dport) for r in ipvs.rows(cport=0, **match)
+    )
 
 
 def template(**match):
@@ -74,8 +76,11 @@ def nft(*lines):
 
 def marks(match, value, family='ip'):
     """Marks what matches, before routing."""
-    nft(f'add table {family} marks', f'add chain {family} marks pre {{ type filter hook prerouting priority -150; }}',
-        f'add rule {family} marks pre {match} meta mark set {value}')
+    nft(
+        f'add table {family} marks',
+        f'add chain {family} marks pre {{ type filter hook prerouting priority -150; }}',
+        f'add rule {family} marks pre {match} meta mark set {value}',
+    )
 
 
 def no_marks():
@@ -99,7 +104,10 @@ class Ports:
 
 # ---- keys ----
 
-@case('P-1 P-3 A-13 a client comes back to its server, another goes elsewhere: one port', fresh=True)
+
+@case(
+    'P-1 P-3 A-13 a client comes back to its server, another goes elsewhere: one port', fresh=True
+)
 def one_port():
     persist(f'-t {VIP}:80', servers())
     first = name('10.0.1.1')
@@ -108,8 +116,15 @@ def one_port():
     equal(names(4, '10.0.1.2'), ['s2'], 'another client')
     equal(names(4, '10.0.1.3'), ['s1'], 'a third client')
     equal(names(2, '10.0.1.1'), ['s3'], 'and the first again')
-    equal(templates(), [('TCP', '10.0.1.1', VIP, 80, RIP['s3'], 80), ('TCP', '10.0.1.2', VIP, 80, RIP['s2'], 80),
-                        ('TCP', '10.0.1.3', VIP, 80, RIP['s1'], 80)], 'templates')
+    equal(
+        templates(),
+        [
+            ('TCP', '10.0.1.1', VIP, 80, RIP['s3'], 80),
+            ('TCP', '10.0.1.2', VIP, 80, RIP['s2'], 80),
+            ('TCP', '10.0.1.3', VIP, 80, RIP['s1'], 80),
+        ],
+        'templates',
+    )
 
 
 @case('P-1 P-3 one port of UDP, and of IPv6', fresh=True)
@@ -122,8 +137,14 @@ def one_port_others():
     for kind in ('tcp', 'udp'):
         equal(names(3, 'fd00:1::1', VIP6, kind=kind), ['s3'], f'IPv6 {kind}')
         equal(names(3, 'fd00:1::2', VIP6, kind=kind), ['s2'], f'another client by IPv6 {kind}')
-    equal(templates(vaddr=VIP6, proto='UDP'), [('UDP', 'fd00:1::1', VIP6, 80, RIP6['s3'], 80),
-                                                ('UDP', 'fd00:1::2', VIP6, 80, RIP6['s2'], 80)], 'templates')
+    equal(
+        templates(vaddr=VIP6, proto='UDP'),
+        [
+            ('UDP', 'fd00:1::1', VIP6, 80, RIP6['s3'], 80),
+            ('UDP', 'fd00:1::2', VIP6, 80, RIP6['s2'], 80),
+        ],
+        'templates',
+    )
 
 
 @case('P-3 P-10 the server\'s port: its own, and the client\'s where that is 0', fresh=True)
@@ -134,8 +155,14 @@ def server_ports():
     equal((answer.name, answer.local_port), ('s3', 8080), 'with a port')
     answer = ask(g.client, VIP2, 8080)
     equal((answer.name, answer.local_port), ('s3', 8080), 'without a port')
-    equal(templates(), [('TCP', '10.0.1.1', VIP, 80, RIP['s3'], 8080), ('TCP', '10.0.1.1', VIP2, 8080, RIP['s3'], 0)],
-          'templates')
+    equal(
+        templates(),
+        [
+            ('TCP', '10.0.1.1', VIP, 80, RIP['s3'], 8080),
+            ('TCP', '10.0.1.1', VIP2, 8080, RIP['s3'], 0),
+        ],
+        'templates',
+    )
 
 
 @case('P-3 services of a VIP at different ports have templates of their own', fresh=True)
@@ -153,12 +180,23 @@ def all_ports():
     persist(f'-t {VIP}:0', servers(8080))
     persist(f'-u {VIP}:0', servers(0))
     answers = [ask(g.client, VIP, port) for port in (80, 8080, 80)]
-    equal([(a.name, a.local_port) for a in answers], [('s3', 80), ('s3', 8080), ('s3', 80)], 'TCP, whatever the port')
+    equal(
+        [(a.name, a.local_port) for a in answers],
+        [('s3', 80), ('s3', 8080), ('s3', 80)],
+        'TCP, whatever the port',
+    )
     name('10.0.1.2', kind='udp')
     answers = [ask(g.client, VIP, port, 'udp') for port in (8080, 80)]
-    equal([(a.name, a.local_port) for a in answers], [('s2', 8080), ('s2', 80)], 'UDP, whatever the port')
-    equal(templates(caddr='10.0.1.1'), [('TCP', '10.0.1.1', VIP, 0, RIP['s3'], 0), ('UDP', '10.0.1.1', VIP, 0, RIP['s2'], 0)],
-          'templates')
+    equal(
+        [(a.name, a.local_port) for a in answers],
+        [('s2', 8080), ('s2', 80)],
+        'UDP, whatever the port',
+    )
+    equal(
+        templates(caddr='10.0.1.1'),
+        [('TCP', '10.0.1.1', VIP, 0, RIP['s3'], 0), ('UDP', '10.0.1.1', VIP, 0, RIP['s2'], 0)],
+        'templates',
+    )
     equal(names(4, '10.0.1.3'), ['s2'], 'another client')
 
 
@@ -172,9 +210,12 @@ def port_before_all():
 @case('V-2 S-10 S-14 all ports without persistence: no server, whatever the port', fresh=True)
 def all_ports_not_persistent():
     from harness.abi import Genl, NEW_DEST, NEW_SERVICE, dest, service
+
     with g.director, Genl('IPVS') as genl:
-        for command, payload in ((NEW_SERVICE, service(addr=VIP, port=0)),
-                                 (NEW_DEST, service(addr=VIP, port=0) + dest(addr=RIP['s1'], port=0))):
+        for command, payload in (
+            (NEW_SERVICE, service(addr=VIP, port=0)),
+            (NEW_DEST, service(addr=VIP, port=0) + dest(addr=RIP['s1'], port=0)),
+        ):
             equal(genl.call(command, payload).error, 0, f'command {command}')
     equal(name(), 'refused', 'what a client hears')
     equal(ipvs.rows(), [], 'connections')
@@ -187,8 +228,15 @@ def one_mark():
     persist('-f 7', servers(8080))
     marks(f'ip daddr {{ {VIP}, {VIP2} }}', 7)
     first = ask(g.client, VIP, 80)
-    equal((first.name, first.local_port), ('s3', 80), 'the first; the server\'s port does not count')
-    for vip, port, kind in ((VIP, 8080, 'tcp'), (VIP2, 80, 'tcp'), (VIP, 80, 'udp'), (VIP2, 8080, 'udp')):
+    equal(
+        (first.name, first.local_port), ('s3', 80), 'the first; the server\'s port does not count'
+    )
+    for vip, port, kind in (
+        (VIP, 8080, 'tcp'),
+        (VIP2, 80, 'tcp'),
+        (VIP, 80, 'udp'),
+        (VIP2, 8080, 'udp'),
+    ):
         answer = ask(g.client, vip, port, kind)
         equal((answer.name, answer.local_port), ('s3', port), f'{kind} {vip}:{port}')
     equal(templates(), [('IP', '10.0.1.1', '0.0.0.7', 0, RIP['s3'], 0)], 'templates')
@@ -204,9 +252,24 @@ def one_mark6():
     marks(f'ip6 daddr {VIP6}', 16909060, 'ip6')
     equal(name(), 's3', 'IPv4')
     name('fd00:1::2', VIP6)
-    equal([name('fd00:1::1', VIP6, port, kind) for port, kind in ((80, 'tcp'), (8080, 'tcp'), (80, 'udp'))], ['s2'] * 3, 'IPv6')
-    equal(templates(caddr='fd00:1::1'), [('IP', 'fd00:1::1', '102:304::', 0, RIP6['s2'], 0)], 'template of IPv6')
-    equal(templates(caddr='10.0.1.1'), [('IP', '10.0.1.1', '1.2.3.4', 0, RIP['s3'], 0)], 'template of IPv4')
+    equal(
+        [
+            name('fd00:1::1', VIP6, port, kind)
+            for port, kind in ((80, 'tcp'), (8080, 'tcp'), (80, 'udp'))
+        ],
+        ['s2'] * 3,
+        'IPv6',
+    )
+    equal(
+        templates(caddr='fd00:1::1'),
+        [('IP', 'fd00:1::1', '102:304::', 0, RIP6['s2'], 0)],
+        'template of IPv6',
+    )
+    equal(
+        templates(caddr='10.0.1.1'),
+        [('IP', '10.0.1.1', '1.2.3.4', 0, RIP['s3'], 0)],
+        'template of IPv4',
+    )
     no_marks()
 
 
@@ -215,7 +278,9 @@ def marks_by_iptables():
     persist('-f 3', servers(0))
     persist('-f 4 -6', servers6(0))
     for tool, vip, mark in (('iptables', VIP, 3), ('ip6tables', VIP6, 4)):
-        g.director.run(f'{tool} -t mangle -A PREROUTING -d {vip} -p tcp -m multiport --dports 80,8080 -j MARK --set-mark {mark}')
+        g.director.run(
+            f'{tool} -t mangle -A PREROUTING -d {vip} -p tcp -m multiport --dports 80,8080 -j MARK --set-mark {mark}'
+        )
     try:
         equal([name(port=port) for port in (80, 8080)], ['s3', 's3'], 'IPv4')
         equal([name('fd00:1::1', VIP6, port) for port in (80, 8080)], ['s3', 's3'], 'IPv6')
@@ -231,10 +296,20 @@ def marked_and_unmarked():
     persist(f'-t {VIP}:80', servers(80, ['s3']))
     equal(names(2), ['s3'], 'without marks')
     marks(f'ip daddr {VIP} ip saddr 10.0.1.4 tcp dport {{ 80, 8080 }}', 5)
-    equal([name('10.0.1.4', port=port) for port in (80, 8080)], ['s2', 's2'], 'a client that is marked')
+    equal(
+        [name('10.0.1.4', port=port) for port in (80, 8080)],
+        ['s2', 's2'],
+        'a client that is marked',
+    )
     equal(names(2), ['s3'], 'one that is not')
-    equal(templates(), [('IP', '10.0.1.4', '0.0.0.5', 0, RIP['s2'], 0), ('TCP', '10.0.1.1', VIP, 80, RIP['s3'], 80)],
-          'templates')
+    equal(
+        templates(),
+        [
+            ('IP', '10.0.1.4', '0.0.0.5', 0, RIP['s2'], 0),
+            ('TCP', '10.0.1.1', VIP, 80, RIP['s3'], 80),
+        ],
+        'templates',
+    )
     no_marks()
 
 
@@ -250,14 +325,24 @@ def ftp():
         equal(ask(g.client, VIP, 1023).name, 'refused', 'a port below the unprivileged ones')
         equal(ask(g.client, VIP, 40000, 'udp').name, 'refused', 'UDP')
         equal(templates(), [('TCP', '10.0.1.1', VIP, 0, RIP['s3'], 0)], 'templates')
-        equal([name('10.0.1.2', port=port) for port in (40000, 21)], ['s2', 's2'], 'another client, data first')
+        equal(
+            [name('10.0.1.2', port=port) for port in (40000, 21)],
+            ['s2', 's2'],
+            'another client, data first',
+        )
 
 
-@case('P-10 FTP at another port of the server: only the control connection is translated', fresh=True)
+@case(
+    'P-10 FTP at another port of the server: only the control connection is translated', fresh=True
+)
 def ftp_port():
     persist(f'-t {VIP}:21', servers(80))
     with Ports(40000):
-        equal([ask(g.client, VIP, port).local_port for port in (21, 40000)], [80, 40000], 'ports at the server')
+        equal(
+            [ask(g.client, VIP, port).local_port for port in (21, 40000)],
+            [80, 40000],
+            'ports at the server',
+        )
 
 
 @case('P-4 Q-4 the templates of VIP:21 and VIP:0 look alike', fresh=True)
@@ -267,7 +352,11 @@ def ftp_and_all_ports_rows():
     with Ports(21):
         name(port=21)
         name(vip=VIP2)
-    equal(templates(), [('TCP', '10.0.1.1', VIP, 0, RIP['s1'], 0), ('TCP', '10.0.1.1', VIP2, 0, RIP['s2'], 0)], 'templates')
+    equal(
+        templates(),
+        [('TCP', '10.0.1.1', VIP, 0, RIP['s1'], 0), ('TCP', '10.0.1.1', VIP2, 0, RIP['s2'], 0)],
+        'templates',
+    )
 
 
 @case('P-4 Q-4 VIP:21 and VIP:0 of one VIP keep their clients apart', only='rust', fresh=True)
@@ -276,18 +365,30 @@ def ftp_beside_all_ports():
     persist(f'-t {VIP}:21', servers(0, ['s2']))
     # Then ports from 1024 on are all ports', as they should be where there is no FTP session.
     with Ports(21):
-        equal([name(port=port) for port in (80, 21, 80, 21)], ['s1', 's2', 's1', 's2'], 'ports 80 and 21')
+        equal(
+            [name(port=port) for port in (80, 21, 80, 21)],
+            ['s1', 's2', 's1', 's2'],
+            'ports 80 and 21',
+        )
     equal(len(templates()), 2, 'templates')
 
 
 # ---- networks of clients ----
 
+
 @case('P-2 a netmask makes a network one client', fresh=True)
 def netmask():
     persist(f'-t {VIP}:80', servers(), options='-M 255.255.255.252')
-    equal([name(f'10.0.1.{n}') for n in (1, 2, 3, 4, 5, 7, 8)], ['s3', 's3', 's3', 's2', 's2', 's2', 's1'],
-          'clients .1 to .3, .4 to .7, .8')
-    equal([t[1] for t in templates()], ['10.0.1.0', '10.0.1.4', '10.0.1.8'], 'clients of the templates')
+    equal(
+        [name(f'10.0.1.{n}') for n in (1, 2, 3, 4, 5, 7, 8)],
+        ['s3', 's3', 's3', 's2', 's2', 's2', 's1'],
+        'clients .1 to .3, .4 to .7, .8',
+    )
+    equal(
+        [t[1] for t in templates()],
+        ['10.0.1.0', '10.0.1.4', '10.0.1.8'],
+        'clients of the templates',
+    )
 
 
 @case('P-2 netmask 0 makes all clients one', fresh=True)
@@ -302,7 +403,11 @@ def prefix():
     persist(f'-t [{VIP6}]:80', servers6(), options='-M 64')
     persist(f'-u [{VIP6}]:80', servers6(), options='-M 126')
     equal({name(f'fd00:1::{n}', VIP6) for n in (1, 2, 9)}, {'s3'}, 'clients of a /64')
-    equal([name(f'fd00:1::{n}', VIP6, kind='udp') for n in (1, 3, 4, 7, 8)], ['s3', 's3', 's2', 's2', 's1'], 'clients of /126')
+    equal(
+        [name(f'fd00:1::{n}', VIP6, kind='udp') for n in (1, 3, 4, 7, 8)],
+        ['s3', 's3', 's2', 's2', 's1'],
+        'clients of /126',
+    )
     equal([t[1] for t in templates(proto='TCP')], ['fd00:1::'], 'client of the template')
 
 
@@ -320,7 +425,10 @@ def netmask_words():
 
 # ---- validity ----
 
-@case('P-8 P-20 A-14 Q-3 with weight 0 a server keeps its clients, and gets no new ones', fresh=True)
+
+@case(
+    'P-8 P-20 A-14 Q-3 with weight 0 a server keeps its clients, and gets no new ones', fresh=True
+)
 def weight_zero():
     persist(f'-t {VIP}:80', servers())
     equal(name(), 's3', 'its server')
@@ -329,7 +437,10 @@ def weight_zero():
     equal(names(4, '10.0.1.2') + names(4, '10.0.1.3'), ['s2', 's1'], 'other clients')
 
 
-@case('P-7 P-20 P-21 A-14 expire_quiescent_template: with weight 0 a client goes elsewhere', fresh=True)
+@case(
+    'P-7 P-20 P-21 A-14 expire_quiescent_template: with weight 0 a client goes elsewhere',
+    fresh=True,
+)
 def quiescent():
     persist(f'-t {VIP}:80', servers())
     equal(ipvs.setting('expire_quiescent_template'), '0', 'at first')
@@ -338,8 +449,16 @@ def quiescent():
     equal(name(), 's3', 'with a weight')
     ipvs.admin(f'-e -t {VIP}:80 -r {RIP["s3"]}:80 -m -w 0')
     equal(names(3), ['s2'], 'with weight 0')
-    equal([t[4:] for t in templates()], [(RIP['s2'], 80), (RIP['s3'], NEVER)], 'templates, the old one until it expires')
-    equal((persistent(f'{RIP["s2"]}:80'), persistent(f'{RIP["s3"]}:80')), (1, 1), 'as the servers count them')
+    equal(
+        [t[4:] for t in templates()],
+        [(RIP['s2'], 80), (RIP['s3'], NEVER)],
+        'templates, the old one until it expires',
+    )
+    equal(
+        (persistent(f'{RIP["s2"]}:80'), persistent(f'{RIP["s3"]}:80')),
+        (1, 1),
+        'as the servers count them',
+    )
     ipvs.admin(f'-e -t {VIP}:80 -r {RIP["s3"]}:80 -m -w 1')
     equal(names(3), ['s2'], 'with a weight again, for good')
 
@@ -371,7 +490,9 @@ def deleted():
     equal(names(3), ['s2'], 'its server now')
     equal([t[4:] for t in templates()], [(RIP['s2'], 80), (RIP['s3'], NEVER)], 'templates')
     ipvs.admin(f'-a -t {VIP}:80 -r {RIP["s3"]}:80 -m')
-    equal(names(3), ['s2'], 'when the old one is back: it was found missing once, which is for good')
+    equal(
+        names(3), ['s2'], 'when the old one is back: it was found missing once, which is for good'
+    )
     equal(persistent(f'{RIP["s3"]}:80'), 1, 'templates that the old one counts')
 
 
@@ -407,7 +528,10 @@ def other_port():
     equal([t[5] for t in templates()], [8080, NEVER], 'ports of the templates')
 
 
-@case('P-22 S-18 a port that is used again stays at its server while there is the connection', fresh=True)
+@case(
+    'P-22 S-18 a port that is used again stays at its server while there is the connection',
+    fresh=True,
+)
 def reuse():
     persist(f'-t {VIP}:80', servers())
     for setting in (0, 1, 3):
@@ -425,7 +549,10 @@ def reuse():
 
 # ---- time ----
 
-@case('P-9 P-12 Q-2 a new connection refreshes a template; what an old one sends does not', fresh=True)
+
+@case(
+    'P-9 P-12 Q-2 a new connection refreshes a template; what an old one sends does not', fresh=True
+)
 def refresh():
     persist(f'-t {VIP}:80', servers(), timeout=100)
     with Connection(g.client, VIP) as held:
@@ -451,7 +578,10 @@ def expires():
     equal(name(kind='udp'), 's1', 'its server now')
 
 
-@case('P-17 A-12 Q-1 a template that holds a connection outlives its time in steps of a minute', fresh=True)
+@case(
+    'P-17 A-12 Q-1 a template that holds a connection outlives its time in steps of a minute',
+    fresh=True,
+)
 def held_longer():
     persist(f'-t {VIP}:80', servers(), timeout=2)
     with Connection(g.client, VIP) as held:
@@ -470,7 +600,11 @@ def held_then_new_c():
         true(template().expires > 50, f'time left: {template().expires}')
 
 
-@case('P-17 C-19 a new connection gives such a template its own time back, and it goes with the last', only='rust', fresh=True)
+@case(
+    'P-17 C-19 a new connection gives such a template its own time back, and it goes with the last',
+    only='rust',
+    fresh=True,
+)
 def held_then_new():
     # By DR the director sees that the client closes, and no more: then a second is enough.
     ipvs.admin('--set 0 1 0')
@@ -488,8 +622,11 @@ def held_then_new():
     ipvs.admin('--set 0 120 0')
 
 
-@case('P-17 a long connection and a timeout of 10 s: the template is there at 10, 70 and 130 s' + ('' if LONG else ' (LONG=1)'),
-      fresh=True)
+@case(
+    'P-17 a long connection and a timeout of 10 s: the template is there at 10, 70 and 130 s'
+    + ('' if LONG else ' (LONG=1)'),
+    fresh=True,
+)
 def long_connection():
     persist(f'-t {VIP}:80', servers(), timeout=10)
     start = time.monotonic()
@@ -504,7 +641,9 @@ def long_connection():
         note(f'seconds since the start, seconds left: {seen}')
         if g.impl == 'rust':
             name()
-            true(template().expires <= 10, f'time left after a new connection: {template().expires}')
+            true(
+                template().expires <= 10, f'time left after a new connection: {template().expires}'
+            )
 
 
 @case('P-18 Q-9 an edited timeout is that of new templates', fresh=True)
@@ -513,7 +652,11 @@ def edit_timeout():
     name()
     ipvs.admin(f'-E -t {VIP}:80 -s rr -p 1000')
     name()
-    equal(template().expires in (99, 100), True, f'time left of the old one after a new connection: {template().expires}')
+    equal(
+        template().expires in (99, 100),
+        True,
+        f'time left of the old one after a new connection: {template().expires}',
+    )
     name('10.0.1.2')
     true(template(caddr='10.0.1.2').expires > 990, 'time left of the new one')
 
@@ -540,7 +683,10 @@ def switched():
     equal(len(templates()), 1, 'templates')
 
 
-@case('P-11 C-8 U-22 single packets: there is no connection, and each packet winds the template up', fresh=True)
+@case(
+    'P-11 C-8 U-22 single packets: there is no connection, and each packet winds the template up',
+    fresh=True,
+)
 def single_packets():
     persist(f'-u {VIP}:80', servers(), '-g', '-o', timeout=100)
     with Connection(g.client, VIP, kind='udp') as one:
@@ -550,11 +696,15 @@ def single_packets():
         time.sleep(3)
         true(template(caddr='10.0.1.1').expires <= 97, 'time has passed')
         true(b's3' in one.exchange(b'again'), 'the same server')
-        true(template(caddr='10.0.1.1').expires >= 99, f'time left after that: {template(caddr="10.0.1.1").expires}')
+        true(
+            template(caddr='10.0.1.1').expires >= 99,
+            f'time left after that: {template(caddr="10.0.1.1").expires}',
+        )
     equal(len(ipvs.rows()), 2, 'entries')
 
 
 # ---- counting ----
+
 
 @case('P-14 P-21 C-22 connections are counted, templates apart from them', fresh=True)
 def counting():
@@ -562,28 +712,48 @@ def counting():
     for _ in range(3):
         name()
     name('10.0.1.2')
-    equal((persistent(f'{RIP["s3"]}:80'), persistent(f'{RIP["s2"]}:80'), persistent(f'{RIP["s1"]}:80')), (1, 1, 0),
-          'templates')
-    equal({d.address: d.active + d.inactive for d in ipvs.dests()},
-          {f'{RIP["s3"]}:80': 3, f'{RIP["s2"]}:80': 1, f'{RIP["s1"]}:80': 0}, 'connections')
+    equal(
+        (
+            persistent(f'{RIP["s3"]}:80'),
+            persistent(f'{RIP["s2"]}:80'),
+            persistent(f'{RIP["s1"]}:80'),
+        ),
+        (1, 1, 0),
+        'templates',
+    )
+    equal(
+        {d.address: d.active + d.inactive for d in ipvs.dests()},
+        {f'{RIP["s3"]}:80': 3, f'{RIP["s2"]}:80': 1, f'{RIP["s1"]}:80': 0},
+        'connections',
+    )
     until(lambda: ipvs.stats(f'{VIP}:80').conns == 4, 'the service has counted 4 connections', 5)
     equal(ipvs.stats(f'{RIP["s3"]}:80').conns, 3, 'connections counted by the server')
 
 
-@case('P-13 C-23 A-22 Q-30 a template takes its place under conn_max, and stays where its connection finds none', fresh=True)
+@case(
+    'P-13 C-23 A-22 Q-30 a template takes its place under conn_max, and stays where its connection finds none',
+    fresh=True,
+)
 def limit():
     persist(f'-u {VIP}:80', servers())
     ipvs.setting('conn_max', 1)
     equal(ask(g.client, VIP, kind='udp', timeout=0.4).name, 'timeout', 'what the client hears')
     equal([(r.cport, r.daddr) for r in ipvs.rows()], [(0, RIP['s3'])], 'what there is')
-    equal(ask(g.client, VIP, kind='udp', source='10.0.1.2', timeout=0.4).name, 'timeout', 'what another client hears')
+    equal(
+        ask(g.client, VIP, kind='udp', source='10.0.1.2', timeout=0.4).name,
+        'timeout',
+        'what another client hears',
+    )
     equal(len(ipvs.rows()), 1, 'entries')
     ipvs.setting('conn_max', 2)
     equal(name(kind='udp'), 's3', 'who answers the client, with room for it')
     equal(len(ipvs.rows()), 2, 'entries')
 
 
-@case('P-15 T-15 a template is ASSURED once a connection of its is, by TCP or a reply of UDP', fresh=True)
+@case(
+    'P-15 T-15 a template is ASSURED once a connection of its is, by TCP or a reply of UDP',
+    fresh=True,
+)
 def assured():
     persist(f'-t {VIP}:80', servers(), '-g')
     persist(f'-u {VIP}:80', servers(), '-g')
@@ -594,7 +764,9 @@ def assured():
     until(lambda: ipvs.rows(caddr='10.0.1.77', cport=0), 'a template', 3)
     equal(template(caddr='10.0.1.77').state, 'NONE', 'with half a connection')
     name()
-    equal(template(proto='TCP', caddr='10.0.1.1').state, 'ASSURED', 'with an established one, by DR')
+    equal(
+        template(proto='TCP', caddr='10.0.1.1').state, 'ASSURED', 'with an established one, by DR'
+    )
     equal(names(2, kind='udp'), ['s3'], 'UDP by DR')
     equal(template(proto='UDP', vaddr=VIP).state, 'NONE', 'UDP by DR, of which no reply is seen')
     equal(len(names(2, vip=VIP2, kind='udp')), 1, 'UDP by NAT')
@@ -608,10 +780,15 @@ def port_zero_packets():
     before = [r for r in ipvs.rows() if r.cport == 0]
     wire = Wire(g.client, 'eth0', g.director, 'front')
     from harness.packet import udp
+
     wire.send(ip('10.0.1.1', VIP, UDP, udp('10.0.1.1', VIP, 0, 80, b'x')))
     until(lambda: len(ipvs.rows()) == 3, 'a connection of its own', 3)
     wire.close()
-    equal(sorted(r.state for r in ipvs.rows(cport=0)), ['ASSURED', 'UDP'], 'entries with client port 0')
+    equal(
+        sorted(r.state for r in ipvs.rows(cport=0)),
+        ['ASSURED', 'UDP'],
+        'entries with client port 0',
+    )
     equal(len(before), 1, 'templates before')
 
 
@@ -625,7 +802,10 @@ def methods():
             true(connection.put(100000) and connection.get(100000), f'{method} carries data')
 
 
-@case('S-22 S-23 C-18 expire_nodest_conn: with a deleted server go its connections, and its templates', fresh=True)
+@case(
+    'S-22 S-23 C-18 expire_nodest_conn: with a deleted server go its connections, and its templates',
+    fresh=True,
+)
 def flush_with_server():
     persist(f'-t {VIP}:80', servers())
     ipvs.setting('expire_nodest_conn', 1)
@@ -633,13 +813,20 @@ def flush_with_server():
     equal(len(templates()), 3, 'templates')
     ipvs.admin(f'-d -t {VIP}:80 -r {RIP["s3"]}:80')
     until(lambda: not ipvs.rows(daddr=RIP['s3'], cport=held[0].port), 'its connection is gone', 5)
-    equal(len([r for r in ipvs.rows() if r.cport and r.daddr != RIP['s3']]), 2, 'connections of others')
+    equal(
+        len([r for r in ipvs.rows() if r.cport and r.daddr != RIP['s3']]),
+        2,
+        'connections of others',
+    )
     equal(name(), 's2', 'the client\'s server now')
     for connection in held:
         connection.close()
 
 
-@case('C-5 H-2 a template may outlive the services, and connections end before their templates', fresh=True)
+@case(
+    'C-5 H-2 a template may outlive the services, and connections end before their templates',
+    fresh=True,
+)
 def leftovers():
     persist(f'-t {VIP}:80', servers())
     persist('-f 9', servers(0))
@@ -660,6 +847,7 @@ def many():
     persist(f'-u {VIP}:80', servers(), '-g')
     wire = Wire(g.client, 'eth0', g.director, 'front')
     from harness.packet import udp
+
     clients = [f'10.0.{100 + n // 250}.{1 + n % 250}' for n in range(1000)]
     for round_ in (1, 2):
         for client in clients:
@@ -668,7 +856,11 @@ def many():
     until(lambda: len(ipvs.rows()) == 3000, 'templates and connections', 20)
     server = {r.caddr: r.daddr for r in ipvs.rows(cport=0)}
     equal(len(server), 1000, 'clients')
-    equal(sorted(list(server.values()).count(RIP[s]) for s in RIP), [333, 333, 334], 'templates of each server')
+    equal(
+        sorted(list(server.values()).count(RIP[s]) for s in RIP),
+        [333, 333, 334],
+        'templates of each server',
+    )
     for row in ipvs.rows():
         equal(row.daddr, server[row.caddr], f'server of {row.caddr}:{row.cport}')
 

@@ -62,14 +62,23 @@ def client(command):
 
 def curl(vip, *options, source='10.0.1.1', path='name'):
     at = f'[{vip}]' if ':' in vip else vip
-    return client(['curl', '-sS', '--max-time', '20', '--interface', source, *options, f'ftp://{at}/{path}'])
+    return client(
+        ['curl', '-sS', '--max-time', '20', '--interface', source, *options, f'ftp://{at}/{path}']
+    )
 
 
 def sessions(vip, expected, source='10.0.1.1'):
     """FTP in all its ways; each session is at the expected server, data connections too, or the file would not come."""
     passive = [curl(vip, source=source), curl(vip, '--disable-epsv', source=source)]
-    active = [curl(vip, '--ftp-port', '-', source=source), curl(vip, '--disable-eprt', '--ftp-port', '-', source=source)]
-    equal((passive, active), ([expected] * 2, [expected] * 2), f'passive and active sessions of {source} with {vip}')
+    active = [
+        curl(vip, '--ftp-port', '-', source=source),
+        curl(vip, '--disable-eprt', '--ftp-port', '-', source=source),
+    ]
+    equal(
+        (passive, active),
+        ([expected] * 2, [expected] * 2),
+        f'passive and active sessions of {source} with {vip}',
+    )
 
 
 def ftp_templates():
@@ -83,20 +92,32 @@ def ftp_dr():
         sessions(VIP, 's3')
         sessions(VIP, 's2', '10.0.1.2')
         sessions(VIP, 's3')
-    equal(ftp_templates(), [('10.0.1.1', 0, RIP['s3'], 0), ('10.0.1.2', 0, RIP['s2'], 0)], 'templates')
+    equal(
+        ftp_templates(), [('10.0.1.1', 0, RIP['s3'], 0), ('10.0.1.2', 0, RIP['s2'], 0)], 'templates'
+    )
     # The client acknowledges an active data connection by the director, and a passive one is its
     # own.
     data = ipvs.rows(caddr='10.0.1.1')
-    true(any(PASSIVE[0] <= r.vport <= PASSIVE[1] for r in data), 'passive data connections are seen')
+    true(
+        any(PASSIVE[0] <= r.vport <= PASSIVE[1] for r in data), 'passive data connections are seen'
+    )
     true(any(r.vport == 20 for r in data), 'active ones as well')
     equal({r.daddr for r in data}, {RIP['s3']}, 'servers of all of them')
 
 
-@case('F-11 P-10 FTP by NAT: passive, with a server that names the VIP; active, behind a rule for port 20', fresh=True)
+@case(
+    'F-11 P-10 FTP by NAT: passive, with a server that names the VIP; active, behind a rule for port 20',
+    fresh=True,
+)
 def ftp_nat():
     ipvs.service(f'-t {VIP}:21', '-m', [f'{rip}:21' for rip in RIP.values()], '-s rr -p 300')
-    g.director.run(['nft', 'table ip ftp { chain post { type nat hook postrouting priority 100; '
-                           f'ip saddr 10.0.2.0/24 tcp sport 20 snat to {VIP}; }}; }}'.replace('}}', '}')])
+    g.director.run(
+        [
+            'nft',
+            'table ip ftp { chain post { type nat hook postrouting priority 100; '
+            f'ip saddr 10.0.2.0/24 tcp sport 20 snat to {VIP}; }}; }}'.replace('}}', '}'),
+        ]
+    )
     try:
         with vsftpd(f'pasv_address={VIP}'):
             sessions(VIP, 's3')
@@ -105,7 +126,11 @@ def ftp_nat():
         g.director.run('nft flush ruleset', quiet=True)
     data = [r for r in ipvs.rows(caddr='10.0.1.1') if PASSIVE[0] <= r.vport <= PASSIVE[1]]
     true(data, 'passive data connections')
-    equal({(r.daddr, r.vport == r.dport) for r in data}, {(RIP['s3'], True)}, 'their server, and their ports are kept')
+    equal(
+        {(r.daddr, r.vport == r.dport) for r in data},
+        {(RIP['s3'], True)},
+        'their server, and their ports are kept',
+    )
 
 
 @case('F-11 FTP by DR and NAT: lftp and ftp', fresh=True)
@@ -113,15 +138,46 @@ def ftp_clients():
     ipvs.service(f'-t {VIP}:21', '-g', [f'{rip}:21' for rip in RIP.values()], '-s rr -p 300')
     ipvs.service(f'-t {VIP2}:21', '-m', [f'{rip}:21' for rip in RIP.values()], '-s rr -p 300')
     with vsftpd(f'pasv_address={VIP2}'):
-        equal({client(['ftp', '-4', '-o', '-', '-V', f'ftp://{VIP2}/name']) for _ in range(2)}, {'s3'}, 'ftp by NAT')
-        equal({client(['lftp', '-c', f'set net:timeout 10; set net:max-retries 1; set ftp:passive-mode on; '
-                                     f'open {VIP2}; cat name']).split('\n')[0] for _ in range(2)}, {'s3'}, 'lftp by NAT')
+        equal(
+            {client(['ftp', '-4', '-o', '-', '-V', f'ftp://{VIP2}/name']) for _ in range(2)},
+            {'s3'},
+            'ftp by NAT',
+        )
+        equal(
+            {
+                client(
+                    [
+                        'lftp',
+                        '-c',
+                        f'set net:timeout 10; set net:max-retries 1; set ftp:passive-mode on; '
+                        f'open {VIP2}; cat name',
+                    ]
+                ).split('\n')[0]
+                for _ in range(2)
+            },
+            {'s3'},
+            'lftp by NAT',
+        )
     with vsftpd():
         for mode in ('on', 'off'):
-            equal(client(['lftp', '-c', f'set net:timeout 10; set net:max-retries 1; set ftp:passive-mode {mode}; '
-                                        f'open {VIP}; cat name']).split('\n')[0], 's3', f'lftp by DR, passive mode {mode}')
+            equal(
+                client(
+                    [
+                        'lftp',
+                        '-c',
+                        f'set net:timeout 10; set net:max-retries 1; set ftp:passive-mode {mode}; '
+                        f'open {VIP}; cat name',
+                    ]
+                ).split('\n')[0],
+                's3',
+                f'lftp by DR, passive mode {mode}',
+            )
         for option in ('-p', '-A'):
-            equal(client(['ftp', '-4', option, '-o', '-', '-V', f'ftp://{VIP}/name']), 's3', f'ftp {option} by DR')
+            equal(
+                client(['ftp', '-4', option, '-o', '-', '-V', f'ftp://{VIP}/name']),
+                's3',
+                f'ftp {option} by DR',
+            )
 
 
 @case('F-11 P-3 FTP over IPv6', fresh=True)
@@ -129,7 +185,11 @@ def ftp6():
     ipvs.service(f'-t [{VIP6}]:21', '-g', [f'[fd00:2::{n}]:21' for n in 'bcd'], '-s rr -p 300')
     with vsftpd():
         for source, expected in (('fd00:1::1', 's3'), ('fd00:1::2', 's2'), ('fd00:1::1', 's3')):
-            equal([curl(VIP6, source=source), curl(VIP6, '--ftp-port', '-', source=source)], [expected] * 2, source)
+            equal(
+                [curl(VIP6, source=source), curl(VIP6, '--ftp-port', '-', source=source)],
+                [expected] * 2,
+                source,
+            )
     equal(len(ipvs.rows(cport=0)), 2, 'templates')
 
 
@@ -147,22 +207,43 @@ def shop():
     ipvs.service('-f 80 -6', '-g', [f'[fd00:2::{n}]:0' for n in 'bcd'], '-s rr -p 600')
     for tool, vips in (('iptables', (VIP, VIP2)), ('ip6tables', (VIP6,))):
         for vip in vips:
-            g.director.run(f'{tool} -t mangle -A PREROUTING -d {vip} -p tcp -m multiport --dports 8001,8443 -j MARK --set-mark 80')
+            g.director.run(
+                f'{tool} -t mangle -A PREROUTING -d {vip} -p tcp -m multiport --dports 8001,8443 -j MARK --set-mark 80'
+            )
 
     def servers(source):
-        urls = [f'http://{vip}:{port}/' for vip in ((f'[{VIP6}]',) if ':' in source else (VIP, VIP2)) for port in (8001, 8443)]
-        return {client(['curl', '-sS', '--max-time', '10', '--interface', source, url]) for url in urls * 2}
+        urls = [
+            f'http://{vip}:{port}/'
+            for vip in ((f'[{VIP6}]',) if ':' in source else (VIP, VIP2))
+            for port in (8001, 8443)
+        ]
+        return {
+            client(['curl', '-sS', '--max-time', '10', '--interface', source, url])
+            for url in urls * 2
+        }
+
     web = Web(8001, 8443)
     try:
-        equal([servers('10.0.1.1'), servers('10.0.1.2'), servers('10.0.1.1')], [{'s3'}, {'s2'}, {'s3'}], 'IPv4')
+        equal(
+            [servers('10.0.1.1'), servers('10.0.1.2'), servers('10.0.1.1')],
+            [{'s3'}, {'s2'}, {'s3'}],
+            'IPv4',
+        )
         equal([servers('fd00:1::1'), servers('fd00:1::2')], [{'s3'}, {'s2'}], 'IPv6')
     finally:
         web.stop()
         for tool in ('iptables', 'ip6tables'):
             g.director.run(f'{tool} -t mangle -F PREROUTING')
-    equal(sorted((r.proto, r.caddr, r.vaddr) for r in ipvs.rows(cport=0)),
-          [('IP', '10.0.1.1', '0.0.0.80'), ('IP', '10.0.1.2', '0.0.0.80'), ('IP', 'fd00:1::1', '0:50::'),
-           ('IP', 'fd00:1::2', '0:50::')], 'templates')
+    equal(
+        sorted((r.proto, r.caddr, r.vaddr) for r in ipvs.rows(cport=0)),
+        [
+            ('IP', '10.0.1.1', '0.0.0.80'),
+            ('IP', '10.0.1.2', '0.0.0.80'),
+            ('IP', 'fd00:1::1', '0:50::'),
+            ('IP', 'fd00:1::2', '0:50::'),
+        ],
+        'templates',
+    )
 
 
 if __name__ == '__main__':

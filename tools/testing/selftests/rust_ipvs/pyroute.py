@@ -57,8 +57,15 @@ def add():
     with g.director, IPVS() as client:
         client.service('add', service=web())
         client.dest('add', service=web(), dest=IPVSDest(addr='10.0.2.11', port=80))
-        client.dest('add', service=web(), dest=IPVSDest(addr='10.0.2.12', port=8080, fwd_method=0, weight=5))
-        client.service('add', service=IPVSService(addr=VIP6, port=80, protocol=TCP, sched_name='rr', netmask='128.0.0.0'))
+        client.dest(
+            'add', service=web(), dest=IPVSDest(addr='10.0.2.12', port=8080, fwd_method=0, weight=5)
+        )
+        client.service(
+            'add',
+            service=IPVSService(
+                addr=VIP6, port=80, protocol=TCP, sched_name='rr', netmask='128.0.0.0'
+            ),
+        )
         mark = IPVSService(af=socket.AF_INET, fwmark=5, sched_name='sh', netmask='255.255.255.255')
         client.service('add', service=mark)
         found = services(client)
@@ -66,14 +73,20 @@ def add():
         equal(found[VIP]['protocol'], TCP, 'the protocol')
         equal(found[VIP]['port'], 80, 'the port')
         there = dests(client, found[VIP])
-        equal(sorted((address, dest['port']) for address, dest in there.items()),
-              [('10.0.2.11', 80), ('10.0.2.12', 8080)], 'destinations')
+        equal(
+            sorted((address, dest['port']) for address, dest in there.items()),
+            [('10.0.2.11', 80), ('10.0.2.12', 8080)],
+            'destinations',
+        )
         equal(dests(client, found[5]), {}, 'destinations of the mark')
     listed = ipvs.admin('-Ln')
     for words in (f'TCP  {VIP}:80 wlc', f'TCP  [{VIP6}]:80 rr', 'FWM  5 sh'):
         true(words in listed, f'{words} in {listed}')
-    equal(sorted(dest[:3] for dest in ipvs.dests()), [('10.0.2.11:80', 'Route', 1), ('10.0.2.12:8080', 'Masq', 5)],
-          'what ipvsadm lists')
+    equal(
+        sorted(dest[:3] for dest in ipvs.dests()),
+        [('10.0.2.11:80', 'Route', 1), ('10.0.2.12:8080', 'Masq', 5)],
+        'what ipvsadm lists',
+    )
 
 
 @case('G-3 G-19 V-14 pyroute2 changes and deletes them')
@@ -81,10 +94,20 @@ def change():
     with g.director, IPVS() as client:
         client.service('add', service=web())
         client.dest('add', service=web(), dest=IPVSDest(addr='10.0.2.11', port=80))
-        client.service('set', service=web(sched_name='rr', timeout=60, flags={'flags': 1, 'mask': 0xffffffff}))
-        client.dest('set', service=web(), dest=IPVSDest(addr='10.0.2.11', port=80, fwd_method=2, weight=7, u_thresh=9))
+        client.service(
+            'set', service=web(sched_name='rr', timeout=60, flags={'flags': 1, 'mask': 0xFFFFFFFF})
+        )
+        client.dest(
+            'set',
+            service=web(),
+            dest=IPVSDest(addr='10.0.2.11', port=80, fwd_method=2, weight=7, u_thresh=9),
+        )
         true(f'TCP  {VIP}:80 rr persistent 60' in ipvs.admin('-Ln'), 'the service has changed')
-        equal([dest[:3] for dest in ipvs.dests()], [('10.0.2.11:80', 'Tunnel', 7)], 'the destination has changed')
+        equal(
+            [dest[:3] for dest in ipvs.dests()],
+            [('10.0.2.11:80', 'Tunnel', 7)],
+            'the destination has changed',
+        )
         client.dest('del', service=web(), dest=IPVSDest(addr='10.0.2.11', port=80))
         equal(dests(client, web()), {}, 'destinations')
         client.service('del', service=web())

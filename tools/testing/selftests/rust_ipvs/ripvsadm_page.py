@@ -19,7 +19,9 @@ from harness.fixture import Fixture, lib
 from harness.netns import make, remove
 from harness.tap import case, equal, note, run, true, until
 
-PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/ripvsadm.rst')
+PAGE = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/ripvsadm.rst'
+)
 PROMPT = '    director# '
 SPACE = 'rv-page'
 
@@ -80,8 +82,14 @@ class Alone(Fixture):
 
 def shell(line):
     """What a shell line prints in the director's namespace, in lines."""
-    done = subprocess.run(['nsenter', f'--net=/run/netns/{SPACE}', 'bash', '-c', line], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, check=False)
+    done = subprocess.run(
+        ['nsenter', f'--net=/run/netns/{SPACE}', 'bash', '-c', line],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
     return done.stdout.splitlines()
 
 
@@ -98,7 +106,7 @@ def played(page):
         if line.startswith(PROMPT):
             inside = True
             yield line
-            for printed in shell(line[len(PROMPT):]):
+            for printed in shell(line[len(PROMPT) :]):
                 # Blanks at the ends of lines are the tool's, but not for a page.
                 yield ('    ' + printed).rstrip()
         elif inside and line and line.startswith('    '):
@@ -140,7 +148,11 @@ def differences():
         with open(target, 'w', encoding='utf-8') as file:
             file.write('\n'.join(right) + '\n')
         note(f'written to {target}')
-    return list(difflib.unified_diff(list(masked(page)), list(masked(right)), 'documented', 'seen', lineterm='', n=1))
+    return list(
+        difflib.unified_diff(
+            list(masked(page)), list(masked(right)), 'documented', 'seen', lineterm='', n=1
+        )
+    )
 
 
 # C IPVS says less about what is wrong.
@@ -162,8 +174,13 @@ class Top:
         self.before = termios.tcgetattr(self.slave)
         self.seen = b''
         self.program = subprocess.Popen(
-            ['nsenter', f'--net=/run/netns/{SPACE}', 'ripvsadm', 'top', *words], stdin=self.slave, stdout=self.slave,
-            stderr=self.slave, start_new_session=True, env={**os.environ, 'NO_COLOR': '', **variables})
+            ['nsenter', f'--net=/run/netns/{SPACE}', 'ripvsadm', 'top', *words],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            start_new_session=True,
+            env={**os.environ, 'NO_COLOR': '', **variables},
+        )
 
     def __enter__(self):
         return self
@@ -176,12 +193,14 @@ class Top:
 
     def shows(self, words):
         """Waits until it has written WORDS since the last time."""
+
         def there():
             try:
                 self.seen += os.read(self.master, 65536)
             except BlockingIOError:
                 pass
             return words in self.seen
+
         until(there, f'{words!r} on the screen')
         before, _, self.seen = self.seen.partition(words)
         return before

@@ -71,7 +71,10 @@ def names():
     for name in NAMES:
         ipvs.admin(f'-A -t {VIP}:80 -s {name}')
         true(f'TCP  {VIP}:80 {name}' in ipvs.admin('-Ln', quiet=True), f'{name} in the list')
-        true(f' {name} ' in g.director.read('/proc/net/ip_vs').splitlines()[3] + ' ', f'{name} in /proc/net/ip_vs')
+        true(
+            f' {name} ' in g.director.read('/proc/net/ip_vs').splitlines()[3] + ' ',
+            f'{name} in /proc/net/ip_vs',
+        )
         true(f'-s {name}' in ipvs.admin('-Sn', quiet=True), f'{name} in what is saved')
         ipvs.admin(f'-D -t {VIP}:80')
     ipvs.refused(f'-A -t {VIP}:80 -s nosuch')
@@ -176,13 +179,20 @@ def source_hashing_flags():
         equal(numbers(wire.chosen(CLIENTS, port=40005)), '-----', 'sh-fallback with nobody left')
 
 
-@case('A-8 A-9 D-16 V-15 mh goes by the client, and keeps its table when a weight becomes 0', fresh=True)
+@case(
+    'A-8 A-9 D-16 V-15 mh goes by the client, and keeps its table when a weight becomes 0',
+    fresh=True,
+)
 def maglev():
     with flows() as wire:
         service('mh', (1, 1, 1))
         equal(numbers(wire.chosen(CLIENTS)), '32212', 'mh with equal weights')
         ipvs.admin(f'-E -f {MARK} -s mh -b mh-port')
-        equal(numbers(wire.chosen(CLIENTS, port=40000, to='10.50.0.2')), '33222', 'mh-port with equal weights')
+        equal(
+            numbers(wire.chosen(CLIENTS, port=40000, to='10.50.0.2')),
+            '33222',
+            'mh-port with equal weights',
+        )
         ipvs.admin(f'-E -f {MARK} -s mh')
         edit(1, '-w 3')
         edit(2, '-w 2')
@@ -191,7 +201,9 @@ def maglev():
         equal(numbers(wire.chosen(CLIENTS, port=40002)), '3-11-', 'mh with server 2 emptied')
         ipvs.admin(f'-E -f {MARK} -s mh -b mh-fallback')
         others = numbers(wire.chosen(CLIENTS, port=40003))
-        equal(others[0] + others[2:4], '311', 'mh-fallback leaves those alone whose server is there')
+        equal(
+            others[0] + others[2:4], '311', 'mh-fallback leaves those alone whose server is there'
+        )
         true(set(others) <= {'1', '3'}, f'mh-fallback takes servers 1 and 3, not {others}')
 
 
@@ -205,11 +217,17 @@ def destination_hashing():
             chosen[last] = clients(1, to=f'10.50.0.{last}')
         equal(set(chosen.values()), {'1', '2', '3'}, 'servers of 20 addresses')
         for last in range(1, 21):
-            equal(clients(1, to=f'10.50.0.{last}'), chosen[last], f'the server of 10.50.0.{last} again')
+            equal(
+                clients(1, to=f'10.50.0.{last}'),
+                chosen[last],
+                f'the server of 10.50.0.{last} again',
+            )
         edit(2, '-w 0')
         for last in range(1, 21):
             expected = chosen[last].replace('2', '-')
-            equal(clients(1, to=f'10.50.0.{last}'), expected, f'10.50.0.{last} with server 2 emptied')
+            equal(
+                clients(1, to=f'10.50.0.{last}'), expected, f'10.50.0.{last} with server 2 emptied'
+            )
 
 
 @case('D-17 D-18 D-20 lblc and lblcr keep an address with its server', fresh=True)
@@ -232,7 +250,10 @@ def locality():
             equal(clients(1), '1', f'{name}: the old one is emptied')
 
 
-@case('D-18 D-20 lblcr gives up the most loaded server of an address that has had it for long enough', fresh=True)
+@case(
+    'D-18 D-20 lblcr gives up the most loaded server of an address that has had it for long enough',
+    fresh=True,
+)
 def settled():
     for expiration, expected in ((86400, '3'), (1, '1')):
         g.reload()
@@ -276,7 +297,9 @@ class Addresses:
         equal(got, want, f'datagrams of each server, addresses {numbers_[0]} to {numbers_[-1]}')
 
 
-@case('U-23 D-17 a client cannot make lblc and lblcr remember more addresses', only='rust', fresh=True)
+@case(
+    'U-23 D-17 a client cannot make lblc and lblcr remember more addresses', only='rust', fresh=True
+)
 def most_addresses():
     for name in ('lblc', 'lblcr') if LONG else ('lblc',):
         g.reload()
@@ -335,7 +358,11 @@ def change():
         equal(clients(2), '21', 'rr begins at its head anew, of which one was used')
 
 
-@case('U-9 V-17 while its scheduler is edited all the time, a service refuses nobody', only='rust', fresh=True)
+@case(
+    'U-9 V-17 while its scheduler is edited all the time, a service refuses nobody',
+    only='rust',
+    fresh=True,
+)
 def change_under_load():
     # In C the service has no scheduler for a moment (V-17).
     edits = [abi.mark(MARK, sched=name) for name in ('rr', 'wlc', 'mh', 'lblc', 'wrr')]
@@ -427,7 +454,7 @@ def too_many_for_maglev():
 @case('G-17 weights have bounds', fresh=True)
 def bounds():
     ipvs.admin(f'-A -f {MARK} -s wrr')
-    for weight in (-1, 2 ** 31, 'x'):
+    for weight in (-1, 2**31, 'x'):
         ipvs.refused(f'-a -f {MARK} -r {server(1)} -g -w {weight}')
     ipvs.admin(f'-a -f {MARK} -r {server(1)} -g -w 65535')
     ipvs.refused(f'-a -f {MARK} -r {server(2)} -g -x 3 -y 4')

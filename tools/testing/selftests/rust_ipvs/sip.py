@@ -22,6 +22,7 @@ OPTIONS = f'-s rr -p {8 if g.impl == "c" else 300} --pe sip'
 
 def call_case(words, only=None):
     """A case with a fresh start, which leaves no template behind that would stand in the way of the next one's."""
+
     def register(function):
         def whole():
             if g.impl == 'c':
@@ -32,19 +33,31 @@ def call_case(words, only=None):
                 if g.impl == 'c':
                     ipvs.admin('-C', quiet=True)
                     until(lambda: not ipvs.rows(), 'templates are gone', 30)
+
         return case(words, only, fresh=True)(whole)
+
     return register
 
 
 def service(vip=VIP, method='-m', port=PORT, options='', servers=('s1', 's2', 's3')):
     """A SIP service."""
-    ipvs.service(f'-u {vip}:{port}', method, [f'{RIP[name]}:{port}' for name in servers], f'{OPTIONS} {options}')
+    ipvs.service(
+        f'-u {vip}:{port}',
+        method,
+        [f'{RIP[name]}:{port}' for name in servers],
+        f'{OPTIONS} {options}',
+    )
 
 
 def message(call, header='Call-ID', method='INVITE'):
     """A SIP request; CALL None leaves the Call-ID out."""
-    lines = [f'{method} sip:bob@example.net SIP/2.0', 'Via: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bK776asdhds',
-             'From: Alice <sip:alice@example.net>;tag=1', 'To: Bob <sip:bob@example.net>', 'CSeq: 1 INVITE']
+    lines = [
+        f'{method} sip:bob@example.net SIP/2.0',
+        'Via: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bK776asdhds',
+        'From: Alice <sip:alice@example.net>;tag=1',
+        'To: Bob <sip:bob@example.net>',
+        'CSeq: 1 INVITE',
+    ]
     if call is not None:
         lines.insert(3, f'{header}: {call}')
     return ('\r\n'.join(lines + ['Content-Length: 0', '', ''])).encode()
@@ -101,11 +114,24 @@ def calls():
         equal([call(message('one@host')) for _ in range(3)], ['s3'] * 3, 'the first call')
         equal([call(message('two@host')) for _ in range(3)], ['s2'] * 3, 'the second')
         equal([call(message('three')) for _ in range(2)], ['s1'] * 2, 'the third')
-        equal([call(message(c)) for c in ('one@host', 'two@host', 'three')], ['s3', 's2', 's1'], 'all of them again')
+        equal(
+            [call(message(c)) for c in ('one@host', 'two@host', 'three')],
+            ['s3', 's2', 's1'],
+            'all of them again',
+        )
         equal(call(message('one@host', 'i')), 's3', 'with the short name of the header')
         equal(call(message('one@host', 'CALL-ID', 'BYE')), 's3', 'in capitals')
-    equal(templates(), sorted([('10.0.1.1', RIP['s3'], 'sip', 'one@host'), ('10.0.1.1', RIP['s2'], 'sip', 'two@host'),
-                               ('10.0.1.1', RIP['s1'], 'sip', 'three')]), 'templates')
+    equal(
+        templates(),
+        sorted(
+            [
+                ('10.0.1.1', RIP['s3'], 'sip', 'one@host'),
+                ('10.0.1.1', RIP['s2'], 'sip', 'two@host'),
+                ('10.0.1.1', RIP['s1'], 'sip', 'three'),
+            ]
+        ),
+        'templates',
+    )
 
 
 def calls_of_one_port(method):
@@ -132,7 +158,9 @@ def one_port():
     calls_of_one_port('-g')
 
 
-@call_case('P-30 S-12 single packets with NAT: each answer begins a connection, from the VIP, and ends it')
+@call_case(
+    'P-30 S-12 single packets with NAT: each answer begins a connection, from the VIP, and ends it'
+)
 def one_port_with_answers():
     calls_of_one_port('-m')
     dests = {d.address: (d.active, d.inactive) for d in ipvs.dests()}
@@ -167,7 +195,9 @@ def backup_calls():
 def any_address_by_mask():
     service(options='-M 0.0.0.0')
     with Agents(PORT):
-        equal([call(message('roam@host'), f'10.0.1.{n}') for n in (1, 2, 9)], ['s3'] * 3, 'one call')
+        equal(
+            [call(message('roam@host'), f'10.0.1.{n}') for n in (1, 2, 9)], ['s3'] * 3, 'one call'
+        )
         equal([call(message('other@host'), f'10.0.1.{n}') for n in (9, 1)], ['s2'] * 2, 'another')
 
 
@@ -175,7 +205,9 @@ def any_address_by_mask():
 def any_address():
     service()
     with Agents(PORT):
-        equal([call(message('roam@host'), f'10.0.1.{n}') for n in (1, 2, 9)], ['s3'] * 3, 'one call')
+        equal(
+            [call(message('roam@host'), f'10.0.1.{n}') for n in (1, 2, 9)], ['s3'] * 3, 'one call'
+        )
         equal([call(message('other@host'), f'10.0.1.{n}') for n in (9, 1)], ['s2'] * 2, 'another')
     equal([t[0] for t in templates()], ['10.0.1.1', '10.0.1.9'], 'who began the calls')
 
@@ -195,11 +227,27 @@ def without():
         equal([call(message(None)) for _ in range(3)], ['s3'] * 3, 'a client')
         equal([call(message(None), '10.0.1.2') for _ in range(3)], ['s2'] * 3, 'another client')
         equal(call(message('one@host')), 's1', 'a call of the first one')
-        for data in (b'', b'\0' * 30, b'x', message('bad id'), message('@'), message('x' * 256),
-                     message('cut')[:message('cut').index(b'cut') + 3]):
+        for data in (
+            b'',
+            b'\0' * 30,
+            b'x',
+            message('bad id'),
+            message('@'),
+            message('x' * 256),
+            message('cut')[: message('cut').index(b'cut') + 3],
+        ):
             equal(call(data), 's3', f'{data[:20]!r} of {len(data)} bytes')
-    equal(templates(), sorted([('10.0.1.1', RIP['s3'], '', ''), ('10.0.1.2', RIP['s2'], '', ''),
-                               ('10.0.1.1', RIP['s1'], 'sip', 'one@host')]), 'templates')
+    equal(
+        templates(),
+        sorted(
+            [
+                ('10.0.1.1', RIP['s3'], '', ''),
+                ('10.0.1.2', RIP['s2'], '', ''),
+                ('10.0.1.1', RIP['s1'], 'sip', 'one@host'),
+            ]
+        ),
+        'templates',
+    )
 
 
 @call_case('P-25 the longest Call-ID, and strange ones')
@@ -208,7 +256,11 @@ def strange():
     strange_ones = ['x' * 255, '!%*_+`\'~()<>:"/[]?{}', '0']
     with Agents(PORT):
         first = [call(message(c)) for c in strange_ones]
-        equal([call(message(c)) for c in reversed(strange_ones)], first[::-1], 'who answers the second time')
+        equal(
+            [call(message(c)) for c in reversed(strange_ones)],
+            first[::-1],
+            'who answers the second time',
+        )
     equal(sorted(t[3] for t in templates()), sorted(strange_ones), 'data of the templates')
 
 
@@ -219,10 +271,14 @@ def deleted():
         equal(call(message('a@b')), 's3', 'at first')
         ipvs.admin(f'-d -u {VIP}:{PORT} -r {RIP["s3"]}:{PORT}')
         # In C IPVS the old template goes on being found, and each message is scheduled anew (P-26).
-        equal({call(message('a@b')) for _ in range(1 if g.impl == 'c' else 4)}, {'s2'}, 'after that')
+        equal(
+            {call(message('a@b')) for _ in range(1 if g.impl == 'c' else 4)}, {'s2'}, 'after that'
+        )
 
 
-@call_case('P-25 the engine reads UDP only: TCP of the same client goes by its address', only='rust')
+@call_case(
+    'P-25 the engine reads UDP only: TCP of the same client goes by its address', only='rust'
+)
 def tcp():
     ipvs.service(f'-t {VIP}:80', '-m', [f'{rip}:80' for rip in RIP.values()], OPTIONS)
     equal([ask(g.client, VIP).name for _ in range(3)], ['s3'] * 3, 'who answers')
@@ -239,6 +295,7 @@ def tcp_c():
 def not_persistent():
     from harness.abi import Genl, NEW_DEST, NEW_SERVICE, dest
     from harness.abi import service as nest
+
     key = dict(protocol=17, addr=VIP, port=PORT)
     with g.director, Genl('IPVS') as genl:
         equal(genl.call(NEW_SERVICE, nest(**key, pe='sip')).error, 0, 'the service')
@@ -251,16 +308,30 @@ def not_persistent():
 
 @call_case('P-25 P-26 calls over IPv6')
 def ipv6():
-    ipvs.service(f'-u [{VIP6}]:{PORT}', '-m', [f'[fd00:2::{n}]:{PORT}' for n in 'bcd'], f'{OPTIONS} -M 1')
+    ipvs.service(
+        f'-u [{VIP6}]:{PORT}', '-m', [f'[fd00:2::{n}]:{PORT}' for n in 'bcd'], f'{OPTIONS} -M 1'
+    )
     with Agents(PORT):
-        equal([call(message('six@host'), f'fd00:1::{n}', VIP6) for n in (1, 2, 9)], ['s3'] * 3, 'one call')
-        equal([call(message('seven@host'), f'fd00:1::{n}', VIP6) for n in (2, 1)], ['s2'] * 2, 'another')
+        equal(
+            [call(message('six@host'), f'fd00:1::{n}', VIP6) for n in (1, 2, 9)],
+            ['s3'] * 3,
+            'one call',
+        )
+        equal(
+            [call(message('seven@host'), f'fd00:1::{n}', VIP6) for n in (2, 1)],
+            ['s2'] * 2,
+            'another',
+        )
 
 
-@call_case('P-12 P-25 a call\'s template is refreshed by its messages from new ports, and goes with its time')
+@call_case(
+    'P-12 P-25 a call\'s template is refreshed by its messages from new ports, and goes with its time'
+)
 def time_of_a_call():
     ipvs.admin('--set 0 0 1')
-    ipvs.service(f'-u {VIP}:{PORT}', '-m', [f'{rip}:{PORT}' for rip in RIP.values()], '-s rr -p 3 --pe sip')
+    ipvs.service(
+        f'-u {VIP}:{PORT}', '-m', [f'{rip}:{PORT}' for rip in RIP.values()], '-s rr -p 3 --pe sip'
+    )
     with Agents(PORT):
         for _ in range(4):
             equal(call(message('long@call')), 's3', 'the call\'s server')
@@ -289,13 +360,29 @@ def server_calls():
     service()
     (data, source), heard, server = from_server(message('out@server'))
     with heard, server:
-        equal((data, source), (message('out@server'), (VIP, PORT)), 'what the client hears, and from whom')
+        equal(
+            (data, source),
+            (message('out@server'), (VIP, PORT)),
+            'what the client hears, and from whom',
+        )
         heard.sendto(b'answer', source)
-        equal(server.recvfrom(100), (b'answer', ('10.0.1.5', 5062)), 'what the server hears, and from whom')
+        equal(
+            server.recvfrom(100),
+            (b'answer', ('10.0.1.5', 5062)),
+            'what the server hears, and from whom',
+        )
     equal(templates(), [('10.0.1.5', RIP['s1'], 'sip', 'out@server')], 'templates')
-    equal([(r.caddr, r.cport, r.daddr) for r in ipvs.rows() if r.cport], [('10.0.1.5', 5062, RIP['s1'])], 'connections')
+    equal(
+        [(r.caddr, r.cport, r.daddr) for r in ipvs.rows() if r.cport],
+        [('10.0.1.5', 5062, RIP['s1'])],
+        'connections',
+    )
     with Agents(PORT):
-        equal(call(message('out@server'), '10.0.1.5'), 's1', 'who gets what the client says of that call, from another port')
+        equal(
+            call(message('out@server'), '10.0.1.5'),
+            's1',
+            'who gets what the client says of that call, from another port',
+        )
 
 
 @call_case('P-30 H-21 what servers of other services send, and from other ports, is theirs')
@@ -315,15 +402,21 @@ def server_calls_not():
     equal(ipvs.rows(), [], 'entries')
 
 
-@call_case('P-30 H-21 V-8 a server of several services: the one with an engine is whose call it is, first or last', only='rust')
+@call_case(
+    'P-30 H-21 V-8 a server of several services: the one with an engine is whose call it is, first or last',
+    only='rust',
+)
 def server_of_several():
     # C asks the service that was given the server last, whatever that is.
     def other():
         ipvs.service(f'-u {VIP}:5070', '-m', [f'{RIP["s1"]}:{PORT}'])
+
     for n, order in enumerate(((service, other), (other, service), (other,))):
         for step in order:
             step()
-        (_, source), heard, server = from_server(message(f'out{n}@server'), to=('10.0.1.5', 5063 + n))
+        (_, source), heard, server = from_server(
+            message(f'out{n}@server'), to=('10.0.1.5', 5063 + n)
+        )
         heard.close()
         server.close()
         want = (VIP, PORT) if service in order else (RIP['s1'], PORT)
@@ -336,8 +429,14 @@ def sipp(space, words, wait=True):
     folder = f'/tmp/sipp-{space.short}'
     os.makedirs(folder, exist_ok=True)
     with space:
-        process = subprocess.Popen(['sipp', *words.split()], cwd=folder, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            ['sipp', *words.split()],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     if not wait:
         return process
     output, _ = process.communicate(timeout=60)
@@ -347,23 +446,36 @@ def sipp(space, words, wait=True):
 @call_case('P-26 P-30 sipp: the dialogues of real user agents, one Call-ID from several addresses')
 def user_agents():
     with g.client:
-        if subprocess.run(['sh', '-c', 'command -v sipp'], stdout=subprocess.DEVNULL, check=False).returncode:
+        if subprocess.run(
+            ['sh', '-c', 'command -v sipp'], stdout=subprocess.DEVNULL, check=False
+        ).returncode:
             raise Skip('there is no sipp')
     service(options='-M 0.0.0.0')
     # The agent that sipp has built in, but one that takes a Call-ID again at once.
     scenario = '/tmp/sipp-uas.xml'
     with open(scenario, 'w', encoding='utf-8') as file:
-        lines = subprocess.run(['sipp', '-sd', 'uas'], stdout=subprocess.PIPE, text=True, check=False).stdout.splitlines(True)
+        lines = subprocess.run(
+            ['sipp', '-sd', 'uas'], stdout=subprocess.PIPE, text=True, check=False
+        ).stdout.splitlines(True)
         file.writelines(line for line in lines if '<timewait' not in line)
-    agents = [sipp(space, f'-sf {scenario} -i {RIP[space.short]} -p {PORT} -nostdin -deadcall_wait 0', wait=False)
-              for space in (g.s1, g.s2, g.s3)]
+    agents = [
+        sipp(
+            space,
+            f'-sf {scenario} -i {RIP[space.short]} -p {PORT} -nostdin -deadcall_wait 0',
+            wait=False,
+        )
+        for space in (g.s1, g.s2, g.s3)
+    ]
     try:
         for space in (g.s1, g.s2, g.s3):
             until(lambda: f':{PORT}' in space.run('ss -Hlun', quiet=True), 'the agent listens', 20)
         seen = []
         for address in ('10.0.1.1', '10.0.1.2', '10.0.1.3'):
-            status, output = sipp(g.client, f'-sn uac {VIP}:{PORT} -i {address} -m 1 -d 50 -nostdin -cid_str roaming@client '
-                                            '-timeout 20 -timeout_error')
+            status, output = sipp(
+                g.client,
+                f'-sn uac {VIP}:{PORT} -i {address} -m 1 -d 50 -nostdin -cid_str roaming@client '
+                '-timeout 20 -timeout_error',
+            )
             if status:
                 note(output[-1500:])
             equal(status, 0, f'exit code of the call from {address}: INVITE, 200, ACK, BYE, 200')
@@ -372,8 +484,11 @@ def user_agents():
         # A port for each call: those of one port are one connection, and with one server, as long
         # as it is remembered.
         for port in range(6000, 6005):
-            status, _ = sipp(g.client, f'-sn uac {VIP}:{PORT} -i 10.0.1.4 -p {port} -m 1 -d 50 -nostdin -cid_str '
-                                       f'{port}@client -timeout 20 -timeout_error')
+            status, _ = sipp(
+                g.client,
+                f'-sn uac {VIP}:{PORT} -i 10.0.1.4 -p {port} -m 1 -d 50 -nostdin -cid_str '
+                f'{port}@client -timeout 20 -timeout_error',
+            )
             equal(status, 0, f'exit code of a call from port {port}')
         data = [t for t in templates() if t[2] == 'sip']
         equal(len(data), 6, 'templates: each call has one')

@@ -35,7 +35,10 @@ class Pair:
         lan = FIXTURE.lan
         self.backup = make('rv-backup')
         for net, bridge in ((1, 'front'), (2, 'back')):
-            lan.run(f'ip link add backup-{bridge} type veth peer name {bridge} netns rv-backup', quiet=True)
+            lan.run(
+                f'ip link add backup-{bridge} type veth peer name {bridge} netns rv-backup',
+                quiet=True,
+            )
             lan.run(f'ip link set backup-{bridge} master {bridge} up', quiet=True)
             self.backup.run(f'ip addr add 10.0.{net}.253/24 dev {bridge}', quiet=True)
             self.backup.run(f'ip addr add fd00:{net}::fd/64 dev {bridge} nodad', quiet=True)
@@ -44,7 +47,11 @@ class Pair:
         FIXTURE.director.run('ip route replace fd00:60::/64 dev rv-sink', quiet=True)
         for address in (f'{VIP}/32', f'{VIP6}/128'):
             self.backup.run(f'ip addr add {address} dev lo', quiet=True)
-        for path in ('ipv4/conf/all/rp_filter', 'ipv4/conf/front/rp_filter', 'ipv4/conf/back/rp_filter'):
+        for path in (
+            'ipv4/conf/all/rp_filter',
+            'ipv4/conf/front/rp_filter',
+            'ipv4/conf/back/rp_filter',
+        ):
             self.backup.write(f'/proc/sys/net/{path}', 0)
         for path in ('ipv4/ip_forward', 'ipv6/conf/all/forwarding'):
             self.backup.write(f'/proc/sys/net/{path}', 1)
@@ -87,8 +94,17 @@ def synced(**match):
     found = []
     for line in g.backup.read('/proc/net/ip_vs_conn_sync').splitlines()[1:]:
         w = line.split()
-        row = ipvs.Row(w[0], ipvs.address(w[1]), int(w[2], 16), ipvs.address(w[3]), int(w[4], 16), ipvs.address(w[5]),
-                       int(w[6], 16), w[7], int(w[9]))
+        row = ipvs.Row(
+            w[0],
+            ipvs.address(w[1]),
+            int(w[2], 16),
+            ipvs.address(w[3]),
+            int(w[4], 16),
+            ipvs.address(w[5]),
+            int(w[6], 16),
+            w[7],
+            int(w[9]),
+        )
         if all(getattr(row, name) == value for name, value in match.items()):
             equal(w[8], 'SYNC', f'where {row} comes from')
             found.append(row)
@@ -117,8 +133,18 @@ def threads(letter):
 
 def entry(**fields):
     """An established connection by DR from 10.0.1.9, as it is told."""
-    whole = dict(proto=TCP, flags=ROUTE | NOOUTPUT, state=1, client='10.0.1.9', cport=4000, virt=VIP, vport=80, dest=RIP,
-                 dport=80, timeout=100)
+    whole = dict(
+        proto=TCP,
+        flags=ROUTE | NOOUTPUT,
+        state=1,
+        client='10.0.1.9',
+        cport=4000,
+        virt=VIP,
+        vport=80,
+        dest=RIP,
+        dport=80,
+        timeout=100,
+    )
     return Entry(**{**whole, **fields})
 
 
@@ -150,13 +176,29 @@ class Client:
 
 # ---- daemons ----
 
+
 @case('B-1 B-2 G-12 daemons start, are listed, and stop', fresh=True)
 def daemons():
     daemon('master', g.director, '--syncid 7')
-    daemon('backup', g.director, '--syncid 8 --mcast-group ff02::99 --mcast-port 9000 --mcast-ttl 5 --sync-maxlen 2000')
+    daemon(
+        'backup',
+        g.director,
+        '--syncid 8 --mcast-group ff02::99 --mcast-port 9000 --mcast-ttl 5 --sync-maxlen 2000',
+    )
     listed = ipvs.admin('-L --daemon -n')
-    for words in ('syncid=7', 'maxlen=1472', 'group=224.0.0.81', 'port=8848', 'ttl=1', 'syncid=8', 'maxlen=2000',
-                  'group=ff02::99', 'port=9000', 'ttl=5', 'front'):
+    for words in (
+        'syncid=7',
+        'maxlen=1472',
+        'group=224.0.0.81',
+        'port=8848',
+        'ttl=1',
+        'syncid=8',
+        'maxlen=2000',
+        'group=ff02::99',
+        'port=9000',
+        'ttl=5',
+        'front',
+    ):
         true(words in listed, f'{words} is listed:\n{listed}')
     equal((len(threads('m')), len(threads('b'))), (1, 1), 'threads')
     ipvs.refused('--start-daemon master --mcast-interface front')
@@ -169,7 +211,9 @@ def daemons():
     ipvs.refused('--start-daemon master --mcast-interface nosuch')
 
 
-@case('B-1 B-2 a daemon has as many threads as sync_ports says, and a backup fills up its interface')
+@case(
+    'B-1 B-2 a daemon has as many threads as sync_ports says, and a backup fills up its interface'
+)
 def ports():
     ipvs.setting('sync_ports', 4, space=g.backup)
     ipvs.setting('sync_sock_size', 100000, space=g.backup)
@@ -180,7 +224,9 @@ def ports():
     daemon('master', g.backup)
     equal(len(threads('m')), 4, 'threads of a master')
     for port in range(4):
-        sync.send(g.director, 'front', sync.message(entry(cport=5000 + port)), port=sync.PORT + port)
+        sync.send(
+            g.director, 'front', sync.message(entry(cport=5000 + port)), port=sync.PORT + port
+        )
     for port in range(4):
         arrives(cport=5000 + port)
     stop()
@@ -228,6 +274,7 @@ def mixed():
 
 # ---- what a master tells ----
 
+
 @case('B-7 B-8 B-10 B-11 a connection is told at its third packet, and as it closes', fresh=True)
 def thresholds():
     ipvs.service(f'-t {VIP}:80', '-g', [f'{SINK}:80'])
@@ -247,12 +294,32 @@ def thresholds():
         established, closing = (ROUTE | NOOUTPUT, 1, 900), (ROUTE | NOOUTPUT | INACTIVE, 4, 120)
         # UDP has one state, in which no connection is an active one.
         datagrams = (ROUTE | NOOUTPUT | INACTIVE, 0, 300)
-        equal(told, {4002: [established], 4003: [established, closing], 4004: [established] * 2, 4006: [datagrams] * 2},
-              'what is told of each port')
+        equal(
+            told,
+            {
+                4002: [established],
+                4003: [established, closing],
+                4004: [established] * 2,
+                4006: [datagrams] * 2,
+            },
+            'what is told of each port',
+        )
         equal({(m.version, m.syncid) for m in ear.messages}, {(1, 7)}, 'version and identity')
         first = ear.entries()[0]
-        equal((first.proto, first.client, first.virt, first.vport, first.dest, first.dport, first.mark, first.options),
-              (TCP, '10.0.1.9', VIP, 80, SINK, 80, 0, b''), 'the first one')
+        equal(
+            (
+                first.proto,
+                first.client,
+                first.virt,
+                first.vport,
+                first.dest,
+                first.dport,
+                first.mark,
+                first.options,
+            ),
+            (TCP, '10.0.1.9', VIP, 80, SINK, 80, 0, b''),
+            'the first one',
+        )
 
 
 @case('B-10 B-13 the old format, and other groups', fresh=True)
@@ -289,22 +356,49 @@ def templates():
             true(ear.wait(lambda e: e.timeout == 100), 'a message comes')
             plain = ROUTE | NOOUTPUT
             assured, new = (plain | TEMPLATE | INACTIVE, 1), (plain | TEMPLATE | INACTIVE, 0)
-            told = [(e.proto, e.flags, e.state, e.client, e.cport, e.virt, e.vport, e.dport, e.mark, e.timeout)
-                    for e in ear.entries()]
+            told = [
+                (
+                    e.proto,
+                    e.flags,
+                    e.state,
+                    e.client,
+                    e.cport,
+                    e.virt,
+                    e.vport,
+                    e.dport,
+                    e.mark,
+                    e.timeout,
+                )
+                for e in ear.entries()
+            ]
             one = ('10.0.1.0', 0, VIP, 80, 80, 0, 300)
             marked = ('10.0.1.9', 0, '0.0.0.5', 0, 0, 5, 200)
             single = ('10.0.1.9', 0, VIP, 80, 80, 0, 100)
-            equal(told, [(6, *new, *one), (6, *assured, *one), (6, plain, 1, '10.0.1.9', 4001, VIP, 80, 80, 0, 900),
-                         (6, *assured, *one),
-                         (0, *new, *marked), (0, *assured, *marked),
-                         (6, plain, 1, '10.0.1.9', 4002, VIP, 90, 90, 5, 900), (0, *assured, *marked),
-                         (17, *new, *single)], 'what is told')
+            equal(
+                told,
+                [
+                    (6, *new, *one),
+                    (6, *assured, *one),
+                    (6, plain, 1, '10.0.1.9', 4001, VIP, 80, 80, 0, 900),
+                    (6, *assured, *one),
+                    (0, *new, *marked),
+                    (0, *assured, *marked),
+                    (6, plain, 1, '10.0.1.9', 4002, VIP, 90, 90, 5, 900),
+                    (0, *assured, *marked),
+                    (17, *new, *single),
+                ],
+                'what is told',
+            )
             # Only templates.
             ipvs.setting('sync_persist_mode', 1)
             before = len(told)
             client.tcp(SYN, ACK, ACK, ACK | FIN, port=4004)
             until(lambda: len(ear.entries()) >= before + 4, 'more comes', 6)
-            equal({(e.proto, e.cport) for e in ear.entries(0.2)[before:]}, {(6, 0)}, 'what is told then')
+            equal(
+                {(e.proto, e.cport) for e in ear.entries(0.2)[before:]},
+                {(6, 0)},
+                'what is told then',
+            )
     finally:
         g.director.run('nft delete table ip marks', quiet=True)
         ipvs.setting('sync_persist_mode', 0)
@@ -343,6 +437,7 @@ def queue():
 
 # ---- what a backup makes of it ----
 
+
 @case('B-20 B-21 B-24 B-25 B-27 K-6 connections come to be', fresh=True)
 def backup():
     for kind in 'tu':
@@ -351,29 +446,49 @@ def backup():
     ipvs.service('-f 5', '-m', [f'{RIP}:0'], space=g.backup)
     daemon('backup', g.backup, '--syncid 7')
     tell(entry(cport=1), syncid=8)
-    tell(entry(cport=2, flags=ROUTE | NOOUTPUT | INACTIVE, state=4),
-         entry(cport=3, proto=17, state=0, flags=ROUTE | NOOUTPUT | INACTIVE, timeout=0),
-         entry(cport=4, client='fd00:1::9', virt=VIP6, dest=RIP6, flags=MASQ),
-         entry(cport=5, vport=90, dport=90, mark=5, flags=MASQ),
-         entry(cport=6, state=11), entry(cport=7, proto=1), entry(cport=8, flags=sync.ONE_PACKET),
-         entry(cport=9), syncid=7)
+    tell(
+        entry(cport=2, flags=ROUTE | NOOUTPUT | INACTIVE, state=4),
+        entry(cport=3, proto=17, state=0, flags=ROUTE | NOOUTPUT | INACTIVE, timeout=0),
+        entry(cport=4, client='fd00:1::9', virt=VIP6, dest=RIP6, flags=MASQ),
+        entry(cport=5, vport=90, dport=90, mark=5, flags=MASQ),
+        entry(cport=6, state=11),
+        entry(cport=7, proto=1),
+        entry(cport=8, flags=sync.ONE_PACKET),
+        entry(cport=9),
+        syncid=7,
+    )
     arrives(cport=9)
     rows = {row.cport: row for row in synced()}
     equal(sorted(rows), [2, 3, 4, 5, 9], 'who is there')
-    equal([(rows[n].proto, rows[n].state) for n in (2, 3, 4, 9)],
-          [('TCP', 'FIN_WAIT'), ('UDP', 'UDP'), ('TCP', 'ESTABLISHED'), ('TCP', 'ESTABLISHED')], 'states')
-    true(rows[9].expires <= 100 and 250 < rows[3].expires <= 300, f'they end when they are to: {rows}')
-    equal(sorted((d.address, d.active, d.inactive) for d in ipvs.dests(space=g.backup)),
-          [(f'{RIP}:0', 1, 0), (f'{RIP}:80', 0, 1), (f'{RIP}:80', 1, 1), (f'[{RIP6}]:80', 1, 0)],
-          'how servers count them')
+    equal(
+        [(rows[n].proto, rows[n].state) for n in (2, 3, 4, 9)],
+        [('TCP', 'FIN_WAIT'), ('UDP', 'UDP'), ('TCP', 'ESTABLISHED'), ('TCP', 'ESTABLISHED')],
+        'states',
+    )
+    true(
+        rows[9].expires <= 100 and 250 < rows[3].expires <= 300,
+        f'they end when they are to: {rows}',
+    )
+    equal(
+        sorted((d.address, d.active, d.inactive) for d in ipvs.dests(space=g.backup)),
+        [(f'{RIP}:0', 1, 0), (f'{RIP}:80', 0, 1), (f'{RIP}:80', 1, 1), (f'[{RIP6}]:80', 1, 0)],
+        'how servers count them',
+    )
     # The old format; and both change what is there.
-    sync.send(g.director, 'front', sync.old_message(entry(cport=10, state=1), entry(cport=9, state=5), syncid=7))
+    sync.send(
+        g.director,
+        'front',
+        sync.old_message(entry(cport=10, state=1), entry(cport=9, state=5), syncid=7),
+    )
     arrives(cport=10)
     until(lambda: synced(cport=9)[0].state == 'TIME_WAIT', 'the other state')
     equal(len(synced(cport=9)), 1, 'it is the same connection')
 
 
-@case('B-22 B-24 B-26 connections elsewhere, to servers that nobody knows, and those that come', fresh=True)
+@case(
+    'B-22 B-24 B-26 connections elsewhere, to servers that nobody knows, and those that come',
+    fresh=True,
+)
 def elsewhere():
     ipvs.service(f'-t {VIP}:80', '-g', [f'{RIP}:80', '10.0.2.12:80'], space=g.backup)
     daemon('backup', g.backup)
@@ -384,18 +499,26 @@ def elsewhere():
     arrives(cport=1)
     equal(synced(cport=4000)[0].daddr, RIP, 'it goes where it went')
     tell(entry(dest='10.0.2.12'))
-    until(lambda: [r.daddr for r in synced(cport=4000)][:1] == ['10.0.2.12'], 'it goes where it is told now')
+    until(
+        lambda: [r.daddr for r in synced(cport=4000)][:1] == ['10.0.2.12'],
+        'it goes where it is told now',
+    )
     # A server that is not known here.
     tell(entry(cport=2, dest='10.0.2.13'))
     equal(arrives(cport=2).daddr, '10.0.2.13', 'where it goes')
     equal(sum(d.active for d in ipvs.dests(space=g.backup)), 2, 'what servers count')
     ipvs.admin(f'-a -t {VIP}:80 -r 10.0.2.13:80 -g', space=g.backup)
     tell(entry(cport=2, dest='10.0.2.13'))
-    until(lambda: sum(d.active for d in ipvs.dests(space=g.backup)) == 3, 'its server counts it, too')
+    until(
+        lambda: sum(d.active for d in ipvs.dests(space=g.backup)) == 3, 'its server counts it, too'
+    )
     equal(len(synced(cport=2)), 1, 'it is there once')
 
 
-@case('B-22 N-5 a connection that goes elsewhere now: its entry leaves connection tracking', fresh=True)
+@case(
+    'B-22 N-5 a connection that goes elsewhere now: its entry leaves connection tracking',
+    fresh=True,
+)
 def elsewhere_tracked():
     known = {'dst': VIP, 'sport': 5300}
     ipvs.service(f'-u {VIP}:80', '-m', [f'{RIP}:80'])
@@ -405,9 +528,14 @@ def elsewhere_tracked():
             ask(g.client, VIP, kind='udp', sport=5300)
             equal([e.reply_src for e in tracked.entries(**known)], [RIP], 'where replies come from')
             daemon('backup', g.director)
-            told = entry(client='10.0.1.1', cport=5300, proto=17, dest='10.0.2.12', flags=MASQ, state=0)
+            told = entry(
+                client='10.0.1.1', cport=5300, proto=17, dest='10.0.2.12', flags=MASQ, state=0
+            )
             sync.send(g.client, 'eth0', sync.message(told))
-            until(lambda: [r.daddr for r in ipvs.rows(cport=5300)] == ['10.0.2.12'], 'it goes where it is told')
+            until(
+                lambda: [r.daddr for r in ipvs.rows(cport=5300)] == ['10.0.2.12'],
+                'it goes where it is told',
+            )
             equal(tracked.entries(**known), [], 'entries of it')
         finally:
             ipvs.setting('conntrack', 0)
@@ -416,17 +544,30 @@ def elsewhere_tracked():
 @case('B-25 P-6 templates come to be, and clients go where they say', fresh=True)
 def backup_templates():
     for vport in (80, 0):
-        ipvs.service(f'-t {VIP}:{vport}', '-m', [f'{RIP}:{vport}', f'10.0.2.12:{vport}'], '-s rr -p 300', space=g.backup)
+        ipvs.service(
+            f'-t {VIP}:{vport}',
+            '-m',
+            [f'{RIP}:{vport}', f'10.0.2.12:{vport}'],
+            '-s rr -p 300',
+            space=g.backup,
+        )
     daemon('backup', g.backup)
     flags = MASQ | TEMPLATE | INACTIVE
     for turn, dest in enumerate((RIP, '10.0.2.12')):
         client = f'10.0.1.{8 + turn}'
-        tell(entry(client=client, cport=0, flags=flags, state=1, dest=dest, timeout=0),
-             entry(client=client, cport=0, vport=0, dport=0, flags=flags, state=0, dest=dest))
-        until(lambda c=client: len(ipvs.rows(space=g.backup, caddr=c)) == 2, 'the templates are there')
+        tell(
+            entry(client=client, cport=0, flags=flags, state=1, dest=dest, timeout=0),
+            entry(client=client, cport=0, vport=0, dport=0, flags=flags, state=0, dest=dest),
+        )
+        until(
+            lambda c=client: len(ipvs.rows(space=g.backup, caddr=c)) == 2, 'the templates are there'
+        )
         rows = {row.vport: row for row in synced(caddr=client)}
         equal((rows[80].state, rows[0].state), ('ASSURED', 'NONE'), 'states')
-        true(100 < rows[80].expires <= 180 and rows[0].expires <= 100, f'they end when they are to: {rows}')
+        true(
+            100 < rows[80].expires <= 180 and rows[0].expires <= 100,
+            f'they end when they are to: {rows}',
+        )
     with_backup = Wire(g.client, 'eth0', g.backup, 'front')
     for _ in range(2):
         for client in ('10.0.1.8', '10.0.1.9'):
@@ -436,14 +577,20 @@ def backup_templates():
     with_backup.close()
     until(lambda: len(ipvs.rows(space=g.backup)) == 12, 'the connections are there')
     for client, dest in (('10.0.1.8', RIP), ('10.0.1.9', '10.0.2.12')):
-        equal({row.daddr for row in ipvs.rows(space=g.backup, caddr=client)}, {dest}, f'where {client} goes')
+        equal(
+            {row.daddr for row in ipvs.rows(space=g.backup, caddr=client)},
+            {dest},
+            f'where {client} goes',
+        )
 
 
 @case('B-24 P-3 a template of FTP is known by its service', only='rust', fresh=True)
 def ftp_template():
     # C IPVS looks for a service of all ports, and finds none: the client's next connection goes
     # anywhere.
-    ipvs.service(f'-t {VIP}:21', '-m', [f'{RIP}:21', '10.0.2.12:21'], '-s rr -p 300', space=g.backup)
+    ipvs.service(
+        f'-t {VIP}:21', '-m', [f'{RIP}:21', '10.0.2.12:21'], '-s rr -p 300', space=g.backup
+    )
     daemon('backup', g.backup)
     tell(entry(cport=0, vport=0, dport=0, flags=MASQ | TEMPLATE | INACTIVE, state=0))
     arrives(cport=0)
@@ -494,8 +641,12 @@ def failover():
     both(f'-u {VIP}:80', '-m', [f'{RIP}:80'])
     daemon('master', g.director, '--syncid 7')
     daemon('backup', g.backup, '--syncid 7')
-    connections = [Connection(g.client, VIP), Connection(g.client, VIP, 8080), Connection(g.client, VIP6),
-                   Connection(g.client, VIP, kind='udp')]
+    connections = [
+        Connection(g.client, VIP),
+        Connection(g.client, VIP, 8080),
+        Connection(g.client, VIP6),
+        Connection(g.client, VIP, kind='udp'),
+    ]
     try:
         for connection in connections:
             for _ in range(3):
@@ -504,12 +655,19 @@ def failover():
             arrives(cport=connection.port)
         equal(len([r for r in synced() if r.cport == 0]), 1, 'templates')
         rows = {(r.proto, r.cport, r.daddr, r.dport, r.state) for r in ipvs.rows()}
-        equal({(r.proto, r.cport, r.daddr, r.dport, r.state) for r in synced()}, rows, 'both know the same')
+        equal(
+            {(r.proto, r.cport, r.daddr, r.dport, r.state) for r in synced()},
+            rows,
+            'both know the same',
+        )
         moves(253)
         before = ipvs.total(space=g.backup).inpkts
         for connection in connections:
             true(connection.echo('after\n'), f'port {connection.port} goes on')
-        until(lambda: ipvs.total(space=g.backup).inpkts > before, 'the other director counts the packets')
+        until(
+            lambda: ipvs.total(space=g.backup).inpkts > before,
+            'the other director counts the packets',
+        )
         # As keepalived does it: the backup becomes the master, and goes on telling.
         ipvs.admin('--stop-daemon backup', space=g.backup)
         ipvs.admin('--stop-daemon master')
@@ -528,34 +686,59 @@ def failover():
 
 # ---- those who mean harm ----
 
-@case(f'B-12 B-20 B-21 {1000000 if LONG else 1000} broken messages do no harm, and nobody is told of them', only='rust', fresh=True)
+
+@case(
+    f'B-12 B-20 B-21 {1000000 if LONG else 1000} broken messages do no harm, and nobody is told of them',
+    only='rust',
+    fresh=True,
+)
 def hostile():
     # C IPVS writes a line for some of them, and could not be unloaded after such a run.
     both(f'-t {VIP}:80', '-g', [f'{RIP}:80'])
     ipvs.service(f'-u {VIP}:5060', '-m', [f'{RIP}:5060'], '-s rr -p 300 --pe sip', space=g.backup)
     daemon('backup', g.backup)
     luck = random.Random(7)
-    good = [entry(), entry(client='fd00:1::9', virt=VIP6, dest=RIP6), entry(flags=MASQ | TEMPLATE, cport=0, state=1),
-            entry(flags=0x600, options=bytes([1, 24]) + bytes(24)),
-            entry(proto=17, vport=5060, cport=0, flags=TEMPLATE, state=0, options=b'\x02\x04a@bc\x03\x03sip')]
+    good = [
+        entry(),
+        entry(client='fd00:1::9', virt=VIP6, dest=RIP6),
+        entry(flags=MASQ | TEMPLATE, cport=0, state=1),
+        entry(flags=0x600, options=bytes([1, 24]) + bytes(24)),
+        entry(
+            proto=17,
+            vport=5060,
+            cport=0,
+            flags=TEMPLATE,
+            state=0,
+            options=b'\x02\x04a@bc\x03\x03sip',
+        ),
+    ]
     marked = len(g.log())
     for _ in range(4000 if LONG else 4):
         broken = []
         for _ in range(250):
             chosen = luck.choices(good, k=luck.randrange(1, 6))
-            data = bytearray(luck.choice((sync.message, sync.message, sync.old_message))(
-                *[e for e in chosen if ':' not in e.client] or good[:1]) if luck.random() < .5 else sync.message(*chosen))
+            data = bytearray(
+                luck.choice((sync.message, sync.message, sync.old_message))(
+                    *[e for e in chosen if ':' not in e.client] or good[:1]
+                )
+                if luck.random() < 0.5
+                else sync.message(*chosen)
+            )
             for _ in range(luck.randrange(1, 5)):
-                data[luck.randrange(len(data))] = luck.choice((0, 1, 2, 0xff, luck.randrange(256)))
-            if luck.random() < .2:
-                del data[luck.randrange(len(data)):]
-            if len(data) >= 4 and luck.random() < .8:
+                data[luck.randrange(len(data))] = luck.choice((0, 1, 2, 0xFF, luck.randrange(256)))
+            if luck.random() < 0.2:
+                del data[luck.randrange(len(data)) :]
+            if len(data) >= 4 and luck.random() < 0.8:
                 data[2:4] = len(data).to_bytes(2, 'big')
             broken.append(bytes(data))
         sync.send(g.director, 'front', *broken, b'', bytes(2000), b'\xff' * 1400)
     tell(entry(cport=7777))
     arrives(cport=7777)
-    lines = [line.split() for line in g.backup.read('/proc/net/snmp').splitlines() if line.startswith('Udp: ')]
+    lines = [
+        line.split()
+        for line in g.backup.read('/proc/net/snmp').splitlines()
+        if line.startswith('Udp: ')
+    ]
     udp = dict(zip(*lines))
     note(f'the backup read {udp["InDatagrams"]} messages and lost {udp["RcvbufErrors"]}')
     note(f'{len(ipvs.rows(space=g.backup))} connections came of it')

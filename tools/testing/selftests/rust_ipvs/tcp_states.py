@@ -9,9 +9,25 @@ from harness.packet import ACK, FIN, RST, SYN, tcp
 from harness.tap import case, equal, run, true, until
 from harness.protocol import Protocol as Both, fake_peer
 
-TIMEOUTS = {'ESTABLISHED': 900, 'SYN_SENT': 120, 'SYN_RECV': 60, 'FIN_WAIT': 120, 'TIME_WAIT': 120,
-            'CLOSE': 10, 'CLOSE_WAIT': 60, 'LAST_ACK': 30}
-FLAGS = {'syn': SYN, 'synack': SYN | ACK, 'ack': ACK, 'fin': FIN | ACK, 'rst': RST, 'rstack': RST | ACK, 'null': 0}
+TIMEOUTS = {
+    'ESTABLISHED': 900,
+    'SYN_SENT': 120,
+    'SYN_RECV': 60,
+    'FIN_WAIT': 120,
+    'TIME_WAIT': 120,
+    'CLOSE': 10,
+    'CLOSE_WAIT': 60,
+    'LAST_ACK': 30,
+}
+FLAGS = {
+    'syn': SYN,
+    'synack': SYN | ACK,
+    'ack': ACK,
+    'fin': FIN | ACK,
+    'rst': RST,
+    'rstack': RST | ACK,
+    'null': 0,
+}
 
 
 class Protocol(Both):
@@ -28,20 +44,26 @@ class Protocol(Both):
 
 @case('A-10 T-3 T-4 T-6 NAT: the client closes first')
 def nat_client_closes():
-    Protocol('-m').walk('client syn SYN_RECV server synack SYN_RECV client ack ESTABLISHED server ack ESTABLISHED '
-                    'client fin CLOSE_WAIT server ack CLOSE_WAIT server fin TIME_WAIT client ack TIME_WAIT')
+    Protocol('-m').walk(
+        'client syn SYN_RECV server synack SYN_RECV client ack ESTABLISHED server ack ESTABLISHED '
+        'client fin CLOSE_WAIT server ack CLOSE_WAIT server fin TIME_WAIT client ack TIME_WAIT'
+    )
 
 
 @case('A-10 T-4 NAT: the server closes first')
 def nat_server_closes():
-    Protocol('-m').walk('client syn SYN_RECV server synack SYN_RECV client ack ESTABLISHED '
-                    'server fin FIN_WAIT client ack FIN_WAIT client fin TIME_WAIT server ack TIME_WAIT')
+    Protocol('-m').walk(
+        'client syn SYN_RECV server synack SYN_RECV client ack ESTABLISHED '
+        'server fin FIN_WAIT client ack FIN_WAIT client fin TIME_WAIT server ack TIME_WAIT'
+    )
 
 
 @case('A-10 T-4 NAT, IPv6: the client closes first')
 def nat6_client_closes():
-    Protocol('-m', 6).walk('client syn SYN_RECV server synack SYN_RECV client ack ESTABLISHED '
-                       'client fin CLOSE_WAIT server fin TIME_WAIT client ack TIME_WAIT')
+    Protocol('-m', 6).walk(
+        'client syn SYN_RECV server synack SYN_RECV client ack ESTABLISHED '
+        'client fin CLOSE_WAIT server fin TIME_WAIT client ack TIME_WAIT'
+    )
 
 
 @case('T-4 NAT: the server resets')
@@ -51,7 +73,9 @@ def nat_server_resets():
 
 @case('T-4 T-9 NAT: a reset of the client, at first and later')
 def nat_client_resets():
-    Protocol('-m').walk('client syn SYN_RECV client rst SYN_RECV client ack ESTABLISHED client rst CLOSE')
+    Protocol('-m').walk(
+        'client syn SYN_RECV client rst SYN_RECV client ack ESTABLISHED client rst CLOSE'
+    )
 
 
 @case('T-1 a segment without SYN, FIN, ACK and RST closes')
@@ -61,19 +85,25 @@ def null_segment():
 
 @case('A-11 T-2 DR: only one direction is seen')
 def dr_walk():
-    Protocol('-g').walk('client syn SYN_RECV client ack ESTABLISHED client fin FIN_WAIT client ack FIN_WAIT '
-                    'client rst CLOSE')
+    Protocol('-g').walk(
+        'client syn SYN_RECV client ack ESTABLISHED client fin FIN_WAIT client ack FIN_WAIT '
+        'client rst CLOSE'
+    )
 
 
 @case('A-11 T-2 DR, IPv6: only one direction is seen')
 def dr6_walk():
-    Protocol('-g', 6).walk('client syn SYN_RECV client ack ESTABLISHED client fin FIN_WAIT client ack FIN_WAIT')
+    Protocol('-g', 6).walk(
+        'client syn SYN_RECV client ack ESTABLISHED client fin FIN_WAIT client ack FIN_WAIT'
+    )
 
 
 @case('A-11 T-2 TUN: only one direction is seen')
 def tun_walk():
-    Protocol('-i').walk('client syn SYN_RECV client ack ESTABLISHED client ack ESTABLISHED client fin FIN_WAIT '
-                    'client ack FIN_WAIT client rst CLOSE')
+    Protocol('-i').walk(
+        'client syn SYN_RECV client ack ESTABLISHED client ack ESTABLISHED client fin FIN_WAIT '
+        'client ack FIN_WAIT client rst CLOSE'
+    )
 
 
 @case('A-11 S-18 S-20 DR: what a SYN in FIN_WAIT does by conn_reuse_mode')
@@ -87,7 +117,11 @@ def dr_syn_in_fin_wait():
         ipvs.admin(f'-a -t {VIP}:80 -r {other}:80 -g')
         protocol.say('client', 'syn')
         rows = until(lambda t=protocol: ipvs.rows(cport=t.port, state='SYN_RECV'), 'SYN_RECV again')
-        equal(rows[0].daddr, other if moves else protocol.server_address, f'its server with conn_reuse_mode {mode}')
+        equal(
+            rows[0].daddr,
+            other if moves else protocol.server_address,
+            f'its server with conn_reuse_mode {mode}',
+        )
         protocol.close()
         ipvs.admin('-C')
     ipvs.setting('conn_reuse_mode', 1)
@@ -97,10 +131,19 @@ def dr_syn_in_fin_wait():
 def set_timeouts():
     ipvs.admin('--set 200 33 44')
     protocol = Protocol('-g')
-    for what, state, timeout in (('syn', 'SYN_RECV', 60), ('ack', 'ESTABLISHED', 200), ('fin', 'FIN_WAIT', 33)):
+    for what, state, timeout in (
+        ('syn', 'SYN_RECV', 60),
+        ('ack', 'ESTABLISHED', 200),
+        ('fin', 'FIN_WAIT', 33),
+    ):
         protocol.say('client', what)
-        row = until(lambda s=state: next((r for r in ipvs.rows(cport=protocol.port, state=s)), None), state)
-        true(timeout - 5 <= row.expires <= timeout, f'{state} lasts {timeout} s (left: {row.expires})')
+        row = until(
+            lambda s=state: next((r for r in ipvs.rows(cport=protocol.port, state=s)), None), state
+        )
+        true(
+            timeout - 5 <= row.expires <= timeout,
+            f'{state} lasts {timeout} s (left: {row.expires})',
+        )
     ipvs.admin('--set 900 120 300')
 
 

@@ -24,7 +24,11 @@ DIRECTOR = {4: '10.0.2.254', 6: 'fd00:2::fe'}
 
 def serve(method, version, kind='u', server_version=None, port=80):
     """A service with s1 behind it; returns the VIP."""
-    ipvs.service(f'-{kind} {at(VIPS[version])}', METHODS[method], [at(SERVER[server_version or version], port)])
+    ipvs.service(
+        f'-{kind} {at(VIPS[version])}',
+        METHODS[method],
+        [at(SERVER[server_version or version], port)],
+    )
     return VIPS[version]
 
 
@@ -63,20 +67,32 @@ class Shot:
 
     def arrived(self, seconds=3):
         """The datagram as it came to the server, in a tunnel or not; its answer is not counted."""
-        return self.at_server.wait(lambda p: self._of_us(p) or (p.proto in (4, 41) and self._of_us(p.inner())), seconds)
+        return self.at_server.wait(
+            lambda p: self._of_us(p) or (p.proto in (4, 41) and self._of_us(p.inner())), seconds
+        )
 
     def _of_us(self, packet):
-        return packet.sport == self.port or (packet.offset or packet.more) and packet.dst in SERVER.values()
+        return (
+            packet.sport == self.port
+            or (packet.offset or packet.more)
+            and packet.dst in SERVER.values()
+        )
 
     def error(self, seconds=3):
         """The ICMP error that came to the client."""
-        return self.at_client.wait(lambda p: p.type is not None and (p.proto == 1 and p.type in (3, 11)
-                                                                     or p.proto == 58 and p.type < 128), seconds)
+        return self.at_client.wait(
+            lambda p: p.type is not None
+            and (p.proto == 1 and p.type in (3, 11) or p.proto == 58 and p.type < 128),
+            seconds,
+        )
 
 
 for METHOD in METHODS:
     for VERSION in (4, 6):
-        @case(f'A-21 X-8 X-12 X-13 X-17 {METHOD} IPv{VERSION}: TTL one less, and the tunnel has it too')
+
+        @case(
+            f'A-21 X-8 X-12 X-13 X-17 {METHOD} IPv{VERSION}: TTL one less, and the tunnel has it too'
+        )
         def ttl(method=METHOD, version=VERSION):
             serve(method, version)
             with Shot(version) as shot:
@@ -96,7 +112,11 @@ for METHOD in METHODS:
                 shot.ask(ttl=1)
                 error = shot.error()
                 true(error, 'an ICMP error')
-                equal((error.proto, error.type, error.code), (1, 11, 0) if version == 4 else (58, 3, 0), 'the error')
+                equal(
+                    (error.proto, error.type, error.code),
+                    (1, 11, 0) if version == 4 else (58, 3, 0),
+                    'the error',
+                )
                 equal(shot.arrived(0.2), None, 'what arrives')
 
 
@@ -104,13 +124,13 @@ for METHOD in METHODS:
 def dr_unchanged():
     serve('DR', 4)
     with Shot(4) as shot:
-        sent = shot.ask(ttl=9, df=True, ident=0x1234, tos=0xb8)
-        seen = shot.arrived().data[:len(sent)]
+        sent = shot.ask(ttl=9, df=True, ident=0x1234, tos=0xB8)
+        seen = shot.arrived().data[: len(sent)]
         equal(seen[:8] + seen[9:10] + seen[12:], sent[:8] + sent[9:10] + sent[12:], 'the packet')
     serve('DR', 6)
     with Shot(6) as shot:
-        sent = shot.ask(ttl=9, tos=0xb8)
-        seen = shot.arrived().data[:len(sent)]
+        sent = shot.ask(ttl=9, tos=0xB8)
+        seen = shot.arrived().data[: len(sent)]
         equal(seen[:7] + seen[8:], sent[:7] + sent[8:], 'the IPv6 packet')
 
 
@@ -123,10 +143,16 @@ def nat_sums():
                 shot.at_server.seen.clear()
                 shot.ask(b'\xff' * length)
                 packet = shot.arrived()
-                equal((packet.src, packet.dst, packet.sport, packet.dport),
-                      (CLIENT[version], SERVER[version], shot.port, 8080), 'addresses and ports at the server')
+                equal(
+                    (packet.src, packet.dst, packet.sport, packet.dport),
+                    (CLIENT[version], SERVER[version], shot.port, 8080),
+                    'addresses and ports at the server',
+                )
                 equal(packet.body, b'\xff' * length, 'data at the server')
-                true(packet.sum_is_right and packet.transport_sum_is_right(), f'checksums with {length} bytes')
+                true(
+                    packet.sum_is_right and packet.transport_sum_is_right(),
+                    f'checksums with {length} bytes',
+                )
         ipvs.admin('-C')
         serve('NAT', version)
         with Shot(version) as shot:
@@ -135,10 +161,19 @@ def nat_sums():
             for length in (0, 1, 2, 3, 64, 1001):
                 shot.at_client.seen.clear()
                 shot.answer(b'\xee' * length)
-                packet = shot.at_client.wait(lambda p, n=length: p.dport == shot.port and p.body == b'\xee' * n)
+                packet = shot.at_client.wait(
+                    lambda p, n=length: p.dport == shot.port and p.body == b'\xee' * n
+                )
                 true(packet, f'the answer of {length} bytes')
-                equal((packet.src, packet.sport, packet.ttl), (vip, 80, 39), 'address, port and TTL at the client')
-                true(packet.sum_is_right and packet.transport_sum_is_right(), f'checksums with {length} bytes')
+                equal(
+                    (packet.src, packet.sport, packet.ttl),
+                    (vip, 80, 39),
+                    'address, port and TTL at the client',
+                )
+                true(
+                    packet.sum_is_right and packet.transport_sum_is_right(),
+                    f'checksums with {length} bytes',
+                )
         ipvs.admin('-C')
 
 
@@ -149,13 +184,34 @@ def nat_tcp_sums():
         me = CLIENT[version]
         with Shot(version) as shot:
             for seq, length in ((1, 0), (2, 1), (3, 7), (4, 1200)):
-                shot.front.send(ip(me, vip, 6, tcp(me, vip, shot.port, 80, SYN if seq == 1 else ACK | PSH, seq,
-                                                   data=b'\xab' * length)))
+                shot.front.send(
+                    ip(
+                        me,
+                        vip,
+                        6,
+                        tcp(
+                            me,
+                            vip,
+                            shot.port,
+                            80,
+                            SYN if seq == 1 else ACK | PSH,
+                            seq,
+                            data=b'\xab' * length,
+                        ),
+                    )
+                )
                 # The client's own kernel, which knows nothing of this, answers with a RST.
-                packet = shot.at_server.wait(lambda p, s=seq, n=length: p.sport == shot.port and p.flags is not None
-                                             and p.seq == s and len(p.body) == n)
+                packet = shot.at_server.wait(
+                    lambda p, s=seq, n=length: p.sport == shot.port
+                    and p.flags is not None
+                    and p.seq == s
+                    and len(p.body) == n
+                )
                 true(packet and packet.dport == 8080, f'the segment with {length} bytes')
-                true(packet.transport_sum_is_right() and packet.sum_is_right, f'checksums with {length} bytes')
+                true(
+                    packet.transport_sum_is_right() and packet.sum_is_right,
+                    f'checksums with {length} bytes',
+                )
         ipvs.admin('-C')
 
 
@@ -184,14 +240,20 @@ def tunnel_headers():
     for inner, outer in ((4, 4), (6, 4), (4, 6), (6, 6)):
         serve('TUN', inner, server_version=outer)
         with Shot(inner) as shot:
-            for tos, df in ((0, False), (0xb8, True), (0x03, True)):
+            for tos, df in ((0, False), (0xB8, True), (0x03, True)):
                 shot.at_server.seen.clear()
                 options = dict(df=df) if inner == 4 else {}
                 sent = shot.ask(tos=tos, **options)
                 packet = shot.arrived()
                 where = f'IPv{inner} in IPv{outer}, TOS {tos:#x}, DF {df}: '
-                equal((packet.version, packet.proto), (outer, 4 if inner == 4 else 41), where + 'protocol')
-                equal((packet.src, packet.dst), (DIRECTOR[outer], SERVER[outer]), where + 'addresses')
+                equal(
+                    (packet.version, packet.proto),
+                    (outer, 4 if inner == 4 else 41),
+                    where + 'protocol',
+                )
+                equal(
+                    (packet.src, packet.dst), (DIRECTOR[outer], SERVER[outer]), where + 'addresses'
+                )
                 # "Congestion experienced" of the packet within does not show outside.
                 equal(packet.tos, tos if tos & 3 != 3 else (tos & ~3) | 2, where + 'TOS')
                 if outer == 4:
@@ -215,7 +277,9 @@ def no_pmtu_discovery():
 def back_mtu(mtu=None):
     """What the director believes of the way to the servers; None brings back what was. Answers are not concerned."""
     four, six = (f' mtu lock {mtu}', f' mtu {mtu}') if mtu else ('', '')
-    g.director.run('ip route replace 10.0.2.0/24 dev back proto kernel scope link src 10.0.2.254' + four)
+    g.director.run(
+        'ip route replace 10.0.2.0/24 dev back proto kernel scope link src 10.0.2.254' + four
+    )
     g.director.run('ip -6 route del fd00:2::/64 dev back')
     g.director.run('ip -6 route add fd00:2::/64 dev back proto kernel metric 256' + six)
 
@@ -232,8 +296,14 @@ def forget_mtus():
 def too_big():
     back_mtu(1400)
     try:
-        for version, method, expected in ((4, 'NAT', 1400), (4, 'DR', 1400), (4, 'TUN', 1380),
-                                          (6, 'NAT', 1400), (6, 'DR', 1400), (6, 'TUN', 1360)):
+        for version, method, expected in (
+            (4, 'NAT', 1400),
+            (4, 'DR', 1400),
+            (4, 'TUN', 1380),
+            (6, 'NAT', 1400),
+            (6, 'DR', 1400),
+            (6, 'TUN', 1360),
+        ):
             serve(method, version)
             with Shot(version) as shot:
                 head = 28 if version == 4 else 48
@@ -242,8 +312,16 @@ def too_big():
                 error = shot.error()
                 where = f'{method} IPv{version}: '
                 true(error, where + 'an ICMP error')
-                equal((error.proto, error.type, error.code), (1, 3, 4) if version == 4 else (58, 2, 0), where + 'the error')
-                equal(error.rest & 0xffff if version == 4 else error.rest, expected, where + 'the size it tells')
+                equal(
+                    (error.proto, error.type, error.code),
+                    (1, 3, 4) if version == 4 else (58, 2, 0),
+                    where + 'the error',
+                )
+                equal(
+                    error.rest & 0xFFFF if version == 4 else error.rest,
+                    expected,
+                    where + 'the size it tells',
+                )
                 equal(shot.arrived(0.1), None, where + 'what arrives')
                 shot.ask(bytes(expected - head), **options)
                 true(shot.arrived(), where + 'what fits arrives')
@@ -305,7 +383,10 @@ def large_datagrams():
                         answer = connection.exchange(data)
                     except OSError as error:
                         # In a tunnel there is less room; the client is told, and cuts smaller.
-                        true(error.errno == errno.EMSGSIZE and method == 'TUN', f'{method} IPv{version}: {error}')
+                        true(
+                            error.errno == errno.EMSGSIZE and method == 'TUN',
+                            f'{method} IPv{version}: {error}',
+                        )
                         answer = connection.exchange(data)
                     true(answer.endswith(data), f'{method} IPv{version}: {length} bytes come back')
             ipvs.admin('-C')
@@ -317,7 +398,9 @@ def defragments():
     return 'ipv6_defrag' in g.director.run('nft list hooks ip6', quiet=True)
 
 
-@case('G-30 H-19 the first fragments of IPv6 are put together where they are found, and all before routing from then on')
+@case(
+    'G-30 H-19 the first fragments of IPv6 are put together where they are found, and all before routing from then on'
+)
 def first_fragments():
     if not os.path.exists('/sys/module/nf_defrag_ipv6/initstate'):
         raise Skip('nf_defrag_ipv6 is built into this kernel, so its hooks cannot be taken away')
@@ -334,21 +417,32 @@ def first_fragments():
         whole = udp(SERVER[6], CLIENT[6], 80, shot.port, bytes(n & 255 for n in range(2000)))
         for time in (1, 2):
             for place in (1200, 0):
-                part = fragment6(17, place // 8, not place, time, whole[place:place + 1200])
+                part = fragment6(17, place // 8, not place, time, whole[place : place + 1200])
                 shot.back.send(ip(SERVER[6], CLIENT[6], 44, part))
             # What was put together is cut again, in as many pieces.
-            until(lambda n=time: len(shot.at_client.all(lambda p: p.src == VIP6 and p.proto == 44)) == 2 * n,
-                  f'the VIP answers in fragments, time {time}')
+            until(
+                lambda n=time: len(shot.at_client.all(lambda p: p.src == VIP6 and p.proto == 44))
+                == 2 * n,
+                f'the VIP answers in fragments, time {time}',
+            )
             until(defragments, 'fragments are put together before routing')
 
 
 @case('T-16 X-11 bytes stay intact without any offload, by each method')
 def no_offload():
-    places = [(g.client, 'eth0'), (g.director, 'front'), (g.director, 'back'), (g.s1, 'front'), (g.s1, 'back')]
+    places = [
+        (g.client, 'eth0'),
+        (g.director, 'front'),
+        (g.director, 'back'),
+        (g.s1, 'front'),
+        (g.s1, 'back'),
+    ]
 
     def offload(state):
         for space, device in places:
-            space.run(f'ethtool -K {device} tx {state} tso {state} gso {state} gro {state}', quiet=True)
+            space.run(
+                f'ethtool -K {device} tx {state} tso {state} gso {state} gro {state}', quiet=True
+            )
 
     offload('off')
     try:
@@ -386,11 +480,19 @@ def local_server():
         for version in (4, 6):
             for kind in ('tcp', 'udp'):
                 for method, port in (('NAT', 8080), ('NAT', 80), ('DR', 80)):
-                    ipvs.service(f'-{kind[0]} {at(VIPS[version])}', METHODS[method], [at(DIRECTOR[version], port)])
+                    ipvs.service(
+                        f'-{kind[0]} {at(VIPS[version])}',
+                        METHODS[method],
+                        [at(DIRECTOR[version], port)],
+                    )
                     answer = ask(g.client, VIPS[version], kind=kind)
                     where = f'{method} IPv{version} {kind} to port {port}: '
                     equal(answer.name, 'director', where + 'who answers')
-                    equal(answer.local, DIRECTOR[version] if method == 'NAT' else VIPS[version], where + 'asked at')
+                    equal(
+                        answer.local,
+                        DIRECTOR[version] if method == 'NAT' else VIPS[version],
+                        where + 'asked at',
+                    )
                     equal(answer.local_port, port, where + 'asked at port')
                     ipvs.admin('-C')
     finally:
@@ -439,7 +541,9 @@ def error_here(version):
             return errno.errorcode[error.errno]
 
 
-@case('U-5 X-4 no route, or an unreachable, prohibit or blackhole one, is an error to clients, local ones too')
+@case(
+    'U-5 X-4 no route, or an unreachable, prohibit or blackhole one, is an error to clients, local ones too'
+)
 def refused_routes():
     # Without a limit each packet gets its error.
     g.director.write('/proc/sys/net/ipv4/icmp_ratelimit', 0)
@@ -472,21 +576,36 @@ def refused_routes():
 def route_change():
     for method in METHODS:
         serve(method, 4)
-        with Connection(g.client, VIP, 80, 'udp', timeout=5) as connection, Sniffer(g.s1, 'front') as sniffer:
+        with Connection(g.client, VIP, 80, 'udp', timeout=5) as connection, Sniffer(
+            g.s1, 'front'
+        ) as sniffer:
             true(b'one' in connection.exchange(b'one'), f'{method}: an answer')
             g.director.run('ip route add 10.0.2.11/32 via 10.0.1.11', quiet=True)
-            true(b'two' in connection.exchange(b'two'), f'{method}: an answer after the route changed')
+            true(
+                b'two' in connection.exchange(b'two'),
+                f'{method}: an answer after the route changed',
+            )
             true(sniffer.wait(lambda p: p.data.find(b'two') > 0), f'{method}: by the new route')
             g.director.run('ip route del 10.0.2.11/32', quiet=True)
             sniffer.seen.clear()
-            true(b'three' in connection.exchange(b'three'), f'{method}: an answer after it changed back')
-            equal(sniffer.all(lambda p: p.data.find(b'three') > 0, 0.1), [], f'{method}: by the other way')
+            true(
+                b'three' in connection.exchange(b'three'),
+                f'{method}: an answer after it changed back',
+            )
+            equal(
+                sniffer.all(lambda p: p.data.find(b'three') > 0, 0.1),
+                [],
+                f'{method}: by the other way',
+            )
         ipvs.admin('-C')
 
 
 @case('L-8 U-6 a device goes away while servers behind it are configured, whose routes are known')
 def device_deleted():
-    for version, net, server in ((4, '10.60.0.0/16', '10.60.0.2'), (6, 'fd00:60::/64', 'fd00:60::2')):
+    for version, net, server in (
+        (4, '10.60.0.0/16', '10.60.0.2'),
+        (6, 'fd00:60::/64', 'fd00:60::2'),
+    ):
         for method in METHODS:
             g.director.run('ip link add rv-gone type dummy', quiet=True)
             g.director.run('ip link set rv-gone up', quiet=True)
@@ -501,7 +620,10 @@ def device_deleted():
             with g.director:
                 deleting = subprocess.Popen(['ip', 'link', 'del', 'rv-gone'])
             try:
-                until(lambda: deleting.poll() is not None, f'{method} IPv{version}: the device is gone')
+                until(
+                    lambda: deleting.poll() is not None,
+                    f'{method} IPv{version}: the device is gone',
+                )
             finally:
                 # This lets go of whatever holds it, or the test would never end.
                 ipvs.admin(f'-D {spec}')
@@ -529,6 +651,7 @@ def device_down():
                     return b'up' in connection.exchange(b'up')
                 except OSError:
                     return False
+
             until(answered, f'IPv{version}: an answer when the device is back', 10)
         ipvs.admin('-C')
 
@@ -554,7 +677,11 @@ def snat_reroute():
     try:
         for setting, name in ((1, 'timeout'), (0, 's1')):
             ipvs.setting('snat_reroute', setting)
-            equal(ask(g.client, VIP, kind='udp', timeout=1.5).name, name, f'who answers with snat_reroute {setting}')
+            equal(
+                ask(g.client, VIP, kind='udp', timeout=1.5).name,
+                name,
+                f'who answers with snat_reroute {setting}',
+            )
     finally:
         ipvs.setting('snat_reroute', 1)
         g.director.run('ip rule del from 10.0.9.1 lookup 123')
@@ -564,9 +691,14 @@ def snat_reroute():
 @case('X-11 mark and TOS of a packet stay')
 def mark_stays():
     serve('NAT', 4)
-    g.director.run(['nft', 'table ip marks { counter marked {}; chain pre { type filter hook prerouting priority -150; '
-                    'udp dport 80 meta mark set 5; }; chain post { type filter hook postrouting priority 0; '
-                    'meta mark 5 ip daddr 10.0.2.11 counter name marked; }; }'])
+    g.director.run(
+        [
+            'nft',
+            'table ip marks { counter marked {}; chain pre { type filter hook prerouting priority -150; '
+            'udp dport 80 meta mark set 5; }; chain post { type filter hook postrouting priority 0; '
+            'meta mark 5 ip daddr 10.0.2.11 counter name marked; }; }',
+        ]
+    )
     with Shot(4) as shot:
         shot.ask(tos=0x28)
         equal(shot.arrived().tos, 0x28, 'TOS')

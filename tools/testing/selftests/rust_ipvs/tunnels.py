@@ -63,7 +63,7 @@ def close():
 
 def inside(packet):
     """What is behind the outer IP header. Its length field says nothing: who opens GUE writes in the packet that is seen."""
-    return packet.data[packet.head:]
+    return packet.data[packet.head :]
 
 
 class Shot:
@@ -98,63 +98,87 @@ class Shot:
         return self.at_server.wait(lambda p: ports in inside(p)[20:100], seconds)
 
     def error(self, seconds=3):
-        return self.at_client.wait(lambda p: p.type in (3, 11) and p.proto == 1 or p.proto == 58 and p.type < 5, seconds)
+        return self.at_client.wait(
+            lambda p: p.type in (3, 11) and p.proto == 1 or p.proto == 58 and p.type < 5, seconds
+        )
 
 
 for KIND in KINDS:
     for INNER, OUTER in FAMILIES:
-        @case(f'X-16 X-17 X-18 X-19 X-20 {KIND}, IPv{INNER} in IPv{OUTER}: a real server opens it; bytes stay intact, also merged ones')
+
+        @case(
+            f'X-16 X-17 X-18 X-19 X-20 {KIND}, IPv{INNER} in IPv{OUTER}: a real server opens it; bytes stay intact, also merged ones'
+        )
         def works(kind=KIND, inner=INNER, outer=OUTER):
             serve(kind, inner, outer)
             try:
                 equal(ask(g.client, VIPS[inner], kind='udp').name, 's1', 'who answers by UDP')
                 with Connection(g.client, VIPS[inner], timeout=20) as connection:
-                    equal(connection.answer.local, VIPS[inner], 'the address that the server was asked at')
+                    equal(
+                        connection.answer.local,
+                        VIPS[inner],
+                        'the address that the server was asked at',
+                    )
                     true(connection.put(200000), '200 kB to the server')
                     true(connection.get(50000), '50 kB from the server')
             finally:
                 close()
 
     for INNER, OUTER in FAMILIES:
+
         @case(f'X-17 X-18 X-19 A-21 {KIND}, IPv{INNER} in IPv{OUTER}: the headers, byte by byte')
         def headers(kind=KIND, inner=INNER, outer=OUTER):
             serve(kind, inner, outer, 'u')
             ports = set()
             try:
-                for tos, df in ((0, False), (0xb8, True), (3, False)):
+                for tos, df in ((0, False), (0xB8, True), (3, False)):
                     with Shot(inner) as shot:
                         sent = shot.send(tos=tos, **(dict(df=df, ident=9) if inner == 4 else {}))
                         packet = shot.arrived()
                         true(packet, 'the datagram arrives')
-                        equal((packet.src, packet.dst), (DIRECTOR[outer], SERVER[outer]), 'addresses')
+                        equal(
+                            (packet.src, packet.dst), (DIRECTOR[outer], SERVER[outer]), 'addresses'
+                        )
                         equal(packet.ttl, 49, 'TTL')
                         equal(packet.tos, tos if tos != 3 else 2, 'TOS')
                         true(packet.sum_is_right or kind.startswith('GUE'), 'header checksum')
                         if outer == 4:
                             equal(packet.df, df if inner == 4 else False, 'DF')
-                        number, kind_of = (4, 0x0800) if inner == 4 else (41, 0x86dd)
+                        number, kind_of = (4, 0x0800) if inner == 4 else (41, 0x86DD)
                         size = KINDS[kind][1]
                         payload = inside(packet)
                         if kind == 'IPIP':
                             equal(packet.proto, number, 'protocol')
                         elif kind.startswith('GUE'):
-                            equal((packet.proto, packet.dport, payload[8:12]), (17, PORT, bytes((0, number, 0, 0))),
-                                  'protocol, port and GUE header')
+                            equal(
+                                (packet.proto, packet.dport, payload[8:12]),
+                                (17, PORT, bytes((0, number, 0, 0))),
+                                'protocol, port and GUE header',
+                            )
                             equal(struct.unpack('!H', payload[4:6])[0], len(payload), 'UDP length')
-                            low, high = map(int, g.director.read('/proc/sys/net/ipv4/ip_local_port_range').split())
+                            low, high = map(
+                                int,
+                                g.director.read('/proc/sys/net/ipv4/ip_local_port_range').split(),
+                            )
                             true(low <= packet.sport <= high, f'source port {packet.sport}')
                             # A right checksum of what comes without a device's help is left to a
                             # device: by veth, to nobody.
-                            equal(payload[6:8] == b'\0\0', 'checksum' not in kind, 'no UDP checksum')
+                            equal(
+                                payload[6:8] == b'\0\0', 'checksum' not in kind, 'no UDP checksum'
+                            )
                             ports.add(packet.sport)
                             sport = packet.sport
                             shot.send(b'again')
                             equal(shot.arrived().sport, sport, 'the source port of the same flow')
                         else:
                             expected = struct.pack('!HH', 0x8000 if size == 8 else 0, kind_of)
-                            equal((packet.proto, payload[:4]), (47, expected), 'protocol and GRE header')
+                            equal(
+                                (packet.proto, payload[:4]),
+                                (47, expected),
+                                'protocol and GRE header',
+                            )
                         head = 20 if inner == 4 else 40
-                        equal(payload[size + head:], sent[head:], 'what is inside')
+                        equal(payload[size + head :], sent[head:], 'what is inside')
                         equal(Packet(payload[size:]).ttl, 49, 'TTL inside')
                 if kind.startswith('GUE'):
                     true(len(ports) > 1, f'flows have ports of their own: {ports}')
@@ -162,6 +186,7 @@ for KIND in KINDS:
                 close()
 
     for INNER, OUTER in FAMILIES:
+
         @case(f'X-9 {KIND}, IPv{INNER} in IPv{OUTER}: the client hears what fits, and that fits')
         def mtu(kind=KIND, inner=INNER, outer=OUTER):
             serve(kind, inner, outer, 'u')
@@ -174,22 +199,33 @@ for KIND in KINDS:
                     true(shot.arrived(), f'{room} bytes arrive')
                     # A link takes no more than 1500, so the next one is said to be as large as two
                     # fragments.
-                    g.director.run(f'ip {"-6 " if outer == 6 else ""}route replace {SERVER[outer]} dev back '
-                                   f'mtu {"lock " if outer == 4 else ""}1450')
+                    g.director.run(
+                        f'ip {"-6 " if outer == 6 else ""}route replace {SERVER[outer]} dev back '
+                        f'mtu {"lock " if outer == 4 else ""}1450'
+                    )
                     shot.send(bytes(room - 50 - head), **options)
                     true(shot.arrived(), f'{room - 50} bytes arrive by a way that takes 1450')
                     shot.send(bytes(room - 49 - head), **options)
                     error = shot.error()
                     true(error, 'an ICMP error')
-                    equal((error.proto, error.type, error.code), (1, 3, 4) if inner == 4 else (58, 2, 0), 'the error')
-                    equal(error.rest & 0xffff, room - 50, 'the size it tells')
+                    equal(
+                        (error.proto, error.type, error.code),
+                        (1, 3, 4) if inner == 4 else (58, 2, 0),
+                        'the error',
+                    )
+                    equal(error.rest & 0xFFFF, room - 50, 'the size it tells')
                     equal(shot.arrived(0.1), None, 'what arrives')
             finally:
-                g.director.run(f'ip {"-6 " if outer == 6 else ""}route del {SERVER[outer]} dev back', check=False)
+                g.director.run(
+                    f'ip {"-6 " if outer == 6 else ""}route del {SERVER[outer]} dev back',
+                    check=False,
+                )
                 close()
 
 
-@case('X-18 X-20 GUE with remote checksum: the option where a checksum is left to a device, and only there')
+@case(
+    'X-18 X-20 GUE with remote checksum: the option where a checksum is left to a device, and only there'
+)
 def remote_checksum():
     for inner, outer in FAMILIES:
         serve('GUE with remote checksum', inner, outer, 'u')
@@ -199,7 +235,9 @@ def remote_checksum():
                 equal(ask(g.client, VIPS[inner], kind='udp').name, 's1', 'who answers')
                 packet = sniffer.wait(lambda p: p.dport == PORT)
                 head = 20 if inner == 4 else 40
-                expected = struct.pack('!BBHIHH', 2, 4 if inner == 4 else 41, 1, 0x80000000, head, head + 6)
+                expected = struct.pack(
+                    '!BBHIHH', 2, 4 if inner == 4 else 41, 1, 0x80000000, head, head + 6
+                )
                 equal(inside(packet)[8:20], expected, f'IPv{inner} in IPv{outer}: the GUE header')
         finally:
             close()
@@ -211,7 +249,11 @@ def changes():
     serve('GRE', 4, 4, 'u')
     try:
         with Shot(4) as shot:
-            for options, proto in (('--tun-type gre --tun-nocsum', 47), (f'--tun-type gue --tun-port {PORT}', 17), ('--tun-type ipip', 4)):
+            for options, proto in (
+                ('--tun-type gre --tun-nocsum', 47),
+                (f'--tun-type gue --tun-port {PORT}', 17),
+                ('--tun-type ipip', 4),
+            ):
                 ipvs.admin(f'-e -u {at(VIP)} -r {at(SERVER[4])} -i {options}')
                 shot.send()
                 equal(shot.arrived().proto, proto, f'protocol with {options}')
@@ -237,6 +279,7 @@ def identifications():
 
 
 for KIND in KINDS:
+
     @case(f'I-5 X-8 {KIND}: traceroute shows a router on the way of the tunnel')
     def trace(kind=KIND):
         by_router(4)
@@ -260,7 +303,10 @@ for KIND in KINDS:
             if 'remote' in kind:
                 # Each packet has the option, unless the checksum was complete.
                 sizes.add(1280 - KINDS[kind][1] - 8)
-            true(any(f'mtu {size} ' in got + ' ' for size in sizes), f'the client knows what fits: {got}')
+            true(
+                any(f'mtu {size} ' in got + ' ' for size in sizes),
+                f'the client knows what fits: {got}',
+            )
         finally:
             close()
             by_router(4, on=False)
@@ -274,7 +320,9 @@ def icmp(src, dst, about, kind, rest=0, sum_=None):
     return ip(src, dst, 1, message[:2] + struct.pack('!H', sum_) + message[4:])
 
 
-@case('I-5 V-8 errors about tunnels that are none of ours, about no connection, cut short or with a wrong sum are not passed on')
+@case(
+    'I-5 V-8 errors about tunnels that are none of ours, about no connection, cut short or with a wrong sum are not passed on'
+)
 def not_passed_on():
     serve('IPIP', 4, 4, 'u')
     try:
@@ -288,8 +336,13 @@ def not_passed_on():
             def error(outer, kind=(11, 0), sum_=None):
                 back.send(icmp('10.0.2.12', DIRECTOR[4], outer, kind, sum_=sum_))
 
-            for proto, payload in ((4, other), (47, struct.pack('!HH', 0, 0x800) + inner), (4, inner[:19]), (4, inner[:21]),
-                                   (17, udp(DIRECTOR[4], SERVER[4], 40000, PORT, bytes((0, 4, 0, 0)) + inner))):
+            for proto, payload in (
+                (4, other),
+                (47, struct.pack('!HH', 0, 0x800) + inner),
+                (4, inner[:19]),
+                (4, inner[:21]),
+                (17, udp(DIRECTOR[4], SERVER[4], 40000, PORT, bytes((0, 4, 0, 0)) + inner)),
+            ):
                 error(ip(DIRECTOR[4], SERVER[4], proto, payload))
             error(ip(DIRECTOR[4], '10.0.2.12', 4, inner))
             error(ip(DIRECTOR[4], SERVER[4], 4, inner, offset=3))
@@ -298,7 +351,11 @@ def not_passed_on():
             error(ip(DIRECTOR[4], SERVER[4], 4, inner))
             heard = shot.error()
             true(heard, 'a right one is passed on')
-            equal((heard.src, heard.type, heard.code, heard.inner().sport), (VIP, 11, 0, shot.port), 'the error')
+            equal(
+                (heard.src, heard.type, heard.code, heard.inner().sport),
+                (VIP, 11, 0, shot.port),
+                'the error',
+            )
     finally:
         close()
 

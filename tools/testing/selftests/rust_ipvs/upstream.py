@@ -9,19 +9,7 @@ from harness.bypass import Elsewhere
 from harness.clients import Connection, ask
 from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.ipvs import at
-from harness.packet import (
-    ICMP,
-    IPIP,
-    SYN,
-    TCP,
-    UDP,
-    Packet,
-    Sniffer,
-    icmp,
-    ip,
-    tcp,
-    udp,
-)
+from harness.packet import ICMP, IPIP, SYN, TCP, UDP, Packet, Sniffer, icmp, ip, tcp, udp
 from harness.tap import always, case, equal, run, true, until
 from harness.protocol import CLIENT, fake_peer
 from harness.wires import Wires

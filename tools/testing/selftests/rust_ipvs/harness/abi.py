@@ -10,21 +10,56 @@ from .netlink import Genl, address, attr, attributes, be16, u16, u32, u8
 from .netns import make, remove
 from .tap import equal, note, true
 
-(NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, GET_DEST, NEW_DAEMON, DEL_DAEMON,
- GET_DAEMON, SET_CONFIG, GET_CONFIG, SET_INFO, GET_INFO, ZERO, FLUSH) = range(1, 18)
+(
+    NEW_SERVICE,
+    SET_SERVICE,
+    DEL_SERVICE,
+    GET_SERVICE,
+    NEW_DEST,
+    SET_DEST,
+    DEL_DEST,
+    GET_DEST,
+    NEW_DAEMON,
+    DEL_DAEMON,
+    GET_DAEMON,
+    SET_CONFIG,
+    GET_CONFIG,
+    SET_INFO,
+    GET_INFO,
+    ZERO,
+    FLUSH,
+) = range(1, 18)
 SERVICE, DEST, DAEMON, TCP_TIMEOUT, TCP_FIN_TIMEOUT, UDP_TIMEOUT = range(1, 7)
 TCP, UDP, ESP, SCTP = 6, 17, 50, 132
 V4, V6 = 2, 10
 MASQ, LOCAL, TUNNEL, ROUTE = range(4)
 PERSISTENT, HASHED, ONEPACKET = 1, 2, 4
-ALL = 0xffffffff
-DO = {NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, NEW_DAEMON, DEL_DAEMON,
-      SET_CONFIG, GET_CONFIG, GET_INFO, ZERO, FLUSH}
+ALL = 0xFFFFFFFF
+DO = {
+    NEW_SERVICE,
+    SET_SERVICE,
+    DEL_SERVICE,
+    GET_SERVICE,
+    NEW_DEST,
+    SET_DEST,
+    DEL_DEST,
+    NEW_DAEMON,
+    DEL_DAEMON,
+    SET_CONFIG,
+    GET_CONFIG,
+    GET_INFO,
+    ZERO,
+    FLUSH,
+}
 DUMP = {GET_SERVICE, GET_DEST, GET_DAEMON}
 
 # Attributes of a service and of a destination as they are sent, by name, in no particular order.
-SERVICE_NUMBERS = dict(af=1, protocol=2, addr=3, port=4, fwmark=5, sched=6, flags=7, timeout=8, netmask=9, pe=11)
-DEST_NUMBERS = dict(addr=1, port=2, fwd=3, weight=4, upper=5, lower=6, af=11, tun_type=13, tun_port=14, tun_flags=15)
+SERVICE_NUMBERS = dict(
+    af=1, protocol=2, addr=3, port=4, fwmark=5, sched=6, flags=7, timeout=8, netmask=9, pe=11
+)
+DEST_NUMBERS = dict(
+    addr=1, port=2, fwd=3, weight=4, upper=5, lower=6, af=11, tun_type=13, tun_port=14, tun_flags=15
+)
 
 
 class Bare(Fixture):
@@ -62,6 +97,7 @@ g = Bare()
 
 # ---- saying ----
 
+
 def encode(numbers, fields):
     """The attributes FIELDS, names as in NUMBERS; None leaves one out, bytes are sent as they are."""
     payload = b''
@@ -89,7 +125,16 @@ def encode(numbers, fields):
 
 def service(**fields):
     """A whole SERVICE nest: TCP 10.0.0.1:80, rr, unless FIELDS say otherwise."""
-    whole = dict(af=V4, protocol=TCP, addr='10.0.0.1', port=80, sched='rr', flags=(0, ALL), timeout=0, netmask=ALL)
+    whole = dict(
+        af=V4,
+        protocol=TCP,
+        addr='10.0.0.1',
+        port=80,
+        sched='rr',
+        flags=(0, ALL),
+        timeout=0,
+        netmask=ALL,
+    )
     return attr(SERVICE, encode(SERVICE_NUMBERS, {**whole, **fields}))
 
 
@@ -141,8 +186,10 @@ def everything():
         # Without the statistics, which may be on their way.
         fields = [a for a in attributes(nest(one.payload, SERVICE)) if a[0] not in (10, 12)]
         key = attr(SERVICE, b''.join(attr(n, p) for n, p in fields if n in (1, 2, 3, 4, 5)))
-        dests = [[a for a in attributes(nest(m.payload, DEST)) if a[0] not in (10, 12)]
-                 for m in g.genl.dump(GET_DEST, key).messages]
+        dests = [
+            [a for a in attributes(nest(m.payload, DEST)) if a[0] not in (10, 12)]
+            for m in g.genl.dump(GET_DEST, key).messages
+        ]
         seen.append((fields, dests))
     return sorted(map(repr, seen))
 
@@ -161,6 +208,7 @@ def refused(command, payload, error, what='', words=True):
 
 
 # ---- hearing ----
+
 
 def nest(payload, number):
     """The payload of the only attribute of a message, which must be NUMBER without any flag (G-1)."""
@@ -194,5 +242,3 @@ def listed():
 def number(payload):
     """A number of any size in native order."""
     return int.from_bytes(payload, sys.byteorder)
-
-

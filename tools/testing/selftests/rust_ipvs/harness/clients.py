@@ -82,10 +82,14 @@ PORTS = Ports()
 class Connection:
     """An open TCP connection, or a connected UDP socket that has been answered once."""
 
-    def __init__(self, space, address, port=80, kind='tcp', source=None, sport=0, timeout=5, mark=None):
+    def __init__(
+        self, space, address, port=80, kind='tcp', source=None, sport=0, timeout=5, mark=None
+    ):
         stream = kind == 'tcp'
         with space:
-            self.sock = socket.socket(family(address), socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
+            self.sock = socket.socket(
+                family(address), socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
+            )
         self.sock.settimeout(timeout)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if mark is not None:

@@ -14,9 +14,11 @@ TOOL = os.environ.get('IPVSADM', 'ipvsadm')
 VIP, VIP6 = '10.0.9.1', 'fd00:9::1'
 
 # What a healthy kernel never says (lib.sh has the same for shell tests).
-BAD = re.compile(r'WARNING: |BUG: |Oops|general protection|refcount_t|Objects remaining|possible circular '
-                 r'locking|suspicious RCU|scheduling while atomic|INFO: task|rcu.*stall|list_(add|del) '
-                 r'corruption|leak')
+BAD = re.compile(
+    r'WARNING: |BUG: |Oops|general protection|refcount_t|Objects remaining|possible circular '
+    r'locking|suspicious RCU|scheduling while atomic|INFO: task|rcu.*stall|list_(add|del) '
+    r'corruption|leak'
+)
 
 
 def jiffies():
@@ -31,8 +33,13 @@ HZ = jiffies()
 
 def lib(function):
     """Runs one function of lib.sh."""
-    done = subprocess.run(['bash', '-c', f'. {HERE}/lib.sh; {function}'], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        ['bash', '-c', f'. {HERE}/lib.sh; {function}'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.stdout.strip():
         tap.note(done.stdout.strip())
     if done.returncode:

@@ -27,8 +27,14 @@ def prepare(director):
     for net in SERVERS:
         director.run(f'ip route add {net} dev rv-sink', quiet=True)
     director.run(f'ip route add local {VIPS} dev lo', quiet=True)
-    director.run(['nft', f'add table ip rv_flows; add chain ip rv_flows pre {{ type filter hook prerouting priority -150; }}; '
-                         f'add rule ip rv_flows pre ip daddr {VIPS} meta mark set {MARK}'], quiet=True)
+    director.run(
+        [
+            'nft',
+            f'add table ip rv_flows; add chain ip rv_flows pre {{ type filter hook prerouting priority -150; }}; '
+            f'add rule ip rv_flows pre ip daddr {VIPS} meta mark set {MARK}',
+        ],
+        quiet=True,
+    )
 
 
 class Flows:
@@ -80,7 +86,9 @@ class Flows:
 
     def settled(self):
         """Waits until the director has received all that was sent."""
-        until(lambda: int(self._count()) >= self.packets, 'the director has received everything', 10)
+        until(
+            lambda: int(self._count()) >= self.packets, 'the director has received everything', 10
+        )
 
     def servers(self, connections):
         """The server's address of each of the CONNECTIONS, which are (client, port, address that is asked for)."""
@@ -88,8 +96,12 @@ class Flows:
         wanted, found = list(connections), {}
         # A table that is just growing may not show all of them.
         for _ in range(2):
-            found.update({(row.caddr, row.cport, row.vaddr): row.daddr
-                          for row in ipvs.rows(space=self.director, proto='TCP')})
+            found.update(
+                {
+                    (row.caddr, row.cport, row.vaddr): row.daddr
+                    for row in ipvs.rows(space=self.director, proto='TCP')
+                }
+            )
             if all(connection in found for connection in wanted):
                 break
             time.sleep(0.3)

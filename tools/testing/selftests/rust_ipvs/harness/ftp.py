@@ -48,7 +48,11 @@ def serve(servers=('s1', 's2', 's3'), options='-s rr', version=4, port=21):
     """The service, by NAT; with C's, the helper too."""
     if g.impl == 'c':
         subprocess.run(['modprobe', 'ip_vs_ftp'], check=True)
-    vip, rips = (f'[{VIP6}]', [f'[{RIP6[s]}]' for s in servers]) if version == 6 else (VIP, [RIP[s] for s in servers])
+    vip, rips = (
+        (f'[{VIP6}]', [f'[{RIP6[s]}]' for s in servers])
+        if version == 6
+        else (VIP, [RIP[s] for s in servers])
+    )
     ipvs.service(f'-t {vip}:{port}', '-m', [f'{rip}:{port}' for rip in rips], options)
 
 
@@ -68,8 +72,13 @@ def ftp_case(words, only=None):
                     ipvs.service(f'-t {VIP}:9', '-m', ['10.0.2.99:9'])
                     ipvs.admin('-C', quiet=True)
                     # C leaves templates, which hold nothing.
-                    until(lambda: not [r for r in ipvs.rows() if r.state not in ('NONE', 'ASSURED')], 'the end of all connections')
+                    until(
+                        lambda: not [r for r in ipvs.rows() if r.state not in ('NONE', 'ASSURED')],
+                        'the end of all connections',
+                    )
+
         return case(words, only, fresh=True)(whole)
+
     return register
 
 
@@ -101,13 +110,23 @@ class Vsftpd:
             with open(f'{folder}/vsftpd.conf', 'w', encoding='utf-8') as file:
                 file.write(CONFIG.format(folder=folder, low=PASSIVE[0], high=PASSIVE[1], rest=rest))
             with space:
-                self.processes.append(subprocess.Popen(
-                    ['vsftpd', f'{folder}/vsftpd.conf'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.STDOUT, start_new_session=True))
+                self.processes.append(
+                    subprocess.Popen(
+                        ['vsftpd', f'{folder}/vsftpd.conf'],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+                )
 
     def __enter__(self):
         for space in self.spaces:
-            until(lambda: ':21 ' in space.run('ss -Hltn', quiet=True), f'vsftpd of {space.short} listens', 20)
+            until(
+                lambda: ':21 ' in space.run('ss -Hltn', quiet=True),
+                f'vsftpd of {space.short} listens',
+                20,
+            )
         return self
 
     def __exit__(self, *_):
@@ -147,7 +166,9 @@ class Client(ftplib.FTP):
         return ftplib.parse227(self.sendcmd('PASV'))
 
     def makeport(self):
-        listener = socket.create_server((self.sock.getsockname()[0], self.listen_at), family=self.af, backlog=1)
+        listener = socket.create_server(
+            (self.sock.getsockname()[0], self.listen_at), family=self.af, backlog=1
+        )
         listener.settimeout(15)
         host, port = listener.getsockname()[:2]
         try:
@@ -178,7 +199,11 @@ class Client(ftplib.FTP):
         data = pattern(length)
         self.put(f'in/{name}', data)
         got = self.get(f'in/{name}')
-        equal((len(got), got == data), (length, True), f'{name}: length and whether it is what was sent')
+        equal(
+            (len(got), got == data),
+            (length, True),
+            f'{name}: length and whether it is what was sent',
+        )
 
     def __exit__(self, *rest):
         with contextlib.suppress(OSError, EOFError):

@@ -19,15 +19,24 @@ INSTALLED_CONF = '/usr/lib/modprobe.d/rust_ipvs.conf'
 INSTEAD = '/etc/modprobe.d/rust_ipvs.conf'
 MODULES = f'/lib/modules/{os.uname().release}'
 # The modules among which it is installed, and no others: depmod would take long.
-PARTS = ('net/netfilter/ipvs', 'net/netfilter/nf_conntrack.ko', 'net/netfilter/nf_nat.ko', 'net/netfilter/x_tables.ko',
-         'net/netfilter/xt_ipvs.ko', 'net/ipv4/netfilter/nf_defrag_ipv4.ko', 'net/ipv6/netfilter/nf_defrag_ipv6.ko')
+PARTS = (
+    'net/netfilter/ipvs',
+    'net/netfilter/nf_conntrack.ko',
+    'net/netfilter/nf_nat.ko',
+    'net/netfilter/x_tables.ko',
+    'net/netfilter/xt_ipvs.ko',
+    'net/ipv4/netfilter/nf_defrag_ipv4.ko',
+    'net/ipv6/netfilter/nf_defrag_ipv6.ko',
+)
 TREE = '/tmp/rust_ipvs-modules'
 
 
 def sh(line, check=True):
     """Runs a line of the shell; returns what it printed."""
     note(f'# {line}')
-    done = subprocess.run(line, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        line, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if check:
         equal(done.returncode, 0, f'{line}: {done.stdout.strip()}')
     return done.stdout
@@ -35,10 +44,13 @@ def sh(line, check=True):
 
 def loaded():
     """What there is of IPVS in the kernel, of either kind."""
-    return sorted(name for name in os.listdir('/sys/module')
-                  if re.match(r'(rust_ipvs|ip_vs.*|xt_ipvs)$', name) and
-                  # What is built in has no state.
-                  os.path.exists(f'/sys/module/{name}/initstate'))
+    return sorted(
+        name
+        for name in os.listdir('/sys/module')
+        if re.match(r'(rust_ipvs|ip_vs.*|xt_ipvs)$', name) and
+        # What is built in has no state.
+        os.path.exists(f'/sys/module/{name}/initstate')
+    )
 
 
 def unload():
@@ -58,7 +70,9 @@ class Installed:
                 continue
             to = f'{TREE}/kernel/{part}'
             os.makedirs(os.path.dirname(to), exist_ok=True)
-            (shutil.copytree if os.path.isdir(f'{MODULES}/kernel/{part}') else shutil.copy)(f'{MODULES}/kernel/{part}', to)
+            (shutil.copytree if os.path.isdir(f'{MODULES}/kernel/{part}') else shutil.copy)(
+                f'{MODULES}/kernel/{part}', to
+            )
         for name in ('modules.order', 'modules.builtin', 'modules.builtin.modinfo'):
             shutil.copy(f'{MODULES}/{name}', TREE)
         sh(f'mount --bind {TREE} {MODULES}; depmod')

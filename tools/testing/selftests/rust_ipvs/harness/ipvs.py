@@ -52,6 +52,7 @@ def has_setting(name):
 def address(hexa):
     """An address of /proc in the usual words."""
     from .packet import words, raw
+
     return words(raw(hexa)) if ':' in hexa else words(bytes.fromhex(hexa))
 
 
@@ -60,8 +61,17 @@ def rows(space=None, **match):
     found = []
     for line in (space or FIXTURE.director).read('/proc/net/ip_vs_conn').splitlines()[1:]:
         proto, caddr, cport, vaddr, vport, daddr, dport, state, expires = line.split()[:9]
-        row = Row(proto, address(caddr), int(cport, 16), address(vaddr), int(vport, 16), address(daddr),
-                  int(dport, 16), state, int(expires))
+        row = Row(
+            proto,
+            address(caddr),
+            int(cport, 16),
+            address(vaddr),
+            int(vport, 16),
+            address(daddr),
+            int(dport, 16),
+            state,
+            int(expires),
+        )
         if all(getattr(row, name) == value for name, value in match.items()):
             found.append(row)
     return found
@@ -73,8 +83,13 @@ Dest = namedtuple('Dest', 'address method weight active inactive')
 
 def dests(space=None):
     """All destinations in the order in which they are listed."""
-    return [Dest(m[1], m[2], int(m[3]), int(m[4]), int(m[5])) for m in re.finditer(
-        r'-> (\S+)\s+(Masq|Route|Tunnel|Local)\s+(\d+)\s+(\d+)\s+(\d+)', admin('-Ln', quiet=True, space=space))]
+    return [
+        Dest(m[1], m[2], int(m[3]), int(m[4]), int(m[5]))
+        for m in re.finditer(
+            r'-> (\S+)\s+(Masq|Route|Tunnel|Local)\s+(\d+)\s+(\d+)\s+(\d+)',
+            admin('-Ln', quiet=True, space=space),
+        )
+    ]
 
 
 # Counters of a line of ipvsadm -Ln --stats --exact.

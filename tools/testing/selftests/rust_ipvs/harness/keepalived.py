@@ -17,16 +17,22 @@ HEAD = '''global_defs {
 }
 '''
 TCP_CHECK = 'TCP_CHECK { connect_port 80 connect_timeout 2 retry 0 delay_before_retry 1 }'
-HTTP_GET = ('HTTP_GET { connect_timeout 2 retry 0 delay_before_retry 1\n'
-            '            url { path /health status_code 200 } }')
+HTTP_GET = (
+    'HTTP_GET { connect_timeout 2 retry 0 delay_before_retry 1\n'
+    '            url { path /health status_code 200 } }'
+)
 
 
 def service(head, algorithm, kind, servers, rest=''):
     """A virtual server of keepalived.conf. SERVERS: (address and port, weight, check, options)."""
-    reals = ''.join(f'    real_server {address} {{\n        weight {weight}\n        {options}\n        {check}\n    }}\n'
-                    for address, weight, check, options in servers)
-    return (f'virtual_server {head} {{\n    delay_loop 1\n    lb_algo {algorithm}\n    lb_kind {kind}\n'
-            f'    protocol TCP\n    {rest}\n{reals}}}\n')
+    reals = ''.join(
+        f'    real_server {address} {{\n        weight {weight}\n        {options}\n        {check}\n    }}\n'
+        for address, weight, check, options in servers
+    )
+    return (
+        f'virtual_server {head} {{\n    delay_loop 1\n    lb_algo {algorithm}\n    lb_kind {kind}\n'
+        f'    protocol TCP\n    {rest}\n{reals}}}\n'
+    )
 
 
 class Keepalived:
@@ -46,10 +52,24 @@ class Keepalived:
         self.write(config)
         with self.space, open(LOG, 'wb') as log:
             self.process = subprocess.Popen(
-                ['keepalived', '--dont-fork', '--log-console', '--log-detail', f'--{self.part}', '--use-file', CONFIG,
-                 '--pid', '/run/keepalived-test.pid', '--checkers_pid', '/run/keepalived-checkers-test.pid',
-                 '--vrrp_pid', '/run/keepalived-vrrp-test.pid'],
-                stdout=log, stderr=subprocess.STDOUT)
+                [
+                    'keepalived',
+                    '--dont-fork',
+                    '--log-console',
+                    '--log-detail',
+                    f'--{self.part}',
+                    '--use-file',
+                    CONFIG,
+                    '--pid',
+                    '/run/keepalived-test.pid',
+                    '--checkers_pid',
+                    '/run/keepalived-checkers-test.pid',
+                    '--vrrp_pid',
+                    '/run/keepalived-vrrp-test.pid',
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def reload(self, config):
         """Has it take another configuration."""
@@ -83,14 +103,19 @@ class Keepalived:
 def table(space):
     """Services and their destinations as ipvsadm lists them, without the counts of connections."""
     lines = ipvs.admin('-Ln', quiet=True, space=space).splitlines()[3:]
-    return [re.sub(r'(-> \S+) +(\S+) +(\d+) +\d+ +\d+ *$', r'\1 \2 \3', line).strip() for line in lines]
+    return [
+        re.sub(r'(-> \S+) +(\S+) +(\d+) +\d+ +\d+ *$', r'\1 \2 \3', line).strip() for line in lines
+    ]
 
 
 def wait_for(space, want, what, seconds=30):
     """Waits until the table has each line of WANT, and no line of those that begin with "not "."""
+
     def there():
         lines = table(space)
-        return all((line[4:] not in lines) if line.startswith('not ') else (line in lines) for line in want)
+        return all(
+            (line[4:] not in lines) if line.startswith('not ') else (line in lines) for line in want
+        )
 
     try:
         until(there, what, seconds)

@@ -3,12 +3,25 @@
 
 import struct
 
-from .abi import (DEL_DEST, DEL_SERVICE, DEST, FLUSH, GET_CONFIG, GET_DEST, GET_SERVICE, NEW_DEST, NEW_SERVICE, SERVICE,
-                  SET_CONFIG, SET_DEST, SET_SERVICE)
+from .abi import (
+    DEL_DEST,
+    DEL_SERVICE,
+    DEST,
+    FLUSH,
+    GET_CONFIG,
+    GET_DEST,
+    GET_SERVICE,
+    NEW_DEST,
+    NEW_SERVICE,
+    SERVICE,
+    SET_CONFIG,
+    SET_DEST,
+    SET_SERVICE,
+)
 from .fixture import HZ
 from .netlink import attr, NLM_F_DUMP
 
-TYPE = 0x3fff
+TYPE = 0x3FFF
 
 
 def fields(payload):
@@ -19,7 +32,7 @@ def fields(payload):
         if not 4 <= length <= len(payload):
             break
         found[number & TYPE] = payload[4:length]
-        payload = payload[(length + 3) & ~3:]
+        payload = payload[(length + 3) & ~3 :]
     return found
 
 
@@ -30,7 +43,7 @@ def native(payload, size):
 
 def an_address(family, payload):
     """The bytes of an address that count, of those that were given."""
-    return payload.ljust(16, b'\0')[:4 if family == 2 else 16]
+    return payload.ljust(16, b'\0')[: 4 if family == 2 else 16]
 
 
 def a_name(payload):
@@ -66,7 +79,9 @@ class Model:
         self.followed += 1
         top = fields(payload)
         if command == SET_CONFIG:
-            self.timeouts.update({n: native(v, 4) for n, v in top.items() if n in self.timeouts and native(v, 4)})
+            self.timeouts.update(
+                {n: native(v, 4) for n, v in top.items() if n in self.timeouts and native(v, 4)}
+            )
         elif command == FLUSH:
             self.services.clear()
         elif command in (NEW_SERVICE, SET_SERVICE):
@@ -91,26 +106,36 @@ class Model:
         timeout = native(of[8], 4)
         if self.impl == 'c':
             # C IPVS keeps timeouts as 32 bits of jiffies.
-            timeout = (timeout * HZ & 0xffffffff) // HZ
-        self.services[key] = ((a_name(of[6]), engine or None, flags, timeout, native(of[9], 4)), dests)
+            timeout = (timeout * HZ & 0xFFFFFFFF) // HZ
+        self.services[key] = (
+            (a_name(of[6]), engine or None, flags, timeout, native(of[9], 4)),
+            dests,
+        )
 
     def dest(self, of, before):
         """What a destination looks like after a request, given what it looked like BEFORE, or None."""
         tunnel = before[4:] if before and self.impl == 'rust' else (0, b'\0\0', 0)
-        given = (native(of[13], 1) if 13 in of else None, of[14][:2] if 14 in of else None,
-                 native(of[15], 2) if 15 in of else None)
+        given = (
+            native(of[13], 1) if 13 in of else None,
+            of[14][:2] if 14 in of else None,
+            native(of[15], 2) if 15 in of else None,
+        )
         tunnel = tuple(old if new is None else new for old, new in zip(tunnel, given))
         return (native(of[3], 4) & 7, *(native(of[n], 4) for n in (4, 5, 6)), *tunnel)
 
     def expected(self):
         """All that should be seen, in the form of `seen`."""
-        return self.timeouts, {key: (terms, dict(dests)) for key, (terms, dests) in self.services.items()}
+        return self.timeouts, {
+            key: (terms, dict(dests)) for key, (terms, dests) in self.services.items()
+        }
 
     @staticmethod
     def seen(genl):
         """All that is seen."""
+
         def dump(command, payload=b''):
             return genl.call(command, payload, 1 | NLM_F_DUMP).messages
+
         timeouts = fields(genl.call(GET_CONFIG).messages[0].payload)
         services = {}
         for message in dump(GET_SERVICE):
@@ -122,7 +147,11 @@ class Model:
             dests = {}
             for one in dump(GET_DEST, asked):
                 d = fields(fields(one.payload)[DEST])
-                dests[dest_key(d, key[0])] = (*(native(d[n], 4) for n in (3, 4, 5, 6)), native(d[13], 1), d[14],
-                                              native(d[15], 2))
+                dests[dest_key(d, key[0])] = (
+                    *(native(d[n], 4) for n in (3, 4, 5, 6)),
+                    native(d[13], 1),
+                    d[14],
+                    native(d[15], 2),
+                )
             services[key] = terms, dests
         return {n: native(timeouts[n], 4) for n in (4, 5, 6)}, services

@@ -4,7 +4,9 @@
 import os
 import subprocess
 
-BUILT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../../build/rust_ipvs.ko')
+BUILT = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), '../../../../../build/rust_ipvs.ko'
+)
 
 
 def find():
@@ -12,8 +14,13 @@ def find():
     given = os.environ.get('RUST_IPVS_KO')
     if given or os.path.exists(BUILT):
         return given or BUILT
-    found = subprocess.run(['modinfo', '-n', 'rust_ipvs'], stdout=subprocess.PIPE,
-                           stderr=subprocess.DEVNULL, text=True, check=False)
+    found = subprocess.run(
+        ['modinfo', '-n', 'rust_ipvs'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
     return found.stdout.strip()
 
 

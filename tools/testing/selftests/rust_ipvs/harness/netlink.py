@@ -43,7 +43,7 @@ def be16(value):
 
 
 def u32(value):
-    return struct.pack('=I', value & 0xffffffff)
+    return struct.pack('=I', value & 0xFFFFFFFF)
 
 
 def address(text):
@@ -59,7 +59,7 @@ def attributes(payload):
         if not 4 <= length <= len(payload):
             raise ValueError(f'attribute {number} has a length of {length} in {len(payload)} bytes')
         found.append((number, payload[4:length]))
-        payload = payload[(length + 3) & ~3:]
+        payload = payload[(length + 3) & ~3 :]
     if payload:
         raise ValueError(f'{len(payload)} bytes are left over')
     return found
@@ -77,8 +77,12 @@ class Genl:
         self.family = GENL_ID_CTRL
         self.description = self.call(CTRL_CMD_GETFAMILY, attr(2, family), version=2)
         if self.description.error:
-            raise OSError(self.description.error, f'{family}: {os.strerror(self.description.error)}')
-        self.family = struct.unpack('=H', dict(attributes(self.description.messages[0].payload))[1])[0]
+            raise OSError(
+                self.description.error, f'{family}: {os.strerror(self.description.error)}'
+            )
+        self.family = struct.unpack(
+            '=H', dict(attributes(self.description.messages[0].payload))[1]
+        )[0]
 
     def close(self):
         """Lets go of the socket."""
@@ -117,18 +121,25 @@ class Genl:
     def raw(self, body, flags=NLM_F_REQUEST | NLM_F_ACK):
         """Sends a message of which only the netlink header is right."""
         self.sequence += 1
-        self.socket.send(struct.pack('=IHHII', 16 + len(body), self.family, flags, self.sequence, 0) + body)
+        self.socket.send(
+            struct.pack('=IHHII', 16 + len(body), self.family, flags, self.sequence, 0) + body
+        )
         messages, datagrams = [], 0
         while True:
             data = self.socket.recv(1 << 17)
             datagrams += 1
             while data:
                 length, kind, flags, sequence, _ = struct.unpack_from('=IHHII', data)
-                body, data = data[16:length], data[(length + 3) & ~3:]
+                body, data = data[16:length], data[(length + 3) & ~3 :]
                 if sequence != self.sequence:
                     raise OSError(errno.EPROTO, f'answer {sequence} to request {self.sequence}')
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    return Answer(messages, -struct.unpack_from('=i', body)[0], _words(kind, flags, body), datagrams)
+                    return Answer(
+                        messages,
+                        -struct.unpack_from('=i', body)[0],
+                        _words(kind, flags, body),
+                        datagrams,
+                    )
                 command, version = struct.unpack_from('=BB', body)
                 messages.append(Message(command, version, body[4:], flags))
 

@@ -48,11 +48,19 @@ class Netns:
         if not quiet:
             note(f'[{self.short}] {" ".join(words)}')
         with self:
-            done = subprocess.run(words, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  text=True, check=False)
+            done = subprocess.run(
+                words,
+                input=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
         self.status = done.returncode
         if check and done.returncode:
-            raise Failure(f'[{self.short}] {" ".join(words)}: exit code {done.returncode}: {done.stdout.strip()}')
+            raise Failure(
+                f'[{self.short}] {" ".join(words)}: exit code {done.returncode}: {done.stdout.strip()}'
+            )
         return done.stdout
 
     def read(self, path):

@@ -19,13 +19,13 @@ def checksum(data):
         data += b'\0'
     total = sum(struct.unpack(f'!{len(data) // 2}H', data))
     while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
 
 
 def _crc32c_of(byte):
     for _ in range(8):
-        byte = byte >> 1 ^ (0x82f63b78 if byte & 1 else 0)
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
     return byte
 
 
@@ -34,10 +34,10 @@ _CRC32C = [_crc32c_of(byte) for byte in range(256)]
 
 def crc32c(data):
     """SCTP's checksum (RFC 9260, appendix A)."""
-    crc = 0xffffffff
+    crc = 0xFFFFFFFF
     for byte in data:
         crc = crc >> 8 ^ _CRC32C[(crc ^ byte) & 255]
-    return crc ^ 0xffffffff
+    return crc ^ 0xFFFFFFFF
 
 
 def raw(address):
@@ -47,7 +47,9 @@ def raw(address):
 
 def words(address):
     """Bytes of an address as words."""
-    return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, bytes(address))
+    return socket.inet_ntop(
+        socket.AF_INET6 if len(address) == 16 else socket.AF_INET, bytes(address)
+    )
 
 
 def pseudo(src, dst, proto, length):
@@ -70,7 +72,7 @@ def udp(src, dst, sport, dport, data=b'', sum_=None, length=None):
     length = 8 + len(data) if length is None else length
     head = struct.pack('!HHHH', sport, dport, length, 0)
     if sum_ is None:
-        sum_ = checksum(pseudo(src, dst, UDP, 8 + len(data)) + head + data) or 0xffff
+        sum_ = checksum(pseudo(src, dst, UDP, 8 + len(data)) + head + data) or 0xFFFF
     return head[:6] + struct.pack('!H', sum_) + data
 
 
@@ -86,8 +88,22 @@ def sctp(sport, dport, chunks, tag=1):
     return head + struct.pack('<I', crc32c(head + bytes(4) + chunks)) + chunks
 
 
-def ip(src, dst, proto, payload, ttl=64, df=False, ident=0, offset=0, more=False, ihl=None, version=None,
-       length=None, tos=0, options=b''):
+def ip(
+    src,
+    dst,
+    proto,
+    payload,
+    ttl=64,
+    df=False,
+    ident=0,
+    offset=0,
+    more=False,
+    ihl=None,
+    version=None,
+    length=None,
+    tos=0,
+    options=b'',
+):
     """An IP packet of the addresses' family; the odd arguments make wrong IPv4 ones."""
     if ':' in src:
         first = (6 if version is None else version) << 28 | tos << 20
@@ -97,8 +113,22 @@ def ip(src, dst, proto, payload, ttl=64, df=False, ident=0, offset=0, more=False
     ihl = 5 + len(options) // 4 if ihl is None else ihl
     size = 20 + len(options) + len(payload) if length is None else length
     fragment = (0x4000 if df else 0) | (0x2000 if more else 0) | offset
-    head = struct.pack('!BBHHHBBH', (4 if version is None else version) << 4 | ihl, tos, size, ident, fragment,
-                       ttl, proto, 0) + raw(src) + raw(dst) + options
+    head = (
+        struct.pack(
+            '!BBHHHBBH',
+            (4 if version is None else version) << 4 | ihl,
+            tos,
+            size,
+            ident,
+            fragment,
+            ttl,
+            proto,
+            0,
+        )
+        + raw(src)
+        + raw(dst)
+        + options
+    )
     return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + payload
 
 
@@ -125,12 +155,18 @@ class Packet:
         self.version = data[0] >> 4
         if self.version == 4:
             self.head = (data[0] & 15) * 4
-            self.length, self.ident, fragment, self.ttl, self.proto = struct.unpack('!HHHBB', data[2:10])
-            self.df, self.more, self.offset = bool(fragment & 0x4000), bool(fragment & 0x2000), fragment & 0x1fff
+            self.length, self.ident, fragment, self.ttl, self.proto = struct.unpack(
+                '!HHHBB', data[2:10]
+            )
+            self.df, self.more, self.offset = (
+                bool(fragment & 0x4000),
+                bool(fragment & 0x2000),
+                fragment & 0x1FFF,
+            )
             self.tos = data[1]
             self.src, self.dst = words(data[12:16]), words(data[16:20])
-            self.payload = data[self.head:self.length]
-            self.sum_is_right = checksum(data[:self.head]) == 0
+            self.payload = data[self.head : self.length]
+            self.sum_is_right = checksum(data[: self.head]) == 0
         else:
             self.head = 40
             self.tos = (struct.unpack('!H', data[:2])[0] >> 4) & 255
@@ -138,7 +174,7 @@ class Packet:
             self.length = 40 + size
             self.df, self.more, self.offset = False, False, 0
             self.src, self.dst = words(data[8:24]), words(data[24:40])
-            self.payload = data[40:self.length]
+            self.payload = data[40 : self.length]
             self.sum_is_right = True
         self.sport = self.dport = self.flags = self.type = self.code = None
         self._transport()
@@ -148,16 +184,16 @@ class Packet:
         if self.proto in (TCP, UDP, SCTP) and len(body) >= 8 and not self.offset:
             self.sport, self.dport = struct.unpack('!HH', body[:4])
         if self.proto == TCP and len(body) >= 20 and not self.offset:
-            self.flags = body[13] & 0x3f
+            self.flags = body[13] & 0x3F
             self.seq, self.ack = struct.unpack('!II', body[4:12])
-            self.body = body[(body[12] >> 4) * 4:]
+            self.body = body[(body[12] >> 4) * 4 :]
         elif self.proto == UDP:
             self.body = body[8:]
         elif self.proto == SCTP:
             self.body = body[12:]
         elif self.proto in (ICMP, ICMPV6) and len(body) >= 8:
             self.type, self.code = body[0], body[1]
-            self.rest, = struct.unpack('!I', body[4:8])
+            (self.rest,) = struct.unpack('!I', body[4:8])
             self.body = body[8:]
 
     def inner(self):
@@ -171,12 +207,21 @@ class Packet:
         if self.proto == UDP and self.payload[6:8] == b'\0\0':
             return False
         if self.proto == SCTP:
-            return struct.pack('<I', crc32c(self.payload[:8] + bytes(4) + self.body)) == self.payload[8:12]
-        return checksum(pseudo(self.src, self.dst, self.proto, len(self.payload)) + self.payload) == 0
+            return (
+                struct.pack('<I', crc32c(self.payload[:8] + bytes(4) + self.body))
+                == self.payload[8:12]
+            )
+        return (
+            checksum(pseudo(self.src, self.dst, self.proto, len(self.payload)) + self.payload) == 0
+        )
 
     def __repr__(self):
-        flags = '' if self.flags is None else ' ' + ''.join(
-            letter for bit, letter in enumerate('FSRPAU') if self.flags >> bit & 1)
+        flags = (
+            ''
+            if self.flags is None
+            else ' '
+            + ''.join(letter for bit, letter in enumerate('FSRPAU') if self.flags >> bit & 1)
+        )
         icmp = '' if self.type is None else f' type {self.type} code {self.code}'
         return f'<{self.src}:{self.sport} > {self.dst}:{self.dport} proto {self.proto}{flags}{icmp} ttl {self.ttl}>'
 
@@ -201,7 +246,7 @@ class Wire:
     def send(self, packet, ethertype=None):
         """Sends one IP packet; returns whether the device took it."""
         if ethertype is None:
-            ethertype = 0x86dd if packet[:1] and packet[0] >> 4 == 6 else 0x0800
+            ethertype = 0x86DD if packet[:1] and packet[0] >> 4 == 6 else 0x0800
         try:
             self.sock.send(self.destination + self.source + struct.pack('!H', ethertype) + packet)
         except OSError:
@@ -250,7 +295,7 @@ class Sniffer:
                 return
             if (address[2] == PACKET_OUTGOING) != self.outgoing:
                 continue
-            if address[1] in (0x0800, 0x86dd) and len(data) > 34:
+            if address[1] in (0x0800, 0x86DD) and len(data) > 34:
                 try:
                     self.seen.append(Packet(data[14:]))
                 except (struct.error, ValueError, IndexError):

@@ -13,7 +13,10 @@ VIPS = {4: VIP, 6: VIP6}
 
 def fake_peer(address, device):
     """Gives an address of nobody a place on the wire: frames to it go to a bridge and end there."""
-    g.director.run(f'ip neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent', quiet=True)
+    g.director.run(
+        f'ip neigh replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent',
+        quiet=True,
+    )
     return address
 
 
@@ -30,7 +33,9 @@ class Protocol:
         self.port, self.version = Protocol.port, version
         # A real server of its own, because one that comes back brings its counts with it (V-13).
         number = Protocol.port - 30000 + 100
-        self.server_address = fake_peer(f'10.0.2.{number}' if version == 4 else f'fd00:2::{number}', 'back')
+        self.server_address = fake_peer(
+            f'10.0.2.{number}' if version == 4 else f'fd00:2::{number}', 'back'
+        )
         fake_peer(CLIENT[version], 'front')
         self.service = ipvs.at(VIPS[version])
         ipvs.service(f'{self.option} {self.service}', method, [ipvs.at(self.server_address)])
@@ -47,10 +52,22 @@ class Protocol:
 
     def say(self, side, what):
         """One packet from "client" or "server"."""
-        source, destination, ports, wire = CLIENT[self.version], VIPS[self.version], (self.port, 80), self.client
+        source, destination, ports, wire = (
+            CLIENT[self.version],
+            VIPS[self.version],
+            (self.port, 80),
+            self.client,
+        )
         if side == 'server':
-            source, destination, ports, wire = self.server_address, source, (80, self.port), self.server
-        wire.send(ip(source, destination, self.protocol, self.packet(what, source, destination, ports)))
+            source, destination, ports, wire = (
+                self.server_address,
+                source,
+                (80, self.port),
+                self.server,
+            )
+        wire.send(
+            ip(source, destination, self.protocol, self.packet(what, source, destination, ports))
+        )
 
     def row(self):
         """The connection as /proc shows it."""
@@ -62,15 +79,25 @@ class Protocol:
         words = steps.split()
         for side, what, state in zip(words[0::3], words[1::3], words[2::3]):
             self.say(side, what)
-            until(lambda s=state: self.row() and self.row().state == s,
-                  f'{what} from the {side} leads to {state} (it is {self.row() and self.row().state})', 3)
+            until(
+                lambda s=state: self.row() and self.row().state == s,
+                f'{what} from the {side} leads to {state} (it is {self.row() and self.row().state})',
+                3,
+            )
             note(f'{side:6} {what:12} -> {state}')
             row, timeout = self.row(), self.lasts(state)
             equal(row.proto, self.name, 'protocol')
-            true(timeout - 5 <= row.expires <= timeout, f'{state} lasts {timeout} s (left: {row.expires})')
+            true(
+                timeout - 5 <= row.expires <= timeout,
+                f'{state} lasts {timeout} s (left: {row.expires})',
+            )
             active = int(state in self.active)
             dest = next(d for d in ipvs.dests() if self.server_address in d.address)
-            equal((dest.active, dest.inactive), (active, 1 - active), f'active and inactive connections in {state}')
+            equal(
+                (dest.active, dest.inactive),
+                (active, 1 - active),
+                f'active and inactive connections in {state}',
+            )
         return self
 
     def close(self):

@@ -29,7 +29,9 @@ def by_router(version, on=True, mtu=None):
         g.s2.write('/proc/sys/net/ipv6/conf/all/forwarding', 1)
         g.director.run(f'ip {family} route replace {server}/{prefix} via {router} dev back')
         if mtu:
-            g.s2.run(f'ip {family} route replace {server}/{prefix} dev back mtu {"lock " if version == 4 else ""}{mtu}')
+            g.s2.run(
+                f'ip {family} route replace {server}/{prefix} dev back mtu {"lock " if version == 4 else ""}{mtu}'
+            )
     else:
         g.director.run(f'ip {family} route del {server}/{prefix} via {router} dev back')
         g.s2.run(f'ip {family} route del {client}/{prefix} via {director} dev back')

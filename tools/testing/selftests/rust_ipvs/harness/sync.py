@@ -13,8 +13,11 @@ GROUP, GROUP6, PORT = '224.0.0.81', 'ff02::81', 8848
 SYNC, NOOUTPUT, INACTIVE, TEMPLATE, NO_CPORT, ONE_PACKET = 0x20, 0x80, 0x100, 0x1000, 0x800, 0x2000
 MASQ, TUNNEL, ROUTE = 0, 2, 3
 
-Entry = namedtuple('Entry', 'proto flags state client cport virt vport dest dport mark timeout options',
-                   defaults=(0, 0, b''))
+Entry = namedtuple(
+    'Entry',
+    'proto flags state client cport virt vport dest dport mark timeout options',
+    defaults=(0, 0, b''),
+)
 Message = namedtuple('Message', 'version syncid entries')
 
 
@@ -23,8 +26,23 @@ def body(entry):
     v6 = ':' in entry.client
     addresses = raw(entry.client) + raw(entry.virt) + raw(entry.dest)
     length = 24 + len(addresses) + len(entry.options)
-    return struct.pack('!BBHIHHHHII', int(v6), entry.proto, length, entry.flags, entry.state, entry.cport, entry.vport,
-                       entry.dport, entry.mark, entry.timeout) + addresses + entry.options
+    return (
+        struct.pack(
+            '!BBHIHHHHII',
+            int(v6),
+            entry.proto,
+            length,
+            entry.flags,
+            entry.state,
+            entry.cport,
+            entry.vport,
+            entry.dport,
+            entry.mark,
+            entry.timeout,
+        )
+        + addresses
+        + entry.options
+    )
 
 
 def message(*entries, syncid=0):
@@ -37,8 +55,14 @@ def message(*entries, syncid=0):
 
 def old_message(*entries, syncid=0):
     """A message of version 0."""
-    data = b''.join(struct.pack('!BBHHH', 0, e.proto, e.cport, e.vport, e.dport) + raw(e.client) + raw(e.virt)
-                    + raw(e.dest) + struct.pack('!HH', e.flags, e.state) for e in entries)
+    data = b''.join(
+        struct.pack('!BBHHH', 0, e.proto, e.cport, e.vport, e.dport)
+        + raw(e.client)
+        + raw(e.virt)
+        + raw(e.dest)
+        + struct.pack('!HH', e.flags, e.state)
+        for e in entries
+    )
     return struct.pack('!BBH', len(entries), syncid, 4 + len(data)) + data
 
 
@@ -51,10 +75,23 @@ def decode(data):
     if first:
         at = 4
         for _ in range(first):
-            _, proto, cport, vport, dport, client, virt, dest, flags, state = struct.unpack_from('!BBHHH4s4s4sHH', data,
-                                                                                                 at)
+            _, proto, cport, vport, dport, client, virt, dest, flags, state = struct.unpack_from(
+                '!BBHHH4s4s4sHH', data, at
+            )
             at += 24
-            entries.append(Entry(proto, flags, state, words(client), cport, words(virt), vport, words(dest), dport))
+            entries.append(
+                Entry(
+                    proto,
+                    flags,
+                    state,
+                    words(client),
+                    cport,
+                    words(virt),
+                    vport,
+                    words(dest),
+                    dport,
+                )
+            )
         return Message(0, syncid, entries)
     count, version, spare = struct.unpack_from('!BBH', data, 4)
     if spare:
@@ -62,11 +99,17 @@ def decode(data):
     at = 8
     for _ in range(count):
         at += -at % 4
-        kind, proto, size, flags, state, cport, vport, dport, mark, timeout = struct.unpack_from('!BBHIHHHHII', data, at)
+        kind, proto, size, flags, state, cport, vport, dport, mark, timeout = struct.unpack_from(
+            '!BBHIHHHHII', data, at
+        )
         width = 16 if kind & 1 else 4
-        client, virt, dest = (words(data[at + 24 + n * width:][:width]) for n in range(3))
-        options = data[at + 24 + 3 * width:at + size]
-        entries.append(Entry(proto, flags, state, client, cport, virt, vport, dest, dport, mark, timeout, options))
+        client, virt, dest = (words(data[at + 24 + n * width :][:width]) for n in range(3))
+        options = data[at + 24 + 3 * width : at + size]
+        entries.append(
+            Entry(
+                proto, flags, state, client, cport, virt, vport, dest, dport, mark, timeout, options
+            )
+        )
         at += size
     if at != len(data):
         raise ValueError(f'{len(data) - at} bytes are left over')
@@ -83,7 +126,11 @@ def send(space, device, *messages, group=GROUP, port=PORT):
         if v6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
         else:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack('=4s4si', bytes(4), bytes(4), index))
+            sock.setsockopt(
+                socket.IPPROTO_IP,
+                socket.IP_MULTICAST_IF,
+                struct.pack('=4s4si', bytes(4), bytes(4), index),
+            )
         for data in messages:
             sock.sendto(data, (group, port) if not v6 else (group, port, 0, index))
 

@@ -53,8 +53,10 @@ class Web(Serving):
                 return
             bad = ' /health' in request and name in self.ill
             body = f'{name}\n' if port == 80 else f'{name}:{port}\n'
-            peer.sendall(f'HTTP/1.1 {"503 Ill" if bad else "200 OK"}\r\nConnection: close\r\n'
-                         f'Content-Length: {len(body)}\r\n\r\n{body}'.encode())
+            peer.sendall(
+                f'HTTP/1.1 {"503 Ill" if bad else "200 OK"}\r\nConnection: close\r\n'
+                f'Content-Length: {len(body)}\r\n\r\n{body}'.encode()
+            )
 
 
 class Load:
@@ -65,8 +67,24 @@ class Load:
         self.asked = self.failed = 0
         with space:
             self.curl = subprocess.Popen(
-                ['curl', '-s', '--no-buffer', '--connect-timeout', '2', '-m', '4', '-o', '-', '-w', 'code %{http_code}\n',
-                 f'{url}?[1-1000000]'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                [
+                    'curl',
+                    '-s',
+                    '--no-buffer',
+                    '--connect-timeout',
+                    '2',
+                    '-m',
+                    '4',
+                    '-o',
+                    '-',
+                    '-w',
+                    'code %{http_code}\n',
+                    f'{url}?[1-1000000]',
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
