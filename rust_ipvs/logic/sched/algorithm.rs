@@ -130,7 +130,8 @@ pub(crate) trait View: Servers {
     /// `lblcr_expiration` seconds (D-18).
     fn is_expired(&self, entry: Self::LblcEntry) -> bool;
 
-    /// Adds a destination to `entry`, or replaces the entry's destinations by it.
+    /// Adds a destination to `entry` if `beside`, otherwise replaces the destinations of `entry`.
+    /// Creates the entry of `address` if `entry` is `None`.
     fn remember(
         &self,
         address: Ip,
