@@ -7,8 +7,8 @@
 //! test, fuzz and run them under Miri. So paths start with `super::`, and state is handed in and
 //! out as numbers and slices.
 //!
-//! Nothing here panics, whatever bytes it is given: what cannot be is `None`, an error, or a value
-//! that harms nobody. The lints below hold that down.
+//! Nothing here panics, whatever bytes it is given: an impossible case is `None`, an error, or a
+//! harmless value. The lints below refuse what may panic.
 
 #![deny(unsafe_code)]
 #![cfg_attr(

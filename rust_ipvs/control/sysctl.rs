@@ -148,8 +148,8 @@ fn is_sync_threshold(first: i32, period: i32) -> bool {
     first >= 0 && period >= 0 && (first < period || period == 0)
 }
 
-/// Sets the limit of connections (Y-1). Only the host's administrator may exceed the value that he
-/// set last.
+/// Sets the limit of connections (Y-1). A writer without `CAP_NET_ADMIN` in the initial user
+/// namespace cannot exceed the value that one with it set last.
 fn set_conn_max(ipvs: &NetnsIpvs, value: i32) -> Result {
     let by_host = crate::kapi::sysctl::writer_is_host_admin();
     ipvs.settings().set_conn_max(value, by_host).ok_or(EINVAL)

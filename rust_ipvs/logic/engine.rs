@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Persistence engines: key data of a template in addition to the client address (behaviour.rst
-//! 4.1).
+//! Persistence engines: key data of a template in addition to the client address
+//! (behaviour.rst 4.1).
 
 use super::packet::UDP;
 use super::sip;

@@ -25,7 +25,7 @@ module-inline0 module-inline1: module-inline%: $(lab-for-build)
 	@$(BUILD_MODULE) --only $*
 
 .PHONY: samples
-samples: $(lab-for-build) ## build/samples/*.ko: small modules that use one abstraction each
+samples: $(lab-for-build) ## build/samples/*.ko: small modules on the abstractions of kapi
 	@tools/build/samples.sh
 
 .PHONY: install

@@ -2,5 +2,5 @@
 # The model checker, with the Cargo of the lab's tree.
 
 .PHONY: model
-model: lab-ready ## The model checker: the table, holds and status in every order (LONG=1: more)
+model: lab-ready ## The model checker: table, control counts, status in every order (LONG=1: more)
 	@tools/model/run

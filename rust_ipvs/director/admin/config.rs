@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Configuration, the part of [`NetnsIpvs`] that changes services and destinations (behaviour.rst
-//! 2, 11).
+//! Configuration, the part of [`NetnsIpvs`] that changes services and destinations
+//! (behaviour.rst 2, 11).
 //!
 //! Process context. Changes are made under the configuration mutex. A request either succeeds or
 //! leaves everything unchanged.

@@ -4,8 +4,8 @@
 //! (behaviour.rst 4).
 //!
 //! A template is an entry of the connection table under a key that no packet has. Each of its
-//! connections holds a reference, so the template outlives them. Only new connections re-arm the
-//! template's timer (P-12): packets of established connections do not touch the template.
+//! connections has a `ControlRef` to it, so the template outlives them. Only new connections re-arm
+//! the template (P-12): packets of established connections do not touch the template.
 //!
 //! One template may serve many clients. A new connection reads the template's first cache line,
 //! which changes at most once a jiffy, and increments the control count (C: `n_control`) in the
@@ -207,8 +207,8 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
             && template.data() == self.data
     }
 
-    /// Looks up the template and re-arms its timer. Returns `None` if there is none or its
-    /// destination is not available.
+    /// Looks up the template and re-arms it. Returns `None` if there is none or its destination is
+    /// not available.
     fn find<'g>(&self, context: &Context<'g, F>) -> Option<TemplateRef<'g, F>> {
         let table = &context.connections.table;
         let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);

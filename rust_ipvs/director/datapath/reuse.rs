@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Client port reuse (`conn_reuse_mode`) and connections of unavailable destinations (behaviour.rst
-//! 5.5, 5.6).
+//! Client port reuse (`conn_reuse_mode`) and connections of unavailable destinations
+//! (behaviour.rst 5.5, 5.6).
 
 use super::schedule;
 use crate::{

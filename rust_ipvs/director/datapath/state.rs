@@ -173,7 +173,7 @@ fn follow_sctp<F: InetFamily>(
     timeouts.sctp(state)
 }
 
-/// [`follow`] for a connection in the table: also re-arms its timer and queues it for sending.
+/// [`follow`] for a connection in the table: also re-arms it and queues it for sending.
 /// Returns whether an application helper has to look at the packet.
 #[inline(always)]
 pub(super) fn follow_linked<F: InetFamily>(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Standard output: listings, in colour for a person at a terminal and nobody else.
+//! Standard output: listings, in colour only if it is a terminal.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};

@@ -119,7 +119,7 @@ impl Batch {
 }
 
 fn complain(complaints: &mut dyn Write, line: usize, error: &Error) {
-    // There is nowhere to say that nobody hears it.
+    // A failure to write to standard error cannot be reported.
     let _ = writeln!(complaints, "ripvsadm: line {line}: {error}");
 }
 

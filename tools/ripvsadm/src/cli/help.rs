@@ -10,7 +10,7 @@ use super::options::{
 /// The columns where help begins: behind short names, and behind long ones.
 const NEAR: usize = 25;
 const FAR: usize = 32;
-/// The room of a letter that an option has not.
+/// Columns left blank for an option without a short name.
 const INDENT: usize = 4;
 /// Behind the help of a command: what goes with it.
 const SYNOPSIS: usize = 30;
@@ -176,7 +176,7 @@ fn rows(rows: &[Row], table: &[OptionDef]) -> String {
                 let widths = [*first, *second, 0];
                 let mut line = String::from("  ");
                 for (place, (name, width)) in names.iter().zip(widths).enumerate() {
-                    // Only the first one keeps the room of a letter that it has not.
+                    // Only the first name keeps the blanks in place of a missing short one.
                     let name = if place == 0 { name } else { name.trim_start() };
                     line.push_str(&format!("{name:<width$}"));
                 }

@@ -21,7 +21,7 @@ pub const SCHEDULERS: &[&str] = &[
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos",
 ];
 
-/// The scheduler where none is asked for.
+/// The scheduler if none is given.
 pub const SCHEDULER_DEFAULT: &str = "wlc";
 
 /// A command: the first word of every command line.
@@ -165,26 +165,26 @@ pub struct Spelling {
     pub long: &'static str,
 }
 
-/// A command, and all that is told of it.
+/// A command with its texts for help, manual page and completions.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(test), allow(dead_code))]
 pub struct CommandDef {
     pub command: Command,
     pub spelling: Spelling,
     pub value: Option<Value>,
-    /// What it cannot do without.
+    /// Options that it requires.
     pub requires: &'static [Opt],
-    /// What `-h` says that goes with it.
+    /// Synopsis of its options in `-h`.
     pub synopsis: &'static str,
     /// A few words, for completions and `-h`.
     pub brief: &'static str,
-    /// The words of `-h` where they are others.
+    /// Text for `-h` if it differs from `brief`.
     pub help: &'static str,
     /// Its paragraph in the manual page, in roff.
     pub manual: &'static str,
 }
 
-/// An option, and all that is told of it.
+/// An option with its texts for help, manual page and completions.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(test), allow(dead_code))]
 pub struct OptionDef {
@@ -194,15 +194,15 @@ pub struct OptionDef {
     pub group: Group,
     /// The commands that it goes with.
     pub commands: &'static [Command],
-    /// Further ones that take it as ipvsadm does, of which nobody is told.
+    /// Further commands that accept it, as in ipvsadm; not documented.
     pub silent: &'static [Command],
-    /// What errors call it, before its shortest spelling; empty for that alone.
+    /// Name in error messages, before its shortest spelling; empty for the spelling alone.
     pub called: &'static str,
     /// Options that exclude each other, as zsh wants them.
     pub excludes: &'static str,
     pub brief: &'static str,
     pub help: &'static str,
-    /// Its paragraph in the manual page, in roff; empty where it is told of with the next option.
+    /// Its paragraph in the manual page, in roff; empty if the next option's paragraph covers it.
     pub manual: &'static str,
 }
 

@@ -9,7 +9,7 @@ use ipvs_netlink::{Protocol, ServiceFlags};
 
 use crate::names::Names;
 
-/// The room that a listing has for an address with its port at all.
+/// Maximum columns of an address with its port in a listing.
 const CELL_MAX: usize = 59;
 
 /// The width of the column; IPv4 keeps to it, IPv6 moves what follows.
@@ -81,7 +81,7 @@ pub fn push_column(
     }
 }
 
-/// The same, cut to the room of a listing.
+/// The same, cut to [`CELL_MAX`] columns.
 pub fn cell(address: IpAddr, port: u16, protocol: Option<Protocol>, names: &dyn Names) -> String {
     cut(full_address(address, port, protocol, names), CELL_MAX)
 }

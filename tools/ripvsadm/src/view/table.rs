@@ -14,7 +14,7 @@ use super::counters;
 use crate::model::{Columns, Format, Group};
 use crate::names::Names;
 
-/// The room for a service before its counters.
+/// Columns of a service before its counters.
 const SERVICE_COLUMN: usize = 33;
 
 /// Services and their real servers; the line above them all where `info` is there.

@@ -271,7 +271,7 @@ def settled():
             equal(clients(1), expected, f'with {expiration} s')
 
 
-# Addresses that lblc and lblcr remember at most (logic/sched/memory.rs).
+# Maximum number of entries in a table of lblc or lblcr (logic/sched/evict.rs).
 MOST = 24576
 
 

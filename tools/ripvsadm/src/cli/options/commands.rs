@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of commands, in the order in which they are told.
+//! The table of commands, in the order in which they are documented.
 
 use super::{Command, CommandDef, Offer, Opt, Spelling, Value};
 
