@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's refusals in words: what was to be done, why not, and what helps.
+//! Texts for errors of the kernel: the request, the reason, and a remedy.
 
 use std::path::Path;
 
@@ -141,7 +141,7 @@ fn reason(errno: i32, change: &Change) -> Option<String> {
     })
 }
 
-/// Returns what helps, where that is known.
+/// Returns the remedy, if one is known.
 fn remedy(errno: i32, change: &Change) -> &'static str {
     match (errno, change) {
         (libc::EEXIST, Change::AddService(_)) => "; change it with -E",

@@ -14,7 +14,7 @@ const RESET: &str = "\x1b[0m";
 /// Prints a listing. `-n` is for scripts, so what is `numeric` has no colour.
 ///
 /// # Errors
-/// [`Error::Stream`], but not where the reader has seen enough.
+/// [`Error::Stream`], but not for a pipe that its reader has closed.
 pub fn print(text: &str, numeric: bool) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     let coloured = !numeric && stdout.is_terminal() && may_colour();
@@ -28,7 +28,7 @@ pub fn print(text: &str, numeric: bool) -> Result<(), Error> {
     }
 }
 
-/// Returns whether the user has nothing against colours.
+/// Returns whether NO_COLOR permits colours.
 pub fn may_colour() -> bool {
     env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

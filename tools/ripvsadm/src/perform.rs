@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Doing what one command line asks for, over a client that is there already.
+//! Executes one command line with an existing client.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use crate::save;
 use crate::top;
 use crate::view;
 
-/// Does anything but restoring.
+/// Executes any action but `-R`.
 ///
 /// # Errors
 /// Whatever kept it from being done; [`Error::Syntax`] for `-R`.
@@ -98,7 +98,7 @@ fn list<T: Transport>(
     output::print(&text, format.numeric || format.json)
 }
 
-/// The table, for a person or a program.
+/// The table, as text or JSON.
 fn show(info: Option<&Info>, groups: &[Group], format: &Format, names: &dyn Names) -> String {
     match format.json {
         true => view::json::table(info, groups),

@@ -90,7 +90,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// Has them made; `code` becomes the last one's.
+    /// Applies them; `code` becomes the last one's.
     fn run<T: Transport>(
         &mut self,
         client: &mut Client<T>,
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(complaints, "ripvsadm: line 2: an argument is not UTF-8\n");
     }
 
-    /// Gives a line at a time, as somebody who types does.
+    /// Reader that returns a line at a time, as a terminal does.
     struct Slow<'a>(Vec<&'a str>);
 
     impl Read for Slow<'_> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `top` can be asked for, and how it is read.
+//! Options of `top` and their parser.
 
 use std::ffi::OsString;
 
@@ -13,11 +13,11 @@ use crate::error::Error;
 /// Options of `top`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Seconds between two looks at the kernel.
+    /// Seconds between two requests to the kernel.
     pub delay: u32,
     /// Initial sort key.
     pub key: Key,
-    /// Number of looks; without end at a terminal, one elsewhere, where it is not said.
+    /// Number of requests; the default is no limit at a terminal, and one elsewhere.
     pub count: Option<u32>,
 }
 
@@ -88,7 +88,7 @@ impl Key {
             .find(|key| key.name().eq_ignore_ascii_case(name))
     }
 
-    /// The one so many places to the right, round about.
+    /// Returns the key so many columns to the right, cyclically.
     pub fn beside(self, places: usize) -> Key {
         let mut keys = Key::ALL.into_iter().cycle();
         keys.position(|key| key == self);
@@ -96,7 +96,7 @@ impl Key {
     }
 }
 
-/// Reads what stands behind `top`.
+/// Parses the words after `top`.
 ///
 /// # Errors
 /// [`Error::Syntax`] and [`Error::Argument`], which name the word that is wrong.

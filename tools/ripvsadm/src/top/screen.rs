@@ -10,7 +10,7 @@ use super::state::{Row, State};
 /// The width of a column, the blank before it included.
 const COLUMN: usize = 7;
 
-/// The least that is left for names.
+/// Minimum width of names.
 const NAME_MIN: usize = 16;
 
 /// Lines that are no rows: two above the headings, the sum, the headings, the keys.
@@ -29,7 +29,7 @@ pub fn room(height: usize) -> usize {
     height.saturating_sub(FRAME).max(1)
 }
 
-/// The whole table, for whatever reads it.
+/// The whole table, for output that is no terminal.
 pub fn plain(state: &State) -> String {
     let names = state.all().map(|(row, server)| name(row, server).len());
     let width = names.max().unwrap_or_default().max(NAME_MIN);

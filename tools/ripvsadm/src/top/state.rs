@@ -56,20 +56,20 @@ impl Row {
 /// Command of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressed {
-    /// Enough.
+    /// Quit.
     Quit,
     /// Sort by the next column to the right.
     Right,
     /// Sort by the next column to the left.
     Left,
-    /// Show real servers, or no longer.
+    /// Show or hide real servers.
     Servers,
-    /// Stand still, or no longer.
+    /// Pause or resume.
     Pause,
-    /// A line back, a line on.
+    /// One line up, one line down.
     Up,
     Down,
-    /// A page back, a page on.
+    /// One page up, one page down.
     PageUp,
     PageDown,
     /// To the first line, to the last.
@@ -139,7 +139,7 @@ impl State {
         }
     }
 
-    /// Takes in what the kernel said.
+    /// Updates the rows from a reply of the kernel.
     pub fn update(&mut self, groups: &[Group]) {
         self.services = groups.iter().map(rows).collect();
         self.total = Row::default();
@@ -149,7 +149,7 @@ impl State {
         self.sort();
     }
 
-    /// Does what a key asks for; `page` is the number of rows on the screen.
+    /// Executes the command of a key; `page` is the number of rows on the screen.
     pub fn press(&mut self, pressed: Pressed, page: usize) {
         let page = page.max(1);
         match pressed {
@@ -175,7 +175,7 @@ impl State {
         self.above = self.above.min(self.count().saturating_sub(page));
     }
 
-    /// Returns whether the table stands still.
+    /// Returns whether the table is paused.
     pub fn paused(&self) -> bool {
         self.paused
     }
