@@ -14,17 +14,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # Doc comments that open with a question.
-OPENINGS = 10
+OPENINGS = 6
 # Lines over 100 columns, by the ending of the file; of those that are not named there is none.
 WIDTH = 100
 LONG = {
     ".c": 19,
     ".h": 3,
-    ".md": 5,
+    ".md": 1,
     ".mk": 16,
     ".py": 306,
     ".rs": 36,
-    ".rst": 8,
+    ".rst": 6,
     ".sh": 230,
     "Makefile": 6,
 }
