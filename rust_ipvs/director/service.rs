@@ -17,6 +17,7 @@ mod snapshot;
 pub(crate) use self::{
     af::{
         for_af,
+        pos_after,
         AfState,
         HasAfState,
         ServicePos, //

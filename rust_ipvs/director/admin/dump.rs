@@ -15,6 +15,7 @@ use crate::{
         netns::NetnsIpvs,
         service::{
             for_af,
+            pos_after,
             AfState,
             Service,
             ServicePos, //
@@ -180,25 +181,10 @@ impl<F: InetFamily> AfState<F> {
                 if !work(place, &service) {
                     return Ok(Some(place));
                 }
-                from = (place.0, place.1.saturating_add(1));
+                from = pos_after(place);
             }
             time::give_way();
         }
-    }
-
-    /// Returns the first service at or after a position.
-    pub(crate) fn next_service(
-        &self,
-        from: ServicePos,
-    ) -> Option<(ServicePos, RcuArc<Service<F>>)> {
-        let mut found = None;
-        rcu::read(|rcu| {
-            self.each(rcu, from, |place, service| {
-                found = Some((place, service.clone()));
-                false
-            })
-        });
-        found
     }
 
     /// Shows the line of a service, if it has not been shown yet, and a page of its destinations.
@@ -229,7 +215,7 @@ impl<F: InetFamily> AfState<F> {
             cursor.shown = Shown::from(slot);
         }
         if is_last {
-            cursor.service = Bookmark::at(v6, (place.0, place.1.saturating_add(1)));
+            cursor.service = Bookmark::at(v6, pos_after(place));
             cursor.inside = 0;
         }
         Some(Ok(()))

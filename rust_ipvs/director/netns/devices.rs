@@ -11,7 +11,10 @@ use super::NetnsIpvs;
 use crate::{
     director::{
         conn::InetFamily,
-        service::AfState, //
+        service::{
+            pos_after,
+            AfState, //
+        },
     },
     kapi::{
         devices::{
@@ -63,7 +66,7 @@ impl<F: InetFamily> AfState<F> {
         let mut from = (0, 0);
         while let Some((place, service)) = self.next_service(from) {
             service.forget_routes();
-            from = (place.0, place.1.saturating_add(1));
+            from = pos_after(place);
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
         net::Net,
         once::Word,
         rcu::{
+            self,
             Rcu,
             RcuBox,
             RcuCell, //
@@ -63,9 +64,6 @@ use kernel::{
 
 /// Minimum and maximum number of buckets of a service table, as powers of two (V-7).
 const SERVICE_BITS: (u32, u32) = (4, 20);
-
-/// Services per read-side critical section.
-const PAGE: usize = 1024;
 
 /// Bucket of services; replaced as a whole when a service is added or removed.
 type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
@@ -170,6 +168,11 @@ fn key_hash<F: InetFamily>(key: &ServiceKey) -> u32 {
 #[inline(always)]
 fn number(hash: u32, shift: u32) -> usize {
     (hash >> (shift & 31)) as usize
+}
+
+/// Returns the position that follows `place`.
+pub(crate) fn pos_after(place: ServicePos) -> ServicePos {
+    (place.0, place.1.saturating_add(1))
 }
 
 /// Returns the first position of a hash that is not before `place`.
@@ -344,9 +347,24 @@ impl<F: InetFamily> AfState<F> {
                 if place >= from && !visit(place, service) {
                     return;
                 }
-                place.1 = place.1.saturating_add(1);
+                place = pos_after(place);
             }
         }
+    }
+
+    /// Returns the first service at or after a position, with a reference.
+    pub(crate) fn next_service(
+        &self,
+        from: ServicePos,
+    ) -> Option<(ServicePos, RcuArc<Service<F>>)> {
+        let mut found = None;
+        rcu::read(|rcu| {
+            self.each(rcu, from, |place, service| {
+                found = Some((place, service.clone()));
+                false
+            })
+        });
+        found
     }
 
     /// Returns the number of services in each bucket, from the bucket `from` on.
@@ -367,22 +385,13 @@ impl<F: InetFamily> AfState<F> {
         let room = self.count().saturating_add(1);
         let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
         let mut more = more.map(|service| (key_hash::<F>(&service.id.key), service));
-        let mut from = Some((0, 0));
-        while let Some(place) = from.take() {
-            let mut left = PAGE;
-            crate::kapi::rcu::read(|rcu| {
-                self.each(rcu, place, |place, service| {
-                    if left == 0 {
-                        from = Some(place);
-                        return false;
-                    }
-                    left = left.saturating_sub(1);
-                    if let Some((_, more)) = more.take_if(|(own, _)| *own < place.0) {
-                        list.push_within_capacity(more).ok();
-                    }
-                    list.push_within_capacity(service.clone()).is_ok()
-                })
-            });
+        let mut from = (0, 0);
+        while let Some((place, service)) = self.next_service(from) {
+            if let Some((_, more)) = more.take_if(|(own, _)| *own < place.0) {
+                list.push(more, GFP_KERNEL)?;
+            }
+            list.push(service, GFP_KERNEL)?;
+            from = pos_after(place);
             time::give_way();
         }
         if let Some((_, more)) = more {
@@ -453,8 +462,7 @@ impl<F: InetFamily> AfState<F> {
     /// Returns `None` if that is the present one.
     fn wanted_size(&self, more: usize, lfactor: i32, changed: bool) -> Option<usize> {
         let services = self.count().saturating_add(more);
-        let size =
-            crate::kapi::rcu::read(|rcu| self.services.get(rcu).map_or(0, |now| now.buckets.len()));
+        let size = rcu::read(|rcu| self.services.get(rcu).map_or(0, |now| now.buckets.len()));
         let bits = size.checked_ilog2().unwrap_or(0);
         let (least, most) = SERVICE_BITS;
         let wanted = sizing::wanted_bits(services, lfactor, bits, least, most, changed);
@@ -468,13 +476,13 @@ impl<F: InetFamily> AfState<F> {
         hash: u32,
         change: impl FnOnce(&[RcuArc<Service<F>>], &mut KVec<RcuArc<Service<F>>>),
     ) -> Result {
-        let len = crate::kapi::rcu::read(|rcu| {
+        let len = rcu::read(|rcu| {
             let bucket = self.services.get(rcu)?.bucket(hash)?;
             Some(bucket.get(rcu).map_or(0, |list| list.len()))
         });
         let room = len.ok_or(EINVAL)?.saturating_add(1);
         let mut copy = RcuBox::new(KVec::with_capacity(room, GFP_KERNEL)?, GFP_KERNEL)?;
-        crate::kapi::rcu::read(|rcu| {
+        rcu::read(|rcu| {
             let bucket = self.services.get(rcu)?.bucket(hash)?;
             change(bucket.get(rcu).map_or(&[], |list| list), copy.value_mut());
             bucket.replace(Some(copy));
