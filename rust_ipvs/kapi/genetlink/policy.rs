@@ -8,7 +8,7 @@ use crate::bindings;
 
 /// Policy of an attribute: its type, and the length of its payload.
 ///
-/// How strictly lengths are checked depends on the command: a strict one requires the exact length
+/// The command determines how lengths are checked: a strict one requires the exact length
 /// of a number, a liberal one accepts longer payloads. See
 /// [`Command::liberal`](super::Command::liberal).
 #[repr(transparent)]

@@ -137,7 +137,7 @@ fn links<'g, T: TableEntry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<I
 
 /// Consecutive links of a chain, up to its end.
 ///
-/// What is recorded without the lock is a guess until [`Run::holds`] confirms it.
+/// A record made without the lock is a guess until [`Run::holds`] confirms it.
 struct Run {
     /// The links, of which the first `len` are valid.
     links: [usize; RUN],

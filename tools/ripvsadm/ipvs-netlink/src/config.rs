@@ -39,7 +39,7 @@ impl Info {
     /// Reads the answer.
     ///
     /// # Errors
-    /// What is missing or has a wrong length.
+    /// Names the attribute that is missing or has a wrong length.
     pub fn decode(answer: &[u8]) -> Result<Self, DecodeError> {
         const NAMES: [&str; 2] = ["IPVS_INFO_ATTR_VERSION", "IPVS_INFO_ATTR_CONN_TAB_SIZE"];
         let (mut version, mut size) = (None, None);
@@ -79,7 +79,7 @@ impl Timeouts {
     /// Reads the answer. A kernel without TCP or UDP leaves its timeouts out: they read as 0.
     ///
     /// # Errors
-    /// What has a wrong length.
+    /// Names the attribute that has a wrong length.
     pub fn decode(answer: &[u8]) -> Result<Self, DecodeError> {
         let mut timeouts = Timeouts::default();
         for attribute in attributes(answer, "IPVS timeouts") {

@@ -85,7 +85,7 @@ impl Daemon {
     /// Reads a daemon out of its attributes.
     ///
     /// # Errors
-    /// What is missing, unknown or of a wrong length.
+    /// Names the attribute that is missing, unknown or of a wrong length.
     pub fn decode(nest: &[u8]) -> Result<Self, DecodeError> {
         const NAME: &str = "IPVS daemon";
         let (mut state, mut interface, mut sync_id) = (None, None, None);

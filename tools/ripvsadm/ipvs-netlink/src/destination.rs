@@ -37,7 +37,7 @@ impl DestinationId {
     /// destination's own family where it is told and not zero, the service's otherwise.
     ///
     /// # Errors
-    /// What is missing, unknown or of a wrong length.
+    /// Names the attribute that is missing, unknown or of a wrong length.
     pub fn decode(nest: &[u8], family: AddressFamily) -> Result<Self, DecodeError> {
         Fields::read(nest)?.id(family)
     }
@@ -103,7 +103,7 @@ impl Destination {
     /// Reads a destination of a service of `family` out of its attributes.
     ///
     /// # Errors
-    /// What is missing, unknown or of a wrong length.
+    /// Names the attribute that is missing, unknown or of a wrong length.
     pub fn decode(nest: &[u8], family: AddressFamily) -> Result<Self, DecodeError> {
         Fields::read(nest)?.destination(family)
     }
@@ -149,7 +149,7 @@ impl DestinationEntry {
     /// Reads a listed destination of a service of `family` out of its attributes.
     ///
     /// # Errors
-    /// What is missing, unknown or of a wrong length.
+    /// Names the attribute that is missing, unknown or of a wrong length.
     pub fn decode(nest: &[u8], family: AddressFamily) -> Result<Self, DecodeError> {
         let missing = |name| DecodeError::new(name, "is missing");
         let fields = Fields::read(nest)?;

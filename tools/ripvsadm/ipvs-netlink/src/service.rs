@@ -78,7 +78,7 @@ impl ServiceId {
     /// Finds the identity among the attributes of a service. A mark wins over an address.
     ///
     /// # Errors
-    /// What is missing, unknown or of a wrong length.
+    /// Names the attribute that is missing, unknown or of a wrong length.
     pub fn decode(nest: &[u8]) -> Result<Self, DecodeError> {
         Fields::read(nest)?.id()
     }
@@ -228,7 +228,7 @@ impl Service {
     /// Reads a service out of its attributes; all but the persistence engine must be there.
     ///
     /// # Errors
-    /// What is missing, unknown or of a wrong length.
+    /// Names the attribute that is missing, unknown or of a wrong length.
     pub fn decode(nest: &[u8]) -> Result<Self, DecodeError> {
         Fields::read(nest)?.service()
     }
@@ -254,7 +254,7 @@ impl ServiceEntry {
     /// Reads a listed service out of its attributes.
     ///
     /// # Errors
-    /// What is missing, unknown or of a wrong length.
+    /// Names the attribute that is missing, unknown or of a wrong length.
     pub fn decode(nest: &[u8]) -> Result<Self, DecodeError> {
         let fields = Fields::read(nest)?;
         let stats = fields

@@ -64,7 +64,7 @@ impl Stats {
     /// Reads either nest; all ten counters must be there.
     ///
     /// # Errors
-    /// What is missing or has a wrong length.
+    /// Names the attribute that is missing or has a wrong length.
     pub fn decode(nest: &[u8]) -> Result<Self, DecodeError> {
         let mut values = [None; NAMES.len()];
         for attribute in attributes(nest, "IPVS statistics") {

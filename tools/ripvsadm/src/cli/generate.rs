@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::options::{Command, CommandDef, OptionDef, COMMANDS, OPTIONS, TOP};
 
-/// What a generated file says of itself, behind its license.
+/// Notice in a generated file, after its license.
 const WRITTEN: &str = "\
 # Written from the tables in src/cli/options: change those, then \"make ripvsadm-pages\".\n";
 

@@ -86,7 +86,7 @@ pub enum Opt {
     McastTtl,
 }
 
-/// What an option means to the parser.
+/// Meaning of an option to the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// `-t`, `-u`, `--sctp-service`.
@@ -124,7 +124,7 @@ pub enum Group {
     Top,
 }
 
-/// What shells may offer for a value.
+/// Completions that shells offer for a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
     /// Nothing.
@@ -156,7 +156,7 @@ pub struct Value {
     pub offer: Offer,
 }
 
-/// How a command or an option is written.
+/// Spellings of a command or an option.
 #[derive(Clone, Copy, Debug)]
 pub struct Spelling {
     /// Letters behind one dash.

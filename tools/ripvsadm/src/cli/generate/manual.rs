@@ -7,7 +7,7 @@ use crate::cli::options::{
     SCHEDULER_DEFAULT, TOP,
 };
 
-/// Where what is generated begins and ends.
+/// Marks of the beginning and the end of the generated part.
 const BEGIN: &str = ".SH COMMANDS\n";
 const END: &str = ".PP\nKeys:\n";
 

@@ -4,7 +4,7 @@
 
 use super::{Command, CommandDef, Offer, Opt, Spelling, Value};
 
-/// What most commands have.
+/// Values of the fields that most commands leave out.
 const PLAIN: CommandDef = CommandDef {
     command: Command::Help,
     spelling: Spelling::new(&[], ""),
