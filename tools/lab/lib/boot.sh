@@ -5,7 +5,7 @@
 # The lab's own exit codes, above those of tests.
 BOOT_CRASHED=70 # the kernel panicked or oopsed
 BOOT_HUNG=71    # the command did not end in time
-BOOT_NEVER=72   # the guest never came to the command
+BOOT_NEVER=72   # the guest or QEMU ended before the command did, without a message
 BOOT_SPLAT=73   # the command succeeded, but the kernel complained in its log
 
 # Messages of the kernel log that report a crash or a fault.
@@ -31,8 +31,8 @@ boot_usage() {
 	  --allow-splat      a warning in the kernel log does not make a success a failure
 	  --interactive      a shell on this terminal instead of CMD
 
-	Exit codes besides CMD's: $BOOT_CRASHED the kernel crashed, $BOOT_HUNG hung, $BOOT_NEVER never booted,
-	$BOOT_SPLAT CMD succeeded but the kernel log holds a warning.
+	Exit codes besides CMD's: $BOOT_CRASHED the kernel crashed, $BOOT_HUNG hung, $BOOT_NEVER ended
+	early, $BOOT_SPLAT CMD succeeded but the kernel log holds a warning.
 	EOF
 }
 
@@ -189,7 +189,8 @@ boot_run() {
 		boot_alarm &
 		alarm=$!
 		timeout --foreground --kill-after=5 $((BOOT_TIMEOUT + 20)) \
-			"$LAB_DIR/lab" enter "${QEMU[@]}" </dev/null || status=$?
+			"$LAB_DIR/lab" enter "${QEMU[@]}" </dev/null 2>"$CONTROL/qemu" || status=$?
+		cat "$CONTROL/qemu" >&2
 		kill "$alarm" 2>/dev/null || true
 		# Were QEMU not to have opened it, the reader would wait for ever.
 		: <>"$CONTROL/output"
@@ -215,12 +216,17 @@ boot_verdict() {
 	local qemu=$1 code=''
 	cp "$CONTROL/console" "$BOOT_RESULTS/console.log" 2>/dev/null || true
 	[ ! -s "$CONTROL/exit" ] || code=$(<"$CONTROL/exit")
-	if [ -e "$CONTROL/late" ] || [ "$qemu" = 124 ] || [ "$qemu" = 137 ]; then
+	if [ -e "$CONTROL/late" ] || [ "$qemu" = 124 ]; then
 		boot_fault "$BOOT_HUNG" "no end after $BOOT_TIMEOUT s: the guest hangs, or the command does; where its processors were:" 'NMI: '
 	elif grep -qE "$CRASH_WORDS" "$CONTROL/console" 2>/dev/null; then
 		boot_fault "$BOOT_CRASHED" 'the kernel crashed' "$CRASH_WORDS"
 	elif [ -z "$code" ]; then
-		boot_fault "$BOOT_NEVER" "the guest ended (QEMU: $qemu) without having run the command"
+		code=$(exit_words "$qemu")
+		boot_fault "$BOOT_NEVER" "the guest ended before the command did (QEMU: $code)"
+	elif [ "$code" -ge "$BOOT_CRASHED" ]; then
+		# Not one of a test's: a signal ended the shell, such as that of the OOM killer.
+		say "the command ended with $(exit_words "$code"); the end of the kernel's log:"
+		tail -n 35 "$BOOT_RESULTS/dmesg.log" 2>&1 | boot_indent || true
 	fi
 	if [ "$code" = 0 ] && [ -z "$BOOT_ALLOW_SPLAT" ] && grep -qE "$SPLAT_WORDS" "$BOOT_RESULTS/dmesg.log"; then
 		boot_fault "$BOOT_SPLAT" 'the command succeeded, but the kernel complained' "$SPLAT_WORDS"
@@ -228,16 +234,36 @@ boot_verdict() {
 	exit "$code"
 }
 
-# Ends with CODE and WORDS, showing the console from the first line that matches, or its end.
+# An exit code in words: a shell reports a signal as 128 and its number.
+exit_words() {
+	local name
+	if [ "$1" -gt 128 ] && name=$(kill -l $(($1 - 128)) 2>/dev/null); then
+		echo "exit code $1, killed by SIG$name"
+	else
+		echo "exit code $1"
+	fi
+}
+
+# Prints the lines around the first one that matches a pattern in a log of the results.
+boot_around() {
+	grep -hE -m1 -B3 -A35 "$1" "$BOOT_RESULTS/$2.log"
+}
+
+# Lines of the guest's log, set off from the lab's own.
+boot_indent() {
+	sed 's/\r$//; s/^/    | /' >&2
+}
+
+# Ends with CODE and WORDS, showing the console around the first line that matches FROM, or its end.
 boot_fault() {
 	local code=$1 words=$2 from=${3-}
-	say "$RED$words$PLAIN; the whole log is in $BOOT_RESULTS"
+	say "$RED$words$PLAIN (exit code $code); the whole log is in $BOOT_RESULTS"
 	{
-		if [ -n "$from" ]; then
-			grep -hE -m1 -A40 "$from" "$BOOT_RESULTS/console.log" || grep -hE -m1 -A40 "$from" "$BOOT_RESULTS/dmesg.log"
-		else
-			tail -n 20 "$BOOT_RESULTS/console.log"
+		if [ -z "$from" ] ||
+			! { boot_around "$from" console || boot_around "$from" dmesg; }; then
+			tail -n 8 "$CONTROL/qemu"
+			tail -n 30 "$BOOT_RESULTS/console.log"
 		fi
-	} 2>/dev/null | sed 's/^/    | /' >&2
+	} 2>/dev/null | boot_indent || true
 	exit "$code"
 }

@@ -8,7 +8,9 @@ JOBS_AT_ONCE=${JOBS:-$(nproc)}
 JOB_LIMIT=${JOB_LIMIT:-$([ -n "${LONG-}" ] && echo 21600 || echo 1200)}
 JOB_NAMES=() # in the order in which they were given
 declare -A JOB_WORDS=() JOB_COMMAND=() JOB_COUNT=() JOB_PID=() JOB_START=() JOB_SECONDS=() JOB_ALONE=()
-declare -A JOB_PASSED=() JOB_FAILED=() JOB_SKIPPED=() JOB_WHICH=()
+declare -A JOB_PASSED=() JOB_FAILED=() JOB_SKIPPED=() JOB_WHICH=() JOB_DEATH=()
+# Lines at the end of a run that show how guests died, all of them together.
+DEATH_LINES=40
 
 BOLD='' RED='' GREEN='' PLAIN=''
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
@@ -86,6 +88,15 @@ job_which() {
 	} | head -n 20
 }
 
+# The end of a guest that did not come to its own, as the lab reports it in a log: exit code and the
+# lines of the guest's console.
+job_death() {
+	awk '
+		/^lab: .*exit code/ { death = 1; print; next }
+		death && /^    \| / { print; next }
+		{ death = 0 }' "$1"
+}
+
 job_end() {
 	local pid=$1 status=$2 name=${JOB_PID[$1]} passed failed skipped words=''
 	unset "JOB_PID[$pid]"
@@ -98,6 +109,7 @@ job_end() {
 		line "$GREEN$words$PLAIN"
 	else
 		JOB_WHICH[$name]=$(job_which "$RESULTS/$name.log")
+		JOB_DEATH[$name]=$(job_death "$RESULTS/$name.log")
 		line "$RED$words$PLAIN (exit code $status); the end of $RESULTS/$name.log:"
 		tail -n "${LOG_LINES:-40}" "$RESULTS/$name.log" | sed 's/^/        | /'
 	fi
@@ -153,5 +165,19 @@ jobs_table() {
 	# Last, where even the end of a log that was cut has it.
 	for name in "${!JOB_WHICH[@]}"; do
 		printf '%sfailed in %s:%s\n%s\n\n' "$RED" "$name" "$PLAIN" "${JOB_WHICH[$name]:-  (its log names none)}"
+	done
+	jobs_deaths
+}
+
+# Prints how guests died, in DEATH_LINES lines at most.
+jobs_deaths() {
+	local name dead=0
+	for name in "${!JOB_DEATH[@]}"; do
+		[ -z "${JOB_DEATH[$name]}" ] || dead=$((dead + 1))
+	done
+	for name in "${!JOB_DEATH[@]}"; do
+		[ -n "${JOB_DEATH[$name]}" ] || continue
+		printf '%s%s:%s\n%s\n\n' "$RED" "$name" "$PLAIN" \
+			"$(head -n $((DEATH_LINES / dead)) <<<"${JOB_DEATH[$name]}")"
 	done
 }
