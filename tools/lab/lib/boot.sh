@@ -7,6 +7,7 @@ BOOT_CRASHED=70 # the kernel panicked or oopsed
 BOOT_HUNG=71    # the command did not end in time
 BOOT_NEVER=72   # the guest or QEMU ended before the command did, without a message
 BOOT_SPLAT=73   # the command succeeded, but the kernel complained in its log
+BOOT_STALE=74   # QEMU executed a breakpoint that was not in memory any more
 
 # Messages of the kernel log that report a crash or a fault.
 CRASH_WORDS='Oops: |Oops\[|BUG: |general protection fault|Unable to handle|Kernel panic'
@@ -32,7 +33,8 @@ boot_usage() {
 	  --interactive      a shell on this terminal instead of CMD
 
 	Exit codes besides CMD's: $BOOT_CRASHED the kernel crashed, $BOOT_HUNG hung, $BOOT_NEVER ended
-	early, $BOOT_SPLAT CMD succeeded but the kernel log holds a warning.
+	early, $BOOT_SPLAT CMD succeeded but the kernel log holds a warning, $BOOT_STALE QEMU
+	executed a breakpoint that is not in memory: run it again.
 	EOF
 }
 
@@ -218,6 +220,8 @@ boot_verdict() {
 	[ ! -s "$CONTROL/exit" ] || code=$(<"$CONTROL/exit")
 	if [ -e "$CONTROL/late" ] || [ "$qemu" = 124 ]; then
 		boot_fault "$BOOT_HUNG" "no end after $BOOT_TIMEOUT s: the guest hangs, or the command does; where its processors were:" 'NMI: '
+	elif [ "$BOOT_ACCEL" = tcg ] && boot_is_stale <"$CONTROL/console"; then
+		boot_fault "$BOOT_STALE" 'QEMU executed a breakpoint that is not in memory' 'Oops: int3'
 	elif grep -qE "$CRASH_WORDS" "$CONTROL/console" 2>/dev/null; then
 		boot_fault "$BOOT_CRASHED" 'the kernel crashed' "$CRASH_WORDS"
 	elif [ -z "$code" ]; then
@@ -232,6 +236,26 @@ boot_verdict() {
 		boot_fault "$BOOT_SPLAT" 'the command succeeded, but the kernel complained' "$SPLAT_WORDS"
 	fi
 	exit "$code"
+}
+
+# Succeeds if a console shows a breakpoint trap whose instruction is not in memory.
+#
+# The kernel changes its code while all CPUs run (static keys) behind a breakpoint, which it removes
+# last. QEMU invalidates translated code before the store that changes it, not with it. A CPU that
+# translates in between translates the breakpoint once more, and nothing invalidates that. The trap
+# then finds nobody who knows of it: "Oops: int3". The kernel prints the bytes around the
+# instruction pointer, which is marked and is behind the breakpoint. If there is none, the trap is
+# that of no code, the module's included.
+boot_is_stale() {
+	awk '
+		/Oops: int3/ { trap = 1 }
+		trap && / Code: / {
+			for (n = 2; n <= NF; n++)
+				if ($n ~ /^</)
+					stale = $(n - 1) ~ /^[0-9a-f][0-9a-f]$/ && $(n - 1) != "cc"
+			exit
+		}
+		END { exit !stale }'
 }
 
 # An exit code in words: a shell reports a signal as 128 and its number.

@@ -92,7 +92,7 @@ job_which() {
 # lines of the guest's console.
 job_death() {
 	awk '
-		/^lab: .*exit code/ { death = 1; print; next }
+		/^lab: .*exit code|^test: the guest is booted / { death = 1; print; next }
 		death && /^    \| / { print; next }
 		{ death = 0 }' "$1"
 }
@@ -105,11 +105,12 @@ job_end() {
 	JOB_PASSED[$name]=$passed JOB_FAILED[$name]=$failed JOB_SKIPPED[$name]=$skipped
 	[ "$status" != 124 ] || words=", ended after $JOB_LIMIT s"
 	words="$name: $passed passed, $failed failed, $skipped skipped in $(since "${JOB_SECONDS[$name]}") s$words"
+	# Of one that passed, too: it may have been booted once more.
+	JOB_DEATH[$name]=$(job_death "$RESULTS/$name.log")
 	if [ "$failed" = 0 ]; then
 		line "$GREEN$words$PLAIN"
 	else
 		JOB_WHICH[$name]=$(job_which "$RESULTS/$name.log")
-		JOB_DEATH[$name]=$(job_death "$RESULTS/$name.log")
 		line "$RED$words$PLAIN (exit code $status); the end of $RESULTS/$name.log:"
 		tail -n "${LOG_LINES:-40}" "$RESULTS/$name.log" | sed 's/^/        | /'
 	fi
