@@ -58,25 +58,35 @@ pub(super) type Entries = [ProcFile<NetnsIpvs>; 7];
 /// Creates the files of a namespace.
 pub(super) fn entries(lease: &Lease, ipvs: &Arc<NetnsIpvs>) -> Result<Entries> {
     Ok([
-        ProcFile::records::<Services>(lease.clone(), c"ip_vs", MODE, ipvs.clone())?,
-        ProcFile::show::<Apps>(lease.clone(), c"ip_vs_app", MODE, ipvs.clone())?,
-        ProcFile::records::<Connections<Plain>>(lease.clone(), c"ip_vs_conn", MODE, ipvs.clone())?,
-        ProcFile::records::<Connections<Origins>>(
+        ProcFile::records::<ServicesFile>(lease.clone(), c"ip_vs", MODE, ipvs.clone())?,
+        ProcFile::show::<AppsFile>(lease.clone(), c"ip_vs_app", MODE, ipvs.clone())?,
+        ProcFile::records::<ConnectionsFile<ConnFile>>(
+            lease.clone(),
+            c"ip_vs_conn",
+            MODE,
+            ipvs.clone(),
+        )?,
+        ProcFile::records::<ConnectionsFile<ConnSyncFile>>(
             lease.clone(),
             c"ip_vs_conn_sync",
             MODE,
             ipvs.clone(),
         )?,
-        ProcFile::show::<Totals>(lease.clone(), c"ip_vs_stats", MODE, ipvs.clone())?,
-        ProcFile::show::<OfCpus>(lease.clone(), c"ip_vs_stats_percpu", MODE, ipvs.clone())?,
-        ProcFile::show::<Status>(lease.clone(), c"ip_vs_status", MODE_OF_STATUS, ipvs.clone())?,
+        ProcFile::show::<StatsFile>(lease.clone(), c"ip_vs_stats", MODE, ipvs.clone())?,
+        ProcFile::show::<PercpuStatsFile>(
+            lease.clone(),
+            c"ip_vs_stats_percpu",
+            MODE,
+            ipvs.clone(),
+        )?,
+        ProcFile::show::<StatusFile>(lease.clone(), c"ip_vs_status", MODE_OF_STATUS, ipvs.clone())?,
     ])
 }
 
 /// ip_vs: services and their destinations (K-2).
-struct Services;
+struct ServicesFile;
 
-impl Records for Services {
+impl Records for ServicesFile {
     type Owner = NetnsIpvs;
     type Cursor = ListCursor;
 
@@ -99,9 +109,9 @@ impl Records for Services {
 }
 
 /// ip_vs_app: application helpers (K-10); FTP is the only one.
-struct Apps;
+struct AppsFile;
 
-impl Show for Apps {
+impl Show for AppsFile {
     type Owner = NetnsIpvs;
 
     fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
@@ -123,9 +133,9 @@ trait ConnFormat: 'static {
 }
 
 /// ip_vs_conn (K-3, K-4).
-struct Plain;
+struct ConnFile;
 
-impl ConnFormat for Plain {
+impl ConnFormat for ConnFile {
     const HEADER: &'static str = CONNECTIONS_HEADER;
 
     fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result {
@@ -134,9 +144,9 @@ impl ConnFormat for Plain {
 }
 
 /// ip_vs_conn_sync (K-6).
-struct Origins;
+struct ConnSyncFile;
 
-impl ConnFormat for Origins {
+impl ConnFormat for ConnSyncFile {
     const HEADER: &'static str = ORIGINS_HEADER;
 
     fn write(view: &ConnectionView<'_>, out: &mut Output<'_>) -> fmt::Result {
@@ -145,9 +155,9 @@ impl ConnFormat for Origins {
 }
 
 /// Connections and templates.
-struct Connections<T>(PhantomData<T>);
+struct ConnectionsFile<T>(PhantomData<T>);
 
-impl<T: ConnFormat> Records for Connections<T> {
+impl<T: ConnFormat> Records for ConnectionsFile<T> {
     type Owner = NetnsIpvs;
     type Cursor = BucketCursor;
 
@@ -185,9 +195,9 @@ impl<T: ConnFormat> Records for Connections<T> {
 }
 
 /// ip_vs_stats: totals of the namespace (K-7).
-struct Totals;
+struct StatsFile;
 
-impl Show for Totals {
+impl Show for StatsFile {
     type Owner = NetnsIpvs;
 
     fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
@@ -201,9 +211,9 @@ impl Show for Totals {
 }
 
 /// ip_vs_stats_percpu: counters of each CPU, and the totals (K-8).
-struct OfCpus;
+struct PercpuStatsFile;
 
-impl Show for OfCpus {
+impl Show for PercpuStatsFile {
     type Owner = NetnsIpvs;
 
     fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {
@@ -220,9 +230,9 @@ impl Show for OfCpus {
 }
 
 /// ip_vs_status: occupancy of the tables (K-9).
-struct Status;
+struct StatusFile;
 
-impl Show for Status {
+impl Show for StatusFile {
     type Owner = NetnsIpvs;
 
     fn show(ipvs: &NetnsIpvs, out: &mut Output<'_>) -> fmt::Result {

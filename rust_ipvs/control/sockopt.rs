@@ -21,8 +21,8 @@ use crate::{
             is_admin_of,
             Asked,
             Given,
-            Options,
             Registration, //
+            SocketOptions,
         },
         time,
     },
@@ -35,8 +35,8 @@ use crate::{
         },
         sockopt::{
             self as wire,
-            Get,
-            Set, //
+            GetRequest,
+            SetRequest, //
         },
         sync::daemon::DaemonRole,
     },
@@ -50,7 +50,7 @@ use kernel::{
 
 /// Registers the options, which stay registered until the result is dropped.
 pub(super) fn register() -> Result<Registration> {
-    Registration::new::<Ipvs>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
+    Registration::new::<IpvsOptions>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
 }
 
 /// Converts an error of a request, and drops its text.
@@ -80,9 +80,9 @@ fn existing(ipvs: &NetnsIpvs, id: &ServiceId) -> Result {
 }
 
 /// Socket options of IPVS.
-struct Ipvs;
+struct IpvsOptions;
 
-impl Options for Ipvs {
+impl SocketOptions for IpvsOptions {
     const SET: Range<u32> = wire::FIRST..wire::SET_END;
     const GET: Range<u32> = wire::FIRST..wire::GET_END;
 
@@ -100,7 +100,7 @@ impl Options for Ipvs {
 
     fn get(net: &Net, option: u32, asked: &mut Asked<'_>) -> Result {
         let ipvs = ipvs(net)?;
-        let what = Get::of(option).ok_or(EINVAL)?;
+        let what = GetRequest::of(option).ok_or(EINVAL)?;
         // Request and answer share the caller's buffer. The longest request is that for a service.
         let mut question = [0; wire::SERVICE_ENTRY];
         let question = question.get_mut(..what.least()).ok_or(EINVAL)?;
@@ -110,60 +110,66 @@ impl Options for Ipvs {
 }
 
 /// Carries out a request of `setsockopt()`.
-fn carry_out(net: &Net, ipvs: &Arc<NetnsIpvs>, what: Set) -> Result {
+fn carry_out(net: &Net, ipvs: &Arc<NetnsIpvs>, what: SetRequest) -> Result {
     let done = match what {
-        Set::Add(spec) => ipvs.add_service(&spec),
-        Set::Edit(spec) => ipvs.edit_service(&spec),
-        Set::Delete(id) => ipvs.delete_service(&id),
-        Set::Flush => ipvs.flush(),
-        Set::AddDestination(id, wish) => {
+        SetRequest::Add(spec) => ipvs.add_service(&spec),
+        SetRequest::Edit(spec) => ipvs.edit_service(&spec),
+        SetRequest::Delete(id) => ipvs.delete_service(&id),
+        SetRequest::Flush => ipvs.flush(),
+        SetRequest::AddDestination(id, request) => {
             existing(ipvs, &id)?;
-            wish.spec()
+            request
+                .spec()
                 .and_then(|spec| ipvs.add_destination(net, &id, &spec))
         }
-        Set::EditDestination(id, wish) => {
+        SetRequest::EditDestination(id, request) => {
             existing(ipvs, &id)?;
-            wish.spec()
+            request
+                .spec()
                 .and_then(|spec| ipvs.edit_destination(&id, spec, TunnelChange::default()))
         }
-        Set::DeleteDestination(id, destination) => ipvs.delete_destination(&id, &destination),
-        Set::Timeouts(tcp, tcp_fin, udp) => {
+        SetRequest::DeleteDestination(id, destination) => {
+            ipvs.delete_destination(&id, &destination)
+        }
+        SetRequest::Timeouts(tcp, tcp_fin, udp) => {
             ipvs.set_timeouts(tcp, tcp_fin, udp);
             Ok(())
         }
-        Set::Zero(id) => ipvs.zero(id.as_ref()),
-        Set::StartDaemon(wish) => ipvs.start_daemon(net, &wish),
-        Set::StopDaemon(state) => DaemonRole::of(state).and_then(|role| ipvs.stop_daemon(role)),
+        SetRequest::Zero(id) => ipvs.zero(id.as_ref()),
+        SetRequest::StartDaemon(request) => ipvs.start_daemon(net, &request),
+        SetRequest::StopDaemon(state) => {
+            DaemonRole::of(state).and_then(|role| ipvs.stop_daemon(role))
+        }
     };
     done.map_err(number)
 }
 
 /// Answers a request of `getsockopt()`.
-fn answer(ipvs: &NetnsIpvs, what: Get, question: &[u8], asked: &mut Asked<'_>) -> Result {
+fn answer(ipvs: &NetnsIpvs, what: GetRequest, question: &[u8], asked: &mut Asked<'_>) -> Result {
     match what {
-        Get::Version => version(ipvs, asked),
-        Get::Info => {
+        GetRequest::Version => version(ipvs, asked),
+        GetRequest::Info => {
             let services = ipvs.count_of(AddressFamily::V4);
             let info = wire::info(VERSION, ipvs.table_size(), services);
             asked.write(0, &info)
         }
-        Get::Services => {
+        GetRequest::Services => {
             let room = wire::room(what, question, asked.len()).ok_or(EINVAL)?;
             services(ipvs, room, asked)
         }
-        Get::Service => {
+        GetRequest::Service => {
             let view = ipvs.service(&wire::service_id(question));
             let view = view.map_err(number)?;
             asked.write(0, &wire::service_entry(&view).ok_or(ESRCH)?)
         }
-        Get::Destinations => {
+        GetRequest::Destinations => {
             let room = wire::room(what, question, asked.len()).ok_or(EINVAL)?;
             let id = wire::service_id(question);
             existing(ipvs, &id)?;
             destinations(ipvs, &id, room, asked)
         }
-        Get::Timeouts => asked.write(0, &wire::timeouts(&ipvs.timeouts())),
-        Get::Daemons => asked.write(0, &wire::daemons(&ipvs.daemons())),
+        GetRequest::Timeouts => asked.write(0, &wire::timeouts(&ipvs.timeouts())),
+        GetRequest::Daemons => asked.write(0, &wire::daemons(&ipvs.daemons())),
     }
 }
 

@@ -26,13 +26,13 @@ use kernel::{
 
 /// Registers the match, which stays registered until the result is dropped.
 pub(super) fn register() -> Result<Registration> {
-    Registration::new::<Ipvs>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
+    Registration::new::<IpvsMatch>(&<crate::LocalModule as ModuleMetadata>::THIS_MODULE)
 }
 
 /// Match `ipvs` for both families.
-struct Ipvs;
+struct IpvsMatch;
 
-impl Match for Ipvs {
+impl Match for IpvsMatch {
     const NAME: &'static CStr = c"ipvs";
     const SIZE: usize = RULE;
 

@@ -28,9 +28,9 @@ use crate::{
         ftp::{
             self,
             Announced,
+            EndpointText, //
             FtpCommand,
             Mode,
-            Text, //
         },
         packet::TCP,
         payload::{
@@ -159,7 +159,7 @@ fn rewrite<F: InetFamily>(
     announced: Announced,
     packet: &mut Packet,
 ) -> bool {
-    let new = Text::new(mode, F::ip(virt.addr), virt.port);
+    let new = EndpointText::new(mode, F::ip(virt.addr), virt.port);
     let new = new.as_bytes();
     let (from, to) = announced.place;
     let part = Part {

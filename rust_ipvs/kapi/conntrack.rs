@@ -73,7 +73,7 @@ impl CtDirection {
 
 /// One end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct TupleEnd {
     /// Address in network order; an IPv4 one is in the first four bytes, with zeros behind it.
     pub(crate) addr: [u8; 16],
     /// Port in host order. For ICMP it holds type, code or identifier, which are not interpreted
@@ -89,9 +89,9 @@ pub(crate) struct Tuple {
     /// Transport protocol number.
     pub(crate) transport: u8,
     /// Sender.
-    pub(crate) src: End,
+    pub(crate) src: TupleEnd,
     /// Receiver.
-    pub(crate) dst: End,
+    pub(crate) dst: TupleEnd,
 }
 
 /// Layout of C's `struct nf_conntrack_tuple`, with ports in network order. Assertions in
@@ -142,11 +142,11 @@ impl Tuple {
                 _ => Protocol::Ipv4,
             },
             transport: raw.transport,
-            src: End {
+            src: TupleEnd {
                 addr: raw.src,
                 port: u16::from_be(raw.src_port),
             },
-            dst: End {
+            dst: TupleEnd {
                 addr: raw.dst,
                 port: u16::from_be(raw.dst_port),
             },

@@ -88,14 +88,14 @@ mod option {
 
 /// Socket address: an IP address in network order and a port in host order.
 #[derive(Clone, Copy)]
-pub(crate) enum Address {
+pub(crate) enum SocketAddr {
     /// IPv4 address and port.
     V4([u8; 4], u16),
     /// IPv6 address and port. The scope is that of the device that the socket is bound to.
     V6([u8; 16], u16),
 }
 
-impl Address {
+impl SocketAddr {
     /// Returns the protocol of the address.
     fn protocol(self) -> Protocol {
         match self {
@@ -202,7 +202,7 @@ impl Datagrams {
     pub(crate) fn sender(
         lease: Lease,
         device: &Device,
-        group: Address,
+        group: SocketAddr,
         ttl: u8,
         buffer: i32,
     ) -> Result<Self> {
@@ -224,8 +224,8 @@ impl Datagrams {
             this.option(option::SOCKET, option::SO_SNDBUF, buffer)?;
         }
         // The source address is the device's. For IPv6 the stack selects one of the device's link.
-        if let Address::V4(..) = group {
-            this.bind(Address::V4(device.addr_v4, 0))?;
+        if let SocketAddr::V4(..) = group {
+            this.bind(SocketAddr::V4(device.addr_v4, 0))?;
         }
         let mut raw = group.raw();
         // SAFETY: By the type invariant the socket is live. The address is on this stack, has
@@ -249,7 +249,7 @@ impl Datagrams {
     pub(crate) fn receiver(
         lease: Lease,
         device: &Device,
-        group: Address,
+        group: SocketAddr,
         buffer: i32,
     ) -> Result<Self> {
         let this = Self::new(lease, group.protocol())?;
@@ -263,7 +263,7 @@ impl Datagrams {
         // Bound to the group's own address, the socket receives datagrams to that group only.
         this.bind(group)?;
         match group {
-            Address::V4(addr, _) => {
+            SocketAddr::V4(addr, _) => {
                 // `struct ip_mreqn`: group, local address (none), interface index.
                 this.option_of(
                     option::IP,
@@ -271,7 +271,7 @@ impl Datagrams {
                     &mut [u32::from_ne_bytes(addr), 0, device.index as u32],
                 )?;
             }
-            Address::V6(addr, _) => {
+            SocketAddr::V6(addr, _) => {
                 // `struct ipv6_mreq`: four words of group address, and the interface index.
                 let mut request = [0u32; 5];
                 for (word, bytes) in request.iter_mut().zip(addr.chunks_exact(4)) {
@@ -332,7 +332,7 @@ impl Datagrams {
     }
 
     /// Binds the socket to a local address and port; port 0 lets the stack select one.
-    fn bind(&self, to: Address) -> Result {
+    fn bind(&self, to: SocketAddr) -> Result {
         let mut raw = to.raw();
         // SAFETY: By the type invariant the socket is live. The address is on this stack, has
         // `raw_len()` bytes, and is read during the call only.

@@ -9,7 +9,7 @@
 //! [`Dumpit`] answers a dump, or both. [`GenlFamily::register`] makes the family known to user
 //! space until the [`Registration`] is dropped.
 //!
-//! Handlers get safe types: [`Request`] and [`Dump`] for what was received, [`Message`] for
+//! Handlers get safe types: [`Request`] and [`Dump`] for what was received, [`GenlMessage`] for
 //! answers. Attributes are the bytes of their payload, checked against the policy; nested ones are
 //! parsed by the handler. A handler fails with an error number and, for the user, a line of text
 //! (extended acknowledgement).
@@ -64,7 +64,7 @@ mod request;
 
 pub(crate) use self::{
     dump::{Dump, Dumpit},
-    message::Message,
+    message::GenlMessage,
     policy::Policy,
     request::{Doit, Request}, //
 };

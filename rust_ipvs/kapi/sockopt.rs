@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
-//! A type implements [`Options`] for a range of option numbers that no other module uses. The core
-//! calls it for any IPv4 socket, in process context, and it may sleep. [`Given`] and [`Asked`]
+//! A type implements [`SocketOptions`] for a range of option numbers that no other module uses. The
+//! core calls it for any IPv4 socket, in process context, and it may sleep. [`Given`] and [`Asked`]
 //! access the user's buffer and check offsets against the length that the user passed.
 //!
 //! Netlink has replaced this interface for new code. IPVS keeps it for `ipvsadm` without libnl.
@@ -14,7 +14,7 @@
 //!
 //! ```ignore
 //! struct Limit;
-//! impl Options for Limit {
+//! impl SocketOptions for Limit {
 //!     const SET: Range<u32> = 4000..4001;
 //!     const GET: Range<u32> = 4000..4001;
 //!
@@ -44,7 +44,7 @@ use kernel::{
 };
 
 /// Implementation of socket options.
-pub(crate) trait Options: 'static {
+pub(crate) trait SocketOptions: 'static {
     /// Range of options for `setsockopt()`.
     const SET: Range<u32>;
     /// Range of options for `getsockopt()`.
@@ -173,7 +173,7 @@ impl Registration {
     /// # Errors
     ///
     /// `EBUSY` if one of the options is registered, `ENOMEM`.
-    pub(crate) fn new<T: Options>(module: &ThisModule) -> Result<Self> {
+    pub(crate) fn new<T: SocketOptions>(module: &ThisModule) -> Result<Self> {
         let options = bindings::nf_sockopt_ops {
             pf: bindings::PF_INET as u8,
             set_optmin: c_int::try_from(T::SET.start)?,
@@ -217,7 +217,7 @@ unsafe fn namespace<'a>(sk: *mut bindings::sock) -> &'a Net {
 /// # Safety
 ///
 /// Must be called by netfilter, as `nf_sockopt_ops::set`.
-unsafe extern "C" fn set<T: Options>(
+unsafe extern "C" fn set<T: SocketOptions>(
     sk: *mut bindings::sock,
     option: c_int,
     from: bindings::sockptr_t,
@@ -240,7 +240,7 @@ unsafe extern "C" fn set<T: Options>(
 /// # Safety
 ///
 /// Must be called by netfilter, as `nf_sockopt_ops::get`.
-unsafe extern "C" fn get<T: Options>(
+unsafe extern "C" fn get<T: SocketOptions>(
     sk: *mut bindings::sock,
     option: c_int,
     user: *mut c_void,

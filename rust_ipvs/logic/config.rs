@@ -373,7 +373,7 @@ pub(crate) struct ConnectionView<'a> {
 
 /// Timeouts that an administrator can set, in seconds (G-14).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Timeouts {
+pub(crate) struct AdminTimeouts {
     /// Established TCP connections.
     pub(crate) tcp: u32,
     /// TCP connections after a FIN.

@@ -58,7 +58,7 @@ pub(crate) struct Announced {
 
 /// Address and port in the format of a server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Text {
+pub(crate) struct EndpointText {
     bytes: [u8; Self::LEN],
     len: usize,
 }
@@ -217,8 +217,8 @@ fn digits(number: u16) -> u32 {
 /// Returns the `n`-th of 255 substitutes for a port that is taken: an unprivileged port with the
 /// same low byte. `None` if `n` gives no such port.
 ///
-/// With `as_long`, [`Text`] has the same length for both ports. A retransmitted segment that names
-/// the other one then keeps its length.
+/// With `as_long`, [`EndpointText`] has the same length for both ports. A retransmitted segment
+/// that names the other one then keeps its length.
 pub(crate) fn other_port(port: u16, n: u8, as_long: bool) -> Option<u16> {
     let [high, low] = port.to_be_bytes();
     let other = high.wrapping_add(n);
@@ -239,7 +239,7 @@ fn skip_blanks(text: &[u8]) -> Option<&[u8]> {
     (blanks != 0).then(|| text.get(blanks..)).flatten()
 }
 
-impl Text {
+impl EndpointText {
     /// Length of the longest text, `255,255,255,255,255,255`.
     const LEN: usize = 23;
 
@@ -265,7 +265,7 @@ impl Text {
     }
 }
 
-impl Write for Text {
+impl Write for EndpointText {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         let end = self.len.checked_add(more.len()).ok_or(fmt::Error)?;
         let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
@@ -540,7 +540,7 @@ mod tests {
     // F-8
     #[test]
     fn texts() {
-        let text = |mode, ip, port| Text::new(mode, ip, port).as_bytes().to_vec();
+        let text = |mode, ip, port| EndpointText::new(mode, ip, port).as_bytes().to_vec();
         let longest = Ip::V4([255; 4]);
         assert_eq!(
             text(Mode::Plain, longest, 0xffff),
@@ -558,7 +558,7 @@ mod tests {
     #[test]
     fn other_ports_are_said_in_as_many_bytes() {
         let length = |mode, port| {
-            Text::new(mode, Ip::V4([10, 0, 9, 1]), port)
+            EndpointText::new(mode, Ip::V4([10, 0, 9, 1]), port)
                 .as_bytes()
                 .len()
         };

@@ -45,7 +45,7 @@ pub(crate) struct Transport {
     /// RST for an ABORT (S-2, H-12), so that callers need not check the protocol.
     pub(crate) flags: TcpFlags,
     /// Event of the SCTP chunks for the state machine; meaningless for other protocols.
-    pub(crate) event: sctp::Event,
+    pub(crate) event: sctp::SctpEvent,
 }
 
 /// Returns the header of an AH or ESP packet as that of a packet of the key exchange between the
@@ -68,7 +68,7 @@ impl Transport {
         src_port: 0,
         dst_port: 0,
         flags: TcpFlags::NONE,
-        event: sctp::Event::Data,
+        event: sctp::SctpEvent::Data,
     };
 
     /// Transport header used for AH and ESP, which have no ports: they use the connection of their
@@ -77,7 +77,7 @@ impl Transport {
         src_port: 500,
         dst_port: 500,
         flags: TcpFlags::NONE,
-        event: sctp::Event::Data,
+        event: sctp::SctpEvent::Data,
     };
 
     /// Parses the transport header at offset `l4` of a packet (S-4).
@@ -97,7 +97,7 @@ impl Transport {
                     src_port: u16::from_be_bytes([*s0, *s1]),
                     dst_port: u16::from_be_bytes([*d0, *d1]),
                     flags: TcpFlags::new(*flags),
-                    event: sctp::Event::Data,
+                    event: sctp::SctpEvent::Data,
                 })
             }
             UDP => {
@@ -106,7 +106,7 @@ impl Transport {
                     src_port: u16::from_be_bytes([*s0, *s1]),
                     dst_port: u16::from_be_bytes([*d0, *d1]),
                     flags: TcpFlags::NONE,
-                    event: sctp::Event::Data,
+                    event: sctp::SctpEvent::Data,
                 })
             }
             SCTP => Self::parse_sctp(l3, at),
@@ -133,8 +133,8 @@ impl Transport {
             src_port: u16::from_be_bytes([s0, s1]),
             dst_port: u16::from_be_bytes([d0, d1]),
             flags: match chunks.first {
-                sctp::Event::Init => TcpFlags::SYN_ONLY,
-                sctp::Event::Abort => TcpFlags::RST_ONLY,
+                sctp::SctpEvent::Init => TcpFlags::SYN_ONLY,
+                sctp::SctpEvent::Abort => TcpFlags::RST_ONLY,
                 _ => TcpFlags::NONE,
             },
             event: chunks.event,
@@ -202,10 +202,10 @@ mod tests {
         let mut packet = vec![0x9c, 0x40, 0x00, 0x50, 0, 0, 0, 1, 0, 0, 0, 0];
         packet.extend([0, 0, 0, 5, 0, 0, 0, 0, 6, 0, 0, 4]);
         for (kind, syn, rst, event) in [
-            (1, true, false, sctp::Event::Init),
-            (6, false, true, sctp::Event::Abort),
-            (0, false, false, sctp::Event::Data),
-            (10, false, false, sctp::Event::Abort),
+            (1, true, false, sctp::SctpEvent::Init),
+            (6, false, true, sctp::SctpEvent::Abort),
+            (0, false, false, sctp::SctpEvent::Data),
+            (10, false, false, sctp::SctpEvent::Abort),
         ] {
             packet[12] = kind;
             let sctp = Transport::parse(SCTP, &packet, 0).unwrap();

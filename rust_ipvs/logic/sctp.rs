@@ -18,7 +18,7 @@ pub(crate) const SCTP_LEN: usize = COMMON + CHUNK;
 
 /// Event of a packet for the state machine, the row of [`STATES_AFTER`] (T-11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum SctpEvent {
     /// DATA, and every chunk type that does not change the state.
     Data = 0,
     /// INIT: opens an association.
@@ -41,7 +41,7 @@ pub(crate) enum Event {
     Abort = 9,
 }
 
-impl Event {
+impl SctpEvent {
     /// Returns the event of a chunk type (T-11).
     pub(crate) const fn of_chunk(kind: u8) -> Self {
         match kind {
@@ -64,9 +64,9 @@ impl Event {
 pub(crate) struct Chunks {
     /// Event of the first chunk, which determines if the packet may open an association (H-12,
     /// S-2).
-    pub(crate) first: Event,
+    pub(crate) first: SctpEvent,
     /// Event for the state machine.
-    pub(crate) event: Event,
+    pub(crate) event: SctpEvent,
 }
 
 /// Parses the chunks of a packet; `None` if the first one is incomplete.
@@ -75,13 +75,13 @@ pub(crate) struct Chunks {
 /// after a COOKIE ECHO or a COOKIE ACK is the event of the packet (T-11).
 pub(crate) fn chunks(word: impl Fn(usize) -> Option<[u8; CHUNK]>) -> Option<Chunks> {
     let [kind, _, high, low] = word(COMMON)?;
-    let first = Event::of_chunk(kind);
+    let first = SctpEvent::of_chunk(kind);
     let length = usize::from(u16::from_be_bytes([high, low]));
     let mut event = first;
-    if matches!(first, Event::CookieEcho | Event::CookieAck) && length >= CHUNK {
+    if matches!(first, SctpEvent::CookieEcho | SctpEvent::CookieAck) && length >= CHUNK {
         let padded = length.saturating_add(3) & !3;
         if let Some([6, ..]) = word(COMMON.saturating_add(padded)) {
-            event = Event::Abort;
+            event = SctpEvent::Abort;
         }
     }
     Some(Chunks { first, event })
@@ -174,7 +174,7 @@ static STATES_AFTER: [StateTable; 3] = [
 ];
 
 /// Returns the state after a packet. An invalid state becomes [`CLOSED`].
-pub(crate) fn next(direction: Direction, event: Event, state: u8) -> u8 {
+pub(crate) fn next(direction: Direction, event: SctpEvent, state: u8) -> u8 {
     STATES_AFTER
         .get(direction as usize)
         .and_then(|table| table.get(event as usize))
@@ -309,7 +309,7 @@ mod tests {
             };
             assert_eq!(words.len(), 1 + STATES);
             for (state, letters) in (0u8..).zip(&words[1..]) {
-                let event = Event::of_chunk(kinds[event]);
+                let event = SctpEvent::of_chunk(kinds[event]);
                 assert_eq!(
                     usize::from(next(direction.unwrap(), event, state)),
                     by_letters(letters),
@@ -348,7 +348,7 @@ mod tests {
             assert_eq!(active(state), state == ESTABLISHED);
         }
         for state in STATES as u8..=255 {
-            assert_eq!(next(Direction::Input, Event::Data, state), CLOSED);
+            assert_eq!(next(Direction::Input, SctpEvent::Data, state), CLOSED);
             assert_eq!(name(state), "ERR!");
         }
     }
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn chunk_types() {
         for kind in [0, 3, 4, 5, 12, 13, 15, 63, 128, 192, 255] {
-            assert_eq!(Event::of_chunk(kind), Event::Data, "{kind}");
+            assert_eq!(SctpEvent::of_chunk(kind), SctpEvent::Data, "{kind}");
         }
     }
 
@@ -378,11 +378,11 @@ mod tests {
     fn an_abort_behind_a_cookie_counts() {
         let read = |bytes: &[u8]| chunks(|at| bytes.get(at..)?.first_chunk().copied());
         let event = |parts: &[_]| read(&packet(parts)).unwrap().event;
-        for (kind, cookie) in [(10, Event::CookieEcho), (11, Event::CookieAck)] {
+        for (kind, cookie) in [(10, SctpEvent::CookieEcho), (11, SctpEvent::CookieAck)] {
             assert_eq!(event(&[(kind, 4, 4)]), cookie);
-            assert_eq!(event(&[(kind, 4, 4), (6, 4, 4)]), Event::Abort);
+            assert_eq!(event(&[(kind, 4, 4), (6, 4, 4)]), SctpEvent::Abort);
             // Chunks begin at multiples of four bytes.
-            assert_eq!(event(&[(kind, 5, 8), (6, 4, 4)]), Event::Abort);
+            assert_eq!(event(&[(kind, 5, 8), (6, 4, 4)]), SctpEvent::Abort);
             assert_eq!(event(&[(kind, 5, 5), (6, 4, 4)]), cookie);
             assert_eq!(event(&[(kind, 4, 4), (0, 16, 16), (6, 4, 4)]), cookie);
             // An invalid length ends the parsing.
@@ -395,9 +395,9 @@ mod tests {
                 cookie
             );
         }
-        assert_eq!(event(&[(0, 16, 16), (6, 4, 4)]), Event::Data);
-        assert_eq!(event(&[(1, 20, 20), (6, 4, 4)]), Event::Init);
-        assert_eq!(event(&[(6, 4, 4)]), Event::Abort);
+        assert_eq!(event(&[(0, 16, 16), (6, 4, 4)]), SctpEvent::Data);
+        assert_eq!(event(&[(1, 20, 20), (6, 4, 4)]), SctpEvent::Init);
+        assert_eq!(event(&[(6, 4, 4)]), SctpEvent::Abort);
         for present in 0..SCTP_LEN {
             assert_eq!(read(&packet(&[(1, 4, 4)])[..present]), None);
         }
@@ -467,7 +467,7 @@ mod tests {
     fn walk(steps: &[(Direction, u8, &str)]) {
         let mut state = NONE;
         for (direction, kind, expected) in steps {
-            state = next(*direction, Event::of_chunk(*kind), state);
+            state = next(*direction, SctpEvent::of_chunk(*kind), state);
             assert_eq!(name(state), *expected);
         }
     }

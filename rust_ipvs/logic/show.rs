@@ -30,9 +30,9 @@ use core::fmt::{
 
 /// Name of a protocol (T-15).
 #[derive(Clone, Copy)]
-pub(crate) struct Protocol(pub(crate) u16);
+pub(crate) struct ProtocolName(pub(crate) u16);
 
-impl Display for Protocol {
+impl Display for ProtocolName {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let name = match u8::try_from(self.0) {
             Ok(0) => "IP",
@@ -48,9 +48,9 @@ impl Display for Protocol {
 }
 
 /// Address in the format of these files: IPv4 as one hexadecimal number, IPv6 in full.
-struct Address(Ip);
+struct HexAddress(Ip);
 
-impl Display for Address {
+impl Display for HexAddress {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Ip::V4(bytes) => write!(f, "{:08X}", u32::from_be_bytes(bytes)),
@@ -74,8 +74,8 @@ struct Bracketed(Ip, u16);
 impl Display for Bracketed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Ip::V4(_) => write!(f, "{}:{:04X}", Address(self.0), self.1),
-            Ip::V6(_) => write!(f, "[{}]:{:04X}", Address(self.0), self.1),
+            Ip::V4(_) => write!(f, "{}:{:04X}", HexAddress(self.0), self.1),
+            Ip::V6(_) => write!(f, "[{}]:{:04X}", HexAddress(self.0), self.1),
         }
     }
 }
@@ -123,7 +123,7 @@ impl Display for ServiceLine<'_> {
                 addr,
                 port,
             } => {
-                let protocol = Protocol(protocol);
+                let protocol = ProtocolName(protocol);
                 write!(f, "{protocol}  {} {scheduler} ", Bracketed(addr, port))?;
                 // C IPVS does not print it for IPv6, and ends it with a second blank otherwise.
                 if let Ip::V4(_) = addr {
@@ -182,12 +182,12 @@ fn common_columns(view: &ConnectionView<'_>, f: &mut Formatter<'_>) -> fmt::Resu
     write!(
         f,
         "{:<3} {} {:04X} {} {:04X} {} {:04X} {state:<11}",
-        Protocol((*protocol).into()),
-        Address(client.0),
+        ProtocolName((*protocol).into()),
+        HexAddress(client.0),
         client.1,
-        Address(virt.0),
+        HexAddress(virt.0),
         virt.1,
-        Address(dest.0),
+        HexAddress(dest.0),
         dest.1,
     )
 }
@@ -477,7 +477,8 @@ mod tests {
     // T-15
     #[test]
     fn protocols() {
-        let names = [0, 1, 6, 17, 58, 132, 50, 255, 256, 65535].map(|p| Protocol(p).to_string());
+        let names =
+            [0, 1, 6, 17, 58, 132, 50, 255, 256, 65535].map(|p| ProtocolName(p).to_string());
         let expected = [
             "IP", "ICMP", "TCP", "UDP", "ICMPv6", "SCTP", "IP_50", "IP_255", "IP_256", "IP_65535",
         ];

@@ -9,6 +9,7 @@
 
 use super::config::{
     AddressFamily,
+    AdminTimeouts,
     ConfigError,
     DestinationId,
     DestinationSpec,
@@ -22,7 +23,6 @@ use super::config::{
     ServiceSpec,
     ServiceView,
     Statistics,
-    Timeouts,
     TunnelSpec, //
 };
 use super::packet::{
@@ -69,7 +69,7 @@ pub(crate) const DAEMONS: usize = 48;
 
 /// Request of `setsockopt()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Set {
+pub(crate) enum SetRequest {
     /// Add a service.
     Add(ServiceSpec),
     /// Change a service.
@@ -79,15 +79,15 @@ pub(crate) enum Set {
     /// Delete all services.
     Flush,
     /// Add a destination.
-    AddDestination(ServiceId, Wish),
+    AddDestination(ServiceId, DestRequest),
     /// Delete a destination.
     DeleteDestination(ServiceId, DestinationId),
     /// Change a destination.
-    EditDestination(ServiceId, Wish),
+    EditDestination(ServiceId, DestRequest),
     /// Set the timeouts of TCP, TCP after FIN, and UDP, in seconds; `None` keeps a timeout.
     Timeouts(Option<u32>, Option<u32>, Option<u32>),
     /// Start a synchronisation daemon.
-    StartDaemon(daemon::Wish),
+    StartDaemon(daemon::DaemonRequest),
     /// Stop the daemon of a state (`IP_VS_STATE_*`).
     StopDaemon(u32),
     /// Zero the statistics of a service, or of all.
@@ -96,7 +96,7 @@ pub(crate) enum Set {
 
 /// Destination as it is requested, unchecked. It is checked after its service was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct DestRequest {
     id: DestinationId,
     method: u32,
     weight: i32,
@@ -104,7 +104,7 @@ pub(crate) struct Wish {
     lower: u32,
 }
 
-impl Wish {
+impl DestRequest {
     /// Returns the checked configuration. The structure has no tunnel type, so it is IPIP.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Wish {
 
 /// Request of `getsockopt()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Get {
+pub(crate) enum GetRequest {
     /// Version, as text.
     Version,
     /// General information.
@@ -143,7 +143,7 @@ pub(crate) enum Get {
     Daemons,
 }
 
-impl Get {
+impl GetRequest {
     /// Returns the request of an option number.
     pub(crate) fn of(option: u32) -> Option<Self> {
         match option {
@@ -245,8 +245,8 @@ fn service_spec(bytes: &[u8]) -> Result<ServiceSpec, ConfigError> {
     })
 }
 
-fn wish(bytes: &[u8]) -> Wish {
-    Wish {
+fn dest_request(bytes: &[u8]) -> DestRequest {
+    DestRequest {
         id: DestinationId {
             addr: Ip::V4(at(bytes, SERVICE)),
             port: u16::from_be_bytes(at(bytes, SERVICE + 4)),
@@ -259,7 +259,7 @@ fn wish(bytes: &[u8]) -> Wish {
 }
 
 /// Reads the daemon of a structure: state, interface name and sync ID. It has no other options.
-fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
+fn daemon_request(bytes: &[u8]) -> Result<daemon::DaemonRequest, ConfigError> {
     let name = at::<16>(bytes, 4);
     let mut parts = name.split(|&byte| byte == 0);
     let interface = parts
@@ -270,7 +270,7 @@ fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
         Errno::Invalid,
         c"a daemon needs the name of an interface",
     ))?;
-    Ok(daemon::Wish {
+    Ok(daemon::DaemonRequest {
         state: u32_at(bytes, 0),
         interface,
         sync_id: u32_at(bytes, 20) as i32,
@@ -288,7 +288,7 @@ fn daemon_wish(bytes: &[u8]) -> Result<daemon::Wish, ConfigError> {
 /// `EINVAL` for an unknown option, a structure of another length, a scheduler name without
 /// terminator, a timeout that is too long, or a daemon without an interface. `EFAULT` for a
 /// protocol other than TCP, UDP and SCTP.
-pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, ConfigError> {
+pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<SetRequest, ConfigError> {
     const NO_SUCH: ConfigError = ConfigError::new(Errno::Invalid, c"there is no such option");
     if bytes.len() != set_length(option) {
         return Err(ConfigError::new(
@@ -297,24 +297,24 @@ pub(crate) fn set(option: u32, bytes: &[u8], hz: u32) -> Result<Set, ConfigError
         ));
     }
     Ok(match option {
-        1154 => Set::Add(service_spec(bytes)?),
-        1155 => Set::Edit(service_spec(bytes)?),
-        1156 => Set::Delete(checked_id(bytes)?),
-        1157 => Set::Flush,
-        1159 => Set::AddDestination(checked_id(bytes)?, wish(bytes)),
-        1160 => Set::DeleteDestination(checked_id(bytes)?, wish(bytes).id),
-        1161 => Set::EditDestination(checked_id(bytes)?, wish(bytes)),
+        1154 => SetRequest::Add(service_spec(bytes)?),
+        1155 => SetRequest::Edit(service_spec(bytes)?),
+        1156 => SetRequest::Delete(checked_id(bytes)?),
+        1157 => SetRequest::Flush,
+        1159 => SetRequest::AddDestination(checked_id(bytes)?, dest_request(bytes)),
+        1160 => SetRequest::DeleteDestination(checked_id(bytes)?, dest_request(bytes).id),
+        1161 => SetRequest::EditDestination(checked_id(bytes)?, dest_request(bytes)),
         1162 => {
             let timeout = |at| request::timeout(u32_at(bytes, at), hz);
-            Set::Timeouts(timeout(0)?, timeout(4)?, timeout(8)?)
+            SetRequest::Timeouts(timeout(0)?, timeout(4)?, timeout(8)?)
         }
-        1163 => Set::StartDaemon(daemon_wish(bytes)?),
-        1164 => Set::StopDaemon(u32_at(bytes, 0)),
+        1163 => SetRequest::StartDaemon(daemon_request(bytes)?),
+        1164 => SetRequest::StopDaemon(u32_at(bytes, 0)),
         // All fields but the protocol are 0: all services.
         1167 if at(bytes, 4) == [0; 4] && at(bytes, 8) == [0; 2] && u32_at(bytes, 12) == 0 => {
-            Set::Zero(None)
+            SetRequest::Zero(None)
         }
-        1167 => Set::Zero(Some(checked_id(bytes)?)),
+        1167 => SetRequest::Zero(Some(checked_id(bytes)?)),
         _ => return Err(NO_SUCH),
     })
 }
@@ -439,9 +439,9 @@ pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
     use core::fmt::Write;
 
     /// Buffer and the number of bytes used.
-    struct Text<'a>(&'a mut [u8; VERSION], usize);
+    struct VersionText<'a>(&'a mut [u8; VERSION], usize);
 
-    impl Write for Text<'_> {
+    impl Write for VersionText<'_> {
         fn write_str(&mut self, text: &str) -> core::fmt::Result {
             for byte in text.bytes() {
                 let room = self.0.get_mut(self.1).ok_or(core::fmt::Error)?;
@@ -452,7 +452,7 @@ pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
         }
     }
 
-    let mut text = Text(text, 0);
+    let mut text = VersionText(text, 0);
     // The buffer holds any number.
     write!(text, "{}\0", Title(size as usize)).ok();
     text.1
@@ -473,16 +473,16 @@ pub(crate) fn daemons(daemons: &[Option<Daemon>; 2]) -> [u8; DAEMONS] {
 }
 
 /// Builds the timeouts.
-pub(crate) fn timeouts(timeouts: &Timeouts) -> [u8; TIMEOUTS] {
+pub(crate) fn timeouts(timeouts: &AdminTimeouts) -> [u8; TIMEOUTS] {
     info(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
 }
 
 /// Returns the number of entries in the caller's list, as its header says; `None` if the list's
 /// length does not agree (O-2).
-pub(crate) fn room(get: Get, head: &[u8], length: usize) -> Option<usize> {
+pub(crate) fn room(get: GetRequest, head: &[u8], length: usize) -> Option<usize> {
     let (at, head_size, entry) = match get {
-        Get::Services => (0, SERVICES_HEAD, SERVICE_ENTRY),
-        Get::Destinations => (16, DESTINATIONS_HEAD, DESTINATION_ENTRY),
+        GetRequest::Services => (0, SERVICES_HEAD, SERVICE_ENTRY),
+        GetRequest::Destinations => (16, DESTINATIONS_HEAD, DESTINATION_ENTRY),
         _ => return None,
     };
     let count = u32_at(head, at) as usize;

@@ -12,12 +12,12 @@ use core::fmt::{
 const LENGTHS: usize = 8;
 
 /// Buckets of a table, counted by the length of their chains.
-pub(crate) struct Buckets {
+pub(crate) struct ChainLengths {
     lfactor: i32,
     of_length: [u64; LENGTHS],
 }
 
-impl Buckets {
+impl ChainLengths {
     /// Starts with a table without buckets of the given load factor.
     pub(crate) fn new(lfactor: i32) -> Self {
         Self {
@@ -74,9 +74,9 @@ pub(crate) struct Fill {
     /// Number of services.
     pub(crate) services: usize,
     /// Buckets of the connection tables.
-    pub(crate) connection_buckets: Buckets,
+    pub(crate) connection_buckets: ChainLengths,
     /// Buckets of the service tables.
-    pub(crate) service_buckets: Buckets,
+    pub(crate) service_buckets: ChainLengths,
 }
 
 impl Display for Fill {
@@ -101,8 +101,8 @@ mod tests {
         let fill = Fill {
             connections: 0,
             services: 0,
-            connection_buckets: Buckets::new(-4),
-            service_buckets: Buckets::new(-3),
+            connection_buckets: ChainLengths::new(-4),
+            service_buckets: ChainLengths::new(-3),
         };
         assert_eq!(
             fill.to_string(),
@@ -115,11 +115,11 @@ mod tests {
     // K-9
     #[test]
     fn buckets_by_their_lengths() {
-        let mut connections = Buckets::new(-4);
+        let mut connections = ChainLengths::new(-4);
         for length in [0, 0, 0, 0, 0, 1, 1, 1, 2, 7, 8, 900, 0, 0, 0, 0] {
             connections.count(length);
         }
-        let mut services = Buckets::new(-3);
+        let mut services = ChainLengths::new(-3);
         for length in [1, 0, 0, 0] {
             services.count(length);
         }

@@ -9,7 +9,7 @@ use super::direction::Direction;
 
 /// Event of a segment for the state machine, the row of [`NORMAL`] (T-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum TcpEvent {
     /// SYN: opens.
     Syn = 0,
     /// FIN: closes one direction.
@@ -66,17 +66,17 @@ impl TcpFlags {
     /// Returns the event of the flags: RST before SYN before FIN before ACK, `None` if none is set
     /// (T-1).
     #[inline]
-    pub(crate) const fn event(self) -> Option<Event> {
+    pub(crate) const fn event(self) -> Option<TcpEvent> {
         if self.0 == Self::ACK {
-            Some(Event::Ack)
+            Some(TcpEvent::Ack)
         } else if self.is_rst() {
-            Some(Event::Rst)
+            Some(TcpEvent::Rst)
         } else if self.is_syn() {
-            Some(Event::Syn)
+            Some(TcpEvent::Syn)
         } else if self.0 & Self::FIN != 0 {
-            Some(Event::Fin)
+            Some(TcpEvent::Fin)
         } else if self.is_ack() {
-            Some(Event::Ack)
+            Some(TcpEvent::Ack)
         } else {
             None
         }
@@ -175,12 +175,12 @@ static SECURE: StateTables = [
 ///
 /// `secure` selects the tables of the `secure_tcp` defense (T-5).
 #[inline]
-pub(crate) fn next(secure: bool, direction: Direction, event: Option<Event>, state: u8) -> u8 {
+pub(crate) fn next(secure: bool, direction: Direction, event: Option<TcpEvent>, state: u8) -> u8 {
     let Some(event) = event else {
         return CLOSE;
     };
     // The most frequent case, in which all tables agree.
-    if event == Event::Ack && state == ESTABLISHED {
+    if event == TcpEvent::Ack && state == ESTABLISHED {
         return ESTABLISHED;
     }
     let tables = if secure { &SECURE } else { &NORMAL };
@@ -299,10 +299,10 @@ mod tests {
                     table = Some((words[0] == "secure_tcp", direction));
                     continue;
                 }
-                "syn" => Event::Syn,
-                "fin" => Event::Fin,
-                "ack" => Event::Ack,
-                "rst" => Event::Rst,
+                "syn" => TcpEvent::Syn,
+                "fin" => TcpEvent::Fin,
+                "ack" => TcpEvent::Ack,
+                "rst" => TcpEvent::Rst,
                 other => panic!("{other}"),
             };
             let (secure, direction) = table.unwrap();
@@ -325,13 +325,13 @@ mod tests {
     fn rst_goes_before_syn_before_fin_before_ack() {
         for byte in 0..=255 {
             let expected = if byte & 4 != 0 {
-                Some(Event::Rst)
+                Some(TcpEvent::Rst)
             } else if byte & 2 != 0 {
-                Some(Event::Syn)
+                Some(TcpEvent::Syn)
             } else if byte & 1 != 0 {
-                Some(Event::Fin)
+                Some(TcpEvent::Fin)
             } else if byte & 16 != 0 {
-                Some(Event::Ack)
+                Some(TcpEvent::Ack)
             } else {
                 None
             };
@@ -350,7 +350,7 @@ mod tests {
             assert_eq!(next(false, Direction::Input, None, state), CLOSE);
         }
         for state in STATES as u8..=255 {
-            for event in [Event::Syn, Event::Fin, Event::Ack, Event::Rst] {
+            for event in [TcpEvent::Syn, TcpEvent::Fin, TcpEvent::Ack, TcpEvent::Rst] {
                 assert_eq!(next(true, Direction::Output, Some(event), state), CLOSE);
             }
             assert_eq!(name(state), "ERR!");
@@ -427,6 +427,9 @@ mod tests {
             (InputOnly, ACK, FIN_WAIT),
             (InputOnly, RST, CLOSE),
         ]);
-        assert_eq!(next(false, InputOnly, Some(Event::Syn), FIN_WAIT), SYN_RECV);
+        assert_eq!(
+            next(false, InputOnly, Some(TcpEvent::Syn), FIN_WAIT),
+            SYN_RECV
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! Services and destinations in netlink messages (G-8, G-10, G-11).
 
 use crate::{
-    kapi::genetlink::Message,
+    kapi::genetlink::GenlMessage,
     logic::{
         config::{
             AddressFamily,
@@ -31,7 +31,7 @@ fn number(family: AddressFamily) -> u16 {
 }
 
 /// Adds an address as an attribute of 16 bytes, for either family.
-fn put_addr(message: &mut Message<'_>, attribute: u16, addr: &Ip) -> Result {
+fn put_addr(message: &mut GenlMessage<'_>, attribute: u16, addr: &Ip) -> Result {
     match addr {
         Ip::V4([a, b, c, d]) => message.put_bytes(
             attribute,
@@ -42,7 +42,7 @@ fn put_addr(message: &mut Message<'_>, attribute: u16, addr: &Ip) -> Result {
 }
 
 /// Adds the attributes of a service: identity, configuration, statistics (G-8).
-pub(super) fn put_service(message: &mut Message<'_>, view: &ServiceView) -> Result {
+pub(super) fn put_service(message: &mut GenlMessage<'_>, view: &ServiceView) -> Result {
     message.put_u16(svc_attr::AF, number(view.id.family))?;
     match &view.id.key {
         ServiceKey::Mark(mark) => message.put_u32(svc_attr::FWMARK, *mark)?,
@@ -72,7 +72,7 @@ pub(super) fn put_service(message: &mut Message<'_>, view: &ServiceView) -> Resu
 }
 
 /// Adds the attributes of a destination: identity, configuration, counts, statistics (G-10).
-pub(super) fn put_destination(message: &mut Message<'_>, view: &DestinationView) -> Result {
+pub(super) fn put_destination(message: &mut GenlMessage<'_>, view: &DestinationView) -> Result {
     let spec = &view.spec;
     let family = match spec.id.addr {
         Ip::V4(_) => AddressFamily::V4,
@@ -97,7 +97,7 @@ pub(super) fn put_destination(message: &mut Message<'_>, view: &DestinationView)
 }
 
 /// Adds statistics with 32-bit values, except for the byte counters. They wrap (E-11).
-fn put_statistics(message: &mut Message<'_>, attribute: u16, of: &Statistics) -> Result {
+fn put_statistics(message: &mut GenlMessage<'_>, attribute: u16, of: &Statistics) -> Result {
     let (counters, rates) = (&of.counters, &of.rates);
     message.nested(attribute, |nest| {
         nest.put_u32(stats_attr::CONNS, counters.conns as u32)?;
@@ -114,7 +114,7 @@ fn put_statistics(message: &mut Message<'_>, attribute: u16, of: &Statistics) ->
 }
 
 /// Adds statistics with 64-bit values.
-fn put_statistics64(message: &mut Message<'_>, attribute: u16, of: &Statistics) -> Result {
+fn put_statistics64(message: &mut GenlMessage<'_>, attribute: u16, of: &Statistics) -> Result {
     let (counters, rates) = (&of.counters, &of.rates);
     message.nested(attribute, |nest| {
         for (attribute, value) in [

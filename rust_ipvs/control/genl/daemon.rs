@@ -12,7 +12,7 @@ use crate::{
         Doit,
         Dump,
         Dumpit,
-        Message,
+        GenlMessage,
         Request, //
     },
     logic::{
@@ -78,7 +78,7 @@ impl Dumpit for List {
 }
 
 /// Adds a nest that describes a daemon.
-fn put(message: &mut Message<'_>, role: DaemonRole, daemon: &Daemon) -> Result {
+fn put(message: &mut GenlMessage<'_>, role: DaemonRole, daemon: &Daemon) -> Result {
     message.nested(cmd_attr::DAEMON, |nest| {
         nest.put_u32(daemon_attr::STATE, role.state())?;
         nest.put_string(daemon_attr::MCAST_IFN, daemon.interface.as_bytes())?;

@@ -34,6 +34,7 @@ use crate::{
     logic::{
         config::{
             AddressFamily,
+            AdminTimeouts,
             ConfigError,
             DestinationId,
             DestinationSpec,
@@ -43,7 +44,6 @@ use crate::{
             Ip,
             ServiceId,
             ServiceSpec,
-            Timeouts,
             TunnelChange, //
         },
         engine::Engine,
@@ -400,7 +400,7 @@ impl NetnsIpvs {
     }
 
     /// Returns the timeouts that `IPVS_CMD_SET_CONFIG` can set.
-    pub(crate) fn timeouts(&self) -> Timeouts {
+    pub(crate) fn timeouts(&self) -> AdminTimeouts {
         self.timeouts.view()
     }
 

@@ -38,8 +38,8 @@ use crate::{
         },
         sync::daemon::{
             Daemon,
+            DaemonRequest, //
             DaemonRole,
-            Wish, //
         },
     },
 };
@@ -145,9 +145,9 @@ impl NetnsIpvs {
     pub(crate) fn start_daemon(
         self: &Arc<Self>,
         net: &Net,
-        wish: &Wish,
+        request: &DaemonRequest,
     ) -> Result<(), ConfigError> {
-        self.daemons.start(self, net, wish)
+        self.daemons.start(self, net, request)
     }
 
     /// Stops a daemon (G-31).

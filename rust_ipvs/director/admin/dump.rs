@@ -36,7 +36,7 @@ use crate::{
             ServiceView, //
         },
         status::{
-            Buckets,
+            ChainLengths,
             Fill, //
         },
     },
@@ -231,7 +231,7 @@ impl<F: InetFamily> AfState<F> {
 
     /// Counts the services in each of up to a million buckets. Process context; calls
     /// `cond_resched()`.
-    fn count_lengths(&self, buckets: &mut Buckets) {
+    fn count_lengths(&self, buckets: &mut ChainLengths) {
         let mut from = 0;
         loop {
             let before = from;
@@ -333,8 +333,8 @@ impl NetnsIpvs {
         let mut fill = Fill {
             connections: self.connection_count(),
             services: self.v4.count().saturating_add(self.v6.count()),
-            connection_buckets: Buckets::new(self.settings.conn_lfactor.load()),
-            service_buckets: Buckets::new(self.settings.svc_lfactor.load()),
+            connection_buckets: ChainLengths::new(self.settings.conn_lfactor.load()),
+            service_buckets: ChainLengths::new(self.settings.svc_lfactor.load()),
         };
         let mut cursor = BucketCursor::START;
         loop {

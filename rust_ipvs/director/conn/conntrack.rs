@@ -81,7 +81,7 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
         return;
     }
     let tuple = entry.tuple(CtDirection::Reply);
-    let end = |end: conntrack::End| End {
+    let end = |end: conntrack::TupleEnd| End {
         addr: end.addr,
         port: end.port,
     };
@@ -100,15 +100,15 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
 }
 
 /// Converts an end of a connection to the type of [`kapi::conntrack`](conntrack).
-fn tracked(end: End) -> conntrack::End {
-    conntrack::End {
+fn tracked(end: End) -> conntrack::TupleEnd {
+    conntrack::TupleEnd {
         addr: end.addr,
         port: end.port,
     }
 }
 
 /// Converts an endpoint to the type of [`kapi::conntrack`](conntrack).
-pub(crate) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::End {
+pub(crate) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::TupleEnd {
     tracked(End::of(end))
 }
 

@@ -170,8 +170,8 @@ impl Timeouts {
     }
 
     /// Returns the timeouts that `IPVS_CMD_SET_CONFIG` can set (G-14).
-    pub(crate) fn view(&self) -> config::Timeouts {
-        config::Timeouts {
+    pub(crate) fn view(&self) -> config::AdminTimeouts {
+        config::AdminTimeouts {
             tcp: self.of(TCP, tcp::ESTABLISHED) / HZ,
             tcp_fin: self.of(TCP, tcp::FIN_WAIT) / HZ,
             udp: self.of(UDP, udp::NORMAL) / HZ,

@@ -160,7 +160,7 @@ fn follow_sctp<F: InetFamily>(
     connection: &Connection<F>,
     timeouts: &Timeouts,
     direction: Direction,
-    event: sctp::Event,
+    event: sctp::SctpEvent,
 ) -> Timeout {
     let state = connection.advance(direction, |direction, state| {
         let state = sctp::next(direction, event, state);

@@ -73,7 +73,7 @@ type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
 /// The high bits of a hash are the number of its bucket, and each bucket is sorted by hash. So the
 /// order of all services does not depend on the number of buckets, and a dump can continue after a
 /// resize.
-struct Services<F: InetFamily> {
+struct ServiceTable<F: InetFamily> {
     buckets: KVVec<Bucket<F>>,
     /// Right shift of a hash that gives the number of its bucket.
     shift: u32,
@@ -93,7 +93,7 @@ pub(crate) struct AfState<F: InetFamily> {
     pub(crate) no_cport: NoCport,
     /// Work items of the connection table; set before the table.
     pub(crate) queues: SetOnce<Arc<AfQueues>>,
-    services: RcuCell<Services<F>>,
+    services: RcuCell<ServiceTable<F>>,
     /// Filter of source addresses of replies; read by forwarded packets.
     pub(crate) reply_filter: ReplyFilter,
     pub(crate) slab: Arc<Slab<Connection<F>>>,
@@ -410,7 +410,8 @@ impl<F: InetFamily> AfState<F> {
         let key = service.id.key;
         if let Some(size) = self.wanted_size(1, lfactor, false) {
             let all = self.all(Some(service))?;
-            self.services.replace_large(Some(Services::of(all, size)?));
+            self.services
+                .replace_large(Some(ServiceTable::of(all, size)?));
         } else {
             let hash = key_hash::<F>(&key);
             self.change_bucket(hash, |list, copy| {
@@ -453,7 +454,7 @@ impl<F: InetFamily> AfState<F> {
             self.services.replace_large(None);
         } else if let Some(size) = self.wanted_size(0, lfactor, changed) {
             self.services
-                .replace_large(Some(Services::of(self.all(None)?, size)?));
+                .replace_large(Some(ServiceTable::of(self.all(None)?, size)?));
         }
         Ok(())
     }
@@ -535,7 +536,7 @@ impl<F: InetFamily> AfState<F> {
     }
 }
 
-impl<F: InetFamily> Services<F> {
+impl<F: InetFamily> ServiceTable<F> {
     /// Creates a table of `size` buckets, a power of two, from `all` services in order.
     fn of(all: KVVec<RcuArc<Service<F>>>, size: usize) -> Result<RcuBox<Self>> {
         let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;

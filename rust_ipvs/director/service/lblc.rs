@@ -80,14 +80,14 @@ impl Expirations {
 pub(crate) type Expiration = fn(&Expirations) -> &Word<i32>;
 
 /// Destinations of an address.
-struct Set {
+struct LblcrSet {
     /// Newest first.
     members: KVec<RcuArc<Destination>>,
     /// Time of the last change of the set, in jiffies.
     changed: u64,
 }
 
-impl Set {
+impl LblcrSet {
     /// Creates a set of `first` and, after it, `rest`.
     fn new<'a>(
         first: Option<RcuArc<Destination>>,
@@ -109,7 +109,7 @@ pub(crate) struct LblcEntry {
     address: Ip,
     /// Time of the last use, in jiffies.
     used: Word<u64>,
-    set: RcuCell<Set>,
+    set: RcuCell<LblcrSet>,
 }
 
 /// Entries with the hashes of their addresses.
@@ -210,7 +210,7 @@ impl LblcTable {
         let entry = LblcEntry {
             address,
             used: Word::new(time::jiffies64()),
-            set: RcuCell::new(Set::new(server.try_get(), [].iter())?),
+            set: RcuCell::new(LblcrSet::new(server.try_get(), [].iter())?),
         };
         let mut list = KVec::with_capacity(len.saturating_add(1), GFP_ATOMIC).ok()?;
         list.push_within_capacity((hash, Arc::new(entry, GFP_ATOMIC).ok()?))
@@ -298,7 +298,7 @@ impl LblcEntry {
         }
         let kept = old.filter(|_| beside);
         let rest = kept.into_iter().flat_map(|set| set.members.iter());
-        if let Some(set) = Set::new(server.try_get(), rest) {
+        if let Some(set) = LblcrSet::new(server.try_get(), rest) {
             self.set.exchange(rcu, old, set);
         }
     }
@@ -308,7 +308,7 @@ impl LblcEntry {
         let old = self.set.get(rcu);
         let members = old.into_iter().flat_map(|set| set.members.iter());
         let rest = members.filter(|member| !server.is(member));
-        if let Some(set) = Set::new(None, rest) {
+        if let Some(set) = LblcrSet::new(None, rest) {
             self.set.exchange(rcu, old, set);
         }
     }

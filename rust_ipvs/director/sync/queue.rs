@@ -48,9 +48,9 @@ const PAUSE: u32 = HZ / 50;
 const SPARE: usize = 8;
 
 /// Sync message.
-struct Message {
+struct QueuedMsg {
     /// Message that was finished before this one.
-    before: Option<KBox<Message>>,
+    before: Option<KBox<QueuedMsg>>,
     /// Time of its beginning, in jiffies.
     since: u32,
     builder: SyncMsgBuilder<KVec<u8>>,
@@ -58,7 +58,7 @@ struct Message {
 
 /// List of messages; the last one is its head.
 struct MsgList {
-    last: Option<KBox<Message>>,
+    last: Option<KBox<QueuedMsg>>,
     length: usize,
 }
 
@@ -68,13 +68,13 @@ impl MsgList {
         length: 0,
     };
 
-    fn push(&mut self, mut message: KBox<Message>) {
+    fn push(&mut self, mut message: KBox<QueuedMsg>) {
         message.before = self.last.take();
         self.last = Some(message);
         self.length = self.length.saturating_add(1);
     }
 
-    fn pop(&mut self) -> Option<KBox<Message>> {
+    fn pop(&mut self) -> Option<KBox<QueuedMsg>> {
         let mut message = self.last.take()?;
         self.last = message.before.take();
         self.length = self.length.saturating_sub(1);
@@ -101,7 +101,7 @@ impl Drop for MsgList {
 /// State of a queue, protected by its lock.
 struct Inner {
     /// Message under construction.
-    current: Option<KBox<Message>>,
+    current: Option<KBox<QueuedMsg>>,
     /// Messages to send.
     ready: MsgList,
     /// Number of messages that the thread has taken and not sent yet.
@@ -119,7 +119,7 @@ impl Inner {
 
     /// Creates a message with one entry. Returns `None` without memory, or if the format cannot
     /// express the entry.
-    fn begin(&mut self, format: &MsgFormat, entry: &SyncEntry<'_>) -> Option<KBox<Message>> {
+    fn begin(&mut self, format: &MsgFormat, entry: &SyncEntry<'_>) -> Option<KBox<QueuedMsg>> {
         let least = write::least(format.version, entry)?;
         let size = least.max(format.maxlen.into());
         let mut message = match self.spare.pop() {
@@ -131,7 +131,7 @@ impl Inner {
             }
             None => {
                 let builder = SyncMsgBuilder::new(memory(size)?, format.version, format.sync_id)?;
-                let message = Message {
+                let message = QueuedMsg {
                     before: None,
                     since: 0,
                     builder,
@@ -156,7 +156,7 @@ impl Inner {
     }
 
     /// Keeps a message for reuse of its memory.
-    fn keep(&mut self, message: KBox<Message>) {
+    fn keep(&mut self, message: KBox<QueuedMsg>) {
         if self.spare.length < SPARE {
             self.spare.push(message);
         }
@@ -254,7 +254,7 @@ impl SyncQueue {
     }
 
     /// Returns the memory of a message that was sent.
-    fn sent(&self, message: KBox<Message>) {
+    fn sent(&self, message: KBox<QueuedMsg>) {
         let mut inner = self.inner.lock();
         inner.taken = inner.taken.saturating_sub(1);
         inner.keep(message);

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     kapi::{
         datagram::{
-            Address,
             Datagrams, //
+            SocketAddr,
         },
         net::{
             Device,
@@ -41,8 +41,8 @@ use crate::{
         sync::daemon::{
             self,
             Daemon,
+            DaemonRequest, //
             DaemonRole,
-            Wish, //
         },
     },
 };
@@ -96,11 +96,11 @@ impl<R: Routine> Started<Thread<R>> {
 }
 
 /// Returns the multicast address and port of a daemon's thread.
-fn address(daemon: &Daemon, thread: u16) -> Address {
+fn address(daemon: &Daemon, thread: u16) -> SocketAddr {
     let port = daemon.port.wrapping_add(thread);
     match daemon.group {
-        Ip::V4(addr) => Address::V4(addr, port),
-        Ip::V6(addr) => Address::V6(addr, port),
+        Ip::V4(addr) => SocketAddr::V4(addr, port),
+        Ip::V6(addr) => SocketAddr::V6(addr, port),
     }
 }
 
@@ -124,8 +124,13 @@ fn threads<R: Routine>(
 
 impl<H: SyncHost> Daemons<H> {
     /// Starts a daemon (G-31).
-    pub(crate) fn start(&self, host: &Arc<H>, net: &Net, wish: &Wish) -> Result<(), ConfigError> {
-        let role = DaemonRole::of(wish.state);
+    pub(crate) fn start(
+        &self,
+        host: &Arc<H>,
+        net: &Net,
+        request: &DaemonRequest,
+    ) -> Result<(), ConfigError> {
+        let role = DaemonRole::of(request.state);
         let mut running = self.running.lock();
         if !running.open {
             return Err(ConfigError::new(
@@ -137,7 +142,10 @@ impl<H: SyncHost> Daemons<H> {
             // Received connections need the table and its works even without a service.
             memory(host.open_ipv4())?;
         }
-        let name = memory(CString::try_from_fmt(fmt!("{}", wish.interface.as_str())))?;
+        let name = memory(CString::try_from_fmt(fmt!(
+            "{}",
+            request.interface.as_str()
+        )))?;
         let device = net.device(&name).ok_or_else(|| {
             ConfigError::new(Errno::NoDevice, c"there is no interface of that name")
         })?;
@@ -156,7 +164,7 @@ impl<H: SyncHost> Daemons<H> {
         if running.master.is_none() && running.backup.is_none() {
             running.threads = daemon::threads(host.sync_settings().ports.load());
         }
-        let daemon = wish.settle(Some(role), device.mtu);
+        let daemon = request.settle(Some(role), device.mtu);
         match role {
             DaemonRole::Master => self.start_master(host, &mut running, &device, daemon)?,
             DaemonRole::Backup => self.start_backup(host, &mut running, &device, daemon)?,

@@ -14,7 +14,7 @@
 //! between two calls, so a dump of a table that changes may be inconsistent.
 
 use super::{
-    message::Message,
+    message::GenlMessage,
     received::{
         attributes,
         parsed,
@@ -128,12 +128,12 @@ impl<'a> Dump<'a> {
     pub(crate) fn message(
         &mut self,
         command: u8,
-        build: impl FnOnce(&mut Message<'_>) -> Result,
+        build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
     ) -> Result {
         let flags = bindings::NLM_F_MULTI as c_int;
         // SAFETY: By the type invariant `skb` and `info` are valid, and only this thread uses them.
         // The core allocates linear buffers.
-        unsafe { Message::build(self.skb, self.info, flags, command, build) }
+        unsafe { GenlMessage::build(self.skb, self.info, flags, command, build) }
     }
 }
 

@@ -28,7 +28,7 @@ const ALIGN: usize = bindings::NLA_ALIGNTO as usize;
 /// - `at` points to `room` bytes that are valid for `'a`, do not move, and are used by nobody else.
 /// - The first `used` bytes, at most `room`, have been written.
 /// - `at` and `used` are multiples of [`ALIGN`].
-pub(crate) struct Message<'a> {
+pub(crate) struct GenlMessage<'a> {
     /// Start of the attributes: the end of the buffer's data.
     at: NonNull<u8>,
     /// Bytes from `at` to the end of the buffer.
@@ -39,7 +39,7 @@ pub(crate) struct Message<'a> {
 }
 
 #[allow(dead_code, reason = "each user needs some of them")]
-impl Message<'_> {
+impl GenlMessage<'_> {
     /// Appends a message of `command` to `skb`, in answer to `info`. `build` adds the attributes;
     /// if it fails, nothing is appended and its error is returned. Fails with `EMSGSIZE` if not
     /// even the headers fit.
@@ -53,7 +53,7 @@ impl Message<'_> {
         info: NonNull<bindings::genl_info>,
         flags: c_int,
         command: u8,
-        build: impl FnOnce(&mut Message<'_>) -> Result,
+        build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
     ) -> Result {
         // SAFETY: By the contract of this function `info` is valid.
         let info = unsafe { info.as_ref() };
@@ -75,7 +75,7 @@ impl Message<'_> {
         };
         // INVARIANT: The tail room belongs to the buffer, which nobody else uses. `genlmsg_put()`
         // aligns the end of the headers.
-        let mut message = Message {
+        let mut message = GenlMessage {
             at: NonNull::new(at).ok_or(EINVAL)?,
             room: room as usize,
             used: 0,

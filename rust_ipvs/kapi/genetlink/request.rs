@@ -5,7 +5,7 @@
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
 use super::{
-    message::Message,
+    message::GenlMessage,
     received::{
         attributes,
         parsed,
@@ -83,7 +83,7 @@ impl<'a> Request<'a> {
     pub(crate) fn reply(
         &self,
         command: u8,
-        build: impl FnOnce(&mut Message<'_>) -> Result,
+        build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
     ) -> Result {
         // SAFETY: The function allocates memory. `GFP_KERNEL` may sleep, as handlers may.
         let skb =
@@ -92,7 +92,7 @@ impl<'a> Request<'a> {
         let skb = Buffer(skb);
         // SAFETY: `skb` is owned, so nobody else uses it, and a new buffer is linear. By the type
         // invariant `info` is valid.
-        unsafe { Message::build(skb.0, self.info, 0, command, build) }?;
+        unsafe { GenlMessage::build(skb.0, self.info, 0, command, build) }?;
 
         let skb = skb.into_raw();
         // SAFETY: `skb` is a complete message, whose ownership passes to the call. By the type

@@ -57,7 +57,7 @@ fn web(key: u16) -> ServiceId {
 
 const RR: &[u8; 16] = b"rr\0garbage\0garba";
 
-fn errno(result: Result<Set, ConfigError>) -> Errno {
+fn errno(result: Result<SetRequest, ConfigError>) -> Errno {
     result.unwrap_err().errno
 }
 
@@ -73,16 +73,22 @@ fn services() {
         timeout: 300,
         netmask: u32::from_ne_bytes([255, 255, 255, 0]),
     };
-    assert_eq!(set(1154, &service(6, 80, 0, RR), 250), Ok(Set::Add(spec)));
-    assert_eq!(set(1155, &service(6, 80, 0, RR), 250), Ok(Set::Edit(spec)));
+    assert_eq!(
+        set(1154, &service(6, 80, 0, RR), 250),
+        Ok(SetRequest::Add(spec))
+    );
+    assert_eq!(
+        set(1155, &service(6, 80, 0, RR), 250),
+        Ok(SetRequest::Edit(spec))
+    );
     let deleted = set(1156, &service(132, 80, 0, &[0xff; 16]), 250);
-    assert_eq!(deleted, Ok(Set::Delete(web(132))));
+    assert_eq!(deleted, Ok(SetRequest::Delete(web(132))));
     let marked = set(1156, &service(17, 80, 7, RR), 250);
     let id = ServiceId {
         key: ServiceKey::Mark(7),
         ..web(6)
     };
-    assert_eq!(marked, Ok(Set::Delete(id)));
+    assert_eq!(marked, Ok(SetRequest::Delete(id)));
 }
 
 // O-4
@@ -150,7 +156,8 @@ fn destinations() {
         addr: Ip::V4([10, 0, 0, 7]),
         port: 8080,
     };
-    let Ok(Set::AddDestination(service, wish)) = set(1159, &both(5, 9, 3, 0x1_2003), 250) else {
+    let Ok(SetRequest::AddDestination(service, wish)) = set(1159, &both(5, 9, 3, 0x1_2003), 250)
+    else {
         panic!("no destination");
     };
     assert_eq!(service, web(6));
@@ -165,11 +172,11 @@ fn destinations() {
     assert_eq!(wish.spec(), Ok(spec));
     assert_eq!(
         set(1161, &both(5, 9, 3, 0x1_2003), 250),
-        Ok(Set::EditDestination(web(6), wish))
+        Ok(SetRequest::EditDestination(web(6), wish))
     );
     assert_eq!(
         set(1160, &both(-1, 1, 3, 0), 250),
-        Ok(Set::DeleteDestination(web(6), id))
+        Ok(SetRequest::DeleteDestination(web(6), id))
     );
     for (weight, upper, lower, wanted) in [
         (-1, 0, 0, Errno::Range),
@@ -177,7 +184,8 @@ fn destinations() {
         (0, 1 << 31, 0, Errno::Invalid),
         (i32::MIN, 1 << 31, 0, Errno::Range),
     ] {
-        let Ok(Set::AddDestination(_, wish)) = set(1159, &both(weight, upper, lower, 0), 250)
+        let Ok(SetRequest::AddDestination(_, wish)) =
+            set(1159, &both(weight, upper, lower, 0), 250)
         else {
             panic!("a destination is not looked at here");
         };
@@ -192,15 +200,15 @@ fn the_rest() {
     let limit = i32::MAX as u32 / 250;
     assert_eq!(
         set(1162, &words([1, 0, limit]), 250),
-        Ok(Set::Timeouts(Some(1), None, Some(limit)))
+        Ok(SetRequest::Timeouts(Some(1), None, Some(limit)))
     );
     for wrong in [limit + 1, u32::MAX] {
         assert_eq!(errno(set(1162, &words([wrong, 0, 0]), 250)), Errno::Invalid);
         assert_eq!(errno(set(1162, &words([0, 0, wrong]), 250)), Errno::Invalid);
     }
-    assert_eq!(set(1157, &[], 250), Ok(Set::Flush));
+    assert_eq!(set(1157, &[], 250), Ok(SetRequest::Flush));
     let daemon = |name: &[u8]| [&[1, 0, 0, 0][..], name, &vec![0; 20 - name.len()]].concat();
-    let Ok(Set::StartDaemon(wish)) = set(1163, &daemon(b"eth0"), 250) else {
+    let Ok(SetRequest::StartDaemon(wish)) = set(1163, &daemon(b"eth0"), 250) else {
         panic!("no daemon");
     };
     assert_eq!((wish.state, wish.sync_id, wish.group), (1, 0, None));
@@ -214,17 +222,20 @@ fn the_rest() {
     let shown = daemons(&[None, Some(master)]);
     assert_eq!((shown[..24].to_vec(), shown[24]), (vec![0; 24], 2));
     let state = u32::from_ne_bytes([1, 0, 0, 0]);
-    assert_eq!(set(1164, &daemon(b""), 250), Ok(Set::StopDaemon(state)));
+    assert_eq!(
+        set(1164, &daemon(b""), 250),
+        Ok(SetRequest::StopDaemon(state))
+    );
     // Without mark, address and port all services are meant, whatever the protocol.
     let mut all = vec![0; 44];
-    assert_eq!(set(1167, &all, 250), Ok(Set::Zero(None)));
+    assert_eq!(set(1167, &all, 250), Ok(SetRequest::Zero(None)));
     all[0] = 99;
-    assert_eq!(set(1167, &all, 250), Ok(Set::Zero(None)));
+    assert_eq!(set(1167, &all, 250), Ok(SetRequest::Zero(None)));
     all[9] = 80;
     assert_eq!(errno(set(1167, &all, 250)), Errno::Fault);
     assert_eq!(
         set(1167, &service(6, 80, 0, RR), 250),
-        Ok(Set::Zero(Some(web(6))))
+        Ok(SetRequest::Zero(Some(web(6))))
     );
 }
 
@@ -327,13 +338,28 @@ fn lists_are_as_long_as_they_say() {
         head[at..at + 4].copy_from_slice(&count.to_ne_bytes());
         head
     };
-    assert_eq!(room(Get::Services, &head(0, 0), 8), Some(0));
-    assert_eq!(room(Get::Services, &head(0, 3), 8 + 3 * 104), Some(3));
-    assert_eq!(room(Get::Services, &head(0, 3), 8 + 3 * 104 + 1), None);
-    assert_eq!(room(Get::Destinations, &head(16, 2), 24 + 2 * 96), Some(2));
-    assert_eq!(room(Get::Destinations, &head(16, 2), 24 + 3 * 96), None);
-    assert_eq!(room(Get::Destinations, &head(16, u32::MAX), 24), None);
-    assert_eq!(room(Get::Info, &head(0, 0), 0), None);
+    assert_eq!(room(GetRequest::Services, &head(0, 0), 8), Some(0));
+    assert_eq!(
+        room(GetRequest::Services, &head(0, 3), 8 + 3 * 104),
+        Some(3)
+    );
+    assert_eq!(
+        room(GetRequest::Services, &head(0, 3), 8 + 3 * 104 + 1),
+        None
+    );
+    assert_eq!(
+        room(GetRequest::Destinations, &head(16, 2), 24 + 2 * 96),
+        Some(2)
+    );
+    assert_eq!(
+        room(GetRequest::Destinations, &head(16, 2), 24 + 3 * 96),
+        None
+    );
+    assert_eq!(
+        room(GetRequest::Destinations, &head(16, u32::MAX), 24),
+        None
+    );
+    assert_eq!(room(GetRequest::Info, &head(0, 0), 0), None);
 }
 
 // O-1, O-2, O-5
@@ -351,10 +377,10 @@ fn questions() {
     for option in FIRST - 2..GET_END + 2 {
         let least = lengths.iter().find(|(known, _)| *known == option);
         assert_eq!(
-            Get::of(option).map(Get::least),
+            GetRequest::of(option).map(GetRequest::least),
             least.map(|(_, least)| *least)
         );
-        assert!(Get::of(option).is_none_or(|get| get.least() <= SERVICE_ENTRY));
+        assert!(GetRequest::of(option).is_none_or(|get| get.least() <= SERVICE_ENTRY));
     }
     for (size, words) in [(0, "0"), (4096, "4096"), (u32::MAX, "4294967295")] {
         let mut text = [0xff; VERSION];
@@ -362,7 +388,7 @@ fn questions() {
         let wanted = format!("IP Virtual Server version 1.2.1 (size={words})\0");
         assert_eq!(text[..length], *wanted.as_bytes());
     }
-    let timeouts = timeouts(&Timeouts {
+    let timeouts = timeouts(&AdminTimeouts {
         tcp: 1,
         tcp_fin: 2,
         udp: 3,

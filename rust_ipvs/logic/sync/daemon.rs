@@ -69,7 +69,7 @@ impl DaemonRole {
 
 /// Daemon as it is requested; only the form of the attributes was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct DaemonRequest {
     /// Number of its role (`IP_VS_STATE_*`).
     pub(crate) state: u32,
     pub(crate) interface: Interface,
@@ -126,7 +126,7 @@ fn optional<T>(
 ///
 /// `EINVAL` if an attribute is missing or invalid, or the group is not a multicast address
 /// (behaviour.rst 11.2).
-pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, ConfigError> {
+pub(crate) fn of_attributes(nest: &[u8]) -> Result<DaemonRequest, ConfigError> {
     let interface =
         |payload: &[u8]| nlattr::string(payload, IFNAME_MAXLEN - 1).and_then(Interface::new);
     let (state, name, sync_id) = (
@@ -148,7 +148,7 @@ pub(crate) fn of_attributes(nest: &[u8]) -> Result<Wish, ConfigError> {
     if group.is_some_and(|group| !is_group(group)) {
         return Err(invalid(c"the group is not a multicast address"));
     }
-    Ok(Wish {
+    Ok(DaemonRequest {
         state,
         interface,
         sync_id: sync_id as i32,
@@ -186,7 +186,7 @@ fn headers(group: Ip) -> u16 {
     }
 }
 
-impl Wish {
+impl DaemonRequest {
     /// Fills in the defaults for an interface with that MTU (B-2).
     pub(crate) fn settle(&self, role: Option<DaemonRole>, mtu: u32) -> Daemon {
         let group = self.group.unwrap_or(GROUP);

@@ -208,13 +208,13 @@ fn entry_v1(bytes: &[u8]) -> Read<'_> {
 
 /// The options of an entry.
 #[derive(Default)]
-struct Options<'a> {
+struct EntryOptions<'a> {
     shifts: Option<(Shift, Shift)>,
     data: Option<&'a [u8]>,
     name: Option<&'a [u8]>,
 }
 
-impl<'a> Options<'a> {
+impl<'a> EntryOptions<'a> {
     fn engine(&self) -> Option<(&'a [u8], &'a [u8])> {
         self.name.zip(self.data)
     }
@@ -222,8 +222,8 @@ impl<'a> Options<'a> {
 
 /// Parses options. Returns `None` if a length is invalid or an option is repeated, and `Some(None)`
 /// if a mandatory option is unknown (B-12).
-fn read_options(mut bytes: &[u8]) -> Option<Option<Options<'_>>> {
-    let mut options = Options::default();
+fn read_options(mut bytes: &[u8]) -> Option<Option<EntryOptions<'_>>> {
+    let mut options = EntryOptions::default();
     let mut is_understood = true;
     while let Some((&kind, after)) = bytes.split_first() {
         let (&length, after) = after.split_first()?;

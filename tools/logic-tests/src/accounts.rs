@@ -58,15 +58,15 @@ impl Counts {
 
 /// Events of a connection.
 #[derive(Clone, Copy, Debug)]
-enum Event {
-    Packet(Direction, tcp::Event),
+enum ConnEvent {
+    Packet(Direction, tcp::TcpEvent),
     SyncUpdate { state: u8, is_inactive: bool },
     Count,
     GivePlace,
     End,
 }
 
-fn packet(status: &Status, direction: Direction, event: tcp::Event) -> Account {
+fn packet(status: &Status, direction: Direction, event: tcp::TcpEvent) -> Account {
     let (_, account) = status.advance(direction, |direction, state| {
         let state = tcp::next(false, direction, Some(event), state);
         NextState {
@@ -78,14 +78,14 @@ fn packet(status: &Status, direction: Direction, event: tcp::Event) -> Account {
     account
 }
 
-fn happens(event: Event, status: &Status, counts: &Counts) {
+fn happens(event: ConnEvent, status: &Status, counts: &Counts) {
     match event {
-        Event::Packet(direction, event) => counts.account(packet(status, direction, event)),
-        Event::SyncUpdate { state, is_inactive } => {
+        ConnEvent::Packet(direction, event) => counts.account(packet(status, direction, event)),
+        ConnEvent::SyncUpdate { state, is_inactive } => {
             counts.account(status.apply(state, is_inactive))
         }
-        Event::Count => counts.count(status),
-        Event::GivePlace => {
+        ConnEvent::Count => counts.count(status),
+        ConnEvent::GivePlace => {
             if let Some(account) = status.release_count() {
                 counts.account(account);
                 // Also changes the count of another connection, which is added and removed
@@ -93,7 +93,7 @@ fn happens(event: Event, status: &Status, counts: &Counts) {
                 counts.add(&counts.total, -1);
             }
         }
-        Event::End => counts.end(status),
+        ConnEvent::End => counts.end(status),
     }
 }
 
@@ -105,12 +105,12 @@ struct Reference {
 }
 
 impl Reference {
-    fn happens(&mut self, event: Event) {
+    fn happens(&mut self, event: ConnEvent) {
         match event {
-            Event::Count => self.counted = true,
-            Event::End => self.over = true,
+            ConnEvent::Count => self.counted = true,
+            ConnEvent::End => self.over = true,
             // It could be counted again, which no caller does.
-            Event::GivePlace if !self.over => self.counted = false,
+            ConnEvent::GivePlace if !self.over => self.counted = false,
             _ => {}
         }
     }
@@ -121,21 +121,21 @@ impl Reference {
     }
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+fn any_event() -> impl Strategy<Value = ConnEvent> {
     let direction = prop_oneof![Just(Direction::Input), Just(Direction::Output)];
     let segment = prop_oneof![
-        Just(tcp::Event::Syn),
-        Just(tcp::Event::Fin),
-        Just(tcp::Event::Ack),
-        Just(tcp::Event::Rst)
+        Just(tcp::TcpEvent::Syn),
+        Just(tcp::TcpEvent::Fin),
+        Just(tcp::TcpEvent::Ack),
+        Just(tcp::TcpEvent::Rst)
     ];
     let update = (0..tcp::STATES as u8, any::<bool>());
     prop_oneof![
-        8 => (direction, segment).prop_map(|(d, e)| Event::Packet(d, e)),
-        2 => update.prop_map(|(state, is_inactive)| Event::SyncUpdate { state, is_inactive }),
-        2 => Just(Event::Count),
-        1 => Just(Event::GivePlace),
-        1 => Just(Event::End),
+        8 => (direction, segment).prop_map(|(d, e)| ConnEvent::Packet(d, e)),
+        2 => update.prop_map(|(state, is_inactive)| ConnEvent::SyncUpdate { state, is_inactive }),
+        2 => Just(ConnEvent::Count),
+        1 => Just(ConnEvent::GivePlace),
+        1 => Just(ConnEvent::End),
     ]
 }
 
@@ -167,19 +167,19 @@ fn nothing_is_left_after_a_storm() {
         .map(|_| {
             let status = Status::connection(false, false);
             counts.count(&status);
-            counts.account(packet(&status, Direction::Input, tcp::Event::Syn));
-            counts.account(packet(&status, Direction::Output, tcp::Event::Syn));
+            counts.account(packet(&status, Direction::Input, tcp::TcpEvent::Syn));
+            counts.account(packet(&status, Direction::Output, tcp::TcpEvent::Syn));
             status
         })
         .collect();
     let events = [
-        Event::Packet(Direction::Input, tcp::Event::Ack),
-        Event::Packet(Direction::Output, tcp::Event::Rst),
-        Event::SyncUpdate {
+        ConnEvent::Packet(Direction::Input, tcp::TcpEvent::Ack),
+        ConnEvent::Packet(Direction::Output, tcp::TcpEvent::Rst),
+        ConnEvent::SyncUpdate {
             state: tcp::ESTABLISHED,
             is_inactive: false,
         },
-        Event::End,
+        ConnEvent::End,
     ];
     let barrier = Barrier::new(events.len());
     std::thread::scope(|scope| {
@@ -202,7 +202,7 @@ fn timeout_of(state: u8) -> u32 {
 }
 
 /// Processes a packet: changes the state and the timeout.
-fn passes(direction: Direction, event: tcp::Event, status: &Status, timeout: &Atomic<u32>) {
+fn passes(direction: Direction, event: tcp::TcpEvent, status: &Status, timeout: &Atomic<u32>) {
     let (state, _) = status.advance(direction, |direction, state| NextState {
         state: tcp::next(false, direction, Some(event), state),
         active: true,
@@ -218,18 +218,18 @@ fn passes(direction: Direction, event: tcp::Event, status: &Status, timeout: &At
 #[test]
 fn the_timeout_is_that_of_the_state() {
     let (status, timeout) = (Status::connection(false, false), Atomic::new(0));
-    passes(Direction::Input, tcp::Event::Syn, &status, &timeout);
+    passes(Direction::Input, tcp::TcpEvent::Syn, &status, &timeout);
     let late = timeout_of(tcp::SYN_RECV);
     assert_eq!(timeout.load(Relaxed), late);
     // The client's ACK overtakes a retransmitted SYN+ACK.
-    passes(Direction::Input, tcp::Event::Ack, &status, &timeout);
+    passes(Direction::Input, tcp::TcpEvent::Ack, &status, &timeout);
     let _ = status.settle_timeout(&timeout, late, timeout_of);
     assert_eq!(timeout.load(Relaxed), timeout_of(tcp::ESTABLISHED));
     // A FIN does too, while the SYN+ACK corrects its timeout.
     let fin = Cell::new(true);
     let is_shorter = status.settle_timeout(&timeout, late, |state| {
         if fin.take() {
-            passes(Direction::Output, tcp::Event::Fin, &status, &timeout);
+            passes(Direction::Output, tcp::TcpEvent::Fin, &status, &timeout);
         }
         timeout_of(state)
     });

@@ -290,7 +290,7 @@ fn ftp_segment_of<F: Family>(data: &[u8]) -> bool {
         }
         // The replacement is parsed as the address and port that were formatted.
         let ip = F::ip(F::of_mark((u32::from(announced.port) << 9) | 1));
-        let text = ftp::Text::new(mode, ip, announced.port);
+        let text = ftp::EndpointText::new(mode, ip, announced.port);
         let mut buffer = [0u8; 128];
         let head = data
             .get(start.saturating_sub(64).max(4)..start)
@@ -385,10 +385,10 @@ pub fn sockopt(data: &[u8]) -> usize {
         let length = sockopt::set_length(option).min(data.len());
         let set = sockopt::set(option, &data[..length], 250);
         taken += usize::from(set.is_ok());
-        if let Ok(sockopt::Set::AddDestination(_, wish)) = set {
-            let _ = wish.spec();
+        if let Ok(sockopt::SetRequest::AddDestination(_, request)) = set {
+            let _ = request.spec();
         }
-        if let Some(get) = sockopt::Get::of(option) {
+        if let Some(get) = sockopt::GetRequest::of(option) {
             let _ = sockopt::room(get, data, data.len());
         }
     }

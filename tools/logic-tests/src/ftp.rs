@@ -5,7 +5,7 @@
 use crate::exercise;
 use crate::logic::config::Ip;
 use crate::logic::family::{Endpoint, V4, V6};
-use crate::logic::ftp::{answer, command, FtpCommand, Mode, Text};
+use crate::logic::ftp::{answer, command, EndpointText, FtpCommand, Mode};
 use crate::reference::Random;
 use proptest::prelude::*;
 
@@ -48,7 +48,7 @@ proptest! {
     #[test]
     fn texts_are_read(addr: [u8; 4], port in 1u16.., words in "[A-Za-z ]{0,30}", end in "[).\r\n]{1,4}") {
         for (mode, code) in [(Mode::Plain, "227"), (Mode::Extended, "229")] {
-            let text = Text::new(mode, Ip::V4(addr), port);
+            let text = EndpointText::new(mode, Ip::V4(addr), port);
             let text = std::str::from_utf8(text.as_bytes()).unwrap();
             let line = format!("{code} {words}({text}{end}");
             let found = answer::<V4>(mode, line.as_bytes()).unwrap();

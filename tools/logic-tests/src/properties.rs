@@ -13,7 +13,7 @@ use crate::logic::sctp;
 use crate::logic::sizing;
 #[cfg(not(miri))]
 use crate::logic::wheel::{self, WheelSlot};
-use crate::reference::{slow_attributes, slow_parse, Found, Packet, Random};
+use crate::reference::{slow_attributes, slow_parse, Packet, Random, SlowParsed};
 use proptest::prelude::*;
 
 /// Number of cases for a run of a few seconds; few under Miri.
@@ -85,7 +85,7 @@ fn protocol() -> impl Strategy<Value = u8> {
 
 /// Compares the parser with the slow one, on a complete packet.
 fn parses_alike<F: Family>(packet: &[u8]) {
-    let fast = F::parse(packet).ok().map(|header| Found {
+    let fast = F::parse(packet).ok().map(|header| SlowParsed {
         src: header.src.as_ref().to_vec(),
         dst: header.dst.as_ref().to_vec(),
         protocol: header.protocol,
@@ -95,7 +95,7 @@ fn parses_alike<F: Family>(packet: &[u8]) {
     });
     let slow = slow_parse(packet)
         .filter(|_| packet[0] >> 4 == if F::FAMILY == AddressFamily::V4 { 4 } else { 6 })
-        .map(|found| Found {
+        .map(|found| SlowParsed {
             // The parser reports First or Later, without the offset.
             more_fragments: found.more_fragments && found.fragment_offset == 0,
             fragment_offset: found.fragment_offset.min(1),

@@ -189,7 +189,7 @@ impl Packet {
 
 /// Result of the slow parser: addresses, protocol, offset of the transport header, and fragment.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct SlowParsed {
     pub src: Vec<u8>,
     pub dst: Vec<u8>,
     pub protocol: u8,
@@ -200,7 +200,7 @@ pub struct Found {
 
 /// Parses a whole packet by reading bits, as the figures of RFC 791 and RFC 8200 have them. Returns
 /// `None` if anything is invalid or missing.
-pub fn slow_parse(packet: &[u8]) -> Option<Found> {
+pub fn slow_parse(packet: &[u8]) -> Option<SlowParsed> {
     match bits(packet, 0, 4)? {
         4 => slow_parse_v4(packet),
         6 => slow_parse_v6(packet),
@@ -218,10 +218,10 @@ fn bits(packet: &[u8], at: usize, count: usize) -> Option<u64> {
     Some(value)
 }
 
-fn slow_parse_v4(packet: &[u8]) -> Option<Found> {
+fn slow_parse_v4(packet: &[u8]) -> Option<SlowParsed> {
     let ihl = bits(packet, 4, 4)? as usize;
     let total = bits(packet, 16, 16)? as usize;
-    let found = Found {
+    let found = SlowParsed {
         more_fragments: bits(packet, 50, 1)? == 1,
         fragment_offset: bits(packet, 51, 13)? as u16,
         protocol: bits(packet, 72, 8)? as u8,
@@ -232,9 +232,9 @@ fn slow_parse_v4(packet: &[u8]) -> Option<Found> {
     (ihl >= 5 && (total == 0 || total >= ihl * 4)).then_some(found)
 }
 
-fn slow_parse_v6(packet: &[u8]) -> Option<Found> {
+fn slow_parse_v6(packet: &[u8]) -> Option<SlowParsed> {
     let payload = bits(packet, 32, 16)? as usize;
-    let mut found = Found {
+    let mut found = SlowParsed {
         more_fragments: false,
         fragment_offset: 0,
         protocol: bits(packet, 48, 8)? as u8,

@@ -22,13 +22,13 @@ use kernel::sync::atomic::{
 };
 
 /// Counts of a destination.
-pub(crate) struct Counts {
+pub(crate) struct DestCounts {
     active: Atomic<i32>,
     total: Atomic<i32>,
     assured: Atomic<i32>,
 }
 
-impl Counts {
+impl DestCounts {
     pub(crate) const fn new() -> Self {
         Self {
             active: Atomic::new(0),
@@ -47,24 +47,24 @@ impl Counts {
 /// Connection to a destination with these counts.
 pub(crate) struct Connection {
     status: Status,
-    counts: &'static Counts,
+    counts: &'static DestCounts,
 }
 
 impl Connection {
     /// Makes a NAT connection that a template controls.
-    pub(crate) fn new(counts: &'static Counts) -> Self {
+    pub(crate) fn new(counts: &'static DestCounts) -> Self {
         let status = Status::connection(false, true);
         Self { status, counts }
     }
 
     /// Makes a connection without a client port.
-    pub(crate) fn expected(counts: &'static Counts) -> Self {
+    pub(crate) fn expected(counts: &'static DestCounts) -> Self {
         let status = Status::expected(true);
         Self { status, counts }
     }
 
     /// Makes the connection that replaces one without a client port.
-    pub(crate) fn fill_cport(counts: &'static Counts) -> Self {
+    pub(crate) fn fill_cport(counts: &'static DestCounts) -> Self {
         let mut status = Status::expected(false);
         status.inherit_count();
         Self { status, counts }

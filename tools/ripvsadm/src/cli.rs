@@ -29,9 +29,9 @@ pub fn parse(words: &[OsString], lookup: &dyn Lookup) -> Result<Action, Error> {
     if words.first().is_some_and(|word| word == "top") {
         return top::options::read(&words[1..]).map(Action::Top);
     }
-    let draft = read::read(words, lookup)?;
-    check::check(&draft)?;
-    build::build(draft, lookup)
+    let line = read::read(words, lookup)?;
+    check::check(&line)?;
+    build::build(line, lookup)
 }
 
 #[cfg(test)]

@@ -43,17 +43,17 @@ impl Names for Numeric {
 /// The names this host knows: its resolver's and `/etc/services`.
 #[derive(Default)]
 pub struct System {
-    services: OnceCell<Services>,
+    services: OnceCell<ServiceNames>,
     hosts: RefCell<HashMap<IpAddr, Option<String>>>,
 }
 
 impl System {
     /// The contents of `/etc/services`, read when they are first asked for; without such a file
     /// there are no names of ports.
-    fn services(&self) -> &Services {
+    fn services(&self) -> &ServiceNames {
         self.services.get_or_init(|| {
             let text = fs::read("/etc/services").unwrap_or_default();
-            Services::parse(&String::from_utf8_lossy(&text))
+            ServiceNames::parse(&String::from_utf8_lossy(&text))
         })
     }
 }
@@ -97,12 +97,12 @@ impl Names for System {
 }
 
 /// The contents of a services(5) file.
-struct Services {
+struct ServiceNames {
     /// Names, the official one first, with port and protocol.
     entries: Vec<(Vec<String>, u16, String)>,
 }
 
-impl Services {
+impl ServiceNames {
     /// Reads the file's lines; those that are none are skipped.
     fn parse(text: &str) -> Self {
         let entry = |line: &str| {
@@ -115,7 +115,7 @@ impl Services {
                 .collect();
             Some((names, port.parse().ok()?, protocol.to_owned()))
         };
-        Services {
+        ServiceNames {
             entries: text.lines().filter_map(entry).collect(),
         }
     }
@@ -204,7 +204,7 @@ pub mod tests {
 
     #[test]
     fn services_by_name() {
-        let services = Services::parse(FILE);
+        let services = ServiceNames::parse(FILE);
         assert_eq!(services.port("http", Protocol::Tcp), Some(80));
         assert_eq!(services.port("www", Protocol::Tcp), Some(80));
         assert_eq!(services.port("http", Protocol::Udp), None);
@@ -215,7 +215,7 @@ pub mod tests {
 
     #[test]
     fn services_by_port() {
-        let services = Services::parse(FILE);
+        let services = ServiceNames::parse(FILE);
         assert_eq!(services.name(80, Protocol::Tcp), Some("http"));
         assert_eq!(services.name(80, Protocol::Udp), None);
         assert_eq!(services.name(53, Protocol::Udp), Some("domain"));

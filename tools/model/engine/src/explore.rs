@@ -69,11 +69,11 @@ pub struct Report {
     /// Duration.
     pub time: Duration,
     /// Failure with its trace, if any.
-    pub failure: Option<Found>,
+    pub failure: Option<TracedFailure>,
 }
 
 /// Failure, and the trace of the execution.
-type Found = (String, Vec<String>);
+type TracedFailure = (String, Vec<String>);
 
 thread_local! {
     static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
@@ -170,7 +170,7 @@ struct Outcome {
     choices: Choices,
     threads: usize,
     /// Failure with its trace, if any.
-    failure: Option<Found>,
+    failure: Option<TracedFailure>,
 }
 
 /// Runs one execution.
@@ -210,7 +210,7 @@ fn execute(
 }
 
 /// Runs a failed execution again to record its trace.
-fn traced(build: &dyn Fn(&mut Scenario), made: &[Choice], bounds: Bounds) -> Found {
+fn traced(build: &dyn Fn(&mut Scenario), made: &[Choice], bounds: Bounds) -> TracedFailure {
     let outcome = execute(build, Choices::replay(made.to_vec()), bounds, true);
     outcome
         .failure

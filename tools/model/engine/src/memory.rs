@@ -30,7 +30,7 @@ pub enum Order {
 }
 
 /// Value that was stored in a word.
-struct Message {
+struct Store {
     value: u64,
     /// View that readers join after a read barrier or through an address dependency.
     view: Rc<View>,
@@ -39,7 +39,7 @@ struct Message {
 /// Word shared between threads.
 struct Word {
     region: usize,
-    messages: Vec<Message>,
+    messages: Vec<Store>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -287,7 +287,7 @@ impl Execution {
                 let view = self.memory.regions[region].view.clone();
                 self.memory.words[number]
                     .messages
-                    .push(Message { value, view });
+                    .push(Store { value, view });
                 self.memory.by_address.insert(address, number);
                 number
             }
@@ -407,9 +407,7 @@ impl Execution {
             view.join(&before);
         }
         let view = Rc::new(view);
-        self.memory.words[word]
-            .messages
-            .push(Message { value, view });
+        self.memory.words[word].messages.push(Store { value, view });
         let publishes = self.memory.region_of(value as usize);
         if let Some(target) = publishes {
             let shared = self.memory.regions[region].life != Life::Private;

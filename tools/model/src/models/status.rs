@@ -5,7 +5,7 @@
 use crate::{
     director::conn::counted::{
         Connection,
-        Counts, //
+        DestCounts, //
     },
     logic::{
         direction::Direction,
@@ -27,8 +27,8 @@ const RST: TcpFlags = TcpFlags::RST_ONLY;
 
 /// Makes a counted connection after the client's SYN. An established one is after the server's SYN
 /// and the client's ACK too.
-fn counted(is_established: bool) -> (&'static Counts, &'static Connection) {
-    let counts = shared(Counts::new());
+fn counted(is_established: bool) -> (&'static DestCounts, &'static Connection) {
+    let counts = shared(DestCounts::new());
     let connection = shared(Connection::new(counts));
     connection.segment(Direction::Input, SYN);
     connection.count();
@@ -42,7 +42,11 @@ fn counted(is_established: bool) -> (&'static Counts, &'static Connection) {
 }
 
 /// Checks that all counts are 0 when all connections have ended.
-fn leaves_nothing(s: &mut Scenario, counts: &'static Counts, connections: &[&'static Connection]) {
+fn leaves_nothing(
+    s: &mut Scenario,
+    counts: &'static DestCounts,
+    connections: &[&'static Connection],
+) {
     let connections = connections.to_vec();
     s.end(move || {
         let (active, total, assured) = counts.get();
@@ -83,7 +87,7 @@ pub(crate) fn open_end(s: &mut Scenario) {
 
 /// A reply finds a connection before it is counted, or it ends as the duplicate of another.
 pub(crate) fn count_segment(s: &mut Scenario) {
-    let counts = shared(Counts::new());
+    let counts = shared(DestCounts::new());
     let connection = shared(Connection::new(counts));
     s.thread("begin", move || {
         connection.segment(Direction::Input, SYN);
@@ -115,7 +119,7 @@ pub(crate) fn apply_end(s: &mut Scenario) {
 
 /// A connection without a client port is replaced while it ends.
 pub(crate) fn release_count(s: &mut Scenario) {
-    let counts = shared(Counts::new());
+    let counts = shared(DestCounts::new());
     let no_cport = shared(Connection::expected(counts));
     let filled = shared(Connection::fill_cport(counts));
     no_cport.count();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From a checked [`Draft`] to the [`Action`] that it means, defaults filled in.
+//! From a checked [`CommandLine`] to the [`Action`] that it means, defaults filled in.
 
 use ipvs_netlink::{
     Change, Daemon, Destination, DestinationId, ForwardMethod, Netmask, Protocol, Service,
@@ -8,7 +8,7 @@ use ipvs_netlink::{
 };
 
 use super::options::{Command, Opt, SCHEDULER_DEFAULT};
-use super::read::Draft;
+use super::read::CommandLine;
 use super::value::{self, TIMEOUT_MAX};
 use crate::error::Error;
 use crate::model::{Action, Columns, Format, Listing, Subject};
@@ -17,71 +17,71 @@ use crate::names::Lookup;
 /// The interface of a daemon where none is asked for.
 const INTERFACE_DEFAULT: &str = "eth0";
 
-/// Makes an action of a draft that [`check`](super::check) has let pass.
-pub fn build(draft: Draft, lookup: &dyn Lookup) -> Result<Action, Error> {
-    Ok(match draft.command {
+/// Makes an action of a command line that [`check`](super::check) has let pass.
+pub fn build(line: CommandLine, lookup: &dyn Lookup) -> Result<Action, Error> {
+    Ok(match line.command {
         Command::Restore => Action::Restore,
         Command::Save => Action::Save {
-            numeric: draft.has(Opt::Numeric),
+            numeric: line.has(Opt::Numeric),
         },
-        Command::List => Action::List(listing(draft)),
+        Command::List => Action::List(listing(line)),
         Command::Help => Action::Help,
         Command::Version => Action::Version,
-        _ => Action::Change(change(draft, lookup)?),
+        _ => Action::Change(change(line, lookup)?),
     })
 }
 
 /// Returns what the kernel is to do.
-fn change(draft: Draft, lookup: &dyn Lookup) -> Result<Change, Error> {
-    Ok(match draft.command {
-        Command::AddService => Change::AddService(service(&draft)?),
-        Command::EditService => Change::EditService(service(&draft)?),
-        Command::DeleteService => Change::DeleteService(id(&draft)?),
-        Command::AddServer => Change::AddDestination(id(&draft)?, server(&draft, lookup)?),
-        Command::EditServer => Change::EditDestination(id(&draft)?, server(&draft, lookup)?),
-        Command::DeleteServer => Change::DeleteDestination(id(&draft)?, server_id(&draft, lookup)?),
+fn change(line: CommandLine, lookup: &dyn Lookup) -> Result<Change, Error> {
+    Ok(match line.command {
+        Command::AddService => Change::AddService(service(&line)?),
+        Command::EditService => Change::EditService(service(&line)?),
+        Command::DeleteService => Change::DeleteService(id(&line)?),
+        Command::AddServer => Change::AddDestination(id(&line)?, server(&line, lookup)?),
+        Command::EditServer => Change::EditDestination(id(&line)?, server(&line, lookup)?),
+        Command::DeleteServer => Change::DeleteDestination(id(&line)?, server_id(&line, lookup)?),
         Command::Clear => Change::Flush,
-        Command::Zero => Change::Zero(draft.service),
-        Command::Set => Change::SetTimeouts(timeouts(&draft)?),
-        Command::StartDaemon => Change::StartDaemon(daemon(draft)?),
+        Command::Zero => Change::Zero(line.service),
+        Command::Set => Change::SetTimeouts(timeouts(&line)?),
+        Command::StartDaemon => Change::StartDaemon(daemon(line)?),
         Command::StopDaemon => {
-            Change::StopDaemon(draft.daemon_state.ok_or_else(|| lacks("a state"))?)
+            Change::StopDaemon(line.daemon_state.ok_or_else(|| lacks("a state"))?)
         }
         _ => return Err(lacks("a change")),
     })
 }
 
-/// The error for what the check should have found; no draft of [`super::parse`] gets here.
+/// The error for what the check should have found; no command line of [`super::parse`] gets here.
 fn lacks(what: &str) -> Error {
     Error::Argument(format!("the command lacks {what}"))
 }
 
-fn id(draft: &Draft) -> Result<ServiceId, Error> {
-    draft.service.clone().ok_or_else(|| lacks("a service"))
+fn id(line: &CommandLine) -> Result<ServiceId, Error> {
+    line.service.clone().ok_or_else(|| lacks("a service"))
 }
 
-fn service(draft: &Draft) -> Result<Service, Error> {
-    let id = id(draft)?;
-    let scheduler = match draft.scheduler.as_deref() {
+fn service(line: &CommandLine) -> Result<Service, Error> {
+    let id = id(line)?;
+    let scheduler = match line.scheduler.as_deref() {
         None | Some("") => SCHEDULER_DEFAULT,
         Some(name) => name,
     };
-    let mut flags = match &draft.scheduler_flags {
+    let mut flags = match &line.scheduler_flags {
         Some(text) => value::scheduler_flags(text, scheduler)?,
         None => ServiceFlags::default(),
     };
-    if draft.has(Opt::Persistent) {
+    if line.has(Opt::Persistent) {
         flags = flags.with(ServiceFlags::PERSISTENT);
     }
-    if draft.has(Opt::OnePacket) {
+    if line.has(Opt::OnePacket) {
         flags = flags.with(ServiceFlags::ONE_PACKET);
     }
     Ok(Service {
         scheduler: scheduler.to_owned(),
-        persistence_engine: draft.engine.clone(),
+        persistence_engine: line.engine.clone(),
         flags,
-        timeout: draft.timeout.unwrap_or_default(),
-        netmask: match &draft.netmask {
+        timeout: line.timeout.unwrap_or_default(),
+        netmask: match &line.netmask {
             Some(text) => value::netmask(text, id.family())?,
             None => Netmask::host(id.family()),
         },
@@ -90,12 +90,9 @@ fn service(draft: &Draft) -> Result<Service, Error> {
 }
 
 /// The real server's address and the port that was given, the service's where none was.
-fn server_id(draft: &Draft, lookup: &dyn Lookup) -> Result<DestinationId, Error> {
-    let server = draft
-        .server
-        .as_ref()
-        .ok_or_else(|| lacks("a real server"))?;
-    let (protocol, service_port): (Option<Protocol>, u16) = match &draft.service {
+fn server_id(line: &CommandLine, lookup: &dyn Lookup) -> Result<DestinationId, Error> {
+    let server = line.server.as_ref().ok_or_else(|| lacks("a real server"))?;
+    let (protocol, service_port): (Option<Protocol>, u16) = match &line.service {
         Some(ServiceId::Address { protocol, port, .. }) => (Some(*protocol), *port),
         _ => (None, 0),
     };
@@ -109,18 +106,18 @@ fn server_id(draft: &Draft, lookup: &dyn Lookup) -> Result<DestinationId, Error>
     })
 }
 
-fn server(draft: &Draft, lookup: &dyn Lookup) -> Result<Destination, Error> {
-    let forward = draft.forward.unwrap_or(ForwardMethod::DirectRoute);
-    let mut id = server_id(draft, lookup)?;
+fn server(line: &CommandLine, lookup: &dyn Lookup) -> Result<Destination, Error> {
+    let forward = line.forward.unwrap_or(ForwardMethod::DirectRoute);
+    let mut id = server_id(line, lookup)?;
     if let (Some(ServiceId::Address { port, .. }), true) =
-        (&draft.service, forward != ForwardMethod::Masquerade)
+        (&line.service, forward != ForwardMethod::Masquerade)
     {
         // Without translation the packet keeps the port that the client sent it to.
         id.port = *port;
     }
-    let flags = if draft.has(Opt::TunnelChecksum) {
+    let flags = if line.has(Opt::TunnelChecksum) {
         TunnelFlags::CHECKSUM
-    } else if draft.has(Opt::TunnelRemoteChecksum) {
+    } else if line.has(Opt::TunnelRemoteChecksum) {
         TunnelFlags::REMOTE_CHECKSUM
     } else {
         TunnelFlags::default()
@@ -128,18 +125,18 @@ fn server(draft: &Draft, lookup: &dyn Lookup) -> Result<Destination, Error> {
     Ok(Destination {
         id,
         forward,
-        weight: draft.weight.unwrap_or(1),
-        upper_threshold: draft.upper_threshold.unwrap_or_default(),
-        lower_threshold: draft.lower_threshold.unwrap_or_default(),
+        weight: line.weight.unwrap_or(1),
+        upper_threshold: line.upper_threshold.unwrap_or_default(),
+        lower_threshold: line.lower_threshold.unwrap_or_default(),
         tunnel: Tunnel {
-            kind: draft.tunnel_type.unwrap_or_default(),
-            port: draft.tunnel_port.unwrap_or_default(),
+            kind: line.tunnel_type.unwrap_or_default(),
+            port: line.tunnel_port.unwrap_or_default(),
             flags,
         },
     })
 }
 
-fn listing(draft: Draft) -> Listing {
+fn listing(line: CommandLine) -> Listing {
     // Where several are asked for, the first of these is shown.
     let columns = [
         (Opt::Stats, Columns::Stats),
@@ -148,30 +145,30 @@ fn listing(draft: Draft) -> Listing {
         (Opt::PersistentConn, Columns::Persistent),
         (Opt::TunnelInfo, Columns::Tunnels),
     ];
-    let columns = columns.into_iter().find(|(opt, _)| draft.has(*opt));
+    let columns = columns.into_iter().find(|(opt, _)| line.has(*opt));
     let format = Format {
         columns: columns.map(|(_, columns)| columns).unwrap_or_default(),
-        numeric: draft.has(Opt::Numeric),
-        exact: draft.has(Opt::Exact),
-        sorted: !draft.has(Opt::NoSort),
-        json: draft.has(Opt::Json),
-        engine_data: draft.has(Opt::PersistentConn),
+        numeric: line.has(Opt::Numeric),
+        exact: line.has(Opt::Exact),
+        sorted: !line.has(Opt::NoSort),
+        json: line.has(Opt::Json),
+        engine_data: line.has(Opt::PersistentConn),
     };
-    let subject = if draft.has(Opt::Connection) {
+    let subject = if line.has(Opt::Connection) {
         Subject::Connections
-    } else if draft.has(Opt::Timeout) {
+    } else if line.has(Opt::Timeout) {
         Subject::Timeouts
-    } else if draft.has(Opt::Daemon) {
+    } else if line.has(Opt::Daemon) {
         Subject::Daemons
     } else {
-        Subject::Table(draft.service)
+        Subject::Table(line.service)
     };
     Listing { subject, format }
 }
 
-fn timeouts(draft: &Draft) -> Result<Timeouts, Error> {
+fn timeouts(line: &CommandLine) -> Result<Timeouts, Error> {
     let seconds = |index: usize, what: &str| {
-        let text = draft.rest.get(index).ok_or_else(|| lacks("a timeout"))?;
+        let text = line.rest.get(index).ok_or_else(|| lacks("a timeout"))?;
         let seconds = value::number(text, what, 0, TIMEOUT_MAX)?;
         u32::try_from(seconds).map_err(|_| lacks("a timeout"))
     };
@@ -182,16 +179,16 @@ fn timeouts(draft: &Draft) -> Result<Timeouts, Error> {
     })
 }
 
-fn daemon(draft: Draft) -> Result<Daemon, Error> {
+fn daemon(line: CommandLine) -> Result<Daemon, Error> {
     Ok(Daemon {
-        state: draft.daemon_state.ok_or_else(|| lacks("a state"))?,
-        interface: draft
+        state: line.daemon_state.ok_or_else(|| lacks("a state"))?,
+        interface: line
             .mcast_interface
             .unwrap_or_else(|| INTERFACE_DEFAULT.to_owned()),
-        sync_id: draft.sync_id.unwrap_or_default(),
-        max_length: draft.sync_max_length,
-        group: draft.mcast_group,
-        port: draft.mcast_port,
-        ttl: draft.mcast_ttl,
+        sync_id: line.sync_id.unwrap_or_default(),
+        max_length: line.sync_max_length,
+        group: line.mcast_group,
+        port: line.mcast_port,
+        ttl: line.mcast_ttl,
     })
 }

@@ -5,7 +5,7 @@
 use ipvs_netlink::{ForwardMethod, Protocol, ServiceId, TunnelType};
 
 use super::options::{Command, Opt};
-use super::read::Draft;
+use super::read::CommandLine;
 use crate::error::Error;
 
 /// Subjects that `-L` lists instead of the table; at most one, and no service beside it.
@@ -29,15 +29,15 @@ const CHECKSUMS: [Opt; 3] = [
 ];
 
 /// Checks everything that needs no look-up.
-pub fn check(draft: &Draft) -> Result<(), Error> {
-    options(draft)?;
-    words(draft)?;
-    match draft.command {
-        Command::List => listing(draft),
-        Command::AddService | Command::EditService => service(draft),
+pub fn check(line: &CommandLine) -> Result<(), Error> {
+    options(line)?;
+    words(line)?;
+    match line.command {
+        Command::List => listing(line),
+        Command::AddService | Command::EditService => service(line),
         Command::AddServer | Command::EditServer => {
-            families(draft)?;
-            tunnel(draft)
+            families(line)?;
+            tunnel(line)
         }
         _ => Ok(()),
     }
@@ -48,39 +48,39 @@ fn wrong(text: String) -> Result<(), Error> {
 }
 
 /// The command has what it requires and nothing that it does not take.
-fn options(draft: &Draft) -> Result<(), Error> {
-    let command = draft.command;
-    if let Some(missing) = command.required().iter().find(|opt| !draft.has(**opt)) {
+fn options(line: &CommandLine) -> Result<(), Error> {
+    let command = line.command;
+    if let Some(missing) = command.required().iter().find(|opt| !line.has(**opt)) {
         return wrong(format!("{command} needs {missing}"));
     }
-    match draft.stray {
+    match line.stray {
         Some(stray) => wrong(format!("{command} does not take {stray}")),
         None => Ok(()),
     }
 }
 
 /// Only `--set` has words of its own, three of them.
-fn words(draft: &Draft) -> Result<(), Error> {
-    let expected = if draft.command == Command::Set { 3 } else { 0 };
-    if draft.rest.len() < expected {
+fn words(line: &CommandLine) -> Result<(), Error> {
+    let expected = if line.command == Command::Set { 3 } else { 0 };
+    if line.rest.len() < expected {
         return wrong("--set needs three timeouts in seconds: tcp tcpfin udp".to_owned());
     }
-    match draft.rest.get(expected) {
+    match line.rest.get(expected) {
         Some(word) => wrong(format!("\"{word}\" belongs to no option")),
         None => Ok(()),
     }
 }
 
 /// One subject, and columns only of the table.
-fn listing(draft: &Draft) -> Result<(), Error> {
-    let mut subjects = SUBJECTS.iter().filter(|opt| draft.has(**opt));
+fn listing(line: &CommandLine) -> Result<(), Error> {
+    let mut subjects = SUBJECTS.iter().filter(|opt| line.has(**opt));
     if let (Some(first), Some(second)) = (subjects.next(), subjects.next()) {
         return wrong(format!("-L shows {first} or {second}, not both"));
     }
-    let other = SUBJECTS[1..].iter().find(|opt| draft.has(**opt));
+    let other = SUBJECTS[1..].iter().find(|opt| line.has(**opt));
     // -c has columns for what --persistent-conn asks for.
     let column = COLUMNS.iter().find(|opt| {
-        draft.has(**opt) && !(**opt == Opt::PersistentConn && draft.has(Opt::Connection))
+        line.has(**opt) && !(**opt == Opt::PersistentConn && line.has(Opt::Connection))
     });
     match (other, column) {
         (Some(other), Some(column)) => wrong(format!("{column} does not go with {other}")),
@@ -89,18 +89,18 @@ fn listing(draft: &Draft) -> Result<(), Error> {
 }
 
 /// A service that the kernel could serve.
-fn service(draft: &Draft) -> Result<(), Error> {
-    let Some(ServiceId::Address { protocol, port, .. }) = &draft.service else {
+fn service(line: &CommandLine) -> Result<(), Error> {
+    let Some(ServiceId::Address { protocol, port, .. }) = &line.service else {
         return Ok(());
     };
-    if *port == 0 && !draft.has(Opt::Persistent) {
+    if *port == 0 && !line.has(Opt::Persistent) {
         return wrong(
             "a service without a port stands for all ports and must be persistent: \
              give it a port, or -p"
                 .to_owned(),
         );
     }
-    if draft.has(Opt::OnePacket) && *protocol != Protocol::Udp {
+    if line.has(Opt::OnePacket) && *protocol != Protocol::Udp {
         return wrong(format!(
             "one-packet scheduling (-o) is for UDP (-u) and -f, not {protocol}"
         ));
@@ -109,12 +109,12 @@ fn service(draft: &Draft) -> Result<(), Error> {
 }
 
 /// A real server of the other family can only be reached by a tunnel.
-fn families(draft: &Draft) -> Result<(), Error> {
-    let (Some(service), Some(server)) = (&draft.service, &draft.server) else {
+fn families(line: &CommandLine) -> Result<(), Error> {
+    let (Some(service), Some(server)) = (&line.service, &line.server) else {
         return Ok(());
     };
     let same = service.family() == ipvs_netlink::AddressFamily::of(&server.address);
-    if same || draft.forward == Some(ForwardMethod::Tunnel) {
+    if same || line.forward == Some(ForwardMethod::Tunnel) {
         return Ok(());
     }
     wrong(format!(
@@ -125,15 +125,15 @@ fn families(draft: &Draft) -> Result<(), Error> {
 }
 
 /// The options of a tunnel fit its type.
-fn tunnel(draft: &Draft) -> Result<(), Error> {
-    let given = TUNNEL.iter().find(|opt| draft.has(**opt));
-    if draft.forward != Some(ForwardMethod::Tunnel) {
+fn tunnel(line: &CommandLine) -> Result<(), Error> {
+    let given = TUNNEL.iter().find(|opt| line.has(**opt));
+    if line.forward != Some(ForwardMethod::Tunnel) {
         return match given {
             Some(opt) => wrong(format!("{opt} needs tunnelling (-i)")),
             None => Ok(()),
         };
     }
-    let (name, allowed): (_, &[Opt]) = match draft.tunnel_type.unwrap_or_default() {
+    let (name, allowed): (_, &[Opt]) = match line.tunnel_type.unwrap_or_default() {
         TunnelType::Gue => ("gue", &TUNNEL),
         TunnelType::Gre => (
             "gre",
@@ -141,16 +141,16 @@ fn tunnel(draft: &Draft) -> Result<(), Error> {
         ),
         TunnelType::Ipip | TunnelType::Other(_) => ("ipip", &[Opt::TunnelType]),
     };
-    if name == "gue" && !draft.has(Opt::TunnelPort) {
+    if name == "gue" && !line.has(Opt::TunnelPort) {
         return wrong("a gue tunnel needs a port (--tun-port)".to_owned());
     }
     if let Some(stray) = TUNNEL
         .iter()
-        .find(|opt| draft.has(**opt) && !allowed.contains(opt))
+        .find(|opt| line.has(**opt) && !allowed.contains(opt))
     {
         return wrong(format!("{stray} is not for {name} tunnels"));
     }
-    let mut checksums = CHECKSUMS.iter().filter(|opt| draft.has(**opt));
+    let mut checksums = CHECKSUMS.iter().filter(|opt| line.has(**opt));
     match (checksums.next(), checksums.next()) {
         (Some(first), Some(second)) => wrong(format!("{first} and {second} exclude each other")),
         _ => Ok(()),

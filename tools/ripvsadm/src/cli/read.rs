@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From words to a [`Draft`]: each option is recognised, its value read, repetition refused.
+//! From words to a [`CommandLine`]: each option is recognised, its value read, repetition refused.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ const PERSISTENCE_DEFAULT: u32 = 360;
 
 /// Everything a command line said, before it is known whether it fits together.
 #[derive(Debug)]
-pub struct Draft {
+pub struct CommandLine {
     /// The command.
     pub command: Command,
     /// Options beside it, in that order.
@@ -52,9 +52,9 @@ pub struct Draft {
     pub mcast_ttl: Option<u8>,
 }
 
-impl Draft {
+impl CommandLine {
     fn new(command: Command) -> Self {
-        Draft {
+        CommandLine {
             command,
             given: Vec::new(),
             stray: None,
@@ -89,46 +89,46 @@ impl Draft {
 }
 
 /// Reads all words.
-pub fn read(words: &[OsString], lookup: &dyn Lookup) -> Result<Draft, Error> {
+pub fn read(words: &[OsString], lookup: &dyn Lookup) -> Result<CommandLine, Error> {
     let mut parser = Parser::from_args(words.iter().cloned());
     let command = command(&mut parser)?;
-    let mut draft = Draft::new(command);
+    let mut line = CommandLine::new(command);
     match command {
-        Command::Help | Command::Version => return Ok(draft),
+        Command::Help | Command::Version => return Ok(line),
         Command::StartDaemon | Command::StopDaemon => {
-            draft.daemon_state = Some(daemon_state(&mut parser, command)?);
+            line.daemon_state = Some(daemon_state(&mut parser, command)?);
         }
         _ => {}
     }
     while let Some(arg) = parser.next().map_err(syntax)? {
         if let Arg::Value(word) = arg {
-            draft.rest.push(text(word)?);
+            line.rest.push(text(word)?);
             continue;
         }
         let Some(def) = OptionDef::find(&arg, OPTIONS) else {
             return Err(unknown(&arg, command));
         };
         if let Some(opt) = def.opt() {
-            say(&mut draft, opt, def)?;
+            say(&mut line, opt, def)?;
         }
         match def.meaning {
             // Options of `top` are in a table of their own.
             Meaning::Sort | Meaning::Top(_) => {}
-            Meaning::Ipv6 => ipv6(&mut draft)?,
+            Meaning::Ipv6 => ipv6(&mut line)?,
             Meaning::Service(protocol) => {
                 let address = value(&mut parser)?;
-                draft.service = Some(service(&address, protocol, lookup)?);
+                line.service = Some(service(&address, protocol, lookup)?);
             }
             Meaning::Fwmark => {
                 let mark = value(&mut parser)?;
                 let mark = value::number_u32(&mark, "firewall mark", 1, u32::MAX)?;
-                draft.service = Some(ServiceId::fwmark(AddressFamily::Inet, mark));
+                line.service = Some(ServiceId::fwmark(AddressFamily::Inet, mark));
             }
-            Meaning::Forward(method) => draft.forward = Some(method),
-            Meaning::Plain(opt) => read_value(&mut draft, opt, &mut parser, lookup)?,
+            Meaning::Forward(method) => line.forward = Some(method),
+            Meaning::Plain(opt) => read_value(&mut line, opt, &mut parser, lookup)?,
         }
     }
-    Ok(draft)
+    Ok(line)
 }
 
 /// The command, which comes first.
@@ -174,20 +174,20 @@ fn unknown(arg: &Arg<'_>, command: Command) -> Error {
 }
 
 /// Marks an option as said, once, and the first one that does not go with the command.
-fn say(draft: &mut Draft, opt: Opt, def: &OptionDef) -> Result<(), Error> {
-    if draft.has(opt) {
+fn say(line: &mut CommandLine, opt: Opt, def: &OptionDef) -> Result<(), Error> {
+    if line.has(opt) {
         return Err(Error::Argument(format!("{opt} is given twice")));
     }
-    draft.given.push(opt);
-    if draft.stray.is_none() && !def.goes_with(draft.command) {
-        draft.stray = Some(opt);
+    line.given.push(opt);
+    if line.stray.is_none() && !def.goes_with(line.command) {
+        line.stray = Some(opt);
     }
     Ok(())
 }
 
 /// `-6` makes an IPv6 service of the firewall mark before it.
-fn ipv6(draft: &mut Draft) -> Result<(), Error> {
-    match &mut draft.service {
+fn ipv6(line: &mut CommandLine) -> Result<(), Error> {
+    match &mut line.service {
         Some(ServiceId::Fwmark { family, .. }) => {
             *family = AddressFamily::Inet6;
             Ok(())
@@ -213,15 +213,15 @@ fn service(text: &str, protocol: Protocol, lookup: &dyn Lookup) -> Result<Servic
 
 /// Reads the value of an option that has one.
 fn read_value(
-    draft: &mut Draft,
+    line: &mut CommandLine,
     opt: Opt,
     parser: &mut Parser,
     lookup: &dyn Lookup,
 ) -> Result<(), Error> {
     match opt {
-        Opt::Scheduler => draft.scheduler = Some(value(parser)?),
+        Opt::Scheduler => line.scheduler = Some(value(parser)?),
         Opt::Persistent => {
-            draft.timeout = Some(match optional_value(parser)? {
+            line.timeout = Some(match optional_value(parser)? {
                 Some(text) => {
                     let seconds = value::number(&text, "persistence timeout", 1, TIMEOUT_MAX)?;
                     u32::try_from(seconds).unwrap_or(PERSISTENCE_DEFAULT)
@@ -229,22 +229,22 @@ fn read_value(
                 None => PERSISTENCE_DEFAULT,
             });
         }
-        Opt::Netmask => draft.netmask = Some(netmask(&value(parser)?, draft.service.as_ref())?),
-        Opt::Engine => draft.engine = Some(value(parser)?),
-        Opt::SchedFlags => draft.scheduler_flags = Some(value(parser)?),
+        Opt::Netmask => line.netmask = Some(netmask(&value(parser)?, line.service.as_ref())?),
+        Opt::Engine => line.engine = Some(value(parser)?),
+        Opt::SchedFlags => line.scheduler_flags = Some(value(parser)?),
         Opt::Server => {
-            draft.server = Some(value::host_port(&value(parser)?, "real server", lookup)?);
+            line.server = Some(value::host_port(&value(parser)?, "real server", lookup)?);
         }
-        Opt::Weight => draft.weight = Some(up_to_int(&value(parser)?, "weight")?),
+        Opt::Weight => line.weight = Some(up_to_int(&value(parser)?, "weight")?),
         Opt::UpperThreshold => {
-            draft.upper_threshold = Some(up_to_int(&value(parser)?, "upper threshold")?);
+            line.upper_threshold = Some(up_to_int(&value(parser)?, "upper threshold")?);
         }
         Opt::LowerThreshold => {
-            draft.lower_threshold = Some(up_to_int(&value(parser)?, "lower threshold")?);
+            line.lower_threshold = Some(up_to_int(&value(parser)?, "lower threshold")?);
         }
-        Opt::TunnelType => draft.tunnel_type = Some(tunnel_type(&value(parser)?)?),
+        Opt::TunnelType => line.tunnel_type = Some(tunnel_type(&value(parser)?)?),
         Opt::TunnelPort => {
-            draft.tunnel_port = Some(value::number_u16(
+            line.tunnel_port = Some(value::number_u16(
                 &value(parser)?,
                 "tunnel port",
                 1,
@@ -252,21 +252,21 @@ fn read_value(
             )?);
         }
         Opt::SyncId => {
-            draft.sync_id = Some(value::number_u32(&value(parser)?, "--syncid", 0, 255)?);
+            line.sync_id = Some(value::number_u32(&value(parser)?, "--syncid", 0, 255)?);
         }
         Opt::SyncMaxLength => {
             // The payload that UDP over IPv4 has room for.
-            draft.sync_max_length = Some(value::number_u16(
+            line.sync_max_length = Some(value::number_u16(
                 &value(parser)?,
                 "--sync-maxlen",
                 1,
                 65535 - 20 - 8,
             )?);
         }
-        Opt::McastInterface => draft.mcast_interface = Some(value(parser)?),
-        Opt::McastGroup => draft.mcast_group = Some(value::multicast_group(&value(parser)?)?),
+        Opt::McastInterface => line.mcast_interface = Some(value(parser)?),
+        Opt::McastGroup => line.mcast_group = Some(value::multicast_group(&value(parser)?)?),
         Opt::McastPort => {
-            draft.mcast_port = Some(value::number_u16(
+            line.mcast_port = Some(value::number_u16(
                 &value(parser)?,
                 "--mcast-port",
                 1,
@@ -275,7 +275,7 @@ fn read_value(
         }
         Opt::McastTtl => {
             let ttl = value::number_u16(&value(parser)?, "--mcast-ttl", 1, 255)?;
-            draft.mcast_ttl = u8::try_from(ttl).ok();
+            line.mcast_ttl = u8::try_from(ttl).ok();
         }
         // The others have no value.
         _ => {}
