@@ -154,8 +154,8 @@ fn answer(ipvs: &NetnsIpvs, what: GetRequest, question: &[u8], asked: &mut Asked
             asked.write(0, &info)
         }
         GetRequest::Services => {
-            let room = wire::room(what, question, asked.len()).ok_or(EINVAL)?;
-            services(ipvs, room, asked)
+            let capacity = wire::capacity(what, question, asked.len()).ok_or(EINVAL)?;
+            services(ipvs, capacity, asked)
         }
         GetRequest::Service => {
             let view = ipvs.service(&wire::service_id(question));
@@ -163,10 +163,10 @@ fn answer(ipvs: &NetnsIpvs, what: GetRequest, question: &[u8], asked: &mut Asked
             asked.write(0, &wire::service_entry(&view).ok_or(ESRCH)?)
         }
         GetRequest::Destinations => {
-            let room = wire::room(what, question, asked.len()).ok_or(EINVAL)?;
+            let capacity = wire::capacity(what, question, asked.len()).ok_or(EINVAL)?;
             let id = wire::service_id(question);
             existing(ipvs, &id)?;
-            destinations(ipvs, &id, room, asked)
+            destinations(ipvs, &id, capacity, asked)
         }
         GetRequest::Timeouts => asked.write(0, &wire::timeouts(&ipvs.timeouts())),
         GetRequest::Daemons => asked.write(0, &wire::daemons(&ipvs.daemons())),
@@ -192,12 +192,12 @@ struct List<'a, 'b> {
 }
 
 impl<'a, 'b> List<'a, 'b> {
-    /// Starts a list of at most `room` entries after a header of `head` bytes.
-    fn new(asked: &'a mut Asked<'b>, head: usize, room: usize) -> Self {
+    /// Starts a list of at most `capacity` entries after a header of `head` bytes.
+    fn new(asked: &'a mut Asked<'b>, head: usize, capacity: usize) -> Self {
         Self {
             asked,
             end: head,
-            left: room,
+            left: capacity,
             written: Ok(()),
         }
     }
@@ -218,8 +218,8 @@ impl<'a, 'b> List<'a, 'b> {
 }
 
 /// Writes the first services, as many as fit.
-fn services(ipvs: &NetnsIpvs, room: usize, asked: &mut Asked<'_>) -> Result {
-    let mut list = List::new(asked, wire::SERVICES_HEAD, room);
+fn services(ipvs: &NetnsIpvs, capacity: usize, asked: &mut Asked<'_>) -> Result {
+    let mut list = List::new(asked, wire::SERVICES_HEAD, capacity);
     ipvs.services(Bookmark::START, &mut |view| {
         list.add(wire::service_entry(view))
     })?;
@@ -227,8 +227,13 @@ fn services(ipvs: &NetnsIpvs, room: usize, asked: &mut Asked<'_>) -> Result {
 }
 
 /// Writes the newest destinations of a service, as many as fit.
-fn destinations(ipvs: &NetnsIpvs, id: &ServiceId, room: usize, asked: &mut Asked<'_>) -> Result {
-    let mut list = List::new(asked, wire::DESTINATIONS_HEAD, room);
+fn destinations(
+    ipvs: &NetnsIpvs,
+    id: &ServiceId,
+    capacity: usize,
+    asked: &mut Asked<'_>,
+) -> Result {
+    let mut list = List::new(asked, wire::DESTINATIONS_HEAD, capacity);
     ipvs.destinations(id, Shown::NONE, &mut |view| {
         list.add(wire::destination_entry(view))
     });

@@ -29,8 +29,8 @@ pub(crate) use self::{
     },
     trash::{
         Key,
-        Room,
         Trash, //
+        TrashNode,
     },
 };
 

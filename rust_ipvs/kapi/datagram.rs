@@ -375,19 +375,19 @@ impl Datagrams {
         to_result(sent.min(0))
     }
 
-    /// Receives a datagram into `room` and returns its length in bytes. Does not wait for one. A
-    /// longer datagram is truncated to `room`.
+    /// Receives a datagram into `buffer` and returns its length in bytes. Does not wait for one. A
+    /// longer datagram is truncated to `buffer`.
     ///
     /// # Errors
     ///
     /// `EAGAIN` if none is queued, or an error of the network.
-    pub(crate) fn receive(&self, room: &mut [u8]) -> Result<usize> {
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<usize> {
         let mut message = message();
         let mut part = bindings::kvec {
-            iov_base: room.as_mut_ptr().cast(),
-            iov_len: room.len(),
+            iov_base: buffer.as_mut_ptr().cast(),
+            iov_len: buffer.len(),
         };
-        // SAFETY: By the type invariant the socket is live. `part` describes `room`, which is
+        // SAFETY: By the type invariant the socket is live. `part` describes `buffer`, which is
         // exclusively borrowed for the call.
         let received = unsafe {
             bindings::kernel_recvmsg(
@@ -395,7 +395,7 @@ impl Datagrams {
                 &mut message,
                 &mut part,
                 1,
-                room.len(),
+                buffer.len(),
                 bindings::MSG_DONTWAIT as c_int,
             )
         };

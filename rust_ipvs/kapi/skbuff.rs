@@ -262,11 +262,11 @@ impl Packet {
     /// written. Returns `None` if an allocation failed. FTP commands are rewritten this way, which
     /// may grow them.
     pub(crate) fn writable_with_room(&mut self, extra: usize) -> Option<&mut [u8]> {
-        let room = u32::try_from(extra).ok()?;
+        let tail = u32::try_from(extra).ok()?;
         let len = (self.len() as usize).checked_add(extra)?;
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
         // reference to bytes can be held across `&mut self`.
-        if !unsafe { bindings::rust_ipvs_helper_skb_add_room(self.as_ptr(), room) } {
+        if !unsafe { bindings::rust_ipvs_helper_skb_add_room(self.as_ptr(), tail) } {
             return None;
         }
         // SAFETY: The helper has made the packet linear and private, with `extra` bytes of

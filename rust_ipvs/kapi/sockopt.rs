@@ -106,13 +106,13 @@ pub(crate) struct Asked<'a> {
     /// Length that is reported to the user.
     length: &'a mut c_int,
     /// Length of the buffer in bytes, which the user passed.
-    room: usize,
+    capacity: usize,
 }
 
 impl Asked<'_> {
     /// Returns the length of the user's buffer in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.room
+        self.capacity
     }
 
     /// Copies the first `bytes.len()` bytes of the user's buffer.
@@ -121,7 +121,7 @@ impl Asked<'_> {
     ///
     /// `EINVAL` if the buffer is shorter, `EFAULT` if the memory cannot be read.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> Result {
-        if bytes.len() > self.room {
+        if bytes.len() > self.capacity {
             return Err(EINVAL);
         }
         UserSlice::new(self.at, bytes.len())
@@ -136,7 +136,7 @@ impl Asked<'_> {
     /// `EINVAL` if the buffer is too short, `EFAULT` if the memory cannot be written.
     pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) -> Result {
         let end = offset.checked_add(bytes.len()).ok_or(EINVAL)?;
-        if end > self.room {
+        if end > self.capacity {
             return Err(EINVAL);
         }
         UserSlice::new(self.at.wrapping_byte_add(offset), bytes.len())
@@ -250,11 +250,11 @@ unsafe extern "C" fn get<T: SocketOptions>(
         // SAFETY: The core passes the socket of a system call in progress, and a pointer to its own
         // copy of the length.
         let (net, length) = unsafe { (namespace(sk), &mut *length) };
-        let room = usize::try_from(*length).map_err(|_| EINVAL)?;
+        let capacity = usize::try_from(*length).map_err(|_| EINVAL)?;
         let mut asked = Asked {
             at: UserPtr::from_addr(user as usize),
             length,
-            room,
+            capacity,
         };
         T::get(net, u32::try_from(option)?, &mut asked)?;
         Ok(0)

@@ -87,8 +87,8 @@ impl Registration {
             ..pin_init::zeroed()
         };
         let name = T::NAME.to_bytes_with_nul();
-        let room = info.name.get_mut(..name.len()).ok_or(EINVAL)?;
-        for (to, from) in room.iter_mut().zip(name) {
+        let field = info.name.get_mut(..name.len()).ok_or(EINVAL)?;
+        for (to, from) in field.iter_mut().zip(name) {
             *to = *from;
         }
         let info = KBox::pin(Opaque::new(info), GFP_KERNEL)?;

@@ -268,8 +268,8 @@ impl EndpointText {
 impl Write for EndpointText {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         let end = self.len.checked_add(more.len()).ok_or(fmt::Error)?;
-        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(more.as_bytes());
+        let target = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        target.copy_from_slice(more.as_bytes());
         self.len = end;
         Ok(())
     }

@@ -324,9 +324,9 @@ struct Structure<const N: usize>([u8; N]);
 
 impl<const N: usize> Structure<N> {
     fn put(&mut self, at: usize, bytes: &[u8]) {
-        let room = self.0.get_mut(at..).and_then(|r| r.get_mut(..bytes.len()));
-        if let Some(room) = room {
-            room.copy_from_slice(bytes);
+        let target = self.0.get_mut(at..).and_then(|r| r.get_mut(..bytes.len()));
+        if let Some(target) = target {
+            target.copy_from_slice(bytes);
         }
     }
 
@@ -444,8 +444,8 @@ pub(crate) fn version(size: u32, text: &mut [u8; VERSION]) -> usize {
     impl Write for VersionText<'_> {
         fn write_str(&mut self, text: &str) -> core::fmt::Result {
             for byte in text.bytes() {
-                let room = self.0.get_mut(self.1).ok_or(core::fmt::Error)?;
-                *room = byte;
+                let target = self.0.get_mut(self.1).ok_or(core::fmt::Error)?;
+                *target = byte;
                 self.1 = self.1.saturating_add(1);
             }
             Ok(())
@@ -479,7 +479,7 @@ pub(crate) fn timeouts(timeouts: &AdminTimeouts) -> [u8; TIMEOUTS] {
 
 /// Returns the number of entries in the caller's list, as its header says; `None` if the list's
 /// length does not agree (O-2).
-pub(crate) fn room(get: GetRequest, head: &[u8], length: usize) -> Option<usize> {
+pub(crate) fn capacity(get: GetRequest, head: &[u8], length: usize) -> Option<usize> {
     let (at, head_size, entry) = match get {
         GetRequest::Services => (0, SERVICES_HEAD, SERVICE_ENTRY),
         GetRequest::Destinations => (16, DESTINATIONS_HEAD, DESTINATION_ENTRY),

@@ -42,10 +42,10 @@ pub(super) struct New;
 
 impl Doit for New {
     fn doit(request: &Request<'_>) -> Result {
-        let wish = daemon::of_attributes(daemon_nest(request)?).extack(request)?;
+        let asked = daemon::of_attributes(daemon_nest(request)?).extack(request)?;
         let ipvs = ipvs(request)?;
         ipvs.check_families_for_daemon().extack(request)?;
-        ipvs.start_daemon(request.net(), &wish).extack(request)
+        ipvs.start_daemon(request.net(), &asked).extack(request)
     }
 }
 

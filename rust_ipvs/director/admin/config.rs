@@ -12,8 +12,8 @@ use crate::{
         dest::{
             ConfigHeld,
             Destination,
-            Room,
             RsTable, //
+            TrashNode,
         },
         netns::{
             ConfigState,
@@ -87,14 +87,14 @@ impl<F: InetFamily> AfState<F> {
         service: &RcuArc<Service<F>>,
     ) -> Result {
         let destinations = service.destinations()?;
-        let mut rooms = KVVec::with_capacity(destinations.len(), GFP_KERNEL)?;
+        let mut nodes = KVVec::with_capacity(destinations.len(), GFP_KERNEL)?;
         for _ in 0..destinations.len() {
-            rooms.push(Room::new()?, GFP_KERNEL)?;
+            nodes.push(TrashNode::new()?, GFP_KERNEL)?;
         }
         self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load())?;
         self.count_engine(&mut config.held, service.options().engine.is_some(), false);
-        for (destination, room) in destinations.into_iter().zip(rooms) {
-            ipvs.discard(&mut config.held, room, destination);
+        for (destination, node) in destinations.into_iter().zip(nodes) {
+            ipvs.move_to_trash(&mut config.held, node, destination);
         }
         service.clear();
         Ok(())
@@ -103,7 +103,7 @@ impl<F: InetFamily> AfState<F> {
 
 /// Adds a destination to the table of real servers and to its service. On an error it is in
 /// neither.
-fn welcome<F: InetFamily>(
+fn insert_dest<F: InetFamily>(
     held: &mut ConfigHeld,
     rs_table: &RsTable,
     service: &Service<F>,
@@ -145,7 +145,7 @@ fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
 }
 
 /// Checks that a scheduler can handle the number of destinations (D-16).
-fn check_room(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), ConfigError> {
+fn check_count(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), ConfigError> {
     match scheduler {
         Some(scheduler) if destinations > scheduler.needs().most => Err(ConfigError::new(
             Errno::Invalid,
@@ -249,7 +249,7 @@ impl NetnsIpvs {
         for_af!(self, spec.id.family, af => {
             let service = af.get(&spec.id)?;
             let scheduler = check_options(spec)?;
-            check_room(scheduler, service.count())?;
+            check_count(scheduler, service.count())?;
             let before = service.options();
             let options = SvcOptions::of(spec, scheduler, before.flags);
             memory(service.set_options(&mut config.held, options))?;
@@ -335,21 +335,21 @@ impl NetnsIpvs {
             }
             self.track_for_helper(&mut config, id, spec.method);
             let revived = self.trash.lock().revive(id, &spec.id);
-            if let Some((room, destination)) = revived {
+            if let Some((node, destination)) = revived {
                 destination.revive(&mut config.held, service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
                 let known = destination.clone();
-                let result = welcome(&mut config.held, &self.rs_table, &service, known);
+                let result = insert_dest(&mut config.held, &self.rs_table, &service, known);
                 if result.is_err() {
                     // The destination from the trash was not added, so it goes back.
-                    self.discard(&mut config.held, room, destination);
+                    self.move_to_trash(&mut config.held, node, destination);
                 }
                 return memory(result);
             }
             check_address(net, &spec.id)?;
             memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
-                welcome(&mut config.held, &self.rs_table, &service, destination)
+                insert_dest(&mut config.held, &self.rs_table, &service, destination)
             }))
         })
     }
@@ -383,18 +383,23 @@ impl NetnsIpvs {
         for_af!(self, id.family, af => {
             let service = af.get(id)?;
             let destination = service.destination(destination).ok_or(ConfigError::NO_DESTINATION)?;
-            let room = memory(Room::new())?;
+            let node = memory(TrashNode::new())?;
             memory(service.remove(&mut config.held, &destination))?;
-            self.discard(&mut config.held, room, destination);
+            self.move_to_trash(&mut config.held, node, destination);
             Ok(())
         })
     }
 
     /// Moves a destination that was removed from its service to the trash (V-11).
-    fn discard(&self, held: &mut ConfigHeld, room: Room, destination: RcuArc<Destination>) {
+    fn move_to_trash(
+        &self,
+        held: &mut ConfigHeld,
+        node: TrashNode,
+        destination: RcuArc<Destination>,
+    ) {
         destination.set_available(false);
         self.rs_table.remove(held, &destination);
-        self.trash.lock().keep(room, destination);
+        self.trash.lock().insert(node, destination);
         self.empty_trash_later();
         self.expire_nodest();
     }

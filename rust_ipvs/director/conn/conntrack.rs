@@ -138,8 +138,8 @@ pub(crate) fn is_as_it_came<F: InetFamily>(
     dst: &Endpoint<F>,
 ) -> bool {
     packet.entry().is_some_and(|(entry, way)| {
-        let came = entry.tuple(way.direction());
-        came.src == end(src) && came.dst == end(dst)
+        let tuple = entry.tuple(way.direction());
+        tuple.src == end(src) && tuple.dst == end(dst)
     })
 }
 

@@ -398,7 +398,7 @@ impl Status {
         next: impl Fn(Direction, u8) -> NextState,
     ) -> (u8, Account) {
         let mut old = self.0.load(Relaxed);
-        let came = direction;
+        let packet_direction = direction;
         loop {
             let (direction, kept) = match direction {
                 Direction::Output => (direction, old & !(STATE | NO_OUTPUT)),
@@ -408,7 +408,8 @@ impl Status {
             let next = next(direction, (old & STATE) as u8);
             let inactive = if next.active { 0 } else { INACTIVE };
             let kept = if next.assures { kept & !ASSURES } else { kept };
-            let request = came == Direction::Input && old & COUNTED != 0 && old < MANY_REQUESTS;
+            let request =
+                packet_direction == Direction::Input && old & COUNTED != 0 && old < MANY_REQUESTS;
             let kept = kept.wrapping_add(if request { REQUEST } else { 0 });
             let new = (kept & !INACTIVE) | inactive | u32::from(next.state);
             if new == old {

@@ -46,7 +46,7 @@ impl<F: InetFamily> Connection<F> {
             is_template: status.is_template(),
             protocol: self.key.load(),
             state: status.state(),
-            told: self.sync.state(),
+            synced_state: self.sync.state(),
             packets,
             ends: self.sync.ends(),
             timeout: self.timeout.load(Relaxed),

@@ -87,8 +87,8 @@ impl RsBucket {
     }
 
     /// Moves all destinations, in order, to an array of so many slots. Process context.
-    fn renew(&self, room: usize) -> Result {
-        let mut new = RcuBox::new(RcuSlots::new(room)?, GFP_KERNEL)?;
+    fn renew(&self, capacity: usize) -> Result {
+        let mut new = RcuBox::new(RcuSlots::new(capacity)?, GFP_KERNEL)?;
         let dests = new.value_mut();
         self.each(|known| {
             let kept = known.try_get().and_then(|kept| dests.push(kept));

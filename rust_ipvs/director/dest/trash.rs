@@ -38,9 +38,9 @@ struct Trashed {
 }
 
 /// Preallocated node for one destination.
-pub(crate) struct Room(RBTreeNodeReservation<Key, Trashed>);
+pub(crate) struct TrashNode(RBTreeNodeReservation<Key, Trashed>);
 
-impl Room {
+impl TrashNode {
     /// Allocates a node.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL)?))
@@ -66,13 +66,13 @@ impl Trash {
     }
 
     /// Inserts a deleted destination.
-    pub(crate) fn keep(&mut self, room: Room, destination: RcuArc<Destination>) {
+    pub(crate) fn insert(&mut self, node: TrashNode, destination: RcuArc<Destination>) {
         let key = (destination.id, destination.service);
         let trashed = Trashed {
             destination,
             idle_since: None,
         };
-        self.destinations.insert(room.0.into_node(key, trashed));
+        self.destinations.insert(node.0.into_node(key, trashed));
     }
 
     /// Takes a destination out (V-13). Also returns its node, for putting it back.
@@ -80,11 +80,11 @@ impl Trash {
         &mut self,
         service: &ServiceId,
         id: &DestinationId,
-    ) -> Option<(Room, RcuArc<Destination>)> {
+    ) -> Option<(TrashNode, RcuArc<Destination>)> {
         let key = (*id, *service);
         let destination = self.destinations.get(&key)?.destination.clone();
         let node = self.destinations.remove_node(&key)?;
-        Some((Room(node.into_reservation()), destination))
+        Some((TrashNode(node.into_reservation()), destination))
     }
 
     /// Drops destinations that had no other reference for long enough (V-12).
@@ -98,7 +98,7 @@ impl Trash {
         };
         for _ in 0..most {
             let mut cursor = next?;
-            next = if cursor.current_mut().1.stays(now) {
+            next = if cursor.current_mut().1.is_retained(now) {
                 cursor.move_next()
             } else {
                 cursor.remove_current().0
@@ -115,7 +115,7 @@ impl Trash {
 
 impl Trashed {
     /// Returns whether the destination stays in the trash, and updates `idle_since`.
-    fn stays(&mut self, now: u64) -> bool {
+    fn is_retained(&mut self, now: u64) -> bool {
         if !self.destination.is_unique() {
             self.idle_since = None;
             return true;

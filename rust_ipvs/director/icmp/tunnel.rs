@@ -69,7 +69,9 @@ pub(super) fn handle<F: InetFamily>(
     if !packet.message_sum_is_right(F::PROTOCOL, context.header.l4) {
         return Ok(Verdict::Drop(packet));
     }
-    Ok(tell(context, connection, message, at, &quoted, packet))
+    Ok(send_error_for(
+        context, connection, message, at, &quoted, packet,
+    ))
 }
 
 /// Returns the offset of the client's packet in a quote at offset `at`; `None` if the quote is no
@@ -119,7 +121,7 @@ fn inside<F: InetFamily>(
 
 /// Sends the client an ICMP error for the one about the tunnel. The quote starts at offset `at`,
 /// the client's packet at that of `quoted`.
-fn tell<F: InetFamily>(
+fn send_error_for<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     message: &Message,

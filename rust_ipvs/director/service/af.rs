@@ -382,8 +382,8 @@ impl<F: InetFamily> AfState<F> {
     /// Returns all services in order, with references, and `more` at its position. Process context;
     /// calls `cond_resched()`. The caller holds the configuration mutex.
     fn all(&self, more: Option<RcuArc<Service<F>>>) -> Result<KVVec<RcuArc<Service<F>>>> {
-        let room = self.count().saturating_add(1);
-        let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
+        let capacity = self.count().saturating_add(1);
+        let mut list = KVVec::with_capacity(capacity, GFP_KERNEL)?;
         let mut more = more.map(|service| (key_hash::<F>(&service.id.key), service));
         let mut from = (0, 0);
         while let Some((place, service)) = self.next_service(from) {
@@ -481,8 +481,8 @@ impl<F: InetFamily> AfState<F> {
             let bucket = self.services.get(rcu)?.bucket(hash)?;
             Some(bucket.get(rcu).map_or(0, |list| list.len()))
         });
-        let room = len.ok_or(EINVAL)?.saturating_add(1);
-        let mut copy = RcuBox::new(KVec::with_capacity(room, GFP_KERNEL)?, GFP_KERNEL)?;
+        let capacity = len.ok_or(EINVAL)?.saturating_add(1);
+        let mut copy = RcuBox::new(KVec::with_capacity(capacity, GFP_KERNEL)?, GFP_KERNEL)?;
         rcu::read(|rcu| {
             let bucket = self.services.get(rcu)?.bucket(hash)?;
             change(bucket.get(rcu).map_or(&[], |list| list), copy.value_mut());

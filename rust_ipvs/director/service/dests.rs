@@ -126,7 +126,7 @@ impl<F: InetFamily> Scheduling<F> {
         options: SvcOptions,
         expirations: Arc<Expirations>,
     ) -> Result<impl PinInit<Self, Error>> {
-        let dests = Arc::new(RcuSlots::new(slots::room_for(0))?, GFP_KERNEL)?;
+        let dests = Arc::new(RcuSlots::new(slots::capacity_for(0))?, GFP_KERNEL)?;
         let tree = prealloc::tree(&options, &dests)?;
         let lblc = prealloc::lblc_table(&options, &expirations)?;
         let prealloc = Prealloc::new(options, dests, lblc, 0)?;
@@ -331,7 +331,7 @@ impl<F: InetFamily> Scheduling<F> {
         }
         let old = dests.clone();
         let dests = if full {
-            prealloc::copy(&old, slots::room_for(live), None)?
+            prealloc::copy(&old, slots::capacity_for(live), None)?
         } else {
             dests
         };
@@ -382,7 +382,7 @@ impl<F: InetFamily> Scheduling<F> {
         }
         let old = dests.clone();
         let (dests, tree, numbers) = if sparse {
-            let dests = prealloc::copy(&old, slots::room_for(live), Some(slot))?;
+            let dests = prealloc::copy(&old, slots::capacity_for(live), Some(slot))?;
             let tree = prealloc::tree(&options, &dests)?;
             (dests, Some(tree), Numbers::of_copy(&old, Some(slot))?)
         } else {

@@ -139,10 +139,10 @@ pub(crate) fn tree(options: &SvcOptions, dests: &RcuSlots<Destination>) -> Resul
 /// Copies a list to one of another size, without one slot.
 pub(crate) fn copy(
     dests: &RcuSlots<Destination>,
-    room: usize,
+    capacity: usize,
     without: Option<u32>,
 ) -> Result<Arc<RcuSlots<Destination>>> {
-    let copy = RcuSlots::new(room)?;
+    let copy = RcuSlots::new(capacity)?;
     each_slot(dests, |slot, destination| {
         let kept = destination.try_get().filter(|_| Some(slot) != without);
         if let Some(destination) = kept {

@@ -151,12 +151,12 @@ impl Inner {
         if self.ready.length.saturating_add(self.taken) < most {
             self.ready.push(message);
         } else {
-            self.keep(message);
+            self.reuse(message);
         }
     }
 
     /// Keeps a message for reuse of its memory.
-    fn keep(&mut self, message: KBox<QueuedMsg>) {
+    fn reuse(&mut self, message: KBox<QueuedMsg>) {
         if self.spare.length < SPARE {
             self.spare.push(message);
         }
@@ -257,7 +257,7 @@ impl SyncQueue {
     fn sent(&self, message: KBox<QueuedMsg>) {
         let mut inner = self.inner.lock();
         inner.taken = inner.taken.saturating_sub(1);
-        inner.keep(message);
+        inner.reuse(message);
     }
 }
 

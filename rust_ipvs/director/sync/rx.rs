@@ -34,7 +34,7 @@ pub(crate) struct Receiver<L> {
     listener: Arc<L>,
     /// Buffer for a message, used by this thread only.
     #[pin]
-    room: Mutex<KVVec<u8>>,
+    buffer: Mutex<KVVec<u8>>,
 }
 
 impl<L: Listener> Receiver<L> {
@@ -44,13 +44,13 @@ impl<L: Listener> Receiver<L> {
         listener: Arc<L>,
         (sync_id, maxlen): (i32, u16),
     ) -> Result<Arc<Self>> {
-        let room = KVVec::from_elem(0, maxlen.into(), GFP_KERNEL)?;
+        let buffer = KVVec::from_elem(0, maxlen.into(), GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
                 socket,
                 sync_id,
                 listener,
-                room <- new_mutex!(room),
+                buffer <- new_mutex!(buffer),
             }),
             GFP_KERNEL,
         )
@@ -62,11 +62,11 @@ const PAUSE: u32 = time::HZ / 50;
 
 impl<L: Listener> Routine for Receiver<L> {
     fn run(&self, running: &Running) {
-        let mut room = self.room.lock();
+        let mut buffer = self.buffer.lock();
         while !running.is_to_stop() {
-            match self.socket.receive(&mut room) {
+            match self.socket.receive(&mut buffer) {
                 Ok(length) => {
-                    let message = room.get(..length).unwrap_or(&[]);
+                    let message = buffer.get(..length).unwrap_or(&[]);
                     self.listener
                         .message(self.socket.net(), self.sync_id, message);
                     time::give_way();

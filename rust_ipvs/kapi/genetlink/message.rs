@@ -25,14 +25,15 @@ const ALIGN: usize = bindings::NLA_ALIGNTO as usize;
 ///
 /// # Invariants
 ///
-/// - `at` points to `room` bytes that are valid for `'a`, do not move, and are used by nobody else.
-/// - The first `used` bytes, at most `room`, have been written.
+/// - `at` points to `tailroom` bytes that are valid for `'a`, do not move, and are used by nobody
+///   else.
+/// - The first `used` bytes, at most `tailroom`, have been written.
 /// - `at` and `used` are multiples of [`ALIGN`].
 pub(crate) struct GenlMessage<'a> {
     /// Start of the attributes: the end of the buffer's data.
     at: NonNull<u8>,
     /// Bytes from `at` to the end of the buffer.
-    room: usize,
+    tailroom: usize,
     /// Bytes of attributes that have been written.
     used: usize,
     _buffer: PhantomData<&'a mut [u8]>,
@@ -67,7 +68,7 @@ impl GenlMessage<'_> {
             return Err(EMSGSIZE);
         }
         // SAFETY: By the contract of this function the buffer is valid and linear.
-        let (at, room) = unsafe {
+        let (at, tailroom) = unsafe {
             (
                 bindings::rust_ipvs_helper_skb_tail(skb.as_ptr()),
                 bindings::rust_ipvs_helper_skb_tailroom(skb.as_ptr()),
@@ -77,7 +78,7 @@ impl GenlMessage<'_> {
         // aligns the end of the headers.
         let mut message = GenlMessage {
             at: NonNull::new(at).ok_or(EINVAL)?,
-            room: room as usize,
+            tailroom: tailroom as usize,
             used: 0,
             _buffer: PhantomData,
         };
@@ -116,7 +117,7 @@ impl GenlMessage<'_> {
         // No overflow: `length` is the size of an object in memory, which is at most `isize::MAX`.
         let total = length.wrapping_add(HEADER);
         let padded = total.wrapping_add(ALIGN.wrapping_sub(1)) & !ALIGN.wrapping_sub(1);
-        if length > MAX || padded > self.room.wrapping_sub(self.used) {
+        if length > MAX || padded > self.tailroom.wrapping_sub(self.used) {
             return Err(EMSGSIZE);
         }
         // SAFETY: The check above makes sure that the attribute and its padding fit in the room,

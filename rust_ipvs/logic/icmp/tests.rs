@@ -122,7 +122,7 @@ fn request4(to: &Endpoint<V4>, protocol: u8, length: usize) -> Vec<u8> {
 
 // I-1
 #[test]
-fn errors_are_told_from_other_messages() {
+fn errors_are_distinguished_from_other_messages() {
     let of = |is: fn(u8) -> bool| (0..=255u8).filter(|kind| is(*kind)).collect::<Vec<_>>();
     assert_eq!(of(V4::is_error), [3, 4, 11]);
     assert_eq!(of(V6::is_error), (0..128).collect::<Vec<_>>());

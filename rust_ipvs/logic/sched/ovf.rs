@@ -39,8 +39,14 @@ mod tests {
     #[test]
     fn as_the_naive_one() {
         chooses_as("ovf", |servers| {
-            let room = |server: &&Server| server.active.get() <= server.weight.get();
-            greatest_weight(&servers.iter().copied().filter(room).collect::<Vec<_>>())
+            let has_capacity = |server: &&Server| server.active.get() <= server.weight.get();
+            greatest_weight(
+                &servers
+                    .iter()
+                    .copied()
+                    .filter(has_capacity)
+                    .collect::<Vec<_>>(),
+            )
         });
     }
 

@@ -10,7 +10,7 @@
 const FEWEST: usize = 8;
 
 /// Returns the capacity of a new list: twice the number of destinations and a constant.
-pub(crate) fn room_for(destinations: usize) -> usize {
+pub(crate) fn capacity_for(destinations: usize) -> usize {
     destinations.saturating_mul(2).max(FEWEST)
 }
 
@@ -28,25 +28,25 @@ mod tests {
     #[test]
     fn moves_are_as_many_as_changes() {
         for (adds, deletes) in [(1, 0), (1, 1), (3, 1), (1, 3), (100, 99)] {
-            let (mut room, mut slots, mut live) = (FEWEST, 0, 0);
+            let (mut capacity, mut slots, mut live) = (FEWEST, 0, 0);
             let (mut changes, mut moves) = (0usize, 0usize);
             for step in 0..20_000 {
                 changes += 1;
                 if step % (adds + deletes) < adds {
                     live += 1;
-                    if slots == room {
+                    if slots == capacity {
                         moves += live;
-                        (room, slots) = (room_for(live), live - 1);
+                        (capacity, slots) = (capacity_for(live), live - 1);
                     }
                     slots += 1;
                 } else if live > 0 {
                     live -= 1;
                     if is_sparse(slots, live) {
                         moves += live;
-                        (room, slots) = (room_for(live), live);
+                        (capacity, slots) = (capacity_for(live), live);
                     }
                 }
-                assert!(slots <= room && live <= slots);
+                assert!(slots <= capacity && live <= slots);
             }
             assert!(moves <= 3 * changes, "{moves} moves in {changes} changes");
         }

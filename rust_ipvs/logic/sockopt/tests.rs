@@ -156,7 +156,7 @@ fn destinations() {
         addr: Ip::V4([10, 0, 0, 7]),
         port: 8080,
     };
-    let Ok(SetRequest::AddDestination(service, wish)) = set(1159, &both(5, 9, 3, 0x1_2003), 250)
+    let Ok(SetRequest::AddDestination(service, request)) = set(1159, &both(5, 9, 3, 0x1_2003), 250)
     else {
         panic!("no destination");
     };
@@ -169,10 +169,10 @@ fn destinations() {
         lower: 3,
         tunnel: TunnelSpec::default(),
     };
-    assert_eq!(wish.spec(), Ok(spec));
+    assert_eq!(request.spec(), Ok(spec));
     assert_eq!(
         set(1161, &both(5, 9, 3, 0x1_2003), 250),
-        Ok(SetRequest::EditDestination(web(6), wish))
+        Ok(SetRequest::EditDestination(web(6), request))
     );
     assert_eq!(
         set(1160, &both(-1, 1, 3, 0), 250),
@@ -184,12 +184,12 @@ fn destinations() {
         (0, 1 << 31, 0, Errno::Invalid),
         (i32::MIN, 1 << 31, 0, Errno::Range),
     ] {
-        let Ok(SetRequest::AddDestination(_, wish)) =
+        let Ok(SetRequest::AddDestination(_, request)) =
             set(1159, &both(weight, upper, lower, 0), 250)
         else {
             panic!("a destination is not looked at here");
         };
-        assert_eq!(wish.spec().unwrap_err().errno, wanted);
+        assert_eq!(request.spec().unwrap_err().errno, wanted);
     }
 }
 
@@ -208,14 +208,17 @@ fn the_rest() {
     }
     assert_eq!(set(1157, &[], 250), Ok(SetRequest::Flush));
     let daemon = |name: &[u8]| [&[1, 0, 0, 0][..], name, &vec![0; 20 - name.len()]].concat();
-    let Ok(SetRequest::StartDaemon(wish)) = set(1163, &daemon(b"eth0"), 250) else {
+    let Ok(SetRequest::StartDaemon(request)) = set(1163, &daemon(b"eth0"), 250) else {
         panic!("no daemon");
     };
-    assert_eq!((wish.state, wish.sync_id, wish.group), (1, 0, None));
-    assert_eq!(wish.interface.as_bytes(), b"eth0");
+    assert_eq!(
+        (request.state, request.sync_id, request.group),
+        (1, 0, None)
+    );
+    assert_eq!(request.interface.as_bytes(), b"eth0");
     assert_eq!(errno(set(1163, &daemon(b""), 250)), Errno::Invalid);
     assert_eq!(errno(set(1163, &daemon(&[b'x'; 16]), 250)), Errno::Invalid);
-    let master = wish.settle(Some(DaemonRole::Master), 1500);
+    let master = request.settle(Some(DaemonRole::Master), 1500);
     let shown = daemons(&[Some(master), None]);
     assert_eq!(shown[..24], daemon(b"eth0")[..]);
     assert_eq!(shown[24..], [0; 24]);
@@ -338,28 +341,28 @@ fn lists_are_as_long_as_they_say() {
         head[at..at + 4].copy_from_slice(&count.to_ne_bytes());
         head
     };
-    assert_eq!(room(GetRequest::Services, &head(0, 0), 8), Some(0));
+    assert_eq!(capacity(GetRequest::Services, &head(0, 0), 8), Some(0));
     assert_eq!(
-        room(GetRequest::Services, &head(0, 3), 8 + 3 * 104),
+        capacity(GetRequest::Services, &head(0, 3), 8 + 3 * 104),
         Some(3)
     );
     assert_eq!(
-        room(GetRequest::Services, &head(0, 3), 8 + 3 * 104 + 1),
+        capacity(GetRequest::Services, &head(0, 3), 8 + 3 * 104 + 1),
         None
     );
     assert_eq!(
-        room(GetRequest::Destinations, &head(16, 2), 24 + 2 * 96),
+        capacity(GetRequest::Destinations, &head(16, 2), 24 + 2 * 96),
         Some(2)
     );
     assert_eq!(
-        room(GetRequest::Destinations, &head(16, 2), 24 + 3 * 96),
+        capacity(GetRequest::Destinations, &head(16, 2), 24 + 3 * 96),
         None
     );
     assert_eq!(
-        room(GetRequest::Destinations, &head(16, u32::MAX), 24),
+        capacity(GetRequest::Destinations, &head(16, u32::MAX), 24),
         None
     );
-    assert_eq!(room(GetRequest::Info, &head(0, 0), 0), None);
+    assert_eq!(capacity(GetRequest::Info, &head(0, 0), 0), None);
 }
 
 // O-1, O-2, O-5

@@ -41,7 +41,7 @@ pub(crate) struct Subject {
     /// Present state.
     pub(crate) state: u8,
     /// State that was last sent.
-    pub(crate) told: u8,
+    pub(crate) synced_state: u8,
     /// Number of packets from the client, this one included.
     pub(crate) packets: u32,
     /// Stored time of the last message, see above; 0 if none was sent.
@@ -62,7 +62,7 @@ pub(crate) struct SyncDue {
 
 /// Returns `None` if a connection in this state is not sent, otherwise true if a change to this
 /// state is sent at once.
-fn tells(protocol: u8, state: u8) -> Option<bool> {
+fn is_sent_at_once(protocol: u8, state: u8) -> Option<bool> {
     match (protocol, state) {
         (TCP, tcp::ESTABLISHED) | (SCTP, sctp::ESTABLISHED) => Some(false),
         (TCP, tcp::FIN_WAIT | tcp::CLOSE | tcp::CLOSE_WAIT | tcp::TIME_WAIT)
@@ -81,8 +81,8 @@ pub(crate) fn should_sync(rules: &Rules, subject: &Subject, now: u32) -> Option<
     let mut ends = now.wrapping_add(subject.timeout) & !RETRIES;
     let mut forced = false;
     if !subject.is_template {
-        let at_once = tells(subject.protocol, subject.state)?;
-        forced = subject.state != subject.told;
+        let at_once = is_sent_at_once(subject.protocol, subject.state)?;
+        forced = subject.state != subject.synced_state;
         if at_once && forced {
             return Some(SyncDue { ends, forced });
         }
@@ -113,8 +113,8 @@ fn is_fresh(rules: &Rules, subject: &Subject, ends: u32) -> bool {
 /// Returns the number of the retry that is due, if any.
 fn repetition(rules: &Rules, subject: &Subject, now: u32) -> Option<u32> {
     let retries = subject.ends & RETRIES;
-    let told = subject.ends.wrapping_sub(subject.timeout);
-    let next = told.wrapping_add(rules.refresh / 8);
+    let sent = subject.ends.wrapping_sub(subject.timeout);
+    let next = sent.wrapping_add(rules.refresh / 8);
     let is_early = (now.wrapping_sub(next) as i32) < 0;
     (retries < rules.retries && !is_early).then_some(retries.saturating_add(1))
 }

@@ -377,7 +377,7 @@ const ESTABLISHED: Subject = Subject {
     is_template: false,
     protocol: TCP,
     state: 1,
-    told: 1,
+    synced_state: 1,
     packets: 3,
     ends: 0,
     timeout: 900 * HZ,
@@ -398,7 +398,7 @@ fn turns(rules: &Rules, subject: &Subject, most: u32) -> Vec<u32> {
 
 // B-7, B-8
 #[test]
-fn a_connection_is_told_of_every_so_many_packets() {
+fn a_connection_is_sent_each_period_of_packets() {
     assert_eq!(turns(&DEFAULT, &ESTABLISHED, 200), [3, 53, 103, 153]);
     let udp = Subject {
         protocol: UDP,
@@ -427,7 +427,7 @@ fn a_connection_is_told_of_every_so_many_packets() {
 
 // B-6
 #[test]
-fn a_template_is_told_of_with_each_packet() {
+fn a_template_is_sent_with_each_packet() {
     let template = Subject {
         is_template: true,
         protocol: 0,
@@ -444,13 +444,13 @@ fn a_template_is_told_of_with_each_packet() {
 
 // B-6
 #[test]
-fn states_that_are_told() {
-    let of = |protocol, told| {
+fn states_that_are_sent() {
+    let of = |protocol, synced_state| {
         move |state| {
             let subject = Subject {
                 protocol,
                 state,
-                told,
+                synced_state,
                 packets: 4,
                 ..ESTABLISHED
             };
@@ -465,21 +465,21 @@ fn states_that_are_told() {
     // An unchanged state is not sent at once.
     assert!(!of(TCP, 4)(4) && of(TCP, 4)(5) && !of(SCTP, 9)(9));
     // At its turn only; other states are not sent.
-    let turn = |protocol, told: fn(u8) -> u8| {
+    let turn = |protocol, synced_state: fn(u8) -> u8| {
         move |state: &u8| {
             let subject = Subject {
                 protocol,
                 state: *state,
-                told: told(*state),
+                synced_state: synced_state(*state),
                 ..ESTABLISHED
             };
             is_synced(&DEFAULT, &subject)
         }
     };
-    let told: Vec<u8> = (0..11).filter(turn(TCP, |s| s)).collect();
-    assert_eq!(told, [1, 4, 5, 6, 7]);
-    let told: Vec<u8> = (0..14).filter(turn(SCTP, |s| s)).collect();
-    assert_eq!(told, [8, 9, 10, 11, 13]);
+    let sent: Vec<u8> = (0..11).filter(turn(TCP, |s| s)).collect();
+    assert_eq!(sent, [1, 4, 5, 6, 7]);
+    let sent: Vec<u8> = (0..14).filter(turn(SCTP, |s| s)).collect();
+    assert_eq!(sent, [8, 9, 10, 11, 13]);
 }
 
 // B-6
@@ -493,7 +493,7 @@ fn a_refresh_period_holds_back() {
         retries: 2,
         hz: HZ,
     };
-    let told_at = |when: u32, retries: u32| Subject {
+    let synced_at = |when: u32, retries: u32| Subject {
         packets: 999,
         ends: rounded(when.wrapping_add(ESTABLISHED.timeout)) | retries,
         ..ESTABLISHED
@@ -506,10 +506,10 @@ fn a_refresh_period_holds_back() {
     // A connection that was never sent, and one that was sent long ago.
     let new = Subject {
         ends: rounded(now),
-        ..told_at(now, 0)
+        ..synced_at(now, 0)
     };
     assert_eq!(ask(&new), fresh);
-    assert_eq!(ask(&told_at(now - 100 * HZ, 0)), fresh);
+    assert_eq!(ask(&synced_at(now - 100 * HZ, 0)), fresh);
     // Never sent, whatever the time.
     let never = Subject {
         timeout: 0,
@@ -518,28 +518,28 @@ fn a_refresh_period_holds_back() {
     };
     assert!(should_sync(&rules, &never, 5).is_some());
     // Sent recently: retried after an eighth of the period, up to the number of retries.
-    assert_eq!(ask(&told_at(now - 12 * HZ, 0)), None);
-    let again = ask(&told_at(now - 13 * HZ, 0)).unwrap();
+    assert_eq!(ask(&synced_at(now - 12 * HZ, 0)), None);
+    let again = ask(&synced_at(now - 13 * HZ, 0)).unwrap();
     assert_eq!(again.ends & 3, 1);
-    assert_eq!(ask(&told_at(now - 13 * HZ, 1)).unwrap().ends & 3, 2);
-    assert_eq!(ask(&told_at(now - 13 * HZ, 2)), None);
-    assert_eq!(ask(&told_at(now - 99 * HZ, 2)), None);
+    assert_eq!(ask(&synced_at(now - 13 * HZ, 1)).unwrap().ends & 3, 2);
+    assert_eq!(ask(&synced_at(now - 13 * HZ, 2)), None);
+    assert_eq!(ask(&synced_at(now - 99 * HZ, 2)), None);
     // A change is sent at once, except to ESTABLISHED.
     let closing = Subject {
         state: 4,
-        ..told_at(now, 2)
+        ..synced_at(now, 2)
     };
     assert!(ask(&closing).unwrap().forced);
     let opened = Subject {
-        told: 3,
-        ..told_at(now, 2)
+        synced_state: 3,
+        ..synced_at(now, 2)
     };
     assert_eq!(ask(&opened), None);
     // A timeout that differs by more than half counts as a change too.
     let sooner = Subject {
         timeout: 120 * HZ,
         ends: rounded(now + 60 * HZ),
-        ..told_at(now, 0)
+        ..synced_at(now, 0)
     };
     assert!(ask(&sooner).is_some());
     // If a period is set, it must be the connection's turn too.
@@ -547,10 +547,10 @@ fn a_refresh_period_holds_back() {
         period: 50,
         ..rules
     };
-    assert!(should_sync(&both, &told_at(now - 100 * HZ, 0), now).is_none());
+    assert!(should_sync(&both, &synced_at(now - 100 * HZ, 0), now).is_none());
     let turn = Subject {
         packets: 53,
-        ..told_at(now - 100 * HZ, 0)
+        ..synced_at(now - 100 * HZ, 0)
     };
     assert!(should_sync(&both, &turn, now).is_some());
     // The clock wraps.

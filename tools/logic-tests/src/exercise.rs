@@ -389,7 +389,7 @@ pub fn sockopt(data: &[u8]) -> usize {
             let _ = request.spec();
         }
         if let Some(get) = sockopt::GetRequest::of(option) {
-            let _ = sockopt::room(get, data, data.len());
+            let _ = sockopt::capacity(get, data, data.len());
         }
     }
     let _ = sockopt::service_id(data);

@@ -100,7 +100,7 @@ pub struct Service {
     all: Vec<Server>,
     /// Indices of `all`.
     slots: Vec<Option<usize>>,
-    room: usize,
+    capacity: usize,
     position: Cell<Position>,
     tree: Vec<Cycle>,
     table: Vec<u32>,
@@ -121,7 +121,7 @@ impl Service {
             looks: Cell::new(0),
             all: Vec::new(),
             slots: Vec::new(),
-            room: slots::room_for(0),
+            capacity: slots::capacity_for(0),
             position: Cell::default(),
             tree: Vec::new(),
             table: vec![EMPTY; scheduler.needs().table],
@@ -130,7 +130,7 @@ impl Service {
             expiration: 100,
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
         };
-        service.renumber(service.room);
+        service.renumber(service.capacity);
         service.changed(false);
         service
     }
@@ -152,9 +152,9 @@ impl Service {
 
     /// Adds a server with the given address.
     pub(crate) fn add_at(&mut self, name: char, addr: [u8; 4], weight: i32) {
-        if self.slots.len() == self.room {
-            let room = slots::room_for(self.count() + 1);
-            self.renumber(room);
+        if self.slots.len() == self.capacity {
+            let capacity = slots::capacity_for(self.count() + 1);
+            self.renumber(capacity);
         }
         self.all.push(Server {
             name,
@@ -186,7 +186,7 @@ impl Service {
         self.slots[slot] = None;
         cycle::set(&mut self.tree, slot, 0);
         if slots::is_sparse(self.slots.len(), self.count()) {
-            self.renumber(slots::room_for(self.count()));
+            self.renumber(slots::capacity_for(self.count()));
         }
         self.changed(false);
     }
@@ -230,7 +230,7 @@ impl Service {
         self.slots.iter().flatten().count()
     }
 
-    fn renumber(&mut self, room: usize) {
+    fn renumber(&mut self, capacity: usize) {
         let slots = &self.slots;
         let new = |slot: u32| {
             let below = slots.get(..slot as usize)?;
@@ -240,8 +240,8 @@ impl Service {
         let kept = self.table.iter().map(|slot| new(*slot).unwrap_or(EMPTY));
         self.table = kept.collect();
         self.slots.retain(Option::is_some);
-        self.room = room;
-        self.tree = vec![Cycle::default(); cycle::tree_size(room)];
+        self.capacity = capacity;
+        self.tree = vec![Cycle::default(); cycle::tree_size(capacity)];
         for slot in 0..self.slots.len() {
             let weight = self.all[self.slots[slot].expect("a server")].weight();
             cycle::set(&mut self.tree, slot, weight);

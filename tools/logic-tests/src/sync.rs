@@ -81,8 +81,8 @@ impl Owned {
 
 /// A message, and the number of its entries.
 fn message(random: &mut Random, version: Version) -> (Vec<u8>, usize) {
-    let room = 64 + random.below(1500);
-    let mut builder = SyncMsgBuilder::new(vec![0xee; room], version, 1).unwrap();
+    let capacity = 64 + random.below(1500);
+    let mut builder = SyncMsgBuilder::new(vec![0xee; capacity], version, 1).unwrap();
     let (mut count, mut full) = (0, false);
     while !full {
         let owned = Owned::new(random);
@@ -159,15 +159,15 @@ fn broken_messages() {
 fn slow(rules: &Rules, subject: &Subject, now: i64) -> bool {
     let mut forced = false;
     if !subject.is_template {
-        let (told, at_once): (&[u8], &[u8]) = match subject.protocol {
+        let (synced_state, at_once): (&[u8], &[u8]) = match subject.protocol {
             6 => (&[1, 4, 5, 6, 7], &[4, 5, 6, 7]),
             132 => (&[8, 9, 10, 11, 13], &[9, 10, 11, 13]),
             _ => (&[0], &[]),
         };
-        if !told.contains(&subject.state) {
+        if !synced_state.contains(&subject.state) {
             return false;
         }
-        forced = subject.state != subject.told;
+        forced = subject.state != subject.synced_state;
         if forced && at_once.contains(&subject.state) {
             return true;
         }
@@ -215,7 +215,7 @@ fn who_is_due() {
             is_template: random.chance(4),
             protocol: [6, 17, 132][random.below(3)],
             state: random.below(14) as u8,
-            told: random.below(14) as u8,
+            synced_state: random.below(14) as u8,
             packets: random.below(60) as u32,
             ends: now + timeout - random.below(30_000) as u32,
             timeout,
@@ -223,7 +223,7 @@ fn who_is_due() {
         let subject = match subject.protocol {
             17 => Subject {
                 state: 0,
-                told: 0,
+                synced_state: 0,
                 ..subject
             },
             6 => Subject {
