@@ -426,6 +426,11 @@ impl ConfigError {
 
     /// Memory allocation failed.
     pub(crate) const NO_MEMORY: Self = Self::new(Errno::NoMemory, c"out of memory");
+    /// The namespace is being torn down (C: `ip_vs_use_count_inc()` fails).
+    pub(crate) const CLOSED: Self = Self::new(
+        Errno::Closed,
+        c"there is no load balancer in this namespace now",
+    );
     /// The service does not exist.
     pub(crate) const NO_SERVICE: Self = Self::new(Errno::NoService, c"no such service");
     /// The destination does not exist.

@@ -201,7 +201,7 @@ impl NetnsIpvs {
     pub(crate) fn add_service(self: &Arc<Self>, spec: &ServiceSpec) -> Result<(), ConfigError> {
         let mut config = self.config.lock();
         if !config.open {
-            return Err(ConfigError::NO_MEMORY);
+            return Err(ConfigError::CLOSED);
         }
         let id = &spec.id;
         if for_af!(self, id.family, af => af.get(id).is_ok()) {

@@ -133,10 +133,7 @@ impl<H: SyncHost> Daemons<H> {
         let role = DaemonRole::of(request.state);
         let mut running = self.running.lock();
         if !running.open {
-            return Err(ConfigError::new(
-                Errno::Closed,
-                c"there is no load balancer in this namespace now",
-            ));
+            return Err(ConfigError::CLOSED);
         }
         if role == Ok(DaemonRole::Backup) {
             // Received connections need the table and its works even without a service.
