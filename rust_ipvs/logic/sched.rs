@@ -3,8 +3,9 @@
 //! Schedulers, one file each (behaviour.rst 6).
 //!
 //! A scheduler is a type that implements [`Algorithm`], in a file of its own, and one line in the
-//! table below. [`View`] gives it the service: destinations in slots, newest first (D-2, V-9), a
-//! position that is kept between calls, and the data that its [`Needs`] request.
+//! table below, of which `make schedulers` writes all other lists of schedulers. [`View`] gives it
+//! the service: destinations in slots, newest first (D-2, V-9), a position that is kept between
+//! calls, and the data that its [`Needs`] request.
 
 use super::family::Family;
 use algorithm::{

@@ -40,6 +40,11 @@ lint: lab-ready ## Formatting, clippy, and the project's own rules
 graph: lab-ready ## What the folders of director/ use of each other, as a table
 	@$(IN_LAB) tools/build/graph.py
 
+.PHONY: schedulers
+schedulers: lab-ready ## The lists of schedulers, written from the table in rust_ipvs/logic/sched.rs
+	@$(IN_LAB) tools/build/schedulers.py --write
+	@$(MAKE) --no-print-directory ripvsadm-pages
+
 .PHONY: uapi
 uapi: ynl ## The constants of the netlink family, written from Documentation/netlink/specs/ipvs.yaml
 	@$(IN_LAB) tools/build/uapi.py --write
