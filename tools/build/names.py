@@ -4,9 +4,8 @@
 
 Every variable of the code is described in sysctl.rst, and every one that is described is in the
 code. For every name by which the module can be asked for there is a line in the file for modprobe.
-Every selftest is in the Makefile for kernel trees, but for those named here. Every source file and,
-in the glossary and the architecture, every type that a document names is in the code.
-ripvsadm knows the schedulers that the module has.
+Every selftest is in the Makefile for kernel trees, but for those named here. Every source file that
+a document or a comment names is there, and every type is in the code.
 """
 
 import re
@@ -50,20 +49,6 @@ def modprobe():
     )
     for name in sorted(aliases - lines):
         yield f"modprobe.d/rust_ipvs.conf has no line for {name}"
-    files = sorted((ROOT / "rust_ipvs/logic/sched").glob("*.rs"))
-    schedulers = {
-        name
-        for file in files
-        for name in re.findall(r'const NAME: &\'static str = "(\w+)"', file.read_text())
-    }
-    if not schedulers:
-        yield "rust_ipvs/logic/sched: no scheduler's NAME is found there any more"
-    for name in sorted({f"ip_vs_{name}" for name in schedulers} - aliases):
-        yield f"main.rs has no alias {name}"
-    table = read("tools/ripvsadm/src/cli/options.rs")
-    told = re.search(r"SCHEDULERS: &\[&str\] = &\[(.*?)\]", table, re.S)[1]
-    for name in sorted(schedulers ^ set(re.findall(r'"(\w+)"', told))):
-        yield f"scheduler {name}: not in both rust_ipvs/logic/sched and ripvsadm's cli/options.rs"
 
 
 def selftests():
@@ -78,19 +63,50 @@ def selftests():
         yield f"{folder}/Makefile has {name}, which TESTS lacks"
 
 
+COMMENT = re.compile(r"(?<![:\"])//[^\n]*|/\*.*?\*/", re.S)
+STRING = re.compile(r"//[^\n]*|/\*.*?\*/|b?c?\"(?:\\.|[^\"\\])*\"", re.S)
+# Headers, and trees of the kernel that this repository has no part of.
+ELSEWHERE = ("include/", "net/", "drivers/", "kernel/", "lib/", "rust/", "scripts/", "linux/")
+ENDING = r"\.(?:rs|c|h|py|sh|mk|rst|md|yaml)"
+FILE = re.compile(rf"`(?:rust_ipvs/)?([a-z_0-9][\w.-]*(?:/[\w.-]+)+{ENDING})`")
+TYPE = re.compile(r"`(?:\w+::)*([A-Z][a-z]\w*[A-Z]\w*)`")
+# Types of Rust, of the kernel crate and of its C side that comments name and the code does not.
+NOT_OURS = {"SpinLock"}
+
+
+def is_there(name, base):
+    places = ("", "rust_ipvs", "rust_ipvs/director", "Documentation", "tools")
+    folders = [ROOT / place for place in places] + [base, base.parent, base / "src"]
+    return any((folder / name).exists() for folder in folders)
+
+
+def documents():
+    """Yields each document, and the comments of each source file, as (path, text)."""
+    tool = ROOT / "tools/ripvsadm"
+    for path in (*(ROOT / "Documentation").glob("*.rst"), *ROOT.glob("*.md"), *tool.rglob("*.md")):
+        if "target" not in path.parts:
+            yield path, path.read_text()
+    for folder in ("rust_ipvs", "samples"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".rs", ".c", ".h") and path.is_file():
+                yield path, "\n".join(COMMENT.findall(path.read_text()))
+
+
 def sources():
-    """Yields each source file and each type that a document names and that is not there."""
-    code = "\n".join(path.read_text() for path in sorted((ROOT / "rust_ipvs").rglob("*.rs")))
-    words = set(re.findall(r"\w+", code))
-    for document in sorted((ROOT / "Documentation").glob("*.rst")):
-        text = document.read_text()
-        for name in sorted(set(re.findall(r"``(?:rust_ipvs/)?([a-z_0-9]+/[\w/]+\.rs)``", text))):
-            places = (ROOT / "rust_ipvs" / name, ROOT / "rust_ipvs/director" / name, ROOT / name)
-            if not any(place.exists() for place in places):
-                yield f"{document.name} names {name}, which is not there"
-        if document.name in ("architecture.rst", "glossary.rst"):
-            for name in sorted(set(re.findall(r"``([A-Z][a-z]\w*[A-Z]\w*)``", text)) - words):
-                yield f"{document.name} names the type {name}, which is not in the code"
+    """Yields each file and each type that a document or a comment names and that is not there."""
+    words = set()
+    for folder in ("rust_ipvs", "samples", "tools/logic-tests", "tools/model", "tools/ripvsadm"):
+        for path in sorted((ROOT / folder).rglob("*.rs")):
+            if "target" not in path.parts:
+                words |= set(re.findall(r"\w+", STRING.sub(" ", path.read_text())))
+    for path, text in documents():
+        document = path.relative_to(ROOT)
+        for name in sorted(set(FILE.findall(text))):
+            if not name.startswith(ELSEWHERE) and not is_there(name, path.parent):
+                yield f"{document} names {name}, which is not there"
+        if path.suffix in (".rs", ".md") or path.name in ("architecture.rst", "glossary.rst"):
+            for name in sorted(set(TYPE.findall(text)) - words - NOT_OURS):
+                yield f"{document} names the type {name}, which is not in the code"
 
 
 def main():
