@@ -182,7 +182,7 @@ fn version(ipvs: &NetnsIpvs, asked: &mut Asked<'_>) -> Result {
 }
 
 /// List in the caller's buffer, whose entries are written one after the other.
-struct List<'a, 'b> {
+struct EntryList<'a, 'b> {
     asked: &'a mut Asked<'b>,
     /// Offset of the next entry.
     end: usize,
@@ -191,7 +191,7 @@ struct List<'a, 'b> {
     written: Result,
 }
 
-impl<'a, 'b> List<'a, 'b> {
+impl<'a, 'b> EntryList<'a, 'b> {
     /// Starts a list of at most `capacity` entries after a header of `head` bytes.
     fn new(asked: &'a mut Asked<'b>, head: usize, capacity: usize) -> Self {
         Self {
@@ -219,7 +219,7 @@ impl<'a, 'b> List<'a, 'b> {
 
 /// Writes the first services, as many as fit.
 fn services(ipvs: &NetnsIpvs, capacity: usize, asked: &mut Asked<'_>) -> Result {
-    let mut list = List::new(asked, wire::SERVICES_HEAD, capacity);
+    let mut list = EntryList::new(asked, wire::SERVICES_HEAD, capacity);
     ipvs.services(Bookmark::START, &mut |view| {
         list.add(wire::service_entry(view))
     })?;
@@ -233,7 +233,7 @@ fn destinations(
     capacity: usize,
     asked: &mut Asked<'_>,
 ) -> Result {
-    let mut list = List::new(asked, wire::DESTINATIONS_HEAD, capacity);
+    let mut list = EntryList::new(asked, wire::DESTINATIONS_HEAD, capacity);
     ipvs.destinations(id, Shown::NONE, &mut |view| {
         list.add(wire::destination_entry(view))
     });

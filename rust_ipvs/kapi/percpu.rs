@@ -38,18 +38,20 @@ const ALL: u32 = (1 << SETS) - 1;
 /// # Invariants
 ///
 /// `base` is a per-CPU allocation of `SETS * N` words that this value owns. A set whose bit in
-/// `free` is clear belongs to one [`Counters`].
+/// `free` is clear belongs to one [`PercpuCounters`].
 struct Chunk<const N: usize> {
     base: NonNull<u64>,
     /// Bit mask of the sets that have no owner.
     ///
-    /// Cleared under the lock of the [`Pool`], set by the drop of a [`Counters`] in any context.
+    /// Cleared under the lock of the [`Pool`], set by the drop of a [`PercpuCounters`] in any
+    /// context.
     free: Atomic<u32>,
 }
 
 // SAFETY: Per-CPU memory may be used on, and freed from, any CPU.
 unsafe impl<const N: usize> Send for Chunk<N> {}
-// SAFETY: By the type invariant the words of a set belong to its `Counters`. `free` is atomic.
+// SAFETY: By the type invariant the words of a set belong to its `PercpuCounters`. `free` is
+// atomic.
 unsafe impl<const N: usize> Sync for Chunk<N> {}
 
 impl<const N: usize> Chunk<N> {
@@ -81,7 +83,7 @@ impl<const N: usize> Chunk<N> {
 
     /// Takes a free set and zeroes it. Returns `None` if there is none. The caller must hold the
     /// lock of the [`Pool`]: other calls must not run at once, while sets may be freed at any time.
-    fn take(this: &Arc<Self>) -> Option<Counters<N>> {
+    fn take(this: &Arc<Self>) -> Option<PercpuCounters<N>> {
         // Relaxed: `update` orders the accesses to the set's memory.
         let free = this.free.load(Relaxed);
         if free == 0 {
@@ -92,7 +94,7 @@ impl<const N: usize> Chunk<N> {
         let number = free.trailing_zeros();
         this.update(|free| free & !(1u32 << number));
         // SAFETY: The set is inside the allocation by the type invariant. It is owned by this call
-        // from now on, and no `Counters` of it exists yet, so no CPU adds to it.
+        // from now on, and no `PercpuCounters` of it exists yet, so no CPU adds to it.
         let base = unsafe {
             let base = this.base.add((number as usize).wrapping_mul(N));
             bindings::rust_ipvs_helper_percpu_zero(base.as_ptr() as usize, N as u32);
@@ -100,7 +102,7 @@ impl<const N: usize> Chunk<N> {
         };
         // INVARIANT: The bit was set, so the set had no owner, and is clear now because of this
         // value.
-        Some(Counters {
+        Some(PercpuCounters {
             base,
             chunk: this.clone(),
         })
@@ -110,7 +112,7 @@ impl<const N: usize> Chunk<N> {
 impl<const N: usize> Drop for Chunk<N> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant `base` is an allocation that this value owns, and it is not
-        // used afterwards. Each `Counters` has a reference to the chunk, so none is left.
+        // used afterwards. Each `PercpuCounters` has a reference to the chunk, so none is left.
         unsafe { bindings::free_percpu(self.base.as_ptr().cast()) };
     }
 }
@@ -140,7 +142,7 @@ impl<const N: usize> Pool<N> {
 
     /// Takes a set of counters, all zero. Process context: takes a mutex and may allocate. Fails
     /// with `ENOMEM`.
-    pub(crate) fn take(&self) -> Result<Counters<N>> {
+    pub(crate) fn take(&self) -> Result<PercpuCounters<N>> {
         let mut chunk = self.chunk.lock();
         if let Some(counters) = chunk.as_ref().and_then(Chunk::take) {
             return Ok(counters);
@@ -162,7 +164,7 @@ impl<const N: usize> Pool<N> {
 ///
 /// `base` is a set of `N` words in the allocation of `chunk`, whose bit in `free` is clear because
 /// of this value.
-pub(crate) struct Counters<const N: usize> {
+pub(crate) struct PercpuCounters<const N: usize> {
     /// Base address in the per-CPU address space; not to be dereferenced.
     base: NonNull<u64>,
     /// Keeps the allocation alive.
@@ -170,12 +172,12 @@ pub(crate) struct Counters<const N: usize> {
 }
 
 // SAFETY: Per-CPU memory may be used on, and freed from, any CPU.
-unsafe impl<const N: usize> Send for Counters<N> {}
+unsafe impl<const N: usize> Send for PercpuCounters<N> {}
 // SAFETY: A shared reference gives additions, which are single instructions on the current CPU's
 // own copy, and loads of whole words. Neither tears.
-unsafe impl<const N: usize> Sync for Counters<N> {}
+unsafe impl<const N: usize> Sync for PercpuCounters<N> {}
 
-impl<const N: usize> Counters<N> {
+impl<const N: usize> PercpuCounters<N> {
     /// Adds `value` to counter `I` of the current CPU. Any context: neither preemption nor an
     /// interrupt can lose an addition.
     ///
@@ -248,7 +250,7 @@ impl<const N: usize> Counters<N> {
     }
 }
 
-impl<const N: usize> Counters<N> {
+impl<const N: usize> PercpuCounters<N> {
     /// Returns the counters of one CPU; zeros if it is not [possible](super::cpus::possible).
     ///
     /// For statistics that are shown by CPU. Reads words of another CPU without synchronisation:
@@ -270,7 +272,7 @@ impl<const N: usize> Counters<N> {
     }
 }
 
-impl<const N: usize> Drop for Counters<N> {
+impl<const N: usize> Drop for PercpuCounters<N> {
     fn drop(&mut self) {
         // The number of the set follows from its offset in the chunk.
         let first = self.chunk.base.as_ptr() as usize;

@@ -19,7 +19,7 @@ use abstractions::{bindings, kapi};
 use kapi::{
     net::{Namespaced, Namespaces, NamespacesGuard, Net},
     netfilter::{Hook, Hooks, Point, Protocol, Spec, State, Verdict},
-    percpu::{Counters, Pool},
+    percpu::{PercpuCounters, Pool},
     rcu::Rcu,
     skbuff::Packet,
 };
@@ -43,7 +43,7 @@ static COUNTERS: Namespaces<Counter> = Namespaces::new();
 #[pin_data]
 struct Counter {
     initial: bool,
-    packets: Counters<1>,
+    packets: PercpuCounters<1>,
     /// Hooks that count here. They hold a reference to the counter, so `exit` drops them.
     #[pin]
     hooks: Mutex<Option<Hooks<Counter>>>,

@@ -37,7 +37,7 @@ use kernel::{
 /// Counters that packets add to (E-1), and the number of the next packet of each CPU, for outer
 /// IPv4 headers.
 pub(crate) struct Counted {
-    own: percpu::Counters<6>,
+    own: percpu::PercpuCounters<6>,
     /// Counters of the namespace, which count the same packets.
     totals: Arc<Totals>,
 }
@@ -48,7 +48,7 @@ pub(crate) type Pool = percpu::Pool<6>;
 /// Statistics of a namespace.
 #[pin_data]
 pub(crate) struct Totals {
-    sums: percpu::Counters<6>,
+    sums: percpu::PercpuCounters<6>,
     /// Number of connections bound to the application helper (K-10).
     app_conns: Atomic<i64>,
     /// Base of the statistics. Locked by readers and by zeroing and freezing; no other lock is

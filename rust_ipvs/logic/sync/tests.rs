@@ -4,7 +4,7 @@
 
 use super::super::config::Errno;
 use super::super::uapi::daemon_attr;
-use super::daemon::{self, Daemon, DaemonRole, Wish};
+use super::daemon::{self, Daemon, DaemonRequest, DaemonRole};
 use super::rate_limit::{should_sync, Rules, Subject, SyncDue};
 use super::read::Entries;
 use super::write::{least, Added, SyncMsgBuilder};
@@ -580,7 +580,7 @@ const MASTER: [(u16, &[u8]); 3] = [
     (daemon_attr::SYNC_ID, &7u32.to_ne_bytes()),
 ];
 
-fn wish(more: &[(u16, &[u8])]) -> Result<Wish, ConfigError> {
+fn request(more: &[(u16, &[u8])]) -> Result<DaemonRequest, ConfigError> {
     daemon::of_attributes(&attributes(&[&MASTER, more].concat()))
 }
 
@@ -589,11 +589,11 @@ use super::super::config::ConfigError;
 // G-12, G-31
 #[test]
 fn daemons_by_their_attributes() {
-    let plain = wish(&[]).unwrap();
+    let plain = request(&[]).unwrap();
     assert_eq!((plain.state, plain.sync_id), (1, 7));
     assert_eq!(plain.interface.as_bytes(), b"eth0");
     let port = 9000u16.to_ne_bytes();
-    let all = wish(&[
+    let all = request(&[
         (daemon_attr::SYNC_MAXLEN, &100u16.to_ne_bytes()),
         (daemon_attr::MCAST_GROUP, &[239, 1, 2, 3]),
         (daemon_attr::MCAST_PORT, &port),
@@ -611,12 +611,12 @@ fn daemons_by_their_attributes() {
     assert_eq!(daemon, expected);
     // If both groups are present, the IPv4 one counts.
     let group6 = [0xffu8; 16];
-    let both = wish(&[
+    let both = request(&[
         (daemon_attr::MCAST_GROUP, &[224, 0, 0, 1]),
         (daemon_attr::MCAST_GROUP6, &group6),
     ]);
     assert_eq!(both.unwrap().group, Some(Ip::V4([224, 0, 0, 1])));
-    let six = wish(&[(daemon_attr::MCAST_GROUP6, &group6)]).unwrap();
+    let six = request(&[(daemon_attr::MCAST_GROUP6, &group6)]).unwrap();
     assert_eq!(six.group, Some(Ip::V6(group6)));
     for wrong in [
         (daemon_attr::MCAST_GROUP, [10, 0, 0, 1].as_slice()),
@@ -632,7 +632,7 @@ fn daemons_by_their_attributes() {
         (daemon_attr::MCAST_IFN, b"eth0"),
     ] {
         assert_eq!(
-            wish(&[wrong]).unwrap_err().errno,
+            request(&[wrong]).unwrap_err().errno,
             Errno::Invalid,
             "{wrong:?}"
         );
@@ -659,14 +659,14 @@ fn daemons_by_their_attributes() {
 // B-1, B-2
 #[test]
 fn daemons_that_ask_for_little() {
-    let plain = wish(&[]).unwrap();
+    let plain = request(&[]).unwrap();
     let maxlen = |maxlen, group, role, mtu| {
-        let wish = Wish {
+        let request = DaemonRequest {
             maxlen,
             group,
             ..plain
         };
-        wish.settle(role, mtu).maxlen
+        request.settle(role, mtu).maxlen
     };
     let (master, backup) = (Some(DaemonRole::Master), Some(DaemonRole::Backup));
     let six = Some(Ip::V6([0xff; 16]));
