@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Checks how things are called and said: words that are gone, how doc comments open, SAFETY comments, line lengths.
+"""Checks names and comments: words that are gone, types of one name, openings, SAFETY, lengths.
 
 Documentation/glossary.rst has the words that are used. The numbers below may only fall.
 """
@@ -8,7 +8,7 @@ Documentation/glossary.rst has the words that are used. The numbers below may on
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ LONG = {
     ".h": 3,
     ".md": 1,
     ".mk": 16,
-    ".py": 306,
+    ".py": 305,
     ".rs": 36,
     ".rst": 6,
     ".sh": 230,
@@ -82,9 +82,19 @@ GONE = {
     "forget_notes": "clear_cb",
     "twin": "duplicate",
     "Refusal": "ConfigError",
+    "Room": "TrashNode",
+    "rooms": "nodes, capacity",
+    "welcome": "insert_dest",
+    "Wish": "DestRequest, DaemonRequest",
+    "wish": "request",
     "Judging": "DefenseLock",
     "Defences": "Defenses",
 }
+# Names that several types of the module have: handlers of commands, one module for each object, and
+# names that rust/kernel uses in the same way.
+SHARED = {"Del", "Get", "Inner", "List", "New", "Registration", "Set"}
+# Names of two types that are still to be resolved.
+UNRESOLVED = {"End"}
 # Where these are files of the module, or compiled with it.
 MODULE = re.compile(r"(rust_ipvs|tools/model|tools/logic-tests|samples)/.*\.rs$")
 # Phrases that are gone from comments, documents and tests.
@@ -96,6 +106,7 @@ PHRASES = {
 }
 PROSE = re.compile(r"\.(rs|c|h|rst|py|sh)$")
 
+TYPE = re.compile(r"^ *(?:pub(?:\([^)]*\))? )?(?:struct|enum|union|(?:unsafe )?trait) (\w+)", re.M)
 QUESTION = re.compile(r"(What|Where|How|Who|Whether|Which|When|Whose|Whoever|Whatever|Whom|Why)\b")
 BARE = re.compile(
     r"// SAFETY: (Owned|As above|As before|It computes|Plain allocation|By the type invariant)\.?$"
@@ -119,8 +130,18 @@ def opens_with_a_question(rows, i):
     return not (i and re.match(r"\s*" + re.escape(match[1]) + r"(\s|$)", rows[i - 1]))
 
 
+def homonyms(places):
+    """Yields each name that two types of the module have, and each exception that is not needed."""
+    several = {name for name, files in places.items() if len(files) > 1}
+    for name in sorted(several - SHARED - UNRESOLVED):
+        yield f"{name} is the name of {len(places[name])} types: {', '.join(sorted(places[name]))}"
+    for name in sorted((UNRESOLVED | SHARED) - several):
+        yield f"{name} is the name of one type: remove it from SHARED or UNRESOLVED"
+
+
 def main():
     objections, openings, long = [], [], Counter()
+    types = defaultdict(set)
     here = Path(__file__).resolve().relative_to(ROOT).as_posix()
     for name, text in files():
         rows = text.splitlines()
@@ -140,11 +161,15 @@ def main():
                     number = text.count("\n", 0, match.start()) + 1
                     objections.append(f"{name}:{number}: \"{match[0]}\" is gone: {say}")
         if MODULE.match(name):
+            if name.startswith("rust_ipvs/"):
+                for kind in TYPE.findall(text):
+                    types[kind].add(name)
             bare = CODE.sub(lambda m: "\n" * m[0].count("\n"), text)
             for number, row in enumerate(bare.splitlines(), 1):
                 for word in re.findall(r"[A-Za-z_]\w*", row):
                     if word in GONE:
                         objections.append(f"{name}:{number}: {word} is gone: {GONE[word]}")
+    objections += homonyms(types)
     if len(openings) > OPENINGS:
         objections += openings
         objections.append(f"{len(openings)} doc comments open with a question, {OPENINGS} may")
