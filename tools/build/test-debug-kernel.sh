@@ -9,7 +9,7 @@
 # hour. It is a program, so the tests run at the host's speed. WATCH=no disables the checks. Without
 # TEST, all selftests run. SMP, MEMORY and LIMIT are the kernel's CPUs, memory and seconds. PACKETS
 # is the size of storm.py's storm, LOADS and NAMESPACES are how often it loads the module and
-# creates a namespace.
+# creates a namespace. PATIENCE multiplies the time limits of tests and of what they wait for.
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
@@ -158,7 +158,8 @@ boot() {
 	mkdir -p "$results"
 	cat >"$results/commands" <<-EOF
 		export LONG='${LONG-}' SEED='${SEED:-20261121}' RUST_IPVS_KO=/built/rust_ipvs.ko
-		export PACKETS='$packets' LOADS='${LOADS-}' NAMESPACES='${NAMESPACES-}' PATIENCE=4
+		export PACKETS='$packets' LOADS='${LOADS-}' NAMESPACES='${NAMESPACES-}'
+		export PATIENCE='${PATIENCE:-4}'
 		$2
 	EOF
 	timeout --kill-after=5 "$limit" \

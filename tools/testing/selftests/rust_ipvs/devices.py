@@ -9,7 +9,7 @@ import threading
 from harness import abi, ipvs, netlink, sync
 from harness.fixture import FIXTURE as g, VIP, VIP6
 from harness.packet import Sniffer, Wire, ip, udp
-from harness.tap import Skip, case, equal, run, true, until
+from harness.tap import Skip, case, equal, patience, run, true, until
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 VIPS = {4: VIP, 6: VIP6}
@@ -24,7 +24,7 @@ NAMED = {4: SERVER[4], 6: f'[{SERVER[6]}]'}
 NEAR = {4: '10.98.0.254', 6: 'fd00:98::fe'}
 OTHER_WAY = {4: '10.0.2.11', 6: 'fd00:2::b'}
 # Seconds. The kernel waits for references to a device, and warns of them after ten seconds.
-PATIENCE = 8
+AWAY = 8
 
 
 class Cable:
@@ -59,7 +59,7 @@ class Cable:
         with g.director:
             going = subprocess.Popen(command.split())
         try:
-            going.wait(PATIENCE)
+            going.wait(patience(AWAY))
         except subprocess.TimeoutExpired:
             # Drops the reference with all else, or the test would not end.
             g.reload()

@@ -17,7 +17,7 @@ from harness.packet import hardware
 from harness.tap import Skip, case, equal, note, run, true, until
 
 MANY = 1000000 if os.environ.get('LONG') else 40000
-PATIENCE = 900 if os.environ.get('LONG') else 120
+ENDED = 900 if os.environ.get('LONG') else 120
 # How long a connection lasts that is used again and again: longer than it takes to come to it once
 # more.
 LASTS = 300 if os.environ.get('LONG') else 20
@@ -196,7 +196,7 @@ def many(count, version, method):
         true(len(resizer.sizes) > 1 or g.impl == 'c', 'the table changed its size meanwhile')
         objects, pages = in_slab()
         note(f'{(objects - before)} connections in {pages - pages_before} pages')
-    until(lambda: connections() == 0, 'all connections end', PATIENCE)
+    until(lambda: connections() == 0, 'all connections end', ENDED)
     equal(ipvs.rows(), [], 'rows of /proc')
     until(
         lambda: in_slab()[0] - before < 1000,

@@ -6,8 +6,9 @@
 # usage: run_tests.sh [--guest LETTER] [--all-flavours] [--results DIR] [TEST…]
 #
 # Each test's TAP goes to DIR/<test>.tap, and a line "test passed failed skipped seconds" to
-# DIR/summary. PATIENCE=n multiplies the time limits of the list by n, for a slow kernel. If a test
-# crashes or ends before its plan is complete, each missing case counts as failed.
+# DIR/summary. PATIENCE=n multiplies the time limits of the list, and of what tests wait for, by n,
+# for a slow kernel. If a test crashes or ends before its plan is complete, each missing case counts
+# as failed.
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=lib.sh

@@ -10,6 +10,7 @@ import threading
 from collections import namedtuple
 
 from .servers import pattern
+from .tap import patience
 
 # Who answered, and what the server saw of the connection: its peer and its own side.
 Answer = namedtuple('Answer', 'name peer peer_port local local_port')
@@ -90,7 +91,7 @@ class Connection:
             self.sock = socket.socket(
                 family(address), socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
             )
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(patience(timeout))
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if mark is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)

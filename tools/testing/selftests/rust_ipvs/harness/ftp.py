@@ -14,7 +14,7 @@ import threading
 from . import ipvs
 from .fixture import FIXTURE as g, VIP, VIP6
 from .servers import pattern
-from .tap import case, equal, until
+from .tap import case, equal, patience, until
 
 # Where vsftpd listens for passive data connections.
 PASSIVE = (40000, 40009)
@@ -145,7 +145,7 @@ class Client(ftplib.FTP):
         self.space, self.way, self.data_peer, self.listen_at = space, way, None, 0
         source = source or ('fd00:1::1' if ':' in vip else '10.0.1.1')
         with space:
-            super().__init__(timeout=15, source_address=(source, 0))
+            super().__init__(timeout=patience(15), source_address=(source, 0))
             self.connect(vip, port)
 
     def login(self, *_):
@@ -169,7 +169,7 @@ class Client(ftplib.FTP):
         listener = socket.create_server(
             (self.sock.getsockname()[0], self.listen_at), family=self.af, backlog=1
         )
-        listener.settimeout(15)
+        listener.settimeout(patience(15))
         host, port = listener.getsockname()[:2]
         try:
             (self.sendport if self.way == 'PORT' else self.sendeprt)(host, port)

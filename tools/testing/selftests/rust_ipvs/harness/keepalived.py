@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from . import ipvs
-from .tap import Failure, true, until
+from .tap import Failure, patience, true, until
 
 CONFIG, LOG = '/tmp/keepalived.conf', '/tmp/keepalived.log'
 # What it has set up goes when it ends.
@@ -81,7 +81,7 @@ class Keepalived:
         if self.process:
             self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(patience(20))
             except subprocess.TimeoutExpired as error:
                 self.process.kill()
                 raise Failure('keepalived does not end') from error

@@ -6,6 +6,8 @@ import socket
 import struct
 import time
 
+from .tap import patience
+
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 SOL_PACKET, PACKET_VNET_HDR = 263, 15
@@ -302,8 +304,8 @@ class Sniffer:
                     pass
 
     def wait(self, wanted, seconds=3):
-        """The first packet that WANTED accepts, or None."""
-        end = time.monotonic() + seconds
+        """The first packet that WANTED accepts, or None after SECONDS of patience()."""
+        end = time.monotonic() + patience(seconds)
         while True:
             self._take()
             for packet in self.seen:

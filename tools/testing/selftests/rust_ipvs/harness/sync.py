@@ -8,6 +8,7 @@ import time
 from collections import namedtuple
 
 from .packet import raw, words
+from .tap import patience
 
 GROUP, GROUP6, PORT = '224.0.0.81', 'ff02::81', 8848
 SYNC, NOOUTPUT, INACTIVE, TEMPLATE, NO_CPORT, ONE_PACKET = 0x20, 0x80, 0x100, 0x1000, 0x800, 0x2000
@@ -168,8 +169,8 @@ class Ear:
         return [entry for message in self.hear(seconds) for entry in message.entries]
 
     def wait(self, wanted, seconds=6):
-        """The first entry that WANTED accepts, or None."""
-        end = time.monotonic() + seconds
+        """The first entry that WANTED accepts, or None after SECONDS of patience()."""
+        end = time.monotonic() + patience(seconds)
         while time.monotonic() < end:
             for entry in self.entries(0.05):
                 if wanted(entry):

@@ -8,6 +8,8 @@ import traceback
 
 KSFT_SKIP = 4
 
+_patience = int(os.environ.get('PATIENCE') or 1)
+
 _cases = []
 
 
@@ -51,8 +53,14 @@ def true(condition, what):
         raise Failure(what)
 
 
+def patience(seconds):
+    """The time limit SECONDS, times PATIENCE: for a slow kernel, as in run_tests.sh."""
+    return seconds * _patience
+
+
 def until(condition, what, seconds=10):
-    """Waits until CONDITION() is true and returns its value; fails after SECONDS."""
+    """Waits until CONDITION() is true and returns its value; fails after SECONDS of patience()."""
+    seconds = patience(seconds)
     end = time.monotonic() + seconds
     while True:
         value = condition()
