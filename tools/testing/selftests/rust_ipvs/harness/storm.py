@@ -175,6 +175,13 @@ class Field:
             g.director.run(f'ip link del {device}', check=False, quiet=True)
         remove(self.space)
 
+    def beside(self):
+        """Helpers of the network itself, each with the seconds between its steps."""
+        return ((self.daemons, 0.3),)
+
+    def restore(self):
+        """Takes back what such helpers have left."""
+
     def command(self, packets, processors, ports, seed):
         """The words that start the storm."""
         return [BINARY, 'out', self.mac, str(packets), str(processors), str(ports), str(seed)]
