@@ -114,7 +114,8 @@ def main():
             (ROOT / name).write_text(new)
             print(f"schedulers: {name} is written anew")
         else:
-            objections.append(f"{name} lists other schedulers than {TABLE}: run make schedulers")
+            lacks = "lacks a mod line for" if name == TABLE else "lists other schedulers than"
+            objections.append(f"{name} {lacks} the table of {TABLE}: run make schedulers")
     described = set(re.findall(r"^(\w+) +\S", read(DOCUMENT).partition("\nname ")[2], re.M))
     for name in found:
         if name not in described:
