@@ -20,6 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "net/netfilter/rust_ipvs"
 SELFTESTS = "tools/testing/selftests/net/netfilter/ipvs_rs"
+SPEC = "Documentation/netlink/specs/ipvs.yaml"
+DOCUMENTS = "Documentation/networking/ipvs-rs"
+# Documents of this repository, its build, tests and tool, that the kernel tree does not get.
+NOT_IN_TREE = {"benchmarks", "building", "ripvsadm", "testing"}
 
 COVER = """This series adds IPVS written in Rust, as a module that replaces ip_vs: the
 same netlink family, socket options, /proc files and sysctls, so that
@@ -209,6 +213,19 @@ too, with IPVS_IMPL=c. They need Python, iproute2, ipvsadm and nft.""",
         [f"{SELFTESTS}/*", "tools/testing/selftests/Makefile"],
     ),
     Step(
+        "netlink: specs: add a specification of the IPVS family",
+        """It describes the generic netlink family of both implementations for the YNL
+tools. Its numbers are those of linux/ip_vs.h.""",
+        [SPEC],
+    ),
+    Step(
+        "Documentation: networking: describe IPVS in Rust",
+        """Document the behaviour, which is that of C IPVS, with a number for each rule
+that the tests cite, the differences from C IPVS, the interfaces, and how the
+module is organised.""",
+        [f"{DOCUMENTS}/*", "Documentation/networking/index.rst"],
+    ),
+    Step(
         "MAINTAINERS: add IPVS in Rust",
         "Patches of the module and of its tests go to netdev, lvs-devel and\nrust-for-linux.",
         ["MAINTAINERS"],
@@ -225,7 +242,7 @@ def lay_out(kernel, work):
     patch = run(str(ROOT / "tools/build/in-tree.sh"), "patch", str(kernel))
     names = re.findall(r"^--- a/(\S+)$", patch, re.M)
     for side in "ab":
-        for name in [*names, "MAINTAINERS"]:
+        for name in [*names, "MAINTAINERS", "Documentation/networking/index.rst"]:
             if (kernel / name).exists():
                 (work / side / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(kernel / name, work / side / name)
@@ -233,6 +250,7 @@ def lay_out(kernel, work):
     for script in (work / "b" / SELFTESTS).glob("*.py"):
         script.chmod(0o755)
     maintainers(work / "b" / "MAINTAINERS")
+    documents(work / "b")
     return sorted(
         str(path.relative_to(work / "b")) for path in (work / "b").rglob("*") if path.is_file()
     )
@@ -243,13 +261,38 @@ def maintainers(path):
     entry = (
         re.sub(r"^#.*\n|^\n", "", (ROOT / "MAINTAINERS").read_text(), flags=re.M).strip() + "\n\n"
     )
-    # Documents are not part of the series.
-    entry = re.sub(r"^F:\tDocumentation/.*\n", "", entry, flags=re.M)
     text = path.read_text()
     where = text.index("\nIPVS\n") + 1
     path.write_text(
         text[: text.index("\n\n", where) + 2] + entry + text[text.index("\n\n", where) + 2 :]
     )
+
+
+def documents(tree):
+    """Puts the specification and the documents of the module into the tree, and into its index."""
+    (tree / SPEC).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(ROOT / SPEC, tree / SPEC)
+    place = tree / DOCUMENTS
+    place.mkdir(parents=True)
+    for path in sorted((ROOT / "Documentation").glob("*.rst")):
+        if path.stem not in NOT_IN_TREE:
+            (place / path.name).write_text(in_tree(path.read_text()))
+    shutil.copy2(ROOT / "Documentation/layers.svg", place)
+    shutil.copytree(ROOT / "Documentation/schedulers", place / "schedulers")
+    index = tree / "Documentation/networking/index.rst"
+    text = index.read_text()
+    entry = "   ipvs-sysctl\n"
+    if entry not in text:
+        sys.exit(f"series: {index.name} of Documentation/networking has no ipvs-sysctl")
+    index.write_text(text.replace(entry, "   ipvs-rs/index\n" + entry))
+
+
+def in_tree(text):
+    """A document without what refers to those that are left out."""
+    for name in NOT_IN_TREE:
+        text = re.sub(rf"^   {name}\n", "", text, flags=re.M)
+        text = re.sub(rf":doc:`{name}`", f"``Documentation/{name}.rst`` of its repository", text)
+    return text
 
 
 def main_rs(tree, step):
