@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 # A copy of the lab's kernel source in the lab's cache, with its build, shared by the scripts that
-# build kernels.
-#
-# Requires lib.sh and choose_kernel, and must run inside the lab.
-# shellcheck disable=SC2154 # root, lab and kdir are set by the script that sources this
+# build kernels. It is of the lab's kernel, whatever KDIR is.
+# shellcheck disable=SC2154 # root is set by the script that sources this, kdir by lib.sh
 # shellcheck disable=SC2034 # that script reads LAB_TREE to know if it runs inside the lab
 
+# shellcheck source=lib.sh
+. "$root/tools/build/lib.sh"
+unset KDIR
+choose_kernel
 LAB_CACHE='' LAB_TREE=''
 eval "$("$lab" env | grep -E '^LAB_(CACHE|TREE)=')"
 place=$LAB_CACHE/in-tree
@@ -37,6 +39,12 @@ kernel() {
 	local folder=$1
 	shift
 	nice make -C "$source" O="$place/$folder" CC=x86_64-linux-gnu-gcc-14 -j"$(nproc)" --no-print-directory "$@"
+}
+
+# The stock kernel's configuration with the lines of a fragment, as that of FOLDER.
+like_stock() {
+	cp "$kdir/.config" "$place/$1/.config" && cat "$2" >>"$place/$1/.config" &&
+		kernel "$1" ARCH=x86 olddefconfig
 }
 
 # Is every line of the fragment FILE in the configuration of FOLDER? A symbol whose dependencies are

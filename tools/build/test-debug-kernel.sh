@@ -13,10 +13,6 @@
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
-# shellcheck source=lib.sh
-. "$root/tools/build/lib.sh"
-unset KDIR
-choose_kernel
 # shellcheck source=kernel-copy.sh
 . "$root/tools/build/kernel-copy.sh"
 kind=um-debug fragments=("$root/tools/build/um-tests.config" "$root/tools/build/um-debug.config")

@@ -8,10 +8,6 @@
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
-# shellcheck source=lib.sh
-. "$root/tools/build/lib.sh"
-unset KDIR
-choose_kernel
 
 # The KUnit suites of the module: one for each inline module of tests that says so.
 mapfile -t suites < <(grep -rhoE 'kunit_tests\(\w+\)' "$root/rust_ipvs" |
@@ -30,11 +26,6 @@ result() {
 		grep -vE '^ +[A-Z][A-Za-z0-9]+( \[M\]| [LP])? +[^ ]+$' "$3" | tail -n 25 | sed 's/^/# /'
 		echo "# the whole log: ${3#"$root"/}"
 	fi
-}
-
-# The stock kernel's configuration with the lines of a fragment.
-like_stock() {
-	cp "$kdir/.config" "$place/$1/.config" && cat "$2" >>"$place/$1/.config" && kernel "$1" ARCH=x86 olddefconfig
 }
 
 x86() {

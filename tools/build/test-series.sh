@@ -8,10 +8,6 @@
 set -uo pipefail
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
-# shellcheck source=lib.sh
-. "$root/tools/build/lib.sh"
-unset KDIR
-choose_kernel
 # shellcheck source=kernel-copy.sh
 . "$root/tools/build/kernel-copy.sh"
 logs=$root/build/series-logs
@@ -19,11 +15,6 @@ folder=net/netfilter/rust_ipvs
 
 # What checkpatch may say, and why: building.rst has the reasons.
 ALLOWED='AVOID_EXTERNS|FILE_PATH_CHANGES|LONG_LINE|LONG_LINE_COMMENT|LONG_LINE_STRING'
-
-# The stock kernel's configuration with the lines of a fragment.
-like_stock() {
-	cp "$kdir/.config" "$place/$1/.config" && cat "$2" >>"$place/$1/.config" && kernel "$1" ARCH=x86 olddefconfig
-}
 
 # Builds the folder as it is now.
 build() {
