@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's YNL tools with Documentation/netlink/specs/ipvs.yaml: what they read, set, and are refused.
+"""The kernel's YNL tools with Documentation/netlink/specs/ipvs.yaml: reading, setting, refusals.
 
-The tools are in build/ynl, where tools/build/ynl.sh ("make ynl") puts them with the Python modules that they need.
+The tools are in build/ynl, where tools/build/ynl.sh ("make ynl") puts them with the Python modules
+that they need.
 """
 
 import errno
+import functools
 import json
 import sys
 from pathlib import Path
@@ -81,16 +83,17 @@ SERVER_SEEN = {
 }
 
 
-def family():
-    """The family as YNL knows it; the specification has been checked by its schema."""
-    with g.director:
+@functools.cache
+def client(director):
+    """The family as YNL knows it, with a socket in the namespace. One for all cases: most of the
+    time of making one goes into reading the specification, which has been checked by its schema."""
+    with director:
         return YnlFamily(str(SPEC), schema='')
 
 
 def ynl(function, *arguments):
     """Calls one of the library's functions in the director's namespace."""
-    with g.director, family() as client:
-        return getattr(client, function)(*arguments)
+    return getattr(client(g.director), function)(*arguments)
 
 
 def services():
