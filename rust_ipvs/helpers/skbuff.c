@@ -114,7 +114,7 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_sum_unneeded(const struct sk_buff *
 
 /* Returns true if the data from @at on, counted from the network header, has a correct checksum. */
 __rust_ipvs_helper bool rust_ipvs_helper_skb_sums_to_zero(const struct sk_buff *skb,
-							    unsigned int at)
+							  unsigned int at)
 {
 	at += skb_network_offset(skb);
 	return at < skb->len && !csum_fold(skb_checksum(skb, at, skb->len - at, 0));
