@@ -9,16 +9,18 @@
 //! writers replace. The value that a writer replaces is dropped after a grace period, in softirq
 //! context, so dropping a `T` in a cell must not sleep.
 //!
-//! `kernel::sync::rcu` has a guard only. This module adds what can be done with one: a proof that
-//! is `Copy` and carries a lifetime, cells, and callbacks that can be waited for when the module is
-//! unloaded.
+//! `kernel::sync::rcu` has the read lock's guard and `rcu_barrier()`. This module adds a proof that
+//! is `Copy` and carries a lifetime, since C code that calls hooks holds the lock and has no guard;
+//! cells; and callbacks that can be waited for when the module is unloaded.
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::rcu::{self, RcuBox, RcuCell};
 //! let cell = RcuCell::new(RcuBox::new(1, GFP_KERNEL)?);
 //! rcu::read(|rcu| assert_eq!(cell.get(rcu), Some(&1)));
 //! cell.replace(Some(RcuBox::new(2, GFP_KERNEL)?));
+//! # Ok::<(), Error>(())
 //! ```
 
 use super::{
@@ -80,8 +82,7 @@ pub(crate) fn read<R>(f: impl FnOnce(Rcu<'_>) -> R) -> R {
 /// Waits until all RCU callbacks queued so far have run, those of other code included (C:
 /// `rcu_barrier()`). Process context; sleeps.
 pub(crate) fn barrier() {
-    // SAFETY: `rcu_barrier()` may be called in any context that may sleep, which callers guarantee.
-    unsafe { bindings::rcu_barrier() }
+    rcu::rcu_barrier();
 }
 
 /// Number of callbacks of cells and counted references that were queued and have not ended.

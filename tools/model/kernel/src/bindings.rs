@@ -73,10 +73,6 @@ pub unsafe fn call_rcu(
     unsafe { engine::call_rcu(head.cast(), callback) };
 }
 
-pub unsafe fn rcu_barrier() {
-    engine::synchronize();
-}
-
 pub unsafe fn rust_ipvs_helper_synchronize_rcu_expedited() {
     engine::synchronize();
 }

@@ -19,6 +19,11 @@ pub mod rcu {
         Guard(PhantomData)
     }
 
+    /// Waits until all RCU callbacks queued so far have run.
+    pub fn rcu_barrier() {
+        engine::synchronize();
+    }
+
     impl Drop for Guard {
         fn drop(&mut self) {
             engine::read_unlock();
