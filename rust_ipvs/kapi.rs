@@ -36,3 +36,15 @@ pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod work;
 pub(crate) mod xtables;
+
+// The examples of these files, which tools/build/examples.py writes and `make lint` compiles.
+#[cfg(RUST_IPVS_EXAMPLES)]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_variables,
+    clippy::arithmetic_side_effects
+)]
+mod examples {
+    include!(concat!(env!("RUST_IPVS_OBJ"), "/../examples.rs"));
+}

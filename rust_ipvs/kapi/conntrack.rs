@@ -21,13 +21,19 @@
 //!
 //! # Examples
 //!
-//! ```ignore
-//! if let Some((entry, way)) = packet.entry() {
-//!     if !entry.is_confirmed() && way.direction() == Direction::Original {
-//!         let reply = entry.tuple(Direction::Reply);
+//! ```
+//! # use crate::kapi::{
+//! #     conntrack::{CtDirection, Tuple, TupleEnd},
+//! #     skbuff::Packet,
+//! # };
+//! # fn example(packet: &Packet, server: TupleEnd) {
+//! if let Some((entry, info)) = packet.entry() {
+//!     if !entry.is_confirmed() && info.direction() == CtDirection::Original {
+//!         let reply = entry.tuple(CtDirection::Reply);
 //!         entry.expect_reply(&Tuple { src: server, ..reply });
 //!     }
 //! }
+//! # }
 //! ```
 
 pub(crate) mod again;

@@ -6,10 +6,22 @@
 //!
 //! # Examples
 //!
-//! ```ignore
-//! static DEVICES: DeviceNotifier<NetnsIpvs> = DeviceNotifier::new();
+//! ```
+//! # use crate::kapi::{
+//! #     devices::{DeviceListener, DeviceNotifier},
+//! #     net::Net,
+//! # };
+//! struct Routes;
+//! impl DeviceListener for Routes {
+//!     fn device_lost(net: &Net) {
+//!         pr_info!("initial namespace: {}\n", net.is_initial());
+//!     }
+//! }
+//! static DEVICES: DeviceNotifier<Routes> = DeviceNotifier::new();
+//!
 //! let guard = DEVICES.register()?;
-//! // `NetnsIpvs::device_lost()` is called until the guard is dropped.
+//! // `Routes::device_lost()` is called until the guard is dropped.
+//! # Ok::<(), Error>(())
 //! ```
 
 use super::net::Net;

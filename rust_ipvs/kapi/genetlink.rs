@@ -14,6 +14,9 @@
 //! parsed by the handler. A handler fails with an error number and, for the user, a line of text
 //! (extended acknowledgement).
 //!
+//! `kernel::net::netlink` has families that send to multicast groups. It has no handlers of
+//! commands, no policies and no answers.
+//!
 //! # Context
 //!
 //! Handlers run in process context and may sleep. The family is parallel: handlers run at once on
@@ -22,14 +25,21 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::{
+//! #     genetlink::{Command, Doit, Dump, Dumpit, GenlFamily, Policy, Request},
+//! #     once::Word,
+//! # };
+//! # use kernel::ModuleMetadata;
+//! # const THIS_MODULE: ThisModule = <crate::LocalModule as ModuleMetadata>::THIS_MODULE;
+//! static LIMIT: Word<u32> = Word::new(7);
 //! /// Attribute 1: the limit.
 //! static POLICY: [Policy; 2] = [Policy::ANY, Policy::U32];
 //! static COMMANDS: [Command; 2] = [
 //!     Command::new(1).doit::<SetLimit>().admin_perm(),
 //!     Command::new(2).dumpit::<Squares>(),
 //! ];
-//! static FAMILY: Family = Family::new(&THIS_MODULE, c"EXAMPLE", 1, &POLICY, &COMMANDS);
+//! static FAMILY: GenlFamily = GenlFamily::new(&THIS_MODULE, c"EXAMPLE", 1, &POLICY, &COMMANDS);
 //!
 //! struct SetLimit;
 //! impl Doit for SetLimit {
@@ -54,6 +64,7 @@
 //! }
 //!
 //! let registration = FAMILY.register()?;
+//! # Ok::<(), Error>(())
 //! ```
 
 mod dump;

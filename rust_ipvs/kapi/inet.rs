@@ -5,6 +5,8 @@
 //!
 //! C headers: [`include/uapi/linux/netfilter.h`](srctree/include/uapi/linux/netfilter.h),
 //! [`include/uapi/linux/in6.h`](srctree/include/uapi/linux/in6.h)
+//!
+//! Plain values, for any context.
 
 use crate::bindings;
 

@@ -10,10 +10,13 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::modules::Exclusion;
 //! static OTHER: Exclusion = Exclusion::new(c"other");
+//!
 //! let guard = OTHER.register()?;
 //! // "modprobe other" fails with EBUSY, before any of its code runs, until the guard is dropped.
+//! # Ok::<(), Error>(())
 //! ```
 
 use crate::bindings;

@@ -18,15 +18,28 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::net::{Namespaced, Namespaces, Net, WeakNet};
+//! # use kernel::sync::Arc;
+//! struct State;
 //! static STATES: Namespaces<State> = Namespaces::new();
+//!
 //! impl Namespaced for State {
 //!     type Shared = ();
-//!     fn namespaces() -> &'static Namespaces<Self> { &STATES }
-//!     fn new(net: &Net, weak_net: &Arc<WeakNet>, _: &()) -> Result<Arc<Self>> { … }
+//!
+//!     fn namespaces() -> &'static Namespaces<Self> {
+//!         &STATES
+//!     }
+//!
+//!     fn new(net: &Net, weak_net: &Arc<WeakNet>, (): &()) -> Result<Arc<Self>> {
+//!         Ok(Arc::new(State, GFP_KERNEL)?)
+//!     }
+//!
 //!     fn stop(this: &Arc<Self>) {}
 //! }
+//!
 //! let registration = STATES.register(())?;
+//! # Ok::<(), Error>(())
 //! ```
 
 use super::{

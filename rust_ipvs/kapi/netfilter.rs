@@ -13,17 +13,32 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::{
+//! #     net::Lease,
+//! #     netfilter::{Hook, Hooks, Point, Protocol, Spec, State, Verdict},
+//! #     percpu::PercpuCounters,
+//! #     rcu::Rcu,
+//! #     skbuff::Packet,
+//! # };
+//! # use kernel::sync::Arc;
+//! struct Counter(PercpuCounters<1>);
 //! struct Count;
+//!
 //! impl Hook for Count {
 //!     type Owner = Counter;
+//!
 //!     fn run<'g>(owner: &'g Counter, _: Rcu<'g>, _: &State<'g>, packet: Packet) -> Verdict {
-//!         owner.count();
+//!         owner.0.add::<0>(1);
 //!         Verdict::Accept(packet)
 //!     }
 //! }
+//!
+//! # fn example(lease: Lease, owner: Arc<Counter>) -> Result {
 //! let spec = Spec::new::<Count>(Protocol::Ipv4, Point::LocalIn, 0);
 //! let hooks = Hooks::register(lease, owner, [spec])?;
+//! # Ok(())
+//! # }
 //! ```
 
 pub(crate) use super::inet::{

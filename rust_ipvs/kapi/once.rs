@@ -11,10 +11,13 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::once::Word;
 //! static LIMIT: Word<u32> = Word::new(7);
+//!
 //! LIMIT.store(8);
 //! assert_eq!(LIMIT.load(), 8);
+//! # Ok::<(), Error>(())
 //! ```
 
 use core::{

@@ -17,6 +17,9 @@
 //! buffer is full. It is to be passed on with `?`; the core then enlarges the buffer, and the same
 //! content is written again.
 //!
+//! `kernel::seq_file::SeqFile` only has formatted output without a result. [`Output`] adds bytes as
+//! they are, and tells if the buffer is full, on which the records depend.
+//!
 //! # Context
 //!
 //! All callbacks run in process context, in the reading process, and may sleep. They run at once
@@ -24,8 +27,18 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::{
+//! #     net::Lease,
+//! #     procfs::{More, Output, ProcFile, Records},
+//! # };
+//! # use core::fmt::{self, Write};
+//! # use kernel::sync::Arc;
+//! struct Limits {
+//!     last: usize,
+//! }
 //! struct Squares;
+//!
 //! impl Records for Squares {
 //!     type Owner = Limits;
 //!     type Cursor = usize;
@@ -37,11 +50,14 @@
 //!     fn record(limits: &Limits, n: &mut usize, out: &mut Output<'_>) -> Result<More, fmt::Error> {
 //!         writeln!(out, "{} {}", *n, *n * *n)?;
 //!         *n += 1;
-//!         Ok(if *n < limits.last() { More::Follows } else { More::Done })
+//!         Ok(if *n < limits.last { More::Follows } else { More::Done })
 //!     }
 //! }
 //!
-//! let file = Entry::records::<Squares>(lease, c"squares", 0o444, limits)?;
+//! # fn example(lease: Lease, limits: Arc<Limits>) -> Result {
+//! let file = ProcFile::records::<Squares>(lease, c"squares", 0o444, limits)?;
+//! # Ok(())
+//! # }
 //! ```
 
 use super::net::Lease;

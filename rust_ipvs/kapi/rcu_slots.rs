@@ -16,11 +16,15 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::{rcu, rcu_slots::RcuSlots, shared::RcuArc};
+//! # fn example(object: RcuArc<u32>) -> Result {
 //! let slots = RcuSlots::new(8)?;
 //! let slot = slots.push(object);
 //! rcu::read(|rcu| assert!(slots.get(rcu, 0).is_some()));
 //! slots.take(0);
+//! # Ok(())
+//! # }
 //! ```
 
 use super::{

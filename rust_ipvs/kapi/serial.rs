@@ -3,7 +3,8 @@
 //! Serial numbers, unique while the module is loaded.
 //!
 //! Objects record the number of their owner, a table or a namespace, rather than its address: an
-//! address may be reused by a new owner while old objects are still in use.
+//! address may be reused by a new owner while old objects are still in use. C has `ida_alloc()`
+//! ([`include/linux/idr.h`](srctree/include/linux/idr.h)), which reuses numbers.
 
 use kernel::sync::atomic::{
     Atomic,

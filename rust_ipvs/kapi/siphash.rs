@@ -6,9 +6,11 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::siphash::HalfSipKey;
 //! let key = HalfSipKey::random();
 //! assert_eq!(key.hash(7), key.hash(7));
+//! # Ok::<(), Error>(())
 //! ```
 
 use super::random;

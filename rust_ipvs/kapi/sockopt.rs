@@ -12,13 +12,26 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::{
+//! #     net::Net,
+//! #     once::Word,
+//! #     sockopt::{is_admin_of, Asked, Given, Registration, SocketOptions},
+//! # };
+//! # use core::ops::Range;
+//! # use kernel::ModuleMetadata;
+//! # const THIS_MODULE: ThisModule = <crate::LocalModule as ModuleMetadata>::THIS_MODULE;
+//! static LIMIT: Word<u32> = Word::new(7);
+//!
 //! struct Limit;
 //! impl SocketOptions for Limit {
 //!     const SET: Range<u32> = 4000..4001;
 //!     const GET: Range<u32> = 4000..4001;
 //!
-//!     fn set(_: &Net, _: u32, given: &Given) -> Result {
+//!     fn set(net: &Net, _: u32, given: &Given) -> Result {
+//!         if !is_admin_of(net) {
+//!             return Err(EPERM);
+//!         }
 //!         let mut limit = [0; 4];
 //!         given.read(&mut limit)?;
 //!         LIMIT.store(u32::from_ne_bytes(limit));
@@ -31,6 +44,7 @@
 //! }
 //!
 //! let registration = Registration::new::<Limit>(&THIS_MODULE)?;
+//! # Ok::<(), Error>(())
 //! ```
 
 use super::net::Net;

@@ -27,11 +27,20 @@
 //!
 //! # Examples
 //!
-//! ```ignore
-//! struct Limits { low: Word<i32>, high: Word<i32> }
+//! ```
+//! # use crate::kapi::{
+//! #     net::Lease,
+//! #     once::Word,
+//! #     sysctl::{Registration, SysctlTable, Variable},
+//! # };
+//! # use kernel::sync::Arc;
+//! struct Limits {
+//!     low: Word<i32>,
+//!     high: Word<i32>,
+//! }
 //!
 //! struct Example;
-//! impl Table for Example {
+//! impl SysctlTable for Example {
 //!     type Owner = Limits;
 //!     const PATH: &'static CStr = c"net/example";
 //!     const VARIABLES: &'static [Variable<Limits>] = &[
@@ -40,7 +49,10 @@
 //!     ];
 //! }
 //!
+//! # fn example(lease: Lease, limits: Arc<Limits>) -> Result {
 //! let registration = Registration::<Example>::new(lease, limits)?;
+//! # Ok(())
+//! # }
 //! ```
 
 use super::{

@@ -10,7 +10,12 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::{
+//! #     time::HZ,
+//! #     work::{PeriodicWork, Process},
+//! # };
+//! # use kernel::static_lock_class;
 //! let mut count = 0;
 //! let work = PeriodicWork::new(c"count", static_lock_class!(), move |process: &Process| {
 //!     count += 1;
@@ -18,6 +23,7 @@
 //!     (count < 10).then_some(HZ)
 //! })?;
 //! work.handle().queue(0);
+//! # Ok::<(), Error>(())
 //! ```
 
 use crate::bindings;

@@ -10,7 +10,16 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use crate::kapi::{
+//! #     inet::Protocol,
+//! #     net::Net,
+//! #     rcu::Rcu,
+//! #     skbuff::Packet,
+//! #     xtables::{Match, Registration},
+//! # };
+//! # use kernel::ModuleMetadata;
+//! # const THIS_MODULE: ThisModule = <crate::LocalModule as ModuleMetadata>::THIS_MODULE;
 //! struct Even;
 //! impl Match for Even {
 //!     const NAME: &'static CStr = c"even";
@@ -20,7 +29,9 @@
 //!         packet.len() % 2 == 0
 //!     }
 //! }
+//!
 //! let registration = Registration::new::<Even>(&THIS_MODULE)?;
+//! # Ok::<(), Error>(())
 //! ```
 
 use super::{

@@ -17,7 +17,7 @@ mod abstractions {
 
 use abstractions::{bindings, kapi};
 use kapi::{
-    net::{Namespaced, Namespaces, NamespacesGuard, Net},
+    net::{Namespaced, Namespaces, NamespacesGuard, Net, WeakNet},
     netfilter::{Hook, Hooks, Point, Protocol, Spec, State, Verdict},
     percpu::{PercpuCounters, Pool},
     rcu::Rcu,
@@ -56,7 +56,7 @@ impl Namespaced for Counter {
         &COUNTERS
     }
 
-    fn new(net: &Net, _: &()) -> Result<Arc<Self>> {
+    fn new(net: &Net, weak_net: &Arc<WeakNet>, (): &()) -> Result<Arc<Self>> {
         let packets = Pool::new()?.take()?;
         let counter = Arc::pin_init(
             pin_init!(Self {
@@ -69,7 +69,8 @@ impl Namespaced for Counter {
         // Before all other hooks, as packets that a firewall drops are received too.
         let hooks = [Protocol::Ipv4, Protocol::Ipv6]
             .map(|protocol| Spec::new::<Count>(protocol, Point::LocalIn, i32::MIN));
-        *counter.hooks.lock() = Some(Hooks::register(net, counter.clone(), hooks)?);
+        let lease = weak_net.lease().ok_or(ENODEV)?;
+        *counter.hooks.lock() = Some(Hooks::register(lease, counter.clone(), hooks)?);
         Ok(counter)
     }
 

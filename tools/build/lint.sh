@@ -74,6 +74,12 @@ module() {
 	return "${PIPESTATUS[0]}"
 }
 
+# Clippy on the module, with the examples of kapi's documents as a part of it.
+clippy_module() {
+	"${tools[@]}" tools/build/examples.py build/lint/examples.rs &&
+		module lint/clippy CLIPPY=1 KRUSTFLAGS='--cfg RUST_IPVS_EXAMPLES'
+}
+
 panics() {
 	local flavour status=0
 	for flavour in inline0 inline1; do
@@ -136,7 +142,7 @@ check rustfmt format_module
 check rustfmt-samples format_samples
 check cargo-fmt format_cargo
 check cargo-clippy clippy_cargo
-check clippy module lint/clippy CLIPPY=1
+check clippy clippy_module
 check warnings-inline0 module inline0 INLINE=0
 check warnings-inline1 module inline1 INLINE=1
 check removals removals

@@ -70,8 +70,8 @@ ELSEWHERE = ("include/", "net/", "drivers/", "kernel/", "lib/", "rust/", "script
 ENDING = r"\.(?:rs|c|h|py|sh|mk|rst|md|yaml)"
 FILE = re.compile(rf"`(?:rust_ipvs/)?([a-z_0-9][\w.-]*(?:/[\w.-]+)+{ENDING})`")
 TYPE = re.compile(r"`(?:\w+::)*([A-Z][a-z]\w*[A-Z]\w*)`")
-# Types of Rust, of the kernel crate and of its C side that comments name and the code does not.
-NOT_OURS = {"SpinLock"}
+# Types of the kernel crate that comments name and the code does not use.
+NOT_OURS = {"SeqFile", "SpinLock"}
 
 
 def is_there(name, base):

@@ -6,6 +6,8 @@
 //!
 //! Attributes are encoded here and not by `nla_put()`, which does for each attribute a call, a
 //! check and an update of the buffer's end.
+//!
+//! The context is that of the handlers: process context, which may sleep.
 
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};

@@ -3,6 +3,8 @@
 //! Attribute policies, which the netlink core checks before a handler sees an attribute.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
+//!
+//! Policies are constants, which the core reads in process context.
 
 use crate::bindings;
 

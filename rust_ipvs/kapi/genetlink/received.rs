@@ -3,6 +3,8 @@
 //! Received attributes and the extended acknowledgement, as requests and dumps share them.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
+//!
+//! The context is that of the handlers: process context, which may sleep.
 
 use crate::bindings;
 use kernel::{

@@ -15,6 +15,8 @@
 //!
 //! The types make step 1 come first. The order of the others is up to the caller, and a wrong one
 //! gives a wrong packet but no memory error. C IPVS does the same in `ip_vs_tunnel_xmit()`.
+//!
+//! The context is that of a netfilter hook: softirq or process context, without sleeping.
 
 use super::{
     super::{

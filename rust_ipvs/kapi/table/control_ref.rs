@@ -8,6 +8,9 @@
 //!
 //! The count is atomic and is not protected by the lock of the shard: references to one template
 //! are taken on all CPUs at once.
+//!
+//! C header: [`include/linux/refcount.h`](srctree/include/linux/refcount.h). Other than
+//! `refcount_inc_not_zero()`, [`ControlRef::on`] does not loop.
 
 use super::entry::{
     TableEntry,

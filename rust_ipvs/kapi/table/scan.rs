@@ -2,6 +2,9 @@
 
 //! Walks over all objects of a table in steps, across any number of resizes.
 //!
+//! C header: [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h), whose
+//! `rhashtable_walk_next()` reports a resize and leaves it to the caller to begin anew.
+//!
 //! Housekeeping in process context uses them: it cannot hold a lock or an RCU section for the whole
 //! walk, and must not miss an object.
 //!

@@ -4,6 +4,8 @@
 //!
 //! These are simpler than the walks of `scan.rs`, which continue across calls: they run to the end
 //! in one call, or visit a part of the table at random. During a resize they may miss objects.
+//!
+//! C header: [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h)
 
 use super::{
     entry::{
