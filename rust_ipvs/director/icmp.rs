@@ -21,26 +21,22 @@ use crate::{
         conn::{
             conntrack,
             Connection,
-            Connections,
             InetFamily,
             PacketRole, //
         },
-        netns::{
-            defrag,
-            NetnsIpvs, //
+        netns::defrag,
+        packet::{
+            Context,
+            HookCall, //
         },
-        packet::Context,
-        service::AfState,
         xmit, //
     },
     kapi::{
-        net::Net,
         netfilter::{
             Point,
             Protocol,
             Verdict, //
         },
-        rcu::Rcu,
         skbuff::Packet, //
     },
     logic::{
@@ -60,17 +56,6 @@ use crate::{
     },
 };
 
-/// Hook that a packet is at.
-pub(crate) struct At<B> {
-    /// Hook point.
-    pub(crate) point: Point,
-    /// True if the hook handles requests. If not, only errors about requests are handled, as they
-    /// are replies (H-8).
-    pub(crate) takes_requests: bool,
-    /// Schedules the quoted packet (see [`Begin`]).
-    pub(crate) begin: B,
-}
-
 /// Function that schedules the packet that an error quotes, in the inverse direction, if there is a
 /// service for it (S-28). Under one-packet scheduling (OPS) the connection is stored in the last
 /// argument (S-12). Returns `Accept` if the caller goes on with the error.
@@ -84,20 +69,15 @@ impl<'g, F: InetFamily, B> Begin<'g, F> for B where
 {
 }
 
-/// Handles an ICMP error; returns any other packet as `Err`.
+/// Handles an ICMP error; returns any other packet as `Err`. `begin` schedules the quoted packet.
+///
+/// Without `takes_requests` only errors about requests are handled, as they are replies (H-8).
 #[cold]
 #[inline(never)]
 pub(crate) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
-    ipvs: &'g NetnsIpvs,
-    af: &'g AfState<F>,
-    connections: &'g Connections<F>,
-    rcu: Rcu<'g>,
-    net: &'g Net,
-    At {
-        point,
-        takes_requests,
-        begin,
-    }: At<B>,
+    call: HookCall<'g, F>,
+    takes_requests: bool,
+    begin: B,
     mut packet: Packet,
 ) -> Result<Verdict, Packet> {
     let Some(mut header) = read(&mut packet, F::parse) else {
@@ -107,10 +87,10 @@ pub(crate) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
         return Err(packet);
     }
     if header.fragment != Fragment::Whole {
-        if !defrag::may_be_ours(af, point, &header) {
+        if !defrag::may_be_ours(call.af, call.point, &header) {
             return Err(packet);
         }
-        packet = match ipvs.gather_frags::<F>(net, point, packet) {
+        packet = match call.ipvs.gather_frags::<F>(call.net, call.point, packet) {
             Some(whole) => whole,
             None => return Ok(Verdict::Stolen),
         };
@@ -119,17 +99,7 @@ pub(crate) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
             None => return Ok(Verdict::Accept(packet)),
         };
     }
-    let context = Context {
-        ipvs,
-        af,
-        rcu,
-        net,
-        point,
-        header,
-        transport: Transport::NONE,
-        connections,
-        is_inverse: false,
-    };
+    let context = Context::new(call, header, Transport::NONE);
     message(&context, takes_requests, begin, packet)
 }
 
@@ -194,22 +164,19 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
 /// Returns the context of the quoted packet in the inverse direction, as in a packet of the client.
 fn inverse<'g, F: InetFamily>(context: &Context<'g, F>, quoted: &Quoted<F>) -> Context<'g, F> {
     let (src, dst) = (quoted.dst, quoted.src);
-    Context {
-        header: Header {
-            src: src.addr,
-            dst: dst.addr,
-            // Offset within the quote, for persistence engines.
-            l4: quoted.header.l4.saturating_add(quoted.at as u16),
-            ..quoted.header
-        },
-        transport: Transport {
-            src_port: src.port,
-            dst_port: dst.port,
-            ..Transport::NONE
-        },
-        is_inverse: true,
-        ..*context
-    }
+    let header = Header {
+        src: src.addr,
+        dst: dst.addr,
+        // Offset within the quote, for persistence engines.
+        l4: quoted.header.l4.saturating_add(quoted.at as u16),
+        ..quoted.header
+    };
+    let transport = Transport {
+        src_port: src.port,
+        dst_port: dst.port,
+        ..Transport::NONE
+    };
+    context.inverse(header, transport)
 }
 
 /// Returns whether the packet may be an error for a destination: at LOCAL_IN only if it is

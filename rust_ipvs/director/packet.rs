@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`Context`]: a packet while it is handled, with its headers and the state of its namespace.
+//! [`Context`]: a packet while it is handled, with its headers and the state of its namespace;
+//! [`HookCall`]: the part of it that is known before the headers are parsed.
 //!
 //! This folder may use `conn`, `netns` and `service` of the director's folders.
 
@@ -13,7 +14,10 @@ use crate::{
             InetFamily, //
         },
         netns::NetnsIpvs,
-        service::AfState, //
+        service::{
+            AfState,
+            HasAfState, //
+        },
     },
     kapi::{
         net::Net,
@@ -30,6 +34,39 @@ use crate::{
         },
     },
 };
+
+/// Call of a hook: namespace, address family and hook point of a packet.
+#[derive(Clone, Copy)]
+pub(crate) struct HookCall<'g, F: InetFamily> {
+    pub(crate) ipvs: &'g NetnsIpvs,
+    pub(crate) af: &'g AfState<F>,
+    pub(crate) connections: &'g Connections<F>,
+    pub(crate) rcu: Rcu<'g>,
+    pub(crate) net: &'g Net,
+    pub(crate) point: Point,
+}
+
+impl<'g, F: HasAfState> HookCall<'g, F> {
+    /// Creates the value for a packet at `point`. Returns `None` if the family has no connection
+    /// table, as it never had a service or a received connection.
+    #[inline(always)]
+    pub(crate) fn new(
+        ipvs: &'g NetnsIpvs,
+        rcu: Rcu<'g>,
+        net: &'g Net,
+        point: Point,
+    ) -> Option<Self> {
+        let af = ipvs.af_state::<F>();
+        Some(Self {
+            ipvs,
+            af,
+            connections: af.connections.as_ref()?,
+            rcu,
+            net,
+            point,
+        })
+    }
+}
 
 /// Packet while it is handled.
 ///
@@ -50,7 +87,34 @@ pub(crate) struct Context<'g, F: InetFamily> {
     pub(crate) is_inverse: bool,
 }
 
-impl<F: InetFamily> Context<'_, F> {
+impl<'g, F: InetFamily> Context<'g, F> {
+    /// Creates the context of a packet with its own headers.
+    #[inline(always)]
+    pub(crate) fn new(call: HookCall<'g, F>, header: Header<F>, transport: Transport) -> Self {
+        Self {
+            ipvs: call.ipvs,
+            af: call.af,
+            rcu: call.rcu,
+            net: call.net,
+            point: call.point,
+            header,
+            transport,
+            connections: call.connections,
+            is_inverse: false,
+        }
+    }
+
+    /// Returns the context of the packet that this one, an ICMP error, quotes. The given headers
+    /// are those of the quoted packet with source and destination exchanged.
+    pub(crate) fn inverse(&self, header: Header<F>, transport: Transport) -> Self {
+        Self {
+            header,
+            transport,
+            is_inverse: true,
+            ..*self
+        }
+    }
+
     /// Returns the source address and port.
     #[inline(always)]
     pub(crate) fn src(&self) -> Endpoint<F> {

@@ -26,12 +26,14 @@ use crate::{
             defrag,
             NetnsIpvs, //
         },
-        packet::Context,
+        packet::{
+            Context,
+            HookCall, //
+        },
         service::HasAfState,
         xmit, //
     },
     kapi::{
-        net::Net,
         netfilter::{
             Hook,
             Point,
@@ -60,52 +62,58 @@ use crate::{
 };
 use core::marker::PhantomData;
 
-/// Hook at LOCAL_IN.
-pub(crate) struct LocalIn<F>(PhantomData<F>);
-/// Hook at LOCAL_OUT.
-pub(crate) struct LocalOut<F>(PhantomData<F>);
-/// Hook at FORWARD.
-pub(crate) struct Forward<F>(PhantomData<F>);
+/// Hook point, as a type.
+pub(crate) trait HookPoint: 'static {
+    /// The point.
+    const POINT: Point;
+}
 
-impl<F: HasAfState> Hook for LocalIn<F> {
+/// LOCAL_IN.
+pub(crate) struct LocalIn;
+/// LOCAL_OUT.
+pub(crate) struct LocalOut;
+/// FORWARD.
+pub(crate) struct Forward;
+
+impl HookPoint for LocalIn {
+    const POINT: Point = Point::LocalIn;
+}
+
+impl HookPoint for LocalOut {
+    const POINT: Point = Point::LocalOut;
+}
+
+impl HookPoint for Forward {
+    const POINT: Point = Point::Forward;
+}
+
+/// Hook at the point `P`. Without `TAKES_REQUESTS` it handles replies only and accepts any other
+/// packet unchanged; such hooks are registered for a backup with `backup_only` set (H-8).
+pub(crate) struct PacketHook<F, P, const TAKES_REQUESTS: bool>(PhantomData<(F, P)>);
+
+impl<F: HasAfState, P: HookPoint, const TAKES_REQUESTS: bool> Hook
+    for PacketHook<F, P, TAKES_REQUESTS>
+{
     type Owner = NetnsIpvs;
 
     fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
-        pass::<F, true>(owner, rcu, state.net(), Point::LocalIn, packet)
+        if is_ignored::<F>(P::POINT, &packet) {
+            return Verdict::Accept(packet);
+        }
+        match HookCall::<F>::new(owner, rcu, state.net(), P::POINT) {
+            Some(call) if TAKES_REQUESTS => pass::<F, true>(call, packet),
+            Some(call) => pass_replies(call, packet),
+            None => Verdict::Accept(packet),
+        }
     }
 }
 
-impl<F: HasAfState> Hook for LocalOut<F> {
-    type Owner = NetnsIpvs;
-
-    fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
-        pass::<F, true>(owner, rcu, state.net(), Point::LocalOut, packet)
-    }
-}
-
-impl<F: HasAfState> Hook for Forward<F> {
-    type Owner = NetnsIpvs;
-
-    fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
-        pass::<F, true>(owner, rcu, state.net(), Point::Forward, packet)
-    }
-}
-
-/// Hook that handles replies only, at the point with number `AT`; registered for a backup
-/// with `backup_only` set (H-8).
-pub(crate) struct ReplyOnly<F, const AT: u8>(PhantomData<F>);
-
-impl<F: HasAfState, const AT: u8> Hook for ReplyOnly<F, AT> {
-    type Owner = NetnsIpvs;
-
-    fn run<'g>(owner: &'g NetnsIpvs, rcu: Rcu<'g>, state: &State<'g>, packet: Packet) -> Verdict {
-        let point = match AT {
-            0 => Point::LocalIn,
-            1 => Point::LocalOut,
-            _ => Point::Forward,
-        };
-        pass_replies::<F>(owner, rcu, state.net(), point, packet)
-    }
+/// Returns whether a packet is not looked at: IPVS has handled it already, it has no route, or it
+/// comes from a raw IPv4 socket (H-4 to H-6).
+#[inline(always)]
+fn is_ignored<F: InetFamily>(point: Point, packet: &Packet) -> bool {
+    let may_be_raw = point == Point::LocalOut && F::PROTOCOL == Protocol::Ipv4;
+    packet.is_handled() || !packet.has_route() || (may_be_raw && packet.is_raw())
 }
 
 /// Parses the headers of an unfragmented TCP or UDP packet if they are in the linear part.
@@ -135,18 +143,29 @@ fn truncated(point: Point, packet: Packet) -> Verdict {
     }
 }
 
-/// Parses the headers of a packet that [`read`] does not handle: fragments, SCTP, AH, ESP and
-/// packets with headers outside the linear part. Returns the verdict if there is nothing to look
-/// up.
+/// Parses the headers of a packet that [`read`] does not handle, unless it is an ICMP error, which
+/// this function handles. Returns the verdict if there is nothing to look up.
 #[cold]
 #[inline(never)]
-fn read_otherwise<F: HasAfState>(
-    ipvs: &NetnsIpvs,
-    net: &Net,
-    point: Point,
+fn read_slow<F: InetFamily>(
+    call: HookCall<'_, F>,
+    takes_requests: bool,
+    packet: Packet,
+) -> Result<(Packet, Header<F>, Transport), Verdict> {
+    match icmp::handle(call, takes_requests, schedule::begin_for_error, packet) {
+        Ok(verdict) => Err(verdict),
+        Err(other) => read_otherwise(call, takes_requests, other),
+    }
+}
+
+/// Parses the headers of fragments, SCTP, AH, ESP and packets with headers outside the linear part.
+/// Returns the verdict if there is nothing to look up.
+fn read_otherwise<F: InetFamily>(
+    call: HookCall<'_, F>,
     takes_requests: bool,
     mut packet: Packet,
 ) -> Result<(Packet, Header<F>, Transport), Verdict> {
+    let point = call.point;
     let mut gathered = false;
     // Each round has more bytes in the linear part, or the reassembled packet.
     for _ in 0..Packet::READS {
@@ -159,10 +178,10 @@ fn read_otherwise<F: HasAfState>(
             Ok(header) if !is_balanced(header.protocol) && header.protocol != SCTP => break,
             Ok(header) if header.fragment != Fragment::Whole => {
                 // A fragment that is not reassembled passes unchanged (H-14).
-                if gathered || !defrag::may_be_ours(ipvs.af_state::<F>(), point, &header) {
+                if gathered || !defrag::may_be_ours(call.af, point, &header) {
                     return Err(Verdict::Accept(packet));
                 }
-                let whole = ipvs.gather_frags::<F>(net, point, packet);
+                let whole = call.ipvs.gather_frags::<F>(call.net, point, packet);
                 packet = whole.ok_or(Verdict::Stolen)?;
                 gathered = true;
                 continue;
@@ -192,126 +211,110 @@ fn read_otherwise<F: HasAfState>(
             });
         }
     }
-    let ignored = takes_requests && ipvs.settings.ignore_tunneled.load() != 0;
+    let ignored = takes_requests && call.ipvs.settings.ignore_tunneled.load() != 0;
     if ignored && point != Point::Forward {
         packet.set_handled();
     }
     Err(Verdict::Accept(packet))
 }
 
-/// Handles a packet at a hook. Without `TAKES_REQUESTS` only replies are handled (H-8, H-18 to
-/// H-22).
+/// Handles a packet at a hook. Without `TAKES_REQUESTS` only replies are handled (H-8).
 #[inline(always)]
-fn pass<'g, F: HasAfState, const TAKES_REQUESTS: bool>(
-    ipvs: &'g NetnsIpvs,
-    rcu: Rcu<'g>,
-    net: &'g Net,
-    point: Point,
+fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
+    call: HookCall<'g, F>,
     mut packet: Packet,
 ) -> Verdict {
-    if packet.is_handled() || !packet.has_route() {
-        return Verdict::Accept(packet);
-    }
-    if point == Point::LocalOut && F::PROTOCOL == Protocol::Ipv4 && packet.is_raw() {
-        return Verdict::Accept(packet);
-    }
-    let af = ipvs.af_state::<F>();
-    let Some(connections) = af.connections.as_ref() else {
-        return Verdict::Accept(packet);
-    };
     let (header, transport) = match read::<F>(&packet) {
         Some(headers) => headers,
-        None => {
-            let at = icmp::At {
-                point,
-                takes_requests: TAKES_REQUESTS,
-                begin: schedule::begin_for_error,
-            };
-            let read = icmp::handle::<F, _>(ipvs, af, connections, rcu, net, at, packet)
-                .map_or_else(
-                    |other| read_otherwise::<F>(ipvs, net, point, TAKES_REQUESTS, other),
-                    Err,
-                );
-            match read {
-                Ok((whole, header, transport)) => {
-                    packet = whole;
-                    (header, transport)
-                }
-                Err(verdict) => return verdict,
+        None => match read_slow(call, TAKES_REQUESTS, packet) {
+            Ok((whole, header, transport)) => {
+                packet = whole;
+                (header, transport)
             }
-        }
+            Err(verdict) => return verdict,
+        },
     };
-    if point == Point::Forward && !af.reply_filter.may_contain::<F>(header.src) {
+    if call.point == Point::Forward && !call.af.reply_filter.may_contain::<F>(header.src) {
         return Verdict::Accept(packet);
     }
-    let context = Context {
-        ipvs,
-        af,
-        rcu,
-        net,
-        point,
-        header,
-        transport,
-        connections,
-        is_inverse: false,
-    };
-    let (src, dst) = (context.src(), context.dst());
-    let hash = F::hash(&connections.key, &src, &dst, header.protocol);
-    let mut role = PacketRole::Reply;
-    let found = connections.table.find(rcu, hash, |connection, direction| {
-        match connection.role(direction, header.protocol, &src, &dst) {
-            Some(PacketRole::Request) if point == Point::Forward || !TAKES_REQUESTS => false,
-            Some(found) => {
-                role = found;
-                true
-            }
-            None => false,
-        }
-    });
-    let found = match found {
-        None if TAKES_REQUESTS && af.no_cport.is_any() && may_begin(point, &packet) => {
+    let context = Context::new(call, header, transport);
+    let found = match find::<F, TAKES_REQUESTS>(&context) {
+        Err(hash) if TAKES_REQUESTS && may_fill_cport(&context, &packet) => {
             match no_cport::find(context, hash) {
-                no_cport::Found::Begun(connection) => {
-                    role = PacketRole::Request;
-                    Some((connection, 0))
-                }
+                no_cport::Found::Begun(connection) => Ok((connection, PacketRole::Request)),
                 no_cport::Found::Late => return Verdict::Drop(packet),
-                no_cport::Found::Nothing => None,
+                no_cport::Found::Nothing => Err(hash),
             }
         }
         found => found,
     };
     match found {
-        Some((connection, _)) if role == PacketRole::Reply => {
-            reply::handle(&context, connection, packet)
+        Ok((connection, PacketRole::Reply)) => reply::handle(&context, connection, packet),
+        Ok((connection, _)) if TAKES_REQUESTS && is_for_host(context.point, &packet) => {
+            handle(&context, connection, packet)
         }
-        Some((connection, _)) if TAKES_REQUESTS && is_for_host(point, &packet) => {
-            handle(&context, connection, hash, packet)
-        }
-        None if conn_out::may_be(&context) => {
-            conn_out::handle(context, hash, TAKES_REQUESTS, packet)
-        }
-        None if reply::is_unexpected(&context) => reply::refuse::<F>(packet),
-        None if TAKES_REQUESTS && may_begin(point, &packet) => {
-            schedule::handle(context, hash, packet)
-        }
-        _ => Verdict::Accept(packet),
+        Ok(_) => Verdict::Accept(packet),
+        Err(hash) => handle_unknown::<F, TAKES_REQUESTS>(&context, hash, packet),
     }
 }
 
-/// Handles a reply and accepts any other packet unchanged (H-8).
-///
-/// Out of line, so that there is one copy for the three points.
+/// [`pass`] for replies only; out of line, so that there is one copy for the three points.
 #[cold]
 #[inline(never)]
-fn pass_replies<'g, F: HasAfState>(
-    ipvs: &'g NetnsIpvs,
-    rcu: Rcu<'g>,
-    net: &'g Net,
-    point: Point,
+fn pass_replies<F: InetFamily>(call: HookCall<'_, F>, packet: Packet) -> Verdict {
+    pass::<F, false>(call, packet)
+}
+
+/// Looks up the connection of a packet, and the packet's role in it. Returns the hash of the
+/// packet's endpoints if there is none.
+///
+/// A forwarded packet can only be a reply (H-18 to H-22).
+#[inline(always)]
+fn find<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
+    context: &Context<'g, F>,
+) -> Result<(&'g Connection<F>, PacketRole), u32> {
+    let connections = context.connections;
+    let (src, dst, protocol) = (context.src(), context.dst(), context.header.protocol);
+    let takes_requests = TAKES_REQUESTS && context.point != Point::Forward;
+    let hash = F::hash(&connections.key, &src, &dst, protocol);
+    let mut role = PacketRole::Reply;
+    let is = |connection: &Connection<F>, direction| match connection
+        .role(direction, protocol, &src, &dst)
+    {
+        Some(PacketRole::Request) if !takes_requests => false,
+        Some(found) => {
+            role = found;
+            true
+        }
+        None => false,
+    };
+    let found = connections.table.find(context.rcu, hash, is);
+    found.map(|(connection, _)| (connection, role)).ok_or(hash)
+}
+
+/// Handles a packet without a connection (H-21, H-22).
+#[inline(always)]
+fn handle_unknown<F: InetFamily, const TAKES_REQUESTS: bool>(
+    context: &Context<'_, F>,
+    hash: u32,
     packet: Packet,
 ) -> Verdict {
-    pass::<F, false>(ipvs, rcu, net, point, packet)
+    if conn_out::may_be(context) {
+        return conn_out::handle(*context, hash, TAKES_REQUESTS, packet);
+    }
+    if reply::is_unexpected(context) {
+        return reply::refuse::<F>(packet);
+    }
+    if TAKES_REQUESTS && may_begin(context.point, &packet) {
+        return schedule::handle(*context, hash, packet);
+    }
+    Verdict::Accept(packet)
+}
+
+/// Returns whether a packet without a connection may begin one with an unknown client port.
+#[inline(always)]
+fn may_fill_cport<F: InetFamily>(context: &Context<'_, F>, packet: &Packet) -> bool {
+    context.af.no_cport.is_any() && may_begin(context.point, packet)
 }
 
 /// Returns whether a packet may be a request: sent by this host, or received as `PACKET_HOST`
@@ -331,19 +334,18 @@ fn may_begin(point: Point, packet: &Packet) -> bool {
 fn handle<'g, F: InetFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
-    hash: u32,
     mut packet: Packet,
 ) -> Verdict {
     let destination = &connection.destination;
     let settings = &context.ipvs.settings;
     if context.transport.flags.is_syn() && reuse::is_over(settings, connection, &packet) {
-        return reuse::begin_anew(*context, connection, hash, packet);
+        return reuse::begin_anew(*context, connection, packet);
     }
     if !destination.is_available() {
         if settings.expire_nodest_conn.load() == 0 {
             return Verdict::Drop(packet);
         }
-        return reuse::begin_anew(*context, connection, hash, packet);
+        return reuse::begin_anew(*context, connection, packet);
     }
     destination.counted.input(packet.len());
     let has_app = state::follow_linked(context, connection, Direction::Input);

@@ -5,9 +5,10 @@
 
 use super::hooks::{
     Forward,
+    HookPoint,
     LocalIn,
     LocalOut,
-    ReplyOnly, //
+    PacketHook, //
 };
 use crate::{
     director::{
@@ -21,7 +22,6 @@ use crate::{
         net::Lease,
         netfilter::{
             Hooks,
-            Point,
             Spec,
             PRIORITY_NAT_DST,
             PRIORITY_NAT_SRC, //
@@ -44,30 +44,33 @@ use kernel::{
 /// Function that registers the hooks of a family.
 type RegisterHooks = fn(Lease, Arc<NetnsIpvs>, bool) -> Result<Hooks<NetnsIpvs>>;
 
-/// Registers the hooks of a family (H-1, H-2); with `reply_only` those that handle replies only
-/// (H-8).
+/// Describes the hooks of a family (H-1). Without `TAKES_REQUESTS` they handle replies only (H-8).
+fn specs<F: HasAfState, const TAKES_REQUESTS: bool>() -> [Spec<NetnsIpvs>; 3] {
+    let (input, output) = (
+        PRIORITY_NAT_SRC.wrapping_sub(1),
+        PRIORITY_NAT_DST.wrapping_add(1),
+    );
+    [
+        spec::<F, LocalIn, TAKES_REQUESTS>(input),
+        spec::<F, LocalOut, TAKES_REQUESTS>(output),
+        spec::<F, Forward, TAKES_REQUESTS>(PRIORITY_NAT_SRC),
+    ]
+}
+
+fn spec<F: HasAfState, P: HookPoint, const TAKES_REQUESTS: bool>(priority: i32) -> Spec<NetnsIpvs> {
+    Spec::new::<PacketHook<F, P, TAKES_REQUESTS>>(F::PROTOCOL, P::POINT, priority)
+}
+
+/// Registers the hooks of a family (H-2); with `reply_only` those that handle replies only (H-8).
 fn register<F: HasAfState>(
     lease: Lease,
     ipvs: Arc<NetnsIpvs>,
     reply_only: bool,
 ) -> Result<Hooks<NetnsIpvs>> {
-    let at = F::PROTOCOL;
-    let (input, output) = (
-        PRIORITY_NAT_SRC.wrapping_sub(1),
-        PRIORITY_NAT_DST.wrapping_add(1),
-    );
     let specs = if reply_only {
-        [
-            Spec::new::<ReplyOnly<F, 0>>(at, Point::LocalIn, input),
-            Spec::new::<ReplyOnly<F, 1>>(at, Point::LocalOut, output),
-            Spec::new::<ReplyOnly<F, 2>>(at, Point::Forward, PRIORITY_NAT_SRC),
-        ]
+        specs::<F, false>()
     } else {
-        [
-            Spec::new::<LocalIn<F>>(at, Point::LocalIn, input),
-            Spec::new::<LocalOut<F>>(at, Point::LocalOut, output),
-            Spec::new::<Forward<F>>(at, Point::Forward, PRIORITY_NAT_SRC),
-        ]
+        specs::<F, true>()
     };
     Hooks::register(lease, ipvs, specs)
 }

@@ -61,7 +61,6 @@ pub(super) fn is_over<F: InetFamily>(
 pub(super) fn begin_anew<'g, F: InetFamily>(
     context: Context<'g, F>,
     connection: &'g Connection<F>,
-    hash: u32,
     packet: Packet,
 ) -> Verdict {
     let confirmed = conntrack::is_confirmed(&packet);
@@ -76,6 +75,8 @@ pub(super) fn begin_anew<'g, F: InetFamily>(
         connection,
     );
     if !confirmed {
+        let (src, dst, key) = (context.src(), context.dst(), &context.connections.key);
+        let hash = F::hash(key, &src, &dst, context.header.protocol);
         return schedule::handle(context, hash, packet);
     }
     let is_as_it_came = conntrack::is_as_it_came(&packet, &context.src(), &context.dst());
