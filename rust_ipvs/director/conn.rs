@@ -14,7 +14,7 @@
 //! the three endpoints, the destination and the status. Of these a packet writes `last_seen`, at
 //! most once a jiffy, and the others only when the state changes.
 
-mod announced;
+mod app;
 pub(crate) mod clock;
 pub(crate) mod conntrack;
 mod expected;

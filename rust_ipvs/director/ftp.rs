@@ -84,7 +84,7 @@ pub(crate) fn request<F: InetFamily>(
                     port: at.port.wrapping_sub(1),
                 };
                 let ends = (client, before(&connection.virt), before(&connection.real));
-                return expect::announce(&context, connection, ends, packet).is_some();
+                return expect::insert(&context, connection, ends, packet).is_some();
             }
         }
         None => {}
@@ -130,7 +130,7 @@ pub(crate) fn reply<F: InetFamily>(
         port: 0,
     };
     let ends = (anybody, at(connection.virt.addr), at(connection.real.addr));
-    let Some(virt) = expect::announce(&context, connection, ends, packet) else {
+    let Some(virt) = expect::insert(&context, connection, ends, packet) else {
         return false;
     };
     let may_go_on = rewrite(&context, (mode, virt), start, announced, packet);

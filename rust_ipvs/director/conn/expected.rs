@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Latest expected data connections of a control connection (F-6, F-7).
+//! [`Expected`]: list of the latest data connections that a control connection expects (F-6, F-7).
+//! The connections themselves are in `conn/app.rs`.
 
 use kernel::sync::atomic::{
     Atomic,

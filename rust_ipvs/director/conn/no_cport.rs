@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`NoCport`]: time until which entries with an unknown client port may exist (C-9, C-24).
+//! Connections with an unknown client port (`IP_VS_CONN_F_NO_CPORT`; C-9, C-24).
+//!
+//! The port is 0 in the key of such a connection. C IPVS rehashes it when its first packet gives
+//! the port. Here a new connection with the port is inserted and the old one is removed, so that
+//! keys never change, and a concurrent look-up finds one of the two. The look-up for first packets
+//! is in `datapath/no_cport.rs`.
 
-use crate::kapi::time::{
-    self,
-    HZ, //
+use super::{
+    family::InetFamily,
+    Connection, //
+};
+use crate::{
+    kapi::{
+        rcu::Rcu,
+        table::ControlRef,
+        time::{
+            self,
+            HZ, //
+        },
+    },
+    logic::family::Endpoint, //
 };
 use kernel::sync::atomic::{
     Atomic,
@@ -40,7 +56,7 @@ impl NoCport {
     ///
     /// Of two concurrent calls the earlier time may remain. It is earlier by the time between the
     /// two loads of jiffies, which `SLACK` covers.
-    pub(crate) fn expect(&self, timeout: u32) {
+    pub(crate) fn record(&self, timeout: u32) {
         let until = time::jiffies32().wrapping_add(timeout).wrapping_add(SLACK);
         // 0 is the value for none.
         self.0.store(until | 1, Relaxed);
@@ -53,5 +69,38 @@ impl NoCport {
             // A failure means that another entry was recorded meanwhile.
             let _ = self.0.cmpxchg(until, 0, Relaxed);
         }
+    }
+}
+
+impl<F: InetFamily> Connection<F> {
+    /// Creates the connection that replaces this one, with the client's port (C:
+    /// `ip_vs_conn_fill_cport()`). The destination's count passes on to it.
+    pub(crate) fn fill_cport(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
+        // This connection is in the table, so its reference to `control` is still there.
+        let control = self.control(rcu).and_then(ControlRef::on);
+        let ends = (client, self.virt, self.real);
+        let mut filled = Self::expected(
+            ends,
+            self.destination.clone(),
+            control.unwrap_or(ControlRef::none()),
+            self.timeout.load(Relaxed),
+        );
+        filled.status.inherit_count();
+        filled
+    }
+
+    /// Returns whether the entry was created without the client's port.
+    pub(crate) fn is_no_cport(&self) -> bool {
+        self.status.load().is_no_cport()
+    }
+
+    /// Passes the destination's count on to the filled connection. Returns false if another caller
+    /// has done so.
+    pub(crate) fn release_count(&self) -> bool {
+        let given = self.status.release_count();
+        if let Some(account) = given {
+            self.account(account);
+        }
+        given.is_some()
     }
 }

@@ -39,7 +39,7 @@ type Ends<F> = (Endpoint<F>, Endpoint<F>, Endpoint<F>);
 /// packet is then dropped, and retransmitted.
 ///
 /// An entry of another session stays, unless it is not needed any more.
-pub(super) fn announce<F: InetFamily>(
+pub(super) fn insert<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
     (client, virt, real): Ends<F>,
@@ -49,7 +49,7 @@ pub(super) fn announce<F: InetFamily>(
     let timeout = context.ipvs.timeouts.of(TCP, tcp::LISTEN);
     let connections = context.connections;
     if client.port == 0 {
-        context.af.no_cport.expect(timeout);
+        context.af.no_cport.record(timeout);
     }
     let virt = match find_by_server(context, &(client, virt, real)) {
         Some(known) if known.is_of_control(rcu, control) => {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connections that a control connection expects (FTP), and `IP_VS_CONN_F_NO_CPORT` (F-4 to F-10,
-//! C-24).
+//! Connections of an application helper (C: `cp->app`): FTP's control connections, and the data
+//! connections that they expect (F-1 to F-9).
 //!
-//! A data connection is inserted before its first packet, in LISTEN, and references its control
-//! connection. If the client begins it, the client's port is unknown and 0 in the key. C IPVS
-//! rehashes such an entry when its first packet gives the port. Here a new entry with the port is
-//! inserted and the old one is removed, so that keys never change, and a concurrent look-up finds
-//! one of the two.
+//! An expected data connection is inserted before its first packet, in LISTEN, and references its
+//! control connection. If the client begins it, the client's port is unknown: see
+//! [`no_cport`](super::no_cport). Its packets are handled like all others.
 
 use super::{
     family::InetFamily,
@@ -52,37 +50,6 @@ impl<F: InetFamily> Connection<F> {
         connection.status = Status::expected(is_no_cport);
         connection.timeout.store(timeout, Relaxed);
         connection.tracked(true)
-    }
-
-    /// Creates the connection that replaces this one, with the client's port (C:
-    /// `ip_vs_conn_fill_cport()`). The destination's count passes on to it.
-    pub(crate) fn fill_cport(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
-        // This connection is in the table, so its reference to `control` is still there.
-        let control = self.control(rcu).and_then(ControlRef::on);
-        let ends = (client, self.virt, self.real);
-        let mut filled = Self::expected(
-            ends,
-            self.destination.clone(),
-            control.unwrap_or(ControlRef::none()),
-            self.timeout.load(Relaxed),
-        );
-        filled.status.inherit_count();
-        filled
-    }
-
-    /// Returns whether the entry was created without the client's port.
-    pub(crate) fn is_no_cport(&self) -> bool {
-        self.status.load().is_no_cport()
-    }
-
-    /// Passes the destination's count on to the filled connection. Returns false if another caller
-    /// has done so.
-    pub(crate) fn release_count(&self) -> bool {
-        let given = self.status.release_count();
-        if let Some(account) = given {
-            self.account(account);
-        }
-        given.is_some()
     }
 
     /// Sets an expected connection back to LISTEN, with a timeout of `timeout` jiffies from now.
