@@ -28,64 +28,87 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Protocol state.
-const STATE: u32 = 0x7f;
-/// The connection is bound to an application helper (C: `cp->app`). The bit is next to the state,
-/// so that [`Status::count_only`] tests both in one comparison.
-const HAS_APP: u32 = 0x80;
-/// The connection is in no active state; the destination counts it as inactive (C-2).
-const INACTIVE: u32 = 0x100;
-/// No reply has been seen, and none is expected to pass here (C-2, T-2).
-const NO_OUTPUT: u32 = 0x200;
-/// The entry is a template.
-const TEMPLATE: u32 = 0x400;
-/// The connection has a template and has not set it to assured yet (P-15).
-const ASSURES: u32 = 0x800;
-/// The template is invalid, as its destination was not available; no look-up finds it (P-7).
-const INVALID: u32 = 0x1000;
-/// [`Kind`] of a template.
-const KIND: u32 = 0x6000;
-/// The connection uses conntrack (N-1).
-const TRACKED: u32 = 0x8000;
-/// The connection ends with its first packet (OPS, S-12).
-const OPS: u32 = 0x1_0000;
-/// The client's port is unknown (C-9).
-const NO_CPORT: u32 = 0x2_0000;
-/// The destination counts the connection, or did until it ended.
-const COUNTED: u32 = 0x4_0000;
-/// Form of the server's reply with its address, for a control connection: not set, [`PLAIN`] (PASV)
-/// or [`EXTENDED`] (EPSV).
-const MODE: u32 = 0x18_0000;
-const PLAIN: u32 = 0x08_0000;
-const EXTENDED: u32 = 0x10_0000;
-/// The connection was removed from the table, or not inserted.
-const ENDED: u32 = 0x20_0000;
-/// The connection was received by synchronisation (C-2).
-const SYNCED: u32 = 0x0800_0000;
-/// One packet of the client. The count in the highest bits saturates at [`MANY_REQUESTS`] (C-27),
-/// so that only the first few packets write the word for it.
-const REQUEST: u32 = 1 << 28;
-/// Number of the client's packets, at most that in [`MANY_REQUESTS`].
-const REQUESTS: u32 = !(REQUEST - 1);
-/// One more than [`defense::FEW`].
+/// Declares the fields of the word, from bit `hi` down to bit `lo`, as masks. It does not compile
+/// if two fields have a common bit.
+///
+/// The notation is that of `bitfield!` of the kernel crate. That macro does not compile on the
+/// host, gives one field at a time, where functions below compare several at once, and does not
+/// check that fields have no common bit.
+macro_rules! layout {
+    ($($(#[$doc:meta])* $hi:literal:$lo:literal $field:ident;)*) => {
+        $($(#[$doc])* const $field: u32 = (u32::MAX >> (31 - $hi)) & (u32::MAX << $lo);)*
+
+        const _: () = assert!(
+            (0 $(| $field)*).count_ones() == 0 $(+ $field.count_ones())*,
+            "a bit belongs to one field"
+        );
+    };
+}
+
+layout! {
+    /// Protocol state.
+    6:0 STATE;
+    /// The connection is bound to an application helper (C: `cp->app`). The bit is next to the
+    /// state, so that [`Status::count_only`] tests both in one comparison.
+    7:7 HAS_APP;
+    /// The connection is in no active state; the destination counts it as inactive (C-2).
+    8:8 INACTIVE;
+    /// No reply has been seen, and none is expected to pass here (C-2, T-2).
+    9:9 NO_OUTPUT;
+    /// The entry is a template.
+    10:10 TEMPLATE;
+    /// The connection has a template and has not set it to assured yet (P-15).
+    11:11 ASSURES;
+    /// The template is invalid, as its destination was not available; no look-up finds it (P-7).
+    12:12 INVALID;
+    /// [`Kind`] of a template.
+    14:13 KIND;
+    /// The connection uses conntrack (N-1).
+    15:15 TRACKED;
+    /// The connection ends with its first packet (OPS, S-12).
+    16:16 OPS;
+    /// The client's port is unknown (C-9).
+    17:17 NO_CPORT;
+    /// The destination counts the connection, or did until it ended.
+    18:18 COUNTED;
+    /// Form of the server's reply with its address, for a control connection: 0 if it is not set,
+    /// [`PLAIN`] (PASV) or [`EXTENDED`] (EPSV).
+    20:19 MODE;
+    /// The connection was removed from the table, or not inserted.
+    21:21 ENDED;
+    /// The connection was received by synchronisation (C-2).
+    27:27 SYNCED;
+    /// Number of the client's packets, saturated at [`MANY_REQUESTS`] (C-27), so that only the
+    /// first few packets write the word for it. In the highest bits, so that functions compare the
+    /// whole word.
+    31:28 REQUESTS;
+}
+
+/// PASV, in [`MODE`].
+const PLAIN: u32 = 1 << MODE.trailing_zeros();
+/// EPSV, in [`MODE`].
+const EXTENDED: u32 = 2 << MODE.trailing_zeros();
+/// One packet, in [`REQUESTS`].
+const REQUEST: u32 = 1 << REQUESTS.trailing_zeros();
+/// One more than [`defense::FEW`], in [`REQUESTS`].
 const MANY_REQUESTS: u32 = (defense::FEW as u32 + 1) * REQUEST;
 
-const _: () = assert!(tcp::STATES <= STATE as usize && STATE & HAS_APP == 0);
+const _: () = assert!(tcp::STATES <= STATE as usize && MANY_REQUESTS <= REQUESTS);
 
 /// States of a template (P-15).
 pub(super) const TEMPLATE_NONE: u8 = 0;
 const TEMPLATE_ASSURED: u8 = 1;
 
-/// Kind of a template, compared in addition to its key.
+/// Kind of a template, compared in addition to its key. The values are those of [`KIND`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Kind {
     /// Client address.
     Client = 0,
     /// Client address, of an FTP service: its keys are also those of services of port 0 (P-4, Q-4).
-    Ftp = 0x2000,
+    Ftp = 1 << KIND.trailing_zeros(),
     /// Data that a persistence engine found in the packet (P-26).
-    Data = 0x4000,
+    Data = 2 << KIND.trailing_zeros(),
 }
 
 /// State that a packet leads to.
@@ -289,7 +312,7 @@ impl Status {
 
     /// Sets the values that a sync message gives for a new connection (B-25).
     pub(super) fn synced(&mut self, state: u8, is_inactive: bool, requests: u32) {
-        let kept = self.0.load(Relaxed) & (REQUEST - 1) & !(STATE | INACTIVE);
+        let kept = self.0.load(Relaxed) & !(REQUESTS | STATE | INACTIVE);
         let inactive = if is_inactive { INACTIVE } else { 0 };
         let requests = requests.clamp(1, MANY_REQUESTS / REQUEST);
         let requests = match kept & TEMPLATE {
