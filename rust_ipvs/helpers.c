@@ -15,6 +15,7 @@
 #include <linux/percpu.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/sched/isolation.h>
 #include <linux/sched/task.h>
@@ -24,6 +25,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
+#include <net/arp.h>
 #include <net/dst.h>
 #include <net/gre.h>
 #include <net/gso.h>
@@ -37,6 +39,8 @@
 #include <net/ipv6.h>
 #include <net/ipv6_frag.h>
 #include <net/l3mdev.h>
+#include <net/ndisc.h>
+#include <net/neighbour.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
@@ -72,3 +76,4 @@
 #include "helpers/procfs.c"
 #include "helpers/thread.c"
 #include "helpers/datagram.c"
+#include "helpers/ingress.c"

@@ -57,7 +57,43 @@ unsigned long rust_ipvs_helper_free_buffer_pages(void);
 /* kapi/devices.rs */
 int rust_ipvs_helper_register_netdevice_notifier(struct notifier_block *block);
 void rust_ipvs_helper_unregister_netdevice_notifier(struct notifier_block *block);
-struct net *rust_ipvs_helper_net_of_lost_device(unsigned long event, void *info);
+struct net_device *rust_ipvs_helper_device_of_event(void *info);
+struct net *rust_ipvs_helper_net_of_device(const struct net_device *dev);
+unsigned int rust_ipvs_helper_kind_of_event(unsigned long event);
+
+/* kapi/ingress.rs, kapi/ingress/output.rs */
+void rust_ipvs_helper_rtnl_lock(void);
+void rust_ipvs_helper_rtnl_unlock(void);
+struct net_device *rust_ipvs_helper_next_device(struct net *net, struct net_device *dev);
+bool rust_ipvs_helper_device_is_loopback(const struct net_device *dev);
+void rust_ipvs_helper_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev);
+u8 rust_ipvs_helper_skb_family(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_is_unmarked(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_is_lro(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_trim(struct sk_buff *skb, unsigned int len);
+u32 rust_ipvs_helper_genid(const struct net *net, u8 pf);
+u8 rust_ipvs_helper_delivers_v4(struct net *net, struct sk_buff *skb);
+u8 rust_ipvs_helper_delivers_v6(struct net *net, struct sk_buff *skb);
+struct dst_entry *rust_ipvs_helper_forwards_v4(struct net *net, struct sk_buff *skb, u8 *source);
+struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *net, struct sk_buff *skb, u8 *source);
+bool rust_ipvs_helper_is_forwarding_v6(const struct net *net);
+bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a, const struct dst_entry *b, u8 pf);
+u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf);
+void rust_ipvs_helper_skb_set_priority(const struct net *net, struct sk_buff *skb);
+bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb, unsigned int len,
+				   const struct dst_entry *dst);
+void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb, u8 pf);
+bool rust_ipvs_helper_has_others_on_way(const struct net *net, u8 pf, bool delivered,
+					const void *owner, const void *idle);
+const void *rust_ipvs_helper_builtin_postroute(const struct net *net, u8 pf, const char *name);
+bool rust_ipvs_helper_has_strict_source(const struct sk_buff *skb);
+struct neighbour *rust_ipvs_helper_neighbour_v4(const struct sk_buff *skb, struct dst_entry *dst,
+						__be32 daddr);
+struct neighbour *rust_ipvs_helper_neighbour_v6(const struct sk_buff *skb, struct dst_entry *dst,
+						const struct in6_addr *daddr);
+void rust_ipvs_helper_skb_send(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
+			       struct neighbour *neigh, u8 pf, unsigned int l4,
+			       unsigned int received, bool forwarded);
 
 /* kapi/modules.rs */
 bool rust_ipvs_helper_module_has_name(struct module *module, const char *name);

@@ -70,6 +70,10 @@ module! {
             default: 21,
             description: "Port of FTP control connections by NAT that the helper looks at; 0: no helper",
         },
+        fast_path: i32 {
+            default: 0,
+            description: "Value that net.ipv4.vs.fast_path has in each namespace at first (0 to 2)",
+        },
     },
 }
 
@@ -87,6 +91,7 @@ impl kernel::Module for RustIpvs {
         let caches = Caches::new(
             module_parameters::conn_tab_bits.value(),
             module_parameters::ftp_port.value(),
+            module_parameters::fast_path.value(),
         )?;
         let namespaces = NetnsIpvs::namespaces().register(caches)?;
         Ok(Self {

@@ -17,6 +17,7 @@
 #include <linux/skbuff.h>
 #include <linux/workqueue.h>
 #include <net/dst.h>
+#include <net/fib_notifier.h>
 #include <net/genetlink.h>
 #include <net/icmp.h>
 #include <net/ip.h>

@@ -104,6 +104,9 @@ impl SysctlTable for Vs {
         setting!(c"conn_reuse_mode", conn_reuse_mode),
         setting!(c"expire_nodest_conn", expire_nodest_conn),
         setting!(c"expire_quiescent_template", expire_quiescent_template),
+        setting!(c"fast_path", fast_path)
+            .range(0, 2)
+            .on_write(NetnsIpvs::set_fast_path),
         setting!(c"ignore_tunneled", ignore_tunneled),
         Variable::new(c"lblc_expiration", |ipvs: &NetnsIpvs| {
             &ipvs.settings().expirations.lblc

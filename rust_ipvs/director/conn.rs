@@ -118,6 +118,27 @@ pub(crate) enum PacketRole {
     Reply,
 }
 
+/// Stamps of the fast path (`netns/epoch.rs`); 0 for none.
+///
+/// If two CPUs stamp at once, either may win: each stamp is true.
+#[repr(C)]
+pub(crate) struct Stamps {
+    /// Stamp of requests.
+    pub(crate) request: Word<u32>,
+    /// Stamp of replies.
+    pub(crate) reply: Word<u32>,
+}
+
+impl Stamps {
+    /// Creates stamps of a connection that the fast path has not seen.
+    const fn new() -> Self {
+        Self {
+            request: Word::new(0),
+            reply: Word::new(0),
+        }
+    }
+}
+
 /// Connection. Its hash keys are client and VIP, and with NAT also client and destination.
 ///
 /// A template is an entry of the same type, without packets of its own. Its key is the part of
@@ -146,6 +167,8 @@ pub(crate) struct Connection<F: InetFamily> {
     data: Option<KBox<Data>>,
     /// Synchronisation state.
     sync: SyncState,
+    /// Stamps of the fast path.
+    pub(crate) stamps: Stamps,
     /// Expected data connections; FTP's control connections only.
     expected: Expected,
 }
@@ -187,6 +210,7 @@ impl<F: InetFamily> Connection<F> {
             control,
             data: None,
             sync: SyncState::new(),
+            stamps: Stamps::new(),
             expected: Expected::new(),
         }
     }

@@ -13,7 +13,9 @@ mod defense;
 pub(crate) mod defrag;
 mod devices;
 mod drop_rate;
+mod epoch;
 mod expiry;
+mod fast_path;
 mod housekeeping;
 mod nodest;
 mod pernet;
@@ -21,7 +23,14 @@ mod queues;
 mod resize;
 mod sysctl;
 
-pub(crate) use self::sysctl::Settings;
+pub(crate) use self::{
+    epoch::{
+        Epoch,
+        Port,
+        Stamped, //
+    },
+    sysctl::Settings, //
+};
 
 use self::{
     defrag::Fragments,
@@ -29,6 +38,7 @@ use self::{
         DefenseLock,
         Defenses, //
     },
+    epoch::FastPath,
     queues::Queues, //
 };
 use crate::{
@@ -55,6 +65,7 @@ use crate::{
             related,
             Tracking, //
         },
+        ingress::Ports,
         net::{
             Lease,
             Net,
@@ -66,6 +77,7 @@ use crate::{
             Protocol, //
         },
         rcu,
+        routes::RouteNotifier,
         siphash::HalfSipKey,
         skbuff::Packet,
         slab::Slab,
@@ -100,6 +112,8 @@ pub(crate) struct Caches {
     pub(crate) most_bits: u32,
     /// Port of the services of the FTP helper; `None` if there is no helper.
     pub(crate) helper_port: Option<u16>,
+    /// First value of `fast_path` in each namespace.
+    pub(crate) fast_path: i32,
 }
 
 impl Caches {
@@ -108,13 +122,14 @@ impl Caches {
     /// `conn_tab_bits` bounds the connection tables (C-29, C-32); 0 stands for the largest size.
     /// `ftp_port` is the port of FTP's control connections (F-3), 0 for no helper. There is no
     /// helper in a kernel without conntrack either, whose seqadj extension it needs.
-    pub(crate) fn new(conn_tab_bits: u32, ftp_port: u16) -> Result<Self> {
+    pub(crate) fn new(conn_tab_bits: u32, ftp_port: u16, fast_path: i32) -> Result<Self> {
         let most_bits = match conn_tab_bits {
             0 => MAX_BITS,
             bits => bits.clamp(MIN_BITS, MAX_BITS),
         };
         Ok(Self {
             most_bits,
+            fast_path: fast_path.clamp(0, 2),
             helper_port: (ftp_port != 0 && related::IS_THERE).then_some(ftp_port),
             v4: Arc::new(Slab::new(c"rust_ipvs_conn")?, GFP_KERNEL)?,
             v6: Arc::new(Slab::new(c"rust_ipvs_conn6")?, GFP_KERNEL)?,
@@ -145,6 +160,10 @@ pub(crate) struct ConfigState {
     pub(crate) reply_only: bool,
     /// Background works; created with the first service or daemon.
     pub(super) works: KVec<PeriodicWork>,
+    /// Work that registers the hooks of the fast path; created with the first service.
+    pub(crate) ports_work: Option<PeriodicWork>,
+    /// Tells the fast path of routes that change.
+    pub(crate) routes: Option<RouteNotifier<NetnsIpvs>>,
     /// Serial number of the service added last.
     pub(crate) serial: u64,
 }
@@ -166,6 +185,10 @@ pub(crate) struct NetnsIpvs {
     /// Number of deletions of destinations whose connections are to end.
     pub(crate) nodest: Atomic<u32>,
     pub(crate) fragments: Fragments,
+    pub(crate) fast_path: FastPath,
+    /// Hooks of the fast path at devices.
+    #[pin]
+    pub(crate) ports: Ports<NetnsIpvs, Port>,
     /// Key for hashing the hashes of connections before a part of them is visible outside: from the
     /// hashes themselves the keys of the tables could be computed (see
     /// [`logic::hash`](crate::logic::hash)).
@@ -212,6 +235,11 @@ impl NetnsIpvs {
             }
         }
         packet.defragment(net, F::PROTOCOL, point)
+    }
+
+    /// Returns whether the hooks handle replies only (H-8).
+    pub(crate) fn handles_replies_only(&self) -> bool {
+        self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0
     }
 
     /// Returns the network namespace; `None` after the start of the teardown.

@@ -11,7 +11,7 @@ mod common;
 mod direct;
 mod icmp_error;
 mod nat;
-mod tunnel;
+pub(crate) mod tunnel;
 
 use crate::{
     director::{

@@ -14,9 +14,27 @@ __rust_ipvs_helper void rust_ipvs_helper_unregister_netdevice_notifier(struct no
 	unregister_netdevice_notifier(block);
 }
 
-__rust_ipvs_helper struct net *rust_ipvs_helper_net_of_lost_device(unsigned long event, void *info)
+__rust_ipvs_helper struct net_device *rust_ipvs_helper_device_of_event(void *info)
 {
-	if (event != NETDEV_DOWN && event != NETDEV_UNREGISTER)
-		return NULL;
-	return dev_net(netdev_notifier_info_to_dev(info));
+	return netdev_notifier_info_to_dev(info);
+}
+
+__rust_ipvs_helper struct net *rust_ipvs_helper_net_of_device(const struct net_device *dev)
+{
+	return dev_net(dev);
+}
+
+/* Returns the number of the event in kapi/devices.rs. */
+__rust_ipvs_helper unsigned int rust_ipvs_helper_kind_of_event(unsigned long event)
+{
+	switch (event) {
+	case NETDEV_REGISTER:
+		return 1;
+	case NETDEV_DOWN:
+		return 2;
+	case NETDEV_UNREGISTER:
+		return 3;
+	default:
+		return 0;
+	}
 }

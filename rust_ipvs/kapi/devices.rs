@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Notification of network devices that go down or are unregistered.
+//! Notification of network devices that come, change, go down or are unregistered.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 //!
@@ -26,20 +26,72 @@
 
 use super::net::Net;
 use crate::bindings;
-use core::{cell::UnsafeCell, marker::PhantomData, ptr};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
 use kernel::{
     error::to_result,
     ffi::{c_int, c_ulong, c_void},
     prelude::*,
 };
 
-/// Receiver of device events.
+/// Network device (C: `struct net_device`) that an event is about.
+///
+/// # Invariants
+///
+/// The pointer is to a registered device, or to one that is being unregistered. It is valid for
+/// `'a`, during which the caller holds RTNL.
+#[derive(Clone, Copy)]
+pub(crate) struct DeviceRef<'a>(NonNull<bindings::net_device>, PhantomData<&'a ()>);
+
+impl DeviceRef<'_> {
+    /// Creates a reference from a pointer of C code.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be the address of a device that stays valid for the lifetime of the result, and
+    /// RTNL must be held as long.
+    pub(super) unsafe fn from_raw(dev: *mut bindings::net_device) -> Option<Self> {
+        // INVARIANT: By the contract of this function.
+        NonNull::new(dev).map(|dev| Self(dev, PhantomData))
+    }
+
+    /// Returns the C structure.
+    pub(super) fn as_ptr(self) -> *mut bindings::net_device {
+        self.0.as_ptr()
+    }
+}
+
+/// Receiver of device events. All are called in process context, under RTNL.
 pub(crate) trait DeviceListener: 'static {
+    /// Handles a device that was registered in `net`, or moved to it.
+    fn device_came(net: &Net, device: DeviceRef<'_>);
+
     /// Handles a device of `net` that goes down. Called again while the device is unregistered;
     /// that waits until all references to the device have been dropped, so cached routes must be
-    /// dropped here. Process context, under RTNL.
+    /// dropped here.
     fn device_lost(net: &Net);
+
+    /// Handles a device that is unregistered, or is about to leave `net` for another namespace.
+    /// Called before [`Self::device_lost`] for the same event, and again while unregistering waits
+    /// for references. When it returns, the device may be freed.
+    fn device_left(net: &Net, device: DeviceRef<'_>);
+
+    /// Handles any event of a device of `net`, before the others.
+    fn device_changed(net: &Net);
 }
+
+/// Number of an event in `rust_ipvs_helper_kind_of_event()`: the device came.
+const CAME: u32 = 1;
+/// The device goes down.
+const DOWN: u32 = 2;
+/// The device leaves.
+const LEFT: u32 = 3;
 
 /// A notifier block for network devices, whose function is that of `L`.
 pub(crate) struct DeviceNotifier<L> {
@@ -87,12 +139,27 @@ impl<L: DeviceListener> DeviceNotifier<L> {
         event: c_ulong,
         info: *mut c_void,
     ) -> c_int {
-        // SAFETY: By the contract of this function `info` is that of `event`. Its device has a
-        // namespace, which is live during the call.
-        let net = unsafe { bindings::rust_ipvs_helper_net_of_lost_device(event, info) };
-        if !net.is_null() {
-            // SAFETY: The pointer is to a namespace that is live during the call, as argued above.
-            L::device_lost(unsafe { Net::from_raw(net) });
+        // SAFETY: By the contract of this function `info` is that of `event`, whose device is valid
+        // during the call. The chain is called under RTNL.
+        let device =
+            unsafe { DeviceRef::from_raw(bindings::rust_ipvs_helper_device_of_event(info)) };
+        let Some(device) = device else {
+            return bindings::NOTIFY_DONE as c_int;
+        };
+        // SAFETY: The namespace of a device is live as long as the device is in it, and a device
+        // changes its namespace under RTNL, which is held during the call.
+        let net =
+            unsafe { Net::from_raw(bindings::rust_ipvs_helper_net_of_device(device.as_ptr())) };
+        L::device_changed(net);
+        // SAFETY: The function compares numbers.
+        match unsafe { bindings::rust_ipvs_helper_kind_of_event(event) } {
+            CAME => L::device_came(net, device),
+            DOWN => L::device_lost(net),
+            LEFT => {
+                L::device_left(net, device);
+                L::device_lost(net);
+            }
+            _ => {}
         }
         bindings::NOTIFY_DONE as c_int
     }

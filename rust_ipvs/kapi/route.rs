@@ -130,6 +130,42 @@ impl Route {
         })
     }
 
+    /// Creates a route from the reference to the entry by which a packet is forwarded.
+    ///
+    /// # Safety
+    ///
+    /// `dst` must be null, or an entry of the kind of `protocol` to which the caller owns a
+    /// reference.
+    pub(super) unsafe fn of_forwarded(
+        dst: *mut bindings::dst_entry,
+        protocol: Protocol,
+    ) -> Option<Self> {
+        Self::adopt(dst, protocol, RouteKind::Any, [0; 16])
+    }
+
+    /// Returns whether packets take the same way by both routes.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.protocol == other.protocol
+            // SAFETY: By the type invariant both have a reference to an entry of the protocol's
+            // kind.
+            && unsafe {
+                bindings::rust_ipvs_helper_dst_is_same(
+                    self.dst.as_ptr(),
+                    other.dst.as_ptr(),
+                    self.protocol.number(),
+                )
+            }
+    }
+
+    /// Returns the MTU in bytes that applies to forwarded packets, which need not be the path MTU
+    /// (C: `ip_dst_mtu_maybe_forward()`).
+    #[inline(always)]
+    pub(crate) fn forward_mtu(&self) -> u32 {
+        // SAFETY: By the type invariant this value has a reference to an entry of the protocol's
+        // kind.
+        unsafe { bindings::rust_ipvs_helper_forward_mtu(self.dst.as_ptr(), self.protocol.number()) }
+    }
+
     /// Returns the C structure. The route keeps its reference.
     #[inline(always)]
     pub(super) fn as_ptr(&self) -> *mut bindings::dst_entry {

@@ -36,6 +36,18 @@ pub(crate) fn fold(sum: u32) -> u16 {
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
+/// Returns whether the checksum of an IPv4 header without options is correct (`ip_fast_csum()`).
+#[inline(always)]
+pub(crate) fn is_right(header: &[u8; 20]) -> bool {
+    let words = header.chunks_exact(4).fold(0u64, |sum, word| {
+        let word = word.first_chunk::<4>().copied().unwrap_or_default();
+        sum.wrapping_add(u32::from_ne_bytes(word).into())
+    });
+    // The upper half holds the carries; adding it carries at most once more.
+    let (sum, carry) = (words as u32).overflowing_add((words >> 32) as u32);
+    fold(sum.wrapping_add(carry.into())) == u16::MAX
+}
+
 /// Returns the checksum of an IPv4 header without options whose checksum field is zero.
 #[cfg(test)]
 pub(crate) fn of_header(header: &[u8; 20]) -> [u8; 2] {
@@ -154,6 +166,28 @@ mod tests {
     #[test]
     fn known_header() {
         assert_eq!(of_header(&HEADER), [0xb8, 0x61]);
+    }
+
+    #[cfg(test)]
+    #[test]
+    fn header_with_its_checksum_is_right() {
+        // Each byte is changed; the words of 0xff make carries.
+        for fill in [None, Some(0xff), Some(0)] {
+            let mut header = HEADER;
+            if let Some(fill) = fill {
+                header[12..].fill(fill);
+                header[2..6].fill(fill);
+            }
+            let sum = of_header(&header);
+            header[10..12].copy_from_slice(&sum);
+            assert!(is_right(&header));
+            for at in 0..20 {
+                let mut wrong = header;
+                wrong[at] ^= 0x41;
+                assert!(!is_right(&wrong), "byte {at}");
+            }
+        }
+        assert!(!is_right(&[0; 20]));
     }
 
     /// The example of RFC 1624, section 4: equation 3 gives 0 where equation 2 gave 0xffff.

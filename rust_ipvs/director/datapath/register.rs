@@ -84,6 +84,7 @@ impl NetnsIpvs {
         family: AddressFamily,
     ) -> Result {
         self.open_family(config, family)?;
+        self.open_fast_path(config)?;
         match family {
             AddressFamily::V4 if config.hooks_v4.is_none() => {
                 config.hooks_v4 = Some(register::<V4>(
@@ -108,7 +109,8 @@ impl NetnsIpvs {
     /// hooks are registered before the old ones are unregistered.
     pub(crate) fn fit_hooks(&self) -> Result {
         let mut config = self.config.lock();
-        let reply_only = self.daemons.is_backup() && self.settings.sync.backup_only.load() != 0;
+        let reply_only = self.handles_replies_only();
+        self.fast_path.changed();
         if reply_only == config.reply_only || !config.open {
             return Ok(());
         }
@@ -136,6 +138,7 @@ impl NetnsIpvs {
         config: &mut ConfigState,
         family: AddressFamily,
     ) -> Option<Hooks<Self>> {
+        self.fast_path.arrange();
         match family {
             AddressFamily::V4 if self.v4.count() == 0 => config.hooks_v4.take(),
             AddressFamily::V6 if self.v6.count() == 0 => config.hooks_v6.take(),

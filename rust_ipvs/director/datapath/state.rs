@@ -190,6 +190,27 @@ pub(super) fn follow_linked<F: InetFamily>(
     false
 }
 
+/// [`follow_linked`] for a packet on the fast path: a datagram, or a segment without SYN, FIN and
+/// RST. Returns `false`, and changes nothing, if it may change more than the time of the last
+/// packet.
+#[inline(always)]
+pub(super) fn follow_plain<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    direction: Direction,
+) -> bool {
+    let timeouts = &context.ipvs.timeouts;
+    let (state, timeout) = match context.header.protocol {
+        TCP => (tcp::ESTABLISHED, timeouts.established()),
+        _ => (udp::NORMAL, timeouts.udp()),
+    };
+    let counts_only = connection.count_only(direction, state);
+    if counts_only {
+        stay(context, connection, direction, timeout);
+    }
+    counts_only
+}
+
 /// [`follow_linked`] for the first packet of a connection that another CPU has inserted with
 /// another packet of the same client.
 #[cold]

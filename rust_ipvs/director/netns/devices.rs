@@ -7,7 +7,10 @@
 //! no packet for a long time. A cached IPv6 route for one address (direct routing) references the
 //! entry that it was cloned from and so the device, which could not be unregistered until then.
 
-use super::NetnsIpvs;
+use super::{
+    NetnsIpvs,
+    Port, //
+};
 use crate::{
     director::{
         conn::InetFamily,
@@ -19,7 +22,8 @@ use crate::{
     kapi::{
         devices::{
             DeviceListener,
-            DeviceNotifier, //
+            DeviceNotifier,
+            DeviceRef, //
         },
         net::Net, //
     },
@@ -35,6 +39,26 @@ impl NetnsIpvs {
 }
 
 impl DeviceListener for NetnsIpvs {
+    /// Registers the hook of the fast path. Without memory the device has none, and its packets
+    /// take the path of the other hooks.
+    fn device_came(net: &Net, device: DeviceRef<'_>) {
+        if let Some(ipvs) = Self::of(net) {
+            let _ = ipvs.ports.add(device);
+        }
+    }
+
+    fn device_left(net: &Net, device: DeviceRef<'_>) {
+        if let Some(ipvs) = Self::of(net) {
+            ipvs.ports.remove(device);
+        }
+    }
+
+    fn device_changed(net: &Net) {
+        if let Some(ipvs) = Self::of(net) {
+            ipvs.fast_path.changed();
+        }
+    }
+
     /// Drops the routes of all destinations, not only of those on this device: the next packet
     /// looks them up again. Deleted destinations and the bypass destination cache none.
     ///
@@ -56,6 +80,7 @@ impl NetnsIpvs {
         self.v4.forget_routes();
         self.v6.forget_routes();
         self.daemons.forget_routes();
+        self.ports.each(Port::forget);
     }
 }
 

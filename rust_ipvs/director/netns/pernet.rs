@@ -8,6 +8,7 @@ use super::{
         DefenseLock,
         Defenses, //
     },
+    epoch::FastPath,
     sysctl::Settings,
     Caches,
     ConfigState,
@@ -29,6 +30,7 @@ use crate::{
         sync::Daemons, //
     },
     kapi::{
+        ingress::Ports,
         net::{
             Namespaced,
             Namespaces,
@@ -75,7 +77,7 @@ impl Namespaced for NetnsIpvs {
         let counting = Counting::new(&shared.counters)?;
         Arc::pin_init(
             pin_init!(Self {
-                settings <- Settings::new(net, most, expirations),
+                settings <- Settings::new(net, most, expirations, shared.fast_path),
                 timeouts: Timeouts::new(),
                 defenses: Defenses::new(),
                 v4: AfState::new(v4, shared.most_bits, shared.helper_port),
@@ -85,6 +87,8 @@ impl Namespaced for NetnsIpvs {
                 queues: SetOnce::new(),
                 nodest: Atomic::new(0),
                 fragments: Fragments::new(),
+                fast_path: FastPath::new(),
+                ports <- Ports::new(),
                 outward: HalfSipKey::random(),
                 weak_net: weak_net.clone(),
                 daemons <- Daemons::new(),
@@ -96,6 +100,8 @@ impl Namespaced for NetnsIpvs {
                     tracking: [None, None],
                     reply_only: false,
                     works: KVec::new(),
+                    ports_work: None,
+                    routes: None,
                     serial: 0,
                 }),
                 trash <- new_mutex!(Trash::new()),
@@ -110,8 +116,14 @@ impl Namespaced for NetnsIpvs {
         config.open = false;
         let going = (config.hooks_v4.take(), config.hooks_v6.take());
         let works = mem::take(&mut config.works);
+        let ports_work = config.ports_work.take();
         let tracking = mem::take(&mut config.tracking);
         drop(config);
+        // The work could open the ports again.
+        drop(ports_work);
+        let routes = this.config.lock().routes.take();
+        drop(routes);
+        this.ports.close();
         // Hooks first, so that no packet comes in. The works are dropped without the mutex, which
         // `defragment` takes.
         drop(going);

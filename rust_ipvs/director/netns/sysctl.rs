@@ -78,6 +78,9 @@ pub(crate) struct Settings {
     pub(crate) ignore_tunneled: Word<i32>,
     /// New connections use conntrack (N-1).
     pub(crate) conntrack: Word<i32>,
+    /// Established connections are taken at the ingress of devices: 0 never, 1 if no hook of
+    /// others would be passed by, 2 always.
+    pub(crate) fast_path: Word<i32>,
     /// Settings of the sync daemons.
     pub(crate) sync: SyncSettings,
     /// Expiration times of lblc and lblcr (D-20), shared with each of their tables.
@@ -85,12 +88,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Creates the defaults, with `most`, the present limit of connections in the initial namespace
-    /// (Y-1).
+    /// Creates the defaults, with `fast_path`, and with `most`, the present limit of connections in
+    /// the initial namespace (Y-1).
     pub(crate) fn new(
         net: &Net,
         most: Option<i32>,
         expirations: Arc<Expirations>,
+        fast_path: i32,
     ) -> impl PinInit<Self> {
         let most = most.unwrap_or(MAX_CONNECTIONS);
         let (connections, services) = if net.is_initial() { (-4, -3) } else { (-2, -2) };
@@ -119,6 +123,7 @@ impl Settings {
             schedule_icmp: Word::new(0),
             ignore_tunneled: Word::new(0),
             conntrack: Word::new(0),
+            fast_path: Word::new(fast_path),
             sync: SyncSettings::new(),
             expirations,
         })

@@ -8,6 +8,11 @@
 mod entry;
 mod layers;
 
+pub(crate) use entry::{
+    outer,
+    write_outer, //
+};
+
 use super::common;
 use crate::{
     director::{

@@ -312,6 +312,12 @@ impl Roomy {
         }
     }
 
+    /// Gives the packet up.
+    #[inline(always)]
+    pub(in crate::kapi) fn into_packet(self) -> Packet {
+        self.0
+    }
+
     /// Sends an encapsulated packet as a locally generated one (C: `ip_local_out()`), which fills
     /// in the lengths and the IPv4 header checksum. `owner` is as for [`Packet::forward`].
     ///

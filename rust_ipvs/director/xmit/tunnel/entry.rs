@@ -56,7 +56,7 @@ pub(super) fn may_enter<F: InetFamily>(
 
 /// Returns the outer header's fields; `protocol` is the number of the protocol that it contains.
 #[inline(always)]
-pub(super) fn outer<F: InetFamily>(context: &Context<'_, F>, protocol: u8) -> Outer {
+pub(crate) fn outer<F: InetFamily>(context: &Context<'_, F>, protocol: u8) -> Outer {
     Outer {
         protocol,
         tos: context.header.tos,
@@ -68,7 +68,7 @@ pub(super) fn outer<F: InetFamily>(context: &Context<'_, F>, protocol: u8) -> Ou
 /// Writes the outer header of a packet with so many GSO segments. Returns `None` if there is no
 /// headroom.
 #[inline(always)]
-pub(super) fn write_outer(
+pub(crate) fn write_outer(
     destination: &Destination,
     route: &Route,
     outer: Outer,

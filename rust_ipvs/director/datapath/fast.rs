@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fast path: packets of established connections, taken at the ingress of their device.
+//!
+//! A packet is taken if it is plain in all respects; any other one, and one for which something is
+//! missing, passes unchanged, and takes the way that it would take without this hook. So nothing
+//! is decided here that the hooks of IP decide differently, and every special case has its
+//! semantics in one place. All is decided before the packet or the connection is changed.
+
+mod family;
+mod fit;
+mod ports;
+mod reply;
+mod request;
+mod tunnel;
+
+use super::state;
+use crate::{
+    director::{
+        conn::PacketRole,
+        netns::{
+            NetnsIpvs,
+            Port, //
+        },
+        packet::Context, //
+    },
+    kapi::{
+        ingress::IngressHook,
+        net::Net,
+        netfilter::{
+            Point,
+            Protocol,
+            Verdict, //
+        },
+        rcu::Rcu,
+        skbuff::Packet, //
+    },
+    logic::{
+        config::ForwardMethod,
+        family::{
+            V4,
+            V6, //
+        },
+        packet::{
+            Transport,
+            TCP, //
+        },
+        tcp::TcpFlags, //
+    },
+};
+use family::FastFamily;
+
+/// Hook at the ingress of a device.
+pub(super) struct Fast;
+
+impl IngressHook for Fast {
+    type Owner = NetnsIpvs;
+    type Port = Port;
+
+    fn run<'g>(
+        owner: &'g NetnsIpvs,
+        rcu: Rcu<'g>,
+        net: &'g Net,
+        port: &'g Port,
+        packet: Packet,
+    ) -> Verdict {
+        match packet.link_protocol() {
+            Some(Protocol::Ipv4) => pass::<V4>(owner, rcu, net, port, packet),
+            Some(Protocol::Ipv6) => pass::<V6>(owner, rcu, net, port, packet),
+            None => Verdict::Accept(packet),
+        }
+    }
+}
+
+/// Takes a packet, or accepts it unchanged.
+#[inline(always)]
+fn pass<'g, F: FastFamily>(
+    ipvs: &'g NetnsIpvs,
+    rcu: Rcu<'g>,
+    net: &'g Net,
+    port: &'g Port,
+    packet: Packet,
+) -> Verdict {
+    let af = ipvs.af_state::<F>();
+    // First, as most packets of a router concern no service. The VIP of a request is in the filter,
+    // too.
+    let filter = &af.reply_filter;
+    let may_be_ours = F::addresses(packet.bytes())
+        .is_some_and(|(src, dst)| filter.may_contain::<F>(dst) || filter.may_contain::<F>(src));
+    if !may_be_ours {
+        return Verdict::Accept(packet);
+    }
+    take::<F>(ipvs, rcu, net, port, packet)
+}
+
+/// Takes a packet whose addresses are those of services or destinations, or accepts it unchanged.
+#[inline(always)]
+fn take<'g, F: FastFamily>(
+    ipvs: &'g NetnsIpvs,
+    rcu: Rcu<'g>,
+    net: &'g Net,
+    port: &'g Port,
+    packet: Packet,
+) -> Verdict {
+    let af = ipvs.af_state::<F>();
+    let Some(header) = F::read_plain(packet.bytes()) else {
+        return Verdict::Accept(packet);
+    };
+    let Ok(transport) = Transport::parse(header.protocol, packet.bytes(), header.l4) else {
+        return Verdict::Accept(packet);
+    };
+    if header.protocol == TCP && transport.flags != TcpFlags::PLAIN {
+        return Verdict::Accept(packet);
+    }
+    let Some(connections) = af.connections.as_ref() else {
+        return Verdict::Accept(packet);
+    };
+    if !packet.is_unmarked() || header.length > packet.len() {
+        return Verdict::Accept(packet);
+    }
+    let context = Context {
+        ipvs,
+        af,
+        rcu,
+        net,
+        point: Point::LocalIn,
+        header,
+        transport,
+        connections,
+        is_inverse: false,
+    };
+    let (src, dst) = (context.src(), context.dst());
+    let hash = F::hash(&connections.key, &src, &dst, header.protocol);
+    let mut role = PacketRole::Reply;
+    let found = connections.table.find(rcu, hash, |connection, direction| {
+        match connection.role(direction, header.protocol, &src, &dst) {
+            Some(found) => {
+                role = found;
+                true
+            }
+            None => false,
+        }
+    });
+    let Some((connection, _)) = found else {
+        return Verdict::Accept(packet);
+    };
+    if !ipvs.is_free::<F>(rcu, net, role == PacketRole::Request) {
+        return Verdict::Accept(packet);
+    }
+    match role {
+        PacketRole::Request if connection.method == ForwardMethod::TUNNEL => {
+            tunnel::take(&context, connection, port, packet)
+        }
+        PacketRole::Request => request::take(&context, connection, port, packet),
+        PacketRole::Reply => reply::take(&context, connection, port, packet),
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! [`FastFamily`]: the two address families on the fast path.
+
+use crate::{
+    director::service::HasAfState,
+    kapi::{
+        ingress::Neighbour,
+        rcu::Rcu,
+        route::Route,
+        skbuff::Packet, //
+    },
+    logic::{
+        checksum,
+        family::{
+            Family,
+            V4,
+            V6, //
+        },
+        packet::{
+            Fragment,
+            Header,
+            TCP,
+            UDP, //
+        },
+    },
+};
+
+/// Address family on the fast path.
+pub(super) trait FastFamily: HasAfState {
+    /// Returns source and destination, of whatever has the length of a header.
+    fn addresses(l3: &[u8]) -> Option<(Self::Addr, Self::Addr)>;
+
+    /// Parses the header of a plain TCP or UDP packet: neither options nor extension headers, not a
+    /// fragment, a TTL above 1, and whatever else IP checks before it routes a packet.
+    fn read_plain(l3: &[u8]) -> Option<Header<Self>>;
+
+    /// Looks up the next hop of a packet to `to`.
+    fn neighbour<'g>(
+        rcu: Rcu<'g>,
+        route: &'g Route,
+        to: Self::Addr,
+        packet: &Packet,
+    ) -> Option<Neighbour<'g>>;
+}
+
+/// Returns whether a header has what both families demand: TCP or UDP, whole, to be forwarded.
+#[inline(always)]
+fn is_plain<F: Family>(header: &Header<F>) -> bool {
+    let is_balanced = header.protocol == TCP || header.protocol == UDP;
+    // A length of 0 is that of a GSO packet beyond 64 KiB.
+    is_balanced && header.fragment == Fragment::Whole && header.ttl > 1 && header.length != 0
+}
+
+impl FastFamily for V4 {
+    #[inline(always)]
+    fn addresses(l3: &[u8]) -> Option<([u8; 4], [u8; 4])> {
+        let addresses = l3.first_chunk::<20>()?.last_chunk::<8>()?;
+        Some((*addresses.first_chunk()?, *addresses.last_chunk()?))
+    }
+
+    #[inline(always)]
+    fn read_plain(l3: &[u8]) -> Option<Header<Self>> {
+        let fixed = l3.first_chunk::<20>()?;
+        let [first, ..] = *fixed;
+        if first != 0x45 || !checksum::is_right(fixed) {
+            return None;
+        }
+        Self::parse(l3).ok().filter(is_plain)
+    }
+
+    #[inline(always)]
+    fn neighbour<'g>(
+        rcu: Rcu<'g>,
+        route: &'g Route,
+        to: [u8; 4],
+        packet: &Packet,
+    ) -> Option<Neighbour<'g>> {
+        Neighbour::v4(rcu, route, to, packet)
+    }
+}
+
+impl FastFamily for V6 {
+    #[inline(always)]
+    fn addresses(l3: &[u8]) -> Option<([u8; 16], [u8; 16])> {
+        let addresses = l3.first_chunk::<40>()?.last_chunk::<32>()?;
+        Some((*addresses.first_chunk()?, *addresses.last_chunk()?))
+    }
+
+    #[inline(always)]
+    fn read_plain(l3: &[u8]) -> Option<Header<Self>> {
+        let [_, _, _, _, _, _, next, ..] = *l3.first_chunk::<40>()?;
+        if next != TCP && next != UDP {
+            return None;
+        }
+        Self::parse(l3).ok().filter(is_plain)
+    }
+
+    #[inline(always)]
+    fn neighbour<'g>(
+        rcu: Rcu<'g>,
+        route: &'g Route,
+        to: [u8; 16],
+        packet: &Packet,
+    ) -> Option<Neighbour<'g>> {
+        Neighbour::v6(rcu, route, to, packet)
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Replies on the fast path: packets of a real server behind NAT.
+
+use super::{
+    family::FastFamily,
+    fit,
+    state, //
+};
+use crate::{
+    director::{
+        conn::Connection,
+        netns::{
+            Epoch,
+            Port,
+            Stamped, //
+        },
+        packet::Context, //
+    },
+    kapi::{
+        ingress::Passage,
+        netfilter::Verdict,
+        route::Route,
+        skbuff::Packet, //
+    },
+    logic::{
+        checksum::SumState,
+        config::ForwardMethod,
+        direction::Direction,
+        family::Side, //
+    },
+};
+
+/// Takes a reply, or accepts it unchanged.
+#[inline(always)]
+pub(super) fn take<'g, F: FastFamily>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    port: &'g Port,
+    mut packet: Packet,
+) -> Verdict {
+    let destination = &connection.destination;
+    let client = connection.client.addr;
+    let passage = Passage {
+        received: packet.len(),
+        is_forwarded: true,
+    };
+    let is_ours = connection.method == ForwardMethod::MASQ
+        && destination.is_available()
+        && context.net.is_forwarding(F::PROTOCOL);
+    let way = match is_ours {
+        true => way(context, connection, port, &mut packet),
+        false => None,
+    };
+    let Some(route) = way else {
+        return Verdict::Accept(packet);
+    };
+    if !packet.trim(context.header.length) || packet.is_lro() || !packet.fits(route.forward_mtu()) {
+        return Verdict::Accept(packet);
+    }
+    let Some(neighbour) = F::neighbour(context.rcu, route, client, &packet) else {
+        return Verdict::Accept(packet);
+    };
+    if packet.writable(context.headers()).is_none()
+        || !state::follow_plain(context, connection, Direction::Output)
+    {
+        return Verdict::Accept(packet);
+    }
+    destination.counted.output(packet.len());
+    let sum = SumState::of(packet.sum_is_partial());
+    if let Some(bytes) = packet.writable(context.headers()) {
+        // Neither fails: the TTL is above 1, and the headers are whole.
+        F::dec_ttl(bytes, context.header.l4);
+        let (header, virt) = (&context.header, &connection.virt);
+        let _ = F::rewrite(bytes, header, Side::Source, virt, sum);
+    }
+    packet.sum_changed();
+    packet.set_priority(context.net, F::PROTOCOL);
+    neighbour.send(context.net, packet, context.header.l4, passage);
+    Verdict::Stolen
+}
+
+/// Returns the route of the reply, if the flow is fit for the fast path now.
+#[inline(always)]
+fn way<'g, F: FastFamily>(
+    context: &Context<'g, F>,
+    connection: &Connection<F>,
+    port: &'g Port,
+    packet: &mut Packet,
+) -> Option<&'g Route> {
+    let epoch = fit::epoch(context, port)?;
+    let way = match epoch.compare(connection.stamps.reply.load()) {
+        Stamped::Fit(way) => way,
+        Stamped::Loose(way) if !packet.has_strict_source() => way,
+        Stamped::No => examine(*context, connection, epoch, packet)?,
+        _ => return None,
+    };
+    let route = epoch.way(context.rcu, way);
+    if route.is_none() {
+        // The route has changed for this client alone, by a path MTU.
+        connection.stamps.reply.store(0);
+    }
+    route
+}
+
+/// Finds out whether the flow is fit and by which way it leaves, and stamps the connection.
+///
+/// A route that depends on the source is not that of the rewritten packet.
+#[cold]
+#[inline(never)]
+fn examine<F: FastFamily>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    epoch: &Epoch,
+    packet: &mut Packet,
+) -> Option<usize> {
+    let is_rerouted = context.ipvs.settings.snat_reroute.load() != 0
+        && Packet::source_matters(context.net, F::PROTOCOL);
+    let way = if connection.is_tracked() || is_rerouted {
+        None
+    } else {
+        packet.forwarded(context.net, F::PROTOCOL)
+    };
+    let is_forwarded = way.is_some();
+    let way = way.and_then(|(route, source)| Some((source, epoch.add_way(context.rcu, route)?)));
+    if is_forwarded && way.is_none() && epoch.has_old_way(context.rcu) {
+        // The places are used up, some by routes that a path MTU has replaced.
+        context.ipvs.fast_path.changed();
+    }
+    connection.stamps.reply.store(epoch.stamp_way(way));
+    way.map(|(_, way)| way)
+}

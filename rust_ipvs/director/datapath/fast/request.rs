@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests on the fast path, by NAT and by direct routing; `tunnel.rs` has the others.
+
+use super::{
+    family::FastFamily,
+    fit,
+    state, //
+};
+use crate::{
+    director::{
+        conn::Connection,
+        netns::Port,
+        packet::Context, //
+    },
+    kapi::{
+        ingress::{
+            Neighbour,
+            Passage, //
+        },
+        netfilter::Verdict,
+        route::RouteKind,
+        skbuff::Packet, //
+    },
+    logic::{
+        checksum::SumState,
+        config::ForwardMethod,
+        direction::Direction,
+        family::Side, //
+    },
+};
+
+/// Takes a request, or accepts it unchanged.
+#[inline(always)]
+pub(super) fn take<'g, F: FastFamily>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    port: &'g Port,
+    mut packet: Packet,
+) -> Verdict {
+    let destination = &connection.destination;
+    let passage = Passage {
+        received: packet.len(),
+        is_forwarded: false,
+    };
+    let (kind, changed) = match connection.method {
+        ForwardMethod::MASQ => (RouteKind::Any, context.headers()),
+        ForwardMethod::DROUTE => (RouteKind::Direct, usize::from(context.header.l4)),
+        _ => return Verdict::Accept(packet),
+    };
+    if !destination.is_available() || !fit::is_fit(context, connection, port, &mut packet) {
+        return Verdict::Accept(packet);
+    }
+    let Some(neighbour) = way(context, connection, kind, &mut packet) else {
+        return Verdict::Accept(packet);
+    };
+    if packet.writable(changed).is_none()
+        || !state::follow_plain(context, connection, Direction::Input)
+    {
+        return Verdict::Accept(packet);
+    }
+    destination.counted.input(packet.len());
+    if connection.method == ForwardMethod::MASQ {
+        translate(context, connection, &mut packet);
+    } else if let Some(bytes) = packet.writable(changed) {
+        F::dec_ttl(bytes, context.header.l4);
+    }
+    neighbour.send(context.net, packet, context.header.l4, passage);
+    Verdict::Stolen
+}
+
+/// Returns the next hop, if the packet fits the route's MTU. Cuts the packet's padding.
+#[inline(always)]
+fn way<'g, F: FastFamily>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    kind: RouteKind,
+    packet: &mut Packet,
+) -> Option<Neighbour<'g>> {
+    let destination = &connection.destination;
+    let route = destination.route(context.rcu, context.net, kind)?;
+    if route.is_local() || route.protocol() != F::PROTOCOL {
+        return None;
+    }
+    if !packet.trim(context.header.length) || packet.is_lro() || !packet.fits(route.mtu()) {
+        return None;
+    }
+    F::neighbour(context.rcu, route, destination.addr::<F>(), packet)
+}
+
+/// Rewrites the destination and decrements the TTL. The headers are writable and the TTL is above
+/// 1, so neither fails.
+#[inline(always)]
+fn translate<F: FastFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    packet: &mut Packet,
+) {
+    let sum = SumState::of(packet.sum_is_partial());
+    if let Some(bytes) = packet.writable(context.headers()) {
+        F::dec_ttl(bytes, context.header.l4);
+        let (header, real) = (&context.header, &connection.real);
+        let _ = F::rewrite(bytes, header, Side::Destination, real, sum);
+    }
+    packet.sum_changed();
+}

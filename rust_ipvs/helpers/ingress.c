@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * C helpers of kapi/ingress.rs and kapi/ingress/: inline functions and macros, for which bindgen
+ * creates no bindings. Contexts and contracts are stated with the Rust functions that call them.
+ */
+
+__rust_ipvs_helper void rust_ipvs_helper_rtnl_lock(void)
+{
+	rtnl_lock();
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_rtnl_unlock(void)
+{
+	rtnl_unlock();
+}
+
+/* Returns the device after @dev in @net, the first one for NULL; NULL at the end. Needs RTNL. */
+__rust_ipvs_helper struct net_device *rust_ipvs_helper_next_device(struct net *net,
+								   struct net_device *dev)
+{
+	return dev ? next_net_device(dev) : first_net_device(net);
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_device_is_loopback(const struct net_device *dev)
+{
+	return dev->flags & IFF_LOOPBACK;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_ingress_hook(struct nf_hook_ops *ops,
+						      struct net_device *dev)
+{
+	ops->dev = dev;
+	ops->pf = NFPROTO_NETDEV;
+	ops->hooknum = NF_NETDEV_INGRESS;
+	ops->priority = INT_MAX;
+}
+
+/* Returns NFPROTO_IPV4 or NFPROTO_IPV6 by the packet's link-layer protocol, 0 for others. */
+__rust_ipvs_helper u8 rust_ipvs_helper_skb_family(const struct sk_buff *skb)
+{
+	if (skb->protocol == htons(ETH_P_IP))
+		return NFPROTO_IPV4;
+	return skb->protocol == htons(ETH_P_IPV6) ? NFPROTO_IPV6 : 0;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_is_unmarked(const struct sk_buff *skb)
+{
+	const struct net_device *dev = skb->dev;
+
+	/* The bit fields are combined so that the compiler tests those of one byte at once. */
+	if (skb->pkt_type != PACKET_HOST)
+		return false;
+	if (skb->redirected | skb->ipvs_property
+#if IS_ENABLED(CONFIG_NETFILTER_XT_TARGET_TRACE) || IS_ENABLED(CONFIG_NF_TABLES)
+	    | skb->nf_trace
+#endif
+#ifdef CONFIG_NET_SWITCHDEV
+	    | skb->offload_fwd_mark | skb->offload_l3_fwd_mark
+#endif
+	    | skb->encapsulation)
+		return false;
+	if (skb->_skb_refdst || skb->vlan_all || skb->mark)
+		return false;
+	/* A sending socket of another namespace is dropped, as by IP; not one that BPF chose. */
+	if (skb->sk && skb_sk_is_prefetched(skb))
+		return false;
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	if (skb->_nfct)
+		return false;
+#endif
+#ifdef CONFIG_NETWORK_SECMARK
+	if (skb->secmark)
+		return false;
+#endif
+#ifdef CONFIG_SKB_EXTENSIONS
+	if (skb->active_extensions)
+		return false;
+#endif
+	/*
+	 * Taps have given back their references, or have clones. If there is still another one, it
+	 * is that of a sender (pktgen) that will only free it. Its data cannot be copied then.
+	 */
+	if (skb_cloned(skb) && skb_shared(skb))
+		return false;
+	return !rcu_access_pointer(dev->rx_handler) &&
+	       !(dev->priv_flags & (IFF_L3MDEV_SLAVE | IFF_L3MDEV_MASTER));
+}
+
+/* Returns true if @skb is a packet of LRO, which must not be sent as it is. */
+__rust_ipvs_helper bool rust_ipvs_helper_skb_is_lro(const struct sk_buff *skb)
+{
+	const struct skb_shared_info *info = skb_shinfo(skb);
+
+	return info->gso_size && !info->gso_type;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_skb_trim(struct sk_buff *skb, unsigned int len)
+{
+	return !pskb_trim_rcsum(skb, len);
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_genid(const struct net *net, u8 pf)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6)
+		return rt_genid_ipv6(net);
+#endif
+	return rt_genid_ipv4(net);
+}
+
+/* Returns the device of the route to @saddr, for comparison only. */
+static const struct net_device *device_to_v4(struct net *net, __be32 saddr)
+{
+	struct flowi4 fl4 = { .daddr = saddr };
+	struct rtable *rt = ip_route_output_key(net, &fl4);
+	const struct net_device *dev;
+
+	if (IS_ERR(rt))
+		return NULL;
+	dev = rt->dst.dev;
+	ip_rt_put(rt);
+	return dev;
+}
+
+/* Returns true if packets from @saddr may come by the device of @skb; see kapi/ingress.rs. */
+static u8 source_of_v4(struct net *net, const struct sk_buff *skb, __be32 saddr)
+{
+	const struct net_device *dev = device_to_v4(net, saddr);
+
+	if (!dev)
+		return 0;
+	return dev == skb->dev ? 1 : 2;
+}
+
+__rust_ipvs_helper u8 rust_ipvs_helper_delivers_v4(struct net *net, struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	bool local;
+
+	if (ip_route_input_noref(skb, iph->daddr, iph->saddr, ip4h_dscp(iph), skb->dev))
+		return 0;
+	local = skb_rtable(skb)->rt_type == RTN_LOCAL;
+	skb_dst_drop(skb);
+	return local ? source_of_v4(net, skb, iph->saddr) : 0;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_has_strict_source(const struct sk_buff *skb)
+{
+	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
+
+	return !in_dev || IN_DEV_RPFILTER(in_dev) == 1;
+}
+
+__rust_ipvs_helper u8 rust_ipvs_helper_delivers_v6(struct net *net, struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	struct dst_entry *dst;
+	bool ours;
+
+	ip6_route_input(skb);
+	dst = skb_dst(skb);
+	ours = !dst->error && dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
+	skb_dst_drop(skb);
+	return ours;
+#else
+	return 0;
+#endif
+}
+
+/* Returns the route of a packet to be forwarded, with a reference, and the kind of its source. */
+__rust_ipvs_helper struct dst_entry *rust_ipvs_helper_forwards_v4(struct net *net,
+								  struct sk_buff *skb, u8 *source)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	struct dst_entry *dst;
+
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	if (ip_route_input_noref(skb, iph->daddr, iph->saddr, ip4h_dscp(iph), skb->dev))
+		return NULL;
+	dst = skb_dst(skb);
+	if (skb_rtable(skb)->rt_type != RTN_UNICAST || dst->output != ip_output ||
+	    IPCB(skb)->flags & IPSKB_DOREDIRECT || !dst_hold_safe(dst))
+		dst = NULL;
+	skb_dst_drop(skb);
+	*source = source_of_v4(net, skb, iph->saddr);
+	if (dst && !*source) {
+		dst_release(dst);
+		return NULL;
+	}
+	return dst;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_is_forwarding_v6(const struct net *net)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return READ_ONCE(net->ipv6.devconf_all->forwarding) &&
+	       !READ_ONCE(net->ipv6.devconf_all->proxy_ndp);
+#else
+	return false;
+#endif
+}
+
+__rust_ipvs_helper struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *net,
+								  struct sk_buff *skb, u8 *source)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	const struct in6_addr *saddr = &ipv6_hdr(skb)->saddr;
+	struct dst_entry *dst;
+
+	if (ipv6_addr_type(saddr) & IPV6_ADDR_LINKLOCAL)
+		return NULL;
+	ip6_route_input(skb);
+	dst = skb_dst(skb);
+	/* A packet that leaves by the device that it came by may cause a redirect. */
+	if (dst->error || dst_rt6_info(dst)->rt6i_flags & (RTF_LOCAL | RTF_ANYCAST | RTF_REJECT) ||
+	    dst->output != ip6_output || dst->dev == skb->dev || !dst_hold_safe(dst))
+		dst = NULL;
+	skb_dst_drop(skb);
+	*source = 1;
+	return dst;
+#else
+	return NULL;
+#endif
+}
+
+/* Returns true if both entries forward packets alike, as those of two CPUs for one route do. */
+__rust_ipvs_helper bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a,
+						     const struct dst_entry *b, u8 pf)
+{
+	if (a == b)
+		return true;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6) {
+		const struct rt6_info *one = dst_rt6_info(a), *other = dst_rt6_info(b);
+
+		return rcu_access_pointer(one->from) == rcu_access_pointer(other->from) &&
+		       a->dev == b->dev && !((one->rt6i_flags | other->rt6i_flags) & RTF_CACHE) &&
+		       ipv6_addr_equal(&one->rt6i_gateway, &other->rt6i_gateway);
+	}
+#endif
+	return false;
+}
+
+__rust_ipvs_helper u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6)
+		return max_t(u32, ip6_dst_mtu_maybe_forward(dst, true), IPV6_MIN_MTU);
+#endif
+	return ip_dst_mtu_maybe_forward(dst, true);
+}
+
+/* Sets the priority of a forwarded IPv4 packet by its TOS, as ip_forward() does. */
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_priority(const struct net *net,
+							   struct sk_buff *skb)
+{
+	if (READ_ONCE(net->ipv4.sysctl_ip_fwd_update_priority))
+		skb->priority = rt_tos2priority(ip_hdr(skb)->tos);
+}
+
+/* Returns true if @len bytes of headers and those of the link layer fit before the packet. */
+__rust_ipvs_helper bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb, unsigned int len,
+						      const struct dst_entry *dst)
+{
+	return skb_headroom(skb) >= len + LL_RESERVED_SPACE(dst->dev) + dst->header_len &&
+	       !skb_header_cloned(skb);
+}
+
+/* Completes an outer header, as ip_local_out() and ip6_local_out() do. */
+__rust_ipvs_helper void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb,
+							   u8 pf)
+{
+	struct iphdr *iph = ip_hdr(skb);
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6) {
+		ipv6_set_payload_len(ipv6_hdr(skb), skb->len - sizeof(struct ipv6hdr));
+		skb->protocol = htons(ETH_P_IPV6);
+		return;
+	}
+#endif
+	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
+	iph_set_totlen(iph, skb->len);
+	iph->check = ip_fast_csum(iph, sizeof(*iph) / 4);
+	skb->protocol = htons(ETH_P_IP);
+}
+
+/* Returns true if a hook at this place is neither of @owner nor @idle. */
+static __always_inline bool has_others(struct nf_hook_entries __rcu *const *places,
+				       unsigned int point, const void *owner, const void *idle)
+{
+	const struct nf_hook_entries *entries = rcu_dereference(places[point]);
+	unsigned int i;
+
+	if (!entries)
+		return false;
+	for (i = 0; i < entries->num_hook_entries; i++) {
+		const struct nf_hook_entry *entry = &entries->hooks[i];
+
+		if (entry->priv != owner && (const void *)entry->hook != idle)
+			return true;
+	}
+	return false;
+}
+
+__rust_ipvs_helper bool rust_ipvs_helper_has_others_on_way(const struct net *net, u8 pf,
+							   bool delivered, const void *owner,
+							   const void *idle)
+{
+	struct nf_hook_entries __rcu *const *places = pf == NFPROTO_IPV4 ? net->nf.hooks_ipv4 :
+									  net->nf.hooks_ipv6;
+
+	if (has_others(places, NF_INET_PRE_ROUTING, owner, idle) ||
+	    has_others(places, NF_INET_POST_ROUTING, owner, idle))
+		return true;
+	if (!delivered)
+		return has_others(places, NF_INET_FORWARD, owner, idle);
+	return has_others(places, NF_INET_LOCAL_IN, owner, idle) ||
+	       has_others(places, NF_INET_LOCAL_OUT, owner, idle);
+}
+
+/*
+ * Returns the function of the first hook at POST_ROUTING if it is the kernel's own function @name,
+ * which is never unloaded; NULL otherwise.
+ */
+__rust_ipvs_helper const void *rust_ipvs_helper_builtin_postroute(const struct net *net, u8 pf,
+								  const char *name)
+{
+	struct nf_hook_entries __rcu *const *places = pf == NFPROTO_IPV4 ? net->nf.hooks_ipv4 :
+									  net->nf.hooks_ipv6;
+	const struct nf_hook_entries *entries;
+	const void *function = NULL;
+	char symbol[128];
+	unsigned int i;
+
+	rcu_read_lock();
+	entries = rcu_dereference(places[NF_INET_POST_ROUTING]);
+	for (i = 0; entries && i < entries->num_hook_entries && !function; i++) {
+		snprintf(symbol, sizeof(symbol), "%ps", entries->hooks[i].hook);
+		if (!strcmp(symbol, name))
+			function = entries->hooks[i].hook;
+	}
+	rcu_read_unlock();
+	return function;
+}
+
+/* Returns true if there is room for the link-layer header of @dst's device. */
+static __always_inline bool has_headroom(const struct sk_buff *skb, const struct net_device *dev)
+{
+	return likely(skb_headroom(skb) >= LL_RESERVED_SPACE(dev));
+}
+
+__rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v4(const struct sk_buff *skb,
+								   struct dst_entry *dst,
+								   __be32 daddr)
+{
+	const struct rtable *rt = dst_rtable(dst);
+	struct net_device *dev = dst->dev;
+	struct neighbour *neigh;
+
+	/* Before anything of the IPv4 part of the entry is read. */
+	if (unlikely(dst->output != ip_output || dst->lwtstate ||
+		     rt->rt_gw_family == AF_INET6 || !has_headroom(skb, dev)))
+		return NULL;
+	if (rt->rt_gw_family)
+		daddr = rt->rt_gw4;
+	neigh = __ipv4_neigh_lookup_noref(dev, (__force u32)daddr);
+	if (unlikely(!neigh || !(READ_ONCE(neigh->nud_state) & NUD_VALID)))
+		return NULL;
+	return neigh;
+}
+
+__rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v6(const struct sk_buff *skb,
+								   struct dst_entry *dst,
+								   const struct in6_addr *daddr)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	struct rt6_info *rt = dst_rt6_info(dst);
+	struct net_device *dev = dst->dev;
+	struct neighbour *neigh;
+
+	if (unlikely(dst->output != ip6_output || dst->lwtstate || !has_headroom(skb, dev)))
+		return NULL;
+	neigh = __ipv6_neigh_lookup_noref(dev, rt6_nexthop(rt, daddr));
+	if (unlikely(!neigh || !(READ_ONCE(neigh->nud_state) & NUD_VALID)))
+		return NULL;
+	return neigh;
+#else
+	return NULL;
+#endif
+}
+
+/* Counts a packet as IP would have done, between the device of @skb and @dst. */
+static __always_inline void count_passed(struct net *net, const struct sk_buff *skb,
+					 const struct dst_entry *dst, u8 pf, unsigned int received,
+					 bool forwarded)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6) {
+		struct inet6_dev *in = __in6_dev_get(skb->dev), *out = ip6_dst_idev(dst);
+
+		__IP6_UPD_PO_STATS(net, in, IPSTATS_MIB_IN, received);
+		if (forwarded)
+			__IP6_INC_STATS(net, out, IPSTATS_MIB_OUTFORWDATAGRAMS);
+		IP6_UPD_PO_STATS(net, out, IPSTATS_MIB_OUT, skb->len);
+		return;
+	}
+#endif
+	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, received);
+	if (forwarded)
+		__IP_INC_STATS(net, IPSTATS_MIB_OUTFORWDATAGRAMS);
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_send(struct net *net, struct sk_buff *skb,
+						  struct dst_entry *dst, struct neighbour *neigh,
+						  u8 pf, unsigned int l4, unsigned int received,
+						  bool forwarded)
+{
+	count_passed(net, skb, dst, pf, received, forwarded);
+	skb_orphan(skb);
+	skb->transport_header = skb->network_header + l4;
+	skb->ignore_df = 1;
+	skb->ipvs_property = 1;
+	skb_forward_csum(skb);
+	skb_clear_tstamp(skb);
+	skb_dst_set_noref(skb, dst);
+	skb->dev = dst->dev;
+	/* An error about a neighbour that fails now reads the options; there are none. */
+	memset(skb->cb, 0, max(sizeof(struct inet_skb_parm), sizeof(struct inet6_skb_parm)));
+	IPCB(skb)->iif = skb->skb_iif;
+	neigh_output(neigh, skb, false);
+}
