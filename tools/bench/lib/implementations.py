@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """The balancers that are compared: how each comes, gets its service, and goes."""
 
+import os
 from dataclasses import dataclass, field
 
 from . import packets
 
 METHODS = {"nat": "-m", "dr": "-g", "tun": "-i"}
 PROTOCOLS = {"udp": "-u", "tcp": "-t"}
+# The value of fast_path that rust_ipvs is loaded with.
+FAST_PATH = os.environ.get("FAST_PATH") or "0"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Implementation:
     def load(self):
         if self.module:
             file = f"/checkout/{self.module}"
-            return [{"sh": f"modprobe -a $(modinfo -F depends {file} | tr , ' '); insmod {file}"}]
+            needs = f"modprobe -a $(modinfo -F depends {file} | tr , ' ')"
+            return [{"sh": f"{needs}; insmod {file} fast_path={FAST_PATH}"}]
         if self.is_nft:
             # What nftables' conntrack would judge of packets that pktgen made is not the question
             # here.

@@ -81,6 +81,7 @@ DEFAULTS = dict(
     sync_retries=(0, 0),
     backup_only=(0, 0),
     sync_refresh_period=(0, 0),
+    fast_path=(0, 0),
 )
 RANGES = dict(
     conn_max=(0, 1 << 30),
@@ -93,10 +94,12 @@ RANGES = dict(
     sync_version=(0, 1),
     sync_retries=(0, 3),
     sync_refresh_period=(-LONGEST, LONGEST),
+    fast_path=(0, 2),
 )
 OF_HOST = ('conn_lfactor', 'svc_lfactor', 'run_estimation', 'est_nice', 'sync_sock_size')
 HIDDEN = ('lblc_expiration', 'lblcr_expiration')
 if g.impl == 'c':
+    del DEFAULTS['fast_path'], RANGES['fast_path']
     # They are there with the modules of these schedulers.
     del DEFAULTS['lblc_expiration'], DEFAULTS['lblcr_expiration']
 # Variables that are no numbers.

@@ -18,7 +18,8 @@
 # ip6tnl0 (either in IPv6) of each real server.
 #
 # Shell tests source this file. `lib.sh up` and `lib.sh down` create and remove the network by hand.
-# IPVS_IMPL=c tests the kernel's own ip_vs instead of rust_ipvs.
+# IPVS_IMPL=c tests the kernel's own ip_vs instead of rust_ipvs. FAST_PATH=2 is the value of
+# net.ipv4.vs.fast_path in each namespace at first.
 
 SELFTESTS=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 IPVS_IMPL=${IPVS_IMPL:-rust}
@@ -176,7 +177,8 @@ impl_load() {
 			note 'there is no module rust_ipvs: install it, or name its file in RUST_IPVS_KO'
 			return 1
 		}
-		modinfo -F depends "$RUST_IPVS_KO" | tr , '\n' | xargs -r modprobe -a && insmod "$RUST_IPVS_KO" "$@"
+		modinfo -F depends "$RUST_IPVS_KO" | tr , '\n' | xargs -r modprobe -a &&
+			insmod "$RUST_IPVS_KO" ${FAST_PATH:+"fast_path=$FAST_PATH"} "$@"
 	fi
 }
 
