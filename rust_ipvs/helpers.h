@@ -68,7 +68,7 @@ struct net_device *rust_ipvs_helper_next_device(struct net *net, struct net_devi
 bool rust_ipvs_helper_device_is_loopback(const struct net_device *dev);
 void rust_ipvs_helper_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev);
 u8 rust_ipvs_helper_skb_family(const struct sk_buff *skb);
-bool rust_ipvs_helper_skb_is_unmarked(const struct sk_buff *skb);
+bool rust_ipvs_helper_skb_is_unmarked(struct sk_buff *skb);
 bool rust_ipvs_helper_skb_is_lro(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_trim(struct sk_buff *skb, unsigned int len);
 u32 rust_ipvs_helper_genid(const struct net *net, u8 pf);

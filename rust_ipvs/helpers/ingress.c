@@ -43,7 +43,7 @@ __rust_ipvs_helper u8 rust_ipvs_helper_skb_family(const struct sk_buff *skb)
 	return skb->protocol == htons(ETH_P_IPV6) ? NFPROTO_IPV6 : 0;
 }
 
-__rust_ipvs_helper bool rust_ipvs_helper_skb_is_unmarked(const struct sk_buff *skb)
+__rust_ipvs_helper bool rust_ipvs_helper_skb_is_unmarked(struct sk_buff *skb)
 {
 	const struct net_device *dev = skb->dev;
 

@@ -8,14 +8,20 @@
 //!
 //! ```
 //! # use crate::kapi::{
-//! #     devices::{DeviceListener, DeviceNotifier},
+//! #     devices::{DeviceListener, DeviceNotifier, DeviceRef},
 //! #     net::Net,
 //! # };
 //! struct Routes;
 //! impl DeviceListener for Routes {
+//!     fn device_came(_: &Net, _: DeviceRef<'_>) {}
+//!
 //!     fn device_lost(net: &Net) {
 //!         pr_info!("initial namespace: {}\n", net.is_initial());
 //!     }
+//!
+//!     fn device_left(_: &Net, _: DeviceRef<'_>) {}
+//!
+//!     fn device_changed(_: &Net) {}
 //! }
 //! static DEVICES: DeviceNotifier<Routes> = DeviceNotifier::new();
 //!
