@@ -17,7 +17,6 @@
 mod app;
 pub(crate) mod clock;
 pub(crate) mod conntrack;
-mod expected;
 mod family;
 mod no_cport;
 mod status;
@@ -26,6 +25,7 @@ mod synced;
 mod table;
 pub(crate) mod template;
 pub(crate) mod timeouts;
+mod word_pair;
 
 pub(crate) use self::{
     family::InetFamily,
@@ -44,10 +44,10 @@ pub(crate) use self::{
         Timeout,
         Timeouts, //
     },
+    word_pair::Stamp,
 };
 
 use self::{
-    expected::Expected,
     status::{
         Account,
         End,
@@ -58,6 +58,7 @@ use self::{
         FIRST_TIMEOUT,
         LATER, //
     },
+    word_pair::WordPair,
 };
 use crate::{
     director::dest::Destination,
@@ -118,27 +119,6 @@ pub(crate) enum PacketRole {
     Reply,
 }
 
-/// Stamps of the fast path (`netns/epoch.rs`); 0 for none.
-///
-/// If two CPUs stamp at once, either may win: each stamp is true.
-#[repr(C)]
-pub(crate) struct Stamps {
-    /// Stamp of requests.
-    pub(crate) request: Word<u32>,
-    /// Stamp of replies.
-    pub(crate) reply: Word<u32>,
-}
-
-impl Stamps {
-    /// Creates stamps of a connection that the fast path has not seen.
-    const fn new() -> Self {
-        Self {
-            request: Word::new(0),
-            reply: Word::new(0),
-        }
-    }
-}
-
 /// Connection. Its hash keys are client and VIP, and with NAT also client and destination.
 ///
 /// A template is an entry of the same type, without packets of its own. Its key is the part of
@@ -167,10 +147,9 @@ pub(crate) struct Connection<F: InetFamily> {
     data: Option<KBox<Data>>,
     /// Synchronisation state.
     sync: SyncState,
-    /// Stamps of the fast path.
-    pub(crate) stamps: Stamps,
-    /// Expected data connections; FTP's control connections only.
-    expected: Expected,
+    /// Expected data connections of FTP's control connections; stamps of the fast path in all
+    /// others.
+    words: WordPair,
 }
 
 impl_entry! {
@@ -210,8 +189,7 @@ impl<F: InetFamily> Connection<F> {
             control,
             data: None,
             sync: SyncState::new(),
-            stamps: Stamps::new(),
-            expected: Expected::new(),
+            words: WordPair::new(),
         }
     }
 

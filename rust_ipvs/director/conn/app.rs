@@ -13,7 +13,9 @@ use super::{
         NextState,
         Status, //
     },
-    Connection, //
+    Connection,
+    PacketRole,
+    Stamp, //
 };
 use crate::{
     director::dest::Destination,
@@ -77,12 +79,24 @@ impl<F: InetFamily> Connection<F> {
         self.status.load().has_app()
     }
 
+    /// Returns the stamp of requests or of replies for the fast path; `None` for a connection that
+    /// is bound to the application helper.
+    #[inline(always)]
+    pub(crate) fn stamp(&self, role: PacketRole) -> Option<Stamp<'_>> {
+        match (self.has_app(), role) {
+            (true, _) => None,
+            (false, PacketRole::Request) => Some(self.words.request()),
+            (false, PacketRole::Reply) => Some(self.words.reply()),
+        }
+    }
+
     /// Records a data connection of this control connection: the client's port, or 0, and the
     /// VIP's. Returns the ports of the oldest recorded one if that has to be removed.
     pub(crate) fn expect(&self, client: u16, virt: u16) -> Option<(u16, u16)> {
-        let gone = self
-            .expected
-            .add(u32::from(client) << 16 | u32::from(virt))?;
+        if !self.has_app() {
+            return None;
+        }
+        let gone = self.words.add(u32::from(client) << 16 | u32::from(virt))?;
         Some(((gone >> 16) as u16, gone as u16))
     }
 

@@ -5,7 +5,11 @@
 use super::family::FastFamily;
 use crate::{
     director::{
-        conn::Connection,
+        conn::{
+            Connection,
+            PacketRole,
+            Stamp, //
+        },
         netns::{
             Epoch,
             Port,
@@ -37,11 +41,14 @@ pub(super) fn is_fit<F: FastFamily>(
     let Some(epoch) = epoch(context, port) else {
         return false;
     };
-    match epoch.compare(connection.stamps.request.load()) {
+    let Some(stamp) = connection.stamp(PacketRole::Request) else {
+        return false;
+    };
+    match epoch.compare(stamp.load()) {
         Stamped::Fit(_) => true,
         Stamped::Loose(_) => !packet.has_strict_source(),
         Stamped::Unfit => false,
-        Stamped::No => examine(*context, connection, epoch, packet),
+        Stamped::No => examine(*context, connection, stamp, epoch, packet),
     }
 }
 
@@ -51,6 +58,7 @@ pub(super) fn is_fit<F: FastFamily>(
 fn examine<F: FastFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
+    stamp: Stamp<'_>,
     epoch: &Epoch,
     packet: &mut Packet,
 ) -> bool {
@@ -62,6 +70,6 @@ fn examine<F: FastFamily>(
     } else {
         None
     };
-    connection.stamps.request.store(epoch.stamp(source));
+    stamp.store(epoch.stamp(source));
     source.is_some()
 }

@@ -9,7 +9,11 @@ use super::{
 };
 use crate::{
     director::{
-        conn::Connection,
+        conn::{
+            Connection,
+            PacketRole,
+            Stamp, //
+        },
         netns::{
             Epoch,
             Port,
@@ -89,16 +93,17 @@ fn way<'g, F: FastFamily>(
     packet: &mut Packet,
 ) -> Option<&'g Route> {
     let epoch = fit::epoch(context, port)?;
-    let way = match epoch.compare(connection.stamps.reply.load()) {
+    let stamp = connection.stamp(PacketRole::Reply)?;
+    let way = match epoch.compare(stamp.load()) {
         Stamped::Fit(way) => way,
         Stamped::Loose(way) if !packet.has_strict_source() => way,
-        Stamped::No => examine(*context, connection, epoch, packet)?,
+        Stamped::No => examine(*context, connection, stamp, epoch, packet)?,
         _ => return None,
     };
     let route = epoch.way(context.rcu, way);
     if route.is_none() {
         // The route has changed for this client alone, by a path MTU.
-        connection.stamps.reply.store(0);
+        stamp.store(0);
     }
     route
 }
@@ -111,6 +116,7 @@ fn way<'g, F: FastFamily>(
 fn examine<F: FastFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
+    stamp: Stamp<'_>,
     epoch: &Epoch,
     packet: &mut Packet,
 ) -> Option<usize> {
@@ -127,6 +133,6 @@ fn examine<F: FastFamily>(
         // The places are used up, some by routes that a path MTU has replaced.
         context.ipvs.fast_path.changed();
     }
-    connection.stamps.reply.store(epoch.stamp_way(way));
+    stamp.store(epoch.stamp_way(way));
     way.map(|(_, way)| way)
 }
