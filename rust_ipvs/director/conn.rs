@@ -72,6 +72,7 @@ use crate::{
         shared::RcuArc,
         table::{
             ControlRef,
+            Directions,
             Links,
             WheelLinks, //
         },
@@ -89,6 +90,7 @@ use crate::{
             V4,
             V6, //
         },
+        hash::HashKey,
     },
 };
 use kernel::{
@@ -154,6 +156,8 @@ pub(crate) struct Connection<F: InetFamily> {
 
 impl_entry! {
     impl<F: InetFamily> TableEntry for Connection<F> {
+        key: HashKey,
+        hash: Connection::<F>::hash,
         slot: Connection::<F>::slot,
         removed: Connection::<F>::ended,
     }
@@ -305,9 +309,15 @@ impl<F: InetFamily> Connection<F> {
         protocol ^ TEMPLATE_KEY
     }
 
+    /// Returns the part of a key that is hashed: all but the bit of a connection that was given up,
+    /// whose hash does not change.
+    pub(super) const fn hashed_key(key: u8) -> u8 {
+        key & !GIVEN_UP_KEY
+    }
+
     /// Returns the protocol; `IPPROTO_IP` (0) for the template of a firewall mark service.
     pub(crate) fn protocol(&self) -> u8 {
-        let key = self.key.load() & !GIVEN_UP_KEY;
+        let key = Self::hashed_key(self.key.load());
         if self.is_template() {
             key ^ TEMPLATE_KEY
         } else {
@@ -319,6 +329,12 @@ impl<F: InetFamily> Connection<F> {
     /// [`Connection::template_key`].
     pub(crate) fn is_of(&self, key: u8, client: &Endpoint<F>, virt: &Endpoint<F>) -> bool {
         self.key.load() == key && self.client == *client && self.virt == *virt
+    }
+
+    /// Returns whether a connection is the same as this one, which must not be a template: of the
+    /// same protocol, client and VIP.
+    pub(crate) fn is_duplicate(&self, other: &Self) -> bool {
+        other.is_of(self.key.load(), &self.client, &self.virt)
     }
 
     /// Returns whether the entry is a template.
@@ -487,6 +503,25 @@ impl<F: InetFamily> Connection<F> {
     pub(crate) fn left(&self) -> i32 {
         let idle = time::jiffies32().wrapping_sub(self.last_seen.load());
         self.timeout.load(Relaxed).wrapping_sub(idle) as i32
+    }
+
+    /// Returns the hash of the connection in a direction: of client and VIP, or of client and the
+    /// address that NAT sends it to.
+    #[inline(always)]
+    fn hash(&self, direction: usize, key: &HashKey) -> u32 {
+        let protocol = Self::hashed_key(self.key.load());
+        if direction != 0 {
+            return F::hash(key, &self.client, &self.real, protocol);
+        }
+        template::hash(key, self.data(), protocol, &self.client, &self.virt)
+    }
+
+    /// Returns the directions in which the connection can be looked up.
+    pub(crate) fn directions(&self) -> Directions {
+        match self.method == ForwardMethod::MASQ && !self.is_template() {
+            true => Directions::Both,
+            false => Directions::One,
+        }
     }
 
     /// Returns the wheel slot of the expiry time.

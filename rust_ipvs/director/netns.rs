@@ -87,9 +87,12 @@ use crate::{
         },
         work::PeriodicWork, //
     },
-    logic::family::{
-        V4,
-        V6, //
+    logic::{
+        family::{
+            V4,
+            V6, //
+        },
+        hash::HashKey, //
     },
 };
 use kernel::{
@@ -191,8 +194,11 @@ pub(crate) struct NetnsIpvs {
     pub(crate) ports: Ports<NetnsIpvs, Port>,
     /// Key for hashing the hashes of connections before a part of them is visible outside: from the
     /// hashes themselves the keys of the tables could be computed (see
-    /// [`logic::hash`](crate::logic::hash)).
+    /// [`logic::hash`](crate::logic::hash)). A connection keeps the hash that is hashed with it,
+    /// even if its table gets a new key.
     pub(crate) outward: HalfSipKey,
+    /// Key for hashing endpoints before `outward`. Unlike those of connection tables it stays.
+    pub(crate) outward_ports: HashKey,
     pub(crate) weak_net: Arc<WeakNet>,
     #[pin]
     pub(crate) daemons: Daemons<NetnsIpvs>,

@@ -30,6 +30,16 @@ __rust_ipvs_helper void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock)
 	spin_unlock_bh(lock);
 }
 
+__rust_ipvs_helper void rust_ipvs_helper_spin_lock_nested(spinlock_t *lock, int subclass)
+{
+	spin_lock_nested(lock, subclass);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_unlock(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+
 __rust_ipvs_helper void rust_ipvs_helper_cond_resched(void)
 {
 	cond_resched();

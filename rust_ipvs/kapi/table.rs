@@ -10,7 +10,6 @@
 //! Each object is in the table under one key or two, called its *directions*, and in one *slot* of
 //! a timer wheel. The user computes the slot. Readers look objects up and use them without locks,
 //! reference counts or stores to shared memory. Writers take one of several spinlocks.
-//! of its shards, of which there are some for each processor.
 //!
 //! # Chains
 //!
@@ -27,19 +26,33 @@
 //! finds it. `table/resize.rs` describes how that takes linear time and holds each lock briefly;
 //! [`Buckets::future`] has the argument by the kernel's memory model.
 //!
+//! # Keys
+//!
+//! The hashes of objects depend on a random key. It is stored in the bucket array, so a reader that
+//! has the address of an array has the key of the objects in it. [`Table::rekey`] gives the table
+//! another key if the length of a chain suggests that a client knows the present one.
+//! `table/rekey.rs` describes how, and why no reader misses an object.
+//!
 //! # Locks
 //!
 //! A shard's lock, taken with bottom halves off, protects: every chain whose bucket number has the
-//! shard's number in its low bits, in all arrays; the wheel slots of the shard; and for an object
-//! whose first hash belongs to the shard its [`WheelLinks`]. Only one shard is locked at a time.
+//! shard's number in its low bits, in all arrays; the wheel slots of the shard; and the
+//! [`WheelLinks`] of each object whose *home* is the shard. Only one shard is locked at a time,
+//! except while the key changes; then up to three are, in the order of their numbers.
 //!
 //! There are [`SHARDS_PER_CPU`] shards for each possible CPU, each on cache lines of its own. A
 //! shard counts its objects under its lock. The count of the whole table is updated only every
 //! [`TOLD_AT`] changes of a shard, so that no cache line is written by all CPUs for each object.
 //!
-//! The lock of an object follows from its first hash, which is read before the lock is taken. That
-//! is sound because the hashes are written only by the owner of an object that is in no chain:
-//! [`Table::insert`] stores both before it publishes the object, and they do not change later.
+//! The home of an object is the shard of the first hash that it was inserted with. That hash is
+//! stored before the object is published in either chain and does not change later, so it may be
+//! read before the lock is taken. Unless the key has changed, the home's lock is also that of the
+//! first chain.
+//!
+//! The lock of a chain follows from the hash that is stored in its objects. That word changes only
+//! when an object moves to an array with another key, and then with the locks of both shards held,
+//! that of the old hash and that of the new one. So a writer that unlinks an object reads the word,
+//! takes the lock, and reads the word again ([`Table::unchain`]).
 //!
 //! # Order of insertion and removal
 //!
@@ -51,6 +64,8 @@
 //! sees what the reader changed before; if `rearm` takes it later, the object is `LINKED`.
 //!
 //! Removal reverses the order: out of the wheel and the first chain, then out of the second chain.
+//! If the key has changed, the first chain may belong to another shard than the home; then its lock
+//! is taken after that of the home.
 //!
 //! # Objects of other tables
 //!
@@ -62,8 +77,12 @@ mod buckets;
 mod control_ref;
 mod entry;
 mod expire;
+mod insert;
+mod locks;
+mod rekey;
 mod resize;
 mod scan;
+mod shards;
 mod sizes;
 mod slot_list;
 mod walk;
@@ -79,6 +98,7 @@ pub(crate) use entry::{
     WheelLinks,
 };
 pub(crate) use expire::ExpireVerdict;
+pub(crate) use insert::Directions;
 pub(crate) use scan::Cursor;
 
 use super::{
@@ -94,7 +114,6 @@ use super::{
 use crate::bindings;
 use buckets::Buckets;
 use core::{
-    cell::UnsafeCell,
     marker::PhantomData,
     ptr::{
         self,
@@ -116,108 +135,46 @@ use kernel::{
         Atomic,
         Relaxed, //
     },
-    types::Opaque,
+};
+use shards::{
+    Locked,
+    Shard,
+    TOLD_AT, //
 };
 
 /// Bounds of the number of shards, minimum and maximum. Both are powers of two.
 const SHARDS: (usize, usize) = (sizes::either(16, 2), sizes::either(256, 2));
 /// Number of shards per possible CPU: enough to make contention for one shard's lock rare.
 const SHARDS_PER_CPU: usize = 4;
-/// Change of a shard's object count after which the table's total is updated.
-///
-/// Larger values mean fewer writes to the shared total and a less accurate [`Table::about`].
-const TOLD_AT: usize = sizes::either(32, 2);
 
 // The low bits of a bucket's number select its shard in every array. That needs at least as many
 // buckets as shards, or one chain would belong to several shards.
 const _: () = assert!(SHARDS.1 <= 1 << MIN_BITS);
 
-/// A lock and the data that it protects, aligned to a cache line so that shards used by different
-/// CPUs do not share one.
-#[repr(align(64))]
-struct Shard {
-    /// Taken with bottom halves off: packets take it in softirq context.
-    lock: Opaque<bindings::spinlock_t>,
-    /// Number of `LINKED` objects whose first hash is of this shard. Written with the lock held.
-    len: Word<usize>,
-    /// Part of `len` that [`Table::about`] already includes. Written with the lock held.
-    told: Word<usize>,
-    /// Heads of the wheel's lists; the last is the list of due objects.
-    slots: UnsafeCell<KVec<usize>>,
-}
-
-/// A locked shard. Dropping it unlocks the shard and enables bottom halves.
-///
-/// # Invariants
-///
-/// The lock of the shard is held by this value.
-struct ShardGuard<'a>(&'a Shard);
-
-impl ShardGuard<'_> {
-    /// Returns the head of a slot's list, or of the due list if there is no such slot.
-    fn slot(&self, slot: usize) -> *mut usize {
-        // SAFETY: By the type invariant the lock is held, so no other reference to the vector
-        // exists. Its length never changes.
-        let slots = unsafe { &mut *self.0.slots.get() };
-        let last = slots.len().saturating_sub(1);
-        // SAFETY: Every shard is created with at least one head, so `last` is in bounds, and
-        // `min()` bounds the offset by it.
-        unsafe { slots.as_mut_ptr().add(slot.min(last)) }
-    }
-
-    /// Returns the head of the list that `entry` belongs to now, by [`TableEntry::slot`].
-    fn slot_of<T: TableEntry>(&self, entry: &T) -> *mut usize {
-        self.slot(entry.slot().into())
-    }
-
-    /// Adds `step`, 1 or -1, to the object count of the shard, and updates the table's total if the
-    /// difference has reached [`TOLD_AT`].
-    fn count(&self, about: &Atomic<usize>, step: isize) {
-        let shard = self.0;
-        let len = shard.len.load().wrapping_add_signed(step);
-        shard.len.store(len);
-        let untold = len.wrapping_sub(shard.told.load());
-        // `|untold| >= TOLD_AT`, in one comparison: the addition maps the range of small
-        // differences to `0..=2 * (TOLD_AT - 1)`.
-        if untold.wrapping_add(TOLD_AT - 1) > 2 * (TOLD_AT - 1) {
-            about.add(untold, Relaxed);
-            shard.told.store(len);
-        }
-    }
-
-    /// Updates the table's total to include all objects of the shard.
-    fn tell(&self, about: &Atomic<usize>) {
-        let (shard, len) = (self.0, self.0.len.load());
-        about.add(len.wrapping_sub(shard.told.load()), Relaxed);
-        shard.told.store(len);
-    }
-
-    /// Returns the head of the due list: objects whose slot was reached and that wait for a
-    /// verdict.
-    fn due(&self) -> *mut usize {
-        self.slot(usize::MAX)
-    }
-
-    /// Returns `true` if all lists are empty.
-    fn is_empty(&self) -> bool {
-        // SAFETY: By the type invariant the lock is held, so the vector is not borrowed mutably.
-        let slots = unsafe { &*self.0.slots.get() };
-        slots.iter().all(|head| *head == 0)
-    }
-}
-
-impl Drop for ShardGuard<'_> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the lock is held. It was taken by `spin_lock_bh()` on this
-        // CPU.
-        unsafe { bindings::rust_ipvs_helper_spin_unlock_bh(self.0.lock.get()) }
-    }
-}
-
-/// Total count of objects, which all CPUs write. On its own cache line, apart from the fields that
+/// Words that all CPUs write, though seldom. On their own cache line, apart from the fields that
 /// CPUs read for each packet.
 #[repr(align(64))]
-struct About(Atomic<usize>);
+struct About {
+    /// Approximate number of objects.
+    len: Atomic<usize>,
+    /// State of requests for a new key (`table/rekey.rs`).
+    asks: Word<u32>,
+}
+
+/// First hash of an object, with the number of the key that it was computed with.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed {
+    hash: u32,
+    key_number: u32,
+}
+
+impl Hashed {
+    /// No hash: [`Table::insert`] computes it. No key has number 0 before the numbers wrap around.
+    pub(crate) const UNKNOWN: Self = Self {
+        hash: 0,
+        key_number: 0,
+    };
+}
 
 /// A hash table. See the module's documentation.
 ///
@@ -249,39 +206,36 @@ unsafe impl<T: TableEntry> Sync for Table<T> {}
 
 impl<T: TableEntry> Table<T> {
     /// Creates a table of `1 << bits` buckets, clamped to the supported range, and a wheel of
-    /// `slots` slots.
+    /// `slots` slots. `key` must be random and secret.
     ///
     /// Process context: allocates with `GFP_KERNEL`. Fails with `ENOMEM`, or `ENOSPC` if the serial
     /// numbers of tables are used up.
-    pub(crate) fn new(bits: u32, slots: u16) -> Result<Self> {
+    pub(crate) fn new(bits: u32, slots: u16, key: T::Key) -> Result<Self> {
         let serial = serial::next(SERIAL / SERIAL_UNIT).ok_or(ENOSPC)?;
         let count = cpus::count().saturating_mul(SHARDS_PER_CPU);
         let count = count.next_power_of_two().clamp(SHARDS.0, SHARDS.1);
         let mut shards = KVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            let heads = KVec::from_elem(0usize, usize::from(slots).saturating_add(1), GFP_KERNEL)?;
             shards.push(
-                Shard {
-                    lock: Opaque::uninit(),
-                    len: Word::new(0),
-                    told: Word::new(0),
-                    slots: UnsafeCell::new(heads),
-                },
+                Shard::new(usize::from(slots).saturating_add(1))?,
                 GFP_KERNEL,
             )?;
         }
         for shard in shards.iter() {
-            // SAFETY: `lock` is valid for writes. The vector is full, so its elements do not move
-            // any more, as a spinlock that is in use must not.
-            unsafe { bindings::rust_ipvs_helper_spin_lock_init(shard.lock.get()) };
+            // SAFETY: The vector is full, so its elements do not move any more, and nobody else has
+            // access to them yet.
+            unsafe { shard.init() };
         }
         // INVARIANT: A fresh array has no links, and `count` is a power of two.
         Ok(Self {
-            buckets: Word::new(KBox::into_raw(Buckets::new(bits, 1)?) as usize),
+            buckets: Word::new(KBox::into_raw(Buckets::new(bits, (1, 1), key)?) as usize),
             shards,
             shard_mask: count.wrapping_sub(1),
             linked: serial.wrapping_mul(SERIAL_UNIT) | LINKED,
-            about: About(Atomic::new(0)),
+            about: About {
+                len: Atomic::new(0),
+                asks: Word::new(0),
+            },
             resizing: Atomic::new(0),
             _owns: PhantomData,
         })
@@ -305,14 +259,14 @@ impl<T: TableEntry> Table<T> {
     #[inline(always)]
     pub(crate) fn about(&self) -> (isize, isize) {
         let slack = self.shards.len().wrapping_mul(TOLD_AT);
-        (self.about.0.load(Relaxed) as isize, slack as isize)
+        (self.about.len.load(Relaxed) as isize, slack as isize)
     }
 
     /// Makes [`Table::about`] exact, apart from concurrent changes. Takes the lock of each shard in
     /// turn.
     pub(crate) fn tell(&self) {
         for shard in 0..self.shards.len() {
-            self.lock(shard as u32).tell(&self.about.0);
+            self.lock(shard as u32).tell(&self.about.len);
         }
     }
 
@@ -323,130 +277,139 @@ impl<T: TableEntry> Table<T> {
 
     /// Returns the oldest array in use, from which a search starts.
     #[inline(always)]
-    fn current<'g>(&'g self, _rcu: Rcu<'g>) -> &'g Buckets {
+    fn current<'g>(&'g self, _rcu: Rcu<'g>) -> &'g Buckets<T::Key> {
         // SAFETY: By the type invariant the word is the address of a `Buckets`. The array is freed
         // a grace period after it was replaced, and `'g` lies in a read-side critical section.
-        unsafe { &*(self.buckets.load() as *const Buckets) }
+        unsafe { &*(self.buckets.load() as *const Buckets<T::Key>) }
     }
 
-    /// Locks the shard of a hash, and turns bottom halves off.
-    fn lock(&self, hash: u32) -> ShardGuard<'_> {
-        // SAFETY: By the type invariant there are `shard_mask + 1` elements, so the masked number
-        // is in bounds.
-        let shard = unsafe { self.shards.get_unchecked(hash as usize & self.shard_mask) };
-        // SAFETY: The lock was initialised in `new` and has not moved since. No caller holds a
-        // shard's lock already, so this cannot deadlock.
-        unsafe { bindings::rust_ipvs_helper_spin_lock_bh(shard.lock.get()) };
-        // INVARIANT: Locked just above.
-        ShardGuard(shard)
-    }
-
-    /// Returns the first object whose hash is `hash` and for which `matches` returns `true`, with
-    /// the direction, 0 or 1, in which it was found.
+    /// Returns the first object that has the hash which `hash` computes with the table's key and
+    /// for which `matches` returns `true`, with the direction, 0 or 1, in which it was found.
     ///
-    /// `matches` gets the object and the direction. Takes no lock; the result is valid until the
-    /// read-side critical section ends, though another CPU may remove the object meanwhile.
+    /// `matches` gets the object and the direction. It must be `true` for the wanted object only,
+    /// whatever hash is stored in it, and may be called more than once for an object. Takes no
+    /// lock; the result is valid until the read-side critical section ends, though another CPU may
+    /// remove the object meanwhile.
     #[inline(always)]
     pub(crate) fn find<'g>(
         &'g self,
         rcu: Rcu<'g>,
-        hash: u32,
-        mut matches: impl FnMut(&'g T, usize) -> bool,
+        hash: impl Fn(&T::Key) -> u32 + Copy,
+        matches: impl Fn(&'g T, usize) -> bool + Copy,
     ) -> Option<(&'g T, usize)> {
-        let mut buckets = self.current(rcu);
-        loop {
-            let mut link = buckets.bucket(hash).load();
-            while link != 0 {
-                // SAFETY: By the type invariant, links lead to objects that live at least for the
-                // rest of this read-side critical section.
-                let entry = unsafe { &*((link & !DIRECTION) as *const T) };
-                let direction = link & DIRECTION;
-                let (next, own) = step(entry, direction);
-                if own == hash && matches(entry, direction) {
-                    return Some((entry, direction));
-                }
-                link = next;
-            }
-            buckets = buckets.future(rcu)?;
-        }
+        let judge = |entry, direction| matches(entry, direction).then_some(direction);
+        self.look_up(rcu, hash, judge).ok()
     }
 
-    /// Inserts `entry` under `hashes.0`, and under `hashes.1` in its second direction if there is
-    /// one.
+    /// Returns the first object for which `judge` returns a value, with that value. Else as
+    /// [`Table::find`]. Without a result the error is the hash, for [`Table::insert`].
     ///
-    /// Fails with the duplicate, and drops `entry`, if the table has an object in the first
-    /// direction for which `same` returns `true`. A reader may find `entry` in its second direction
-    /// before this function returns, even if it fails.
-    ///
-    /// Any context but hard interrupts. Takes up to two shards' locks, one after the other, and
-    /// calls `same` and [`TableEntry::slot`] with the last one held.
-    pub(crate) fn insert<'g>(
+    /// `hash` and `judge` are copied if the table has two arrays. Closures that own what they
+    /// capture can thus stay in registers.
+    #[inline(always)]
+    pub(crate) fn look_up<'g, R>(
         &'g self,
         rcu: Rcu<'g>,
-        entry: SlabBox<T>,
-        hashes: (u32, Option<u32>),
-        same: impl Fn(&T) -> bool,
-    ) -> Result<&'g T, &'g T> {
-        let raw = entry.into_raw();
-        // SAFETY: `raw` is a valid object that this call owns until it is linked. From then on it
-        // is freed through RCU only, so it lives for `'g`.
-        let entry: &'g T = unsafe { &*raw.as_ptr().cast_const() };
-        let (first, second) = hashes;
-        // Before the object is published: whoever finds it derives the lock from its first hash.
-        entry.links().set_hashes(first, second.unwrap_or(0));
-        if let Some(second) = second {
-            let guard = self.lock(second);
-            self.push(rcu, &guard, entry, second, 1);
+        hash: impl Fn(&T::Key) -> u32 + Copy,
+        judge: impl Fn(&'g T, usize) -> Option<R> + Copy,
+    ) -> Result<(&'g T, R), Hashed> {
+        let array = self.current(rcu);
+        let sought = hash(&array.key);
+        if let Some(found) = self.search(rcu, array, sought, false, &judge) {
+            return Ok(found);
         }
-        let guard = self.lock(first);
-        let duplicate = self.find(rcu, first, |other, direction| direction == 0 && same(other));
-        if let Some((duplicate, _)) = duplicate {
-            drop(guard);
-            if let Some(second) = second {
-                let guard = self.lock(second);
-                self.unchain(rcu, &guard, entry, second, 1);
+        let found = match array.future(rcu) {
+            None => None,
+            Some(_) => self.look_further(rcu, array, hash, judge),
+        };
+        found.ok_or(Hashed {
+            hash: sought,
+            key_number: array.key_number,
+        })
+    }
+
+    /// Searches the chain of a hash in one array. Calls `judge` for the objects with that hash, or
+    /// for all objects if `asks_all` is `true`.
+    #[inline(always)]
+    fn search<'g, R>(
+        &'g self,
+        _rcu: Rcu<'g>,
+        array: &'g Buckets<T::Key>,
+        sought: u32,
+        asks_all: bool,
+        judge: &impl Fn(&'g T, usize) -> Option<R>,
+    ) -> Option<(&'g T, R)> {
+        let mut link = array.bucket(sought).load();
+        while link != 0 {
+            // SAFETY: By the type invariant, links lead to objects that live at least for the
+            // rest of this read-side critical section.
+            let entry = unsafe { &*((link & !DIRECTION) as *const T) };
+            let direction = link & DIRECTION;
+            let (next, own) = step(entry, direction);
+            if own == sought || asks_all {
+                if let Some(found) = judge(entry, direction) {
+                    return Some((entry, found));
+                }
             }
-            entry.removed();
-            // SAFETY: `entry` is in no chain any more. It was never `LINKED`, so `remove` and
-            // `expire` on other CPUs refuse it and do not free it.
-            unsafe { self.free_later(entry) };
-            return Err(duplicate);
+            link = next;
         }
-        let state = self.linked | if second.is_some() { SECOND } else { 0 };
-        guard.count(&self.about.0, 1);
-        // SAFETY: `guard` holds the lock of the object's shard and the head is one of its lists.
-        // The object was in no table, hence in no list.
-        unsafe { slot_list::link(guard.slot_of(entry), entry) };
-        entry.wheel().state.store(state);
-        entry.wheel().n_control.store(0, Relaxed);
-        self.push(rcu, &guard, entry, first, 0);
-        drop(guard);
-        Ok(entry)
+        None
     }
 
-    /// Links `entry` at the head of its chain in the newest array. Its hashes must have been
-    /// stored.
-    ///
-    /// `_guard` must hold the lock of the shard of `hash`.
-    fn push(&self, rcu: Rcu<'_>, _guard: &ShardGuard<'_>, entry: &T, hash: u32, direction: usize) {
-        let mut buckets = self.current(rcu);
-        while let Some(future) = buckets.future(rcu) {
-            buckets = future;
+    /// Searches for an object that was not found in the array `first`, which is being replaced.
+    #[cold]
+    #[inline(never)]
+    fn look_further<'g, R>(
+        &'g self,
+        rcu: Rcu<'g>,
+        first: &'g Buckets<T::Key>,
+        hash: impl Fn(&T::Key) -> u32,
+        judge: impl Fn(&'g T, usize) -> Option<R>,
+    ) -> Option<(&'g T, R)> {
+        let sought = hash(&first.key);
+        let mut array = first;
+        loop {
+            array = array.future(rcu)?;
+            if array.key_number != first.key_number {
+                break;
+            }
+            if let Some(found) = self.search(rcu, array, sought, false, &judge) {
+                return Some(found);
+            }
         }
-        let bucket = buckets.bucket(hash);
-        words(entry, direction).0.store(bucket.load());
-        bucket.publish(ptr::from_ref(entry) as usize | direction);
+        // Again from the beginning, for all objects: an object that is moved is in two chains, and
+        // its stored hash matches one of them only (`table/rekey.rs`).
+        array = first;
+        loop {
+            let found = self.search(rcu, array, hash(&array.key), true, &judge);
+            if found.is_some() {
+                return found;
+            }
+            array = array.future(rcu)?;
+        }
     }
 
-    /// Unlinks `entry` from its chain, in whichever array it is. `_guard` must hold the lock of the
-    /// shard of `hash`.
-    fn unchain(
+    /// Unlinks `entry` from its chain in a direction. Takes the chain's lock.
+    fn unchain(&self, rcu: Rcu<'_>, entry: &T, direction: usize) {
+        loop {
+            let hash = entry.links().hash_of(direction);
+            let guard = self.lock(hash);
+            // If the hash has changed, the object was moved to a chain with another lock.
+            if entry.links().hash_of(direction) == hash {
+                self.unchain_locked(rcu, &guard, (entry, direction), hash);
+                return;
+            }
+        }
+    }
+
+    /// Unlinks `entry` from its chain, in whichever array it is. `_locked` must be the shard of
+    /// `hash`, which must be the hash that is stored in the object.
+    fn unchain_locked(
         &self,
         rcu: Rcu<'_>,
-        _guard: &ShardGuard<'_>,
-        entry: &T,
+        _locked: &Locked<'_>,
+        (entry, direction): (&T, usize),
         hash: u32,
-        direction: usize,
     ) {
         let wanted = ptr::from_ref(entry) as usize | direction;
         let mut buckets = Some(self.current(rcu));
@@ -474,9 +437,9 @@ impl<T: TableEntry> Table<T> {
         );
     }
 
-    /// Returns `true` if `entry` is in this table. The result is valid while `_guard`, which must
-    /// hold the lock of the object's shard, exists.
-    fn is_linked(&self, _guard: &ShardGuard<'_>, entry: &T) -> bool {
+    /// Returns `true` if `entry` is in this table. The result is valid while `_home`, which must be
+    /// the home of the object, is locked.
+    fn is_linked(&self, _home: &Locked<'_>, entry: &T) -> bool {
         entry.wheel().state.load() & (SERIAL | LINKED) == self.linked
     }
 
@@ -484,43 +447,51 @@ impl<T: TableEntry> Table<T> {
     ///
     /// Returns `false`, and changes nothing, if the object has a [`ControlRef`], has left the
     /// table, is not fully inserted, or belongs to another table. Any context but hard interrupts;
-    /// takes up to two shards' locks, one after the other.
+    /// takes up to three shards' locks, one after the other.
     pub(crate) fn remove(&self, rcu: Rcu<'_>, entry: &T) -> bool {
-        let hash = entry.links().hash_of(0);
-        let guard = self.lock(hash);
+        let guard = self.lock(entry.wheel().home());
         if !self.is_linked(&guard, entry) || !control_ref::freeze(entry) {
             return false;
         }
-        self.detach(rcu, &guard, entry, hash);
+        let is_unchained = self.detach(rcu, &guard, entry);
         drop(guard);
         // SAFETY: This call detached `entry`: it cleared `LINKED` under the lock, which one call
         // alone can do.
-        unsafe { self.finish(rcu, entry) };
+        unsafe { self.finish(rcu, entry, is_unchained) };
         true
     }
 
-    /// Unlinks `entry`, whose count is frozen, from the wheel and from its first chain. `guard`
-    /// must hold the lock of its shard.
-    fn detach(&self, rcu: Rcu<'_>, guard: &ShardGuard<'_>, entry: &T, hash: u32) {
+    /// Unlinks `entry`, whose count is frozen, from the wheel, and from its first chain if that
+    /// belongs to `home` too, which must be its home. Returns `false` if the chain belongs to
+    /// another shard because the key has changed.
+    fn detach(&self, rcu: Rcu<'_>, home: &Locked<'_>, entry: &T) -> bool {
         let wheel = entry.wheel();
         wheel.state.store(wheel.state.load() & !LINKED);
-        guard.count(&self.about.0, -1);
-        // SAFETY: `guard` holds the lock, and an object that was `LINKED` is in a list.
+        home.count(&self.about.len, -1);
+        // SAFETY: `home` is locked, and an object that was `LINKED` is in a list.
         unsafe { slot_list::unlink(entry) };
-        self.unchain(rcu, guard, entry, hash, 0);
+        let hash = entry.links().hash_of(0);
+        let is_here = self.is_same_shard(hash, wheel.home());
+        if is_here {
+            // The stored hash does not change, because the lock of its shard is held.
+            self.unchain_locked(rcu, home, (entry, 0), hash);
+        }
+        is_here
     }
 
-    /// Completes a removal after `detach`: unlinks the second chain, calls [`TableEntry::removed`]
-    /// and queues the object for freeing. Called without a shard's lock.
+    /// Completes a removal after `detach`, which returned `is_unchained`: unlinks the remaining
+    /// chains, calls [`TableEntry::removed`] and queues the object for freeing. Called without a
+    /// shard's lock.
     ///
     /// # Safety
     ///
     /// The caller must be the one that detached `entry`.
-    unsafe fn finish(&self, rcu: Rcu<'_>, entry: &T) {
+    unsafe fn finish(&self, rcu: Rcu<'_>, entry: &T, is_unchained: bool) {
+        if !is_unchained {
+            self.unchain(rcu, entry, 0);
+        }
         if entry.wheel().state.load() & SECOND != 0 {
-            let hash = entry.links().hash_of(1);
-            let guard = self.lock(hash);
-            self.unchain(rcu, &guard, entry, hash, 1);
+            self.unchain(rcu, entry, 1);
         }
         entry.removed();
         // SAFETY: `entry` is in no chain and no list any more. By the contract of this function no
@@ -551,9 +522,9 @@ impl<T: TableEntry> Table<T> {
     /// [`Table::insert`] has not linked it yet and will evaluate the slot itself. Takes the lock of
     /// one shard.
     pub(crate) fn rearm(&self, entry: &T) {
-        let guard = self.lock(entry.links().hash_of(0));
+        let guard = self.lock(entry.wheel().home());
         if self.is_linked(&guard, entry) {
-            // SAFETY: `guard` holds the lock of the object's shard, and a linked object is in one
+            // SAFETY: `guard` holds the lock of the object's home, and a linked object is in one
             // of its lists.
             unsafe {
                 slot_list::unlink(entry);
@@ -568,7 +539,7 @@ impl<T: TableEntry> Drop for Table<T> {
         // Objects that are still referenced from outside the table are not removed. They are
         // leaked, which keeps the references valid.
         self.clear();
-        let buckets = self.buckets.load() as *mut Buckets;
+        let buckets = self.buckets.load() as *mut Buckets<T::Key>;
         // SAFETY: `&mut self` excludes readers, writers and resizes. By the type invariant the
         // address came from `KBox::into_raw`.
         drop(unsafe { KBox::from_raw(buckets) });

@@ -47,9 +47,17 @@
 //!
 //! It is not a pseudo-random function: hash values, or some of their bits, allow to solve for the
 //! key. So no bit leaves the machine. Visible values that are derived from a hash (the source port
-//! of GUE, the port of a sync message) first go through a pseudo-random function with a key of its
-//! own, HalfSipHash. The processing time of a packet reveals something about the length of a chain;
-//! this hash does not prevent that.
+//! of GUE, the port of a sync message, the port that is announced to an FTP client) first go
+//! through a pseudo-random function with a key of its own, HalfSipHash.
+//!
+//! The processing time of a packet reveals something about the length of a chain; this hash does
+//! not prevent that. Nor does a universal family bound the longest chain well for the worst set of
+//! flows. So the table does not use one key for ever: a connection that finds its chain longer than
+//! chance explains makes the table request a new key, which makes all knowledge of the old one
+//! worthless (`kapi/table/rekey.rs`). That happens at most once a minute
+//! (`director/netns/resize.rs`); until then a client that knows the key can keep a chain long. Only
+//! chains of first hashes, of client and VIP, are checked; a chain of second hashes is noticed when
+//! the first hash of a new connection leads to it.
 //!
 //! Both directions of a flow have the same hash, as the endpoints are sorted before they are
 //! hashed. Sorting maps different pairs of endpoints to different words, so the argument holds.

@@ -25,6 +25,7 @@ use crate::{
             V4,
             V6, //
         },
+        hash::HashKey,
         packet::{
             as_key_exchange,
             Transport,
@@ -62,7 +63,7 @@ fn known<F: HasAfState>(ipvs: &NetnsIpvs, rcu: Rcu<'_>, packet: &Packet) -> Opti
         },
     );
     let protocol = header.protocol;
-    let hash = F::hash(&connections.key, &src, &dst, protocol);
+    let hash = |key: &HashKey| F::hash(key, &src, &dst, protocol);
     let (connection, _) = connections.table.find(rcu, hash, |connection, direction| {
         connection.role(direction, protocol, &dst, &src) == Some(PacketRole::Reply)
     })?;

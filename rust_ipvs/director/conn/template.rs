@@ -9,8 +9,6 @@ use crate::logic::{
 };
 use kernel::prelude::*;
 
-pub(crate) use super::status::Kind;
-
 /// Data that a persistence engine found in a packet; the first `len` bytes are used (P-27).
 pub(crate) struct Data {
     pub(crate) len: u8,
@@ -38,15 +36,16 @@ impl Data {
     }
 }
 
-/// Returns the hash of a template; `key` is [`Connection::template_key`](super::Connection).
+/// Returns the hash of a template; `key` is [`Connection::template_key`](super::Connection). `data`
+/// is empty if the template is found by its client.
 pub(crate) fn hash<F: InetFamily>(
     hash_key: &HashKey,
-    (kind, data): (Kind, &[u8]),
+    data: &[u8],
     key: u8,
     client: &Endpoint<F>,
     virt: &Endpoint<F>,
 ) -> u32 {
-    if kind != Kind::Data {
+    if data.is_empty() {
         return F::hash(hash_key, client, virt, key);
     }
     // The client's address is not part of the key.

@@ -24,7 +24,10 @@ use crate::{
         },
         shared::RcuArc,
         skbuff::Packet,
-        table::ControlRef, //
+        table::{
+            ControlRef,
+            Hashed, //
+        },
     },
     logic::{
         config::ServiceKey,
@@ -51,13 +54,13 @@ struct OutConn<F: InetFamily> {
 }
 
 /// Handles the packet as a reply of a new connection if its source is a real server of a service
-/// with a persistence engine. Otherwise handles it as a packet without a connection. `hash` is that
-/// of the packet's two endpoints; `takes_requests` is false for the reply-only hooks.
+/// with a persistence engine. Otherwise handles it as a packet without a connection. `hashed` is
+/// that of the packet's two endpoints; `takes_requests` is false for the reply-only hooks.
 #[cold]
 #[inline(never)]
 pub(crate) fn handle<'g, F: InetFamily>(
     context: Context<'g, F>,
-    hash: u32,
+    hashed: Hashed,
     takes_requests: bool,
     mut packet: Packet,
 ) -> Verdict {
@@ -65,16 +68,16 @@ pub(crate) fn handle<'g, F: InetFamily>(
         Some(out) if out.is_ops => begin_and_end(&context, out, packet),
         Some(out) => match begin(&context, out) {
             Some(connection) => reply::handle(&context, connection, packet),
-            None => handle_otherwise(context, hash, takes_requests, packet),
+            None => handle_otherwise(context, hashed, takes_requests, packet),
         },
-        None => handle_otherwise(context, hash, takes_requests, packet),
+        None => handle_otherwise(context, hashed, takes_requests, packet),
     }
 }
 
 /// Handles a packet that begins no connection from a real server.
 fn handle_otherwise<F: InetFamily>(
     context: Context<'_, F>,
-    hash: u32,
+    hashed: Hashed,
     takes_requests: bool,
     packet: Packet,
 ) -> Verdict {
@@ -82,7 +85,7 @@ fn handle_otherwise<F: InetFamily>(
         return reply::refuse::<F>(packet);
     }
     match context.point {
-        Point::LocalOut if takes_requests => schedule::handle(context, hash, packet),
+        Point::LocalOut if takes_requests => schedule::handle(context, hashed, packet),
         _ => Verdict::Accept(packet),
     }
 }
@@ -130,10 +133,8 @@ fn begin<'g, F: InetFamily>(
     out: OutConn<F>,
 ) -> Option<&'g Connection<F>> {
     let protocol = context.header.protocol;
-    let (client, virt, _) = out.ends;
-    let hash = F::hash(&context.connections.key, &client, &virt, protocol);
     let made = |ends| Connection::new(protocol, ends, out.destination, out.control);
-    schedule::enter(context, hash, out.ends, Direction::Output, made)
+    schedule::enter(context, Hashed::UNKNOWN, out.ends, Direction::Output, made)
 }
 
 /// Handles a reply under OPS: with a connection that ends with the packet and is not inserted into

@@ -17,7 +17,10 @@ mod tunnel;
 use super::state;
 use crate::{
     director::{
-        conn::PacketRole,
+        conn::{
+            Connection,
+            PacketRole, //
+        },
         netns::{
             NetnsIpvs,
             Port, //
@@ -41,6 +44,7 @@ use crate::{
             V4,
             V6, //
         },
+        hash::HashKey,
         packet::{
             Transport,
             TCP, //
@@ -130,18 +134,13 @@ fn take<'g, F: FastFamily>(
         is_inverse: false,
     };
     let (src, dst) = (context.src(), context.dst());
-    let hash = F::hash(&connections.key, &src, &dst, header.protocol);
-    let mut role = PacketRole::Reply;
-    let found = connections.table.find(rcu, hash, |connection, direction| {
-        match connection.role(direction, header.protocol, &src, &dst) {
-            Some(found) => {
-                role = found;
-                true
-            }
-            None => false,
-        }
-    });
-    let Some((connection, _)) = found else {
+    let protocol = header.protocol;
+    // `move`: the captured values stay in registers unless the search continues out of line.
+    let hash = move |key: &HashKey| F::hash(key, &src, &dst, protocol);
+    let judge = move |connection: &Connection<F>, direction| {
+        connection.role(direction, protocol, &src, &dst)
+    };
+    let Ok((connection, role)) = connections.table.look_up(rcu, hash, judge) else {
         return Verdict::Accept(packet);
     };
     if !ipvs.is_free::<F>(rcu, net, role == PacketRole::Request) {

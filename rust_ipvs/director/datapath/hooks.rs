@@ -42,10 +42,12 @@ use crate::{
             Verdict, //
         },
         rcu::Rcu,
-        skbuff::Packet, //
+        skbuff::Packet,
+        table::Hashed, //
     },
     logic::{
         direction::Direction,
+        hash::HashKey,
         packet::{
             as_key_exchange,
             Fragment,
@@ -239,11 +241,11 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
     }
     let context = Context::new(call, header, transport);
     let found = match find::<F, TAKES_REQUESTS>(&context) {
-        Err(hash) if TAKES_REQUESTS && may_fill_cport(&context, &packet) => {
-            match no_cport::find(context, hash) {
+        Err(hashed) if TAKES_REQUESTS && may_fill_cport(&context, &packet) => {
+            match no_cport::find(context, hashed) {
                 no_cport::Found::Begun(connection) => Ok((connection, PacketRole::Request)),
                 no_cport::Found::Late => return Verdict::Drop(packet),
-                no_cport::Found::Nothing => Err(hash),
+                no_cport::Found::Nothing => Err(hashed),
             }
         }
         found => found,
@@ -254,7 +256,7 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
             handle(&context, connection, packet)
         }
         Ok(_) => Verdict::Accept(packet),
-        Err(hash) => handle_unknown::<F, TAKES_REQUESTS>(&context, hash, packet),
+        Err(hashed) => handle_unknown::<F, TAKES_REQUESTS>(&context, hashed, packet),
     }
 }
 
@@ -272,41 +274,36 @@ fn pass_replies<F: InetFamily>(call: HookCall<'_, F>, packet: Packet) -> Verdict
 #[inline(always)]
 fn find<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
     context: &Context<'g, F>,
-) -> Result<(&'g Connection<F>, PacketRole), u32> {
+) -> Result<(&'g Connection<F>, PacketRole), Hashed> {
     let connections = context.connections;
     let (src, dst, protocol) = (context.src(), context.dst(), context.header.protocol);
     let takes_requests = TAKES_REQUESTS && context.point != Point::Forward;
-    let hash = F::hash(&connections.key, &src, &dst, protocol);
-    let mut role = PacketRole::Reply;
-    let is = |connection: &Connection<F>, direction| match connection
+    // `move`: the captured values stay in registers unless the search continues out of line.
+    let hash = move |key: &HashKey| F::hash(key, &src, &dst, protocol);
+    let judge = move |connection: &'g Connection<F>, direction| match connection
         .role(direction, protocol, &src, &dst)
     {
-        Some(PacketRole::Request) if !takes_requests => false,
-        Some(found) => {
-            role = found;
-            true
-        }
-        None => false,
+        Some(PacketRole::Request) if !takes_requests => None,
+        role => role,
     };
-    let found = connections.table.find(context.rcu, hash, is);
-    found.map(|(connection, _)| (connection, role)).ok_or(hash)
+    connections.table.look_up(context.rcu, hash, judge)
 }
 
 /// Handles a packet without a connection (H-21, H-22).
 #[inline(always)]
 fn handle_unknown<F: InetFamily, const TAKES_REQUESTS: bool>(
     context: &Context<'_, F>,
-    hash: u32,
+    hashed: Hashed,
     packet: Packet,
 ) -> Verdict {
     if conn_out::may_be(context) {
-        return conn_out::handle(*context, hash, TAKES_REQUESTS, packet);
+        return conn_out::handle(*context, hashed, TAKES_REQUESTS, packet);
     }
     if reply::is_unexpected(context) {
         return reply::refuse::<F>(packet);
     }
     if TAKES_REQUESTS && may_begin(context.point, &packet) {
-        return schedule::handle(*context, hash, packet);
+        return schedule::handle(*context, hashed, packet);
     }
     Verdict::Accept(packet)
 }

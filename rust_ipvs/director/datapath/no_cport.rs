@@ -12,8 +12,10 @@ use crate::{
         },
         packet::Context, //
     },
+    kapi::table::Hashed,
     logic::{
         family::Endpoint,
+        hash::HashKey,
         packet::TCP, //
     },
 };
@@ -29,14 +31,14 @@ pub(crate) enum Found<'g, F: InetFamily> {
 }
 
 /// Looks for a connection with an unknown client port that the packet begins, and fills in the
-/// port. `hash` is that of the packet's two endpoints.
+/// port. `hashed` is that of the packet's two endpoints.
 ///
 /// Of two simultaneous packets with different client ports one wins; the client has to retransmit
 /// the other. Only a packet that opens a connection may fill in the port: a late packet of an
 /// earlier data connection has another client port.
 #[cold]
 #[inline(never)]
-pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'_, F> {
+pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hashed: Hashed) -> Found<'_, F> {
     if context.header.protocol != TCP || !context.transport.flags.is_syn() {
         return Found::Nothing;
     }
@@ -47,12 +49,13 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'
         addr: client.addr,
         port: 0,
     };
-    let at = F::hash(&connections.key, &anybody, &virt, TCP);
+    let at = |key: &HashKey| F::hash(key, &anybody, &virt, TCP);
     let no_cport = connections.table.find(rcu, at, |connection, direction| {
         direction == 0 && connection.is_of(TCP, &anybody, &virt) && connection.is_no_cport()
     });
     let Some((no_cport, _)) = no_cport else {
         // Another CPU was first. It inserted the filled connection before it removed this one.
+        let hash = |key: &HashKey| F::hash(key, &client, &virt, TCP);
         let begun = connections.table.find(rcu, hash, |connection, direction| {
             direction == 0 && connection.is_of(TCP, &client, &virt)
         });
@@ -65,12 +68,7 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hash: u32) -> Found<'
     if !no_cport.release_count() {
         return Found::Late;
     }
-    let reply_hash = F::hash(&connections.key, &client, &no_cport.real, TCP);
-    let hashes = (hash, Some(reply_hash));
-    let entered = connections.table.insert(rcu, filled, hashes, |other| {
-        other.is_of(TCP, &client, &virt)
-    });
-    connections.came();
+    let entered = connections.enter(rcu, filled, hashed, Connection::is_duplicate);
     // After the insertion, so that a look-up finds one of the two at any time.
     conntrack::remove(Some(context.net), connections, rcu, no_cport);
     match entered {

@@ -34,11 +34,15 @@ use crate::{
             RcuRef, //
         },
         skbuff::Packet,
-        table::ControlRef, //
+        table::{
+            ControlRef,
+            Hashed, //
+        },
     },
     logic::{
         engine::Engine,
         family::Endpoint,
+        hash::HashKey,
         packet::UDP_LEN,
         persistence::{
             connection_port,
@@ -71,7 +75,6 @@ pub(crate) enum Failure {
 struct TemplateQuery<'p, F: InetFamily> {
     key: TemplateKey<F>,
     kind: Kind,
-    hash: u32,
     /// Data that the service's persistence engine found in the packet.
     data: &'p [u8],
 }
@@ -179,20 +182,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
             KeyForm::Ftp => Kind::Ftp,
             _ => Kind::Client,
         };
-        let table_key = Connection::<F>::template_key(key.protocol);
-        let hash = template::hash(
-            &context.connections.key,
-            (kind, data),
-            table_key,
-            &key.client(),
-            &key.virt,
-        );
-        Self {
-            key,
-            kind,
-            hash,
-            data,
-        }
+        Self { key, kind, data }
     }
 
     /// Returns whether a template matches the query (P-6, P-26).
@@ -212,7 +202,10 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
     fn find<'g>(&self, context: &Context<'g, F>) -> Option<TemplateRef<'g, F>> {
         let table = &context.connections.table;
         let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);
-        let (entry, _) = table.find(context.rcu, self.hash, is)?;
+        let key = Connection::<F>::template_key(self.key.protocol);
+        let (client, virt) = (self.key.client(), self.key.virt);
+        let hash = |hash_key: &HashKey| template::hash(hash_key, self.data, key, &client, &virt);
+        let (entry, _) = table.find(context.rcu, hash, is)?;
         // P-7, P-8: the destination must be available.
         let destination = &entry.destination;
         let quiescent = || {
@@ -260,14 +253,12 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         });
         let template = template.map_err(|_| Failure::NoRoom)?;
         template.destination.bind_template();
-        let table = &context.connections.table;
-        let hashes = (self.hash, None);
-        let is_duplicate = |other: &Connection<F>| self.is(other);
-        let inserted = table.insert(context.rcu, template, hashes, is_duplicate);
+        let connections = context.connections;
+        let is_duplicate = |_: &Connection<F>, other: &Connection<F>| self.is(other);
+        let inserted = connections.enter(context.rcu, template, Hashed::UNKNOWN, is_duplicate);
         let entry = match inserted {
             Ok(entry) | Err(entry) => entry,
         };
-        context.connections.came();
         // Just inserted: it is not removed before the next tick, even with a timeout of 0.
         let control = ControlRef::on(entry).ok_or(Failure::NoRoom)?;
         Ok(TemplateRef { entry, control })

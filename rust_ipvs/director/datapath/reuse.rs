@@ -16,7 +16,8 @@ use crate::{
     },
     kapi::{
         netfilter::Verdict,
-        skbuff::Packet, //
+        skbuff::Packet,
+        table::Hashed, //
     },
     logic::{
         packet::SCTP,
@@ -75,9 +76,7 @@ pub(super) fn begin_anew<'g, F: InetFamily>(
         connection,
     );
     if !confirmed {
-        let (src, dst, key) = (context.src(), context.dst(), &context.connections.key);
-        let hash = F::hash(key, &src, &dst, context.header.protocol);
-        return schedule::handle(context, hash, packet);
+        return schedule::handle(context, Hashed::UNKNOWN, packet);
     }
     let is_as_it_came = conntrack::is_as_it_came(&packet, &context.src(), &context.dst());
     if let Some((entry, _)) = packet.entry() {

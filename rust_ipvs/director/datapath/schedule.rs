@@ -36,10 +36,12 @@ use crate::{
             Packet,
             Unreachable, //
         },
-        table::ControlRef, //
+        table::{
+            ControlRef,
+            Hashed, //
+        },
     },
     logic::{
-        config::ForwardMethod,
         direction::Direction,
         family::{
             Endpoint,
@@ -49,6 +51,7 @@ use crate::{
             FTP_DATA_PORT,
             FTP_PORT, //
         },
+        hash::HashKey,
         packet::{
             SCTP,
             TCP, //
@@ -57,10 +60,14 @@ use crate::{
     },
 };
 
-/// Handles a packet without a connection. `hash` is that of its two endpoints.
+/// Handles a packet without a connection. `hashed` is that of its two endpoints.
 #[inline(never)]
-pub(crate) fn handle<F: InetFamily>(context: Context<'_, F>, hash: u32, packet: Packet) -> Verdict {
-    decide(context, hash, packet, carry_out)
+pub(crate) fn handle<F: InetFamily>(
+    context: Context<'_, F>,
+    hashed: Hashed,
+    packet: Packet,
+) -> Verdict {
+    decide(context, hashed, packet, carry_out)
 }
 
 /// Creates the connection for a packet that an ICMP error quotes (`schedule_icmp`, S-28). Under OPS
@@ -71,20 +78,13 @@ pub(super) fn begin_for_error<F: InetFamily>(
     packet: Packet,
     ops: &mut Option<Connection<F>>,
 ) -> Verdict {
-    let (src, dst) = (context.src(), context.dst());
-    let hash = F::hash(
-        &context.connections.key,
-        &src,
-        &dst,
-        context.header.protocol,
-    );
     decide(
         context,
-        hash,
+        Hashed::UNKNOWN,
         packet,
-        |context, hash, plan, is_ops, packet| {
+        |context, hashed, plan, is_ops, packet| {
             if !is_ops {
-                return begin(context, hash, plan, packet);
+                return begin(context, hashed, plan, packet);
             }
             if !context.has_room() {
                 return Verdict::Drop(packet);
@@ -100,9 +100,9 @@ pub(super) fn begin_for_error<F: InetFamily>(
 #[inline(always)]
 fn decide<'g, F: InetFamily>(
     context: Context<'g, F>,
-    hash: u32,
+    hashed: Hashed,
     packet: Packet,
-    begin: impl FnOnce(&Context<'g, F>, u32, Plan<F>, bool, Packet) -> Verdict,
+    begin: impl FnOnce(&Context<'g, F>, Hashed, Plan<F>, bool, Packet) -> Verdict,
 ) -> Verdict {
     if !context.is_inverse && !may_begin(&context) {
         return Verdict::Accept(packet);
@@ -124,7 +124,7 @@ fn decide<'g, F: InetFamily>(
         return Verdict::Drop(packet);
     }
     // S-7, S-8: FTP data from port 20, and replies of a local real server.
-    if src.port == FTP_DATA_PORT || is_local_reply(&context, hash, &packet) {
+    if src.port == FTP_DATA_PORT || is_local_reply(&context, &packet) {
         return Verdict::Accept(packet);
     }
     let flow = Flow {
@@ -139,15 +139,15 @@ fn decide<'g, F: InetFamily>(
     };
     let options = service.options_at(context.rcu);
     if let Some(options) = options.filter(|t| t.is_persistent()) {
-        return persist(context, hash, (service, options), &flow, packet, begin);
+        return persist(context, hashed, (service, options), &flow, packet, begin);
     }
     // S-10: a service of port 0 needs persistence to take other ports.
     if !service.is_marked() && service.port() != dst.port {
-        return leave(&context, hash, service, packet);
+        return leave(&context, hashed, service, packet);
     }
     let chosen = service.choose(context.rcu, &flow);
     let Some(destination) = chosen.and_then(RcuRef::try_get) else {
-        return leave(&context, hash, service, packet);
+        return leave(&context, hashed, service, packet);
     };
     let plan = Plan {
         real: real::<F>(&destination, &dst),
@@ -155,21 +155,22 @@ fn decide<'g, F: InetFamily>(
         control: ControlRef::none(),
     };
     let ops = options.is_some_and(|t| t.is_ops(flow.protocol));
-    begin(&context, hash, plan, ops, packet)
+    begin(&context, hashed, plan, ops, packet)
 }
 
 /// Returns whether a packet of this host is a reply of a local real server to the client of a
 /// connection (S-8).
 #[inline(always)]
-fn is_local_reply<F: InetFamily>(context: &Context<'_, F>, hash: u32, packet: &Packet) -> bool {
-    packet.is_from_here() && has_reverse(context, hash)
+fn is_local_reply<F: InetFamily>(context: &Context<'_, F>, packet: &Packet) -> bool {
+    packet.is_from_here() && has_reverse(context)
 }
 
 #[cold]
 #[inline(never)]
-fn has_reverse<F: InetFamily>(context: &Context<'_, F>, hash: u32) -> bool {
+fn has_reverse<F: InetFamily>(context: &Context<'_, F>) -> bool {
     let (client, virt) = (context.dst(), context.src());
     let protocol = context.header.protocol;
+    let hash = |key: &HashKey| F::hash(key, &client, &virt, protocol);
     let found = context
         .connections
         .table
@@ -183,11 +184,11 @@ fn has_reverse<F: InetFamily>(context: &Context<'_, F>, hash: u32) -> bool {
 #[inline(never)]
 fn persist<'g, F: InetFamily>(
     context: Context<'g, F>,
-    hash: u32,
+    hashed: Hashed,
     (service, options): (&'g Service<F>, &SvcOptions),
     flow: &Flow<F>,
     mut packet: Packet,
-    begin: impl FnOnce(&Context<'g, F>, u32, Plan<F>, bool, Packet) -> Verdict,
+    begin: impl FnOnce(&Context<'g, F>, Hashed, Plan<F>, bool, Packet) -> Verdict,
 ) -> Verdict {
     match persistence::template_for(&context, service, options, flow, &mut packet) {
         Ok(dest) => {
@@ -200,9 +201,9 @@ fn persist<'g, F: InetFamily>(
                 control: dest.control,
             };
             let ops = options.is_ops(flow.protocol);
-            begin(&context, hash, plan, ops, packet)
+            begin(&context, hashed, plan, ops, packet)
         }
-        Err(Failure::NoDestination) => leave(&context, hash, service, packet),
+        Err(Failure::NoDestination) => leave(&context, hashed, service, packet),
         Err(Failure::NoRoom) => Verdict::Drop(packet),
     }
 }
@@ -220,7 +221,7 @@ struct Plan<F: InetFamily> {
 #[inline(always)]
 fn carry_out<F: InetFamily>(
     context: &Context<'_, F>,
-    hash: u32,
+    hashed: Hashed,
     plan: Plan<F>,
     ops: bool,
     packet: Packet,
@@ -228,7 +229,7 @@ fn carry_out<F: InetFamily>(
     if ops {
         return begin_and_end(context, plan, packet);
     }
-    begin(context, hash, plan, packet)
+    begin(context, hashed, plan, packet)
 }
 
 /// Returns whether a packet may begin a connection (S-1 to S-3, H-14).
@@ -260,7 +261,7 @@ fn real<F: InetFamily>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint
 /// Creates a connection and sends its first packet.
 fn begin<F: InetFamily>(
     context: &Context<'_, F>,
-    hash: u32,
+    hashed: Hashed,
     plan: Plan<F>,
     mut packet: Packet,
 ) -> Verdict {
@@ -276,7 +277,7 @@ fn begin<F: InetFamily>(
         )
     };
     let ends = (context.src(), context.dst(), plan.real);
-    let Some(connection) = enter(context, hash, ends, Direction::Input, made) else {
+    let Some(connection) = enter(context, hashed, ends, Direction::Input, made) else {
         return Verdict::Drop(packet);
     };
     if context.is_inverse {
@@ -324,12 +325,12 @@ fn begin_and_end<F: InetFamily>(
 }
 
 /// Creates a connection with `made` and inserts it into the table, in the state that its first
-/// packet leads to. `made` is given the client's, the VIP's and the destination's endpoint; `hash`
-/// is that of client and VIP. Returns `None` if memory is exhausted.
+/// packet leads to. `made` is given the client's, the VIP's and the destination's endpoint;
+/// `hashed` is that of client and VIP. Returns `None` if memory is exhausted.
 #[inline(always)]
 pub(crate) fn enter<'g, F: InetFamily>(
     context: &Context<'g, F>,
-    hash: u32,
+    hashed: Hashed,
     (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
     direction: Direction,
     made: impl FnOnce((Endpoint<F>, Endpoint<F>, Endpoint<F>)) -> Connection<F>,
@@ -348,13 +349,7 @@ pub(crate) fn enter<'g, F: InetFamily>(
         let is_watched = state::follow(&connection, &ipvs.timeouts, direction, packet);
         is_watched && direction == Direction::Input
     };
-    let reply_hash = (connection.method == ForwardMethod::MASQ)
-        .then(|| F::hash(&connections.key, &client, &real, protocol));
-    let inserted = connections
-        .table
-        .insert(context.rcu, connection, (hash, reply_hash), |other| {
-            other.is_of(protocol, &client, &virt)
-        });
+    let inserted = connections.enter(context.rcu, connection, hashed, Connection::is_duplicate);
     let connection = match inserted {
         Ok(connection) => {
             // After the insertion: a duplicate must not set the destination's OVERLOAD flag.
@@ -372,7 +367,6 @@ pub(crate) fn enter<'g, F: InetFamily>(
             return Some(known);
         }
     };
-    context.connections.came();
     if is_watched {
         sync::sync_conn(ipvs, context.rcu, connection);
     }
@@ -385,7 +379,7 @@ pub(crate) fn enter<'g, F: InetFamily>(
 #[inline(never)]
 fn leave<F: InetFamily>(
     context: &Context<'_, F>,
-    hash: u32,
+    hashed: Hashed,
     service: &Service<F>,
     mut packet: Packet,
 ) -> Verdict {
@@ -394,7 +388,7 @@ fn leave<F: InetFamily>(
         && context.ipvs.settings.cache_bypass.load() != 0
         && F::is_elsewhere(context.net, context.header.dst);
     if let (true, Some(bypass_dest)) = (bypasses, context.af.bypass_dest.as_ref()) {
-        return bypass(context, hash, service, bypass_dest.clone(), packet);
+        return bypass(context, hashed, service, bypass_dest.clone(), packet);
     }
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {
         return Verdict::Accept(packet);
@@ -409,7 +403,7 @@ fn leave<F: InetFamily>(
 /// counted at a destination.
 fn bypass<F: InetFamily>(
     context: &Context<'_, F>,
-    hash: u32,
+    hashed: Hashed,
     service: &Service<F>,
     bypass_dest: RcuArc<Destination>,
     mut packet: Packet,
@@ -433,7 +427,7 @@ fn bypass<F: InetFamily>(
         return xmit::bypass::send(*context, &connection, packet);
     }
     let made = |ends| Connection::bypass(protocol, ends, bypass_dest);
-    match enter(context, hash, ends, Direction::Input, made) {
+    match enter(context, hashed, ends, Direction::Input, made) {
         Some(connection) => xmit::bypass::send(*context, connection, packet),
         None => Verdict::Drop(packet),
     }

@@ -13,18 +13,21 @@ use crate::{
         conn::{
             conntrack,
             Connection,
-            Connections,
             InetFamily, //
         },
         packet::Context, //
     },
     kapi::{
         skbuff::Packet,
-        table::ControlRef, //
+        table::{
+            ControlRef,
+            Hashed, //
+        },
     },
     logic::{
         family::Endpoint,
         ftp,
+        hash::HashKey,
         packet::TCP,
         tcp, //
     },
@@ -83,7 +86,7 @@ fn find_by_server<'g, F: InetFamily>(
     (client, virt, real): &Ends<F>,
 ) -> Option<&'g Connection<F>> {
     let connections = context.connections;
-    let hash = F::hash(&connections.key, client, real, TCP);
+    let hash = |key: &HashKey| F::hash(key, client, real, TCP);
     let found = connections
         .table
         .find(context.rcu, hash, |other, direction| {
@@ -102,7 +105,7 @@ fn find<'g, F: InetFamily>(
     virt: &Endpoint<F>,
 ) -> Option<&'g Connection<F>> {
     let connections = context.connections;
-    let hash = F::hash(&connections.key, client, virt, TCP);
+    let hash = |key: &HashKey| F::hash(key, client, virt, TCP);
     let found = connections
         .table
         .find(context.rcu, hash, |other, direction| {
@@ -135,7 +138,7 @@ fn free<F: InetFamily>(
         }
         Some(_) => {}
     }
-    let hash = F::hash(&context.connections.key, real, &virt, TCP);
+    let hash = F::hash(&context.ipvs.outward_ports, real, &virt, TCP);
     let start = context.ipvs.outward.hash(hash) as u8;
     (0..=u8::MAX)
         .filter_map(|n| ftp::other_port(virt.port, start.wrapping_add(n), client.port == 0))
@@ -167,16 +170,12 @@ fn enter<F: InetFamily>(
         .slab
         .alloc(|| Connection::expected((client, virt, real), destination, control_ref, timeout))
         .ok()?;
-    let Connections { table, key, .. } = context.connections;
-    let hashes = (
-        F::hash(key, &client, &virt, TCP),
-        Some(F::hash(key, &client, &real, TCP)),
-    );
-    let is_same = |other: &Connection<F>| other.is_of(TCP, &client, &virt);
-    let data = table.insert(context.rcu, data, hashes, is_same).ok()?;
+    let data = context
+        .connections
+        .enter(context.rcu, data, Hashed::UNKNOWN, Connection::is_duplicate)
+        .ok()?;
     // After the insertion: a duplicate must not set the destination's OVERLOAD flag.
     data.count();
-    context.connections.came();
     Some(virt)
 }
 

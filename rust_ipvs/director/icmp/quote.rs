@@ -14,6 +14,7 @@ use crate::{
     kapi::skbuff::Packet,
     logic::{
         family::Endpoint,
+        hash::HashKey,
         packet::ParseError, //
     },
 };
@@ -42,14 +43,8 @@ pub(super) fn find<'g, F: InetFamily>(
     dst: &Endpoint<F>,
 ) -> Option<(&'g Connection<F>, PacketRole)> {
     let connections = context.connections;
-    let hash = F::hash(&connections.key, src, dst, protocol);
-    let mut role = PacketRole::Reply;
-    let (connection, _) = connections
-        .table
-        .find(context.rcu, hash, |connection, direction| {
-            let found = connection.role(direction, protocol, src, dst);
-            role = found.unwrap_or(role);
-            found.is_some()
-        })?;
-    Some((connection, role))
+    let hash = |key: &HashKey| F::hash(key, src, dst, protocol);
+    let judge =
+        |connection: &'g Connection<F>, direction| connection.role(direction, protocol, src, dst);
+    connections.table.look_up(context.rcu, hash, judge).ok()
 }

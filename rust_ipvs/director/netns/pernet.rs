@@ -37,8 +37,10 @@ use crate::{
             Net,
             WeakNet, //
         },
+        random,
         siphash::HalfSipKey, //
     },
+    logic::hash::HashKey, //
 };
 use core::mem;
 use kernel::{
@@ -90,6 +92,7 @@ impl Namespaced for NetnsIpvs {
                 fast_path: FastPath::new(),
                 ports <- Ports::new(),
                 outward: HalfSipKey::random(),
+                outward_ports: HashKey::new(random::words()),
                 weak_net: weak_net.clone(),
                 daemons <- Daemons::new(),
                 config <- new_mutex!(ConfigState {

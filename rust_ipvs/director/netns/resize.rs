@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Resizing of the connection table, with the part of [`NetnsIpvs`] that queues it (C-28, C-29,
-//! C-31).
+//! Resizing and rekeying of the connection table, with the part of [`NetnsIpvs`] that queues it
+//! (C-28, C-29, C-31).
 //!
-//! A new connection queues it if there are too many for the table, the expiry of connections if
-//! there are few, and a write to `conn_lfactor` always.
+//! A new connection queues it if there are too many for the table or if its chain is longer than
+//! chance explains, the expiry of connections if there are few, and a write to `conn_lfactor`
+//! always.
 
 use super::NetnsIpvs;
 use crate::{
@@ -16,21 +17,36 @@ use crate::{
         service::AfState, //
     },
     kapi::{
+        random,
         table::MIN_BITS,
-        time::HZ,
+        time::{
+            self,
+            HZ, //
+        },
         work::Process, //
     },
-    logic::sizing::{
-        self,
-        Patience, //
+    logic::{
+        hash::HashKey,
+        sizing::{
+            self,
+            Patience, //
+        },
     },
 };
 use kernel::prelude::*;
 
-/// Work that resizes a family's connection table.
+/// Time in jiffies for which a table requests no new key, after it got one or memory was exhausted.
+///
+/// Some chains are long with any key: the connections of one client from one port by many VIPs to
+/// the same server have the same hash in their second direction.
+const KEY_STAYS: u32 = 60 * HZ;
+
+/// Work that resizes a family's connection table and gives it a new key.
 pub(crate) struct Resize<F: InetFamily> {
     af: fn(&NetnsIpvs) -> &AfState<F>,
     patience: Patience,
+    /// Time in jiffies from which the table may request a new key again; `None` if it may already.
+    muted_until: Option<u32>,
 }
 
 impl<F: InetFamily> Resize<F> {
@@ -39,13 +55,43 @@ impl<F: InetFamily> Resize<F> {
         Self {
             af,
             patience: Patience::new(),
+            muted_until: None,
         }
     }
 
-    /// Resizes the table if necessary. Returns the delay of the next attempt if memory is
-    /// exhausted.
+    /// Gives the table a new key and resizes it, if necessary. Returns the delay in jiffies of the
+    /// next run: if memory is exhausted, or if the table may request a new key then.
     pub(crate) fn run(&mut self, ipvs: &NetnsIpvs, _: &Process) -> Option<u32> {
         let connections = (self.af)(ipvs).connections.as_ref()?;
+        let key = self.renew_key(connections);
+        let size = self.fit(ipvs, connections);
+        Iterator::chain(key.into_iter(), size).min()
+    }
+
+    /// Gives the table a new key if it requests one. Returns the number of jiffies until it may
+    /// request another one, `None` if it may already.
+    fn renew_key(&mut self, connections: &Connections<F>) -> Option<u32> {
+        if connections.wants_key.load() != 0 {
+            connections.wants_key.store(0);
+            let bits = connections.table.size().trailing_zeros();
+            let key = HashKey::new(random::words());
+            // If memory is exhausted, the table keeps the old key and may request another one
+            // later.
+            connections.table.rekey(bits, key).ok();
+            self.muted_until = Some(time::jiffies32().wrapping_add(KEY_STAYS));
+        }
+        let left = self.muted_until?.wrapping_sub(time::jiffies32());
+        if (1..=KEY_STAYS).contains(&left) {
+            return Some(left);
+        }
+        self.muted_until = None;
+        connections.table.unmute();
+        None
+    }
+
+    /// Resizes the table if necessary. Returns the delay in jiffies of the next attempt if memory
+    /// is exhausted.
+    fn fit(&mut self, ipvs: &NetnsIpvs, connections: &Connections<F>) -> Option<u32> {
         let lfactor = sizing::of_connections(ipvs.settings.conn_lfactor.load());
         // Keeps new connections from queueing this work meanwhile: after a failure it would run at
         // once, and each failing attempt may take long.

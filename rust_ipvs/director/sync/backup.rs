@@ -28,7 +28,10 @@ use crate::{
             Rcu, //
         },
         shared::RcuArc,
-        table::ControlRef,
+        table::{
+            ControlRef,
+            Hashed, //
+        },
         time::HZ, //
     },
     logic::{
@@ -44,6 +47,7 @@ use crate::{
             V6, //
         },
         ftp::FTP_PORT,
+        hash::HashKey,
         packet::TCP,
         sizing,
         sync::{
@@ -172,7 +176,7 @@ impl<H: SyncHost> Backup<'_, H> {
         connections: &Connections<F>,
         rx: &RxEntry<'_, F>,
     ) -> Action {
-        let hash = F::hash(&connections.key, &rx.client, &rx.virt, rx.key);
+        let hash = |key: &HashKey| F::hash(key, &rx.client, &rx.virt, rx.key);
         let is = |known: &Connection<F>, direction| {
             direction == 0 && known.is_of(rx.key, &rx.client, &rx.virt)
         };
@@ -291,23 +295,17 @@ impl<H: SyncHost> Backup<'_, H> {
             return Err(ENOSPC);
         }
         let (key, client, virt) = (connection.protocol(), connection.client, connection.virt);
-        let real = connection.real;
-        let hash = F::hash(&connections.key, &client, &virt, key);
-        let back = (connection.method == ForwardMethod::MASQ)
-            .then(|| F::hash(&connections.key, &client, &real, key));
+        let hash = |hash_key: &HashKey| F::hash(hash_key, &client, &virt, key);
         let connection = self.0.family::<F>().slab.alloc(|| connection)?;
-        let is_duplicate = |other: &Connection<F>| other.is_of(key, &client, &virt);
         let old = connections.table.find(rcu, hash, |other, direction| {
-            direction == 0 && is_duplicate(other)
+            direction == 0 && other.is_of(key, &client, &virt)
         });
         if let Some((old, _)) = old {
             conntrack::supersede(Some(net), connections, rcu, old);
         }
         // If a packet has created the connection meanwhile, that one stays.
-        let entered = connections
-            .table
-            .insert(rcu, connection, (hash, back), is_duplicate);
-        connections.came();
+        let is_duplicate = Connection::is_duplicate;
+        let entered = connections.enter(rcu, connection, Hashed::UNKNOWN, is_duplicate);
         entered.map(Connection::count).map_err(|_| EEXIST)
     }
 
@@ -332,7 +330,8 @@ impl<H: SyncHost> Backup<'_, H> {
             FTP_PORT if rx.virt.port == 0 => Kind::Ftp,
             _ => Kind::Client,
         };
-        let hash = template::hash(&connections.key, (kind, data), rx.key, &rx.client, &rx.virt);
+        let hash =
+            |hash_key: &HashKey| template::hash(hash_key, data, rx.key, &rx.client, &rx.virt);
         let is = |template: &Connection<F>| {
             let client = match kind {
                 Kind::Data => template.client,
@@ -368,8 +367,7 @@ impl<H: SyncHost> Backup<'_, H> {
             }
             let template = self.0.family::<F>().slab.alloc(|| made)?;
             template.destination.bind_template();
-            let entered = connections.table.insert(rcu, template, (hash, None), is);
-            connections.came();
+            let entered = connections.enter(rcu, template, Hashed::UNKNOWN, |_, other| is(other));
             entered.map(|_| ()).map_err(|_| EEXIST)
         })
     }

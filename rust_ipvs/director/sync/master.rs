@@ -102,6 +102,6 @@ fn sync_one<H: SyncHost, F: InetFamily>(
     let format = queues.format(sync.version());
     let most = sync.qlen_max.load();
     queues
-        .of(connection.links.outward_hash(host.outward_key()))
+        .of(connection.wheel.outward_hash(host.outward_key()))
         .is_some_and(|queue| queue.add(&format, most, &connection.entry()))
 }

@@ -29,20 +29,29 @@ pub(crate) const MAX_BITS: u32 = 27;
 /// # Invariants
 ///
 /// `heads` has `mask + 1` elements, a power of two of at least `1 << MIN_BITS`.
-pub(super) struct Buckets {
+pub(super) struct Buckets<K> {
     pub(super) head: Opaque<bindings::callback_head>,
     pub(super) mask: usize,
     /// Number of the array in the order of its table's arrays, by which walks recognise it.
     pub(super) generation: u32,
+    /// Number of the key. An array has the key of the array that it replaces, with the same number,
+    /// or the next key, with the next number.
+    pub(super) key_number: u32,
     /// Address of the array that replaces this one; 0 if there is none. Written once, by `resize`.
     pub(super) future: Word<usize>,
     /// First link of each chain; 0 if it is empty.
     pub(super) heads: KVVec<Word<usize>>,
+    /// The key of the hashes by which objects are in the chains.
+    pub(super) key: K,
 }
 
-impl Buckets {
+impl<K> Buckets<K> {
     /// Allocates an array of `1 << bits` empty chains. Process context. Fails with `ENOMEM`.
-    pub(super) fn new(bits: u32, generation: u32) -> Result<KBox<Self>> {
+    pub(super) fn new(
+        bits: u32,
+        (generation, key_number): (u32, u32),
+        key: K,
+    ) -> Result<KBox<Self>> {
         let count = 1usize << bits.clamp(MIN_BITS, MAX_BITS);
         // Zero is an empty chain. The caller handles the failure of a large allocation, so it is
         // not logged.
@@ -53,8 +62,10 @@ impl Buckets {
                 head: Opaque::uninit(),
                 mask: count.wrapping_sub(1),
                 generation,
+                key_number,
                 future: Word::new(0),
                 heads,
+                key,
             },
             GFP_KERNEL,
         )?)
@@ -97,12 +108,12 @@ impl Buckets {
     /// `include/linux/rhashtable.h` has its `smp_rmb()` before `future_tbl` for the same reason. On
     /// x86 it is a barrier to the compiler alone.
     #[inline(always)]
-    pub(super) fn future<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g Buckets> {
+    pub(super) fn future<'g>(&'g self, _rcu: Rcu<'g>) -> Option<&'g Self> {
         smp_mb(Read);
-        let future = self.future.load() as *const Buckets;
-        // SAFETY: The address is null or that of a `Buckets`. An array is queued for freeing after
-        // the one that it replaced, through RCU, and the reader's section began before the older
-        // one was queued, so neither is freed during `'g`.
+        let future = self.future.load() as *const Self;
+        // SAFETY: The address is null or that of a `Buckets<K>`. An array is queued for freeing
+        // after the one that it replaced, through RCU, and the reader's section began before the
+        // older one was queued, so neither is freed during `'g`.
         unsafe { future.as_ref() }
     }
 }
@@ -111,11 +122,11 @@ impl Buckets {
 ///
 /// # Safety
 ///
-/// `head` must be that of a [`Buckets`] from `KBox::into_raw` that was replaced.
-pub(super) unsafe extern "C" fn free_buckets(head: *mut bindings::callback_head) {
+/// `head` must be that of a `Buckets<K>` from `KBox::into_raw` that was replaced.
+pub(super) unsafe extern "C" fn free_buckets<K>(head: *mut bindings::callback_head) {
     // SAFETY: By the contract of this function `head` is the field `head` of a `Buckets`, so the
     // subtraction stays within that allocation.
-    let buckets = unsafe { kernel::container_of!(Opaque::cast_from(head), Buckets, head) };
+    let buckets = unsafe { kernel::container_of!(Opaque::cast_from(head), Buckets<K>, head) };
     // SAFETY: By the contract of this function the array came from `KBox::into_raw` and was
     // replaced. Its grace period has passed, so there are no readers: the box is the only owner.
     drop(unsafe { KBox::from_raw(buckets.cast_mut()) });

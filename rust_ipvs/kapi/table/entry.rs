@@ -40,8 +40,9 @@ pub(super) const FROZEN: i32 = i32::MIN;
 
 /// Hash chain links of an object. Each look-up reads them, so they belong in its first cache line.
 ///
-/// The hashes are written once, before the object is in any chain. `next` is written under the lock
-/// of the shard of the hash of its direction, and read under RCU.
+/// A hash is written before the object is in a chain in that direction, and afterwards only when
+/// the object moves to an array with another key (`table/rekey.rs`). `next` is written under the
+/// lock of the shard of the hash of its direction, and read under RCU.
 #[repr(C)]
 pub(crate) struct Links {
     /// Link to the next object, by direction; 0 at the end of the chain.
@@ -70,12 +71,15 @@ pub(crate) struct WheelLinks {
     pub(super) state: Word<u32>,
     /// Number of [`ControlRef`](super::ControlRef)s to the object; negative if none can be taken.
     pub(super) n_control: Atomic<i32>,
+    /// First hash that the object was inserted with. Its shard is the object's home, whose lock
+    /// protects the other words. Written once, before the object is in any chain.
+    home: Word<u32>,
 }
 
 // SAFETY: The words hold plain numbers without thread affinity. They are accessed under the lock of
-// the object's shard, or by RCU alone.
+// the object's home, or by RCU alone.
 unsafe impl Send for WheelLinks {}
-// SAFETY: Accesses to the words are serialised by the lock of the object's shard; after the object
+// SAFETY: Accesses to the words are serialised by the lock of the object's home; after the object
 // has left the table RCU alone accesses them. The other fields are atomic.
 unsafe impl Sync for WheelLinks {}
 
@@ -86,7 +90,29 @@ impl WheelLinks {
             words: UnsafeCell::new([0; 2]),
             state: Word::new(0),
             n_control: Atomic::new(FROZEN),
+            home: Word::new(0),
         }
+    }
+
+    /// Returns the hash whose shard is the home of the object.
+    pub(super) fn home(&self) -> u32 {
+        self.home.load()
+    }
+
+    /// Stores the hash whose shard is the home. The caller must own the object, which must be in no
+    /// chain.
+    pub(super) fn set_home(&self, hash: u32) {
+        // A relaxed store: the publication of the object in a chain orders it.
+        self.home.store(hash);
+    }
+
+    /// Returns a keyed hash of the object's first hash at its insertion, for uses in which the
+    /// result can be seen from outside. It stays the same while the object is in the table.
+    ///
+    /// It reveals neither the table hash nor a bit of it, which would help an attacker to fill one
+    /// bucket.
+    pub(crate) fn outward_hash(&self, key: &HalfSipKey) -> u32 {
+        key.hash(self.home())
     }
 
     /// Returns the number of references, 0 if the count is frozen. Another CPU may change it at any
@@ -121,16 +147,23 @@ const _: () = assert!(size_of::<[usize; 2]>() == size_of::<bindings::callback_he
 pub(crate) unsafe trait TableEntry: Send + Sync + Sized + 'static {
     /// Offset of the [`WheelLinks`] in `Self`.
     const WHEEL_OFFSET: usize;
+    /// Key of the hashes.
+    type Key: Copy + Send + Sync + 'static;
     /// Returns the links of the hash chains.
     fn links(&self) -> &Links;
     /// Returns the timer wheel links.
     fn wheel(&self) -> &WheelLinks;
+    /// Returns the hash by which the object is found in a direction, 0 or 1, with a key.
+    ///
+    /// Must return the same value for as long as the object is in a table. Any context, with or
+    /// without locks.
+    fn hash(&self, direction: usize, key: &Self::Key) -> u32;
     /// Returns the slot of the wheel that the object belongs to now. Numbers beyond the wheel mean
     /// that it is due at once.
     ///
     /// # Context
     ///
-    /// Called with the lock of the object's shard held and bottom halves off. `expire` takes the
+    /// Called with the lock of the object's home held and bottom halves off. `expire` takes the
     /// same lock to empty a slot. Hence a slot that is in the future when this is called is not
     /// passed before the object is linked in it.
     fn slot(&self) -> u16;
@@ -152,6 +185,8 @@ pub(crate) unsafe trait TableEntry: Send + Sync + Sized + 'static {
 macro_rules! impl_entry {
     (
         impl<$g:ident: $bound:path> TableEntry for $type:ty {
+            key: $key:ty,
+            hash: $hash:path,
             slot: $slot:path,
             removed: $removed:path $(,)?
         }
@@ -162,6 +197,7 @@ macro_rules! impl_entry {
         // other code writes them.
         unsafe impl<$g: $bound> $crate::kapi::table::TableEntry for $type {
             const WHEEL_OFFSET: usize = ::core::mem::offset_of!($type, wheel);
+            type Key = $key;
             #[inline(always)]
             fn links(&self) -> &$crate::kapi::table::Links {
                 &self.links
@@ -169,6 +205,10 @@ macro_rules! impl_entry {
             #[inline(always)]
             fn wheel(&self) -> &$crate::kapi::table::WheelLinks {
                 &self.wheel
+            }
+            #[inline(always)]
+            fn hash(&self, direction: usize, key: &$key) -> u32 {
+                $hash(self, direction, key)
             }
             fn slot(&self) -> u16 {
                 $slot(self)
@@ -181,23 +221,6 @@ macro_rules! impl_entry {
 }
 
 impl Links {
-    /// Returns a keyed hash of the object's first hash, for uses in which the result can be seen
-    /// from outside.
-    ///
-    /// It reveals neither the table hash nor a bit of it, which would help an attacker to fill one
-    /// bucket.
-    pub(crate) fn outward_hash(&self, key: &HalfSipKey) -> u32 {
-        key.hash(self.hash_of(0))
-    }
-
-    /// Stores both hashes. The caller must own the object, which must be in no chain.
-    pub(super) fn set_hashes(&self, first: u32, second: u32) {
-        let [own_first, own_second] = &self.hash;
-        // Relaxed stores: the publication of the object in a chain orders them.
-        own_first.store(first);
-        own_second.store(second);
-    }
-
     /// Returns the hash in a direction, 0 or 1.
     pub(super) fn hash_of(&self, direction: usize) -> u32 {
         let [first, second] = &self.hash;

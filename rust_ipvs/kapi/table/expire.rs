@@ -162,11 +162,11 @@ impl<T: TableEntry> Table<T> {
                     }
                     continue;
                 }
-                self.detach(rcu, &guard, entry, entry.links().hash_of(0));
-                // The second chain may belong to another shard, and only one may be locked.
+                let is_unchained = self.detach(rcu, &guard, entry);
+                // The other chains may belong to other shards, and only one may be locked.
                 drop(guard);
                 // SAFETY: This call froze and detached `entry`, under the lock.
-                unsafe { self.finish(rcu, entry) };
+                unsafe { self.finish(rcu, entry, is_unchained) };
                 gone(rcu, entry);
             }
             Remaining::More

@@ -49,9 +49,9 @@
 //! to the chain's end. An object that is `LINKED` is in the chain in which it was found, in either
 //! direction, as long as the lock of that chain is held:
 //!
-//! - In its first direction, the chain's lock also protects its state.
-//! - In its second direction, `LINKED` was set after it was linked in the chain, and whoever clears
-//!   it needs this lock afterwards to unlink the object.
+//! - In its first direction, `LINKED` was set with the lock of that chain held.
+//! - In its second direction, `LINKED` was set after it was linked in the chain.
+//! - In both, whoever clears it holds this lock too, or needs it afterwards to unlink the object.
 //!
 //! Only this module moves objects between arrays, so the chain is still the old array's. That the
 //! mark is in the chain shows that the walk from it met no object that had been moved: the stale
@@ -74,8 +74,8 @@ use super::{
         TableEntry,
         DIRECTION, //
     },
+    shards::Locked,
     sizes,
-    ShardGuard,
     Table, //
 };
 use crate::{
@@ -108,15 +108,15 @@ const BUDGET: usize = sizes::either(128, 3);
 const MARKS: usize = sizes::either(1024, 2);
 /// Maximum number of runs that are moved in one read-side critical section, so that resizing does
 /// not delay grace periods.
-const RUNS_AT_ONCE: usize = sizes::either(64, 6);
+pub(super) const RUNS_AT_ONCE: usize = sizes::either(64, 6);
 /// Number of failed comparisons after which a chain is walked with its lock held.
-const PATIENCE: u32 = sizes::either(3, 1) as u32;
+pub(super) const PATIENCE: u32 = sizes::either(3, 1) as u32;
 
 /// Returns the word that holds the successor of a link.
 ///
 /// The word may be written by holders of the chain's lock at any time. It is read once, so that a
 /// caller works with one value.
-fn after<'g, T: TableEntry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
+pub(super) fn after<'g, T: TableEntry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
     // SAFETY: By the type invariant of `Table`, links lead to objects that live at least for the
     // rest of the read-side critical section that `_rcu` proves.
     let entry: &'g T = unsafe { &*((link & !DIRECTION) as *const T) };
@@ -127,7 +127,10 @@ fn after<'g, T: TableEntry>(_rcu: Rcu<'g>, link: usize) -> &'g Word<usize> {
 ///
 /// Without the lock of the chain, other CPUs may change it during the walk. The walk ends even so:
 /// a chain of either array ends in 0.
-fn links<'g, T: TableEntry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<Item = usize> + 'g {
+pub(super) fn links<'g, T: TableEntry>(
+    rcu: Rcu<'g>,
+    word: &Word<usize>,
+) -> impl Iterator<Item = usize> + 'g {
     // `successors` ends at the first `None`, which stands for the end of the chain.
     let some = |link: usize| (link != 0).then_some(link);
     core::iter::successors(some(word.load()), move |link| {
@@ -138,7 +141,7 @@ fn links<'g, T: TableEntry>(rcu: Rcu<'g>, word: &Word<usize>) -> impl Iterator<I
 /// Consecutive links of a chain, up to its end.
 ///
 /// A record made without the lock is a guess until [`Run::holds`] confirms it.
-struct Run {
+pub(super) struct Run {
     /// The links, of which the first `len` are valid.
     links: [usize; RUN],
     len: usize,
@@ -157,7 +160,7 @@ impl Run {
     ///
     /// One `Run` is reused for all chains: initialising 64 words for each chain would take longer
     /// than moving it.
-    fn note<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) -> bool {
+    pub(super) fn note<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) -> bool {
         // The old contents of `links` are not cleared: `len` tells which are valid.
         self.len = 0;
         for link in links::<T>(rcu, word) {
@@ -175,14 +178,25 @@ impl Run {
         self.links.iter().take(self.len).copied()
     }
 
-    /// Returns `true` if the recorded links are exactly the links from `word` to the end of the
-    /// chain. `_guard` must hold the lock of the chain's shard.
-    fn holds<T: TableEntry>(
+    /// Calls `work` with each recorded link and the link before it, the last one first. `before` is
+    /// the link before the first one. Returns `false` as soon as `work` does.
+    pub(super) fn each_from_last(
         &self,
-        rcu: Rcu<'_>,
-        _guard: &ShardGuard<'_>,
-        word: &Word<usize>,
+        before: usize,
+        mut work: impl FnMut(usize, usize) -> bool,
     ) -> bool {
+        let mut last = self.noted().rev().peekable();
+        while let Some(link) = last.next() {
+            if !work(link, last.peek().copied().unwrap_or(before)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Returns `true` if the recorded links are exactly the links from `word` to the end of the
+    /// chain. `_locked` must be the chain's shard.
+    fn holds<T: TableEntry>(&self, rcu: Rcu<'_>, _locked: &Locked<'_>, word: &Word<usize>) -> bool {
         // Taking one more than `RUN` reveals a chain that continues.
         links::<T>(rcu, word)
             .take(RUN.wrapping_add(1))
@@ -192,14 +206,14 @@ impl Run {
     /// Moves the recorded objects to `new`, the last one first.
     ///
     /// They must be the links from `word` to the end of the chain, which [`Run::holds`] checks.
-    /// `guard` must hold the lock of the chain's shard, which is the same in both arrays because
-    /// the number of shards divides the number of buckets of either.
+    /// `locked` must be the chain's shard, which is the same in both arrays because the number of
+    /// shards divides the number of buckets of either.
     fn move_to<T: TableEntry>(
         &self,
         rcu: Rcu<'_>,
-        guard: &ShardGuard<'_>,
+        locked: &Locked<'_>,
         word: &Word<usize>,
-        new: &Buckets,
+        new: &Buckets<T::Key>,
     ) {
         // From the tail towards the head, so that each object is the chain's last one when it is
         // moved. The word that leads to an object is that of its predecessor, or `word` for the
@@ -207,7 +221,7 @@ impl Run {
         let mut last = self.noted().rev().peekable();
         while let Some(link) = last.next() {
             let before = last.peek().map_or(word, |before| after::<T>(rcu, *before));
-            move_last::<T>(rcu, guard, before, link, new);
+            move_last::<T>(rcu, locked, before, link, new);
         }
     }
 }
@@ -215,14 +229,14 @@ impl Run {
 /// Moves the last object of a chain to the head of its chain in `new`. `before` is the word that
 /// holds `link`.
 ///
-/// `_guard` must hold the lock of the chain's shard, which is the same in both arrays.
+/// `_locked` must be the chain's shard, which is the same in both arrays.
 #[inline(always)]
 fn move_last<T: TableEntry>(
     _rcu: Rcu<'_>,
-    _guard: &ShardGuard<'_>,
+    _locked: &Locked<'_>,
     before: &Word<usize>,
     link: usize,
-    new: &Buckets,
+    new: &Buckets<T::Key>,
 ) {
     // SAFETY: The lock is held and the link is in the chain, so by the type invariant of `Table` it
     // leads to a live object.
@@ -240,14 +254,14 @@ fn move_last<T: TableEntry>(
 /// `false`, and changes nothing, if there are more.
 ///
 /// At the usual load of a table most chains are that short, so this saves recording them. `first`
-/// is the link in `chain` and must not be 0. `guard` must hold the lock of the chain's shard, which
-/// is the same in both arrays.
+/// is the link in `chain` and must not be 0. `locked` must be the chain's shard, which is the same
+/// in both arrays.
 #[inline(always)]
 fn move_few<T: TableEntry>(
     rcu: Rcu<'_>,
-    guard: &ShardGuard<'_>,
+    locked: &Locked<'_>,
     (chain, first): (&Word<usize>, usize),
-    new: &Buckets,
+    new: &Buckets<T::Key>,
 ) -> bool {
     // The word behind the first object is 0 if there is one object only.
     let before = after::<T>(rcu, first);
@@ -256,9 +270,9 @@ fn move_few<T: TableEntry>(
         if after::<T>(rcu, second).load() != 0 {
             return false;
         }
-        move_last::<T>(rcu, guard, before, second, new);
+        move_last::<T>(rcu, locked, before, second, new);
     }
-    move_last::<T>(rcu, guard, chain, first, new);
+    move_last::<T>(rcu, locked, chain, first, new);
     true
 }
 
@@ -266,7 +280,7 @@ fn move_few<T: TableEntry>(
 ///
 /// Without marks each run of a long chain would be found by a walk from the head, which is
 /// quadratic in the length of the chain.
-struct Marks {
+pub(super) struct Marks {
     /// [`MARKS`] elements, of which the first `len` are valid.
     links: KVec<usize>,
     len: usize,
@@ -285,7 +299,7 @@ impl Marks {
     ///
     /// One pass without knowing the length in advance: whenever the array is full, every second
     /// mark is dropped and the distance doubled. `distance` stays a power of two.
-    fn take<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) {
+    pub(super) fn take<T: TableEntry>(&mut self, rcu: Rcu<'_>, word: &Word<usize>) {
         let mut distance = RUN;
         let mut walked = 0usize;
         self.len = 0;
@@ -317,21 +331,21 @@ impl Marks {
     }
 
     /// Returns the last mark, 0 if there is none.
-    fn last(&self) -> usize {
+    pub(super) fn last(&self) -> usize {
         let last = self.len.checked_sub(1);
         last.and_then(|last| self.links.get(last).copied())
             .unwrap_or(0)
     }
 
     /// Drops the last mark: its object has left the chain, or all links behind it were moved.
-    fn pop(&mut self) {
+    pub(super) fn pop(&mut self) {
         self.len = self.len.saturating_sub(1);
     }
 }
 
 /// Walks from the link `from`, or from `bucket` if that is 0, and returns the link before the last
 /// run: 0 if the run begins at the bucket.
-fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
+pub(super) fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -> usize {
     // Two passes over the same links: one to count them, one to reach the link before the last run.
     // The chain may change in between; `Run::holds` finds out.
     let start = word_of::<T>(rcu, bucket, from);
@@ -343,7 +357,7 @@ fn before_last<T: TableEntry>(rcu: Rcu<'_>, bucket: &Word<usize>, from: usize) -
 }
 
 /// Returns the word that holds the successor of a link, or `bucket` if the link is 0.
-fn word_of<'g, T: TableEntry>(
+pub(super) fn word_of<'g, T: TableEntry>(
     rcu: Rcu<'g>,
     bucket: &'g Word<usize>,
     link: usize,
@@ -366,17 +380,35 @@ impl<T: TableEntry> Table<T> {
     /// `ENOMEM`; the table stays as it is.
     pub(crate) fn resize(&self, bits: u32) -> Result {
         let bits = bits.clamp(MIN_BITS, MAX_BITS);
+        if self.size() == 1usize << bits {
+            return Ok(());
+        }
+        self.renew(bits, None)
+    }
+
+    /// Moves all objects to an array of `1 << bits` buckets, with another key if one is given.
+    ///
+    /// Does nothing if another call is running. Process context; sleeps. Fails with `ENOMEM`; the
+    /// table stays as it is.
+    pub(super) fn renew(&self, bits: u32, key: Option<T::Key>) -> Result {
         // Acquire pairs with the Release at the end of another call: its writes to the array are
         // visible.
-        if self.size() == 1usize << bits || self.resizing.cmpxchg(0, 1, Acquire).is_err() {
+        if self.resizing.cmpxchg(0, 1, Acquire).is_err() {
             return Ok(());
         }
         // `resizing` is held, so the current array does not change until it is released.
-        let generation = rcu::read(|rcu| self.current(rcu).generation).wrapping_add(1);
+        let (numbers, own) = rcu::read(|rcu| {
+            let current = self.current(rcu);
+            let key_number = current.key_number.wrapping_add(key.is_some().into());
+            (
+                (current.generation.wrapping_add(1), key_number),
+                current.key,
+            )
+        });
         // All memory is allocated before anything changes, so the moves cannot fail.
         let marks = Marks::new();
         let result = marks.and_then(|marks| {
-            self.replace(Buckets::new(bits, generation)?, marks);
+            self.replace(Buckets::new(bits, numbers, key.unwrap_or(own))?, marks);
             Ok(())
         });
         self.resizing.store(0, Release);
@@ -384,9 +416,9 @@ impl<T: TableEntry> Table<T> {
     }
 
     /// Moves all objects to `new` and makes it the current array. The caller must hold `resizing`.
-    fn replace(&self, new: KBox<Buckets>, mut marks: Marks) {
+    fn replace(&self, new: KBox<Buckets<T::Key>>, mut marks: Marks) {
         let new = KBox::into_raw(new);
-        let old = self.buckets.load() as *mut Buckets;
+        let old = self.buckets.load() as *mut Buckets<T::Key>;
         // SAFETY: Only the holder of `resizing` replaces and frees arrays, so `old` stays valid.
         // `new` was allocated just above and is freed only after it has become the current array.
         let (old_array, new_array) = unsafe { (&*old, &*new) };
@@ -397,34 +429,46 @@ impl<T: TableEntry> Table<T> {
         // One shard at a time, so that the lock of a shard is not taken again and again by turns,
         // which would move its cache lines between CPUs.
         for shard in 0..self.shards.len() {
-            // The buckets of a shard are those whose low bits are its number.
-            let mut bucket = shard;
-            while bucket <= old_array.mask {
-                let is_long;
-                // Either the next bucket of this shard, or the one whose chain was too long to be
-                // moved under one lock.
-                (bucket, is_long) =
-                    self.move_chains(shard, bucket, (old_array, new_array), &mut run);
-                if is_long {
-                    let chain = old_array.bucket(bucket as u32);
-                    while rcu::read(|rcu| {
-                        self.move_long(rcu, shard, (chain, new_array), &mut marks, &mut run)
-                    }) {
-                        // SAFETY: Process context by the contract of `resize`. The section of
-                        // `rcu::read` has ended, and `move_long` has released its lock.
-                        unsafe { bindings::rust_ipvs_helper_cond_resched() };
-                    }
-                }
-                // SAFETY: Process context by the contract of `resize`. `move_chains` has released
-                // its lock and ended its read-side critical section.
-                unsafe { bindings::rust_ipvs_helper_cond_resched() };
+            if old_array.key_number == new_array.key_number {
+                self.move_shard(shard, (old_array, new_array), &mut marks, &mut run);
+            } else {
+                self.rekey_shard(shard, (old_array, new_array), (&mut marks, &mut run));
             }
         }
         // All chains of `old` are empty. Readers that still have it go on to `new` by its `future`.
         self.buckets.publish(new as usize);
         // SAFETY: New readers do not find `old` any more, and only this call queues it: `resizing`
         // is held, and `old` is current once. `free_buckets` matches its type.
-        unsafe { bindings::call_rcu(old_array.head.get(), Some(free_buckets)) };
+        unsafe { bindings::call_rcu(old_array.head.get(), Some(free_buckets::<T::Key>)) };
+    }
+
+    /// Moves all chains of a shard from one array to another with the same key.
+    fn move_shard(
+        &self,
+        shard: usize,
+        (old, new): (&Buckets<T::Key>, &Buckets<T::Key>),
+        marks: &mut Marks,
+        run: &mut Run,
+    ) {
+        // The buckets of a shard are those whose low bits are its number.
+        let mut bucket = shard;
+        while bucket <= old.mask {
+            let is_long;
+            // Either the next bucket of this shard, or the one whose chain was too long to be moved
+            // under one lock.
+            (bucket, is_long) = self.move_chains(shard, bucket, (old, new), run);
+            if is_long {
+                let chain = old.bucket(bucket as u32);
+                while rcu::read(|rcu| self.move_long(rcu, shard, (chain, new), marks, run)) {
+                    // SAFETY: Process context by the contract of `resize`. The section of
+                    // `rcu::read` has ended, and `move_long` has released its lock.
+                    unsafe { bindings::rust_ipvs_helper_cond_resched() };
+                }
+            }
+            // SAFETY: Process context by the contract of `resize`. `move_chains` has released its
+            // lock and ended its read-side critical section.
+            unsafe { bindings::rust_ipvs_helper_cond_resched() };
+        }
     }
 
     /// Moves chains of a shard, beginning with `bucket`, until [`BUDGET`] is used up or a long
@@ -435,7 +479,7 @@ impl<T: TableEntry> Table<T> {
         &self,
         shard: usize,
         bucket: usize,
-        (old, new): (&Buckets, &Buckets),
+        (old, new): (&Buckets<T::Key>, &Buckets<T::Key>),
         run: &mut Run,
     ) -> (usize, bool) {
         rcu::read(|rcu| {
@@ -472,7 +516,7 @@ impl<T: TableEntry> Table<T> {
         &self,
         rcu: Rcu<'_>,
         shard: usize,
-        (chain, new): (&Word<usize>, &Buckets),
+        (chain, new): (&Word<usize>, &Buckets<T::Key>),
         marks: &mut Marks,
         run: &mut Run,
     ) -> bool {
@@ -527,7 +571,7 @@ impl<T: TableEntry> Table<T> {
 
 /// Returns `true` if a link is still in the chain in which it was found. The lock of that chain
 /// must be held. The module's documentation has the argument.
-fn is_linked<T: TableEntry>(_rcu: Rcu<'_>, link: usize) -> bool {
+pub(super) fn is_linked<T: TableEntry>(_rcu: Rcu<'_>, link: usize) -> bool {
     // SAFETY: By the type invariant of `Table`, links lead to objects that live at least for the
     // rest of the read-side critical section that `_rcu` proves.
     let entry = unsafe { &*((link & !DIRECTION) as *const T) };

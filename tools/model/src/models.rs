@@ -7,6 +7,7 @@ use engine::Scenario;
 mod cell;
 mod control_ref;
 mod load;
+mod rekey;
 mod status;
 mod table;
 
@@ -69,6 +70,19 @@ pub(crate) const MODELS: &[Model] = &[
     all("table-rearm-expire", table::rearm_expire, 3),
     all("table-expire-grow", table::expire_grow, 3),
     all("table-grow-grow", table::grow_grow, 3),
+    all("table-find-rekey", rekey::find_rekey, 2),
+    all("table-find-rekey-twice", rekey::find_rekey_twice, 2),
+    all("table-find-rekey-long", rekey::find_rekey_long, 1),
+    all("table-find-absent-rekey", rekey::find_absent_rekey, 3),
+    all("table-insert-rekey", rekey::insert_rekey, 2),
+    all("table-insert-known-rekey", rekey::insert_known_rekey, 2),
+    all("table-insert-twice-rekey", rekey::insert_twice_rekey, 2),
+    all("table-insert-rearm-rekey", rekey::insert_rearm_rekey, 1),
+    all("table-remove-rekey", rekey::remove_rekey, 1),
+    all("table-remove-rekey-long", rekey::remove_rekey_long, 1),
+    all("table-rearm-rekey", rekey::rearm_rekey, 2),
+    all("table-expire-rekey", rekey::expire_rekey, 2),
+    all("table-rekey-grow", rekey::rekey_grow, 2),
     random("table-storm", table::storm, 10_000),
     all("hold-take-remove", control_ref::take_remove, ANY),
     all("hold-release-remove", control_ref::release_remove, ANY),

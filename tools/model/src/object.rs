@@ -13,7 +13,9 @@ use crate::{
         slab::SlabBox,
         table::{
             ControlRef,
+            Directions,
             ExpireVerdict,
+            Hashed,
             Links,
             Table, //
             WheelLinks,
@@ -42,6 +44,7 @@ impl Marker for Plain {}
 pub(crate) struct Node<M: Marker> {
     links: Links,
     pub(crate) key: u32,
+    hashes: [u32; 2],
     wheel: WheelLinks,
     control: ControlRef<Node<M>>,
     slot: Word<u16>,
@@ -51,6 +54,8 @@ pub(crate) struct Node<M: Marker> {
 
 impl_entry! {
     impl<M: Marker> TableEntry for Node<M> {
+        key: u32,
+        hash: Node::<M>::hash,
         slot: Node::<M>::slot,
         removed: Node::<M>::removed,
     }
@@ -58,11 +63,20 @@ impl_entry! {
 
 pub(crate) type Object = Node<Plain>;
 
-/// Key of an object, and its hashes.
+/// Key of an object, and its hashes with the first key of a table, 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Key(pub(crate) u32, pub(crate) u32, pub(crate) Option<u32>);
 
+/// Returns the hash with `key` of an object that has `hash` with key 0.
+fn by_key(hash: u32, key: u32) -> u32 {
+    hash ^ key
+}
+
 impl<M: Marker> Node<M> {
+    fn hash(&self, direction: usize, key: &u32) -> u32 {
+        by_key(self.hashes[direction], *key)
+    }
+
     fn slot(&self) -> u16 {
         self.slot.load()
     }
@@ -96,10 +110,11 @@ impl<M: Marker> Node<M> {
 }
 
 /// Makes an object that is in no table.
-pub(crate) fn object(key: u32, slot: u16, control: ControlRef<Object>) -> SlabBox<Object> {
+pub(crate) fn object(key: Key, slot: u16, control: ControlRef<Object>) -> SlabBox<Object> {
     SlabBox::new(Node {
         links: Links::new(),
-        key,
+        key: key.0,
+        hashes: [key.1, key.2.unwrap_or(0)],
         wheel: WheelLinks::new(),
         control,
         slot: Word::new(slot),
@@ -118,7 +133,7 @@ pub(crate) const SLOTS: u16 = 3;
 impl Shared {
     /// Makes a table of `1 << bits` buckets.
     pub(crate) fn new(bits: u32) -> Self {
-        let table = Table::new(bits, SLOTS).expect("memory");
+        let table = Table::new(bits, SLOTS, 0).expect("memory");
         Self(shared(table))
     }
 
@@ -134,11 +149,16 @@ impl Shared {
         slot: u16,
         control: ControlRef<Object>,
     ) -> bool {
-        let object = object(key.0, slot, control);
+        let object = object(key, slot, control);
+        let directions = match key.2 {
+            Some(_) => Directions::Both,
+            None => Directions::One,
+        };
         rcu::read(|rcu| {
+            let same = |_: &Object, other: &Object| other.key() == key.0;
             let result = self
                 .0
-                .insert(rcu, object, (key.1, key.2), |other| other.key() == key.0);
+                .insert(rcu, object, Hashed::UNKNOWN, directions, same);
             match result {
                 Ok(object) | Err(object) => assert_eq!(object.key(), key.0),
             }
@@ -155,9 +175,12 @@ impl Shared {
     ) -> Option<R> {
         rcu::read(|rcu| {
             let hash = if direction == 0 { Some(key.1) } else { key.2 };
-            let found = self.0.find(rcu, hash?, |object, way| {
-                object.key() == key.0 && way == direction
-            });
+            let hash = hash?;
+            let found = self.0.find(
+                rcu,
+                |key| by_key(hash, *key),
+                |object, way| object.key() == key.0 && way == direction,
+            );
             found.map(|(object, _)| f(rcu, object))
         })
     }
@@ -211,6 +234,11 @@ impl Shared {
 
     pub(crate) fn resize(self, bits: u32) {
         self.0.resize(bits).expect("memory");
+    }
+
+    /// Gives the table another key, and `1 << bits` buckets.
+    pub(crate) fn rekey(self, bits: u32, key: u32) {
+        self.0.rekey(bits, key).expect("memory");
     }
 
     /// Returns the keys of all objects by slot, in the order of the wheel.

@@ -170,7 +170,7 @@ fn wrap<F: InetFamily>(
                 }
             }
             // The source port depends on the flow, so that routers can spread flows.
-            let hash = connection.links.outward_hash(&context.ipvs.outward);
+            let hash = connection.wheel.outward_hash(&context.ipvs.outward);
             let own = tunnel::flow_port(context.net, hash);
             push_udp(route, destination.id.addr, (own, port), sum, &mut packet)?;
             UDP

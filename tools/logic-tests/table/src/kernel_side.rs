@@ -99,6 +99,21 @@ pub mod bindings {
         unsafe { &*lock }.store(false, SeqCst);
     }
 
+    pub unsafe fn rust_ipvs_helper_spin_lock_nested(lock: *mut spinlock_t, nesting: i32) {
+        assert!(
+            LOCKED.get().is_some() && nesting > 0,
+            "another lock is held"
+        );
+        while unsafe { &*lock }.swap(true, SeqCst) {
+            std::thread::yield_now();
+        }
+    }
+
+    pub unsafe fn rust_ipvs_helper_spin_unlock(lock: *mut spinlock_t) {
+        assert!(LOCKED.get().is_some(), "another lock is held");
+        unsafe { &*lock }.store(false, SeqCst);
+    }
+
     pub unsafe fn rust_ipvs_helper_cond_resched() {
         assert!(LOCKED.get().is_none() && READING.with(|reading| reading.borrow().0 == 0));
         std::thread::yield_now();

@@ -9,7 +9,9 @@ use crate::{
         slab::SlabBox,
         table::{
             ControlRef,
+            Directions,
             ExpireVerdict,
+            Hashed,
             Links,
             Table, //
             TableEntry,
@@ -31,6 +33,7 @@ use std::{
     sync::{
         atomic::{
             AtomicBool,
+            AtomicU32,
             AtomicUsize,
             Ordering::SeqCst, //
         },
@@ -38,6 +41,8 @@ use std::{
         Mutex, //
     },
 };
+
+mod keys;
 
 /// Serialises the tests, which share the list of RCU callbacks and the counters.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -53,6 +58,8 @@ struct Node {
     wheel: WheelLinks,
     alive: Word<u32>,
     key: u32,
+    /// Hashes with [`FIRST_KEY`], by direction.
+    hashes: [AtomicU32; 2],
     slot: Word<u32>,
     removed: Option<Arc<AtomicUsize>>,
 }
@@ -60,6 +67,7 @@ struct Node {
 // SAFETY: The methods return the same fields each time.
 unsafe impl TableEntry for Node {
     const WHEEL_OFFSET: usize = std::mem::offset_of!(Node, wheel);
+    type Key = u32;
 
     fn links(&self) -> &Links {
         &self.links
@@ -67,6 +75,10 @@ unsafe impl TableEntry for Node {
 
     fn wheel(&self) -> &WheelLinks {
         &self.wheel
+    }
+
+    fn hash(&self, direction: usize, key: &u32) -> u32 {
+        by(self.hashes[direction].load(SeqCst))(key)
     }
 
     fn slot(&self) -> u16 {
@@ -91,13 +103,48 @@ fn node(key: u32, slot: u32, removed: Option<Arc<AtomicUsize>>) -> SlabBox<Node>
         wheel: WheelLinks::new(),
         alive: Word::new(ALIVE),
         key,
+        hashes: [hash(key), back(key)].map(AtomicU32::new),
         slot: Word::new(slot),
         removed,
     })
 }
 
 fn table(bits: u32) -> Table<Node> {
-    Table::new(bits, SLOTS).unwrap()
+    Table::new(bits, SLOTS, FIRST_KEY).unwrap()
+}
+
+/// Key of new tables.
+const FIRST_KEY: u32 = 0;
+
+/// Returns the function from a key to the hash with it of a node that has `hash` with
+/// [`FIRST_KEY`].
+fn by(hash: u32) -> impl Fn(&u32) -> u32 + Copy {
+    move |key| match *key {
+        FIRST_KEY => hash,
+        key => (hash ^ key)
+            .wrapping_mul(key | 1)
+            .rotate_left(11)
+            .wrapping_mul(0x85eb_ca6b),
+    }
+}
+
+/// Inserts a node with the hashes that are given here.
+fn insert<'g>(
+    table: &'g Table<Node>,
+    rcu: rcu::Rcu<'g>,
+    node: SlabBox<Node>,
+    (first, second): (u32, Option<u32>),
+    same: impl Fn(&Node) -> bool,
+) -> Result<&'g Node, &'g Node> {
+    node.hashes[0].store(first, SeqCst);
+    node.hashes[1].store(second.unwrap_or(0), SeqCst);
+    let directions = match second {
+        Some(_) => Directions::Both,
+        None => Directions::One,
+    };
+    table.insert(rcu, node, Hashed::UNKNOWN, directions, |_, other| {
+        same(other)
+    })
 }
 
 /// Returns the first hash of a key, random in all of its bits.
@@ -114,7 +161,9 @@ fn back(key: u32) -> u32 {
 fn put(table: &Table<Node>, key: u32) -> bool {
     rcu::read(|rcu| {
         let hashes = (hash(key), Some(back(key)));
-        let entered = table.insert(rcu, node(key, 0, None), hashes, |other| other.key == key);
+        let entered = insert(table, rcu, node(key, 0, None), hashes, |other| {
+            other.key == key
+        });
         entered.is_ok()
     })
 }
@@ -123,7 +172,7 @@ fn put(table: &Table<Node>, key: u32) -> bool {
 fn has(table: &Table<Node>, key: u32, direction: usize) -> bool {
     let hash = if direction == 0 { hash(key) } else { back(key) };
     rcu::read(|rcu| {
-        let found = table.find(rcu, hash, |node, way| {
+        let found = table.find(rcu, by(hash), |node, way| {
             assert_eq!(node.alive.load(), ALIVE, "found after it was freed");
             way == direction && node.key == key
         });
@@ -134,7 +183,7 @@ fn has(table: &Table<Node>, key: u32, direction: usize) -> bool {
 /// Removes a key from the table.
 fn take(table: &Table<Node>, key: u32) -> bool {
     rcu::read(|rcu| {
-        let found = table.find(rcu, hash(key), |node, way| way == 0 && node.key == key);
+        let found = table.find(rcu, by(hash(key)), |node, way| way == 0 && node.key == key);
         found.is_some_and(|(node, _)| table.remove(rcu, node))
     })
 }
@@ -172,9 +221,9 @@ fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
             // Before the second of its two locks only the second chain contains it.
             let seen = seen.clone();
             rcu::read(|rcu| {
-                let (node, direction) = within.find(rcu, second, |_, _| true).unwrap();
+                let (node, direction) = within.find(rcu, by(second), |_, _| true).unwrap();
                 assert_eq!((node.key, direction), (7, 1));
-                assert!(within.find(rcu, first, |_, way| way == 0).is_none());
+                assert!(within.find(rcu, by(first), |_, way| way == 0).is_none());
                 assert!(ControlRef::on(node).is_none(), "nobody can hold it yet");
                 before_locks(move |lock| seen.borrow_mut().push(lock));
                 node.slot.store(2);
@@ -187,9 +236,7 @@ fn an_entry_between_its_chains_is_refused_under_its_own_lock() {
         });
         rcu::read(|rcu| {
             let hashes = (first, Some(second));
-            assert!(table
-                .insert(rcu, node(7, 6, None), hashes, |_| false)
-                .is_ok());
+            assert!(insert(&table, rcu, node(7, 6, None), hashes, |_| false).is_ok());
         });
         before_locks(|_| {});
         let locks = locks.borrow();
@@ -210,7 +257,7 @@ fn entries_of_other_tables_are_refused() {
     let (one, other) = (table(8), table(8));
     assert!(put(&one, 1) && put(&other, 1));
     rcu::read(|rcu| {
-        let (node, _) = one.find(rcu, hash(1), |_, way| way == 0).unwrap();
+        let (node, _) = one.find(rcu, by(hash(1)), |_, way| way == 0).unwrap();
         node.slot.store(3);
         other.rearm(node);
         assert!(!other.remove(rcu, node));
@@ -233,12 +280,12 @@ fn a_duplicate_is_left_and_the_newcomer_leaves_no_trace() {
     rcu::read(|rcu| {
         let newcomer = node(1, 0, Some(removed.clone()));
         let hashes = (hash(1), Some(back(2)));
-        let duplicate = table.insert(rcu, newcomer, hashes, |other| other.key == 1);
+        let duplicate = insert(&table, rcu, newcomer, hashes, |other| other.key == 1);
         assert_eq!(duplicate.map(|_| ()).map_err(|node| node.key), Err(1));
     });
     assert_eq!((table.exact_len(), removed.load(SeqCst)), (1, 1));
     assert!(has(&table, 1, 0) && has(&table, 1, 1));
-    rcu::read(|rcu| assert!(table.find(rcu, back(2), |_, _| true).is_none()));
+    rcu::read(|rcu| assert!(table.find(rcu, by(back(2)), |_, _| true).is_none()));
     drop(table);
     grace_period();
 }
@@ -253,9 +300,7 @@ fn long_chains_are_moved_in_pieces_and_in_linear_time() {
     for key in 0..LEN {
         rcu::read(|rcu| {
             let hashes = ((key << 8) | 1, Some((key << 8) | 2));
-            assert!(table
-                .insert(rcu, node(key, 0, None), hashes, |_| false)
-                .is_ok());
+            assert!(insert(&table, rcu, node(key, 0, None), hashes, |_| false).is_ok());
         });
     }
     loads();
@@ -282,9 +327,7 @@ fn one_chain(len: u32) -> Table<Node> {
     for key in 0..len {
         rcu::read(|rcu| {
             let hashes = (key << 8, Some(key << 8));
-            assert!(table
-                .insert(rcu, node(key, 0, None), hashes, |_| false)
-                .is_ok());
+            assert!(insert(&table, rcu, node(key, 0, None), hashes, |_| false).is_ok());
         });
     }
     table.resize(8).unwrap();
@@ -295,7 +338,7 @@ fn one_chain(len: u32) -> Table<Node> {
 fn ways(table: &Table<Node>, key: u32) -> u8 {
     let mut ways = 0;
     rcu::read(|rcu| {
-        while let Some((_, way)) = table.find(rcu, key << 8, |node, way| {
+        while let Some((_, way)) = table.find(rcu, by(key << 8), |node, way| {
             assert_eq!(node.alive.load(), ALIVE, "found after it was freed");
             node.key == key && ways & (1 << way) == 0
         }) {
@@ -339,7 +382,7 @@ fn an_entry_between_its_chains_is_moved_with_the_others() {
             for key in KEY + 1..=KEY + later {
                 rcu::read(|rcu| {
                     let hashes = (key << 8, None);
-                    let entered = within.insert(rcu, node(key, 0, None), hashes, |_| false);
+                    let entered = insert(&within, rcu, node(key, 0, None), hashes, |_| false);
                     assert!(entered.is_ok());
                 });
             }
@@ -347,9 +390,7 @@ fn an_entry_between_its_chains_is_moved_with_the_others() {
         });
         rcu::read(|rcu| {
             let hashes = (KEY << 8, Some(KEY << 8));
-            assert!(table
-                .insert(rcu, node(KEY, 0, None), hashes, |_| false)
-                .is_ok());
+            assert!(insert(&table, rcu, node(KEY, 0, None), hashes, |_| false).is_ok());
         });
         before_locks(|_| {});
         assert_eq!(table.size(), 1 << 14);
@@ -374,7 +415,7 @@ fn traffic(table: &Table<Node>, thread: u32, rounds: u32) {
             assert!(has(table, old, 0) && has(table, old, 1), "an older one");
             rcu::read(|rcu| {
                 let (node, _) = table
-                    .find(rcu, back(old), |node, _| node.key == old)
+                    .find(rcu, by(back(old)), |node, _| node.key == old)
                     .unwrap();
                 node.slot.store(round % u32::from(SLOTS));
                 table.rearm(node);
@@ -449,7 +490,7 @@ fn each_shard_has_its_own_cache_line() {
         before_locks(move |lock| seen.borrow_mut().push(lock));
         for key in 0..1024 {
             rcu::read(|rcu| {
-                let entered = table.insert(rcu, node(key, 0, None), (key, None), |_| false);
+                let entered = insert(&table, rcu, node(key, 0, None), (key, None), |_| false);
                 assert!(entered.is_ok());
             });
         }

@@ -32,6 +32,16 @@ pub unsafe fn rust_ipvs_helper_spin_unlock_bh(lock: *mut spinlock_t) {
     engine::unlock(lock as usize);
 }
 
+#[track_caller]
+pub unsafe fn rust_ipvs_helper_spin_lock_nested(lock: *mut spinlock_t, _subclass: i32) {
+    engine::lock(lock as usize);
+}
+
+#[track_caller]
+pub unsafe fn rust_ipvs_helper_spin_unlock(lock: *mut spinlock_t) {
+    engine::unlock(lock as usize);
+}
+
 pub unsafe fn rust_ipvs_helper_cond_resched() {}
 
 #[track_caller]

@@ -13,17 +13,17 @@ use std::{
 };
 
 /// NAT connection whose hashes belong to different shards, the first one to the second shard.
-const NAT: Key = Key(1, 1, Some(2));
+pub(super) const NAT: Key = Key(1, 1, Some(2));
 /// Connection by another method in the chain of `NAT`'s first hash.
-const OTHER: Key = Key(2, 1, None);
+pub(super) const OTHER: Key = Key(2, 1, None);
 /// NAT connection whose second hash is in the chain of `NAT`'s first, and whose first is in the
 /// chain of `NAT`'s second.
-const CROSS: Key = Key(3, 2, Some(1));
+pub(super) const CROSS: Key = Key(3, 2, Some(1));
 /// Connection in the chain of `NAT`'s first hash until the table grows.
-const FAR: Key = Key(4, 3, None);
+pub(super) const FAR: Key = Key(4, 3, None);
 
 /// Objects of one chain that growth divides. The first one is the last of the chain.
-const LONG: &[Key] = &[
+pub(super) const LONG: &[Key] = &[
     Key(11, 1, None),
     Key(12, 3, None),
     Key(13, 1, None),
@@ -32,7 +32,7 @@ const LONG: &[Key] = &[
 ];
 
 /// Makes a table of two buckets, one per shard, with these objects in slot 0.
-fn small(keys: &[Key]) -> Shared {
+pub(super) fn small(keys: &[Key]) -> Shared {
     of_bits(1, keys)
 }
 
@@ -45,17 +45,17 @@ fn of_bits(bits: u32, keys: &[Key]) -> Shared {
 }
 
 /// Checks at the end that the table contains these objects.
-fn leaves(s: &mut Scenario, table: Shared, keys: &'static [Key]) {
+pub(super) fn leaves(s: &mut Scenario, table: Shared, keys: &'static [Key]) {
     s.end(move || {
         table.check(keys);
         table.drop_table();
     });
 }
 
-type Notes = Rc<RefCell<Vec<u32>>>;
+pub(super) type Notes = Rc<RefCell<Vec<u32>>>;
 
 /// Returns notes that threads leave to one another, or to the final check.
-fn notes() -> (Notes, Notes) {
+pub(super) fn notes() -> (Notes, Notes) {
     let notes = Rc::new(RefCell::new(Vec::new()));
     (notes.clone(), notes)
 }
@@ -473,11 +473,12 @@ pub(crate) fn storm(s: &mut Scenario) {
     });
     s.thread("timer", move || {
         for _ in 0..3 {
-            match engine::choose(3) {
+            match engine::choose(4) {
                 0 => {
                     let keys = table.expire(engine::choose(2) as u16);
                     ended.borrow_mut().extend(keys);
                 }
+                3 => table.rekey(1 + engine::choose(2) as u32, engine::choose(4) as u32),
                 bits => table.resize(bits as u32),
             }
         }
