@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is done in the background: connections of deleted servers end in steps, and nothing wakes where nothing is due."""
 
+import itertools
 import os
 import subprocess
 import threading
 import time
 
 from harness import ipvs, sync
-from harness.clients import ask
+from harness.clients import Connection, ask
 from harness.fixture import FIXTURE as g, TOOL, VIP, VIP6
 from harness.tap import Skip, always, case, equal, note, run, true, until
 
@@ -47,34 +48,41 @@ class Trace:
         return [line.split('work struct ')[1].split(':')[0] for line in lines]
 
 
-def connect(count, seconds=300):
-    """Makes so many connections, spread over the servers, as a backup that a master tells of them."""
+def tell(contents):
+    """Sends messages of these contents to a backup that runs meanwhile."""
     ipvs.admin('--start-daemon backup --mcast-interface front')
-    messages = []
-    for number in range(count // IN_A_MESSAGE):
-        client = f'10.90.{number // 250}.{number % 250 + 1}'
-        entries = [
-            sync.Entry(
-                17,
-                sync.INACTIVE | sync.ROUTE,
-                0,
-                client,
-                1024 + n,
-                VIP,
-                80,
-                SERVERS[n % len(SERVERS)],
-                80,
-                0,
-                seconds,
-            )
-            for n in range(IN_A_MESSAGE)
-        ]
-        messages.append(sync.message(*entries))
+    messages = [sync.message(*entries) for entries in contents]
     for number in range(0, len(messages), 20):
         sync.send(g.director, 'front', *messages[number : number + 20])
         time.sleep(0.05)
     ipvs.admin('--stop-daemon backup')
-    return len(messages) * IN_A_MESSAGE
+
+
+def connect(count, seconds=300):
+    """Makes so many connections, spread over the servers, as a backup that a master tells of them."""
+    contents = []
+    for number in range(count // IN_A_MESSAGE):
+        client = f'10.90.{number // 250}.{number % 250 + 1}'
+        contents.append(
+            [
+                sync.Entry(
+                    17,
+                    sync.INACTIVE | sync.ROUTE,
+                    0,
+                    client,
+                    1024 + n,
+                    VIP,
+                    80,
+                    SERVERS[n % len(SERVERS)],
+                    80,
+                    0,
+                    seconds,
+                )
+                for n in range(IN_A_MESSAGE)
+            ]
+        )
+    tell(contents)
+    return len(contents) * IN_A_MESSAGE
 
 
 def counts():
@@ -263,6 +271,77 @@ def apart():
         'works that end connections of deleted servers, and not who deletes: one for each family',
     )
     ipvs.setting('expire_nodest_conn', 0)
+
+
+def one_chain(count):
+    """Makes connections of one port to many VIPs by one server, whose replies have one hash."""
+    entries = [
+        sync.Entry(
+            17,
+            sync.INACTIVE | sync.MASQ,
+            0,
+            '10.93.0.1',
+            1024,
+            f'10.92.{n // 250}.{n % 250 + 1}',
+            80,
+            SERVERS[0],
+            80,
+            0,
+            300,
+        )
+        for n in range(count)
+    ]
+    tell([entries[n : n + IN_A_MESSAGE] for n in range(0, count, IN_A_MESSAGE)])
+
+
+@case(
+    'C-7 a chain that is too long makes the table take another hash key, while it is used',
+    only='rust',
+    fresh=True,
+)
+def another_key():
+    # The table keeps its size, the smallest one, so only another key changes the order in it.
+    ipvs.setting('conn_lfactor', 8)
+    ipvs.service(f'-t {VIP}:80', '-m', ['10.0.2.11:80', '10.0.2.12:80'])
+    kept = [Connection(g.client, VIP, timeout=15) for _ in range(4)]
+    connect(360)
+    known = {row[1:6] for row in ipvs.rows() if row.caddr.startswith('10.90.')}
+    equal(len(known), 360, 'connections')
+
+    def order():
+        return [row[1:6] for row in ipvs.rows() if row[1:6] in known]
+
+    before = order()
+    connect(360)
+    equal(order(), before, 'the order of connections after they were heard of again')
+    over = threading.Event()
+
+    def others():
+        one_chain(1440)
+        # Each new connection has one chance in as many as there are buckets to come to that chain.
+        for count in itertools.count(720, 720):
+            if over.is_set():
+                return
+            connect(count)
+
+    thread = threading.Thread(target=others, daemon=True)
+    thread.start()
+
+    def has_another_order():
+        equal([connection.echo() for connection in kept], [True] * 4, 'what was sent comes back')
+        return order() != before
+
+    try:
+        until(has_another_order, 'another order', 20)
+    finally:
+        over.set()
+        thread.join()
+    for connection in kept:
+        true(connection.echo(), 'what is sent comes back afterwards')
+        connection.close()
+    equal(sorted(order()), sorted(before), 'connections afterwards')
+    equal(len(ipvs.rows(caddr='10.93.0.1')), 1440, 'those of the long chain')
+    ipvs.setting('conn_lfactor', -2)
 
 
 @case(
