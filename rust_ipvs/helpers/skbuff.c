@@ -169,11 +169,11 @@ __rust_ipvs_helper void rust_ipvs_helper_kfree_skb(struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
-/* Like skb_dst_drop(), but does not clear the field. dst_release() accepts NULL. */
+/* Like skb_dst_drop(), but a field without a reference is not cleared: it is set next. */
 static __always_inline void let_go_of_dst(struct sk_buff *skb)
 {
 	if (unlikely(!(skb->_skb_refdst & SKB_DST_NOREF)))
-		dst_release(skb_dst(skb));
+		skb_dst_drop(skb);
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_skb_set_dst_noref(struct sk_buff *skb,
