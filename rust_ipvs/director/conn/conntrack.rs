@@ -4,8 +4,9 @@
 //!
 //! A packet without an entry costs one test; a packet with one is handled out of line
 //! (`xmit::send`, `reply::handle`). The connection decides: if it was created with `conntrack` 0,
-//! its packets lose their entries (`IP_CT_UNTRACKED` in C). Otherwise they keep them; with NAT the
-//! reply tuple is altered, and the entry is deleted with the connection.
+//! its packets lose their entries (`IP_CT_UNTRACKED` in C). Otherwise they keep them: flowtables do
+//! not take such an entry, with NAT its reply tuple is altered, and it is deleted with the
+//! connection.
 
 use super::{
     family::InetFamily,
@@ -16,6 +17,7 @@ use crate::{
     kapi::{
         conntrack::{
             self,
+            Conntrack,
             CtDirection,
             Tuple, //
         },
@@ -55,18 +57,27 @@ pub(crate) fn finish_ct_slow<F: InetFamily>(
     direction: Direction,
     packet: &mut Packet,
 ) {
-    if !connection.is_tracked() {
+    if !connection.is_tracked() || !prepare_ct(connection, direction, packet) {
         packet.untrack();
-    } else if connection.method == ForwardMethod::MASQ && !connection.is_ops() {
-        alter_reply(connection, direction, packet);
     }
 }
 
-/// Alters the reply tuple of the entry of a connection's first packet (N-3; C:
-/// `ip_vs_update_conntrack()`).
-fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, packet: &Packet) {
+/// Prepares the entry of a connection's first packet (N-3; C: `ip_vs_update_conntrack()`). Returns
+/// `false` if an allocation failed, and the packet should give up the entry, which would be wrong
+/// for all later packets.
+///
+/// A flowtable that takes an entry sends the packets of both directions from then on, and knows
+/// nothing of the VIP, because no NAT status bit is set (N-4): the connection would stall. Neither
+/// `flow add` of nftables nor `ct` of tc takes an entry with the helper extension (C:
+/// `nft_flow_offload_eval()`, `tcf_ct_flow_table_process_conn()`). So each entry gets that
+/// extension, whatever the forwarding method, and with no helper in it.
+fn prepare_ct<F: InetFamily>(
+    connection: &Connection<F>,
+    direction: Direction,
+    packet: &Packet,
+) -> bool {
     let Some((entry, way)) = packet.entry() else {
-        return;
+        return true;
     };
     let known = EntryState {
         confirmed: entry.is_confirmed(),
@@ -74,12 +85,20 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
         original: way.direction() == CtDirection::Original,
     };
     if !known.is_open() {
-        return;
+        return true;
     }
-    if connection.has_app() && !(entry.adjusts_sequences() && entry.has_relations()) {
-        // The helper needs the seqadj and helper extensions, which this entry lacks.
-        return;
+    // An application helper needs the seqadj extension, too.
+    if !entry.has_relations() || connection.has_app() && !entry.adjusts_sequences() {
+        return false;
     }
+    if connection.method == ForwardMethod::MASQ && !connection.is_ops() {
+        alter_reply(connection, direction, entry);
+    }
+    true
+}
+
+/// Alters the reply tuple of an unconfirmed entry to what replies look like (N-3).
+fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, entry: &Conntrack) {
     let tuple = entry.tuple(CtDirection::Reply);
     let end = |end: conntrack::TupleEnd| End {
         addr: end.addr,
@@ -112,14 +131,18 @@ pub(crate) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::TupleEnd {
     tracked(End::of(end))
 }
 
-/// Confirms a packet's entry before encapsulation, as POST_ROUTING sees the outer packet only (C:
-/// `ip_vs_confirm_conntrack()`). Returns `false` if the packet has to be dropped, as another entry
-/// has the same tuple (N-2).
+/// Prepares a packet's entry and confirms it before encapsulation, as POST_ROUTING sees the outer
+/// packet only (C: `ip_vs_confirm_conntrack()`). Returns `false` if the packet has to be dropped,
+/// as another entry has the same tuple (N-2).
 pub(crate) fn confirm_inner<F: InetFamily>(
     connection: &Connection<F>,
     packet: &mut Packet,
 ) -> bool {
-    !connection.is_tracked() || packet.confirm()
+    if !connection.is_tracked() {
+        return true;
+    }
+    finish_ct(connection, Direction::Input, packet);
+    packet.confirm()
 }
 
 /// Returns whether a packet has a confirmed entry, whose reply tuple cannot be altered any more
