@@ -330,17 +330,7 @@ unsafe extern "C" fn call<H: IngressHook>(
     // SAFETY: Netfilter passes a valid packet whose network header was set to the begin of its
     // data; the hook owns it until it returns a verdict.
     let packet = unsafe { Packet::from_raw(skb) };
-    match H::run(&port.owner, rcu, net, &port.state, packet) {
-        Verdict::Accept(packet) => {
-            packet.into_raw();
-            bindings::NF_ACCEPT
-        }
-        Verdict::Drop(packet) => {
-            packet.into_raw();
-            bindings::NF_DROP
-        }
-        Verdict::Stolen => bindings::NF_STOLEN,
-    }
+    H::run(&port.owner, rcu, net, &port.state, packet).into_raw()
 }
 
 /// Kind of reverse-path filtering that a packet's source passes.

@@ -84,6 +84,24 @@ pub(crate) enum Verdict {
     Stolen,
 }
 
+impl Verdict {
+    /// Returns the number of the verdict. The core takes an accepted or dropped packet back.
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> c_uint {
+        match self {
+            Self::Accept(packet) => {
+                packet.into_raw();
+                bindings::NF_ACCEPT
+            }
+            Self::Drop(packet) => {
+                packet.into_raw();
+                bindings::NF_DROP
+            }
+            Self::Stolen => bindings::NF_STOLEN,
+        }
+    }
+}
+
 /// Parameters of a call of a hook (C: `struct nf_hook_state`). Valid for the call.
 ///
 /// # Invariants
@@ -258,16 +276,5 @@ unsafe extern "C" fn call<H: Hook>(
     // SAFETY: Netfilter passes a valid packet with a network header, which the hook owns until it
     // returns a verdict.
     let packet = unsafe { Packet::from_raw(skb) };
-    match H::run(&owner, rcu, state, packet) {
-        Verdict::Accept(packet) => {
-            // The core takes the packet back.
-            packet.into_raw();
-            bindings::NF_ACCEPT
-        }
-        Verdict::Drop(packet) => {
-            packet.into_raw();
-            bindings::NF_DROP
-        }
-        Verdict::Stolen => bindings::NF_STOLEN,
-    }
+    H::run(&owner, rcu, state, packet).into_raw()
 }

@@ -23,6 +23,15 @@ pub(crate) const fn number(inner: AddressFamily) -> u8 {
     }
 }
 
+/// Returns the length of the outer header of a family, in bytes.
+#[inline(always)]
+pub(crate) const fn length(outer: AddressFamily) -> usize {
+    match outer {
+        AddressFamily::V4 => V4_LEN,
+        AddressFamily::V6 => V6_LEN,
+    }
+}
+
 /// Fields of the outer header that depend on the inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outer {

@@ -9,6 +9,7 @@
 
 mod family;
 mod fit;
+mod nat;
 mod ports;
 mod reply;
 mod request;

@@ -131,7 +131,7 @@ const fn least<F: InetFamily>() -> u32 {
 
 /// Returns whether a tunnel's MTU is at least the minimum MTU of the inner family.
 #[inline(always)]
-pub(super) fn is_enough<F: InetFamily>(mtu: u32) -> bool {
+pub(crate) fn is_enough<F: InetFamily>(mtu: u32) -> bool {
     mtu >= least::<F>()
 }
 

@@ -14,6 +14,7 @@ pub(crate) use entry::{
 };
 
 use super::common;
+pub(crate) use super::common::is_enough;
 use crate::{
     director::{
         conn::{
@@ -24,10 +25,7 @@ use crate::{
         packet::Context, //
     },
     kapi::{
-        netfilter::{
-            Protocol,
-            Verdict, //
-        },
+        netfilter::Verdict,
         route::RouteKind,
         skbuff::Packet, //
     },
@@ -57,10 +55,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     {
         return layers::send(*context, connection, encapsulation, route, packet);
     }
-    let length = match F::PROTOCOL {
-        Protocol::Ipv4 => ipip::V4_LEN,
-        Protocol::Ipv6 => ipip::V6_LEN,
-    } as u32;
+    let length = ipip::length(F::FAMILY) as u32;
     let Some(df) = entry::may_enter(context, route, length, &mut packet) else {
         return Verdict::Stolen;
     };

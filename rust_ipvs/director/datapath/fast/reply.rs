@@ -5,6 +5,7 @@
 use super::{
     family::FastFamily,
     fit,
+    nat,
     state, //
 };
 use crate::{
@@ -28,7 +29,6 @@ use crate::{
         skbuff::Packet, //
     },
     logic::{
-        checksum::SumState,
         config::ForwardMethod,
         direction::Direction,
         family::Side, //
@@ -71,14 +71,7 @@ pub(super) fn take<'g, F: FastFamily>(
         return Verdict::Accept(packet);
     }
     destination.counted.output(packet.len());
-    let sum = SumState::of(packet.sum_is_partial());
-    if let Some(bytes) = packet.writable(context.headers()) {
-        // Neither fails: the TTL is above 1, and the headers are whole.
-        F::dec_ttl(bytes, context.header.l4);
-        let (header, virt) = (&context.header, &connection.virt);
-        let _ = F::rewrite(bytes, header, Side::Source, virt, sum);
-    }
-    packet.sum_changed();
+    nat::translate(context, Side::Source, &connection.virt, &mut packet);
     packet.set_priority(context.net, F::PROTOCOL);
     neighbour.send(context.net, packet, context.header.l4, passage);
     Verdict::Stolen

@@ -5,6 +5,7 @@
 use super::{
     family::FastFamily,
     fit,
+    nat,
     state, //
 };
 use crate::{
@@ -23,7 +24,6 @@ use crate::{
         skbuff::Packet, //
     },
     logic::{
-        checksum::SumState,
         config::ForwardMethod,
         direction::Direction,
         family::Side, //
@@ -61,7 +61,7 @@ pub(super) fn take<'g, F: FastFamily>(
     }
     destination.counted.input(packet.len());
     if connection.method == ForwardMethod::MASQ {
-        translate(context, connection, &mut packet);
+        nat::translate(context, Side::Destination, &connection.real, &mut packet);
     } else if let Some(bytes) = packet.writable(changed) {
         F::dec_ttl(bytes, context.header.l4);
     }
@@ -86,21 +86,4 @@ fn way<'g, F: FastFamily>(
         return None;
     }
     F::neighbour(context.rcu, route, destination.addr::<F>(), packet)
-}
-
-/// Rewrites the destination and decrements the TTL. The headers are writable and the TTL is above
-/// 1, so neither fails.
-#[inline(always)]
-fn translate<F: FastFamily>(
-    context: &Context<'_, F>,
-    connection: &Connection<F>,
-    packet: &mut Packet,
-) {
-    let sum = SumState::of(packet.sum_is_partial());
-    if let Some(bytes) = packet.writable(context.headers()) {
-        F::dec_ttl(bytes, context.header.l4);
-        let (header, real) = (&context.header, &connection.real);
-        let _ = F::rewrite(bytes, header, Side::Destination, real, sum);
-    }
-    packet.sum_changed();
 }

@@ -17,10 +17,7 @@ use crate::{
     },
     kapi::{
         ingress::Passage,
-        netfilter::{
-            Protocol,
-            Verdict, //
-        },
+        netfilter::Verdict,
         route::RouteKind,
         skbuff::Packet, //
     },
@@ -44,10 +41,7 @@ pub(super) fn take<'g, F: FastFamily>(
         received: packet.len(),
         is_forwarded: false,
     };
-    let (outer_len, inner_min) = match F::PROTOCOL {
-        Protocol::Ipv4 => (ipip::V4_LEN, 68),
-        Protocol::Ipv6 => (ipip::V6_LEN, 1280),
-    };
+    let outer_len = ipip::length(F::FAMILY);
     let length = outer_len as u32;
     if destination.tunnel().encapsulation() != Encapsulation::Ipip
         || !packet.is_plain()
@@ -62,7 +56,7 @@ pub(super) fn take<'g, F: FastFamily>(
         return Verdict::Accept(packet);
     }
     let mtu = route.mtu().saturating_sub(length);
-    if mtu < inner_min || packet.len() > mtu || !packet.has_room(length, route) {
+    if !tunnel::is_enough::<F>(mtu) || packet.len() > mtu || !packet.has_room(length, route) {
         return Verdict::Accept(packet);
     }
     let to = destination.addr::<F>();
