@@ -30,18 +30,27 @@ def received(version):
 
 
 def quiet():
-    """Has s1 and the client answer nothing of these flows; what arrives is seen before that."""
+    """Has s1 and the client answer nothing of these flows; what arrives is seen before that.
+
+    Until loud(): nothing that comes by a tunnel is heard at all.
+    """
     rules = (
         f'th dport {VPORT} drop',
         f'th sport {VPORT} drop',
         'meta l4proto { 4, 41 } drop',
     )
+    loud()
     for space in g.s1, g.client:
-        space.run('nft delete table inet quiet', check=False, quiet=True)
         hook = '{ type filter hook prerouting priority 0; }'
         lines = ['add table inet quiet', f'add chain inet quiet c {hook}']
         lines += [f'add rule inet quiet c {rule}' for rule in rules]
         space.run(['nft', '-f', '-'], stdin='\n'.join(lines) + '\n', quiet=True)
+
+
+def loud():
+    """Ends that."""
+    for space in g.s1, g.client:
+        space.run('nft delete table inet quiet', check=False, quiet=True)
 
 
 def serve(method, version, kind='u'):
@@ -54,7 +63,6 @@ class Flow:
     """A client's flow to the VIP, packet by packet, and what s1 and the client get of it."""
 
     def __init__(self, version, kind, port=PORT, devices=('front', 'back')):
-        quiet()
         self.version, self.kind, self.port = version, kind, port
         self.me, self.vip, self.server = CLIENT[version], VIPS[version], SERVER[version]
         self.front = Wire(g.client, 'eth0', g.director, devices[0])
@@ -63,11 +71,13 @@ class Flow:
         self.at_client = Sniffer(g.client, 'eth0')
 
     def __enter__(self):
+        quiet()
         return self
 
     def __exit__(self, *_):
         for thing in (self.front, self.back, self.at_server, self.at_client):
             thing.close()
+        loud()
 
     def _transport(self, src, dst, ports, data, flags):
         if self.kind == 'u':
@@ -236,13 +246,15 @@ def rules():
     with Flow(4, 'u') as flow:
         flow.open()
         until(lambda: taken(flow) >= 4, 'requests are taken')
-        g.director.run('nft add table ip t', quiet=True)
-        hook = '{ type filter hook prerouting priority 0; }'
-        g.director.run(['nft', f'add chain ip t c {hook}'], quiet=True)
-        g.director.run('nft add rule ip t c udp dport 8099 drop', quiet=True)
-        flow.ask(b'dropped')
-        equal(flow.at_s1(0.3), None, 'a packet after the rule')
-        g.director.run('nft delete table ip t', quiet=True)
+        try:
+            g.director.run('nft add table ip t', quiet=True)
+            hook = '{ type filter hook prerouting priority 0; }'
+            g.director.run(['nft', f'add chain ip t c {hook}'], quiet=True)
+            g.director.run('nft add rule ip t c udp dport 8099 drop', quiet=True)
+            flow.ask(b'dropped')
+            equal(flow.at_s1(0.3), None, 'a packet after the rule')
+        finally:
+            g.director.run('nft delete table ip t', quiet=True)
         until(lambda: taken(flow) >= 4, 'requests are taken again')
     ipvs.setting('fast_path', 0)
 
