@@ -10,7 +10,7 @@ director ipvsadm -A -t 10.0.9.1:21 -s rr
 director ipvsadm -A -t '[fd00:9::1]:21' -s rr
 for n in b c d; do
 	director ipvsadm -a -t 10.0.9.1:21 -r "10.0.2.$((0x$n))" -m
-	director ipvsadm -a -t '[fd00:9::1]:21' -r "[fd00:2::$n]" -m
+	director ipvsadm -a -t '[fd00:9::1]:21' -r "[fd00:2::$n]:21" -m
 done
 ftp_sessions
 sleep 0.5
