@@ -7,6 +7,7 @@ another list, "finally", may fail: then the rest of its steps are left out, and 
 
     {"sh": COMMAND, "stdin": TEXT}       a shell line, which has to succeed
     {"send": NAME, "bursts": [BURST…]}   packets by pktgen; written down under NAME unless that is empty
+                                         with "from": "servers", out of their namespace;
                                          with "together": true, one processor for each burst at the same time;
                                          with "times": N, so often, of which the middle one counts
     {"slab": NAME, "cache": CACHE}       what /proc/slabinfo says of a cache, whose name ends in CACHE
@@ -34,29 +35,26 @@ PKTGEN = Path("/proc/net/pktgen")
 IPVS = Path("/proc/net/ip_vs_stats_percpu")
 CLONE_NEWNET = 0x40000000
 
-# One line for each interface, address and neighbour: client namespace -> c0 -> director -> d0
-# (servers), d1 (clients). What goes out of d0 and d1 is gone. Replies of servers come in by c0 as
-# well: nothing here filters by interface.
+# One line for each interface, address and neighbour: clients' namespace <-> c0, director, d0 <->
+# servers' namespace. The neighbours have other addresses than the far ends of these pairs, so that
+# whatever leaves the director is dropped as the far end receives it.
 NETWORK = """
 link add c0 address 02:00:00:00:01:01 type veth peer name eth0 address 02:00:00:00:01:02 netns client
 link add c1 address 02:00:00:00:01:03 type veth peer name eth1 address 02:00:00:00:01:04 netns client
-link add d0 type dummy
-link add d1 type dummy
+link add d0 address 02:00:00:00:02:01 type veth peer name eth0 address 02:00:00:00:02:fe netns servers
 link set c0 up
 link set c1 up
 link set d0 up
-link set d1 up
 address add 10.0.0.1/32 dev lo
 address add fd00::1/128 dev lo nodad
 address add 10.1.0.1/24 dev c0
+address add fd00:1::1/64 dev c0 nodad
 address add 10.2.0.1/24 dev d0
 address add fd00:2::1/64 dev d0 nodad
-address add 10.3.0.1/24 dev d1
-address add fd00:3::1/64 dev d1 nodad
-route add 10.64.0.0/10 via 10.3.0.2
-neighbour add 10.3.0.2 lladdr 02:00:00:00:03:02 dev d1 nud permanent
-neighbour add fd00:3::2 lladdr 02:00:00:00:03:02 dev d1 nud permanent
-route add fd00:64::/32 via fd00:3::2
+route add 10.64.0.0/10 via 10.1.0.2
+neighbour add 10.1.0.2 lladdr 02:00:00:00:03:02 dev c0 nud permanent
+neighbour add fd00:1::2 lladdr 02:00:00:00:03:02 dev c0 nud permanent
+route add fd00:64::/32 via fd00:1::2
 """
 MACS = ["02:00:00:00:01:01", "02:00:00:00:01:03"]
 # As c0, for each processor beyond the second.
@@ -74,6 +72,7 @@ SETTINGS = {
     "net/ipv4/conf/default/rp_filter": 0,
     "net/ipv4/conf/c0/rp_filter": 0,
     "net/ipv4/conf/c1/rp_filter": 0,
+    "net/ipv4/conf/d0/rp_filter": 0,
 }
 
 
@@ -95,7 +94,7 @@ def grow_neighbours():
     """
     for action in "replace", "del":
         lines = [
-            f"neighbour {action} {address} lladdr 02:00:00:00:03:03 dev d1 nud permanent"
+            f"neighbour {action} {address} lladdr 02:00:00:00:03:03 dev c0 nud permanent"
             for number in range(NEIGHBOURS)
             for address in (f"10.3.{1 + number // 256}.{number % 256}", f"fd00:3::1:{number:x}")
         ]
@@ -104,7 +103,7 @@ def grow_neighbours():
 
 def network():
     shell("modprobe -a veth dummy pktgen nf_defrag_ipv6")
-    shell("ip netns add client")
+    shell("ip netns add client; ip netns add servers")
     lines = NETWORK.strip().splitlines()
     shell("ip -batch -", "\n".join(lines))
     grow_neighbours()
@@ -115,7 +114,10 @@ def network():
                 f"neighbour add {address} lladdr 02:00:00:00:02:0{number} dev d0 nud permanent"
             )
     shell("ip -batch -", "\n".join(lines))
-    shell("ip -n client link set eth0 up; ip -n client link set eth1 up")
+    shell(
+        "ip -n client link set eth0 up; ip -n client link set eth1 up"
+        "; ip -n servers link set eth0 up"
+    )
     for number in range(2, os.cpu_count()):
         MACS.append(f"02:00:00:00:01:{2 * number + 1:02x}")
         shell("ip -batch -", MORE.strip().format(n=number, mac=MACS[number][-2:]))
@@ -126,10 +128,13 @@ def network():
         Path("/proc/sys", name).write_text(f"{value}\n")
 
 
-class Client:
-    """With it, this process is in the client's namespace: pktgen sends from the namespace of who drives it."""
+class Namespace:
+    """With it, this process is in a namespace: pktgen sends from that of who drives it."""
 
     libc = ctypes.CDLL(None, use_errno=True)
+
+    def __init__(self, name):
+        self.name = name
 
     def enter(self, path):
         with open(path) as namespace:
@@ -137,7 +142,7 @@ class Client:
                 raise Failed(f"{path} cannot be entered: {os.strerror(ctypes.get_errno())}")
 
     def __enter__(self):
-        self.enter("/run/netns/client")
+        self.enter(f"/run/netns/{self.name}")
 
     def __exit__(self, *_):
         self.enter("/proc/1/ns/net")
@@ -156,7 +161,7 @@ def pktgen(name, command):
 
 
 def counters():
-    """What has gone by until now: packets received by family, sent out of the director, and seen by IPVS."""
+    """Counts packets until now: received by the stack, sent by the director, seen by IPVS."""
     snmp = [
         line.split()
         for line in Path("/proc/net/snmp").read_text().splitlines()
@@ -166,10 +171,8 @@ def counters():
     for line in Path("/proc/net/snmp6").read_text().splitlines():
         if line.startswith("Ip6InReceives "):
             seen["received6"] = int(line.split()[1])
-    seen["passed"] = sum(
-        int(Path(f"/sys/class/net/{name}/statistics/tx_packets").read_text())
-        for name in ("d0", "d1")
-    )
+    for name, device in ("to_servers", "d0"), ("to_clients", "c0"):
+        seen[name] = int(Path(f"/sys/class/net/{device}/statistics/tx_packets").read_text())
     if IPVS.exists():
         rows = [line.split() for line in IPVS.read_text().splitlines()]
         rows = [
@@ -220,7 +223,7 @@ def together(bursts):
 def send(step):
     """Sends a step's bursts, one after the other or together, and counts what became of the packets."""
     before = counters()
-    with Client():
+    with Namespace(step.get("from", "client")):
         if step.get("together"):
             packets, microseconds = together(step["bursts"])
         else:

@@ -5,6 +5,7 @@ pktgen sends UDP without a checksum. For TCP an nftables rule at the director's 
 packets; it costs the same with and without a balancer, and so drops out of every difference.
 """
 
+import os
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -16,8 +17,14 @@ FIRST = ip_address("10.64.1.0")
 # pktgen cannot count through IPv6 sources: there, many flows are two clients with many ports.
 FIRST6 = ["fd00:64::2", "fd00:64::3"]
 PORTS6 = 10000
+GATEWAY = {4: "10.1.0.2", 6: "fd00:1::2"}
+# The director's addresses at its clients' and at its servers' side.
 MAC = "02:00:00:00:01:01"
+MAC_BACK = "02:00:00:00:02:01"
 SERVICE_PORT = 80
+
+# pktgen keeps a reference to each packet, unless it is told not to.
+UNSHARED = bool(os.environ.get("UNSHARED"))
 
 MEASURED_ONE = 10000
 MEASURED_MANY = 15000
@@ -41,14 +48,15 @@ KINDS = {
 }
 
 
-def common(kind, count):
+def common(kind, count, mac=MAC):
     """Commands that every burst begins with; they also undo what another burst may have set."""
     size = 60 if kind.family == 4 else 80
     return [
         "clone_skb 0",
+        "flag !SHARED" if UNSHARED else "flag SHARED",
         f"pkt_size {size}",
         "delay 0",
-        f"dst_mac {MAC}",
+        f"dst_mac {mac}",
         f"count {count}",
         "flag !IPSRC_RND",
         "flag !IPDST_RND",
@@ -85,7 +93,7 @@ def one_flow(kind, destination, count=MEASURED_ONE):
 def one_flow_back(kind, server, count=MEASURED_ONE):
     """What a server answers to that client."""
     return [
-        common(kind, count)
+        common(kind, count, MAC_BACK)
         + addresses(kind, server, ONE[kind.family])
         + ports("src", SERVICE_PORT)
         + ports("dst", 1000)
@@ -116,14 +124,14 @@ def each_flow_back(kind, server, flows):
     """One answer to each client."""
     if kind.family == 4:
         return [
-            common(kind, flows)
+            common(kind, flows, MAC_BACK)
             + addresses(kind, server, (FIRST, FIRST + (flows - 1)))
             + ports("src", SERVICE_PORT)
             + ports("dst", 1000)
         ]
     half = flows // 2
     return [
-        common(kind, half)
+        common(kind, half, MAC_BACK)
         + addresses(kind, server, client)
         + ports("src", SERVICE_PORT)
         + ports("dst", PORTS6, PORTS6 + half - 1)
@@ -158,7 +166,7 @@ def some_flows_back(kind, server, flows, count=MEASURED_MANY):
     if kind.family == 4:
         clients = (FIRST, FIRST + (flows - 1))
         return [
-            common(kind, count)
+            common(kind, count, MAC_BACK)
             + addresses(kind, server, clients)
             + ["flag IPDST_RND"]
             + ports("src", SERVICE_PORT)
@@ -166,7 +174,7 @@ def some_flows_back(kind, server, flows, count=MEASURED_MANY):
         ]
     half = flows // 2
     return [
-        common(kind, count // 2)
+        common(kind, count // 2, MAC_BACK)
         + addresses(kind, server, client)
         + ["flag UDPDST_RND"]
         + ports("src", SERVICE_PORT)
@@ -183,7 +191,7 @@ table netdev bench
 delete table netdev bench
 table netdev bench {{
     chain in {{
-        type filter hook ingress device c0 priority 0;
+        type filter hook ingress devices = {{ c0, d0 }} priority -500;
         @th,96,16 set {flags:#x} {protocol}
     }}
 }}

@@ -242,7 +242,7 @@ def fill_two(implementations):
 
 
 def targets_of(section):
-    """One template for all beside one for each client, on two processors."""
+    """One template for all beside one for each client on two CPUs; a client's first packet."""
     two = section.get("two", {})
     own, shared = (two.get(f"rust {name}", []) for name in ("own", "shared"))
     target = None
@@ -253,6 +253,11 @@ def targets_of(section):
             "x as many as with one for each",
         )
     yield "two processors, one template for all clients", target
+    first = section.get("rust", {}).get("new-first")
+    if first is not None:
+        yield "a client's first packet, with its template", targets.Target(
+            first, targets.FIRST_WITH_TEMPLATE, "first packet"
+        )
 
 
 def show(implementations, found):

@@ -10,7 +10,11 @@ COLOURS = {
     "c": "#8a8f98",
     "c20": "#c3c7cd",
     "nft": "#d9a441",
+    "flowtable": "#8f9a3b",
+    "floor": "#4f7d5c",
     "rust": "#b7410e",
+    "rust-fast0": "#cf7c57",
+    "rust-fast2": "#7d2c09",
     "rust-other": "#e39b78",
 }
 WIDTH, LEFT, BAR, GAP, PANEL_GAP = 860, 210, 11, 9, 46

@@ -4,28 +4,12 @@
 from . import (
     administration,
     background,
-    cells,
     counting,
     large,
     persistence,
     scale,
     tables,
-    targets,
 )
-
-
-def of_count(values):
-    ours, c = values.get("rust", {}), values.get("c", {})
-    for name, cell in cells.every_cell().items():
-        kind = f"{cell.kind.protocol.upper()}/IPv{cell.kind.family}"
-        words = f"{kind}, {counting.WAY_WORDS[cell.way]}, {counting.LOAD_WORDS[cell.load]}"
-        yield words, targets.beside_c(cell, ours.get(name), c.get(name))
-        beside = counting.beside(cell)
-        if beside:
-            factor, other, what = beside
-            yield f"{words}, beside {what}", targets.beside_ours(
-                ours.get(name), ours.get(other), factor, what
-            )
 
 
 def of_scale(values):
@@ -38,7 +22,7 @@ def verdicts(results):
     """Every target with its words; those that nothing was measured for are left out."""
     found = results.found
     every = [
-        *of_count(found.get("instructions", {})),
+        *counting.targets_of(found.get("instructions", {})),
         *of_scale(found.get("scale", {})),
         *administration.targets_of(found.get("administration", {})),
         *large.targets_of(found.get("large", {})),

@@ -18,7 +18,7 @@ def number(value):
 
 def decimal(value):
     """As number(), with two digits more where it is small."""
-    return number(value) if value is None or value >= 10 else f"{value:.2f}"
+    return number(value) if value is None or abs(value) >= 10 else f"{value:.2f}"
 
 
 def verdict(target):

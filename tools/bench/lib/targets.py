@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from . import packets
+
 
 @dataclass(frozen=True)
 class Target:
@@ -19,8 +21,22 @@ class Target:
 
 # Ours beside C as it comes.
 FACTORS = {"one": 0.3, "100k": 0.3, "new": 0.4}
+# New connections, and packets that concern no service, beside the same over IPv4 or by UDP.
 IPV6_OF_IPV4 = 1.25
 TCP_OF_UDP = 1.1
+# Instructions over plain forwarding of UDP over IPv4: established flows by the fast path and
+# without it, and first packets.
+FAST = {"nat-one": -1650, "reply-one": -1650, "dr-one": -1750, "tun-one": -1350, "gue-one": -1100}
+# The same beside a flowtable's NAT in the same run, which does not depend on what plain forwarding
+# costs; over IPv6, DR is to be below it.
+MARGINS = {"nat": -78, "reply": -78, "dr": -178, "tun": 222, "gue": 472}
+MARGINS6 = {"nat": 0, "reply": 0, "dr": -1}
+SLOW = {"nat-one": 300, "dr-one": 230, "tun-one": 330}
+FIRST = {"nat-new": 1000, "dr-new": 850, "tun-new": 1000}
+FIRST_WITH_TEMPLATE = 1500
+# Instructions by which an established flow of TCP, one of 100,000, and a packet that concerns no
+# service, may exceed UDP, one flow, and the same without fast path.
+NEAR = 40
 CONNECTION_BYTES = 128
 LARGE_OF_SMALL = 1.15
 ADMINISTRATION = 0.7
@@ -56,3 +72,41 @@ def beside_ours(ours, other, factor, words):
     if ours is None or other is None:
         return None
     return Target(ours, factor * other, f"{factor} x {words}")
+
+
+def near(ours, other, words):
+    """No more than NEAR instructions above another number; None where one of the two is missing."""
+    if ours is None or other is None:
+        return None
+    return Target(ours, other + NEAR, f"{words} + {NEAR}")
+
+
+def alone(limits, cell, ours, words):
+    if ours is None or cell.name not in limits:
+        return None
+    return Target(ours, limits[cell.name], words)
+
+
+def first(cell, ours):
+    """The target of a connection's first packet by itself."""
+    return alone(FIRST, cell, ours, "first packet")
+
+
+def fast(cell, ours):
+    """The target of a cell by itself, with the fast path, if plain forwarding copies packets."""
+    return None if packets.UNSHARED else alone(FAST, cell, ours, "fast path")
+
+
+def slow(cell, ours):
+    """The target of a cell by itself, without it."""
+    return alone(SLOW, cell, ours, "no fast path")
+
+
+def beside_flowtable(cell, ours, flowtable):
+    """The target of an established flow beside a flowtable's NAT of the same packet."""
+    margin = (MARGINS6 if cell.kind.family == 6 else MARGINS).get(cell.way)
+    is_meant = cell.load != "new" and (cell.kind.family == 6 or cell.kind.protocol == "udp")
+    if ours is None or flowtable is None or margin is None or not is_meant:
+        return None
+    words = f"flowtable {'-' if margin < 0 else '+'} {abs(margin)}" if margin else "flowtable"
+    return Target(ours, flowtable + margin, words)
