@@ -137,7 +137,9 @@ boot_qemu() {
 	QEMU+=(-append "$words$BOOT_APPEND")
 	case $BOOT_ACCEL in
 	kvm) QEMU+=(-accel kvm -cpu host) ;;
-	icount) QEMU+=(-accel tcg -icount 'shift=0,sleep=off' -cpu max) ;;
+	# Each repetition of an instruction counts: those that fill or copy memory byte by byte, as
+	# "fast" processors have them, would count as hundreds.
+	icount) QEMU+=(-accel tcg -icount 'shift=0,sleep=off' -cpu 'max,-fsrs,-fsrm,-erms') ;;
 	# A plain processor: what newer ones add takes an emulator longer than doing without.
 	*) QEMU+=(-accel 'tcg,thread=multi' -cpu qemu64) ;;
 	esac
