@@ -14,6 +14,7 @@
 mod config_lock;
 mod ip_id;
 mod load;
+pub(crate) mod rcu_hash;
 mod reply_filter;
 mod rs_table;
 pub(crate) mod stats;
@@ -78,10 +79,6 @@ use kernel::{
     sync::Mutex, //
 };
 
-/// Slot number of a destination that is not in the table of real servers, whose buckets are
-/// smaller.
-pub(super) const NO_SLOT: u32 = u32::MAX;
-
 /// Real server of a service.
 #[pin_data]
 pub(crate) struct Destination {
@@ -92,7 +89,7 @@ pub(crate) struct Destination {
     /// Serial number of the present, or the last, service. Protected by the configuration mutex.
     owner: Word<u64>,
     pub(crate) counted: Counted,
-    /// Slot in the table of real servers, or [`NO_SLOT`]. Protected by the configuration mutex.
+    /// Slot in the table of real servers, or `NO_SLOT`. Protected by the configuration mutex.
     pub(super) rs_slot: Word<u32>,
     route: RcuCell<Route>,
     /// 1 while it is in its service's list, 0 once it was deleted.
@@ -147,7 +144,7 @@ impl Destination {
                 service,
                 owner: Word::new(owner),
                 counted,
-                rs_slot: Word::new(NO_SLOT),
+                rs_slot: Word::new(rcu_hash::NO_SLOT),
                 route: RcuCell::empty(),
                 available: Word::new(1),
                 last_weight: Word::new(weight),

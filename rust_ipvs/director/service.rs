@@ -32,6 +32,7 @@ use crate::{
         conn::InetFamily,
         dest::{
             plus,
+            rcu_hash::NO_SLOT,
             stats,
             ConfigHeld,
             Destination, //
@@ -115,6 +116,8 @@ pub(crate) struct Service<F: InetFamily> {
     pub(crate) id: ServiceId,
     /// Number that distinguishes this service from earlier ones with the same identity.
     pub(crate) serial: u64,
+    /// Slot in the table of services, or [`NO_SLOT`]. Protected by the configuration mutex.
+    slot: Word<u32>,
     #[pin]
     scheduling: Scheduling<F>,
     /// Number of additions and removals of destinations.
@@ -136,6 +139,7 @@ impl<F: InetFamily> Service<F> {
             try_pin_init!(Self {
                 id,
                 serial,
+                slot: Word::new(NO_SLOT),
                 scheduling <- scheduling,
                 changes: Word::new(0),
                 base <- new_mutex!(stats::StatsBase::new()),

@@ -212,6 +212,12 @@ impl<'g, T: Send + Sync> RcuRef<'g, T> {
         unsafe { (raw as *const Inner<T>).as_ref() }.map(Self)
     }
 
+    /// Returns the object, for the read-side critical section.
+    #[inline(always)]
+    pub(crate) fn get(self) -> &'g T {
+        &self.0.value
+    }
+
     /// Returns `true` if `other` refers to this object.
     pub(crate) fn is(self, other: &RcuArc<T>) -> bool {
         core::ptr::eq(self.0, other.inner.as_ptr())

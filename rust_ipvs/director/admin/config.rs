@@ -91,7 +91,7 @@ impl<F: InetFamily> AfState<F> {
         for _ in 0..destinations.len() {
             nodes.push(TrashNode::new()?, GFP_KERNEL)?;
         }
-        self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load())?;
+        self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load());
         self.count_engine(&mut config.held, service.options().engine.is_some(), false);
         for (destination, node) in destinations.into_iter().zip(nodes) {
             ipvs.move_to_trash(&mut config.held, node, destination);

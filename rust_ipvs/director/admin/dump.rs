@@ -156,7 +156,7 @@ impl BucketCursor {
 impl<F: InetFamily> AfState<F> {
     /// Looks up a service; returns it with a reference.
     pub(crate) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, ConfigError> {
-        rcu::read(|rcu| self.by_id(rcu, id).cloned()).ok_or(ConfigError::NO_SERVICE)
+        rcu::read(|rcu| self.by_id(rcu, id)?.try_get()).ok_or(ConfigError::NO_SERVICE)
     }
 
     /// Calls `work` for each service from a position on, until it returns `false`. Returns that
@@ -171,7 +171,7 @@ impl<F: InetFamily> AfState<F> {
         loop {
             rcu::read(|rcu| {
                 self.each(rcu, from, |place, service| {
-                    page.push_within_capacity((place, service.clone())).is_ok()
+                    page.push_within_capacity((place, service)).is_ok()
                 })
             });
             if page.is_empty() {

@@ -98,13 +98,13 @@ fn conn_out<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Opt
     // The real server may also belong to services without an engine; those begin nothing.
     let has_engine = |destination: &Destination| {
         let service = context.af.by_id(rcu, &destination.service);
-        let options = service.and_then(|service| service.options_at(rcu));
+        let options = service.and_then(|service| service.get().options_at(rcu));
         options.is_some_and(|options| options.engine.is_some())
     };
     let rs_table = &context.ipvs.rs_table;
     let destination = rs_table.find_real_server(rcu, protocol, &real, has_engine)?;
     let destination = destination.try_get()?;
-    let service = context.af.by_id(rcu, &destination.service)?;
+    let service = context.af.by_id(rcu, &destination.service)?.get();
     let options = service.options_at(rcu)?;
     options.engine?;
     let virt = match service.id.key {

@@ -13,6 +13,13 @@ use crate::{
             NoCport, //
         },
         dest::{
+            rcu_hash::{
+                address_hash,
+                mix,
+                HashEntry,
+                HashPos,
+                RcuHash, //
+            },
             ConfigHeld,
             Counting,
             Destination,
@@ -24,13 +31,13 @@ use crate::{
         once::Word,
         rcu::{
             self,
-            Rcu,
-            RcuBox,
-            RcuCell, //
+            Rcu, //
         },
-        shared::RcuArc,
-        slab::Slab,
-        time, //
+        shared::{
+            RcuArc,
+            RcuRef, //
+        },
+        slab::Slab, //
     },
     logic::{
         config::{
@@ -65,23 +72,8 @@ use kernel::{
 /// Minimum and maximum number of buckets of a service table, as powers of two (V-7).
 const SERVICE_BITS: (u32, u32) = (4, 20);
 
-/// Bucket of services; replaced as a whole when a service is added or removed.
-type Bucket<F> = RcuCell<KVec<RcuArc<Service<F>>>>;
-
-/// Hash table of a family's services by their keys. The number of buckets is a power of two.
-///
-/// The high bits of a hash are the number of its bucket, and each bucket is sorted by hash. So the
-/// order of all services does not depend on the number of buckets, and a dump can continue after a
-/// resize.
-struct ServiceTable<F: InetFamily> {
-    buckets: KVVec<Bucket<F>>,
-    /// Right shift of a hash that gives the number of its bucket.
-    shift: u32,
-}
-
-/// Position in the order of a family's services: the hash, and the number of preceding services
-/// with the same hash.
-pub(crate) type ServicePos = (u32, u32);
+/// Position in the order of a family's services.
+pub(crate) type ServicePos = HashPos;
 
 /// State of an address family in a namespace.
 ///
@@ -93,7 +85,8 @@ pub(crate) struct AfState<F: InetFamily> {
     pub(crate) no_cport: NoCport,
     /// Work items of the connection table; set before the table.
     pub(crate) queues: SetOnce<Arc<AfQueues>>,
-    services: RcuCell<ServiceTable<F>>,
+    /// Services by their keys.
+    services: RcuHash<Service<F>>,
     /// Filter of source addresses of replies; read by forwarded packets.
     pub(crate) reply_filter: ReplyFilter,
     pub(crate) slab: Arc<Slab<Connection<F>>>,
@@ -132,23 +125,6 @@ macro_rules! for_af {
 }
 pub(crate) use for_af;
 
-/// Mixes the words of a service key, best into the high bits. Not keyed: only an administrator
-/// chooses the keys.
-fn mix(words: impl Iterator<Item = u32>) -> u32 {
-    words.fold(0x9e37_79b9, |sum: u32, word| {
-        (sum.rotate_left(13) ^ word).wrapping_mul(0x85eb_ca6b)
-    })
-}
-
-fn address_hash<F: InetFamily>(protocol: u16, at: &Endpoint<F>) -> u32 {
-    let words = at.addr.as_ref().chunks(4).map(|word| {
-        word.iter()
-            .fold(0u32, |sum, byte| (sum << 8) | u32::from(*byte))
-    });
-    let last = u32::from(at.port) | (u32::from(protocol) << 16);
-    mix(Iterator::chain(words, [last]))
-}
-
 /// Returns the hash of a service's key.
 fn key_hash<F: InetFamily>(key: &ServiceKey) -> u32 {
     match *key {
@@ -159,29 +135,24 @@ fn key_hash<F: InetFamily>(key: &ServiceKey) -> u32 {
             port,
         } => {
             let addr = F::from_ip(addr).unwrap_or(F::UNSPECIFIED);
-            address_hash::<F>(protocol, &Endpoint { addr, port })
+            address_hash(addr.as_ref(), port, protocol)
         }
     }
 }
 
-/// Returns the number of a hash's bucket; `shift` is less than 32.
-#[inline(always)]
-fn number(hash: u32, shift: u32) -> usize {
-    (hash >> (shift & 31)) as usize
+impl<F: InetFamily> HashEntry for Service<F> {
+    fn hash(&self) -> Option<u32> {
+        Some(key_hash::<F>(&self.id.key))
+    }
+
+    fn slot(&self) -> &Word<u32> {
+        &self.slot
+    }
 }
 
 /// Returns the position that follows `place`.
 pub(crate) fn pos_after(place: ServicePos) -> ServicePos {
     (place.0, place.1.saturating_add(1))
-}
-
-/// Returns the first position of a hash that is not before `place`.
-fn place_after(place: ServicePos, hash: u32) -> ServicePos {
-    if place.0 == hash {
-        place
-    } else {
-        (hash, 0)
-    }
 }
 
 impl<F: InetFamily> AfState<F> {
@@ -194,7 +165,7 @@ impl<F: InetFamily> AfState<F> {
             connections: SetOnce::new(),
             no_cport: NoCport::new(),
             queues: SetOnce::new(),
-            services: RcuCell::empty(),
+            services: RcuHash::new(),
             reply_filter: ReplyFilter::new(),
             slab,
             most_bits,
@@ -276,7 +247,7 @@ impl<F: InetFamily> AfState<F> {
                 addr: at.addr,
                 port,
             };
-            let hash = address_hash::<F>(protocol.into(), &at);
+            let hash = address_hash(at.addr.as_ref(), port, protocol.into());
             self.find(rcu, hash, |s| s.is_at(protocol, &at))
         };
         if let Some(service) = by_port(at.port) {
@@ -295,24 +266,15 @@ impl<F: InetFamily> AfState<F> {
         None
     }
 
+    #[inline(always)]
     fn find<'g>(
         &'g self,
         rcu: Rcu<'g>,
         hash: u32,
         is: impl Fn(&Service<F>) -> bool,
     ) -> Option<&'g Service<F>> {
-        Some(&**self.find_shared(rcu, hash, is)?)
-    }
-
-    fn find_shared<'g>(
-        &'g self,
-        rcu: Rcu<'g>,
-        hash: u32,
-        is: impl Fn(&Service<F>) -> bool,
-    ) -> Option<&'g RcuArc<Service<F>>> {
-        let services = self.services.get(rcu)?;
-        let bucket = services.bucket(hash)?.get(rcu)?;
-        bucket.iter().find(|service| is(service))
+        let found = self.services.find(rcu, hash, |service| is(&service));
+        found.map(RcuRef::get)
     }
 
     /// Looks up a service by its key.
@@ -320,8 +282,9 @@ impl<F: InetFamily> AfState<F> {
         &'g self,
         rcu: Rcu<'g>,
         id: &ServiceId,
-    ) -> Option<&'g RcuArc<Service<F>>> {
-        self.find_shared(rcu, key_hash::<F>(&id.key), |s| s.id == *id)
+    ) -> Option<RcuRef<'g, Service<F>>> {
+        let hash = key_hash::<F>(&id.key);
+        self.services.find(rcu, hash, |service| service.id == *id)
     }
 
     /// Returns the number of services.
@@ -329,26 +292,21 @@ impl<F: InetFamily> AfState<F> {
         (self.marked.load() as usize).saturating_add(self.plain.load() as usize)
     }
 
-    /// Calls `visit` for each service from a position on, in order, until it returns `false`.
-    pub(crate) fn each<'g>(
-        &'g self,
-        rcu: Rcu<'g>,
+    /// Calls `visit` for each service from a position on, in order and with a reference, until it
+    /// returns `false`.
+    pub(crate) fn each(
+        &self,
+        rcu: Rcu<'_>,
         from: ServicePos,
-        mut visit: impl FnMut(ServicePos, &'g RcuArc<Service<F>>) -> bool,
+        mut visit: impl FnMut(ServicePos, RcuArc<Service<F>>) -> bool,
     ) {
-        let Some(services) = self.services.get(rcu) else {
-            return;
-        };
-        let first = services.number(from.0);
-        let mut place = (0, 0);
-        for bucket in services.buckets.iter().skip(first) {
-            for service in bucket.get(rcu).into_iter().flat_map(|list| list.iter()) {
-                place = place_after(place, key_hash::<F>(&service.id.key));
-                if place >= from && !visit(place, service) {
-                    return;
-                }
-                place = pos_after(place);
+        let mut from = from;
+        while let Some((place, service)) = self.services.next(rcu, from) {
+            // Without a reference it has been removed meanwhile.
+            if service.try_get().is_some_and(|kept| !visit(place, kept)) {
+                return;
             }
+            from = pos_after(place);
         }
     }
 
@@ -360,7 +318,7 @@ impl<F: InetFamily> AfState<F> {
         let mut found = None;
         rcu::read(|rcu| {
             self.each(rcu, from, |place, service| {
-                found = Some((place, service.clone()));
+                found = Some((place, service));
                 false
             })
         });
@@ -373,88 +331,45 @@ impl<F: InetFamily> AfState<F> {
         rcu: Rcu<'g>,
         from: usize,
     ) -> impl Iterator<Item = usize> + 'g {
-        let services = self.services.get(rcu);
-        let buckets = services.and_then(|services| services.buckets.get(from..));
-        let buckets = buckets.unwrap_or(&[]).iter();
-        buckets.map(move |bucket| bucket.get(rcu).map_or(0, |list| list.len()))
-    }
-
-    /// Returns all services in order, with references, and `more` at its position. Process context;
-    /// calls `cond_resched()`. The caller holds the configuration mutex.
-    fn all(&self, more: Option<RcuArc<Service<F>>>) -> Result<KVVec<RcuArc<Service<F>>>> {
-        let capacity = self.count().saturating_add(1);
-        let mut list = KVVec::with_capacity(capacity, GFP_KERNEL)?;
-        let mut more = more.map(|service| (key_hash::<F>(&service.id.key), service));
-        let mut from = (0, 0);
-        while let Some((place, service)) = self.next_service(from) {
-            if let Some((_, more)) = more.take_if(|(own, _)| *own < place.0) {
-                list.push(more, GFP_KERNEL)?;
-            }
-            list.push(service, GFP_KERNEL)?;
-            from = pos_after(place);
-            time::give_way();
-        }
-        if let Some((_, more)) = more {
-            list.push(more, GFP_KERNEL)?;
-        }
-        Ok(list)
+        self.services.lengths(rcu, from)
     }
 
     /// Adds a service. The caller has checked that there is none with its key.
     pub(crate) fn add(
         &self,
-        _: &mut ConfigHeld,
+        held: &mut ConfigHeld,
         service: RcuArc<Service<F>>,
         lfactor: i32,
     ) -> Result {
         let key = service.id.key;
         if let Some(size) = self.wanted_size(1, lfactor, false) {
-            let all = self.all(Some(service))?;
-            self.services
-                .replace_large(Some(ServiceTable::of(all, size)?));
-        } else {
-            let hash = key_hash::<F>(&key);
-            self.change_bucket(hash, |list, copy| {
-                let before = list.partition_point(|other| key_hash::<F>(&other.id.key) <= hash);
-                let (before, after) = list.split_at_checked(before).unwrap_or((list, &[]));
-                for list in [before, core::slice::from_ref(&service), after] {
-                    for other in list {
-                        copy.push_within_capacity(other.clone()).ok();
-                    }
-                }
-            })?;
+            self.services.resize(held, size)?;
         }
+        self.services.insert(held, &service)?;
         self.reply_filter.add_service(&key);
         self.count_gates(&key, true);
         Ok(())
     }
 
     /// Removes a service.
-    pub(crate) fn remove(
-        &self,
-        held: &mut ConfigHeld,
-        service: &RcuArc<Service<F>>,
-        lfactor: i32,
-    ) -> Result {
-        let key = service.id.key;
-        self.change_bucket(key_hash::<F>(&key), |list, copy| {
-            for other in list.iter().filter(|other| !other.same(service)) {
-                copy.push_within_capacity(other.clone()).ok();
-            }
-        })?;
-        self.count_gates(&key, false);
+    pub(crate) fn remove(&self, held: &mut ConfigHeld, service: &RcuArc<Service<F>>, lfactor: i32) {
+        self.services.remove(held, service);
+        self.count_gates(&service.id.key, false);
         // Without memory the table keeps its size.
         self.fit_services(held, lfactor, false).ok();
-        Ok(())
     }
 
     /// Resizes the table of services if necessary (V-7).
-    pub(crate) fn fit_services(&self, _: &mut ConfigHeld, lfactor: i32, changed: bool) -> Result {
+    pub(crate) fn fit_services(
+        &self,
+        held: &mut ConfigHeld,
+        lfactor: i32,
+        changed: bool,
+    ) -> Result {
         if self.count() == 0 {
-            self.services.replace_large(None);
+            self.services.clear(held);
         } else if let Some(size) = self.wanted_size(0, lfactor, changed) {
-            self.services
-                .replace_large(Some(ServiceTable::of(self.all(None)?, size)?));
+            self.services.resize(held, size)?;
         }
         Ok(())
     }
@@ -463,33 +378,12 @@ impl<F: InetFamily> AfState<F> {
     /// Returns `None` if that is the present one.
     fn wanted_size(&self, more: usize, lfactor: i32, changed: bool) -> Option<usize> {
         let services = self.count().saturating_add(more);
-        let size = rcu::read(|rcu| self.services.get(rcu).map_or(0, |now| now.buckets.len()));
+        let size = self.services.size();
         let bits = size.checked_ilog2().unwrap_or(0);
         let (least, most) = SERVICE_BITS;
         let wanted = sizing::wanted_bits(services, lfactor, bits, least, most, changed);
         let wanted = 1usize << wanted;
         (wanted != size).then_some(wanted)
-    }
-
-    /// Publishes a changed copy of a bucket, allocated with space for one more service.
-    fn change_bucket(
-        &self,
-        hash: u32,
-        change: impl FnOnce(&[RcuArc<Service<F>>], &mut KVec<RcuArc<Service<F>>>),
-    ) -> Result {
-        let len = rcu::read(|rcu| {
-            let bucket = self.services.get(rcu)?.bucket(hash)?;
-            Some(bucket.get(rcu).map_or(0, |list| list.len()))
-        });
-        let capacity = len.ok_or(EINVAL)?.saturating_add(1);
-        let mut copy = RcuBox::new(KVec::with_capacity(capacity, GFP_KERNEL)?, GFP_KERNEL)?;
-        rcu::read(|rcu| {
-            let bucket = self.services.get(rcu)?.bucket(hash)?;
-            change(bucket.get(rcu).map_or(&[], |list| list), copy.value_mut());
-            bucket.replace(Some(copy));
-            Some(())
-        })
-        .ok_or(EINVAL)
     }
 
     /// Returns whether a service has a persistence engine.
@@ -533,43 +427,6 @@ impl<F: InetFamily> AfState<F> {
                 }
             }
         }
-    }
-}
-
-impl<F: InetFamily> ServiceTable<F> {
-    /// Creates a table of `size` buckets, a power of two, from `all` services in order.
-    fn of(all: KVVec<RcuArc<Service<F>>>, size: usize) -> Result<RcuBox<Self>> {
-        let mut lists = KVVec::with_capacity(size, GFP_KERNEL)?;
-        for _ in 0..size {
-            lists.push(KVec::new(), GFP_KERNEL)?;
-        }
-        let shift = u32::BITS.saturating_sub(size.trailing_zeros());
-        for service in all {
-            let hash = key_hash::<F>(&service.id.key);
-            let list: Option<&mut KVec<_>> = lists.get_mut(number(hash, shift));
-            list.ok_or(EINVAL)?.push(service, GFP_KERNEL)?;
-        }
-        let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
-        for list in lists {
-            let bucket = if list.is_empty() {
-                RcuCell::empty()
-            } else {
-                RcuCell::new(RcuBox::new(list, GFP_KERNEL)?)
-            };
-            buckets.push(bucket, GFP_KERNEL)?;
-        }
-        Ok(RcuBox::new(Self { buckets, shift }, GFP_KERNEL)?)
-    }
-
-    /// Returns the number of a hash's bucket.
-    #[inline(always)]
-    fn number(&self, hash: u32) -> usize {
-        number(hash, self.shift)
-    }
-
-    #[inline(always)]
-    fn bucket(&self, hash: u32) -> Option<&Bucket<F>> {
-        self.buckets.get(self.number(hash))
     }
 }
 

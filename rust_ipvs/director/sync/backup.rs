@@ -230,7 +230,7 @@ impl<H: SyncHost> Backup<'_, H> {
         };
         let service = rcu::read(|rcu| {
             let service = af.service(rcu, net, mark, protocol, &virt)?;
-            af.by_id(rcu, &service.id).cloned()
+            af.by_id(rcu, &service.id)?.try_get()
         })?;
         // Templates of a service of port 0 have server port 0 (P-3).
         let of_ftp = || match port == FTP_PORT && rx.entry.is_template() {
