@@ -2,11 +2,11 @@
 
 //! Connections: the table entry (C: `struct ip_vs_conn`), its timeouts, and its conntrack entry.
 //!
-//! Main types: [`Connection`] is the entry of a connection or template,
-//! [`Connections`](table::Connections) the hash table of an address family, [`Status`] the state
-//! and all flags of a connection in one atomic word, [`Timeouts`](timeouts::Timeouts) the timeouts
-//! of the protocol states, and [`InetFamily`] an address family with its kernel services. This
-//! folder may use `dest` of the director's folders, and no other.
+//! Main types: [`Connection`] is the entry of a connection or template, [`ConnTable`] the hash
+//! table of an address family, [`Status`] the state and all flags of a connection in one atomic
+//! word, [`Timeouts`](timeouts::Timeouts) the timeouts of the protocol states, and [`InetFamily`]
+//! an address family with its kernel services. This folder may use `dest` of the director's
+//! folders, and no other.
 //!
 //! # Layout
 //!
@@ -17,17 +17,19 @@
 mod app;
 pub(crate) mod clock;
 pub(crate) mod conntrack;
+mod engine_data;
 mod family;
 mod no_cport;
 mod status;
 mod sync_state;
 mod synced;
 mod table;
-pub(crate) mod template;
+mod template;
 pub(crate) mod timeouts;
 mod word_pair;
 
 pub(crate) use self::{
+    engine_data::Data,
     family::InetFamily,
     no_cport::NoCport,
     status::{
@@ -37,9 +39,9 @@ pub(crate) use self::{
     sync_state::SyncUpdate,
     table::{
         AfQueues,
-        Connections, //
+        ConnTable, //
     },
-    template::Data,
+    template::TemplateId,
     timeouts::{
         Timeout,
         Timeouts, //
@@ -121,6 +123,16 @@ pub(crate) enum PacketRole {
     Reply,
 }
 
+/// Endpoints of a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct ConnTuple<F: InetFamily> {
+    pub(crate) client: Endpoint<F>,
+    pub(crate) vip: Endpoint<F>,
+    /// Address and port that NAT rewrites packets to. With other methods the destination's own, if
+    /// it is of this family.
+    pub(crate) dest: Endpoint<F>,
+}
+
 /// Connection. Its hash keys are client and VIP, and with NAT also client and destination.
 ///
 /// A template is an entry of the same type, without packets of its own. Its key is the part of
@@ -172,7 +184,7 @@ impl<F: InetFamily> Connection<F> {
     #[inline(always)]
     pub(crate) fn new(
         protocol: u8,
-        (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+        ConnTuple { client, vip, dest }: ConnTuple<F>,
         destination: RcuArc<Destination>,
         control: ControlRef<Connection<F>>,
     ) -> Self {
@@ -181,8 +193,8 @@ impl<F: InetFamily> Connection<F> {
         Self {
             links: Links::new(),
             client,
-            virt,
-            real,
+            virt: vip,
+            real: dest,
             key: Word::new(protocol),
             method,
             status,
@@ -201,10 +213,10 @@ impl<F: InetFamily> Connection<F> {
     /// bound to the bypass destination.
     pub(crate) fn bypass(
         protocol: u8,
-        ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+        tuple: ConnTuple<F>,
         bypass_dest: RcuArc<Destination>,
     ) -> Self {
-        let mut connection = Self::new(protocol, ends, bypass_dest, ControlRef::none());
+        let mut connection = Self::new(protocol, tuple, bypass_dest, ControlRef::none());
         // Unlike with other methods, replies may pass here: NO_OUTPUT is not set.
         connection.status = Status::connection(false, false);
         connection
@@ -213,13 +225,12 @@ impl<F: InetFamily> Connection<F> {
     /// Creates a template (P-9) with client and VIP of its key. `timeout` is in jiffies.
     pub(crate) fn template(
         protocol: u8,
-        (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+        tuple: ConnTuple<F>,
         destination: RcuArc<Destination>,
         (kind, data): (Kind, Option<KBox<Data>>),
         timeout: u32,
     ) -> Self {
-        let ends = (client, virt, real);
-        let mut template = Self::new(protocol, ends, destination, ControlRef::none());
+        let mut template = Self::new(protocol, tuple, destination, ControlRef::none());
         template.key = Word::new(Self::template_key(protocol));
         template.status = Status::template(kind);
         template.timeout = Atomic::new(timeout);
@@ -513,7 +524,7 @@ impl<F: InetFamily> Connection<F> {
         if direction != 0 {
             return F::hash(key, &self.client, &self.real, protocol);
         }
-        template::hash(key, self.data(), protocol, &self.client, &self.virt)
+        engine_data::hash(key, self.data(), protocol, &self.client, &self.virt)
     }
 
     /// Returns the directions in which the connection can be looked up.

@@ -15,6 +15,7 @@ mod related;
 use crate::{
     director::{
         conn::{
+            ConnTuple,
             Connection,
             InetFamily, //
         },
@@ -83,8 +84,12 @@ pub(crate) fn request<F: InetFamily>(
                     addr: at.addr,
                     port: at.port.wrapping_sub(1),
                 };
-                let ends = (client, before(&connection.virt), before(&connection.real));
-                return expect::insert(&context, connection, ends, packet).is_some();
+                let tuple = ConnTuple {
+                    client,
+                    vip: before(&connection.virt),
+                    dest: before(&connection.real),
+                };
+                return expect::insert(&context, connection, tuple, packet).is_some();
             }
         }
         None => {}
@@ -129,8 +134,12 @@ pub(crate) fn reply<F: InetFamily>(
         addr: connection.client.addr,
         port: 0,
     };
-    let ends = (anybody, at(connection.virt.addr), at(connection.real.addr));
-    let Some(virt) = expect::insert(&context, connection, ends, packet) else {
+    let tuple = ConnTuple {
+        client: anybody,
+        vip: at(connection.virt.addr),
+        dest: at(connection.real.addr),
+    };
+    let Some(virt) = expect::insert(&context, connection, tuple, packet) else {
         return false;
     };
     let may_go_on = rewrite(&context, (mode, virt), start, announced, packet);

@@ -10,7 +10,8 @@ pub(crate) mod sctp;
 use crate::{
     director::{
         conn::{
-            Connections,
+            ConnTable,
+            ConnTuple,
             InetFamily, //
         },
         netns::NetnsIpvs,
@@ -40,7 +41,7 @@ use crate::{
 pub(crate) struct HookCall<'g, F: InetFamily> {
     pub(crate) ipvs: &'g NetnsIpvs,
     pub(crate) af: &'g AfState<F>,
-    pub(crate) connections: &'g Connections<F>,
+    pub(crate) connections: &'g ConnTable<F>,
     pub(crate) rcu: Rcu<'g>,
     pub(crate) net: &'g Net,
     pub(crate) point: Point,
@@ -81,7 +82,7 @@ pub(crate) struct Context<'g, F: InetFamily> {
     pub(crate) point: Point,
     pub(crate) header: Header<F>,
     pub(crate) transport: Transport,
-    pub(crate) connections: &'g Connections<F>,
+    pub(crate) connections: &'g ConnTable<F>,
     /// True if the packet is an ICMP error; `header` and `transport` are then those of the quoted
     /// packet with source and destination exchanged, as in a packet of the client (S-28).
     pub(crate) is_inverse: bool,
@@ -130,6 +131,16 @@ impl<'g, F: InetFamily> Context<'g, F> {
         Endpoint {
             addr: self.header.dst,
             port: self.transport.dst_port,
+        }
+    }
+
+    /// Returns the endpoints of a connection to `dest` that the packet begins as a request.
+    #[inline(always)]
+    pub(crate) fn tuple(&self, dest: Endpoint<F>) -> ConnTuple<F> {
+        ConnTuple {
+            client: self.src(),
+            vip: self.dst(),
+            dest,
         }
     }
 

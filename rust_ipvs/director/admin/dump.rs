@@ -224,7 +224,7 @@ impl<F: InetFamily> AfState<F> {
     /// Calls `visit` for each connection in a bucket. Returns `false` after the last bucket.
     fn visit_bucket(&self, bucket: usize, visit: &mut dyn FnMut(&ConnectionView<'_>)) -> bool {
         rcu::read(|rcu| match self.connections.as_ref() {
-            Some(connections) => connections.table.visit(rcu, bucket, |c| visit(&c.view())),
+            Some(connections) => connections.visit(rcu, bucket, |c| visit(&c.view())),
             None => false,
         })
     }
@@ -362,7 +362,7 @@ impl NetnsIpvs {
     /// Returns the number of buckets of the connection tables (G-13).
     pub(crate) fn table_size(&self) -> u32 {
         fn size<F: InetFamily>(af: &AfState<F>) -> usize {
-            af.connections.as_ref().map_or(0, |c| c.table.size())
+            af.connections.as_ref().map_or(0, |c| c.size())
         }
         let size = size(&self.v4).saturating_add(size(&self.v6));
         u32::try_from(size).unwrap_or(u32::MAX)

@@ -5,10 +5,7 @@
 
 use crate::{
     director::{
-        conn::{
-            Connection,
-            PacketRole, //
-        },
+        conn::Connection,
         netns::NetnsIpvs,
         service::HasAfState, //
     },
@@ -25,7 +22,6 @@ use crate::{
             V4,
             V6, //
         },
-        hash::HashKey,
         packet::{
             as_key_exchange,
             Transport,
@@ -63,10 +59,8 @@ fn known<F: HasAfState>(ipvs: &NetnsIpvs, rcu: Rcu<'_>, packet: &Packet) -> Opti
         },
     );
     let protocol = header.protocol;
-    let hash = |key: &HashKey| F::hash(key, &src, &dst, protocol);
-    let (connection, _) = connections.table.find(rcu, hash, |connection, direction| {
-        connection.role(direction, protocol, &dst, &src) == Some(PacketRole::Reply)
-    })?;
+    // The reply goes from the packet's destination to its source.
+    let (connection, _) = connections.look_up(rcu, protocol, (dst, src), false).ok()?;
     let tracked = packet.entry();
     Some(Known {
         is_reply: tracked.map(|(_, way)| way.direction() == CtDirection::Reply),

@@ -13,6 +13,7 @@ use super::{
         NextState,
         Status, //
     },
+    ConnTuple,
     Connection,
     PacketRole,
     Stamp, //
@@ -28,7 +29,6 @@ use crate::{
     logic::{
         config::ForwardMethod,
         direction::Direction,
-        family::Endpoint,
         ftp::Mode,
         packet::TCP,
         tcp, //
@@ -40,14 +40,13 @@ impl<F: InetFamily> Connection<F> {
     /// Creates an expected data connection by NAT, without packets, with a timeout of `timeout`
     /// jiffies. A client port of 0 is unknown.
     pub(crate) fn expected(
-        ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+        tuple: ConnTuple<F>,
         destination: RcuArc<Destination>,
         control: ControlRef<Self>,
         timeout: u32,
     ) -> Self {
-        let (client, ..) = ends;
-        let mut connection = Self::new(TCP, ends, destination, control);
-        let is_no_cport = client.port == 0;
+        let is_no_cport = tuple.client.port == 0;
+        let mut connection = Self::new(TCP, tuple, destination, control);
         connection.method = ForwardMethod::MASQ;
         connection.status = Status::expected(is_no_cport);
         connection.timeout.store(timeout, Relaxed);

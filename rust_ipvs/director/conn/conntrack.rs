@@ -10,7 +10,7 @@
 
 use super::{
     family::InetFamily,
-    table::Connections,
+    table::ConnTable,
     Connection, //
 };
 use crate::{
@@ -170,11 +170,11 @@ pub(crate) fn is_as_it_came<F: InetFamily>(
 /// `net` is given. Returns false if another CPU has removed it.
 pub(crate) fn remove<F: InetFamily>(
     net: Option<&Net>,
-    connections: &Connections<F>,
+    connections: &ConnTable<F>,
     rcu: Rcu<'_>,
     connection: &Connection<F>,
 ) -> bool {
-    let removed = connections.table.remove(rcu, connection);
+    let removed = connections.remove(rcu, connection);
     if removed {
         forget(net, connection);
     }
@@ -186,7 +186,7 @@ pub(crate) fn remove<F: InetFamily>(
 /// (C-16).
 pub(crate) fn supersede<F: InetFamily>(
     net: Option<&Net>,
-    connections: &Connections<F>,
+    connections: &ConnTable<F>,
     rcu: Rcu<'_>,
     connection: &Connection<F>,
 ) {
@@ -197,7 +197,7 @@ pub(crate) fn supersede<F: InetFamily>(
         }
         if connection.controls() {
             connection.give_up();
-            connections.table.rearm(connection);
+            connections.rearm(connection);
             return;
         }
     }

@@ -9,6 +9,7 @@
 
 use super::{
     family::InetFamily,
+    ConnTuple,
     Connection, //
 };
 use crate::{
@@ -78,9 +79,13 @@ impl<F: InetFamily> Connection<F> {
     pub(crate) fn fill_cport(&self, rcu: Rcu<'_>, client: Endpoint<F>) -> Self {
         // This connection is in the table, so its reference to `control` is still there.
         let control = self.control(rcu).and_then(ControlRef::on);
-        let ends = (client, self.virt, self.real);
+        let tuple = ConnTuple {
+            client,
+            vip: self.virt,
+            dest: self.real,
+        };
         let mut filled = Self::expected(
-            ends,
+            tuple,
             self.destination.clone(),
             control.unwrap_or(ControlRef::none()),
             self.timeout.load(Relaxed),

@@ -1,57 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Data and hash keys of templates.
+//! [`TemplateId`]: identity of a template.
 
-use super::family::InetFamily;
+use super::{
+    engine_data,
+    family::InetFamily,
+    Connection,
+    Kind, //
+};
 use crate::logic::{
     family::Endpoint,
     hash::HashKey, //
 };
-use kernel::prelude::*;
 
-/// Data that a persistence engine found in a packet; the first `len` bytes are used (P-27).
-pub(crate) struct Data {
-    pub(crate) len: u8,
-    pub(crate) bytes: [u8; 255],
+/// Identity of a template (P-3, P-6, P-26).
+pub(crate) struct TemplateId<'d, F: InetFamily> {
+    /// Protocol; 0 for the template of a firewall mark service.
+    pub(crate) protocol: u8,
+    pub(crate) kind: Kind,
+    pub(crate) client: Endpoint<F>,
+    pub(crate) vip: Endpoint<F>,
+    /// Data that a persistence engine found in the packet. It replaces the client's address if it
+    /// is not empty.
+    pub(crate) data: &'d [u8],
 }
 
-impl Data {
-    /// Copies the data. Returns `None` if memory is exhausted.
-    pub(crate) fn of(found: &[u8]) -> Option<KBox<Self>> {
-        let mut data = KBox::new(
-            Self {
-                len: u8::try_from(found.len()).ok()?,
-                bytes: [0; 255],
-            },
-            GFP_ATOMIC,
-        )
-        .ok()?;
-        data.bytes.get_mut(..found.len())?.copy_from_slice(found);
-        Some(data)
+impl<F: InetFamily> TemplateId<'_, F> {
+    /// Returns the template's hash.
+    pub(super) fn hash(&self, key: &HashKey) -> u32 {
+        let protocol = Connection::<F>::template_key(self.protocol);
+        engine_data::hash(key, self.data, protocol, &self.client, &self.vip)
     }
 
-    /// Returns the data.
-    pub(crate) fn found(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or(&[])
+    /// Returns whether an entry is a valid template with this identity.
+    pub(super) fn is_of(&self, entry: &Connection<F>) -> bool {
+        let client = match self.kind {
+            Kind::Data => &entry.client,
+            _ => &self.client,
+        };
+        entry.is_of(
+            Connection::<F>::template_key(self.protocol),
+            client,
+            &self.vip,
+        ) && entry.is_kind(self.kind)
+            && entry.data() == self.data
     }
-}
-
-/// Returns the hash of a template; `key` is [`Connection::template_key`](super::Connection). `data`
-/// is empty if the template is found by its client.
-pub(crate) fn hash<F: InetFamily>(
-    hash_key: &HashKey,
-    data: &[u8],
-    key: u8,
-    client: &Endpoint<F>,
-    virt: &Endpoint<F>,
-) -> u32 {
-    if data.is_empty() {
-        return F::hash(hash_key, client, virt, key);
-    }
-    // The client's address is not part of the key.
-    let anybody = Endpoint {
-        addr: F::UNSPECIFIED,
-        port: 0,
-    };
-    hash_key.bytes(F::hash(hash_key, &anybody, virt, key), data)
 }

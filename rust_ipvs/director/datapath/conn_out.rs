@@ -11,6 +11,7 @@ use super::{
 use crate::{
     director::{
         conn::{
+            ConnTuple,
             Connection,
             InetFamily, //
         },
@@ -45,7 +46,7 @@ pub(super) fn may_be<F: InetFamily>(context: &Context<'_, F>) -> bool {
 
 /// Connection that a real server begins.
 struct OutConn<F: InetFamily> {
-    ends: (Endpoint<F>, Endpoint<F>, Endpoint<F>),
+    tuple: ConnTuple<F>,
     destination: RcuArc<Destination>,
     /// The connection's template, if the service is persistent.
     control: ControlRef<Connection<F>>,
@@ -120,7 +121,11 @@ fn conn_out<F: InetFamily>(context: &Context<'_, F>, packet: &mut Packet) -> Opt
         ControlRef::none()
     };
     context.has_room().then(|| OutConn {
-        ends: (client, virt, real),
+        tuple: ConnTuple {
+            client,
+            vip: virt,
+            dest: real,
+        },
         destination: destination.clone(),
         control,
         is_ops: options.is_ops(protocol),
@@ -133,8 +138,8 @@ fn begin<'g, F: InetFamily>(
     out: OutConn<F>,
 ) -> Option<&'g Connection<F>> {
     let protocol = context.header.protocol;
-    let made = |ends| Connection::new(protocol, ends, out.destination, out.control);
-    schedule::enter(context, Hashed::UNKNOWN, out.ends, Direction::Output, made)
+    let made = || Connection::new(protocol, out.tuple, out.destination, out.control);
+    schedule::enter(context, Hashed::UNKNOWN, Direction::Output, made)
 }
 
 /// Handles a reply under OPS: with a connection that ends with the packet and is not inserted into
@@ -146,7 +151,7 @@ fn begin_and_end<F: InetFamily>(
 ) -> Verdict {
     let protocol = context.header.protocol;
     let tracked = context.ipvs.settings.is_tracked();
-    let connection = Connection::new(protocol, out.ends, out.destination, out.control)
+    let connection = Connection::new(protocol, out.tuple, out.destination, out.control)
         .ops()
         .tracked(tracked);
     connection.destination.counted.connection();

@@ -18,10 +18,7 @@ mod tunnel;
 use super::state;
 use crate::{
     director::{
-        conn::{
-            Connection,
-            PacketRole, //
-        },
+        conn::PacketRole,
         netns::{
             NetnsIpvs,
             Port, //
@@ -45,7 +42,6 @@ use crate::{
             V4,
             V6, //
         },
-        hash::HashKey,
         packet::{
             Transport,
             TCP, //
@@ -134,14 +130,8 @@ fn take<'g, F: FastFamily>(
         connections,
         is_inverse: false,
     };
-    let (src, dst) = (context.src(), context.dst());
-    let protocol = header.protocol;
-    // `move`: the captured values stay in registers unless the search continues out of line.
-    let hash = move |key: &HashKey| F::hash(key, &src, &dst, protocol);
-    let judge = move |connection: &Connection<F>, direction| {
-        connection.role(direction, protocol, &src, &dst)
-    };
-    let Ok((connection, role)) = connections.table.look_up(rcu, hash, judge) else {
+    let ends = (context.src(), context.dst());
+    let Ok((connection, role)) = connections.look_up(rcu, header.protocol, ends, true) else {
         return Verdict::Accept(packet);
     };
     if !ipvs.is_free::<F>(rcu, net, role == PacketRole::Request) {

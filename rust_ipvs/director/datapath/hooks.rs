@@ -47,7 +47,6 @@ use crate::{
     },
     logic::{
         direction::Direction,
-        hash::HashKey,
         packet::{
             as_key_exchange,
             Fragment,
@@ -275,18 +274,10 @@ fn pass_replies<F: InetFamily>(call: HookCall<'_, F>, packet: Packet) -> Verdict
 fn find<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
     context: &Context<'g, F>,
 ) -> Result<(&'g Connection<F>, PacketRole), Hashed> {
-    let connections = context.connections;
-    let (src, dst, protocol) = (context.src(), context.dst(), context.header.protocol);
     let takes_requests = TAKES_REQUESTS && context.point != Point::Forward;
-    // `move`: the captured values stay in registers unless the search continues out of line.
-    let hash = move |key: &HashKey| F::hash(key, &src, &dst, protocol);
-    let judge = move |connection: &'g Connection<F>, direction| match connection
-        .role(direction, protocol, &src, &dst)
-    {
-        Some(PacketRole::Request) if !takes_requests => None,
-        role => role,
-    };
-    connections.table.look_up(context.rcu, hash, judge)
+    let (protocol, ends) = (context.header.protocol, (context.src(), context.dst()));
+    let connections = context.connections;
+    connections.look_up(context.rcu, protocol, ends, takes_requests)
 }
 
 /// Handles a packet without a connection (H-21, H-22).

@@ -15,7 +15,6 @@ use crate::{
     kapi::table::Hashed,
     logic::{
         family::Endpoint,
-        hash::HashKey,
         packet::TCP, //
     },
 };
@@ -49,16 +48,10 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hashed: Hashed) -> Fo
         addr: client.addr,
         port: 0,
     };
-    let at = |key: &HashKey| F::hash(key, &anybody, &virt, TCP);
-    let no_cport = connections.table.find(rcu, at, |connection, direction| {
-        direction == 0 && connection.is_of(TCP, &anybody, &virt) && connection.is_no_cport()
-    });
-    let Some((no_cport, _)) = no_cport else {
+    let no_cport = connections.find(rcu, TCP, &anybody, &virt);
+    let Some(no_cport) = no_cport.filter(|known| known.is_no_cport()) else {
         // Another CPU was first. It inserted the filled connection before it removed this one.
-        let hash = |key: &HashKey| F::hash(key, &client, &virt, TCP);
-        let begun = connections.table.find(rcu, hash, |connection, direction| {
-            direction == 0 && connection.is_of(TCP, &client, &virt)
-        });
+        let begun = connections.find(rcu, TCP, &client, &virt);
         return begun.map_or(Found::Nothing, |_| Found::Late);
     };
     let slab = &context.af.slab;
@@ -68,7 +61,7 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hashed: Hashed) -> Fo
     if !no_cport.release_count() {
         return Found::Late;
     }
-    let entered = connections.enter(rcu, filled, hashed, Connection::is_duplicate);
+    let entered = connections.insert(rcu, filled, hashed);
     // After the insertion, so that a look-up finds one of the two at any time.
     conntrack::remove(Some(context.net), connections, rcu, no_cport);
     match entered {

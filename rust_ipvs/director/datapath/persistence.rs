@@ -14,12 +14,13 @@
 use crate::{
     director::{
         conn::{
-            template,
             timeouts,
+            ConnTuple,
             Connection,
             Data,
             InetFamily,
-            Kind, //
+            Kind,
+            TemplateId, //
         },
         dest::Destination,
         packet::Context,
@@ -34,15 +35,11 @@ use crate::{
             RcuRef, //
         },
         skbuff::Packet,
-        table::{
-            ControlRef,
-            Hashed, //
-        },
+        table::ControlRef, //
     },
     logic::{
         engine::Engine,
         family::Endpoint,
-        hash::HashKey,
         packet::UDP_LEN,
         persistence::{
             connection_port,
@@ -71,12 +68,10 @@ pub(crate) enum Failure {
     NoRoom,
 }
 
-/// Key and kind of the template to look up.
+/// Template to look up.
 struct TemplateQuery<'p, F: InetFamily> {
+    id: TemplateId<'p, F>,
     key: TemplateKey<F>,
-    kind: Kind,
-    /// Data that the service's persistence engine found in the packet.
-    data: &'p [u8],
 }
 
 /// Finds or creates the template of a new connection (P-1).
@@ -182,30 +177,21 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
             KeyForm::Ftp => Kind::Ftp,
             _ => Kind::Client,
         };
-        Self { key, kind, data }
-    }
-
-    /// Returns whether a template matches the query (P-6, P-26).
-    fn is(&self, template: &Connection<F>) -> bool {
-        let key = Connection::<F>::template_key(self.key.protocol);
-        let client = match self.kind {
-            Kind::Data => template.client,
-            _ => self.key.client(),
+        let id = TemplateId {
+            protocol: key.protocol,
+            kind,
+            client: key.client(),
+            vip: key.virt,
+            data,
         };
-        template.is_of(key, &client, &self.key.virt)
-            && template.is_kind(self.kind)
-            && template.data() == self.data
+        Self { id, key }
     }
 
     /// Looks up the template and re-arms it. Returns `None` if there is none or its destination is
     /// not available.
     fn find<'g>(&self, context: &Context<'g, F>) -> Option<TemplateRef<'g, F>> {
-        let table = &context.connections.table;
-        let is = |template: &Connection<F>, direction| direction == 0 && self.is(template);
-        let key = Connection::<F>::template_key(self.key.protocol);
-        let (client, virt) = (self.key.client(), self.key.virt);
-        let hash = |hash_key: &HashKey| template::hash(hash_key, self.data, key, &client, &virt);
-        let (entry, _) = table.find(context.rcu, hash, is)?;
+        let connections = context.connections;
+        let entry = connections.find_template(context.rcu, &self.id)?;
         // P-7, P-8: the destination must be available.
         let destination = &entry.destination;
         let quiescent = || {
@@ -218,7 +204,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         // Fails if the template is being removed because its time is up.
         let control = ControlRef::on(entry)?;
         if entry.refresh() {
-            table.rearm(entry);
+            connections.rearm(entry);
         }
         Some(TemplateRef { entry, control })
     }
@@ -234,28 +220,32 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         if !context.has_room() {
             return Err(Failure::NoRoom);
         }
-        let data = match self.data {
+        let data = match self.id.data {
             [] => None,
             data => Some(Data::of(data).ok_or(Failure::NoRoom)?),
         };
-        let real = Endpoint {
-            addr: destination.addr::<F>(),
-            port: self.key.destination_port(destination.id.port),
+        let tuple = ConnTuple {
+            client: self.id.client,
+            vip: self.id.vip,
+            dest: Endpoint {
+                addr: destination.addr::<F>(),
+                port: self.key.destination_port(destination.id.port),
+            },
         };
         let template = context.af.slab.alloc(|| {
+            let timeout = timeouts::persistence(timeout);
             Connection::template(
-                self.key.protocol,
-                (self.key.client(), self.key.virt, real),
+                self.id.protocol,
+                tuple,
                 destination,
-                (self.kind, data),
-                timeouts::persistence(timeout),
+                (self.id.kind, data),
+                timeout,
             )
         });
         let template = template.map_err(|_| Failure::NoRoom)?;
         template.destination.bind_template();
         let connections = context.connections;
-        let is_duplicate = |_: &Connection<F>, other: &Connection<F>| self.is(other);
-        let inserted = connections.enter(context.rcu, template, Hashed::UNKNOWN, is_duplicate);
+        let inserted = connections.insert_template(context.rcu, template, &self.id);
         let entry = match inserted {
             Ok(entry) | Err(entry) => entry,
         };

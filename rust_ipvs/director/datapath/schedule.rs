@@ -51,7 +51,6 @@ use crate::{
             FTP_DATA_PORT,
             FTP_PORT, //
         },
-        hash::HashKey,
         packet::{
             SCTP,
             TCP, //
@@ -170,13 +169,8 @@ fn is_local_reply<F: InetFamily>(context: &Context<'_, F>, packet: &Packet) -> b
 fn has_reverse<F: InetFamily>(context: &Context<'_, F>) -> bool {
     let (client, virt) = (context.dst(), context.src());
     let protocol = context.header.protocol;
-    let hash = |key: &HashKey| F::hash(key, &client, &virt, protocol);
-    let found = context
-        .connections
-        .table
-        .find(context.rcu, hash, |connection, direction| {
-            direction == 0 && connection.is_of(protocol, &client, &virt)
-        });
+    let connections = context.connections;
+    let found = connections.find(context.rcu, protocol, &client, &virt);
     found.is_some()
 }
 
@@ -268,16 +262,9 @@ fn begin<F: InetFamily>(
     if !context.has_room() {
         return Verdict::Drop(packet);
     }
-    let made = |ends| {
-        Connection::new(
-            context.header.protocol,
-            ends,
-            plan.destination,
-            plan.control,
-        )
-    };
-    let ends = (context.src(), context.dst(), plan.real);
-    let Some(connection) = enter(context, hashed, ends, Direction::Input, made) else {
+    let (protocol, tuple) = (context.header.protocol, context.tuple(plan.real));
+    let made = || Connection::new(protocol, tuple, plan.destination, plan.control);
+    let Some(connection) = enter(context, hashed, Direction::Input, made) else {
         return Verdict::Drop(packet);
     };
     if context.is_inverse {
@@ -292,9 +279,8 @@ fn begin<F: InetFamily>(
 /// Creates the connection for an OPS packet, and counts it (S-12).
 #[inline(always)]
 fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
-    let ends = (context.src(), context.dst(), plan.real);
-    let protocol = context.header.protocol;
-    let connection = Connection::new(protocol, ends, plan.destination, plan.control)
+    let (protocol, tuple) = (context.header.protocol, context.tuple(plan.real));
+    let connection = Connection::new(protocol, tuple, plan.destination, plan.control)
         .ops()
         .tracked(context.ipvs.settings.is_tracked());
     connection.destination.counted.connection();
@@ -325,22 +311,21 @@ fn begin_and_end<F: InetFamily>(
 }
 
 /// Creates a connection with `made` and inserts it into the table, in the state that its first
-/// packet leads to. `made` is given the client's, the VIP's and the destination's endpoint;
-/// `hashed` is that of client and VIP. Returns `None` if memory is exhausted.
+/// packet leads to. `hashed` is the hash of client and VIP if a look-up has computed it. Returns
+/// the connection of another CPU if that was inserted first, and `None` if memory is exhausted.
 #[inline(always)]
 pub(crate) fn enter<'g, F: InetFamily>(
     context: &Context<'g, F>,
     hashed: Hashed,
-    (client, virt, real): (Endpoint<F>, Endpoint<F>, Endpoint<F>),
     direction: Direction,
-    made: impl FnOnce((Endpoint<F>, Endpoint<F>, Endpoint<F>)) -> Connection<F>,
+    made: impl FnOnce() -> Connection<F>,
 ) -> Option<&'g Connection<F>> {
     let (ipvs, connections) = (context.ipvs, context.connections);
     let protocol = context.header.protocol;
     let slab = &context.af.slab;
-    let mut connection = slab.alloc(|| made((client, virt, real))).ok()?;
+    let mut connection = slab.alloc(made).ok()?;
     connection.track(ipvs.settings.is_tracked());
-    if Some(virt.port) == context.af.helper_port {
+    if Some(connection.virt.port) == context.af.helper_port {
         ftp::bind(&mut connection);
     }
     // A quoted packet does not change the state (S-28), and its connection keeps the first timeout.
@@ -349,8 +334,7 @@ pub(crate) fn enter<'g, F: InetFamily>(
         let is_watched = state::follow(&connection, &ipvs.timeouts, direction, packet);
         is_watched && direction == Direction::Input
     };
-    let inserted = connections.enter(context.rcu, connection, hashed, Connection::is_duplicate);
-    let connection = match inserted {
+    let connection = match connections.insert(context.rcu, connection, hashed) {
         Ok(connection) => {
             // After the insertion: a duplicate must not set the destination's OVERLOAD flag.
             connection.count();
@@ -416,18 +400,18 @@ fn bypass<F: InetFamily>(
         addr: F::UNSPECIFIED,
         port: 0,
     };
-    let ends = (context.src(), context.dst(), real);
+    let tuple = context.tuple(real);
     packet.set_handled();
     let options = service.options_at(context.rcu);
     if options.is_some_and(|t| t.is_ops(protocol)) {
         let tracked = context.ipvs.settings.is_tracked();
-        let connection = Connection::bypass(protocol, ends, bypass_dest)
+        let connection = Connection::bypass(protocol, tuple, bypass_dest)
             .ops()
             .tracked(tracked);
         return xmit::bypass::send(*context, &connection, packet);
     }
-    let made = |ends| Connection::bypass(protocol, ends, bypass_dest);
-    match enter(context, hashed, ends, Direction::Input, made) {
+    let made = || Connection::bypass(protocol, tuple, bypass_dest);
+    match enter(context, hashed, Direction::Input, made) {
         Some(connection) => xmit::bypass::send(*context, connection, packet),
         None => Verdict::Drop(packet),
     }

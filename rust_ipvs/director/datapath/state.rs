@@ -113,7 +113,7 @@ fn change<F: InetFamily>(
     if own != connection.timeout.load(Relaxed) {
         let (timeouts, protocol) = (&context.ipvs.timeouts, context.header.protocol);
         if connection.settle_timeout(own, |state| timeouts.of(protocol, state)) {
-            context.connections.table.rearm(connection);
+            context.connections.rearm(connection);
         }
     }
     if timeout.is_sync_active() && is_request {

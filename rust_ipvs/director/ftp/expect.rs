@@ -12,6 +12,7 @@ use crate::{
     director::{
         conn::{
             conntrack,
+            ConnTuple,
             Connection,
             InetFamily, //
         },
@@ -27,15 +28,10 @@ use crate::{
     logic::{
         family::Endpoint,
         ftp,
-        hash::HashKey,
         packet::TCP,
         tcp, //
     },
 };
-
-/// Endpoints of a data connection: the client's, with port 0 if it is unknown, the VIP's and the
-/// server's.
-type Ends<F> = (Endpoint<F>, Endpoint<F>, Endpoint<F>);
 
 /// Inserts an expected data connection of `control`, or restarts the timer of its entry. Returns
 /// the VIP's endpoint that it uses. Returns `None` at the connection limit or without memory; the
@@ -45,73 +41,39 @@ type Ends<F> = (Endpoint<F>, Endpoint<F>, Endpoint<F>);
 pub(super) fn insert<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
-    (client, virt, real): Ends<F>,
+    tuple: ConnTuple<F>,
     packet: &Packet,
 ) -> Option<Endpoint<F>> {
     let rcu = context.rcu;
     let timeout = context.ipvs.timeouts.of(TCP, tcp::LISTEN);
-    let connections = context.connections;
+    let (connections, client) = (context.connections, tuple.client);
     if client.port == 0 {
         context.af.no_cport.record(timeout);
     }
-    let virt = match find_by_server(context, &(client, virt, real)) {
+    let vip = match connections.find_by_dest(rcu, TCP, &tuple) {
         Some(known) if known.is_of_control(rcu, control) => {
             known.listen(timeout);
-            connections.table.rearm(known);
+            connections.rearm(known);
             known.virt
         }
         // If the server listens on this port for a new client, it does not for the former one.
         Some(known) if client.port == 0 || known.is_expected_no_more(rcu) => {
-            let virt = known.virt;
+            let vip = known.virt;
             remove(context, known);
-            enter(context, control, (client, virt, real), timeout)?
+            enter(context, control, ConnTuple { vip, ..tuple }, timeout)?
         }
         // The server's packets match this entry whichever session has created it, and the client is
         // the same.
         Some(known) => return Some(known.virt),
         None => {
-            let virt = free(context, (client, virt), &real)?;
-            enter(context, control, (client, virt, real), timeout)?
+            let vip = free(context, &tuple)?;
+            enter(context, control, ConnTuple { vip, ..tuple }, timeout)?
         }
     };
-    if let Some(ports) = control.expect(client.port, virt.port) {
+    if let Some(ports) = control.expect(client.port, vip.port) {
         give_up(context, control, ports, packet);
     }
-    Some(virt)
-}
-
-/// Looks up a connection of the VIP by the endpoints that its server sees.
-fn find_by_server<'g, F: InetFamily>(
-    context: &Context<'g, F>,
-    (client, virt, real): &Ends<F>,
-) -> Option<&'g Connection<F>> {
-    let connections = context.connections;
-    let hash = |key: &HashKey| F::hash(key, client, real, TCP);
-    let found = connections
-        .table
-        .find(context.rcu, hash, |other, direction| {
-            direction == 1
-                && other.is_of(TCP, client, &other.virt)
-                && other.real == *real
-                && other.virt.addr == virt.addr
-        });
-    found.map(|(known, _)| known)
-}
-
-/// Looks up a connection by its client and its VIP.
-fn find<'g, F: InetFamily>(
-    context: &Context<'g, F>,
-    client: &Endpoint<F>,
-    virt: &Endpoint<F>,
-) -> Option<&'g Connection<F>> {
-    let connections = context.connections;
-    let hash = |key: &HashKey| F::hash(key, client, virt, TCP);
-    let found = connections
-        .table
-        .find(context.rcu, hash, |other, direction| {
-            direction == 0 && other.is_of(TCP, client, virt)
-        });
-    found.map(|(known, _)| known)
+    Some(vip)
 }
 
 /// Removes a connection from the table and deletes its conntrack entry (N-5).
@@ -120,30 +82,28 @@ fn remove<F: InetFamily>(context: &Context<'_, F>, connection: &Connection<F>) {
     conntrack::remove(Some(context.net), connections, rcu, connection);
 }
 
-/// Returns an endpoint of the VIP that no other connection of the client uses: `virt` if possible.
-/// Returns `None` if all other ports with its low byte are in use.
+/// Returns an endpoint of the VIP that no other connection of the client uses: that of `tuple` if
+/// possible. Returns `None` if all other ports with its low byte are in use.
 ///
 /// The search starts at a port that depends on the server's endpoint: servers seldom compete for a
 /// port, and a retransmitted reply gets the same one.
-fn free<F: InetFamily>(
-    context: &Context<'_, F>,
-    (client, virt): (Endpoint<F>, Endpoint<F>),
-    real: &Endpoint<F>,
-) -> Option<Endpoint<F>> {
-    match find(context, &client, &virt) {
-        None => return Some(virt),
+fn free<F: InetFamily>(context: &Context<'_, F>, tuple: &ConnTuple<F>) -> Option<Endpoint<F>> {
+    let ConnTuple { client, vip, dest } = tuple;
+    let find = |vip: &Endpoint<F>| context.connections.find(context.rcu, TCP, client, vip);
+    match find(vip) {
+        None => return Some(*vip),
         Some(known) if known.is_expected_no_more(context.rcu) => {
             remove(context, known);
-            return Some(virt);
+            return Some(*vip);
         }
         Some(_) => {}
     }
-    let hash = F::hash(&context.ipvs.outward_ports, real, &virt, TCP);
+    let hash = F::hash(&context.ipvs.outward_ports, dest, vip, TCP);
     let start = context.ipvs.outward.hash(hash) as u8;
     (0..=u8::MAX)
-        .filter_map(|n| ftp::other_port(virt.port, start.wrapping_add(n), client.port == 0))
-        .map(|port| Endpoint { port, ..virt })
-        .find(|other| !is_service(context, other) && find(context, &client, other).is_none())
+        .filter_map(|n| ftp::other_port(vip.port, start.wrapping_add(n), client.port == 0))
+        .map(|port| Endpoint { port, ..*vip })
+        .find(|other| !is_service(context, other) && find(other).is_none())
 }
 
 /// Returns whether a service has this port of the VIP.
@@ -152,12 +112,12 @@ fn is_service<F: InetFamily>(context: &Context<'_, F>, at: &Endpoint<F>) -> bool
     service.is_some_and(|service| service.port() == at.port)
 }
 
-/// Inserts a data connection. Returns `None` at the connection limit, without memory, or if another
-/// CPU has inserted it first.
+/// Inserts a data connection and returns its VIP's endpoint. Returns `None` at the connection
+/// limit, without memory, or if another CPU has inserted it first.
 fn enter<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
-    (client, virt, real): Ends<F>,
+    tuple: ConnTuple<F>,
     timeout: u32,
 ) -> Option<Endpoint<F>> {
     if !context.has_room() {
@@ -165,18 +125,15 @@ fn enter<F: InetFamily>(
     }
     let control_ref = ControlRef::on(control)?;
     let destination = control.destination.clone();
-    let data = context
-        .af
-        .slab
-        .alloc(|| Connection::expected((client, virt, real), destination, control_ref, timeout))
-        .ok()?;
-    let data = context
-        .connections
-        .enter(context.rcu, data, Hashed::UNKNOWN, Connection::is_duplicate)
+    let made = || Connection::expected(tuple, destination, control_ref, timeout);
+    let data = context.af.slab.alloc(made).ok()?;
+    let connections = context.connections;
+    let data = connections
+        .insert(context.rcu, data, Hashed::UNKNOWN)
         .ok()?;
     // After the insertion: a duplicate must not set the destination's OVERLOAD flag.
     data.count();
-    Some(virt)
+    Some(tuple.vip)
 }
 
 /// Removes an expected data connection of `control` that has not begun, by the ports of client and
@@ -189,7 +146,7 @@ fn give_up<F: InetFamily>(
 ) {
     let end = |at: &Endpoint<F>, port| Endpoint { port, ..*at };
     let (client, virt) = (end(&control.client, client), end(&control.virt, virt));
-    let Some(known) = find(context, &client, &virt) else {
+    let Some(known) = context.connections.find(context.rcu, TCP, &client, &virt) else {
         return;
     };
     if known.is_of_control(context.rcu, control) && known.state() == tcp::LISTEN {

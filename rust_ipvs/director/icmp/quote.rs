@@ -14,7 +14,6 @@ use crate::{
     kapi::skbuff::Packet,
     logic::{
         family::Endpoint,
-        hash::HashKey,
         packet::ParseError, //
     },
 };
@@ -43,8 +42,6 @@ pub(super) fn find<'g, F: InetFamily>(
     dst: &Endpoint<F>,
 ) -> Option<(&'g Connection<F>, PacketRole)> {
     let connections = context.connections;
-    let hash = |key: &HashKey| F::hash(key, src, dst, protocol);
-    let judge =
-        |connection: &'g Connection<F>, direction| connection.role(direction, protocol, src, dst);
-    connections.table.look_up(context.rcu, hash, judge).ok()
+    let found = connections.look_up(context.rcu, protocol, (*src, *dst), true);
+    found.ok()
 }

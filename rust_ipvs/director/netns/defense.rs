@@ -154,10 +154,9 @@ impl<F: InetFamily> AfState<F> {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
-        let table = &connections.table;
         let [random] = random::words();
-        let count = table.size() / PART;
-        table.visit_some(random as u32, count, |rcu, connection| {
+        let count = connections.size() / PART;
+        connections.visit_some(random as u32, count, |rcu, connection| {
             if self.is_to_go(rcu, connection, quotas) {
                 self.put_out(rcu, connection, weak_net);
             }

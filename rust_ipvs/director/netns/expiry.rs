@@ -8,10 +8,10 @@
 //! connections and queues the work again, so that other works and tasks get the CPU in between.
 //!
 //! Without connections the works are idle. The next connection queues them: each new connection
-//! reads [`Connections::resting`] after its insertion. A work that goes idle first sets that word,
-//! and then checks under the lock of each of its shards that there is no connection. A connection
-//! that was inserted before the check is seen by it; one that is inserted later takes the lock
-//! later, and sees the word set.
+//! reads `resting` of [`ConnTable`] after its insertion. A work that goes idle first sets that
+//! word, and then checks under the lock of each of its shards that there is no connection. A
+//! connection that was inserted before the check is seen by it; one that is inserted later takes
+//! the lock later, and sees the word set.
 
 use super::NetnsIpvs;
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
         conn::{
             clock,
             conntrack,
+            ConnTable,
             Connection,
-            Connections,
             InetFamily, //
         },
         service::AfState,
@@ -79,7 +79,7 @@ impl<F: InetFamily> Expiry<F> {
             None => self.begin(),
         };
         let mut budget = AT_ONCE;
-        while round.shard < connections.table.shards() {
+        while round.shard < connections.shards() {
             if !expire(ipvs, connections, process, &mut round, &mut budget) {
                 self.round = Some(round);
                 return Some(0);
@@ -89,7 +89,8 @@ impl<F: InetFamily> Expiry<F> {
         }
         self.done = round.until;
         connections.check_size();
-        (!self.rests(connections)).then_some(clock::TICK_JIFFIES)
+        let own = (self.part..connections.shards()).step_by(self.parts);
+        (!connections.may_rest(own)).then_some(clock::TICK_JIFFIES)
     }
 
     fn begin(&self) -> Round {
@@ -100,33 +101,20 @@ impl<F: InetFamily> Expiry<F> {
             slots: Due::between(self.done, until),
         }
     }
-
-    /// Goes idle if there are no connections; see the module's documentation.
-    fn rests(&self, connections: &Connections<F>) -> bool {
-        if connections.table.exact_len() != 0 {
-            return false;
-        }
-        // If there is a connection, the next one queues the works needlessly.
-        connections.resting.store(1);
-        let mut own = (self.part..connections.table.shards()).step_by(self.parts);
-        own.all(|shard| connections.table.is_empty_shard(shard))
-    }
 }
 
 /// Removes expired connections of a shard. Returns whether the shard is done in this pass.
 fn expire<F: InetFamily>(
     ipvs: &NetnsIpvs,
-    connections: &Connections<F>,
+    connections: &ConnTable<F>,
     process: &Process,
     round: &mut Round,
     budget: &mut u32,
 ) -> bool {
     let weak_net = ipvs.weak_net();
-    let mut slots = round.slots.by_ref().map(|slot| slot.index() as u16);
-    connections.table.expire(
+    connections.expire(
         process,
-        round.shard,
-        &mut slots,
+        (round.shard, &mut round.slots),
         budget,
         |connection| verdict(ipvs, connection),
         |rcu, connection| {
@@ -152,13 +140,13 @@ fn verdict<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Expir
 impl<F: InetFamily> AfState<F> {
     /// Returns the number of connections.
     pub(crate) fn connection_count(&self) -> usize {
-        self.connections.as_ref().map_or(0, |c| c.table.exact_len())
+        self.connections.as_ref().map_or(0, |c| c.exact_len())
     }
 
     /// Removes all connections.
     fn end(&self) {
         if let Some(connections) = self.connections.as_ref() {
-            connections.table.clear();
+            connections.clear();
         }
     }
 }
@@ -186,8 +174,8 @@ impl NetnsIpvs {
     /// Returns the approximate number of connections of both families, and its maximum error.
     #[inline(always)]
     fn about_connections(&self) -> (isize, isize) {
-        let v4 = self.v4.connections.as_ref().map(|c| c.table.about());
-        let v6 = self.v6.connections.as_ref().map(|c| c.table.about());
+        let v4 = self.v4.connections.as_ref().map(|c| c.about());
+        let v6 = self.v6.connections.as_ref().map(|c| c.about());
         let (v4, v6) = (v4.unwrap_or((0, 0)), v6.unwrap_or((0, 0)));
         (v4.0.wrapping_add(v6.0), v4.1.wrapping_add(v6.1))
     }

@@ -11,8 +11,8 @@ use crate::{
     director::{
         conn::{
             conntrack,
+            ConnTable,
             Connection,
-            Connections,
             InetFamily, //
         },
         service::AfState, //
@@ -65,13 +65,10 @@ impl<F: InetFamily> ExpireNodest<F> {
         };
         let weak_net = ipvs.weak_net();
         let mut budget = AT_ONCE;
-        let finished =
-            connections
-                .table
-                .scan(process, &mut cursor, &mut budget, |rcu, connection| {
-                    let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
-                    expire(net, connections, rcu, connection);
-                });
+        let finished = connections.scan(process, &mut cursor, &mut budget, |rcu, connection| {
+            let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
+            expire(net, connections, rcu, connection);
+        });
         if !finished {
             self.walk = Some(cursor);
         }
@@ -84,7 +81,7 @@ impl<F: InetFamily> ExpireNodest<F> {
 /// other.
 fn expire<F: InetFamily>(
     net: Option<&Net>,
-    connections: &Connections<F>,
+    connections: &ConnTable<F>,
     rcu: Rcu<'_>,
     connection: &Connection<F>,
 ) {

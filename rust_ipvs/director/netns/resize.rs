@@ -11,26 +11,21 @@ use super::NetnsIpvs;
 use crate::{
     director::{
         conn::{
-            Connections,
+            ConnTable,
             InetFamily, //
         },
         service::AfState, //
     },
     kapi::{
-        random,
-        table::MIN_BITS,
         time::{
             self,
             HZ, //
         },
         work::Process, //
     },
-    logic::{
-        hash::HashKey,
-        sizing::{
-            self,
-            Patience, //
-        },
+    logic::sizing::{
+        self,
+        Patience, //
     },
 };
 use kernel::prelude::*;
@@ -70,14 +65,8 @@ impl<F: InetFamily> Resize<F> {
 
     /// Gives the table a new key if it requests one. Returns the number of jiffies until it may
     /// request another one, `None` if it may already.
-    fn renew_key(&mut self, connections: &Connections<F>) -> Option<u32> {
-        if connections.wants_key.load() != 0 {
-            connections.wants_key.store(0);
-            let bits = connections.table.size().trailing_zeros();
-            let key = HashKey::new(random::words());
-            // If memory is exhausted, the table keeps the old key and may request another one
-            // later.
-            connections.table.rekey(bits, key).ok();
+    fn renew_key(&mut self, connections: &ConnTable<F>) -> Option<u32> {
+        if connections.renew_key() {
             self.muted_until = Some(time::jiffies32().wrapping_add(KEY_STAYS));
         }
         let left = self.muted_until?.wrapping_sub(time::jiffies32());
@@ -85,54 +74,21 @@ impl<F: InetFamily> Resize<F> {
             return Some(left);
         }
         self.muted_until = None;
-        connections.table.unmute();
+        connections.allow_key_requests();
         None
     }
 
     /// Resizes the table if necessary. Returns the delay in jiffies of the next attempt if memory
     /// is exhausted.
-    fn fit(&mut self, ipvs: &NetnsIpvs, connections: &Connections<F>) -> Option<u32> {
+    fn fit(&mut self, ipvs: &NetnsIpvs, connections: &ConnTable<F>) -> Option<u32> {
         let lfactor = sizing::of_connections(ipvs.settings.conn_lfactor.load());
-        // Keeps new connections from queueing this work meanwhile: after a failure it would run at
-        // once, and each failing attempt may take long.
-        connections.grows.store(1);
         match connections.fit(lfactor) {
-            Ok(()) => {
+            Ok(again) => {
                 self.patience = Patience::new();
-                // Updates the approximate number of connections: after small decreases in each
-                // shard it might still be above `upper`, and each new connection would queue this
-                // work needlessly.
-                connections.table.tell();
-                // From here on a new connection queues this work again. Earlier ones are in the
-                // exact number.
-                connections.grows.store(0);
-                (connections.table.exact_len() > connections.upper.load()).then_some(0)
+                again.then_some(0)
             }
-            // `grows` stays set, so that new connections do not queue this work before the delay.
             Err(_) => Some(self.patience.failed().saturating_mul(HZ)),
         }
-    }
-}
-
-impl<F: InetFamily> Connections<F> {
-    /// Resizes the table to fit the number of connections.
-    fn fit(&self, lfactor: i32) -> Result {
-        let len = self.table.exact_len();
-        let bits = self.table.size().trailing_zeros();
-        let changed = self.lfactor.load() != lfactor;
-        if !changed && len <= self.upper.load() && len > self.lower.load() {
-            return Ok(());
-        }
-        let most = self.most_bits;
-        let wanted = sizing::wanted_bits(len, lfactor, bits, MIN_BITS, most, changed);
-        if wanted != bits {
-            self.table.resize(wanted)?;
-        }
-        let (lower, upper) = sizing::thresholds(wanted, lfactor, MIN_BITS, most);
-        self.lower.store(lower);
-        self.upper.store(upper);
-        self.lfactor.store(lfactor);
-        Ok(())
     }
 }
 

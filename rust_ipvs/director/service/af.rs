@@ -7,8 +7,8 @@ use crate::{
     director::{
         conn::{
             AfQueues,
+            ConnTable,
             Connection,
-            Connections,
             InetFamily,
             NoCport, //
         },
@@ -80,7 +80,7 @@ pub(crate) type ServicePos = HashPos;
 /// Writers prove with [`ConfigHeld`] that they hold the configuration mutex.
 pub(crate) struct AfState<F: InetFamily> {
     /// Connection table; allocated with the family's first service, and kept (C-5).
-    pub(crate) connections: SetOnce<Connections<F>>,
+    pub(crate) connections: SetOnce<ConnTable<F>>,
     /// Time until which entries without the client's port may be in the connection table.
     pub(crate) no_cport: NoCport,
     /// Work items of the connection table; set before the table.
@@ -190,7 +190,7 @@ impl<F: InetFamily> AfState<F> {
             return Ok(());
         }
         let queues = self.queues.as_ref().ok_or(EINVAL)?;
-        let connections = Connections::new(queues.clone(), lfactor, self.most_bits)?;
+        let connections = ConnTable::new(queues.clone(), lfactor, self.most_bits)?;
         self.connections.populate(connections);
         Ok(())
     }

@@ -10,13 +10,14 @@ use crate::{
     director::{
         conn::{
             conntrack,
-            template,
+            ConnTable,
+            ConnTuple,
             Connection,
-            Connections,
             Data,
             InetFamily,
             Kind,
-            SyncUpdate, //
+            SyncUpdate,
+            TemplateId, //
         },
         dest::Destination,
         service::HasAfState, //
@@ -47,7 +48,6 @@ use crate::{
             V6, //
         },
         ftp::FTP_PORT,
-        hash::HashKey,
         packet::TCP,
         sizing,
         sync::{
@@ -82,11 +82,7 @@ struct Backup<'a, H: SyncHost>(&'a H);
 /// Received sync entry, converted to address family `F`.
 struct RxEntry<'e, F: InetFamily> {
     entry: &'e SyncEntry<'e>,
-    /// Key of the entry in the connection table.
-    key: u8,
-    client: Endpoint<F>,
-    virt: Endpoint<F>,
-    real: Endpoint<F>,
+    tuple: ConnTuple<F>,
     update: SyncUpdate,
 }
 
@@ -106,17 +102,14 @@ impl<'e, F: InetFamily> RxEntry<'e, F> {
             let addr = F::from_ip(addr)?;
             Some(Endpoint { addr, port })
         };
-        let key = match entry.is_template() {
-            true => Connection::<F>::template_key(entry.protocol),
-            false => entry.protocol,
-        };
         let state = u8::try_from(entry.state).ok()?;
         Some(Self {
             entry,
-            key,
-            client: end(entry.client)?,
-            virt: end(entry.virt)?,
-            real: end(entry.dest)?,
+            tuple: ConnTuple {
+                client: end(entry.client)?,
+                vip: end(entry.virt)?,
+                dest: end(entry.dest)?,
+            },
             update: SyncUpdate {
                 state,
                 is_inactive: entry.is_template() || entry.flags & flags::INACTIVE != 0,
@@ -173,17 +166,14 @@ impl<H: SyncHost> Backup<'_, H> {
         &self,
         rcu: Rcu<'_>,
         net: &Net,
-        connections: &Connections<F>,
+        connections: &ConnTable<F>,
         rx: &RxEntry<'_, F>,
     ) -> Action {
-        let hash = |key: &HashKey| F::hash(key, &rx.client, &rx.virt, rx.key);
-        let is = |known: &Connection<F>, direction| {
-            direction == 0 && known.is_of(rx.key, &rx.client, &rx.virt)
-        };
-        let Some((known, _)) = connections.table.find(rcu, hash, is) else {
+        let ConnTuple { client, vip, dest } = &rx.tuple;
+        let Some(known) = connections.find(rcu, rx.entry.protocol, client, vip) else {
             return Action::New;
         };
-        if known.real != rx.real {
+        if known.real != *dest {
             if rx.update.is_inactive {
                 // The entry is about an older connection with the same client and VIP.
                 return Action::Done;
@@ -192,7 +182,7 @@ impl<H: SyncHost> Backup<'_, H> {
             return Action::New;
         }
         known.apply(&rx.update);
-        connections.table.rearm(known);
+        connections.rearm(known);
         if known.destination.is_placeholder() {
             Action::Unbound
         } else {
@@ -206,10 +196,10 @@ impl<H: SyncHost> Backup<'_, H> {
         net: &Net,
         rx: &RxEntry<'_, F>,
     ) -> Option<(RcuArc<Destination>, u16)> {
-        let found = self.server_at(net, rx, rx.virt.port);
+        let found = self.server_at(net, rx, rx.tuple.vip.port);
         // A template of FTP has the key of one of a service of port 0.
         let may_be_ftp = rx.entry.is_template() && rx.entry.protocol == TCP;
-        if found.is_none() && may_be_ftp && rx.virt.port == 0 {
+        if found.is_none() && may_be_ftp && rx.tuple.vip.port == 0 {
             return self.server_at(net, rx, FTP_PORT);
         }
         found
@@ -225,7 +215,7 @@ impl<H: SyncHost> Backup<'_, H> {
         let af = self.0.family::<F>();
         let (mark, protocol) = (rx.entry.mark, rx.entry.protocol);
         let virt = Endpoint {
-            addr: rx.virt.addr,
+            addr: rx.tuple.vip.addr,
             port,
         };
         let service = rcu::read(|rcu| {
@@ -238,13 +228,13 @@ impl<H: SyncHost> Backup<'_, H> {
             false => None,
         };
         let by_port = |port| {
-            let addr = F::ip(rx.real.addr);
+            let addr = F::ip(rx.tuple.dest.addr);
             service.destination(&DestinationId { addr, port })
         };
         let any_first = mark != 0 && rx.method() != ForwardMethod::MASQ;
         let destination = match any_first {
-            true => by_port(0).or_else(|| by_port(rx.real.port)),
-            false => by_port(rx.real.port).or_else(|| by_port(0)),
+            true => by_port(0).or_else(|| by_port(rx.tuple.dest.port)),
+            false => by_port(rx.tuple.dest.port).or_else(|| by_port(0)),
         };
         let destination = destination.or_else(|| of_ftp().and_then(by_port));
         Some((destination?, service.port()))
@@ -255,28 +245,28 @@ impl<H: SyncHost> Backup<'_, H> {
     fn begin<F: HasAfState>(
         &self,
         net: &Net,
-        connections: &Connections<F>,
+        connections: &ConnTable<F>,
         rx: &RxEntry<'_, F>,
         destination: Option<RcuArc<Destination>>,
     ) -> Result {
         let af = self.0.family::<F>();
         let method = rx.method();
-        let ends = (rx.client, rx.virt, rx.real);
+        let (protocol, tuple) = (rx.entry.protocol, rx.tuple);
         let connection = match destination {
-            Some(destination) => Connection::new(rx.key, ends, destination, ControlRef::none()),
+            Some(destination) => Connection::new(protocol, tuple, destination, ControlRef::none()),
             None if method == ForwardMethod::BYPASS => {
                 af.open_bypass_dest(self.0.counting())?;
                 let bypass_dest = af.bypass_dest.as_ref().ok_or(ENOMEM)?.clone();
-                Connection::bypass(rx.key, ends, bypass_dest)
+                Connection::bypass(protocol, tuple, bypass_dest)
             }
             None => {
-                let addr = F::ip(rx.real.addr);
+                let addr = F::ip(rx.tuple.dest.addr);
                 let mut placeholders = self.0.daemons().placeholders.lock();
                 let placeholder = placeholders.get(self.0.counting(), addr, method)?;
                 drop(placeholders);
                 // The server's replies may have to be translated.
                 af.reply_filter.add(addr);
-                Connection::new(rx.key, ends, placeholder, ControlRef::none())
+                Connection::new(protocol, tuple, placeholder, ControlRef::none())
             }
         };
         let connection = connection.synced(rx.update).tracked(self.0.is_tracked());
@@ -288,25 +278,20 @@ impl<H: SyncHost> Backup<'_, H> {
         &self,
         rcu: Rcu<'_>,
         net: &Net,
-        connections: &Connections<F>,
+        connections: &ConnTable<F>,
         connection: Connection<F>,
     ) -> Result {
         if !self.0.may_have_more() {
             return Err(ENOSPC);
         }
-        let (key, client, virt) = (connection.protocol(), connection.client, connection.virt);
-        let hash = |hash_key: &HashKey| F::hash(hash_key, &client, &virt, key);
         let connection = self.0.family::<F>().slab.alloc(|| connection)?;
-        let old = connections.table.find(rcu, hash, |other, direction| {
-            direction == 0 && other.is_of(key, &client, &virt)
-        });
-        if let Some((old, _)) = old {
+        let protocol = connection.protocol();
+        if let Some(old) = connections.find(rcu, protocol, &connection.client, &connection.virt) {
             conntrack::supersede(Some(net), connections, rcu, old);
         }
         // If a packet has created the connection meanwhile, that one stays.
-        let is_duplicate = Connection::is_duplicate;
-        let entered = connections.enter(rcu, connection, Hashed::UNKNOWN, is_duplicate);
-        entered.map(Connection::count).map_err(|_| EEXIST)
+        let inserted = connections.insert(rcu, connection, Hashed::UNKNOWN);
+        inserted.map(Connection::count).map_err(|_| EEXIST)
     }
 
     /// Creates or updates a template. Ignores one without a local destination, which could not be
@@ -314,7 +299,7 @@ impl<H: SyncHost> Backup<'_, H> {
     fn apply_template<F: HasAfState>(
         &self,
         net: &Net,
-        connections: &Connections<F>,
+        connections: &ConnTable<F>,
         rx: &RxEntry<'_, F>,
     ) -> Result {
         let (destination, port) = self.server(net, rx).ok_or(ENOENT)?;
@@ -327,36 +312,29 @@ impl<H: SyncHost> Backup<'_, H> {
         };
         let kind = match port {
             _ if !data.is_empty() => Kind::Data,
-            FTP_PORT if rx.virt.port == 0 => Kind::Ftp,
+            FTP_PORT if rx.tuple.vip.port == 0 => Kind::Ftp,
             _ => Kind::Client,
         };
-        let hash =
-            |hash_key: &HashKey| template::hash(hash_key, data, rx.key, &rx.client, &rx.virt);
-        let is = |template: &Connection<F>| {
-            let client = match kind {
-                Kind::Data => template.client,
-                _ => rx.client,
-            };
-            template.is_of(rx.key, &client, &rx.virt)
-                && template.is_kind(kind)
-                && template.data() == data
+        let id = TemplateId {
+            protocol: rx.entry.protocol,
+            kind,
+            client: rx.tuple.client,
+            vip: rx.tuple.vip,
+            data,
         };
         let made = Connection::template(
             rx.entry.protocol,
-            (rx.client, rx.virt, rx.real),
+            rx.tuple,
             destination,
             (kind, owned(data)?),
             rx.update.timeout,
         );
         let made = made.synced(rx.update);
         rcu::read(|rcu| {
-            let known = connections
-                .table
-                .find(rcu, hash, |other, direction| direction == 0 && is(other));
-            if let Some((known, _)) = known {
+            if let Some(known) = connections.find_template(rcu, &id) {
                 if known.destination.same(&made.destination) {
                     known.apply(&rx.update);
-                    connections.table.rearm(known);
+                    connections.rearm(known);
                     return Ok(());
                 }
                 // The master's template has another destination.
@@ -367,8 +345,8 @@ impl<H: SyncHost> Backup<'_, H> {
             }
             let template = self.0.family::<F>().slab.alloc(|| made)?;
             template.destination.bind_template();
-            let entered = connections.enter(rcu, template, Hashed::UNKNOWN, |_, other| is(other));
-            entered.map(|_| ()).map_err(|_| EEXIST)
+            let inserted = connections.insert_template(rcu, template, &id);
+            inserted.map(|_| ()).map_err(|_| EEXIST)
         })
     }
 }
