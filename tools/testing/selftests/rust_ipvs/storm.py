@@ -217,6 +217,17 @@ def changing_ways():
 
 @case('X-1 L-8 the next packet of a connection goes by each change of its way', fresh=True)
 def next_packet():
+    goes_by_each_change()
+
+
+@case('X-1 L-8 the same with fast_path 2', only='rust', fresh=True)
+def next_packet_of_fast_path():
+    storm.fast_path(2)
+    goes_by_each_change()
+
+
+def goes_by_each_change():
+    """Changes the way of connections step by step, and looks which way each next packet goes."""
     each = [of for of in services() if of.port == 80 and of.protocol in (TCP, UDP)]
     with contextlib.ExitStack() as stack:
         field = stack.enter_context(Ways())

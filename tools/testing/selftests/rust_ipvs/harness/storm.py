@@ -346,6 +346,7 @@ def settings(dice, _):
         sync_threshold=('3 50', '0 1'),
         sync_refresh_period=(0, 1),
         am_droprate=(2, 10),
+        fast_path=(0, 1, 2, 2),
     )
     while True:
         name = dice.choice([*choices, 'conn_lfactor', 'conn_lfactor', 'expire_nodest_conn'])
@@ -375,6 +376,13 @@ def defaults():
         am_droprate=10,
     ).items():
         ipvs.setting(name, value)
+    fast_path(0)
+
+
+def fast_path(value):
+    """Sets the fast path, which C ip_vs does not have."""
+    with contextlib.suppress(FileNotFoundError):
+        ipvs.setting('fast_path', value)
 
 
 def readers(dice, stack):
