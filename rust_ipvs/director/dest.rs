@@ -11,18 +11,18 @@
 //! The fields that packets read and those that connections write are in different cache lines, so
 //! that a new connection on one CPU causes no cache misses for packets on the others.
 
+mod addr_filter;
 mod config_lock;
 mod ip_id;
 mod load;
 pub(crate) mod rcu_hash;
-mod reply_filter;
 mod rs_table;
 pub(crate) mod stats;
 mod trash;
 
 pub(crate) use self::{
+    addr_filter::AddrFilter,
     config_lock::ConfigHeld,
-    reply_filter::ReplyFilter,
     rs_table::RsTable,
     stats::{
         plus,

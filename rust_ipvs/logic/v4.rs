@@ -21,7 +21,9 @@ use super::hash::HashKey;
 use super::packet::{
     Fragment,
     Header,
-    ParseError, //
+    ParseError,
+    TCP,
+    UDP, //
 };
 use super::rewrite;
 
@@ -92,6 +94,14 @@ impl Family for V4 {
             tos,
             ttl,
         })
+    }
+
+    #[inline(always)]
+    fn whole_addresses(l3: &[u8]) -> Option<([u8; 4], [u8; 4])> {
+        let [_, _, _, _, _, _, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
+            *l3.first_chunk::<HEADER>()?;
+        let is_whole = u16::from_be_bytes([f0, f1]) & (MORE | OFFSET) == 0;
+        (matches!(protocol, TCP | UDP) && is_whole).then_some(([s0, s1, s2, s3], [d0, d1, d2, d3]))
     }
 
     #[inline(always)]

@@ -191,6 +191,14 @@ impl Family for V6 {
     }
 
     #[inline(always)]
+    fn whole_addresses(l3: &[u8]) -> Option<([u8; 16], [u8; 16])> {
+        let fixed = l3.first_chunk::<HEADER>()?;
+        let [_, _, _, _, _, _, next, ..] = *fixed;
+        let [src, dst] = addresses(fixed);
+        matches!(next, TCP | UDP).then_some((src, dst))
+    }
+
+    #[inline(always)]
     fn hash(key: &HashKey, a: &Endpoint<Self>, b: &Endpoint<Self>, protocol: u8) -> u32 {
         let a = (u128::from_ne_bytes(a.addr), a.port);
         let b = (u128::from_ne_bytes(b.addr), b.port);

@@ -69,7 +69,7 @@ GONE = {
     "NOBODYS": "NO_SERVICE",
     "nowhere": "bypass_dest",
     "HELPED": "HAS_APP",
-    "Senders": "ReplyFilter",
+    "Senders": "AddrFilter",
     "may_reply": "may_contain",
     "is_of_single_packets": "is_ops",
     "is_single": "is_ops",

@@ -83,11 +83,10 @@ fn pass<'g, F: FastFamily>(
     packet: Packet,
 ) -> Verdict {
     let af = ipvs.af_state::<F>();
-    // First, as most packets of a router concern no service. The VIP of a request is in the filter,
-    // too.
-    let filter = &af.reply_filter;
-    let may_be_ours = F::addresses(packet.bytes())
-        .is_some_and(|(src, dst)| filter.may_contain::<F>(dst) || filter.may_contain::<F>(src));
+    // First, as most packets of a router concern no service.
+    let may_be_ours = F::whole_addresses(packet.bytes()).is_some_and(|(src, dst)| {
+        af.vip_filter.may_contain::<F>(dst) || af.reply_filter.may_contain::<F>(src)
+    });
     if !may_be_ours {
         return Verdict::Accept(packet);
     }

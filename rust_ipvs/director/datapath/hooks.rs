@@ -117,6 +117,15 @@ fn is_ignored<F: InetFamily>(point: Point, packet: &Packet) -> bool {
     packet.is_handled() || !packet.has_route() || (may_be_raw && packet.is_raw())
 }
 
+/// Returns whether a forwarded TCP or UDP packet has a source of no reply. Most packets of a router
+/// concern no service, so this comes before all that costs more.
+#[inline(always)]
+fn is_foreign<F: InetFamily>(call: &HookCall<'_, F>, packet: &Packet) -> bool {
+    let filter = &call.af.reply_filter;
+    call.point == Point::Forward
+        && F::whole_addresses(packet.bytes()).is_some_and(|(src, _)| !filter.may_contain::<F>(src))
+}
+
 /// Parses the headers of an unfragmented TCP or UDP packet if they are in the linear part.
 #[inline(always)]
 fn read<F: InetFamily>(packet: &Packet) -> Option<(Header<F>, Transport)> {
@@ -225,19 +234,23 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
     call: HookCall<'g, F>,
     mut packet: Packet,
 ) -> Verdict {
+    if is_foreign(&call, &packet) {
+        return Verdict::Accept(packet);
+    }
     let (header, transport) = match read::<F>(&packet) {
         Some(headers) => headers,
         None => match read_slow(call, TAKES_REQUESTS, packet) {
             Ok((whole, header, transport)) => {
                 packet = whole;
+                if call.point == Point::Forward && !call.af.reply_filter.may_contain::<F>(header.src)
+                {
+                    return Verdict::Accept(packet);
+                }
                 (header, transport)
             }
             Err(verdict) => return verdict,
         },
     };
-    if call.point == Point::Forward && !call.af.reply_filter.may_contain::<F>(header.src) {
-        return Verdict::Accept(packet);
-    }
     let context = Context::new(call, header, transport);
     let found = match find::<F, TAKES_REQUESTS>(&context) {
         Err(hashed) if TAKES_REQUESTS && may_fill_cport(&context, &packet) => {

@@ -23,7 +23,7 @@ use crate::{
             ConfigHeld,
             Counting,
             Destination,
-            ReplyFilter, //
+            AddrFilter, //
         },
     },
     kapi::{
@@ -88,7 +88,9 @@ pub(crate) struct AfState<F: InetFamily> {
     /// Services by their keys.
     services: RcuHash<Service<F>>,
     /// Filter of source addresses of replies; read by forwarded packets.
-    pub(crate) reply_filter: ReplyFilter,
+    pub(crate) reply_filter: AddrFilter,
+    /// Filter of VIPs; read at the ingress of devices.
+    pub(crate) vip_filter: AddrFilter,
     pub(crate) slab: Arc<Slab<Connection<F>>>,
     /// Maximum number of buckets of a connection table, as a power of two.
     most_bits: u32,
@@ -166,7 +168,8 @@ impl<F: InetFamily> AfState<F> {
             no_cport: NoCport::new(),
             queues: SetOnce::new(),
             services: RcuHash::new(),
-            reply_filter: ReplyFilter::new(),
+            reply_filter: AddrFilter::new(),
+            vip_filter: AddrFilter::new(),
             slab,
             most_bits,
             helper_port,
@@ -347,6 +350,7 @@ impl<F: InetFamily> AfState<F> {
         }
         self.services.insert(held, &service)?;
         self.reply_filter.add_service(&key);
+        self.vip_filter.add_service(&key);
         self.count_gates(&key, true);
         Ok(())
     }

@@ -264,8 +264,9 @@ impl<H: SyncHost> Backup<'_, H> {
                 let mut placeholders = self.0.daemons().placeholders.lock();
                 let placeholder = placeholders.get(self.0.counting(), addr, method)?;
                 drop(placeholders);
-                // The server's replies may have to be translated.
+                // The server's replies may have to be translated, and there may be no service yet.
                 af.reply_filter.add(addr);
+                af.vip_filter.add(F::ip(tuple.vip.addr));
                 Connection::new(protocol, tuple, placeholder, ControlRef::none())
             }
         };

@@ -43,8 +43,8 @@ mod properties;
 mod reference;
 // A file of the director layer that needs only atomics.
 #[cfg(test)]
-#[path = "../../../rust_ipvs/director/dest/reply_filter.rs"]
-mod reply_filter;
+#[path = "../../../rust_ipvs/director/dest/addr_filter.rs"]
+mod addr_filter;
 #[cfg(test)]
 mod senders;
 #[cfg(test)]

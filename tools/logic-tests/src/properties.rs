@@ -9,6 +9,7 @@ use crate::logic::family::{Endpoint, Family, Fragment, Header, ParseError, Side,
 use crate::logic::hash::HashKey;
 use crate::logic::ipip::{self, Outer};
 use crate::logic::nlattr::{self, Attributes};
+use crate::logic::packet::{TCP, UDP};
 use crate::logic::sctp;
 use crate::logic::sizing;
 #[cfg(not(miri))]
@@ -93,6 +94,7 @@ fn parses_alike<F: Family>(packet: &[u8]) {
         more_fragments: header.fragment == Fragment::First,
         fragment_offset: u16::from(header.fragment == Fragment::Later),
     });
+    whole_addresses_are_those_of_the_header::<F>(packet);
     let slow = slow_parse(packet)
         .filter(|_| packet[0] >> 4 == if F::FAMILY == AddressFamily::V4 { 4 } else { 6 })
         .map(|found| SlowParsed {
@@ -102,6 +104,16 @@ fn parses_alike<F: Family>(packet: &[u8]) {
             ..found
         });
     assert_eq!(fast, slow);
+}
+
+/// Packets that are no fragments have their addresses at once, if their IPv6 header is the only one.
+fn whole_addresses_are_those_of_the_header<F: Family>(packet: &[u8]) {
+    let Ok(header) = F::parse(packet) else { return };
+    let is_whole = matches!(header.protocol, TCP | UDP)
+        && header.fragment == Fragment::Whole
+        && (F::FAMILY == AddressFamily::V4 || header.l4 == 40);
+    let expected = is_whole.then_some((header.src, header.dst));
+    assert_eq!(F::whole_addresses(packet), expected);
 }
 
 fn endpoint_v4() -> impl Strategy<Value = Endpoint<V4>> {

@@ -4,7 +4,7 @@
 
 use crate::logic::config::{Ip, ServiceKey};
 use crate::logic::family::V4;
-use crate::reply_filter::ReplyFilter;
+use crate::addr_filter::AddrFilter;
 use std::sync::Barrier;
 
 /// Number of threads, and of addresses that each of them adds.
@@ -24,7 +24,7 @@ fn all() -> impl Iterator<Item = [u8; 4]> {
 #[test]
 fn no_address_is_lost_that_threads_add() {
     for round in 0..ROUNDS {
-        let senders = ReplyFilter::new();
+        let senders = AddrFilter::new();
         let barrier = Barrier::new(THREADS.into());
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
@@ -43,7 +43,7 @@ fn no_address_is_lost_that_threads_add() {
 // H-22, V-3: the filter is empty at first, and accepts all addresses with a service by mark.
 #[test]
 fn marks_stand_for_all() {
-    let senders = ReplyFilter::new();
+    let senders = AddrFilter::new();
     assert!(all().all(|a| !senders.may_contain::<V4>(a)));
     senders.add_service(&ServiceKey::Mark(1));
     assert!(all().all(|a| senders.may_contain::<V4>(a)));

@@ -28,9 +28,6 @@ use crate::{
 
 /// Address family on the fast path.
 pub(super) trait FastFamily: HasAfState {
-    /// Returns source and destination, of whatever has the length of a header.
-    fn addresses(l3: &[u8]) -> Option<(Self::Addr, Self::Addr)>;
-
     /// Parses the header of a plain TCP or UDP packet: neither options nor extension headers, not a
     /// fragment, a TTL above 1, and whatever else IP checks before it routes a packet.
     fn read_plain(l3: &[u8]) -> Option<Header<Self>>;
@@ -54,12 +51,6 @@ fn is_plain<F: Family>(header: &Header<F>) -> bool {
 
 impl FastFamily for V4 {
     #[inline(always)]
-    fn addresses(l3: &[u8]) -> Option<([u8; 4], [u8; 4])> {
-        let addresses = l3.first_chunk::<20>()?.last_chunk::<8>()?;
-        Some((*addresses.first_chunk()?, *addresses.last_chunk()?))
-    }
-
-    #[inline(always)]
     fn read_plain(l3: &[u8]) -> Option<Header<Self>> {
         let fixed = l3.first_chunk::<20>()?;
         let [first, ..] = *fixed;
@@ -81,12 +72,6 @@ impl FastFamily for V4 {
 }
 
 impl FastFamily for V6 {
-    #[inline(always)]
-    fn addresses(l3: &[u8]) -> Option<([u8; 16], [u8; 16])> {
-        let addresses = l3.first_chunk::<40>()?.last_chunk::<32>()?;
-        Some((*addresses.first_chunk()?, *addresses.last_chunk()?))
-    }
-
     #[inline(always)]
     fn read_plain(l3: &[u8]) -> Option<Header<Self>> {
         let [_, _, _, _, _, _, next, ..] = *l3.first_chunk::<40>()?;

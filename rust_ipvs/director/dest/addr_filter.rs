@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! [`ReplyFilter`]: filter of source addresses of replies, which spares most forwarded packets a
-//! look-up in the connection table.
+//! [`AddrFilter`]: filter of addresses, which spares most packets that concern no service a look-up
+//! in the connection table.
 //!
-//! The source of a reply is a real server, or a VIP. The filter has a bit for each of 4096 classes
-//! of addresses. A bit is set when a service or a destination is added, and never cleared, as
-//! connections outlive both. So an address without its bit has no connection, and one with its bit
-//! may have one.
+//! The source of a reply is a real server, or a VIP; the destination of a request is a VIP. The
+//! filter has a bit for each of 4096 classes of addresses. A bit is set when a service or a
+//! destination is added, and never cleared, as connections outlive both. So an address without its
+//! bit has no connection, and one with its bit may have one.
 
 use crate::logic::{
     config::{
@@ -25,13 +25,13 @@ const WORDS: usize = 128;
 /// Right shift of a mixed address that gives the number of its bit.
 const SHIFT: u32 = u32::BITS - (WORDS * 32).trailing_zeros();
 
-/// Filter of source addresses.
+/// Filter of addresses.
 ///
 /// Administrators and up to 64 backup threads add addresses concurrently, without a common lock.
 /// Bits are only ever set, by a compare-and-exchange of their word, so none is lost. Packets need
 /// no order between these words and others, as an address is added before a connection with it can
 /// be found.
-pub(crate) struct ReplyFilter([Atomic<u32>; WORDS]);
+pub(crate) struct AddrFilter([Atomic<u32>; WORDS]);
 
 /// Returns the number of an address's bit: its words, mixed by the multiplier of Fibonacci hashing.
 #[inline(always)]
@@ -43,13 +43,13 @@ fn bit_of(addr: &[u8]) -> u32 {
     folded.wrapping_mul(0x9e37_79b1) >> SHIFT
 }
 
-impl ReplyFilter {
+impl AddrFilter {
     /// Creates an empty filter.
     pub(crate) fn new() -> Self {
         Self([const { Atomic::new(0) }; WORDS])
     }
 
-    /// Returns whether packets from an address may be replies.
+    /// Returns whether an address, or one of its class, was added.
     #[inline(always)]
     pub(crate) fn may_contain<F: Family>(&self, addr: F::Addr) -> bool {
         let bit = bit_of(addr.as_ref());
@@ -58,7 +58,7 @@ impl ReplyFilter {
             .is_some_and(|word| (word.load(Relaxed) >> (bit % 32)) & 1 != 0)
     }
 
-    /// Adds a source address. Any context.
+    /// Adds an address. Any context.
     pub(crate) fn add(&self, addr: Ip) {
         let bit = match &addr {
             Ip::V4(addr) => bit_of(addr),
@@ -69,8 +69,8 @@ impl ReplyFilter {
         }
     }
 
-    /// Adds the source addresses that replies of a service may have: all, if it is a firewall mark
-    /// service. Any context.
+    /// Adds the addresses that a service may have: all, if it is a firewall mark service. Any
+    /// context.
     pub(crate) fn add_service(&self, key: &ServiceKey) {
         match *key {
             ServiceKey::Address { addr, .. } => self.add(addr),
