@@ -86,8 +86,10 @@ bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb, unsigned int len,
 				   const struct dst_entry *dst);
 void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb, u8 pf);
 bool rust_ipvs_helper_has_others_on_way(const struct net *net, u8 pf, bool delivered,
-					const void *owner, const void *idle);
-const void *rust_ipvs_helper_builtin_postroute(const struct net *net, u8 pf, const char *name);
+					const void *owner, const unsigned long *idle,
+					unsigned int count);
+const void *rust_ipvs_helper_hook_at(const struct net *net, u8 pf, unsigned int point,
+				     unsigned int index, char *symbol, size_t size);
 bool rust_ipvs_helper_has_strict_source(const struct sk_buff *skb);
 struct neighbour *rust_ipvs_helper_neighbour_v4(const struct sk_buff *skb, struct dst_entry *dst,
 						__be32 daddr);

@@ -285,9 +285,26 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_finish_outer(struct net *net, struc
 	skb->protocol = htons(ETH_P_IP);
 }
 
-/* Returns true if a hook at this place is neither of @owner nor @idle. */
+/* Returns true if @hook is among the @count functions of @idle, which ends early with a 0. */
+static __always_inline bool is_idle(nf_hookfn *hook, const unsigned long *idle, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		unsigned long known = READ_ONCE(idle[i]);
+
+		if (known == (unsigned long)hook)
+			return true;
+		if (!known)
+			break;
+	}
+	return false;
+}
+
+/* Returns true if a hook at this place is neither of @owner nor idle. */
 static __always_inline bool has_others(struct nf_hook_entries __rcu *const *places,
-				       unsigned int point, const void *owner, const void *idle)
+				       unsigned int point, const void *owner,
+				       const unsigned long *idle, unsigned int count)
 {
 	const struct nf_hook_entries *entries = rcu_dereference(places[point]);
 	unsigned int i;
@@ -297,48 +314,49 @@ static __always_inline bool has_others(struct nf_hook_entries __rcu *const *plac
 	for (i = 0; i < entries->num_hook_entries; i++) {
 		const struct nf_hook_entry *entry = &entries->hooks[i];
 
-		if (entry->priv != owner && (const void *)entry->hook != idle)
+		if (entry->priv != owner && !is_idle(entry->hook, idle, count))
 			return true;
 	}
 	return false;
 }
 
+static __always_inline struct nf_hook_entries __rcu *const *places_of(const struct net *net, u8 pf)
+{
+	return pf == NFPROTO_IPV4 ? net->nf.hooks_ipv4 : net->nf.hooks_ipv6;
+}
+
 __rust_ipvs_helper bool rust_ipvs_helper_has_others_on_way(const struct net *net, u8 pf,
 							   bool delivered, const void *owner,
-							   const void *idle)
+							   const unsigned long *idle,
+							   unsigned int count)
 {
-	struct nf_hook_entries __rcu *const *places = pf == NFPROTO_IPV4 ? net->nf.hooks_ipv4 :
-									  net->nf.hooks_ipv6;
+	struct nf_hook_entries __rcu *const *places = places_of(net, pf);
 
-	if (has_others(places, NF_INET_PRE_ROUTING, owner, idle) ||
-	    has_others(places, NF_INET_POST_ROUTING, owner, idle))
+	if (has_others(places, NF_INET_PRE_ROUTING, owner, idle, count) ||
+	    has_others(places, NF_INET_POST_ROUTING, owner, idle, count))
 		return true;
 	if (!delivered)
-		return has_others(places, NF_INET_FORWARD, owner, idle);
-	return has_others(places, NF_INET_LOCAL_IN, owner, idle) ||
-	       has_others(places, NF_INET_LOCAL_OUT, owner, idle);
+		return has_others(places, NF_INET_FORWARD, owner, idle, count);
+	return has_others(places, NF_INET_LOCAL_IN, owner, idle, count) ||
+	       has_others(places, NF_INET_LOCAL_OUT, owner, idle, count);
 }
 
 /*
- * Returns the function of the first hook at POST_ROUTING if it is the kernel's own function @name,
- * which is never unloaded; NULL otherwise.
+ * Returns the function of hook number @index at @point and writes its name, and that of its module,
+ * to @symbol; NULL beyond the last one.
  */
-__rust_ipvs_helper const void *rust_ipvs_helper_builtin_postroute(const struct net *net, u8 pf,
-								  const char *name)
+__rust_ipvs_helper const void *rust_ipvs_helper_hook_at(const struct net *net, u8 pf,
+							unsigned int point, unsigned int index,
+							char *symbol, size_t size)
 {
-	struct nf_hook_entries __rcu *const *places = pf == NFPROTO_IPV4 ? net->nf.hooks_ipv4 :
-									  net->nf.hooks_ipv6;
 	const struct nf_hook_entries *entries;
 	const void *function = NULL;
-	char symbol[128];
-	unsigned int i;
 
 	rcu_read_lock();
-	entries = rcu_dereference(places[NF_INET_POST_ROUTING]);
-	for (i = 0; entries && i < entries->num_hook_entries && !function; i++) {
-		snprintf(symbol, sizeof(symbol), "%ps", entries->hooks[i].hook);
-		if (!strcmp(symbol, name))
-			function = entries->hooks[i].hook;
+	entries = rcu_dereference(places_of(net, pf)[point]);
+	if (entries && index < entries->num_hook_entries) {
+		function = entries->hooks[index].hook;
+		snprintf(symbol, size, "%ps", function);
 	}
 	rcu_read_unlock();
 	return function;

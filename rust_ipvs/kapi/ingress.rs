@@ -23,8 +23,13 @@
 //! RTNL, then the mutex of the ports, then those of netfilter. [`Ports::open`] takes RTNL,
 //! [`Ports::close`] does not need it.
 
+mod others;
 mod output;
 
+pub(crate) use others::{
+    HookName,
+    IdleHooks, //
+};
 pub(crate) use output::{
     Neighbour,
     Passage, //
@@ -362,44 +367,6 @@ impl Net {
         protocol == Protocol::Ipv4
             // SAFETY: By the type invariant the namespace is live.
             || unsafe { bindings::rust_ipvs_helper_is_forwarding_v6(self.as_ptr()) }
-    }
-
-    /// Returns whether a packet that is delivered, or forwarded, would pass a hook of others: one
-    /// between ingress and output that is neither of `owner`, the owner of hooks of this module,
-    /// nor the function `idle`.
-    ///
-    /// Reads the entries themselves and remembers nothing, so that a hook counts from the moment
-    /// when packets pass it.
-    #[inline(always)]
-    pub(crate) fn has_others_on_way<O>(
-        &self,
-        _rcu: Rcu<'_>,
-        protocol: Protocol,
-        is_delivered: bool,
-        owner: &O,
-        idle: usize,
-    ) -> bool {
-        // SAFETY: By the type invariant the namespace is live. The entries are read under RCU. The
-        // pointers are compared only.
-        unsafe {
-            bindings::rust_ipvs_helper_has_others_on_way(
-                self.as_ptr(),
-                protocol.number(),
-                is_delivered,
-                ptr::from_ref(owner).cast(),
-                idle as *const c_void,
-            )
-        }
-    }
-
-    /// Returns the address of a hook function at POST_ROUTING that has this name and is part of the
-    /// kernel itself; 0 if there is none. Any context.
-    pub(crate) fn builtin_postroute(&self, protocol: Protocol, name: &CStr) -> usize {
-        let (net, name) = (self.as_ptr(), name.as_char_ptr());
-        // SAFETY: By the type invariant the namespace is live. The name is terminated.
-        let function =
-            unsafe { bindings::rust_ipvs_helper_builtin_postroute(net, protocol.number(), name) };
-        function as usize
     }
 
     /// Returns the generation of the routes of a family (C: `rt_genid_ipv4()`, `rt_genid_ipv6()`):

@@ -57,9 +57,9 @@ pub(crate) trait Family: Sized + Copy + Eq + fmt::Debug + Send + Sync + 'static 
     /// not a valid packet of this family.
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError>;
 
-    /// Returns source and destination of a TCP or UDP packet that is no fragment and has no extension
-    /// headers; `None` for any other. It costs a fraction of [`parse`](Self::parse), for packets
-    /// that concern no service, and does not check the version.
+    /// Returns source and destination of a TCP or UDP packet that is no fragment and has no
+    /// extension headers; `None` for any other. It costs a fraction of [`parse`](Self::parse), for
+    /// packets that concern no service, and does not check the version.
     fn whole_addresses(l3: &[u8]) -> Option<(Self::Addr, Self::Addr)>;
 
     /// Hashes a flow, with the same result for both directions: `hash(k, a, b, p) == hash(k, b, a,

@@ -242,7 +242,8 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
         None => match read_slow(call, TAKES_REQUESTS, packet) {
             Ok((whole, header, transport)) => {
                 packet = whole;
-                if call.point == Point::Forward && !call.af.reply_filter.may_contain::<F>(header.src)
+                if call.point == Point::Forward
+                    && !call.af.reply_filter.may_contain::<F>(header.src)
                 {
                     return Verdict::Accept(packet);
                 }

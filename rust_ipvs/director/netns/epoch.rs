@@ -17,7 +17,10 @@
 //! calls after the deletion, counts a change.
 
 use crate::kapi::{
-    ingress::Source,
+    ingress::{
+        IdleHooks,
+        Source, //
+    },
     net::Net,
     netfilter::Protocol,
     once::Word,
@@ -27,6 +30,7 @@ use crate::kapi::{
         RcuCell, //
     },
     route::Route,
+    time,
     work::WorkHandle, //
 };
 use kernel::{
@@ -59,9 +63,10 @@ pub(crate) struct FastPath {
     changes: Atomic<u32>,
     /// Stamp of the next epoch.
     next: Atomic<u32>,
-    /// Address of a hook function at POST_ROUTING that does nothing to a packet without a socket,
-    /// which is AppArmor's; 0 if there is none. Distributions have it in every namespace.
-    pub(crate) idle: Word<usize>,
+    /// Hook functions that may be passed by if `fast_path` is 1.
+    pub(crate) idle: IdleHooks,
+    /// Time of the last packet for which other functions of hooks were sought, in jiffies.
+    asked: Word<u32>,
     /// Work that registers and unregisters the hooks at devices.
     pub(crate) work: SetOnce<WorkHandle>,
 }
@@ -72,7 +77,8 @@ impl FastPath {
         Self {
             changes: Atomic::new(0),
             next: Atomic::new(STEP),
-            idle: Word::new(0),
+            idle: IdleHooks::new(),
+            asked: Word::new(0),
             work: SetOnce::new(),
         }
     }
@@ -82,7 +88,19 @@ impl FastPath {
         self.changes.fetch_add(1, Full);
     }
 
-    /// Queues the work that registers and unregisters the hooks.
+    /// Notes that a packet would pass a hook of others. Every five seconds the work looks whether
+    /// that is a hook which may be passed by. Any context.
+    #[inline(always)]
+    pub(crate) fn refused(&self) {
+        let now = time::jiffies32();
+        if now.wrapping_sub(self.asked.load()) > 5 * time::HZ {
+            self.asked.store(now);
+            self.arrange();
+        }
+    }
+
+    /// Queues the work that registers and unregisters the hooks, and learns which hooks may be
+    /// passed by.
     pub(crate) fn arrange(&self) {
         if let Some(work) = self.work.as_ref() {
             work.queue_now();

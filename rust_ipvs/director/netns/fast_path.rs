@@ -29,10 +29,16 @@ impl NetnsIpvs {
         net: &Net,
         is_delivered: bool,
     ) -> bool {
-        let idle = self.fast_path.idle.load();
+        let idle = &self.fast_path.idle;
         match self.settings.fast_path.load() {
             0 => false,
-            1 => !net.has_others_on_way(rcu, F::PROTOCOL, is_delivered, self, idle),
+            1 => {
+                let is_free = !net.has_others_on_way(rcu, F::PROTOCOL, is_delivered, self, idle);
+                if !is_free {
+                    self.fast_path.refused();
+                }
+                is_free
+            }
             _ => true,
         }
     }

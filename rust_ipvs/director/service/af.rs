@@ -20,10 +20,7 @@ use crate::{
                 HashPos,
                 RcuHash, //
             },
-            ConfigHeld,
-            Counting,
-            Destination,
-            AddrFilter, //
+            AddrFilter, ConfigHeld, Counting, Destination,
         },
     },
     kapi::{

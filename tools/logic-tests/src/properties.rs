@@ -106,7 +106,8 @@ fn parses_alike<F: Family>(packet: &[u8]) {
     assert_eq!(fast, slow);
 }
 
-/// Packets that are no fragments have their addresses at once, if their IPv6 header is the only one.
+/// Packets that are no fragments have their addresses at once, unless IPv6 extension headers
+/// follow.
 fn whole_addresses_are_those_of_the_header<F: Family>(packet: &[u8]) {
     let Ok(header) = F::parse(packet) else { return };
     let is_whole = matches!(header.protocol, TCP | UDP)

@@ -2,9 +2,9 @@
 
 //! The reply filter, to which several threads add addresses at the same time.
 
+use crate::addr_filter::AddrFilter;
 use crate::logic::config::{Ip, ServiceKey};
 use crate::logic::family::V4;
-use crate::addr_filter::AddrFilter;
 use std::sync::Barrier;
 
 /// Number of threads, and of addresses that each of them adds.

@@ -14,7 +14,8 @@ use crate::{
         NetnsIpvs, //
     },
     kapi::{
-        netfilter::Protocol,
+        conntrack::related::IS_THERE,
+        ingress::HookName,
         routes::RouteNotifier,
         time::HZ,
         work::{
@@ -28,6 +29,27 @@ use kernel::{
     static_lock_class,
     sync::Arc, //
 };
+
+/// Functions of hooks that do nothing to a packet that is taken, so that `fast_path` 1 passes them
+/// by. Such a packet has no socket, as AppArmor's wants, and is no fragment. It belongs to a
+/// connection that does not use conntrack, so that an entry which conntrack creates for it would be
+/// dropped before it is confirmed.
+const IDLE: &[HookName] = &[named(b"apparmor_ip_postroute", b"")];
+
+/// As [`IDLE`]; functions of conntrack, and of modules that it depends on.
+const IDLE_OF_CONNTRACK: &[HookName] = &[
+    named(b"ipv4_conntrack_in", b"nf_conntrack"),
+    named(b"ipv4_conntrack_local", b"nf_conntrack"),
+    named(b"ipv6_conntrack_in", b"nf_conntrack"),
+    named(b"ipv6_conntrack_local", b"nf_conntrack"),
+    named(b"nf_confirm", b"nf_conntrack"),
+    named(b"ipv4_conntrack_defrag", b"nf_defrag_ipv4"),
+    named(b"ipv6_defrag", b"nf_defrag_ipv6"),
+];
+
+const fn named(function: &'static [u8], module: &'static [u8]) -> HookName {
+    HookName { function, module }
+}
 
 /// Registers or unregisters the hooks, as services and `fast_path` demand.
 ///
@@ -45,8 +67,11 @@ fn arrange(ipvs: &Arc<NetnsIpvs>) -> Option<u32> {
             };
             ipvs.config.lock().routes = Some(routes);
         }
-        let idle = lease.builtin_postroute(Protocol::Ipv4, c"apparmor_ip_postroute");
-        ipvs.fast_path.idle.store(idle);
+        ipvs.fast_path.idle.learn(&lease, IDLE);
+        // This module depends on that of conntrack then, so neither goes before it.
+        if IS_THERE {
+            ipvs.fast_path.idle.learn(&lease, IDLE_OF_CONNTRACK);
+        }
         // A device without a hook has the path of the other hooks.
         let _ = ipvs.ports.open::<Fast>(lease, ipvs);
     }

@@ -259,6 +259,29 @@ def rules():
     ipvs.setting('fast_path', 0)
 
 
+for VERSION in (4, 6):
+
+    @case(f'IPv{VERSION}: conntrack and defragmentation do not count as rules with 1', only='rust')
+    def idle_conntrack(version=VERSION):
+        g.reload()
+        ipvs.setting('fast_path', 1)
+        serve('NAT', version)
+        with Flow(version, 'u') as flow:
+            flow.open()
+            flow.answer(b'first')
+            true(flow.at_me(), 'the first reply arrives')
+            # Replies pass this chain, requests only the hooks of conntrack that it brings.
+            g.director.run('nft add table inet t', quiet=True)
+            hook = '{ type filter hook forward priority 0; }'
+            g.director.run(['nft', f'add chain inet t c {hook}'], quiet=True)
+            g.director.run('nft add rule inet t c ct state invalid counter', quiet=True)
+            true(taken(flow, back=True) <= 0, 'no reply is taken')
+            until(lambda: taken(flow) >= 4, 'requests are taken')
+            g.director.run('nft delete table inet t', quiet=True)
+            until(lambda: taken(flow, back=True) >= 4, 'replies are taken again')
+        ipvs.setting('fast_path', 0)
+
+
 @case('the VIP that goes is gone for the next packet, and a route that changes is the new one',
       only='rust')
 def routes():
