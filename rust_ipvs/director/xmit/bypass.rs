@@ -33,11 +33,7 @@ pub(crate) fn send<F: InetFamily>(
         return Verdict::Stolen;
     };
     // never back to this host.
-    if route.is_local()
-        || !common::may_leave(&context)
-        || !common::dec_ttl(&context.header, &mut packet, context.header.l4.into())
-        || !common::fits(&context, &mut packet, || route.mtu())
-    {
+    if route.is_local() || !common::prepare(&context, &route, &mut packet) {
         return Verdict::Stolen;
     }
     conntrack::finish_ct(connection, Direction::Input, &mut packet);

@@ -14,6 +14,7 @@ use crate::{
     },
     kapi::{
         netfilter::{
+            Point,
             Protocol,
             Verdict, //
         },
@@ -58,6 +59,20 @@ pub(super) fn route<'g, F: InetFamily>(
 #[inline(always)]
 pub(super) fn may_leave<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !F::is_loopback(context.header.src)
+}
+
+/// Prepares a packet, unchanged so far, to leave this host by a route: decrements its TTL. Returns
+/// `false` if it has to be dropped because of its source, TTL or size; an ICMP
+/// error has been sent if one is due.
+#[inline(always)]
+pub(super) fn prepare<F: InetFamily>(
+    context: &Context<'_, F>,
+    route: &Route,
+    packet: &mut Packet,
+) -> bool {
+    may_leave(context)
+        && dec_ttl(&context.header, packet, context.header.l4.into())
+        && fits(context, packet, || route.mtu())
 }
 
 /// Decrements the TTL. Returns `false` after sending an ICMP error if none is left.
@@ -177,8 +192,14 @@ pub(super) fn deliver_local<F: InetFamily>(
     Verdict::Accept(packet)
 }
 
+/// Returns whether a packet from another host would reach a loopback address of this host.
+#[inline(always)]
+pub(super) fn loops<F: InetFamily>(context: &Context<'_, F>, destination: &Destination) -> bool {
+    context.point == Point::LocalIn && is_loopback(destination.id.addr)
+}
+
 /// Returns whether the address is a loopback address.
-pub(super) fn is_loopback(addr: Ip) -> bool {
+fn is_loopback(addr: Ip) -> bool {
     match addr {
         Ip::V4([first, ..]) => first == 127,
         Ip::V6(addr) => addr == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],

@@ -32,10 +32,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     if route.is_local() {
         return common::stay_local(connection, packet);
     }
-    if !common::may_leave(context)
-        || !common::dec_ttl(&context.header, &mut packet, context.header.l4.into())
-        || !common::fits(context, &mut packet, || route.mtu())
-    {
+    if !common::prepare(context, route, &mut packet) {
         return Verdict::Stolen;
     }
     common::forward::<F, TRACKED>(context, connection, packet, route)

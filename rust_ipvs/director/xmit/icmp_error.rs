@@ -48,14 +48,10 @@ pub(crate) fn send<'g, F: InetFamily>(
     let local = route.is_local();
     if local {
         // A forwarded error can no longer be delivered locally.
-        let loops = context.point == Point::LocalIn && common::is_loopback(destination.id.addr);
-        if context.point == Point::Forward || loops {
+        if context.point == Point::Forward || common::loops(context, destination) {
             return Verdict::Stolen;
         }
-    } else if !common::may_leave(context)
-        || !common::dec_ttl(&context.header, &mut packet, context.header.l4.into())
-        || !common::fits(context, &mut packet, || route.mtu())
-    {
+    } else if !common::prepare(context, route, &mut packet) {
         return Verdict::Stolen;
     }
     let real = &connection.real;

@@ -15,10 +15,7 @@ use crate::{
         },
     },
     kapi::{
-        netfilter::{
-            Point,
-            Verdict, //
-        },
+        netfilter::Verdict,
         route::{
             Route,
             RouteKind, //
@@ -44,8 +41,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     };
     let local = route.is_local();
     if local {
-        // A packet from another host must not reach loopback addresses.
-        if context.point == Point::LocalIn && common::is_loopback(destination.id.addr) {
+        if common::loops(context, destination) {
             return Verdict::Stolen;
         }
     } else if !common::may_leave(context) {
