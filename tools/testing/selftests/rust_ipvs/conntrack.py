@@ -141,6 +141,7 @@ def not_nat():
 
 @case('N-3 replies are of an established connection to rules, which may drop all others')
 def stateful():
+    ipvs.pass_rules()
     text = (
         'chain in { type filter hook input priority 0; tcp dport 80 ct state new,established accept;'
         ' udp dport 80 ct state new,established accept; tcp dport 80 drop; udp dport 80 drop; };'

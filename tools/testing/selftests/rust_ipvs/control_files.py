@@ -32,7 +32,7 @@ from harness.abi import (
     UDP,
     v6,
 )
-from harness.fixture import HZ, lib
+from harness.fixture import FAST_PATH, HZ, lib
 from harness.netns import make, remove
 from harness.tap import case, equal, note, run, true, until
 
@@ -81,7 +81,7 @@ DEFAULTS = dict(
     sync_retries=(0, 0),
     backup_only=(0, 0),
     sync_refresh_period=(0, 0),
-    fast_path=(0, 0),
+    fast_path=(FAST_PATH, FAST_PATH),
 )
 RANGES = dict(
     conn_max=(0, 1 << 30),

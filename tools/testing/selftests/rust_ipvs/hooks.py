@@ -134,6 +134,7 @@ def forward_order():
 
 @case('H-4 X-11 a packet that goes on passes LOCAL_OUT and is counted once')
 def once_only():
+    ipvs.pass_rules()
     for method in ('-m', '-g', '-i'):
         ipvs.service(f'-u {VIP}:80', method, ['10.0.2.11:80'])
         count = counters('ip', 'output', f'ip daddr {{ 10.0.2.11, {VIP} }}')
