@@ -398,6 +398,15 @@ def defragments():
     return 'ipv6_defrag' in g.director.run('nft list hooks ip6', quiet=True)
 
 
+def remove_module(name):
+    """Removes a module, and first those that use it. With C's own one loaded, some stay."""
+    holders = f'/sys/module/{name}/holders'
+    for holder in os.listdir(holders) if os.path.exists(holders) else []:
+        remove_module(holder)
+    if os.path.exists(f'/sys/module/{name}'):
+        subprocess.run(['rmmod', name], check=g.impl == 'rust')
+
+
 @case(
     'G-30 H-19 the first fragments of IPv6 are put together where they are found, and all before routing from then on'
 )
@@ -405,9 +414,8 @@ def first_fragments():
     if not os.path.exists('/sys/module/nf_defrag_ipv6/initstate'):
         raise Skip('nf_defrag_ipv6 is built into this kernel, so its hooks cannot be taken away')
     g.unload()
-    # With it go its hooks, which stay in a namespace. Others may be there that use it.
-    subprocess.run(['rmmod', 'nft_ct', 'nf_conntrack'], stderr=subprocess.DEVNULL, check=False)
-    subprocess.run(['rmmod', 'nf_defrag_ipv6'], check=g.impl == 'rust')
+    # With it go its hooks, which stay in a namespace, and those that use it.
+    remove_module('nf_defrag_ipv6')
     g.load()
     serve('NAT', 6)
     with Shot(6) as shot:
