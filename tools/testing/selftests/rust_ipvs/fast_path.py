@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """The fast path: what it takes, and that nothing differs on the wire where it does."""
 
-from harness import ipvs
-from harness.fixture import FIXTURE as g, VIP, VIP6
+import contextlib
+import os
+import re
+
+from harness import ipvs, links
+from harness.fixture import FIXTURE as g, HERE, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import ACK, FIN, PSH, SYN, Sniffer, Wire, ip, tcp, udp
-from harness.tap import case, equal, run, true, until
+from harness.tap import Failure, Skip, case, equal, run, true, until
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 CLIENT = {4: '10.0.1.1', 6: 'fd00:1::1'}
@@ -62,13 +66,15 @@ def serve(method, version, kind='u'):
 class Flow:
     """A client's flow to the VIP, packet by packet, and what s1 and the client get of it."""
 
-    def __init__(self, version, kind, port=PORT, devices=('front', 'back')):
+    def __init__(self, version, kind, port=PORT, link=None):
         self.version, self.kind, self.port = version, kind, port
         self.me, self.vip, self.server = CLIENT[version], VIPS[version], SERVER[version]
-        self.front = Wire(g.client, 'eth0', g.director, devices[0])
-        self.back = Wire(g.s1, 'back', g.director, devices[1])
+        if link:
+            self.me = links.CLIENT[version]
+        self.front = link.wire() if link else Wire(g.client, 'eth0', g.director, 'front')
+        self.back = Wire(g.s1, 'back', g.director, 'back')
         self.at_server = Sniffer(g.s1, 'back')
-        self.at_client = Sniffer(g.client, 'eth0')
+        self.at_client = link.sniffer() if link else Sniffer(g.client, 'eth0')
 
     def __enter__(self):
         quiet()
@@ -158,13 +164,18 @@ ODD = [
 ]
 
 
-def transcript(mode, method, version, kind):
+def path_of(method):
+    """Where the client is. Packets of a veth device have no room for an outer header."""
+    return links.Link('tap') if method == 'TUN' else contextlib.nullcontext()
+
+
+def transcript(mode, method, version, kind, link):
     """What comes of each packet, and the counters; a fresh module sees the same ports each time."""
     g.reload()
     ipvs.setting('fast_path', mode)
     serve(method, version, kind)
     lines = []
-    with Flow(version, kind) as flow:
+    with Flow(version, kind, link=link) as flow:
         flow.open()
         for name, options in ODD:
             flow.ask(**options)
@@ -198,8 +209,9 @@ for METHOD in METHODS:
                 only='rust',
             )
             def same(method=METHOD, version=VERSION, kind=KIND):
-                slow = transcript(0, method, version, kind)
-                fast = transcript(2, method, version, kind)
+                with path_of(method) as link:
+                    slow = transcript(0, method, version, kind, link)
+                    fast = transcript(2, method, version, kind, link)
                 for before, after in zip(slow, fast):
                     equal(after, before, f'what comes of {before[0]}')
                 ipvs.setting('fast_path', 0)
@@ -218,8 +230,21 @@ def taken(flow, packets=5, back=False):
     return packets - (received(flow.version) - before)
 
 
-# A packet socket's frames have no room for an outer header, so none is taken for a tunnel here.
-for METHOD in ('NAT', 'DR'):
+def until_taken(flow, words='requests are taken', back=False):
+    """Waits until packets of the flow are taken. IP may see another packet meanwhile."""
+    counts = []
+
+    def are_taken():
+        counts.append(taken(flow, back=back))
+        return counts[-1] >= 4
+
+    try:
+        until(are_taken, words)
+    except Failure as failure:
+        raise Failure(f'{failure}, but of five packets: {counts[-20:]}') from failure
+
+
+for METHOD in METHODS:
     for VERSION in (4, 6):
 
         @case(f'{METHOD} IPv{VERSION}: requests and replies are taken with 2', only='rust')
@@ -227,13 +252,13 @@ for METHOD in ('NAT', 'DR'):
             g.reload()
             ipvs.setting('fast_path', 2)
             serve(method, version)
-            with Flow(version, 'u') as flow:
+            with path_of(method) as link, Flow(version, 'u', link=link) as flow:
                 flow.open()
-                until(lambda: taken(flow) >= 4, 'requests are taken')
+                until_taken(flow)
                 if method == 'NAT':
                     flow.answer(b'first')
                     true(flow.at_me(), 'the first reply arrives')
-                    until(lambda: taken(flow, back=True) >= 4, 'replies are taken')
+                    until_taken(flow, 'replies are taken', back=True)
                 ipvs.setting('fast_path', 0)
                 true(taken(flow) <= 0, 'none is taken with 0')
 
@@ -245,7 +270,7 @@ def rules():
     serve('NAT', 4)
     with Flow(4, 'u') as flow:
         flow.open()
-        until(lambda: taken(flow) >= 4, 'requests are taken')
+        until_taken(flow)
         try:
             g.director.run('nft add table ip t', quiet=True)
             hook = '{ type filter hook prerouting priority 0; }'
@@ -255,7 +280,7 @@ def rules():
             equal(flow.at_s1(0.3), None, 'a packet after the rule')
         finally:
             g.director.run('nft delete table ip t', quiet=True)
-        until(lambda: taken(flow) >= 4, 'requests are taken again')
+        until_taken(flow, 'requests are taken again')
     ipvs.setting('fast_path', 0)
 
 
@@ -290,19 +315,19 @@ def routes():
     serve('NAT', 4)
     with Flow(4, 'u') as flow:
         flow.open()
-        until(lambda: taken(flow) >= 4, 'requests are taken')
+        until_taken(flow)
         g.director.run(f'ip addr del {VIP}/32 dev lo', quiet=True)
         flow.ask(b'gone')
         equal(flow.at_s1(0.3), None, 'a packet after the VIP has gone')
         g.director.run(f'ip addr add {VIP}/32 dev lo', quiet=True)
-        until(lambda: taken(flow) >= 4, 'requests are taken again')
+        until_taken(flow, 'requests are taken again')
         g.director.run('sysctl -qw net.ipv4.conf.front.rp_filter=1', quiet=True)
         g.director.run('ip route add 10.0.1.1/32 dev back', quiet=True)
         flow.ask(b'spoofed')
         equal(flow.at_s1(0.3), None, 'a packet whose source is filtered')
         g.director.run('ip route del 10.0.1.1/32 dev back', quiet=True)
         g.director.run('sysctl -qw net.ipv4.conf.front.rp_filter=0', quiet=True)
-        until(lambda: taken(flow) >= 4, 'requests are taken again')
+        until_taken(flow, 'requests are taken again')
     ipvs.setting('fast_path', 0)
 
 
@@ -313,7 +338,7 @@ def devices():
     serve('NAT', 4)
     with Flow(4, 'u') as flow:
         flow.open()
-        until(lambda: taken(flow) >= 4, 'requests are taken')
+        until_taken(flow)
     for n in range(3):
         g.director.run(f'ip link add v{n} type veth peer name w{n}', quiet=True)
         g.director.run(f'ip link set v{n} up', quiet=True)
@@ -327,10 +352,83 @@ def devices():
         g.director.run(f'ip link del {device}', quiet=True)
     with Flow(4, 'u', PORT + 1) as flow:
         flow.open()
-        until(lambda: taken(flow) >= 4, 'requests are taken after that')
+        until_taken(flow, 'requests are taken after that')
     g.director.run('ip link add v0 type veth peer name w0', quiet=True)
     g.reload()
     g.director.run('ip link del v0', quiet=True)
+
+
+# Kinds of devices: whether requests that come by one are taken, and replies that leave by it.
+LINKS = {
+    'veth': (True, True),
+    'tun': (True, True),
+    'tap': (True, True),
+    'vlan': (True, True),
+    'bond': (True, True),
+    'bridge': (True, True),
+    'macvlan': (True, True),
+    'ipvlan': (True, True),
+    'below macvlan': (False, True),
+    'below ipvlan': (False, True),
+    'vrf': (False, True),
+}
+# The same kinds in Documentation/fast-path.rst.
+NAMES = {
+    'VLAN': 'vlan',
+    'with a macvlan on top': 'below macvlan',
+    'with an ipvlan on top': 'below ipvlan',
+    'in a VRF': 'vrf',
+}
+
+
+def both_ways(flow):
+    """What comes of a request and of its reply."""
+    flow.ask(b'same')
+    request = flow.at_s1()
+    flow.answer(b'same')
+    reply = flow.at_me()
+    true(request and reply, 'request and reply arrive')
+    return request, reply
+
+
+for LINK, TAKEN in LINKS.items():
+
+    @case(f'a device of the kind "{LINK}" has the path, or has it not', only='rust', fresh=True)
+    def link_has_path(kind=LINK, want=TAKEN):
+        # A VRF has a rule, by which the route of a reply may depend on its source.
+        ipvs.setting('snat_reroute', int(kind != 'vrf'))
+        with links.Link(kind) as link:
+            for version in (4, 6):
+                ipvs.setting('fast_path', 0)
+                serve('NAT', version)
+                with Flow(version, 'u', link=link) as flow:
+                    flow.open()
+                    slow = both_ways(flow)
+                    ipvs.setting('fast_path', 2)
+                    for way, back in (('requests', False), ('replies', True)):
+                        words = f'IPv{version}: {way} are taken'
+                        if want[back]:
+                            until_taken(flow, words, back)
+                        else:
+                            true(max(taken(flow, back=back), taken(flow, back=back)) <= 0, words)
+                    equal(both_ways(flow), slow, f'IPv{version}: what comes of a packet')
+        ipvs.setting('fast_path', 0)
+        ipvs.setting('snat_reroute', 1)
+
+
+@case('the document names the devices that have the path', only='rust')
+def document():
+    path = os.path.join(HERE, '../../../../Documentation/fast-path.rst')
+    if not os.path.exists(path):
+        raise Skip('the document is not in a kernel tree')
+    with open(path, encoding='utf-8') as file:
+        rows = re.findall(r'^(\S.*?)  +(taken|not taken) +(taken|not taken)$', file.read(), re.M)
+    told = {
+        NAMES.get(name, name): (incoming == 'taken', outgoing == 'taken')
+        for names, incoming, outgoing in rows
+        for name in names.split(', ')
+    }
+    equal(told, LINKS, 'the table of devices')
 
 
 run(g)
