@@ -71,6 +71,7 @@ bool rust_ipvs_helper_device_is_loopback(const struct net_device *dev);
 void rust_ipvs_helper_ingress_hook(struct nf_hook_ops *ops, struct net_device *dev);
 u8 rust_ipvs_helper_skb_family(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_is_unmarked(struct sk_buff *skb);
+void rust_ipvs_helper_skb_set_l4(struct sk_buff *skb, unsigned int l4);
 bool rust_ipvs_helper_skb_is_lro(const struct sk_buff *skb);
 bool rust_ipvs_helper_skb_trim(struct sk_buff *skb, unsigned int len);
 u32 rust_ipvs_helper_genid(const struct net *net, u8 pf);

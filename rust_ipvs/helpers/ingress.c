@@ -86,6 +86,11 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_is_unmarked(struct sk_buff *skb)
 	       !(dev->priv_flags & (IFF_L3MDEV_SLAVE | IFF_L3MDEV_MASTER));
 }
 
+__rust_ipvs_helper void rust_ipvs_helper_skb_set_l4(struct sk_buff *skb, unsigned int l4)
+{
+	skb->transport_header = skb->network_header + l4;
+}
+
 /* Returns true if @skb is a packet of LRO, which must not be sent as it is. */
 __rust_ipvs_helper bool rust_ipvs_helper_skb_is_lro(const struct sk_buff *skb)
 {

@@ -442,6 +442,14 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_has_room(self.as_ptr(), len, route.as_ptr()) }
     }
 
+    /// Sets the offset of the transport header, in bytes from the network header, as IP will do. At
+    /// ingress most packets have none, and whatever cuts or encapsulates a packet reads it.
+    #[inline(always)]
+    pub(crate) fn set_l4(&mut self, l4: u16) {
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        unsafe { bindings::rust_ipvs_helper_skb_set_l4(self.as_ptr(), l4.into()) }
+    }
+
     /// Returns whether the packet was put together by LRO, and cannot be sent in parts again.
     #[inline(always)]
     pub(crate) fn is_lro(&self) -> bool {

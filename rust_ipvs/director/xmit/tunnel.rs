@@ -12,6 +12,10 @@ pub(crate) use entry::{
     outer,
     write_outer, //
 };
+pub(crate) use layers::{
+    wrap,
+    Layer, //
+};
 
 use super::common;
 pub(crate) use super::common::is_enough;

@@ -44,7 +44,7 @@ use crate::{
 
 /// Header between the outer IP header and the packet.
 #[derive(Clone, Copy)]
-enum Layer {
+pub(crate) enum Layer {
     /// None (IPIP).
     None,
     /// GRE header, with a checksum if `sum`.
@@ -60,7 +60,7 @@ enum Layer {
 
 impl Layer {
     /// Returns the layer for a packet; called before the packet is changed.
-    fn of(encapsulation: Encapsulation, packet: &Packet) -> Self {
+    pub(crate) fn of(encapsulation: Encapsulation, packet: &Packet) -> Self {
         match encapsulation {
             Encapsulation::Ipip => Self::None,
             Encapsulation::Gre { sum } => Self::Gre { sum },
@@ -72,7 +72,7 @@ impl Layer {
     }
 
     /// Returns the length in bytes.
-    fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         match self {
             Self::None => 0,
             Self::Gre { sum: false } => gre::LEN,
@@ -131,7 +131,7 @@ pub(super) fn send<'g, F: InetFamily>(
 }
 
 /// Pushes all headers. Returns `None` if memory is exhausted.
-fn wrap<F: InetFamily>(
+pub(crate) fn wrap<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     layer: Layer,

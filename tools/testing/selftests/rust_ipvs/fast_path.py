@@ -6,7 +6,9 @@ import contextlib
 import os
 import re
 
+import tunnels
 from harness import ipvs, links
+from harness.clients import Connection
 from harness.fixture import FIXTURE as g, HERE, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import ACK, FIN, PSH, SYN, Sniffer, Wire, ip, tcp, udp
@@ -242,6 +244,49 @@ def until_taken(flow, words='requests are taken', back=False):
         until(are_taken, words)
     except Failure as failure:
         raise Failure(f'{failure}, but of five packets: {counts[-20:]}') from failure
+
+
+class Seen:
+    """Packets to the VIP that a rule at PRE_ROUTING sees."""
+
+    def __init__(self, version):
+        kind, vip = ('ip6', VIP6) if version == 6 else ('ip', VIP)
+        g.director.run('nft add table inet seen', quiet=True)
+        hook = '{ type filter hook prerouting priority 0; }'
+        g.director.run(['nft', f'add chain inet seen c {hook}'], quiet=True)
+        g.director.run(f'nft add rule inet seen c {kind} daddr {vip} counter', quiet=True)
+
+    def number(self):
+        rules = g.director.run('nft list table inet seen', quiet=True)
+        return int(re.search(r'packets (\d+)', rules)[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        g.director.run('nft delete table inet seen', quiet=True)
+
+
+# With clients that have sockets: a packet socket's frames have no room for an outer header.
+for KIND in tunnels.KINDS:
+    for VERSION in (4, 6):
+
+        @case(f'{KIND}, IPv{VERSION}: TCP with segments to be cut is taken with 2', only='rust')
+        def tunnels_are_taken(kind=KIND, version=VERSION):
+            g.reload()
+            ipvs.setting('fast_path', 2)
+            tunnels.serve(kind, version, version, 't')
+            try:
+                with Seen(version) as seen, Connection(g.client, VIPS[version]) as connection:
+                    true(connection.echo(), 'an answer')
+                    before = seen.number(), ipvs.stats(at(VIPS[version])).inpkts
+                    true(connection.put(400000), '400 kB to the server')
+                    after = seen.number(), ipvs.stats(at(VIPS[version])).inpkts
+                slow, all_ = (now - then for now, then in zip(after, before))
+                true(all_ >= 8 and slow <= all_ / 4, f'{slow} of {all_} packets were not taken')
+            finally:
+                tunnels.close()
+                ipvs.setting('fast_path', 0)
 
 
 for METHOD in METHODS:
