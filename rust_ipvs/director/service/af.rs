@@ -345,7 +345,11 @@ impl<F: InetFamily> AfState<F> {
         if let Some(size) = self.wanted_size(1, lfactor, false) {
             self.services.resize(held, size)?;
         }
-        self.services.insert(held, &service)?;
+        if let Err(error) = self.services.insert(held, &service) {
+            // Back to the size for the present services, which have no table if there are none.
+            self.fit_services(held, lfactor, false).ok();
+            return Err(error);
+        }
         self.reply_filter.add_service(&key);
         self.vip_filter.add_service(&key);
         self.count_gates(&key, true);
