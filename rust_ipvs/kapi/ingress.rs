@@ -227,9 +227,10 @@ impl<O: Send + Sync, P: Send + Sync + Default> Ports<O, P> {
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();
         while inner.remove_at(|_| true) {}
-        let open = inner.open.take();
+        // With its memory: what is dropped with a port in it is leaked.
+        let (open, ports) = (inner.open.take(), core::mem::take(&mut inner.ports));
         drop(inner);
-        drop(open);
+        drop((open, ports));
     }
 }
 
