@@ -71,7 +71,7 @@ module! {
             description: "Port of FTP control connections by NAT that the helper looks at; 0: no helper",
         },
         fast_path: i32 {
-            default: 0,
+            default: 1,
             description: "Value that net.ipv4.vs.fast_path has in each namespace at first (0 to 2)",
         },
     },

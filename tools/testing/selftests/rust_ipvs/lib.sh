@@ -19,7 +19,7 @@
 #
 # Shell tests source this file. `lib.sh up` and `lib.sh down` create and remove the network by hand.
 # IPVS_IMPL=c tests the kernel's own ip_vs instead of rust_ipvs. FAST_PATH=2 is the value of
-# net.ipv4.vs.fast_path in each namespace at first.
+# net.ipv4.vs.fast_path in each namespace at first; without it that is the module's, 1.
 
 SELFTESTS=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 IPVS_IMPL=${IPVS_IMPL:-rust}

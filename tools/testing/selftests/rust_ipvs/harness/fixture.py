@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOL = os.environ.get('IPVSADM', 'ipvsadm')
 VIP, VIP6 = '10.0.9.1', 'fd00:9::1'
 # The value of fast_path in each namespace at first, as in lib.sh.
-FAST_PATH = int(os.environ.get('FAST_PATH') or 0)
+FAST_PATH = int(os.environ.get('FAST_PATH') or 1)
 
 # What a healthy kernel never says (lib.sh has the same for shell tests).
 BAD = re.compile(
@@ -136,7 +136,7 @@ class Fixture:
             if not self.loaded():
                 self.load()
             self.admin('-C', quiet=True)
-            if FAST_PATH and self.impl == 'rust':
+            if self.impl == 'rust':
                 self.director.write('/proc/sys/net/ipv4/vs/fast_path', FAST_PATH)
         other = 'rust_ipvs' if self.impl == 'c' else 'ip_vs'
         tap.true(not os.path.isdir(f'/sys/module/{other}'), f'{other} is loaded too')
