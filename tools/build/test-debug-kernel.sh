@@ -15,6 +15,8 @@ set -uo pipefail
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 # shellcheck source=kernel-copy.sh
 . "$root/tools/build/kernel-copy.sh"
+# shellcheck source=um-smp.sh
+. "$root/tools/build/um-smp.sh"
 kind=um-debug fragments=("$root/tools/build/um-tests.config" "$root/tools/build/um-debug.config")
 # Only where programs run under seccomp, and not by ptrace, can there be more than one processor.
 # A busy host may give one of them no time for half a minute, which is no fault of the module.
@@ -81,15 +83,6 @@ keep_stub_bare() {
 	grep 'omit-frame-pointer' "$file"
 }
 
-# A processor that is just starting frees memory before it is online; kmemleak then calls RCU from
-# there, which complains.
-keep_start_data() {
-	local file=$source/arch/um/os-Linux/smp.c
-	grep -q start_data "$file" || sed -i -e 's/^static pthread_t cpu_threads.*/&\nstatic struct cpu_thread_data start_data[CONFIG_NR_CPUS];/' \
-		-e 's/data = uml_kmalloc(sizeof(\*data), UM_GFP_ATOMIC)/data = \&start_data[cpu]/' -e '/kfree(data);/d' "$file"
-	grep start_data "$file"
-}
-
 # When areas of vmalloc() are purged, their shadow is released one by one, and then from the first
 # to the last of them at once. User-mode Linux clears it both times. There may be terabytes in
 # between: an unloading took seconds then, and gigabytes of the host, and live areas lost their red
@@ -102,24 +95,6 @@ clear_areas_alone() {
 	grep 'CONFIG_UML) && flags' "$file"
 }
 
-# A signal from another processor is noted while interrupts are disabled, not blocked on the host.
-note_signals() {
-	grep -q ipi_noted "$source/arch/um/os-Linux/signal.c" ||
-		patch --quiet --strip=1 --directory "$source" <"$root/tools/build/um-signals.patch"
-}
-
-# Its processors are threads, and the host may have fewer of its own: who waits for a lock, or for
-# another processor, lets others run, or a queue of waiters stands still for each one that does not.
-yield_to_holder() {
-	local line yield='int sched_yield(void);\n#define cpu_relax() sched_yield()'
-	for line in 'locking/qspinlock.c "qspinlock_stat.h"' 'smp.c "sched/smp.h"'; do
-		local file=$source/kernel/${line% *} include=${line#* }
-		grep -q sched_yield "$file" ||
-			sed -i "s|^#include $include|&\n\n$yield|" "$file"
-		grep sched_yield "$file" || return
-	done
-}
-
 # (And User-mode Linux loads no module that has a table of addresses, which rustc makes unless told
 # otherwise.)
 make_um() {
@@ -127,8 +102,8 @@ make_um() {
 }
 
 build() {
-	name_large_bss && follow_frames && keep_stub_bare && keep_start_data || return
-	clear_areas_alone && note_signals && yield_to_holder || return
+	name_large_bss && follow_frames && keep_stub_bare && clear_areas_alone || return
+	fit_for_processors || return
 	grep -hv '^CONFIG_RUST_IPVS=y' "$root/tools/build/um.config" "${fragments[@]}" >"$place/$kind.fragment"
 	rm -rf "$built"
 	mkdir -p "$built"

@@ -8,8 +8,13 @@ another list, "finally", may fail: then the rest of its steps are left out, and 
     {"sh": COMMAND, "stdin": TEXT}       a shell line, which has to succeed
     {"send": NAME, "bursts": [BURST…]}   packets by pktgen; written down under NAME unless that is empty
                                          with "from": "servers", out of their namespace;
-                                         with "together": true, one processor for each burst at the same time;
-                                         with "times": N, so often, of which the middle one counts
+                                         with "together": true, a processor for each at the same time,
+                                         by a device each, or all by the first with "shared": true;
+                                         with "times": N, so often, of which the middle one counts,
+                                         or the fastest one with "best": true
+    {"stream": NAME, "to": ADDRESS, "flows": N, "seconds": S}
+                                         TCP by iperf3 from the clients to a server's port 80; with
+                                         "times": N, so often, of which the fastest one counts
     {"slab": NAME, "cache": CACHE}       what /proc/slabinfo says of a cache, whose name ends in CACHE
     {"memory": NAME}                     kilobytes that are free
     {"time": NAME, "sh": …, "stdin": …}  how long a shell line takes
@@ -63,6 +68,10 @@ link add c{n} address 02:00:00:00:01:{mac} type veth peer name eth{n} netns clie
 link set c{n} up
 """
 SERVERS = 4
+STREAM_PORT = 80
+STREAM_TRIES = 5
+# Keys of steps that have a result.
+NAMED = ("send", "stream", "slab", "memory", "time")
 # So many neighbours for a moment: their table grows with them, and does not shrink again.
 NEIGHBOURS = 1024
 SETTINGS = {
@@ -193,30 +202,31 @@ def outcome(device):
     raise Failed("pktgen did not send: " + (PKTGEN / device).read_text())
 
 
-def prepare(number, commands=()):
-    """Makes a device ready on a processor of the same number; added anew, for pktgen does not forget IPv6."""
+def prepare(number, device, commands=()):
+    """Makes a device ready on a processor; added anew, for pktgen does not forget IPv6."""
     pktgen(f"kpktgend_{number}", "rem_device_all")
     if commands:
-        pktgen(f"kpktgend_{number}", f"add_device eth{number}")
+        pktgen(f"kpktgend_{number}", f"add_device {device}")
         for command in commands:
-            pktgen(f"eth{number}", command)
+            pktgen(device, command)
 
 
 def burst(commands):
-    prepare(0, commands)
+    prepare(0, "eth0", commands)
     pktgen("pgctrl", "start")
     return outcome("eth0")
 
 
-def together(bursts):
+def together(bursts, shared):
     """Sends all at the same time; returns packets of all and the time of the slowest."""
-    for number, commands in enumerate(bursts):
-        prepare(number, commands)
-        pktgen(f"eth{number}", f"dst_mac {MACS[number]}")
+    devices = [f"eth0@{n}" if shared else f"eth{n}" for n in range(len(bursts))]
+    for number, (device, commands) in enumerate(zip(devices, bursts)):
+        prepare(number, device, commands)
+        pktgen(device, f"dst_mac {MACS[0 if shared else number]}")
     pktgen("pgctrl", "start")
-    sent = [outcome(f"eth{number}") for number in range(len(bursts))]
-    for number in range(1, len(bursts)):
-        prepare(number)
+    sent = [outcome(device) for device in devices]
+    for number, device in enumerate(devices):
+        prepare(number, device)
     return sum(n for n, _ in sent), max(t for _, t in sent)
 
 
@@ -225,7 +235,7 @@ def send(step):
     before = counters()
     with Namespace(step.get("from", "client")):
         if step.get("together"):
-            packets, microseconds = together(step["bursts"])
+            packets, microseconds = together(step["bursts"], step.get("shared"))
         else:
             sent = [burst(commands) for commands in step["bursts"]]
             packets, microseconds = sum(n for n, _ in sent), sum(t for _, t in sent)
@@ -234,11 +244,31 @@ def send(step):
 
 
 def send_often(step):
-    """Of several times the middle one: now and then the guest has something else to do."""
+    """Of several times the middle one: now and then the guest has something else to do.
+
+    Where that is the host, the fastest one.
+    """
     every = [send(step) for _ in range(step.get("times", 1))]
-    return sorted(every, key=lambda result: result["microseconds"] / result["packets"])[
-        len(every) // 2
-    ]
+    every.sort(key=lambda result: result["microseconds"] / result["packets"])
+    return every[0 if step.get("best") else len(every) // 2]
+
+
+def stream_often(step):
+    return max((stream(step) for _ in range(step.get("times", 1))), key=lambda one: one["bits"])
+
+
+def stream(step):
+    """TCP by iperf3: bits per second, as the server received them."""
+    command = f"ip netns exec client iperf3 --json --port {STREAM_PORT} --client {step['to']}"
+    command += f" --parallel {step['flows']} --time {step['seconds']}"
+    for _ in range(STREAM_TRIES):
+        done = subprocess.run(command.split(), text=True, capture_output=True)
+        try:
+            return {"bits": json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]}
+        except (ValueError, KeyError):
+            # The server does not listen for a moment after each stream.
+            time.sleep(1)
+    raise Failed(f"iperf3 did not stream: {done.stdout[-300:]}{done.stderr}")
 
 
 def slab(suffix):
@@ -272,6 +302,8 @@ def carry_out(step):
     """Does one step; returns its result, or None where it has none."""
     if "send" in step:
         return send_often(step)
+    if "stream" in step:
+        return stream_often(step)
     if "slab" in step:
         return slab(step["cache"])
     if "memory" in step:
@@ -303,7 +335,7 @@ def carry_out_run(run, out):
     try:
         for step in run["steps"]:
             result = carry_out(step)
-            name = step.get("send") or step.get("slab") or step.get("memory") or step.get("time")
+            name = next(filter(None, map(step.get, NAMED)), None)
             if result is not None and name:
                 print(
                     json.dumps({"run": run["name"], "name": name, **result}), file=out, flush=True

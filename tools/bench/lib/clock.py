@@ -15,6 +15,7 @@ import sys
 from . import cells, guest, packets, tables
 
 UM = guest.ROOT / "tools/bench/um/um"
+MODULE = "build/bench/um/rust_ipvs.ko"
 UDP = packets.KINDS["udp"]
 ROUNDS = 7
 FLOWS = 50000
@@ -61,7 +62,7 @@ def balancing(turn, implementation, method):
 def in_user_mode(implementation):
     """The same balancer with the module that was built for User-mode Linux."""
     if implementation.module:
-        return dataclasses.replace(implementation, module="build/bench/um/rust_ipvs.ko")
+        return dataclasses.replace(implementation, module=MODULE)
     return implementation
 
 
@@ -78,19 +79,24 @@ def plan(implementations, rounds):
     return runs
 
 
-def fill(implementations, rounds=ROUNDS):
-    """Nanoseconds over plain forwarding, a list of turns by (implementation, method, load)."""
-    folder = guest.OUT / "um-run"
+def run(name, runs, seconds, options=()):
+    """Boots User-mode Linux for a plan. Returns the results by (run, name)."""
+    folder = guest.OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     for stale in "measured.jsonl", "done":
         (folder / stale).unlink(missing_ok=True)
-    (folder / "plan.json").write_text(json.dumps(plan(implementations, rounds), indent=1))
+    (folder / "plan.json").write_text(json.dumps(runs, indent=1))
     try:
         subprocess.run([UM, "build"], check=True)
-        subprocess.run([UM, "run", folder, "1200"], check=True)
+        subprocess.run([UM, "run", folder, str(seconds), *options], check=True)
     except subprocess.CalledProcessError as failure:
         print(f"bench: User-mode Linux: {failure}", file=sys.stderr)
-    measured = guest.read_results(folder)
+    return guest.read_results(folder)
+
+
+def fill(implementations, rounds=ROUNDS):
+    """Nanoseconds over plain forwarding, a list of turns by (implementation, method, load)."""
+    measured = run("um-run", plan(implementations, rounds), 1200)
     # The first turn fills caches of every kind, the host's among them.
     return evaluate(measured, implementations, range(1, rounds))
 

@@ -8,6 +8,7 @@ from . import (
     large,
     persistence,
     scale,
+    stream,
     tables,
 )
 
@@ -28,6 +29,9 @@ def verdicts(results):
         *large.targets_of(found.get("large", {})),
         *background.targets_of(found.get("background", {})),
         *persistence.targets_of(found.get("persistence", {})),
+        *stream.targets_of(
+            {tuple(key.split()): rates for key, rates in found.get("stream", {}).items()}
+        ),
     ]
     return [(words, target) for words, target in every if target]
 

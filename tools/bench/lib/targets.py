@@ -34,6 +34,11 @@ MARGINS6 = {"nat": 0, "reply": 0, "dr": -1}
 SLOW = {"nat-one": 300, "dr-one": 230, "tun-one": 330}
 FIRST = {"nat-new": 1000, "dr-new": 850, "tun-new": 1000}
 FIRST_WITH_TEMPLATE = 1500
+# What of streams ours passes on, of what another does: small packets, and TCP.
+STREAM = {
+    "small": (("forward", 1.25, "plain forwarding"), ("flowtable", 1.0, "the flowtable")),
+    "tcp": (("forward", 1.0, "plain forwarding"),),
+}
 # Instructions by which an established flow of TCP, one of 100,000, and a packet that concerns no
 # service, may exceed UDP, one flow, and the same without fast path.
 NEAR = 40
