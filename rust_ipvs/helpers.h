@@ -83,6 +83,7 @@ bool rust_ipvs_helper_is_forwarding_v6(const struct net *net);
 bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a, const struct dst_entry *b, u8 pf);
 u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf);
 void rust_ipvs_helper_skb_set_priority(const struct net *net, struct sk_buff *skb);
+bool rust_ipvs_helper_dst_is_in_vrf(const struct dst_entry *dst);
 bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb, unsigned int len,
 				   const struct dst_entry *dst);
 void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb, u8 pf);

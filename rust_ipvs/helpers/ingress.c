@@ -271,6 +271,12 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb,
 	       !skb_header_cloned(skb);
 }
 
+/* Returns true if the device that @dst leaves by belongs to a VRF. */
+__rust_ipvs_helper bool rust_ipvs_helper_dst_is_in_vrf(const struct dst_entry *dst)
+{
+	return netif_is_l3_slave(dst->dev);
+}
+
 /* Completes an outer header, as ip_local_out() and ip6_local_out() do. */
 __rust_ipvs_helper void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb,
 							   u8 pf)

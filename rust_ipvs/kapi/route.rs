@@ -166,6 +166,15 @@ impl Route {
         unsafe { bindings::rust_ipvs_helper_forward_mtu(self.dst.as_ptr(), self.protocol.number()) }
     }
 
+    /// Returns whether the route leaves by a device in a VRF. Then packets that the host sends
+    /// itself pass the VRF's device, too (C: `l3mdev_ip_out()`).
+    #[inline(always)]
+    pub(crate) fn is_in_vrf(&self) -> bool {
+        // SAFETY: By the type invariant this value has a reference to the entry, which has one to
+        // its device.
+        unsafe { bindings::rust_ipvs_helper_dst_is_in_vrf(self.dst.as_ptr()) }
+    }
+
     /// Returns the C structure. The route keeps its reference.
     #[inline(always)]
     pub(super) fn as_ptr(&self) -> *mut bindings::dst_entry {

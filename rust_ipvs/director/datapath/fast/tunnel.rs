@@ -127,6 +127,10 @@ fn enter<'g, F: FastFamily>(
     if route.is_local() || route.protocol() != F::PROTOCOL || !packet.trim(header.length) {
         return None;
     }
+    if route.is_in_vrf() {
+        // What the host sends itself passes the VRF's device.
+        return None;
+    }
     let mtu = route.mtu().saturating_sub(headers);
     if !tunnel::is_enough::<F>(mtu)
         || packet.is_lro()

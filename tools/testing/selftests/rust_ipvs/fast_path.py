@@ -6,8 +6,7 @@ import contextlib
 import os
 import re
 
-import tunnels
-from harness import ipvs, links
+from harness import ipvs, links, tunnels
 from harness.clients import Connection
 from harness.fixture import FIXTURE as g, HERE, VIP, VIP6
 from harness.ipvs import at
@@ -459,6 +458,28 @@ for LINK, TAKEN in LINKS.items():
                     equal(both_ways(flow), slow, f'IPv{version}: what comes of a packet')
         ipvs.setting('fast_path', 0)
         ipvs.setting('snat_reroute', 1)
+
+
+@case('requests in a tunnel over a VRF pass its device, as they do with 0', only='rust', fresh=True)
+def tunnel_over_vrf():
+    join = ['link add vrf0 type vrf table 56', 'link set vrf0 up', 'link set back master vrf0']
+    leave = ['route del 10.0.2.0/24 dev back', 'link set back nomaster', 'link del vrf0']
+    serve('TUN', 4)
+    try:
+        links.batch(g.director, [*join, 'route add 10.0.2.0/24 dev back'])
+        with links.Link('tap') as link, Flow(4, 'u', link=link) as flow:
+            flow.open()
+            with Sniffer(g.director, 'vrf0', outgoing=True) as at_vrf:
+                for mode in (0, 2):
+                    ipvs.setting('fast_path', mode)
+                    for n in range(5):
+                        flow.ask(f'mode {mode}, {n}'.encode())
+                        true(flow.at_s1(), f'{mode}: a request arrives')
+                    seen = at_vrf.all(lambda p, m=mode: f'mode {m}'.encode() in p.data, 0.1)
+                    equal(len(seen), 5, f'{mode}: packets that a capture at the VRF sees')
+    finally:
+        links.batch(g.director, [*leave, 'addr replace fd00:2::fe/64 dev back nodad'])
+        ipvs.setting('fast_path', 0)
 
 
 @case('the document names the devices that have the path', only='rust')

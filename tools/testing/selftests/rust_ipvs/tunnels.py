@@ -6,59 +6,16 @@ import struct
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.fixture import FIXTURE as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP
 from harness.ipvs import at
 from harness.packet import Packet, Sniffer, Wire, checksum, ip, udp
 from harness.routes import by_router, traceroute
-from harness.tap import Skip, case, equal, run, true, until
+from harness.tap import case, equal, run, true, until
+from harness.tunnels import KINDS, PORT, SERVER, VIPS, close, serve
 
-VIPS = {4: VIP, 6: VIP6}
 CLIENT = {4: '10.0.1.2', 6: 'fd00:1::2'}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 DIRECTOR = {4: '10.0.2.254', 6: 'fd00:2::fe'}
-PORT = 5555
 FAMILIES = ((4, 4), (6, 4), (4, 6), (6, 6))
-# The kinds: what ipvsadm calls them, and the bytes of their headers without a remote checksum.
-KINDS = {
-    'IPIP': ('--tun-type ipip', 0),
-    'GUE': (f'--tun-type gue --tun-port {PORT} --tun-nocsum', 12),
-    'GUE with checksum': (f'--tun-type gue --tun-port {PORT} --tun-csum', 12),
-    'GUE with remote checksum': (f'--tun-type gue --tun-port {PORT} --tun-remcsum', 12),
-    'GRE': ('--tun-type gre --tun-nocsum', 4),
-    'GRE with checksum': ('--tun-type gre --tun-csum', 8),
-}
-
-
-def serve(kind, inner, outer, protocols='tu'):
-    """A service by tunnels of a kind with s1 behind it; s1 opens such tunnels."""
-    listen(kind, outer)
-    for protocol in protocols:
-        ipvs.service(f'-{protocol} {at(VIPS[inner])}', f'-i {KINDS[kind][0]}', [at(SERVER[outer])])
-
-
-def listen(kind, outer):
-    """Makes s1 open tunnels of a kind."""
-    for module in ('fou', 'ip_gre', 'ip6_gre'):
-        g.s1.run(f'modprobe {module}', check=False, quiet=True)
-        if g.s1.status:
-            raise Skip(f'the kernel has no {module}')
-    close()
-    if kind.startswith('GUE'):
-        g.s1.run(f'ip fou add port {PORT} gue' + (' -6' if outer == 6 else ''))
-    elif kind.startswith('GRE'):
-        options = 'icsum' if 'checksum' in kind else ''
-        if outer == 4:
-            g.s1.run(f'ip link add opener type gre local {SERVER[4]} remote any {options}')
-        else:
-            g.s1.run(f'ip link add opener type ip6gre local {SERVER[6]} remote any {options}')
-        g.s1.run('ip link set opener up')
-
-
-def close():
-    """Makes s1 open none but IPIP again."""
-    g.s1.run('ip link del opener', check=False, quiet=True)
-    g.s1.run(f'ip fou del port {PORT}', check=False, quiet=True)
-    g.s1.run(f'ip fou del port {PORT} -6', check=False, quiet=True)
 
 
 def inside(packet):
