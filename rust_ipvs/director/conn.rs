@@ -52,7 +52,7 @@ pub(crate) use self::{
 use self::{
     status::{
         Account,
-        End,
+        EndAccount,
         Status, //
     },
     sync_state::SyncState,
@@ -300,7 +300,7 @@ impl<F: InetFamily> Connection<F> {
         self.status.untrack();
         // The protocol never changes, so concurrent callers store the same value.
         self.key.store(self.key.load() | GIVEN_UP_KEY);
-        self.stay();
+        self.extend();
     }
 
     /// Returns whether the connection was unhashed by [`Self::give_up`].
@@ -367,7 +367,7 @@ impl<F: InetFamily> Connection<F> {
     ///
     /// A template keeps its `timeout` for the next connection (P-17; C IPVS overwrites it, Q-1). So
     /// `last_seen` is moved by the difference instead, possibly into the future.
-    pub(crate) fn stay(&self) {
+    pub(crate) fn extend(&self) {
         let now = time::jiffies32();
         if self.is_template() {
             let ahead = LATER.wrapping_sub(self.timeout.load(Relaxed));
@@ -543,9 +543,9 @@ impl<F: InetFamily> Connection<F> {
     /// Ends the accounting of a connection that was removed from the table or not inserted.
     fn ended(&self) {
         match self.status.end() {
-            End::Template => self.destination.unbind_template(),
-            End::Counted { active } => self.destination.unbind(active),
-            End::Uncounted => {}
+            EndAccount::Template => self.destination.unbind_template(),
+            EndAccount::Counted { active } => self.destination.unbind(active),
+            EndAccount::Uncounted => {}
         }
         if self.has_app() {
             self.destination.counted.count_app(false);

@@ -264,9 +264,9 @@ impl<T: TableEntry> Table<T> {
 
     /// Makes [`Table::about`] exact, apart from concurrent changes. Takes the lock of each shard in
     /// turn.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn report_len(&self) {
         for shard in 0..self.shards.len() {
-            self.lock(shard as u32).tell(&self.about.len);
+            self.lock(shard as u32).report_len(&self.about.len);
         }
     }
 

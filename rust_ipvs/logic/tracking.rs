@@ -14,14 +14,14 @@ use super::packet::{
 
 /// Address and port in the form of conntrack tuples, for both families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct AnyEndpoint {
     /// Address in network byte order; IPv4 in the first four bytes, followed by zeros.
     pub(crate) addr: [u8; 16],
     /// Port in host byte order; the corresponding field of an ICMP tuple.
     pub(crate) port: u16,
 }
 
-impl End {
+impl AnyEndpoint {
     /// Converts an endpoint of a family.
     pub(crate) fn of<F: Family>(end: &Endpoint<F>) -> Self {
         let mut addr = [0; 16];
@@ -60,14 +60,14 @@ impl EntryState {
 /// `real`, which replies from its own address, or from it to a client, which replies to the VIP
 /// `virt`.
 pub(crate) fn reply(
-    expected: (End, End),
+    expected: (AnyEndpoint, AnyEndpoint),
     transport: u8,
     direction: Direction,
-    virt: End,
-    real: End,
-) -> (End, End) {
+    virt: AnyEndpoint,
+    real: AnyEndpoint,
+) -> (AnyEndpoint, AnyEndpoint) {
     let (src, dst) = expected;
-    let with = |was: End, now: End| End {
+    let with = |was: AnyEndpoint, now: AnyEndpoint| AnyEndpoint {
         addr: now.addr,
         port: match transport {
             ICMP | ICMPV6 => was.port,
@@ -98,8 +98,8 @@ mod tests {
     };
     use super::*;
 
-    fn v4(last: u8, port: u16) -> End {
-        End::of::<V4>(&Endpoint {
+    fn v4(last: u8, port: u16) -> AnyEndpoint {
+        AnyEndpoint::of::<V4>(&Endpoint {
             addr: [10, 0, 0, last],
             port,
         })
@@ -109,11 +109,11 @@ mod tests {
     fn addresses_of_both_families() {
         let mut addr = [0; 16];
         addr[..4].copy_from_slice(&[10, 0, 0, 7]);
-        assert_eq!(v4(7, 80), End { addr, port: 80 });
+        assert_eq!(v4(7, 80), AnyEndpoint { addr, port: 80 });
         let addr = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
         assert_eq!(
-            End::of::<V6>(&Endpoint { addr, port: 9 }),
-            End { addr, port: 9 }
+            AnyEndpoint::of::<V6>(&Endpoint { addr, port: 9 }),
+            AnyEndpoint { addr, port: 9 }
         );
     }
 

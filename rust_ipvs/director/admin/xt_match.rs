@@ -27,7 +27,7 @@ use crate::{
             Transport,
             SCTP, //
         },
-        tracking::End,
+        tracking::AnyEndpoint,
         xt_match::Known, //
     },
 };
@@ -86,7 +86,7 @@ fn read<F: HasAfState>(packet: &Packet) -> Option<(Header<F>, Transport)> {
 fn of_connection<F: HasAfState>(rcu: Rcu<'_>, connection: &Connection<F>) -> Known {
     Known {
         protocol: connection.protocol(),
-        vip: End::of(&connection.virt).addr,
+        vip: AnyEndpoint::of(&connection.virt).addr,
         port: connection.virt.port,
         method: connection.method.0,
         control_port: connection.control(rcu).map(|control| control.virt.port),

@@ -31,7 +31,7 @@ use crate::{
         family::Endpoint,
         tracking::{
             self,
-            End,
+            AnyEndpoint,
             EntryState, //
         },
     },
@@ -100,7 +100,7 @@ fn prepare_ct<F: InetFamily>(
 /// Alters the reply tuple of an unconfirmed entry to what replies look like (N-3).
 fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, entry: &Conntrack) {
     let tuple = entry.tuple(CtDirection::Reply);
-    let end = |end: conntrack::TupleEnd| End {
+    let end = |end: conntrack::TupleEnd| AnyEndpoint {
         addr: end.addr,
         port: end.port,
     };
@@ -108,8 +108,8 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
         (end(tuple.src), end(tuple.dst)),
         tuple.transport,
         direction,
-        End::of(&connection.virt),
-        End::of(&connection.real),
+        AnyEndpoint::of(&connection.virt),
+        AnyEndpoint::of(&connection.real),
     );
     entry.expect_reply(&Tuple {
         src: tracked(src),
@@ -119,7 +119,7 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
 }
 
 /// Converts an end of a connection to the type of [`kapi::conntrack`](conntrack).
-fn tracked(end: End) -> conntrack::TupleEnd {
+fn tracked(end: AnyEndpoint) -> conntrack::TupleEnd {
     conntrack::TupleEnd {
         addr: end.addr,
         port: end.port,
@@ -128,7 +128,7 @@ fn tracked(end: End) -> conntrack::TupleEnd {
 
 /// Converts an endpoint to the type of [`kapi::conntrack`](conntrack).
 pub(crate) fn end<F: InetFamily>(end: &Endpoint<F>) -> conntrack::TupleEnd {
-    tracked(End::of(end))
+    tracked(AnyEndpoint::of(end))
 }
 
 /// Prepares a packet's entry and confirms it before encapsulation, as POST_ROUTING sees the outer
@@ -155,7 +155,7 @@ pub(crate) fn is_confirmed(packet: &Packet) -> bool {
 
 /// Returns whether the packet still has the addresses and ports of its entry's original tuple, so
 /// that no rule has translated it.
-pub(crate) fn is_as_it_came<F: InetFamily>(
+pub(crate) fn is_untranslated<F: InetFamily>(
     packet: &Packet,
     src: &Endpoint<F>,
     dst: &Endpoint<F>,

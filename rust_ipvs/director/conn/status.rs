@@ -155,7 +155,7 @@ impl Account {
 /// Accounting that the end of a connection demands.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum EndAccount {
     /// None: the destination does not count it, or not any more.
     Uncounted,
     /// The destination has one template fewer.
@@ -520,19 +520,19 @@ impl Status {
     }
 
     /// Marks the connection as ended. Of all calls exactly one returns the destination's count.
-    pub(super) fn end(&self) -> End {
+    pub(super) fn end(&self) -> EndAccount {
         let mut old = self.0.load(Relaxed);
         while old & ENDED == 0 {
             match self.0.cmpxchg(old, old | ENDED, Full) {
-                Ok(_) if old & TEMPLATE != 0 => return End::Template,
+                Ok(_) if old & TEMPLATE != 0 => return EndAccount::Template,
                 Ok(_) if old & COUNTED != 0 => {
                     let active = old & INACTIVE == 0;
-                    return End::Counted { active };
+                    return EndAccount::Counted { active };
                 }
-                Ok(_) => return End::Uncounted,
+                Ok(_) => return EndAccount::Uncounted,
                 Err(other) => old = other,
             }
         }
-        End::Uncounted
+        EndAccount::Uncounted
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct ConnTable<F: InetFamily> {
     /// 1 from when the resize work was queued because the table wants a new key, until it runs.
     wants_key: Word<u32>,
     /// 1 if the expiry works are idle, and the next connection has to queue them.
-    resting: Word<u32>,
+    expiry_idle: Word<u32>,
     /// Work items of the family.
     queues: Arc<AfQueues>,
     /// Load factor from which size and thresholds are computed.
@@ -89,7 +89,7 @@ impl<F: InetFamily> ConnTable<F> {
             lower: Word::new(lower),
             grows: Word::new(0),
             wants_key: Word::new(0),
-            resting: Word::new(1),
+            expiry_idle: Word::new(1),
             queues,
             lfactor: Word::new(lfactor),
             most_bits,
@@ -199,7 +199,7 @@ impl<F: InetFamily> ConnTable<F> {
         let inserted = self
             .table
             .insert(rcu, connection, known, directions, is_same);
-        self.came();
+        self.inserted();
         inserted
     }
 
@@ -222,10 +222,10 @@ impl<F: InetFamily> ConnTable<F> {
     ///
     /// Queueing is out of line, as it is rare and slow.
     #[inline(always)]
-    fn came(&self) {
+    fn inserted(&self) {
         let (about, _) = self.table.about();
         let grows = about > self.upper.load() as isize && self.grows.load() == 0;
-        if grows || self.resting.load() != 0 || self.table.wants_key() {
+        if grows || self.expiry_idle.load() != 0 || self.table.wants_key() {
             self.wake();
         }
     }
@@ -233,9 +233,9 @@ impl<F: InetFamily> ConnTable<F> {
     #[cold]
     #[inline(never)]
     fn wake(&self) {
-        if self.resting.load() != 0 {
+        if self.expiry_idle.load() != 0 {
             // Before the works are queued, so that a work that goes idle afterwards is not missed.
-            self.resting.store(0);
+            self.expiry_idle.store(0);
             for work in &self.queues.expiry {
                 work.queue(clock::TICK_JIFFIES);
             }
@@ -254,7 +254,7 @@ impl<F: InetFamily> ConnTable<F> {
     }
 
     /// Queues the resize work if the exact number of connections is beyond a threshold (C-28).
-    /// [`Self::came`] uses an approximate number.
+    /// [`Self::inserted`] uses an approximate number.
     pub(crate) fn check_size(&self) {
         let (len, lower) = (self.table.exact_len(), self.lower.load());
         let grows = len > self.upper.load() && self.grows.load() == 0;
@@ -341,7 +341,7 @@ impl<F: InetFamily> ConnTable<F> {
             return false;
         }
         // If there is a connection, the next one queues the works needlessly.
-        self.resting.store(1);
+        self.expiry_idle.store(1);
         shards.all(|shard| self.table.is_empty_shard(shard))
     }
 
@@ -384,7 +384,7 @@ impl<F: InetFamily> ConnTable<F> {
         self.resize(lfactor)?;
         // Updates the approximate number of connections: after small decreases in each shard it
         // might still be above `upper`, and each new connection would queue the work needlessly.
-        self.table.tell();
+        self.table.report_len();
         // From here on a new connection queues the work again. Earlier ones are in the exact
         // number.
         self.grows.store(0);

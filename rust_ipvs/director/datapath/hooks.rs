@@ -256,9 +256,9 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
     let found = match find::<F, TAKES_REQUESTS>(&context) {
         Err(hashed) if TAKES_REQUESTS && may_fill_cport(&context, &packet) => {
             match no_cport::find(context, hashed) {
-                no_cport::Found::Begun(connection) => Ok((connection, PacketRole::Request)),
-                no_cport::Found::Late => return Verdict::Drop(packet),
-                no_cport::Found::Nothing => Err(hashed),
+                no_cport::NoCportMatch::Begun(connection) => Ok((connection, PacketRole::Request)),
+                no_cport::NoCportMatch::Late => return Verdict::Drop(packet),
+                no_cport::NoCportMatch::Nothing => Err(hashed),
             }
         }
         found => found,

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Result of [`find`].
-pub(crate) enum Found<'g, F: InetFamily> {
+pub(crate) enum NoCportMatch<'g, F: InetFamily> {
     /// The packet is the first one of this connection.
     Begun(&'g Connection<F>),
     /// The connection has already begun with another packet, or another client port has taken it.
@@ -37,9 +37,9 @@ pub(crate) enum Found<'g, F: InetFamily> {
 /// earlier data connection has another client port.
 #[cold]
 #[inline(never)]
-pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hashed: Hashed) -> Found<'_, F> {
+pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hashed: Hashed) -> NoCportMatch<'_, F> {
     if context.header.protocol != TCP || !context.transport.flags.is_syn() {
-        return Found::Nothing;
+        return NoCportMatch::Nothing;
     }
     let (rcu, connections) = (context.rcu, context.connections);
     context.af.no_cport.forget();
@@ -52,20 +52,20 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hashed: Hashed) -> Fo
     let Some(no_cport) = no_cport.filter(|known| known.is_no_cport()) else {
         // Another CPU was first. It inserted the filled connection before it removed this one.
         let begun = connections.find(rcu, TCP, &client, &virt);
-        return begun.map_or(Found::Nothing, |_| Found::Late);
+        return begun.map_or(NoCportMatch::Nothing, |_| NoCportMatch::Late);
     };
     let slab = &context.af.slab;
     let Ok(filled) = slab.alloc(|| no_cport.fill_cport(rcu, client)) else {
-        return Found::Late;
+        return NoCportMatch::Late;
     };
     if !no_cport.release_count() {
-        return Found::Late;
+        return NoCportMatch::Late;
     }
     let entered = connections.insert(rcu, filled, hashed);
     // After the insertion, so that a look-up finds one of the two at any time.
     conntrack::remove(Some(context.net), connections, rcu, no_cport);
     match entered {
-        Ok(begun) => Found::Begun(begun),
-        Err(_) => Found::Late,
+        Ok(begun) => NoCportMatch::Begun(begun),
+        Err(_) => NoCportMatch::Late,
     }
 }

@@ -78,11 +78,11 @@ pub(super) fn begin_anew<'g, F: InetFamily>(
     if !confirmed {
         return schedule::handle(context, Hashed::UNKNOWN, packet);
     }
-    let is_as_it_came = conntrack::is_as_it_came(&packet, &context.src(), &context.dst());
+    let is_untranslated = conntrack::is_untranslated(&packet, &context.src(), &context.dst());
     if let Some((entry, _)) = packet.entry() {
         entry.kill();
     }
-    if !is_as_it_came {
+    if !is_untranslated {
         return Verdict::Drop(packet);
     }
     packet.pass_again(context.net, context.point, F::PROTOCOL);

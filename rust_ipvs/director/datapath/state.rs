@@ -87,7 +87,7 @@ fn timeout_after<F: InetFamily>(
 
 /// Updates `last_seen` and the timeout after a packet.
 #[inline(always)]
-fn stay<F: InetFamily>(
+fn restart_timer<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     direction: Direction,
@@ -186,7 +186,7 @@ pub(super) fn follow_linked<F: InetFamily>(
     let Some(timeout) = timeout_after(connection, timeouts, direction, packet) else {
         return follow_helped(*context, connection, direction);
     };
-    stay(context, connection, direction, timeout);
+    restart_timer(context, connection, direction, timeout);
     false
 }
 
@@ -206,7 +206,7 @@ pub(super) fn follow_plain<F: InetFamily>(
     };
     let counts_only = connection.count_only(direction, state);
     if counts_only {
-        stay(context, connection, direction, timeout);
+        restart_timer(context, connection, direction, timeout);
     }
     counts_only
 }
@@ -234,6 +234,6 @@ fn follow_helped<F: InetFamily>(
 ) -> bool {
     let (timeouts, flags) = (&context.ipvs.timeouts, context.transport.flags);
     let timeout = follow_tcp(connection, timeouts, direction, flags);
-    stay(&context, connection, direction, timeout);
+    restart_timer(&context, connection, direction, timeout);
     true
 }

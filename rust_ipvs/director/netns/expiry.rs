@@ -8,7 +8,7 @@
 //! connections and queues the work again, so that other works and tasks get the CPU in between.
 //!
 //! Without connections the works are idle. The next connection queues them: each new connection
-//! reads `resting` of [`ConnTable`] after its insertion. A work that goes idle first sets that
+//! reads `expiry_idle` of [`ConnTable`] after its insertion. A work that goes idle first sets that
 //! word, and then checks under the lock of each of its shards that there is no connection. A
 //! connection that was inserted before the check is seen by it; one that is inserted later takes
 //! the lock later, and sees the word set.
@@ -129,7 +129,7 @@ fn verdict<F: InetFamily>(ipvs: &NetnsIpvs, connection: &Connection<F>) -> Expir
         if !connection.controls() {
             return ExpireVerdict::Remove;
         }
-        connection.stay();
+        connection.extend();
         if ipvs.timeouts.is_sync_active() {
             rcu::read(|rcu| sync::sync_kept(ipvs, rcu, connection));
         }

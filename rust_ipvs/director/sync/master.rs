@@ -45,9 +45,9 @@ pub(crate) fn sync_conn<H: SyncHost, F: InetFamily>(
     let mut next = Some((connection, connection.count_for_master()));
     while let Some((connection, packets)) = next {
         let is_silent = only_templates && has_template(rcu, connection);
-        let told = !is_silent && sync_one(host, queues, connection, packets);
+        let sent = !is_silent && sync_one(host, queues, connection, packets);
         // In the format of version 0, controlling entries are sent with their connection only.
-        if !told && sync.version() == Version::V0 {
+        if !sent && sync.version() == Version::V0 {
             return;
         }
         next = connection.control(rcu).map(|control| {

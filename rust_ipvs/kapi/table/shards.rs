@@ -39,7 +39,7 @@ pub(super) struct Shard {
     pub(super) len: Word<usize>,
     /// Part of `len` that [`Table::about`](super::Table::about) already includes. Written with the
     /// lock held.
-    told: Word<usize>,
+    reported: Word<usize>,
     /// Heads of the wheel's lists; the last is the list of due objects.
     slots: UnsafeCell<KVec<usize>>,
 }
@@ -51,7 +51,7 @@ impl Shard {
         Ok(Self {
             lock: Opaque::uninit(),
             len: Word::new(0),
-            told: Word::new(0),
+            reported: Word::new(0),
             slots: UnsafeCell::new(KVec::from_elem(0usize, heads, GFP_KERNEL)?),
         })
     }
@@ -99,20 +99,20 @@ impl Locked<'_> {
         let shard = self.0;
         let len = shard.len.load().wrapping_add_signed(step);
         shard.len.store(len);
-        let untold = len.wrapping_sub(shard.told.load());
-        // `|untold| >= TOLD_AT`, in one comparison: the addition maps the range of small
+        let unreported = len.wrapping_sub(shard.reported.load());
+        // `|unreported| >= TOLD_AT`, in one comparison: the addition maps the range of small
         // differences to `0..=2 * (TOLD_AT - 1)`.
-        if untold.wrapping_add(TOLD_AT - 1) > 2 * (TOLD_AT - 1) {
-            about.add(untold, Relaxed);
-            shard.told.store(len);
+        if unreported.wrapping_add(TOLD_AT - 1) > 2 * (TOLD_AT - 1) {
+            about.add(unreported, Relaxed);
+            shard.reported.store(len);
         }
     }
 
     /// Updates the table's total to include all objects of the shard.
-    pub(super) fn tell(&self, about: &Atomic<usize>) {
+    pub(super) fn report_len(&self, about: &Atomic<usize>) {
         let (shard, len) = (self.0, self.0.len.load());
-        about.add(len.wrapping_sub(shard.told.load()), Relaxed);
-        shard.told.store(len);
+        about.add(len.wrapping_sub(shard.reported.load()), Relaxed);
+        shard.reported.store(len);
     }
 
     /// Returns the head of the due list: objects whose slot was reached and that wait for a

@@ -9,7 +9,7 @@ use crate::logic::direction::Direction;
 use crate::logic::tcp;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use proptest::prelude::*;
-use status::{Account, End, Kind, NextState, Status};
+use status::{Account, EndAccount, Kind, NextState, Status};
 use std::cell::Cell;
 use std::sync::{
     atomic::{AtomicI64, Ordering},
@@ -42,7 +42,7 @@ impl Counts {
     }
 
     fn end(&self, status: &Status) {
-        if let End::Counted { active } = status.end() {
+        if let EndAccount::Counted { active } = status.end() {
             self.add(&self.total, -1);
             self.add(&self.active, -i64::from(active));
         }
@@ -243,11 +243,14 @@ fn an_end_is_told_once() {
     let status = Status::connection(false, false);
     assert_eq!(status.count(), Some(false));
     assert_eq!(status.count(), None);
-    assert_eq!(status.end(), End::Counted { active: false });
-    assert_eq!(status.end(), End::Uncounted);
+    assert_eq!(status.end(), EndAccount::Counted { active: false });
+    assert_eq!(status.end(), EndAccount::Uncounted);
     assert_eq!(status.count(), None);
     assert!(status.release_count().is_none());
-    assert_eq!(Status::template(Kind::Client).end(), End::Template);
+    assert_eq!(Status::template(Kind::Client).end(), EndAccount::Template);
     // A connection that was not inserted into the table was not counted.
-    assert_eq!(Status::connection(false, false).end(), End::Uncounted);
+    assert_eq!(
+        Status::connection(false, false).end(),
+        EndAccount::Uncounted
+    );
 }

@@ -5,7 +5,7 @@
 
 use super::status::{
     Account,
-    End,
+    EndAccount,
     NextState,
     Status, //
 };
@@ -123,7 +123,7 @@ impl Connection {
 
     /// Ends it after its removal from the table.
     pub(crate) fn end(&self) {
-        if let End::Counted { active } = self.status.end() {
+        if let EndAccount::Counted { active } = self.status.end() {
             if active {
                 self.counts.active.add(-1, Relaxed);
             }
