@@ -93,8 +93,6 @@ GONE = {
 # Names that several types of the module have: handlers of commands, one module for each object, and
 # names that rust/kernel uses in the same way.
 SHARED = {"Del", "Get", "Inner", "List", "New", "Registration", "Set"}
-# Names of two types that are still to be resolved.
-UNRESOLVED = {"End"}
 # Where these are files of the module, or compiled with it.
 MODULE = re.compile(r"(rust_ipvs|tools/model|tools/logic-tests|samples)/.*\.rs$")
 # Phrases that are gone from comments, documents and tests.
@@ -133,10 +131,10 @@ def opens_with_a_question(rows, i):
 def homonyms(places):
     """Yields each name that two types of the module have, and each exception that is not needed."""
     several = {name for name, files in places.items() if len(files) > 1}
-    for name in sorted(several - SHARED - UNRESOLVED):
+    for name in sorted(several - SHARED):
         yield f"{name} is the name of {len(places[name])} types: {', '.join(sorted(places[name]))}"
-    for name in sorted((UNRESOLVED | SHARED) - several):
-        yield f"{name} is the name of one type: remove it from SHARED or UNRESOLVED"
+    for name in sorted(SHARED - several):
+        yield f"{name} is the name of one type: remove it from SHARED"
 
 
 def main():
