@@ -10,6 +10,18 @@
 //!
 //! A section under such a lock must not sleep and should be short: packets on this CPU wait until
 //! it ends.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::new_bh_lock;
+//! let waiting = KBox::pin_init(new_bh_lock!(0u32), GFP_KERNEL)?;
+//!
+//! // From here to the end of the statement softirqs are off on this CPU.
+//! *waiting.lock() += 1;
+//! assert_eq!(*waiting.lock(), 1);
+//! # Ok::<(), Error>(())
+//! ```
 
 use crate::bindings;
 use kernel::{

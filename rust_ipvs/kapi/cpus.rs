@@ -3,6 +3,22 @@
 //! Possible CPUs, and lists of CPUs that administrators set.
 //!
 //! C header: [`include/linux/cpumask.h`](srctree/include/linux/cpumask.h)
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::cpus::{self, CpuList};
+//! let list = KBox::pin_init(CpuList::new(), GFP_KERNEL)?;
+//! list.parse(c"0-3,7")?;
+//!
+//! let mut text = [0; 64];
+//! let len = list.print(&mut text);
+//! assert!(len > 0 && !list.is_empty());
+//!
+//! // Numbers may have gaps, so this is not `0..count()`.
+//! assert_eq!(cpus::possible().count(), cpus::count());
+//! # Ok::<(), Error>(())
+//! ```
 
 // `kernel::cpumask` has masks, but neither iteration over the possible CPUs nor the text format of
 // lists, which helpers provide here.

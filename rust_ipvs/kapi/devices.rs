@@ -132,6 +132,7 @@ impl<L: DeviceListener> DeviceNotifier<L> {
         // SAFETY: The block is static, its callback may be called with any block, and the chain
         // refuses to register a block twice.
         to_result(unsafe { bindings::rust_ipvs_helper_register_netdevice_notifier(block) })?;
+        // INVARIANT: The block is that of a static, and was registered just above.
         Ok(DeviceNotifierGuard(block))
     }
 

@@ -108,7 +108,8 @@ struct PortBox<O: Send + Sync + 'static, P: Send + Sync + 'static> {
 // SAFETY: `operation` is written before the port is shared, and read by netfilter. The rest is
 // `Send` by its bounds.
 unsafe impl<O: Send + Sync, P: Send + Sync> Send for PortBox<O, P> {}
-// SAFETY: As above; the rest is `Sync`.
+// SAFETY: `operation` is not accessed by way of a shared port: the only access to it is the one
+// before the port is shared, and netfilter's own. The rest is `Sync` by its bounds.
 unsafe impl<O: Send + Sync, P: Send + Sync> Sync for PortBox<O, P> {}
 
 /// A registered port.
@@ -271,7 +272,8 @@ impl<O: Send + Sync, P: Send + Sync + Default> Inner<O, P> {
         // SAFETY: The lease makes the namespace live. The device is in it and does not leave it, as
         // the caller holds RTNL. The operation does not move: it is in a box.
         to_result(unsafe { bindings::nf_register_net_hook(lease.as_ptr(), operation.as_ptr()) })?;
-        // INVARIANT: Registered just above. Room was reserved.
+        // INVARIANT: Registered just above. Room was reserved. The `PortBox` is in a box, whose
+        // value was stored in `priv_` above.
         self.ports.push(
             Registered {
                 dev,
@@ -329,7 +331,8 @@ unsafe extern "C" fn call<H: IngressHook>(
     // grace period after its hook was unregistered, and netfilter calls hooks in a read-side
     // critical section.
     let port = unsafe { &*port.cast::<PortBox<H::Owner, H::Port>>() };
-    // SAFETY: As above; neither `rcu` nor what is derived from it outlives the call.
+    // SAFETY: Netfilter calls hooks in a read-side critical section, and neither `rcu` nor what is
+    // derived from it outlives the call.
     let rcu = unsafe { Rcu::assume() };
     // SAFETY: Netfilter passes a state that is valid for the call, with a live namespace.
     let net = unsafe { Net::from_raw((*state).net) };

@@ -46,6 +46,7 @@ unsafe impl Sync for Exclusion {}
 impl Exclusion {
     /// Creates a notifier that is not registered.
     pub(crate) const fn new(name: &'static CStr) -> Self {
+        // INVARIANT: The structure is laid out as C does it, and `block` is declared first.
         Self {
             block: UnsafeCell::new(bindings::notifier_block {
                 notifier_call: Some(Self::called),

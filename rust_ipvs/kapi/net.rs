@@ -98,6 +98,7 @@ impl Net {
     pub(crate) unsafe fn from_raw<'a>(net: *mut bindings::net) -> &'a Self {
         // SAFETY: By the contract of this function the pointer is valid for `'a`, and `Net` is a
         // transparent wrapper.
+        // INVARIANT: By the contract of this function the namespace lives for `'a`.
         unsafe { &*net.cast() }
     }
 
@@ -393,6 +394,7 @@ unsafe impl<T: Namespaced> Sync for Namespaces<T> {}
 impl<T: Namespaced> Namespaces<T> {
     /// Creates a kind of state that is not registered.
     pub(crate) const fn new() -> Self {
+        // INVARIANT: C code does not know the cells yet, and `register` has not written them.
         Self {
             operations: UnsafeCell::new(pin_init::zeroed()),
             id: UnsafeCell::new(0),

@@ -272,6 +272,7 @@ unsafe extern "C" fn call<H: Hook>(
     let rcu = unsafe { Rcu::assume() };
     // SAFETY: Netfilter passes a state that is valid for the call. `State` is a transparent wrapper
     // of it.
+    // INVARIANT: Netfilter passes the state, and its namespace lives for the call.
     let state = unsafe { &*state.cast::<State<'_>>() };
     // SAFETY: Netfilter passes a valid packet with a network header, which the hook owns until it
     // returns a verdict.

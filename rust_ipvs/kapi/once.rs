@@ -9,6 +9,10 @@
 //! read-modify-write operations, but through a function call unless helpers are inlined; a word
 //! read on each packet should not pay for that.
 //!
+//! # Context
+//!
+//! Any context, with or without locks.
+//!
 //! # Examples
 //!
 //! ```
@@ -81,7 +85,8 @@ impl<T: Single> Word<T> {
     /// Writes the word, as `WRITE_ONCE()` does.
     #[inline(always)]
     pub(crate) fn store(&self, value: T) {
-        // SAFETY: As in `load`.
+        // SAFETY: The pointer comes from a live `UnsafeCell`; racing loads and stores are whole by
+        // the type invariant.
         unsafe { self.0.get().write_volatile(value) }
     }
 

@@ -16,6 +16,21 @@
 //!
 //! A per-CPU allocation has a high fixed cost, whatever its size. So sets of counters are taken
 //! from a [`Pool`], which allocates [`SETS`] of them at a time.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::percpu::Pool;
+//! const PACKETS: usize = 0;
+//! const BYTES: usize = 1;
+//!
+//! let pool = Pool::<2>::new()?;
+//! let counters = pool.take()?;
+//! counters.add::<PACKETS>(1);
+//! counters.add_two::<PACKETS, BYTES>(1, 1500);
+//! assert_eq!(counters.sums(), [2, 1500]);
+//! # Ok::<(), Error>(())
+//! ```
 
 use crate::bindings;
 use core::ptr::NonNull;

@@ -3,6 +3,16 @@
 //! Random numbers.
 //!
 //! C header: [`include/linux/random.h`](srctree/include/linux/random.h)
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::random;
+//! let [first, second] = random::words();
+//! let port = random::below(28_232).wrapping_add(32_768);
+//! assert!(port < 61_000);
+//! # Ok::<(), Error>(())
+//! ```
 
 use crate::bindings;
 

@@ -11,6 +11,24 @@
 //! `__ip_vs_get_out_rt()`.
 //!
 //! All methods may be called in softirq context and do not sleep.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::{
+//! #     net::Net,
+//! #     route::{Route, RouteKind},
+//! # };
+//! # fn example(net: &Net, cached: Option<Route>, to: [u8; 4]) -> Result<Route> {
+//! let cached = cached.filter(|route| route.is_valid() && route.serves(RouteKind::Any));
+//! let route = cached.or_else(|| Route::v4(net, to, RouteKind::Any));
+//! let route = route.ok_or(ENOENT)?;
+//! if !route.is_local() && route.mtu() < 576 {
+//!     return Err(EINVAL);
+//! }
+//! # Ok(route)
+//! # }
+//! ```
 
 use super::{
     inet::{

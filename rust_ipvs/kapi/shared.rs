@@ -14,6 +14,31 @@
 //!
 //! C IPVS has the same scheme for its destinations: `refcnt`, `ip_vs_dest_put()` and freeing by
 //! `kfree_rcu()`.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::{
+//! #     rcu,
+//! #     rcu_slots::RcuSlots,
+//! #     shared::{RcuArc, RcuRef},
+//! # };
+//! #[pin_data]
+//! struct Server {
+//!     port: u16,
+//! }
+//!
+//! # fn example() -> Result {
+//! let server = RcuArc::pin_init(try_pin_init!(Server { port: 80 }), GFP_KERNEL)?;
+//! let slots = RcuSlots::new(1)?;
+//! let slot = slots.push(server.clone());
+//!
+//! // A reader finds the object without counting, and counts only to keep it for longer.
+//! let kept = rcu::read(|rcu| slots.get(rcu, 0).and_then(RcuRef::try_get));
+//! assert!(kept.is_some_and(|kept| kept.same(&server) && kept.port == 80));
+//! # Ok(())
+//! # }
+//! ```
 
 use super::rcu::{
     self,

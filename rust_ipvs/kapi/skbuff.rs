@@ -13,6 +13,29 @@
 //! two are the same in the hooks of this module, but a packet of an outer caller may differ.
 //!
 //! All methods may be called in softirq context and do not sleep. None takes a lock of this module.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::skbuff::Packet;
+//! /// Decrements the TTL of an IPv4 packet. The header's checksum is left to the reader.
+//! fn dec_ttl(packet: &mut Packet) -> Option<u8> {
+//!     if !packet.pull(20) {
+//!         return None;
+//!     }
+//!     // The slice is private: no clone of the packet sees what is written here.
+//!     let header = packet.writable(20)?;
+//!     let ttl = header.get_mut(8)?;
+//!     *ttl = ttl.checked_sub(1)?;
+//!     let left = *ttl;
+//!     packet.sum_changed();
+//!     Some(left)
+//! }
+//! # fn example(mut packet: Packet) -> Result {
+//! # let _ = dec_ttl(&mut packet);
+//! # Ok(())
+//! # }
+//! ```
 
 pub(crate) mod tunnel;
 

@@ -10,6 +10,24 @@
 //! Objects that are allocated for packets, such as connections, come from a cache of their own:
 //! they are cache-line aligned, their number shows in `/proc/slabinfo`, and `alloc()` initialises
 //! them in place, without a copy from the stack.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::slab::Slab;
+//! struct Flow {
+//!     port: u16,
+//! }
+//!
+//! // In process context, once; the name shows in `/proc/slabinfo`.
+//! let flows = Slab::<Flow>::new(c"example_flow")?;
+//!
+//! // In any context.
+//! let mut flow = flows.alloc(|| Flow { port: 80 })?;
+//! flow.port = 8080;
+//! drop(flow);
+//! # Ok::<(), Error>(())
+//! ```
 
 use crate::bindings;
 use core::{

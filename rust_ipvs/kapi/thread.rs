@@ -8,6 +8,38 @@
 //! Dropping a [`Thread`] stops it and waits for its end, so a module that has dropped its threads
 //! can be unloaded. A routine must sleep only in ways that end when it is to stop:
 //! [`Running::rest`] for a short time, [`WakeFlag::wait`] until it is woken.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::kapi::{
+//! #     thread::{Routine, Running, Thread, WakeFlag},
+//! #     time::HZ,
+//! # };
+//! # use kernel::sync::Arc;
+//! #[pin_data]
+//! struct Sender {
+//!     #[pin]
+//!     flag: WakeFlag,
+//! }
+//!
+//! impl Routine for Sender {
+//!     fn run(&self, running: &Running) {
+//!         while !running.is_to_stop() {
+//!             self.flag.wait(running, HZ);
+//!         }
+//!     }
+//! }
+//!
+//! # fn example() -> Result {
+//! let sender = Arc::pin_init(pin_init!(Sender { flag <- WakeFlag::new() }), GFP_KERNEL)?;
+//! let thread = Thread::start(sender.clone(), c"sender")?;
+//! sender.flag.wake();
+//! // Stops it, and waits for its end.
+//! drop(thread);
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::bindings;
 use core::{

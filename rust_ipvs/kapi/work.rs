@@ -147,7 +147,8 @@ impl PeriodicWork {
                 class.as_ptr(),
             );
         }
-        // INVARIANT: The work item was initialised just above.
+        // INVARIANT: The work item of `Head` was initialised just above and is in an `Arc`. No run
+        // has accessed the closure of the `Job`, as the work item was not queued yet.
         Ok(Self(job))
     }
 

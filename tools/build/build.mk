@@ -40,6 +40,10 @@ lint: lab-ready ## Formatting, clippy, and the project's own rules
 graph: lab-ready ## What the folders of director/ use of each other, as a table
 	@$(IN_LAB) tools/build/graph.py
 
+.PHONY: kapi
+kapi: lab-ready ## Lines of comments and of code of each file of kapi/, as a table
+	@$(IN_LAB) tools/build/kapi.py --measure
+
 .PHONY: schedulers
 schedulers: lab-ready ## The lists of schedulers, written from the table in rust_ipvs/logic/sched.rs
 	@$(IN_LAB) tools/build/schedulers.py --write

@@ -21,7 +21,7 @@ BLOCK = re.compile(r"^ *//[!/] ```([^\n]*)\n(.*?)^ *//[!/] ```$", re.S | re.M)
 def code(block):
     """The lines of an example, those that are not shown among them, without the comment signs."""
     lines = [re.sub(r"^ *//[!/] ?", "", line) for line in block.splitlines()]
-    return "\n".join(re.sub(r"^# ?", "", line) for line in lines)
+    return "\n".join(re.sub(r"^#( |$)", "", line) for line in lines)
 
 
 def examples():

@@ -149,6 +149,7 @@ check warnings-inline1 module inline1 INLINE=1
 check removals removals
 check layers "${tools[@]}" python3 tools/build/layers.py
 check graph "${tools[@]}" python3 tools/build/graph.py --check
+check kapi "${tools[@]}" python3 tools/build/kapi.py "$kdir"
 told=1 check panics panics
 check texts "${tools[@]}" python3 tools/build/texts.py
 check crate crate

@@ -89,6 +89,7 @@ impl<'a> Request<'a> {
         let skb =
             unsafe { bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, bindings::GFP_KERNEL) };
         let skb = NonNull::new(skb).ok_or_else(|| self.refuse(ENOMEM, c"out of memory"))?;
+        // INVARIANT: The buffer was allocated just above, and nobody else has it.
         let skb = Buffer(skb);
         // SAFETY: `skb` is owned, so nobody else uses it, and a new buffer is linear. By the type
         // invariant `info` is valid.

@@ -4,6 +4,11 @@
 //!
 //! C headers: [`include/net/neighbour.h`](srctree/include/net/neighbour.h),
 //! [`include/net/arp.h`](srctree/include/net/arp.h)
+//!
+//! # Context
+//!
+//! Softirq context, in a read-side critical section, which the caller proves by an [`Rcu`]: a
+//! [`Neighbour`] has no reference and is valid for that section. Nothing here sleeps.
 
 use crate::{
     bindings,
@@ -61,7 +66,9 @@ impl<'g> Neighbour<'g> {
     #[inline(always)]
     pub(crate) fn v6(_: Rcu<'g>, route: &'g Route, to: [u8; 16], packet: &Packet) -> Option<Self> {
         let to = in6(to);
-        // SAFETY: As in `v4`. The address is read during the call only.
+        // SAFETY: The route holds a reference to the entry; the helper returns null if its output
+        // function is not that of IPv6. The packet is valid. The neighbour is looked up under RCU.
+        // The address is on this stack and is read during the call only.
         let neighbour = unsafe {
             bindings::rust_ipvs_helper_neighbour_v6(packet.as_ptr(), route.as_ptr(), &to)
         };

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Bucket arrays, and the order in which readers go from one to its replacement.
+//!
+//! C header: [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h), whose
+//! `struct bucket_table` has a `future_tbl`, too.
+//!
+//! # Context
+//!
+//! Arrays are allocated and replaced in process context, and read in any context under RCU. A word
+//! of an array is written with the lock of its shard held, `future` by the only resize that runs.
 
 use super::sizes;
 use crate::{

@@ -7,6 +7,80 @@
 //! entry of `struct hlist_head` embeds a `struct hlist_node`. They are two structures, so that the
 //! links which each look-up reads can be placed in the object's first cache line, and those which
 //! are written when the object is rearmed in another.
+//!
+//! C headers: [`include/linux/list.h`](srctree/include/linux/list.h),
+//! [`include/linux/timer.h`](srctree/include/linux/timer.h). A `struct timer_list` has 40 bytes in
+//! the place of the 16 of the wheel's links.
+//!
+//! # Examples
+//!
+//! Flows by port, each of which lives until its slot of the wheel comes.
+//!
+//! ```
+//! # use crate::{
+//! #     impl_entry,
+//! #     kapi::{
+//! #         rcu,
+//! #         slab::Slab,
+//! #         table::{Directions, Hashed, Links, Table, WheelLinks},
+//! #     },
+//! # };
+//! struct Flow<T: Tag> {
+//!     links: Links,
+//!     wheel: WheelLinks,
+//!     port: u16,
+//!     tag: T,
+//! }
+//!
+//! trait Tag: Send + Sync + 'static {}
+//!
+//! impl_entry! {
+//!     impl<T: Tag> TableEntry for Flow<T> {
+//!         key: u32,
+//!         hash: Flow::<T>::hash,
+//!         slot: Flow::<T>::slot,
+//!         removed: Flow::<T>::removed,
+//!     }
+//! }
+//!
+//! impl<T: Tag> Flow<T> {
+//!     fn new(port: u16, tag: T) -> Self {
+//!         Self {
+//!             links: Links::new(),
+//!             wheel: WheelLinks::new(),
+//!             port,
+//!             tag,
+//!         }
+//!     }
+//!
+//!     // A real one is keyed, so that clients cannot choose chains.
+//!     fn hash(&self, _direction: usize, key: &u32) -> u32 {
+//!         key ^ u32::from(self.port)
+//!     }
+//!
+//!     fn slot(&self) -> u16 {
+//!         0
+//!     }
+//!
+//!     fn removed(&self) {}
+//! }
+//!
+//! impl Tag for u8 {}
+//!
+//! # fn example() -> Result {
+//! let slab = Slab::<Flow<u8>>::new(c"example_flow")?;
+//! let table = Table::<Flow<u8>>::new(8, 64, 0x9e37_79b9)?;
+//! let flow = slab.alloc(|| Flow::new(80, 0))?;
+//! rcu::read(|rcu| {
+//!     let same = |one: &Flow<u8>, other: &Flow<u8>| one.port == other.port;
+//!     let inserted = table.insert(rcu, flow, Hashed::UNKNOWN, Directions::One, same);
+//!     assert!(inserted.is_ok());
+//!     let found = table.find(rcu, |key| key ^ 80, |flow, _| flow.port == 80);
+//!     assert!(found.is_some_and(|(flow, _)| table.remove(rcu, flow)));
+//! });
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::{
     bindings,

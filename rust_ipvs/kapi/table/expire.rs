@@ -9,6 +9,9 @@
 //! A timer per object would cost two operations on a timer base for each packet that extends the
 //! object's life. Here such a packet writes the expiry time only, and the verdict sees it when the
 //! slot comes.
+//!
+//! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h). Other than a timer's
+//! function, the verdict is called in process context, and the caller decides when.
 
 use super::{
     control_ref,

@@ -2,6 +2,9 @@
 
 //! Insertion of objects.
 //!
+//! C header: [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h), whose
+//! `rhashtable_lookup_get_insert_fast()` returns the duplicate, too.
+//!
 //! # No duplicates
 //!
 //! The first chain of an object is searched for a duplicate, and the object is linked in it, under

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Locking of one shard of a table or of several.
+//!
+//! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
+//!
+//! # Context
+//!
+//! Softirq or process context, but not hard interrupts: the locks are taken with bottom halves off.
+//! Sections under them must not sleep.
 
 use super::{
     entry::TableEntry,

@@ -2,6 +2,9 @@
 
 //! Change of the hash key while readers use the table.
 //!
+//! C header: [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h). Its tables
+//! have a key (`hash_rnd`) for each array, too, but store no hashes in the objects.
+//!
 //! A client that knows the key of a table can choose flows that all end up in one chain. An
 //! insertion notices the length of the chain and requests a new key ([`Table::wants_key`]).
 //! [`Table::rekey`] allocates an array with a new key and moves all objects to it, in the order of

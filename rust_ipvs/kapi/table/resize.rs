@@ -2,6 +2,9 @@
 
 //! Changing the number of buckets while readers use the table.
 //!
+//! C header: [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h). Its tables are
+//! resized by a work item, one object at a time, each chain from its tail as well.
+//!
 //! C IPVS resizes `ip_vs_conn_tab` in the same way, in the background and under RCU. The work is
 //! done in process context, by the caller of [`Table::resize`]; packets are delayed by no more than
 //! the time that a shard's lock is held.

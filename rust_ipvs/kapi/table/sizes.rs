@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Sizes that depend on the build: the module's, or those for the model checker.
+//!
+//! No C header: the sizes are constants, evaluated by the compiler, so they have no context either.
 
 /// Returns `usual`, or `small` in a build for the model checker (`tools/model`).
 ///
