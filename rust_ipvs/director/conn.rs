@@ -141,10 +141,10 @@ pub(crate) struct ConnTuple<F: InetFamily> {
 pub(crate) struct Connection<F: InetFamily> {
     pub(crate) links: Links,
     pub(crate) client: Endpoint<F>,
-    pub(crate) virt: Endpoint<F>,
+    pub(crate) vip: Endpoint<F>,
     /// Address and port that NAT rewrites packets to. With other methods the destination's own, if
     /// it is of this family.
-    pub(crate) real: Endpoint<F>,
+    pub(crate) dest: Endpoint<F>,
     /// Protocol; altered for templates and for unhashed connections.
     key: Word<u8>,
     pub(crate) method: ForwardMethod,
@@ -193,8 +193,8 @@ impl<F: InetFamily> Connection<F> {
         Self {
             links: Links::new(),
             client,
-            virt: vip,
-            real: dest,
+            vip,
+            dest,
             key: Word::new(protocol),
             method,
             status,
@@ -338,14 +338,14 @@ impl<F: InetFamily> Connection<F> {
 
     /// Returns whether the entry has the given key. For templates, `key` is
     /// [`Connection::template_key`].
-    pub(crate) fn is_of(&self, key: u8, client: &Endpoint<F>, virt: &Endpoint<F>) -> bool {
-        self.key.load() == key && self.client == *client && self.virt == *virt
+    pub(crate) fn is_of(&self, key: u8, client: &Endpoint<F>, vip: &Endpoint<F>) -> bool {
+        self.key.load() == key && self.client == *client && self.vip == *vip
     }
 
     /// Returns whether a connection is the same as this one, which must not be a template: of the
     /// same protocol, client and VIP.
     pub(crate) fn is_duplicate(&self, other: &Self) -> bool {
-        other.is_of(self.key.load(), &self.client, &self.virt)
+        other.is_of(self.key.load(), &self.client, &self.vip)
     }
 
     /// Returns whether the entry is a template.
@@ -432,14 +432,14 @@ impl<F: InetFamily> Connection<F> {
             return None;
         }
         if direction == 0 {
-            if self.client == *src && self.virt == *dst {
+            if self.client == *src && self.vip == *dst {
                 return Some(PacketRole::Request);
             }
             let answers_as_vip = self.method != ForwardMethod::MASQ;
-            if answers_as_vip && self.client == *dst && self.virt == *src {
+            if answers_as_vip && self.client == *dst && self.vip == *src {
                 return Some(PacketRole::Reply);
             }
-        } else if self.client == *dst && self.real == *src {
+        } else if self.client == *dst && self.dest == *src {
             return Some(PacketRole::Reply);
         }
         None
@@ -522,9 +522,9 @@ impl<F: InetFamily> Connection<F> {
     fn hash(&self, direction: usize, key: &HashKey) -> u32 {
         let protocol = Self::hashed_key(self.key.load());
         if direction != 0 {
-            return F::hash(key, &self.client, &self.real, protocol);
+            return F::hash(key, &self.client, &self.dest, protocol);
         }
-        engine_data::hash(key, self.data(), protocol, &self.client, &self.virt)
+        engine_data::hash(key, self.data(), protocol, &self.client, &self.vip)
     }
 
     /// Returns the directions in which the connection can be looked up.
@@ -563,13 +563,13 @@ impl<F: InetFamily> Connection<F> {
             (true, true) => "ASSURED",
         };
         let port = match status.is_invalid() {
-            false => self.real.port,
+            false => self.dest.port,
             true => INVALID_PORT,
         };
         ConnectionView {
             protocol: self.protocol(),
             client: (F::ip(self.client.addr), self.client.port),
-            virt: (F::ip(self.virt.addr), self.virt.port),
+            virt: (F::ip(self.vip.addr), self.vip.port),
             dest: (self.destination.id.addr, port),
             state,
             expires: left / time::HZ,

@@ -86,8 +86,8 @@ pub(crate) fn request<F: InetFamily>(
                 };
                 let tuple = ConnTuple {
                     client,
-                    vip: before(&connection.virt),
-                    dest: before(&connection.real),
+                    vip: before(&connection.vip),
+                    dest: before(&connection.dest),
                 };
                 return expect::insert(&context, connection, tuple, packet).is_some();
             }
@@ -136,8 +136,8 @@ pub(crate) fn reply<F: InetFamily>(
     };
     let tuple = ConnTuple {
         client: anybody,
-        vip: at(connection.virt.addr),
-        dest: at(connection.real.addr),
+        vip: at(connection.vip.addr),
+        dest: at(connection.dest.addr),
     };
     let Some(virt) = expect::insert(&context, connection, tuple, packet) else {
         return false;

@@ -195,7 +195,7 @@ fn outgoing<F: InetFamily>(
     let at = context.header.l4;
     if connection.method == ForwardMethod::MASQ
         && !(packet.message_sum_is_right(F::PROTOCOL, at)
-            && xmit::translate_error(context, quoted, Side::Source, &connection.virt, &mut packet)
+            && xmit::translate_error(context, quoted, Side::Source, &connection.vip, &mut packet)
             && context.reroute(&mut packet))
     {
         return Verdict::Drop(packet);

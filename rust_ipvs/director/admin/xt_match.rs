@@ -86,10 +86,10 @@ fn read<F: HasAfState>(packet: &Packet) -> Option<(Header<F>, Transport)> {
 fn of_connection<F: HasAfState>(rcu: Rcu<'_>, connection: &Connection<F>) -> Known {
     Known {
         protocol: connection.protocol(),
-        vip: AnyEndpoint::of(&connection.virt).addr,
-        port: connection.virt.port,
+        vip: AnyEndpoint::of(&connection.vip).addr,
+        port: connection.vip.port,
         method: connection.method.0,
-        control_port: connection.control(rcu).map(|control| control.virt.port),
+        control_port: connection.control(rcu).map(|control| control.vip.port),
         is_reply: None,
     }
 }

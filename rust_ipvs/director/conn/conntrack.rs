@@ -108,8 +108,8 @@ fn alter_reply<F: InetFamily>(connection: &Connection<F>, direction: Direction, 
         (end(tuple.src), end(tuple.dst)),
         tuple.transport,
         direction,
-        AnyEndpoint::of(&connection.virt),
-        AnyEndpoint::of(&connection.real),
+        AnyEndpoint::of(&connection.vip),
+        AnyEndpoint::of(&connection.dest),
     );
     entry.expect_reply(&Tuple {
         src: tracked(src),
@@ -215,7 +215,7 @@ pub(crate) fn forget<F: InetFamily>(net: Option<&Net>, connection: &Connection<F
 #[cold]
 #[inline(never)]
 fn kill<F: InetFamily>(net: Option<&Net>, connection: &Connection<F>) {
-    let (client, virt) = (&connection.client, &connection.virt);
+    let (client, virt) = (&connection.client, &connection.vip);
     if client.port == 0 {
         return;
     }

@@ -81,8 +81,8 @@ impl<F: InetFamily> Connection<F> {
         let control = self.control(rcu).and_then(ControlRef::on);
         let tuple = ConnTuple {
             client,
-            vip: self.virt,
-            dest: self.real,
+            vip: self.vip,
+            dest: self.dest,
         };
         let mut filled = Self::expected(
             tuple,

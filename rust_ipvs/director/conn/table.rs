@@ -142,9 +142,9 @@ impl<F: InetFamily> ConnTable<F> {
         let hash = |key: &HashKey| F::hash(key, client, dest, protocol);
         let is = |other: &Connection<F>, direction| {
             direction == 1
-                && other.is_of(protocol, client, &other.virt)
-                && other.real == *dest
-                && other.virt.addr == vip.addr
+                && other.is_of(protocol, client, &other.vip)
+                && other.dest == *dest
+                && other.vip.addr == vip.addr
         };
         self.table.find(rcu, hash, is).map(|(found, _)| found)
     }

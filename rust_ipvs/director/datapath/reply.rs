@@ -95,10 +95,10 @@ fn translate<F: InetFamily>(
     let Some(bytes) = packet.writable(context.headers()) else {
         return false;
     };
-    let virt = &connection.virt;
+    let vip = &connection.vip;
     let side = Side::Source;
-    if F::rewrite(bytes, &context.header, side, virt, sum).is_err()
-        && !sctp::rewrite(context.header, packet, side, virt, sum)
+    if F::rewrite(bytes, &context.header, side, vip, sum).is_err()
+        && !sctp::rewrite(context.header, packet, side, vip, sum)
     {
         return false;
     }

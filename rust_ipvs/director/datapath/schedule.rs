@@ -325,7 +325,7 @@ pub(crate) fn enter<'g, F: InetFamily>(
     let slab = &context.af.slab;
     let mut connection = slab.alloc(made).ok()?;
     connection.track(ipvs.settings.is_tracked());
-    if Some(connection.virt.port) == context.af.helper_port {
+    if Some(connection.vip.port) == context.af.helper_port {
         ftp::bind(&mut connection);
     }
     // A quoted packet does not change the state (S-28), and its connection keeps the first timeout.

@@ -54,17 +54,17 @@ pub(super) fn insert<F: InetFamily>(
         Some(known) if known.is_of_control(rcu, control) => {
             known.listen(timeout);
             connections.rearm(known);
-            known.virt
+            known.vip
         }
         // If the server listens on this port for a new client, it does not for the former one.
         Some(known) if client.port == 0 || known.is_expected_no_more(rcu) => {
-            let vip = known.virt;
+            let vip = known.vip;
             remove(context, known);
             enter(context, control, ConnTuple { vip, ..tuple }, timeout)?
         }
         // The server's packets match this entry whichever session has created it, and the client is
         // the same.
-        Some(known) => return Some(known.virt),
+        Some(known) => return Some(known.vip),
         None => {
             let vip = free(context, &tuple)?;
             enter(context, control, ConnTuple { vip, ..tuple }, timeout)?
@@ -145,7 +145,7 @@ fn give_up<F: InetFamily>(
     packet: &Packet,
 ) {
     let end = |at: &Endpoint<F>, port| Endpoint { port, ..*at };
-    let (client, virt) = (end(&control.client, client), end(&control.virt, virt));
+    let (client, virt) = (end(&control.client, client), end(&control.vip, virt));
     let Some(known) = context.connections.find(context.rcu, TCP, &client, &virt) else {
         return;
     };

@@ -173,7 +173,7 @@ impl<H: SyncHost> Backup<'_, H> {
         let Some(known) = connections.find(rcu, rx.entry.protocol, client, vip) else {
             return Action::New;
         };
-        if known.real != *dest {
+        if known.dest != *dest {
             if rx.update.is_inactive {
                 // The entry is about an older connection with the same client and VIP.
                 return Action::Done;
@@ -287,7 +287,7 @@ impl<H: SyncHost> Backup<'_, H> {
         }
         let connection = self.0.family::<F>().slab.alloc(|| connection)?;
         let protocol = connection.protocol();
-        if let Some(old) = connections.find(rcu, protocol, &connection.client, &connection.virt) {
+        if let Some(old) = connections.find(rcu, protocol, &connection.client, &connection.vip) {
             conntrack::supersede(Some(net), connections, rcu, old);
         }
         // If a packet has created the connection meanwhile, that one stays.

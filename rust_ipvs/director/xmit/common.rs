@@ -186,7 +186,7 @@ pub(super) fn deliver_local<F: InetFamily>(
 ) -> Verdict {
     conntrack::finish_ct(connection, Direction::Input, &mut packet);
     // Early demux may have set a socket of the VIP.
-    if connection.virt != connection.real {
+    if connection.vip != connection.dest {
         packet.orphan();
     }
     Verdict::Accept(packet)

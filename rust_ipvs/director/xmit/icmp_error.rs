@@ -54,8 +54,8 @@ pub(crate) fn send<'g, F: InetFamily>(
     } else if !common::prepare(context, route, &mut packet) {
         return Verdict::Stolen;
     }
-    let real = &connection.real;
-    if !translate(context, quoted, Side::Destination, real, &mut packet) {
+    let dest = &connection.dest;
+    if !translate(context, quoted, Side::Destination, dest, &mut packet) {
         return Verdict::Stolen;
     }
     if local {

@@ -85,10 +85,10 @@ fn translate<F: InetFamily>(
     if ages && !F::dec_ttl(bytes, context.header.l4) {
         return common::ttl_exceeded::<F>(packet);
     }
-    let real = &connection.real;
+    let dest = &connection.dest;
     let side = Side::Destination;
-    if F::rewrite(bytes, &context.header, side, real, sum).is_err()
-        && !sctp::rewrite(context.header, packet, side, real, sum)
+    if F::rewrite(bytes, &context.header, side, dest, sum).is_err()
+        && !sctp::rewrite(context.header, packet, side, dest, sum)
     {
         return false;
     }

@@ -71,7 +71,7 @@ pub(super) fn take<'g, F: FastFamily>(
         return Verdict::Accept(packet);
     }
     destination.counted.output(packet.len());
-    nat::translate(context, Side::Source, &connection.virt, &mut packet);
+    nat::translate(context, Side::Source, &connection.vip, &mut packet);
     packet.set_priority(context.net, F::PROTOCOL);
     neighbour.send(context.net, packet, context.header.l4, passage);
     Verdict::Stolen

@@ -61,7 +61,7 @@ pub(super) fn take<'g, F: FastFamily>(
     }
     destination.counted.input(packet.len());
     if connection.method == ForwardMethod::MASQ {
-        nat::translate(context, Side::Destination, &connection.real, &mut packet);
+        nat::translate(context, Side::Destination, &connection.dest, &mut packet);
     } else if let Some(bytes) = packet.writable(changed) {
         F::dec_ttl(bytes, context.header.l4);
     }
