@@ -250,7 +250,9 @@ __rust_ipvs_helper u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst,
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	if (pf == NFPROTO_IPV6)
-		return max_t(u32, ip6_dst_mtu_maybe_forward(dst, true), IPV6_MIN_MTU);
+		/* The limits of ip6_forward() and of ip6_finish_output(). */
+		return min(max_t(u32, ip6_dst_mtu_maybe_forward(dst, true), IPV6_MIN_MTU),
+			   dst_mtu(dst));
 #endif
 	return ip_dst_mtu_maybe_forward(dst, true);
 }

@@ -129,6 +129,10 @@ fn take<'g, F: FastFamily>(
         connections,
         is_inverse: false,
     };
+    if (context.header.length as usize) < context.headers() {
+        // IP cuts the packet to this length, in the middle of the transport header.
+        return Verdict::Accept(packet);
+    }
     let ends = (context.src(), context.dst());
     let Ok((connection, role)) = connections.look_up(rcu, header.protocol, ends, true) else {
         return Verdict::Accept(packet);
