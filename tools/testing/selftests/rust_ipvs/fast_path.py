@@ -1,221 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The fast path: what it takes, and that nothing differs on the wire where it does."""
+"""The fast path: what it takes, and when, and by which devices. fast_path_odd.py has the wire."""
 
-import contextlib
 import os
 import re
 
 from harness import ipvs, links, tunnels
 from harness.clients import Connection
+from harness.fast import METHODS, VIPS, Flow, path_of, received, serve
 from harness.fixture import FIXTURE as g, HERE, VIP, VIP6
 from harness.ipvs import at
-from harness.packet import ACK, FIN, PSH, SYN, Sniffer, Wire, ip, tcp, udp
+from harness.packet import Sniffer
 from harness.tap import Failure, Skip, case, equal, run, true, until
-
-METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
-CLIENT = {4: '10.0.1.1', 6: 'fd00:1::1'}
-VIPS = {4: VIP, 6: VIP6}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
-PORT = 6100
-# Nobody answers at this port: see quiet().
-VPORT = 8099
-# Packets of a flow before the ones that count.
-WARM = 3
-
-
-def received(version):
-    """Number of packets that IP has received at the director, without those of the fast path."""
-    if version == 6:
-        lines = g.director.read('/proc/net/snmp6').splitlines()
-        return int(next(line.split()[1] for line in lines if line.startswith('Ip6InNoECTPkts')))
-    lines = g.director.read('/proc/net/netstat').splitlines()
-    names, values = [line.split() for line in lines if line.startswith('IpExt:')]
-    return int(values[names.index('InNoECTPkts')])
-
-
-def quiet():
-    """Has s1 and the client answer nothing of these flows; what arrives is seen before that.
-
-    Until loud(): nothing that comes by a tunnel is heard at all.
-    """
-    rules = (
-        f'th dport {VPORT} drop',
-        f'th sport {VPORT} drop',
-        'meta l4proto { 4, 41 } drop',
-    )
-    loud()
-    for space in g.s1, g.client:
-        hook = '{ type filter hook prerouting priority 0; }'
-        lines = ['add table inet quiet', f'add chain inet quiet c {hook}']
-        lines += [f'add rule inet quiet c {rule}' for rule in rules]
-        space.run(['nft', '-f', '-'], stdin='\n'.join(lines) + '\n', quiet=True)
-
-
-def loud():
-    """Ends that."""
-    for space in g.s1, g.client:
-        space.run('nft delete table inet quiet', check=False, quiet=True)
-
-
-def serve(method, version, kind='u'):
-    """A service with s1 behind it."""
-    servers = [at(SERVER[version], VPORT)]
-    ipvs.service(f'-{kind} {at(VIPS[version], VPORT)}', METHODS[method], servers)
-
-
-class Flow:
-    """A client's flow to the VIP, packet by packet, and what s1 and the client get of it."""
-
-    def __init__(self, version, kind, port=PORT, link=None):
-        self.version, self.kind, self.port = version, kind, port
-        self.me, self.vip, self.server = CLIENT[version], VIPS[version], SERVER[version]
-        if link:
-            self.me = links.CLIENT[version]
-        self.front = link.wire() if link else Wire(g.client, 'eth0', g.director, 'front')
-        self.back = Wire(g.s1, 'back', g.director, 'back')
-        self.at_server = Sniffer(g.s1, 'back')
-        self.at_client = link.sniffer() if link else Sniffer(g.client, 'eth0')
-
-    def __enter__(self):
-        quiet()
-        return self
-
-    def __exit__(self, *_):
-        for thing in (self.front, self.back, self.at_server, self.at_client):
-            thing.close()
-        loud()
-
-    def _transport(self, src, dst, ports, data, flags):
-        if self.kind == 'u':
-            return 17, udp(src, dst, *ports, data)
-        return 6, tcp(src, dst, *ports, flags, seq=9, ack=7 if flags & ACK else 0, data=data)
-
-    def ask(self, data=b'x', flags=ACK, **options):
-        options.setdefault('ttl', 50)
-        transport = self._transport(self.me, self.vip, (self.port, VPORT), data, flags)
-        self.front.send(ip(self.me, self.vip, *transport, **options))
-
-    def answer(self, data=b'x', flags=ACK, **options):
-        options.setdefault('ttl', 40)
-        transport = self._transport(self.server, self.me, (VPORT, self.port), data, flags)
-        self.back.send(ip(self.server, self.me, *transport, **options))
-
-    def _is_ours(self, packet):
-        ports = {packet.sport, packet.dport}
-        return ports == {self.port, VPORT}
-
-    def at_s1(self, seconds=2):
-        return following(
-            self.at_server,
-            lambda p: p.dport == VPORT
-            and self._is_ours(p)
-            or (p.proto in (4, 41) and self._is_ours(p.inner())),
-            seconds,
-        )
-
-    def at_me(self, seconds=2):
-        return following(
-            self.at_client,
-            lambda p: (p.sport == VPORT and self._is_ours(p)) or p.type in (1, 2, 3, 11),
-            seconds,
-        )
-
-    def open(self):
-        """Establishes the flow, with packets both ways."""
-        if self.kind == 't':
-            self.ask(b'', SYN)
-            true(self.at_s1(), 'the SYN arrives')
-            self.answer(b'', SYN | ACK)
-            self.at_me(0.5)
-        for _ in range(WARM):
-            self.ask(b'warm')
-            true(self.at_s1(), 'a packet of the flow arrives')
-
-
-def following(sniffer, wanted, seconds):
-    """The next packet that WANTED accepts, as bytes; None if there is none."""
-    packet = sniffer.wait(wanted, seconds)
-    if packet is None:
-        return None
-    sniffer.seen.remove(packet)
-    return plain(packet)
-
-
-def plain(packet):
-    """The bytes of a packet but for the identification that an outer header has for itself."""
-    data = bytearray(packet.data)
-    if packet.proto in (4, 41) and packet.version == 4:
-        true(packet.sum_is_right, 'the checksum of the outer header')
-        data[4:6] = data[10:12] = b'\0\0'
-    return bytes(data)
-
-
-ODD = [
-    ('plain', dict(data=b'hello')),
-    ('empty', dict(data=b'')),
-    ('tos', dict(tos=0xB8)),
-    ('CE', dict(tos=0x03)),
-    ('ttl 2', dict(ttl=2)),
-    ('ttl 1', dict(ttl=1)),
-    ('DF', dict(df=True)),
-    ('large', dict(data=bytes(1300))),
-    ('too large', dict(data=bytes(1472), df=True)),
-    ('push', dict(data=b'p', flags=ACK | PSH)),
-]
-
-
-def path_of(method):
-    """Where the client is. Packets of a veth device have no room for an outer header."""
-    return links.Link('tap') if method == 'TUN' else contextlib.nullcontext()
-
-
-def transcript(mode, method, version, kind, link):
-    """What comes of each packet, and the counters; a fresh module sees the same ports each time."""
-    g.reload()
-    ipvs.setting('fast_path', mode)
-    serve(method, version, kind)
-    lines = []
-    with Flow(version, kind, link=link) as flow:
-        flow.open()
-        for name, options in ODD:
-            flow.ask(**options)
-            seen = flow.at_s1(1) if name not in ('ttl 1', 'too large') else flow.at_s1(0.2)
-            error = flow.at_me(1 if seen is None else 0)
-            # But for identification and checksum of the error's own header.
-            lines.append((name, seen, error and error[:4] + error[6:10] + error[12:20]))
-        if method == 'NAT':
-            for name, options in ODD:
-                flow.answer(**options)
-                lines.append(('reply ' + name, flow.at_me(0.3 if name == 'ttl 1' else 1)))
-        lines.append(('rows', [(row.state, row.daddr) for row in rows()]))
-        lines.append(('stats', ipvs.total()))
-        if kind == 't':
-            flow.ask(b'', ACK | FIN)
-            lines.append(('FIN', flow.at_s1()))
-            lines.append(('state', [row.state for row in rows()]))
-    return lines
-
-
-def rows():
-    return ipvs.rows(cport=PORT)
-
-
-for METHOD in METHODS:
-    for VERSION in (4, 6):
-        for KIND in 'ut':
-
-            @case(
-                f'{METHOD} IPv{VERSION} -{KIND}: the wire is the same with fast_path 0 and 2',
-                only='rust',
-            )
-            def same(method=METHOD, version=VERSION, kind=KIND):
-                with path_of(method) as link:
-                    slow = transcript(0, method, version, kind, link)
-                    fast = transcript(2, method, version, kind, link)
-                for before, after in zip(slow, fast):
-                    equal(after, before, f'what comes of {before[0]}')
-                ipvs.setting('fast_path', 0)
 
 
 def taken(flow, packets=5, back=False):
@@ -272,7 +68,6 @@ for KIND in tunnels.KINDS:
 
         @case(f'{KIND}, IPv{VERSION}: TCP with segments to be cut is taken with 2', only='rust')
         def tunnels_are_taken(kind=KIND, version=VERSION):
-            g.reload()
             ipvs.setting('fast_path', 2)
             tunnels.serve(kind, version, version, 't')
             try:
@@ -293,7 +88,6 @@ for METHOD in METHODS:
 
         @case(f'{METHOD} IPv{VERSION}: requests and replies are taken with 2', only='rust')
         def is_taken(method=METHOD, version=VERSION):
-            g.reload()
             ipvs.setting('fast_path', 2)
             serve(method, version)
             with path_of(method) as link, Flow(version, 'u', link=link) as flow:
@@ -309,7 +103,6 @@ for METHOD in METHODS:
 
 @case('a rule that is added counts for the next packet with 1', only='rust')
 def rules():
-    g.reload()
     ipvs.setting('fast_path', 1)
     serve('NAT', 4)
     with Flow(4, 'u') as flow:
@@ -332,7 +125,6 @@ for VERSION in (4, 6):
 
     @case(f'IPv{VERSION}: conntrack and defragmentation do not count as rules with 1', only='rust')
     def idle_conntrack(version=VERSION):
-        g.reload()
         ipvs.setting('fast_path', 1)
         serve('NAT', version)
         with Flow(version, 'u') as flow:
@@ -354,7 +146,6 @@ for VERSION in (4, 6):
 @case('the VIP that goes is gone for the next packet, and a route that changes is the new one',
       only='rust')
 def routes():
-    g.reload()
     ipvs.setting('fast_path', 2)
     serve('NAT', 4)
     with Flow(4, 'u') as flow:
@@ -377,7 +168,6 @@ def routes():
 
 @case('a device is renamed, goes down, moves to a namespace and back, and is deleted', only='rust')
 def devices():
-    g.reload()
     ipvs.setting('fast_path', 2)
     serve('NAT', 4)
     with Flow(4, 'u') as flow:
@@ -394,7 +184,7 @@ def devices():
     g.director.run('ip link set w2 master vb', quiet=True)
     for device in ('x0', 'v1', 'v2', 'vb'):
         g.director.run(f'ip link del {device}', quiet=True)
-    with Flow(4, 'u', PORT + 1) as flow:
+    with Flow(4, 'u') as flow:
         flow.open()
         until_taken(flow, 'requests are taken after that')
     g.director.run('ip link add v0 type veth peer name w0', quiet=True)
@@ -437,7 +227,7 @@ def both_ways(flow):
 
 for LINK, TAKEN in LINKS.items():
 
-    @case(f'a device of the kind "{LINK}" has the path, or has it not', only='rust', fresh=True)
+    @case(f'a device of the kind "{LINK}" has the path, or has it not', only='rust')
     def link_has_path(kind=LINK, want=TAKEN):
         # A VRF has a rule, by which the route of a reply may depend on its source.
         ipvs.setting('snat_reroute', int(kind != 'vrf'))
@@ -460,7 +250,7 @@ for LINK, TAKEN in LINKS.items():
         ipvs.setting('snat_reroute', 1)
 
 
-@case('requests in a tunnel over a VRF pass its device, as they do with 0', only='rust', fresh=True)
+@case('requests in a tunnel over a VRF pass its device, as they do with 0', only='rust')
 def tunnel_over_vrf():
     join = ['link add vrf0 type vrf table 56', 'link set vrf0 up', 'link set back master vrf0']
     leave = ['route del 10.0.2.0/24 dev back', 'link set back nomaster', 'link del vrf0']

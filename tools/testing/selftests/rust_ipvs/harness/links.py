@@ -61,10 +61,16 @@ class Tun(Sniffer):
     def send(self, packet):
         """Has the device receive one IP packet."""
         if self.has_frames:
-            ethertype = b'\x86\xdd' if packet[0] >> 4 == 6 else b'\x08\0'
-            source = bytes.fromhex(MAC.replace(':', ''))
-            packet = hardware(g.director, 'top') + source + ethertype + packet
-        os.write(self.file, packet)
+            self.send_frame(packet)
+        else:
+            os.write(self.file, packet)
+
+    def send_frame(self, packet, to=None, tag=b'', tail=b''):
+        """The same as a frame, as Wire.send_frame()."""
+        ethertype = b'\x86\xdd' if packet[0] >> 4 == 6 else b'\x08\0'
+        source = bytes.fromhex(MAC.replace(':', ''))
+        to = to or hardware(g.director, 'top')
+        os.write(self.file, to + source + tag + ethertype + packet + tail)
 
     def remove(self):
         """Removes the device."""

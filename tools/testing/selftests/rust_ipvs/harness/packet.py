@@ -255,6 +255,12 @@ class Wire:
             return False  # Too long or too short for a device; wrong ones are sent on purpose.
         return True
 
+    def send_frame(self, packet, to=None, tag=b'', tail=b''):
+        """Sends one IP packet to a link address, with a tag before and padding after it."""
+        ethertype = b'\x86\xdd' if packet[0] >> 4 == 6 else b'\x08\0'
+        to = to or self.destination
+        self.sock.send(to + self.source + tag + ethertype + packet + tail)
+
     def send_split(self, packet):
         """Sends one IPv4 packet of more than a page, of which the kernel has the Ethernet header in one piece
         and the rest in pages, as network cards deliver them."""
