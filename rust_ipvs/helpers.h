@@ -79,6 +79,7 @@ u8 rust_ipvs_helper_delivers_v4(struct net *net, struct sk_buff *skb);
 u8 rust_ipvs_helper_delivers_v6(struct net *net, struct sk_buff *skb);
 struct dst_entry *rust_ipvs_helper_forwards_v4(struct net *net, struct sk_buff *skb, u8 *source);
 struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *net, struct sk_buff *skb, u8 *source);
+bool rust_ipvs_helper_policies_forward(const struct net *net);
 bool rust_ipvs_helper_is_forwarding_v6(const struct net *net);
 bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a, const struct dst_entry *b, u8 pf);
 u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf);

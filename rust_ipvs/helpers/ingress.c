@@ -156,12 +156,24 @@ __rust_ipvs_helper bool rust_ipvs_helper_has_strict_source(const struct sk_buff 
 	return !in_dev || IN_DEV_RPFILTER(in_dev) == 1;
 }
 
+#if IS_ENABLED(CONFIG_IPV6)
+/* Returns true if IPv6 receives packets by the device of @skb, which ip6_rcv_core() looks at. */
+static bool receives_v6(const struct sk_buff *skb)
+{
+	const struct inet6_dev *idev = __in6_dev_get(skb->dev);
+
+	return idev && !READ_ONCE(idev->cnf.disable_ipv6);
+}
+#endif
+
 __rust_ipvs_helper u8 rust_ipvs_helper_delivers_v6(struct net *net, struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	struct dst_entry *dst;
 	bool ours;
 
+	if (!receives_v6(skb))
+		return 0;
 	ip6_route_input(skb);
 	dst = skb_dst(skb);
 	ours = !dst->error && dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
@@ -195,6 +207,18 @@ __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_forwards_v4(struct net *ne
 	return dst;
 }
 
+__rust_ipvs_helper bool rust_ipvs_helper_policies_forward(const struct net *net)
+{
+#ifdef CONFIG_XFRM
+	return !READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_FWD]) &&
+	       !READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]) &&
+	       READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_FWD]) == XFRM_USERPOLICY_ACCEPT &&
+	       READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_OUT]) == XFRM_USERPOLICY_ACCEPT;
+#else
+	return true;
+#endif
+}
+
 __rust_ipvs_helper bool rust_ipvs_helper_is_forwarding_v6(const struct net *net)
 {
 #if IS_ENABLED(CONFIG_IPV6)
@@ -212,7 +236,7 @@ __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *ne
 	const struct in6_addr *saddr = &ipv6_hdr(skb)->saddr;
 	struct dst_entry *dst;
 
-	if (ipv6_addr_type(saddr) & IPV6_ADDR_LINKLOCAL)
+	if (!receives_v6(skb) || ipv6_addr_type(saddr) & IPV6_ADDR_LINKLOCAL)
 		return NULL;
 	ip6_route_input(skb);
 	dst = skb_dst(skb);

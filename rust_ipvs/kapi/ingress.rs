@@ -364,6 +364,15 @@ impl Source {
 }
 
 impl Net {
+    /// Returns whether IPsec lets all packets be forwarded, as they are: there are no policies for
+    /// forwarded and for sent packets, and by default both are allowed (C: `xfrm_policy_check()`,
+    /// `xfrm_route_forward()` in `ip_forward()`). Each change of that begins another
+    /// [generation](Self::route_generation) of routes.
+    pub(crate) fn policies_forward(&self) -> bool {
+        // SAFETY: By the type invariant the namespace is live. The words are read atomically.
+        unsafe { bindings::rust_ipvs_helper_policies_forward(self.as_ptr()) }
+    }
+
     /// Returns whether packets of a family are forwarded by routing alone. For IPv4 routing has
     /// answered that; for IPv6 it depends on settings that are no part of it.
     #[inline(always)]

@@ -115,7 +115,9 @@ fn examine<F: FastFamily>(
 ) -> Option<usize> {
     let is_rerouted = context.ipvs.settings.snat_reroute.load() != 0
         && Packet::source_matters(context.net, F::PROTOCOL);
-    let way = if connection.is_tracked() || is_rerouted {
+    // Routing does not ask the policies of IPsec for what is forwarded; IP does, afterwards.
+    let may_pass = context.net.policies_forward();
+    let way = if connection.is_tracked() || is_rerouted || !may_pass {
         None
     } else {
         packet.forwarded(context.net, F::PROTOCOL)

@@ -7,7 +7,7 @@ import re
 
 from harness import ipvs, links, tunnels
 from harness.clients import Connection
-from harness.fast import METHODS, VIPS, Flow, path_of, received, serve
+from harness.fast import METHODS, SERVER, VIPS, Flow, path_of, received, serve
 from harness.fixture import FIXTURE as g, HERE, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import Sniffer
@@ -141,6 +141,57 @@ for VERSION in (4, 6):
             g.director.run('nft delete table inet t', quiet=True)
             until(lambda: taken(flow, back=True) >= 4, 'replies are taken again')
         ipvs.setting('fast_path', 0)
+
+
+for SNAT_REROUTE in (0, 1):
+
+    @case(
+        f'X-25 policies of IPsec count for replies, too, with snat_reroute {SNAT_REROUTE}',
+        only='rust',
+    )
+    def policies(snat_reroute=SNAT_REROUTE):
+        ipvs.setting('fast_path', 2)
+        ipvs.setting('snat_reroute', snat_reroute)
+        serve('NAT', 4)
+        with Flow(4, 'u') as flow:
+            flow.open()
+            flow.answer(b'first')
+            true(flow.at_me(), 'the first reply arrives')
+            until_taken(flow, 'replies are taken', back=True)
+            policy = f'dir fwd src {SERVER[4]}/32 dst 0.0.0.0/0'
+            try:
+                g.director.run(f'ip xfrm policy add {policy} action block', quiet=True)
+                flow.answer(b'blocked')
+                equal(flow.at_me(0.3), None, 'a reply that a policy blocks')
+            finally:
+                g.director.run(f'ip xfrm policy delete {policy}', check=False, quiet=True)
+                ipvs.setting('snat_reroute', 1)
+            # No generation of routes ends with a policy; this ends the epoch.
+            ipvs.setting('fast_path', 2)
+            until_taken(flow, 'replies are taken again', back=True)
+        ipvs.setting('fast_path', 0)
+
+
+@case('a device that IPv6 is disabled at takes no request', only='rust')
+def disabled():
+    ipvs.setting('fast_path', 2)
+    serve('NAT', 6)
+    switch = '/proc/sys/net/ipv6/conf/front/disable_ipv6'
+    shown = g.director.run('ip -6 -o addr show dev front scope global', quiet=True)
+    addresses = re.findall(r'inet6 (\S+)', shown)
+    with Flow(6, 'u') as flow:
+        flow.open()
+        until_taken(flow)
+        try:
+            g.director.write(switch, 1)
+            flow.ask(b'disabled')
+            equal(flow.at_s1(0.3), None, 'a request by that device')
+        finally:
+            g.director.write(switch, 0)
+            for address in addresses:
+                g.director.run(f'ip addr add {address} dev front nodad', check=False, quiet=True)
+        until_taken(flow, 'requests are taken again')
+    ipvs.setting('fast_path', 0)
 
 
 @case('the VIP that goes is gone for the next packet, and a route that changes is the new one',
