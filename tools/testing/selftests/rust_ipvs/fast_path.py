@@ -7,7 +7,7 @@ import re
 
 from harness import ipvs, links, tunnels
 from harness.clients import Connection
-from harness.fast import METHODS, SERVER, VIPS, Flow, path_of, received, serve
+from harness.fast import METHODS, SERVER, VIPS, VPORT, Flow, path_of, received, serve
 from harness.fixture import FIXTURE as g, HERE, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import Sniffer
@@ -169,6 +169,21 @@ for SNAT_REROUTE in (0, 1):
             # No generation of routes ends with a policy; this ends the epoch.
             ipvs.setting('fast_path', 2)
             until_taken(flow, 'replies are taken again', back=True)
+        ipvs.setting('fast_path', 0)
+
+
+for METHOD in METHODS:
+
+    @case(f'S-22 {METHOD}: no request is taken for a server that is gone', only='rust')
+    def gone(method=METHOD):
+        ipvs.setting('fast_path', 2)
+        serve(method, 4)
+        with path_of(method) as link, Flow(4, 'u', link=link) as flow:
+            flow.open()
+            until_taken(flow)
+            g.admin(f'-d -u {at(VIPS[4], VPORT)} -r {at(SERVER[4], VPORT)}')
+            flow.ask(b'gone')
+            equal(flow.at_s1(0.3), None, 'a request for a server that is gone')
         ipvs.setting('fast_path', 0)
 
 
