@@ -99,9 +99,16 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_is_lro(const struct sk_buff *skb)
 	return info->gso_size && !info->gso_type;
 }
 
-__rust_ipvs_helper bool rust_ipvs_helper_skb_trim(struct sk_buff *skb, unsigned int len)
+__rust_ipvs_helper bool rust_ipvs_helper_skb_is_linear(const struct sk_buff *skb)
 {
-	return !pskb_trim_rcsum(skb, len);
+	return !skb_is_nonlinear(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_skb_trim(struct sk_buff *skb, unsigned int len)
+{
+	/* It does not fail for a linear packet. */
+	if (pskb_trim_rcsum(skb, len))
+		return;
 }
 
 __rust_ipvs_helper u32 rust_ipvs_helper_genid(const struct net *net, u8 pf)

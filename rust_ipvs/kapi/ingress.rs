@@ -470,13 +470,25 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_skb_is_lro(self.as_ptr()) }
     }
 
-    /// Cuts the packet to `len` bytes, as IP does with the padding of the link layer (C:
-    /// `pskb_trim_rcsum()`). Returns false without memory; then it may be cut or not.
+    /// Returns whether the packet is at least `len` bytes long, and [`trim`](Self::trim) can cut it
+    /// to them.
     #[inline(always)]
-    pub(crate) fn trim(&mut self, len: u32) -> bool {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
-        // reference to bytes can be held across `&mut self`.
-        len == self.len() || unsafe { bindings::rust_ipvs_helper_skb_trim(self.as_ptr(), len) }
+    pub(crate) fn may_trim(&self, len: u32) -> bool {
+        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
+        let is_linear = || unsafe { bindings::rust_ipvs_helper_skb_is_linear(self.as_ptr()) };
+        len == self.len() || (len < self.len() && is_linear())
+    }
+
+    /// Cuts the packet to `len` bytes, as IP does with the padding of the link layer (C:
+    /// `pskb_trim_rcsum()`). Does not fail if [`may_trim`](Self::may_trim) has returned true, since
+    /// a linear packet is cut without memory.
+    #[inline(always)]
+    pub(crate) fn trim(&mut self, len: u32) {
+        if len != self.len() {
+            // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid;
+            // no reference to bytes can be held across `&mut self`.
+            unsafe { bindings::rust_ipvs_helper_skb_trim(self.as_ptr(), len) }
+        }
     }
 
     /// Returns whether the device that the packet came by filters sources strictly: it accepts

@@ -115,7 +115,7 @@ fn take<'g, F: FastFamily>(
     let Some(connections) = af.connections.as_ref() else {
         return Verdict::Accept(packet);
     };
-    if !packet.is_unmarked() || header.length > packet.len() {
+    if !packet.is_unmarked() || !packet.may_trim(header.length) {
         return Verdict::Accept(packet);
     }
     let context = Context {

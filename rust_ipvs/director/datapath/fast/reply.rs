@@ -59,7 +59,7 @@ pub(super) fn take<'g, F: FastFamily>(
     let Some(route) = way else {
         return Verdict::Accept(packet);
     };
-    if !packet.trim(context.header.length) || packet.is_lro() || !packet.fits(route.forward_mtu()) {
+    if packet.is_lro() || !packet.fits(route.forward_mtu()) {
         return Verdict::Accept(packet);
     }
     let Some(neighbour) = F::neighbour(context.rcu, route, client, &packet) else {
@@ -70,6 +70,7 @@ pub(super) fn take<'g, F: FastFamily>(
     {
         return Verdict::Accept(packet);
     }
+    packet.trim(context.header.length);
     destination.counted.output(packet.len());
     nat::translate(context, Side::Source, &connection.vip, &mut packet);
     packet.set_priority(context.net, F::PROTOCOL);

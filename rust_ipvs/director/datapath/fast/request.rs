@@ -51,7 +51,7 @@ pub(super) fn take<'g, F: FastFamily>(
     if !destination.is_available() || !fit::is_fit(context, connection, port, &mut packet) {
         return Verdict::Accept(packet);
     }
-    let Some(neighbour) = way(context, connection, kind, &mut packet) else {
+    let Some(neighbour) = way(context, connection, kind, &packet) else {
         return Verdict::Accept(packet);
     };
     if packet.writable(changed).is_none()
@@ -59,6 +59,7 @@ pub(super) fn take<'g, F: FastFamily>(
     {
         return Verdict::Accept(packet);
     }
+    packet.trim(context.header.length);
     destination.counted.input(packet.len());
     if connection.method == ForwardMethod::MASQ {
         nat::translate(context, Side::Destination, &connection.dest, &mut packet);
@@ -69,20 +70,20 @@ pub(super) fn take<'g, F: FastFamily>(
     Verdict::Stolen
 }
 
-/// Returns the next hop, if the packet fits the route's MTU. Cuts the packet's padding.
+/// Returns the next hop, if the packet fits the route's MTU.
 #[inline(always)]
 fn way<'g, F: FastFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     kind: RouteKind,
-    packet: &mut Packet,
+    packet: &Packet,
 ) -> Option<Neighbour<'g>> {
     let destination = &connection.destination;
     let route = destination.route(context.rcu, context.net, kind)?;
     if route.is_local() || route.protocol() != F::PROTOCOL {
         return None;
     }
-    if !packet.trim(context.header.length) || packet.is_lro() || !packet.fits(route.mtu()) {
+    if packet.is_lro() || !packet.fits(route.mtu()) {
         return None;
     }
     F::neighbour(context.rcu, route, destination.addr::<F>(), packet)

@@ -124,7 +124,7 @@ fn enter<'g, F: FastFamily>(
         return None;
     }
     let route = destination.route(context.rcu, context.net, RouteKind::WithSource)?;
-    if route.is_local() || route.protocol() != F::PROTOCOL || !packet.trim(header.length) {
+    if route.is_local() || route.protocol() != F::PROTOCOL {
         return None;
     }
     if route.is_in_vrf() {
@@ -144,6 +144,7 @@ fn enter<'g, F: FastFamily>(
     if !state::follow_plain(context, connection, Direction::Input) {
         return None;
     }
+    packet.trim(header.length);
     destination.counted.input(packet.len());
     if let Some(bytes) = packet.writable(header.l4.into()) {
         F::dec_ttl(bytes, header.l4);

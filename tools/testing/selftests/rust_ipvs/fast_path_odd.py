@@ -131,7 +131,6 @@ def odd_ones(flow, back):
     """All packets of one direction: a name, and what sends it."""
     packet = flow.reply if back else flow.request
     wire, other = (flow.back, flow.front) if back else (flow.front, flow.back)
-    # First, as padding that a packet loses before it is found unfit is not in InOctets.
     for name, data, frame in on_the_link(packet):
         yield name, wire, [data], frame
     for name, options in plain_ones(flow):
