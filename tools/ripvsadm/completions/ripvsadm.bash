@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Completion of ripvsadm for bash.
-# Written from the tables in src/cli/options: change those, then "make ripvsadm-pages".
+# Written from the tables in src/cli: change those, then "make ripvsadm-pages".
 
 _ripvsadm_services() {
 	# The services that there are, as -S names them; silent where they cannot be read.
@@ -13,25 +13,26 @@ _ripvsadm() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
 		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
-		--restore --set --start-daemon --stop-daemon top -h --help -v --version'
+		--restore --set --start-daemon --stop-daemon -h --help -v --version top'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
 	COMPREPLY=()
-	case $previous in
-	-t | --tcp-service) words=$(_ripvsadm_services -t) ;;
-	-u | --udp-service) words=$(_ripvsadm_services -u) ;;
-	--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
-	-f | --fwmark-service) words=$(_ripvsadm_services -f) ;;
-	-s | --scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos' ;;
-	--pe) words=sip ;;
-	-b | --sched-flags) words='sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' ;;
-	--tun-type) words='ipip gue gre' ;;
-	--mcast-interface) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
-	--start-daemon | --stop-daemon) words='master backup' ;;
-	-o | --sort)
-		[ "${COMP_WORDS[1]}" = top ] && words='cps inpps outpps inbps outbps active conns name'
-		;;
+	case ${COMP_WORDS[1]}:$previous in
+	top:-d | top:--delay) return ;;
+	top:-o | top:--sort) words='cps inpps outpps inbps outbps active conns name' ;;
+	top:-c | top:--count) return ;;
+	top:*) ;;
+	*:-t | *:--tcp-service) words=$(_ripvsadm_services -t) ;;
+	*:-u | *:--udp-service) words=$(_ripvsadm_services -u) ;;
+	*:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
+	*:-f | *:--fwmark-service) words=$(_ripvsadm_services -f) ;;
+	*:-s | *:--scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos' ;;
+	*:--pe) words=sip ;;
+	*:-b | *:--sched-flags) words='sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' ;;
+	*:--tun-type) words='ipip gue gre' ;;
+	*:--mcast-interface) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
+	*:--start-daemon | *:--stop-daemon) words='master backup' ;;
 	esac
 	if [ -z "$words" ]; then
 		case $COMP_CWORD:${COMP_WORDS[1]} in
@@ -64,7 +65,7 @@ _ripvsadm() {
 				--mcast-ttl"
 			;;
 		*:top)
-			words="-d --delay -o --sort -c --count"
+			words="-d --delay -o --sort -c --count --help"
 			;;
 		esac
 	fi

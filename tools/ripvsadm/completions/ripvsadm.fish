@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Completion of ripvsadm for fish.
-# Written from the tables in src/cli/options: change those, then "make ripvsadm-pages".
+# Written from the tables in src/cli: change those, then "make ripvsadm-pages".
 
 # Whether the command, which is the first word, is one of those named; -Ln and the like are -L.
 function __ripvsadm_is
@@ -38,9 +38,9 @@ complete -c ripvsadm -n $is_first -s R -l restore -d 'run the commands on standa
 complete -c ripvsadm -n $is_first -l set -d 'set timeouts, in seconds'
 complete -c ripvsadm -n $is_first -l start-daemon -d 'synchronise connections'
 complete -c ripvsadm -n $is_first -l stop-daemon -d 'end synchronising'
-complete -c ripvsadm -n $is_first -a top -d 'the table, live'
 complete -c ripvsadm -n $is_first -s h -l help -d usage
 complete -c ripvsadm -n $is_first -s v -l version -d 'the version'
+complete -c ripvsadm -n $is_first -a top -d 'the table, live'
 
 # The commands that a service can be named with.
 set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero'
@@ -89,5 +89,6 @@ complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-ttl -d 'how f
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s d -l delay -d 'time between two looks'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s o -l sort -a 'cps inpps outpps inbps outbps active conns name' -d 'sorted by'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s c -l count -d 'end after so many looks'
+complete -c ripvsadm -n '__ripvsadm_is top' -s h -l help -d usage
 
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon --stop-daemon; and __ripvsadm_second' -a 'master backup'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command line: ipvsadm's grammar, read word by word into an [`Action`].
+//! The command line: ipvsadm's grammar, read word by word into an [`Action`], and subcommands.
 
 mod build;
 mod check;
@@ -9,6 +9,7 @@ mod generate;
 pub mod help;
 pub mod options;
 mod read;
+pub mod subcommand;
 pub mod value;
 
 use std::ffi::OsString;
@@ -16,18 +17,14 @@ use std::ffi::OsString;
 use crate::error::Error;
 use crate::model::{Action, Listing};
 use crate::names::Lookup;
-use crate::top;
 
-/// Reads a command line, without the program's name.
+/// Reads a command line of the grammar, without the program's name.
 ///
 /// # Errors
 /// [`Error::Syntax`] and [`Error::Argument`], which name the word that is wrong.
 pub fn parse(words: &[OsString], lookup: &dyn Lookup) -> Result<Action, Error> {
     if words.is_empty() {
         return Ok(Action::List(Listing::default()));
-    }
-    if words.first().is_some_and(|word| word == "top") {
-        return top::options::read(&words[1..]).map(Action::Top);
     }
     let line = read::read(words, lookup)?;
     check::check(&line)?;

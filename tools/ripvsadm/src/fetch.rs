@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading the table from the kernel.
+//! The way to the kernel, and reading the table from it.
 
 use ipvs_netlink::{Client, ServiceEntry, Transport};
 
@@ -8,6 +8,16 @@ use crate::error::Error;
 use crate::explain;
 use crate::model::Group;
 use crate::sort;
+
+/// Opens the way to the kernel, and makes sure that it may be used.
+///
+/// # Errors
+/// [`Error::Setup`], with the remedy.
+pub fn connect() -> Result<Client, Error> {
+    let mut client = Client::connect().map_err(explain::setup)?;
+    client.info().map_err(explain::setup)?;
+    Ok(client)
+}
 
 /// All services with their real servers, in the kernel's order.
 ///

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let names = names::System::default();
-    match cli::parse(&arguments, &names).and_then(|action| run::command(action, &names)) {
+    match run::run(&arguments, &names) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("ripvsadm: {error}");

@@ -4,8 +4,6 @@
 
 use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, ServiceId};
 
-use crate::top::options::Options;
-
 /// One command, complete and checked as far as it can be without the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -21,8 +19,6 @@ pub enum Action {
     },
     /// `-L`, and the empty command line.
     List(Listing),
-    /// `top`.
-    Top(Options),
     /// `-h`.
     Help,
     /// `-v`.

@@ -15,7 +15,6 @@ use crate::model::{Action, Format, Group, Listing, Subject};
 use crate::names::{Names, Numeric, System};
 use crate::output;
 use crate::save;
-use crate::top;
 use crate::view;
 
 /// Executes any action but `-R`.
@@ -33,7 +32,6 @@ pub fn perform<T: Transport>(
             .map_err(|error| explain::refusal(error, &change)),
         Action::List(listing) => list(&listing, client, names),
         Action::Save { numeric } => print_rules(numeric, client, names),
-        Action::Top(options) => top::top(&options, client),
         Action::Help => output::print(&help::usage(), true),
         Action::Version => output::print(&help::version(), true),
         Action::Restore => Err(Error::Syntax(

@@ -54,10 +54,7 @@ pub fn restore<T: Transport>(
         if words.is_empty() {
             continue;
         }
-        let parsed = match cli::parse(&words, names) {
-            Ok(Action::Top(_)) => Err(Error::Syntax("top is no rule".to_owned())),
-            other => other,
-        };
+        let parsed = cli::parse(&words, names);
         if let Ok(Action::Change(change)) = parsed {
             batch.changes.push(change);
             batch.lines.push(number);

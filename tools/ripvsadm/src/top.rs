@@ -19,15 +19,26 @@ use options::Options;
 use state::{Pressed, State};
 use terminal::Terminal;
 
+use crate::cli::subcommand::Given;
 use crate::error::Error;
 use crate::fetch;
+use crate::names::System;
 use crate::output;
+
+/// Carries `ripvsadm top` out.
+///
+/// # Errors
+/// The option that is wrong; what kept the table from being read, or shown.
+fn run(given: &Given, _: &System) -> Result<u8, Error> {
+    let options = Options::new(given)?;
+    top(&options, &mut fetch::connect()?).map(|()| 0)
+}
 
 /// Shows the table until it is enough.
 ///
 /// # Errors
 /// What kept the table from being read, or shown.
-pub fn top<T: Transport>(options: &Options, client: &mut Client<T>) -> Result<(), Error> {
+fn top<T: Transport>(options: &Options, client: &mut Client<T>) -> Result<(), Error> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         live(options, client)
     } else {

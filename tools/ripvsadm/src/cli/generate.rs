@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The manual page and the completions, as the tables of commands and options have them.
+//! The manual page and the completions, as the tables of commands, options and subcommands have
+//! them.
 //!
 //! The shipped files must be equal to what is generated here; `make ripvsadm-pages`, which runs the
 //! test with `RIPVSADM_WRITE=1`, writes them.
@@ -13,17 +14,19 @@ mod zsh;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::options::{Command, CommandDef, OptionDef, COMMANDS, OPTIONS, TOP};
+use super::options::{Command, CommandDef, OptionDef, COMMANDS, OPTIONS};
+use super::subcommand::SUBCOMMANDS;
 
 /// Notice in a generated file, after its license.
 const WRITTEN: &str = "\
-# Written from the tables in src/cli/options: change those, then \"make ripvsadm-pages\".\n";
+# Written from the tables in src/cli: change those, then \"make ripvsadm-pages\".\n";
 
 /// The commands that take any option, each with what it takes.
 fn takers() -> Vec<(&'static CommandDef, Vec<&'static OptionDef>)> {
     let takes = |command: Command| {
-        let options = OPTIONS.iter().chain(TOP);
-        let taken = options.filter(move |def| def.commands.contains(&command));
+        let taken = OPTIONS
+            .iter()
+            .filter(move |def| def.commands.contains(&command));
         taken.collect::<Vec<&OptionDef>>()
     };
     COMMANDS
@@ -51,17 +54,17 @@ fn alike() -> Vec<(Vec<&'static CommandDef>, Vec<&'static OptionDef>)> {
     groups
 }
 
-/// Returns how a command is written: `-A`, `--add-service`; `top` has no dashes.
+/// Returns how a command is written: `-A`, `--add-service`.
 fn command_words(def: &CommandDef) -> Vec<String> {
-    match def.command {
-        Command::Top => vec![def.spelling.long.to_owned()],
-        _ => def.spelling.all(),
-    }
+    def.spelling.all()
 }
 
-/// All options of both tables, each spelling once.
-fn all_options() -> impl Iterator<Item = &'static OptionDef> {
-    OPTIONS.iter().chain(TOP)
+/// All spellings of options, those of subcommands included.
+fn all_spellings() -> impl Iterator<Item = String> {
+    let grammar = OPTIONS.iter().map(|def| def.spelling);
+    let of_subcommands = SUBCOMMANDS.iter().flat_map(|sub| sub.documented());
+    let all = grammar.chain(of_subcommands.map(|def| def.spelling));
+    all.flat_map(|spelling| spelling.all())
 }
 
 fn path(name: &str) -> PathBuf {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text of `-h` and `-v`, laid out from the tables of commands and options.
+//! The text of `-h` and `-v`, laid out from the tables of commands, options and subcommands.
 
 use super::options::{
-    Command, CommandDef, OptionDef, Spelling, Value, COMMANDS, OPTIONS, SCHEDULERS,
-    SCHEDULER_DEFAULT, TOP,
+    CommandDef, OptionDef, Spelling, Value, COMMANDS, OPTIONS, SCHEDULERS, SCHEDULER_DEFAULT,
 };
+use super::subcommand::{Subcommand, SUBCOMMANDS};
 
 /// The columns where help begins: behind short names, and behind long ones.
 const NEAR: usize = 25;
@@ -83,8 +83,6 @@ const DAEMON: &[Row] = &[
     ),
 ];
 
-const TOP_ROWS: &[Row] = &[Names(&["delay", "sort"], [NEAR, 0]), One("count")];
-
 /// The text of `-h`.
 pub fn usage() -> String {
     let commands: String = COMMANDS.iter().map(command).collect();
@@ -92,6 +90,7 @@ pub fn usage() -> String {
         "{}usage: ripvsadm COMMAND [SERVICE] [OPTIONS]\n\n\
          commands\n{commands}\
          Without a command the table is listed.\n\n\
+         subcommands, of which \"ripvsadm SUBCOMMAND --help\" tells more\n{}\n\
          SERVICE is one of\n{}\
          HOST is a name or an address, an IPv6 address with a port is [ADDRESS]:PORT,\n\
          PORT is a number or a name.\n\n\
@@ -99,16 +98,15 @@ pub fn usage() -> String {
          server options\n{}\n\
          list options\n{}\n\
          daemon options\n{}\n\
-         top options\n{}\n\
          Exit codes: 0 done; 1 nothing to list; 2 a wrong argument, no IPVS or no privilege; 255 refused\n\
          by the kernel, or no command line at all.\n",
         version(),
-        rows(SERVICES, OPTIONS),
-        rows(SERVICE, OPTIONS),
-        rows(SERVER, OPTIONS),
-        rows(LIST, OPTIONS),
-        rows(DAEMON, OPTIONS),
-        rows(TOP_ROWS, TOP),
+        SUBCOMMANDS.iter().copied().map(subcommand).collect::<String>(),
+        rows(SERVICES),
+        rows(SERVICE),
+        rows(SERVER),
+        rows(LIST),
+        rows(DAEMON),
     )
 }
 
@@ -135,13 +133,15 @@ fn name(spelling: &Spelling, value: Option<&Value>) -> String {
 
 /// The line of a command.
 fn command(def: &CommandDef) -> String {
-    let name = match def.command {
-        Command::Top => def.spelling.long.to_owned(),
-        _ => name(&def.spelling, def.value.as_ref()),
-    };
+    let name = name(&def.spelling, def.value.as_ref());
     let help = help(def.help, def.brief);
     let line = format!("  {name:<NEAR$}{help:<SYNOPSIS$}{}", def.synopsis);
     format!("{}\n", line.trim_end())
+}
+
+/// The line of a subcommand.
+fn subcommand(sub: &Subcommand) -> String {
+    format!("  {:<NEAR$}{}\n", sub.name, sub.brief)
 }
 
 fn help(help: &'static str, brief: &'static str) -> &'static str {
@@ -152,8 +152,8 @@ fn help(help: &'static str, brief: &'static str) -> &'static str {
 }
 
 /// The lines of a group.
-fn rows(rows: &[Row], table: &[OptionDef]) -> String {
-    let def = |long: &&str| table.iter().find(|def| def.spelling.long == *long);
+fn rows(rows: &[Row]) -> String {
+    let def = |long: &&str| OPTIONS.iter().find(|def| def.spelling.long == *long);
     let name = |def: &OptionDef| name(&def.spelling, def.value.as_ref());
     let mut text = String::new();
     for row in rows {
@@ -240,12 +240,16 @@ mod tests {
         let told: Vec<&str> = usage
             .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
             .collect();
-        let options = OPTIONS.iter().chain(TOP).map(|def| def.spelling);
+        let options = OPTIONS.iter().map(|def| def.spelling);
         let commands = COMMANDS.iter().map(|def| def.spelling);
         // What is the default anyway is not worth a line.
         let spellings = options.chain(commands).flat_map(|spelling| spelling.all());
-        for spelling in spellings.filter(|spelling| spelling != "--ipv6" && spelling != "--top") {
+        let told_elsewhere = ["--ipv6", "--sort"];
+        for spelling in spellings.filter(|spelling| !told_elsewhere.contains(&spelling.as_str())) {
             assert!(told.contains(&spelling.as_str()), "{spelling}");
+        }
+        for sub in SUBCOMMANDS {
+            assert!(told.contains(&sub.name), "{}", sub.name);
         }
         for scheduler in SCHEDULERS {
             assert!(told.contains(scheduler), "{scheduler}");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The grammar's commands and options: one table of each, from which the parser, `-h`, the manual
-//! page and the completions of three shells come.
+//! page and the completions of three shells come. Subcommands have tables of their own, see
+//! [`subcommand`](super::subcommand).
 
 mod commands;
 mod table;
-mod top_table;
 
 use std::fmt;
 
@@ -14,7 +14,6 @@ use lexopt::Arg;
 
 pub use commands::COMMANDS;
 pub use table::OPTIONS;
-pub use top_table::TOP;
 
 /// The schedulers of the kernel; `wlc` is the default.
 pub const SCHEDULERS: &[&str] = &[
@@ -41,7 +40,6 @@ pub enum Command {
     Set,
     StartDaemon,
     StopDaemon,
-    Top,
     Help,
     Version,
 }
@@ -101,16 +99,6 @@ pub enum Meaning {
     Sort,
     /// Any other.
     Plain(Opt),
-    /// An option of `top`.
-    Top(TopOption),
-}
-
-/// The options of `top`, which are its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TopOption {
-    Delay,
-    Sort,
-    Count,
 }
 
 /// Options that help and the manual page tell of together.
@@ -121,7 +109,6 @@ pub enum Group {
     Server,
     List,
     Daemon,
-    Top,
 }
 
 /// Completions that shells offer for a value.
@@ -139,6 +126,9 @@ pub enum Offer {
     Hosts,
     /// Network interfaces.
     Interfaces,
+    /// Files.
+    #[allow(dead_code, reason = "for subcommands that read or write files")]
+    Files,
 }
 
 /// The value of an option or a command.
@@ -208,7 +198,7 @@ pub struct OptionDef {
 
 impl Value {
     /// A value that shells may offer something for.
-    const fn offered(
+    pub const fn offered(
         help: &'static str,
         manual: &'static str,
         label: &'static str,
@@ -224,7 +214,11 @@ impl Value {
     }
 
     /// A value that nothing is offered for.
-    const fn free(help: &'static str, manual: &'static str, label: &'static str) -> Option<Value> {
+    pub const fn free(
+        help: &'static str,
+        manual: &'static str,
+        label: &'static str,
+    ) -> Option<Value> {
         Value::offered(help, manual, label, Offer::Nothing)
     }
 
@@ -245,12 +239,12 @@ impl Value {
 }
 
 impl Spelling {
-    const fn new(short: &'static [char], long: &'static str) -> Self {
+    pub const fn new(short: &'static [char], long: &'static str) -> Self {
         Spelling { short, long }
     }
 
     /// True if an argument is written so.
-    fn is(&self, arg: &Arg<'_>) -> bool {
+    pub fn is(&self, arg: &Arg<'_>) -> bool {
         match arg {
             Arg::Short(letter) => self.short.contains(letter),
             Arg::Long(name) => *name == self.long,
@@ -280,7 +274,7 @@ impl Command {
 
     /// Recognises a command that is written as an option; `None` where the grammar has no such.
     pub fn recognise(arg: &Arg<'_>) -> Option<Command> {
-        let mut commands = COMMANDS.iter().filter(|def| def.command != Command::Top);
+        let mut commands = COMMANDS.iter();
         commands
             .find(|def| def.spelling.is(arg))
             .map(|def| def.command)
@@ -310,7 +304,7 @@ impl OptionDef {
             Meaning::Service(_) | Meaning::Fwmark => Some(Opt::Service),
             Meaning::Forward(_) => Some(Opt::Forward),
             Meaning::Plain(opt) => Some(opt),
-            Meaning::Ipv6 | Meaning::Sort | Meaning::Top(_) => None,
+            Meaning::Ipv6 | Meaning::Sort => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 //! From words to a [`CommandLine`]: each option is recognised, its value read, repetition refused.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 
 use ipvs_netlink::{
@@ -11,6 +11,7 @@ use ipvs_netlink::{
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::options::{Command, Meaning, Opt, OptionDef, OPTIONS};
+use super::subcommand::Subcommand;
 use super::value::{self, HostPort, TIMEOUT_MAX};
 use crate::error::Error;
 use crate::names::Lookup;
@@ -112,17 +113,14 @@ pub fn read(words: &[OsString], lookup: &dyn Lookup) -> Result<CommandLine, Erro
             say(&mut line, opt, def)?;
         }
         match def.meaning {
-            // Options of `top` are in a table of their own.
-            Meaning::Sort | Meaning::Top(_) => {}
-            Meaning::Ipv6 => ipv6(&mut line)?,
+            Meaning::Sort => {}
+            Meaning::Ipv6 => ipv6(&mut line.service)?,
             Meaning::Service(protocol) => {
                 let address = value(&mut parser)?;
                 line.service = Some(service(&address, protocol, lookup)?);
             }
             Meaning::Fwmark => {
-                let mark = value(&mut parser)?;
-                let mark = value::number_u32(&mark, "firewall mark", 1, u32::MAX)?;
-                line.service = Some(ServiceId::fwmark(AddressFamily::Inet, mark));
+                line.service = Some(fwmark(&value(&mut parser)?)?);
             }
             Meaning::Forward(method) => line.forward = Some(method),
             Meaning::Plain(opt) => read_value(&mut line, opt, &mut parser, lookup)?,
@@ -144,11 +142,19 @@ fn command(parser: &mut Parser) -> Result<Command, Error> {
             "{} before the command; a command such as -A, -a or -L comes first, see ripvsadm -h",
             spell(&arg)
         ))),
+        // In a file of rules; elsewhere it has been carried out.
+        None if matches!(&arg, Arg::Value(word) if is_subcommand(word)) => Err(Error::Syntax(
+            format!("{} is a subcommand, and no rule", spell(&arg)),
+        )),
         None => Err(Error::Syntax(format!(
             "unknown command {}; see ripvsadm -h",
             spell(&arg)
         ))),
     }
+}
+
+fn is_subcommand(word: &OsStr) -> bool {
+    word.to_str().and_then(Subcommand::named).is_some()
 }
 
 /// The value of `--start-daemon` and `--stop-daemon`.
@@ -186,8 +192,8 @@ fn say(line: &mut CommandLine, opt: Opt, def: &OptionDef) -> Result<(), Error> {
 }
 
 /// `-6` makes an IPv6 service of the firewall mark before it.
-fn ipv6(line: &mut CommandLine) -> Result<(), Error> {
-    match &mut line.service {
+pub fn ipv6(service: &mut Option<ServiceId>) -> Result<(), Error> {
+    match service {
         Some(ServiceId::Fwmark { family, .. }) => {
             *family = AddressFamily::Inet6;
             Ok(())
@@ -196,8 +202,14 @@ fn ipv6(line: &mut CommandLine) -> Result<(), Error> {
     }
 }
 
+/// A service by firewall mark, for IPv4 until `-6` follows.
+pub fn fwmark(text: &str) -> Result<ServiceId, Error> {
+    let mark = value::number_u32(text, "firewall mark", 1, u32::MAX)?;
+    Ok(ServiceId::fwmark(AddressFamily::Inet, mark))
+}
+
 /// A service by address.
-fn service(text: &str, protocol: Protocol, lookup: &dyn Lookup) -> Result<ServiceId, Error> {
+pub fn service(text: &str, protocol: Protocol, lookup: &dyn Lookup) -> Result<ServiceId, Error> {
     let HostPort { address, port } = value::host_port(text, "service", lookup)?;
     let port = match port {
         Some(port) => value::port(
@@ -322,7 +334,7 @@ fn optional_value(parser: &mut Parser) -> Result<Option<String>, Error> {
     let Some(mut words) = parser.try_raw_args() else {
         return Ok(None);
     };
-    let is_value = |word: &std::ffi::OsStr| !word.as_encoded_bytes().starts_with(b"-");
+    let is_value = |word: &OsStr| !word.as_encoded_bytes().starts_with(b"-");
     words.next_if(is_value).map(text).transpose()
 }
 

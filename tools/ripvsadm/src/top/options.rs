@@ -1,14 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Options of `top` and their parser.
+//! Options of `top`.
 
-use std::ffi::OsString;
-
-use lexopt::{Arg, Parser, ValueExt};
-
-use crate::cli::options::{Meaning, OptionDef, TopOption, TOP};
-use crate::cli::value;
+use crate::cli::options::{Offer, Spelling, Value};
+use crate::cli::subcommand::{Given, SubOption, Subcommand, Words};
 use crate::error::Error;
+
+/// The columns that `top` sorts by, in lower case.
+const COLUMNS: &[&str] = &[
+    "cps", "inpps", "outpps", "inbps", "outbps", "active", "conns", "name",
+];
+
+/// The subcommand's entry.
+pub static SUBCOMMAND: Subcommand = Subcommand {
+    name: "top",
+    brief: "the table, live",
+    help:
+        "Shows services and real servers with their rates, the busiest first, until q is pressed. \
+        Elsewhere than at a terminal it prints the table once, or as often as -c says.",
+    manual: "\
+Show services and real servers with their rates, the busiest first, until
+.B q
+is pressed.",
+    notes: r#"Keys:
+.B q
+quits,
+.BR < " and " >
+choose the column that it is sorted by,
+.B d
+hides the real servers and shows them again, space stops the table and lets it go on,
+arrows and page keys scroll.
+Where standard input or output is no terminal, the table is printed once, or
+.I count
+times, as text.
+A real server of weight 0 is marked (0)."#,
+    words: Words::NONE,
+    options: &[
+        SubOption {
+            spelling: Spelling::new(&['d'], "delay"),
+            value: Value::free("SECONDS (2)", r"\fIseconds\fR", "seconds"),
+            brief: "time between two looks",
+            manual: "\
+Time between two looks at the kernel; 2, which is how often the kernel makes new rates.",
+            ..SubOption::PLAIN
+        },
+        SubOption {
+            spelling: Spelling::new(&['o'], "sort"),
+            value: Value::offered(
+                "COLUMN (cps)",
+                r"\fIcolumn\fR",
+                "column",
+                Offer::Words(COLUMNS),
+            ),
+            brief: "sorted by",
+            help: "sorted by cps, inpps, outpps, inbps, outbps, active, conns or name",
+            manual: "\
+.BR cps ,
+.BR inpps ,
+.BR outpps ,
+.BR inbps ,
+.BR outbps ,
+.BR active ,
+.B conns
+or
+.BR name .",
+            ..SubOption::PLAIN
+        },
+        SubOption {
+            spelling: Spelling::new(&['c'], "count"),
+            value: Value::free("N", r"\fIcount\fR", "number"),
+            brief: "end after so many looks",
+            manual: "End after so many looks.",
+            ..SubOption::PLAIN
+        },
+        // It never asks for names.
+        SubOption {
+            spelling: Spelling::new(&['n'], "numeric"),
+            hidden: true,
+            repeats: true,
+            ..SubOption::PLAIN
+        },
+    ],
+    shared: &[],
+    run: super::run,
+};
 
 /// Options of `top`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,62 +171,39 @@ impl Key {
     }
 }
 
-/// Parses the words after `top`.
-///
-/// # Errors
-/// [`Error::Syntax`] and [`Error::Argument`], which name the word that is wrong.
-pub fn read(words: &[OsString]) -> Result<Options, Error> {
-    let mut options = Options::default();
-    let mut parser = Parser::from_args(words.iter().cloned());
-    let syntax = |error: lexopt::Error| Error::Syntax(format!("top: {error}; see ripvsadm -h"));
-    while let Some(arg) = parser.next().map_err(syntax)? {
-        let option = match OptionDef::find(&arg, TOP).map(|def| def.meaning) {
-            Some(Meaning::Top(option)) => option,
-            // It never asks for names.
-            _ if matches!(arg, Arg::Short('n') | Arg::Long("numeric")) => continue,
-            _ => return Err(syntax(arg.unexpected())),
-        };
-        let text = parser.value().and_then(ValueExt::string).map_err(syntax)?;
-        match option {
-            TopOption::Delay => {
-                options.delay = value::number_u32(&text, "top: delay in seconds", 1, 3600)?;
-            }
-            TopOption::Count => {
-                options.count = Some(value::number_u32(&text, "top: count", 1, u32::MAX)?);
-            }
-            TopOption::Sort => {
-                options.key = Key::named(&text).ok_or_else(|| {
-                    let names = Key::ALL.map(|key| key.name().to_lowercase()).join(", ");
-                    Error::Argument(format!("top: no column \"{text}\"; there are {names}"))
-                })?;
-            }
-        }
+impl Options {
+    /// Reads them from what was given.
+    ///
+    /// # Errors
+    /// [`Error::Argument`], which names the value that is wrong.
+    pub fn new(given: &Given) -> Result<Self, Error> {
+        let default = Options::default();
+        let key = given.value("sort").map(|text| {
+            Key::named(text).ok_or_else(|| {
+                let names = Key::ALL.map(|key| key.name().to_lowercase()).join(", ");
+                given.wrong(format!("no column \"{text}\"; there are {names}"))
+            })
+        });
+        Ok(Options {
+            delay: given.number("delay", 1, 3600)?.unwrap_or(default.delay),
+            key: key.transpose()?.unwrap_or(default.key),
+            count: given.number("count", 1, u32::MAX)?,
+        })
     }
-    Ok(options)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::options::Offer;
 
     fn parse(line: &str) -> Result<Options, Error> {
-        let words: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
-        read(&words)
+        let words: Vec<_> = line.split_whitespace().map(Into::into).collect();
+        Options::new(&Given::read(&SUBCOMMAND, &words)?.unwrap())
     }
 
     #[test]
     fn columns_are_offered() {
-        let offers = TOP
-            .iter()
-            .filter_map(|def| def.value)
-            .map(|value| value.offer);
-        let columns = Key::ALL.map(|key| key.name().to_lowercase());
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        assert!(offers.into_iter().any(|offer| match offer {
-            Offer::Words(words) => words == columns,
-            _ => false,
-        }));
+        assert_eq!(Key::ALL.map(|key| key.name().to_lowercase()), *COLUMNS);
     }
 
     #[test]
@@ -171,7 +223,7 @@ mod tests {
             ("-o weight", 2, "cps, inpps"),
             ("-o", 255, "-o"),
             ("-q", 255, "-q"),
-            ("x", 255, "\"x\""),
+            ("x", 2, "\"x\""),
         ] {
             let error = parse(line).unwrap_err();
             assert_eq!(error.exit_code(), code, "{line}");

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use ipvs_netlink::{Protocol, ServiceFlags};
+use ipvs_netlink::{ForwardMethod, Protocol, ServiceFlags};
 
 use crate::names::Names;
 
@@ -126,6 +126,18 @@ pub fn flag_names(flags: ServiceFlags, scheduler: &str) -> String {
         .map(|(_, name)| *name)
         .collect();
     set.join(",")
+}
+
+/// The name of a forwarding method, for programs.
+pub fn forward_name(method: ForwardMethod) -> &'static str {
+    match method {
+        ForwardMethod::Masquerade => "masquerade",
+        ForwardMethod::Local => "local",
+        ForwardMethod::Tunnel => "tunnel",
+        ForwardMethod::DirectRoute => "direct-route",
+        ForwardMethod::Bypass => "bypass",
+        ForwardMethod::Other(_) => "unknown",
+    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,17 @@
 
 //! The completion for bash.
 
-use super::{alike, all_options, command_words, WRITTEN};
-use crate::cli::options::{Command, Group, Offer, OptionDef, Spelling, COMMANDS, OPTIONS, TOP};
+use super::{alike, command_words, WRITTEN};
+use crate::cli::options::{Command, Group, Offer, OptionDef, Spelling, COMMANDS, OPTIONS};
+use crate::cli::subcommand::{Subcommand, SUBCOMMANDS};
 
 /// The longest line.
 const WIDTH: usize = 100;
 
 pub fn completion() -> String {
-    let commands: Vec<String> = COMMANDS.iter().flat_map(command_words).collect();
+    let names = SUBCOMMANDS.iter().map(|sub| sub.name.to_owned());
+    let commands = COMMANDS.iter().flat_map(command_words);
+    let commands: Vec<String> = commands.chain(names).collect();
     let services = OPTIONS.iter().filter(|def| def.group == Group::Services);
     let services: Vec<String> = services.flat_map(|def| def.spelling.all()).collect();
     format!(
@@ -20,8 +23,8 @@ pub fn completion() -> String {
          \tlocal service='{}'\n\
          \tlocal words\n\n\
          \tCOMPREPLY=()\n\
-         \tcase $previous in\n\
-         {}\
+         \tcase ${{COMP_WORDS[1]}}:$previous in\n\
+         {}{}\
          \tesac\n\
          \tif [ -z \"$words\" ]; then\n\
          \t\tcase $COMP_CWORD:${{COMP_WORDS[1]}} in\n\
@@ -31,6 +34,11 @@ pub fn completion() -> String {
          \tfi\n{TAIL}",
         fold(&commands, 2),
         services.join(" "),
+        SUBCOMMANDS
+            .iter()
+            .copied()
+            .map(values_of)
+            .collect::<String>(),
         values(),
         cases(),
     )
@@ -77,24 +85,43 @@ fn values() -> String {
         }
     }
     for (spellings, words) in cases {
-        text.push_str(&format!("\t{}) words={words} ;;\n", spellings.join(" | ")));
-    }
-    // These letters mean something else elsewhere.
-    for def in TOP {
-        if let Some(Offer::Words(words)) = def.value.map(|value| value.offer) {
-            text.push_str(&format!(
-                "\t{})\n\t\t[ \"${{COMP_WORDS[1]}}\" = top ] && words='{}'\n\t\t;;\n",
-                def.spelling.all().join(" | "),
-                words.join(" ")
-            ));
-        }
+        let patterns: Vec<String> = spellings.iter().map(|word| format!("*:{word}")).collect();
+        text.push_str(&format!("\t{}) words={words} ;;\n", patterns.join(" | ")));
     }
     text
 }
 
+/// Returns what is offered behind the options of a subcommand, and nothing of what the same
+/// letters mean elsewhere.
+fn values_of(sub: &Subcommand) -> String {
+    let own = sub.documented().map(|def| (def.spelling, def.value));
+    let shared = sub.shared().map(|def| (def.spelling, def.value));
+    let mut text = String::new();
+    for (spelling, value) in own.chain(shared) {
+        let Some(value) = value else {
+            continue;
+        };
+        let patterns = spelling.all();
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|word| format!("{}:{word}", sub.name))
+            .collect();
+        let offered = match value.offer {
+            Offer::Files => FILES.to_owned(),
+            offer => match offered(&spelling, offer) {
+                Some(words) => format!("words={words}"),
+                // No options in place of a value.
+                None => "return".to_owned(),
+            },
+        };
+        text.push_str(&format!("\t{}) {offered} ;;\n", patterns.join(" | ")));
+    }
+    format!("{text}\t{}:*) ;;\n", sub.name)
+}
+
 fn offered(spelling: &Spelling, offer: Offer) -> Option<String> {
     match offer {
-        Offer::Nothing | Offer::Hosts => None,
+        Offer::Nothing | Offer::Hosts | Offer::Files => None,
         Offer::Words([word]) => Some((*word).to_owned()),
         Offer::Words(words) | Offer::Flags(words) => Some(format!("'{}'", words.join(" "))),
         Offer::Services => Some(format!("$(_ripvsadm_services {})", spelling.shortest())),
@@ -122,7 +149,30 @@ fn cases() -> String {
             fold(&words(&options), 4)
         ));
     }
+    for sub in SUBCOMMANDS {
+        text.push_str(&case(sub));
+    }
     text
+}
+
+/// The options and words of a subcommand.
+fn case(sub: &Subcommand) -> String {
+    let shared: Vec<&OptionDef> = sub.shared().collect();
+    let mut all = words(&shared);
+    all.extend(sub.documented().flat_map(|def| def.spelling.all()));
+    all.push("--help".to_owned());
+    let mut files = "";
+    match sub.words.offer {
+        Offer::Words(words) => all.extend(words.iter().map(|word| (*word).to_owned())),
+        Offer::Files => files = "\t\t\t[[ $current = -* ]] || FILES\n",
+        _ => {}
+    }
+    format!(
+        "\t\t*:{})\n\t\t\twords=\"{}\"\n{}\t\t\t;;\n",
+        sub.name,
+        fold(&all, 4),
+        files.replace("FILES", &format!("{{ {FILES}; }}")),
+    )
 }
 
 /// The spellings of options; those of services are in a variable.
@@ -133,6 +183,9 @@ fn words(options: &[&OptionDef]) -> Vec<String> {
     let services = has_services.then(|| "$service".to_owned());
     services.into_iter().chain(rest).collect()
 }
+
+/// Completes with the names of files, and ends.
+const FILES: &str = r#"mapfile -t COMPREPLY < <(compgen -f -- "$current"); return"#;
 
 const HEAD: &str = r#"
 _ripvsadm_services() {
@@ -162,7 +215,7 @@ fn all_options_are_there() {
     let words: Vec<&str> = text
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
         .collect();
-    for spelling in all_options().flat_map(|def| def.spelling.all()) {
+    for spelling in super::all_spellings() {
         assert!(words.contains(&spelling.as_str()), "{spelling}");
     }
 }

@@ -2,14 +2,14 @@
 
 //! The completion for fish.
 
-use super::{all_options, command_words, WRITTEN};
+use super::{command_words, WRITTEN};
 use crate::cli::options::{
-    Command, CommandDef, Group, Offer, OptionDef, Spelling, Value, COMMANDS, OPTIONS,
+    CommandDef, Group, Offer, OptionDef, Spelling, Value, COMMANDS, OPTIONS,
 };
+use crate::cli::subcommand::{Subcommand, SUBCOMMANDS};
 
 pub fn completion() -> String {
     let services = OPTIONS.iter().find(|def| def.group == Group::Services);
-    let with_service = services.map_or(&[][..], |def| def.commands);
     let mut text = format!(
         "# SPDX-License-Identifier: GPL-2.0\n\
          # Completion of ripvsadm for fish.\n\
@@ -20,17 +20,32 @@ pub fn completion() -> String {
     for def in COMMANDS {
         text.push_str(&command(def));
     }
+    for sub in SUBCOMMANDS {
+        text.push_str(&format!(
+            "complete -c ripvsadm -n $is_first -a {} -d {}\n",
+            sub.name,
+            quoted(sub.brief)
+        ));
+    }
     text.push_str(&format!(
         "\n# The commands that a service can be named with.\n\
          set -l has_service '{}'\n",
-        condition(with_service)
+        services.map_or_else(String::new, condition)
     ));
-    for def in all_options() {
+    for def in OPTIONS {
         let condition = match def.group {
             Group::Services => "$has_service".to_owned(),
-            _ => format!("'{}'", condition(def.commands)),
+            _ => format!("'{}'", condition(def)),
         };
-        text.push_str(&complete(&condition, def));
+        text.push_str(&complete(
+            &condition,
+            &def.spelling,
+            def.value.as_ref(),
+            def.brief,
+        ));
+    }
+    for sub in SUBCOMMANDS {
+        text.push_str(&subcommand(sub));
     }
     text.push_str(
         "\ncomplete -c ripvsadm -n '__ripvsadm_is --start-daemon --stop-daemon; \
@@ -39,41 +54,66 @@ pub fn completion() -> String {
     text
 }
 
-/// The condition that the command is one of these.
-fn condition(commands: &[Command]) -> String {
+/// The condition that the command is one of those that take an option.
+fn condition(option: &OptionDef) -> String {
     let defs = COMMANDS
         .iter()
-        .filter(|def| commands.contains(&def.command));
+        .filter(|def| option.commands.contains(&def.command));
     // -l is taken for -L.
     let words = defs.flat_map(command_words).filter(|word| word != "-l");
+    let subs = SUBCOMMANDS
+        .iter()
+        .filter(|sub| sub.shared.contains(&option.spelling.long));
+    let words = words.chain(subs.map(|sub| sub.name.to_owned()));
     format!("__ripvsadm_is {}", words.collect::<Vec<String>>().join(" "))
 }
 
 fn command(def: &CommandDef) -> String {
-    let name = match def.command {
-        Command::Top => format!(" -a {}", def.spelling.long),
-        _ => name(&def.spelling),
-    };
     format!(
-        "complete -c ripvsadm -n $is_first{name} -d {}\n",
+        "complete -c ripvsadm -n $is_first{} -d {}\n",
+        name(&def.spelling),
         quoted(def.brief)
     )
 }
 
-fn complete(condition: &str, def: &OptionDef) -> String {
-    let value = def.value.as_ref();
+/// The words and the options of a subcommand that are its own.
+fn subcommand(sub: &Subcommand) -> String {
+    let condition = format!("'__ripvsadm_is {}'", sub.name);
+    let mut text = String::new();
+    match sub.words.offer {
+        Offer::Words(words) => text.push_str(&format!(
+            "complete -c ripvsadm -n {condition} -a {}\n",
+            quoted(&words.join(" "))
+        )),
+        Offer::Files => text.push_str(&format!("complete -c ripvsadm -n {condition} -F\n")),
+        _ => {}
+    }
+    for def in sub.documented() {
+        let value = def.value.as_ref();
+        text.push_str(&complete(&condition, &def.spelling, value, def.brief));
+    }
+    let help = Spelling::new(&['h'], "help");
+    text + &complete(&condition, &help, None, "usage")
+}
+
+fn complete(condition: &str, spelling: &Spelling, value: Option<&Value>, brief: &str) -> String {
     let (needs, offer) = match value {
+        Some(Value {
+            is_optional: false,
+            offer: Offer::Files,
+            ..
+        }) => (" -r -F", String::new()),
         Some(Value {
             is_optional: false,
             offer,
             ..
-        }) => (" -x", offered(&def.spelling, *offer)),
+        }) => (" -x", offered(spelling, *offer)),
         _ => ("", String::new()),
     };
     format!(
         "complete -c ripvsadm -n {condition}{needs}{}{offer} -d {}\n",
-        name(&def.spelling),
-        quoted(def.brief)
+        name(spelling),
+        quoted(brief)
     )
 }
 
@@ -85,7 +125,7 @@ fn name(spelling: &Spelling) -> String {
 
 fn offered(spelling: &Spelling, offer: Offer) -> String {
     match offer {
-        Offer::Nothing | Offer::Hosts => String::new(),
+        Offer::Nothing | Offer::Hosts | Offer::Files => String::new(),
         Offer::Words(words) | Offer::Flags(words) => format!(" -a {}", quoted(&words.join(" "))),
         Offer::Services => format!(" -a '(__ripvsadm_services {})'", spelling.shortest()),
         Offer::Interfaces => " -a '(__fish_print_interfaces)'".to_owned(),

@@ -4,23 +4,28 @@
 
 use super::{alike, command_words, WRITTEN};
 use crate::cli::options::{Command, Offer, OptionDef, Spelling, Value, COMMANDS};
+use crate::cli::subcommand::{Subcommand, SUBCOMMANDS};
 
 pub fn completion() -> String {
     let mut commands = String::new();
-    for def in COMMANDS.iter().filter(|def| def.command != Command::Top) {
+    for def in COMMANDS {
         let line = argument(&def.spelling, "", def.brief, None);
         commands.push_str(&format!("\t\t{line}\n"));
     }
-    let top = COMMANDS.iter().find(|def| def.command == Command::Top);
-    let top = top.map_or("", |def| def.brief);
+    let names: Vec<String> = SUBCOMMANDS
+        .iter()
+        .map(|sub| format!("{}\\:\"{}\"", sub.name, sub.brief))
+        .collect();
+    let names = names.join(" ");
+    let subcommands: String = SUBCOMMANDS.iter().copied().map(subcommand).collect();
     format!(
         "#compdef ripvsadm\n\
          # SPDX-License-Identifier: GPL-2.0\n\
          # Completion of ripvsadm for zsh.\n\
          {WRITTEN}{HEAD}{commands}\t)\n\n\
          \tif ((CURRENT == 2)); then\n\
-         \t\t_arguments -s $commands '1:command:((top\\:\"{top}\"))'\n\
-         {MIDDLE}{}{TAIL}",
+         \t\t_arguments -s $commands '1:command:(({names}))'\n\
+         {MIDDLE}{}{subcommands}{TAIL}",
         cases()
     )
 }
@@ -47,6 +52,7 @@ fn argument(spelling: &Spelling, excludes: &str, brief: &str, value: Option<&Val
             Offer::Services => format!(" _ripvsadm_services {}", spelling.shortest()),
             Offer::Hosts => "_hosts".to_owned(),
             Offer::Interfaces => "_net_interfaces".to_owned(),
+            Offer::Files => "_files".to_owned(),
         });
     }
     let excludes = match excludes {
@@ -74,12 +80,10 @@ fn cases() -> String {
             _ => command_words(def),
         });
         let patterns: Vec<String> = patterns.collect();
-        let is_top = commands.iter().any(|def| def.command == Command::Top);
         text.push_str(&format!(
-            "\t{})\n\t\t_arguments{}{}\n\t\t;;\n",
+            "\t{})\n\t\t_arguments{}\n\t\t;;\n",
             patterns.join(" | "),
-            arguments(&options),
-            if is_top { " \\\n\t\t\t'*: :'" } else { "" }
+            arguments(&options)
         ));
     }
     let daemons = alike();
@@ -98,6 +102,33 @@ fn cases() -> String {
         arguments(options)
     ));
     text
+}
+
+/// Returns what a subcommand takes.
+fn subcommand(sub: &Subcommand) -> String {
+    let shared: Vec<&OptionDef> = sub.shared().collect();
+    let own = sub.documented().map(|def| {
+        let line = argument(&def.spelling, "", def.brief, def.value.as_ref());
+        // zsh's star lets an option come again, in place of what excludes it.
+        let line = match (def.repeats, line.find("'{")) {
+            (true, Some(place)) => format!("'*{}", &line[place..]),
+            (true, None) => line.replacen('\'', "'*", 1),
+            (false, _) => line,
+        };
+        format!(" \\\n\t\t\t{line}")
+    });
+    let help = argument(&Spelling::new(&['h'], "help"), "", "usage", None);
+    let words = match sub.words.offer {
+        Offer::Words(words) => format!("'*:{}:({})'", sub.words.label, words.join(" ")),
+        Offer::Files => format!("'*:{}:_files'", sub.words.label),
+        _ => "'*: :'".to_owned(),
+    };
+    format!(
+        "\t{})\n\t\t_arguments{}{} \\\n\t\t\t{help} \\\n\t\t\t{words}\n\t\t;;\n",
+        sub.name,
+        arguments(&shared),
+        own.collect::<String>(),
+    )
 }
 
 fn arguments(options: &[&OptionDef]) -> String {

@@ -162,18 +162,6 @@ Start the daemon that sends this director's connections to others, or receives t
         ..PLAIN
     },
     CommandDef {
-        command: Command::Top,
-        spelling: Spelling::new(&[], "top"),
-        brief: "the table, live",
-        help: "the table, live; what is busiest comes first [top options]",
-        manual: "\
-Show services and real servers with their rates, the busiest first, until
-.B q
-is pressed; see
-.BR TOP .",
-        ..PLAIN
-    },
-    CommandDef {
         command: Command::Help,
         spelling: Spelling::new(&['h'], "help"),
         brief: "usage",

@@ -42,7 +42,7 @@ const SCHEDULER_FLAGS: &[&str] = &[
 ];
 
 /// Values of the fields that most options leave out.
-pub(super) const PLAIN: OptionDef = OptionDef {
+const PLAIN: OptionDef = OptionDef {
     meaning: Meaning::Sort,
     spelling: Spelling::new(&[], ""),
     value: None,

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::document::document;
 use crate::model::Group;
-use crate::view::address::flag_names;
+use crate::view::address::{flag_names, forward_name};
 
 #[derive(Serialize)]
 struct TableDocument<'a> {
@@ -202,14 +202,7 @@ fn destination(entry: &DestinationEntry) -> DestinationObject {
     DestinationObject {
         address: server.id.address,
         port: server.id.port,
-        forward: match server.forward {
-            ForwardMethod::Masquerade => "masquerade",
-            ForwardMethod::Local => "local",
-            ForwardMethod::Tunnel => "tunnel",
-            ForwardMethod::DirectRoute => "direct-route",
-            ForwardMethod::Bypass => "bypass",
-            ForwardMethod::Other(_) => "unknown",
-        },
+        forward: forward_name(server.forward),
         tunnel: tunnelled.then(|| TunnelObject {
             r#type: match server.tunnel.kind {
                 TunnelType::Ipip => "ipip".to_owned(),
