@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_TREE = {
     "finding.py",
     "keepalived.py",
+    "metrics.py",
     "pyroute.py",
     "ripvsadm_compat.sh",
     "ripvsadm_page.py",

@@ -26,6 +26,10 @@ traceroute bash less ncat gdb-minimal strace ca-certificates sip-tester'
 # The documents' tree: what makes HTML of Documentation/. Only "make docs" needs it.
 DOCS_PACKAGES='python3-sphinx make python3'
 
+# What checks metrics: promtool, the exporter that ripvsadm's metrics resemble, a parser and the
+# module that it needs.
+PROMETHEUS_PACKAGES='promtool prometheus-node-exporter python3-prometheus-client python3-decorator'
+
 # Python modules for the kernel's YNL tools (tools/net/ynl/requirements.txt), with what they need.
 PYTHON_PACKAGES='python3-yaml python3-jsonschema python3-attr python3-jsonschema-specifications
 python3-referencing python3-rpds-py'

@@ -13,7 +13,7 @@ _ripvsadm() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
 		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
-		--restore --set --start-daemon --stop-daemon -h --help -v --version top'
+		--restore --set --start-daemon --stop-daemon -h --help -v --version top metrics'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
@@ -23,6 +23,9 @@ _ripvsadm() {
 	top:-o | top:--sort) words='cps inpps outpps inbps outbps active conns name' ;;
 	top:-c | top:--count) return ;;
 	top:*) ;;
+	metrics:-f | metrics:--file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+	metrics:-l | metrics:--listen) return ;;
+	metrics:*) ;;
 	*:-t | *:--tcp-service) words=$(_ripvsadm_services -t) ;;
 	*:-u | *:--udp-service) words=$(_ripvsadm_services -u) ;;
 	*:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
@@ -66,6 +69,9 @@ _ripvsadm() {
 			;;
 		*:top)
 			words="-d --delay -o --sort -c --count --help"
+			;;
+		*:metrics)
+			words="-f --file -l --listen -o --openmetrics --no-backends --help"
 			;;
 		esac
 	fi

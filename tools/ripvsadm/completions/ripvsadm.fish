@@ -41,6 +41,7 @@ complete -c ripvsadm -n $is_first -l stop-daemon -d 'end synchronising'
 complete -c ripvsadm -n $is_first -s h -l help -d usage
 complete -c ripvsadm -n $is_first -s v -l version -d 'the version'
 complete -c ripvsadm -n $is_first -a top -d 'the table, live'
+complete -c ripvsadm -n $is_first -a metrics -d 'all counters as Prometheus metrics'
 
 # The commands that a service can be named with.
 set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero'
@@ -90,5 +91,10 @@ complete -c ripvsadm -n '__ripvsadm_is top' -x -s d -l delay -d 'time between tw
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s o -l sort -a 'cps inpps outpps inbps outbps active conns name' -d 'sorted by'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s c -l count -d 'end after so many looks'
 complete -c ripvsadm -n '__ripvsadm_is top' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is metrics' -r -F -s f -l file -d 'write them to a file'
+complete -c ripvsadm -n '__ripvsadm_is metrics' -x -s l -l listen -d 'answer HTTP requests'
+complete -c ripvsadm -n '__ripvsadm_is metrics' -s o -l openmetrics -d 'in the format of OpenMetrics'
+complete -c ripvsadm -n '__ripvsadm_is metrics' -l no-backends -d 'nothing of each real server'
+complete -c ripvsadm -n '__ripvsadm_is metrics' -s h -l help -d usage
 
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon --stop-daemon; and __ripvsadm_second' -a 'master backup'

@@ -8,6 +8,7 @@ mod connection;
 mod error;
 mod explain;
 mod fetch;
+mod metrics;
 mod model;
 mod names;
 mod output;

@@ -10,8 +10,10 @@ pub mod json;
 mod table;
 mod timeouts;
 
-pub use address::{flag_names, full_address};
+pub use address::{flag_names, forward_name, full_address};
 pub use connections::connections;
 pub use daemons::daemons;
 pub use table::table;
+#[cfg(test)]
+pub use table::tests as table_tests;
 pub use timeouts::timeouts;

@@ -2,9 +2,10 @@
 
 //! The program as a whole, on whatever kernel this is: most have no IPVS loaded.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 fn ripvsadm(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ripvsadm"))
@@ -106,4 +107,72 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// `ripvsadm metrics --listen 0`, and the address that it says.
+fn listener() -> (Child, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ripvsadm"))
+        .args(["metrics", "--listen", "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    let address = line.strip_prefix("metrics at http://").unwrap();
+    let address = address.strip_suffix("/metrics\n").unwrap().to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    (child, address)
+}
+
+#[test]
+fn a_listener_answers_with_or_without_ipvs_and_ends_well() {
+    let has_ipvs = Path::new("/proc/net/ip_vs").exists();
+    let (mut child, address) = listener();
+    for accept in ["", "Accept: application/openmetrics-text\r\n"] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\n{accept}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(has_ipvs || answer.contains("\nripvs_up 0\n"), "{answer}");
+        assert_eq!(answer.ends_with("# EOF\n"), !accept.is_empty(), "{answer}");
+    }
+    // A client that does not finish its request does not keep it from ending.
+    let mut slow = TcpStream::connect(&address).unwrap();
+    slow.write_all(b"GET").unwrap();
+    let killed = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(TcpStream::connect(&address).is_err());
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let (mut child, address) = listener();
+    let output = ripvsadm(&["metrics", "--listen", &address], "");
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(message.contains(&address), "{message}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_file_of_metrics_says_that_there_is_no_ipvs() {
+    if Path::new("/proc/net/ip_vs").exists() {
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("ripvsadm-{}.prom", std::process::id()));
+    std::fs::write(&file, "ripvs_up 1\n").unwrap();
+    let output = ripvsadm(&["metrics", "--file", file.to_str().unwrap()], "");
+    let written = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no IPVS"));
+    assert!(written.contains("\nripvs_up 0\n"), "{written}");
+    // Elsewhere it prints nothing but the error.
+    let output = ripvsadm(&["metrics"], "");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
 }

@@ -127,7 +127,6 @@ pub enum Offer {
     /// Network interfaces.
     Interfaces,
     /// Files.
-    #[allow(dead_code, reason = "for subcommands that read or write files")]
     Files,
 }
 

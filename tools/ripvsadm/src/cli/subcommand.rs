@@ -12,6 +12,7 @@ use std::ffi::OsString;
 
 use super::options::{Offer, OptionDef, Spelling, Value, OPTIONS};
 use crate::error::Error;
+use crate::metrics;
 use crate::names::System;
 use crate::output;
 use crate::top;
@@ -19,7 +20,7 @@ use crate::top;
 pub use given::Given;
 
 /// All subcommands, in the order in which they are documented.
-pub const SUBCOMMANDS: &[&Subcommand] = &[&top::options::SUBCOMMAND];
+pub const SUBCOMMANDS: &[&Subcommand] = &[&top::options::SUBCOMMAND, &metrics::options::SUBCOMMAND];
 
 /// A subcommand with its texts for help, manual page and completions.
 #[derive(Debug)]
