@@ -137,7 +137,10 @@ fn take<'g, F: FastFamily>(
     let Ok((connection, role)) = connections.look_up(rcu, header.protocol, ends, true) else {
         return Verdict::Accept(packet);
     };
-    if !ipvs.is_free::<F>(rcu, net, role == PacketRole::Request) {
+    // Without its destination a request is dropped (S-22), and a reply not counted.
+    let may_be_taken = connection.destination.is_available()
+        && ipvs.is_free::<F>(rcu, net, role == PacketRole::Request);
+    if !may_be_taken {
         return Verdict::Accept(packet);
     }
     match role {

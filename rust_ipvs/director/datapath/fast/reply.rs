@@ -49,9 +49,8 @@ pub(super) fn take<'g, F: FastFamily>(
         received: packet.len(),
         is_forwarded: true,
     };
-    let is_ours = connection.method == ForwardMethod::MASQ
-        && destination.is_available()
-        && context.net.is_forwarding(F::PROTOCOL);
+    let is_ours =
+        connection.method == ForwardMethod::MASQ && context.net.is_forwarding(F::PROTOCOL);
     let way = match is_ours {
         true => way(context, connection, port, &mut packet),
         false => None,

@@ -48,7 +48,7 @@ pub(super) fn take<'g, F: FastFamily>(
         ForwardMethod::DROUTE => (RouteKind::Direct, usize::from(context.header.l4)),
         _ => return Verdict::Accept(packet),
     };
-    if !destination.is_available() || !fit::is_fit(context, connection, port, &mut packet) {
+    if !fit::is_fit(context, connection, port, &mut packet) {
         return Verdict::Accept(packet);
     }
     let Some(neighbour) = way(context, connection, kind, &packet) else {

@@ -120,7 +120,7 @@ fn enter<'g, F: FastFamily>(
     packet: &mut Packet,
 ) -> Option<(&'g Route, Neighbour<'g>)> {
     let (destination, header) = (&connection.destination, &context.header);
-    if !destination.is_available() || !fit::is_fit(context, connection, port, packet) {
+    if !fit::is_fit(context, connection, port, packet) {
         return None;
     }
     let route = destination.route(context.rcu, context.net, RouteKind::WithSource)?;
