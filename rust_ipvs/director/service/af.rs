@@ -20,7 +20,10 @@ use crate::{
                 HashPos,
                 RcuHash, //
             },
-            AddrFilter, ConfigHeld, Counting, Destination,
+            AddrFilter,
+            ConfigHeld,
+            Counting,
+            Destination, //
         },
     },
     kapi::{

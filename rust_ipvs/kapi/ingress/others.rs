@@ -61,54 +61,45 @@ impl IdleHooks {
     pub(crate) fn learn(&self, net: &Net, names: &[HookName]) {
         for protocol in [Protocol::Ipv4, Protocol::Ipv6] {
             for place in 0..bindings::nf_inet_hooks_NF_INET_NUMHOOKS {
-                let mut at = 0;
-                while let Some(function) = self.learn_one(net, (protocol, place, at), names) {
-                    self.add(function);
-                    at = at.wrapping_add(1);
+                let hooks = (0..u32::MAX).map_while(|at| hook_at(net, protocol, place, at));
+                for (function, symbol) in hooks {
+                    let name = symbol.split(|byte| *byte == 0).next().unwrap_or_default();
+                    if names.iter().any(|known| known.is(name)) {
+                        self.add(function);
+                    }
                 }
             }
         }
     }
 
-    /// Returns the function of a hook if it has one of `names` and is not known, 0 if not; `None`
-    /// beyond the last hook of the place.
-    fn learn_one(
-        &self,
-        net: &Net,
-        (protocol, place, at): (Protocol, u32, u32),
-        names: &[HookName],
-    ) -> Option<usize> {
-        let mut symbol = [0u8; SYMBOL];
-        // SAFETY: By the type invariant of `Net` the namespace is live. The helper writes at most
-        // `SYMBOL` bytes.
-        let function = unsafe {
-            bindings::rust_ipvs_helper_hook_at(
-                net.as_ptr(),
-                protocol.number(),
-                place,
-                at,
-                symbol.as_mut_ptr().cast(),
-                SYMBOL,
-            )
-        } as usize;
-        let name = symbol.split(|byte| *byte == 0).next().unwrap_or_default();
-        match function {
-            0 => None,
-            _ if names.iter().any(|known| known.is(name)) => Some(function),
-            _ => Some(0),
-        }
-    }
-
-    /// Adds a function, unless it is there or is 0.
+    /// Adds a function, unless it is there.
     fn add(&self, function: usize) {
-        let free = self
-            .0
-            .iter()
-            .find(|word| matches!(word.load(), known if known == 0 || known == function));
-        if let (Some(word), true) = (free, function != 0) {
+        let mut words = self.0.iter();
+        let free =
+            words.find(|word| matches!(word.load(), known if known == 0 || known == function));
+        if let Some(word) = free {
             word.store(function);
         }
     }
+}
+
+/// Returns the function of hook number `at` of a place, and its symbol, which ends with a zero;
+/// `None` beyond the last hook.
+fn hook_at(net: &Net, protocol: Protocol, place: u32, at: u32) -> Option<(usize, [u8; SYMBOL])> {
+    let mut symbol = [0u8; SYMBOL];
+    // SAFETY: By the type invariant of `Net` the namespace is live. The helper writes at most
+    // `SYMBOL` bytes.
+    let function = unsafe {
+        bindings::rust_ipvs_helper_hook_at(
+            net.as_ptr(),
+            protocol.number(),
+            place,
+            at,
+            symbol.as_mut_ptr().cast(),
+            SYMBOL,
+        )
+    } as usize;
+    (function != 0).then_some((function, symbol))
 }
 
 impl Net {

@@ -34,18 +34,25 @@ use kernel::{
 /// by. Such a packet has no socket, as AppArmor's wants, and is no fragment. It belongs to a
 /// connection that does not use conntrack, so that an entry which conntrack creates for it would be
 /// dropped before it is confirmed.
-const IDLE: &[HookName] = &[named(b"apparmor_ip_postroute", b"")];
+///
+/// Those of conntrack, and of modules that it depends on, only if this module depends on that of
+/// conntrack, so that neither goes before it.
+const IDLE: &[HookName] = if IS_THERE {
+    &[
+        APPARMOR,
+        named(b"ipv4_conntrack_in", b"nf_conntrack"),
+        named(b"ipv4_conntrack_local", b"nf_conntrack"),
+        named(b"ipv6_conntrack_in", b"nf_conntrack"),
+        named(b"ipv6_conntrack_local", b"nf_conntrack"),
+        named(b"nf_confirm", b"nf_conntrack"),
+        named(b"ipv4_conntrack_defrag", b"nf_defrag_ipv4"),
+        named(b"ipv6_defrag", b"nf_defrag_ipv6"),
+    ]
+} else {
+    &[APPARMOR]
+};
 
-/// As [`IDLE`]; functions of conntrack, and of modules that it depends on.
-const IDLE_OF_CONNTRACK: &[HookName] = &[
-    named(b"ipv4_conntrack_in", b"nf_conntrack"),
-    named(b"ipv4_conntrack_local", b"nf_conntrack"),
-    named(b"ipv6_conntrack_in", b"nf_conntrack"),
-    named(b"ipv6_conntrack_local", b"nf_conntrack"),
-    named(b"nf_confirm", b"nf_conntrack"),
-    named(b"ipv4_conntrack_defrag", b"nf_defrag_ipv4"),
-    named(b"ipv6_defrag", b"nf_defrag_ipv6"),
-];
+const APPARMOR: HookName = named(b"apparmor_ip_postroute", b"");
 
 const fn named(function: &'static [u8], module: &'static [u8]) -> HookName {
     HookName { function, module }
@@ -68,10 +75,6 @@ fn arrange(ipvs: &Arc<NetnsIpvs>) -> Option<u32> {
             ipvs.config.lock().routes = Some(routes);
         }
         ipvs.fast_path.idle.learn(&lease, IDLE);
-        // This module depends on that of conntrack then, so neither goes before it.
-        if IS_THERE {
-            ipvs.fast_path.idle.learn(&lease, IDLE_OF_CONNTRACK);
-        }
         // A device without a hook has the path of the other hooks.
         let _ = ipvs.ports.open::<Fast>(lease, ipvs);
     }
