@@ -29,24 +29,6 @@ timestamp, one to write, to 198.51.100.11: arrives
 timestamp, one to write, to 203.0.113.77: is lost'
 seen=$(
 	guest_run <<'GUEST'
-ip netns add client
-ip netns add server
-ip link add front type veth peer name eth0 netns client
-ip link add back type veth peer name eth0 netns server
-ip address add 192.0.2.254/24 dev front
-ip address add 198.51.100.254/24 dev back
-ip address add 203.0.113.77/32 dev lo
-ip link set front up
-ip link set back up
-ip -n client address add 192.0.2.1/24 dev eth0
-ip -n server address add 198.51.100.11/24 dev eth0
-for host in client server; do
-	ip -n $host link set lo up
-	ip -n $host link set eth0 up
-done
-ip -n client route add default via 192.0.2.254
-ip -n server route add default via 198.51.100.254
-echo 1 >/proc/sys/net/ipv4/ip_forward
 # Counts the errors that come to the server, before it has looked at them.
 ip netns exec server nft -f - <<'RULES'
 table ip server {

@@ -98,6 +98,31 @@ guest_program() {
 		"$work/tree$program" "$@"
 }
 
+# Prints the commands that make the network of a finding: this host is the director, with the VIP
+# 203.0.113.77, and forwards between the namespaces of a client and of a real server.
+guest_network() {
+	cat <<-'END'
+		ip netns add client
+		ip netns add server
+		ip link add front type veth peer name eth0 netns client
+		ip link add back type veth peer name eth0 netns server
+		ip address add 192.0.2.254/24 dev front
+		ip address add 198.51.100.254/24 dev back
+		ip address add 203.0.113.77/32 dev lo
+		ip link set front up
+		ip link set back up
+		ip -n client address add 192.0.2.1/24 dev eth0
+		ip -n server address add 198.51.100.11/24 dev eth0
+		for host in client server; do
+			ip -n $host link set lo up
+			ip -n $host link set eth0 up
+		done
+		ip -n client route add default via 192.0.2.254
+		ip -n server route add default via 198.51.100.254
+		echo 1 >/proc/sys/net/ipv4/ip_forward
+	END
+}
+
 # Writes $work/initrd: the programs, their libraries, the modules, the script.
 guest_initrd() {
 	local tree=$work/tree root=$work/root busybox file name
@@ -144,7 +169,7 @@ guest_initrd() {
 		echo 'seen: the end'
 		poweroff -f
 	END
-	cat >"$root/script"
+	{ guest_network && cat; } >"$root/script"
 	chmod +x "$root/init"
 	(cd "$root" && find . | "$busybox" cpio -o -H newc >"$work/initrd" 2>>"$work/log") ||
 		cannot 'writing the initramfs'
