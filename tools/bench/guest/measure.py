@@ -8,7 +8,7 @@ another list, "finally", may fail: then the rest of its steps are left out, and 
     {"sh": COMMAND, "stdin": TEXT}       a shell line, which has to succeed
     {"send": NAME, "bursts": [BURST…]}   packets by pktgen; written down under NAME unless that is empty
                                          with "from": "servers", out of their namespace;
-                                         with "together": true, a processor for each at the same time,
+                                         with "together": true, a processor for each at once,
                                          by a device each, or all by the first with "shared": true;
                                          with "times": N, so often, of which the middle one counts,
                                          or the fastest one with "best": true
