@@ -7,12 +7,11 @@ import subprocess
 import threading
 
 from harness import abi, ipvs, netlink, sync
-from harness.fixture import FIXTURE as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIP6, VIPS
 from harness.packet import Sniffer, Wire, ip, udp
 from harness.tap import Skip, case, equal, patience, run, true, until
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
-VIPS = {4: VIP, 6: VIP6}
 AT = {4: f'{VIP}:80', 6: f'[{VIP6}]:80'}
 CLIENT = {4: '10.0.1.1', 6: 'fd00:1::1'}
 # Families and methods; IPv6 by DR has routes that refer to that of the device.

@@ -6,14 +6,13 @@ import os
 import time
 
 from harness import ipvs
-from harness.fixture import FIXTURE as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, VIP, VIPS
 from harness.ipvs import at
 from harness.packet import Sniffer, Wire, checksum, ip, udp
 from harness.tap import always, case, equal, run, true, until
 from harness.protocol import fake_peer
 
 ESP, AH = 50, 51
-VIPS = {4: VIP, 6: VIP6}
 # Nobody has these, or ICMP would come back and be counted too.
 SERVER = {4: '10.0.2.99', 6: 'fd00:2::99'}
 BODY = bytes(range(8)) * 9

@@ -9,13 +9,12 @@ import subprocess
 
 from harness import ipvs
 from harness.clients import Connection
-from harness.fixture import FIXTURE as g
+from harness.fixture import FIXTURE as g, SERVER
 from harness.ipvs import at
 from harness.tap import Skip, case, equal, note, run, true, until
 from harness.tracked import masquerade, rules
 
 KINDS = {'tcp': '-t', 'udp': '-u'}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 # VIPs that the servers do not have: with those of the network a server would answer as if by DR.
 VIPS = {4: '10.0.9.77', 6: 'fd00:9::4d'}
 EACH = list(itertools.product((4, 6), KINDS))

@@ -7,7 +7,7 @@ import socket
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.fixture import FIXTURE as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, SERVER, VIP, VIP6
 from harness.packet import (
     ACK,
     FRAGMENT,
@@ -33,7 +33,6 @@ from harness.tap import always, case, equal, run, true, until
 IP_NODEFRAG = 22
 # A port at which no server listens: what comes from there, the test has sent.
 NOBODY = 8081
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 
 
 def hooks(family):

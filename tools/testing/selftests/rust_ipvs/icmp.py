@@ -6,7 +6,7 @@ import struct
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.fixture import FIXTURE as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, SERVER, VIP, VIPS
 from harness.ipvs import at
 from harness.packet import (
     ACK,
@@ -28,8 +28,6 @@ from harness.tap import case, equal, run, true, until
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 # A client whose kernel does not know that it is one, and so says nothing by itself.
 CLIENT = {4: '10.0.1.88', 6: 'fd00:1::88'}
-VIPS = {4: VIP, 6: VIP6}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 DIRECTOR = {4: '10.0.2.254', 6: 'fd00:2::fe'}
 FRONT_ROUTER = {4: '10.0.1.77', 6: 'fd00:1::77'}
 # Where packets to nowhere go.

@@ -9,7 +9,7 @@ import subprocess
 
 from harness import ipvs
 from harness.clients import Connection, ask
-from harness.fixture import FIXTURE as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, SERVER, VIP, VIP6, VIPS
 from harness.ipvs import at
 from harness.packet import ACK, PSH, SYN, Sniffer, Wire, fragment6, ip, tcp, udp
 from harness.servers import Servers
@@ -17,8 +17,6 @@ from harness.tap import Skip, case, equal, run, true, until
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 CLIENT = {4: '10.0.1.1', 6: 'fd00:1::1'}
-VIPS = {4: VIP, 6: VIP6}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 DIRECTOR = {4: '10.0.2.254', 6: 'fd00:2::fe'}
 
 

@@ -7,7 +7,7 @@ import struct
 from harness import ipvs
 from harness.bypass import Elsewhere
 from harness.clients import Connection, ask
-from harness.fixture import FIXTURE as g, VIP, VIP6
+from harness.fixture import FIXTURE as g, SERVER, VIP, VIPS
 from harness.ipvs import at
 from harness.packet import ICMP, IPIP, SYN, TCP, UDP, Packet, Sniffer, icmp, ip, tcp, udp
 from harness.tap import always, case, equal, run, true, until
@@ -15,8 +15,6 @@ from harness.protocol import CLIENT, fake_peer
 from harness.wires import Wires
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
-VIPS = {4: VIP, 6: VIP6}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 # A port at which no server listens: what comes from there, the test has sent.
 NOBODY = 8081
 

@@ -12,6 +12,9 @@ from .servers import Servers
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOL = os.environ.get('IPVSADM', 'ipvsadm')
 VIP, VIP6 = '10.0.9.1', 'fd00:9::1'
+# By family: the VIP, and the first real server, s1.
+VIPS = {4: VIP, 6: VIP6}
+SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 # The value of fast_path in each namespace at first, as in lib.sh.
 FAST_PATH = int(os.environ.get('FAST_PATH') or 1)
 

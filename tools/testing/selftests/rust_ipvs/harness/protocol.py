@@ -2,13 +2,12 @@
 """Connections both of whose sides are the test: addresses of nobody, and walks from state to state."""
 
 from . import ipvs
-from .fixture import FIXTURE as g, VIP, VIP6
+from .fixture import FIXTURE as g, VIPS
 from .packet import Wire, ip
 from .tap import equal, note, true, until
 
 # Addresses behind which nobody is, so that only the test speaks for them.
 CLIENT = {4: '10.0.1.99', 6: 'fd00:1::99'}
-VIPS = {4: VIP, 6: VIP6}
 
 
 def fake_peer(address, device):

@@ -3,9 +3,7 @@
 
 import re
 
-from .fixture import FIXTURE as g
-
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
+from .fixture import FIXTURE as g, SERVER
 
 
 def traceroute(vip, options):

@@ -2,12 +2,10 @@
 """Tunnels of each kind from the director to s1, which opens them."""
 
 from . import ipvs
-from .fixture import FIXTURE as g, VIP, VIP6
+from .fixture import FIXTURE as g, SERVER, VIPS
 from .ipvs import at
 from .tap import Skip
 
-VIPS = {4: VIP, 6: VIP6}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 PORT = 5555
 # The kinds: what ipvsadm calls them, and the bytes of their headers without a remote checksum.
 KINDS = {
