@@ -41,15 +41,19 @@ def until_taken(flow, words='requests are taken', back=False):
         raise Failure(f'{failure}, but of five packets: {counts[-20:]}') from failure
 
 
+def chain(table, hook, rule):
+    """Makes TABLE ("inet t") at the director, with a chain at HOOK that has RULE."""
+    kind = f'{{ type filter hook {hook} priority 0; }}'
+    lines = [f'add table {table}', f'add chain {table} c {kind}', f'add rule {table} c {rule}']
+    g.director.run(['nft', '-f', '-'], stdin='\n'.join(lines) + '\n', quiet=True)
+
+
 class Seen:
     """Packets to the VIP that a rule at PRE_ROUTING sees."""
 
     def __init__(self, version):
         kind, vip = ('ip6', VIP6) if version == 6 else ('ip', VIP)
-        g.director.run('nft add table inet seen', quiet=True)
-        hook = '{ type filter hook prerouting priority 0; }'
-        g.director.run(['nft', f'add chain inet seen c {hook}'], quiet=True)
-        g.director.run(f'nft add rule inet seen c {kind} daddr {vip} counter', quiet=True)
+        chain('inet seen', 'prerouting', f'{kind} daddr {vip} counter')
 
     def number(self):
         rules = g.director.run('nft list table inet seen', quiet=True)
@@ -80,7 +84,6 @@ for KIND in tunnels.KINDS:
                 true(all_ >= 8 and slow <= all_ / 4, f'{slow} of {all_} packets were not taken')
             finally:
                 tunnels.close()
-                ipvs.setting('fast_path', 0)
 
 
 for METHOD in METHODS:
@@ -109,16 +112,12 @@ def rules():
         flow.open()
         until_taken(flow)
         try:
-            g.director.run('nft add table ip t', quiet=True)
-            hook = '{ type filter hook prerouting priority 0; }'
-            g.director.run(['nft', f'add chain ip t c {hook}'], quiet=True)
-            g.director.run('nft add rule ip t c udp dport 8099 drop', quiet=True)
+            chain('ip t', 'prerouting', f'udp dport {VPORT} drop')
             flow.ask(b'dropped')
             equal(flow.at_s1(0.3), None, 'a packet after the rule')
         finally:
             g.director.run('nft delete table ip t', quiet=True)
         until_taken(flow, 'requests are taken again')
-    ipvs.setting('fast_path', 0)
 
 
 for VERSION in (4, 6):
@@ -132,15 +131,13 @@ for VERSION in (4, 6):
             flow.answer(b'first')
             true(flow.at_me(), 'the first reply arrives')
             # Replies pass this chain, requests only the hooks of conntrack that it brings.
-            g.director.run('nft add table inet t', quiet=True)
-            hook = '{ type filter hook forward priority 0; }'
-            g.director.run(['nft', f'add chain inet t c {hook}'], quiet=True)
-            g.director.run('nft add rule inet t c ct state invalid counter', quiet=True)
-            true(taken(flow, back=True) <= 0, 'no reply is taken')
-            until(lambda: taken(flow) >= 4, 'requests are taken')
-            g.director.run('nft delete table inet t', quiet=True)
-            until(lambda: taken(flow, back=True) >= 4, 'replies are taken again')
-        ipvs.setting('fast_path', 0)
+            try:
+                chain('inet t', 'forward', 'ct state invalid counter')
+                true(taken(flow, back=True) <= 0, 'no reply is taken')
+                until_taken(flow)
+            finally:
+                g.director.run('nft delete table inet t', quiet=True)
+            until_taken(flow, 'replies are taken again', back=True)
 
 
 for SNAT_REROUTE in (0, 1):
@@ -169,7 +166,6 @@ for SNAT_REROUTE in (0, 1):
             # No generation of routes ends with a policy; this ends the epoch.
             ipvs.setting('fast_path', 2)
             until_taken(flow, 'replies are taken again', back=True)
-        ipvs.setting('fast_path', 0)
 
 
 for METHOD in METHODS:
@@ -184,7 +180,6 @@ for METHOD in METHODS:
             g.admin(f'-d -u {at(VIPS[4], VPORT)} -r {at(SERVER[4], VPORT)}')
             flow.ask(b'gone')
             equal(flow.at_s1(0.3), None, 'a request for a server that is gone')
-        ipvs.setting('fast_path', 0)
 
 
 @case('a device that IPv6 is disabled at takes no request', only='rust')
@@ -206,7 +201,6 @@ def disabled():
             for address in addresses:
                 g.director.run(f'ip addr add {address} dev front nodad', check=False, quiet=True)
         until_taken(flow, 'requests are taken again')
-    ipvs.setting('fast_path', 0)
 
 
 @case('the VIP that goes is gone for the next packet, and a route that changes is the new one',
@@ -229,7 +223,6 @@ def routes():
         g.director.run('ip route del 10.0.1.1/32 dev back', quiet=True)
         g.director.run('sysctl -qw net.ipv4.conf.front.rp_filter=0', quiet=True)
         until_taken(flow, 'requests are taken again')
-    ipvs.setting('fast_path', 0)
 
 
 @case('a device is renamed, goes down, moves to a namespace and back, and is deleted', only='rust')
@@ -312,7 +305,6 @@ for LINK, TAKEN in LINKS.items():
                         else:
                             true(max(taken(flow, back=back), taken(flow, back=back)) <= 0, words)
                     equal(both_ways(flow), slow, f'IPv{version}: what comes of a packet')
-        ipvs.setting('fast_path', 0)
         ipvs.setting('snat_reroute', 1)
 
 
@@ -335,7 +327,6 @@ def tunnel_over_vrf():
                     equal(len(seen), 5, f'{mode}: packets that a capture at the VRF sees')
     finally:
         links.batch(g.director, [*leave, 'addr replace fd00:2::fe/64 dev back nodad'])
-        ipvs.setting('fast_path', 0)
 
 
 @case('the document names the devices that have the path', only='rust')

@@ -397,7 +397,6 @@ for METHOD in METHODS:
                 with path_of(method) as link, Flow(version, kind, link=link) as flow:
                     flow.open()
                     compare(flow, both_directions(flow, method), link, True)
-                ipvs.setting('fast_path', 0)
 
 
 def few(flow):
@@ -430,7 +429,6 @@ for FLOW, HOW in FLOWS.items():
         finally:
             for name in settings:
                 ipvs.setting(name, 0)
-            ipvs.setting('fast_path', 0)
 
 
 @case('secure_tcp=3: all is the same', only='rust')
@@ -443,7 +441,6 @@ def secure():
             compare(flow, list(few(flow)), None, True)
     finally:
         ipvs.setting('secure_tcp', 0)
-        ipvs.setting('fast_path', 0)
 
 
 @case('packets with a mark are not taken, and go by the rule for it', only='rust')
@@ -467,7 +464,6 @@ def marked():
     finally:
         g.director.run('ip rule del fwmark 7 pref 5')
         g.director.run('nft delete table netdev m')
-        ipvs.setting('fast_path', 0)
 
 
 run(g)

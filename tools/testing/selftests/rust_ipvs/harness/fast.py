@@ -5,15 +5,13 @@ import contextlib
 import itertools
 
 from . import ipvs, links
-from .fixture import FIXTURE as g, VIP, VIP6
+from .fixture import FIXTURE as g, SERVER, VIPS
 from .ipvs import at
 from .packet import ACK, SYN, Sniffer, Wire, ip, tcp, udp
 from .tap import true
 
 METHODS = {'NAT': '-m', 'DR': '-g', 'TUN': '-i'}
 CLIENT = {4: '10.0.1.1', 6: 'fd00:1::1'}
-VIPS = {4: VIP, 6: VIP6}
-SERVER = {4: '10.0.2.11', 6: 'fd00:2::b'}
 # Each flow has a port of its own: connections outlive the services of a case.
 PORTS = itertools.count(6100)
 # Nobody answers at this port: see quiet().
@@ -83,33 +81,24 @@ class Flow:
             thing.close()
         loud()
 
-    def _transport(self, src, dst, ports, data, flags, **wrong):
+    def _packet(self, src, dst, ports, data=b'x', flags=ACK, wrong=None, **options):
+        """Returns a packet; WRONG goes to udp() or tcp(), OPTIONS to ip()."""
+        wrong = wrong or {}
         if self.kind == 'u':
-            return 17, udp(src, dst, *ports, data, **wrong)
+            return ip(src, dst, 17, udp(src, dst, *ports, data, **wrong), **options)
         ack = 7 if flags & ACK else 0
-        return 6, tcp(src, dst, *ports, flags, seq=9, ack=ack, data=data, **wrong)
+        segment = tcp(src, dst, *ports, flags, seq=9, ack=ack, data=data, **wrong)
+        return ip(src, dst, 6, segment, **options)
 
-    def request(self, data=b'x', flags=ACK, wrong=None, **options):
-        """Returns a packet of the client; WRONG goes to udp() or tcp(), the others to ip()."""
+    def request(self, *args, **options):
+        """Returns a packet of the client, of the arguments of _packet()."""
         options.setdefault('ttl', 50)
-        ports = self.port, self.vport
-        return ip(
-            self.me,
-            self.vip,
-            *self._transport(self.me, self.vip, ports, data, flags, **wrong or {}),
-            **options,
-        )
+        return self._packet(self.me, self.vip, (self.port, self.vport), *args, **options)
 
-    def reply(self, data=b'x', flags=ACK, wrong=None, **options):
+    def reply(self, *args, **options):
         """Returns a packet of the server, as request()."""
         options.setdefault('ttl', 40)
-        ports = self.vport, self.port
-        return ip(
-            self.server,
-            self.me,
-            *self._transport(self.server, self.me, ports, data, flags, **wrong or {}),
-            **options,
-        )
+        return self._packet(self.server, self.me, (self.vport, self.port), *args, **options)
 
     def ask(self, *args, **options):
         self.front.send(self.request(*args, **options))
