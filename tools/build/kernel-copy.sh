@@ -26,10 +26,14 @@ copy_source() {
 		skip+=("--exclude=/drivers/$folder/**")
 	done
 	mkdir -p "$source"
+	for folder in bonding ipvlan; do
+		skip+=("--include=/drivers/net/$folder/**")
+	done
 	rsync -a --include='*/' --include='Kconfig*' --include='Makefile*' --include='Kbuild*' \
 		--exclude='*.o' --exclude='*.rmeta' --exclude='.*.cmd' \
-		--exclude='/Documentation/**' --exclude='/sound/**' --exclude='/samples/**' --exclude='/drivers/net/*/**' \
-		--exclude='/tools/testing/**' --exclude='/tools/perf/**' "${skip[@]}" "$kdir/" "$source/" &&
+		--exclude='/Documentation/**' --exclude='/sound/**' --exclude='/samples/**' \
+		--exclude='/tools/testing/**' --exclude='/tools/perf/**' "${skip[@]}" \
+		--exclude='/drivers/net/*/**' "$kdir/" "$source/" &&
 		make -s -C "$source" ARCH=um mrproper &&
 		make -s -C "$source" ARCH=x86 mrproper
 }
@@ -74,15 +78,16 @@ small() {
 	kernel "$1" ARCH=um KCONFIG_ALLCONFIG="$2" allnoconfig
 }
 
-# Removes what came from another kernel, and copies the source where it is not there. The copy's
-# words go to LOG.
+# Removes what came from another kernel, and copies the source where it is not there, or where other
+# parts of it are wanted by now. The copy's words go to LOG.
 refresh_copy() {
-	local identity
+	local identity parts
 	identity=$(kernel_identity)
-	[ "$identity" != "$(cat "$place/kernel" 2>/dev/null)" ] || return 0
-	rm -rf "$place"
-	progress "copying the kernel's source" && mkdir -p "$place" &&
-		copy_source >"$1" 2>&1 && printf '%s\n' "$identity" >"$place/kernel"
+	parts=$(declare -f copy_source | sha256sum)
+	[ "$identity" = "$(cat "$place/kernel" 2>/dev/null)" ] || rm -rf "$place"
+	[ "$parts" != "$(cat "$place/parts" 2>/dev/null)" ] || return 0
+	progress "copying the kernel's source" && mkdir -p "$place" && copy_source >"$1" 2>&1 &&
+		printf '%s\n' "$identity" >"$place/kernel" && printf '%s\n' "$parts" >"$place/parts"
 }
 
 # One run at a time has the cache.
