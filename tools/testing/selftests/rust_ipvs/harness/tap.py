@@ -125,6 +125,8 @@ def _one(fixture, number, words, only, fresh, function):
             note(f'failed: {reason}')
         else:
             note(traceback.format_exc())
+            # The line that the end of a run shows.
+            note(f'failed: {type(reason).__name__}: {reason}')
         if os.environ.get('SHOW_STATE', '1') == '1':
             fixture.show_state()
         print(f'not ok {number} {words}', flush=True)
