@@ -38,9 +38,11 @@ ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'
 	$(RIPVSADM_CARGO) clippy --workspace --all-targets $(RIPVSADM_FLAGS) -- -D warnings
 
-# The program that was last built, its manual page, and the completion of its options for three
-# shells. Where only the module was built, for a kernel of one's own, there is nothing to install.
+# The program that was last built, its manual page, the completion of its options for three shells,
+# and systemd's units, which name the program where it is. Where only the module was built, for a
+# kernel of one's own, there is nothing to install.
 RIPVSADM_SHARE = $(DESTDIR)$(PREFIX)/share
+RIPVSADM_UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ripvsadm-install:
 	@if [ -x build/ripvsadm ]; then \
 		install -v -D -m 755 build/ripvsadm "$(DESTDIR)$(PREFIX)/sbin/ripvsadm" && \
@@ -50,7 +52,12 @@ ripvsadm-install:
 		install -v -D -m 644 $(RIPVSADM_SRC)/completions/_ripvsadm \
 			"$(RIPVSADM_SHARE)/zsh/vendor-completions/_ripvsadm" && \
 		install -v -D -m 644 $(RIPVSADM_SRC)/completions/ripvsadm.fish \
-			"$(RIPVSADM_SHARE)/fish/vendor_completions.d/ripvsadm.fish"; \
+			"$(RIPVSADM_SHARE)/fish/vendor_completions.d/ripvsadm.fish" && \
+		for unit in $(RIPVSADM_SRC)/systemd/*; do \
+			sed 's|=/usr/sbin/|=$(PREFIX)/sbin/|' "$$unit" | \
+				install -v -D -m 644 /dev/stdin \
+					"$(RIPVSADM_UNITS)/$${unit##*/}" || exit; \
+		done; \
 	else \
 		echo 'there is no build/ripvsadm to install: "make ripvsadm" makes it'; \
 	fi

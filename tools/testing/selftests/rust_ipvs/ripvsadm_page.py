@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The transcripts of Documentation/ripvsadm.rst are what ripvsadm prints; and what it does at a terminal.
+"""The transcripts of ripvsadm's pages are what it prints; and what it does at a terminal.
 
-WRITE=1 writes the page as it would be right to $WRITE_TO (/results/ripvsadm.rst).
+WRITE=1 writes the pages as they would be right to the folder $WRITE_TO (/results).
 """
 
 import difflib
@@ -19,9 +19,7 @@ from harness.fixture import Fixture, lib
 from harness.netns import make, remove
 from harness.tap import case, equal, note, run, true, until
 
-PAGE = os.path.join(
-    os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation/ripvsadm.rst'
-)
+PAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation')
 PROMPT = '    director# '
 SPACE = 'rv-page'
 
@@ -75,6 +73,10 @@ class Alone(Fixture):
 
     def before(self, fresh=False):
         self.mark_log()
+        if fresh:
+            # With the module go its connections and the counts of the namespace.
+            lib('impl_unload')
+            self.load()
 
     def show_state(self):
         note('\n'.join(self.log()[-8:]))
@@ -132,19 +134,21 @@ def masked(page):
             continue
         line = re.sub(r'\(size=\d+\)|"connection_table_size": \d+', 'SIZE', line)
         line = re.sub(r'(_per_second|expires_seconds)": \d+', r'\1": N', line)
+        line = re.sub(r'(_duration_seconds|_table_buckets) [\d.]+', r'\1 N', line)
         line = re.sub(r' \d\d:\d\d  ', ' MM:SS  ', line)
         if '--rate' in command or ' top' in command:
             line = re.sub(r'(\s+\d+[kKMGT]?)+$', ' N', line)
         block.append(line)
 
 
-def differences():
-    """The page as it is and as it would be right, line by line, where they differ."""
-    with open(PAGE, encoding='utf-8') as file:
+def differences(name):
+    """A page as it is and as it would be right, line by line, where they differ."""
+    with open(os.path.join(PAGES, name), encoding='utf-8') as file:
         page = file.read().splitlines()
+    shell('ripvsadm -C')
     right = list(played(page))
     if os.environ.get('WRITE'):
-        target = os.environ.get('WRITE_TO', '/results/ripvsadm.rst')
+        target = os.path.join(os.environ.get('WRITE_TO', '/results'), name)
         with open(target, 'w', encoding='utf-8') as file:
             file.write('\n'.join(right) + '\n')
         note(f'written to {target}')
@@ -159,7 +163,17 @@ def differences():
 @case('ripvsadm prints what its documentation says', only='rust')
 def _():
     subprocess.run(['ip', '-n', SPACE, '-batch', '-'], input=SETUP.strip(), text=True, check=True)
-    found = differences()
+    compare('ripvsadm.rst')
+
+
+@case('ripvsadm metrics prints what its page says', only='rust', fresh=True)
+def _():
+    compare('metrics.rst')
+
+
+def compare(name):
+    """The page of that NAME must be right."""
+    found = differences(name)
     for line in found[:60]:
         note(line)
     true(not found, f'{len(found)} lines of differences; WRITE=1 makes the page anew')
