@@ -42,6 +42,7 @@ pub(crate) mod payload;
 pub(crate) mod persistence;
 pub(crate) mod request;
 pub(crate) mod rewrite;
+pub(crate) mod ripvs;
 pub(crate) mod sched;
 pub(crate) mod sctp;
 pub(crate) mod show;

@@ -21,6 +21,7 @@ pub(super) fn errno(errno: Errno) -> Error {
         Errno::Fault => EFAULT,
         Errno::NoDevice => ENODEV,
         Errno::Closed => ENOPROTOOPT,
+        Errno::Stale => ESTALE,
         Errno::Other(number) => Error::from_errno(number),
     }
 }

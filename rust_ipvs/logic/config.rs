@@ -405,6 +405,8 @@ pub(crate) enum Errno {
     NoDevice,
     /// `ENOPROTOOPT`
     Closed,
+    /// `ESTALE`
+    Stale,
     /// Another kernel error, a negative errno.
     Other(i32),
 }

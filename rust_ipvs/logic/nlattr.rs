@@ -25,6 +25,11 @@ impl<'a> Attributes<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
+
+    /// Returns the bytes that were not read. At the end they are those that are no attribute.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
 }
 
 impl<'a> Iterator for Attributes<'a> {

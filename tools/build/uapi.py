@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Writes and checks what has the numbers of the netlink family: ipvs.yaml is where they come from.
+"""Writes and checks what has the numbers of the netlink families: they come from ipvs.yaml and
+ripvs.yaml.
 
 usage: uapi.py [--write]
 
 The constants of the module and of the tool's library are generated; without --write they have to
-be as they would be written. The kernel's header has the same names with the same numbers, and the
-tables of netlink.rst have a row for each, of the same type. The specification is read by the kernel's
-own YNL library, and checked by its schema: tools/build/ynl.sh puts these into build/ynl.
+be as they would be written. The kernel's header has the names of ipvs.yaml with the same numbers,
+the tables of netlink.rst have a row for each, of the same type, and what ripvs.yaml has in common
+with ipvs.yaml has the same number there. The specifications are read by the kernel's own YNL
+library, and checked by its schema: tools/build/ynl.sh puts these into build/ynl.
 """
 
 import re
@@ -17,12 +19,24 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 YNL = ROOT / 'build/ynl'
 SPEC = 'Documentation/netlink/specs/ipvs.yaml'
+SPEC_OF_OURS = 'Documentation/netlink/specs/ripvs.yaml'
 
 # Where the constants go, and the license of each place.
+LIBRARY = 'GPL-2.0-only OR MIT OR Apache-2.0'
 RUST = {
-    'rust_ipvs/logic/uapi.rs': ('GPL-2.0', 'srctree/include/uapi/linux/ip_vs.h'),
-    'tools/ripvsadm/ipvs-netlink/src/uapi.rs': ('GPL-2.0-only OR MIT OR Apache-2.0', None),
+    SPEC: {
+        'rust_ipvs/logic/uapi.rs': ('GPL-2.0', 'srctree/include/uapi/linux/ip_vs.h'),
+        'tools/ripvsadm/ipvs-netlink/src/uapi.rs': (LIBRARY, None),
+    },
+    SPEC_OF_OURS: {
+        'rust_ipvs/logic/ripvs/uapi.rs': ('GPL-2.0', None),
+        'tools/ripvsadm/ipvs-netlink/src/ripvs/uapi.rs': (LIBRARY, None),
+    },
 }
+
+# Attribute sets of ripvs.yaml, and those of ipvs.yaml that have the same numbers. Statistics are
+# those of 64 bits.
+ALIKE = {'service': 'svc', 'dest': 'dest', 'stats': 'stats'}
 
 # Prefixes of the header's names that ipvs.yaml has all of, and those names that only C needs.
 PREFIXES = re.compile(
@@ -44,8 +58,8 @@ TABLES = {
 TYPES = {'nest': 'nested', 'string': 'string'}
 
 
-def load():
-    """The specification, as the kernel's YNL library reads it."""
+def load(name):
+    """A specification, as the kernel's YNL library reads it."""
     if not (YNL / 'MAINTAINERS').exists():
         sys.exit('uapi: there is no build/ynl: "make ynl" makes it')
     sys.dont_write_bytecode = True
@@ -53,7 +67,7 @@ def load():
     from lib import SpecFamily  # pylint: disable=import-error,import-outside-toplevel
 
     schema = YNL / 'Documentation/netlink/genetlink-legacy.yaml'
-    return SpecFamily(str(ROOT / SPEC), schema_path=str(schema))
+    return SpecFamily(str(ROOT / name), schema_path=str(schema))
 
 
 def constant(name):
@@ -99,11 +113,11 @@ def width(spec, name):
     return 'u32'
 
 
-def rust(spec, license_, header):
-    """The source of a Rust module with the numbers."""
+def rust(spec, source, license_, header):
+    """The source of a Rust module with the numbers of a specification."""
     out = [
         f'// SPDX-License-Identifier: {license_}',
-        f'// Written by tools/build/uapi.py from {SPEC}: change that.',
+        f'// Written by tools/build/uapi.py from {source}: change that.',
         '',
         f'//! Numbers of the generic netlink family `{spec.yaml["name"]}`.',
     ]
@@ -258,15 +272,32 @@ def check_document(spec):
                 yield f'netlink.rst, {heading}: {attribute} is of type "{type_in_table(attr)}"'
 
 
+def check_alike(spec, ours):
+    """What both families have, by its numbers."""
+    for name, other in ALIKE.items():
+        known = spec.attr_sets[other].attrs
+        # Statistics of a service or destination are those of 64 bits, under their number.
+        numbers = {attr.name: attr.value for attr in known.values()}
+        if 'stats64' in numbers:
+            numbers['stats'] = numbers.pop('stats64')
+        for attr in ours.attr_sets[name].attrs.values():
+            if numbers.get(attr.name, attr.value) != attr.value:
+                yield f'{SPEC_OF_OURS}: {name}, {attr.name} has another number in {SPEC}'
+
+
 def main():
-    spec = load()
+    specs = {name: load(name) for name in RUST}
+    spec = specs[SPEC]
     objections = [*check_header(spec), *check_document(spec)]
-    for name, (license_, header) in RUST.items():
-        path, text = ROOT / name, rust(spec, license_, header)
-        if sys.argv[1:] == ['--write']:
-            path.write_text(text)
-        elif not path.exists() or path.read_text() != text:
-            objections.append(f'{name} is not what {SPEC} says: "make uapi" writes it')
+    objections += check_alike(spec, specs[SPEC_OF_OURS])
+    for source, places in RUST.items():
+        for name, (license_, header) in places.items():
+            path, text = ROOT / name, rust(specs[source], source, license_, header)
+            if sys.argv[1:] == ['--write']:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text)
+            elif not path.exists() or path.read_text() != text:
+                objections.append(f'{name} is not what {source} says: "make uapi" writes it')
     print('\n'.join(objections) or 'uapi: header, constants and tables are as specified')
     sys.exit(bool(objections))
 

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages of the generic netlink family `RIPVS`, which only this module has.
+//!
+//! Unlike those of the family `IPVS` they are read strictly: an attribute that is unknown, of a
+//! wrong length or given twice is an error.
+
+mod change;
+mod fields;
+pub(crate) mod uapi;
+
+pub(crate) use self::{
+    change::{
+        change,
+        changes,
+        ConfigChange, //
+    },
+    fields::single, //
+};
+
+#[cfg(test)]
+mod tests;

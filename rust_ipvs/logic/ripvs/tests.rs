@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes as they are sent, and whatever else might be.
+
+use super::{
+    super::config::{
+        AddressFamily,
+        ConfigError,
+        DestinationId,
+        Errno,
+        ForwardMethod,
+        Ip,
+        ServiceId,
+        ServiceKey, //
+    },
+    uapi::{
+        change_attr,
+        change_op,
+        dest_attr,
+        msg_attr,
+        service_attr, //
+    },
+    *,
+};
+
+/// An attribute with padding.
+fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + payload.len()).unwrap();
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend(number.to_ne_bytes());
+    bytes.extend(payload);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn web() -> Vec<u8> {
+    [
+        attribute(service_attr::AF, &2u16.to_ne_bytes()),
+        attribute(service_attr::PROTOCOL, &6u16.to_ne_bytes()),
+        attribute(service_attr::ADDR, &[192, 0, 2, 1]),
+        attribute(service_attr::PORT, &80u16.to_be_bytes()),
+    ]
+    .concat()
+}
+
+fn server() -> Vec<u8> {
+    [
+        attribute(dest_attr::ADDR, &[198, 51, 100, 1]),
+        attribute(dest_attr::PORT, &8080u16.to_be_bytes()),
+    ]
+    .concat()
+}
+
+fn nest(op: u8, service: Option<Vec<u8>>, dest: Option<Vec<u8>>) -> Vec<u8> {
+    let mut bytes = attribute(change_attr::OP, &[op]);
+    bytes.extend(
+        service
+            .iter()
+            .flat_map(|s| attribute(change_attr::SERVICE, s)),
+    );
+    bytes.extend(dest.iter().flat_map(|d| attribute(change_attr::DEST, d)));
+    bytes
+}
+
+fn id() -> ServiceId {
+    ServiceId {
+        family: AddressFamily::V4,
+        key: ServiceKey::Address {
+            protocol: 6,
+            addr: Ip::V4([192, 0, 2, 1]),
+            port: 80,
+        },
+    }
+}
+
+const AT: DestinationId = DestinationId {
+    addr: Ip::V4([198, 51, 100, 1]),
+    port: 8080,
+};
+
+#[test]
+fn new_services_and_destinations_have_defaults() {
+    let service = [web(), attribute(service_attr::SCHED_NAME, b"wlc\0")].concat();
+    let sent = change(&nest(change_op::NEW_SERVICE, Some(service), None));
+    let Ok(ConfigChange::NewService(spec)) = sent else {
+        panic!();
+    };
+    assert_eq!((spec.id, spec.scheduler.as_bytes()), (id(), &b"wlc"[..]));
+    assert_eq!(
+        (spec.flags, spec.flags_mask, spec.timeout),
+        (0, u32::MAX, 0)
+    );
+    assert_eq!((spec.netmask, spec.engine), (u32::MAX, None));
+
+    let sent = nest(change_op::NEW_DEST, Some(web()), Some(server()));
+    let Ok(ConfigChange::NewDest(of, spec)) = change(&sent) else {
+        panic!();
+    };
+    assert_eq!((of, spec.id, spec.weight), (id(), AT, 1));
+    assert_eq!(
+        (spec.method, spec.upper, spec.lower),
+        (ForwardMethod::MASQ, 0, 0)
+    );
+}
+
+#[test]
+fn what_is_absent_stays() {
+    let sent = [
+        server(),
+        attribute(dest_attr::WEIGHT, &7u32.to_ne_bytes()),
+        attribute(dest_attr::TUN_FLAGS, &1u16.to_ne_bytes()),
+    ]
+    .concat();
+    let sent = change(&nest(change_op::SET_DEST, Some(web()), Some(sent)));
+    let Ok(ConfigChange::SetDest(_, AT, edit)) = sent else {
+        panic!();
+    };
+    let sent = nest(change_op::NEW_DEST, Some(web()), Some(server()));
+    let Ok(ConfigChange::NewDest(_, mut now)) = change(&sent) else {
+        panic!();
+    };
+    (now.method, now.upper) = (ForwardMethod::TUNNEL, 9);
+    let after = edit.of(now).unwrap();
+    assert_eq!((after.weight, after.tunnel.flags), (7, 1));
+    assert_eq!((after.method, after.upper), (ForwardMethod::TUNNEL, 9));
+
+    let sent = [
+        web(),
+        attribute(service_attr::TIMEOUT, &60u32.to_ne_bytes()),
+    ]
+    .concat();
+    let sent = change(&nest(change_op::SET_SERVICE, Some(sent), None));
+    let Ok(ConfigChange::SetService(_, edit)) = sent else {
+        panic!();
+    };
+    let service = [
+        web(),
+        attribute(service_attr::SCHED_NAME, b"rr\0"),
+        attribute(service_attr::PE_NAME, b"sip\0"),
+    ]
+    .concat();
+    let sent = change(&nest(change_op::NEW_SERVICE, Some(service), None));
+    let Ok(ConfigChange::NewService(now)) = sent else {
+        panic!();
+    };
+    let after = edit.of(now).unwrap();
+    assert_eq!((after.timeout, after.scheduler), (60, now.scheduler));
+    assert_eq!(after.engine.unwrap().as_bytes(), b"sip");
+}
+
+#[test]
+fn an_empty_engine_is_none() {
+    let sent = [
+        web(),
+        attribute(service_attr::SCHED_NAME, b"rr\0"),
+        attribute(service_attr::PE_NAME, b"\0"),
+    ]
+    .concat();
+    let Ok(ConfigChange::NewService(spec)) =
+        change(&nest(change_op::NEW_SERVICE, Some(sent), None))
+    else {
+        panic!();
+    };
+    assert_eq!(spec.engine, None);
+}
+
+fn error(op: u8, service: Option<Vec<u8>>, dest: Option<Vec<u8>>) -> ConfigError {
+    change(&nest(op, service, dest)).unwrap_err()
+}
+
+#[test]
+fn a_wrong_number_is_out_of_range() {
+    let weight = [
+        server(),
+        attribute(dest_attr::WEIGHT, &(1u32 << 31).to_ne_bytes()),
+    ]
+    .concat();
+    let sent = error(change_op::NEW_DEST, Some(web()), Some(weight));
+    assert_eq!(sent.errno, Errno::Range);
+    let family = attribute(service_attr::AF, &1u16.to_ne_bytes());
+    let sent = error(change_op::DEL_SERVICE, Some(family), None);
+    assert_eq!(sent.errno, Errno::Family);
+}
+
+#[test]
+fn each_attribute_has_its_length() {
+    for number in 0..20 {
+        for length in 0..20 {
+            let sent = [web(), attribute(number, &vec![1; length])].concat();
+            let result = change(&nest(change_op::SET_SERVICE, Some(sent), None));
+            let is_right = match number {
+                service_attr::FLAGS | service_attr::TIMEOUT | service_attr::NETMASK => length == 4,
+                _ => false,
+            };
+            assert_eq!(result.is_ok(), is_right, "{number}, {length} bytes");
+
+            let sent = [server(), attribute(number, &vec![1; length])].concat();
+            let result = change(&nest(change_op::SET_DEST, Some(web()), Some(sent)));
+            let is_right = match number {
+                dest_attr::WEIGHT | dest_attr::U_THRESH | dest_attr::L_THRESH => length == 4,
+                dest_attr::TUN_TYPE => length == 1,
+                dest_attr::TUN_PORT | dest_attr::TUN_FLAGS => length == 2,
+                _ => false,
+            };
+            assert_eq!(result.is_ok(), is_right, "{number}, {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn changes_come_in_their_order() {
+    let sent = [
+        attribute(msg_attr::CHANGE, b"one"),
+        attribute(msg_attr::GENERATION, &[0; 8]),
+        attribute(msg_attr::CHANGE, b""),
+        attribute(msg_attr::CHANGE, b"three"),
+    ]
+    .concat();
+    let found: Vec<_> = changes(&sent).collect();
+    assert_eq!(found, [&b"one"[..], b"", b"three"]);
+    assert_eq!(single(&sent, msg_attr::GENERATION), Ok(Some(&[0; 8][..])));
+    assert_eq!(single(&sent, msg_attr::OPTIONS), Ok(None));
+    assert!(single(&sent, msg_attr::CHANGE).is_err());
+}
+
+#[test]
+fn no_bytes_are_a_change_by_chance() {
+    for op in 0..=255 {
+        for bytes in [&[][..], &[0], &[1, 0, 0], &[3, 0, 1, 0], &[200, 0, 1, 0]] {
+            assert!(change(bytes).is_err());
+            let sent = error_or(op, bytes);
+            assert_eq!(sent.is_ok(), false, "{op} {bytes:?}");
+        }
+    }
+    assert_eq!(
+        change(&nest(change_op::FLUSH, None, None)),
+        Ok(ConfigChange::Flush)
+    );
+}
+
+fn error_or(op: u8, bytes: &[u8]) -> Result<ConfigChange, ConfigError> {
+    change(&nest(op, Some(bytes.to_vec()), None))
+}

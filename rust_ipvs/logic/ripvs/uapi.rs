@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+// Written by tools/build/uapi.py from Documentation/netlink/specs/ripvs.yaml: change that.
+
+//! Numbers of the generic netlink family `RIPVS`.
+
+// All of them, needed or not.
+#![allow(dead_code)]
+
+/// `RIPVS_GENL_VERSION`.
+pub(crate) const GENL_VERSION: u8 = 1;
+
+/// Commands (`RIPVS_CMD_*`).
+pub(crate) mod command {
+    pub(crate) const GET_INFO: u8 = 1;
+    pub(crate) const GET_SERVICES: u8 = 2;
+    pub(crate) const APPLY: u8 = 3;
+}
+
+/// Attributes (`RIPVS_ATTR_*`).
+pub(crate) mod msg_attr {
+    pub(crate) const GENERATION: u16 = 1;
+    pub(crate) const SERVICE: u16 = 2;
+    pub(crate) const DEST: u16 = 3;
+    pub(crate) const CHANGE: u16 = 4;
+    pub(crate) const OPTIONS: u16 = 5;
+    pub(crate) const CONTINUED: u16 = 6;
+    pub(crate) const SERVICES: u16 = 7;
+    pub(crate) const CONNECTIONS: u16 = 8;
+    pub(crate) const CHANGED: u16 = 9;
+    pub(crate) const PAD: u16 = 10;
+}
+
+/// Attributes (`RIPVS_SERVICE_*`).
+pub(crate) mod service_attr {
+    pub(crate) const AF: u16 = 1;
+    pub(crate) const PROTOCOL: u16 = 2;
+    pub(crate) const ADDR: u16 = 3;
+    pub(crate) const PORT: u16 = 4;
+    pub(crate) const FWMARK: u16 = 5;
+    pub(crate) const SCHED_NAME: u16 = 6;
+    pub(crate) const FLAGS: u16 = 7;
+    pub(crate) const TIMEOUT: u16 = 8;
+    pub(crate) const NETMASK: u16 = 9;
+    pub(crate) const PE_NAME: u16 = 11;
+    pub(crate) const STATS: u16 = 12;
+}
+
+/// Attributes (`RIPVS_DEST_*`).
+pub(crate) mod dest_attr {
+    pub(crate) const ADDR: u16 = 1;
+    pub(crate) const PORT: u16 = 2;
+    pub(crate) const FWD_METHOD: u16 = 3;
+    pub(crate) const WEIGHT: u16 = 4;
+    pub(crate) const U_THRESH: u16 = 5;
+    pub(crate) const L_THRESH: u16 = 6;
+    pub(crate) const ACTIVE_CONNS: u16 = 7;
+    pub(crate) const INACT_CONNS: u16 = 8;
+    pub(crate) const PERSIST_CONNS: u16 = 9;
+    pub(crate) const STATS: u16 = 12;
+    pub(crate) const TUN_TYPE: u16 = 13;
+    pub(crate) const TUN_PORT: u16 = 14;
+    pub(crate) const TUN_FLAGS: u16 = 15;
+}
+
+/// Attributes (`RIPVS_CHANGE_ATTR_*`).
+pub(crate) mod change_attr {
+    pub(crate) const OP: u16 = 1;
+    pub(crate) const SERVICE: u16 = 2;
+    pub(crate) const DEST: u16 = 3;
+}
+
+/// Attributes (`RIPVS_STATS_*`).
+pub(crate) mod stats_attr {
+    pub(crate) const CONNS: u16 = 1;
+    pub(crate) const INPKTS: u16 = 2;
+    pub(crate) const OUTPKTS: u16 = 3;
+    pub(crate) const INBYTES: u16 = 4;
+    pub(crate) const OUTBYTES: u16 = 5;
+    pub(crate) const CPS: u16 = 6;
+    pub(crate) const INPPS: u16 = 7;
+    pub(crate) const OUTPPS: u16 = 8;
+    pub(crate) const INBPS: u16 = 9;
+    pub(crate) const OUTBPS: u16 = 10;
+    pub(crate) const PAD: u16 = 11;
+}
+
+/// Flags (`RIPVS_OPTION_*`).
+pub(crate) mod options {
+    pub(crate) const STATISTICS: u32 = 0x1;
+}
+
+/// Values (`RIPVS_CHANGE_*`).
+pub(crate) mod change_op {
+    pub(crate) const NEW_SERVICE: u8 = 1;
+    pub(crate) const SET_SERVICE: u8 = 2;
+    pub(crate) const DEL_SERVICE: u8 = 3;
+    pub(crate) const NEW_DEST: u8 = 4;
+    pub(crate) const SET_DEST: u8 = 5;
+    pub(crate) const DEL_DEST: u8 = 6;
+    pub(crate) const FLUSH: u8 = 7;
+}
