@@ -26,6 +26,7 @@ pub(crate) mod rcu_slots;
 pub(crate) mod reclaim;
 pub(crate) mod route;
 pub(crate) mod routes;
+pub(crate) mod seqcount;
 pub(crate) mod serial;
 pub(crate) mod shared;
 pub(crate) mod siphash;

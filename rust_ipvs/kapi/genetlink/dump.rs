@@ -98,17 +98,53 @@ impl<'a> Dump<'a> {
     /// Returns the position that [`set_position`](Self::set_position) stored last, zeros in the
     /// first call.
     pub(crate) fn position(&self) -> (usize, usize) {
-        // SAFETY: By the type invariant `cb` is valid. The core zeroes `args` and leaves it to
-        // handlers, and only `set_position` writes it.
-        let [first, second, ..] = unsafe { self.cb.as_ref().__bindgen_anon_1.args };
-        (first as usize, second as usize)
+        let [first, second, ..] = self.words();
+        (first, second)
     }
 
     /// Stores the position where the next call is to continue. It is kept with the dump.
     pub(crate) fn set_position(&mut self, (first, second): (usize, usize)) {
+        self.set_words([first, second, 0, 0]);
+    }
+
+    /// Returns the position of a dump that needs more than two words, as
+    /// [`position`](Self::position) does.
+    pub(crate) fn words(&self) -> [usize; 4] {
+        // SAFETY: By the type invariant `cb` is valid. The core zeroes `args` and leaves it to
+        // handlers, and only `set_words` writes it.
+        let [a, b, c, d, ..] = unsafe { self.cb.as_ref().__bindgen_anon_1.args };
+        [a, b, c, d].map(|word| word as usize)
+    }
+
+    /// Stores the position of a dump that needs more than two words, as
+    /// [`set_position`](Self::set_position) does.
+    pub(crate) fn set_words(&mut self, words: [usize; 4]) {
+        let [a, b, c, d] = words.map(|word| word as c_long);
         // SAFETY: By the type invariant the pointers are valid while this value lives.
         let cb = unsafe { self.cb.as_mut() };
-        cb.__bindgen_anon_1.args = [first as c_long, second as c_long, 0, 0, 0, 0];
+        cb.__bindgen_anon_1.args = [a, b, c, d, 0, 0];
+    }
+
+    /// Sets the generation of what the next messages show. If it is another one than that of the
+    /// messages before, the reader is told that the dump is not consistent (`NLM_F_DUMP_INTR`).
+    pub(crate) fn set_generation(&mut self, generation: u64) {
+        // SAFETY: By the type invariant the pointers are valid while this value lives.
+        let cb = unsafe { self.cb.as_mut() };
+        // 0 would stand for none.
+        cb.seq = (generation as u32).max(1);
+    }
+
+    /// Returns the flags of a message, and takes note of its generation (C:
+    /// `nl_dump_check_consistent()`).
+    fn flags(&mut self) -> u32 {
+        // SAFETY: By the type invariant the pointers are valid while this value lives.
+        let cb = unsafe { self.cb.as_mut() };
+        let is_interrupted = cb.prev_seq != 0 && cb.prev_seq != cb.seq;
+        cb.prev_seq = cb.seq;
+        match is_interrupted {
+            true => bindings::NLM_F_MULTI | bindings::NLM_F_DUMP_INTR,
+            false => bindings::NLM_F_MULTI,
+        }
     }
 
     /// Sets the extended acknowledgement that the reader gets if the dump ends now, with or without
@@ -130,7 +166,7 @@ impl<'a> Dump<'a> {
         command: u8,
         build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
     ) -> Result {
-        let flags = bindings::NLM_F_MULTI as c_int;
+        let flags = self.flags() as c_int;
         // SAFETY: By the type invariant `skb` and `info` are valid, and only this thread uses them.
         // The core allocates linear buffers.
         unsafe { GenlMessage::build(self.skb, self.info, flags, command, build) }

@@ -221,6 +221,11 @@ impl GenlMessage<'_> {
         unsafe { self.put(attribute, text.len().wrapping_add(1), write) }
     }
 
+    /// Adds a flag: an attribute without payload.
+    pub(crate) fn put_flag(&mut self, attribute: u16) -> Result {
+        self.put_bytes(attribute, &[])
+    }
+
     /// Adds an attribute that contains those which `build` adds. The type is written without
     /// `NLA_F_NESTED`, as C IPVS does. If `build` fails, the attribute is removed and the error
     /// returned.

@@ -21,6 +21,8 @@ unsafe impl Sync for Policy {}
 
 #[allow(dead_code, reason = "each user needs some of them")]
 impl Policy {
+    /// No attribute that may be sent: one of answers.
+    pub(crate) const REFUSED: Self = Self::new(bindings::NLA_REJECT, 0);
     /// Any payload, unchecked.
     pub(crate) const ANY: Self = Self::new(bindings::NLA_UNSPEC, 0);
     /// An unsigned integer of 8 bits.

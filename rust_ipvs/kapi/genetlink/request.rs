@@ -73,6 +73,26 @@ impl<'a> Request<'a> {
         error
     }
 
+    /// As [`refuse`](Self::refuse), and tells the sender the offset of the attribute at fault,
+    /// whose payload is `at`.
+    pub(crate) fn refuse_at(&self, error: Error, words: &'static CStr, at: &'a [u8]) -> Error {
+        let all = self.attributes();
+        let offset = (at.as_ptr() as usize).wrapping_sub(all.as_ptr() as usize);
+        let header = offset.checked_sub(size_of::<bindings::nlattr>());
+        if let Some(attribute) = header.and_then(|header| all.get(header..)) {
+            // SAFETY: By the type invariant `info` is valid, and its `extack` null or the
+            // acknowledgement that the core is about to send, for which it computes the offset of
+            // this pointer in the request. It does not follow the pointer.
+            unsafe {
+                let extack = (*self.info.as_ptr()).extack;
+                if !extack.is_null() {
+                    (*extack).bad_attr = attribute.as_ptr().cast();
+                }
+            }
+        }
+        self.refuse(error, words)
+    }
+
     /// Sends one message of `command` to the sender of the request. Process context; may sleep.
     ///
     /// # Errors

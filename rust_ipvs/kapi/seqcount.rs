@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sequence counts with a lock: readers see what a writer does as a whole, or read once more.
+//!
+//! C header: [`include/linux/seqlock.h`](srctree/include/linux/seqlock.h)
+//!
+//! A reader notes the count, reads words that a writer may change meanwhile, and asks if the count
+//! has changed. If so, what it has read may be partly old and partly new, and it starts again. The
+//! words must be whole by themselves ([`Word`], atomics, RCU), as a reader may see any mixture of
+//! them before it starts again.
+//!
+//! The count is odd while a writer is at work. A reader that finds it odd waits for the writer's
+//! lock, so that it does not spin for longer than a lock is held, nor against a writer that a
+//! kernel with PREEMPT_RT has preempted (C: `seqcount_spinlock_t` does the same there).
+//!
+//! # Context
+//!
+//! Readers: softirq or process context. Writers: process context; softirqs are disabled on their
+//! CPU meanwhile, so that no reader there interrupts one.
+//!
+//! # Ordering
+//!
+//! The writer's stores lie between those of the odd and of the even count, each with a release
+//! fence on the inner side. The reader's loads lie between those of the count, each with an acquire
+//! fence on the inner side. So a reader that has loaded a word of this writer loads, after its
+//! second fence, the odd count or a later one, and starts again.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::{kapi::{once::Word, seqcount::SeqCount}, new_seqcount};
+//! let (first, second) = (Word::new(1u32), Word::new(2u32));
+//! let count = KBox::pin_init(new_seqcount!(), GFP_KERNEL)?;
+//!
+//! count.write(|| {
+//!     first.store(2);
+//!     second.store(1);
+//! });
+//! assert_eq!(count.read(|| first.load() + second.load()), 3);
+//! # Ok::<(), Error>(())
+//! ```
+
+use super::{
+    bh::BhLock,
+    once::Word, //
+};
+use core::sync::atomic::{
+    fence,
+    Ordering, //
+};
+use kernel::prelude::*;
+
+/// A sequence count with the lock of its writers.
+///
+/// # Invariants
+///
+/// The count changes only under the lock, and is even whenever the lock is free.
+#[pin_data]
+pub(crate) struct SeqCount {
+    count: Word<u32>,
+    #[pin]
+    lock: BhLock<()>,
+}
+
+/// Creates the initializer of a [`SeqCount`], whose lock has a class and a name of its own for
+/// lockdep.
+#[macro_export]
+macro_rules! new_seqcount {
+    () => {
+        $crate::kapi::seqcount::SeqCount::new($crate::new_bh_lock!(()))
+    };
+}
+
+impl SeqCount {
+    /// Creates a count, given the initializer of its lock.
+    pub(crate) fn new(lock: impl PinInit<BhLock<()>>) -> impl PinInit<Self> {
+        // INVARIANT: 0 is even.
+        pin_init!(Self {
+            count: Word::new(0),
+            lock <- lock,
+        })
+    }
+
+    /// Calls `read` until no writer was at work meanwhile, and returns its result. Waits for a
+    /// writer that is at work.
+    #[inline(always)]
+    pub(crate) fn read<T>(&self, mut read: impl FnMut() -> T) -> T {
+        loop {
+            let count = self.count.load();
+            if count & 1 != 0 {
+                self.wait();
+                continue;
+            }
+            fence(Ordering::Acquire);
+            let result = read();
+            fence(Ordering::Acquire);
+            if self.count.load() == count {
+                return result;
+            }
+        }
+    }
+
+    /// Waits until the present writer is done.
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) {
+        drop(self.lock.lock());
+    }
+
+    /// Calls `write`, whose stores readers see together. It must not sleep, and should be short.
+    pub(crate) fn write<T>(&self, write: impl FnOnce() -> T) -> T {
+        let guard = self.lock.lock();
+        let count = self.count.load();
+        self.count.store(count.wrapping_add(1));
+        fence(Ordering::Release);
+        let result = write();
+        // INVARIANT: Even again before the lock is free.
+        self.count.publish(count.wrapping_add(2));
+        drop(guard);
+        result
+    }
+}
