@@ -9,6 +9,7 @@
 mod errno;
 mod genl;
 mod procfs;
+mod ripvs;
 mod sockopt;
 mod sysctl;
 mod xt_match;
@@ -50,7 +51,7 @@ static OTHER: Exclusion = Exclusion::new(c"ip_vs");
 /// it.
 pub(crate) struct Registration {
     // Dropped in this order: no request while the files go, and no files without state.
-    _family: genetlink::Registration,
+    _families: [genetlink::Registration; 2],
     _rules: xtables::Registration,
     _options: crate::kapi::sockopt::Registration,
     _files: NamespacesGuard<Files>,
@@ -71,7 +72,7 @@ impl Registration {
         let options = sockopt::register()?;
         let rules = xt_match::register()?;
         Ok(Self {
-            _family: genl::register()?,
+            _families: [genl::register()?, ripvs::register()?],
             _rules: rules,
             _options: options,
             _files: files,

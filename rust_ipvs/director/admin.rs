@@ -11,7 +11,9 @@
 mod config;
 mod daemons;
 mod dump;
+mod dump_all;
 mod stats;
+mod transaction;
 mod xt_match;
 
 pub(crate) use self::dump::{

@@ -23,7 +23,10 @@ mod trash;
 pub(crate) use self::{
     addr_filter::AddrFilter,
     config_lock::ConfigHeld,
-    rs_table::RsTable,
+    rs_table::{
+        RsKey,
+        RsTable, //
+    },
     stats::{
         plus,
         Counting, //

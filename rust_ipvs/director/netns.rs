@@ -76,6 +76,7 @@ use crate::{
             Point,
             Protocol, //
         },
+        once::Word,
         rcu,
         routes::RouteNotifier,
         siphash::HalfSipKey,
@@ -200,6 +201,8 @@ pub(crate) struct NetnsIpvs {
     /// Key for hashing endpoints before `outward`. Unlike those of connection tables it stays.
     pub(crate) outward_ports: HashKey,
     pub(crate) weak_net: Arc<WeakNet>,
+    /// Number of changes of the configuration. Written under the configuration mutex.
+    pub(crate) generation: Word<u64>,
     #[pin]
     pub(crate) daemons: Daemons<NetnsIpvs>,
     /// Configuration, with its mutex. The other two mutexes are taken under it, or alone.
@@ -241,6 +244,12 @@ impl NetnsIpvs {
             }
         }
         packet.defragment(net, F::PROTOCOL, point)
+    }
+
+    /// Takes note of a change of the configuration.
+    pub(crate) fn note_change(&self, _: &mut ConfigState) {
+        self.generation
+            .store(self.generation.load().wrapping_add(1));
     }
 
     /// Returns whether the hooks handle replies only (H-8).

@@ -12,6 +12,7 @@ mod af;
 mod dests;
 mod lblc;
 mod prealloc;
+mod renewal;
 mod snapshot;
 
 pub(crate) use self::{
@@ -23,6 +24,10 @@ pub(crate) use self::{
         ServicePos, //
     },
     lblc::Expirations,
+    renewal::{
+        Kept,
+        Renewal, //
+    },
     snapshot::SvcOptions, //
 };
 
@@ -60,6 +65,7 @@ use crate::{
             SchedulerName,
             ServiceId,
             ServiceKey,
+            ServiceSpec,
             ServiceView,
             Statistics, //
         },
@@ -328,6 +334,55 @@ impl<F: InetFamily> Service<F> {
         self.base.lock().retire(&destination.counted.sums());
         self.changed(held);
         Ok(())
+    }
+
+    /// Prepares many changes at once; see [`Renewal`]. `added` has destinations, oldest first, with
+    /// their weights.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; nothing is changed.
+    pub(crate) fn renewal(
+        &self,
+        options: SvcOptions,
+        kept: Kept<'_>,
+        added: &[(RcuArc<Destination>, i32)],
+    ) -> Result<Renewal> {
+        self.scheduling.renewal(options, kept, added)
+    }
+
+    /// Carries out a renewal. `edit` changes the options of destinations that stay; it must not
+    /// sleep. The `added` and `removed` destinations are those of the renewal.
+    pub(crate) fn renew<'a>(
+        &self,
+        held: &mut ConfigHeld,
+        renewal: Renewal,
+        edit: impl FnOnce(&mut ConfigHeld),
+        added: impl Iterator<Item = &'a RcuArc<Destination>>,
+        removed: impl Iterator<Item = &'a RcuArc<Destination>>,
+    ) {
+        self.scheduling.renew(renewal, || edit(held));
+        for destination in added {
+            self.base.lock().readmit(&destination.counted.sums());
+        }
+        for destination in removed {
+            self.base.lock().retire(&destination.counted.sums());
+        }
+        self.changed(held);
+    }
+
+    /// Returns the service as an administrator would add it.
+    pub(crate) fn spec(&self) -> ServiceSpec {
+        let outline = self.outline();
+        ServiceSpec {
+            id: outline.id,
+            scheduler: outline.scheduler,
+            engine: outline.engine,
+            flags: outline.flags,
+            flags_mask: u32::MAX,
+            timeout: outline.timeout,
+            netmask: outline.netmask,
+        }
     }
 
     /// Releases the destinations of a deleted service. Process context.

@@ -5,13 +5,12 @@
 //! C header: [`include/linux/seqlock.h`](srctree/include/linux/seqlock.h)
 //!
 //! A reader notes the count, reads words that a writer may change meanwhile, and asks if the count
-//! has changed. If so, what it has read may be partly old and partly new, and it starts again. The
-//! words must be whole by themselves ([`Word`], atomics, RCU), as a reader may see any mixture of
-//! them before it starts again.
+//! has changed. If so, what it has read may be partly old and partly new, and it reads once more,
+//! under the writers' lock (C: `read_seqbegin_or_lock()`). So it does not spin for longer than a
+//! lock is held, nor against a writer that a kernel with PREEMPT_RT has preempted. The words must
+//! be whole by themselves ([`Word`], atomics, RCU), as a reader may see any mixture of them before.
 //!
-//! The count is odd while a writer is at work. A reader that finds it odd waits for the writer's
-//! lock, so that it does not spin for longer than a lock is held, nor against a writer that a
-//! kernel with PREEMPT_RT has preempted (C: `seqcount_spinlock_t` does the same there).
+//! The count is odd while a writer is at work.
 //!
 //! # Context
 //!
@@ -23,7 +22,7 @@
 //! The writer's stores lie between those of the odd and of the even count, each with a release
 //! fence on the inner side. The reader's loads lie between those of the count, each with an acquire
 //! fence on the inner side. So a reader that has loaded a word of this writer loads, after its
-//! second fence, the odd count or a later one, and starts again.
+//! second fence, the odd count or a later one, and reads once more.
 //!
 //! # Examples
 //!
@@ -81,30 +80,29 @@ impl SeqCount {
         })
     }
 
-    /// Calls `read` until no writer was at work meanwhile, and returns its result. Waits for a
-    /// writer that is at work.
+    /// Calls `read`, once more if a writer was at work meanwhile, and returns its last result.
+    /// Waits for a writer that is at work.
     #[inline(always)]
-    pub(crate) fn read<T>(&self, mut read: impl FnMut() -> T) -> T {
-        loop {
-            let count = self.count.load();
-            if count & 1 != 0 {
-                self.wait();
-                continue;
-            }
-            fence(Ordering::Acquire);
-            let result = read();
-            fence(Ordering::Acquire);
-            if self.count.load() == count {
-                return result;
-            }
+    pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
+        let count = self.count.load();
+        fence(Ordering::Acquire);
+        let result = read();
+        fence(Ordering::Acquire);
+        // If it was odd, what has been read does not count either.
+        if count & 1 == 0 && self.count.load() == count {
+            return result;
         }
+        self.read_again(read)
     }
 
-    /// Waits until the present writer is done.
+    /// Reads as [`read`](Self::read) does, while no writer is at work.
     #[cold]
     #[inline(never)]
-    fn wait(&self) {
-        drop(self.lock.lock());
+    fn read_again<T>(&self, read: impl Fn() -> T) -> T {
+        let guard = self.lock.lock();
+        let result = read();
+        drop(guard);
+        result
     }
 
     /// Calls `write`, whose stores readers see together. It must not sleep, and should be short.

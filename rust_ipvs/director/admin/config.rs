@@ -131,7 +131,7 @@ fn scheduler(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
 }
 
 /// Checks the options of a new service, in the order of C IPVS (G-18).
-fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
+pub(super) fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
     let scheduler = scheduler(spec)?;
     let known = |name: EngineName| Engine::by_name(name.as_bytes()).is_some();
     if !spec.engine.is_none_or(known) {
@@ -145,7 +145,10 @@ fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, ConfigError> {
 }
 
 /// Checks that a scheduler can handle the number of destinations (D-16).
-fn check_count(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), ConfigError> {
+pub(super) fn check_count(
+    scheduler: Option<Scheduler>,
+    destinations: usize,
+) -> Result<(), ConfigError> {
     match scheduler {
         Some(scheduler) if destinations > scheduler.needs().most => Err(ConfigError::new(
             Errno::Invalid,
@@ -156,7 +159,7 @@ fn check_count(scheduler: Option<Scheduler>, destinations: usize) -> Result<(), 
 }
 
 /// Checks that a destination's address is unicast or local.
-fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
+pub(super) fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
     let usable = match id.addr {
         Ip::V4(addr) => net.is_usable_v4(addr),
         Ip::V6(addr) => net.is_usable_v6(addr),
@@ -169,7 +172,7 @@ fn check_address(net: &Net, id: &DestinationId) -> Result<(), ConfigError> {
 
 /// Checks that a destination of the other family uses a tunnel, and that no sync daemon runs
 /// (V-10).
-fn check_families(
+pub(super) fn check_families(
     ipvs: &NetnsIpvs,
     id: &ServiceId,
     spec: &DestinationSpec,
@@ -219,6 +222,9 @@ impl NetnsIpvs {
             let numbers = (lfactor, self.settings.is_frozen());
             for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, options, numbers, expirations))
         });
+        if result.is_ok() {
+            self.note_change(&mut config);
+        }
         self.queue_defense();
         if options.needs().lblc {
             self.evict_later();
@@ -257,6 +263,7 @@ impl NetnsIpvs {
             if options.needs().lblc {
                 self.evict_later();
             }
+            self.note_change(&mut config);
             Ok(())
         })
     }
@@ -268,6 +275,9 @@ impl NetnsIpvs {
             let service = af.get(id)?;
             memory(af.delete_service(self, &mut config, &service))
         });
+        if result.is_ok() {
+            self.note_change(&mut config);
+        }
         let unused = self.unneeded_hooks(&mut config, id.family);
         let tracking = self.unneeded_tracking(&mut config, id.family);
         drop(config);
@@ -299,6 +309,7 @@ impl NetnsIpvs {
                 }
             });
         }
+        self.note_change(&mut config);
         let unused_v4 = self.unneeded_hooks(&mut config, AddressFamily::V4);
         let unused_v6 = self.unneeded_hooks(&mut config, AddressFamily::V6);
         let tracking_v4 = self.unneeded_tracking(&mut config, AddressFamily::V4);
@@ -340,9 +351,10 @@ impl NetnsIpvs {
                 destination.freeze(self.settings.is_frozen());
                 let known = destination.clone();
                 let result = insert_dest(&mut config.held, &self.rs_table, &service, known);
-                if result.is_err() {
+                match result {
+                    Ok(()) => self.note_change(&mut config),
                     // The destination from the trash was not added, so it goes back.
-                    self.move_to_trash(&mut config.held, node, destination);
+                    Err(_) => self.move_to_trash(&mut config.held, node, destination),
                 }
                 return memory(result);
             }
@@ -350,7 +362,9 @@ impl NetnsIpvs {
             memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
                 insert_dest(&mut config.held, &self.rs_table, &service, destination)
-            }))
+            }))?;
+            self.note_change(&mut config);
+            Ok(())
         })
     }
 
@@ -369,7 +383,9 @@ impl NetnsIpvs {
             self.track_for_helper(&mut config, id, spec.method);
             spec.tunnel = tunnel.of(destination.tunnel())?;
             let edit = |held: &mut ConfigHeld| service.edit(held, &destination, &spec);
-            memory(self.rs_table.change(&mut config.held, &destination, &spec, edit))
+            memory(self.rs_table.change(&mut config.held, &destination, &spec, edit))?;
+            self.note_change(&mut config);
+            Ok(())
         })
     }
 
@@ -386,6 +402,7 @@ impl NetnsIpvs {
             let node = memory(TrashNode::new())?;
             memory(service.remove(&mut config.held, &destination))?;
             self.move_to_trash(&mut config.held, node, destination);
+            self.note_change(&mut config);
             Ok(())
         })
     }
@@ -413,5 +430,6 @@ impl NetnsIpvs {
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
         let mut config = self.config.lock();
         self.timeouts.set(&mut config.held, tcp, tcp_fin, udp);
+        self.note_change(&mut config);
     }
 }

@@ -80,12 +80,17 @@ impl Bookmark {
         }
     }
 
-    fn at(v6: u32, (hash, nth): ServicePos) -> Self {
+    pub(super) fn at(v6: u32, (hash, nth): ServicePos) -> Self {
         Self { v6, hash, nth }
     }
 
-    fn place(self) -> ServicePos {
+    pub(super) fn place(self) -> ServicePos {
         (self.hash, self.nth)
+    }
+
+    /// Returns whether it is after all services of IPv4.
+    pub(super) fn is_v6(self) -> bool {
+        self.v6 != 0
     }
 }
 
@@ -99,12 +104,12 @@ impl Shown {
     pub(crate) const NONE: Self = Self(0);
 
     /// Returns the position after the destination in a slot.
-    fn from(slot: u32) -> Self {
+    pub(super) fn from(slot: u32) -> Self {
         Self(u32::MAX.wrapping_sub(slot))
     }
 
     /// Returns the slot below which the list continues.
-    fn below(self) -> u32 {
+    pub(super) fn below(self) -> u32 {
         u32::MAX.wrapping_sub(self.0)
     }
 
@@ -122,11 +127,28 @@ impl Shown {
 /// Position in the list of all services and their destinations. All zeroes is the beginning.
 #[derive(Clone, Copy, Zeroable)]
 pub(crate) struct ListCursor {
-    service: Bookmark,
+    pub(super) service: Bookmark,
     /// Serial number of the service whose line has been shown, or 0. A service with another serial
     /// number at this position is a new one.
-    inside: u64,
-    shown: Shown,
+    pub(super) inside: u64,
+    pub(super) shown: Shown,
+}
+
+impl ListCursor {
+    /// Converts the position to four words.
+    pub(crate) fn to_words(self) -> [usize; 4] {
+        let (first, second) = self.service.to_words();
+        [first, second, self.inside as usize, self.shown.to_word()]
+    }
+
+    /// Converts four words from [`to_words`](Self::to_words), or zeroes, to a position.
+    pub(crate) fn of_words([first, second, inside, shown]: [usize; 4]) -> Self {
+        Self {
+            service: Bookmark::of_words((first, second)),
+            inside: inside as u64,
+            shown: Shown::of_word(shown),
+        }
+    }
 }
 
 /// Line of that list, without statistics.

@@ -42,6 +42,8 @@ pub(crate) const NO_SLOT: u32 = u32::MAX;
 const ROOM: usize = 2;
 /// Slots per read-side critical section.
 const PAGE: u32 = 1024;
+/// Number of hashes up to which they are compared with each other, instead of counted by bucket.
+const FEW: usize = 32;
 
 /// Object of an [`RcuHash`].
 pub(crate) trait HashEntry: Send + Sync + Sized + 'static {
@@ -89,13 +91,17 @@ impl<T: HashEntry> HashBucket<T> {
         }
     }
 
-    /// Reserves a slot for one more object. Process context.
-    fn reserve(&self) -> Result {
-        let has_room = |objects: &RcuSlots<T>| (objects.len() as usize) < objects.capacity();
-        if rcu::read(|rcu| self.objects.get(rcu).is_some_and(has_room)) {
+    /// Reserves slots for `more` objects. Process context.
+    fn reserve(&self, more: usize) -> Result {
+        let room = |objects: &RcuSlots<T>| {
+            let used = objects.len() as usize;
+            objects.capacity().saturating_sub(used)
+        };
+        if rcu::read(|rcu| self.objects.get(rcu).is_some_and(|now| room(now) >= more)) {
             return Ok(());
         }
-        self.renew(self.live.load().saturating_mul(2).max(ROOM))
+        let live = self.live.load();
+        self.renew(live.saturating_add(more.max(live)).max(ROOM))
     }
 
     /// Moves all objects, in order, to an array of `capacity` slots. Process context.
@@ -145,14 +151,19 @@ impl<T: HashEntry> HashBucket<T> {
 
     /// Empties a slot. Process context.
     fn take(&self, slot: u32) {
-        let used = rcu::read(|rcu| {
-            let objects = self.objects.get(rcu)?;
-            objects.take(slot);
-            objects.trim(rcu);
-            Some(objects.len())
+        rcu::read(|rcu| {
+            if let Some(objects) = self.objects.get(rcu) {
+                objects.take(slot);
+                objects.trim(rcu);
+            }
         });
-        let live = self.live.load().saturating_sub(1);
-        self.live.store(live);
+        self.live.store(self.live.load().saturating_sub(1));
+    }
+
+    /// Gives back memory of an array with few objects. Process context.
+    fn shrink(&self) {
+        let used = rcu::read(|rcu| Some(self.objects.get(rcu)?.len()));
+        let live = self.live.load();
         if live == 0 {
             self.objects.replace(None);
         } else if slots::is_sparse(used.unwrap_or(0) as usize, live) {
@@ -197,17 +208,24 @@ fn number(hash: u32, shift: u32) -> usize {
     (hash >> (shift & 31)) as usize
 }
 
+/// Returns the number of hashes in each of `size` buckets.
+fn counts(size: usize, shift: u32, hashes: impl Iterator<Item = u32>) -> Result<KVVec<usize>> {
+    let mut counts = KVVec::with_capacity(size, GFP_KERNEL)?;
+    counts.resize(size, 0usize, GFP_KERNEL)?;
+    for hash in hashes {
+        if let Some(count) = counts.get_mut(number(hash, shift)) {
+            *count = count.saturating_add(1);
+        }
+    }
+    Ok(counts)
+}
+
 impl<T: HashEntry> HashBuckets<T> {
     /// Creates `size` empty buckets with reserved slots for the objects `coming`.
     fn new(size: usize, coming: &[RcuArc<T>]) -> Result<Self> {
         let shift = u32::BITS.saturating_sub(size.trailing_zeros());
-        let mut counts = KVVec::with_capacity(size, GFP_KERNEL)?;
-        counts.resize(size, 0usize, GFP_KERNEL)?;
-        for hash in coming.iter().filter_map(|coming| coming.hash()) {
-            if let Some(count) = counts.get_mut(number(hash, shift)) {
-                *count = count.saturating_add(1);
-            }
-        }
+        let hashes = coming.iter().filter_map(|coming| coming.hash());
+        let counts = counts(size, shift, hashes)?;
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
         for count in counts {
             let bucket = HashBucket::empty();
@@ -237,6 +255,9 @@ pub(crate) struct RcuHash<T: HashEntry> {
     buckets: RcuCell<Arc<HashBuckets<T>>>,
     /// Number of objects.
     count: Word<usize>,
+    /// 1 between [`reserve`](Self::reserve) and [`release`](Self::release), when the buckets do not
+    /// shrink. Protected by the configuration mutex.
+    is_reserved: Word<u32>,
 }
 
 /// Functions of readers, in any context.
@@ -299,6 +320,51 @@ impl<T: HashEntry> RcuHash<T> {
         Self {
             buckets: RcuCell::empty(),
             count: Word::new(0),
+            is_reserved: Word::new(0),
+        }
+    }
+
+    /// Reserves slots for objects with these hashes. Insertions of such objects, and changes to
+    /// these hashes, cannot fail before [`release`](Self::release). The table must have buckets, if
+    /// there is a hash.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` without buckets. The caller has to release what was reserved.
+    pub(crate) fn reserve(&self, _: &mut ConfigHeld, hashes: &[u32]) -> Result {
+        self.is_reserved.store(1);
+        if hashes.is_empty() {
+            return Ok(());
+        }
+        let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned()).ok_or(EINVAL)?;
+        let place = |hash: &u32| number(*hash, buckets.shift);
+        if hashes.len() <= FEW {
+            for hash in hashes {
+                let same = hashes.iter().filter(|other| place(other) == place(hash));
+                buckets.of(*hash).ok_or(EINVAL)?.reserve(same.count())?;
+            }
+            return Ok(());
+        }
+        let size = buckets.buckets.len();
+        let counts = counts(size, buckets.shift, hashes.iter().copied())?;
+        for (bucket, count) in buckets.buckets.iter().zip(counts) {
+            if count != 0 {
+                bucket.reserve(count)?;
+                time::give_way();
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the reservation, and gives back memory that is not needed.
+    pub(crate) fn release(&self, _: &mut ConfigHeld) {
+        if self.is_reserved.load() == 0 {
+            return;
+        }
+        self.is_reserved.store(0);
+        let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned());
+        for bucket in buckets.iter().flat_map(|buckets| buckets.buckets.iter()) {
+            bucket.shrink();
         }
     }
 
@@ -399,7 +465,7 @@ impl<T: HashEntry> RcuHash<T> {
     /// Stores an object in its bucket, and returns the slot. The slot is not stored in the object.
     fn push(&self, hash: u32, object: &RcuArc<T>) -> Result<u32> {
         let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned()).ok_or(EINVAL)?;
-        buckets.of(hash).ok_or(EINVAL)?.reserve()?;
+        buckets.of(hash).ok_or(EINVAL)?.reserve(1)?;
         buckets.push(hash, object).ok_or(ENOMEM)
     }
 
@@ -407,6 +473,9 @@ impl<T: HashEntry> RcuHash<T> {
         let buckets = rcu::read(|rcu| self.buckets.get(rcu).cloned());
         if let Some(bucket) = buckets.as_ref().and_then(|buckets| buckets.of(hash)) {
             bucket.take(slot);
+            if self.is_reserved.load() == 0 {
+                bucket.shrink();
+            }
         }
     }
 }

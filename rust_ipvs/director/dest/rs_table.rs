@@ -137,14 +137,43 @@ impl RsTable {
             .change(held, destination, new.map(RsKey::hash), change)
     }
 
+    /// Makes room for these keys, so that [`insert`](Self::insert) and [`change`](Self::change)
+    /// cannot fail before [`release`](Self::release).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; the caller has to release what was reserved.
+    pub(crate) fn reserve(&self, held: &mut ConfigHeld, keys: &[RsKey]) -> Result {
+        let mut hashes = KVVec::with_capacity(keys.len(), GFP_KERNEL)?;
+        for key in keys {
+            hashes.push(key.hash(), GFP_KERNEL)?;
+        }
+        self.grow_by(held, keys.len())?;
+        self.0.reserve(held, &hashes)
+    }
+
+    /// Ends a reservation.
+    pub(crate) fn release(&self, held: &mut ConfigHeld) {
+        self.0.release(held);
+    }
+
     /// Adds buckets, if there are too few for one more destination.
     fn grow(&self, held: &mut ConfigHeld) -> Result {
+        self.grow_by(held, 1)
+    }
+
+    /// Adds buckets, if there are too few for `more` destinations.
+    fn grow_by(&self, held: &mut ConfigHeld, more: usize) -> Result {
         let size = self.0.size();
-        if self.0.count() < size {
+        let count = self.0.count().saturating_add(more);
+        if count <= size {
             return Ok(());
         }
-        self.0
-            .resize(held, size.saturating_mul(GROWTH).max(BUCKETS))
+        let mut wanted = size.max(BUCKETS);
+        while wanted < count {
+            wanted = wanted.saturating_mul(GROWTH);
+        }
+        self.0.resize(held, wanted)
     }
 
     /// Returns the newest destination with a key for which `is` is true (V-8).

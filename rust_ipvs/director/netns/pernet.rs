@@ -37,6 +37,7 @@ use crate::{
             Net,
             WeakNet, //
         },
+        once::Word,
         random,
         siphash::HalfSipKey, //
     },
@@ -94,6 +95,7 @@ impl Namespaced for NetnsIpvs {
                 outward: HalfSipKey::random(),
                 outward_ports: HashKey::new(random::words()),
                 weak_net: weak_net.clone(),
+                generation: Word::new(0),
                 daemons <- Daemons::new(),
                 config <- new_mutex!(ConfigState {
                     held: ConfigHeld::new(),

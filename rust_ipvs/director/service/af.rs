@@ -353,10 +353,67 @@ impl<F: InetFamily> AfState<F> {
             self.fit_services(held, lfactor, false).ok();
             return Err(error);
         }
-        self.reply_filter.add_service(&key);
-        self.vip_filter.add_service(&key);
-        self.count_gates(&key, true);
+        self.admit(&key);
         Ok(())
+    }
+
+    /// Makes room for services with these keys, so that [`add_reserved`](Self::add_reserved) cannot
+    /// fail before [`release`](Self::release).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; the caller has to release what was reserved.
+    pub(crate) fn reserve(
+        &self,
+        held: &mut ConfigHeld,
+        keys: &[ServiceKey],
+        lfactor: i32,
+    ) -> Result {
+        let mut hashes = KVVec::with_capacity(keys.len(), GFP_KERNEL)?;
+        for key in keys {
+            hashes.push(key_hash::<F>(key), GFP_KERNEL)?;
+        }
+        if let Some(size) = self.wanted_size(keys.len(), lfactor, false) {
+            if !keys.is_empty() {
+                self.services.resize(held, size)?;
+            }
+        }
+        self.services.reserve(held, &hashes)
+    }
+
+    /// Ends a reservation, and fits the table to the services.
+    pub(crate) fn release(&self, held: &mut ConfigHeld, lfactor: i32) {
+        self.services.release(held);
+        // Without memory the table keeps its size.
+        self.fit_services(held, lfactor, false).ok();
+    }
+
+    /// Adds a service, for whose key room was reserved, and which does not exist.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` without a reservation.
+    pub(crate) fn add_reserved(
+        &self,
+        held: &mut ConfigHeld,
+        service: &RcuArc<Service<F>>,
+    ) -> Result {
+        self.services.insert(held, service)?;
+        self.admit(&service.id.key);
+        Ok(())
+    }
+
+    /// Removes a service as [`remove`](Self::remove) does, and leaves the table as large as it is.
+    pub(crate) fn remove_reserved(&self, held: &mut ConfigHeld, service: &RcuArc<Service<F>>) {
+        self.services.remove(held, service);
+        self.count_gates(&service.id.key, false);
+    }
+
+    /// Lets packets to a new service pass the filters.
+    fn admit(&self, key: &ServiceKey) {
+        self.reply_filter.add_service(key);
+        self.vip_filter.add_service(key);
+        self.count_gates(key, true);
     }
 
     /// Removes a service.

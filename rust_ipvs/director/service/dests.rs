@@ -19,6 +19,7 @@ use super::{
     },
     prealloc::{
         self,
+        NextPosition,
         Numbers,
         Prealloc, //
     },
@@ -44,6 +45,7 @@ use crate::{
             RcuCell, //
         },
         rcu_slots::RcuSlots,
+        seqcount::SeqCount,
         shared::{
             RcuArc,
             RcuRef, //
@@ -68,6 +70,7 @@ use crate::{
             Position, //
         },
     },
+    new_seqcount,
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -85,12 +88,12 @@ use kernel::{
 };
 
 /// State for writers, protected by the mutex around it.
-struct Inner {
+pub(super) struct Inner {
     /// Slot of each destination.
-    index: RBTree<DestinationId, u32>,
-    live: usize,
+    pub(super) index: RBTree<DestinationId, u32>,
+    pub(super) live: usize,
     /// Tree over the weights, if the scheduler uses their cycle.
-    tree: KVVec<Cycle>,
+    pub(super) tree: KVVec<Cycle>,
 }
 
 /// Destinations of a service and its scheduler.
@@ -98,27 +101,22 @@ struct Inner {
 pub(crate) struct Scheduling<F: InetFamily> {
     /// Empty after the service has been deleted.
     snapshot: RcuCell<SvcSnapshot>,
+    /// Changes while a transaction changes the snapshot and what schedulers read of destinations.
     #[pin]
-    inner: Mutex<Inner>,
-    expirations: Arc<Expirations>,
+    pub(super) edits: SeqCount,
+    #[pin]
+    pub(super) inner: Mutex<Inner>,
+    pub(super) expirations: Arc<Expirations>,
     _family: PhantomData<F>,
 }
 
 /// Parts of a snapshot that the next one takes over: options, destinations, and the table of lblc
 /// or lblcr.
-type Present = (
+pub(super) type Present = (
     SvcOptions,
     Arc<RcuSlots<Destination>>,
     Option<Arc<LblcTable>>,
 );
-
-/// Position of a scheduler in the next snapshot.
-enum NextPosition {
-    /// The position of the present snapshot.
-    Kept(Position),
-    /// The position to restart from, as the destinations have changed.
-    Changed(Position),
-}
 
 impl<F: InetFamily> Scheduling<F> {
     /// Creates a list without destinations.
@@ -133,6 +131,7 @@ impl<F: InetFamily> Scheduling<F> {
         let snapshot = RcuCell::new(prealloc.snapshot);
         Ok(try_pin_init!(Self {
             snapshot,
+            edits <- new_seqcount!(),
             inner <- new_mutex!(Inner {
                 index: RBTree::new(),
                 live: 0,
@@ -144,7 +143,7 @@ impl<F: InetFamily> Scheduling<F> {
     }
 
     /// Returns the parts of the present snapshot that the next one takes over.
-    fn present(&self) -> Result<Present> {
+    pub(super) fn present(&self) -> Result<Present> {
         rcu::read(|rcu| {
             let snapshot = self.snapshot.get(rcu).ok_or(EINVAL)?;
             Ok((
@@ -157,7 +156,7 @@ impl<F: InetFamily> Scheduling<F> {
 
     /// Publishes a snapshot. `position` computes its position from the present one, `slot` is one
     /// that the caller will empty; `numbers` maps slots of the old list to the new one.
-    fn publish(
+    pub(super) fn publish(
         &self,
         prealloc: Prealloc,
         inner: &Inner,
@@ -208,11 +207,11 @@ impl<F: InetFamily> Scheduling<F> {
         rcu: Rcu<'g>,
         flow: &Flow<F>,
     ) -> Option<RcuRef<'g, Destination>> {
-        let snapshot = self.snapshot.get(rcu)?;
-        snapshot
-            .options
-            .scheduler?
-            .pick(&SnapshotRef { rcu, snapshot }, flow)
+        self.edits.read(|| {
+            let snapshot = self.snapshot.get(rcu)?;
+            let scheduler = snapshot.options.scheduler?;
+            scheduler.pick(&SnapshotRef { rcu, snapshot }, flow)
+        })
     }
 
     /// Calls `visit` for each destination below a slot, newest first, with its slot, until it

@@ -37,6 +37,7 @@ use crate::{
             self,
             Cycle, //
         },
+        Position,
         Scheduler, //
     },
 };
@@ -69,6 +70,14 @@ pub(super) fn each_slot(
         });
         time::give_way();
     }
+}
+
+/// Position of a scheduler in the next snapshot.
+pub(super) enum NextPosition {
+    /// The position of the present snapshot.
+    Kept(Position),
+    /// The position to restart from, as the destinations have changed.
+    Changed(Position),
 }
 
 /// Preallocated snapshot; its publication allocates nothing.
@@ -185,6 +194,11 @@ impl Numbers {
             time::give_way();
         }
         Ok(Self(Some(numbers)))
+    }
+
+    /// Creates the mapping of a list, given the new number of each slot. Slots beyond it have none.
+    pub(super) fn of_list(numbers: KVVec<u32>) -> Self {
+        Self(Some(numbers))
     }
 
     /// Returns the slot in the copy for a slot of the list; that of the next destination if it is

@@ -19,8 +19,8 @@ SOL_NETLINK, NETLINK_EXT_ACK = 270, 11
 # One message of an answer: its command, its version, its attributes as bytes, its netlink flags.
 Message = namedtuple('Message', 'command version payload flags')
 # All that came back: messages, errno (0 for success), words of the extended acknowledgement,
-# datagrams read.
-Answer = namedtuple('Answer', 'messages error words datagrams')
+# datagrams read, the offset in the request that the acknowledgement names.
+Answer = namedtuple('Answer', 'messages error words datagrams offset')
 
 
 def attr(number, payload):
@@ -134,25 +134,25 @@ class Genl:
                 if sequence != self.sequence:
                     raise OSError(errno.EPROTO, f'answer {sequence} to request {self.sequence}')
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
+                    told = _told(kind, flags, body)
+                    words, offset = told.get(1), told.get(2)
                     return Answer(
                         messages,
                         -struct.unpack_from('=i', body)[0],
-                        _words(kind, flags, body),
+                        words and words.rstrip(b'\0').decode(),
                         datagrams,
+                        offset and struct.unpack('=I', offset)[0],
                     )
                 command, version = struct.unpack_from('=BB', body)
                 messages.append(Message(command, version, body[4:], flags))
 
 
-def _words(kind, flags, body):
-    """The text of an extended acknowledgement, or None."""
+def _told(kind, flags, body):
+    """The attributes of an extended acknowledgement by their numbers."""
     if not flags & NLM_F_ACK_TLVS:
-        return None
+        return {}
     offset = 4
     if kind == NLMSG_ERROR:
         # The header of the request follows, and all of it where it is not capped.
         offset += 16 if flags & NLM_F_CAPPED else struct.unpack_from('=I', body, 4)[0] + 3 & ~3
-    for number, payload in attributes(body[offset:]):
-        if number == 1:
-            return payload.rstrip(b'\0').decode()
-    return None
+    return dict(attributes(body[offset:]))

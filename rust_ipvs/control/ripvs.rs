@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Generic netlink family `RIPVS`: what the family `IPVS` has no commands for.
+//!
+//! All commands need `CAP_NET_ADMIN` in the initial user namespace, as those of `IPVS`. They are
+//! validated strictly: an unknown attribute is an error, and so is one of a wrong length.
+
+mod answer;
+mod apply;
+mod common;
+mod info;
+mod services;
+
+use crate::{
+    kapi::genetlink::{
+        Command,
+        GenlFamily,
+        Policy,
+        Registration, //
+    },
+    logic::ripvs::uapi::{
+        command,
+        GENL_VERSION, //
+    },
+};
+use kernel::{
+    prelude::*,
+    ModuleMetadata, //
+};
+
+/// Top-level attributes by number.
+static POLICY: [Policy; 11] = [
+    Policy::REFUSED,
+    Policy::U64,     // GENERATION
+    Policy::REFUSED, // SERVICE
+    Policy::REFUSED, // DEST
+    Policy::NESTED,  // CHANGE
+    Policy::U32,     // OPTIONS
+    Policy::REFUSED, // CONTINUED
+    Policy::REFUSED, // SERVICES
+    Policy::REFUSED, // CONNECTIONS
+    Policy::REFUSED, // CHANGED
+    Policy::REFUSED, // PAD
+];
+
+/// Commands and their handlers. Other commands fail with `EOPNOTSUPP`.
+static COMMANDS: [Command; 3] = [
+    Command::new(command::GET_INFO)
+        .admin_perm()
+        .doit::<info::Get>(),
+    Command::new(command::GET_SERVICES)
+        .admin_perm()
+        .dumpit::<services::List>(),
+    Command::new(command::APPLY)
+        .admin_perm()
+        .doit::<apply::Apply>(),
+];
+
+static FAMILY: GenlFamily = GenlFamily::new(
+    &<crate::LocalModule as ModuleMetadata>::THIS_MODULE,
+    c"RIPVS",
+    GENL_VERSION as u32,
+    &POLICY,
+    &COMMANDS,
+);
+
+/// Registers the family, which stays registered until the result is dropped.
+pub(super) fn register() -> Result<Registration> {
+    FAMILY.register()
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Services and destinations in messages of the family.
+
+use crate::{
+    kapi::genetlink::GenlMessage,
+    logic::{
+        config::{
+            AddressFamily,
+            DestinationView,
+            Ip,
+            ServiceId,
+            ServiceKey,
+            ServiceView,
+            Statistics, //
+        },
+        ripvs::uapi::{
+            dest_attr,
+            service_attr,
+            stats_attr, //
+        },
+    },
+};
+use kernel::prelude::*;
+
+/// Returns the bytes of an address; their number tells its family.
+fn bytes(addr: &Ip) -> &[u8] {
+    match addr {
+        Ip::V4(bytes) => bytes,
+        Ip::V6(bytes) => bytes,
+    }
+}
+
+/// Adds the attributes that name a service.
+pub(super) fn put_service_id(message: &mut GenlMessage<'_>, id: &ServiceId) -> Result {
+    let family = match id.family {
+        AddressFamily::V4 => 2,
+        AddressFamily::V6 => 10,
+    };
+    message.put_u16(service_attr::AF, family)?;
+    match &id.key {
+        ServiceKey::Mark(mark) => message.put_u32(service_attr::FWMARK, *mark),
+        ServiceKey::Address {
+            protocol,
+            addr,
+            port,
+        } => {
+            message.put_u16(service_attr::PROTOCOL, *protocol)?;
+            message.put_bytes(service_attr::ADDR, bytes(addr))?;
+            message.put_be16(service_attr::PORT, *port)
+        }
+    }
+}
+
+/// Adds the attributes of a service, with statistics if they are wanted.
+pub(super) fn put_service(
+    message: &mut GenlMessage<'_>,
+    view: &ServiceView,
+    has_statistics: bool,
+) -> Result {
+    put_service_id(message, &view.id)?;
+    message.put_string(service_attr::SCHED_NAME, view.scheduler.as_bytes())?;
+    if let Some(engine) = &view.engine {
+        message.put_string(service_attr::PE_NAME, engine.as_bytes())?;
+    }
+    message.put_u32(service_attr::FLAGS, view.flags)?;
+    message.put_u32(service_attr::TIMEOUT, view.timeout)?;
+    message.put_u32(service_attr::NETMASK, view.netmask)?;
+    if has_statistics {
+        put_statistics(message, service_attr::STATS, &view.statistics)?;
+    }
+    Ok(())
+}
+
+/// Adds the attributes of a destination, with statistics if they are wanted.
+pub(super) fn put_dest(
+    message: &mut GenlMessage<'_>,
+    view: &DestinationView,
+    has_statistics: bool,
+) -> Result {
+    let spec = &view.spec;
+    message.put_bytes(dest_attr::ADDR, bytes(&spec.id.addr))?;
+    message.put_be16(dest_attr::PORT, spec.id.port)?;
+    message.put_u32(dest_attr::FWD_METHOD, spec.method.0.into())?;
+    // The weight is never negative.
+    message.put_u32(dest_attr::WEIGHT, spec.weight as u32)?;
+    message.put_u32(dest_attr::U_THRESH, spec.upper)?;
+    message.put_u32(dest_attr::L_THRESH, spec.lower)?;
+    message.put_u8(dest_attr::TUN_TYPE, spec.tunnel.kind)?;
+    message.put_be16(dest_attr::TUN_PORT, spec.tunnel.port)?;
+    message.put_u16(dest_attr::TUN_FLAGS, spec.tunnel.flags)?;
+    message.put_u32(dest_attr::ACTIVE_CONNS, view.active)?;
+    message.put_u32(dest_attr::INACT_CONNS, view.inactive)?;
+    message.put_u32(dest_attr::PERSIST_CONNS, view.persistent)?;
+    if has_statistics {
+        put_statistics(message, dest_attr::STATS, &view.statistics)?;
+    }
+    Ok(())
+}
+
+/// Adds counters and rates.
+fn put_statistics(message: &mut GenlMessage<'_>, attribute: u16, of: &Statistics) -> Result {
+    let (counters, rates) = (&of.counters, &of.rates);
+    message.nested(attribute, |nest| {
+        for (attribute, value) in [
+            (stats_attr::CONNS, counters.conns),
+            (stats_attr::INPKTS, counters.in_packets),
+            (stats_attr::OUTPKTS, counters.out_packets),
+            (stats_attr::INBYTES, counters.in_bytes),
+            (stats_attr::OUTBYTES, counters.out_bytes),
+            (stats_attr::CPS, rates.conns),
+            (stats_attr::INPPS, rates.in_packets),
+            (stats_attr::OUTPPS, rates.out_packets),
+            (stats_attr::INBPS, rates.in_bytes),
+            (stats_attr::OUTBPS, rates.out_bytes),
+        ] {
+            nest.put_u64_aligned(attribute, value, stats_attr::PAD)?;
+        }
+        Ok(())
+    })
+}

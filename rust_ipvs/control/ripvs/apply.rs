@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `APPLY`: many changes together, or none.
+
+use super::common::{
+    refuse,
+    state,
+    NO_IPVS, //
+};
+use crate::{
+    control::errno::errno,
+    kapi::{
+        genetlink::{
+            Doit,
+            Request, //
+        },
+        time,
+    },
+    logic::ripvs::{
+        self,
+        uapi::{
+            command,
+            msg_attr, //
+        },
+        ConfigChange, //
+    },
+};
+use kernel::prelude::*;
+
+/// Parses the changes of a request. An error tells the sender which attribute is at fault.
+fn parse(request: &Request<'_>) -> Result<KVVec<ConfigChange>> {
+    let mut changes = KVVec::new();
+    for nest in ripvs::changes(request.attributes()) {
+        let change = ripvs::change(nest)
+            .map_err(|error| request.refuse_at(errno(error.errno), error.text, nest))?;
+        let pushed = changes.push(change, GFP_KERNEL);
+        pushed.map_err(|_| request.refuse(ENOMEM, c"out of memory"))?;
+        time::give_way();
+    }
+    Ok(changes)
+}
+
+/// `APPLY`.
+pub(super) struct Apply;
+
+impl Doit for Apply {
+    fn doit(request: &Request<'_>) -> Result {
+        let attributes = request.attributes();
+        let expected = ripvs::single(attributes, msg_attr::GENERATION)
+            .map_err(|error| refuse(request, error))?;
+        let expected = expected.and_then(|bytes| bytes.first_chunk().copied());
+        let changes = parse(request)?;
+        let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let applied = ipvs.apply(request.net(), expected.map(u64::from_ne_bytes), &changes);
+        let generation = applied.map_err(|refused| {
+            let nest = refused
+                .change
+                .and_then(|n| ripvs::changes(attributes).nth(n));
+            match nest {
+                Some(nest) => {
+                    request.refuse_at(errno(refused.error.errno), refused.error.text, nest)
+                }
+                None => refuse(request, refused.error),
+            }
+        })?;
+        let changed = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        request.reply(command::APPLY, |message| {
+            message.put_u64_aligned(msg_attr::GENERATION, generation, msg_attr::PAD)?;
+            message.put_u32(msg_attr::CHANGED, changed)
+        })
+    }
+}

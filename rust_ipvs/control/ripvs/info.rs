@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `GET_INFO`: generation, and how much there is.
+
+use super::common::{
+    state,
+    NO_IPVS, //
+};
+use crate::{
+    kapi::genetlink::{
+        Doit,
+        Request, //
+    },
+    logic::{
+        config::AddressFamily,
+        ripvs::uapi::{
+            command,
+            msg_attr, //
+        },
+    },
+};
+use kernel::prelude::*;
+
+/// `GET_INFO`.
+pub(super) struct Get;
+
+impl Doit for Get {
+    fn doit(request: &Request<'_>) -> Result {
+        let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let services = ipvs
+            .count_of(AddressFamily::V4)
+            .saturating_add(ipvs.count_of(AddressFamily::V6));
+        let connections = u32::try_from(ipvs.connection_count()).unwrap_or(u32::MAX);
+        request.reply(command::GET_INFO, |message| {
+            let generation = ipvs.generation();
+            message.put_u64_aligned(msg_attr::GENERATION, generation, msg_attr::PAD)?;
+            message.put_u32(msg_attr::SERVICES, services)?;
+            message.put_u32(msg_attr::CONNECTIONS, connections)
+        })
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Carries out a transaction. Nothing here allocates memory or fails.
+//!
+//! What is added comes before what goes, so that a packet finds a service or a real server that it
+//! would have found before, or will find after. Each service changes in one step.
+
+use super::prepare::{
+    Deleted,
+    FamilyTransaction, //
+    NextService,
+    Transaction,
+};
+use crate::{
+    director::{
+        conn::InetFamily,
+        dest::{
+            ConfigHeld,
+            Destination,
+            TrashNode, //
+        },
+        netns::{
+            ConfigState,
+            NetnsIpvs, //
+        },
+        service::AfState, //
+    },
+    kapi::{
+        shared::RcuArc,
+        time, //
+    },
+    logic::config::DestinationSpec,
+};
+use kernel::prelude::*;
+
+impl NetnsIpvs {
+    /// Brings destinations to life that a service is to get. No packet finds them yet, except for
+    /// those that have connections.
+    fn admit<F: InetFamily>(
+        &self,
+        af: &AfState<F>,
+        config: &mut ConfigState,
+        next: &NextService<F>,
+    ) {
+        let held = &mut config.held;
+        let frozen = self.settings.is_frozen();
+        for one in &next.added {
+            af.reply_filter.add(one.spec.id.addr);
+            if one.node.is_some() {
+                one.destination.revive(held, next.service.serial, &one.spec);
+            }
+            one.destination.freeze(frozen);
+            // There is room for it.
+            self.rs_table.insert(held, &one.destination).ok();
+        }
+        for (_, spec) in &next.edited {
+            af.reply_filter.add(spec.id.addr);
+        }
+    }
+
+    /// Changes the options of destinations that stay. Does not sleep.
+    fn edit_all(
+        &self,
+        held: &mut ConfigHeld,
+        edited: &KVVec<(RcuArc<Destination>, DestinationSpec)>,
+    ) {
+        for (destination, spec) in edited {
+            let edit = |held: &mut ConfigHeld| {
+                destination.edit(held, spec);
+                Ok(())
+            };
+            // There is room for it under its new key.
+            self.rs_table.change(held, destination, spec, edit).ok();
+        }
+    }
+
+    /// Moves removed destinations to the trash.
+    fn discard(&self, held: &mut ConfigHeld, removed: KVVec<(TrashNode, RcuArc<Destination>)>) {
+        if removed.is_empty() {
+            return;
+        }
+        for (node, destination) in removed {
+            destination.set_available(false);
+            self.rs_table.remove(held, &destination);
+            self.trash.lock().insert(node, destination);
+            time::give_way();
+        }
+        self.empty_trash_later();
+        self.expire_nodest();
+    }
+
+    fn renew_service<F: InetFamily>(
+        &self,
+        af: &AfState<F>,
+        config: &mut ConfigState,
+        next: NextService<F>,
+    ) {
+        self.admit(af, config, &next);
+        let NextService {
+            service,
+            is_new,
+            had_engine,
+            has_engine,
+            renewal,
+            added,
+            edited,
+            removed,
+        } = next;
+        let edit = |held: &mut ConfigHeld| self.edit_all(held, &edited);
+        let come = added.iter().map(|one| &one.destination);
+        let gone = removed.iter().map(|(_, destination)| destination);
+        service.renew(&mut config.held, renewal, edit, come, gone);
+        if is_new {
+            // There is room for it.
+            af.add_reserved(&mut config.held, &service).ok();
+        }
+        af.count_engine(&mut config.held, had_engine, has_engine);
+        let specs = Iterator::chain(
+            added.iter().map(|one| one.spec),
+            edited.iter().map(|(_, spec)| *spec),
+        );
+        for spec in specs {
+            self.track_for_helper(config, &service.id, spec.method);
+        }
+        self.discard(&mut config.held, removed);
+    }
+
+    fn delete_service_of<F: InetFamily>(
+        &self,
+        af: &AfState<F>,
+        config: &mut ConfigState,
+        deleted: Deleted<F>,
+    ) {
+        let Deleted { service, removed } = deleted;
+        let had_engine = service.options().engine.is_some();
+        af.remove_reserved(&mut config.held, &service);
+        af.count_engine(&mut config.held, had_engine, false);
+        self.discard(&mut config.held, removed);
+        service.clear();
+    }
+}
+
+impl<F: InetFamily> FamilyTransaction<F> {
+    fn commit(self, ipvs: &NetnsIpvs, af: &AfState<F>, config: &mut ConfigState) {
+        for next in self.next {
+            ipvs.renew_service(af, config, next);
+            time::give_way();
+        }
+        for deleted in self.deleted {
+            ipvs.delete_service_of(af, config, deleted);
+            time::give_way();
+        }
+    }
+}
+
+impl Transaction {
+    /// Makes the changes. Process context; calls `cond_resched()` between services.
+    pub(super) fn commit(self, ipvs: &NetnsIpvs, config: &mut ConfigState) {
+        let Self { v4, v6, has_lblc } = self;
+        v4.commit(ipvs, &ipvs.v4, config);
+        v6.commit(ipvs, &ipvs.v6, config);
+        ipvs.release_tables(config);
+        ipvs.queue_defense();
+        if has_lblc {
+            ipvs.evict_later();
+        }
+    }
+}
