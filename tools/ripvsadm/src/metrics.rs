@@ -97,7 +97,7 @@ impl Source {
     fn read(&mut self) -> Snapshot {
         if let Some(client) = &mut self.client {
             let snapshot = collect::collect(client);
-            if snapshot.error().is_none() {
+            if snapshot.is_up() {
                 return snapshot;
             }
             // The module may have gone and come again, with another number of its family.

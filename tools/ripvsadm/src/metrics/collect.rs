@@ -7,7 +7,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ipvs_netlink::{Client, Daemon, Error as NetlinkError, Info, ServiceId, Timeouts, Transport};
+use ipvs_netlink::{
+    Client, Daemon, Error as NetlinkError, Info, ServiceEntry, ServiceId, Timeouts, Transport,
+};
 
 use crate::explain;
 use crate::fetch;
@@ -15,13 +17,10 @@ use crate::model::Group;
 
 /// Totals of the network namespace, which the netlink family does not have.
 const STATS: &str = "/proc/net/ip_vs_stats";
-/// The number of connections; kernels before 7.1 have no such file.
+/// The number of connections; older kernels have no such file.
 const STATUS: &str = "/proc/net/ip_vs_status";
 /// A file that is there as long as IPVS is.
 const PRESENT: &str = "/proc/net/ip_vs";
-
-/// Attempts at a table of which a service goes while it is read.
-const TRIES: u32 = 3;
 
 /// Results of a pass; `None` for what could not be read.
 #[derive(Debug)]
@@ -128,7 +127,7 @@ pub fn connect() -> Result<Client, String> {
 pub fn collect<T: Transport>(client: &mut Client<T>) -> Snapshot {
     let mut snapshot = Snapshot::begin();
     let words = |error: NetlinkError| error.to_string();
-    snapshot.table = snapshot.part("table", || table(client));
+    snapshot.table = snapshot.part("table", || table(client).map_err(words));
     snapshot.info = snapshot.part("info", || client.info().map_err(words));
     snapshot.daemons = snapshot.part("daemons", || match client.daemons() {
         // An IPVS without synchronisation.
@@ -158,21 +157,17 @@ pub fn collect<T: Transport>(client: &mut Client<T>) -> Snapshot {
 
 /// All services with their destinations, sorted, each once: a list that changes while the kernel
 /// makes it may have an entry twice.
-fn table<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, String> {
-    let mut tries = 1;
-    let mut groups = loop {
-        let services = client.services().map_err(|error| error.to_string())?;
-        let ids: Vec<_> = services.iter().map(|entry| &entry.service.id).collect();
-        match client.destinations_of(&ids) {
-            Ok(lists) => {
-                let groups = services.into_iter().zip(lists);
-                let groups = groups.map(|(service, servers)| Group { service, servers });
-                break groups.collect::<Vec<Group>>();
-            }
-            // A service was deleted meanwhile.
-            Err(error) if error.errno() == Some(libc::ESRCH) && tries < TRIES => tries += 1,
-            Err(error) => return Err(error.to_string()),
+fn table<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, NetlinkError> {
+    let services = client.services()?;
+    let ids: Vec<_> = services.iter().map(|entry| &entry.service.id).collect();
+    let mut groups = match client.destinations_of(&ids) {
+        Ok(lists) => {
+            let groups = services.into_iter().zip(lists);
+            let groups = groups.map(|(service, servers)| Group { service, servers });
+            groups.collect()
         }
+        Err(error) if is_gone(&error) => one_by_one(services, client)?,
+        Err(error) => return Err(error),
     };
     groups.sort_by_cached_key(|group| order(&group.service.service.id));
     groups.dedup_by(|a, b| a.service.service.id == b.service.service.id);
@@ -185,6 +180,26 @@ fn table<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, String> {
         group.servers.dedup_by_key(|entry| key(entry));
     }
     Ok(groups)
+}
+
+/// The same, if a service was deleted meanwhile: it is left out.
+fn one_by_one<T: Transport>(
+    services: Vec<ServiceEntry>,
+    client: &mut Client<T>,
+) -> Result<Vec<Group>, NetlinkError> {
+    let mut groups = Vec::new();
+    for service in services {
+        match client.destinations(&service.service.id) {
+            Ok(servers) => groups.push(Group { service, servers }),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(groups)
+}
+
+fn is_gone(error: &NetlinkError) -> bool {
+    error.errno() == Some(libc::ESRCH)
 }
 
 /// A key by which services have a stable order: marks last.
@@ -225,6 +240,104 @@ fn connections(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::VecDeque;
+
+    use crate::view::table_tests;
+
+    const NLM_F_MULTI: u16 = 2;
+    const ERROR: u16 = 2;
+    const DONE: u16 = 3;
+    const FAMILY: u16 = 28;
+
+    /// A kernel with the services of the tests of listings, the second of which goes as soon as it
+    /// is listed; the others are listed twice.
+    #[derive(Default)]
+    struct Kernel {
+        answers: VecDeque<Vec<u8>>,
+    }
+
+    impl Kernel {
+        fn answer(&mut self, kind: u16, flags: u16, sequence: &[u8], payload: &[u8]) {
+            let mut bytes = (16 + payload.len() as u32).to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(flags.to_ne_bytes());
+            bytes.extend(sequence);
+            bytes.extend([0; 4]);
+            bytes.extend(payload);
+            self.answers.push_back(bytes);
+        }
+
+        /// An entry of a list: the header of generic netlink, and a nest.
+        fn entry(&mut self, sequence: &[u8], attribute: u8, nest: &[u8]) {
+            let length = (nest.len() as u16 + 4).to_ne_bytes();
+            let head = [1, 1, 0, 0, length[0], length[1], attribute, 0x80];
+            self.answer(FAMILY, NLM_F_MULTI, sequence, &[&head, nest].concat());
+        }
+
+        fn request(&mut self, request: &[u8]) {
+            let (kind, sequence, command) = (&request[4..6], &request[8..12], request[16]);
+            if kind == 16u16.to_ne_bytes() {
+                let family = [1, 2, 0, 0, 6, 0, 1, 0, FAMILY as u8, 0, 0, 0];
+                self.answer(16, 0, sequence, &family);
+                return self.answer(ERROR, 0, sequence, &[0; 20]);
+            }
+            let groups = table_tests::groups();
+            let mut list = Vec::new();
+            if command == 4 {
+                for group in [&groups[2], &groups[1], &groups[0], &groups[2], &groups[0]] {
+                    group.service.encode(&mut list);
+                    self.entry(sequence, 1, &list);
+                    list.clear();
+                }
+            } else {
+                let id = ServiceId::decode(&request[24..]).unwrap();
+                if id == groups[1].service.service.id {
+                    let errno = (-libc::ESRCH).to_ne_bytes();
+                    return self.answer(DONE, NLM_F_MULTI, sequence, &errno);
+                }
+                let group = groups.iter().find(|group| group.service.service.id == id);
+                for server in group.unwrap().servers.iter().rev().cycle().take(4) {
+                    server.encode(&mut list);
+                    self.entry(sequence, 2, &list);
+                    list.clear();
+                }
+            }
+            self.answer(DONE, NLM_F_MULTI, sequence, &[0; 4]);
+        }
+    }
+
+    impl Transport for Kernel {
+        fn send(&mut self, mut requests: &[u8]) -> io::Result<()> {
+            while !requests.is_empty() {
+                let length = u32::from_ne_bytes(requests[..4].try_into().unwrap()) as usize;
+                self.request(&requests[..length]);
+                requests = &requests[length..];
+            }
+            Ok(())
+        }
+
+        fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+            *datagram = self.answers.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_table_that_changes_while_it_is_read() {
+        let mut client = Client::with_transport(Kernel::default()).unwrap();
+        let found = table(&mut client).unwrap();
+        let groups = table_tests::groups();
+        let ids: Vec<_> = found
+            .iter()
+            .map(|group| &group.service.service.id)
+            .collect();
+        assert_eq!(
+            ids,
+            [&groups[0].service.service.id, &groups[2].service.service.id]
+        );
+        assert_eq!(found[0].servers, groups[0].servers);
+        assert!(found[1].servers.is_empty());
+    }
 
     #[test]
     fn files_of_the_kernel() {

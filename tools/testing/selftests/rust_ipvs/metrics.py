@@ -6,6 +6,7 @@ $PROMETHEUS is the folder of promtool, node_exporter and Prometheus' parser (lab
 """
 
 import http.client
+import itertools
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 
 from harness import ipvs
 from harness.clients import Connection, ask
@@ -165,18 +167,24 @@ def zero():
         equal(value(listener.samples(), 'ripvs_exporter_scrape_errors_total'), 0, 'errors')
 
 
-@case('daemons that run are told with their interface')
+@case('daemons that run are told with their interface, whatever its name is')
 def daemons():
     found = samples(g.director.run('ripvsadm metrics', quiet=True))
     equal(value(found, 'ripvs_sync_daemon_running', role='backup'), 0, 'no daemon')
-    ipvs.admin('--start-daemon backup --mcast-interface back --syncid 7')
+    # Of what the kernel takes for a name, only these have a meaning in a label.
+    name, escaped = r'"}\n1', r'\"}\\n1'
+    g.director.run(['ip', 'link', 'add', name, 'type', 'dummy'])
+    g.director.run(['ip', 'link', 'set', name, 'up'])
+    g.director.run(['ip', 'address', 'add', '10.0.8.1/24', 'dev', name])
+    ipvs.admin(f'--start-daemon backup --mcast-interface {name} --syncid 7')
     try:
         found = samples(g.director.run('ripvsadm metrics', quiet=True))
         equal(value(found, 'ripvs_sync_daemon_running', role='backup'), 1, 'backup')
         equal(value(found, 'ripvs_sync_daemon_running', role='master'), 0, 'master')
-        value(found, 'ripvs_sync_daemon_info', role='backup', interface='back', sync_id='7')
+        value(found, 'ripvs_sync_daemon_info', role='backup', interface=escaped, sync_id='7')
     finally:
         ipvs.admin('--stop-daemon backup')
+        g.director.run(['ip', 'link', 'delete', name])
 
 
 @case('clients get the format that they ask for, /metrics, GET and HEAD only')
@@ -251,6 +259,39 @@ def many():
         true(after <= before + 64, f'memory grew from {before} to {after} KiB')
         scrapes = value(listener.samples(), 'ripvs_exporter_scrapes_total')
         equal(scrapes, times + 21, 'scrapes')
+
+
+@case('a table that changes while it is read gives no sample twice, and no failure')
+def changing():
+    vips = [f'10.8.{n}.1:80' for n in range(150)]
+    add = [f'-A -t {vip} -s rr\n-a -t {vip} -r {A}:80 -m\n' for vip in vips]
+    delete = [f'-D -t {vip}\n' for vip in vips]
+    # What one call of the tool changes, the kernel may change at once.
+    files = [''.join(lines[n : n + 15]) for lines in (add, delete) for n in range(0, 150, 15)]
+    ended = threading.Event()
+    rounds = []
+
+    def change():
+        for rules in itertools.cycle(files):
+            if ended.is_set():
+                break
+            rounds.append(g.director.run('ripvsadm -R', quiet=True, stdin=rules))
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    try:
+        with Listener() as listener:
+            seen = set()
+            for _ in range(15):
+                found = listener.samples()
+                equal(value(found, 'ripvs_up'), 1, 'up')
+                seen.add(value(found, 'ripvs_services'))
+            equal(value(found, 'ripvs_exporter_scrape_errors_total'), 0, 'errors')
+    finally:
+        ended.set()
+        changer.join()
+    note(f'{len(rounds)} files of changes; numbers of services: {sorted(seen)}')
+    true(len(seen) > 1 and set(rounds) == {''}, f'changes: {set(rounds)}')
 
 
 def need_prometheus():
