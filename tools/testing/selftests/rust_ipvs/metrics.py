@@ -239,6 +239,23 @@ def module_goes():
         equal(value(listener.samples(), 'ripvs_services'), 4, 'services of the new module')
 
 
+@case("a user with CAP_NET_ADMIN and root's group, as of the unit, reads everything")
+def as_unit():
+    set_up()
+    user = ['setpriv', '--reuid', '12345', '--regid', '12345', '--inh-caps', '+net_admin']
+    user += ['--ambient-caps', '+net_admin', '--bounding-set', '-all,+net_admin']
+    for groups, failed in (('0', set()), ('12345', {'status'})):
+        words = [*user, '--groups', groups, 'ripvsadm', 'metrics']
+        found = samples(g.director.run(words))
+        name = 'ripvs_scrape_collector_success'
+        parts = {dict(labels)['collector']: n for (of, labels), n in found.items() if of == name}
+        missing = {part for part, n in parts.items() if not n}
+        equal(missing, failed, f'what cannot be read with the group {groups}')
+        equal(value(found, 'ripvs_services'), 4, 'services')
+    words = g.director.run(['setpriv', '--reuid', '12345', 'ripvsadm', 'metrics'], check=False)
+    true('CAP_NET_ADMIN' in words and g.director.status == 2, f'without the capability: {words}')
+
+
 @case('many scrapes in a row cost no memory')
 def many():
     set_up()
