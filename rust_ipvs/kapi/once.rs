@@ -24,9 +24,10 @@
 //! # Ok::<(), Error>(())
 //! ```
 
-use core::{
-    cell::UnsafeCell,
-    sync::atomic::{fence, Ordering},
+use core::cell::UnsafeCell;
+use kernel::sync::atomic::{
+    Atomic,
+    Release, //
 };
 use pin_init::Zeroable;
 
@@ -52,11 +53,43 @@ unsafe impl Single for u64 {}
 // SAFETY: An integer of the size of a pointer.
 unsafe impl Single for usize {}
 
+/// Types that can be stored with release ordering.
+///
+/// The bounds that `Atomic` needs for that are private to the `kernel` crate, so there is no
+/// implementation for all types at once.
+pub(crate) trait Publish: Single {
+    /// Stores a word with release ordering (C: `smp_store_release()`).
+    ///
+    /// # Safety
+    ///
+    /// `word` must be valid, and all concurrent accesses must be atomic or volatile ones of the
+    /// whole word.
+    unsafe fn store_release(word: *mut Self, value: Self);
+}
+
+impl Publish for u32 {
+    #[inline(always)]
+    unsafe fn store_release(word: *mut Self, value: Self) {
+        // SAFETY: By the contract of this function the pointer is valid, and concurrent accesses
+        // are whole.
+        unsafe { Atomic::from_ptr(word) }.store(value, Release);
+    }
+}
+
+impl Publish for usize {
+    #[inline(always)]
+    unsafe fn store_release(word: *mut Self, value: Self) {
+        // SAFETY: By the contract of this function the pointer is valid, and concurrent accesses
+        // are whole.
+        unsafe { Atomic::from_ptr(word) }.store(value, Release);
+    }
+}
+
 /// A word shared between CPUs, read and written whole but in no order.
 ///
 /// # Invariants
 ///
-/// The word is only ever accessed by single volatile loads and stores.
+/// The word is only ever accessed by single volatile or atomic loads and stores.
 #[repr(transparent)]
 pub(crate) struct Word<T: Single>(UnsafeCell<T>);
 
@@ -90,14 +123,18 @@ impl<T: Single> Word<T> {
         unsafe { self.0.get().write_volatile(value) }
     }
 
-    /// Writes the word after everything written before, as `rcu_assign_pointer()` does.
+    /// Writes the word after all earlier accesses, as `rcu_assign_pointer()` does.
     #[inline(always)]
-    pub(crate) fn publish(&self, value: T) {
-        fence(Ordering::Release);
-        self.store(value);
+    pub(crate) fn publish(&self, value: T)
+    where
+        T: Publish,
+    {
+        // SAFETY: The pointer comes from a live `UnsafeCell`; all accesses are single volatile or
+        // atomic ones by the type invariant.
+        unsafe { T::store_release(self.0.get(), value) };
     }
 
-    /// Writes the word where it differs: a line that nobody dirties stays shared in all caches.
+    /// Writes the word if it differs, so that the cache line stays shared if nothing changes.
     #[inline(always)]
     pub(crate) fn update(&self, value: T)
     where
