@@ -3,8 +3,9 @@
 //! Interfaces to administrators: generic netlink, socket options, /proc, sysctl, and rules of
 //! iptables.
 //!
-//! Nothing is decided here. A request becomes words of [`logic::config`](crate::logic::config), the
-//! [`NetnsIpvs`] carries it out or refuses, and what it answers becomes attributes or a line.
+//! Nothing is decided here. Requests are translated to types of
+//! [`logic::config`](crate::logic::config), [`NetnsIpvs`] carries them out, and its results are
+//! translated to attributes or lines.
 
 mod errno;
 mod genl;
@@ -43,12 +44,12 @@ use kernel::{
 
 static FILES: Namespaces<Files> = Namespaces::new();
 
-/// Name of the C module. Loading it beside this one would fail on duplicate /proc entries, and
-/// warn.
+/// Name of the C module. Loading it beside this one would fail on duplicate /proc entries, and log
+/// a warning.
 static OTHER: Exclusion = Exclusion::new(c"ip_vs");
 
-/// The ways in, for all namespaces. Dropping it closes them; the states of namespaces must outlive
-/// it.
+/// Registration of all interfaces. Dropping it unregisters them; the states of namespaces must
+/// outlive it.
 pub(crate) struct Registration {
     // Dropped in this order: no request while the files go, and no files without state.
     _families: [genetlink::Registration; 2],
@@ -59,12 +60,11 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Opens the ways in. The state of each namespace must be there.
+    /// Registers all interfaces. Each namespace must have its state. Process context; may sleep.
     ///
     /// # Errors
     ///
-    /// `EBUSY` where another IPVS has the netlink family, which is said in the log; nothing has
-    /// been touched then. `ENOMEM`.
+    /// `EBUSY`, with a line in the log, if another IPVS has the netlink family. `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
         let alone = OTHER.register()?;
         Self::check_alone()?;
@@ -80,10 +80,11 @@ impl Registration {
         })
     }
 
-    /// Makes sure that there is no other IPVS.
+    /// Fails if another IPVS is loaded.
     ///
-    /// The files of two would bear the same names, about which the kernel makes a fuss. So the
-    /// family is tried first, and given back because it must not answer before all is there.
+    /// Creating /proc files that exist already makes the kernel log a warning. So the netlink
+    /// family is tried first. It is unregistered again, as it must not answer requests before the
+    /// other interfaces exist.
     fn check_alone() -> Result {
         match genl::register() {
             Ok(family) => {
@@ -102,7 +103,7 @@ impl Registration {
 /// The files of a namespace.
 #[pin_data]
 struct Files {
-    /// Empty once the namespace goes.
+    /// `None` after the namespace has stopped.
     #[pin]
     shown: Mutex<Option<(procfs::Entries, sysctl::Variables)>>,
 }

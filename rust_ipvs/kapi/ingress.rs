@@ -6,8 +6,8 @@
 //! [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 //!
 //! [`Ports`] has a hook at each device of a namespace but loopback, with state `P` of its own. A
-//! packet is in the hook after packet sockets and tc have seen it. `PRE_ROUTING` does not serve
-//! instead: there the kernel has spent on the packet what such a hook is to spare.
+//! packet is in the hook after packet sockets and tc have seen it. At `PRE_ROUTING` the kernel has
+//! already done most of the work that a hook at ingress avoids.
 //!
 //! # Devices
 //!
@@ -108,7 +108,7 @@ struct PortBox<O: Send + Sync + 'static, P: Send + Sync + 'static> {
 // SAFETY: `operation` is written before the port is shared, and read by netfilter. The rest is
 // `Send` by its bounds.
 unsafe impl<O: Send + Sync, P: Send + Sync> Send for PortBox<O, P> {}
-// SAFETY: `operation` is not accessed by way of a shared port: the only access to it is the one
+// SAFETY: `operation` is not accessed through a shared port: the only access to it is the one
 // before the port is shared, and netfilter's own. The rest is `Sync` by its bounds.
 unsafe impl<O: Send + Sync, P: Send + Sync> Sync for PortBox<O, P> {}
 

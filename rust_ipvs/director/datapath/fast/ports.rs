@@ -3,9 +3,9 @@
 //! Hooks at devices: the work that registers them while the namespace has a service and
 //! `fast_path` is set, and unregisters them.
 //!
-//! A work, because registration takes RTNL, which nobody may wait for who holds the configuration
-//! mutex. The work takes both, one after the other. If what it has read changes meanwhile, it is
-//! queued again, and runs after this run.
+//! Registration takes RTNL, which must not be taken with the configuration mutex held. So a work
+//! does it, which takes both, one after the other. If what it has read changes meanwhile, it is
+//! queued again and runs once more.
 
 use super::Fast;
 use crate::{
@@ -30,9 +30,10 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Functions of hooks that do nothing to a packet that is taken, so that `fast_path` 1 passes them
-/// by. Such a packet has no socket, as AppArmor's wants, and is no fragment. It belongs to a
-/// connection that does not use conntrack, so that an entry which conntrack creates for it would be
+/// Hook functions that `fast_path` 1 may skip, as they do nothing to a packet that is taken.
+///
+/// Such a packet has no socket, which AppArmor's function needs, and is not a fragment. It belongs
+/// to a connection that does not use conntrack, so an entry that conntrack created for it would be
 /// dropped before it is confirmed.
 ///
 /// Those of conntrack, and of modules that it depends on, only if this module depends on that of
