@@ -121,7 +121,8 @@ def main():
         if name not in described:
             objections.append(f"{DOCUMENT} has no row for {name}")
     print("\n".join(objections) or f"schedulers: {len(found)}")
-    sys.exit(bool(objections))
+    # What --write cannot write does not keep the lists that follow from these from being written.
+    sys.exit(bool(objections) and "--write" not in sys.argv)
 
 
 main()

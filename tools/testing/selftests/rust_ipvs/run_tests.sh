@@ -86,6 +86,13 @@ chosen() {
 	return 1
 }
 
+for test; do
+	grep -q "^$test " "$here/TESTS" || {
+		echo "run_tests.sh: TESTS has no line for $test" >&2
+		exit 2
+	}
+done
+
 export TOPOLOGY_KEEP=1 PYTHONPYCACHEPREFIX=/tmp/rust_ipvs-pycache IPVS_IMPL RUST_IPVS_KO
 while read -r test letter limit flavour; do
 	case $test in '' | '#'*) continue ;; esac
