@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Prints what the entries of a layer of rust_ipvs use of each other: entries, levels, edges and cycles.
+"""Prints what the entries of a layer of rust_ipvs use of each other: levels, edges and cycles.
 
-An entry is a file or a folder at the top level of the layer; a folder counts as one, with the file of its name. An
-entry uses another if one of its files names something that a file of the other defines, in a `use` or in the code; a
-re-export is none. The level of an entry is one more than the highest level of those that it uses, and 1 if it uses
-none. Calls of methods are not seen.
+An entry is a file or a folder at the top level of the layer; a folder counts as one, with the file
+of its name. An entry uses another if one of its files names something that a file of the other
+defines, in a `use` or in the code; a re-export is none. The level of an entry is one more than the
+highest level of those that it uses, and 1 if it uses none. Calls of methods are not seen.
 
-usage: graph.py [--files] [--svg FILE | --check] [LAYER]
+usage: graph.py [--files] [--svg FILE | --write | --check] [LAYER]
 
-Without an option the table of all entries is printed. --files takes each file for an entry. --svg draws the entries;
---check is silent unless a limit is exceeded.
+Without an option the table of all entries is printed. --files takes each file for an entry. --svg
+draws the entries. --write puts table and drawing into Documentation/layers.rst and layers.svg.
+--check is silent unless a limit is exceeded or those two are not what --write would write.
 """
 
 import argparse
+import re
 import sys
+from pathlib import Path
 
 from sources import Crate, knots
 
@@ -163,19 +166,43 @@ def exceeded(graph):
         )
 
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "Documentation/layers.rst"
+
+
+def documented(graph):
+    """Yields layers.rst and its drawing as they should be: path and text."""
+    lines = "".join(f"    {line}\n" for line in [graph.summary(), *graph.table()])
+    text = DOCUMENT.read_text()
+    text = re.sub(rf"^    {graph.layer}: .*\n(?:    .*\n)+", lambda _: lines, text, flags=re.M)
+    edges = graph.counts()[2]
+    text = re.sub(r"^(edges .* )\d+$", rf"\g<1>{edges}", text, flags=re.M)
+    yield DOCUMENT, text
+    yield DOCUMENT.with_suffix(".svg"), "\n".join(graph.svg()) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(prog="graph.py")
     parser.add_argument("--files", action="store_true")
     parser.add_argument("--svg", metavar="FILE")
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("layer", nargs="?", default="director")
     options = parser.parse_args()
     if options.check:
         wrong = [line for layer in LIMITS for line in exceeded(Graph(layer))]
+        if not wrong:
+            wrong = [
+                f"Documentation/{path.name} is not what graph.py --write writes"
+                for path, text in documented(Graph("director"))
+                if path.read_text() != text
+            ]
         print("\n".join(wrong))
         sys.exit(1 if wrong else 0)
     graph = Graph(options.layer, depth=sys.maxsize if options.files else 1)
-    if options.svg:
+    if options.write:
+        for path, text in documented(graph):
+            path.write_text(text)
+    elif options.svg:
         if graph.cycles:
             sys.exit("graph: entries in a cycle have no levels to be drawn on")
         with open(options.svg, "w") as file:
