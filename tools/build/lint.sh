@@ -158,6 +158,7 @@ check ynl-library ynl_library
 check words "${tools[@]}" python3 tools/build/words.py
 check names "${tools[@]}" python3 tools/build/names.py
 check schedulers "${tools[@]}" python3 tools/build/schedulers.py
+check samples tools/build/samples.sh
 check shellcheck shell_scripts
 check pyflakes python_scripts
 if [ "$failed" != 0 ]; then

@@ -314,7 +314,7 @@ impl Roomy {
 
     /// Gives the packet up.
     #[inline(always)]
-    pub(in crate::kapi) fn into_packet(self) -> Packet {
+    pub(in super::super) fn into_packet(self) -> Packet {
         self.0
     }
 
