@@ -164,7 +164,13 @@ fn read_slow<F: InetFamily>(
 ) -> Result<(Packet, Header<F>, Transport), Verdict> {
     match icmp::handle(call, takes_requests, schedule::begin_for_error, packet) {
         Ok(verdict) => Err(verdict),
-        Err(other) => read_otherwise(call, takes_requests, other),
+        Err(other) => {
+            let (packet, header, transport) = read_otherwise(call, takes_requests, other)?;
+            if call.point == Point::Forward && !call.af.reply_filter.may_contain::<F>(header.src) {
+                return Err(Verdict::Accept(packet));
+            }
+            Ok((packet, header, transport))
+        }
     }
 }
 
@@ -242,11 +248,6 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
         None => match read_slow(call, TAKES_REQUESTS, packet) {
             Ok((whole, header, transport)) => {
                 packet = whole;
-                if call.point == Point::Forward
-                    && !call.af.reply_filter.may_contain::<F>(header.src)
-                {
-                    return Verdict::Accept(packet);
-                }
                 (header, transport)
             }
             Err(verdict) => return verdict,
