@@ -41,8 +41,6 @@ void rust_ipvs_helper_this_cpu_write(unsigned long counter, u64 value);
 void rust_ipvs_helper_percpu_sums(unsigned long counters, unsigned int count, u64 *sums);
 void rust_ipvs_helper_percpu_zero(unsigned long counters, unsigned int count);
 u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu);
-unsigned int rust_ipvs_helper_next_cpu(unsigned int from);
-unsigned int rust_ipvs_helper_cpu_ids(void);
 unsigned long rust_ipvs_helper_jiffies(void);
 u64 rust_ipvs_helper_jiffies64(void);
 unsigned int rust_ipvs_helper_slab_flags(void);
@@ -51,6 +49,8 @@ unsigned int rust_ipvs_helper_slab_flags(void);
 bool rust_ipvs_helper_cpulist_empty(const struct cpumask *mask);
 int rust_ipvs_helper_cpulist_parse(const char *text, struct cpumask *mask);
 int rust_ipvs_helper_cpulist_print(char *text, size_t size, const struct cpumask *mask);
+unsigned int rust_ipvs_helper_next_cpu(unsigned int from);
+unsigned int rust_ipvs_helper_cpu_ids(void);
 
 /* kapi/memory.rs */
 unsigned long rust_ipvs_helper_free_pages(void);
@@ -82,10 +82,7 @@ struct dst_entry *rust_ipvs_helper_forwards_v4(struct net *net, struct sk_buff *
 struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *net, struct sk_buff *skb, u8 *source);
 bool rust_ipvs_helper_policies_forward(const struct net *net);
 bool rust_ipvs_helper_is_forwarding_v6(const struct net *net);
-bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a, const struct dst_entry *b, u8 pf);
-u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf);
 void rust_ipvs_helper_skb_set_priority(const struct net *net, struct sk_buff *skb);
-bool rust_ipvs_helper_dst_is_in_vrf(const struct dst_entry *dst);
 bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb, unsigned int len,
 				   const struct dst_entry *dst);
 void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb, u8 pf);
@@ -115,6 +112,12 @@ void *rust_ipvs_helper_net_generic(const struct net *net, unsigned int id);
 bool rust_ipvs_helper_net_is_init(const struct net *net);
 bool rust_ipvs_helper_find_device(struct net *net, const char *name, int *index, u32 *mtu,
 				  u32 *addr);
+bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr);
+bool rust_ipvs_helper_addr_is_unicast_v4(struct net *net, __be32 addr);
+bool rust_ipvs_helper_addr_is_unicast_v6(const struct in6_addr *addr);
+bool rust_ipvs_helper_addr_is_usable_v6(struct net *net, const struct in6_addr *addr);
+int rust_ipvs_helper_unprivileged_port_start(const struct net *net);
+bool rust_ipvs_helper_defrag_v6(struct net *net);
 
 /* kapi/thread.rs */
 void rust_ipvs_helper_get_task(struct task_struct *task);
@@ -241,12 +244,9 @@ bool rust_ipvs_helper_dst_valid(struct dst_entry *dst, u32 cookie);
 u32 rust_ipvs_helper_dst_cookie(struct dst_entry *dst, u8 pf);
 bool rust_ipvs_helper_dst_is_local(const struct dst_entry *dst, u8 pf);
 u32 rust_ipvs_helper_dst_mtu(const struct dst_entry *dst);
-bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr);
-bool rust_ipvs_helper_addr_is_unicast_v4(struct net *net, __be32 addr);
-bool rust_ipvs_helper_addr_is_unicast_v6(const struct in6_addr *addr);
-bool rust_ipvs_helper_addr_is_usable_v6(struct net *net, const struct in6_addr *addr);
-int rust_ipvs_helper_unprivileged_port_start(const struct net *net);
-bool rust_ipvs_helper_defrag_v6(struct net *net);
+bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a, const struct dst_entry *b, u8 pf);
+u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf);
+bool rust_ipvs_helper_dst_is_in_vrf(const struct dst_entry *dst);
 
 /* kapi/genetlink.rs */
 struct net *rust_ipvs_helper_genl_info_net(const struct genl_info *info);

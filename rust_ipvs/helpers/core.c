@@ -10,7 +10,8 @@ __rust_ipvs_helper unsigned long rust_ipvs_helper_xchg(unsigned long *word, unsi
 	return xchg(word, value);
 }
 
-__rust_ipvs_helper unsigned long rust_ipvs_helper_cmpxchg(unsigned long *word, unsigned long old, unsigned long value)
+__rust_ipvs_helper unsigned long rust_ipvs_helper_cmpxchg(unsigned long *word, unsigned long old,
+							  unsigned long value)
 {
 	return cmpxchg(word, old, value);
 }
@@ -96,17 +97,6 @@ __rust_ipvs_helper void rust_ipvs_helper_percpu_zero(unsigned long counters, uns
 __rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsigned int cpu)
 {
 	return READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
-}
-
-__rust_ipvs_helper unsigned int rust_ipvs_helper_next_cpu(unsigned int from)
-{
-	/* A result of nr_cpu_ids or more means that there is no such CPU. */
-	return from < nr_cpu_ids ? cpumask_next((int)from - 1, cpu_possible_mask) : nr_cpu_ids;
-}
-
-__rust_ipvs_helper unsigned int rust_ipvs_helper_cpu_ids(void)
-{
-	return nr_cpu_ids;
 }
 
 __rust_ipvs_helper unsigned long rust_ipvs_helper_jiffies(void)

@@ -31,3 +31,14 @@ __rust_ipvs_helper int rust_ipvs_helper_cpulist_print(char *text, size_t size,
 	rcu_read_unlock();
 	return length;
 }
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_next_cpu(unsigned int from)
+{
+	/* A result of nr_cpu_ids or more means that there is no such CPU. */
+	return from < nr_cpu_ids ? cpumask_next((int)from - 1, cpu_possible_mask) : nr_cpu_ids;
+}
+
+__rust_ipvs_helper unsigned int rust_ipvs_helper_cpu_ids(void)
+{
+	return nr_cpu_ids;
+}

@@ -259,38 +259,9 @@ __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *ne
 #endif
 }
 
-/* Returns true if both entries forward packets alike, as those of two CPUs for one route do. */
-__rust_ipvs_helper bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a,
-						     const struct dst_entry *b, u8 pf)
-{
-	if (a == b)
-		return true;
-#if IS_ENABLED(CONFIG_IPV6)
-	if (pf == NFPROTO_IPV6) {
-		const struct rt6_info *one = dst_rt6_info(a), *other = dst_rt6_info(b);
-
-		return rcu_access_pointer(one->from) == rcu_access_pointer(other->from) &&
-		       a->dev == b->dev && !((one->rt6i_flags | other->rt6i_flags) & RTF_CACHE) &&
-		       ipv6_addr_equal(&one->rt6i_gateway, &other->rt6i_gateway);
-	}
-#endif
-	return false;
-}
-
-__rust_ipvs_helper u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf)
-{
-#if IS_ENABLED(CONFIG_IPV6)
-	if (pf == NFPROTO_IPV6)
-		/* The limits of ip6_forward() and of ip6_finish_output(). */
-		return min(max_t(u32, ip6_dst_mtu_maybe_forward(dst, true), IPV6_MIN_MTU),
-			   dst_mtu(dst));
-#endif
-	return ip_dst_mtu_maybe_forward(dst, true);
-}
-
 /* Sets the priority of a forwarded IPv4 packet by its TOS, as ip_forward() does. */
 __rust_ipvs_helper void rust_ipvs_helper_skb_set_priority(const struct net *net,
-							   struct sk_buff *skb)
+							  struct sk_buff *skb)
 {
 	if (READ_ONCE(net->ipv4.sysctl_ip_fwd_update_priority))
 		skb->priority = rt_tos2priority(ip_hdr(skb)->tos);
@@ -304,15 +275,9 @@ __rust_ipvs_helper bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb,
 	       !skb_header_cloned(skb);
 }
 
-/* Returns true if the device that @dst leaves by belongs to a VRF. */
-__rust_ipvs_helper bool rust_ipvs_helper_dst_is_in_vrf(const struct dst_entry *dst)
-{
-	return netif_is_l3_slave(dst->dev);
-}
-
 /* Completes an outer header, as ip_local_out() and ip6_local_out() do. */
 __rust_ipvs_helper void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb,
-							   u8 pf)
+							  u8 pf)
 {
 	struct iphdr *iph = ip_hdr(skb);
 

@@ -77,47 +77,37 @@ __rust_ipvs_helper u32 rust_ipvs_helper_dst_mtu(const struct dst_entry *dst)
 	return dst_mtu(dst);
 }
 
-__rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v4(struct net *net, __be32 addr)
+/* Returns true if both entries forward packets alike, as those of two CPUs for one route do. */
+__rust_ipvs_helper bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a,
+						     const struct dst_entry *b, u8 pf)
 {
-	unsigned int type = inet_addr_type(net, addr);
-
-	return type == RTN_UNICAST || type == RTN_LOCAL;
-}
-
-__rust_ipvs_helper bool rust_ipvs_helper_addr_is_unicast_v4(struct net *net, __be32 addr)
-{
-	return inet_addr_type(net, addr) == RTN_UNICAST;
-}
-
-__rust_ipvs_helper bool rust_ipvs_helper_addr_is_unicast_v6(const struct in6_addr *addr)
-{
-	return ipv6_addr_type(addr) & IPV6_ADDR_UNICAST;
-}
-
-__rust_ipvs_helper bool rust_ipvs_helper_addr_is_usable_v6(struct net *net,
-							   const struct in6_addr *addr)
-{
-#if IS_ENABLED(CONFIG_IPV6)
-	int type = ipv6_addr_type(addr);
-
-	if (type & IPV6_ADDR_UNICAST && !(type & IPV6_ADDR_LINKLOCAL))
+	if (a == b)
 		return true;
-	return ipv6_chk_addr(net, addr, NULL, 0);
-#else
-	return false;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (pf == NFPROTO_IPV6) {
+		const struct rt6_info *one = dst_rt6_info(a), *other = dst_rt6_info(b);
+
+		return rcu_access_pointer(one->from) == rcu_access_pointer(other->from) &&
+		       a->dev == b->dev && !((one->rt6i_flags | other->rt6i_flags) & RTF_CACHE) &&
+		       ipv6_addr_equal(&one->rt6i_gateway, &other->rt6i_gateway);
+	}
 #endif
+	return false;
 }
 
-__rust_ipvs_helper int rust_ipvs_helper_unprivileged_port_start(const struct net *net)
-{
-	return READ_ONCE(net->ipv4.sysctl_ip_prot_sock);
-}
-
-__rust_ipvs_helper bool rust_ipvs_helper_defrag_v6(struct net *net)
+__rust_ipvs_helper u32 rust_ipvs_helper_forward_mtu(const struct dst_entry *dst, u8 pf)
 {
 #if IS_ENABLED(CONFIG_IPV6)
-	return !nf_defrag_ipv6_enable(net);
-#else
-	return true;
+	if (pf == NFPROTO_IPV6)
+		/* The limits of ip6_forward() and of ip6_finish_output(). */
+		return min(max_t(u32, ip6_dst_mtu_maybe_forward(dst, true), IPV6_MIN_MTU),
+			   dst_mtu(dst));
 #endif
+	return ip_dst_mtu_maybe_forward(dst, true);
+}
+
+/* Returns true if the device that @dst leaves by belongs to a VRF. */
+__rust_ipvs_helper bool rust_ipvs_helper_dst_is_in_vrf(const struct dst_entry *dst)
+{
+	return netif_is_l3_slave(dst->dev);
 }
