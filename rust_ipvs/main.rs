@@ -64,11 +64,11 @@ module! {
     params: {
         conn_tab_bits: u32 {
             default: 0,
-            description: "Most buckets of a connection table, as a power of two (8 to 27); 0: as many as it needs",
+            description: "Bits of the greatest size of a connection table (8 to 27); 0: as needed",
         },
         ftp_port: u16 {
             default: 21,
-            description: "Port of FTP control connections by NAT that the helper looks at; 0: no helper",
+            description: "TCP port of FTP services that the helper handles; 0: no helper",
         },
         fast_path: i32 {
             default: 1,

@@ -78,8 +78,8 @@ __rust_ipvs_helper bool rust_ipvs_helper_ct_add_help(struct nf_conn *ct)
 	return nfct_help(ct) || (!nf_ct_is_confirmed(ct) && nf_ct_helper_ext_add(ct, GFP_ATOMIC));
 }
 
-__rust_ipvs_helper bool rust_ipvs_helper_ct_shift_seq(struct nf_conn *ct, unsigned int info, u32 seq,
-						      s32 shift)
+__rust_ipvs_helper bool rust_ipvs_helper_ct_shift_seq(struct nf_conn *ct, unsigned int info,
+						      u32 seq, s32 shift)
 {
 	return nfct_seqadj(ct) && !nf_ct_seqadj_set(ct, info, htonl(seq), shift);
 }
@@ -207,8 +207,8 @@ __rust_ipvs_helper bool rust_ipvs_helper_ct_add_help(struct nf_conn *ct)
 	return false;
 }
 
-__rust_ipvs_helper bool rust_ipvs_helper_ct_shift_seq(struct nf_conn *ct, unsigned int info, u32 seq,
-						      s32 shift)
+__rust_ipvs_helper bool rust_ipvs_helper_ct_shift_seq(struct nf_conn *ct, unsigned int info,
+						      u32 seq, s32 shift)
 {
 	return false;
 }

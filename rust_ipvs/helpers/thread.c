@@ -25,8 +25,8 @@ __rust_ipvs_helper void rust_ipvs_helper_wake(wait_queue_head_t *queue, unsigned
 		wake_up(queue);
 }
 
-__rust_ipvs_helper void rust_ipvs_helper_wait_for_wake(wait_queue_head_t *queue, unsigned int *woken,
-						       long timeout)
+__rust_ipvs_helper void rust_ipvs_helper_wait_for_wake(wait_queue_head_t *queue,
+						       unsigned int *woken, long timeout)
 {
 	wait_event_idle_timeout(*queue, xchg(woken, 0) || kthread_should_stop(), timeout);
 }

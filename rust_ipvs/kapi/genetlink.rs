@@ -12,7 +12,7 @@
 //! Handlers get safe types: [`Request`] and [`Dump`] for what was received, [`GenlMessage`] for
 //! answers. Attributes are the bytes of their payload, checked against the policy; nested ones are
 //! parsed by the handler. A handler fails with an error number and, for the user, a line of text
-//! (extended acknowledgement).
+//! (extended acknowledgment).
 //!
 //! `kernel::net::netlink` has families that send to multicast groups. It has no handlers of
 //! commands, no policies and no answers.

@@ -47,10 +47,10 @@
 //!         writeln!(out, "Number Square")
 //!     }
 //!
-//!     fn record(limits: &Limits, n: &mut usize, out: &mut Output<'_>) -> Result<More, fmt::Error> {
+//!     fn record(limit: &Limits, n: &mut usize, out: &mut Output<'_>) -> Result<More, fmt::Error> {
 //!         writeln!(out, "{} {}", *n, *n * *n)?;
 //!         *n += 1;
-//!         Ok(if *n < limits.last { More::Follows } else { More::Done })
+//!         Ok(if *n < limit.last { More::Follows } else { More::Done })
 //!     }
 //! }
 //!
@@ -61,7 +61,10 @@
 //! ```
 
 use super::net::Lease;
-use crate::bindings;
+use crate::bindings::{
+    self,
+    proc_dir_entry, //
+};
 use core::{
     fmt::{self, Write},
     marker::PhantomData,
@@ -266,7 +269,7 @@ impl<O: Send + Sync> ProcFile<O> {
         lease: Lease,
         name: &'static CStr,
         owner: Arc<O>,
-        create: impl FnOnce(*mut bindings::proc_dir_entry, *mut c_void) -> *mut bindings::proc_dir_entry,
+        create: impl FnOnce(*mut proc_dir_entry, *mut c_void) -> *mut proc_dir_entry,
     ) -> Result<Self> {
         // SAFETY: By the type invariant of `Lease` the namespace is live.
         let parent = unsafe { (*lease.as_ptr()).proc_net };

@@ -132,8 +132,10 @@ mod tests {
         let text = fill.to_string();
         assert!(text.starts_with(
             "Conns:\t920\nConn buckets:\t16 (4 bits, lfactor -4)\nConn buckets empty:\t9 (56%)\n\
-             Conn buckets len-1:\t3 (42%)\nConn buckets len-2:\t1 (14%)\nConn buckets len-7:\t3 (42%)\n\
-             Services:\t1\nService buckets:\t4 (2 bits, lfactor -3)\nService buckets empty:\t3 (75%)\n\
+             Conn buckets len-1:\t3 (42%)\nConn buckets len-2:\t1 (14%)\n\
+             Conn buckets len-7:\t3 (42%)\n\
+             Services:\t1\nService buckets:\t4 (2 bits, lfactor -3)\n\
+             Service buckets empty:\t3 (75%)\n\
              Service buckets len-1:\t1 (100%)\nStats"
         ));
     }

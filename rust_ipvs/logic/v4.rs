@@ -66,14 +66,14 @@ impl Family for V4 {
 
     #[inline(always)]
     fn parse(l3: &[u8]) -> Result<Header<Self>, ParseError> {
-        let [version, tos, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
+        let [ver, tos, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
             *l3.first_chunk::<HEADER>()
                 .ok_or(ParseError::Short(HEADER))?;
-        let l4 = u16::from(version & 0xf) << 2;
+        let l4 = u16::from(ver & 0xf) << 2;
         let length = u16::from_be_bytes([l0, l1]);
         // Version 4 and a header of at least five words. A length of 0 is that of a GSO packet of
         // more than 64 KiB.
-        let known = (0x45..=0x4f).contains(&version);
+        let known = (0x45..=0x4f).contains(&ver);
         if !known || (length < l4 && length != 0) {
             return Err(ParseError::Malformed);
         }

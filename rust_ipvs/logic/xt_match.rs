@@ -60,8 +60,7 @@ impl Rule {
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (vip, rest) = bytes.split_first_chunk()?;
         let (mask, rest) = rest.split_first_chunk()?;
-        let [port_high, port_low, protocol, method, control_high, control_low, inverted, asked, ..] =
-            *rest
+        let [port_high, port_low, protocol, method, ctl_high, ctl_low, inverted, asked, ..] = *rest
         else {
             return None;
         };
@@ -71,7 +70,7 @@ impl Rule {
             port: u16::from_be_bytes([port_high, port_low]),
             protocol,
             method,
-            control_port: u16::from_be_bytes([control_high, control_low]),
+            control_port: u16::from_be_bytes([ctl_high, ctl_low]),
             inverted,
             asked,
         })

@@ -220,7 +220,9 @@ impl NetnsIpvs {
             config.serial = config.serial.wrapping_add(1);
             let serial = config.serial;
             let numbers = (lfactor, self.settings.is_frozen());
-            for_af!(self, id.family, af => af.add_service(&mut config, spec, serial, options, numbers, expirations))
+            for_af!(self, id.family, af => {
+                af.add_service(&mut config, spec, serial, options, numbers, expirations)
+            })
         });
         if result.is_ok() {
             self.note_change(&mut config);
@@ -342,7 +344,10 @@ impl NetnsIpvs {
             check_families(self, id, spec)?;
             af.reply_filter.add(spec.id.addr);
             if service.destination(&spec.id).is_some() {
-                return Err(ConfigError::new(Errno::Exists, c"the service has that destination already"));
+                return Err(ConfigError::new(
+                    Errno::Exists,
+                    c"the service has that destination already",
+                ));
             }
             self.track_for_helper(&mut config, id, spec.method);
             let revived = self.trash.lock().revive(id, &spec.id);
@@ -359,12 +364,19 @@ impl NetnsIpvs {
                 return memory(result);
             }
             check_address(net, &spec.id)?;
+<<<<<<< HEAD
             memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
                 destination.freeze(self.settings.is_frozen());
                 insert_dest(&mut config.held, &self.rs_table, &service, destination)
             }))?;
             self.note_change(&mut config);
             Ok(())
+=======
+            let destination = memory(Destination::new(&self.counting, id, service.serial, spec))?;
+            destination.freeze(self.settings.is_frozen());
+            let result = insert_dest(&mut config.held, &self.rs_table, &service, destination);
+            memory(result)
+>>>>>>> 6ad80f0 (Mend what checkpatch --strict says of the module and its tests)
         })
     }
 

@@ -80,8 +80,10 @@ fn log_start(role: DaemonRole, daemon: &Daemon, id: u16) {
         DaemonRole::Master => "MASTER",
         DaemonRole::Backup => "BACKUP",
     };
-    let (interface, sync_id) = (daemon.interface.as_str(), daemon.sync_id);
-    pr_info!("IPVS: sync thread started: state = {word}, mcast_ifn = {interface}, syncid = {sync_id}, id = {id}\n");
+    let (dev, sync) = (daemon.interface.as_str(), daemon.sync_id);
+    pr_info!(
+        "IPVS: sync thread started: state = {word}, mcast_ifn = {dev}, syncid = {sync}, id = {id}\n"
+    );
 }
 
 impl<R: Routine> Started<Thread<R>> {

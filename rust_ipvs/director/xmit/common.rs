@@ -100,7 +100,7 @@ pub(super) fn ttl_exceeded<F: InetFamily>(packet: &mut Packet) -> bool {
 /// Returns whether the packet certainly fits the route's MTU.
 ///
 /// Calls `mtu` only if the packet is longer than the minimum MTU of its family: most packets of
-/// clients are acknowledgements.
+/// clients are acknowledgments.
 #[inline(always)]
 pub(super) fn mtu_ok<F: InetFamily>(packet: &Packet, mtu: impl FnOnce() -> u32) -> bool {
     (packet.len() <= least::<F>() || packet.len() <= mtu())

@@ -4,12 +4,12 @@
 //! their payload, such as FTP.
 //!
 //! C headers:
-//! [`include/net/netfilter/nf_conntrack_expect.h`](srctree/include/net/netfilter/nf_conntrack_expect.h),
-//! [`include/net/netfilter/nf_conntrack_seqadj.h`](srctree/include/net/netfilter/nf_conntrack_seqadj.h)
+//! [`nf_conntrack_expect.h`](srctree/include/net/netfilter/nf_conntrack_expect.h),
+//! [`nf_conntrack_seqadj.h`](srctree/include/net/netfilter/nf_conntrack_seqadj.h)
 //!
 //! A TCP segment whose payload is rewritten may become longer or shorter. From there on the
 //! sequence numbers of the two ends differ by a constant. Connection tracking stores the difference
-//! and adjusts sequence and acknowledgement numbers of both directions when packets leave.
+//! and adjusts sequence and acknowledgment numbers of both directions when packets leave.
 
 use super::{
     Conntrack,

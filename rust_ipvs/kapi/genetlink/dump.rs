@@ -147,7 +147,7 @@ impl<'a> Dump<'a> {
         }
     }
 
-    /// Sets the extended acknowledgement that the reader gets if the dump ends now, with or without
+    /// Sets the extended acknowledgment that the reader gets if the dump ends now, with or without
     /// an error.
     pub(crate) fn remark(&self, words: &'static CStr) {
         // SAFETY: By the type invariant `cb` is valid. Its `extack` is null or is what the core

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Received attributes and the extended acknowledgement, as requests and dumps share them.
+//! Received attributes and the extended acknowledgment, as requests and dumps share them.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 //!
@@ -12,7 +12,7 @@ use kernel::{
     str::CStrExt, //
 };
 
-/// Stores `words` in an extended acknowledgement. Does nothing if the sender gets none.
+/// Stores `words` in an extended acknowledgment. Does nothing if the sender gets none.
 ///
 /// # Safety
 ///
@@ -21,7 +21,7 @@ pub(super) unsafe fn set_extack(extack: *mut bindings::netlink_ext_ack, words: &
     // SAFETY: The string is static and nul-terminated, and is read during the call only.
     unsafe { bindings::do_trace_netlink_extack(words.as_char_ptr()) };
     if !extack.is_null() {
-        // SAFETY: Valid by the contract of this function. The text outlives the acknowledgement,
+        // SAFETY: Valid by the contract of this function. The text outlives the acknowledgment,
         // which is sent while the handler's module cannot go away.
         unsafe { (*extack)._msg = words.as_char_ptr() };
     }

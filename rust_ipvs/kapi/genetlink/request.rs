@@ -23,7 +23,7 @@ use kernel::{
 pub(crate) trait Doit: 'static {
     /// Processes a request. Process context; may sleep, and may run on several CPUs at once.
     ///
-    /// The result becomes the acknowledgement: an error is always sent, success if the sender set
+    /// The result becomes the acknowledgment: an error is always sent, success if the sender set
     /// `NLM_F_ACK`.
     fn doit(request: &Request<'_>) -> Result;
 }
@@ -62,13 +62,13 @@ impl<'a> Request<'a> {
         unsafe { attributes(self.info.as_ptr()) }
     }
 
-    /// Sets `words` as the extended acknowledgement and returns `error`, for use in `return
+    /// Sets `words` as the extended acknowledgment and returns `error`, for use in `return
     /// Err(request.refuse(…))`.
     ///
     /// `words` is one line without a full stop.
     pub(crate) fn refuse(&self, error: Error, words: &'static CStr) -> Error {
         // SAFETY: By the type invariant `info` is valid. Its `extack` is null or is the
-        // acknowledgement that the core is about to send.
+        // acknowledgment that the core is about to send.
         unsafe { set_extack((*self.info.as_ptr()).extack, words) };
         error
     }

@@ -92,7 +92,8 @@ pub(crate) fn should_sync(rules: &Rules, subject: &Subject, now: u32) -> Option<
     }
     let by_count = !subject.is_template && !is_turn(rules, subject.packets);
     let once = rules.refresh == 0 && subject.packets as i32 != rules.threshold;
-    if if rules.period > 0 { by_count } else { once } {
+    let skipped = if rules.period > 0 { by_count } else { once };
+    if skipped {
         return None;
     }
     Some(SyncDue { ends, forced })

@@ -19,7 +19,7 @@ SECONDS = 60 if os.environ.get('LONG') else 12
 VIPS = {4: ('10.0.9.1', '10.0.9.2', '10.0.9.3'), 6: ('fd00:9::1', 'fd00:9::2', 'fd00:9::3')}
 SERVERS = {4: '10.0.2.{}', 6: '[fd00:2::{:x}]'}
 METHODS = ('-m', '-g', '-i')
-# Both ways, so that data, acknowledgements and the segments that open and close are hit alike.
+# Both ways, so that data, acknowledgments and the segments that open and close are hit alike.
 PLACES = (('client', 'eth0'), ('s1', 'back'), ('s1', 'front'), ('director', 'back'))
 
 

@@ -303,7 +303,7 @@ def drop_entry_idle():
 
 
 @case(
-    'T-4 T-5 secure_tcp: an acknowledgement alone does not open, and tables change while it acts',
+    'T-4 T-5 secure_tcp: an acknowledgment alone does not open, and tables change while it acts',
     fresh=True,
 )
 def secure_tcp():

@@ -4,8 +4,8 @@
 #
 #        client  .1 (and .2 to .9)
 #           │ eth0
-#   ════════╪══ front ═╪══════════╪══════╪══════╪════  10.0.1.0/24  fd00:1::/64   two bridges,
-#                front │ .254     │ .11  │ .12  │ .13                             in the namespace "lan"
+#   ════════╪══ front ═╪══════════╪══════╪══════╪════  10.0.1.0/24  fd00:1::/64   bridges in
+#                front │ .254     │ .11  │ .12  │ .13                             namespace "lan"
 #                      director   s1     s2     s3     real servers
 #                 back │ .254     │ .11  │ .12  │ .13
 #   ═══════════════════╪══════════╪══════╪══════╪════  10.0.2.0/24  fd00:2::/64
@@ -25,7 +25,8 @@ SELFTESTS=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 IPVS_IMPL=${IPVS_IMPL:-rust}
 RUST_IPVS_KO=${RUST_IPVS_KO:-$SELFTESTS/../../../../build/rust_ipvs.ko}
 # In a kernel tree there is no build/: the installed module.
-[ -e "$RUST_IPVS_KO" ] || RUST_IPVS_KO=$(PATH=$PATH:/usr/sbin:/sbin modinfo -n rust_ipvs 2>/dev/null || true)
+[ -e "$RUST_IPVS_KO" ] ||
+	RUST_IPVS_KO=$(PATH=$PATH:/usr/sbin:/sbin modinfo -n rust_ipvs 2>/dev/null || true)
 KSFT_SKIP=4
 SPACES='lan client director s1 s2 s3'
 
@@ -62,7 +63,8 @@ plan_run() {
 	local space
 	for space in $SPACES; do
 		[ -n "${BATCH[$space]-}" ] || continue
-		[ -z "${VERBOSE-}" ] || note "$(sed "s/^/[$space] ip /" <<<"${BATCH[$space]%$'\n'}")"
+		[ -z "${VERBOSE-}" ] ||
+			note "$(sed "s/^/[$space] ip /" <<<"${BATCH[$space]%$'\n'}")"
 		ip -n "rv-$space" -batch - <<<"${BATCH[$space]}" || return
 	done
 	BATCH=()
@@ -85,9 +87,11 @@ cable() {
 settle() {
 	local space=$1
 	shift
-	ip netns exec "rv-$space" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+	ip netns exec "rv-$space" sysctl -qw \
+		net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
 		net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
-		net.ipv6.conf.default.router_solicitations=0 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 "$@"
+		net.ipv6.conf.default.router_solicitations=0 \
+		net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 "$@"
 }
 
 topology_up() {
@@ -102,7 +106,8 @@ topology_up() {
 	done
 	settle director net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 || return
 	for space in s1 s2 s3; do
-		settle "$space" net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 || return
+		settle "$space" net.ipv4.conf.all.arp_ignore=1 \
+			net.ipv4.conf.all.arp_announce=2 || return
 	done
 
 	plan lan link add front type bridge
@@ -174,7 +179,7 @@ impl_load() {
 	else
 		# insmod, unlike modprobe, does not look for what the module needs.
 		[ -n "$RUST_IPVS_KO" ] || {
-			note 'there is no module rust_ipvs: install it, or name its file in RUST_IPVS_KO'
+			note 'no module rust_ipvs: install it, or name its file in RUST_IPVS_KO'
 			return 1
 		}
 		modinfo -F depends "$RUST_IPVS_KO" | tr , '\n' | xargs -r modprobe -a &&
@@ -199,7 +204,9 @@ impl_unload() {
 # ---- the kernel's log ----
 
 # What a healthy kernel never says.
-LOG_BAD='WARNING: |BUG: |Oops|general protection|refcount_t|Objects remaining|possible circular locking|suspicious RCU|scheduling while atomic|INFO: task|rcu.*stall|list_(add|del) corruption|leak'
+LOG_BAD='WARNING: |BUG: |Oops|general protection|refcount_t|Objects remaining'
+LOG_BAD+='|possible circular locking|suspicious RCU'
+LOG_BAD+='|scheduling while atomic|INFO: task|rcu.*stall|list_(add|del) corruption|leak'
 
 log_mark() {
 	LOG_MARK="rust_ipvs selftest mark $$ ${1-}"

@@ -18,8 +18,8 @@ SOL_NETLINK, NETLINK_EXT_ACK = 270, 11
 
 # One message of an answer: its command, its version, its attributes as bytes, its netlink flags.
 Message = namedtuple('Message', 'command version payload flags')
-# All that came back: messages, errno (0 for success), words of the extended acknowledgement,
-# datagrams read, the offset in the request that the acknowledgement names.
+# All that came back: messages, errno (0 for success), words of the extended acknowledgment,
+# datagrams read, the offset in the request that the acknowledgment names.
 Answer = namedtuple('Answer', 'messages error words datagrams offset')
 
 
@@ -148,7 +148,7 @@ class Genl:
 
 
 def _told(kind, flags, body):
-    """The attributes of an extended acknowledgement by their numbers."""
+    """The attributes of an extended acknowledgment by their numbers."""
     if not flags & NLM_F_ACK_TLVS:
         return {}
     offset = 4
