@@ -42,6 +42,7 @@
 #include <net/ndisc.h>
 #include <net/neighbour.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include <net/netfilter/nf_queue.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
 #include <net/udp.h>
@@ -57,7 +58,7 @@
 #include "helpers.h"
 
 #if !IS_ENABLED(CONFIG_IP_VS) && !IS_ENABLED(CONFIG_RUST_IPVS)
-#error "packets have no ipvs_property in this kernel: it needs CONFIG_IP_VS=m, or the patch that puts rust_ipvs into it"
+#error "sk_buff has no ipvs_property: set CONFIG_IP_VS=m, or put rust_ipvs into the kernel tree"
 #endif
 
 #include "helpers/core.c"

@@ -40,7 +40,8 @@ pub(crate) mod time;
 pub(crate) mod work;
 pub(crate) mod xtables;
 
-// The examples of these files, which tools/build/examples.py writes and `make lint` compiles.
+// Out of tree: the examples of these files, which tools/build/examples.py writes and `make lint`
+// compiles.
 #[cfg(RUST_IPVS_EXAMPLES)]
 #[allow(
     dead_code,

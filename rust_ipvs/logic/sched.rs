@@ -39,7 +39,7 @@ mod twos;
 mod wlc;
 mod wrr;
 
-// Example of Documentation/schedulers.rst, compiled so that it stays correct.
+// Out of tree: the example of Documentation/schedulers.rst, compiled so that it stays correct.
 #[cfg(test)]
 #[path = "../../samples/scheduler/room.rs"]
 mod room;
@@ -78,14 +78,23 @@ macro_rules! schedulers {
             ///
             /// Returns `None` if all destinations have weight 0 or are overloaded (D-1).
             #[inline]
-            pub(crate) fn pick<V: View, F: Family>(self, view: &V, flow: &Flow<F>) -> Option<V::Server> {
+            pub(crate) fn pick<V: View, F: Family>(
+                self,
+                view: &V,
+                flow: &Flow<F>,
+            ) -> Option<V::Server> {
                 match self {
                     $(Self::$variant => <$algorithm>::pick(view, flow),)*
                 }
             }
 
             /// Fills its table. `scratch` holds one element per destination.
-            pub(crate) fn fill<F: Family>(self, servers: &impl Servers, table: &mut [u32], scratch: &mut [Scratch]) {
+            pub(crate) fn fill<F: Family>(
+                self,
+                servers: &impl Servers,
+                table: &mut [u32],
+                scratch: &mut [Scratch],
+            ) {
                 match self {
                     $(Self::$variant => <$algorithm>::fill::<F>(servers, table, scratch),)*
                 }

@@ -70,11 +70,11 @@ in-tree: ## Makes the patch for the tree KDIR and applies it there
 	@tools/build/in-tree.sh apply "$(KDIR)"
 
 .PHONY: series
-series: lab-ready ## build/series/*.patch: the module as patches for the tree KDIR (unset: the lab's kernel)
+series: lab-ready ## build/series/*/*.patch: the module as patches for the tree KDIR (unset: the lab's kernel)
 	@eval "$$($(LAB) env)" && $(IN_LAB) tools/build/series.py "$${KDIR:-$$LAB_KDIR}" $(BUILD)/series
 
 .PHONY: test-series
-test-series: series ## Builds after each patch of the series, and runs checkpatch on each
+test-series: series ## Applies the patches, builds after each, and runs checkpatch on each
 	@tools/build/test-series.sh
 
 .PHONY: test-in-tree

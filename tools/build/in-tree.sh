@@ -9,6 +9,8 @@ root=$(readlink -f "$here/../..")
 module=$root/rust_ipvs
 place=net/netfilter/rust_ipvs
 selftests=$root/tools/testing/selftests/rust_ipvs
+# Attributes that the kernel's header does not have yet (CONTRIBUTING.md), if there are any.
+added=$root/Documentation/netlink/ip_vs.h.patch
 selftests_place=tools/testing/selftests/net/netfilter/ipvs_rs
 
 usage() {
@@ -25,8 +27,11 @@ die() {
 	exit 1
 }
 
+queue=net/netfilter/nf_queue.h
 # The files of the kernel that the patch changes, besides those it adds.
-touched=(net/netfilter/Kconfig net/netfilter/Makefile include/linux/skbuff.h net/ipv4/ip_output.c)
+touched=(net/netfilter/Kconfig net/netfilter/Makefile include/linux/skbuff.h net/ipv4/ip_output.c
+	"include/$queue" net/netfilter/nf_internals.h net/netfilter/nf_conntrack_core.c
+	net/netfilter/nft_ct.c include/uapi/linux/ip_vs.h)
 
 # Adds LINE after the line that matches PATTERN in FILE, where it is not yet.
 add_after() {
@@ -53,6 +58,39 @@ widen_property() {
 	{ print }' "$file" >"$file.new"
 	mv "$file.new" "$file"
 	grep -q 'IS_ENABLED(CONFIG_RUST_IPVS)' "$file" || die "${file##*/} has no ipvs_property under CONFIG_IP_VS"
+}
+
+# publish_queue_drop TREE: moves the declaration of nf_queue_nf_hook_drop(), which is exported, from
+# net/netfilter to the public header of nf_queue.c.
+publish_queue_drop() {
+	local nf=$1/net/netfilter line='void nf_queue_nf_hook_drop(struct net *net);'
+	add_after "$1/include/$queue" '^void nf_unregister_queue_handler' "$line"
+	sed -i -z "s|/\\* nf_queue.c \\*/\n${line//\*/\\*}\n\n||" "$nf/nf_internals.h"
+	! grep -qF "$line" "$nf/nf_internals.h" ||
+		die 'nf_internals.h declares nf_queue_nf_hook_drop() elsewhere than expected'
+	line="#include <$queue>"
+	add_after "$nf/nf_conntrack_core.c" '^#include <net/netfilter/nf_nat_helper.h>' "$line"
+	add_after "$nf/nft_ct.c" '^#include <net/netfilter/nf_conntrack_seqadj.h>' "$line"
+}
+
+# Adds our attributes to the header of the netlink family in TREE, where they are not yet.
+add_attributes() {
+	[ -f "$added" ] || return 0
+	patch -d "$1" -p1 -s -R -f --dry-run <"$added" >"$work/attributes" 2>&1 ||
+		patch -d "$1" -p1 -s -f <"$added" ||
+		die "${added##*/} does not apply to the header of this kernel"
+}
+
+# Removes each paragraph of FILE whose comment begins with "Out of tree:", and the blank line above.
+without_out_of_tree() {
+	awk '
+	/^(\/\/|\/\*|#) Out of tree:/ { skip = 1 }
+	skip { skip = $0 != ""; if (skip) next }
+	$0 == "" { blank = 1; next }
+	blank { print ""; blank = 0 }
+	{ print }' "$1" >"$1.new"
+	cat "$1.new" >"$1"
+	rm "$1.new"
 }
 
 # The module's files in FOLDER, and not what was built beside them.
@@ -98,8 +136,13 @@ lay_out() {
 	add_after "$work/b/net/netfilter/Makefile" 'CONFIG_IP_VS.*ipvs/' 'obj-$(CONFIG_RUST_IPVS) += rust_ipvs/'
 	widen_property "$work/b/include/linux/skbuff.h"
 	widen_property "$work/b/net/ipv4/ip_output.c"
+	publish_queue_drop "$work/b"
+	add_attributes "$work/b"
 	[ ! -d "$kernel/$place" ] || copy module_files "$kernel/$place" "$work/a/$place"
 	copy module_files "$module" "$work/b/$place"
+	for file in $(cd "$module" && grep -rl --include='*.rs' --include='*.[ch]' 'Out of tree:'); do
+		without_out_of_tree "$work/b/$place/$file"
+	done
 	install -m 644 "$root/Kconfig" "$work/b/$place/Kconfig"
 	lay_out_selftests "$kernel" "$work"
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Writes the module as a series of patches for a kernel tree: usage: series.py KERNEL OUTPUT
+"""Writes the module as patches for a kernel tree: usage: series.py KERNEL OUTPUT
 
-Each step adds one layer or one part of it. Files of a layer are compiled from the step on that
-completes the layer; before it they are only there. So each step builds. The last state is the one
-that in-tree.sh makes. Author and Signed-off-by are those of git's configuration in this checkout.
+The patches are in several series, a folder of OUTPUT each, since netdev takes at most fifteen at
+once (Documentation/process/maintainer-netdev.rst). SERIES of series_steps.py lists them with their
+files. A patch adds files; the module declares a file, and so compiles it, from the patch on that
+adds it. The last state is the one that in-tree.sh makes. Author and Signed-off-by are those of
+git's configuration in this checkout.
 """
 
 import fnmatch
@@ -17,6 +19,8 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+from series_steps import SERIES
+
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "net/netfilter/rust_ipvs"
 SELFTESTS = "tools/testing/selftests/net/netfilter/ipvs_rs"
@@ -24,27 +28,15 @@ SPEC = "Documentation/netlink/specs/ipvs.yaml"
 DOCUMENTS = "Documentation/networking/ipvs-rs"
 # Documents of this repository, its build, tests and tool, that the kernel tree does not get.
 NOT_IN_TREE = {"benchmarks", "building", "ripvsadm", "testing"}
-
-COVER = """This series adds IPVS written in Rust, as a module that replaces ip_vs: the
-same netlink family, socket options, /proc files and sysctls, so that
-ipvsadm, keepalived and kube-proxy configure it unchanged.
-
-The layers depend on each other one way only. logic/ needs no kernel: it is
-tested on the host. kapi/ is the only layer with unsafe code:
-abstractions that the kernel crate lacks, of which each could move to
-rust/kernel. director/ is IPVS itself, control/ its user interfaces.
-
-A layer is compiled from the patch on that completes it, so each patch
-builds.
-"""
+MOST = 15
 
 # Main.rs until the last layer is there: a module that does nothing.
 STUB = """// SPDX-License-Identifier: GPL-2.0
 
-//! A layer-4 load balancer.
+//! IP Virtual Server (IPVS), a layer-4 load balancer.
 
 #![deny(unsafe_code)]
-// Users come with the next layers.
+// The callers come with the next patches.
 #![allow(dead_code, unused_imports, unused_macros)]
 
 %s
@@ -67,170 +59,16 @@ impl kernel::Module for RustIpvs {
 }
 """
 
+UNSAFE = "#[allow(unsafe_code)]\n"
 MODULES = {
-    "logic": "mod logic;\n",
-    "kapi": "#[allow(unsafe_code)]\n#[doc(hidden)]\nmod bindings;\n#[allow(unsafe_code)]\nmod kapi;\n",
+    "bindings": UNSAFE + "#[doc(hidden)]\nmod bindings;\n",
     "director": "mod director;\n",
+    "kapi": UNSAFE + "mod kapi;\n",
+    "logic": "mod logic;\n",
 }
 
-
-class Step:
-    """A patch: its message, the files that it adds, and the layers that are compiled from it on."""
-
-    def __init__(self, subject, body, files, layers=()):
-        self.subject, self.body, self.files, self.layers = subject, body, files, layers
-
-
-def module(*patterns):
-    return [f"{PLACE}/{pattern}" for pattern in patterns]
-
-
-STEPS = [
-    Step(
-        "net: keep ipvs_property with either IPVS",
-        """The bit in struct sk_buff marks packets that a load balancer has handled. It
-exists only with CONFIG_IP_VS. IPVS in Rust needs it, too, also in kernels
-without the C implementation.""",
-        ["include/linux/skbuff.h", "net/ipv4/ip_output.c"],
-    ),
-    Step(
-        "netfilter: rust_ipvs: add the skeleton of a module",
-        """Add Kconfig, Makefile, and a module that does nothing yet, with the headers
-that bindgen reads and the inline functions of C that the next patches call.
-
-The bindings are the module's own, because rust/bindings has none of
-netfilter. They are meant to move there with the abstractions that use them.""",
-        module("Kconfig", "Makefile", "main.rs", "bindings*", "helpers*")
-        + ["net/netfilter/Kconfig", "net/netfilter/Makefile"],
-    ),
-    Step(
-        "netfilter: rust_ipvs: read and rewrite packets",
-        """Parse IPv4, IPv6 and transport headers, and update addresses, ports and
-checksums. Hash flows so that both directions have the same hash. This layer
-uses the core crate only, and never panics on the content of a packet.""",
-        module(
-            *(
-                f"logic/{n}.rs"
-                for n in "packet v4 v6 udp checksum crc32c hash ip address nlattr".split()
-            )
-        ),
-    ),
-    Step(
-        "netfilter: rust_ipvs: follow TCP, SCTP, ICMP and tunnels",
-        """Add the state tables of TCP and SCTP, which are those of C IPVS, the
-translation of ICMP errors, and the headers of IPIP, GUE and GRE.""",
-        module(
-            *(
-                f"logic/{n}"
-                for n in "tcp* sctp* icmp* ipip* gue* gre* tunnel* tracking* status*".split()
-            )
-        ),
-    ),
-    Step(
-        "netfilter: rust_ipvs: add the schedulers",
-        """Each scheduler is one file. They choose the same destinations as those of C
-IPVS, bit by bit for dh, sh and mh, so that directors of both kinds may serve
-the same address.""",
-        module("logic/sched/*"),
-    ),
-    Step(
-        "netfilter: rust_ipvs: add timers, persistence, requests and messages",
-        """Add the timer wheel, table sizes, rates, the keys of templates, the parsers of
-SIP and FTP, netlink requests and socket options, and sync messages. With
-them the layer is complete and compiled.""",
-        module("logic/*"),
-        ["logic"],
-    ),
-    Step(
-        "netfilter: rust_ipvs: add RCU references and the hash table",
-        """Add abstractions of RCU, slabs and per-CPU counters, and a resizable hash
-table with a timer wheel. Readers take no lock and write nothing. The
-comments argue why no reader can miss an entry during a resize.""",
-        module(
-            *(
-                f"kapi/{n}"
-                for n in "rcu* shared* once* roster* slots* slab* percpu* table* memory* bh* reclaim* serial* "
-                "random* siphash* time*".split()
-            )
-        ),
-    ),
-    Step(
-        "netfilter: rust_ipvs: add abstractions of packets, hooks and routes",
-        """Add network namespaces, socket buffers, netfilter hooks, conntrack, routes and
-devices. A hook owns its packet: forgetting it frees it, and using it after
-it was sent does not compile.""",
-        module(
-            *(
-                f"kapi/{n}"
-                for n in "net* skbuff* netfilter* conntrack* route* inet* devices* xtables*".split()
-            )
-        ),
-    ),
-    Step(
-        "netfilter: rust_ipvs: add abstractions of user interfaces and work",
-        """Add generic netlink, socket options, /proc files, sysctls, works, threads and
-UDP sockets of the kernel. With them the layer is complete and compiled.""",
-        module("kapi/*", "kapi.rs"),
-        ["logic", "kapi"],
-    ),
-    Step(
-        "netfilter: rust_ipvs: add namespaces, connections and services",
-        """Add the state of a network namespace with its connection tables, services and
-destinations, and the works that expire and resize. An edit of a service
-publishes a new snapshot, so that a packet sees it before or after the edit.""",
-        module(*(f"director/{n}*" for n in "netns conn dest service".split())),
-    ),
-    Step(
-        "netfilter: rust_ipvs: add the way of a packet",
-        """Add the hooks, scheduling of new connections, replies, state transitions,
-persistence and ICMP errors, and the transmitters for NAT, direct routing
-and tunnels. An established packet takes no lock and no reference count.""",
-        module(*(f"director/{n}*" for n in "packet datapath icmp xmit".split())),
-    ),
-    Step(
-        "netfilter: rust_ipvs: add FTP, sync daemons and administration",
-        """Add the FTP helper, the master and backup of connection synchronisation, and
-the operations that administrators request. With them the layer is complete
-and compiled.""",
-        module("director/*", "director.rs"),
-        ["logic", "kapi", "director"],
-    ),
-    Step(
-        "netfilter: rust_ipvs: add the user interfaces",
-        """Add the netlink family, socket options, /proc files, sysctls and the match of
-iptables, with the numbers, formats and errors of C IPVS. The module is
-complete: it registers its interfaces and hooks when it is loaded.
-
-Only one of ip_vs and rust_ipvs can be loaded, because both have the same
-netlink family and files. If both are built in, Kconfig refuses this one.""",
-        module("*"),
-        None,
-    ),
-    Step(
-        "selftests: netfilter: add tests of rust_ipvs",
-        """The tests make their own network of namespaces, report TAP, and run on C IPVS,
-too, with IPVS_IMPL=c. They need Python, iproute2, ipvsadm and nft.""",
-        [f"{SELFTESTS}/*", "tools/testing/selftests/Makefile"],
-    ),
-    Step(
-        "netlink: specs: add a specification of the IPVS family",
-        """It describes the generic netlink family of both implementations for the YNL
-tools. Its numbers are those of linux/ip_vs.h.""",
-        [SPEC],
-    ),
-    Step(
-        "Documentation: networking: describe IPVS in Rust",
-        """Document the behaviour, which is that of C IPVS, with a number for each rule
-that the tests cite, the differences from C IPVS, the interfaces, and how the
-module is organised.""",
-        [f"{DOCUMENTS}/*", "Documentation/networking/index.rst"],
-    ),
-    Step(
-        "MAINTAINERS: add IPVS in Rust",
-        "Patches of the module and of its tests go to netdev, lvs-devel and\nrust-for-linux.",
-        ["MAINTAINERS"],
-    ),
-]
+MOD = re.compile(r"^ *(?:pub(?:\([a-z]+\))? )?mod (\w+);\n", re.M)
+USE = re.compile(r"^((?:pub(?:\([a-z]+\))? )?use (?:self::)?)([^;]*);\n", re.M)
 
 
 def run(*command, **options):
@@ -295,16 +133,143 @@ def in_tree(text):
     return text
 
 
-def main_rs(tree, step):
-    if step.layers is not None:
-        mods = "".join(MODULES[layer] for layer in MODULES if layer in step.layers)
-        (tree / PLACE / "main.rs").write_text((STUB % mods).replace("\n\n\nuse", "\n\nuse"))
+class State:
+    """The tree after a patch: what the files that list others say while not all are there."""
+
+    def __init__(self, final):
+        self.final = final
+        self.present = set()
+
+    def has(self, name):
+        return name in self.present or any(other.startswith(name) for other in self.present)
+
+    def text(self, name):
+        """The text of a file, or None if it is the final one."""
+        path = Path(name)
+        if path.is_relative_to(PLACE):
+            if name == f"{PLACE}/main.rs":
+                return self.main()
+            if path.suffix == ".rs":
+                return self.module(name)
+            if path.name in ("helpers.c", "helpers.h"):
+                return getattr(self, f"helpers_{path.suffix[1:]}")()
+        if name == f"{SELFTESTS}/Makefile":
+            return self.without(
+                name, r"^\t([\w.]+) \\\n", lambda match: self.has(f"{SELFTESTS}/{match[1]}")
+            )
+        if name == "MAINTAINERS":
+            return self.without(
+                name,
+                r"^F:\t(\S*(?:rust_ipvs|ipvs_rs|ipvs-rs)\S*)\n",
+                lambda match: self.has(match[1]),
+            )
+        return None
+
+    def read(self, name):
+        return (self.final / name).read_text()
+
+    def without(self, name, pattern, keep):
+        """A file's text less the matches that `keep` refuses."""
+        text = re.sub(
+            pattern, lambda match: match[0] if keep(match) else "", self.read(name), flags=re.M
+        )
+        return text.rstrip("\n") + "\n"
+
+    def main(self):
+        if self.has(f"{PLACE}/control.rs"):
+            return None
+        there = (mod for name, mod in MODULES.items() if self.has(f"{PLACE}/{name}.rs"))
+        return (STUB % "".join(there)).replace("\n\n\nuse", "\n\nuse")
+
+    def module(self, name):
+        """A file of the crate that declares only modules that are there, and uses only those."""
+        folder = name.removesuffix(".rs")
+        absent = {
+            mod
+            for mod in MOD.findall(self.read(name))
+            if (self.final / folder / f"{mod}.rs").exists()
+            and not self.has(f"{folder}/{mod}.rs")
+        }
+        if not absent:
+            return None
+
+        def used(match):
+            items = split(match[2])
+            kept = [item for item in items if re.match(r"\w+", item)[0] not in absent]
+            if kept == items:
+                return match[0]
+            return "".join(tree(match[1], kept)) if kept else ""
+
+        text = self.without(name, MOD.pattern, lambda match: match[1] not in absent)
+        text = USE.sub(used, text)
+        # The rows of the table of schedulers, with their documentation.
+        for mod in absent:
+            text = re.sub(rf"^ *///[^\n]*\n *\w+ => {mod}::\w+;\n", "", text, flags=re.M)
+        return re.sub(r"\n{3,}", "\n\n", text)
+
+    def helper(self, named):
+        """The file of helpers/ whose first line of words names the same file of kapi/."""
+        for path in (self.final / PLACE / "helpers").glob("*.c"):
+            if re.search(r"kapi/[\w/]+\.rs", path.read_text())[0] == named:
+                return f"{PLACE}/helpers/{path.name}"
+        sys.exit(f"series: no file of helpers/ is that of {named}")
+
+    def helpers_c(self):
+        return self.without(
+            f"{PLACE}/helpers.c",
+            r'^#include "(helpers/\w+\.c)"\n',
+            lambda match: self.has(f"{PLACE}/{match[1]}"),
+        )
+
+    def helpers_h(self):
+        return self.without(
+            f"{PLACE}/helpers.h",
+            r"^/\* (kapi/[\w/]+\.rs).*\n(?:.+\n)+\n",
+            lambda match: self.has(self.helper(match[1])),
+        )
 
 
-def commit(tree, subject, body):
-    body = "\n\n".join(textwrap.fill(part, 72) for part in body.split("\n\n"))
-    subprocess.run(["git", "add", "-A"], cwd=tree, check=True)
-    run("git", "commit", "-q", "-s", "-m", subject, "-m", body, cwd=tree)
+def split(items):
+    """The items of a `use`: of `{a, b::{c, d}}` the two at its top level, without comments."""
+    items = re.sub(r" *//[^\n]*", "", items).strip()
+    if not items.startswith("{"):
+        return [items]
+    found, depth, start = [], 0, 1
+    for at, letter in enumerate(items):
+        depth += (letter == "{") - (letter == "}")
+        if (letter == "," and depth == 1) or depth == 0:
+            found.append(items[start:at].strip())
+            start = at + 1
+    return [item for item in found if item]
+
+
+def tree(head, items):
+    """The lines of a `use` in the kernel's style, an item on each."""
+    if len(items) == 1:
+        name, brace, rest = items[0].partition("{")
+        yield from tree(head + name, split(brace + rest)) if brace else [f"{head}{name};\n"]
+        return
+    yield f"{head}{{\n"
+    for item in items:
+        name, brace, rest = item.partition("{")
+        end = " //" if item is items[-1] else ""
+        if not brace:
+            yield f"    {item},{end}\n"
+            continue
+        inner = split(brace + rest)
+        yield f"    {name}{{\n"
+        yield from (f"        {one},{' //' if one is inner[-1] else ''}\n" for one in inner)
+        yield f"    }},{end}\n"
+    yield "};\n"
+
+
+def commit(folder, step):
+    body = "\n\n".join(
+        part if part.startswith("  ") else textwrap.fill(part, 72)
+        for part in textwrap.dedent(step.body).strip().split("\n\n")
+    )
+    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+    run("git", "commit", "-q", "-s", "-m", step.subject, "-m", body, cwd=folder)
 
 
 def identity():
@@ -320,69 +285,88 @@ def identity():
     os.environ.update({**names, "GIT_CONFIG_GLOBAL": "/dev/null"})
 
 
+def named(step, names):
+    """Those of the names that the patterns of a step match."""
+    return [name for name in names if any(fnmatch.fnmatch(name, each) for each in step.files)]
+
+
+def take(step, left):
+    """The files of a step: those that its patterns name and no step before it has."""
+    mine = named(step, left)
+    if not mine:
+        sys.exit(f"series: no file for “{step.subject}”: {step.files}")
+    for name in mine:
+        left.remove(name)
+    return mine
+
+
+def write(state, folder, mine):
+    """Lays the files of a step into the tree, and what changes of those before it."""
+    state.present.update(mine)
+    for name in sorted(state.present):
+        text = state.text(name)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(state.final / name, folder / name)
+        if text is not None:
+            (folder / name).write_text(text)
+
+
+def check(work, left):
+    """Stops if files are left, or if the last state is not the one of in-tree.sh."""
+    if left:
+        sys.exit("series: no step has " + " ".join(left))
+    command = ["diff", "-r", "-x", ".git", "a", "b"]
+    differ = subprocess.run(command, cwd=work, stdout=subprocess.PIPE, text=True, check=False)
+    if differ.stdout:
+        sys.exit("series: the last state is not the one of in-tree.sh:\n" + differ.stdout)
+
+
+def letter(path, series, number):
+    """Fills in the cover letter that git has made."""
+    part = f" (series {number} of {len(SERIES)})"
+    path.write_text(
+        path.read_text()
+        .replace("*** SUBJECT HERE ***", series.subject + part)
+        .replace("*** BLURB HERE ***\n", textwrap.dedent(series.cover).lstrip())
+    )
+
+
+def format_patches(folder, output):
+    """Writes the patches of each series, with its cover letter, from the commits in the tree."""
+    shutil.rmtree(output, ignore_errors=True)
+    after = sum(len(series.steps) for series in SERIES)
+    for number, series in enumerate(SERIES, 1):
+        first, after = after, after - len(series.steps)
+        place = output / f"{number}-{series.name}"
+        options = ["-q", "--cover-letter", "--subject-prefix=PATCH net-next", "-o", str(place)]
+        run("git", "format-patch", *options, f"HEAD~{first}..HEAD~{after}", cwd=folder)
+        letter(next(place.glob("0000-*")), series, number)
+
+
 def series(kernel, output):
     identity()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        left = lay_out(kernel, work)
-        tree = work / "a"
-        run("git", "init", "-q", "-b", "base", cwd=tree)
-        run("git", "add", "-A", cwd=tree)
-        run("git", "commit", "-q", "-m", "base", cwd=tree)
-        last = [
+        names = lay_out(kernel, work)
+        a, b = work / "a", work / "b"
+        run("git", "init", "-q", "-b", "base", cwd=a)
+        run("git", "add", "-A", cwd=a)
+        run("git", "commit", "-q", "-m", "base", cwd=a)
+        left = [
             name
-            for name in left
-            if not (tree / name).exists()
-            or (tree / name).read_bytes() != (work / "b" / name).read_bytes()
+            for name in names
+            if not (a / name).exists() or (a / name).read_bytes() != (b / name).read_bytes()
         ]
-        built = False
-        for step in STEPS:
-            mine = [
-                name
-                for name in last
-                if any(fnmatch.fnmatch(name, pattern) for pattern in step.files)
-            ]
-            if not mine and f"{PLACE}/main.rs" not in step.files:
-                sys.exit(f"series: no file for “{step.subject}”: {step.files}")
-            for name in mine:
-                if name == f"{PLACE}/main.rs" and step.layers is not None:
-                    continue
-                (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(work / "b" / name, tree / name)
-                last.remove(name)
-            if f"{PLACE}/main.rs" in step.files or (step.layers and built):
-                main_rs(tree, step)
-                built = True
-            commit(tree, step.subject, step.body)
-        if last:
-            sys.exit("series: no step has " + " ".join(last))
-        differ = subprocess.run(
-            ["diff", "-r", "-x", ".git", "a", "b"],
-            cwd=work,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if differ.stdout:
-            sys.exit("series: the last state is not the one of in-tree.sh:\n" + differ.stdout)
-        shutil.rmtree(output, ignore_errors=True)
-        run(
-            "git",
-            "format-patch",
-            "-q",
-            "--cover-letter",
-            "-o",
-            str(output),
-            f"HEAD~{len(STEPS)}",
-            cwd=tree,
-        )
-    letter = next(output.glob("0000-*"))
-    text = (
-        letter.read_text()
-        .replace("*** SUBJECT HERE ***", "netfilter: IPVS in Rust")
-        .replace("*** BLURB HERE ***\n", COVER)
-    )
-    letter.write_text(text)
+        state = State(b)
+        for one in SERIES:
+            one.steps = [step for step in one.steps if not step.optional or named(step, left)]
+            if len(one.steps) > MOST:
+                sys.exit(f"series: {one.name} has {len(one.steps)} patches, and may have {MOST}")
+            for step in one.steps:
+                write(state, a, take(step, left))
+                commit(a, step)
+        check(work, left)
+        format_patches(a, output)
 
 
 def main():
@@ -390,11 +374,11 @@ def main():
         sys.exit(__doc__)
     kernel, output = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     series(kernel, output)
-    for patch in sorted(output.glob("*.patch")):
+    for patch in sorted(output.glob("*/*.patch")):
         text = patch.read_text()
-        print(
-            f"{patch.name}: {len(re.findall('^diff --git', text, re.M))} files, {len(re.findall(r'^[+](?![+][+] )', text, re.M))} lines"
-        )
+        files = len(re.findall("^diff --git", text, re.M))
+        lines = len(re.findall(r"^[+](?![+][+] )", text, re.M))
+        print(f"{patch.relative_to(output)}: {files} files, {lines} lines")
 
 
 main()

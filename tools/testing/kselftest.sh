@@ -19,7 +19,9 @@ TESTS=${TESTS-hooks.py lookup.py sockopt.py}
 PARTS=(scripts/subarch.include tools/testing/selftests/Makefile tools/testing/selftests/lib.mk
 	tools/testing/selftests/kselftest tools/testing/selftests/kselftest.h
 	tools/testing/selftests/kselftest_harness.h net/netfilter/Kconfig net/netfilter/Makefile
-	include/linux/skbuff.h net/ipv4/ip_output.c)
+	include/linux/skbuff.h net/ipv4/ip_output.c include/net/netfilter/nf_queue.h
+	net/netfilter/nf_internals.h net/netfilter/nf_conntrack_core.c net/netfilter/nft_ct.c
+	include/uapi/linux/ip_vs.h)
 
 host() {
 	local LAB_KDIR LAB_TREE
