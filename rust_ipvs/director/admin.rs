@@ -5,8 +5,8 @@
 //!
 //! Each file adds methods to [`NetnsIpvs`](super::netns::NetnsIpvs), which the control layer calls;
 //! [`ListCursor`], [`BucketCursor`] and [`Bookmark`] are the positions of dumps. This folder is the
-//! top of the director: it may use `conn`, `dest`, `netns`, `service` and `sync`, and no other
-//! folder imports it. The teardown in `netns` calls its `flush_for_good()`.
+//! top of the director: it may use `conn`, `dest`, `netns` and `service`, and no other folder
+//! imports it. The teardown in `netns` calls its `flush_for_good()`.
 
 mod config;
 mod daemons;

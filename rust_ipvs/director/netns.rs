@@ -21,6 +21,7 @@ mod nodest;
 mod pernet;
 mod queues;
 mod resize;
+mod sync_host;
 mod sysctl;
 
 pub(crate) use self::{

@@ -44,7 +44,7 @@ use crate::{
 use core::fmt;
 use kernel::prelude::*;
 
-/// Services between two calls of `cond_resched()`.
+/// Buckets between two calls of `cond_resched()`.
 const PAGE: usize = 64;
 
 /// Position in a list of services. All zeroes is the beginning.
@@ -179,34 +179,6 @@ impl<F: InetFamily> AfState<F> {
     /// Looks up a service; returns it with a reference.
     pub(crate) fn get(&self, id: &ServiceId) -> Result<RcuArc<Service<F>>, ConfigError> {
         rcu::read(|rcu| self.by_id(rcu, id)?.try_get()).ok_or(ConfigError::NO_SERVICE)
-    }
-
-    /// Calls `work` for each service from a position on, until it returns `false`. Returns that
-    /// position, or `None` at the end. Process context; calls `cond_resched()`.
-    pub(crate) fn each_paged(
-        &self,
-        from: ServicePos,
-        mut work: impl FnMut(ServicePos, &RcuArc<Service<F>>) -> bool,
-    ) -> Result<Option<ServicePos>> {
-        let mut from = from;
-        let mut page = KVec::with_capacity(PAGE, GFP_KERNEL)?;
-        loop {
-            rcu::read(|rcu| {
-                self.each(rcu, from, |place, service| {
-                    page.push_within_capacity((place, service)).is_ok()
-                })
-            });
-            if page.is_empty() {
-                return Ok(None);
-            }
-            for (place, service) in page.drain_all() {
-                if !work(place, &service) {
-                    return Ok(Some(place));
-                }
-                from = pos_after(place);
-            }
-            time::give_way();
-        }
     }
 
     /// Shows the line of a service, if it has not been shown yet, and a page of its destinations.

@@ -37,7 +37,8 @@ use crate::{
             RcuArc,
             RcuRef, //
         },
-        slab::Slab, //
+        slab::Slab,
+        time, //
     },
     logic::{
         config::{
@@ -71,6 +72,9 @@ use kernel::{
 
 /// Minimum and maximum number of buckets of a service table, as powers of two (V-7).
 const SERVICE_BITS: (u32, u32) = (4, 20);
+
+/// Services between two calls of `cond_resched()`.
+const PAGE: usize = 64;
 
 /// Position in the order of a family's services.
 pub(crate) type ServicePos = HashPos;
@@ -310,6 +314,34 @@ impl<F: InetFamily> AfState<F> {
                 return;
             }
             from = pos_after(place);
+        }
+    }
+
+    /// Calls `work` for each service from a position on, until it returns `false`. Returns that
+    /// position, or `None` at the end. Process context; calls `cond_resched()`.
+    pub(crate) fn each_paged(
+        &self,
+        from: ServicePos,
+        mut work: impl FnMut(ServicePos, &RcuArc<Service<F>>) -> bool,
+    ) -> Result<Option<ServicePos>> {
+        let mut from = from;
+        let mut page = KVec::with_capacity(PAGE, GFP_KERNEL)?;
+        loop {
+            rcu::read(|rcu| {
+                self.each(rcu, from, |place, service| {
+                    page.push_within_capacity((place, service)).is_ok()
+                })
+            });
+            if page.is_empty() {
+                return Ok(None);
+            }
+            for (place, service) in page.drain_all() {
+                if !work(place, &service) {
+                    return Ok(Some(place));
+                }
+                from = pos_after(place);
+            }
+            time::give_way();
         }
     }
 
