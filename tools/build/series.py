@@ -19,7 +19,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from series_steps import SERIES
+from series_steps import SERIES, STUBS
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "net/netfilter/rust_ipvs"
@@ -190,7 +190,12 @@ class State:
             if (self.final / folder / f"{mod}.rs").exists()
             and not self.has(f"{folder}/{mod}.rs")
         }
-        if not absent:
+        stubs = [
+            text
+            for file, until, text in STUBS
+            if name == f"{PLACE}/{file}" and not self.has(f"{PLACE}/{until}")
+        ]
+        if not absent and not stubs:
             return None
 
         def used(match):
@@ -205,7 +210,8 @@ class State:
         # The rows of the table of schedulers, with their documentation.
         for mod in absent:
             text = re.sub(rf"^ *///[^\n]*\n *\w+ => {mod}::\w+;\n", "", text, flags=re.M)
-        return re.sub(r"\n{3,}", "\n\n", text)
+        text = re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+        return "\n".join([text, *stubs])
 
     def helper(self, named):
         """The file of helpers/ whose first line of words names the same file of kapi/."""

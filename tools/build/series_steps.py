@@ -33,6 +33,46 @@ class Series:
     steps: list
 
 
+# Methods that a file calls before the patch that adds them: in which file they stand in, until
+# which file is there, their text.
+STUBS = [
+    (
+        "director/netns.rs",
+        "director/datapath.rs",
+        """impl NetnsIpvs {
+    // Hooks come with a later patch.
+    pub(crate) fn fit_hooks(&self) -> Result {
+        Ok(())
+    }
+}
+""",
+    ),
+    (
+        "director/netns.rs",
+        "director/admin.rs",
+        """impl NetnsIpvs {
+    // Services are added and deleted by a later patch.
+    pub(crate) fn flush_for_good(&self) {}
+}
+""",
+    ),
+    (
+        "director/datapath.rs",
+        "director/datapath/fast.rs",
+        """impl super::netns::NetnsIpvs {
+    // The fast path comes with the next patch.
+    fn open_fast_path(
+        self: &kernel::sync::Arc<Self>,
+        _config: &mut super::netns::ConfigState,
+    ) -> kernel::error::Result {
+        Ok(())
+    }
+}
+""",
+    ),
+]
+
+
 def module(patterns):
     return [f"{PLACE}/{pattern}" for pattern in patterns.split()]
 
@@ -312,8 +352,10 @@ KAPI = Series(
             reference to its owner, and cannot cancel.
 
             RCU callbacks should take some microseconds at most. The reclaimer drops large objects
-            in process context after their grace period. Add kthreads with a flag that wakes them, and a module notifier by
-            which a module refuses another one.
+            in process context after their grace period.
+
+            Add kthreads with a flag that wakes them, and a module notifier by which a module
+            refuses another one.
             """,
             rust("kapi", "work thread reclaim modules") + helpers("work thread modules"),
         ),
@@ -458,8 +500,9 @@ DIRECTOR = Series(
 
     The folders depend on each other in one direction, and each patch adds
     what only depends on earlier ones: destinations, connections, services,
-    sync, the state of a namespace, transmitters, FTP, ICMP, the hooks. The
-    last patch registers everything.
+    sync, the state of a namespace, transmitters, FTP, ICMP, the hooks,
+    requests of administrators. Three methods that are called before the patch
+    that adds them are empty until then. The last patch registers everything.
     """,
     [
         Step(
@@ -486,7 +529,7 @@ DIRECTOR = Series(
             """,
             rust(
                 "director",
-                "conn conn/clock conn/engine_data conn/family conn/status conn/sync_state "
+                "conn conn/app conn/clock conn/engine_data conn/family conn/status conn/sync_state "
                 "conn/timeouts conn/word_pair",
             ),
         ),
@@ -496,7 +539,7 @@ DIRECTOR = Series(
             ConnTable owns keys, hashes, insertion, re-arming and removal; nothing else touches the
             hash table below it. Templates are in the same table under keys that no packet has.
 
-            Add what belongs to a connection by its key: FTP data connections without a client port,
+            Add what else belongs to a connection: data connections of FTP without a client port,
             conntrack entries, and connections that a master has sent.
             """,
             rust("director", "conn/"),
@@ -533,16 +576,6 @@ DIRECTOR = Series(
             unregisters hooks, waits for packets in them, and then frees what they used.
             """,
             rust("director", "netns netns/"),
-        ),
-        Step(
-            "netfilter: rust_ipvs: carry out requests of administrators",
-            """
-            Add, edit and delete services and destinations; zero counters; dump; start and stop
-            daemons; answer the match of iptables. All changes take the configuration mutex of the
-            namespace. A dump resumes at a bookmark at constant cost, because tables are ordered by
-            hash whatever their size.
-            """,
-            rust("director", "admin admin/"),
         ),
         Step(
             "netfilter: rust_ipvs: add the transmitters",
@@ -596,6 +629,16 @@ DIRECTOR = Series(
             What is not plain in every respect goes the way it goes without this patch, unchanged.
             """,
             rust("director", "datapath/"),
+        ),
+        Step(
+            "netfilter: rust_ipvs: carry out requests of administrators",
+            """
+            Add, edit and delete services and destinations; zero counters; dump; start and stop
+            daemons; answer the match of iptables. All changes take the configuration mutex of the
+            namespace. A dump resumes at a bookmark at constant cost, because tables are ordered by
+            hash whatever their size.
+            """,
+            rust("director", "admin admin/"),
         ),
         Step(
             "netfilter: rust_ipvs: answer the netlink family",
