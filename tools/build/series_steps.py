@@ -326,8 +326,9 @@ KAPI = Series(
     as they have one user. Each names its C header, its contexts, invariants
     and contracts, and general ones have an example that is compiled.
 
-    Where the kernel crate has an abstraction (rcu::Guard, Atomic, barriers,
-    Mutex, ARef, SeqFile), it is used.
+    Where the kernel crate has an abstraction that suffices (Atomic, barriers,
+    Arc, Mutex, the RCU read lock), it is used; a file that resembles one says
+    what that one lacks.
     """,
     [
         Step(
