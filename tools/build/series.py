@@ -24,10 +24,10 @@ from series_steps import SERIES, STUBS
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "net/netfilter/rust_ipvs"
 SELFTESTS = "tools/testing/selftests/net/netfilter/ipvs_rs"
-SPEC = "Documentation/netlink/specs/ipvs.yaml"
+SPECS = "Documentation/netlink/specs"
 DOCUMENTS = "Documentation/networking/ipvs-rs"
 # Documents of this repository, its build, tests and tool, that the kernel tree does not get.
-NOT_IN_TREE = {"benchmarks", "building", "ripvsadm", "testing"}
+NOT_IN_TREE = {"benchmarks", "building", "metrics", "ripvsadm", "testing"}
 MOST = 15
 
 # Main.rs until the last layer is there: a module that does nothing.
@@ -107,9 +107,8 @@ def maintainers(path):
 
 
 def documents(tree):
-    """Puts the specification and the documents of the module into the tree, and into its index."""
-    (tree / SPEC).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(ROOT / SPEC, tree / SPEC)
+    """Puts specifications and documents of the module into the tree, the latter into its index."""
+    shutil.copytree(ROOT / SPECS, tree / SPECS, dirs_exist_ok=True)
     place = tree / DOCUMENTS
     place.mkdir(parents=True)
     for path in sorted((ROOT / "Documentation").glob("*.rst")):
@@ -160,7 +159,7 @@ class State:
         if name == "MAINTAINERS":
             return self.without(
                 name,
-                r"^F:\t(\S*(?:rust_ipvs|ipvs_rs|ipvs-rs)\S*)\n",
+                r"^F:\t(\S*(?:rust_ipvs|ipvs_rs|ipvs-rs|ipvs\.yaml)\S*)\n",
                 lambda match: self.has(match[1]),
             )
         return None

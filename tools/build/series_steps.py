@@ -292,6 +292,15 @@ PACKETS = Series(
             rust("logic", "request request/"),
         ),
         Step(
+            "netfilter: rust_ipvs: parse requests of a netlink family of our own",
+            """
+            Parse the requests of RIPVS, a family for what C IPVS does not have: several changes
+            that are made together or not at all. A family of its own cannot clash with numbers that
+            the family IPVS gets later.
+            """,
+            rust("logic", "ripvs ripvs/"),
+        ),
+        Step(
             "netfilter: rust_ipvs: read and write sync messages",
             """
             Add the messages by which a master director tells backups about connections, versions 0
@@ -342,7 +351,7 @@ KAPI = Series(
             the lock type of this patch always disables softirqs.
             """,
             module("bindings.rs kapi.rs")
-            + rust("kapi", "once bh time serial random siphash cpus memory")
+            + rust("kapi", "once bh time seqcount serial random siphash cpus memory")
             + helpers("core cpus memory"),
         ),
         Step(
@@ -639,15 +648,28 @@ DIRECTOR = Series(
             namespace. A dump resumes at a bookmark at constant cost, because tables are ordered by
             hash whatever their size.
             """,
-            rust("director", "admin admin/"),
+            rust(
+                "director",
+                "admin admin/config admin/daemons admin/dump admin/stats admin/xt_match",
+            ),
         ),
         Step(
-            "netfilter: rust_ipvs: answer the netlink family",
+            "netfilter: rust_ipvs: make several changes at once, or none",
             """
-            Add the commands of the family IPVS with the numbers, formats and errors of C IPVS. Each
-            command is one type; nothing is decided here.
+            Plan a list of changes, prepare all memory and objects that they need, then publish
+            them. Only the last of the three has effects, and it does not fail. A dump of everything
+            reports if the configuration changed meanwhile.
             """,
-            rust("control", "errno genl genl/"),
+            rust("director", "admin/"),
+        ),
+        Step(
+            "netfilter: rust_ipvs: answer the netlink families",
+            """
+            Add the commands of the family IPVS with the numbers, formats and errors of C IPVS, and
+            those of RIPVS. Each command is one type; nothing is decided here. The files are
+            compiled from the next patch on, which registers them.
+            """,
+            rust("control", "errno genl genl/ ripvs ripvs/"),
         ),
         Step(
             "netfilter: rust_ipvs: add the other interfaces and register all",
@@ -747,7 +769,7 @@ TESTS = Series(
             Every command and attribute, valid and invalid, with the errno of C IPVS, and random
             mutations of valid requests beside a model of the configuration.
             """,
-            selftests("netlink_*"),
+            selftests("netlink_* ripvs"),
         ),
         Step(
             "selftests: netfilter: rust_ipvs: test socket options and files",
@@ -782,13 +804,14 @@ TESTS = Series(
             [f"{SELFTESTS}/*"],
         ),
         Step(
-            "netlink: specs: add a specification of the IPVS family",
+            "netlink: specs: add specifications of the IPVS families",
             """
-            It describes the generic netlink family of both implementations for the YNL tools. The
-            numbers are those of linux/ip_vs.h; services and destinations can be dumped and edited
-            by the Python client with it.
+            ipvs.yaml describes the generic netlink family of both implementations for the YNL
+            tools. The numbers are those of linux/ip_vs.h; services and destinations can be dumped
+            and edited by the Python client with it. ripvs.yaml describes the family that only
+            rust_ipvs has.
             """,
-            ["Documentation/netlink/specs/ipvs.yaml"],
+            ["Documentation/netlink/specs/*"],
         ),
         Step(
             "Documentation: networking: describe the behaviour of IPVS",

@@ -364,19 +364,12 @@ impl NetnsIpvs {
                 return memory(result);
             }
             check_address(net, &spec.id)?;
-<<<<<<< HEAD
-            memory(Destination::new(&self.counting, id, service.serial, spec).and_then(|destination| {
-                destination.freeze(self.settings.is_frozen());
-                insert_dest(&mut config.held, &self.rs_table, &service, destination)
-            }))?;
-            self.note_change(&mut config);
-            Ok(())
-=======
             let destination = memory(Destination::new(&self.counting, id, service.serial, spec))?;
             destination.freeze(self.settings.is_frozen());
             let result = insert_dest(&mut config.held, &self.rs_table, &service, destination);
-            memory(result)
->>>>>>> 6ad80f0 (Mend what checkpatch --strict says of the module and its tests)
+            memory(result)?;
+            self.note_change(&mut config);
+            Ok(())
         })
     }
 

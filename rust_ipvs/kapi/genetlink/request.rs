@@ -81,7 +81,7 @@ impl<'a> Request<'a> {
         let header = offset.checked_sub(size_of::<bindings::nlattr>());
         if let Some(attribute) = header.and_then(|header| all.get(header..)) {
             // SAFETY: By the type invariant `info` is valid, and its `extack` null or the
-            // acknowledgement that the core is about to send, for which it computes the offset of
+            // acknowledgment that the core is about to send, for which it computes the offset of
             // this pointer in the request. It does not follow the pointer.
             unsafe {
                 let extack = (*self.info.as_ptr()).extack;

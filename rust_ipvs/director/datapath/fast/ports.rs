@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Hooks at devices, with the part of [`NetnsIpvs`] that creates the work which registers them while
-//! the namespace has a service and `fast_path` is set, and unregisters them.
+//! Hooks at devices, with the part of [`NetnsIpvs`] that creates their work. It registers them
+//! while the namespace has a service and `fast_path` is set, and unregisters them.
 //!
 //! Registration takes RTNL, which must not be taken with the configuration mutex held. So a work
 //! does it, which takes both, one after the other. If what it has read changes meanwhile, it is
