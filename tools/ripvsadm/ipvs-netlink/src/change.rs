@@ -105,18 +105,21 @@ impl Change {
     /// Makes sure that the names in it fit their attributes.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
-            Change::AddService(service) | Change::EditService(service) => {
-                check_name("scheduler", &service.scheduler, SCHEDULER_LIMIT)?;
-                match &service.persistence_engine {
-                    Some(engine) => check_name("persistence engine", engine, ENGINE_LIMIT),
-                    None => Ok(()),
-                }
-            }
+            Change::AddService(service) | Change::EditService(service) => check_names(service),
             Change::StartDaemon(daemon) => {
                 check_name("interface", &daemon.interface, INTERFACE_LIMIT)
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Checks that the names of a service fit.
+pub(crate) fn check_names(service: &Service) -> Result<(), Error> {
+    check_name("scheduler", &service.scheduler, SCHEDULER_LIMIT)?;
+    match &service.persistence_engine {
+        Some(engine) => check_name("persistence engine", engine, ENGINE_LIMIT),
+        None => Ok(()),
     }
 }
 

@@ -7,33 +7,25 @@
 
 use std::collections::VecDeque;
 
-use crate::attr::{self, attributes};
+use crate::attr;
 use crate::change::Change;
 use crate::command::Command;
 use crate::config::{Info, Timeouts};
 use crate::daemon::Daemon;
 use crate::decode::DecodeError;
 use crate::destination::DestinationEntry;
-use crate::error::{Error, KernelError};
-use crate::message::{
-    messages, put_request, want_ack, Content, Ending, Header, FAMILY_NAME, NLM_F_ACK, NLM_F_DUMP,
-};
+use crate::engine::{kernel_error, nest, Engine};
+use crate::error::Error;
+use crate::message::{Content, Header, FAMILY_NAME, FAMILY_VERSION, NLM_F_ACK, NLM_F_DUMP};
 use crate::service::{ServiceEntry, ServiceId};
 use crate::transport::{SocketTransport, Transport};
 use crate::uapi::cmd_attr::{DAEMON, DEST, SERVICE};
 
-// The controller, of which a family's number is asked.
-const CONTROLLER: u16 = 16;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-const CTRL_ATTR_FAMILY_ID: u16 = 1;
-const CTRL_ATTR_FAMILY_NAME: u16 = 2;
-
 /// Number of attempts at a list that changes while the kernel makes it.
 const LIST_TRIES: u8 = 5;
 
-/// The room that an acknowledgement needs in the receive buffer, and a datagram of a list.
+/// The room that an acknowledgement needs in the receive buffer.
 const ACK_ROOM: usize = 1280;
-const LIST_ROOM: usize = 9216;
 
 /// The bytes after which no request is added to a datagram.
 const REQUESTS_MAX: usize = 32 << 10;
@@ -44,12 +36,11 @@ const REQUESTS_MAX: usize = 32 << 10;
 /// socket fails, [`Error::Decode`] where the answer cannot be read.
 #[derive(Debug)]
 pub struct Client<T = SocketTransport> {
-    transport: T,
+    pub(crate) engine: Engine<T>,
+    /// The number of the family `IPVS`.
     family: u16,
-    /// The number of the last request.
-    sequence: u32,
-    requests: Vec<u8>,
-    datagram: Vec<u8>,
+    /// The number of the family `RIPVS`, once it was looked up.
+    pub(crate) ripvs: Option<u16>,
 }
 
 impl Client {
@@ -70,33 +61,13 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`Client::connect`].
     pub fn with_transport(transport: T) -> Result<Self, Error> {
-        let mut client = Client {
-            transport,
-            family: CONTROLLER,
-            sequence: 0,
-            requests: Vec::new(),
-            datagram: Vec::new(),
-        };
-        client.put(CTRL_CMD_GETFAMILY, NLM_F_ACK, |out| {
-            attr::put_str(out, CTRL_ATTR_FAMILY_NAME, FAMILY_NAME);
-        });
-        let mut id = None;
-        let ending = client.exchange(|answer| {
-            for attribute in attributes(answer, "the family") {
-                if let (CTRL_ATTR_FAMILY_ID, payload) = attribute? {
-                    id = Some(attr::read_u16(payload, "the family's number")?);
-                }
-            }
-            Ok(())
-        })?;
-        match (ending.errno, id) {
-            (0, Some(id)) => {
-                client.family = id;
-                Ok(client)
-            }
-            (0, None) | (libc::ENOENT, _) => Err(Error::NoFamily),
-            _ => Err(kernel_error(None, ending)),
-        }
+        let mut engine = Engine::new(transport);
+        let family = engine.look_up(FAMILY_NAME)?;
+        Ok(Client {
+            engine,
+            family,
+            ripvs: None,
+        })
     }
 
     /// The version of IPVS and the size of its connection table.
@@ -226,28 +197,27 @@ impl<T: Transport> Client<T> {
         from: usize,
         refused: &mut Vec<(usize, Error)>,
     ) -> Result<usize, Error> {
-        let most = (self.transport.room() / ACK_ROOM).max(1);
-        let before = self.sequence;
+        let most = (self.engine.room() / ACK_ROOM).max(1);
+        let before = self.engine.sequence();
         let chosen = changes.iter().take(most);
         let chosen = chosen.take_while(|change| change.check().is_ok());
         let mut last = 0;
         let mut count = 0;
         for change in chosen {
-            last = self.requests.len();
-            self.put(change.command().into(), 0, |out| change.encode(out));
+            last = self.engine.pending();
+            self.put(change.command(), 0, |out| change.encode(out));
             count += 1;
-            if self.requests.len() > REQUESTS_MAX {
+            if self.engine.pending() > REQUESTS_MAX {
                 break;
             }
         }
         // A refusal is always told. That the last one has ended, which was asked for, says that
         // all others have.
-        want_ack(&mut self.requests, last);
-        self.send()?;
+        self.engine.want_ack(last);
+        self.engine.send()?;
         let mut done = false;
         while !done {
-            self.transport.receive(&mut self.datagram)?;
-            for message in messages(&self.datagram) {
+            for message in self.engine.receive()? {
                 let message = message?;
                 let place = message.sequence.wrapping_sub(before).wrapping_sub(1) as usize;
                 let (Content::End(ending), true) = (message.content, place < count) else {
@@ -270,9 +240,9 @@ impl<T: Transport> Client<T> {
         fill: impl FnOnce(&mut Vec<u8>),
         decode: impl Fn(&[u8]) -> Result<E, DecodeError>,
     ) -> Result<E, Error> {
-        self.put(command.into(), NLM_F_ACK, fill);
+        self.put(command, NLM_F_ACK, fill);
         let mut answer = None;
-        let ending = self.exchange(|bytes| {
+        let ending = self.engine.exchange(|bytes| {
             answer = Some(decode(bytes)?);
             Ok(())
         })?;
@@ -309,14 +279,14 @@ impl<T: Transport> Client<T> {
     ) -> Result<Vec<Vec<E>>, Error> {
         let mut lists: Vec<Vec<E>> = std::iter::repeat_with(Vec::new).take(count).collect();
         let mut waiting: VecDeque<(usize, u8)> = (0..count).map(|index| (index, 0)).collect();
-        let mut at_once = (self.transport.room() / LIST_ROOM).max(1);
+        let mut at_once = (self.engine.room() / self.engine.list_room()).max(1);
         while !waiting.is_empty() {
             let asked: Vec<_> = waiting.drain(..at_once.min(waiting.len())).collect();
-            let before = self.sequence;
+            let before = self.engine.sequence();
             for (index, _) in &asked {
-                self.put(command.into(), NLM_F_DUMP, |out| fill(*index, out));
+                self.put(command, NLM_F_DUMP, |out| fill(*index, out));
             }
-            let endings = self.hear(before, asked.len(), |place, answer| {
+            let endings = self.engine.hear(before, asked.len(), |place, answer| {
                 if let Some((index, _)) = asked.get(place) {
                     if let Some(list) = lists.get_mut(*index) {
                         list.push(decode(*index, answer)?);
@@ -349,97 +319,15 @@ impl<T: Transport> Client<T> {
         Ok(lists)
     }
 
-    /// Sends one request, which is there already, and hands what answers it to `each`.
-    fn exchange(
-        &mut self,
-        mut each: impl FnMut(&[u8]) -> Result<(), DecodeError>,
-    ) -> Result<Ending, Error> {
-        let before = self.sequence.wrapping_sub(1);
-        let endings = self.hear(before, 1, |_, answer| each(answer))?;
-        Ok(endings.into_iter().next().unwrap_or_default())
-    }
-
-    /// Sends the `count` requests that are there, whose numbers follow `before`, and hands what
-    /// answers them to `each`, with their places. Returns how each ended; an interrupted list
-    /// ends with `EINTR`.
-    fn hear(
-        &mut self,
-        before: u32,
-        count: usize,
-        mut each: impl FnMut(usize, &[u8]) -> Result<(), DecodeError>,
-    ) -> Result<Vec<Ending>, Error> {
-        self.send()?;
-        let mut endings: Vec<Option<Ending>> = vec![None; count];
-        let mut interrupted = vec![false; count];
-        let mut open = count;
-        while open > 0 {
-            self.transport.receive(&mut self.datagram)?;
-            for message in messages(&self.datagram) {
-                let message = message?;
-                // Of another request, where that was given up half way.
-                let place = message.sequence.wrapping_sub(before).wrapping_sub(1) as usize;
-                let (Some(end), Some(torn)) = (endings.get_mut(place), interrupted.get_mut(place))
-                else {
-                    continue;
-                };
-                *torn |= message.interrupted;
-                match message.content {
-                    Content::Attributes(answer) => each(place, answer)?,
-                    Content::End(mut ending) if end.is_none() => {
-                        if *torn && ending.errno == 0 {
-                            ending.errno = libc::EINTR;
-                        }
-                        *end = Some(ending);
-                        open -= 1;
-                    }
-                    Content::End(_) | Content::Ignored => {}
-                }
-            }
-        }
-        Ok(endings.into_iter().map(Option::unwrap_or_default).collect())
-    }
-
     /// Adds a request to those that are to be sent.
-    fn put(&mut self, command: u8, flags: u16, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.sequence = self.sequence.wrapping_add(1);
+    fn put(&mut self, command: Command, flags: u16, fill: impl FnOnce(&mut Vec<u8>)) {
         let header = Header {
             family: self.family,
+            version: FAMILY_VERSION,
             flags,
-            sequence: self.sequence,
-            command,
+            sequence: 0,
+            command: command.into(),
         };
-        put_request(&mut self.requests, header, fill);
+        self.engine.put(header, fill);
     }
-
-    /// Sends the requests that are there.
-    fn send(&mut self) -> Result<(), Error> {
-        let sent = self.transport.send(&self.requests);
-        self.requests.clear();
-        Ok(sent?)
-    }
-}
-
-fn kernel_error(command: Option<Command>, ending: Ending) -> Error {
-    let Ending {
-        errno,
-        message,
-        offset,
-    } = ending;
-    Error::Kernel(KernelError {
-        command,
-        errno,
-        message,
-        offset,
-    })
-}
-
-/// The nest `number` of an answer.
-fn nest(answer: &[u8], number: u16) -> Result<&[u8], DecodeError> {
-    for attribute in attributes(answer, "an answer") {
-        match attribute? {
-            (kind, payload) if kind == number => return Ok(payload),
-            _ => {}
-        }
-    }
-    Err(DecodeError::new("an answer", "has not what was asked for"))
 }

@@ -11,7 +11,8 @@ use crate::decode::DecodeError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The kernel has no family `IPVS`: no module that provides it is loaded.
+    /// The kernel does not have the family: for `IPVS`, no module that provides it is loaded; for
+    /// `RIPVS`, it is not rust_ipvs.
     NoFamily,
     /// The kernel refused the request.
     Kernel(KernelError),
@@ -52,7 +53,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NoFamily => f.write_str("the kernel has no netlink family IPVS"),
+            Error::NoFamily => f.write_str("the kernel does not have the netlink family"),
             Error::Kernel(kernel) => kernel.fmt(f),
             Error::Io(io) => write!(f, "netlink socket: {io}"),
             Error::Decode(decode) => write!(f, "cannot read the kernel's answer: {decode}"),
@@ -96,7 +97,8 @@ impl From<io::Error> for Error {
 /// A refusal by the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelError {
-    /// The command that was refused; `None` while the family was looked up.
+    /// The command that was refused; `None` while the family was looked up, and if no single
+    /// change of several is at fault.
     pub command: Option<Command>,
     /// The errno, positive.
     pub errno: i32,
@@ -121,7 +123,7 @@ impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.command {
             Some(command) => write!(f, "cannot {command}: ")?,
-            None => f.write_str("cannot look up the netlink family IPVS: ")?,
+            None => f.write_str("the kernel refuses: ")?,
         }
         match &self.message {
             Some(message) => write!(f, "{message} ({})", self.errno_text()),

@@ -12,6 +12,8 @@
 //!   person means. Each has `encode` and `decode`, to and from the attributes of the wire: for
 //!   other transports (an asynchronous one, a capture file), and for tests of an implementation
 //!   of the family.
+//! - [`ripvs`] is the family `RIPVS`, which only rust_ipvs has: the whole configuration at once,
+//!   and changes that are made together or not at all.
 //!
 //! Everything multi-byte is in host order in these types, whatever the wire has; addresses are
 //! [`std::net`]'s. Nothing here panics on what it receives. What is decoded may hold numbers that
@@ -69,10 +71,12 @@ mod config;
 mod daemon;
 mod decode;
 mod destination;
+mod engine;
 mod error;
 mod family;
 mod forward;
 mod message;
+pub mod ripvs;
 mod service;
 mod stats;
 mod transport;

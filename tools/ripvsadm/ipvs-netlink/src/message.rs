@@ -36,6 +36,8 @@ const ATTR_OFFS: u16 = 2;
 
 const HEADER_LEN: usize = 16;
 const GENL_HEADER_LEN: usize = 4;
+/// The bytes of a request before its attributes.
+pub(crate) const REQUEST_HEADER_LEN: usize = HEADER_LEN + GENL_HEADER_LEN;
 const ALIGN: usize = 4;
 
 /// Header of a request.
@@ -43,9 +45,11 @@ const ALIGN: usize = 4;
 pub(crate) struct Header {
     /// The family's number.
     pub(crate) family: u16,
+    /// The family's version.
+    pub(crate) version: u8,
     /// Of the request, without [`NLM_F_REQUEST`].
     pub(crate) flags: u16,
-    /// By which the answer is known.
+    /// By which the answer is known; the engine's.
     pub(crate) sequence: u32,
     /// The command's number.
     pub(crate) command: u8,
@@ -59,7 +63,7 @@ pub(crate) fn put_request(out: &mut Vec<u8>, header: Header, fill: impl FnOnce(&
     out.extend_from_slice(&(header.flags | NLM_F_REQUEST).to_ne_bytes());
     out.extend_from_slice(&header.sequence.to_ne_bytes());
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&[header.command, FAMILY_VERSION, 0, 0]);
+    out.extend_from_slice(&[header.command, header.version, 0, 0]);
     fill(out);
     let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
     if let Some(field) = out.get_mut(start..start + 4) {
@@ -252,6 +256,7 @@ mod tests {
     #[test]
     fn a_request() {
         let header = Header {
+            version: FAMILY_VERSION,
             family: 0x1c,
             flags: NLM_F_ACK,
             sequence: 7,

@@ -166,7 +166,7 @@ impl Netmask {
     }
 
     /// Reads the four bytes of the wire: network order for IPv4, a host-order number for IPv6.
-    fn from_wire(family: AddressFamily, bytes: [u8; 4]) -> Self {
+    pub(crate) fn from_wire(family: AddressFamily, bytes: [u8; 4]) -> Self {
         match family {
             AddressFamily::Inet => Netmask::V4(Ipv4Addr::from(bytes)),
             AddressFamily::Inet6 => Netmask::V6(u32::from_ne_bytes(bytes)),
@@ -174,7 +174,7 @@ impl Netmask {
     }
 
     /// The four bytes of the wire.
-    fn to_wire(self) -> [u8; 4] {
+    pub(crate) fn to_wire(self) -> [u8; 4] {
         match self {
             Netmask::V4(mask) => mask.octets(),
             Netmask::V6(length) => length.to_ne_bytes(),

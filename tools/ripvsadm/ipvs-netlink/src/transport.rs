@@ -6,6 +6,7 @@ use std::io;
 
 use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{Socket, SocketAddr};
+use rustix::net::sockopt;
 
 /// Carries requests to the kernel and its datagrams back.
 ///
@@ -23,6 +24,15 @@ pub trait Transport {
     /// What kept it from being received, in particular that datagrams were lost.
     fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()>;
 
+    /// As [`Transport::receive`], with a buffer for the largest datagrams that the kernel makes of
+    /// a dump, 32 KiB: it makes them as large as the largest buffer that was offered to it.
+    ///
+    /// # Errors
+    /// As [`Transport::receive`].
+    fn receive_large(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+        self.receive(datagram)
+    }
+
     /// The bytes, with the kernel's own for each datagram, that answers may have while nobody
     /// receives them. With 0 there is one request at a time.
     fn room(&self) -> usize {
@@ -35,12 +45,20 @@ pub trait Transport {
 pub struct SocketTransport {
     socket: Socket,
     room: usize,
+    /// Bytes of the longest message that the send buffer is known to take.
+    longest: usize,
 }
 
 impl SocketTransport {
     /// The size of the buffer, which the kernel takes for the size of datagrams: with its own
     /// data behind them these fill eight kibibytes of its memory.
     const DATAGRAM: usize = 7872;
+
+    /// As much as the kernel puts into a datagram of a dump.
+    const LARGE_DATAGRAM: usize = 32 << 10;
+
+    /// The bytes of a message that every kernel's default send buffer takes.
+    const SEND_BUFFER_MIN: usize = 64 << 10;
 
     /// The receive buffer to ask for; the kernel gives as much as net.core.rmem_max allows.
     const RECEIVE_BUFFER: libc::c_int = 1 << 20;
@@ -63,21 +81,31 @@ impl SocketTransport {
         socket.set_rx_buf_sz(Self::RECEIVE_BUFFER)?;
         // What is left over covers that the kernel counts more than the bytes.
         let room = socket.get_rx_buf_sz()? / 2;
-        Ok(SocketTransport { socket, room })
+        Ok(SocketTransport {
+            socket,
+            room,
+            longest: Self::SEND_BUFFER_MIN,
+        })
     }
-}
 
-impl Transport for SocketTransport {
-    fn send(&mut self, requests: &[u8]) -> io::Result<()> {
-        match self.socket.send(requests, 0)? {
-            sent if sent == requests.len() => Ok(()),
-            _ => Err(io::ErrorKind::WriteZero.into()),
+    /// Has the send buffer take a message of that many bytes. The administrator may exceed
+    /// net.core.wmem_max; for others it is the limit, and the message is refused if it is longer.
+    fn make_room(&mut self, length: usize) -> io::Result<()> {
+        if length <= self.longest {
+            return Ok(());
         }
+        // The kernel doubles it, which covers what it counts beside the bytes.
+        if sockopt::set_socket_send_buffer_size_force(&self.socket, length).is_err() {
+            sockopt::set_socket_send_buffer_size(&self.socket, length)?;
+        }
+        self.longest = length;
+        Ok(())
     }
 
-    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+    /// Receives a datagram into a buffer of `size` bytes.
+    fn receive_into(&mut self, datagram: &mut Vec<u8>, size: usize) -> io::Result<()> {
         datagram.clear();
-        datagram.reserve_exact(Self::DATAGRAM);
+        datagram.reserve_exact(size);
         let length = loop {
             match self.socket.recv(datagram, libc::MSG_TRUNC) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -91,6 +119,24 @@ impl Transport for SocketTransport {
             )),
             false => Ok(()),
         }
+    }
+}
+
+impl Transport for SocketTransport {
+    fn send(&mut self, requests: &[u8]) -> io::Result<()> {
+        self.make_room(requests.len())?;
+        match self.socket.send(requests, 0)? {
+            sent if sent == requests.len() => Ok(()),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+
+    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+        self.receive_into(datagram, Self::DATAGRAM)
+    }
+
+    fn receive_large(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+        self.receive_into(datagram, Self::LARGE_DATAGRAM)
     }
 
     fn room(&self) -> usize {

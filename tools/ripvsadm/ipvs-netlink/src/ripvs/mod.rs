@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
+
+//! The family `RIPVS` of rust_ipvs: the whole configuration at once, and changes of it that are
+//! made together or not at all.
+//!
+//! C IPVS does not have it: [`Client::ripvs`](crate::Client::ripvs) is then
+//! [`Error::NoFamily`](crate::Error::NoFamily).
+//!
+//! ```no_run
+//! use ipvs_netlink::ripvs::{diff, Wanted};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let wanted = Wanted::default();
+//! let mut client = ipvs_netlink::Client::connect()?;
+//! let mut ripvs = client.ripvs()?;
+//! let now = ripvs.snapshot(false)?;
+//! let changes = diff(&now, &wanted);
+//! ripvs.apply(Some(now.generation), &changes)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod change;
+mod client;
+mod diff;
+mod snapshot;
+mod uapi;
+
+pub use change::Change;
+pub use client::{Applied, Client, Info, Refused};
+pub use diff::{diff, Wanted, WantedService};
+pub use snapshot::{Listed, Snapshot};
+
+/// The name that the family is registered under.
+pub const FAMILY_NAME: &str = "RIPVS";
+
+/// The version of the family.
+pub const FAMILY_VERSION: u8 = uapi::GENL_VERSION;
