@@ -83,8 +83,8 @@ struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *net, struct sk_buff *
 bool rust_ipvs_helper_policies_forward(const struct net *net);
 bool rust_ipvs_helper_is_forwarding_v6(const struct net *net);
 void rust_ipvs_helper_skb_set_priority(const struct net *net, struct sk_buff *skb);
-bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb, unsigned int len,
-				   const struct dst_entry *dst);
+bool rust_ipvs_helper_skb_ensure_room(struct sk_buff *skb, unsigned int len,
+				      const struct dst_entry *dst);
 void rust_ipvs_helper_skb_finish_outer(struct net *net, struct sk_buff *skb, u8 pf);
 bool rust_ipvs_helper_has_others_on_way(const struct net *net, u8 pf, bool delivered,
 					const void *owner, const unsigned long *idle,
@@ -92,9 +92,9 @@ bool rust_ipvs_helper_has_others_on_way(const struct net *net, u8 pf, bool deliv
 const void *rust_ipvs_helper_hook_at(const struct net *net, u8 pf, unsigned int point,
 				     unsigned int index, char *symbol, size_t size);
 bool rust_ipvs_helper_has_strict_source(const struct sk_buff *skb);
-struct neighbour *rust_ipvs_helper_neighbour_v4(const struct sk_buff *skb, struct dst_entry *dst,
+struct neighbour *rust_ipvs_helper_neighbour_v4(struct sk_buff *skb, struct dst_entry *dst,
 						__be32 daddr);
-struct neighbour *rust_ipvs_helper_neighbour_v6(const struct sk_buff *skb, struct dst_entry *dst,
+struct neighbour *rust_ipvs_helper_neighbour_v6(struct sk_buff *skb, struct dst_entry *dst,
 						const struct in6_addr *daddr);
 void rust_ipvs_helper_skb_send(struct net *net, struct sk_buff *skb, struct dst_entry *dst,
 			       struct neighbour *neigh, u8 pf, unsigned int l4,

@@ -267,12 +267,24 @@ __rust_ipvs_helper void rust_ipvs_helper_skb_set_priority(const struct net *net,
 		skb->priority = rt_tos2priority(ip_hdr(skb)->tos);
 }
 
-/* Returns true if @len bytes of headers and those of the link layer fit before the packet. */
-__rust_ipvs_helper bool rust_ipvs_helper_skb_has_room(const struct sk_buff *skb, unsigned int len,
-						      const struct dst_entry *dst)
+/*
+ * Makes @room bytes before the packet and its head private, in another buffer. Returns false, and
+ * changes nothing, without memory, or if a sender has another reference: then the buffer cannot be
+ * exchanged.
+ */
+static noinline __cold bool expand_head(struct sk_buff *skb, unsigned int room)
 {
-	return skb_headroom(skb) >= len + LL_RESERVED_SPACE(dst->dev) + dst->header_len &&
-	       !skb_header_cloned(skb);
+	return !skb_shared(skb) && !skb_cow_head(skb, room);
+}
+
+/* Makes private room before the packet for @len bytes of headers and those of the link layer. */
+__rust_ipvs_helper bool rust_ipvs_helper_skb_ensure_room(struct sk_buff *skb, unsigned int len,
+							 const struct dst_entry *dst)
+{
+	unsigned int room = len + LL_RESERVED_SPACE(dst->dev) + dst->header_len;
+
+	return likely(skb_headroom(skb) >= room && !skb_header_cloned(skb)) ||
+	       expand_head(skb, room);
 }
 
 /* Completes an outer header, as ip_local_out() and ip6_local_out() do. */
@@ -371,13 +383,14 @@ __rust_ipvs_helper const void *rust_ipvs_helper_hook_at(const struct net *net, u
 	return function;
 }
 
-/* Returns true if there is room for the link-layer header of @dst's device. */
-static __always_inline bool has_headroom(const struct sk_buff *skb, const struct net_device *dev)
+/* Makes room before the packet for the link-layer header of @dev. */
+static __always_inline bool ensure_headroom(struct sk_buff *skb, const struct net_device *dev)
 {
-	return likely(skb_headroom(skb) >= LL_RESERVED_SPACE(dev));
+	return likely(skb_headroom(skb) >= LL_RESERVED_SPACE(dev)) ||
+	       expand_head(skb, LL_RESERVED_SPACE(dev));
 }
 
-__rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v4(const struct sk_buff *skb,
+__rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v4(struct sk_buff *skb,
 								   struct dst_entry *dst,
 								   __be32 daddr)
 {
@@ -386,18 +399,18 @@ __rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v4(const struct 
 	struct neighbour *neigh;
 
 	/* Before anything of the IPv4 part of the entry is read. */
-	if (unlikely(dst->output != ip_output || dst->lwtstate ||
-		     rt->rt_gw_family == AF_INET6 || !has_headroom(skb, dev)))
+	if (unlikely(dst->output != ip_output || dst->lwtstate || rt->rt_gw_family == AF_INET6))
 		return NULL;
 	if (rt->rt_gw_family)
 		daddr = rt->rt_gw4;
 	neigh = __ipv4_neigh_lookup_noref(dev, (__force u32)daddr);
-	if (unlikely(!neigh || !(READ_ONCE(neigh->nud_state) & NUD_VALID)))
+	if (unlikely(!neigh || !(READ_ONCE(neigh->nud_state) & NUD_VALID) ||
+		     !ensure_headroom(skb, dev)))
 		return NULL;
 	return neigh;
 }
 
-__rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v6(const struct sk_buff *skb,
+__rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v6(struct sk_buff *skb,
 								   struct dst_entry *dst,
 								   const struct in6_addr *daddr)
 {
@@ -406,10 +419,11 @@ __rust_ipvs_helper struct neighbour *rust_ipvs_helper_neighbour_v6(const struct 
 	struct net_device *dev = dst->dev;
 	struct neighbour *neigh;
 
-	if (unlikely(dst->output != ip6_output || dst->lwtstate || !has_headroom(skb, dev)))
+	if (unlikely(dst->output != ip6_output || dst->lwtstate))
 		return NULL;
 	neigh = __ipv6_neigh_lookup_noref(dev, rt6_nexthop(rt, daddr));
-	if (unlikely(!neigh || !(READ_ONCE(neigh->nud_state) & NUD_VALID)))
+	if (unlikely(!neigh || !(READ_ONCE(neigh->nud_state) & NUD_VALID) ||
+		     !ensure_headroom(skb, dev)))
 		return NULL;
 	return neigh;
 #else

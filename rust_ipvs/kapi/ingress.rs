@@ -447,12 +447,14 @@ impl Packet {
         }
     }
 
-    /// Returns whether there is private room for `len` bytes of headers and those of `route`'s link
-    /// layer.
+    /// Makes private room before the packet for `len` bytes of headers and those of `route`'s link
+    /// layer, in another buffer if need be. Returns `false`, and changes nothing, without memory,
+    /// or if a sender keeps a reference to the packet.
     #[inline(always)]
-    pub(crate) fn has_room(&self, len: u32, route: &Route) -> bool {
-        // SAFETY: By the type invariant this value owns the `sk_buff`; the route has a reference.
-        unsafe { bindings::rust_ipvs_helper_skb_has_room(self.as_ptr(), len, route.as_ptr()) }
+    pub(crate) fn ensure_room(&mut self, len: u32, route: &Route) -> bool {
+        // SAFETY: By the type invariant this value owns the `sk_buff`; no reference to bytes can be
+        // held across `&mut self`. The route has a reference to its entry.
+        unsafe { bindings::rust_ipvs_helper_skb_ensure_room(self.as_ptr(), len, route.as_ptr()) }
     }
 
     /// Sets the offset of the transport header, in bytes from the network header, as IP will do. At

@@ -46,12 +46,19 @@ pub(crate) struct Neighbour<'g> {
 }
 
 impl<'g> Neighbour<'g> {
-    /// Looks up the next hop of an IPv4 packet to `to`. Returns `None` if it is not known, or if
-    /// packets on the route need more than a link-layer header, or `packet` has no room for that.
+    /// Looks up the next hop of an IPv4 packet to `to`, and makes room for the link-layer header
+    /// before the packet. Returns `None` if the next hop is not known, if packets on the route need
+    /// more than a link-layer header, or if there is no memory for the room.
     #[inline(always)]
-    pub(crate) fn v4(_: Rcu<'g>, route: &'g Route, to: [u8; 4], packet: &Packet) -> Option<Self> {
+    pub(crate) fn v4(
+        _: Rcu<'g>,
+        route: &'g Route,
+        to: [u8; 4],
+        packet: &mut Packet,
+    ) -> Option<Self> {
         // SAFETY: The route holds a reference to the entry; the helper returns null if its output
-        // function is not that of IPv4. The packet is valid. The neighbour is looked up under RCU.
+        // function is not that of IPv4. The packet is valid, and no reference to its bytes can be
+        // held across `&mut`. The neighbour is looked up under RCU.
         let neighbour = unsafe {
             bindings::rust_ipvs_helper_neighbour_v4(
                 packet.as_ptr(),
@@ -64,11 +71,17 @@ impl<'g> Neighbour<'g> {
 
     /// Looks up the next hop of an IPv6 packet, as [`Self::v4`] does.
     #[inline(always)]
-    pub(crate) fn v6(_: Rcu<'g>, route: &'g Route, to: [u8; 16], packet: &Packet) -> Option<Self> {
+    pub(crate) fn v6(
+        _: Rcu<'g>,
+        route: &'g Route,
+        to: [u8; 16],
+        packet: &mut Packet,
+    ) -> Option<Self> {
         let to = in6(to);
         // SAFETY: The route holds a reference to the entry; the helper returns null if its output
-        // function is not that of IPv6. The packet is valid. The neighbour is looked up under RCU.
-        // The address is on this stack and is read during the call only.
+        // function is not that of IPv6. The packet is valid, and no reference to its bytes can be
+        // held across `&mut`. The neighbour is looked up under RCU. The address is on this stack
+        // and is read during the call only.
         let neighbour = unsafe {
             bindings::rust_ipvs_helper_neighbour_v6(packet.as_ptr(), route.as_ptr(), &to)
         };

@@ -32,12 +32,12 @@ pub(super) trait FastFamily: HasAfState {
     /// fragment, a TTL above 1, and whatever else IP checks before it routes a packet.
     fn read_plain(l3: &[u8]) -> Option<Header<Self>>;
 
-    /// Looks up the next hop of a packet to `to`.
+    /// Looks up the next hop of a packet to `to`, and makes room for the link-layer header.
     fn neighbour<'g>(
         rcu: Rcu<'g>,
         route: &'g Route,
         to: Self::Addr,
-        packet: &Packet,
+        packet: &mut Packet,
     ) -> Option<Neighbour<'g>>;
 }
 
@@ -65,7 +65,7 @@ impl FastFamily for V4 {
         rcu: Rcu<'g>,
         route: &'g Route,
         to: [u8; 4],
-        packet: &Packet,
+        packet: &mut Packet,
     ) -> Option<Neighbour<'g>> {
         Neighbour::v4(rcu, route, to, packet)
     }
@@ -86,7 +86,7 @@ impl FastFamily for V6 {
         rcu: Rcu<'g>,
         route: &'g Route,
         to: [u8; 16],
-        packet: &Packet,
+        packet: &mut Packet,
     ) -> Option<Neighbour<'g>> {
         Neighbour::v6(rcu, route, to, packet)
     }

@@ -61,7 +61,7 @@ pub(super) fn take<'g, F: FastFamily>(
     if packet.is_lro() || !packet.fits(route.forward_mtu()) {
         return Verdict::Accept(packet);
     }
-    let Some(neighbour) = F::neighbour(context.rcu, route, client, &packet) else {
+    let Some(neighbour) = F::neighbour(context.rcu, route, client, &mut packet) else {
         return Verdict::Accept(packet);
     };
     if packet.writable(context.headers()).is_none()

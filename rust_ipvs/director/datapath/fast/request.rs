@@ -51,7 +51,7 @@ pub(super) fn take<'g, F: FastFamily>(
     if !fit::is_fit(context, connection, port, &mut packet) {
         return Verdict::Accept(packet);
     }
-    let Some(neighbour) = way(context, connection, kind, &packet) else {
+    let Some(neighbour) = way(context, connection, kind, &mut packet) else {
         return Verdict::Accept(packet);
     };
     if packet.writable(changed).is_none()
@@ -76,7 +76,7 @@ fn way<'g, F: FastFamily>(
     context: &Context<'g, F>,
     connection: &'g Connection<F>,
     kind: RouteKind,
-    packet: &Packet,
+    packet: &mut Packet,
 ) -> Option<Neighbour<'g>> {
     let destination = &connection.destination;
     let route = destination.route(context.rcu, context.net, kind)?;

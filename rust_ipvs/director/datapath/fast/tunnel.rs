@@ -135,7 +135,7 @@ fn enter<'g, F: FastFamily>(
     if !tunnel::is_enough::<F>(mtu)
         || packet.is_lro()
         || !packet.fits(mtu)
-        || !packet.has_room(headers, route)
+        || !packet.ensure_room(headers, route)
     {
         return None;
     }

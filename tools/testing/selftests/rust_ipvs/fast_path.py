@@ -66,7 +66,6 @@ class Seen:
         g.director.run('nft delete table inet seen', quiet=True)
 
 
-# With clients that have sockets: a packet socket's frames have no room for an outer header.
 for KIND in tunnels.KINDS:
     for VERSION in (4, 6):
 
@@ -102,6 +101,28 @@ for METHOD in METHODS:
                     until_taken(flow, 'replies are taken', back=True)
                 ipvs.setting('fast_path', 0)
                 true(taken(flow) <= 0, 'none is taken with 0')
+
+
+for VERSION in (4, 6):
+
+    @case(
+        f'TUN IPv{VERSION}: packets without room for an outer header are taken with 2', only='rust'
+    )
+    def gets_room(version=VERSION):
+        ipvs.setting('fast_path', 2)
+        serve('TUN', version)
+        # The frames of a packet socket have room for little more than a link-layer header.
+        with Flow(version, 'u') as flow:
+            flow.open()
+            until_taken(flow)
+            ipvs.setting('fast_path', 0)
+            flow.ask(b'room')
+            slow = flow.at_s1()
+            ipvs.setting('fast_path', 2)
+            until_taken(flow)
+            flow.ask(b'room')
+            equal(flow.at_s1(), slow, 'a packet that was taken')
+        ipvs.setting('fast_path', 0)
 
 
 @case('a rule that is added counts for the next packet with 1', only='rust')

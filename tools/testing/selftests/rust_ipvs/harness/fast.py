@@ -157,5 +157,5 @@ def plain(packet):
 
 
 def path_of(method):
-    """Where the client is. Packets of a veth device have no room for an outer header."""
+    """Where the client is: where packets have room for an outer header."""
     return links.Link('tap') if method == 'TUN' else contextlib.nullcontext()
