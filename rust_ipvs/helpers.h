@@ -63,7 +63,7 @@ struct net_device *rust_ipvs_helper_device_of_event(void *info);
 struct net *rust_ipvs_helper_net_of_device(const struct net_device *dev);
 unsigned int rust_ipvs_helper_kind_of_event(unsigned long event);
 
-/* kapi/ingress.rs, kapi/ingress/output.rs */
+/* kapi/ingress.rs and kapi/ingress/ */
 void rust_ipvs_helper_rtnl_lock(void);
 void rust_ipvs_helper_rtnl_unlock(void);
 struct net_device *rust_ipvs_helper_next_device(struct net *net, struct net_device *dev);
@@ -80,6 +80,13 @@ u8 rust_ipvs_helper_delivers_v4(struct net *net, struct sk_buff *skb);
 u8 rust_ipvs_helper_delivers_v6(struct net *net, struct sk_buff *skb);
 struct dst_entry *rust_ipvs_helper_forwards_v4(struct net *net, struct sk_buff *skb, u8 *source);
 struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *net, struct sk_buff *skb, u8 *source);
+struct dst_entry *rust_ipvs_helper_rerouted_v4(struct net *net, const struct sk_buff *skb,
+					       const struct dst_entry *dst, u8 proto, __be32 saddr,
+					       __be16 sport, __be16 dport);
+struct dst_entry *rust_ipvs_helper_rerouted_v6(struct net *net, const struct sk_buff *skb,
+					       const struct dst_entry *dst, u8 proto,
+					       const struct in6_addr *saddr, __be16 sport,
+					       __be16 dport);
 bool rust_ipvs_helper_policies_forward(const struct net *net);
 bool rust_ipvs_helper_is_forwarding_v6(const struct net *net);
 void rust_ipvs_helper_skb_set_priority(const struct net *net, struct sk_buff *skb);

@@ -259,6 +259,87 @@ __rust_ipvs_helper struct dst_entry *rust_ipvs_helper_forwards_v6(struct net *ne
 #endif
 }
 
+/*
+ * Returns the route that ip_route_me_harder() gives a packet forwarded by @dst once its source is
+ * @saddr and @sport, with a reference. Returns NULL if the packet is not simply sent by it, or if
+ * @dst has a limit of its size that the other one has not.
+ */
+__rust_ipvs_helper struct dst_entry *
+rust_ipvs_helper_rerouted_v4(struct net *net, const struct sk_buff *skb,
+			     const struct dst_entry *dst, u8 proto, __be32 saddr, __be16 sport,
+			     __be16 dport)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	struct flowi4 fl4 = {
+		.daddr = iph->daddr,
+		.saddr = saddr,
+		.flowi4_dscp = ip4h_dscp(iph),
+		.flowi4_l3mdev = l3mdev_master_ifindex(dst->dev),
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+	};
+	struct rtable *rt;
+
+#ifdef CONFIG_IP_MULTIPLE_TABLES
+	/* As fib4_rules_early_flow_dissect() would find them. */
+	if (net->ipv4.fib_rules_require_fldissect) {
+		fl4.flowi4_proto = proto;
+		fl4.fl4_sport = sport;
+		fl4.fl4_dport = dport;
+	}
+#endif
+	rt = ip_route_output_key(net, &fl4);
+	if (IS_ERR(rt))
+		return NULL;
+	if (rt->dst.error || rt->rt_type != RTN_UNICAST || rt->dst.output != ip_output ||
+	    READ_ONCE(net->ipv4.sysctl_ip_fwd_use_pmtu) ||
+	    ip_dst_mtu_maybe_forward(dst, true) < ip_dst_mtu_maybe_forward(&rt->dst, true)) {
+		ip_rt_put(rt);
+		return NULL;
+	}
+	return &rt->dst;
+}
+
+/* The same for IPv6 (ip6_route_me_harder()), where it must leave by the device of @dst. */
+__rust_ipvs_helper struct dst_entry *
+rust_ipvs_helper_rerouted_v6(struct net *net, const struct sk_buff *skb,
+			     const struct dst_entry *dst, u8 proto, const struct in6_addr *saddr,
+			     __be16 sport, __be16 dport)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	const struct ipv6hdr *iph = ipv6_hdr(skb);
+	struct flowi6 fl6 = {
+		.flowi6_l3mdev = l3mdev_master_ifindex(dst->dev),
+		.flowi6_uid = sock_net_uid(net, NULL),
+		.daddr = iph->daddr,
+		.saddr = *saddr,
+		.flowlabel = ip6_flowinfo(iph),
+	};
+	struct dst_entry *other;
+
+	if (ipv6_addr_type(&iph->daddr) & (IPV6_ADDR_MULTICAST | IPV6_ADDR_LINKLOCAL))
+		return NULL;
+#ifdef CONFIG_IPV6_MULTIPLE_TABLES
+	/* As fib6_rules_early_flow_dissect() would find them. */
+	if (net->ipv6.fib6_rules_require_fldissect) {
+		fl6.flowi6_proto = proto;
+		fl6.fl6_sport = sport;
+		fl6.fl6_dport = dport;
+	}
+#endif
+	other = ip6_route_output(net, NULL, &fl6);
+	/* The counters of the interface are those of @dst's device. */
+	if (other->error || other->output != ip6_output || other->dev != dst->dev ||
+	    dst_rt6_info(other)->rt6i_flags & (RTF_LOCAL | RTF_ANYCAST | RTF_REJECT) ||
+	    ip6_dst_mtu_maybe_forward(dst, true) < ip6_dst_mtu_maybe_forward(other, true)) {
+		dst_release(other);
+		return NULL;
+	}
+	return other;
+#else
+	return NULL;
+#endif
+}
+
 /* Sets the priority of a forwarded IPv4 packet by its TOS, as ip_forward() does. */
 __rust_ipvs_helper void rust_ipvs_helper_skb_set_priority(const struct net *net,
 							  struct sk_buff *skb)

@@ -83,6 +83,15 @@ __rust_ipvs_helper bool rust_ipvs_helper_dst_is_same(const struct dst_entry *a,
 {
 	if (a == b)
 		return true;
+	if (pf == NFPROTO_IPV4) {
+		const struct rtable *one = dst_rtable(a), *other = dst_rtable(b);
+
+		/* One with a path MTU has rt_pmtu, and is not shared. */
+		return a->dev == b->dev && a->input == b->input && a->_metrics == b->_metrics &&
+		       !one->rt_pmtu && !other->rt_pmtu && a->lwtstate == b->lwtstate &&
+		       one->rt_gw_family == other->rt_gw_family &&
+		       (one->rt_gw_family != AF_INET || one->rt_gw4 == other->rt_gw4);
+	}
 #if IS_ENABLED(CONFIG_IPV6)
 	if (pf == NFPROTO_IPV6) {
 		const struct rt6_info *one = dst_rt6_info(a), *other = dst_rt6_info(b);

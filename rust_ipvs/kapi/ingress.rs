@@ -25,6 +25,7 @@
 
 mod others;
 mod output;
+mod reroute;
 
 pub(crate) use others::{
     HookName,
@@ -34,6 +35,7 @@ pub(crate) use output::{
     Neighbour,
     Passage, //
 };
+pub(crate) use reroute::NewSource;
 
 use super::{
     devices::DeviceRef,

@@ -53,9 +53,13 @@ const LOOSE: u32 = 2;
 const WAYS: usize = 16;
 /// Number of the way in the stamp of replies, as a multiple of this.
 const WAY: u32 = 4;
-/// Difference of the stamps of two epochs. A stamp is repeated after 2^26 epochs, and a connection
-/// of so long ago has expired.
-const STEP: u32 = WAY * WAYS as u32;
+/// DSCP of the packet for which the connection was stamped, as a multiple of this: rules and routes
+/// may depend on it.
+const DSCP: u32 = WAY * WAYS as u32;
+/// Difference of the stamps of two epochs. A stamp is repeated after 2^20 epochs. An epoch begins
+/// with a packet after a change, so as many need some thousand changes a second for as long as an
+/// idle connection lives.
+const STEP: u32 = DSCP * 64;
 
 /// State of the fast path in a namespace.
 pub(crate) struct FastPath {
@@ -204,18 +208,19 @@ pub(crate) enum Stamped {
     Loose(usize),
     /// The flow was found unfit.
     Unfit,
-    /// The flow has not been looked at.
+    /// The flow has not been looked at, or a packet with another DSCP was.
     No,
 }
 
 impl Epoch {
-    /// Compares a connection's stamp.
+    /// Compares a connection's stamp, for a packet with the type of service, or traffic class,
+    /// `tos`.
     #[inline(always)]
-    pub(crate) fn compare(&self, stamp: u32) -> Stamped {
-        let bits = stamp ^ self.stamp;
+    pub(crate) fn compare(&self, stamp: u32, tos: u8) -> Stamped {
+        let bits = stamp ^ self.stamp ^ dscp(tos);
         let way = (bits / WAY) as usize;
         match bits {
-            STEP.. => Stamped::No,
+            DSCP.. => Stamped::No,
             _ if bits & REFUSED != 0 => Stamped::Unfit,
             _ if bits & LOOSE != 0 => Stamped::Loose(way),
             _ => Stamped::Fit(way),
@@ -255,20 +260,26 @@ impl Epoch {
     }
 
     /// Returns the stamp of replies by a way.
-    pub(crate) fn stamp_way(&self, way: Option<(Source, usize)>) -> u32 {
+    pub(crate) fn stamp_way(&self, way: Option<(Source, usize)>, tos: u8) -> u32 {
         match way {
-            Some((source, way)) => self.stamp(Some(source)) | (way as u32).wrapping_mul(WAY),
-            None => self.stamp(None),
+            Some((source, way)) => self.stamp(Some(source), tos) | (way as u32).wrapping_mul(WAY),
+            None => self.stamp(None, tos),
         }
     }
 
-    /// Returns the stamp for a connection.
-    pub(crate) fn stamp(&self, source: Option<Source>) -> u32 {
+    /// Returns the stamp for a connection, of which a packet with `tos` was looked at.
+    pub(crate) fn stamp(&self, source: Option<Source>, tos: u8) -> u32 {
         let bit = match source {
             Some(Source::Strict) => 0,
             Some(Source::Loose) => LOOSE,
             None => REFUSED,
         };
-        self.stamp | bit
+        self.stamp | dscp(tos) | bit
     }
+}
+
+/// Returns the DSCP of a type of service as it is in a stamp.
+#[inline(always)]
+const fn dscp(tos: u8) -> u32 {
+    ((tos >> 2) as u32).wrapping_mul(DSCP)
 }

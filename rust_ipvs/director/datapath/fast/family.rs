@@ -5,7 +5,11 @@
 use crate::{
     director::service::HasAfState,
     kapi::{
-        ingress::Neighbour,
+        ingress::{
+            Neighbour,
+            NewSource, //
+        },
+        net::Net,
         rcu::Rcu,
         route::Route,
         skbuff::Packet, //
@@ -39,6 +43,14 @@ pub(super) trait FastFamily: HasAfState {
         to: Self::Addr,
         packet: &mut Packet,
     ) -> Option<Neighbour<'g>>;
+
+    /// Returns the route of a forwarded packet after the rewrite of its source.
+    fn rerouted(
+        net: &Net,
+        route: &Route,
+        source: NewSource<Self::Addr>,
+        packet: &Packet,
+    ) -> Option<Route>;
 }
 
 /// Returns whether a header has what both families demand: TCP or UDP, whole, to be forwarded.
@@ -69,6 +81,15 @@ impl FastFamily for V4 {
     ) -> Option<Neighbour<'g>> {
         Neighbour::v4(rcu, route, to, packet)
     }
+
+    fn rerouted(
+        net: &Net,
+        route: &Route,
+        source: NewSource<[u8; 4]>,
+        packet: &Packet,
+    ) -> Option<Route> {
+        packet.rerouted_v4(net, route, source)
+    }
 }
 
 impl FastFamily for V6 {
@@ -89,5 +110,14 @@ impl FastFamily for V6 {
         packet: &mut Packet,
     ) -> Option<Neighbour<'g>> {
         Neighbour::v6(rcu, route, to, packet)
+    }
+
+    fn rerouted(
+        net: &Net,
+        route: &Route,
+        source: NewSource<[u8; 16]>,
+        packet: &Packet,
+    ) -> Option<Route> {
+        packet.rerouted_v6(net, route, source)
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn is_fit<F: FastFamily>(
     let Some(stamp) = connection.stamp(PacketRole::Request) else {
         return false;
     };
-    match epoch.compare(stamp.load()) {
+    match epoch.compare(stamp.load(), context.header.tos) {
         Stamped::Fit(_) => true,
         Stamped::Loose(_) => !packet.has_strict_source(),
         Stamped::Unfit => false,
@@ -70,6 +70,6 @@ fn examine<F: FastFamily>(
     } else {
         None
     };
-    stamp.store(epoch.stamp(source));
+    stamp.store(epoch.stamp(source, context.header.tos));
     source.is_some()
 }

@@ -23,7 +23,10 @@ use crate::{
         packet::Context, //
     },
     kapi::{
-        ingress::Passage,
+        ingress::{
+            NewSource,
+            Passage, //
+        },
         netfilter::Verdict,
         route::Route,
         skbuff::Packet, //
@@ -87,7 +90,7 @@ fn way<'g, F: FastFamily>(
 ) -> Option<&'g Route> {
     let epoch = fit::epoch(context, port)?;
     let stamp = connection.stamp(PacketRole::Reply)?;
-    let way = match epoch.compare(stamp.load()) {
+    let way = match epoch.compare(stamp.load(), context.header.tos) {
         Stamped::Fit(way) => way,
         Stamped::Loose(way) if !packet.has_strict_source() => way,
         Stamped::No => examine(*context, connection, stamp, epoch, packet)?,
@@ -102,8 +105,6 @@ fn way<'g, F: FastFamily>(
 }
 
 /// Finds out whether the flow is fit and by which way it leaves, and stamps the connection.
-///
-/// A route that depends on the source is not that of the rewritten packet.
 #[cold]
 #[inline(never)]
 fn examine<F: FastFamily>(
@@ -113,21 +114,46 @@ fn examine<F: FastFamily>(
     epoch: &Epoch,
     packet: &mut Packet,
 ) -> Option<usize> {
-    let is_rerouted = context.ipvs.settings.snat_reroute.load() != 0
-        && Packet::source_matters(context.net, F::PROTOCOL);
     // Routing does not ask the policies of IPsec for what is forwarded; IP does, afterwards.
     let may_pass = context.net.policies_forward();
-    let way = if connection.is_tracked() || is_rerouted || !may_pass {
+    let way = if connection.is_tracked() || !may_pass {
         None
     } else {
         packet.forwarded(context.net, F::PROTOCOL)
     };
+    let way = way.and_then(|(route, source)| {
+        let route = reroute(&context, connection, route, packet)?;
+        Some((route, source))
+    });
     let is_forwarded = way.is_some();
     let way = way.and_then(|(route, source)| Some((source, epoch.add_way(context.rcu, route)?)));
     if is_forwarded && way.is_none() && epoch.has_old_way(context.rcu) {
         // The places are used up, some by routes that a path MTU has replaced.
         context.ipvs.fast_path.changed();
     }
-    stamp.store(epoch.stamp_way(way));
+    stamp.store(epoch.stamp_way(way, context.header.tos));
     way.map(|(_, way)| way)
+}
+
+/// Returns the route of the reply, which is forwarded by `route` as the server sent it: another one
+/// if its source matters, as it is routed again after that was rewritten. `None` if it has
+/// none that the fast path can use.
+fn reroute<F: FastFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    route: Route,
+    packet: &Packet,
+) -> Option<Route> {
+    let is_rerouted = context.ipvs.settings.snat_reroute.load() != 0
+        && Packet::source_matters(context.net, F::PROTOCOL);
+    if !is_rerouted {
+        return Some(route);
+    }
+    let source = NewSource {
+        addr: connection.vip.addr,
+        port: connection.vip.port,
+        to_port: connection.client.port,
+        protocol: context.header.protocol,
+    };
+    F::rerouted(context.net, &route, source, packet)
 }

@@ -2,37 +2,38 @@
 # SPDX-License-Identifier: GPL-2.0
 """The fast path: what it takes, and when, and by which devices. fast_path_odd.py has the wire."""
 
+import contextlib
 import os
 import re
 
 from harness import ipvs, links, tunnels
 from harness.clients import Connection
-from harness.fast import METHODS, SERVER, VIPS, VPORT, Flow, path_of, received, serve
+from harness.fast import CLIENT, METHODS, SERVER, VIPS, VPORT, Flow, path_of, received, serve
 from harness.fixture import FIXTURE as g, HERE, VIP, VIP6
 from harness.ipvs import at
 from harness.packet import Sniffer
 from harness.tap import Failure, Skip, case, equal, run, true, until
 
 
-def taken(flow, packets=5, back=False):
-    """Number of packets of the flow that IP does not see."""
+def taken(flow, packets=5, back=False, **options):
+    """Number of packets of the flow that IP does not see. OPTIONS go to ip()."""
     before = received(flow.version)
     for _ in range(packets):
         if back:
-            flow.answer(b'taken')
+            flow.answer(b'taken', **options)
             true(flow.at_me(), 'the reply arrives')
         else:
-            flow.ask(b'taken')
+            flow.ask(b'taken', **options)
             true(flow.at_s1(), 'the request arrives')
     return packets - (received(flow.version) - before)
 
 
-def until_taken(flow, words='requests are taken', back=False):
+def until_taken(flow, words='requests are taken', back=False, **options):
     """Waits until packets of the flow are taken. IP may see another packet meanwhile."""
     counts = []
 
     def are_taken():
-        counts.append(taken(flow, back=back))
+        counts.append(taken(flow, back=back, **options))
         return counts[-1] >= 4
 
     try:
@@ -122,7 +123,6 @@ for VERSION in (4, 6):
             until_taken(flow)
             flow.ask(b'room')
             equal(flow.at_s1(), slow, 'a packet that was taken')
-        ipvs.setting('fast_path', 0)
 
 
 @case('a rule that is added counts for the next packet with 1', only='rust')
@@ -187,6 +187,67 @@ for SNAT_REROUTE in (0, 1):
             # No generation of routes ends with a policy; this ends the epoch.
             ipvs.setting('fast_path', 2)
             until_taken(flow, 'replies are taken again', back=True)
+
+
+# Rules that are for a reply after its source has become the VIP, and its type of service.
+RULES = (('', 0), ('ipproto udp sport 8099', 0), ('tos 0x10', 0x10))
+
+
+@contextlib.contextmanager
+def ruled(rule, version=4):
+    """While the block lasts, a rule for what the VIP sends leads to table 124."""
+    line = f'rule {{}} from {VIPS[version]} {rule} lookup 124 pref 50'
+    g.director.run(f'ip -{version} {line.format("add")}', quiet=True)
+    try:
+        yield
+    finally:
+        g.director.run(f'ip -{version} {line.format("del")}', quiet=True)
+
+
+@case('X-25 IPv4: replies are taken by the route that a rule gives the VIP', only='rust')
+def by_rule():
+    ipvs.setting('fast_path', 2)
+    serve('NAT', 4)
+    with links.Link('tap') as link, Flow(4, 'u') as flow:
+        there, here = link.sniffer(), flow.at_client
+        lines = [f'neigh add {CLIENT[4]} lladdr {links.MAC} dev top nud permanent']
+        lines += [f'route add {CLIENT[4]} dev top mtu 1400 table 124']
+        links.batch(g.director, lines)
+        flow.open()
+        for rule, tos in RULES:
+            until_taken(flow, 'replies are taken', back=True)
+            with ruled(rule):
+                flow.at_client = there
+                until_taken(flow, f'replies are taken with a rule "{rule}"', True, tos=tos)
+                flow.at_client = here
+                if tos:
+                    until_taken(flow, 'replies with another type of service, too', True)
+                    flow.answer(b'other', tos=tos)
+                    equal(flow.at_me(0.3), None, f'a packet with {tos} by the other way')
+        until_taken(flow, 'replies are taken without a rule', back=True)
+        g.director.run(f'ip route replace blackhole {CLIENT[4]} table 124', quiet=True)
+        with ruled(''):
+            flow.answer(b'blackhole')
+            equal(flow.at_me(0.3), None, 'a reply without a route')
+        g.director.run('ip route flush table 124', check=False, quiet=True)
+
+
+@case('X-25 IPv6: replies are taken by the route that a rule gives the VIP', only='rust')
+def by_rule6():
+    ipvs.setting('fast_path', 2)
+    serve('NAT', 6)
+    g.director.run('ip route add fd00:1::/64 dev front table 124', quiet=True)
+    with Flow(6, 'u') as flow:
+        flow.open()
+        until_taken(flow, 'replies are taken', back=True)
+        with ruled('', 6):
+            until_taken(flow, 'replies are taken with a rule', back=True)
+            g.director.run('ip route del fd00:1::/64 dev front table 124', quiet=True)
+            g.director.run('ip route add unreachable fd00:1::/64 table 124', quiet=True)
+            flow.answer(b'unreachable')
+            equal(flow.at_me(0.3), None, 'a reply without a route')
+        until_taken(flow, 'replies are taken without the rule', back=True)
+    g.director.run('ip -6 route flush table 124', check=False, quiet=True)
 
 
 for METHOD in METHODS:
@@ -309,8 +370,6 @@ for LINK, TAKEN in LINKS.items():
 
     @case(f'a device of the kind "{LINK}" has the path, or has it not', only='rust')
     def link_has_path(kind=LINK, want=TAKEN):
-        # A VRF has a rule, by which the route of a reply may depend on its source.
-        ipvs.setting('snat_reroute', int(kind != 'vrf'))
         with links.Link(kind) as link:
             for version in (4, 6):
                 ipvs.setting('fast_path', 0)
@@ -326,7 +385,6 @@ for LINK, TAKEN in LINKS.items():
                         else:
                             true(max(taken(flow, back=back), taken(flow, back=back)) <= 0, words)
                     equal(both_ways(flow), slow, f'IPv{version}: what comes of a packet')
-        ipvs.setting('snat_reroute', 1)
 
 
 @case('requests in a tunnel over a VRF pass its device, as they do with 0', only='rust')
