@@ -31,6 +31,8 @@ unsigned long rust_ipvs_helper_cmpxchg(unsigned long *word, unsigned long old, u
 void rust_ipvs_helper_spin_lock_init(spinlock_t *lock);
 void rust_ipvs_helper_spin_lock_bh(spinlock_t *lock);
 void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock);
+bool rust_ipvs_helper_spin_lock_softirq(spinlock_t *lock);
+void rust_ipvs_helper_spin_unlock_softirq(spinlock_t *lock, bool bh);
 void rust_ipvs_helper_spin_lock_nested(spinlock_t *lock, int subclass);
 void rust_ipvs_helper_spin_unlock(spinlock_t *lock);
 void rust_ipvs_helper_cond_resched(void);

@@ -31,6 +31,29 @@ __rust_ipvs_helper void rust_ipvs_helper_spin_unlock_bh(spinlock_t *lock)
 	spin_unlock_bh(lock);
 }
 
+/*
+ * spin_lock_bh() where bottom halves need not be turned off because they are: a packet in a softirq
+ * spares the count, and the look for pending softirqs at its end. Returns true if it has turned
+ * them off.
+ */
+__rust_ipvs_helper bool rust_ipvs_helper_spin_lock_softirq(spinlock_t *lock)
+{
+	if (likely(softirq_count())) {
+		spin_lock(lock);
+		return false;
+	}
+	spin_lock_bh(lock);
+	return true;
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_spin_unlock_softirq(spinlock_t *lock, bool bh)
+{
+	if (unlikely(bh))
+		spin_unlock_bh(lock);
+	else
+		spin_unlock(lock);
+}
+
 __rust_ipvs_helper void rust_ipvs_helper_spin_lock_nested(spinlock_t *lock, int subclass)
 {
 	spin_lock_nested(lock, subclass);

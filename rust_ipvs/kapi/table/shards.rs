@@ -131,22 +131,32 @@ impl Locked<'_> {
     }
 }
 
-/// A locked shard. Dropping it unlocks the shard and enables bottom halves.
+/// A locked shard. Dropping it unlocks the shard and enables bottom halves if it has turned them
+/// off.
+///
+/// Bottom halves are off anyway in a softirq, in which most packets are processed: none can
+/// interrupt this CPU until the softirq ends, and that does not end while the lock is held.
 ///
 /// # Invariants
 ///
-/// The lock of the shard is held by this value.
-pub(super) struct ShardGuard<'a>(Locked<'a>);
+/// The lock of the shard is held by this value, and bottom halves are off. The field `bh` is true
+/// if taking the lock has turned them off.
+pub(super) struct ShardGuard<'a> {
+    locked: Locked<'a>,
+    bh: bool,
+}
 
 impl<'a> ShardGuard<'a> {
-    /// Locks a shard, and turns bottom halves off. The caller must hold no shard's lock.
+    /// Locks a shard, and turns bottom halves off if they are on. The caller must hold no shard's
+    /// lock.
     #[inline(always)]
     pub(super) fn new(shard: &'a Shard) -> Self {
         // SAFETY: The lock was initialised when its table was created and has not moved since. No
         // caller holds a shard's lock already, so this cannot deadlock.
-        unsafe { bindings::rust_ipvs_helper_spin_lock_bh(shard.lock.get()) };
+        let bh = unsafe { bindings::rust_ipvs_helper_spin_lock_softirq(shard.lock.get()) };
         // INVARIANT: Locked just above.
-        ShardGuard(Locked(shard))
+        let locked = Locked(shard);
+        Self { locked, bh }
     }
 }
 
@@ -155,16 +165,17 @@ impl<'a> Deref for ShardGuard<'a> {
 
     #[inline(always)]
     fn deref(&self) -> &Locked<'a> {
-        &self.0
+        &self.locked
     }
 }
 
 impl Drop for ShardGuard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the lock is held. It was taken by `spin_lock_bh()` on this
-        // CPU.
-        unsafe { bindings::rust_ipvs_helper_spin_unlock_bh(self.0 .0.lock.get()) }
+        let shard = self.locked.0;
+        // SAFETY: By the type invariant the lock is held, and `bh` is what taking it returned, on
+        // this CPU.
+        unsafe { bindings::rust_ipvs_helper_spin_unlock_softirq(shard.lock.get(), self.bh) }
     }
 }
 

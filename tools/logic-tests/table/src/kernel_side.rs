@@ -80,7 +80,7 @@ pub mod bindings {
         unsafe { lock.write(AtomicBool::new(false)) }
     }
 
-    pub unsafe fn rust_ipvs_helper_spin_lock_bh(lock: *mut spinlock_t) {
+    pub unsafe fn rust_ipvs_helper_spin_lock_softirq(lock: *mut spinlock_t) -> bool {
         assert!(LOCKED.get().is_none(), "one lock at a time");
         let hook = BEFORE_LOCK.with(|before| before.borrow_mut().take());
         if let Some(mut hook) = hook {
@@ -91,9 +91,11 @@ pub mod bindings {
             std::thread::yield_now();
         }
         LOCKED.set(Some(LOADS.get()));
+        true
     }
 
-    pub unsafe fn rust_ipvs_helper_spin_unlock_bh(lock: *mut spinlock_t) {
+    pub unsafe fn rust_ipvs_helper_spin_unlock_softirq(lock: *mut spinlock_t, bh: bool) {
+        assert!(bh, "what taking the lock returned");
         let since = LOCKED.take().expect("a lock is held");
         LONGEST.set(LONGEST.get().max(LOADS.get() - since));
         unsafe { &*lock }.store(false, SeqCst);

@@ -23,12 +23,13 @@ pub struct callback_head {
 pub unsafe fn rust_ipvs_helper_spin_lock_init(_lock: *mut spinlock_t) {}
 
 #[track_caller]
-pub unsafe fn rust_ipvs_helper_spin_lock_bh(lock: *mut spinlock_t) {
+pub unsafe fn rust_ipvs_helper_spin_lock_softirq(lock: *mut spinlock_t) -> bool {
     engine::lock(lock as usize);
+    false
 }
 
 #[track_caller]
-pub unsafe fn rust_ipvs_helper_spin_unlock_bh(lock: *mut spinlock_t) {
+pub unsafe fn rust_ipvs_helper_spin_unlock_softirq(lock: *mut spinlock_t, _bh: bool) {
     engine::unlock(lock as usize);
 }
 
