@@ -8,9 +8,9 @@
 /// Returns the load factor of a connection table for the one of the sysctl.
 ///
 /// C IPVS's default of -4 requests 16 to 32 buckets for each connection. They take as much memory
-/// as the connection, to be cleared, filled and moved when the table grows. Here it gives 2 to 4,
-/// and -2, the default of other namespaces than the first, 1 to 2. That suffices because an entry
-/// holds its hash, so that skipping one costs little.
+/// as the connection, to be cleared, filled and moved when the table grows. Here it requests 2 to
+/// 4, and -2, the default of other namespaces than the first, 1 to 2. That suffices because an
+/// entry holds its hash, so that skipping one costs little.
 pub(crate) const fn of_connections(lfactor: i32) -> i32 {
     (lfactor >> 1).saturating_add(1)
 }
@@ -41,6 +41,34 @@ pub(crate) fn wanted_bits(
     } else {
         asked.saturating_add(1)
     }
+}
+
+/// Returns the size that a connection table should have, in bits: that of [`wanted_bits`], but if
+/// it grows, it grows at least to four times its size.
+///
+/// To double the size each time moves each entry between once and twice until the table has its
+/// last size; to quadruple it, between a third and four thirds of that. So a table that grows has
+/// up to twice as many buckets as requested.
+pub(crate) fn wanted_bits_of_connections(
+    entries: usize,
+    lfactor: i32,
+    current_bits: u32,
+    min_bits: u32,
+    max_bits: u32,
+    lfactor_changed: bool,
+) -> u32 {
+    let wanted = wanted_bits(
+        entries,
+        lfactor,
+        current_bits,
+        min_bits,
+        max_bits,
+        lfactor_changed,
+    );
+    if lfactor_changed || wanted <= current_bits {
+        return wanted;
+    }
+    wanted.max(current_bits.saturating_add(2).min(max_bits))
 }
 
 /// Returns the numbers of entries at which to reconsider a table's size, as (lower, upper) (C-31).
@@ -136,6 +164,20 @@ mod tests {
         assert_eq!(wanted_bits(0, 0, 8, 8, 20, false), 8);
         // After a change of the load factor: the requested size.
         assert_eq!(wanted_bits(1 << 15, 0, 18, 8, 20, true), 15);
+    }
+
+    // C-29
+    #[test]
+    fn connections_grow_at_least_fourfold() {
+        let wanted =
+            |entries, bits, max| wanted_bits_of_connections(entries, -1, bits, 8, max, false);
+        assert_eq!([wanted(128, 8, 20), wanted(129, 8, 20)], [8, 10]);
+        // Further at once, up to the limit, and back as every table.
+        assert_eq!([wanted(100_000, 8, 20), wanted(100_000, 17, 18)], [18, 18]);
+        assert_eq!([wanted(1 << 15, 19, 20), wanted(1 << 14, 19, 20)], [19, 16]);
+        // After a change of the load factor: the requested size.
+        let changed = |bits| wanted_bits_of_connections(129, -1, bits, 8, 20, true);
+        assert_eq!([changed(8), changed(12)], [9, 9]);
     }
 
     // C-31, V-7

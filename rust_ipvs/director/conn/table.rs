@@ -399,7 +399,8 @@ impl<F: InetFamily> ConnTable<F> {
             return Ok(());
         }
         let most = self.most_bits;
-        let wanted = sizing::wanted_bits(len, lfactor, bits, MIN_BITS, most, changed);
+        let wanted =
+            sizing::wanted_bits_of_connections(len, lfactor, bits, MIN_BITS, most, changed);
         if wanted != bits {
             self.table.resize(wanted)?;
         }
