@@ -66,7 +66,7 @@ pub(crate) fn handle<F: InetFamily>(
     hashed: Hashed,
     packet: Packet,
 ) -> Verdict {
-    decide(context, hashed, packet, carry_out)
+    decide(context, hashed, packet, OfPacket)
 }
 
 /// Creates the connection for a packet that an ICMP error quotes (`schedule_icmp`, S-28). Under OPS
@@ -77,31 +77,73 @@ pub(super) fn begin_for_error<F: InetFamily>(
     packet: Packet,
     ops: &mut Option<Connection<F>>,
 ) -> Verdict {
-    decide(
-        context,
-        Hashed::UNKNOWN,
-        packet,
-        |context, hashed, plan, is_ops, packet| {
-            if !is_ops {
-                return begin(context, hashed, plan, packet);
-            }
-            if !context.has_room() {
-                return Verdict::Drop(packet);
-            }
-            *ops = Some(ops_connection(context, plan));
-            Verdict::Accept(packet)
-        },
-    )
+    decide(context, Hashed::UNKNOWN, packet, OfQuoted(ops))
 }
 
-/// Makes the scheduling decision about a packet, and calls `begin` with it if there is a
-/// destination. The `bool` given to `begin` is true under one-packet scheduling (OPS).
+/// Execution of a scheduling decision. A trait, as a closure may be called out of line.
+trait CarryOut<F: InetFamily> {
+    /// Creates the connection of `plan`; `is_ops` is true under one-packet scheduling (OPS).
+    fn carry_out(
+        self,
+        context: &Context<'_, F>,
+        hashed: Hashed,
+        plan: Plan<F>,
+        is_ops: bool,
+        packet: Packet,
+    ) -> Verdict;
+}
+
+/// Creates the connection of a packet, and sends it; under OPS without insertion into the table.
+struct OfPacket;
+
+impl<F: InetFamily> CarryOut<F> for OfPacket {
+    #[inline(always)]
+    fn carry_out(
+        self,
+        context: &Context<'_, F>,
+        hashed: Hashed,
+        plan: Plan<F>,
+        is_ops: bool,
+        packet: Packet,
+    ) -> Verdict {
+        if is_ops {
+            return begin_and_end(context, plan, packet);
+        }
+        begin(context, hashed, plan, packet)
+    }
+}
+
+/// Creates the connection for a packet that an ICMP error quotes; under OPS only stores it.
+struct OfQuoted<'a, F: InetFamily>(&'a mut Option<Connection<F>>);
+
+impl<F: InetFamily> CarryOut<F> for OfQuoted<'_, F> {
+    #[inline(never)]
+    fn carry_out(
+        self,
+        context: &Context<'_, F>,
+        hashed: Hashed,
+        plan: Plan<F>,
+        is_ops: bool,
+        packet: Packet,
+    ) -> Verdict {
+        if !is_ops {
+            return begin(context, hashed, plan, packet);
+        }
+        if !context.has_room() {
+            return Verdict::Drop(packet);
+        }
+        *self.0 = Some(ops_connection(context, plan));
+        Verdict::Accept(packet)
+    }
+}
+
+/// Makes the scheduling decision about a packet, and carries it out if there is a destination.
 #[inline(always)]
 fn decide<'g, F: InetFamily>(
     context: Context<'g, F>,
     hashed: Hashed,
     packet: Packet,
-    begin: impl FnOnce(&Context<'g, F>, Hashed, Plan<F>, bool, Packet) -> Verdict,
+    how: impl CarryOut<F>,
 ) -> Verdict {
     if !context.is_inverse && !may_begin(&context) {
         return Verdict::Accept(packet);
@@ -138,7 +180,7 @@ fn decide<'g, F: InetFamily>(
     };
     let options = service.options_at(context.rcu);
     if let Some(options) = options.filter(|t| t.is_persistent()) {
-        return persist(context, hashed, (service, options), &flow, packet, begin);
+        return persist(context, hashed, (service, options), &flow, packet, how);
     }
     // S-10: a service of port 0 needs persistence to take other ports.
     if !service.is_marked() && service.port() != dst.port {
@@ -149,12 +191,12 @@ fn decide<'g, F: InetFamily>(
         return leave(&context, hashed, service, packet);
     };
     let plan = Plan {
-        real: real::<F>(&destination, &dst),
+        port: port_at(&destination, dst.port),
         destination,
         control: ControlRef::none(),
     };
     let ops = options.is_some_and(|t| t.is_ops(flow.protocol));
-    begin(&context, hashed, plan, ops, packet)
+    how.carry_out(&context, hashed, plan, ops, packet)
 }
 
 /// Returns whether a packet of this host is a reply of a local real server to the client of a
@@ -182,20 +224,17 @@ fn persist<'g, F: InetFamily>(
     (service, options): (&'g Service<F>, &SvcOptions),
     flow: &Flow<F>,
     mut packet: Packet,
-    begin: impl FnOnce(&Context<'g, F>, Hashed, Plan<F>, bool, Packet) -> Verdict,
+    how: impl CarryOut<F>,
 ) -> Verdict {
     match persistence::template_for(&context, service, options, flow, &mut packet) {
         Ok(dest) => {
             let plan = Plan {
-                real: Endpoint {
-                    addr: dest.destination.addr::<F>(),
-                    port: dest.port,
-                },
+                port: dest.port,
                 destination: dest.destination,
                 control: dest.control,
             };
             let ops = options.is_ops(flow.protocol);
-            begin(&context, hashed, plan, ops, packet)
+            how.carry_out(&context, hashed, plan, ops, packet)
         }
         Err(Failure::NoDestination) => leave(&context, hashed, service, packet),
         Err(Failure::NoRoom) => Verdict::Drop(packet),
@@ -205,25 +244,23 @@ fn persist<'g, F: InetFamily>(
 /// Scheduling decision.
 struct Plan<F: InetFamily> {
     destination: RcuArc<Destination>,
-    /// Destination address and port of the packets.
-    real: Endpoint<F>,
+    /// Port of the packets at the destination.
+    port: u16,
     /// The connection's template, if the service is persistent.
     control: ControlRef<Connection<F>>,
 }
 
-/// Creates the connection and sends the packet; under `ops` without insertion into the table.
-#[inline(always)]
-fn carry_out<F: InetFamily>(
-    context: &Context<'_, F>,
-    hashed: Hashed,
-    plan: Plan<F>,
-    ops: bool,
-    packet: Packet,
-) -> Verdict {
-    if ops {
-        return begin_and_end(context, plan, packet);
+impl<F: InetFamily> Plan<F> {
+    /// Creates the connection that `context` begins.
+    #[inline(always)]
+    fn connection(self, context: &Context<'_, F>) -> Connection<F> {
+        let tuple = context.tuple(Endpoint {
+            addr: self.destination.addr::<F>(),
+            port: self.port,
+        });
+        let protocol = context.header.protocol;
+        Connection::new(protocol, tuple, self.destination, self.control)
     }
-    begin(context, hashed, plan, packet)
 }
 
 /// Returns whether a packet may begin a connection (S-1 to S-3, H-14).
@@ -240,19 +277,17 @@ fn may_begin<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !flags.is_rst() && (flags.is_syn() || sloppy.load() != 0)
 }
 
-/// Returns the destination's endpoint. A destination port of 0 stands for the port of the packet
-/// (S-11). With methods other than NAT the address is for display only.
-fn real<F: InetFamily>(destination: &Destination, dst: &Endpoint<F>) -> Endpoint<F> {
-    Endpoint {
-        addr: destination.addr::<F>(),
-        port: match destination.id.port {
-            0 => dst.port,
-            port => port,
-        },
+/// Returns the port of packets to `port` at the destination, whose own port may be 0 for any
+/// (S-11).
+fn port_at(destination: &Destination, port: u16) -> u16 {
+    match destination.id.port {
+        0 => port,
+        own => own,
     }
 }
 
 /// Creates a connection and sends its first packet.
+#[inline(always)]
 fn begin<F: InetFamily>(
     context: &Context<'_, F>,
     hashed: Hashed,
@@ -262,8 +297,8 @@ fn begin<F: InetFamily>(
     if !context.has_room() {
         return Verdict::Drop(packet);
     }
-    let (protocol, tuple) = (context.header.protocol, context.tuple(plan.real));
-    let made = || Connection::new(protocol, tuple, plan.destination, plan.control);
+    // `move`: what is captured stays in registers.
+    let made = move || plan.connection(context);
     let Some(connection) = enter(context, hashed, Direction::Input, made) else {
         return Verdict::Drop(packet);
     };
@@ -279,8 +314,8 @@ fn begin<F: InetFamily>(
 /// Creates the connection for an OPS packet, and counts it (S-12).
 #[inline(always)]
 fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
-    let (protocol, tuple) = (context.header.protocol, context.tuple(plan.real));
-    let connection = Connection::new(protocol, tuple, plan.destination, plan.control)
+    let connection = plan
+        .connection(context)
         .ops()
         .tracked(context.ipvs.settings.is_tracked());
     connection.destination.counted.connection();

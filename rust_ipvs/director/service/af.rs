@@ -232,6 +232,9 @@ impl<F: InetFamily> AfState<F> {
     }
 
     /// Looks up the service of a packet (V-2).
+    ///
+    /// Most packets have no mark that is one of a service, and are for a service of their port.
+    #[inline(always)]
     pub(crate) fn service<'g>(
         &'g self,
         rcu: Rcu<'g>,
@@ -239,6 +242,23 @@ impl<F: InetFamily> AfState<F> {
         mark: u32,
         protocol: u8,
         at: &Endpoint<F>,
+    ) -> Option<&'g Service<F>> {
+        let is_plain = mark == 0 || self.marked.load() == 0;
+        let service = match is_plain {
+            true => self.by_port(rcu, protocol, at, at.port),
+            false => None,
+        };
+        service.or_else(|| self.other_service(rcu, net, mark, (protocol, *at)))
+    }
+
+    /// [`Self::service`] if it is not one of the packet's port, or may be one of a mark.
+    #[inline(never)]
+    fn other_service<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        net: &Net,
+        mark: u32,
+        (protocol, at): (u8, Endpoint<F>),
     ) -> Option<&'g Service<F>> {
         if mark != 0 && self.marked.load() != 0 {
             let key = ServiceKey::Mark(mark);
@@ -249,28 +269,37 @@ impl<F: InetFamily> AfState<F> {
         if self.plain.load() == 0 {
             return None;
         }
-        let by_port = |port: u16| {
-            let at = Endpoint::<F> {
-                addr: at.addr,
-                port,
-            };
-            let hash = address_hash(at.addr.as_ref(), port, protocol.into());
-            self.find(rcu, hash, |s| s.is_at(protocol, &at))
-        };
-        if let Some(service) = by_port(at.port) {
+        if let Some(service) = self.by_port(rcu, protocol, &at, at.port) {
             return Some(service);
         }
         let may_be_data =
             || at.port == FTP_DATA_PORT || u32::from(at.port) >= net.unprivileged_port_start();
         if protocol == TCP && self.ftp.load() != 0 && may_be_data() {
-            if let Some(service) = by_port(FTP_PORT) {
+            if let Some(service) = self.by_port(rcu, protocol, &at, FTP_PORT) {
                 return Some(service);
             }
         }
         if self.any_port.load() != 0 {
-            return by_port(0);
+            return self.by_port(rcu, protocol, &at, 0);
         }
         None
+    }
+
+    /// Looks up the service at an address and a port.
+    #[inline(always)]
+    fn by_port<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        protocol: u8,
+        at: &Endpoint<F>,
+        port: u16,
+    ) -> Option<&'g Service<F>> {
+        let at = Endpoint::<F> {
+            addr: at.addr,
+            port,
+        };
+        let hash = address_hash(at.addr.as_ref(), port, protocol.into());
+        self.find(rcu, hash, |s| s.is_at(protocol, &at))
     }
 
     #[inline(always)]
