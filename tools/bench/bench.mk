@@ -21,7 +21,7 @@ bench-profile: lab-ready all ## CELLS=nat-one IMPL=rust FUNCTION=…: instructio
 SCHEDULERS ?=
 
 # Which parts of the bench: count, scale, schedulers, persistence, administration, large,
-# background, sharing, processors, clock, stream; all if empty.
+# scrape, background, sharing, processors, clock, stream; all if empty.
 PARTS ?=
 
 .PHONY: bench

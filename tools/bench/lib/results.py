@@ -18,6 +18,7 @@ BY_BALANCER = {
     "large": "large",
     "background": "background",
     "sharing": "sharing",
+    "scrape": "scrape",
 }
 
 

@@ -8,6 +8,7 @@ from . import (
     large,
     persistence,
     scale,
+    scrape,
     stream,
     tables,
 )
@@ -27,6 +28,7 @@ def verdicts(results):
         *of_scale(found.get("scale", {})),
         *administration.targets_of(found.get("administration", {})),
         *large.targets_of(found.get("large", {})),
+        *scrape.targets_of(found.get("scrape", {})),
         *background.targets_of(found.get("background", {})),
         *persistence.targets_of(found.get("persistence", {})),
         *stream.targets_of(

@@ -45,6 +45,8 @@ NEAR = 40
 CONNECTION_BYTES = 128
 LARGE_OF_SMALL = 1.15
 ADMINISTRATION = 0.7
+# A scrape by our tool, beside one by node_exporter on C.
+SCRAPE = 0.3
 # What each of many changes may cost of what each of a few does.
 MANY_OF_FEW = 1.5
 # Instructions for which a reader of 20,000 destinations may have a processor: a millisecond, at one
