@@ -42,6 +42,8 @@ use kernel::{
     },
 };
 
+pub(crate) use ripvs::announce;
+
 static FILES: Namespaces<Files> = Namespaces::new();
 
 /// Name of the C module. Loading it beside this one would fail on duplicate /proc entries, and log

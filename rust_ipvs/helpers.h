@@ -262,6 +262,10 @@ struct net *rust_ipvs_helper_genl_info_net(const struct genl_info *info);
 int rust_ipvs_helper_genlmsg_reply(struct sk_buff *skb, struct genl_info *info);
 u8 *rust_ipvs_helper_skb_tail(const struct sk_buff *skb);
 unsigned int rust_ipvs_helper_skb_tailroom(const struct sk_buff *skb);
+int rust_ipvs_helper_genl_has_listeners(const struct genl_family *family, struct net *net,
+					unsigned int group);
+int rust_ipvs_helper_genlmsg_multicast_netns(const struct genl_family *family, struct net *net,
+					     struct sk_buff *skb, unsigned int group);
 
 /* kapi/sockopt.rs */
 struct net *rust_ipvs_helper_sock_net(const struct sock *sk);

@@ -92,6 +92,7 @@ impl kernel::Module for RustIpvs {
             module_parameters::conn_tab_bits.value(),
             module_parameters::ftp_port.value(),
             module_parameters::fast_path.value(),
+            control::announce,
         )?;
         let namespaces = NetnsIpvs::namespaces().register(caches)?;
         Ok(Self {

@@ -73,6 +73,7 @@ static FAMILY: GenlFamily = GenlFamily::new(
     uapi::GENL_VERSION as u32,
     &POLICY,
     &COMMANDS,
+    &[],
 );
 
 /// Registers the family, which stays registered until the result is dropped.

@@ -8,19 +8,27 @@
 mod answer;
 mod apply;
 mod common;
+mod event;
 mod info;
 mod services;
 
 use crate::{
-    kapi::genetlink::{
-        Command,
-        GenlFamily,
-        Policy,
-        Registration, //
+    kapi::{
+        genetlink::{
+            Command,
+            GenlFamily,
+            Group,
+            Policy,
+            Registration, //
+        },
+        net::Net,
     },
-    logic::ripvs::uapi::{
-        command,
-        GENL_VERSION, //
+    logic::ripvs::{
+        uapi::{
+            command,
+            GENL_VERSION, //
+        },
+        ConfigEvent, //
     },
 };
 use kernel::{
@@ -29,7 +37,7 @@ use kernel::{
 };
 
 /// Top-level attributes by number.
-static POLICY: [Policy; 11] = [
+static POLICY: [Policy; 24] = [
     Policy::REFUSED,
     Policy::U64,     // GENERATION
     Policy::REFUSED, // SERVICE
@@ -41,6 +49,19 @@ static POLICY: [Policy; 11] = [
     Policy::REFUSED, // CONNECTIONS
     Policy::REFUSED, // CHANGED
     Policy::REFUSED, // PAD
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED, // EVENT
+    Policy::REFUSED, // PID
+    Policy::REFUSED, // TIMEOUTS
+    Policy::REFUSED, // DAEMON
 ];
 
 /// Commands and their handlers. Other commands fail with `EOPNOTSUPP`.
@@ -56,15 +77,30 @@ static COMMANDS: [Command; 3] = [
         .doit::<apply::Apply>(),
 ];
 
+/// Multicast groups. Who may ask for the configuration may also listen to its changes.
+static GROUPS: [Group; 1] = [Group::admin(c"config")];
+
 static FAMILY: GenlFamily = GenlFamily::new(
     &<crate::LocalModule as ModuleMetadata>::THIS_MODULE,
     c"RIPVS",
     GENL_VERSION as u32,
     &POLICY,
     &COMMANDS,
+    &GROUPS,
 );
 
 /// Registers the family, which stays registered until the result is dropped.
 pub(super) fn register() -> Result<Registration> {
     FAMILY.register()
+}
+
+/// Tells listeners in a namespace of a change, and the generation after it. Process context; may
+/// sleep.
+pub(crate) fn announce(net: &Net, generation: u64, change: ConfigEvent<'_>) {
+    let sent = FAMILY.notify(net, 0, command::EVENT, |message| {
+        event::put(message, generation, change)
+    });
+    // A listener that lost the message learns of it from its socket. Without memory nobody can be
+    // told anything.
+    sent.ok();
 }

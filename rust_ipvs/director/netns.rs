@@ -94,7 +94,8 @@ use crate::{
             V4,
             V6, //
         },
-        hash::HashKey, //
+        hash::HashKey,
+        ripvs::ConfigEvent, //
     },
 };
 use kernel::{
@@ -119,7 +120,14 @@ pub(crate) struct Caches {
     pub(crate) helper_port: Option<u16>,
     /// First value of `fast_path` in each namespace.
     pub(crate) fast_path: i32,
+    /// Tells listeners of a change.
+    pub(crate) announce: Announce,
 }
+
+/// Function that tells listeners in a namespace of a change, and the generation after it. It is
+/// called in process context under the configuration mutex, and may sleep. Without listeners it
+/// should return at once.
+pub(crate) type Announce = fn(&Net, u64, ConfigEvent<'_>);
 
 impl Caches {
     /// Creates the caches; they show in /proc/slabinfo.
@@ -127,7 +135,12 @@ impl Caches {
     /// `conn_tab_bits` bounds the connection tables (C-29, C-32); 0 stands for the largest size.
     /// `ftp_port` is the port of FTP's control connections (F-3), 0 for no helper. There is no
     /// helper in a kernel without conntrack either, whose seqadj extension it needs.
-    pub(crate) fn new(conn_tab_bits: u32, ftp_port: u16, fast_path: i32) -> Result<Self> {
+    pub(crate) fn new(
+        conn_tab_bits: u32,
+        ftp_port: u16,
+        fast_path: i32,
+        announce: Announce,
+    ) -> Result<Self> {
         let most_bits = match conn_tab_bits {
             0 => MAX_BITS,
             bits => bits.clamp(MIN_BITS, MAX_BITS),
@@ -135,6 +148,7 @@ impl Caches {
         Ok(Self {
             most_bits,
             fast_path: fast_path.clamp(0, 2),
+            announce,
             helper_port: (ftp_port != 0 && related::IS_THERE).then_some(ftp_port),
             v4: Arc::new(Slab::new(c"rust_ipvs_conn")?, GFP_KERNEL)?,
             v6: Arc::new(Slab::new(c"rust_ipvs_conn6")?, GFP_KERNEL)?,
@@ -204,6 +218,7 @@ pub(crate) struct NetnsIpvs {
     pub(crate) weak_net: Arc<WeakNet>,
     /// Number of changes of the configuration. Written under the configuration mutex.
     pub(crate) generation: Word<u64>,
+    announce: Announce,
     #[pin]
     pub(crate) daemons: Daemons<NetnsIpvs>,
     /// Configuration, with its mutex. The other two mutexes are taken under it, or alone.
@@ -251,6 +266,19 @@ impl NetnsIpvs {
     pub(crate) fn note_change(&self, _: &mut ConfigState) {
         self.generation
             .store(self.generation.load().wrapping_add(1));
+    }
+
+    /// Tells listeners of a change that was noted. The teardown of the namespace tells nobody.
+    pub(crate) fn announce(&self, config: &mut ConfigState, event: ConfigEvent<'_>) {
+        if let (true, Ok(lease)) = (config.open, self.lease()) {
+            (self.announce)(&lease, self.generation.load(), event);
+        }
+    }
+
+    /// Takes note of a change, and tells listeners.
+    pub(crate) fn record(&self, config: &mut ConfigState, event: ConfigEvent<'_>) {
+        self.note_change(config);
+        self.announce(config, event);
     }
 
     /// Returns whether the hooks handle replies only (H-8).

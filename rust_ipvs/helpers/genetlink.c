@@ -23,3 +23,16 @@ __rust_ipvs_helper unsigned int rust_ipvs_helper_skb_tailroom(const struct sk_bu
 {
 	return skb_tailroom(skb);
 }
+
+__rust_ipvs_helper int rust_ipvs_helper_genl_has_listeners(const struct genl_family *family,
+							   struct net *net, unsigned int group)
+{
+	return genl_has_listeners(family, net, group);
+}
+
+__rust_ipvs_helper int
+rust_ipvs_helper_genlmsg_multicast_netns(const struct genl_family *family, struct net *net,
+					 struct sk_buff *skb, unsigned int group)
+{
+	return genlmsg_multicast_netns(family, net, skb, 0, group, GFP_KERNEL);
+}

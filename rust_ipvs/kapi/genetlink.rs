@@ -39,7 +39,8 @@
 //!     Command::new(1).doit::<SetLimit>().admin_perm(),
 //!     Command::new(2).dumpit::<Squares>(),
 //! ];
-//! static FAMILY: GenlFamily = GenlFamily::new(&THIS_MODULE, c"EXAMPLE", 1, &POLICY, &COMMANDS);
+//! static FAMILY: GenlFamily =
+//!     GenlFamily::new(&THIS_MODULE, c"EXAMPLE", 1, &POLICY, &COMMANDS, &[]);
 //!
 //! struct SetLimit;
 //! impl Doit for SetLimit {
@@ -67,7 +68,9 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod buffer;
 mod dump;
+mod group;
 mod message;
 mod policy;
 mod received;
@@ -75,12 +78,13 @@ mod request;
 
 pub(crate) use self::{
     dump::{Dump, Dumpit},
+    group::Group,
     message::GenlMessage,
     policy::Policy,
     request::{Doit, Request}, //
 };
 
-use crate::bindings;
+use crate::{bindings, kapi::once::Word};
 use kernel::{error::to_result, prelude::*, types::Opaque};
 
 /// A command of a family: its number, its handlers, and who may send it.
@@ -138,11 +142,16 @@ impl Command {
 ///
 /// # Invariants
 ///
-/// `policy` points to `maxattr + 1` policies and `ops` to `n_ops` commands, both static and never
-/// written. All other fields are written by the generic netlink core only, while the family is
-/// registered.
-#[repr(transparent)]
-pub(crate) struct GenlFamily(Opaque<bindings::genl_family>);
+/// `policy` points to `maxattr + 1` policies, `ops` to `n_ops` commands and `mcgrps` to `n_mcgrps`
+/// groups, all static and never written. All other fields are written by the generic netlink core
+/// only, while the family is registered.
+pub(crate) struct GenlFamily {
+    family: Opaque<bindings::genl_family>,
+    /// Number of multicast groups.
+    groups: u8,
+    /// 1 while the family is registered.
+    is_registered: Word<u32>,
+}
 
 // SAFETY: After construction only the generic netlink core accesses the structure, under its own
 // locks.
@@ -154,8 +163,8 @@ impl GenlFamily {
     /// `policy` is indexed by attribute number. Its first entry is unused, and its length is one
     /// more than the highest attribute.
     ///
-    /// To be evaluated for a `static`: a name of more than 15 bytes, an empty policy or more than
-    /// 255 commands then fail the build.
+    /// To be evaluated for a `static`: a name of more than 15 bytes, an empty policy, more than 255
+    /// commands or groups then fail the build.
     // Evaluated at build time, so a panic fails the build.
     #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
     pub(crate) const fn new(
@@ -164,9 +173,10 @@ impl GenlFamily {
         version: u32,
         policy: &'static [Policy],
         commands: &'static [Command],
+        groups: &'static [Group],
     ) -> Self {
         assert!(!policy.is_empty() && policy.len() <= 1 << 14);
-        assert!(commands.len() <= u8::MAX as usize);
+        assert!(commands.len() <= u8::MAX as usize && groups.len() <= u8::MAX as usize);
         let mut family = bindings::genl_family {
             version,
             maxattr: policy.len() as u32 - 1,
@@ -176,6 +186,8 @@ impl GenlFamily {
             n_ops: commands.len() as u8,
             resv_start_op: first_strict(commands),
             module: module.as_ptr(),
+            mcgrps: groups.as_ptr().cast(),
+            n_mcgrps: groups.len() as u8,
             ..pin_init::zeroed()
         };
         let name = name.to_bytes_with_nul();
@@ -187,7 +199,27 @@ impl GenlFamily {
         }
         // INVARIANT: The lengths are those of the slices, which are static and shared, hence never
         // written.
-        Self(Opaque::new(family))
+        Self {
+            family: Opaque::new(family),
+            groups: groups.len() as u8,
+            is_registered: Word::new(0),
+        }
+    }
+
+    /// Returns the structure of C.
+    fn as_ptr(&self) -> *mut bindings::genl_family {
+        self.family.get()
+    }
+
+    /// Returns the number of multicast groups.
+    fn groups(&self) -> u8 {
+        self.groups
+    }
+
+    /// Returns whether the family is registered. If it is unregistered meanwhile, the caller may
+    /// learn of it too late.
+    fn is_registered(&self) -> bool {
+        self.is_registered.load() != 0
     }
 
     /// Registers the family, for all network namespaces. Process context; sleeps.
@@ -199,7 +231,8 @@ impl GenlFamily {
     pub(crate) fn register(&'static self) -> Result<Registration> {
         // SAFETY: By the type invariants the family is static and complete. A second registration
         // is refused because of the name, before anything in the structure is written.
-        to_result(unsafe { bindings::genl_register_family(self.0.get()) })?;
+        to_result(unsafe { bindings::genl_register_family(self.as_ptr()) })?;
+        self.is_registered.store(1);
         // INVARIANT: The family was registered just now, and a second registration fails.
         Ok(Registration { family: self })
     }
@@ -245,8 +278,9 @@ pub(crate) struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        self.family.is_registered.store(0);
         // SAFETY: By the type invariant the family is registered, and only this call unregisters
         // it.
-        unsafe { bindings::genl_unregister_family(self.family.0.get()) };
+        unsafe { bindings::genl_unregister_family(self.family.as_ptr()) };
     }
 }

@@ -6,6 +6,7 @@
 //! wrong length or given twice is an error.
 
 mod change;
+mod event;
 mod fields;
 pub(crate) mod uapi;
 
@@ -15,6 +16,7 @@ pub(crate) use self::{
         changes,
         ConfigChange, //
     },
+    event::ConfigEvent,
     fields::single, //
 };
 

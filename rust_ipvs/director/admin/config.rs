@@ -48,6 +48,7 @@ use crate::{
         },
         engine::Engine,
         request,
+        ripvs::ConfigEvent,
         sched::Scheduler, //
     },
 };
@@ -225,7 +226,11 @@ impl NetnsIpvs {
             })
         });
         if result.is_ok() {
-            self.note_change(&mut config);
+            for_af!(self, id.family, af => {
+                if let Ok(service) = af.get(id) {
+                    self.record(&mut config, ConfigEvent::NewService(&service.outline()));
+                }
+            });
         }
         self.queue_defense();
         if options.needs().lblc {
@@ -265,7 +270,7 @@ impl NetnsIpvs {
             if options.needs().lblc {
                 self.evict_later();
             }
-            self.note_change(&mut config);
+            self.record(&mut config, ConfigEvent::SetService(&service.outline()));
             Ok(())
         })
     }
@@ -278,7 +283,7 @@ impl NetnsIpvs {
             memory(af.delete_service(self, &mut config, &service))
         });
         if result.is_ok() {
-            self.note_change(&mut config);
+            self.record(&mut config, ConfigEvent::DelService(id));
         }
         let unused = self.unneeded_hooks(&mut config, id.family);
         let tracking = self.unneeded_tracking(&mut config, id.family);
@@ -311,7 +316,7 @@ impl NetnsIpvs {
                 }
             });
         }
-        self.note_change(&mut config);
+        self.record(&mut config, ConfigEvent::Flush);
         let unused_v4 = self.unneeded_hooks(&mut config, AddressFamily::V4);
         let unused_v6 = self.unneeded_hooks(&mut config, AddressFamily::V6);
         let tracking_v4 = self.unneeded_tracking(&mut config, AddressFamily::V4);
@@ -357,7 +362,10 @@ impl NetnsIpvs {
                 let known = destination.clone();
                 let result = insert_dest(&mut config.held, &self.rs_table, &service, known);
                 match result {
-                    Ok(()) => self.note_change(&mut config),
+                    Ok(()) => {
+                        let outline = destination.outline();
+                        self.record(&mut config, ConfigEvent::NewDest(id, &outline));
+                    }
                     // The destination from the trash was not added, so it goes back.
                     Err(_) => self.move_to_trash(&mut config.held, node, destination),
                 }
@@ -366,9 +374,10 @@ impl NetnsIpvs {
             check_address(net, &spec.id)?;
             let destination = memory(Destination::new(&self.counting, id, service.serial, spec))?;
             destination.freeze(self.settings.is_frozen());
+            let outline = destination.outline();
             let result = insert_dest(&mut config.held, &self.rs_table, &service, destination);
             memory(result)?;
-            self.note_change(&mut config);
+            self.record(&mut config, ConfigEvent::NewDest(id, &outline));
             Ok(())
         })
     }
@@ -389,7 +398,7 @@ impl NetnsIpvs {
             spec.tunnel = tunnel.of(destination.tunnel())?;
             let edit = |held: &mut ConfigHeld| service.edit(held, &destination, &spec);
             memory(self.rs_table.change(&mut config.held, &destination, &spec, edit))?;
-            self.note_change(&mut config);
+            self.record(&mut config, ConfigEvent::SetDest(id, &destination.outline()));
             Ok(())
         })
     }
@@ -406,8 +415,9 @@ impl NetnsIpvs {
             let destination = service.destination(destination).ok_or(ConfigError::NO_DESTINATION)?;
             let node = memory(TrashNode::new())?;
             memory(service.remove(&mut config.held, &destination))?;
+            let outline = destination.outline();
             self.move_to_trash(&mut config.held, node, destination);
-            self.note_change(&mut config);
+            self.record(&mut config, ConfigEvent::DelDest(id, &outline));
             Ok(())
         })
     }
@@ -435,6 +445,6 @@ impl NetnsIpvs {
     pub(crate) fn set_timeouts(&self, tcp: Option<u32>, tcp_fin: Option<u32>, udp: Option<u32>) {
         let mut config = self.config.lock();
         self.timeouts.set(&mut config.held, tcp, tcp_fin, udp);
-        self.note_change(&mut config);
+        self.record(&mut config, ConfigEvent::Timeouts(self.timeouts.view()));
     }
 }

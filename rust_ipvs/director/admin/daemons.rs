@@ -14,6 +14,7 @@ use crate::{
             ConfigError,
             Errno, //
         },
+        ripvs::ConfigEvent,
         sync::daemon::{
             Daemon,
             DaemonRequest, //
@@ -62,12 +63,18 @@ impl NetnsIpvs {
         net: &Net,
         request: &DaemonRequest,
     ) -> Result<(), ConfigError> {
-        self.daemons.start(self, net, request)
+        self.daemons.start(self, net, request)?;
+        let event = ConfigEvent::Daemon(DaemonRole::of(request.state)?, true);
+        self.record(&mut self.config.lock(), event);
+        Ok(())
     }
 
     /// Stops a daemon (G-31).
     pub(crate) fn stop_daemon(&self, role: DaemonRole) -> Result<(), ConfigError> {
-        self.daemons.stop(self, role)
+        self.daemons.stop(self, role)?;
+        let event = ConfigEvent::Daemon(role, false);
+        self.record(&mut self.config.lock(), event);
+        Ok(())
     }
 
     /// Returns the running daemons: master and backup.

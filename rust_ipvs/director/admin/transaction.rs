@@ -107,10 +107,12 @@ impl NetnsIpvs {
         }
         match Transaction::new(self, config, plan) {
             Ok(prepared) => {
-                prepared.commit(self, config);
+                // Before the changes, which listeners are told of with their generation. Nobody
+                // else changes anything meanwhile.
                 if !changes.is_empty() {
                     self.note_change(config);
                 }
+                prepared.commit(self, config);
                 Ok(())
             }
             Err(_) => Err(Refused::NO_MEMORY),

@@ -96,6 +96,7 @@ impl Namespaced for NetnsIpvs {
                 outward_ports: HashKey::new(random::words()),
                 weak_net: weak_net.clone(),
                 generation: Word::new(0),
+                announce: shared.announce,
                 daemons <- Daemons::new(),
                 config <- new_mutex!(ConfigState {
                     held: ConfigHeld::new(),

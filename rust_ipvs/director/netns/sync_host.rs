@@ -87,7 +87,6 @@ impl SyncHost for NetnsIpvs {
     fn set_sync_active(&self, is_active: bool) {
         let mut config = self.config.lock();
         self.timeouts.set_sync_active(&mut config.held, is_active);
-        self.note_change(&mut config);
     }
 
     fn backup_changed(&self) -> Result {

@@ -49,7 +49,7 @@ use kernel::{
 };
 
 /// Options of a service, which an administrator may change.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SvcOptions {
     /// `None` for a service that chooses no destination (V-18).
     pub(crate) scheduler: Option<Scheduler>,

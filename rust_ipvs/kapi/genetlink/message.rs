@@ -60,12 +60,30 @@ impl GenlMessage<'_> {
     ) -> Result {
         // SAFETY: By the contract of this function `info` is valid.
         let info = unsafe { info.as_ref() };
-        let (portid, seq) = (info.snd_portid, info.snd_seq);
-        // SAFETY: By the contract of this function `skb` is valid and not used by others. The core
-        // set the family of the request.
-        let header = unsafe {
-            bindings::genlmsg_put(skb.as_ptr(), portid, seq, info.family, flags, command)
-        };
+        let to = (info.snd_portid, info.snd_seq);
+        // SAFETY: As the contract of this function demands of the caller. The core set the family
+        // of the request.
+        unsafe { Self::append(skb, to, info.family, flags, command, build) }
+    }
+
+    /// Appends a message as [`build`](Self::build) does, to a socket and for a request of it; zeros
+    /// are for a message that answers none.
+    ///
+    /// # Safety
+    ///
+    /// `skb` must be valid, linear and used by nobody else. `family` must be registered.
+    pub(super) unsafe fn append(
+        skb: NonNull<bindings::sk_buff>,
+        (portid, seq): (u32, u32),
+        family: *const bindings::genl_family,
+        flags: c_int,
+        command: u8,
+        build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
+    ) -> Result {
+        // SAFETY: By the contract of this function `skb` is valid and not used by others, and
+        // `family` is valid.
+        let header =
+            unsafe { bindings::genlmsg_put(skb.as_ptr(), portid, seq, family, flags, command) };
         if header.is_null() {
             return Err(EMSGSIZE);
         }

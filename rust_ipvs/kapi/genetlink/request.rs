@@ -5,6 +5,7 @@
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
 use super::{
+    buffer::Buffer,
     message::GenlMessage,
     received::{
         attributes,
@@ -105,41 +106,15 @@ impl<'a> Request<'a> {
         command: u8,
         build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
     ) -> Result {
-        // SAFETY: The function allocates memory. `GFP_KERNEL` may sleep, as handlers may.
-        let skb =
-            unsafe { bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, bindings::GFP_KERNEL) };
-        let skb = NonNull::new(skb).ok_or_else(|| self.refuse(ENOMEM, c"out of memory"))?;
-        // INVARIANT: The buffer was allocated just above, and nobody else has it.
-        let skb = Buffer(skb);
+        let skb = Buffer::new().map_err(|error| self.refuse(error, c"out of memory"))?;
         // SAFETY: `skb` is owned, so nobody else uses it, and a new buffer is linear. By the type
         // invariant `info` is valid.
-        unsafe { GenlMessage::build(skb.0, self.info, 0, command, build) }?;
+        unsafe { GenlMessage::build(skb.as_ptr(), self.info, 0, command, build) }?;
 
         let skb = skb.into_raw();
         // SAFETY: `skb` is a complete message, whose ownership passes to the call. By the type
         // invariant `info` is valid.
         to_result(unsafe { bindings::rust_ipvs_helper_genlmsg_reply(skb, self.info.as_ptr()) })
-    }
-}
-
-/// An owned message buffer that was not sent yet. Dropping it frees it.
-///
-/// # Invariants
-///
-/// The pointer is to an `sk_buff` that this value owns.
-struct Buffer(NonNull<bindings::sk_buff>);
-
-impl Buffer {
-    /// Converts the buffer into a pointer; the caller then owns it.
-    fn into_raw(self) -> *mut bindings::sk_buff {
-        core::mem::ManuallyDrop::new(self).0.as_ptr()
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the buffer, and it is not used afterwards.
-        unsafe { bindings::nlmsg_free(self.0.as_ptr()) };
     }
 }
 

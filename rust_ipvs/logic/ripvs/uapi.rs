@@ -14,6 +14,7 @@ pub(crate) mod command {
     pub(crate) const GET_INFO: u8 = 1;
     pub(crate) const GET_SERVICES: u8 = 2;
     pub(crate) const APPLY: u8 = 3;
+    pub(crate) const EVENT: u8 = 7;
 }
 
 /// Attributes (`RIPVS_ATTR_*`).
@@ -28,6 +29,17 @@ pub(crate) mod msg_attr {
     pub(crate) const CONNECTIONS: u16 = 8;
     pub(crate) const CHANGED: u16 = 9;
     pub(crate) const PAD: u16 = 10;
+    pub(crate) const EVENT: u16 = 20;
+    pub(crate) const PID: u16 = 21;
+    pub(crate) const TIMEOUTS: u16 = 22;
+    pub(crate) const DAEMON: u16 = 23;
+}
+
+/// Attributes (`RIPVS_TIMEOUT_*`).
+pub(crate) mod timeouts_attr {
+    pub(crate) const TCP: u16 = 1;
+    pub(crate) const TCP_FIN: u16 = 2;
+    pub(crate) const UDP: u16 = 3;
 }
 
 /// Attributes (`RIPVS_SERVICE_*`).
@@ -98,4 +110,18 @@ pub(crate) mod change_op {
     pub(crate) const SET_DEST: u8 = 5;
     pub(crate) const DEL_DEST: u8 = 6;
     pub(crate) const FLUSH: u8 = 7;
+}
+
+/// Values (`RIPVS_EVENT_*`).
+pub(crate) mod event {
+    pub(crate) const NEW_SERVICE: u32 = 1;
+    pub(crate) const SET_SERVICE: u32 = 2;
+    pub(crate) const DEL_SERVICE: u32 = 3;
+    pub(crate) const NEW_DEST: u32 = 4;
+    pub(crate) const SET_DEST: u32 = 5;
+    pub(crate) const DEL_DEST: u32 = 6;
+    pub(crate) const FLUSH: u32 = 7;
+    pub(crate) const TIMEOUTS: u32 = 8;
+    pub(crate) const START_DAEMON: u32 = 9;
+    pub(crate) const STOP_DAEMON: u32 = 10;
 }

@@ -8,6 +8,7 @@
 use super::prepare::{
     Deleted,
     FamilyTransaction, //
+    NewDest,
     NextService,
     Transaction,
 };
@@ -23,15 +24,31 @@ use crate::{
             ConfigState,
             NetnsIpvs, //
         },
-        service::AfState, //
+        service::{
+            AfState,
+            Service, //
+        },
     },
     kapi::{
         shared::RcuArc,
         time, //
     },
-    logic::config::DestinationSpec,
+    logic::{
+        config::DestinationSpec,
+        ripvs::ConfigEvent, //
+    },
 };
 use kernel::prelude::*;
+
+/// Changes of a service, of which listeners are told.
+struct Changed<'a, F: InetFamily> {
+    service: &'a Service<F>,
+    is_new: bool,
+    is_set: bool,
+    added: &'a [NewDest],
+    edited: &'a [(RcuArc<Destination>, DestinationSpec)],
+    removed: &'a [(TrashNode, RcuArc<Destination>)],
+}
 
 impl NetnsIpvs {
     /// Brings destinations to life that a service is to get. No packet finds them yet, except for
@@ -89,6 +106,27 @@ impl NetnsIpvs {
         self.expire_nodest();
     }
 
+    /// Tells listeners of the changes of a service.
+    fn announce_next<F: InetFamily>(&self, config: &mut ConfigState, changed: Changed<'_, F>) {
+        let id = &changed.service.id;
+        let outline = changed.service.outline();
+        if changed.is_new {
+            self.announce(config, ConfigEvent::NewService(&outline));
+        } else if changed.is_set {
+            self.announce(config, ConfigEvent::SetService(&outline));
+        }
+        for one in changed.added {
+            let outline = one.destination.outline();
+            self.announce(config, ConfigEvent::NewDest(id, &outline));
+        }
+        for (destination, _) in changed.edited {
+            self.announce(config, ConfigEvent::SetDest(id, &destination.outline()));
+        }
+        for (_, destination) in changed.removed {
+            self.announce(config, ConfigEvent::DelDest(id, &destination.outline()));
+        }
+    }
+
     fn renew_service<F: InetFamily>(
         &self,
         af: &AfState<F>,
@@ -99,6 +137,7 @@ impl NetnsIpvs {
         let NextService {
             service,
             is_new,
+            is_set,
             had_engine,
             has_engine,
             renewal,
@@ -122,6 +161,15 @@ impl NetnsIpvs {
         for spec in specs {
             self.track_for_helper(config, &service.id, spec.method);
         }
+        let changed = Changed {
+            service: &service,
+            is_new,
+            is_set,
+            added: &added,
+            edited: &edited,
+            removed: &removed,
+        };
+        self.announce_next(config, changed);
         self.discard(&mut config.held, removed);
     }
 
@@ -132,6 +180,7 @@ impl NetnsIpvs {
         deleted: Deleted<F>,
     ) {
         let Deleted { service, removed } = deleted;
+        self.announce(config, ConfigEvent::DelService(&service.id));
         let had_engine = service.options().engine.is_some();
         af.remove_reserved(&mut config.held, &service);
         af.count_engine(&mut config.held, had_engine, false);

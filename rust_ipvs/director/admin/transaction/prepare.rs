@@ -61,6 +61,8 @@ pub(super) struct NewDest {
 pub(super) struct NextService<F: InetFamily> {
     pub(super) service: RcuArc<Service<F>>,
     pub(super) is_new: bool,
+    /// True if options of the service itself change.
+    pub(super) is_set: bool,
     /// True if there was a persistence engine.
     pub(super) had_engine: bool,
     pub(super) has_engine: bool,
@@ -212,6 +214,7 @@ impl NetnsIpvs {
         let before = plan.before.as_ref();
         Ok(NextService {
             is_new: before.is_none(),
+            is_set: before.is_some_and(|service| service.options() != options),
             had_engine: before.is_some_and(|service| service.options().engine.is_some()),
             has_engine: options.engine.is_some(),
             service,

@@ -3,6 +3,7 @@
 """The family RIPVS: the dump of all, and changes that are made together or not at all."""
 
 import errno
+import os
 import struct
 
 from harness import abi, ripvs
@@ -18,6 +19,7 @@ from harness.ripvs import (
     NEW_SERVICE,
     SET_DEST,
     SET_SERVICE,
+    Listener,
     Ripvs,
     change,
     nest,
@@ -321,6 +323,115 @@ def many():
     applied(family, change(FLUSH), change(NEW_SERVICE, web(port=500, sched='rr')))
     equal([one['port'] for one, _ in family.services()[0]], [500], 'what is left')
     applied(family, change(FLUSH))
+
+
+def listener(**options):
+    with g.director:
+        return Listener(**options)
+
+
+def heard(ears, *kinds):
+    """The events that have come, whose kinds must be these; all by this process."""
+    events = ears.all()
+    equal([one.kind for one in events], list(kinds), 'events')
+    equal({one.pid for one in events} - {os.getpid()}, set(), 'who made the changes')
+    return events
+
+
+@case('each change of the family IPVS is an event, with the whole object', only='rust')
+def events():
+    family, ears = sock(), listener()
+    generation = family.info()[0]
+    abi.ok(abi.NEW_SERVICE, abi.service(timeout=60, flags=(1, abi.ALL)))
+    abi.ok(abi.SET_SERVICE, abi.service(sched='wlc'))
+    abi.ok(abi.NEW_DEST, abi.service_id() + abi.dest(addr='10.0.0.11'))
+    abi.ok(abi.SET_DEST, abi.service_id() + abi.dest(addr='10.0.0.11', weight=5, upper=9))
+    abi.ok(abi.DEL_DEST, abi.service_id() + abi.dest_id(addr='10.0.0.11'))
+    # From the trash.
+    abi.ok(abi.NEW_DEST, abi.service_id() + abi.dest(addr='10.0.0.11', weight=6))
+    abi.ok(abi.SET_CONFIG, attr(abi.TCP_TIMEOUT, u32(901)))
+    abi.ok(abi.DEL_SERVICE, abi.service_id())
+    abi.ok(abi.NEW_DAEMON, abi.daemon())
+    abi.ok(abi.DEL_DAEMON, abi.daemon(interface=None, syncid=None))
+    abi.ok(abi.FLUSH)
+    found = heard(
+        ears,
+        'new-service',
+        'set-service',
+        'new-dest',
+        'set-dest',
+        'del-dest',
+        'new-dest',
+        'timeouts',
+        'del-service',
+        'start-daemon',
+        'stop-daemon',
+        'flush',
+    )
+    numbers = list(range(generation + 1, generation + 12))
+    equal([one.generation for one in found], numbers, 'generations')
+    new, edited, added, changed, gone, again, timeouts, deleted, *_ = found
+    equal((new.service['sched'], new.service['timeout']), ('rr', 60), 'the service')
+    equal((edited.service['sched'], edited.service['port']), ('wlc', 80), 'the edited one')
+    equal((added.service['port'], added.dest['addr'][-1]), (80, 11), 'the destination')
+    equal((changed.dest['weight'], changed.dest['upper']), (5, 9), 'the edited one')
+    equal((gone.dest['weight'], again.dest['weight']), (5, 6), 'weights')
+    equal(deleted.service['addr'], bytes([10, 0, 0, 1]), 'the deleted service')
+    seconds = dict(attributes(timeouts.rest[ripvs.TIMEOUTS]))
+    equal(struct.unpack('=I', seconds[1])[0], 901, 'the timeout')
+
+
+@case('a transaction is as many events of one generation; a refusal is none', only='rust')
+def events_together():
+    family, ears = sock(), listener()
+    generation = applied(
+        family,
+        change(NEW_SERVICE, web(sched='rr')),
+        change(NEW_DEST, web(), server(11)),
+        change(NEW_DEST, web(), server(12)),
+    )
+    found = heard(ears, 'new-service', 'new-dest', 'new-dest')
+    equal({one.generation for one in found}, {generation}, 'generations')
+    wrong = FAULTS['no such scheduler'][1]
+    refused(family, errno.ENOENT, 1, change(SET_SERVICE, web(timeout=9)), wrong)
+    abi.refused(abi.NEW_SERVICE, abi.service(), errno.EEXIST)
+    equal(ears.next(0), None, 'an event of a refusal')
+    applied(
+        family,
+        change(SET_DEST, web(), server(11, weight=3)),
+        # It is as before.
+        change(SET_DEST, web(), server(12, weight=1)),
+        change(NEW_DEST, web(), server(13)),
+    )
+    heard(ears, 'new-dest', 'set-dest')
+    applied(family, change(SET_SERVICE, web(sched='lc')), change(DEL_DEST, web(), server(12)))
+    heard(ears, 'set-service', 'del-dest')
+    applied(family, change(DEL_SERVICE, web()))
+    heard(ears, 'del-service')
+    # The other namespace has listeners of its own.
+    with g.other:
+        others = Listener()
+    abi.ok(abi.NEW_SERVICE, abi.service())
+    heard(ears, 'new-service')
+    equal(others.next(0), None, 'an event of another namespace')
+
+
+@case('a listener that does not read learns that it has lost events', only='rust')
+def lost():
+    family, deaf, ears = sock(), listener(buffer=4096), listener()
+    applied(family, *(change(NEW_SERVICE, web(port=port, sched='rr')) for port in range(1, 200)))
+    equal(len(heard(ears, *['new-service'] * 199)), 199, 'events')
+    try:
+        while deaf.next(0):
+            pass
+    except OSError as error:
+        equal(error.errno, errno.ENOBUFS, 'the loss is told')
+    else:
+        true(False, 'the loss is told')
+    # And goes on with what comes after it.
+    deaf.all()
+    applied(family, change(DEL_SERVICE, web(port=1)))
+    heard(deaf, 'del-service')
 
 
 run(g)

@@ -1,14 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0
 """The family RIPVS in messages, of which ipvs.py's fixtures know nothing."""
 
+import socket
 import struct
 from collections import namedtuple
 
-from .netlink import NLA_F_NESTED, Genl, address, attr, attributes, be16, u8, u16, u32
+from .netlink import NLA_F_NESTED, SOL_NETLINK, Genl, address, attr, attributes, be16, u8, u16, u32
 
-GET_INFO, GET_SERVICES, APPLY = 1, 2, 3
+GET_INFO, GET_SERVICES, APPLY, EVENT_COMMAND = 1, 2, 3, 7
 GENERATION, SERVICE, DEST, CHANGE, OPTIONS, CONTINUED, SERVICES, CONNECTIONS, CHANGED = range(1, 10)
+EVENT, PID, TIMEOUTS, DAEMON = range(20, 24)
 STATISTICS = 1
+EVENTS = (
+    None,
+    'new-service',
+    'set-service',
+    'del-service',
+    'new-dest',
+    'set-dest',
+    'del-dest',
+    'flush',
+    'timeouts',
+    'start-daemon',
+    'stop-daemon',
+)
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, FLUSH = range(1, 8)
 OP, OF_SERVICE, OF_DEST = 1, 2, 3
 NLM_F_DUMP_INTR = 0x10
@@ -142,3 +157,62 @@ class Ripvs:
                 service = next(body for number, body in parts if number == SERVICE)
                 found.append((decode(SERVICE_ATTRS, service), dests))
         return found, interrupted
+
+
+# What a listener is told: the kind by its name, what it is about, and who made the change.
+Event = namedtuple('Event', 'kind generation pid service dest rest')
+NETLINK_ADD_MEMBERSHIP = 1
+CTRL_ATTR_MCAST_GROUPS = 7
+
+
+class Listener:
+    """A socket that listens to the changes of the namespace that it is made in."""
+
+    def __init__(self, buffer=None):
+        self.genl = Genl('RIPVS')
+        family = dict(attributes(self.genl.description.messages[0].payload))
+        groups = [dict(attributes(one)) for _, one in attributes(family[CTRL_ATTR_MCAST_GROUPS])]
+        numbers = {one[1].rstrip(b'\0'): struct.unpack('=I', one[2])[0] for one in groups}
+        self.socket = self.genl.socket
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, numbers[b'config'])
+        self.waiting = []
+
+    def close(self):
+        self.genl.close()
+
+    def next(self, seconds=10):
+        """The next event; None if there is none."""
+        if not self.waiting:
+            self.socket.settimeout(seconds)
+            try:
+                data = self.socket.recv(1 << 17)
+            except (TimeoutError, BlockingIOError):
+                return None
+            while data:
+                length = struct.unpack_from('=I', data)[0]
+                self.waiting.append(event(data[20:length]))
+                data = data[(length + 3) & ~3 :]
+        return self.waiting.pop(0)
+
+    def all(self):
+        """All events that have come."""
+        found = []
+        while one := self.next(0):
+            found.append(one)
+        return found
+
+
+def event(payload):
+    """The event in the attributes of a message."""
+    parts = dict(attributes(payload))
+    rest = {n: parts[n] for n in (TIMEOUTS, DAEMON) if n in parts}
+    return Event(
+        EVENTS[struct.unpack('=I', parts[EVENT])[0]],
+        struct.unpack('=Q', parts[GENERATION])[0],
+        struct.unpack('=I', parts[PID])[0],
+        decode(SERVICE_ATTRS, parts[SERVICE]) if SERVICE in parts else None,
+        decode(DEST_ATTRS, parts[DEST]) if DEST in parts else None,
+        rest,
+    )
