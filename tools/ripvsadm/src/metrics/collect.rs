@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ipvs_netlink::{
-    Client, Daemon, Error as NetlinkError, Info, ServiceEntry, ServiceId, Timeouts, Transport,
+    Client, Daemon, DestinationEntry, Error as NetlinkError, Info, ServiceEntry, ServiceId,
+    Timeouts, Transport,
 };
 
 use crate::explain;
@@ -140,14 +141,7 @@ pub fn collect<T: Transport>(client: &mut Client<T>) -> Snapshot {
         totals(&text).ok_or_else(|| format!("{STATS} has not the expected lines"))
     });
     snapshot.connections = snapshot
-        .part("status", || match fs::read_to_string(STATUS) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{STATUS}: {error}")),
-            Ok(text) => match connections(&text) {
-                None => Err(format!("{STATUS} has not the expected lines")),
-                found => Ok(found),
-            },
-        })
+        .part("status", || connections_in_table(client))
         .flatten();
     snapshot.module = ["rust_ipvs", "ip_vs"]
         .into_iter()
@@ -155,24 +149,16 @@ pub fn collect<T: Transport>(client: &mut Client<T>) -> Snapshot {
     snapshot
 }
 
-/// All services with their destinations, sorted, each once: a list that changes while the kernel
-/// makes it may have an entry twice.
+/// All services with their destinations, sorted, each once.
 fn table<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, NetlinkError> {
-    let services = client.services()?;
-    let ids: Vec<_> = services.iter().map(|entry| &entry.service.id).collect();
-    let mut groups = match client.destinations_of(&ids) {
-        Ok(lists) => {
-            let groups = services.into_iter().zip(lists);
-            let groups = groups.map(|(service, servers)| Group { service, servers });
-            groups.collect()
-        }
-        Err(error) if is_gone(&error) => one_by_one(services, client)?,
-        Err(error) => return Err(error),
+    let mut groups = match at_once(client)? {
+        Some(groups) => groups,
+        None => list_by_list(client)?,
     };
     groups.sort_by_cached_key(|group| order(&group.service.service.id));
     groups.dedup_by(|a, b| a.service.service.id == b.service.service.id);
     for group in &mut groups {
-        let key = |entry: &ipvs_netlink::DestinationEntry| {
+        let key = |entry: &DestinationEntry| {
             let id = entry.destination.id;
             (id.address, id.port)
         };
@@ -180,6 +166,38 @@ fn table<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, NetlinkErro
         group.servers.dedup_by_key(|entry| key(entry));
     }
     Ok(groups)
+}
+
+/// The table of one moment, by the family `RIPVS`. `None` if this IPVS does not have it, or if the
+/// table changes all the time.
+fn at_once<T: Transport>(client: &mut Client<T>) -> Result<Option<Vec<Group>>, NetlinkError> {
+    let read = client.ripvs().and_then(|mut ripvs| ripvs.snapshot(true));
+    let listed = match read {
+        Ok(snapshot) => snapshot.services,
+        Err(NetlinkError::NoFamily | NetlinkError::Unexpected { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let groups = listed.into_iter().map(|listed| Group {
+        service: listed.service,
+        servers: listed.destinations,
+    });
+    Ok(Some(groups.collect()))
+}
+
+/// The table by the family `IPVS`. A list that changes while the kernel makes it may have an entry
+/// twice.
+fn list_by_list<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, NetlinkError> {
+    let services = client.services()?;
+    let ids: Vec<_> = services.iter().map(|entry| &entry.service.id).collect();
+    match client.destinations_of(&ids) {
+        Ok(lists) => {
+            let groups = services.into_iter().zip(lists);
+            let groups = groups.map(|(service, servers)| Group { service, servers });
+            Ok(groups.collect())
+        }
+        Err(error) if is_gone(&error) => one_by_one(services, client),
+        Err(error) => Err(error),
+    }
 }
 
 /// The same, if a service was deleted meanwhile: it is left out.
@@ -200,6 +218,24 @@ fn one_by_one<T: Transport>(
 
 fn is_gone(error: &NetlinkError) -> bool {
     error.errno() == Some(libc::ESRCH)
+}
+
+/// Reads the number of connections: from the family `RIPVS`, or from [`STATUS`], for which the
+/// kernel looks at each bucket. `None` if this IPVS has neither.
+fn connections_in_table<T: Transport>(client: &mut Client<T>) -> Result<Option<u64>, String> {
+    match client.ripvs().and_then(|mut ripvs| ripvs.info()) {
+        Ok(info) => return Ok(Some(info.connections.into())),
+        Err(NetlinkError::NoFamily) => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    match fs::read_to_string(STATUS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{STATUS}: {error}")),
+        Ok(text) => match connections(&text) {
+            None => Err(format!("{STATUS} has not the expected lines")),
+            found => Ok(found),
+        },
+    }
 }
 
 /// A key by which services have a stable order: marks last.
@@ -277,6 +313,11 @@ mod tests {
         fn request(&mut self, request: &[u8]) {
             let (kind, sequence, command) = (&request[4..6], &request[8..12], request[16]);
             if kind == 16u16.to_ne_bytes() {
+                if request.windows(5).any(|name| name == b"RIPVS") {
+                    let errno = (-libc::ENOENT).to_ne_bytes();
+                    let payload = [&errno[..], &[0; 16]].concat();
+                    return self.answer(ERROR, 0, sequence, &payload);
+                }
                 let family = [1, 2, 0, 0, 6, 0, 1, 0, FAMILY as u8, 0, 0, 0];
                 self.answer(16, 0, sequence, &family);
                 return self.answer(ERROR, 0, sequence, &[0; 20]);

@@ -244,7 +244,9 @@ def as_unit():
     set_up()
     user = ['setpriv', '--reuid', '12345', '--regid', '12345', '--inh-caps', '+net_admin']
     user += ['--ambient-caps', '+net_admin', '--bounding-set', '-all,+net_admin']
-    for groups, failed in (('0', set()), ('12345', {'status'})):
+    # The family RIPVS has the number of connections; with C IPVS only a file has it.
+    closed = {'status'} if g.impl == 'c' else set()
+    for groups, failed in (('0', set()), ('12345', closed)):
         words = [*user, '--groups', groups, 'ripvsadm', 'metrics']
         found = samples(g.director.run(words))
         name = 'ripvs_scrape_collector_success'
