@@ -288,17 +288,12 @@ PACKETS = Series(
             carries a text for extended acknowledgments.
 
             Unknown attributes are ignored, as in C IPVS, so that newer tools work.
+
+            Also parse the requests of RIPVS, a family of our own for what C IPVS does not have:
+            several changes that are made together or not at all. It cannot clash with numbers that
+            the family IPVS gets later. Its attributes are read strictly.
             """,
-            rust("logic", "request request/"),
-        ),
-        Step(
-            "netfilter: rust_ipvs: parse requests of a netlink family of our own",
-            """
-            Parse the requests of RIPVS, a family for what C IPVS does not have: several changes
-            that are made together or not at all. A family of its own cannot clash with numbers that
-            the family IPVS gets later.
-            """,
-            rust("logic", "ripvs ripvs/"),
+            rust("logic", "request request/ ripvs ripvs/"),
         ),
         Step(
             "netfilter: rust_ipvs: read and write sync messages",
