@@ -79,6 +79,7 @@ mod entry;
 mod expire;
 mod insert;
 mod locks;
+mod ordered;
 mod rekey;
 mod resize;
 mod scan;
@@ -99,6 +100,10 @@ pub(crate) use entry::{
 };
 pub(crate) use expire::ExpireVerdict;
 pub(crate) use insert::Directions;
+pub(crate) use ordered::{
+    Page,
+    PageCursor, //
+};
 pub(crate) use scan::Cursor;
 
 use super::{

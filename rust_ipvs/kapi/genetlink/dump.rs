@@ -95,6 +95,14 @@ impl<'a> Dump<'a> {
         Ok(last(attributes, number))
     }
 
+    /// Returns all attributes of the request in the order in which they were sent, as one slice of
+    /// encoded attributes.
+    pub(crate) fn attributes(&self) -> &'a [u8] {
+        // SAFETY: By the type invariant `info` is valid for `'a`. The core keeps the request until
+        // the dump has ended.
+        unsafe { attributes(self.info.as_ptr()) }
+    }
+
     /// Returns the position that [`set_position`](Self::set_position) stored last, zeros in the
     /// first call.
     pub(crate) fn position(&self) -> (usize, usize) {

@@ -43,6 +43,7 @@ use std::{
 };
 
 mod keys;
+mod ordered;
 
 /// Serialises the tests, which share the list of RCU callbacks and the counters.
 static ALONE: Mutex<()> = Mutex::new(());
