@@ -8,6 +8,7 @@
 mod change;
 mod event;
 mod fields;
+mod filter;
 pub(crate) mod uapi;
 
 pub(crate) use self::{
@@ -17,7 +18,15 @@ pub(crate) use self::{
         ConfigChange, //
     },
     event::ConfigEvent,
-    fields::single, //
+    fields::single,
+    filter::{
+        deletion,
+        selection,
+        Facts,
+        Filter,
+        SelectedConnection,
+        TEMPLATE_STATES, //
+    },
 };
 
 #[cfg(test)]

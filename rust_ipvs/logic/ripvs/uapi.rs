@@ -14,6 +14,9 @@ pub(crate) mod command {
     pub(crate) const GET_INFO: u8 = 1;
     pub(crate) const GET_SERVICES: u8 = 2;
     pub(crate) const APPLY: u8 = 3;
+    pub(crate) const GET_CONNECTIONS: u8 = 4;
+    pub(crate) const DEL_CONNECTIONS: u8 = 5;
+    pub(crate) const COUNT_CONNECTIONS: u8 = 6;
     pub(crate) const EVENT: u8 = 7;
 }
 
@@ -29,6 +32,10 @@ pub(crate) mod msg_attr {
     pub(crate) const CONNECTIONS: u16 = 8;
     pub(crate) const CHANGED: u16 = 9;
     pub(crate) const PAD: u16 = 10;
+    pub(crate) const FILTER: u16 = 11;
+    pub(crate) const CONNECTION: u16 = 12;
+    pub(crate) const DELETED: u16 = 13;
+    pub(crate) const HELD: u16 = 14;
     pub(crate) const EVENT: u16 = 20;
     pub(crate) const PID: u16 = 21;
     pub(crate) const TIMEOUTS: u16 = 22;
@@ -40,6 +47,49 @@ pub(crate) mod timeouts_attr {
     pub(crate) const TCP: u16 = 1;
     pub(crate) const TCP_FIN: u16 = 2;
     pub(crate) const UDP: u16 = 3;
+}
+
+/// Attributes (`RIPVS_FILTER_*`).
+pub(crate) mod filter_attr {
+    pub(crate) const AF: u16 = 1;
+    pub(crate) const PROTOCOL: u16 = 2;
+    pub(crate) const CLIENT_ADDR: u16 = 3;
+    pub(crate) const CLIENT_PREFIX: u16 = 4;
+    pub(crate) const CLIENT_PORT: u16 = 5;
+    pub(crate) const VIP_ADDR: u16 = 6;
+    pub(crate) const VIP_PREFIX: u16 = 7;
+    pub(crate) const VIP_PORT: u16 = 8;
+    pub(crate) const SERVER_ADDR: u16 = 9;
+    pub(crate) const SERVER_PREFIX: u16 = 10;
+    pub(crate) const SERVER_PORT: u16 = 11;
+    pub(crate) const FWMARK: u16 = 12;
+    pub(crate) const STATE: u16 = 13;
+    pub(crate) const STATE_NAME: u16 = 14;
+    pub(crate) const FLAGS: u16 = 15;
+    pub(crate) const FLAGS_MASK: u16 = 16;
+    pub(crate) const IDLE_MIN: u16 = 17;
+    pub(crate) const IDLE_MAX: u16 = 18;
+}
+
+/// Attributes (`RIPVS_CONN_*`).
+pub(crate) mod conn_attr {
+    pub(crate) const AF: u16 = 1;
+    pub(crate) const PROTOCOL: u16 = 2;
+    pub(crate) const CLIENT_ADDR: u16 = 3;
+    pub(crate) const CLIENT_PORT: u16 = 4;
+    pub(crate) const VIP_ADDR: u16 = 5;
+    pub(crate) const VIP_PORT: u16 = 6;
+    pub(crate) const SERVER_ADDR: u16 = 7;
+    pub(crate) const SERVER_PORT: u16 = 8;
+    pub(crate) const FWMARK: u16 = 9;
+    pub(crate) const FWD_METHOD: u16 = 10;
+    pub(crate) const STATE: u16 = 11;
+    pub(crate) const STATE_NAME: u16 = 12;
+    pub(crate) const EXPIRES: u16 = 13;
+    pub(crate) const IDLE: u16 = 14;
+    pub(crate) const FLAGS: u16 = 15;
+    pub(crate) const PE_NAME: u16 = 16;
+    pub(crate) const PE_DATA: u16 = 17;
 }
 
 /// Attributes (`RIPVS_SERVICE_*`).
@@ -99,6 +149,21 @@ pub(crate) mod stats_attr {
 /// Flags (`RIPVS_OPTION_*`).
 pub(crate) mod options {
     pub(crate) const STATISTICS: u32 = 0x1;
+    pub(crate) const ALL: u32 = 0x2;
+}
+
+/// Flags (`RIPVS_CONN_FLAG_*`).
+pub(crate) mod conn_flags {
+    pub(crate) const TEMPLATE: u32 = 0x1;
+    pub(crate) const SYNCED: u32 = 0x2;
+    pub(crate) const INACTIVE: u32 = 0x4;
+    pub(crate) const NO_OUTPUT: u32 = 0x8;
+    pub(crate) const NO_CLIENT_PORT: u32 = 0x10;
+    pub(crate) const ONE_PACKET: u32 = 0x20;
+    pub(crate) const TRACKED: u32 = 0x40;
+    pub(crate) const UNHASHED: u32 = 0x80;
+    pub(crate) const CONTROLLED: u32 = 0x100;
+    pub(crate) const CONTROLS: u32 = 0x200;
 }
 
 /// Values (`RIPVS_CHANGE_*`).
