@@ -29,6 +29,7 @@ pub(crate) use self::{
     admin::{
         Bookmark,
         BucketCursor,
+        ConnCursor,
         Line,
         ListCursor,
         Shown, //

@@ -8,6 +8,7 @@
 mod answer;
 mod apply;
 mod common;
+mod connections;
 mod event;
 mod info;
 mod services;
@@ -49,10 +50,10 @@ static POLICY: [Policy; 24] = [
     Policy::REFUSED, // CONNECTIONS
     Policy::REFUSED, // CHANGED
     Policy::REFUSED, // PAD
-    Policy::REFUSED,
-    Policy::REFUSED,
-    Policy::REFUSED,
-    Policy::REFUSED,
+    Policy::NESTED,  // FILTER
+    Policy::REFUSED, // CONNECTION
+    Policy::REFUSED, // DELETED
+    Policy::REFUSED, // HELD
     Policy::REFUSED,
     Policy::REFUSED,
     Policy::REFUSED,
@@ -65,7 +66,7 @@ static POLICY: [Policy; 24] = [
 ];
 
 /// Commands and their handlers. Other commands fail with `EOPNOTSUPP`.
-static COMMANDS: [Command; 3] = [
+static COMMANDS: [Command; 6] = [
     Command::new(command::GET_INFO)
         .admin_perm()
         .doit::<info::Get>(),
@@ -75,6 +76,15 @@ static COMMANDS: [Command; 3] = [
     Command::new(command::APPLY)
         .admin_perm()
         .doit::<apply::Apply>(),
+    Command::new(command::GET_CONNECTIONS)
+        .admin_perm()
+        .dumpit::<connections::List>(),
+    Command::new(command::DEL_CONNECTIONS)
+        .admin_perm()
+        .doit::<connections::Delete>(),
+    Command::new(command::COUNT_CONNECTIONS)
+        .admin_perm()
+        .doit::<connections::Count>(),
 ];
 
 /// Multicast groups. Who may ask for the configuration may also listen to its changes.

@@ -18,6 +18,7 @@ mod app;
 pub(crate) mod clock;
 pub(crate) mod conntrack;
 mod engine_data;
+mod facts;
 mod family;
 mod no_cport;
 mod status;
@@ -297,13 +298,18 @@ impl<F: InetFamily> Connection<F> {
     /// (S-19, S-22). The entry stays in the table until the controlled connections have ended, and
     /// does not use conntrack any more.
     pub(crate) fn give_up(&self) {
-        self.status.untrack();
-        // The protocol never changes, so concurrent callers store the same value.
-        self.key.store(self.key.load() | GIVEN_UP_KEY);
+        self.unhash();
         self.extend();
     }
 
-    /// Returns whether the connection was unhashed by [`Self::give_up`].
+    /// Unhashes a connection as [`Self::give_up`] does, and leaves its expiry time.
+    fn unhash(&self) {
+        self.status.untrack();
+        // The protocol never changes, so concurrent callers store the same value.
+        self.key.store(self.key.load() | GIVEN_UP_KEY);
+    }
+
+    /// Returns whether the connection was unhashed.
     pub(super) fn is_given_up(&self) -> bool {
         self.key.load() & GIVEN_UP_KEY != 0
     }
@@ -557,11 +563,7 @@ impl<F: InetFamily> Connection<F> {
     pub(crate) fn view(&self) -> ConnectionView<'_> {
         let left = u32::try_from(self.left()).unwrap_or(0);
         let status = self.status.load();
-        let state = match (status.is_template(), status.is_assured()) {
-            (false, _) => timeouts::name(self.protocol(), status.state()),
-            (true, false) => "NONE",
-            (true, true) => "ASSURED",
-        };
+        let state = timeouts::state_name(self.protocol(), status);
         let port = match status.is_invalid() {
             false => self.dest.port,
             true => INVALID_PORT,

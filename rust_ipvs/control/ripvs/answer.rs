@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Services and destinations in messages of the family.
+//! Services, destinations and connections in messages of the family.
 
 use crate::{
     kapi::genetlink::GenlMessage,
@@ -14,10 +14,14 @@ use crate::{
             ServiceView,
             Statistics, //
         },
-        ripvs::uapi::{
-            dest_attr,
-            service_attr,
-            stats_attr, //
+        ripvs::{
+            uapi::{
+                conn_attr,
+                dest_attr,
+                service_attr,
+                stats_attr, //
+            },
+            SelectedConnection,
         },
     },
 };
@@ -28,6 +32,42 @@ fn bytes(addr: &Ip) -> &[u8] {
     match addr {
         Ip::V4(bytes) => bytes,
         Ip::V6(bytes) => bytes,
+    }
+}
+
+/// Adds the attributes of a connection.
+pub(super) fn put_connection(message: &mut GenlMessage<'_>, of: &SelectedConnection<'_>) -> Result {
+    message.put_u16(conn_attr::AF, number(of.client.0))?;
+    message.put_u16(conn_attr::PROTOCOL, of.protocol.into())?;
+    message.put_bytes(conn_attr::CLIENT_ADDR, bytes(&of.client.0))?;
+    message.put_be16(conn_attr::CLIENT_PORT, of.client.1)?;
+    if let Some((addr, port)) = &of.vip {
+        message.put_bytes(conn_attr::VIP_ADDR, bytes(addr))?;
+        message.put_be16(conn_attr::VIP_PORT, *port)?;
+    }
+    message.put_bytes(conn_attr::SERVER_ADDR, bytes(&of.server.0))?;
+    message.put_be16(conn_attr::SERVER_PORT, of.server.1)?;
+    if let Some(mark) = of.mark {
+        message.put_u32(conn_attr::FWMARK, mark)?;
+    }
+    message.put_u32(conn_attr::FWD_METHOD, of.method.0.into())?;
+    message.put_u8(conn_attr::STATE, of.state)?;
+    message.put_string(conn_attr::STATE_NAME, of.state_name.as_bytes())?;
+    message.put_u32(conn_attr::EXPIRES, of.expires)?;
+    message.put_u32(conn_attr::IDLE, of.idle)?;
+    message.put_u32(conn_attr::FLAGS, of.flags)?;
+    if let Some((name, data)) = of.engine {
+        message.put_string(conn_attr::PE_NAME, name.as_bytes())?;
+        message.put_bytes(conn_attr::PE_DATA, data)?;
+    }
+    Ok(())
+}
+
+/// Returns the number of an address's family.
+fn number(addr: Ip) -> u16 {
+    match addr {
+        Ip::V4(_) => 2,
+        Ip::V6(_) => 10,
     }
 }
 

@@ -204,6 +204,15 @@ pub(crate) fn supersede<F: InetFamily>(
     // Another CPU has removed it.
 }
 
+/// Makes a connection that controls others one that no packet finds, and deletes its conntrack
+/// entry (N-5). The entry of a new connection with the same addresses is left alone later.
+pub(crate) fn hide<F: InetFamily>(net: &Net, connection: &Connection<F>) {
+    if !connection.is_unhashed() {
+        forget(Some(net), connection);
+        connection.hide();
+    }
+}
+
 /// Deletes the conntrack entry of a connection that was removed from the table (N-5).
 #[inline(always)]
 pub(crate) fn forget<F: InetFamily>(net: Option<&Net>, connection: &Connection<F>) {

@@ -187,6 +187,11 @@ impl Snapshot {
         self.has(NO_OUTPUT)
     }
 
+    /// Returns whether the connection is in no active state.
+    pub(super) fn is_inactive(self) -> bool {
+        self.has(INACTIVE)
+    }
+
     /// Returns whether the entry is a template.
     pub(super) fn is_template(self) -> bool {
         self.has(TEMPLATE)

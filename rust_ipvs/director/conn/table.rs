@@ -21,6 +21,8 @@ use crate::{
             Cursor,
             ExpireVerdict,
             Hashed,
+            Page,
+            PageCursor,
             Table,
             MIN_BITS, //
         },
@@ -288,6 +290,17 @@ impl<F: InetFamily> ConnTable<F> {
         visit: impl FnMut(&'g Connection<F>),
     ) -> bool {
         self.table.visit(rcu, bucket, visit)
+    }
+
+    /// Continues a walk that visits each entry once, see [`Table::page`]. Any context.
+    pub(crate) fn page<'g>(
+        &'g self,
+        rcu: Rcu<'g>,
+        cursor: &mut PageCursor,
+        wants: impl Fn(&'g Connection<F>) -> bool,
+        visit: impl FnMut(&'g Connection<F>) -> bool,
+    ) -> Page {
+        self.table.page(rcu, cursor, wants, visit)
     }
 }
 

@@ -2,6 +2,7 @@
 
 //! Timeouts and names of protocol states (behaviour.rst 7.1 to 7.3).
 
+use super::status::Snapshot;
 use crate::{
     director::dest::ConfigHeld,
     kapi::{
@@ -15,6 +16,7 @@ use crate::{
             TCP,
             UDP, //
         },
+        ripvs::TEMPLATE_STATES,
         sctp,
         tcp,
         udp, //
@@ -203,5 +205,15 @@ pub(crate) fn name(protocol: u8, state: u8) -> &'static str {
         TCP => tcp::name(state),
         SCTP => sctp::name(state),
         _ => udp::name(state),
+    }
+}
+
+/// Returns the name of the state of a connection or template.
+pub(super) fn state_name(protocol: u8, status: Snapshot) -> &'static str {
+    let [none, assured] = TEMPLATE_STATES;
+    match (status.is_template(), status.is_assured()) {
+        (false, _) => name(protocol, status.state()),
+        (true, false) => none,
+        (true, true) => assured,
     }
 }
