@@ -764,7 +764,7 @@ TESTS = Series(
             Every command and attribute, valid and invalid, with the errno of C IPVS, and random
             mutations of valid requests beside a model of the configuration.
             """,
-            selftests("netlink_* ripvs"),
+            selftests("netlink_* ripvs*"),
         ),
         Step(
             "selftests: netfilter: rust_ipvs: test socket options and files",
