@@ -101,8 +101,8 @@ pub(crate) use entry::{
 pub(crate) use expire::ExpireVerdict;
 pub(crate) use insert::Directions;
 pub(crate) use ordered::{
-    Page,
     PageCursor, //
+    PageResult,
 };
 pub(crate) use scan::Cursor;
 

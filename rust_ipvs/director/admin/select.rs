@@ -32,8 +32,8 @@ use crate::{
             Rcu, //
         },
         table::{
-            Page,
             PageCursor, //
+            PageResult,
         },
         time,
     },
@@ -49,7 +49,7 @@ use crate::{
 /// Position in a list of connections. All zeroes is the beginning.
 #[derive(Clone, Copy)]
 pub(crate) struct ConnCursor {
-    /// Whether all connections of IPv4 have been shown.
+    /// True after all connections of IPv4.
     is_v6: bool,
     page: PageCursor,
 }
@@ -128,9 +128,9 @@ impl<F: InetFamily> AfState<F> {
                 connections.page(rcu, cursor, |c| wants(rcu, c), |c| visit(rcu, c))
             });
             match page {
-                Page::End => return true,
-                Page::Full => return false,
-                Page::More => time::give_way(),
+                PageResult::End => return true,
+                PageResult::Full => return false,
+                PageResult::More => time::give_way(),
             }
         }
     }

@@ -21,8 +21,8 @@ use crate::{
             Cursor,
             ExpireVerdict,
             Hashed,
-            Page,
             PageCursor,
+            PageResult,
             Table,
             MIN_BITS, //
         },
@@ -299,7 +299,7 @@ impl<F: InetFamily> ConnTable<F> {
         cursor: &mut PageCursor,
         wants: impl Fn(&'g Connection<F>) -> bool,
         visit: impl FnMut(&'g Connection<F>) -> bool,
-    ) -> Page {
+    ) -> PageResult {
         self.table.page(rcu, cursor, wants, visit)
     }
 }

@@ -109,7 +109,7 @@ impl PageCursor {
 
 /// Result of a part of an ordered walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
+pub(crate) enum PageResult {
     /// All objects were visited.
     End,
     /// The walk is not finished.
@@ -135,13 +135,13 @@ impl<T: TableEntry> Table<T> {
         cursor: &mut PageCursor,
         wants: impl Fn(&'g T) -> bool,
         mut visit: impl FnMut(&'g T) -> bool,
-    ) -> Page {
+    ) -> PageResult {
         let mut array = self.of_key(rcu, cursor);
         let mut count = 0u32;
         while count < AT_ONCE {
             let until = cursor.last.0 | u32::MAX.wrapping_shr(finest(rcu, array));
             match self.next(rcu, array, (cursor.last, until), &wants, &mut count) {
-                Some((object, _)) if !visit(object) => return Page::Full,
+                Some((object, _)) if !visit(object) => return PageResult::Full,
                 Some((_, key)) => cursor.last = key,
                 None => match until.checked_add(1) {
                     Some(order) => cursor.last = (order, 0),
@@ -150,12 +150,12 @@ impl<T: TableEntry> Table<T> {
                             array = other;
                             cursor.begin(other.key_number);
                         }
-                        None => return Page::End,
+                        None => return PageResult::End,
                     },
                 },
             }
         }
-        Page::More
+        PageResult::More
     }
 
     /// Returns the oldest array with the key of the position. If there is none any more, moves the

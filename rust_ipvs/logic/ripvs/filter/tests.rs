@@ -15,7 +15,7 @@ fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 #[derive(Clone, Copy)]
-struct Connection {
+struct Sample {
     protocol: u8,
     client: (Ip, u16),
     vip: Option<(Ip, u16)>,
@@ -27,7 +27,7 @@ struct Connection {
     idle: u32,
 }
 
-impl Facts for Connection {
+impl Facts for Sample {
     fn protocol(&self) -> u8 {
         self.protocol
     }
@@ -57,7 +57,7 @@ impl Facts for Connection {
     }
 }
 
-const CONNECTION: Connection = Connection {
+const CONNECTION: Sample = Sample {
     protocol: 6,
     client: (Ip::V4([198, 51, 100, 77]), 40000),
     vip: Some((Ip::V4([192, 0, 2, 1]), 80)),
@@ -70,7 +70,7 @@ const CONNECTION: Connection = Connection {
 };
 
 /// Template of a service by mark.
-const TEMPLATE: Connection = Connection {
+const TEMPLATE: Sample = Sample {
     protocol: 0,
     client: (Ip::V4([198, 51, 100, 0]), 0),
     vip: None,

@@ -4,8 +4,8 @@
 
 use super::*;
 use crate::kapi::table::{
-    Page,
     PageCursor, //
+    PageResult,
 };
 use std::collections::HashSet;
 
@@ -33,7 +33,7 @@ fn walk(table: &Table<Node>, most: usize, mut between: impl FnMut()) -> (Vec<u32
                 },
             )
         });
-        if page == Page::End {
+        if page == PageResult::End {
             return (keys, cursor.restarts());
         }
         // A position survives as words.
@@ -102,7 +102,7 @@ fn objects_may_be_removed_as_they_are_visited() {
     while rcu::read(|rcu| {
         let odd = |node: &Node| node.key % 2 == 1;
         table.page(rcu, &mut cursor, odd, |node| table.remove(rcu, node))
-    }) != Page::End
+    }) != PageResult::End
     {}
     assert_eq!(table.exact_len(), 500);
     assert!((0..1000).all(|key| has(&table, key, 0) == (key % 2 == 0)));
