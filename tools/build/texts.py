@@ -23,7 +23,7 @@ LICENSE = re.compile(r"SPDX-License-Identifier: \(*GPL-2\.0\b")
 # origin.
 HOST = re.compile(r"\b(?:https?|ftp|git|rsync)://([A-Za-z0-9.-]+)")
 HOSTS = re.compile(
-    r"(^|\.)(kernel\.org|rfc-editor\.org|ietf\.org|rust-lang\.org|rust-for-linux\.com|linuxvirtualserver\.org|debian\.org|w3\.org"
+    r"(^|\.)(kernel\.org|rfc-editor\.org|ietf\.org|rust-lang\.org|rust-for-linux\.com|linuxvirtualserver\.org|debian\.org|w3\.org|json-schema\.org"
     r"|docs\.rs|example(\.(com|org|net))?|localhost)$|^(127\.|10\.|192\.0\.2\.|192\.168\.|198\.51\.100\.|203\.0\.113\.)"
 )
 # Where packages come from is the business of apt, cargo and mmdebstrap.

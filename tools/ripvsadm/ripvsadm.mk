@@ -29,8 +29,8 @@ ripvsadm-force:
 ripvsadm-test:
 	$(RIPVSADM_CARGO) test --workspace $(RIPVSADM_FLAGS)
 
-# Writes the manual page and the completions from the program's tables, with which ripvsadm-test
-# compares them.
+# Writes the manual page, the completions and the schema from the program's tables, with which
+# ripvsadm-test compares them.
 ripvsadm-pages:
 	RIPVSADM_WRITE=1 $(RIPVSADM_CARGO) test $(RIPVSADM_FLAGS) --bin ripvsadm generate
 
@@ -38,15 +38,17 @@ ripvsadm-lint:
 	nice tools/lab/lab enter -- sh -c 'cd $(RIPVSADM_SRC) && cargo fmt --all -- --check'
 	$(RIPVSADM_CARGO) clippy --workspace --all-targets $(RIPVSADM_FLAGS) -- -D warnings
 
-# The program that was last built, its manual page, the completion of its options for three shells,
-# and systemd's units, which name the program where it is. Where only the module was built, for a
-# kernel of one's own, there is nothing to install.
+# The program that was last built, its manual page, the schema of what it applies, the completion of
+# its options for three shells, and systemd's units, which name the program where it is. Where only
+# the module was built, for a kernel of one's own, there is nothing to install.
 RIPVSADM_SHARE = $(DESTDIR)$(PREFIX)/share
 RIPVSADM_UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ripvsadm-install:
 	@if [ -x build/ripvsadm ]; then \
 		install -v -D -m 755 build/ripvsadm "$(DESTDIR)$(PREFIX)/sbin/ripvsadm" && \
 		install -v -D -m 644 $(RIPVSADM_SRC)/ripvsadm.8 "$(RIPVSADM_SHARE)/man/man8/ripvsadm.8" && \
+		install -v -D -m 644 $(RIPVSADM_SRC)/ripvsadm.schema.json \
+			"$(RIPVSADM_SHARE)/ripvsadm/ripvsadm.schema.json" && \
 		install -v -D -m 644 $(RIPVSADM_SRC)/completions/ripvsadm.bash \
 			"$(RIPVSADM_SHARE)/bash-completion/completions/ripvsadm" && \
 		install -v -D -m 644 $(RIPVSADM_SRC)/completions/_ripvsadm \

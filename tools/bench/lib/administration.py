@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What an administrator waits for, in instructions.
 
-Restoring and listing 4,000 services of 5 destinations; adding, editing and deleting many destinations of one service;
+Restoring and listing 4,000 services of 5 destinations; applying them as a file;
+adding, editing and deleting many destinations of one service;
 and for how long at a stretch somebody who reads 20,000 destinations keeps a processor to himself.
 """
 
@@ -15,6 +16,14 @@ DESTINATIONS = 5
 TOOL = "/checkout/build/ripvsadm"
 TOOLS = {"ipvsadm": "ipvsadm", "ripvsadm": TOOL}
 WORDS = {"restore": "-R", "list": "-Ln"}
+# What only rust_ipvs can do: steps, their commands, and targets in millions of instructions.
+OWN = {
+    "apply": ("apply -q", "of nothing", targets.APPLY),
+    "again": ("apply -q", "again, one weight changed", targets.APPLY_AGAIN),
+    "shown": ("apply", "of nothing, each change shown", None),
+    "plain": ("-Ln", "without statistics", None),
+    "stats": ("-Ln --stats", "with statistics", targets.LIST_AT_ONCE),
+}
 
 # Changes of one service, for a scheduler of each kind: one that looks at destinations as they are,
 # one with a cycle of weights, and those with tables. Each change of a few is beside one of many.
@@ -65,6 +74,30 @@ def tool_steps(tool, command):
     ]
 
 
+def own_steps():
+    """The table as a file, and the list of all."""
+
+    def step(name, stdin=None):
+        line = f"{TOOL} {OWN[name][0]}"
+        line += " -" if stdin else ""
+        time = {"time": f"own-{name}", "sh": f"{line} >/tmp/own-{name}"}
+        return {**time, "stdin": stdin} if stdin else time
+
+    once = rules()
+    return [
+        {"sh": f"{TOOL} -Ln --stats >/dev/null"},
+        step("apply", once),
+        step("again", once.replace("-w 1", "-w 2", 1)),
+        step("plain"),
+        step("stats"),
+        {"sh": f"test $(grep -c -- '->' /tmp/own-stats) = {SERVICES * DESTINATIONS + 1}"},
+        {"sh": f"{TOOL} -C"},
+        step("shown", once),
+        {"sh": f"test $(wc -l </tmp/own-shown) = {SERVICES * (DESTINATIONS + 1)}"},
+        {"sh": f"{TOOL} -C"},
+    ]
+
+
 def change_steps(scheduler, few, many):
     """A few and many destinations come, change and go, several times."""
     steps = []
@@ -96,6 +129,8 @@ def plan(implementation):
         steps.append({"sh": "modprobe -a " + " ".join(f"ip_vs_{name}" for name in SCHEDULERS)})
     for tool, command in TOOLS.items():
         steps += tool_steps(tool, command)
+    if implementation.module:
+        steps += own_steps()
     for scheduler in SCHEDULERS:
         steps += change_steps(scheduler, FEW, MANY)
     steps += read_steps()
@@ -118,6 +153,7 @@ def fill(implementation):
         return time and time["nanoseconds"] / unit
 
     found = {f"{tool}-{what}": took(f"{tool}-{what}", 1e6) for tool in TOOLS for what in WORDS}
+    found |= {f"own-{name}": took(f"own-{name}", 1e6) for name in OWN}
     for scheduler in SCHEDULERS:
         for what in CHANGES:
             for count in FEW, MANY:
@@ -142,6 +178,12 @@ def of_tool(section, tool, what):
     return c, ours, target
 
 
+def of_own(section, name):
+    """A figure of what only rust_ipvs can do, and the target."""
+    ours, most = section.get("rust", {}).get(f"own-{name}"), OWN[name][2]
+    return ours, targets.Target(ours, most, "millions") if ours and most else None
+
+
 def of_change(section, what, scheduler):
     """What one of many changes costs of what one of a few does."""
     ours = section.get("rust", {})
@@ -158,6 +200,8 @@ def targets_of(section):
     for what, option in WORDS.items():
         for tool in TOOLS:
             yield f"{tool} {option}, millions of instructions", of_tool(section, tool, what)[2]
+    for name, (words, text, _) in OWN.items():
+        yield f"ripvsadm {words}, {text}, millions of instructions", of_own(section, name)[1]
     for scheduler in SCHEDULERS:
         for what in CHANGES:
             yield f"{scheduler}: {what} {MANY:,} destinations, thousands each", of_change(
@@ -185,6 +229,16 @@ def show(found):
     tables.show(
         f"{SERVICES:,} services of {DESTINATIONS} destinations: millions of instructions",
         ["", "on c", "on rust", "ours/ipvsadm on c", "target"],
+        rows,
+    )
+
+    rows = []
+    for name, (words, text, _) in OWN.items():
+        ours, target = of_own(found, name)
+        rows.append([f"ripvsadm {words}, {text}", tables.number(ours), tables.verdict(target)])
+    tables.show(
+        f"{SERVICES:,} services of {DESTINATIONS} destinations at once: millions of instructions",
+        ["", "on rust", "target"],
         rows,
     )
 

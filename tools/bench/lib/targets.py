@@ -47,6 +47,11 @@ LARGE_OF_SMALL = 1.15
 ADMINISTRATION = 0.7
 # A scrape by our tool, beside one by node_exporter on C.
 SCRAPE = 0.3
+# Millions of instructions for 4,000 services of 5 destinations: to apply them as a file, again with
+# one weight changed, and to list them with statistics.
+APPLY = 200
+APPLY_AGAIN = 60
+LIST_AT_ONCE = 80
 # What each of many changes may cost of what each of a few does.
 MANY_OF_FEW = 1.5
 # Instructions for which a reader of 20,000 destinations may have a processor: a millisecond, at one

@@ -13,12 +13,16 @@ _ripvsadm() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
 		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
-		--restore --set --start-daemon --stop-daemon -h --help -v --version top metrics'
+		--restore --set --start-daemon --stop-daemon -h --help -v --version apply diff
+		export top metrics'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
 	COMPREPLY=()
 	case ${COMP_WORDS[1]}:$previous in
+	apply:*) ;;
+	diff:*) ;;
+	export:*) ;;
 	top:-d | top:--delay) return ;;
 	top:-o | top:--sort) words='cps inpps outpps inbps outbps active conns name' ;;
 	top:-c | top:--count) return ;;
@@ -66,6 +70,17 @@ _ripvsadm() {
 		*:--start-daemon)
 			words="--mcast-interface --syncid --sync-maxlen --mcast-group --mcast-port
 				--mcast-ttl"
+			;;
+		*:apply)
+			words="--dry-run -q --quiet --schema --help"
+			[[ $current = -* ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; }
+			;;
+		*:diff)
+			words="--help"
+			[[ $current = -* ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; }
+			;;
+		*:export)
+			words="-j --json --help"
 			;;
 		*:top)
 			words="-d --delay -o --sort -c --count --help"

@@ -40,6 +40,9 @@ complete -c ripvsadm -n $is_first -l start-daemon -d 'synchronise connections'
 complete -c ripvsadm -n $is_first -l stop-daemon -d 'end synchronising'
 complete -c ripvsadm -n $is_first -s h -l help -d usage
 complete -c ripvsadm -n $is_first -s v -l version -d 'the version'
+complete -c ripvsadm -n $is_first -a apply -d 'make the table what a file says'
+complete -c ripvsadm -n $is_first -a diff -d 'show how the table differs from a file'
+complete -c ripvsadm -n $is_first -a export -d 'print the table for apply'
 complete -c ripvsadm -n $is_first -a top -d 'the table, live'
 complete -c ripvsadm -n $is_first -a metrics -d 'all counters as Prometheus metrics'
 
@@ -87,6 +90,15 @@ complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l sync-maxlen -d 'lon
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-group -d group
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-port -d port
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon' -x -l mcast-ttl -d 'how far'
+complete -c ripvsadm -n '__ripvsadm_is apply' -F
+complete -c ripvsadm -n '__ripvsadm_is apply' -l dry-run -d 'only show what would be changed'
+complete -c ripvsadm -n '__ripvsadm_is apply' -s q -l quiet -d 'do not show what is changed'
+complete -c ripvsadm -n '__ripvsadm_is apply' -l schema -d 'print the schema of the JSON document'
+complete -c ripvsadm -n '__ripvsadm_is apply' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is diff' -F
+complete -c ripvsadm -n '__ripvsadm_is diff' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is export' -s j -l json -d 'as a JSON document'
+complete -c ripvsadm -n '__ripvsadm_is export' -s h -l help -d usage
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s d -l delay -d 'time between two looks'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s o -l sort -a 'cps inpps outpps inbps outbps active conns name' -d 'sorted by'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s c -l count -d 'end after so many looks'

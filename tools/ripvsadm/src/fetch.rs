@@ -2,7 +2,9 @@
 
 //! The way to the kernel, and reading the table from it.
 
-use ipvs_netlink::{Client, ServiceEntry, Transport};
+use std::path::Path;
+
+use ipvs_netlink::{Client, Error as NetlinkError, ServiceEntry, Transport};
 
 use crate::error::Error;
 use crate::explain;
@@ -19,13 +21,61 @@ pub fn connect() -> Result<Client, Error> {
     Ok(client)
 }
 
-/// All services with their real servers, in the kernel's order.
+/// All services with their real servers and counters, in the kernel's order.
 ///
 /// # Errors
 /// What kept them from being read.
 pub fn all<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, Error> {
+    table(client, false, true)
+}
+
+/// All services with their real servers, both in ipvsadm's order where `sorted`, else in the
+/// kernel's. Counters may be zero unless `statistics`.
+///
+/// # Errors
+/// What kept them from being read.
+pub fn table<T: Transport>(
+    client: &mut Client<T>,
+    sorted: bool,
+    statistics: bool,
+) -> Result<Vec<Group>, Error> {
+    if let Some(mut groups) = at_once(client, statistics)? {
+        if sorted {
+            groups = sort::by_service(groups, |group| &group.service);
+            for group in &mut groups {
+                group.servers = sort::servers(std::mem::take(&mut group.servers));
+            }
+        }
+        return Ok(groups);
+    }
     let services = client.services().map_err(explain::listing)?;
-    groups(services, false, client)
+    groups(services, sorted, client)
+}
+
+/// The same in one dump, which only rust_ipvs has; `None` elsewhere, and if others keep changing
+/// the table meanwhile.
+fn at_once<T: Transport>(
+    client: &mut Client<T>,
+    statistics: bool,
+) -> Result<Option<Vec<Group>>, Error> {
+    // To look a family up that is not there makes the kernel start modprobe.
+    if !Path::new("/sys/module/rust_ipvs").exists() {
+        return Ok(None);
+    }
+    let read = client
+        .ripvs()
+        .and_then(|mut ripvs| ripvs.snapshot(statistics));
+    match read {
+        Ok(snapshot) => {
+            let groups = snapshot.services.into_iter().map(|listed| Group {
+                service: listed.service,
+                servers: listed.destinations,
+            });
+            Ok(Some(groups.collect()))
+        }
+        Err(NetlinkError::NoFamily | NetlinkError::Unexpected { .. }) => Ok(None),
+        Err(error) => Err(explain::listing(error)),
+    }
 }
 
 /// Those services with their real servers, both in ipvsadm's order where `sorted`, else in the

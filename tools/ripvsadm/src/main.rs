@@ -3,6 +3,7 @@
 //! ripvsadm administers the Linux virtual server: ipvsadm's grammar, output and exit codes, for
 //! rust_ipvs and for the C implementation alike.
 
+mod apply;
 mod cli;
 mod connection;
 mod error;

@@ -11,7 +11,7 @@ use crate::connection;
 use crate::error::Error;
 use crate::explain;
 use crate::fetch;
-use crate::model::{Action, Format, Group, Listing, Subject};
+use crate::model::{Action, Columns, Format, Group, Listing, Subject};
 use crate::names::{Names, Numeric, System};
 use crate::output;
 use crate::save;
@@ -58,8 +58,8 @@ fn list<T: Transport>(
     let text = match subject {
         Subject::Table(None) => {
             let info = client.info().map_err(explain::listing)?;
-            let services = client.services().map_err(explain::listing)?;
-            let groups = fetch::groups(services, format.sorted, client)?;
+            let statistics = matches!(format.columns, Columns::Stats | Columns::Rate);
+            let groups = fetch::table(client, format.sorted, statistics || format.json)?;
             show(Some(&info), &groups, format, shown)
         }
         Subject::Table(Some(id)) => {
@@ -109,7 +109,6 @@ fn print_rules<T: Transport>(
     client: &mut Client<T>,
     names: &System,
 ) -> Result<(), Error> {
-    let services = client.services().map_err(explain::listing)?;
-    let groups = fetch::groups(services, true, client)?;
+    let groups = fetch::table(client, true, false)?;
     output::print(&save::save(&groups, names_or_numbers(numeric, names)), true)
 }

@@ -122,7 +122,7 @@ fn complain(complaints: &mut dyn Write, line: usize, error: &Error) {
 
 /// The words of a line: none for an empty one or a comment, and without the program's name,
 /// which may come first.
-fn words(line: &[u8]) -> Vec<OsString> {
+pub fn words(line: &[u8]) -> Vec<OsString> {
     let words = line
         .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());

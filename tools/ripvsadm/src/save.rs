@@ -6,8 +6,8 @@
 //! the upper half as negative numbers that it does not read again, and cuts long host names.
 
 use ipvs_netlink::{
-    AddressFamily, Destination, ForwardMethod, Netmask, Protocol, Service, ServiceFlags, ServiceId,
-    TunnelFlags, TunnelType,
+    AddressFamily, Destination, DestinationId, ForwardMethod, Netmask, Protocol, Service,
+    ServiceFlags, ServiceId, TunnelFlags, TunnelType,
 };
 
 use crate::model::Group;
@@ -19,11 +19,13 @@ pub fn save(groups: &[Group], names: &dyn Names) -> String {
     let mut text = String::new();
     for group in groups {
         let service = &group.service.service;
-        let id = service_words(&service.id, names);
-        text.push_str(&format!("-A {id}{}\n", option_words(service)));
+        let id = id_words(&service.id, names);
+        text.push_str(&format!("-A {id} {}\n", service_words(service)));
         for server in &group.servers {
-            let words = server_words(&server.destination, protocol(&service.id), names);
-            text.push_str(&format!("-a {id} {words}\n"));
+            let server = &server.destination;
+            let address = address_words(&service.id, &server.id, names);
+            let words = server_words(&service.id, server);
+            text.push_str(&format!("-a {id} {address} {words}\n"));
         }
     }
     text
@@ -36,7 +38,8 @@ fn protocol(id: &ServiceId) -> Option<Protocol> {
     }
 }
 
-fn service_words(id: &ServiceId, names: &dyn Names) -> String {
+/// The words that name a service: `-t 192.0.2.1:80`.
+pub fn id_words(id: &ServiceId, names: &dyn Names) -> String {
     match id {
         ServiceId::Address {
             protocol,
@@ -66,8 +69,15 @@ fn service_words(id: &ServiceId, names: &dyn Names) -> String {
     }
 }
 
-fn option_words(service: &Service) -> String {
-    let mut words = format!(" -s {}", service.scheduler);
+/// The words that name a real server of a service: `-r 198.51.100.1:80`.
+pub fn address_words(service: &ServiceId, server: &DestinationId, names: &dyn Names) -> String {
+    let address = full_address(server.address, server.port, protocol(service), names);
+    format!("-r {address}")
+}
+
+/// The options of a service.
+pub fn service_words(service: &Service) -> String {
+    let mut words = format!("-s {}", service.scheduler);
     if service.flags.contains(ServiceFlags::PERSISTENT) {
         words.push_str(&format!(" -p {}", service.timeout));
         if service.netmask != Netmask::host(service.id.family()) {
@@ -90,15 +100,24 @@ fn option_words(service: &Service) -> String {
     words
 }
 
-fn server_words(server: &Destination, protocol: Option<Protocol>, names: &dyn Names) -> String {
+/// Returns whether the address of a packet to a real server is replaced. The kernel finds out by
+/// itself what is local; then only another port needs it.
+pub fn is_translated(service: &ServiceId, server: &Destination) -> bool {
+    match (server.forward, service) {
+        (ForwardMethod::Masquerade, _) => true,
+        (ForwardMethod::Local, ServiceId::Address { port, .. }) => *port != server.id.port,
+        _ => false,
+    }
+}
+
+/// The options of a real server.
+pub fn server_words(service: &ServiceId, server: &Destination) -> String {
     let method = match server.forward {
-        ForwardMethod::Masquerade => "-m",
         ForwardMethod::Tunnel => "-i",
-        // The kernel finds out by itself what is local.
+        _ if is_translated(service, server) => "-m",
         _ => "-g",
     };
-    let address = full_address(server.id.address, server.id.port, protocol, names);
-    let mut words = format!("-r {address} {method} -w {}", server.weight);
+    let mut words = format!("{method} -w {}", server.weight);
     if server.upper_threshold != 0 {
         words.push_str(&format!(" -x {}", server.upper_threshold));
     }

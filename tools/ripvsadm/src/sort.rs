@@ -15,8 +15,13 @@ use ipvs_netlink::{AddressFamily, DestinationEntry, ServiceEntry, ServiceId};
 
 /// Sorts services.
 pub fn services(services: Vec<ServiceEntry>) -> Vec<ServiceEntry> {
-    merge_sort(services, &|a, b| {
-        compare_services(&a.service.id, &b.service.id)
+    by_service(services, |service| service)
+}
+
+/// Sorts what has a service by that.
+pub fn by_service<T>(all: Vec<T>, service: impl Fn(&T) -> &ServiceEntry) -> Vec<T> {
+    merge_sort(all, &|a, b| {
+        compare_services(&service(a).service.id, &service(b).service.id)
     })
 }
 

@@ -13,7 +13,10 @@ mod timeouts;
 pub use address::{flag_names, forward_name, full_address};
 pub use connections::connections;
 pub use daemons::daemons;
+pub use json::document;
 pub use table::table;
 #[cfg(test)]
 pub use table::tests as table_tests;
+#[cfg(test)]
+pub use table::tests::groups;
 pub use timeouts::timeouts;

@@ -100,6 +100,11 @@ fn the_manual_page_is_what_the_tables_say() {
 }
 
 #[test]
+fn the_schema_is_what_apply_reads() {
+    check("ripvsadm.schema.json", &crate::apply::schema());
+}
+
+#[test]
 fn the_completions_are_what_the_tables_say() {
     check("completions/ripvsadm.bash", &bash::completion());
     check("completions/_ripvsadm", &zsh::completion());

@@ -11,6 +11,7 @@ mod help;
 use std::ffi::OsString;
 
 use super::options::{Offer, OptionDef, Spelling, Value, OPTIONS};
+use crate::apply;
 use crate::error::Error;
 use crate::metrics;
 use crate::names::System;
@@ -20,7 +21,13 @@ use crate::top;
 pub use given::Given;
 
 /// All subcommands, in the order in which they are documented.
-pub const SUBCOMMANDS: &[&Subcommand] = &[&top::options::SUBCOMMAND, &metrics::options::SUBCOMMAND];
+pub const SUBCOMMANDS: &[&Subcommand] = &[
+    &apply::options::APPLY,
+    &apply::options::DIFF,
+    &apply::options::EXPORT,
+    &top::options::SUBCOMMAND,
+    &metrics::options::SUBCOMMAND,
+];
 
 /// A subcommand with its texts for help, manual page and completions.
 #[derive(Debug)]

@@ -11,5 +11,6 @@ mod timeouts;
 
 pub use connections::connections;
 pub use daemons::daemons;
+pub use document::document;
 pub use table::table;
 pub use timeouts::timeouts;

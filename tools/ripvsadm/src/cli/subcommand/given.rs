@@ -144,7 +144,6 @@ impl Given {
     }
 
     /// Returns the words that belong to no option.
-    #[allow(dead_code, reason = "for subcommands that take words")]
     pub fn words(&self) -> &[String] {
         &self.words
     }
