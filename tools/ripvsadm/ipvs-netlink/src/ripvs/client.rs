@@ -5,6 +5,8 @@
 use std::{error, fmt};
 
 use super::change::Change;
+use super::conns::{self, Connection, Deleted};
+use super::filter::Filter;
 use super::snapshot::Snapshot;
 use super::uapi::{command, msg_attr, options};
 use super::{FAMILY_NAME, FAMILY_VERSION};
@@ -199,6 +201,70 @@ impl<T: Transport> Client<'_, T> {
         let command = place.and_then(|place| changes.get(place));
         let error = kernel_error(command.map(Change::command), ending);
         Err(Refused { place, error })
+    }
+
+    /// Reads the connections and templates that a filter means. Each that is there throughout comes
+    /// once.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] if each of 20 dumps was interrupted; else see [`crate::Client`].
+    pub fn connections(&mut self, filter: &Filter) -> Result<Vec<Connection>, Error> {
+        self.engine.receive_large();
+        for _ in 0..SNAPSHOT_TRIES {
+            let mut found = Vec::new();
+            self.put(command::GET_CONNECTIONS, NLM_F_DUMP, |out| {
+                filter.encode(out);
+            });
+            let ending = self.engine.exchange(|answer| {
+                found.push(conns::read_message(answer)?);
+                Ok(())
+            })?;
+            match ending.errno {
+                0 => return Ok(found),
+                libc::EINTR => {}
+                _ => return Err(kernel_error(None, ending)),
+            }
+        }
+        Err(Error::Unexpected {
+            command: Command::GetInfo,
+            reason: "the table kept changing its hash key meanwhile",
+        })
+    }
+
+    /// Counts the connections and templates that a filter means.
+    ///
+    /// # Errors
+    /// See [`crate::Client`].
+    pub fn count_connections(&mut self, filter: &Filter) -> Result<u32, Error> {
+        self.put(command::COUNT_CONNECTIONS, NLM_F_ACK, |out| {
+            filter.encode(out);
+        });
+        let mut count = None;
+        let ending = self.engine.exchange(|answer| {
+            count = Some(conns::read_count(answer)?);
+            Ok(())
+        })?;
+        answered(ending, count, Command::GetInfo)
+    }
+
+    /// Deletes the connections and templates that a filter means, with those that they control and
+    /// their entries of conntrack. An empty filter is all of them.
+    ///
+    /// # Errors
+    /// See [`crate::Client`].
+    pub fn delete_connections(&mut self, filter: &Filter) -> Result<Deleted, Error> {
+        self.put(command::DEL_CONNECTIONS, NLM_F_ACK, |out| {
+            filter.encode(out);
+            if filter.is_empty() {
+                attr::put(out, msg_attr::OPTIONS, &options::ALL.to_ne_bytes());
+            }
+        });
+        let mut deleted = None;
+        let ending = self.engine.exchange(|answer| {
+            deleted = Some(conns::read_deleted(answer)?);
+            Ok(())
+        })?;
+        answered(ending, deleted, Command::Flush)
     }
 
     /// Adds a request to those that are to be sent.

@@ -22,13 +22,18 @@
 
 mod change;
 mod client;
+pub mod conn_flags;
+mod conns;
 mod diff;
+mod filter;
 mod snapshot;
 mod uapi;
 
 pub use change::Change;
 pub use client::{Applied, Client, Info, Refused};
+pub use conns::{Connection, Deleted};
 pub use diff::{diff, Wanted, WantedService};
+pub use filter::{Endpoints, Filter, State};
 pub use snapshot::{Listed, Snapshot};
 
 /// The name that the family is registered under.

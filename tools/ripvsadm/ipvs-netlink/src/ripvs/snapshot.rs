@@ -64,7 +64,7 @@ impl Snapshot {
 }
 
 /// Reads an address, whose length is its family.
-fn read_address(payload: &[u8], name: &'static str) -> Result<IpAddr, DecodeError> {
+pub(super) fn read_address(payload: &[u8], name: &'static str) -> Result<IpAddr, DecodeError> {
     match payload.len() {
         4 => Ok(IpAddr::from(attr::bytes::<4>(payload, name)?)),
         _ => Ok(IpAddr::from(attr::bytes::<16>(payload, name)?)),
