@@ -19,10 +19,10 @@
 //!
 //! # Ordering
 //!
-//! The writer's stores lie between those of the odd and of the even count, each with a release
-//! fence on the inner side. The reader's loads lie between those of the count, each with an acquire
-//! fence on the inner side. So a reader that has loaded a word of this writer loads, after its
-//! second fence, the odd count or a later one, and reads once more.
+//! The writer's stores lie between those of the odd and of the even count: `smp_wmb()` follows the
+//! former, and the latter is a release store. The reader loads its words between two loads of the
+//! count, with `smp_rmb()` on both sides. So if it has loaded a word of this writer, it loads the
+//! odd count or a later one after its second barrier, and reads once more.
 //!
 //! # Examples
 //!
@@ -43,11 +43,14 @@ use super::{
     bh::BhLock,
     once::Word, //
 };
-use core::sync::atomic::{
-    fence,
-    Ordering, //
+use kernel::{
+    prelude::*,
+    sync::barrier::{
+        smp_mb,
+        Read,
+        Write, //
+    },
 };
-use kernel::prelude::*;
 
 /// A sequence count with the lock of its writers.
 ///
@@ -85,9 +88,9 @@ impl SeqCount {
     #[inline(always)]
     pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
         let count = self.count.load();
-        fence(Ordering::Acquire);
+        smp_mb(Read);
         let result = read();
-        fence(Ordering::Acquire);
+        smp_mb(Read);
         // If it was odd, what has been read does not count either.
         if count & 1 == 0 && self.count.load() == count {
             return result;
@@ -110,7 +113,7 @@ impl SeqCount {
         let guard = self.lock.lock();
         let count = self.count.load();
         self.count.store(count.wrapping_add(1));
-        fence(Ordering::Release);
+        smp_mb(Write);
         let result = write();
         // INVARIANT: Even again before the lock is free.
         self.count.publish(count.wrapping_add(2));
