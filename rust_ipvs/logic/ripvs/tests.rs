@@ -229,7 +229,7 @@ fn no_bytes_are_a_change_by_chance() {
         for bytes in [&[][..], &[0], &[1, 0, 0], &[3, 0, 1, 0], &[200, 0, 1, 0]] {
             assert!(change(bytes).is_err());
             let sent = error_or(op, bytes);
-            assert_eq!(sent.is_ok(), false, "{op} {bytes:?}");
+            assert!(sent.is_err(), "{op} {bytes:?}");
         }
     }
     assert_eq!(

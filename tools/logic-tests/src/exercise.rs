@@ -18,7 +18,7 @@ use crate::logic::show::{ConnectionLine, DestinationLine, ServiceLine};
 use crate::logic::sync::read::Entries;
 use crate::logic::sync::write::{self, Added, SyncMsgBuilder};
 use crate::logic::sync::Version;
-use crate::logic::{defense, ftp, payload, request, sctp, sip, sockopt, tcp};
+use crate::logic::{defense, ftp, payload, request, ripvs, sctp, sip, sockopt, tcp};
 use core::fmt::{self, Write};
 
 /// Depth to which a packet was parsed.
@@ -375,7 +375,12 @@ pub fn message(data: &[u8]) -> usize {
     let _ = request::timeouts(data, 250);
     let _ = request::timeouts(data, 0);
     sockopt(data);
-    taken + requests(data)
+    for nest in ripvs::changes(data) {
+        taken += usize::from(ripvs::change(nest).is_ok());
+    }
+    let _ = ripvs::single(data, 1);
+    let _ = (ripvs::selection(data), ripvs::deletion(data));
+    taken + usize::from(ripvs::change(data).is_ok()) + requests(data)
 }
 
 /// Parses bytes as the structure of each socket option. Returns the number of options accepted.

@@ -7,8 +7,8 @@
 //! implementations, with which the properties compare the logic.
 
 #![cfg_attr(not(test), no_std)]
-// Dead code is reported by the build of the module.
-#![allow(dead_code)]
+// Dead code and unused imports are reported by the build of the module.
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../../rust_ipvs"]
 mod shipped {

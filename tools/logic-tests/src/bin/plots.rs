@@ -8,7 +8,7 @@
 //! connections are short, the fifth is long. Client addresses are random, and a few of many
 //! destination addresses are frequent. The output is the same on each run.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../../../rust_ipvs"]
 mod shipped {
