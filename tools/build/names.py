@@ -20,6 +20,7 @@ NOT_IN_TREE = {
     "finding.py",
     "keepalived.py",
     "metrics.py",
+    "monitor.py",
     "pyroute.py",
     "ripvsadm_compat.sh",
     "ripvsadm_page.py",

@@ -14,7 +14,7 @@ _ripvsadm() {
 	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
 		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
 		--restore --set --start-daemon --stop-daemon -h --help -v --version apply diff
-		export top metrics'
+		export top metrics monitor'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
@@ -30,6 +30,8 @@ _ripvsadm() {
 	metrics:-f | metrics:--file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
 	metrics:-l | metrics:--listen) return ;;
 	metrics:*) ;;
+	monitor:-c | monitor:--count) return ;;
+	monitor:*) ;;
 	*:-t | *:--tcp-service) words=$(_ripvsadm_services -t) ;;
 	*:-u | *:--udp-service) words=$(_ripvsadm_services -u) ;;
 	*:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
@@ -87,6 +89,9 @@ _ripvsadm() {
 			;;
 		*:metrics)
 			words="-f --file -l --listen -o --openmetrics --no-backends --help"
+			;;
+		*:monitor)
+			words="--json -i --initial -c --count --help"
 			;;
 		esac
 	fi

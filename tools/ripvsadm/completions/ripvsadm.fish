@@ -45,6 +45,7 @@ complete -c ripvsadm -n $is_first -a diff -d 'show how the table differs from a 
 complete -c ripvsadm -n $is_first -a export -d 'print the table for apply'
 complete -c ripvsadm -n $is_first -a top -d 'the table, live'
 complete -c ripvsadm -n $is_first -a metrics -d 'all counters as Prometheus metrics'
+complete -c ripvsadm -n $is_first -a monitor -d 'changes of the configuration, as they are made'
 
 # The commands that a service can be named with.
 set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero'
@@ -108,5 +109,9 @@ complete -c ripvsadm -n '__ripvsadm_is metrics' -x -s l -l listen -d 'answer HTT
 complete -c ripvsadm -n '__ripvsadm_is metrics' -s o -l openmetrics -d 'in the format of OpenMetrics'
 complete -c ripvsadm -n '__ripvsadm_is metrics' -l no-backends -d 'nothing of each real server'
 complete -c ripvsadm -n '__ripvsadm_is metrics' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is monitor' -l json -d 'an object a line'
+complete -c ripvsadm -n '__ripvsadm_is monitor' -s i -l initial -d 'begin with all that is configured'
+complete -c ripvsadm -n '__ripvsadm_is monitor' -x -s c -l count -d 'end after so many changes'
+complete -c ripvsadm -n '__ripvsadm_is monitor' -s h -l help -d usage
 
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon --stop-daemon; and __ripvsadm_second' -a 'master backup'

@@ -11,6 +11,7 @@ mod explain;
 mod fetch;
 mod metrics;
 mod model;
+mod monitor;
 mod names;
 mod output;
 mod perform;

@@ -16,11 +16,35 @@ const CONTROLLER: u16 = 16;
 const CTRL_CMD_GETFAMILY: u8 = 3;
 const CTRL_ATTR_FAMILY_ID: u16 = 1;
 const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+const CTRL_ATTR_MCAST_GROUPS: u16 = 7;
+const CTRL_ATTR_MCAST_GRP_NAME: u16 = 1;
+const CTRL_ATTR_MCAST_GRP_ID: u16 = 2;
 const CTRL_VERSION: u8 = 1;
 
 /// The room that a datagram of a list needs in the receive buffer, and a large one.
 const LIST_ROOM: usize = 9216;
 const LARGE_LIST_ROOM: usize = 36 << 10;
+
+/// The number of the group of that name among those of a family.
+fn group_number(groups: &[u8], name: &str) -> Result<Option<u32>, DecodeError> {
+    for group in attributes(groups, "the family's groups") {
+        let (_, group) = group?;
+        let (mut number, mut is_it) = (None, false);
+        for attribute in attributes(group, "a group") {
+            match attribute? {
+                (CTRL_ATTR_MCAST_GRP_NAME, text) => {
+                    is_it = attr::read_str(text, "a group")? == name
+                }
+                (CTRL_ATTR_MCAST_GRP_ID, id) => number = Some(attr::read_u32(id, "a group")?),
+                _ => {}
+            }
+        }
+        if is_it {
+            return Ok(number);
+        }
+    }
+    Ok(None)
+}
 
 /// A socket with its requests and answers.
 #[derive(Debug)]
@@ -50,6 +74,45 @@ impl<T: Transport> Engine<T> {
     /// # Errors
     /// [`Error::NoFamily`] if there is none, also after the kernel tried to load a module for it.
     pub(crate) fn look_up(&mut self, name: &str) -> Result<u16, Error> {
+        let mut id = None;
+        let ending = self.ask_controller(name, |attribute, payload| {
+            if attribute == CTRL_ATTR_FAMILY_ID {
+                id = Some(attr::read_u16(payload, "the family's number")?);
+            }
+            Ok(())
+        })?;
+        match (ending.errno, id) {
+            (0, Some(id)) => Ok(id),
+            (0, None) | (libc::ENOENT, _) => Err(Error::NoFamily),
+            _ => Err(kernel_error(None, ending)),
+        }
+    }
+
+    /// Asks the controller for the number of a family's multicast group.
+    ///
+    /// # Errors
+    /// [`Error::NoFamily`] if there is no such family, or no such group of it.
+    pub(crate) fn look_up_group(&mut self, name: &str, group: &str) -> Result<u32, Error> {
+        let mut id = None;
+        let ending = self.ask_controller(name, |attribute, payload| {
+            if attribute == CTRL_ATTR_MCAST_GROUPS {
+                id = group_number(payload, group)?;
+            }
+            Ok(())
+        })?;
+        match (ending.errno, id) {
+            (0, Some(id)) => Ok(id),
+            (0, None) | (libc::ENOENT, _) => Err(Error::NoFamily),
+            _ => Err(kernel_error(None, ending)),
+        }
+    }
+
+    /// Asks the controller for a family, and hands each attribute of its answer to `each`.
+    fn ask_controller(
+        &mut self,
+        name: &str,
+        mut each: impl FnMut(u16, &[u8]) -> Result<(), DecodeError>,
+    ) -> Result<Ending, Error> {
         let header = Header {
             family: CONTROLLER,
             version: CTRL_VERSION,
@@ -60,20 +123,18 @@ impl<T: Transport> Engine<T> {
         self.put(header, |out| {
             attr::put_str(out, CTRL_ATTR_FAMILY_NAME, name)
         });
-        let mut id = None;
-        let ending = self.exchange(|answer| {
+        self.exchange(|answer| {
             for attribute in attributes(answer, "the family") {
-                if let (CTRL_ATTR_FAMILY_ID, payload) = attribute? {
-                    id = Some(attr::read_u16(payload, "the family's number")?);
-                }
+                let (number, payload) = attribute?;
+                each(number, payload)?;
             }
             Ok(())
-        })?;
-        match (ending.errno, id) {
-            (0, Some(id)) => Ok(id),
-            (0, None) | (libc::ENOENT, _) => Err(Error::NoFamily),
-            _ => Err(kernel_error(None, ending)),
-        }
+        })
+    }
+
+    /// The transport.
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
     }
 
     /// The number of the last request.

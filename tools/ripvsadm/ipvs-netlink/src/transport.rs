@@ -88,6 +88,11 @@ impl SocketTransport {
         })
     }
 
+    /// Listens to a multicast group.
+    pub(crate) fn join(&self, group: u32) -> io::Result<()> {
+        self.socket.add_membership(group)
+    }
+
     /// Has the send buffer take a message of that many bytes. The administrator may exceed
     /// net.core.wmem_max; for others it is the limit, and the message is refused if it is longer.
     fn make_room(&mut self, length: usize) -> io::Result<()> {

@@ -199,7 +199,7 @@ impl ServiceObject {
         if let Some(mark) = self.fwmark {
             push(words, "-f", mark);
         }
-        let is_v6 = self.address.map_or(false, |address| address.is_ipv6());
+        let is_v6 = self.address.is_some_and(|address| address.is_ipv6());
         if self.family == Some(FamilyName::Ipv6) && !is_v6 {
             words.push("-6".into());
         }

@@ -14,6 +14,7 @@ use super::options::{Offer, OptionDef, Spelling, Value, OPTIONS};
 use crate::apply;
 use crate::error::Error;
 use crate::metrics;
+use crate::monitor;
 use crate::names::System;
 use crate::output;
 use crate::top;
@@ -27,6 +28,7 @@ pub const SUBCOMMANDS: &[&Subcommand] = &[
     &apply::options::EXPORT,
     &top::options::SUBCOMMAND,
     &metrics::options::SUBCOMMAND,
+    &monitor::options::SUBCOMMAND,
 ];
 
 /// A subcommand with its texts for help, manual page and completions.

@@ -33,6 +33,9 @@ pub enum Change {
     Flush,
 }
 
+/// Adds attributes to a message.
+type Fill<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 impl Change {
     /// The command of the family `IPVS` for the same change.
     pub fn command(&self) -> Command {
@@ -73,7 +76,7 @@ impl Change {
     /// Adds the attribute to `out`. What has the value that the kernel would take anyway is left
     /// out of what is added.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let (op, service): (u8, &dyn Fn(&mut Vec<u8>)) = match self {
+        let (op, service): (u8, Fill<'_>) = match self {
             Change::AddService(service) => {
                 (change_op::NEW_SERVICE, &|out| new_service(out, service))
             }

@@ -25,7 +25,9 @@ mod client;
 pub mod conn_flags;
 mod conns;
 mod diff;
+mod event;
 mod filter;
+mod listener;
 mod snapshot;
 mod uapi;
 
@@ -33,7 +35,9 @@ pub use change::Change;
 pub use client::{Applied, Client, Info, Refused};
 pub use conns::{Connection, Deleted};
 pub use diff::{diff, Wanted, WantedService};
+pub use event::{Event, EventKind};
 pub use filter::{Endpoints, Filter, State};
+pub use listener::{Heard, Listener};
 pub use snapshot::{Listed, Snapshot};
 
 /// The name that the family is registered under.

@@ -75,12 +75,11 @@ fn missing(name: &'static str) -> DecodeError {
     DecodeError::new(name, "is missing")
 }
 
-fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
+/// Reads the name of a service.
+pub(super) fn read_service_id(nest: &[u8]) -> Result<ServiceId, DecodeError> {
     const NAME: &str = "a service (RIPVS_SERVICE_*)";
     let (mut family, mut protocol, mut address, mut port) = (None, None, None, None);
-    let (mut mark, mut scheduler, mut engine, mut netmask) = (None, None, None, None);
-    let (mut flags, mut timeout) = (0, 0);
-    let mut stats = Stats::default();
+    let mut mark = None;
     for attribute in attributes(nest, NAME) {
         let (number, payload) = attribute?;
         match number {
@@ -89,6 +88,28 @@ fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
             service_attr::ADDR => address = Some(read_address(payload, NAME)?),
             service_attr::PORT => port = Some(attr::read_be16(payload, NAME)?),
             service_attr::FWMARK => mark = Some(attr::read_u32(payload, NAME)?),
+            _ => {}
+        }
+    }
+    let family = AddressFamily::try_from(family.ok_or(missing("RIPVS_SERVICE_AF"))?)?;
+    Ok(match mark {
+        Some(mark) => ServiceId::Fwmark { family, mark },
+        None => ServiceId::Address {
+            protocol: protocol.ok_or(missing("RIPVS_SERVICE_PROTOCOL"))?.into(),
+            address: address.ok_or(missing("RIPVS_SERVICE_ADDR"))?,
+            port: port.ok_or(missing("RIPVS_SERVICE_PORT"))?,
+        },
+    })
+}
+
+pub(super) fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
+    const NAME: &str = "a service (RIPVS_SERVICE_*)";
+    let (mut scheduler, mut engine, mut netmask) = (None, None, None);
+    let (mut flags, mut timeout) = (0, 0);
+    let mut stats = Stats::default();
+    for attribute in attributes(nest, NAME) {
+        let (number, payload) = attribute?;
+        match number {
             service_attr::SCHED_NAME => scheduler = Some(attr::read_str(payload, NAME)?),
             service_attr::FLAGS => flags = attr::read_u32(payload, NAME)?,
             service_attr::TIMEOUT => timeout = attr::read_u32(payload, NAME)?,
@@ -98,15 +119,8 @@ fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
             _ => {}
         }
     }
-    let family = AddressFamily::try_from(family.ok_or(missing("RIPVS_SERVICE_AF"))?)?;
-    let id = match mark {
-        Some(mark) => ServiceId::Fwmark { family, mark },
-        None => ServiceId::Address {
-            protocol: protocol.ok_or(missing("RIPVS_SERVICE_PROTOCOL"))?.into(),
-            address: address.ok_or(missing("RIPVS_SERVICE_ADDR"))?,
-            port: port.ok_or(missing("RIPVS_SERVICE_PORT"))?,
-        },
-    };
+    let id = read_service_id(nest)?;
+    let family = id.family();
     let scheduler = scheduler.ok_or(missing("RIPVS_SERVICE_SCHED_NAME"))?;
     let netmask = netmask.map(|bytes| Netmask::from_wire(family, bytes));
     Ok(ServiceEntry {
@@ -122,7 +136,7 @@ fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
     })
 }
 
-fn read_destination(nest: &[u8]) -> Result<DestinationEntry, DecodeError> {
+pub(super) fn read_destination(nest: &[u8]) -> Result<DestinationEntry, DecodeError> {
     const NAME: &str = "a destination (RIPVS_DEST_*)";
     let (mut address, mut port, mut forward, mut weight) = (None, None, None, None);
     let (mut upper, mut lower, mut active, mut inactive, mut persistent) = (0, 0, 0, 0, 0);
