@@ -51,6 +51,7 @@ impl Doit for Apply {
         let expected = expected.and_then(|bytes| bytes.first_chunk().copied());
         let changes = parse(request)?;
         let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let reply = request.reserve()?;
         let applied = ipvs.apply(request.net(), expected.map(u64::from_ne_bytes), &changes);
         let generation = applied.map_err(|refused| {
             let nest = refused
@@ -64,9 +65,12 @@ impl Doit for Apply {
             }
         })?;
         let changed = u32::try_from(changes.len()).unwrap_or(u32::MAX);
-        request.reply(command::APPLY, |message| {
+        // If the sender has no room for it, the acknowledgment still tells that all was made.
+        let sent = reply.send(command::APPLY, |message| {
             message.put_u64_aligned(msg_attr::GENERATION, generation, msg_attr::PAD)?;
             message.put_u32(msg_attr::CHANGED, changed)
-        })
+        });
+        sent.ok();
+        Ok(())
     }
 }

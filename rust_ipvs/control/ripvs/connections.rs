@@ -68,11 +68,15 @@ impl Doit for Delete {
         let filter = ripvs::deletion(request.attributes());
         let filter = filter.map_err(|error| refuse(request, error))?;
         let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let reply = request.reserve()?;
         let done = ipvs.delete_selected(request.net(), &filter);
-        request.reply(command::DEL_CONNECTIONS, |message| {
+        // If the sender has no room for it, the acknowledgment still tells that they went.
+        let sent = reply.send(command::DEL_CONNECTIONS, |message| {
             message.put_u32(msg_attr::DELETED, done.deleted)?;
             message.put_u32(msg_attr::HELD, done.held)
-        })
+        });
+        sent.ok();
+        Ok(())
     }
 }
 

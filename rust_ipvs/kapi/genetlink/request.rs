@@ -106,12 +106,53 @@ impl<'a> Request<'a> {
         command: u8,
         build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
     ) -> Result {
-        let skb = Buffer::new().map_err(|error| self.refuse(error, c"out of memory"))?;
-        // SAFETY: `skb` is owned, so nobody else uses it, and a new buffer is linear. By the type
-        // invariant `info` is valid.
-        unsafe { GenlMessage::build(skb.as_ptr(), self.info, 0, command, build) }?;
+        self.reserve()?.send(command, build)
+    }
 
-        let skb = skb.into_raw();
+    /// Allocates the reply of a request that changes something: before the change, so that one that
+    /// was made is not refused for lack of memory. Process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn reserve(&self) -> Result<Reply<'a>> {
+        let skb = Buffer::new().map_err(|error| self.refuse(error, c"out of memory"))?;
+        // INVARIANT: That of the request.
+        Ok(Reply {
+            skb,
+            info: self.info,
+            _request: PhantomData,
+        })
+    }
+}
+
+/// A reply that is allocated, and not sent yet.
+///
+/// # Invariants
+///
+/// `info` is that of a request, as in [`Request`].
+pub(crate) struct Reply<'a> {
+    skb: Buffer,
+    info: NonNull<bindings::genl_info>,
+    _request: PhantomData<&'a bindings::genl_info>,
+}
+
+impl Reply<'_> {
+    /// Sends the reply, whose attributes `build` adds, as a message of `command`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Request::reply`] but `ENOMEM`.
+    pub(crate) fn send(
+        self,
+        command: u8,
+        build: impl FnOnce(&mut GenlMessage<'_>) -> Result,
+    ) -> Result {
+        // SAFETY: The buffer is owned, so nobody else uses it, and a new one is linear. By the type
+        // invariant `info` is valid.
+        unsafe { GenlMessage::build(self.skb.as_ptr(), self.info, 0, command, build) }?;
+
+        let skb = self.skb.into_raw();
         // SAFETY: `skb` is a complete message, whose ownership passes to the call. By the type
         // invariant `info` is valid.
         to_result(unsafe { bindings::rust_ipvs_helper_genlmsg_reply(skb, self.info.as_ptr()) })
