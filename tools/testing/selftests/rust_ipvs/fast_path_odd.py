@@ -251,6 +251,10 @@ def listed(flow):
     return [re.sub(r' \d\d:\d\d ', ' ', row) for row in lines if f':{flow.port} ' in row]
 
 
+# Who has neighbours, and by which device.
+HOSTS = (('director', 'front'), ('director', 'back'), ('client', 'eth0'), ('s1', 'back'))
+
+
 @contextlib.contextmanager
 def prepared(flow, link):
     """Watches, a CPU for all, permanent neighbours, and routes with a small MTU."""
@@ -267,6 +271,11 @@ def prepared(flow, link):
     macs = [(SERVER, 'back', hardware(g.s1, 'back'))]
     if not link:
         macs += [(CLIENT, 'front', hardware(g.client, 'eth0'))]
+    for host, device in HOSTS:
+        for family in ('ipv4', 'ipv6'):
+            # Neighbours that are stale are asked again in the middle of a transcript.
+            path = f'/proc/sys/net/{family}/neigh/{device}/delay_first_probe_time'
+            getattr(g, host).write(path, 1000)
     known = [(ends[flow.version], mac.hex(':'), device) for ends, device, mac in macs]
     links.batch(
         g.director,
