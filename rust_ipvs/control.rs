@@ -9,6 +9,7 @@
 
 mod errno;
 mod genl;
+mod netlink;
 mod procfs;
 mod ripvs;
 mod sockopt;

@@ -7,7 +7,6 @@
 
 mod answer;
 mod apply;
-mod common;
 mod connections;
 mod event;
 mod info;

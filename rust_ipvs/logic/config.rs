@@ -24,6 +24,16 @@ pub(crate) enum Ip {
     V6([u8; 16]),
 }
 
+impl Ip {
+    /// Returns the address family.
+    pub(crate) fn family(self) -> AddressFamily {
+        match self {
+            Self::V4(_) => AddressFamily::V4,
+            Self::V6(_) => AddressFamily::V6,
+        }
+    }
+}
+
 /// Address family of a service or destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AddressFamily {
@@ -31,6 +41,16 @@ pub(crate) enum AddressFamily {
     V4,
     /// `AF_INET6`, 10.
     V6,
+}
+
+impl AddressFamily {
+    /// Returns the `AF_*` number.
+    pub(crate) fn number(self) -> u16 {
+        match self {
+            Self::V4 => 2,
+            Self::V6 => 10,
+        }
+    }
 }
 
 /// Key that matches packets to a service (V-1).
@@ -433,6 +453,11 @@ impl ConfigError {
         Errno::Closed,
         c"there is no load balancer in this namespace now",
     );
+    /// The service to add exists.
+    pub(crate) const SERVICE_EXISTS: Self = Self::new(Errno::Exists, c"the service exists already");
+    /// The destination to add exists.
+    pub(crate) const DESTINATION_EXISTS: Self =
+        Self::new(Errno::Exists, c"the service has that destination already");
     /// The service does not exist.
     pub(crate) const NO_SERVICE: Self = Self::new(Errno::NoService, c"no such service");
     /// The destination does not exist.

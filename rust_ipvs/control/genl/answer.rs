@@ -3,10 +3,10 @@
 //! Services and destinations in netlink messages (G-8, G-10, G-11).
 
 use crate::{
+    control::netlink::put_statistics64,
     kapi::genetlink::GenlMessage,
     logic::{
         config::{
-            AddressFamily,
             DestinationView,
             Ip,
             ServiceKey,
@@ -22,14 +22,6 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Returns the `AF_*` number of a family.
-fn number(family: AddressFamily) -> u16 {
-    match family {
-        AddressFamily::V4 => 2,
-        AddressFamily::V6 => 10,
-    }
-}
-
 /// Adds an address as an attribute of 16 bytes, for either family.
 fn put_addr(message: &mut GenlMessage<'_>, attribute: u16, addr: &Ip) -> Result {
     match addr {
@@ -43,7 +35,7 @@ fn put_addr(message: &mut GenlMessage<'_>, attribute: u16, addr: &Ip) -> Result 
 
 /// Adds the attributes of a service: identity, configuration, statistics (G-8).
 pub(super) fn put_service(message: &mut GenlMessage<'_>, view: &ServiceView) -> Result {
-    message.put_u16(svc_attr::AF, number(view.id.family))?;
+    message.put_u16(svc_attr::AF, view.id.family.number())?;
     match &view.id.key {
         ServiceKey::Mark(mark) => message.put_u32(svc_attr::FWMARK, *mark)?,
         ServiceKey::Address {
@@ -74,10 +66,6 @@ pub(super) fn put_service(message: &mut GenlMessage<'_>, view: &ServiceView) -> 
 /// Adds the attributes of a destination: identity, configuration, counts, statistics (G-10).
 pub(super) fn put_destination(message: &mut GenlMessage<'_>, view: &DestinationView) -> Result {
     let spec = &view.spec;
-    let family = match spec.id.addr {
-        Ip::V4(_) => AddressFamily::V4,
-        Ip::V6(_) => AddressFamily::V6,
-    };
     put_addr(message, dest_attr::ADDR, &spec.id.addr)?;
     message.put_be16(dest_attr::PORT, spec.id.port)?;
     message.put_u32(dest_attr::FWD_METHOD, spec.method.0.into())?;
@@ -91,7 +79,7 @@ pub(super) fn put_destination(message: &mut GenlMessage<'_>, view: &DestinationV
     message.put_u32(dest_attr::ACTIVE_CONNS, view.active)?;
     message.put_u32(dest_attr::INACT_CONNS, view.inactive)?;
     message.put_u32(dest_attr::PERSIST_CONNS, view.persistent)?;
-    message.put_u16(dest_attr::ADDR_FAMILY, number(family))?;
+    message.put_u16(dest_attr::ADDR_FAMILY, spec.id.addr.family().number())?;
     put_statistics(message, dest_attr::STATS, &view.statistics)?;
     put_statistics64(message, dest_attr::STATS64, &view.statistics)
 }
@@ -110,27 +98,5 @@ fn put_statistics(message: &mut GenlMessage<'_>, attribute: u16, of: &Statistics
         nest.put_u32(stats_attr::OUTPPS, rates.out_packets as u32)?;
         nest.put_u32(stats_attr::INBPS, rates.in_bytes as u32)?;
         nest.put_u32(stats_attr::OUTBPS, rates.out_bytes as u32)
-    })
-}
-
-/// Adds statistics with 64-bit values.
-fn put_statistics64(message: &mut GenlMessage<'_>, attribute: u16, of: &Statistics) -> Result {
-    let (counters, rates) = (&of.counters, &of.rates);
-    message.nested(attribute, |nest| {
-        for (attribute, value) in [
-            (stats_attr::CONNS, counters.conns),
-            (stats_attr::INPKTS, counters.in_packets),
-            (stats_attr::OUTPKTS, counters.out_packets),
-            (stats_attr::INBYTES, counters.in_bytes),
-            (stats_attr::OUTBYTES, counters.out_bytes),
-            (stats_attr::CPS, rates.conns),
-            (stats_attr::INPPS, rates.in_packets),
-            (stats_attr::OUTPPS, rates.out_packets),
-            (stats_attr::INBPS, rates.in_bytes),
-            (stats_attr::OUTBPS, rates.out_bytes),
-        ] {
-            nest.put_u64_aligned(attribute, value, stats_attr::PAD)?;
-        }
-        Ok(())
     })
 }

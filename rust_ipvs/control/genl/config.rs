@@ -2,12 +2,14 @@
 
 //! Commands for timeouts and general information.
 
-use super::common::{
-    ipvs,
-    WithExtack, //
-};
 use crate::{
-    control::errno::VERSION,
+    control::{
+        errno::VERSION,
+        netlink::{
+            ipvs,
+            WithExtack, //
+        },
+    },
     kapi::{
         genetlink::{
             Doit,

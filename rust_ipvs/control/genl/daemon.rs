@@ -2,12 +2,12 @@
 
 //! Commands for synchronisation daemons.
 
-use super::common::{
-    ipvs,
-    ipvs_of_dump,
-    WithExtack, //
-};
 use crate::{
+    control::netlink::{
+        ipvs,
+        ipvs_of_dump,
+        WithExtack, //
+    },
     kapi::genetlink::{
         Doit,
         Dump,

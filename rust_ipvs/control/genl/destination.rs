@@ -4,14 +4,14 @@
 
 use super::{
     answer,
-    common::{
-        existing_service,
+    common::existing_service, //
+};
+use crate::{
+    control::netlink::{
         ipvs,
         ipvs_of_dump,
         WithExtack, //
     },
-};
-use crate::{
     director::Shown,
     kapi::genetlink::{
         Doit,

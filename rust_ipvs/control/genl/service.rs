@@ -6,13 +6,15 @@ use super::{
     answer,
     common::{
         existing_service,
-        ipvs,
-        ipvs_of_dump,
-        service_nest,
-        WithExtack, //
+        service_nest, //
     },
 };
 use crate::{
+    control::netlink::{
+        ipvs,
+        ipvs_of_dump,
+        WithExtack, //
+    },
     director::Bookmark,
     kapi::genetlink::{
         Doit,

@@ -3,23 +3,21 @@
 //! Services, destinations and connections in messages of the family.
 
 use crate::{
+    control::netlink::put_statistics64,
     kapi::genetlink::GenlMessage,
     logic::{
         config::{
-            AddressFamily,
             DestinationView,
             Ip,
             ServiceId,
             ServiceKey,
-            ServiceView,
-            Statistics, //
+            ServiceView, //
         },
         ripvs::{
             uapi::{
                 conn_attr,
                 dest_attr,
-                service_attr,
-                stats_attr, //
+                service_attr, //
             },
             SelectedConnection,
         },
@@ -37,7 +35,7 @@ fn bytes(addr: &Ip) -> &[u8] {
 
 /// Adds the attributes of a connection.
 pub(super) fn put_connection(message: &mut GenlMessage<'_>, of: &SelectedConnection<'_>) -> Result {
-    message.put_u16(conn_attr::AF, number(of.client.0))?;
+    message.put_u16(conn_attr::AF, of.client.0.family().number())?;
     message.put_u16(conn_attr::PROTOCOL, of.protocol.into())?;
     message.put_bytes(conn_attr::CLIENT_ADDR, bytes(&of.client.0))?;
     message.put_be16(conn_attr::CLIENT_PORT, of.client.1)?;
@@ -63,21 +61,9 @@ pub(super) fn put_connection(message: &mut GenlMessage<'_>, of: &SelectedConnect
     Ok(())
 }
 
-/// Returns the number of an address's family.
-fn number(addr: Ip) -> u16 {
-    match addr {
-        Ip::V4(_) => 2,
-        Ip::V6(_) => 10,
-    }
-}
-
 /// Adds the attributes that name a service.
 pub(super) fn put_service_id(message: &mut GenlMessage<'_>, id: &ServiceId) -> Result {
-    let family = match id.family {
-        AddressFamily::V4 => 2,
-        AddressFamily::V6 => 10,
-    };
-    message.put_u16(service_attr::AF, family)?;
+    message.put_u16(service_attr::AF, id.family.number())?;
     match &id.key {
         ServiceKey::Mark(mark) => message.put_u32(service_attr::FWMARK, *mark),
         ServiceKey::Address {
@@ -107,7 +93,7 @@ pub(super) fn put_service(
     message.put_u32(service_attr::TIMEOUT, view.timeout)?;
     message.put_u32(service_attr::NETMASK, view.netmask)?;
     if has_statistics {
-        put_statistics(message, service_attr::STATS, &view.statistics)?;
+        put_statistics64(message, service_attr::STATS, &view.statistics)?;
     }
     Ok(())
 }
@@ -133,29 +119,7 @@ pub(super) fn put_dest(
     message.put_u32(dest_attr::INACT_CONNS, view.inactive)?;
     message.put_u32(dest_attr::PERSIST_CONNS, view.persistent)?;
     if has_statistics {
-        put_statistics(message, dest_attr::STATS, &view.statistics)?;
+        put_statistics64(message, dest_attr::STATS, &view.statistics)?;
     }
     Ok(())
-}
-
-/// Adds counters and rates.
-fn put_statistics(message: &mut GenlMessage<'_>, attribute: u16, of: &Statistics) -> Result {
-    let (counters, rates) = (&of.counters, &of.rates);
-    message.nested(attribute, |nest| {
-        for (attribute, value) in [
-            (stats_attr::CONNS, counters.conns),
-            (stats_attr::INPKTS, counters.in_packets),
-            (stats_attr::OUTPKTS, counters.out_packets),
-            (stats_attr::INBYTES, counters.in_bytes),
-            (stats_attr::OUTBYTES, counters.out_bytes),
-            (stats_attr::CPS, rates.conns),
-            (stats_attr::INPPS, rates.in_packets),
-            (stats_attr::OUTPPS, rates.out_packets),
-            (stats_attr::INBPS, rates.in_bytes),
-            (stats_attr::OUTBPS, rates.out_bytes),
-        ] {
-            nest.put_u64_aligned(attribute, value, stats_attr::PAD)?;
-        }
-        Ok(())
-    })
 }

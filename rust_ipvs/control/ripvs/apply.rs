@@ -2,13 +2,14 @@
 
 //! `APPLY`: many changes together, or none.
 
-use super::common::{
-    refuse,
-    state,
-    NO_IPVS, //
-};
 use crate::{
-    control::errno::errno,
+    control::{
+        errno::errno,
+        netlink::{
+            self,
+            WithExtack, //
+        },
+    },
     kapi::{
         genetlink::{
             Doit,
@@ -46,11 +47,10 @@ pub(super) struct Apply;
 impl Doit for Apply {
     fn doit(request: &Request<'_>) -> Result {
         let attributes = request.attributes();
-        let expected = ripvs::single(attributes, msg_attr::GENERATION)
-            .map_err(|error| refuse(request, error))?;
+        let expected = ripvs::single(attributes, msg_attr::GENERATION).extack(request)?;
         let expected = expected.and_then(|bytes| bytes.first_chunk().copied());
         let changes = parse(request)?;
-        let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let ipvs = netlink::ipvs(request)?;
         let reply = request.reserve()?;
         let applied = ipvs.apply(request.net(), expected.map(u64::from_ne_bytes), &changes);
         let generation = applied.map_err(|refused| {
@@ -61,7 +61,7 @@ impl Doit for Apply {
                 Some(nest) => {
                     request.refuse_at(errno(refused.error.errno), refused.error.text, nest)
                 }
-                None => refuse(request, refused.error),
+                None => request.refuse(errno(refused.error.errno), refused.error.text),
             }
         })?;
         let changed = u32::try_from(changes.len()).unwrap_or(u32::MAX);

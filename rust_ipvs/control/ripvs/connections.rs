@@ -2,16 +2,15 @@
 
 //! `GET_CONNECTIONS`, `DEL_CONNECTIONS` and `COUNT_CONNECTIONS`: connections by a filter.
 
-use super::{
-    answer,
-    common::{
-        refuse,
-        state,
-        NO_IPVS, //
-    },
-};
+use super::answer;
 use crate::{
-    control::errno::errno,
+    control::{
+        errno::errno,
+        netlink::{
+            self,
+            WithExtack, //
+        },
+    },
     director::ConnCursor,
     kapi::genetlink::{
         Doit,
@@ -34,10 +33,7 @@ pub(super) struct List;
 
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
-        let Some(ipvs) = state(dump.net()) else {
-            dump.remark(NO_IPVS);
-            return Err(ENOPROTOOPT);
-        };
+        let ipvs = netlink::ipvs_of_dump(dump)?;
         let filter = ripvs::selection(dump.attributes()).map_err(|error| {
             dump.remark(error.text);
             errno(error.errno)
@@ -66,8 +62,8 @@ pub(super) struct Delete;
 impl Doit for Delete {
     fn doit(request: &Request<'_>) -> Result {
         let filter = ripvs::deletion(request.attributes());
-        let filter = filter.map_err(|error| refuse(request, error))?;
-        let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let filter = filter.extack(request)?;
+        let ipvs = netlink::ipvs(request)?;
         let reply = request.reserve()?;
         let done = ipvs.delete_selected(request.net(), &filter);
         // If the sender has no room for it, the acknowledgment still tells that they went.
@@ -86,8 +82,8 @@ pub(super) struct Count;
 impl Doit for Count {
     fn doit(request: &Request<'_>) -> Result {
         let filter = ripvs::selection(request.attributes());
-        let filter = filter.map_err(|error| refuse(request, error))?;
-        let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let filter = filter.extack(request)?;
+        let ipvs = netlink::ipvs(request)?;
         let count = ipvs.count_selected(&filter);
         request.reply(command::COUNT_CONNECTIONS, |message| {
             message.put_u32(msg_attr::CONNECTIONS, count)

@@ -2,11 +2,8 @@
 
 //! `GET_INFO`: generation, and how much there is.
 
-use super::common::{
-    state,
-    NO_IPVS, //
-};
 use crate::{
+    control::netlink,
     kapi::genetlink::{
         Doit,
         Request, //
@@ -26,7 +23,7 @@ pub(super) struct Get;
 
 impl Doit for Get {
     fn doit(request: &Request<'_>) -> Result {
-        let ipvs = state(request.net()).ok_or_else(|| request.refuse(ENOPROTOOPT, NO_IPVS))?;
+        let ipvs = netlink::ipvs(request)?;
         let services = ipvs
             .count_of(AddressFamily::V4)
             .saturating_add(ipvs.count_of(AddressFamily::V6));

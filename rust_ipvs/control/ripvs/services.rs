@@ -2,14 +2,9 @@
 
 //! `GET_SERVICES`: all services with their destinations, in one dump.
 
-use super::{
-    answer,
-    common::{
-        state,
-        NO_IPVS, //
-    },
-};
+use super::answer;
 use crate::{
+    control::netlink,
     director::{
         ListCursor,
         NetnsIpvs, //
@@ -38,10 +33,7 @@ pub(super) struct List;
 
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
-        let Some(ipvs) = state(dump.net()) else {
-            dump.remark(NO_IPVS);
-            return Err(ENOPROTOOPT);
-        };
+        let ipvs = netlink::ipvs_of_dump(dump)?;
         let wanted = dump.attribute(msg_attr::OPTIONS)?;
         let wanted = wanted.and_then(|bytes| bytes.first_chunk().copied());
         let wanted = wanted.map_or(0, u32::from_ne_bytes);

@@ -10,7 +10,6 @@ use crate::{
     },
     kapi::shared::RcuArc,
     logic::config::{
-        AddressFamily,
         DestinationId,
         DestinationSpec,
         ForwardMethod,
@@ -56,10 +55,7 @@ impl Placeholders {
                 return Err(ENOSPC);
             }
         }
-        let family = match addr {
-            Ip::V4(_) => AddressFamily::V4,
-            Ip::V6(_) => AddressFamily::V6,
-        };
+        let family = addr.family();
         let service = ServiceId {
             family,
             key: ServiceKey::Mark(0),

@@ -210,7 +210,7 @@ impl SvcFields {
                     c"a service has a firewall mark, or a protocol, an address and a port",
                 ))
             }
-            (None, Some(protocol), Some(addr), Some(port)) if family_of(addr) == family => {
+            (None, Some(protocol), Some(addr), Some(port)) if addr.family() == family => {
                 ServiceKey::Address {
                     protocol,
                     addr,
@@ -227,14 +227,6 @@ impl SvcFields {
             )),
         };
         Ok(ServiceId { family, key })
-    }
-}
-
-/// Returns the family of an address.
-pub(super) fn family_of(addr: Ip) -> AddressFamily {
-    match addr {
-        Ip::V4(_) => AddressFamily::V4,
-        Ip::V6(_) => AddressFamily::V6,
     }
 }
 

@@ -19,7 +19,6 @@ use super::{
     fields::{
         be16,
         each,
-        family_of,
         invalid,
         ip,
         set,
@@ -288,7 +287,7 @@ impl<'a> Fields<'a> {
                 ))
             }
         };
-        let [client, vip, _] = self.addrs.map(|addr| addr.map(family_of));
+        let [client, vip, _] = self.addrs.map(|addr| addr.map(Ip::family));
         let mut families = [given, client, vip].into_iter().flatten();
         let first = families.next();
         match families.all(|other| Some(other) == first) {
