@@ -58,7 +58,7 @@ use kernel::{
 };
 
 /// Maps any error to that for lack of memory, where no other can occur.
-fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
+pub(super) fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
     result.map_err(|_| ConfigError::NO_MEMORY)
 }
 
@@ -178,10 +178,7 @@ pub(super) fn check_families(
     id: &ServiceId,
     spec: &DestinationSpec,
 ) -> Result<(), ConfigError> {
-    let family = match spec.id.addr {
-        Ip::V4(_) => AddressFamily::V4,
-        Ip::V6(_) => AddressFamily::V6,
-    };
+    let family = spec.id.addr.family();
     if family == id.family {
         return Ok(());
     }
@@ -209,10 +206,7 @@ impl NetnsIpvs {
         }
         let id = &spec.id;
         if for_af!(self, id.family, af => af.get(id).is_ok()) {
-            return Err(ConfigError::new(
-                Errno::Exists,
-                c"the service exists already",
-            ));
+            return Err(ConfigError::SERVICE_EXISTS);
         }
         let options = SvcOptions::of(spec, check_options(spec)?, 0);
         let result = self.prepare(&mut config, id.family).and_then(|()| {
@@ -349,10 +343,7 @@ impl NetnsIpvs {
             check_families(self, id, spec)?;
             af.reply_filter.add(spec.id.addr);
             if service.destination(&spec.id).is_some() {
-                return Err(ConfigError::new(
-                    Errno::Exists,
-                    c"the service has that destination already",
-                ));
+                return Err(ConfigError::DESTINATION_EXISTS);
             }
             self.track_for_helper(&mut config, id, spec.method);
             let revived = self.trash.lock().revive(id, &spec.id);
@@ -429,9 +420,25 @@ impl NetnsIpvs {
         node: TrashNode,
         destination: RcuArc<Destination>,
     ) {
+        self.put_into_trash(held, node, destination);
+        self.trash_filled();
+    }
+
+    /// Moves a destination to the trash as [`move_to_trash`](Self::move_to_trash) does;
+    /// [`trash_filled`](Self::trash_filled) must follow, once for many.
+    pub(super) fn put_into_trash(
+        &self,
+        held: &mut ConfigHeld,
+        node: TrashNode,
+        destination: RcuArc<Destination>,
+    ) {
         destination.set_available(false);
         self.rs_table.remove(held, &destination);
         self.trash.lock().insert(node, destination);
+    }
+
+    /// Queues the works that empty the trash, and end connections of what is in it.
+    pub(super) fn trash_filled(&self) {
         self.empty_trash_later();
         self.expire_nodest();
     }

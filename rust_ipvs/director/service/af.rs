@@ -479,8 +479,7 @@ impl<F: InetFamily> AfState<F> {
 
     /// Removes a service.
     pub(crate) fn remove(&self, held: &mut ConfigHeld, service: &RcuArc<Service<F>>, lfactor: i32) {
-        self.services.remove(held, service);
-        self.count_gates(&service.id.key, false);
+        self.remove_reserved(held, service);
         // Without memory the table keeps its size.
         self.fit_services(held, lfactor, false).ok();
     }

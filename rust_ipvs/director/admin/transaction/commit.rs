@@ -2,15 +2,15 @@
 
 //! Carries out a transaction. Nothing here allocates memory or fails.
 //!
-//! What is added comes before what goes, so that a packet finds a service or a real server that it
+//! Additions come before deletions, so that a packet finds a service or a real server that it
 //! would have found before, or will find after. Each service changes in one step.
 
 use super::prepare::{
     Deleted,
-    FamilyTransaction, //
-    NewDest,
+    FamilyTransaction,
     NextService,
-    Transaction,
+    ServiceChange,
+    Transaction, //
 };
 use crate::{
     director::{
@@ -24,10 +24,7 @@ use crate::{
             ConfigState,
             NetnsIpvs, //
         },
-        service::{
-            AfState,
-            Service, //
-        },
+        service::AfState, //
     },
     kapi::{
         shared::RcuArc,
@@ -40,16 +37,6 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Changes of a service, of which listeners are told.
-struct Changed<'a, F: InetFamily> {
-    service: &'a Service<F>,
-    is_new: bool,
-    is_set: bool,
-    added: &'a [NewDest],
-    edited: &'a [(RcuArc<Destination>, DestinationSpec)],
-    removed: &'a [(TrashNode, RcuArc<Destination>)],
-}
-
 impl NetnsIpvs {
     /// Brings destinations to life that a service is to get. No packet finds them yet, except for
     /// those that have connections.
@@ -57,20 +44,21 @@ impl NetnsIpvs {
         &self,
         af: &AfState<F>,
         config: &mut ConfigState,
-        next: &NextService<F>,
+        change: &ServiceChange<F>,
     ) {
         let held = &mut config.held;
         let frozen = self.settings.is_frozen();
-        for one in &next.added {
+        for one in &change.added {
             af.reply_filter.add(one.spec.id.addr);
             if one.node.is_some() {
-                one.destination.revive(held, next.service.serial, &one.spec);
+                one.destination
+                    .revive(held, change.service.serial, &one.spec);
             }
             one.destination.freeze(frozen);
             // There is room for it.
             self.rs_table.insert(held, &one.destination).ok();
         }
-        for (_, spec) in &next.edited {
+        for (_, spec) in &change.edited {
             af.reply_filter.add(spec.id.addr);
         }
     }
@@ -97,32 +85,29 @@ impl NetnsIpvs {
             return;
         }
         for (node, destination) in removed {
-            destination.set_available(false);
-            self.rs_table.remove(held, &destination);
-            self.trash.lock().insert(node, destination);
+            self.put_into_trash(held, node, destination);
             time::give_way();
         }
-        self.empty_trash_later();
-        self.expire_nodest();
+        self.trash_filled();
     }
 
     /// Tells listeners of the changes of a service.
-    fn announce_next<F: InetFamily>(&self, config: &mut ConfigState, changed: Changed<'_, F>) {
-        let id = &changed.service.id;
-        let outline = changed.service.outline();
-        if changed.is_new {
+    fn announce_change<F: InetFamily>(&self, config: &mut ConfigState, change: &ServiceChange<F>) {
+        let id = &change.service.id;
+        let outline = change.service.outline();
+        if change.is_new {
             self.announce(config, ConfigEvent::NewService(&outline));
-        } else if changed.is_set {
+        } else if change.is_set {
             self.announce(config, ConfigEvent::SetService(&outline));
         }
-        for one in changed.added {
+        for one in &change.added {
             let outline = one.destination.outline();
             self.announce(config, ConfigEvent::NewDest(id, &outline));
         }
-        for (destination, _) in changed.edited {
+        for (destination, _) in &change.edited {
             self.announce(config, ConfigEvent::SetDest(id, &destination.outline()));
         }
-        for (_, destination) in changed.removed {
+        for (_, destination) in &change.removed {
             self.announce(config, ConfigEvent::DelDest(id, &destination.outline()));
         }
     }
@@ -133,44 +118,27 @@ impl NetnsIpvs {
         config: &mut ConfigState,
         next: NextService<F>,
     ) {
-        self.admit(af, config, &next);
-        let NextService {
-            service,
-            is_new,
-            is_set,
-            had_engine,
-            has_engine,
-            renewal,
-            added,
-            edited,
-            removed,
-        } = next;
-        let edit = |held: &mut ConfigHeld| self.edit_all(held, &edited);
-        let come = added.iter().map(|one| &one.destination);
-        let gone = removed.iter().map(|(_, destination)| destination);
+        let NextService { renewal, change } = next;
+        self.admit(af, config, &change);
+        let service = &change.service;
+        let edit = |held: &mut ConfigHeld| self.edit_all(held, &change.edited);
+        let come = change.added.iter().map(|one| &one.destination);
+        let gone = change.removed.iter().map(|(_, destination)| destination);
         service.renew(&mut config.held, renewal, edit, come, gone);
-        if is_new {
+        if change.is_new {
             // There is room for it.
-            af.add_reserved(&mut config.held, &service).ok();
+            af.add_reserved(&mut config.held, service).ok();
         }
-        af.count_engine(&mut config.held, had_engine, has_engine);
+        af.count_engine(&mut config.held, change.had_engine, change.has_engine);
         let specs = Iterator::chain(
-            added.iter().map(|one| one.spec),
-            edited.iter().map(|(_, spec)| *spec),
+            change.added.iter().map(|one| one.spec),
+            change.edited.iter().map(|(_, spec)| *spec),
         );
         for spec in specs {
             self.track_for_helper(config, &service.id, spec.method);
         }
-        let changed = Changed {
-            service: &service,
-            is_new,
-            is_set,
-            added: &added,
-            edited: &edited,
-            removed: &removed,
-        };
-        self.announce_next(config, changed);
-        self.discard(&mut config.held, removed);
+        self.announce_change(config, &change);
+        self.discard(&mut config.held, change.removed);
     }
 
     fn delete_service_of<F: InetFamily>(

@@ -6,7 +6,8 @@ use super::super::config::{
     check_address,
     check_count,
     check_families,
-    check_options, //
+    check_options,
+    memory, //
 };
 use crate::{
     director::{
@@ -29,7 +30,6 @@ use crate::{
             ConfigError,
             DestinationId,
             DestinationSpec,
-            Errno,
             ServiceId,
             ServiceKey,
             ServiceSpec, //
@@ -46,11 +46,6 @@ use kernel::{
     prelude::*,
     rbtree::RBTree, //
 };
-
-/// Maps any error to that for lack of memory, where no other can occur.
-fn memory<T>(result: Result<T>) -> Result<T, ConfigError> {
-    result.map_err(|_| ConfigError::NO_MEMORY)
-}
 
 /// A destination, as it is and as it is to be; `None` if it is not there.
 pub(super) struct DestPlan {
@@ -180,8 +175,7 @@ impl<F: InetFamily> FamilyPlan<F> {
             ConfigChange::NewService(spec) => {
                 let plan = self.service(af, &spec.id)?;
                 if plan.after.is_some() {
-                    let words = c"the service exists already";
-                    return Err(ConfigError::new(Errno::Exists, words));
+                    return Err(ConfigError::SERVICE_EXISTS);
                 }
                 plan.after = Some((*spec, check_options(spec)?));
             }
@@ -198,8 +192,7 @@ impl<F: InetFamily> FamilyPlan<F> {
                 let plan = self.existing(af, id)?;
                 check_families(ipvs, id, spec)?;
                 if plan.dest(&spec.id)?.after.is_some() {
-                    let words = c"the service has that destination already";
-                    return Err(ConfigError::new(Errno::Exists, words));
+                    return Err(ConfigError::DESTINATION_EXISTS);
                 }
                 check_address(net, &spec.id)?;
                 plan.set_dest(&spec.id, Some(*spec))?;

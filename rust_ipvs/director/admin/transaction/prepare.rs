@@ -57,8 +57,14 @@ pub(super) struct NewDest {
     pub(super) node: Option<TrashNode>,
 }
 
-/// A service that is added or changed.
+/// A service that is added or changed, with its next state.
 pub(super) struct NextService<F: InetFamily> {
+    pub(super) renewal: Renewal,
+    pub(super) change: ServiceChange<F>,
+}
+
+/// Changes of a service.
+pub(super) struct ServiceChange<F: InetFamily> {
     pub(super) service: RcuArc<Service<F>>,
     pub(super) is_new: bool,
     /// True if options of the service itself change.
@@ -66,7 +72,6 @@ pub(super) struct NextService<F: InetFamily> {
     /// True if there was a persistence engine.
     pub(super) had_engine: bool,
     pub(super) has_engine: bool,
-    pub(super) renewal: Renewal,
     pub(super) added: KVVec<NewDest>,
     pub(super) edited: KVVec<(RcuArc<Destination>, DestinationSpec)>,
     pub(super) removed: KVVec<(TrashNode, RcuArc<Destination>)>,
@@ -170,7 +175,10 @@ impl NetnsIpvs {
             .new_dests(&spec.id, service.serial, &plan, &mut added)
             .and_then(|()| Self::with_dests(service, options, &plan, &added));
         match result {
-            Ok(next) => Ok(NextService { added, ..next }),
+            Ok((renewal, change)) => Ok(NextService {
+                renewal,
+                change: ServiceChange { added, ..change },
+            }),
             Err(error) => {
                 self.give_back(added);
                 Err(error)
@@ -178,13 +186,14 @@ impl NetnsIpvs {
         }
     }
 
-    /// Prepares the next state of a service, given the destinations that it is to get.
+    /// Prepares the next state of a service, given the destinations that it is to get, which the
+    /// caller adds to the result.
     fn with_dests<F: InetFamily>(
         service: RcuArc<Service<F>>,
         options: SvcOptions,
         plan: &ServicePlan<F>,
         added: &[NewDest],
-    ) -> Result<NextService<F>> {
+    ) -> Result<(Renewal, ServiceChange<F>)> {
         let mut with_weights = KVVec::with_capacity(added.len(), GFP_KERNEL)?;
         for one in added {
             with_weights.push((one.destination.clone(), one.spec.weight), GFP_KERNEL)?;
@@ -212,17 +221,17 @@ impl NetnsIpvs {
             }
         }
         let before = plan.before.as_ref();
-        Ok(NextService {
+        let change = ServiceChange {
             is_new: before.is_none(),
             is_set: before.is_some_and(|service| service.options() != options),
             had_engine: before.is_some_and(|service| service.options().engine.is_some()),
             has_engine: options.engine.is_some(),
             service,
-            renewal,
             added: KVVec::new(),
             edited,
             removed: gone,
-        })
+        };
+        Ok((renewal, change))
     }
 }
 
@@ -282,12 +291,12 @@ impl<F: InetFamily> FamilyTransaction<F> {
         keys: &mut KVVec<RsKey>,
     ) -> Result {
         let mut services = KVVec::new();
-        for next in &self.next {
-            if next.is_new {
-                services.push(next.service.id.key, GFP_KERNEL)?;
+        for NextService { change, .. } in &self.next {
+            if change.is_new {
+                services.push(change.service.id.key, GFP_KERNEL)?;
             }
-            let added = next.added.iter().filter_map(|one| RsKey::of(&one.spec));
-            let edited = next.edited.iter().filter_map(|(destination, spec)| {
+            let added = change.added.iter().filter_map(|one| RsKey::of(&one.spec));
+            let edited = change.edited.iter().filter_map(|(destination, spec)| {
                 let now = RsKey::of(&destination.spec());
                 RsKey::of(spec).filter(|key| Some(*key) != now)
             });
@@ -301,12 +310,12 @@ impl<F: InetFamily> FamilyTransaction<F> {
 
     /// Returns whether a service is added.
     fn has_new(&self) -> bool {
-        self.next.iter().any(|next| next.is_new)
+        self.next.iter().any(|next| next.change.is_new)
     }
 
     fn cancel(self, ipvs: &NetnsIpvs) {
         for next in self.next {
-            ipvs.give_back(next.added);
+            ipvs.give_back(next.change.added);
         }
     }
 }
