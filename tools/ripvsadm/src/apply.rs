@@ -71,7 +71,7 @@ fn run_diff(given: &Given, names: &System) -> Result<u8, Error> {
 /// Carries `ripvsadm export` out.
 ///
 /// # Errors
-/// What kept the table from being read.
+/// Failures to read the table.
 fn run_export(given: &Given, _: &System) -> Result<u8, Error> {
     let groups = fetch::table(&mut fetch::connect()?, true, false)?;
     let text = match given.has("json") {

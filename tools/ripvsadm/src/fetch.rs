@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use ipvs_netlink::{Client, Error as NetlinkError, ServiceEntry, Transport};
+use ipvs_netlink::{ripvs, Client, Error as NetlinkError, ServiceEntry, Transport};
 
 use crate::error::Error;
 use crate::explain;
@@ -39,7 +39,7 @@ pub fn table<T: Transport>(
     sorted: bool,
     statistics: bool,
 ) -> Result<Vec<Group>, Error> {
-    if let Some(mut groups) = at_once(client, statistics)? {
+    if let Some(mut groups) = at_once(client, statistics).map_err(explain::listing)? {
         if sorted {
             groups = sort::by_service(groups, |group| &group.service);
             for group in &mut groups {
@@ -52,29 +52,42 @@ pub fn table<T: Transport>(
     groups(services, sorted, client)
 }
 
-/// The same in one dump, which only rust_ipvs has; `None` elsewhere, and if others keep changing
-/// the table meanwhile.
-fn at_once<T: Transport>(
+/// The family `RIPVS`; `None` if this IPVS does not have it.
+///
+/// # Errors
+/// Failures of the look-up.
+pub fn ripvs<T: Transport>(
     client: &mut Client<T>,
-    statistics: bool,
-) -> Result<Option<Vec<Group>>, Error> {
+) -> Result<Option<ripvs::Client<'_, T>>, NetlinkError> {
     // To look a family up that is not there makes the kernel start modprobe.
     if !Path::new("/sys/module/rust_ipvs").exists() {
         return Ok(None);
     }
-    let read = client
-        .ripvs()
-        .and_then(|mut ripvs| ripvs.snapshot(statistics));
-    match read {
-        Ok(snapshot) => {
-            let groups = snapshot.services.into_iter().map(|listed| Group {
-                service: listed.service,
-                servers: listed.destinations,
-            });
-            Ok(Some(groups.collect()))
-        }
-        Err(NetlinkError::NoFamily | NetlinkError::Unexpected { .. }) => Ok(None),
-        Err(error) => Err(explain::listing(error)),
+    match client.ripvs() {
+        Ok(ripvs) => Ok(Some(ripvs)),
+        Err(NetlinkError::NoFamily) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All services with their real servers in one dump, which only rust_ipvs has; `None` elsewhere,
+/// and if others keep changing the table meanwhile.
+///
+/// # Errors
+/// Failures of the dump.
+pub fn at_once<T: Transport>(
+    client: &mut Client<T>,
+    statistics: bool,
+) -> Result<Option<Vec<Group>>, NetlinkError> {
+    let Some(mut ripvs) = ripvs(client)? else {
+        return Ok(None);
+    };
+    match ripvs.snapshot(statistics) {
+        Ok(snapshot) => Ok(Some(
+            snapshot.services.into_iter().map(Group::from).collect(),
+        )),
+        Err(NetlinkError::Unexpected { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

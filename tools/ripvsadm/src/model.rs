@@ -2,6 +2,7 @@
 
 //! Actions of the command line, and data of listings.
 
+use ipvs_netlink::ripvs::Listed;
 use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, ServiceId};
 
 /// One command, complete and checked as far as it can be without the kernel.
@@ -108,4 +109,13 @@ pub struct Group {
     pub service: ServiceEntry,
     /// Its real servers.
     pub servers: Vec<DestinationEntry>,
+}
+
+impl From<Listed> for Group {
+    fn from(listed: Listed) -> Self {
+        Group {
+            service: listed.service,
+            servers: listed.destinations,
+        }
+    }
 }

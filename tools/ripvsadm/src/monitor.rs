@@ -81,11 +81,11 @@ fn show_all(client: &mut Client, options: &Options) -> Result<u64, Error> {
 
 /// The services of a snapshot, the oldest destination of each first.
 fn groups(snapshot: Snapshot) -> Vec<Group> {
-    let group = |listed: ipvs_netlink::ripvs::Listed| Group {
-        service: listed.service,
-        servers: listed.destinations.into_iter().rev().collect(),
-    };
-    snapshot.services.into_iter().map(group).collect()
+    let mut groups: Vec<Group> = snapshot.services.into_iter().map(Group::from).collect();
+    for group in &mut groups {
+        group.servers.reverse();
+    }
+    groups
 }
 
 fn print(line: &Line, options: &Options) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 //! A file that says what is to be: lines of the grammar, or JSON.
 //!
-//! What JSON says is put in the words of the grammar, so that both are checked alike.
+//! JSON is put in the words of the grammar, so that both are checked alike.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;

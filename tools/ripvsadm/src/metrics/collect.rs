@@ -151,7 +151,7 @@ pub fn collect<T: Transport>(client: &mut Client<T>) -> Snapshot {
 
 /// All services with their destinations, sorted, each once.
 fn table<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, NetlinkError> {
-    let mut groups = match at_once(client)? {
+    let mut groups = match fetch::at_once(client, true)? {
         Some(groups) => groups,
         None => list_by_list(client)?,
     };
@@ -166,22 +166,6 @@ fn table<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, NetlinkErro
         group.servers.dedup_by_key(|entry| key(entry));
     }
     Ok(groups)
-}
-
-/// The table of one moment, by the family `RIPVS`. `None` if this IPVS does not have it, or if the
-/// table changes all the time.
-fn at_once<T: Transport>(client: &mut Client<T>) -> Result<Option<Vec<Group>>, NetlinkError> {
-    let read = client.ripvs().and_then(|mut ripvs| ripvs.snapshot(true));
-    let listed = match read {
-        Ok(snapshot) => snapshot.services,
-        Err(NetlinkError::NoFamily | NetlinkError::Unexpected { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let groups = listed.into_iter().map(|listed| Group {
-        service: listed.service,
-        servers: listed.destinations,
-    });
-    Ok(Some(groups.collect()))
 }
 
 /// The table by the family `IPVS`. A list that changes while the kernel makes it may have an entry
@@ -223,10 +207,10 @@ fn is_gone(error: &NetlinkError) -> bool {
 /// Reads the number of connections: from the family `RIPVS`, or from [`STATUS`], for which the
 /// kernel looks at each bucket. `None` if this IPVS has neither.
 fn connections_in_table<T: Transport>(client: &mut Client<T>) -> Result<Option<u64>, String> {
-    match client.ripvs().and_then(|mut ripvs| ripvs.info()) {
-        Ok(info) => return Ok(Some(info.connections.into())),
-        Err(NetlinkError::NoFamily) => {}
-        Err(error) => return Err(error.to_string()),
+    let words = |error: NetlinkError| error.to_string();
+    if let Some(mut ripvs) = fetch::ripvs(client).map_err(words)? {
+        let info = ripvs.info().map_err(words)?;
+        return Ok(Some(info.connections.into()));
     }
     match fs::read_to_string(STATUS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -28,8 +28,8 @@ pub struct WantedService {
 
 /// Returns the least changes that make of `now` what is wanted: none if that is configured.
 ///
-/// What is added comes first, in the order of `wanted`, then what is changed, then what is deleted,
-/// in the order of `now`. Options that have no effect make no difference: timeout and netmask of a
+/// Additions come first, in the order of `wanted`, then changes, then deletions, in the order of
+/// `now`. Options that have no effect make no difference: timeout and netmask of a
 /// service without persistence, the tunnel of a destination that is reached otherwise, and the
 /// forwarding method of a local destination, which the kernel replaces by its own.
 pub fn diff(now: &Snapshot, wanted: &Wanted) -> Vec<Change> {
