@@ -20,6 +20,7 @@ from harness.ripvs import (
     FLUSH as FLUSH_ALL,
     Listener,
     Ripvs,
+    applied,
     change,
     web,
 )
@@ -44,11 +45,6 @@ def transaction(family, *changes):
     return operation
 
 
-def sock():
-    with g.director:
-        return Ripvs()
-
-
 SIX = {'af': 10, 'fwmark': 9}
 MANY = [change(NEW_DEST, web(), server(n)) for n in range(2, 20)]
 
@@ -56,16 +52,12 @@ MANY = [change(NEW_DEST, web(), server(n)) for n in range(2, 20)]
 def undo(family, *changes):
     """Takes back what a transaction did."""
 
-    def back():
-        answer = family.apply(*changes)
-        equal(answer.error, 0, f'{answer.words}')
-
-    return back
+    return lambda: applied(family, *changes)
 
 
 @case('each allocation of new services with destinations fails', only='rust')
 def new():
-    family = sock()
+    family = Ripvs(g.director)
     total = 0
     for scheduler in ('rr', 'wrr', 'mh', 'lblcr'):
         total += each(
@@ -84,7 +76,7 @@ def new():
 
 @case('each allocation of a transaction of all kinds fails', only='rust')
 def changed():
-    family = sock()
+    family = Ripvs(g.director)
     total = 0
     for scheduler in ('rr', 'wrr', 'mh', 'lblcr'):
         start = [
@@ -121,7 +113,7 @@ def changed():
 
 @case('each allocation of taking destinations from the trash, and of a flush, fails', only='rust')
 def revived():
-    family = sock()
+    family = Ripvs(g.director)
     start = [change(NEW_SERVICE, web(sched='wrr')), *MANY]
     undo(family, *start)()
     gone = [change(DEL_DEST, web(), server(n)) for n in range(2, 20)]
@@ -135,7 +127,7 @@ def revived():
 
 @case('each allocation of the dump, and of an event, fails', only='rust')
 def asked():
-    family = sock()
+    family = Ripvs(g.director)
     undo(family, change(NEW_SERVICE, web(sched='rr')), *MANY)()
 
     def dump():
@@ -147,8 +139,7 @@ def asked():
         return None
 
     each('get-services', dump)
-    with g.director:
-        ears = Listener()
+    ears = Listener(g.director)
     before = everything()
     each(
         'an event',

@@ -10,7 +10,6 @@ from harness import abi, ripvs
 from harness.abi import g
 from harness.netlink import attr, attributes, u8, u32
 from harness.ripvs import (
-    CHANGED,
     DEL_DEST,
     DEL_SERVICE,
     FLUSH,
@@ -21,25 +20,12 @@ from harness.ripvs import (
     SET_SERVICE,
     Listener,
     Ripvs,
+    applied,
     change,
     nest,
     web,
 )
 from harness.tap import case, equal, run, true
-
-
-def sock():
-    with g.director:
-        return Ripvs()
-
-
-def applied(family, *changes, generation=None):
-    """Changes that must be made; returns the generation after them."""
-    answer = family.apply(*changes, generation=generation)
-    equal((answer.error, answer.words), (0, None), 'the answer')
-    found = dict(attributes(answer.messages[0].payload))
-    equal(struct.unpack('=I', found[CHANGED])[0], len(changes), 'changes made')
-    return struct.unpack('=Q', found[GENERATION])[0]
 
 
 def dests(family, number=0):
@@ -53,7 +39,7 @@ def server(last, **fields):
 
 @case('a service with its destinations comes, changes and goes together', only='rust')
 def together():
-    family = sock()
+    family = Ripvs(g.director)
     before = family.info()[0]
     after = applied(
         family,
@@ -92,7 +78,7 @@ def together():
 
 @case('what is deleted and added in one transaction is changed, and keeps its place', only='rust')
 def replaced():
-    family = sock()
+    family = Ripvs(g.director)
     applied(
         family,
         change(NEW_SERVICE, web(sched='rr')),
@@ -121,7 +107,7 @@ def replaced():
 
 @case('a destination with each scheduler, by IPVS and by RIPVS in turn', only='rust')
 def schedulers():
-    family = sock()
+    family = Ripvs(g.director)
     for sched in 'rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos'.split():
         abi.ok(abi.NEW_SERVICE, abi.service(sched=sched))
         abi.ok(abi.NEW_DEST, abi.service_id() + abi.dest(addr='10.0.0.11'))
@@ -229,7 +215,7 @@ BAD = {
 
 @case('a fault at the first, a middle and the last change: nothing is changed', only='rust')
 def faults():
-    family = sock()
+    family = Ripvs(g.director)
     applied(family, change(NEW_SERVICE, web(sched='rr')), change(NEW_DEST, web(), server(11)))
     for name, (error, bad) in FAULTS.items():
         print(f'# {name}')
@@ -246,7 +232,7 @@ def faults():
 
 @case('changes that are no changes: each is refused with words', only='rust')
 def malformed():
-    family = sock()
+    family = Ripvs(g.director)
     applied(family, change(NEW_SERVICE, web(sched='rr')), change(NEW_DEST, web(), server(11)))
     for name, bad in BAD.items():
         print(f'# {name}')
@@ -255,7 +241,7 @@ def malformed():
 
 @case('messages that are none: attributes unknown, too long, not nested, of answers', only='rust')
 def messages():
-    family = sock()
+    family = Ripvs(g.director)
     for payload in (
         attr(99, b''),
         attr(GENERATION, bytes(4)),
@@ -277,7 +263,7 @@ def messages():
 
 @case('the generation: each change of either family counts, and an old one is refused', only='rust')
 def generations():
-    family = sock()
+    family = Ripvs(g.director)
 
     def grows(command, payload):
         before = family.info()[0]
@@ -299,14 +285,13 @@ def generations():
     refused(family, errno.ESTALE, None, change(DEL_SERVICE, web()), generation=before - 1)
     equal(applied(family, change(DEL_SERVICE, web()), generation=before), before + 1, 'the new one')
     # The tables of the other namespace are its own.
-    with g.other:
-        other = Ripvs()
+    other = Ripvs(g.other)
     equal(other.info()[1], 0, 'services in the other namespace')
 
 
 @case('a thousand services, three with 300 destinations: one dump shows all', only='rust')
 def many():
-    family = sock()
+    family = Ripvs(g.director)
     new = [change(NEW_SERVICE, web(port=port, sched='wlc')) for port in range(1, 1001)]
     applied(family, *new)
     first = [{'addr': f'10.1.{n // 250}.{n % 250 + 1}', 'port': 80} for n in range(300)]
@@ -325,11 +310,6 @@ def many():
     applied(family, change(FLUSH))
 
 
-def listener(**options):
-    with g.director:
-        return Listener(**options)
-
-
 def heard(ears, *kinds):
     """The events that have come, whose kinds must be these; all by this process."""
     events = ears.all()
@@ -340,7 +320,7 @@ def heard(ears, *kinds):
 
 @case('each change of the family IPVS is an event, with the whole object', only='rust')
 def events():
-    family, ears = sock(), listener()
+    family, ears = Ripvs(g.director), Listener(g.director)
     generation = family.info()[0]
     abi.ok(abi.NEW_SERVICE, abi.service(timeout=60, flags=(1, abi.ALL)))
     abi.ok(abi.SET_SERVICE, abi.service(sched='wlc'))
@@ -383,7 +363,7 @@ def events():
 
 @case('a transaction is as many events of one generation; a refusal is none', only='rust')
 def events_together():
-    family, ears = sock(), listener()
+    family, ears = Ripvs(g.director), Listener(g.director)
     generation = applied(
         family,
         change(NEW_SERVICE, web(sched='rr')),
@@ -409,8 +389,7 @@ def events_together():
     applied(family, change(DEL_SERVICE, web()))
     heard(ears, 'del-service')
     # The other namespace has listeners of its own.
-    with g.other:
-        others = Listener()
+    others = Listener(g.other)
     abi.ok(abi.NEW_SERVICE, abi.service())
     heard(ears, 'new-service')
     equal(others.next(0), None, 'an event of another namespace')
@@ -418,7 +397,7 @@ def events_together():
 
 @case('a listener that does not read learns that it has lost events', only='rust')
 def lost():
-    family, deaf, ears = sock(), listener(buffer=4096), listener()
+    family, deaf, ears = Ripvs(g.director), Listener(g.director, buffer=4096), Listener(g.director)
     applied(family, *(change(NEW_SERVICE, web(port=port, sched='rr')) for port in range(1, 200)))
     equal(len(heard(ears, *['new-service'] * 199)), 199, 'events')
     try:

@@ -60,8 +60,7 @@ def tool(*words, code=0, stdin=None):
 
 
 def generation():
-    with g.director:
-        family = Ripvs()
+    family = Ripvs(g.director)
     found = family.info()[0]
     family.close()
     return found

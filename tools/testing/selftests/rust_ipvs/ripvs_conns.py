@@ -42,8 +42,7 @@ IN_A_MESSAGE = 36
 
 def sock():
     """A socket of the family; what a case before has left is gone."""
-    with g.director:
-        family = Ripvs()
+    family = Ripvs(g.director)
     delete(family, options=ALL)
     return family
 

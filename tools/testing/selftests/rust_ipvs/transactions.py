@@ -20,9 +20,10 @@ from harness.ripvs import (
     SET_DEST,
     SET_SERVICE,
     Ripvs,
+    applied,
     change,
 )
-from harness.tap import case, equal, note, run, true, until
+from harness.tap import case, note, run, true, until
 
 PORT = 8097
 SERVICE = {'af': 2, 'protocol': 17, 'addr': VIP, 'port': PORT}
@@ -92,21 +93,11 @@ def start(family, scheduler):
     applied(family, new, *dests)
 
 
-def applied(family, *changes):
-    answer = family.apply(*changes)
-    equal((answer.error, answer.words), (0, None), 'the answer')
-
-
-def sock():
-    with g.director:
-        return Ripvs()
-
-
 for SCHEDULER in ('rr', 'wrr', 'wlc', 'mh'):
 
     @case(f'{SCHEDULER}: weights move from one half to the other', only='rust')
     def weights(scheduler=SCHEDULER):
-        family = sock()
+        family = Ripvs(g.director)
         start(family, scheduler)
         moves = [
             [
@@ -123,7 +114,7 @@ for SCHEDULER in ('rr', 'wrr', 'wlc', 'mh'):
 
 @case('destinations go, and others come', only='rust')
 def lists():
-    family = sock()
+    family = Ripvs(g.director)
     start(family, 'rr')
     applied(family, *(change(DEL_DEST, SERVICE, one) for one in HALVES[1]))
     with traffic():
@@ -138,7 +129,7 @@ def lists():
 
 @case('the service goes and comes with another scheduler', only='rust')
 def services():
-    family = sock()
+    family = Ripvs(g.director)
     start(family, 'rr')
     schedulers = ('wlc', 'mh', 'rr', 'wrr', 'sh')
     with traffic():

@@ -6,6 +6,7 @@ import struct
 from collections import namedtuple
 
 from .netlink import NLA_F_NESTED, SOL_NETLINK, Genl, address, attr, attributes, be16, u8, u16, u32
+from .tap import equal
 
 GET_INFO, GET_SERVICES, APPLY, EVENT_COMMAND = 1, 2, 3, 7
 GENERATION, SERVICE, DEST, CHANGE, OPTIONS, CONTINUED, SERVICES, CONNECTIONS, CHANGED = range(1, 10)
@@ -115,10 +116,11 @@ def change(op, service=None, dest=None):
 
 
 class Ripvs:
-    """A socket of the family in the namespace that it is made in."""
+    """A socket of the family in a namespace."""
 
-    def __init__(self):
-        self.genl = Genl('RIPVS')
+    def __init__(self, space):
+        with space:
+            self.genl = Genl('RIPVS')
 
     def close(self):
         self.genl.close()
@@ -159,6 +161,15 @@ class Ripvs:
         return found, interrupted
 
 
+def applied(family, *changes, generation=None):
+    """Changes that must be made; returns the generation after them."""
+    answer = family.apply(*changes, generation=generation)
+    equal((answer.error, answer.words), (0, None), 'the answer')
+    found = dict(attributes(answer.messages[0].payload))
+    equal(struct.unpack('=I', found[CHANGED])[0], len(changes), 'changes made')
+    return struct.unpack('=Q', found[GENERATION])[0]
+
+
 # What a listener is told: the kind by its name, what it is about, and who made the change.
 Event = namedtuple('Event', 'kind generation pid service dest rest')
 NETLINK_ADD_MEMBERSHIP = 1
@@ -166,10 +177,11 @@ CTRL_ATTR_MCAST_GROUPS = 7
 
 
 class Listener:
-    """A socket that listens to the changes of the namespace that it is made in."""
+    """A socket that listens to the changes of a namespace."""
 
-    def __init__(self, buffer=None):
-        self.genl = Genl('RIPVS')
+    def __init__(self, space, buffer=None):
+        with space:
+            self.genl = Genl('RIPVS')
         family = dict(attributes(self.genl.description.messages[0].payload))
         groups = [dict(attributes(one)) for _, one in attributes(family[CTRL_ATTR_MCAST_GROUPS])]
         numbers = {one[1].rstrip(b'\0'): struct.unpack('=I', one[2])[0] for one in groups}
