@@ -132,7 +132,7 @@ def established_one(implementation, kind, address):
 
 
 def many_steps(implementation, kind, vip, name, established):
-    """New connections, measured as `name`; two packets more of each if they are to be `established`.
+    """New connections, measured as `name`; if `established`, two packets more of each.
 
     The second makes TCP's established; the third is the first that may go the way of all others.
     """
