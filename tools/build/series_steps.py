@@ -281,6 +281,15 @@ PACKETS = Series(
             rust("logic", "wheel sizing status estimator defense"),
         ),
         Step(
+            "netfilter: rust_ipvs: read and write sync messages",
+            """
+            Add the messages by which a master director tells backups about connections, versions 0
+            and 1, and the decision when an entry is sent. They are read from and sent to C IPVS, so
+            formats, limits and the handling of malformed entries are the same.
+            """,
+            rust("logic", "sync sync/"),
+        ),
+        Step(
             "netfilter: rust_ipvs: parse netlink requests",
             """
             Parse the attributes of services and destinations, with the same checks in the same
@@ -294,15 +303,6 @@ PACKETS = Series(
             the family IPVS gets later. Its attributes are read strictly.
             """,
             rust("logic", "request request/ ripvs ripvs/"),
-        ),
-        Step(
-            "netfilter: rust_ipvs: read and write sync messages",
-            """
-            Add the messages by which a master director tells backups about connections, versions 0
-            and 1, and the decision when an entry is sent. They are read from and sent to C IPVS, so
-            formats, limits and the handling of malformed entries are the same.
-            """,
-            rust("logic", "sync sync/"),
         ),
         Step(
             "netfilter: rust_ipvs: add socket options, /proc lines and the match",
@@ -645,7 +645,7 @@ DIRECTOR = Series(
             """,
             rust(
                 "director",
-                "admin admin/config admin/daemons admin/dump admin/stats admin/xt_match",
+                "admin admin/config admin/daemons admin/dump admin/select admin/stats admin/xt_match",
             ),
         ),
         Step(
