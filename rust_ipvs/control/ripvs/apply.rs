@@ -30,12 +30,14 @@ use kernel::prelude::*;
 
 /// Parses the changes of a request. An error tells the sender which attribute is at fault.
 fn parse(request: &Request<'_>) -> Result<KVVec<ConfigChange>> {
-    let mut changes = KVVec::new();
+    let count = ripvs::changes(request.attributes()).count();
+    let room = KVVec::with_capacity(count, GFP_KERNEL);
+    let mut changes = room.map_err(|_| request.refuse(ENOMEM, c"out of memory"))?;
     for nest in ripvs::changes(request.attributes()) {
         let change = ripvs::change(nest)
             .map_err(|error| request.refuse_at(errno(error.errno), error.text, nest))?;
-        let pushed = changes.push(change, GFP_KERNEL);
-        pushed.map_err(|_| request.refuse(ENOMEM, c"out of memory"))?;
+        // There is room for it.
+        changes.push_within_capacity(change).ok();
         time::give_way();
     }
     Ok(changes)

@@ -34,9 +34,10 @@ pub(crate) struct Ids {
 impl Ids {
     /// Creates a counter with a random start.
     pub(crate) fn new() -> Self {
-        let [word]: [u64; 1] = random::words();
+        // Of the generator's batch for this CPU, as thousands may be created at once.
+        let block = random::below(u32::MAX.into()) as u32;
         Self {
-            next: Atomic::new((word as u32).wrapping_mul(BLOCK) | FIRST),
+            next: Atomic::new(block.wrapping_mul(BLOCK) | FIRST),
         }
     }
 

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use ipvs_netlink::{Change, Client, Transport};
 
-use crate::cli;
+use crate::cli::{self, plain};
 use crate::error::Error;
 use crate::explain;
 use crate::model::Action;
@@ -50,14 +50,17 @@ pub fn restore<T: Transport>(
             return Ok(code);
         }
         number += 1;
+        if let Some(change) = plain::read(line.strip_suffix(b"\n").unwrap_or(&line)) {
+            batch.add(change, number);
+            continue;
+        }
         let words = words(&line);
         if words.is_empty() {
             continue;
         }
         let parsed = cli::parse(&words, names);
         if let Ok(Action::Change(change)) = parsed {
-            batch.changes.push(change);
-            batch.lines.push(number);
+            batch.add(change, number);
             continue;
         }
         batch.run(client, &mut code, complaints)?;
@@ -87,6 +90,11 @@ struct Batch {
 }
 
 impl Batch {
+    fn add(&mut self, change: Change, line: usize) {
+        self.changes.push(change);
+        self.lines.push(line);
+    }
+
     /// Applies them; `code` becomes the last one's.
     fn run<T: Transport>(
         &mut self,

@@ -81,36 +81,45 @@ fn circular(a: u32, b: u32) -> Ordering {
 /// Sorts two halves, the first the smaller, and merges them; equals stay as they are. It is their
 /// places that are sorted: what is listed is large.
 fn merge_sort<T>(items: Vec<T>, compare: &dyn Fn(&T, &T) -> Ordering) -> Vec<T> {
-    let places = {
-        let references: Vec<(usize, &T)> = items.iter().enumerate().collect();
-        let sorted = merge_halves(references, &|a, b| compare(a.1, b.1));
-        sorted.into_iter().map(|(place, _)| place)
+    let mut places: Vec<usize> = (0..items.len()).collect();
+    let mut merged = Vec::with_capacity(items.len());
+    let compare_places = |a: usize, b: usize| match (items.get(a), items.get(b)) {
+        (Some(a), Some(b)) => compare(a, b),
+        _ => Ordering::Equal,
     };
-    let places: Vec<usize> = places.collect();
+    merge_halves(&mut places, &mut merged, &compare_places);
+    if places.windows(2).all(|pair| pair.first() < pair.last()) {
+        return items;
+    }
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
     let take = |place: usize| items.get_mut(place).and_then(Option::take);
     places.into_iter().filter_map(take).collect()
 }
 
-fn merge_halves<T: Copy>(items: Vec<T>, compare: &dyn Fn(&T, &T) -> Ordering) -> Vec<T> {
-    if items.len() < 2 {
-        return items;
+/// Sorts places; `merged` is for the merging.
+fn merge_halves(
+    places: &mut [usize],
+    merged: &mut Vec<usize>,
+    compare: &dyn Fn(usize, usize) -> Ordering,
+) {
+    if places.len() < 2 {
+        return;
     }
-    let (lower, upper) = items.split_at(items.len() / 2);
-    let mut first = merge_halves(lower.to_vec(), compare).into_iter().peekable();
-    let mut second = merge_halves(upper.to_vec(), compare).into_iter().peekable();
-    let mut merged = Vec::with_capacity(items.len());
+    let (lower, upper) = places.split_at_mut(places.len() / 2);
+    merge_halves(lower, merged, compare);
+    merge_halves(upper, merged, compare);
+    merged.clear();
+    let (mut first, mut second) = (lower.iter().peekable(), upper.iter().peekable());
     while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
-        let next = if compare(a, b).is_le() {
-            first.next()
-        } else {
-            second.next()
+        let next = match compare(**a, **b).is_le() {
+            true => first.next(),
+            false => second.next(),
         };
         merged.extend(next);
     }
     merged.extend(first);
     merged.extend(second);
-    merged
+    places.copy_from_slice(merged);
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Text of listings: pure functions from data to ipvsadm's text.
 
 mod address;
+mod cell;
 mod connections;
 pub mod counters;
 mod daemons;

@@ -44,8 +44,15 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    rbtree::RBTree, //
+    rbtree::{
+        Entry,
+        RBTree,
+        RBTreeNodeReservation, //
+    },
 };
+
+/// Room for new destinations that is made with the first one.
+const FEW: usize = 8;
 
 /// A destination, as it is and as it is to be; `None` if it is not there.
 pub(super) struct DestPlan {
@@ -88,18 +95,21 @@ impl<F: InetFamily> ServicePlan<F> {
 
     /// Returns the plan of a destination.
     fn dest(&mut self, id: &DestinationId) -> Result<&mut DestPlan, ConfigError> {
-        if self.dests.get(id).is_none() {
-            let service = self.before.as_ref();
-            let before = service.and_then(|service| service.destination(id));
-            let after = before.as_ref().filter(|_| !self.is_cleared);
-            let plan = DestPlan {
-                after: after.map(|destination| destination.spec()),
-                before,
-                is_listed: false,
-            };
-            memory(self.dests.try_create_and_insert(*id, plan, GFP_KERNEL))?;
+        match self.dests.entry(*id) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let service = self.before.as_ref();
+                let before = service.and_then(|service| service.destination(id));
+                let after = before.as_ref().filter(|_| !self.is_cleared);
+                let plan = DestPlan {
+                    after: after.map(|destination| destination.spec()),
+                    before,
+                    is_listed: false,
+                };
+                let node = memory(RBTreeNodeReservation::new(GFP_KERNEL))?;
+                Ok(entry.insert(plan, node))
+            }
         }
-        self.dests.get_mut(id).ok_or(ConfigError::NO_MEMORY)
     }
 
     /// Deletes the service with its destinations.
@@ -112,17 +122,22 @@ impl<F: InetFamily> ServicePlan<F> {
         }
     }
 
+    /// Replaces a destination that may be there by what `edit` makes of it.
     fn set_dest(
         &mut self,
         id: &DestinationId,
-        after: Option<DestinationSpec>,
+        edit: impl FnOnce(Option<DestinationSpec>) -> Result<Option<DestinationSpec>, ConfigError>,
     ) -> Result<(), ConfigError> {
         let plan = self.dest(id)?;
         let was = plan.after.is_some();
+        let after = edit(plan.after)?;
         let is_new = plan.before.is_none() && after.is_some() && !plan.is_listed;
         plan.after = after;
         plan.is_listed |= is_new;
         if is_new {
+            if self.added.is_empty() {
+                memory(self.added.reserve(FEW, GFP_KERNEL).map_err(Error::from))?;
+            }
             memory(self.added.push(*id, GFP_KERNEL).map_err(Error::from))?;
         }
         self.live = match (was, after.is_some()) {
@@ -134,21 +149,51 @@ impl<F: InetFamily> ServicePlan<F> {
     }
 }
 
-/// Services of an address family that changes are about.
-pub(super) struct FamilyPlan<F: InetFamily>(pub(super) RBTree<ServiceKey, ServicePlan<F>>);
+/// Services of an address family that changes are about, in the order of their first change.
+pub(super) struct FamilyPlan<F: InetFamily> {
+    pub(super) services: KVVec<ServicePlan<F>>,
+    /// Their places.
+    places: RBTree<ServiceKey, usize>,
+    /// The place of the last one: mostly the next change is about it, too.
+    last: Option<(ServiceKey, usize)>,
+}
 
 impl<F: InetFamily> FamilyPlan<F> {
+    fn new() -> Self {
+        Self {
+            services: KVVec::new(),
+            places: RBTree::new(),
+            last: None,
+        }
+    }
+
+    /// Returns the place of a service's plan, which is made if there is none.
+    fn place(&mut self, af: &AfState<F>, id: &ServiceId) -> Result<usize, ConfigError> {
+        if let Some((_, place)) = self.last.filter(|(key, _)| *key == id.key) {
+            return Ok(place);
+        }
+        let place = match self.places.entry(id.key) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let node = memory(RBTreeNodeReservation::new(GFP_KERNEL))?;
+                let place = self.services.len();
+                let plan = ServicePlan::of(af.get(id).ok());
+                memory(self.services.push(plan, GFP_KERNEL).map_err(Error::from))?;
+                *entry.insert(place, node)
+            }
+        };
+        self.last = Some((id.key, place));
+        Ok(place)
+    }
+
     /// Returns the plan of a service.
     fn service(
         &mut self,
         af: &AfState<F>,
         id: &ServiceId,
     ) -> Result<&mut ServicePlan<F>, ConfigError> {
-        if self.0.get(&id.key).is_none() {
-            let plan = ServicePlan::of(af.get(id).ok());
-            memory(self.0.try_create_and_insert(id.key, plan, GFP_KERNEL))?;
-        }
-        self.0.get_mut(&id.key).ok_or(ConfigError::NO_MEMORY)
+        let place = self.place(af, id)?;
+        self.services.get_mut(place).ok_or(ConfigError::NO_MEMORY)
     }
 
     /// Returns the plan of a service that exists.
@@ -191,25 +236,25 @@ impl<F: InetFamily> FamilyPlan<F> {
             ConfigChange::NewDest(id, spec) => {
                 let plan = self.existing(af, id)?;
                 check_families(ipvs, id, spec)?;
-                if plan.dest(&spec.id)?.after.is_some() {
-                    return Err(ConfigError::DESTINATION_EXISTS);
-                }
-                check_address(net, &spec.id)?;
-                plan.set_dest(&spec.id, Some(*spec))?;
+                plan.set_dest(&spec.id, |before| match before {
+                    Some(_) => Err(ConfigError::DESTINATION_EXISTS),
+                    None => check_address(net, &spec.id).map(|()| Some(*spec)),
+                })?;
             }
             ConfigChange::SetDest(id, at, edit) => {
                 let plan = self.existing(af, id)?;
-                let before = plan.dest(at)?.after.ok_or(ConfigError::NO_DESTINATION)?;
-                let spec = edit.of(before)?;
-                check_families(ipvs, id, &spec)?;
-                plan.set_dest(at, Some(spec))?;
+                plan.set_dest(at, |before| {
+                    let spec = edit.of(before.ok_or(ConfigError::NO_DESTINATION)?)?;
+                    check_families(ipvs, id, &spec)?;
+                    Ok(Some(spec))
+                })?;
             }
             ConfigChange::DelDest(id, at) => {
                 let plan = self.existing(af, id)?;
-                if plan.dest(at)?.after.is_none() {
-                    return Err(ConfigError::NO_DESTINATION);
-                }
-                plan.set_dest(at, None)?;
+                plan.set_dest(at, |before| match before {
+                    Some(_) => Ok(None),
+                    None => Err(ConfigError::NO_DESTINATION),
+                })?;
             }
             ConfigChange::Flush => {}
         }
@@ -218,7 +263,7 @@ impl<F: InetFamily> FamilyPlan<F> {
 
     /// Deletes all services, those that are yet to be among them.
     fn flush(&mut self, af: &AfState<F>) -> Result<(), ConfigError> {
-        for plan in self.0.values_mut() {
+        for plan in self.services.iter_mut() {
             plan.delete();
         }
         let mut failed = Ok(());
@@ -242,8 +287,8 @@ impl TransactionPlan {
     /// Creates a plan that changes nothing.
     pub(super) fn new() -> Self {
         Self {
-            v4: FamilyPlan(RBTree::new()),
-            v6: FamilyPlan(RBTree::new()),
+            v4: FamilyPlan::new(),
+            v6: FamilyPlan::new(),
         }
     }
 

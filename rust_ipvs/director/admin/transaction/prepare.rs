@@ -252,16 +252,13 @@ impl<F: InetFamily> FamilyTransaction<F> {
         plan: FamilyPlan<F>,
         has_lblc: &mut bool,
     ) -> Result {
-        let mut plans = plan.0;
-        while let Some(cursor) = plans.cursor_front_mut() {
-            let (_, node) = cursor.remove_current();
-            let (_, plan) = node.to_key_value();
+        self.next.reserve(plan.services.len(), GFP_KERNEL)?;
+        for plan in plan.services {
             time::give_way();
             match (plan.after, &plan.before) {
                 (Some(after), _) => {
                     let options = SvcOptions::of(&after.0, after.1, 0);
                     *has_lblc |= options.needs().lblc;
-                    self.next.reserve(1, GFP_KERNEL)?;
                     let next = ipvs.prepare_service(config, after, plan)?;
                     self.next.push_within_capacity(next).map_err(|_| ENOMEM)?;
                 }

@@ -105,7 +105,16 @@ pub(crate) fn read_str<'a>(payload: &'a [u8], name: &'static str) -> Result<&'a 
 
 /// Adds an attribute.
 pub(crate) fn put(out: &mut Vec<u8>, number: u16, payload: &[u8]) {
-    with_header(out, number, |out| out.extend_from_slice(payload));
+    let [n0, n1] = number.to_ne_bytes();
+    // Payloads are addresses and numbers.
+    let length = u16::try_from(HEADER_LEN + payload.len()).unwrap_or(u16::MAX);
+    let [l0, l1] = length.to_ne_bytes();
+    out.reserve(HEADER_LEN + payload.len() + ALIGN);
+    out.extend_from_slice(&[l0, l1, n0, n1]);
+    out.extend_from_slice(payload);
+    while out.len() % ALIGN != 0 {
+        out.push(0);
+    }
 }
 
 /// Adds a string, and the NUL that the kernel expects behind it.

@@ -13,7 +13,7 @@ use ipvs_netlink::ripvs::{Change as Difference, Wanted, WantedService};
 use ipvs_netlink::{Change, Destination, DestinationId, Service, ServiceId};
 
 use super::json;
-use crate::cli;
+use crate::cli::{self, plain};
 use crate::error::Error;
 use crate::model::Action;
 use crate::names::Lookup;
@@ -42,6 +42,9 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Up to so many destinations of a service are compared with a new one, one by one.
+const FEW: usize = 16;
+
 /// The configuration that a file wants.
 #[derive(Debug, Default)]
 pub struct Configuration {
@@ -52,7 +55,9 @@ pub struct Configuration {
     origins: Vec<(Origin, Vec<Origin>)>,
     /// The places of services among those that are wanted.
     places: HashMap<ServiceId, usize>,
-    /// The destinations so far, each with the place of its service.
+    /// The place of the service that the last line was about.
+    last: usize,
+    /// Destinations of services with more than [`FEW`], each with the place of its service.
     servers: HashSet<(usize, DestinationId)>,
 }
 
@@ -93,6 +98,10 @@ pub fn parse(name: &str, bytes: &[u8], lookup: &dyn Lookup) -> Result<Configurat
         return Ok(configuration);
     }
     for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        if let Some(change) = plain::read(line) {
+            configuration.take(Origin::Line(number + 1), Ok(Action::Change(change)))?;
+            continue;
+        }
         let words = restore::words(line);
         if !words.is_empty() {
             configuration.add(Origin::Line(number + 1), &words, lookup)?;
@@ -131,7 +140,12 @@ impl Configuration {
         words: &[OsString],
         lookup: &dyn Lookup,
     ) -> Result<(), Error> {
-        let added = match cli::parse(words, lookup) {
+        self.take(origin, cli::parse(words, lookup))
+    }
+
+    /// Adds what was read.
+    fn take(&mut self, origin: Origin, read: Result<Action, Error>) -> Result<(), Error> {
+        let added = match read {
             Ok(Action::Change(Change::AddService(service))) => self.add_service(origin, service),
             Ok(Action::Change(Change::AddDestination(id, server))) => {
                 self.add_destination(origin, &id, server)
@@ -152,6 +166,7 @@ impl Configuration {
             let first = first.unwrap_or_default();
             return Err(format!("the service {} is in {first} already", service.id));
         }
+        self.last = place;
         self.origins.push((origin, Vec::new()));
         self.wanted.services.push(WantedService {
             service,
@@ -160,21 +175,40 @@ impl Configuration {
         Ok(())
     }
 
+    /// Returns the place of a service: mostly that of the line before.
+    fn place_of(&self, id: &ServiceId) -> Option<usize> {
+        let last = self.wanted.services.get(self.last);
+        match last.is_some_and(|last| last.service.id == *id) {
+            true => Some(self.last),
+            false => self.places.get(id).copied(),
+        }
+    }
+
     fn add_destination(
         &mut self,
         origin: Origin,
         id: &ServiceId,
         server: Destination,
     ) -> Result<(), String> {
-        let place = self.places.get(id).copied();
+        let place = self.place_of(id);
         let place = place.ok_or_else(|| format!("no -A of the service {id} is above"))?;
+        self.last = place;
         let entry = self.wanted.services.get_mut(place);
         let (Some(entry), Some((_, origins))) = (entry, self.origins.get_mut(place)) else {
             return Ok(());
         };
-        if !self.servers.insert((place, server.id)) {
-            let is_same = |one: &Destination| one.id == server.id;
-            let first = entry.destinations.iter().position(is_same);
+        let is_same = |one: &Destination| one.id == server.id;
+        let before = &entry.destinations;
+        if before.len() == FEW {
+            let ids = before.iter().map(|one| (place, one.id));
+            self.servers.extend(ids);
+        }
+        let is_known = match before.len() < FEW {
+            true => before.iter().any(is_same),
+            false => !self.servers.insert((place, server.id)),
+        };
+        if is_known {
+            let first = before.iter().position(is_same);
             let first = first.and_then(|first| origins.get(first));
             let first = first.map(ToString::to_string);
             let first = first.unwrap_or_default();

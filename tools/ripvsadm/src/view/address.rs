@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use ipvs_netlink::{ForwardMethod, Protocol, ServiceFlags};
 
+use super::cell;
 use crate::names::Names;
 
 /// Maximum columns of an address with its port in a listing.
@@ -40,14 +41,15 @@ fn push_address(
         IpAddr::V6(_) => ("[", "]:"),
     };
     text.push_str(open);
-    match names.host(address) {
-        Some(name) => text.push_str(&name),
-        None => push(text, format_args!("{address}")),
+    match (names.host(address), address) {
+        (Some(name), _) => text.push_str(&name),
+        (None, IpAddr::V4(address)) => cell::ipv4(text, address),
+        (None, IpAddr::V6(address)) => push(text, format_args!("{address}")),
     }
     text.push_str(close);
     match names.port(port, protocol) {
         Some(name) => text.push_str(&name),
-        None => push(text, format_args!("{port}")),
+        None => cell::number(text, port.into()),
     }
 }
 
@@ -77,18 +79,23 @@ pub fn push_column(
         push(text, format_args!("{cut:<COLUMN$}"));
     } else {
         let columns = text.get(start..).map_or(0, |cell| cell.chars().count());
-        text.extend(std::iter::repeat_n(' ', COLUMN - columns));
+        cell::blanks(text, COLUMN - columns);
     }
 }
 
 /// The same, cut to [`CELL_MAX`] columns.
-pub fn cell(address: IpAddr, port: u16, protocol: Option<Protocol>, names: &dyn Names) -> String {
+pub fn shortened(
+    address: IpAddr,
+    port: u16,
+    protocol: Option<Protocol>,
+    names: &dyn Names,
+) -> String {
     cut(full_address(address, port, protocol, names), CELL_MAX)
 }
 
 /// The same, cut to the width of its column where it is an IPv4 address.
 pub fn column(address: IpAddr, port: u16, protocol: Option<Protocol>, names: &dyn Names) -> String {
-    let text = cell(address, port, protocol, names);
+    let text = shortened(address, port, protocol, names);
     match address {
         IpAddr::V4(_) => cut(text, COLUMN),
         IpAddr::V6(_) => text,
@@ -96,6 +103,9 @@ pub fn column(address: IpAddr, port: u16, protocol: Option<Protocol>, names: &dy
 }
 
 fn cut(mut text: String, limit: usize) -> String {
+    if text.len() <= limit {
+        return text;
+    }
     if let Some((end, _)) = text.char_indices().nth(limit) {
         text.truncate(end);
     }
@@ -180,7 +190,7 @@ mod tests {
             "a-real-server-with-quite-a-l"
         );
         assert_eq!(
-            cell(long, 80, None, &Fixed),
+            shortened(long, 80, None, &Fixed),
             "a-real-server-with-quite-a-long-name.example.org:80"
         );
         let longer = ip("2001:db8::9");

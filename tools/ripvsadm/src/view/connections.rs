@@ -4,7 +4,7 @@
 
 use ipvs_netlink::Protocol;
 
-use super::address::cell;
+use super::address::shortened;
 use crate::connection::{Connection, Endpoint};
 use crate::names::Names;
 
@@ -35,7 +35,7 @@ fn line(connection: &Connection, engine_data: bool, names: &dyn Names) -> String
         "SCTP" => Some(Protocol::Sctp),
         _ => None,
     };
-    let shown = |end: &Endpoint| cell(end.address, end.port, protocol, names);
+    let shown = |end: &Endpoint| shortened(end.address, end.port, protocol, names);
     let expires = format!(
         "{:02}:{:02}",
         connection.expires / 60,

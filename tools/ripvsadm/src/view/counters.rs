@@ -4,6 +4,11 @@
 
 use ipvs_netlink::Stats;
 
+use super::cell;
+
+/// The width of a column, without the blank before it.
+const WIDTH: usize = 8;
+
 /// The header of `--stats`.
 pub const STATS_HEADER: [&str; 5] = ["Conns", "InPkts", "OutPkts", "InBytes", "OutBytes"];
 
@@ -16,55 +21,62 @@ pub fn header(words: [&str; 5]) -> String {
     columns.concat()
 }
 
-/// The totals.
-pub fn stats(stats: &Stats, exact: bool) -> String {
-    columns(
-        [
-            stats.connections,
-            stats.incoming_packets,
-            stats.outgoing_packets,
-            stats.incoming_bytes,
-            stats.outgoing_bytes,
-        ],
-        exact,
-    )
+/// Appends the totals.
+pub fn stats(text: &mut String, stats: &Stats, exact: bool) {
+    for value in [
+        stats.connections,
+        stats.incoming_packets,
+        stats.outgoing_packets,
+        stats.incoming_bytes,
+        stats.outgoing_bytes,
+    ] {
+        number(text, value, exact);
+    }
 }
 
-/// The rates, per second.
-pub fn rate(stats: &Stats, exact: bool) -> String {
-    columns(
-        [
-            stats.connection_rate,
-            stats.incoming_packet_rate,
-            stats.outgoing_packet_rate,
-            stats.incoming_byte_rate,
-            stats.outgoing_byte_rate,
-        ],
-        exact,
-    )
+/// Appends the rates, per second.
+pub fn rate(text: &mut String, stats: &Stats, exact: bool) {
+    for value in [
+        stats.connection_rate,
+        stats.incoming_packet_rate,
+        stats.outgoing_packet_rate,
+        stats.incoming_byte_rate,
+        stats.outgoing_byte_rate,
+    ] {
+        number(text, value, exact);
+    }
 }
 
-fn columns(values: [u64; 5], exact: bool) -> String {
-    values.iter().map(|value| number(*value, exact)).collect()
-}
-
-/// One number and the blank before it, for which a unit makes up: up to eight digits as they
-/// are, longer ones in thousands, millions, milliards or billions (of 1000), cut off.
-fn number(value: u64, exact: bool) -> String {
+/// Appends one number and the blank before it, for which a unit makes up: up to eight digits as
+/// they are, longer ones in thousands, millions, milliards or billions (of 1000), cut off.
+fn number(text: &mut String, value: u64, exact: bool) {
     let (divisor, unit) = match value {
-        _ if exact => return format!(" {value:>8}"),
-        0..=99_999_999 => return format!(" {value:>8}"),
-        100_000_000..=999_999_999 => (1_000, 'K'),
-        1_000_000_000..=99_999_999_999 => (1_000_000, 'M'),
-        100_000_000_000..=99_999_999_999_999 => (1_000_000_000, 'G'),
-        _ => (1_000_000_000_000, 'T'),
+        0..=99_999_999 => (1, None),
+        _ if exact => (1, None),
+        100_000_000..=999_999_999 => (1_000, Some('K')),
+        1_000_000_000..=99_999_999_999 => (1_000_000, Some('M')),
+        100_000_000_000..=99_999_999_999_999 => (1_000_000_000, Some('G')),
+        _ => (1_000_000_000_000, Some('T')),
     };
-    format!("{:>8}{unit}", value / divisor)
+    match unit {
+        None => {
+            text.push(' ');
+            cell::right(text, value, WIDTH);
+        }
+        Some(unit) => {
+            cell::right(text, value / divisor, WIDTH);
+            text.push(unit);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    fn number(value: u64, exact: bool) -> String {
+        let mut text = String::new();
+        super::number(&mut text, value, exact);
+        text
+    }
 
     // Each pair as ipvsadm 1.31 prints it.
     #[test]

@@ -10,6 +10,7 @@ use ipvs_netlink::{
 };
 
 use super::address::{column, flag_names, push_column};
+use super::cell;
 use super::counters;
 use crate::model::{Columns, Format, Group};
 use crate::names::Names;
@@ -31,11 +32,12 @@ pub fn table(info: Option<&Info>, groups: &[Group], format: &Format, names: &dyn
     }
     text.push_str(&header(format.columns));
     for group in groups {
-        text.push_str(&service_line(&group.service, format, names));
+        service_line(&mut text, &group.service, format, names);
         text.push('\n');
         let protocol = protocol(&group.service.service.id);
         for server in &group.servers {
             server_line(&mut text, server, protocol, format, names);
+            text.push('\n');
         }
     }
     text
@@ -89,22 +91,20 @@ fn header(columns: Columns) -> String {
     }
 }
 
-fn service_line(entry: &ServiceEntry, format: &Format, names: &dyn Names) -> String {
-    let service = service_name(&entry.service.id, names);
+/// Appends the line of a service.
+fn service_line(text: &mut String, entry: &ServiceEntry, format: &Format, names: &dyn Names) {
+    let name = service_name(&entry.service.id, names);
+    text.push_str(&name);
+    if matches!(format.columns, Columns::Stats | Columns::Rate) {
+        cell::blanks(text, SERVICE_COLUMN.saturating_sub(name.chars().count()));
+    }
     match format.columns {
-        Columns::Stats => {
-            format!(
-                "{service:<SERVICE_COLUMN$}{}",
-                counters::stats(&entry.stats, format.exact)
-            )
+        Columns::Stats => counters::stats(text, &entry.stats, format.exact),
+        Columns::Rate => counters::rate(text, &entry.stats, format.exact),
+        _ => {
+            text.push(' ');
+            text.push_str(&service_options(&entry.service));
         }
-        Columns::Rate => {
-            format!(
-                "{service:<SERVICE_COLUMN$}{}",
-                counters::rate(&entry.stats, format.exact)
-            )
-        }
-        _ => format!("{service} {}", service_options(&entry.service)),
     }
 }
 
@@ -160,7 +160,7 @@ fn service_options(service: &Service) -> String {
     text
 }
 
-/// Appends the line of a real server; there may be very many.
+/// Appends the line of a real server, without its end; there may be very many.
 fn server_line(
     text: &mut String,
     entry: &DestinationEntry,
@@ -172,15 +172,19 @@ fn server_line(
     let id = server.id;
     text.push_str("  -> ");
     push_column(text, id.address, id.port, protocol, names);
-    let (method, weight) = (method_name(server.forward), server.weight);
+    let weight = u64::from(server.weight);
     match format.columns {
-        Columns::Plain => push(text, format_args!(" {method:<7} {weight:<6}")),
-        Columns::Tunnels => {
-            let tunnel = tunnel_name(server.forward, &server.tunnel);
-            push(text, format_args!(" {method:<7} {tunnel:<13} {weight:<6}"));
+        Columns::Plain => {
+            push_method(text, server.forward);
+            cell::left(text, weight, 6);
         }
-        Columns::Stats => text.push_str(&counters::stats(&entry.stats, format.exact)),
-        Columns::Rate => text.push_str(&counters::rate(&entry.stats, format.exact)),
+        Columns::Tunnels => {
+            push_method(text, server.forward);
+            let tunnel = tunnel_name(server.forward, &server.tunnel);
+            push(text, format_args!("{tunnel:<13} {weight:<6}"));
+        }
+        Columns::Stats => return counters::stats(text, &entry.stats, format.exact),
+        Columns::Rate => return counters::rate(text, &entry.stats, format.exact),
         Columns::Thresholds => {
             let (upper, lower) = (server.upper_threshold, server.lower_threshold);
             push(text, format_args!(" {upper:<10} {lower:<10}"));
@@ -190,11 +194,18 @@ fn server_line(
             push(text, format_args!(" {weight:<9} {clients:<11}"));
         }
     }
-    if !matches!(format.columns, Columns::Stats | Columns::Rate) {
-        let (active, inactive) = (entry.active_connections, entry.inactive_connections);
-        push(text, format_args!(" {active:<10} {inactive:<10}"));
+    for count in [entry.active_connections, entry.inactive_connections] {
+        text.push(' ');
+        cell::left(text, count.into(), 10);
     }
-    text.push('\n');
+}
+
+/// Appends the column of the forwarding method, with the blanks around it.
+fn push_method(text: &mut String, method: ForwardMethod) {
+    let name = method_name(method);
+    text.push(' ');
+    text.push_str(name);
+    cell::blanks(text, 8usize.saturating_sub(name.len()));
 }
 
 fn method_name(method: ForwardMethod) -> &'static str {

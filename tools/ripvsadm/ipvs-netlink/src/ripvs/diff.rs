@@ -10,6 +10,9 @@ use crate::destination::{Destination, DestinationEntry, DestinationId};
 use crate::forward::{ForwardMethod, Tunnel, TunnelType};
 use crate::service::{Service, ServiceFlags, ServiceId};
 
+/// Up to so many destinations are searched without a table.
+const FEW: usize = 16;
+
 /// The configuration that is wanted: these services, and no other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -73,8 +76,16 @@ impl Changes {
     fn add(&mut self, service: &Service, destinations: &[Destination]) {
         self.added.push(Change::AddService(service.clone()));
         let mut seen = HashSet::new();
-        for server in destinations {
-            if seen.insert(server.id) {
+        for (number, server) in destinations.iter().enumerate() {
+            // Few are compared one by one.
+            let is_first = match destinations.len() <= FEW {
+                true => !destinations
+                    .iter()
+                    .take(number)
+                    .any(|one| one.id == server.id),
+                false => seen.insert(server.id),
+            };
+            if is_first {
                 self.add_destination(&service.id, server);
             }
         }
