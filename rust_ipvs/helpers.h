@@ -179,6 +179,8 @@ void rust_ipvs_helper_output_v4(struct net *net, struct sk_buff *skb, const void
 void rust_ipvs_helper_output_v6(struct net *net, struct sk_buff *skb, const void *owner);
 void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code, u32 info);
 void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
+void rust_ipvs_helper_update_pmtu_v6(struct sk_buff *skb, struct net *net, u32 mtu);
+bool rust_ipvs_helper_skb_change_family(struct sk_buff *skb, struct net *net, u8 family);
 void rust_ipvs_helper_link_failure(struct sk_buff *skb);
 void rust_ipvs_helper_skb_orphan(struct sk_buff *skb);
 void rust_ipvs_helper_skb_update_pmtu(struct sk_buff *skb, unsigned int mtu);

@@ -34,7 +34,6 @@ use crate::{
     kapi::{
         netfilter::{
             Point,
-            Protocol,
             Verdict, //
         },
         skbuff::Packet, //
@@ -126,7 +125,7 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
         return Ok(Verdict::Drop(packet));
     }
     let quote_at = at.saturating_add(icmp::HEADER);
-    if takes_requests && F::PROTOCOL == Protocol::Ipv4 {
+    if takes_requests {
         packet = match tunnel::handle(context, &message, quote_at, packet) {
             Ok(verdict) => return Ok(verdict),
             Err(other) => other,

@@ -231,7 +231,9 @@ __rust_ipvs_helper void rust_ipvs_helper_output_v6(struct net *net, struct sk_bu
 __rust_ipvs_helper void rust_ipvs_helper_icmp_send(struct sk_buff *skb, int type, int code,
 						   u32 info)
 {
-	icmp_send(skb, type, code, htonl(info));
+	/* icmp_send() takes any route for one of its own. */
+	if (skb_dst(skb) && skb_dst(skb)->ops->family == AF_INET)
+		icmp_send(skb, type, code, htonl(info));
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 type, u8 code,
@@ -243,6 +245,44 @@ __rust_ipvs_helper void rust_ipvs_helper_icmpv6_send(struct sk_buff *skb, u8 typ
 	if (!skb->dev)
 		return;
 	icmpv6_send(skb, type, code, info);
+}
+
+/* ip6_update_pmtu() reads the header at the data pointer. */
+__rust_ipvs_helper void rust_ipvs_helper_update_pmtu_v6(struct sk_buff *skb, struct net *net,
+							u32 mtu)
+{
+	if (skb_network_offset(skb) == 0)
+		ip6_update_pmtu(skb, net, htonl(mtu), 0, 0, sock_net_uid(net, NULL));
+}
+
+/*
+ * Makes a packet of @family of @skb, which begins with one, but arrived in a packet of the other
+ * family. icmp_send() needs a route, and sends from the packet's destination if that is local.
+ */
+__rust_ipvs_helper bool rust_ipvs_helper_skb_change_family(struct sk_buff *skb, struct net *net,
+							   u8 family)
+{
+	if (family == AF_INET) {
+		struct flowi4 fl4 = { .daddr = ip_hdr(skb)->daddr };
+		struct rtable *rt = ip_route_output_key(net, &fl4);
+		int iif = IP6CB(skb)->iif;
+
+		if (IS_ERR(rt))
+			return false;
+		skb_dst_drop(skb);
+		skb_dst_set(skb, &rt->dst);
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+		IPCB(skb)->iif = iif;
+		skb->protocol = htons(ETH_P_IP);
+	} else {
+		int iif = IPCB(skb)->iif;
+
+		skb_dst_drop(skb);
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+		IP6CB(skb)->iif = iif;
+		skb->protocol = htons(ETH_P_IPV6);
+	}
+	return true;
 }
 
 __rust_ipvs_helper void rust_ipvs_helper_link_failure(struct sk_buff *skb)

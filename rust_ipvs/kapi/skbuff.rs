@@ -37,7 +37,10 @@
 //! # }
 //! ```
 
+mod icmp;
 pub(crate) mod tunnel;
+
+pub(crate) use icmp::Unreachable;
 
 use super::{
     inet::{
@@ -65,28 +68,6 @@ use kernel::prelude::*;
 /// The pointer is to a valid `sk_buff` that this value owns, whose network header is in the linear
 /// part or at its end, at or behind the data pointer.
 pub(crate) struct Packet(NonNull<bindings::sk_buff>);
-
-/// An error that is reported to a packet's sender. Type and code are those of ICMP or ICMPv6,
-/// depending on the packet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unreachable {
-    /// The port is unreachable.
-    Port,
-    /// The TTL or hop limit is exhausted.
-    TimeExceeded,
-    /// The packet is larger than this MTU in bytes and must not be fragmented.
-    TooBig(u32),
-}
-
-// Types and codes of `include/uapi/linux/icmp.h` and `icmpv6.h`, which bindgen does not see.
-const ICMP_DEST_UNREACH: c_int = 3;
-const ICMP_TIME_EXCEEDED: c_int = 11;
-const ICMP_PORT_UNREACH: c_int = 3;
-const ICMP_FRAG_NEEDED: c_int = 4;
-const ICMPV6_DEST_UNREACH: u8 = 1;
-const ICMPV6_PKT_TOOBIG: u8 = 2;
-const ICMPV6_TIME_EXCEED: u8 = 3;
-const ICMPV6_PORT_UNREACH: u8 = 4;
 
 impl Packet {
     /// Takes the ownership of a packet from C.
@@ -378,70 +359,6 @@ impl Packet {
     pub(crate) fn orphan(&mut self) {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         unsafe { bindings::rust_ipvs_helper_skb_orphan(self.as_ptr()) }
-    }
-
-    /// Sends an ICMP or ICMPv6 error about the packet to its sender. The packet must have a route,
-    /// and must begin with a header of `protocol`. The kernel limits the rate.
-    pub(crate) fn send_error(&mut self, protocol: Protocol, error: Unreachable) {
-        match protocol {
-            // Codes and the meaning of `info` as in RFC 792 and RFC 1191.
-            Protocol::Ipv4 => {
-                let (kind, code, info) = match error {
-                    Unreachable::Port => (ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
-                    Unreachable::TimeExceeded => (ICMP_TIME_EXCEEDED, 0, 0),
-                    Unreachable::TooBig(mtu) => (ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu),
-                };
-                // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is
-                // valid. By the contract of this method it has an IPv4 header and a route.
-                unsafe { bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind, code, info) }
-            }
-            // Codes and the meaning of `info` as in RFC 4443.
-            Protocol::Ipv6 => {
-                let (kind, code, info) = match error {
-                    Unreachable::Port => (ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0),
-                    Unreachable::TimeExceeded => (ICMPV6_TIME_EXCEED, 0, 0),
-                    Unreachable::TooBig(mtu) => (ICMPV6_PKT_TOOBIG, 0, mtu),
-                };
-                // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is
-                // valid. By the contract of this method it has an IPv6 header and a route.
-                unsafe { bindings::rust_ipvs_helper_icmpv6_send(self.as_ptr(), kind, code, info) }
-            }
-        }
-    }
-
-    /// Sends an ICMP message of type `kind` about an IPv4 packet to its sender. `info` is the
-    /// second word of the ICMP header, in host order. The packet must have a route.
-    pub(crate) fn send_icmp(&mut self, kind: u8, code: u8, info: u32) {
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid. By
-        // the contract of this method it has an IPv4 header and a route.
-        unsafe {
-            bindings::rust_ipvs_helper_icmp_send(self.as_ptr(), kind.into(), code.into(), info)
-        }
-    }
-
-    /// Removes the first `len` bytes, so that the packet begins with what follows, which becomes
-    /// its network header. Returns `false` if the packet is shorter or an allocation failed. Used
-    /// to unpack a quoted packet of an ICMP error.
-    ///
-    /// IP options that the stack has parsed from the old header are forgotten.
-    pub(crate) fn strip(&mut self, len: usize) -> bool {
-        let Ok(len) = u32::try_from(len) else {
-            return false;
-        };
-        // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid; no
-        // reference to bytes can be held across `&mut self`.
-        len <= self.len() && unsafe { bindings::rust_ipvs_helper_skb_strip(self.as_ptr(), len) }
-    }
-
-    /// Updates the path MTU of the flow of this packet to `mtu` bytes (C: `ipv4_update_pmtu()`).
-    ///
-    /// The packet is an IPv4 packet of this host that an ICMP error quotes.
-    pub(crate) fn update_path_mtu(&mut self, net: &Net, mtu: u32) {
-        if self.pull(20) {
-            // SAFETY: By the type invariant this value owns the `sk_buff`, and `pull` has made its
-            // IPv4 header linear. The namespace is live by the type invariant of `Net`.
-            unsafe { bindings::ipv4_update_pmtu(self.as_ptr(), net.as_ptr(), mtu, 0, 0) }
-        }
     }
 
     /// Reports a link failure to the packet's route (C: `dst_link_failure()`), which sends an error

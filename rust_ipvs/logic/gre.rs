@@ -2,6 +2,8 @@
 
 //! Generic routing encapsulation of tunnels to destinations (X-19; RFC 2784).
 
+use super::config::AddressFamily;
+
 /// IP protocol number.
 pub(crate) const PROTOCOL: u8 = 47;
 /// Length of a header without checksum, in bytes.
@@ -27,6 +29,15 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, usize)> {
         _ => return None,
     };
     Some((u16::from_be_bytes([t0, t1]), length))
+}
+
+/// Returns the family of the inner packet, given its EtherType.
+pub(crate) const fn family(kind: u16) -> Option<AddressFamily> {
+    match kind {
+        IPV4 => Some(AddressFamily::V4),
+        IPV6 => Some(AddressFamily::V6),
+        _ => None,
+    }
 }
 
 #[cfg(any(test, CONFIG_RUST_IPVS_KUNIT_TEST))]

@@ -5,6 +5,8 @@
 //! An error contains the beginning of the packet that caused it: its IP header and at least 8 bytes
 //! more. That includes the ports, which identify the connection.
 
+pub(crate) mod relay;
+
 use super::checksum::{
     self,
     Change,
@@ -33,9 +35,9 @@ use super::packet::{
 /// Length of an ICMP or ICMPv6 header, in bytes.
 pub(crate) const HEADER: usize = 8;
 /// ICMP type: destination unreachable.
-pub(crate) const UNREACHABLE: u8 = 3;
+const UNREACHABLE: u8 = 3;
 /// Code of [`UNREACHABLE`]: fragmentation needed and DF set.
-pub(crate) const FRAGMENTATION_NEEDED: u8 = 4;
+const FRAGMENTATION_NEEDED: u8 = 4;
 /// ICMP type: source quench, obsolete since RFC 6633.
 const SOURCE_QUENCH: u8 = 4;
 /// ICMP type: time exceeded.

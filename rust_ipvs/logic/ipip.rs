@@ -23,6 +23,15 @@ pub(crate) const fn number(inner: AddressFamily) -> u8 {
     }
 }
 
+/// Returns the family of the inner packet, given the protocol number of the header before it.
+pub(crate) const fn family(protocol: u8) -> Option<AddressFamily> {
+    match protocol {
+        IPIP => Some(AddressFamily::V4),
+        IPV6 => Some(AddressFamily::V6),
+        _ => None,
+    }
+}
+
 /// Returns the length of the outer header of a family, in bytes.
 #[inline(always)]
 pub(crate) const fn length(outer: AddressFamily) -> usize {

@@ -279,10 +279,11 @@ impl NetnsIpvs {
         if result.is_ok() {
             self.record(&mut config, ConfigEvent::DelService(id));
         }
-        let unused = self.unneeded_hooks(&mut config, id.family);
+        let unused_v4 = self.unneeded_hooks(&mut config, AddressFamily::V4);
+        let unused_v6 = self.unneeded_hooks(&mut config, AddressFamily::V6);
         let tracking = self.unneeded_tracking(&mut config, id.family);
         drop(config);
-        drop((unused, tracking));
+        drop((unused_v4, unused_v6, tracking));
         result
     }
 
@@ -332,7 +333,7 @@ impl NetnsIpvs {
 
     /// Adds a destination (G-17).
     pub(crate) fn add_destination(
-        &self,
+        self: &Arc<Self>,
         net: &Net,
         id: &ServiceId,
         spec: &DestinationSpec,
@@ -345,9 +346,14 @@ impl NetnsIpvs {
             if service.destination(&spec.id).is_some() {
                 return Err(ConfigError::DESTINATION_EXISTS);
             }
+            let family = spec.id.addr.family();
             self.track_for_helper(&mut config, id, spec.method);
             let revived = self.trash.lock().revive(id, &spec.id);
             if let Some((node, destination)) = revived {
+                if let Err(error) = self.prepare_dest(&mut config, id.family, family) {
+                    self.move_to_trash(&mut config.held, node, destination);
+                    return memory(Err(error));
+                }
                 destination.revive(&mut config.held, service.serial, spec);
                 destination.freeze(self.settings.is_frozen());
                 let known = destination.clone();
@@ -363,6 +369,7 @@ impl NetnsIpvs {
                 return memory(result);
             }
             check_address(net, &spec.id)?;
+            memory(self.prepare_dest(&mut config, id.family, family))?;
             let destination = memory(Destination::new(&self.counting, id, service.serial, spec))?;
             destination.freeze(self.settings.is_frozen());
             let outline = destination.outline();
@@ -407,8 +414,12 @@ impl NetnsIpvs {
             let node = memory(TrashNode::new())?;
             memory(service.remove(&mut config.held, &destination))?;
             let outline = destination.outline();
+            let family = destination.id.addr.family();
             self.move_to_trash(&mut config.held, node, destination);
             self.record(&mut config, ConfigEvent::DelDest(id, &outline));
+            let unused = self.unneeded_hooks(&mut config, family);
+            drop(config);
+            drop(unused);
             Ok(())
         })
     }

@@ -131,14 +131,32 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Returns the hooks of a family without services. The caller drops them after it has released
-    /// the configuration mutex, as unregistration waits for RCU readers.
+    /// Prepares for a destination, before it is added: errors about a tunnel arrive in packets of
+    /// its own family, which may have no service (I-5).
+    pub(crate) fn prepare_dest(
+        self: &Arc<Self>,
+        config: &mut ConfigState,
+        service: AddressFamily,
+        destination: AddressFamily,
+    ) -> Result {
+        match service == destination {
+            true => Ok(()),
+            false => self.prepare(config, destination),
+        }
+    }
+
+    /// Returns the hooks of a family without services, to which no tunnel of the other family
+    /// leads. The caller drops them after it has released the configuration mutex, as
+    /// unregistration waits for RCU readers.
     pub(crate) fn unneeded_hooks(
         &self,
         config: &mut ConfigState,
         family: AddressFamily,
     ) -> Option<Hooks<Self>> {
         self.fast_path.arrange();
+        if self.rs_table.has_mixed(family) {
+            return None;
+        }
         match family {
             AddressFamily::V4 if self.v4.count() == 0 => config.hooks_v4.take(),
             AddressFamily::V6 if self.v6.count() == 0 => config.hooks_v6.take(),

@@ -13,7 +13,8 @@ use super::{
     rcu_hash::{
         address_hash,
         HashEntry,
-        RcuHash, //
+        RcuHash,
+        NO_SLOT, //
     },
     Destination, //
 };
@@ -28,6 +29,7 @@ use crate::{
     },
     logic::{
         config::{
+            AddressFamily,
             DestinationSpec,
             Encapsulation,
             ForwardMethod,
@@ -91,12 +93,42 @@ impl HashEntry for Destination {
 }
 
 /// Hash table of real servers.
-pub(crate) struct RsTable(RcuHash<Destination>);
+pub(crate) struct RsTable {
+    hash: RcuHash<Destination>,
+    /// Numbers of destinations with an IPv4, and with an IPv6 address, of services of the other
+    /// family. Written under the configuration mutex.
+    mixed_v4: Word<u32>,
+    mixed_v6: Word<u32>,
+}
 
 impl RsTable {
     /// Creates an empty table.
     pub(crate) fn new() -> Self {
-        Self(RcuHash::new())
+        Self {
+            hash: RcuHash::new(),
+            mixed_v4: Word::new(0),
+            mixed_v6: Word::new(0),
+        }
+    }
+
+    /// Returns the word that counts a destination of another family than its service, which is
+    /// reached through a tunnel; `None` for the others.
+    fn mixed(&self, destination: &Destination) -> Option<&Word<u32>> {
+        let family = destination.id.addr.family();
+        (family != destination.service.family).then(|| self.mixed_of(family))
+    }
+
+    fn mixed_of(&self, family: AddressFamily) -> &Word<u32> {
+        match family {
+            AddressFamily::V4 => &self.mixed_v4,
+            AddressFamily::V6 => &self.mixed_v6,
+        }
+    }
+
+    /// Returns whether a service of the other family has a destination of `family`, through a
+    /// tunnel.
+    pub(crate) fn has_mixed(&self, family: AddressFamily) -> bool {
+        self.mixed_of(family).load() != 0
     }
 
     /// Inserts a destination, if its forwarding method has an entry.
@@ -107,14 +139,21 @@ impl RsTable {
     ) -> Result {
         if RsKey::of(&destination.spec()).is_some() {
             self.grow(held)?;
-            self.0.insert(held, destination)?;
+            self.hash.insert(held, destination)?;
+            if let Some(count) = self.mixed(destination) {
+                count.store(count.load().saturating_add(1));
+            }
         }
         Ok(())
     }
 
     /// Removes a destination, if it is in the table.
     pub(crate) fn remove(&self, held: &mut ConfigHeld, destination: &RcuArc<Destination>) {
-        self.0.remove(held, destination);
+        let is_there = destination.rs_slot.load() != NO_SLOT;
+        self.hash.remove(held, destination);
+        if let Some(count) = self.mixed(destination).filter(|_| is_there) {
+            count.store(count.load().saturating_sub(1));
+        }
     }
 
     /// Calls `change`, which changes the options of a destination to `new`, and moves it to the
@@ -133,7 +172,7 @@ impl RsTable {
         if new.is_some() {
             self.grow(held)?;
         }
-        self.0
+        self.hash
             .change(held, destination, new.map(RsKey::hash), change)
     }
 
@@ -149,12 +188,12 @@ impl RsTable {
             hashes.push(key.hash(), GFP_KERNEL)?;
         }
         self.grow_by(held, keys.len())?;
-        self.0.reserve(held, &hashes)
+        self.hash.reserve(held, &hashes)
     }
 
     /// Ends a reservation.
     pub(crate) fn release(&self, held: &mut ConfigHeld) {
-        self.0.release(held);
+        self.hash.release(held);
     }
 
     /// Adds buckets, if there are too few for one more destination.
@@ -164,8 +203,8 @@ impl RsTable {
 
     /// Adds buckets, if there are too few for `more` destinations.
     fn grow_by(&self, held: &mut ConfigHeld, more: usize) -> Result {
-        let size = self.0.size();
-        let count = self.0.count().saturating_add(more);
+        let size = self.hash.size();
+        let count = self.hash.count().saturating_add(more);
         if count <= size {
             return Ok(());
         }
@@ -173,7 +212,7 @@ impl RsTable {
         while wanted < count {
             wanted = wanted.saturating_mul(GROWTH);
         }
-        self.0.resize(held, wanted)
+        self.hash.resize(held, wanted)
     }
 
     /// Returns the newest destination with a key for which `is` is true (V-8).
@@ -183,7 +222,7 @@ impl RsTable {
         at: RsKey,
         is: impl Fn(&DestinationSpec, &Destination) -> bool,
     ) -> Option<RcuRef<'g, Destination>> {
-        self.0.find(rcu, at.hash(), |found| {
+        self.hash.find(rcu, at.hash(), |found| {
             let spec = found.spec();
             RsKey::of(&spec) == Some(at) && is(&spec, &found)
         })

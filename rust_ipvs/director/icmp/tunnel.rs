@@ -2,20 +2,18 @@
 
 //! ICMP errors about tunnels to destinations, relayed to the clients (I-5).
 //!
-//! Such an error quotes the outer header that this host has added, and the client's packet inside.
-//! IPv4 in IPv4 only, as in C IPVS.
+//! Such an error quotes the outer header that this host has added, and the client's packet inside,
+//! each of either family. (C knows IPv4 in IPv4 only.)
 
-use super::quote::{
-    find,
-    read, //
-};
+use super::quote::read;
 use crate::{
     director::{
         conn::{
-            Connection,
+            ConnTable,
             InetFamily,
             PacketRole, //
         },
+        dest::Destination,
         packet::Context, //
     },
     kapi::{
@@ -24,14 +22,16 @@ use crate::{
         skbuff::Packet, //
     },
     logic::{
-        config::Encapsulation,
+        config::{
+            AddressFamily,
+            Encapsulation, //
+        },
         family::ParseError,
         gre, gue,
         icmp::{
+            relay,
             Message,
-            Quoted,
-            FRAGMENTATION_NEEDED,
-            UNREACHABLE, //
+            Quoted, //
         },
         ipip,
         packet::{
@@ -41,46 +41,111 @@ use crate::{
     },
 };
 
-/// Minimum MTU that is reported to a client, in bytes (RFC 791).
-const LEAST_MTU: u32 = 68;
-
 /// Handles an error about one of this host's tunnels; returns any other packet as `Err`. The quote
 /// starts at offset `at`.
-pub(super) fn handle<F: InetFamily>(
-    context: &Context<'_, F>,
+pub(super) fn handle<O: InetFamily>(
+    context: &Context<'_, O>,
     message: &Message,
     at: usize,
     mut packet: Packet,
 ) -> Result<Verdict, Packet> {
     // This host is the source of the outer header, so an error about it is addressed to this host.
-    if !packet.route_is_local(F::PROTOCOL) {
+    if !packet.route_is_local(O::PROTOCOL) {
         return Err(packet);
     }
-    let Some(inside) = inside(context, at, &mut packet) else {
+    let Some((inside, family)) = inside(context, at, &mut packet) else {
         return Err(packet);
     };
-    let Some(quoted) = read(&mut packet, |bytes| Quoted::<F>::parse(bytes, inside)) else {
-        return Ok(Verdict::Accept(packet));
+    let error = Error {
+        context,
+        message,
+        at,
+        inside,
     };
-    let found = find(context, quoted.header.protocol, &quoted.src, &quoted.dst);
-    let Some((connection, PacketRole::Request)) = found else {
-        return Ok(Verdict::Accept(packet));
-    };
-    if !packet.message_sum_is_right(F::PROTOCOL, context.header.l4) {
-        return Ok(Verdict::Drop(packet));
-    }
-    Ok(send_error_for(
-        context, connection, message, at, &quoted, packet,
-    ))
+    Ok(match family {
+        AddressFamily::V4 => error.relay(context.ipvs.v4.connections.as_ref(), packet),
+        AddressFamily::V6 => error.relay(context.ipvs.v6.connections.as_ref(), packet),
+    })
 }
 
-/// Returns the offset of the client's packet in a quote at offset `at`; `None` if the quote is no
-/// packet of a tunnel to a destination.
+/// An error about a tunnel whose outer packets are of family `O`.
+struct Error<'a, 'g, O: InetFamily> {
+    context: &'a Context<'g, O>,
+    message: &'a Message,
+    /// Offset of the outer packet in the quote.
+    at: usize,
+    /// Offset of the inner packet.
+    inside: usize,
+}
+
+impl<O: InetFamily> Error<'_, '_, O> {
+    /// Tells the client whose packet of family `I` is inside.
+    fn relay<I: InetFamily>(
+        &self,
+        connections: Option<&ConnTable<I>>,
+        mut packet: Packet,
+    ) -> Verdict {
+        let quoted = read(&mut packet, |bytes| Quoted::<I>::parse(bytes, self.inside));
+        let (Some(connections), Some(quoted)) = (connections, quoted) else {
+            return Verdict::Accept(packet);
+        };
+        let (protocol, ends) = (quoted.header.protocol, (quoted.src, quoted.dst));
+        let found = connections.look_up(self.context.rcu, protocol, ends, true);
+        let Ok((connection, PacketRole::Request)) = found else {
+            return Verdict::Accept(packet);
+        };
+        if !packet.message_sum_is_right(O::PROTOCOL, self.context.header.l4) {
+            return Verdict::Drop(packet);
+        }
+        self.send(&connection.destination, &quoted, packet);
+        Verdict::Stolen
+    }
+
+    /// Sends the error for the client, if there is one.
+    fn send<I: InetFamily>(
+        &self,
+        destination: &Destination,
+        quoted: &Quoted<I>,
+        mut packet: Packet,
+    ) {
+        let (context, headers) = (self.context, self.inside.saturating_sub(self.at));
+        if !packet.strip(self.at) {
+            return;
+        }
+        let told = match relay::path_mtu(O::FAMILY, self.message) {
+            Some(mtu) => {
+                packet.update_path_mtu(O::PROTOCOL, context.net, mtu);
+                // Look the route up again for its new MTU.
+                let route = destination.route(context.rcu, context.net, RouteKind::WithSource);
+                let mtu = route.map_or(mtu, |route| route.mtu());
+                // Without DF this host cuts the next one.
+                let is_to_cut = I::FAMILY == AddressFamily::V4 && !quoted.header.dont_fragment;
+                (!is_to_cut).then(|| relay::too_big(I::FAMILY, mtu, headers as u32))
+            }
+            None => relay::relay(O::FAMILY, I::FAMILY, self.message),
+        };
+        let Some(told) = told else {
+            return;
+        };
+        if !packet.strip(headers) || !packet.pull(quoted.header.l4.into()) {
+            return;
+        }
+        if O::FAMILY == I::FAMILY || packet.change_family(I::PROTOCOL, context.net) {
+            packet.send_icmp(I::PROTOCOL, told.kind, told.code, told.info);
+            if destination.is_available() {
+                destination.counted.output(packet.len());
+            }
+        }
+    }
+}
+
+/// Returns offset and family of the client's packet in a quote at offset `at`; `None` if the quote
+/// is no packet of a tunnel to a destination.
 fn inside<F: InetFamily>(
     context: &Context<'_, F>,
     at: usize,
     packet: &mut Packet,
-) -> Option<usize> {
+) -> Option<(usize, AddressFamily)> {
     let outer = read(packet, |bytes| Quoted::<F>::header(bytes, at))?;
     if outer.fragment == Fragment::Later {
         return None;
@@ -95,9 +160,8 @@ fn inside<F: InetFamily>(
         let header = bytes.get(at..end).map(|header| header.len());
         header.ok_or(ParseError::Short(end))
     };
-    let inner = ipip::number(F::FAMILY);
-    if outer.protocol == inner {
-        return leads(0, |kind| matches!(kind, Encapsulation::Ipip)).then_some(at);
+    if let Some(family) = ipip::family(outer.protocol) {
+        return leads(0, |kind| matches!(kind, Encapsulation::Ipip)).then_some((at, family));
     }
     let length = match outer.protocol {
         UDP => gue::UDP_LEN.saturating_add(gue::LEN),
@@ -106,55 +170,17 @@ fn inside<F: InetFamily>(
     };
     read(packet, |bytes| rest(bytes, length))?;
     let header = packet.bytes().get(at..)?;
-    let length = if outer.protocol == UDP {
+    let (family, length) = if outer.protocol == UDP {
         let (port, data) = gue::parse(header)?;
         let (protocol, length) = data?;
         let ours = || leads(port, |kind| matches!(kind, Encapsulation::Gue { .. }));
-        (protocol == inner && ours()).then_some(length)?
+        let family = ipip::family(protocol)?;
+        ours().then_some((family, length))?
     } else {
         let (kind, length) = gre::parse(header)?;
         let ours = || leads(0, |kind| matches!(kind, Encapsulation::Gre { .. }));
-        (kind == gre::IPV4 && ours()).then_some(length)?
+        let family = gre::family(kind)?;
+        ours().then_some((family, length))?
     };
-    Some(at.saturating_add(length))
-}
-
-/// Sends the client an ICMP error for the one about the tunnel. The quote starts at offset `at`,
-/// the client's packet at that of `quoted`.
-fn send_error_for<F: InetFamily>(
-    context: &Context<'_, F>,
-    connection: &Connection<F>,
-    message: &Message,
-    at: usize,
-    quoted: &Quoted<F>,
-    mut packet: Packet,
-) -> Verdict {
-    let destination = &connection.destination;
-    let headers = quoted.at.saturating_sub(at);
-    let mut info = message.info;
-    if !packet.strip(at) {
-        return Verdict::Stolen;
-    }
-    if (message.kind, message.code) == (UNREACHABLE, FRAGMENTATION_NEEDED) {
-        packet.update_path_mtu(context.net, info & 0xffff);
-        if !quoted.header.dont_fragment {
-            return Verdict::Stolen;
-        }
-        // The path MTU was updated above; look the route up again for its new MTU.
-        let route = destination.route(context.rcu, context.net, RouteKind::WithSource);
-        let mtu = route.map_or(info & 0xffff, |route| route.mtu());
-        let headers = headers as u32;
-        info = if mtu > LEAST_MTU.saturating_add(headers) {
-            mtu.saturating_sub(headers)
-        } else {
-            mtu
-        };
-    }
-    if packet.strip(headers) && packet.pull(quoted.header.l4.into()) {
-        packet.send_icmp(message.kind, message.code, info);
-        if destination.is_available() {
-            destination.counted.output(packet.len());
-        }
-    }
-    Verdict::Stolen
+    Some((at.saturating_add(length), family))
 }

@@ -310,6 +310,13 @@ impl<F: InetFamily> FamilyTransaction<F> {
         self.next.iter().any(|next| next.change.is_new)
     }
 
+    /// Returns whether a destination of the other family is added, which needs the hooks of that
+    /// family (I-5).
+    fn has_mixed(&self) -> bool {
+        let mut added = self.next.iter().flat_map(|next| next.change.added.iter());
+        added.any(|one| one.spec.id.addr.family() != F::FAMILY)
+    }
+
     fn cancel(self, ipvs: &NetnsIpvs) {
         for next in self.next {
             ipvs.give_back(next.change.added);
@@ -353,10 +360,10 @@ impl Transaction {
         let has_lblc = &mut self.has_lblc;
         self.v4.prepare(ipvs, config, plan.v4, has_lblc)?;
         self.v6.prepare(ipvs, config, plan.v6, has_lblc)?;
-        if self.v4.has_new() {
+        if self.v4.has_new() || self.v6.has_mixed() {
             ipvs.prepare(config, AddressFamily::V4)?;
         }
-        if self.v6.has_new() {
+        if self.v6.has_new() || self.v4.has_mixed() {
             ipvs.prepare(config, AddressFamily::V6)?;
         }
         let mut keys = KVVec::new();

@@ -145,14 +145,14 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
                 }
             }
             _ if *byte == b'.' && digits != 0 && dots < 3 => {
-                address = address << 8 | octet;
+                address = (address << 8) | octet;
                 (octet, digits) = (0, 0);
                 dots += 1;
             }
             _ => return None,
         }
     }
-    (dots == 3 && digits != 0).then(|| Ipv4Addr::from(address << 8 | octet))
+    (dots == 3 && digits != 0).then(|| Ipv4Addr::from((address << 8) | octet))
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
                 format!(" {method}"),
                 format!(" -w {weight}"),
             ].iter().enumerate() {
-                if parts >> bit & 1 != 0 {
+                if (parts >> bit) & 1 != 0 {
                     line.push_str(words);
                 }
             }

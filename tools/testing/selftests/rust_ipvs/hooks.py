@@ -4,6 +4,7 @@
 
 import re
 import socket
+import subprocess
 
 from harness import ipvs
 from harness.clients import Connection, ask
@@ -66,6 +67,39 @@ def failed_add():
     equal((hooks('ip'), hooks('ip6')), (0, 0), 'hooks')
     ipvs.refused(f'-A -t [{VIP6}]:80 -s rr -p 10 -M 129')
     equal((hooks('ip'), hooks('ip6')), (0, 0), 'hooks')
+
+
+def apply_rules(*rules):
+    """Makes of these rules the director's table, in one transaction."""
+    words = ['ripvsadm', 'apply', '-q', '-']
+    with g.director:
+        subprocess.run(words, input='\n'.join(rules), text=True, check=True)
+
+
+@case('H-2 I-5 a tunnel to the other family has its hooks, for errors about it', only='rust')
+def mixed_registration():
+    tunnel = f'-a -u {VIP}:80 -r [{SERVER[6]}]:80 -i'
+    service = f'-A -u {VIP}:80 -s rr'
+    ipvs.admin(service)
+    count = hooks('ip')
+    ipvs.refused(f'-a -u {VIP}:80 -r [ff02::1]:80 -i')
+    ipvs.refused(f'-a -u {VIP}:80 -r [{SERVER[6]}]:80 -m')
+    equal(hooks('ip6'), 0, 'hooks after destinations that were refused')
+    ends = (f'-d -u {VIP}:80 -r [{SERVER[6]}]:80', f'-D -u {VIP}:80', '-C')
+    for end in ends:
+        for together in (False, True):
+            if together:
+                apply_rules(service, tunnel)
+            else:
+                ipvs.admin(tunnel)
+            equal((hooks('ip'), hooks('ip6')), (count, count), 'hooks with the tunnel')
+            ipvs.admin(end)
+            equal(hooks('ip6'), 0, f'IPv6 hooks after {end}')
+            if end != ends[0]:
+                ipvs.admin(service)
+    ipvs.admin(tunnel)
+    apply_rules(service)
+    equal((hooks('ip'), hooks('ip6')), (count, 0), 'hooks after the tunnel went in a transaction')
 
 
 def counters(family, hook, match):

@@ -8,7 +8,7 @@ from harness import ipvs
 from harness.clients import Connection, ask
 from harness.fixture import FIXTURE as g, VIP
 from harness.ipvs import at
-from harness.packet import Packet, Sniffer, Wire, checksum, ip, udp
+from harness.packet import Packet, Sniffer, Wire, icmp, ip, udp
 from harness.routes import by_router, traceroute
 from harness.tap import case, equal, run, true, until
 from harness.tunnels import KINDS, PORT, SERVER, VIPS, close, serve
@@ -270,51 +270,96 @@ for KIND in KINDS:
             g.director.run('ip route flush cache', quiet=True)
 
 
-def icmp(src, dst, about, kind, rest=0, sum_=None):
-    """An ICMP error."""
-    message = struct.pack('!BBHI', *kind, 0, rest) + about
-    sum_ = checksum(message) if sum_ is None else sum_
-    return ip(src, dst, 1, message[:2] + struct.pack('!H', sum_) + message[4:])
+# C knows errors about IPv4 in IPv4 only. Routers cut IPv6 in IPv4, which has no DF.
+for KIND in ('IPIP', 'GUE', 'GRE'):
+    for INNER, OUTER in FAMILIES[2:]:
+
+        @case(
+            f'I-5 {KIND}, IPv{INNER} in IPv{OUTER}: TCP finds a size that fits a narrow way',
+            only='rust',
+        )
+        def narrow_mixed(kind=KIND, inner=INNER, outer=OUTER):
+            by_router(outer, mtu=1400)
+            try:
+                serve(kind, inner, outer, 't')
+                with Connection(g.client, VIPS[inner], timeout=30) as connection:
+                    true(connection.put(100000), '100 kB arrive')
+                got = g.client.run(f'ip route get {VIPS[inner]}')
+                size = 1400 - 40 - KINDS[kind][1]
+                true(f'mtu {size} ' in got + ' ', f'the client knows what fits, {size}: {got}')
+            finally:
+                close()
+                by_router(outer, on=False)
+                g.director.run('ip -6 route flush cache', quiet=True)
 
 
-@case(
-    'I-5 V-8 errors about tunnels that are none of ours, about no connection, cut short or with a wrong sum are not passed on'
-)
-def not_passed_on():
-    serve('IPIP', 4, 4, 'u')
-    try:
-        with Shot(4) as shot, Wire(g.s1, 'back', g.director, 'back') as back:
-            shot.send()
-            true(shot.arrived(), 'the connection')
-            me = CLIENT[4]
-            inner = ip(me, VIP, 17, udp(me, VIP, shot.port, 80, b'shot'))
-            other = ip(me, VIP, 17, udp(me, VIP, 99, 80, b'shot'))
+for INNER, OUTER in FAMILIES[1:]:
 
-            def error(outer, kind=(11, 0), sum_=None):
-                back.send(icmp('10.0.2.12', DIRECTOR[4], outer, kind, sum_=sum_))
+    @case(
+        f'I-5 X-8 IPIP, IPv{INNER} in IPv{OUTER}: traceroute shows a router on the way', only='rust'
+    )
+    def trace_mixed(inner=INNER, outer=OUTER):
+        by_router(outer)
+        try:
+            serve('IPIP', inner, outer, 'u')
+            hops, words = traceroute(VIPS[inner], '-U -p 80')
+            equal(hops, [VIPS[inner]] * 3, words)
+        finally:
+            close()
+            by_router(outer, on=False)
 
-            for proto, payload in (
-                (4, other),
-                (47, struct.pack('!HH', 0, 0x800) + inner),
-                (4, inner[:19]),
-                (4, inner[:21]),
-                (17, udp(DIRECTOR[4], SERVER[4], 40000, PORT, bytes((0, 4, 0, 0)) + inner)),
-            ):
-                error(ip(DIRECTOR[4], SERVER[4], proto, payload))
-            error(ip(DIRECTOR[4], '10.0.2.12', 4, inner))
-            error(ip(DIRECTOR[4], SERVER[4], 4, inner, offset=3))
-            error(ip(DIRECTOR[4], SERVER[4], 4, inner), sum_=0x1234)
-            equal(shot.error(0.3), None, 'what the client hears')
-            error(ip(DIRECTOR[4], SERVER[4], 4, inner))
-            heard = shot.error()
-            true(heard, 'a right one is passed on')
-            equal(
-                (heard.src, heard.type, heard.code, heard.inner().sport),
-                (VIP, 11, 0, shot.port),
-                'the error',
-            )
-    finally:
-        close()
+
+# The errors that a hop limit causes, and their numbers as a client sees them.
+EXPIRED = {4: (11, 0), 6: (3, 0)}
+ROUTER = {4: '10.0.2.12', 6: 'fd00:2::c'}
+
+for INNER, OUTER in FAMILIES:
+
+    @case(
+        f'I-5 V-8 IPv{INNER} in IPv{OUTER}: errors about tunnels that are none of ours, about no '
+        'connection, cut short or with a wrong sum are not passed on',
+        only=None if (INNER, OUTER) == (4, 4) else 'rust',
+    )
+    def not_passed_on(inner=INNER, outer=OUTER):
+        serve('IPIP', inner, outer, 'u')
+        me, vip = CLIENT[inner], VIPS[inner]
+        number, ethertype, head = (4, 0x800, 20) if inner == 4 else (41, 0x86DD, 40)
+        try:
+            with Shot(inner) as shot, Wire(g.s1, 'back', g.director, 'back') as back:
+                shot.send()
+                true(shot.arrived(), 'the connection')
+                data = ip(me, vip, 17, udp(me, vip, shot.port, 80, b'shot'))
+                other = ip(me, vip, 17, udp(me, vip, 99, 80, b'shot'))
+
+                def error(proto, payload, to=SERVER[outer], kind=EXPIRED[outer], sum_=None, **how):
+                    about = ip(DIRECTOR[outer], to, proto, payload, **how)
+                    back.send(icmp(ROUTER[outer], DIRECTOR[outer], about, kind, sum_=sum_))
+
+                gue = bytes((0, number, 0, 0)) + data
+                for proto, payload in (
+                    (number, other),
+                    (47, struct.pack('!HH', 0, ethertype) + data),
+                    (number, data[: head - 1]),
+                    (number, data[: head + 1]),
+                    (45 - number, data),
+                    (17, udp(DIRECTOR[outer], SERVER[outer], 40000, PORT, gue)),
+                ):
+                    error(proto, payload)
+                error(number, data, to=ROUTER[outer])
+                if outer == 4:
+                    error(number, data, offset=3)
+                error(number, data, sum_=0x1234)
+                equal(shot.error(0.3), None, 'what the client hears')
+                error(number, data)
+                heard = shot.error()
+                true(heard, 'a right one is passed on')
+                equal(
+                    (heard.src, (heard.type, heard.code), heard.inner().sport),
+                    (vip, EXPIRED[inner], shot.port),
+                    'the error',
+                )
+        finally:
+            close()
 
 
 @case('I-5 E-2 an error about a tunnel counts as packets out', fresh=True)
@@ -324,7 +369,7 @@ def counted():
         shot.send()
         true(shot.arrived(), 'the connection')
         inner = ip(CLIENT[4], VIP, 17, udp(CLIENT[4], VIP, shot.port, 80, b'shot'))
-        back.send(icmp('10.0.2.12', DIRECTOR[4], ip(DIRECTOR[4], SERVER[4], 4, inner), (3, 1)))
+        back.send(icmp(ROUTER[4], DIRECTOR[4], ip(DIRECTOR[4], SERVER[4], 4, inner), (3, 1)))
         true(shot.error(), 'an ICMP error')
         # Once for itself, and once for what this host sends to the client because of it, which is
         # an error about the connection as well (C-11).
