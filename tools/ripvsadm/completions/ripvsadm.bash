@@ -14,7 +14,7 @@ _ripvsadm() {
 	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
 		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
 		--restore --set --start-daemon --stop-daemon -h --help -v --version apply diff
-		export top metrics monitor'
+		export conns top metrics monitor'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
@@ -23,6 +23,8 @@ _ripvsadm() {
 	apply:*) ;;
 	diff:*) ;;
 	export:*) ;;
+	conns:*) ;;
+	top:-b | top:--by) words='client server service state' ;;
 	top:-d | top:--delay) return ;;
 	top:-o | top:--sort) words='cps inpps outpps inbps outbps active conns name' ;;
 	top:-c | top:--count) return ;;
@@ -84,8 +86,12 @@ _ripvsadm() {
 		*:export)
 			words="-j --json --help"
 			;;
+		*:conns)
+			words="-w --wide --json -c --count -y --yes --all --help delete client vip server
+				proto mark state templates connections idle flags without ipv4 ipv6"
+			;;
 		*:top)
-			words="-d --delay -o --sort -c --count --help"
+			words="-b --by -1 --once -d --delay -o --sort -c --count --help conns"
 			;;
 		*:metrics)
 			words="-f --file -l --listen -o --openmetrics --no-backends --help"

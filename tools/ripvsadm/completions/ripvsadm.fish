@@ -43,7 +43,8 @@ complete -c ripvsadm -n $is_first -s v -l version -d 'the version'
 complete -c ripvsadm -n $is_first -a apply -d 'make the table what a file says'
 complete -c ripvsadm -n $is_first -a diff -d 'show how the table differs from a file'
 complete -c ripvsadm -n $is_first -a export -d 'print the table for apply'
-complete -c ripvsadm -n $is_first -a top -d 'the table, live'
+complete -c ripvsadm -n $is_first -a conns -d 'connections by a filter: list, count, delete'
+complete -c ripvsadm -n $is_first -a top -d 'the table or connections, live'
 complete -c ripvsadm -n $is_first -a metrics -d 'all counters as Prometheus metrics'
 complete -c ripvsadm -n $is_first -a monitor -d 'changes of the configuration, as they are made'
 
@@ -100,6 +101,16 @@ complete -c ripvsadm -n '__ripvsadm_is diff' -F
 complete -c ripvsadm -n '__ripvsadm_is diff' -s h -l help -d usage
 complete -c ripvsadm -n '__ripvsadm_is export' -s j -l json -d 'as a JSON document'
 complete -c ripvsadm -n '__ripvsadm_is export' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is conns' -a 'delete client vip server proto mark state templates connections idle flags without ipv4 ipv6'
+complete -c ripvsadm -n '__ripvsadm_is conns' -s w -l wide -d 'more columns'
+complete -c ripvsadm -n '__ripvsadm_is conns' -l json -d 'an object a line'
+complete -c ripvsadm -n '__ripvsadm_is conns' -s c -l count -d 'only how many'
+complete -c ripvsadm -n '__ripvsadm_is conns' -s y -l yes -d 'delete without a question'
+complete -c ripvsadm -n '__ripvsadm_is conns' -l all -d 'delete all connections'
+complete -c ripvsadm -n '__ripvsadm_is conns' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is top' -a conns
+complete -c ripvsadm -n '__ripvsadm_is top' -x -s b -l by -a 'client server service state' -d 'connections by'
+complete -c ripvsadm -n '__ripvsadm_is top' -s 1 -l once -d 'print it once, as text'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s d -l delay -d 'time between two looks'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s o -l sort -a 'cps inpps outpps inbps outbps active conns name' -d 'sorted by'
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s c -l count -d 'end after so many looks'

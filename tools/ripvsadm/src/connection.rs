@@ -36,10 +36,27 @@ pub struct Connection {
 /// # Errors
 /// The line that cannot be read.
 pub fn parse(text: &str) -> Result<Vec<Connection>, String> {
-    text.lines()
-        .skip(1)
-        .map(|line| parse_line(line).ok_or_else(|| format!("unexpected line \"{line}\" in {PATH}")))
-        .collect()
+    text.lines().skip(1).map(line).collect()
+}
+
+/// Reads a line other than the header.
+///
+/// # Errors
+/// The line, if it cannot be read.
+pub fn line(line: &str) -> Result<Connection, String> {
+    parse_line(line).ok_or_else(|| format!("unexpected line \"{line}\" in {PATH}"))
+}
+
+/// Returns the mark of a template of a mark, which it has for an address.
+pub fn mark(connection: &Connection) -> Option<u32> {
+    if connection.protocol != "IP" {
+        return None;
+    }
+    Some(match connection.virtual_server.address {
+        IpAddr::V4(mark) => mark.into(),
+        // In its first bits.
+        IpAddr::V6(mark) => (mark.to_bits() >> 96) as u32,
+    })
 }
 
 fn parse_line(line: &str) -> Option<Connection> {

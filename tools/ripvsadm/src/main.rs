@@ -6,6 +6,7 @@
 mod apply;
 mod cli;
 mod connection;
+mod conns;
 mod error;
 mod explain;
 mod fetch;

@@ -4,7 +4,7 @@
 
 mod address;
 mod cell;
-mod connections;
+pub mod connections;
 pub mod counters;
 mod daemons;
 pub mod json;

@@ -12,6 +12,7 @@ use std::ffi::OsString;
 
 use super::options::{Offer, OptionDef, Spelling, Value, OPTIONS};
 use crate::apply;
+use crate::conns;
 use crate::error::Error;
 use crate::metrics;
 use crate::monitor;
@@ -26,6 +27,7 @@ pub const SUBCOMMANDS: &[&Subcommand] = &[
     &apply::options::APPLY,
     &apply::options::DIFF,
     &apply::options::EXPORT,
+    &conns::options::SUBCOMMAND,
     &top::options::SUBCOMMAND,
     &metrics::options::SUBCOMMAND,
     &monitor::options::SUBCOMMAND,

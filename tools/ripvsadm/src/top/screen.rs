@@ -8,19 +8,19 @@ use super::options::Key;
 use super::state::{Row, State};
 
 /// The width of a column, the blank before it included.
-const COLUMN: usize = 7;
+pub const COLUMN: usize = 7;
 
 /// Minimum width of names.
-const NAME_MIN: usize = 16;
+pub const NAME_MIN: usize = 16;
 
 /// Lines that are no rows: two above the headings, the sum, the headings, the keys.
 const FRAME: usize = 4;
 
 const KEYS: &str = "q quit  < > sort  d real servers  space pause  arrows, page keys scroll";
 
-const BOLD: &str = "\x1b[1m";
-const REVERSE: &str = "\x1b[7m";
-const SERVICE: &str = "\x1b[36m";
+pub const BOLD: &str = "\x1b[1m";
+pub const REVERSE: &str = "\x1b[7m";
+pub const SERVICE: &str = "\x1b[36m";
 const DIM: &str = "\x1b[2m";
 const RESET: &str = "\x1b[0m";
 
@@ -63,8 +63,18 @@ pub fn paint(state: &State, width: usize, height: usize, coloured: bool) -> Stri
         };
         lines.push((colour, line(&name(row, server), row, names)));
     }
+    frame(lines, KEYS, (width, height), coloured)
+}
+
+/// Makes a screen of `width` and `height` of lines with their colours; the last one are the keys.
+pub fn frame(
+    mut lines: Vec<(&str, String)>,
+    keys: &str,
+    (width, height): (usize, usize),
+    coloured: bool,
+) -> String {
     lines.resize_with(height.saturating_sub(1), || ("", String::new()));
-    lines.push((DIM, KEYS.to_owned()));
+    lines.push((DIM, keys.to_owned()));
 
     // From the top left corner, each line to its end.
     let mut screen = "\x1b[H".to_owned();
@@ -125,12 +135,13 @@ fn line(name: &str, row: &Row, width: usize) -> String {
     text
 }
 
-fn push(text: &mut String, word: &str) {
+/// Adds a column.
+pub fn push(text: &mut String, word: &str) {
     write!(text, "{word:>COLUMN$}").unwrap_or_default();
 }
 
 /// A number in at most six characters: in full, or cut off to thousands, millions and so on.
-fn short(value: u64) -> String {
+pub fn short(value: u64) -> String {
     const UNITS: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
     let mut value = value;
     for unit in UNITS {

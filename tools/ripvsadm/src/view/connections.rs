@@ -10,17 +10,7 @@ use crate::names::Names;
 
 /// Connections, a line each; with their persistence engine's data where `engine_data`.
 pub fn connections(connections: &[Connection], engine_data: bool, names: &dyn Names) -> String {
-    let mut text = "IPVS connection entries\n".to_owned();
-    text.push_str(&match engine_data {
-        true => format!(
-            "pro expire {:<11} {:<18} {:<18} {:<18} {:<16} pe_data\n",
-            "state", "source", "virtual", "destination", "pe name"
-        ),
-        false => format!(
-            "pro expire {:<11} {:<18} {:<18} destination\n",
-            "state", "source", "virtual"
-        ),
-    });
+    let mut text = headings(engine_data);
     for connection in connections {
         text.push_str(&line(connection, engine_data, names));
         text.push('\n');
@@ -28,7 +18,20 @@ pub fn connections(connections: &[Connection], engine_data: bool, names: &dyn Na
     text
 }
 
-fn line(connection: &Connection, engine_data: bool, names: &dyn Names) -> String {
+/// The title and the headings.
+pub fn headings(engine_data: bool) -> String {
+    let common = format!(
+        "IPVS connection entries\npro expire {:<11} {:<18} {:<18}",
+        "state", "source", "virtual"
+    );
+    match engine_data {
+        true => format!("{common} {:<18} {:<16} pe_data\n", "destination", "pe name"),
+        false => format!("{common} destination\n"),
+    }
+}
+
+/// A connection in a line, without its end.
+pub fn line(connection: &Connection, engine_data: bool, names: &dyn Names) -> String {
     let protocol = match connection.protocol.as_str() {
         "TCP" => Some(Protocol::Tcp),
         "UDP" => Some(Protocol::Udp),

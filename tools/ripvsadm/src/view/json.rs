@@ -9,7 +9,7 @@ mod document;
 mod table;
 mod timeouts;
 
-pub use connections::connections;
+pub use connections::{connections, object, ConnectionObject};
 pub use daemons::daemons;
 pub use document::document;
 pub use table::table;

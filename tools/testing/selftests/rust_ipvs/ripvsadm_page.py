@@ -21,6 +21,8 @@ from harness.tap import case, equal, note, run, true, until
 
 PAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../../Documentation')
 PROMPT = '    director# '
+# Commands that list connections, which come in no order.
+CONNECTIONS = re.compile(r' -c| conns')
 SPACE = 'rv-page'
 
 # A director by itself: virtual addresses, real servers that never answer, and a client's address.
@@ -126,8 +128,7 @@ def masked(page):
     block = []
     for line in [*page, '']:
         if line.startswith(PROMPT) or not line.startswith('    '):
-            # Connections come in no order.
-            yield from sorted(block) if ' -c' in command else block
+            yield from sorted(block) if CONNECTIONS.search(command) else block
             block = []
             command = line if line.startswith(PROMPT) else ''
             yield line
@@ -136,7 +137,8 @@ def masked(page):
         line = re.sub(r'(_per_second|expires_seconds)": \d+', r'\1": N', line)
         line = re.sub(r'(_duration_seconds|_table_buckets) [\d.]+', r'\1 N', line)
         line = re.sub(r' \d\d:\d\d  ', ' MM:SS  ', line)
-        if '--rate' in command or ' top' in command:
+        line = re.sub(r'(expires|idle)_seconds":\d+', r'\1_seconds":N', line)
+        if '--rate' in command or ' top' in command and ' conns' not in command:
             line = re.sub(r'(\s+\d+[kKMGT]?)+$', ' N', line)
         block.append(line)
 

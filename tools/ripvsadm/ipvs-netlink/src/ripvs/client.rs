@@ -209,26 +209,42 @@ impl<T: Transport> Client<'_, T> {
     /// # Errors
     /// [`Error::Unexpected`] if each of 20 dumps was interrupted; else see [`crate::Client`].
     pub fn connections(&mut self, filter: &Filter) -> Result<Vec<Connection>, Error> {
-        self.engine.receive_large();
         for _ in 0..SNAPSHOT_TRIES {
             let mut found = Vec::new();
-            self.put(command::GET_CONNECTIONS, NLM_F_DUMP, |out| {
-                filter.encode(out);
-            });
-            let ending = self.engine.exchange(|answer| {
-                found.push(conns::read_message(answer)?);
-                Ok(())
-            })?;
-            match ending.errno {
-                0 => return Ok(found),
-                libc::EINTR => {}
-                _ => return Err(kernel_error(None, ending)),
+            if self.each_connection(filter, |connection| found.push(connection))? {
+                return Ok(found);
             }
         }
         Err(Error::Unexpected {
             command: Command::GetInfo,
             reason: "the table kept changing its hash key meanwhile",
         })
+    }
+
+    /// Calls `each` for each connection and template that a filter means, as the kernel shows them;
+    /// keeps none of them. Returns `false` if one may have come more than once, as the table got
+    /// another hash key meanwhile.
+    ///
+    /// # Errors
+    /// See [`crate::Client`].
+    pub fn each_connection(
+        &mut self,
+        filter: &Filter,
+        mut each: impl FnMut(Connection),
+    ) -> Result<bool, Error> {
+        self.engine.receive_large();
+        self.put(command::GET_CONNECTIONS, NLM_F_DUMP, |out| {
+            filter.encode(out);
+        });
+        let ending = self.engine.exchange(|answer| {
+            each(conns::read_message(answer)?);
+            Ok(())
+        })?;
+        match ending.errno {
+            0 => Ok(true),
+            libc::EINTR => Ok(false),
+            _ => Err(kernel_error(None, ending)),
+        }
     }
 
     /// Counts the connections and templates that a filter means.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::document::document;
-use crate::connection::{Connection, Endpoint};
+use crate::connection::{self, Connection, Endpoint};
 
 #[derive(Serialize)]
 struct ConnectionsDocument<'a> {
@@ -15,7 +15,7 @@ struct ConnectionsDocument<'a> {
 }
 
 #[derive(Serialize)]
-struct ConnectionObject<'a> {
+pub struct ConnectionObject<'a> {
     protocol: String,
     client: EndpointObject,
     service: VirtualObject,
@@ -47,24 +47,18 @@ struct EngineObject<'a> {
 /// Connections, and the templates of persistent services.
 pub fn connections(connections: &[Connection]) -> String {
     document(&ConnectionsDocument {
-        connections: connections.iter().map(connection).collect(),
+        connections: connections.iter().map(object).collect(),
     })
 }
 
-fn connection(connection: &Connection) -> ConnectionObject<'_> {
+/// A connection as an object.
+pub fn object(connection: &Connection) -> ConnectionObject<'_> {
     ConnectionObject {
         protocol: connection.protocol.to_lowercase(),
         client: endpoint(&connection.client),
-        service: match (connection.protocol.as_str(), &connection.virtual_server) {
-            // The template of a mark has the mark for an address.
-            ("IP", end) => VirtualObject::Fwmark {
-                fwmark: match end.address {
-                    IpAddr::V4(mark) => mark.into(),
-                    // In its first bits.
-                    IpAddr::V6(mark) => (mark.to_bits() >> 96) as u32,
-                },
-            },
-            (_, end) => VirtualObject::Address(endpoint(end)),
+        service: match connection::mark(connection) {
+            Some(fwmark) => VirtualObject::Fwmark { fwmark },
+            None => VirtualObject::Address(endpoint(&connection.virtual_server)),
         },
         destination: endpoint(&connection.real_server),
         state: &connection.state,
