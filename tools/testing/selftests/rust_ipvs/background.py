@@ -8,15 +8,15 @@ import subprocess
 import threading
 import time
 
-from harness import ipvs, sync
+from harness import ipvs
 from harness.clients import Connection, ask
 from harness.fixture import FIXTURE as g, TOOL, VIP, VIP6
+from harness.received import one_chain, receive
 from harness.tap import Skip, always, case, equal, note, run, true, until
 
 MANY = 100000 if os.environ.get('LONG') else 8000
 SERVERS = [f'10.0.2.{n}' for n in range(101, 105)]
 TRACING = '/sys/kernel/tracing'
-IN_A_MESSAGE = 36
 
 
 class Trace:
@@ -48,41 +48,9 @@ class Trace:
         return [line.split('work struct ')[1].split(':')[0] for line in lines]
 
 
-def tell(contents):
-    """Sends messages of these contents to a backup that runs meanwhile."""
-    ipvs.admin('--start-daemon backup --mcast-interface front')
-    messages = [sync.message(*entries) for entries in contents]
-    for number in range(0, len(messages), 20):
-        sync.send(g.director, 'front', *messages[number : number + 20])
-        time.sleep(0.05)
-    ipvs.admin('--stop-daemon backup')
-
-
 def connect(count, seconds=300):
-    """Makes so many connections, spread over the servers, as a backup that a master tells of them."""
-    contents = []
-    for number in range(count // IN_A_MESSAGE):
-        client = f'10.90.{number // 250}.{number % 250 + 1}'
-        contents.append(
-            [
-                sync.Entry(
-                    17,
-                    sync.INACTIVE | sync.ROUTE,
-                    0,
-                    client,
-                    1024 + n,
-                    VIP,
-                    80,
-                    SERVERS[n % len(SERVERS)],
-                    80,
-                    0,
-                    seconds,
-                )
-                for n in range(IN_A_MESSAGE)
-            ]
-        )
-    tell(contents)
-    return len(contents) * IN_A_MESSAGE
+    """Makes so many connections, spread over the servers."""
+    return receive(count, SERVERS, seconds)
 
 
 def counts():
@@ -273,27 +241,6 @@ def apart():
     ipvs.setting('expire_nodest_conn', 0)
 
 
-def one_chain(count):
-    """Makes connections of one port to many VIPs by one server, whose replies have one hash."""
-    entries = [
-        sync.Entry(
-            17,
-            sync.INACTIVE | sync.MASQ,
-            0,
-            '10.93.0.1',
-            1024,
-            f'10.92.{n // 250}.{n % 250 + 1}',
-            80,
-            SERVERS[0],
-            80,
-            0,
-            300,
-        )
-        for n in range(count)
-    ]
-    tell([entries[n : n + IN_A_MESSAGE] for n in range(0, count, IN_A_MESSAGE)])
-
-
 @case(
     'C-7 a chain that is too long makes the table take another hash key, while it is used',
     only='rust',
@@ -317,7 +264,7 @@ def another_key():
     over = threading.Event()
 
     def others():
-        one_chain(1440)
+        one_chain(1440, SERVERS[0])
         # Each new connection has one chance in as many as there are buckets to come to that chain.
         for count in itertools.count(720, 720):
             if over.is_set():

@@ -4,18 +4,25 @@
 
 import contextlib
 import errno
+import socket
+import struct
+import subprocess
 import threading
 import time
 
-from harness import ipvs, sync
+from harness import ipvs
 from harness.clients import Connection
 from harness.fixture import FIXTURE as g, VIP, VIP6
-from harness.netlink import attr, u8, u32
-from harness.ripvs import OPTIONS, Ripvs, nest
+from harness.ftp import Client, Vsftpd, data_rows, serve as serve_ftp, spaces
+from harness.netlink import attr, attributes, u8, u32
+from harness.netns import make
+from harness.received import IN_A_MESSAGE, one_chain, receive
+from harness.ripvs import NLM_F_DUMP_INTR, OPTIONS, Ripvs, nest
 from harness.ripvs_conns import (
     ALL,
     CONTROLLED,
     CONTROLS,
+    CONNECTION,
     COUNT_CONNECTIONS,
     DEL_CONNECTIONS,
     FILTER,
@@ -23,11 +30,13 @@ from harness.ripvs_conns import (
     SYNCED,
     TEMPLATE,
     TRACKED,
+    UNHASHED,
     count,
     delete,
     dump,
     filter_of,
     messages,
+    read,
 )
 from harness.tap import case, equal, note, run, true, until
 from harness.tracked import TRACKED as RULES, entries, rules
@@ -37,7 +46,6 @@ RIPS = {'s1': '10.0.2.11', 's2': '10.0.2.12'}
 RIPS6 = {'s1': 'fd00:2::b', 's2': 'fd00:2::c'}
 TCP, UDP = 6, 17
 MANY = 20000
-IN_A_MESSAGE = 36
 
 
 def sock():
@@ -280,30 +288,11 @@ class Resizer(threading.Thread):
         ipvs.setting('conn_lfactor', -2)
 
 
-def connect(number):
-    """Makes so many connections, as a backup that a master tells of them."""
-    entry = lambda client, n: sync.Entry(
-        UDP, sync.INACTIVE | sync.ROUTE, 0, client, 1024 + n, VIP, 80, RIPS['s1'], 80, 0, 300
-    )
-    ipvs.admin('--start-daemon backup --mcast-interface front')
-    told = [
-        sync.message(
-            *(entry(f'10.90.{at // 250}.{at % 250 + 1}', n) for n in range(IN_A_MESSAGE))
-        )
-        for at in range(number // IN_A_MESSAGE)
-    ]
-    for at in range(0, len(told), 20):
-        sync.send(g.director, 'front', *told[at : at + 20])
-        time.sleep(0.05)
-    ipvs.admin('--stop-daemon backup')
-    return len(told) * IN_A_MESSAGE
-
-
 @case('dumps while the table is resized show each of 20,000 connections once', only='rust')
 def resized():
     ipvs.service(f'-u {VIP}:80', '-g', [f'{RIPS["s1"]}:80'])
     family = sock()
-    made = connect(MANY)
+    made = receive(MANY)
     equal(count(family, flags=SYNCED), made, 'connections')
     with Resizer() as resizer:
         net = {'client': '10.90.1.0', 'client_prefix': 24}
@@ -323,6 +312,189 @@ def resized():
     note(f'{times} changes of the load factor')
     true(times > 3, 'the table was resized meanwhile')
     equal(count(family), 0, 'left')
+
+
+@case('FTP: a control connection goes with its data connections, which go without it', only='rust')
+def ftp():
+    family = sock()
+    for version, vip in (4, VIP), (6, VIP6):
+        serve_ftp(['s1'], version=version)
+        with Vsftpd(spaces(['s1'])), Client(g.client, vip, 'EPSV') as session:
+            session.login()
+            port = session.sock.getsockname()[1]
+
+            def transfer():
+                """The client's port of a data connection that is left open."""
+                data = session.transfercmd('STOR in/open')
+                (row,) = data_rows(vaddr=vip)
+                return data, row.cport
+
+            data, data_port = transfer()
+            with data:
+                (control,) = dump(family, flags=CONTROLS)[0]
+                (child,) = dump(family, flags=CONTROLLED)[0]
+                equal((control['client_port'], control['vip_port']), (port, 21), 'it controls')
+                equal(child['client_port'], data_port, 'what it controls')
+                equal(delete(family, client_port=data_port), (1, 0), 'the data connection')
+                equal(count(family, flags_mask=CONTROLS, client_port=port), 1, 'control stays')
+            # The server has an end of its own for what has no connection any more.
+            session.sock.close()
+        equal(delete(family, client_port=port), (1, 0), 'the control connection')
+        equal(count(family), 0, 'connections')
+        with Vsftpd(spaces(['s1'])), Client(g.client, vip, 'EPSV') as session:
+            session.login()
+            port = session.sock.getsockname()[1]
+            data, data_port = transfer()
+            with data:
+                equal(count(family), 2, 'control and data')
+                equal(delete(family, client_port=port), (2, 0), 'both')
+                equal((count(family), ipvs.rows()), (0, []), 'nothing is left')
+            session.sock.close()
+        ipvs.admin('-C')
+
+
+@case('a template gets connections while it is deleted: what is held goes with these', only='rust')
+def held():
+    ipvs.service(f'-u {VIP}:80', '-g', [f'{rip}:80' for rip in RIPS.values()], '-s rr -p 300')
+    family = sock()
+    over = threading.Event()
+
+    def begin():
+        """New connections of one client without a pause: each is the template's."""
+        while not over.is_set():
+            with g.client, socket.socket(type=socket.SOCK_DGRAM) as client:
+                client.bind((CLIENT, 0))
+                client.sendto(b'x', (VIP, 80))
+
+    talkers = [threading.Thread(target=begin) for _ in range(3)]
+    for talker in talkers:
+        talker.start()
+    until(lambda: count(family, flags=TEMPLATE) == 1, 'the template')
+    deleted = stayed = 0
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        gone, left = delete(family, flags=TEMPLATE)
+        deleted, stayed = deleted + gone, stayed + left
+        # What is held is found by no packet, and controls others.
+        for one in dump(family, flags=UNHASHED)[0] if left else ():
+            true(one['flags'] & CONTROLS, f'it is held for others: {one}')
+    over.set()
+    for talker in talkers:
+        talker.join(20)
+    note(f'{deleted} deleted, {stayed} held')
+    true(deleted > 10, 'templates were deleted with their connections')
+    left = count(family)
+    equal(delete(family, options=ALL), (left, 0), 'the rest, held ones, too')
+    equal((count(family), ipvs.rows()), (0, []), 'nothing is left')
+    equal(sum(dest.active + dest.inactive for dest in ipvs.dests()), 0, 'counts of servers')
+
+
+class Dump:
+    """A dump that is read datagram by datagram."""
+
+    def __init__(self, genl):
+        self.genl, self.found, self.flags, self.is_over = genl, [], 0, False
+        self.genl.sequence += 1
+        head = struct.pack('=IHHIIBBH', 20, self.genl.family, 0x301, self.genl.sequence, 0, 4, 1, 0)
+        self.genl.socket.send(head)
+
+    def read(self):
+        """Reads the next datagram."""
+        data = self.genl.socket.recv(1 << 17)
+        while data:
+            length, kind, flags = struct.unpack_from('=IHH', data)
+            self.flags |= flags
+            if kind == 3:
+                self.is_over = True
+            else:
+                nested = dict(attributes(data[20:length]))[CONNECTION]
+                one = read(nested)
+                self.found.append((one['client'], one['client_port'], one.get('vip')))
+            data = data[(length + 3) & ~3 :]
+
+    def rest(self):
+        """Reads all that is left."""
+        while not self.is_over:
+            self.read()
+
+
+@case('C-7 a dump during which the table gets another hash key says so', only='rust', fresh=True)
+def another_key():
+    # The table keeps its size, so only another key changes the order in it.
+    ipvs.setting('conn_lfactor', 8)
+    ipvs.service(f'-u {VIP}:80', '-g', [f'{RIPS["s1"]}:80'])
+    family = sock()
+    made = receive(1800)
+    before = Dump(family.genl)
+    before.rest()
+    equal((len(set(before.found)), before.flags & NLM_F_DUMP_INTR), (made, 0), 'one before')
+    try:
+        order = lambda: [row[1:6] for row in ipvs.rows() if row.caddr == '10.90.0.1']
+        first = order()
+        with Ripvs(g.director).genl as genl:
+            half = Dump(genl)
+            half.read()
+            true(not half.is_over, 'it is not at its end')
+            one_chain(1440)
+            # A new connection has one chance in as many as there are buckets to come to that chain.
+            for number in range(1, 20):
+                if order() != first:
+                    break
+                receive(1800 + 720 * number)
+            true(order() != first, 'the table has another key')
+            half.rest()
+        true(half.flags & NLM_F_DUMP_INTR, 'the dump says that it was interrupted')
+        shown = set(half.found)
+        true(shown >= set(before.found), 'what was there throughout is shown, once or more')
+    finally:
+        ipvs.setting('conn_lfactor', -2)
+    after, is_interrupted = messages(family)
+    equal((len(after), is_interrupted), (count(family), False), 'the next dump')
+    delete(family, options=ALL)
+
+
+# One datagram of each of 2,000 ports of a director by itself.
+ALONE = """
+import socket
+for port in range(20000, 22000):
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.bind(('203.0.113.5', port))
+        client.sendto(b'x', ('192.0.2.1', 53))
+"""
+
+
+@case('a namespace loses its name during a dump, and goes with the socket', only='rust')
+def of_a_namespace_that_goes():
+    for is_read in True, False:
+        space = make('rv-going')
+        lines = (
+            'link add d0 type dummy',
+            'link set d0 up',
+            'address add 198.51.100.254/24 dev d0',
+            'address add 192.0.2.1/32 dev lo',
+            'address add 203.0.113.5/32 dev lo',
+            'neighbour add 198.51.100.1 lladdr 02:00:00:00:00:01 dev d0',
+        )
+        batch = ['ip', '-n', 'rv-going', '-batch', '-']
+        subprocess.run(batch, input='\n'.join(lines), text=True, check=True)
+        ipvs.service('-u 192.0.2.1:53', '-g', ['198.51.100.1:53'], space=space)
+        space.run(['python3', '-c', ALONE], quiet=True)
+        family = Ripvs(space)
+        equal(count(family), 2000, 'connections')
+        half = Dump(family.genl)
+        half.read()
+        true(not half.is_over, 'it is not at its end')
+        subprocess.run(['ip', 'netns', 'del', 'rv-going'], check=True)
+        space.close()
+        if is_read:
+            half.rest()
+            equal((len(half.found), len(set(half.found))), (2000, 2000), 'shown')
+            equal(half.flags & NLM_F_DUMP_INTR, 0, 'interrupted')
+            equal(delete(family, options=ALL), (2000, 0), 'deleted in what has no name')
+        # The last reference to the namespace, in the middle of the dump if it was not read.
+        family.close()
+    # It ends before the module can go.
+    g.reload()
 
 
 @case('requests that are none: each is refused with words, and nothing is deleted', only='rust')
