@@ -52,16 +52,21 @@ fn list<T: Transport>(
     format: Format,
 ) -> Result<u8, Error> {
     let mut output = BufWriter::new(io::stdout().lock());
-    let mut written = output.write_all(show::headings(format).as_bytes());
+    let mut written = Ok(());
+    let mut headings = Some(show::headings(format));
     let mut progress = Progress::new();
     let is_exact = source::each(client, filter, |shown| {
+        // A filter that is refused has no headings.
+        let text = headings.take().unwrap_or_default() + &show::line(&shown, format);
         if written.is_ok() {
-            written = output.write_all(show::line(&shown, format).as_bytes());
+            written = output.write_all(text.as_bytes());
         }
         progress.count();
     });
     progress.end();
     let is_exact = is_exact?;
+    let headings = headings.unwrap_or_default();
+    let written = written.and_then(|()| output.write_all(headings.as_bytes()));
     match written.and_then(|()| output.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
         other => other?,
