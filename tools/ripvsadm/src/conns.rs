@@ -2,8 +2,8 @@
 
 //! `ripvsadm conns`: connections by filter, shown, counted and deleted.
 //!
-//! [`filter`] reads the filter, [`source`] gets connections from the kernel, [`show`] makes lines of
-//! them, [`delete`] asks before it deletes.
+//! [`filter`] reads the filter, [`source`] gets connections from the kernel, [`show`] makes lines
+//! of them, [`delete`] asks before it deletes.
 
 mod delete;
 pub mod filter;

@@ -52,7 +52,7 @@ pub fn delete<T: Transport>(
 fn ask(count: u32) -> Result<bool, Error> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Error::Argument(format!(
-            "conns delete: {} would be deleted; there is no terminal to ask at: give --yes",
+            "conns delete: {} would be deleted; give --yes, as there is no terminal",
             number(count)
         )));
     }

@@ -10,7 +10,7 @@ use crate::connection::Endpoint;
 use crate::conns::source::Shown;
 use crate::view;
 
-/// What connections are grouped by.
+/// Key that connections are grouped by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
     /// The client's address.
