@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/swap.h>
+#include <linux/tcp.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/addrconf.h>
@@ -78,3 +79,4 @@
 #include "helpers/thread.c"
 #include "helpers/datagram.c"
 #include "helpers/ingress.c"
+#include "helpers/tcp.c"

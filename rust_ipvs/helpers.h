@@ -276,4 +276,12 @@ int rust_ipvs_helper_copy_from_sockptr(void *to, const sockptr_t *from, size_t l
 /* kapi/procfs.rs */
 void *rust_ipvs_helper_seq_file_data(struct seq_file *seq);
 
+/* kapi/tcp.rs */
+void rust_ipvs_helper_tcp_send_v4(struct net *net, __be32 saddr, __be32 daddr, __be16 sport,
+				  __be16 dport, u32 seq, u32 ack, bool has_ack, bool is_rst);
+void rust_ipvs_helper_tcp_send_v6(struct net *net, const struct in6_addr *saddr,
+				  const struct in6_addr *daddr, __be16 sport, __be16 dport, u32 seq,
+				  u32 ack, bool has_ack, bool is_rst);
+bool rust_ipvs_helper_tcp_make_rst(struct sk_buff *skb, unsigned int l4, u8 pf);
+
 #endif

@@ -35,6 +35,7 @@ pub(crate) mod slab;
 pub(crate) mod sockopt;
 pub(crate) mod sysctl;
 pub(crate) mod table;
+pub(crate) mod tcp;
 pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod work;

@@ -21,6 +21,7 @@ mod engine_data;
 mod facts;
 mod family;
 mod no_cport;
+mod reset;
 mod status;
 mod sync_state;
 mod synced;

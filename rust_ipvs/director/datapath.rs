@@ -14,6 +14,7 @@ mod no_cport;
 mod persistence;
 mod register;
 mod reply;
+mod reset;
 mod reuse;
 mod schedule;
 mod state;

@@ -13,8 +13,10 @@
 
 mod addr_filter;
 mod config_lock;
+mod drain;
 mod ip_id;
 mod load;
+mod overload;
 pub(crate) mod rcu_hash;
 mod rs_table;
 pub(crate) mod stats;
@@ -23,6 +25,7 @@ mod trash;
 pub(crate) use self::{
     addr_filter::AddrFilter,
     config_lock::ConfigHeld,
+    overload::Overloads,
     rs_table::{
         RsKey,
         RsTable, //
@@ -39,6 +42,7 @@ pub(crate) use self::{
 };
 
 use self::{
+    drain::Drain,
     ip_id::Ids,
     load::Load,
     stats::{
@@ -69,17 +73,28 @@ use crate::{
             ForwardMethod,
             Ip,
             ServiceId,
+            ServiceKey,
             Statistics,
             TunnelSpec, //
         },
+        drain::{
+            is_idle,
+            DrainPhase,
+            DrainSpec,
+            DrainWord, //
+        },
         family::Family,
+        packet::UDP,
         sched::algorithm::Candidate, //
     },
 };
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
 };
 
 /// Real server of a service.
@@ -101,6 +116,11 @@ pub(crate) struct Destination {
     last_weight: Word<i32>,
     method: Word<u32>,
     load: Load,
+    drain: Drain,
+    /// Told of changes of the OVERLOAD flag.
+    overloads: Arc<Overloads>,
+    /// 1 if listeners were last told that the flag is set. Written by the work that tells them.
+    told_overload: Word<u32>,
     /// Tunnel type, flags and port, packed.
     tunnel: Word<u64>,
     /// Identifications of the outer IPv4 headers.
@@ -153,6 +173,9 @@ impl Destination {
                 last_weight: Word::new(weight),
                 method: Word::new(method),
                 load: Load::new(weight, thresholds),
+                drain: Drain::none(),
+                overloads: counting.overloads.clone(),
+                told_overload: Word::new(0),
                 tunnel: Word::new(tunnel),
                 ids: Ids::new(),
                 base <- new_mutex!(StatsBase::new()),
@@ -163,13 +186,16 @@ impl Destination {
 
     /// Changes the options (V-14).
     pub(crate) fn edit(&self, _: &mut ConfigHeld, spec: &DestinationSpec) {
-        self.load.set_weight(spec.weight);
+        self.load
+            .set_weight(spec.weight, self.drain.word().is_drained());
         if spec.weight != 0 {
             self.last_weight.store(spec.weight);
         }
         self.method.store(spec.method.0.into());
         self.tunnel.store(pack(&spec.tunnel));
-        self.load.set_thresholds((spec.upper, spec.lower));
+        if self.load.set_thresholds((spec.upper, spec.lower)) {
+            self.overloads.note();
+        }
         self.forget_route();
     }
 
@@ -204,10 +230,78 @@ impl Destination {
         F::from_ip(self.id.addr).unwrap_or(F::UNSPECIFIED)
     }
 
-    /// Returns the weight. With 0 the destination gets no new connections.
-    #[inline(always)]
+    /// Returns the weight as it was set.
     pub(crate) fn weight(&self) -> i32 {
         self.load.weight()
+    }
+
+    /// Returns the share of new connections: the weight, or 0 while the destination is drained.
+    /// With 0 it gets none.
+    #[inline(always)]
+    pub(crate) fn share(&self) -> i32 {
+        self.load.share()
+    }
+
+    /// Returns the phase and the flags of its drain.
+    #[inline(always)]
+    pub(crate) fn drain_word(&self) -> DrainWord {
+        self.drain.word()
+    }
+
+    /// Returns the options of its drain, if it is drained.
+    pub(crate) fn drain_spec(&self) -> Option<DrainSpec> {
+        self.drain.spec()
+    }
+
+    /// Begins a drain, or begins the present one anew with other options. No scheduler chooses the
+    /// destination any more.
+    pub(crate) fn begin_drain(&self, held: &mut ConfigHeld, spec: &DrainSpec) {
+        // Before the share, so that a packet that sees none finds out that templates are not kept.
+        self.drain.begin(held, spec);
+        self.load.set_weight(self.weight(), true);
+    }
+
+    /// Ends the drain, if there is one. Schedulers may choose the destination by its weight.
+    pub(crate) fn end_drain(&self, held: &mut ConfigHeld) {
+        if self.drain.end(held) {
+            self.load.set_weight(self.weight(), false);
+        }
+    }
+
+    /// Changes the phase of its drain.
+    pub(crate) fn set_drain_phase(&self, held: &mut ConfigHeld, phase: DrainPhase) {
+        self.drain.set_phase(held, phase);
+    }
+
+    /// Returns the phase of its drain that follows. The caller sets it.
+    pub(crate) fn next_drain_phase(&self) -> DrainPhase {
+        let is_udp = match self.service.key {
+            ServiceKey::Address { protocol, .. } => protocol == u16::from(UDP),
+            ServiceKey::Mark(_) => false,
+        };
+        let is_idle = is_idle(is_udp, self.load.active(), self.load.total());
+        let phase = self.drain.word().phase();
+        phase.next(is_idle, self.drain.is_late())
+    }
+
+    /// Counts a connection that the deadline of its drain has ended, or that is told by RST, too.
+    /// The only caller is the work that ends them.
+    pub(crate) fn count_drained(&self, is_reset: bool) {
+        self.drain.count(is_reset);
+    }
+
+    /// Sets whether it is in the list of those that are drained. Returns whether that is a change.
+    pub(crate) fn set_drain_listed(&self, held: &mut ConfigHeld, is_listed: bool) -> bool {
+        self.drain.set_listed(held, is_listed)
+    }
+
+    /// Returns whether the OVERLOAD flag is set, if listeners were last told otherwise, and takes
+    /// note that they are told now. Of concurrent changes of the flag one queues the work again.
+    pub(crate) fn overload_to_tell(&self) -> Option<bool> {
+        let is_overloaded = self.load.is_overloaded();
+        let told = self.told_overload.load() != 0;
+        self.told_overload.store(is_overloaded.into());
+        (told != is_overloaded).then_some(is_overloaded)
     }
 
     /// Returns the forwarding method of new connections.
@@ -261,13 +355,17 @@ impl Destination {
     /// Counts a connection (C-22, S-25).
     #[inline(always)]
     pub(crate) fn bind(&self, active: bool) {
-        self.load.bind(active);
+        if self.load.bind(active) {
+            self.overloads.note();
+        }
     }
 
     /// Removes a connection from the counts.
     #[inline(always)]
     pub(crate) fn unbind(&self, active: bool) {
-        self.load.unbind(active);
+        if self.load.unbind(active) {
+            self.overloads.note();
+        }
     }
 
     /// Counts a template (C-22).
@@ -331,6 +429,7 @@ impl Destination {
             active,
             inactive: total.saturating_sub(active),
             persistent: count(self.load.persistent()),
+            drain: self.drain.view(),
             statistics: Statistics::default(),
         }
     }
@@ -343,7 +442,7 @@ impl Candidate for Destination {
 
     #[inline(always)]
     fn weight(&self) -> i32 {
-        Destination::weight(self)
+        self.share()
     }
 
     fn last_weight(&self) -> i32 {

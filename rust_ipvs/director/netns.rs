@@ -12,12 +12,14 @@ mod background;
 mod defense;
 pub(crate) mod defrag;
 mod devices;
+mod drain;
 mod drop_rate;
 mod epoch;
 mod expiry;
 mod fast_path;
 mod housekeeping;
 mod nodest;
+mod overload;
 mod pernet;
 mod queues;
 mod resize;
@@ -52,6 +54,7 @@ use crate::{
         dest::{
             stats,
             ConfigHeld,
+            Destination,
             RsTable,
             Trash, //
         },
@@ -80,6 +83,7 @@ use crate::{
         once::Word,
         rcu,
         routes::RouteNotifier,
+        shared::RcuArc,
         siphash::HalfSipKey,
         skbuff::Packet,
         slab::Slab,
@@ -183,6 +187,8 @@ pub(crate) struct ConfigState {
     pub(crate) ports_work: Option<PeriodicWork>,
     /// Tells the fast path of routes that change.
     pub(crate) routes: Option<RouteNotifier<NetnsIpvs>>,
+    /// Destinations that are drained and not done, in no order. May have others for a while.
+    pub(crate) drains: KVVec<RcuArc<Destination>>,
     /// Serial number of the service added last.
     pub(crate) serial: u64,
 }

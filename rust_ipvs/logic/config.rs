@@ -6,12 +6,15 @@
 //! the director layer takes and returns it. Ports and marks are in host byte order, addresses in
 //! network byte order, times in seconds unless a name says otherwise.
 
-use super::uapi::{
-    fwd_method,
-    tun_flags,
-    tun_type,
-    PENAME_MAXLEN,
-    SCHEDNAME_MAXLEN, //
+use super::{
+    drain::DrainView,
+    uapi::{
+        fwd_method,
+        tun_flags,
+        tun_type,
+        PENAME_MAXLEN,
+        SCHEDNAME_MAXLEN, //
+    },
 };
 use core::ffi::CStr;
 
@@ -366,6 +369,8 @@ pub(crate) struct DestinationView {
     pub(crate) inactive: u32,
     /// Templates.
     pub(crate) persistent: u32,
+    /// Its drain; `None` if it is not drained.
+    pub(crate) drain: Option<DrainView>,
     /// Counters and rates.
     pub(crate) statistics: Statistics,
 }

@@ -6,6 +6,7 @@
 //! wrong length or given twice is an error.
 
 mod change;
+mod drain;
 mod event;
 mod fields;
 mod filter;
@@ -17,6 +18,7 @@ pub(crate) use self::{
         changes,
         ConfigChange, //
     },
+    drain::state as drain_state,
     event::ConfigEvent,
     fields::single,
     filter::{

@@ -380,6 +380,7 @@ mod tests {
             active: 3,
             inactive: 1_234_567_890,
             persistent: 0,
+            drain: None,
             statistics: Statistics::default(),
         };
         DestinationLine(&view).to_string()

@@ -194,7 +194,7 @@ PACKETS = Series(
             (RFC 1624).
             """,
             module("logic.rs")
-            + rust("logic", "direction checksum crc32c hash nlattr uapi config family"),
+            + rust("logic", "direction checksum crc32c hash nlattr uapi config drain family"),
         ),
         Step(
             "netfilter: rust_ipvs: add the state machines of TCP, UDP and SCTP",
@@ -203,7 +203,7 @@ PACKETS = Series(
             timeouts and what a state means for the counts of active and inactive connections are
             visible to administrators, so they have to be the same.
             """,
-            rust("logic", "packet tcp udp sctp"),
+            rust("logic", "packet reset tcp udp sctp"),
         ),
         Step(
             "netfilter: rust_ipvs: parse and rewrite IPv4 and IPv6",
@@ -426,7 +426,7 @@ KAPI = Series(
 
             A route is checked with its cookie before each use and dropped with its device.
             """,
-            rust("kapi", "skbuff route") + helpers("skbuff route"),
+            rust("kapi", "skbuff route tcp") + helpers("skbuff route tcp"),
         ),
         Step(
             "netfilter: rust_ipvs: add hooks and matches",
@@ -764,7 +764,7 @@ TESTS = Series(
             Every command and attribute, valid and invalid, with the errno of C IPVS, and random
             mutations of valid requests beside a model of the configuration.
             """,
-            selftests("netlink_* ripvs*"),
+            selftests("netlink_* ripvs* drain"),
         ),
         Step(
             "selftests: netfilter: rust_ipvs: test socket options and files",

@@ -13,10 +13,13 @@ use crate::{
             ServiceKey,
             ServiceView, //
         },
+        drain::DrainView,
         ripvs::{
+            self,
             uapi::{
                 conn_attr,
                 dest_attr,
+                drain_attr,
                 service_attr, //
             },
             SelectedConnection,
@@ -118,8 +121,22 @@ pub(super) fn put_dest(
     message.put_u32(dest_attr::ACTIVE_CONNS, view.active)?;
     message.put_u32(dest_attr::INACT_CONNS, view.inactive)?;
     message.put_u32(dest_attr::PERSIST_CONNS, view.persistent)?;
+    if let Some(drain) = &view.drain {
+        message.nested(dest_attr::DRAIN, |nest| put_drain(nest, drain))?;
+    }
     if has_statistics {
         put_statistics64(message, dest_attr::STATS, &view.statistics)?;
     }
     Ok(())
+}
+
+fn put_drain(nest: &mut GenlMessage<'_>, drain: &DrainView) -> Result {
+    nest.put_u32(drain_attr::FLAGS, drain.spec.flags)?;
+    nest.put_u32(drain_attr::DEADLINE, drain.spec.deadline)?;
+    if let Some(left) = drain.left {
+        nest.put_u32(drain_attr::LEFT, left)?;
+    }
+    nest.put_u32(drain_attr::STATE, ripvs::drain_state(drain.phase))?;
+    nest.put_u32(drain_attr::ENDED, drain.ended)?;
+    nest.put_u32(drain_attr::RESET, drain.reset)
 }

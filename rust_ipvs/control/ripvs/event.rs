@@ -34,9 +34,23 @@ fn number(change: &ConfigEvent<'_>) -> u32 {
         ConfigEvent::SetDest(..) => event::SET_DEST,
         ConfigEvent::DelDest(..) => event::DEL_DEST,
         ConfigEvent::Flush => event::FLUSH,
+        ConfigEvent::Drain(..) => event::DRAIN,
+        ConfigEvent::Drained(..) => event::DRAINED,
+        ConfigEvent::Undrain(..) => event::UNDRAIN,
+        ConfigEvent::Overload(_, _, true) => event::OVERLOAD,
+        ConfigEvent::Overload(_, _, false) => event::OVERLOAD_END,
         ConfigEvent::Timeouts(_) => event::TIMEOUTS,
         ConfigEvent::Daemon(_, true) => event::START_DAEMON,
         ConfigEvent::Daemon(_, false) => event::STOP_DAEMON,
+    }
+}
+
+/// Returns the process that made a change: the one that runs, or 0 for what a work tells.
+fn pid(change: &ConfigEvent<'_>) -> u32 {
+    match change {
+        ConfigEvent::Drained(..) | ConfigEvent::Overload(..) => 0,
+        // Never negative.
+        _ => kernel::current!().group_leader().pid() as u32,
     }
 }
 
@@ -49,17 +63,17 @@ pub(super) fn put(
 ) -> Result {
     message.put_u32(msg_attr::EVENT, number(&change))?;
     message.put_u64_aligned(msg_attr::GENERATION, generation, msg_attr::PAD)?;
-    // Never negative.
-    message.put_u32(
-        msg_attr::PID,
-        kernel::current!().group_leader().pid() as u32,
-    )?;
+    message.put_u32(msg_attr::PID, pid(&change))?;
     match change {
         ConfigEvent::NewService(view) | ConfigEvent::SetService(view) => put_service(message, view),
         ConfigEvent::DelService(id) => put_id(message, id),
         ConfigEvent::NewDest(id, view)
         | ConfigEvent::SetDest(id, view)
-        | ConfigEvent::DelDest(id, view) => {
+        | ConfigEvent::DelDest(id, view)
+        | ConfigEvent::Drain(id, view)
+        | ConfigEvent::Drained(id, view)
+        | ConfigEvent::Undrain(id, view)
+        | ConfigEvent::Overload(id, view, _) => {
             put_id(message, id)?;
             put_dest(message, view)
         }

@@ -444,6 +444,7 @@ impl NetnsIpvs {
         destination: RcuArc<Destination>,
     ) {
         destination.set_available(false);
+        destination.end_drain(held);
         self.rs_table.remove(held, &destination);
         self.trash.lock().insert(node, destination);
     }

@@ -10,6 +10,7 @@ use crate::{
             Route,
             RouteKind, //
         },
+        tcp::Segment,
     },
     logic::{
         family::{
@@ -34,6 +35,9 @@ pub(crate) trait InetFamily: Family + Icmp {
 
     /// Looks up a route.
     fn route(net: &Net, to: Self::Addr, wanted: RouteKind) -> Option<Route>;
+
+    /// Sends a TCP segment from an address to another, if there is a route. Any context.
+    fn send_segment(net: &Net, segment: Segment, from: Self::Addr, to: Self::Addr);
 }
 
 impl InetFamily for V4 {
@@ -51,6 +55,10 @@ impl InetFamily for V4 {
     fn route(net: &Net, to: [u8; 4], wanted: RouteKind) -> Option<Route> {
         Route::v4(net, to, wanted)
     }
+
+    fn send_segment(net: &Net, segment: Segment, from: [u8; 4], to: [u8; 4]) {
+        segment.send_v4(net, from, to);
+    }
 }
 
 impl InetFamily for V6 {
@@ -66,5 +74,9 @@ impl InetFamily for V6 {
 
     fn route(net: &Net, to: [u8; 16], wanted: RouteKind) -> Option<Route> {
         Route::v6(net, to, wanted)
+    }
+
+    fn send_segment(net: &Net, segment: Segment, from: [u8; 16], to: [u8; 16]) {
+        segment.send_v6(net, from, to);
     }
 }

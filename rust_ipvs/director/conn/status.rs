@@ -76,6 +76,8 @@ layout! {
     20:19 MODE;
     /// The connection was removed from the table, or not inserted.
     21:21 ENDED;
+    /// The connection was reset: its packets are answered by RST.
+    22:22 RESET;
     /// The connection was received by synchronisation (C-2).
     27:27 SYNCED;
     /// Number of the client's packets, saturated at [`MANY_REQUESTS`] (C-27), so that only the
@@ -236,6 +238,18 @@ impl Snapshot {
     #[inline(always)]
     pub(super) fn has_app(self) -> bool {
         self.has(HAS_APP)
+    }
+
+    /// Returns whether a TCP segment is not merely followed: the connection is bound to an
+    /// application helper, or was reset.
+    #[inline(always)]
+    pub(super) fn is_special(self) -> bool {
+        self.has(HAS_APP | RESET)
+    }
+
+    /// Returns whether the connection was reset.
+    pub(super) fn is_reset(self) -> bool {
+        self.has(RESET)
     }
 
     /// Returns the form of the server's reply with its address.
@@ -479,10 +493,14 @@ impl Status {
         }
     }
 
-    /// Applies a sync message to a connection in the table (B-23, B-25). A template stays inactive.
+    /// Applies a sync message to a connection in the table (B-23, B-25). A template stays inactive,
+    /// and a connection that was reset is left alone.
     pub(super) fn apply(&self, state: u8, is_inactive: bool) -> Account {
         let mut old = self.0.load(Relaxed);
         loop {
+            if old & RESET != 0 {
+                return Account { old, new: old };
+            }
             let inactive = match (old & TEMPLATE != 0, is_inactive) {
                 (false, false) => 0,
                 _ => INACTIVE,
@@ -493,6 +511,24 @@ impl Status {
                 Err(other) => old = other,
             }
         }
+    }
+
+    /// Marks a TCP connection as reset, and closes it. Returns the accounting, or `None` if it was
+    /// marked before, or has ended.
+    ///
+    /// Nothing takes it back to ESTABLISHED: of a segment only one that was on its way meanwhile
+    /// changes the state, which is CLOSE, and from there SYN alone leads elsewhere. A segment after
+    /// that finds the mark.
+    pub(super) fn reset(&self) -> Option<Account> {
+        let mut old = self.0.load(Relaxed);
+        while old & (RESET | ENDED) == 0 {
+            let new = old & !STATE | RESET | INACTIVE | u32::from(tcp::CLOSE);
+            match self.0.cmpxchg(old, new, Relaxed) {
+                Ok(_) => return Some(Account { old, new }),
+                Err(other) => old = other,
+            }
+        }
+        None
     }
 
     /// Marks the connection as counted. Returns whether it is active, or `None` if it was already

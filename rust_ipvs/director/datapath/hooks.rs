@@ -9,6 +9,7 @@ use super::{
     conn_out,
     no_cport,
     reply,
+    reset,
     reuse,
     schedule,
     state, //
@@ -20,7 +21,6 @@ use crate::{
             InetFamily,
             PacketRole, //
         },
-        ftp,
         icmp,
         netns::{
             defrag,
@@ -351,8 +351,8 @@ fn handle<'g, F: InetFamily>(
         return reuse::begin_anew(*context, connection, packet);
     }
     destination.counted.input(packet.len());
-    let has_app = state::follow_linked(context, connection, Direction::Input);
-    if has_app && !ftp::request(*context, connection, &mut packet) {
+    let is_special = state::follow_linked(context, connection, Direction::Input);
+    if is_special && !reset::request(*context, connection, &mut packet) {
         return Verdict::Drop(packet);
     }
     packet.set_handled();

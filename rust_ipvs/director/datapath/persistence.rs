@@ -195,7 +195,8 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         // P-7, P-8: the destination must be available.
         let destination = &entry.destination;
         let quiescent = || {
-            destination.weight() == 0 && context.ipvs.settings.expire_quiescent_template.load() != 0
+            let expires = context.ipvs.settings.expire_quiescent_template.load() != 0;
+            destination.share() == 0 && (expires || !destination.drain_word().keeps_templates())
         };
         if !destination.is_available() || quiescent() {
             entry.invalidate();

@@ -2,7 +2,10 @@
 
 //! Replies: packets from a destination to a client that pass this host.
 
-use super::state;
+use super::{
+    reset,
+    state, //
+};
 use crate::{
     director::{
         conn::{
@@ -10,7 +13,6 @@ use crate::{
             Connection,
             InetFamily, //
         },
-        ftp,
         packet::{
             sctp,
             Context, //
@@ -73,8 +75,8 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     if destination.is_available() {
         destination.counted.output(packet.len());
     }
-    let has_app = state::follow_linked(context, connection, Direction::Output);
-    if has_app && !ftp::reply(*context, connection, &mut packet) {
+    let is_special = state::follow_linked(context, connection, Direction::Output);
+    if is_special && !reset::reply(*context, connection, &mut packet) {
         return Verdict::Drop(packet);
     }
     packet.set_handled();

@@ -36,12 +36,18 @@ pub(super) fn is_over<F: InetFamily>(
 ) -> bool {
     /// Bit of `conn_reuse_mode` that also includes connections in FIN_WAIT.
     const AFTER_FIN: i32 = 2;
-    if settings.expire_nodest_conn.load() != 0 && connection.destination.weight() == 0 {
+    let destination = &connection.destination;
+    if settings.expire_nodest_conn.load() != 0 && destination.share() == 0 {
         return true;
     }
+    // A drained destination takes no connection by a port that is used again either; one by a
+    // template only while that is kept.
+    let drain = destination.drain_word();
+    let is_left = drain.is_drained() && !(connection.is_controlled() && drain.keeps_templates());
     let mode = settings.conn_reuse_mode.load();
     let ended = match (connection.protocol(), connection.state()) {
-        _ if mode == 0 || connection.is_controlled() => false,
+        _ if connection.is_reset() => true,
+        _ if !is_left && (mode == 0 || connection.is_controlled()) => false,
         (SCTP, state) => state == sctp::CLOSED,
         (_, tcp::TIME_WAIT | tcp::CLOSE) => true,
         (_, tcp::FIN_WAIT) => mode & AFTER_FIN != 0 && connection.is_silent(),

@@ -58,7 +58,8 @@ pub(super) fn follow<F: InetFamily>(
 }
 
 /// Returns the connection's timeout after a packet, and changes its state. Returns `None`, and
-/// changes nothing, if an application helper has to look at the packet.
+/// changes nothing, for a segment of a special connection: bound to an application helper, or
+/// reset.
 #[inline(always)]
 fn timeout_after<F: InetFamily>(
     connection: &Connection<F>,
@@ -79,7 +80,7 @@ fn timeout_after<F: InetFamily>(
         {
             timeouts.established()
         }
-        TCP if connection.has_app() => return None,
+        TCP if connection.is_special() => return None,
         TCP => follow_tcp(connection, timeouts, direction, transport.flags),
         _ => follow_sctp(connection, timeouts, direction, transport.event),
     })
@@ -174,7 +175,7 @@ fn follow_sctp<F: InetFamily>(
 }
 
 /// [`follow`] for a connection in the table: also re-arms it and queues it for sending.
-/// Returns whether an application helper has to look at the packet.
+/// Returns whether the connection is special, so that more is to be done.
 #[inline(always)]
 pub(super) fn follow_linked<F: InetFamily>(
     context: &Context<'_, F>,
@@ -184,7 +185,7 @@ pub(super) fn follow_linked<F: InetFamily>(
     let packet = (context.header.protocol, &context.transport);
     let timeouts = &context.ipvs.timeouts;
     let Some(timeout) = timeout_after(connection, timeouts, direction, packet) else {
-        return follow_helped(*context, connection, direction);
+        return follow_special(*context, connection, direction);
     };
     restart_timer(context, connection, direction, timeout);
     false
@@ -224,14 +225,18 @@ pub(super) fn follow_duplicate<F: InetFamily>(
     follow_linked(&context, connection, direction);
 }
 
-/// [`follow_linked`] for a TCP connection that is bound to an application helper.
+/// [`follow_linked`] for a TCP connection that is bound to an application helper, or was reset. The
+/// latter stays as it is.
 #[cold]
 #[inline(never)]
-fn follow_helped<F: InetFamily>(
+fn follow_special<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     direction: Direction,
 ) -> bool {
+    if connection.is_reset() {
+        return true;
+    }
     let (timeouts, flags) = (&context.ipvs.timeouts, context.transport.flags);
     let timeout = follow_tcp(connection, timeouts, direction, flags);
     restart_timer(&context, connection, direction, timeout);

@@ -31,8 +31,11 @@ const OVERLOADED: i32 = i32::MIN;
 /// one sees the change of the other, and the one that sees it corrects the bit.
 #[repr(align(64))]
 pub(crate) struct Load {
-    /// Weight, with the overload bit in the sign: schedulers load both at once.
+    /// Share of new connections, with the overload bit in the sign: schedulers load both at once.
+    /// It is the weight, or 0 while the destination is drained.
     offer: Atomic<i32>,
+    /// Weight as it was set.
+    weight: Word<i32>,
     /// Number of active connections.
     active: Atomic<i32>,
     /// Number of all connections.
@@ -51,6 +54,7 @@ impl Load {
     pub(crate) fn new(weight: i32, (upper, lower): (u32, u32)) -> Self {
         Self {
             offer: Atomic::new(weight & !OVERLOADED),
+            weight: Word::new(weight & !OVERLOADED),
             active: Atomic::new(0),
             total: Atomic::new(0),
             persistent: Atomic::new(0),
@@ -59,16 +63,21 @@ impl Load {
         }
     }
 
-    /// Returns the weight with the overload bit in the sign.
+    /// Returns the share of new connections with the overload bit in the sign.
     #[inline(always)]
     pub(crate) fn offer(&self) -> i32 {
         self.offer.load(Relaxed)
     }
 
-    /// Returns the weight.
+    /// Returns the share of new connections: the weight, or 0 while the destination is drained.
     #[inline(always)]
-    pub(crate) fn weight(&self) -> i32 {
+    pub(crate) fn share(&self) -> i32 {
         self.offer() & !OVERLOADED
+    }
+
+    /// Returns the weight as it was set.
+    pub(crate) fn weight(&self) -> i32 {
+        self.weight.load()
     }
 
     /// Returns the overload bit.
@@ -99,53 +108,61 @@ impl Load {
         (self.upper.load(), self.lower.load())
     }
 
-    /// Sets the weight. Any context.
-    pub(crate) fn set_weight(&self, weight: i32) {
-        self.set(!OVERLOADED, weight);
+    /// Sets the weight, which is the share of new connections, too, unless the destination
+    /// `is_drained`.
+    ///
+    /// All callers have [`ConfigHeld`](crate::director::dest::ConfigHeld): one at a time.
+    pub(crate) fn set_weight(&self, weight: i32, is_drained: bool) {
+        self.weight.store(weight & !OVERLOADED);
+        self.set(!OVERLOADED, if is_drained { 0 } else { weight });
     }
 
     /// Sets the thresholds `(upper, lower)`, and updates the overload bit if they changed (S-25).
+    /// Returns whether the bit may have changed.
     ///
     /// The only caller, [`Destination::edit`](super::Destination::edit), takes
     /// [`ConfigHeld`](crate::director::dest::ConfigHeld): one caller at a time.
-    pub(crate) fn set_thresholds(&self, (upper, lower): (u32, u32)) {
+    #[must_use]
+    pub(crate) fn set_thresholds(&self, (upper, lower): (u32, u32)) -> bool {
         if self.thresholds() == (upper, lower) {
-            return;
+            return false;
         }
         self.upper.store(upper);
         self.lower.store(lower);
         // Full barrier between the change of a threshold and the load of the bit.
         let total = self.total.fetch_add(0, Full);
         if upper != 0 && i64::from(total) >= i64::from(upper) {
-            self.set_overloaded(true);
-        } else if upper == 0 || i64::from(total) < i64::from(self.effective_lower()) {
-            self.set_overloaded(false);
+            return self.set_overloaded(true);
         }
+        if upper == 0 || i64::from(total) < i64::from(self.effective_lower()) {
+            return self.set_overloaded(false);
+        }
+        false
     }
 
-    /// Counts a connection (C-22, S-25).
+    /// Counts a connection (C-22, S-25). Returns whether the overload bit may have changed.
     #[inline(always)]
-    pub(crate) fn bind(&self, active: bool) {
+    #[must_use]
+    pub(crate) fn bind(&self, active: bool) -> bool {
         let total = self.total.fetch_add(1, Full).wrapping_add(1);
         if active {
             self.active.add(1, Relaxed);
         }
         let upper = self.upper.load();
-        if upper != 0 && total as u32 == upper {
-            self.set_overloaded(true);
-        }
+        upper != 0 && total as u32 == upper && self.set_overloaded(true)
     }
 
-    /// Removes a connection from the counts.
+    /// Removes a connection from the counts. Returns whether the overload bit may have changed.
     #[inline(always)]
-    pub(crate) fn unbind(&self, active: bool) {
+    #[must_use]
+    pub(crate) fn unbind(&self, active: bool) -> bool {
         if active {
             self.active.add(-1, Relaxed);
         }
         let total = self.total.fetch_add(-1, Full).wrapping_sub(1);
-        if self.is_overloaded() && i64::from(total) < i64::from(self.effective_lower()) {
-            self.set_overloaded(false);
-        }
+        self.is_overloaded()
+            && i64::from(total) < i64::from(self.effective_lower())
+            && self.set_overloaded(false)
     }
 
     /// Counts a template (C-22).
@@ -177,13 +194,16 @@ impl Load {
     }
 
     /// Sets or clears the overload bit, and loads the count and the thresholds again: another CPU
-    /// may have changed them after the caller's load, and have seen the old bit. Any context.
+    /// may have changed them after the caller's load, and have seen the old bit. Returns whether
+    /// the bit may have changed. Any context.
     ///
     /// Each further round follows another CPU's change of the count, or an edit.
     #[cold]
-    pub(crate) fn set_overloaded(&self, mut overloaded: bool) {
+    fn set_overloaded(&self, mut overloaded: bool) -> bool {
+        let mut may_have_changed = false;
         loop {
-            self.set(OVERLOADED, if overloaded { OVERLOADED } else { 0 });
+            let old = self.set(OVERLOADED, if overloaded { OVERLOADED } else { 0 });
+            may_have_changed |= (old < 0) != overloaded;
             let (total, upper) = (i64::from(self.total()), self.upper.load());
             let holds = if overloaded {
                 upper != 0 && total >= i64::from(self.effective_lower())
@@ -191,18 +211,20 @@ impl Load {
                 upper == 0 || total < i64::from(upper)
             };
             if holds {
-                return;
+                return may_have_changed;
             }
             overloaded = !overloaded;
         }
     }
 
-    /// Replaces the bits in `mask`, atomically with changes of other bits. A full barrier.
+    /// Replaces the bits in `mask`, atomically with changes of other bits. Returns the old ones. A
+    /// full barrier.
     #[cold]
-    fn set(&self, mask: i32, bits: i32) {
+    fn set(&self, mask: i32, bits: i32) -> i32 {
         let mut old = self.offer();
         while let Err(other) = self.offer.cmpxchg(old, (old & !mask) | (bits & mask), Full) {
             old = other;
         }
+        old
     }
 }

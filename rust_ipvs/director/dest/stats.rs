@@ -8,6 +8,7 @@
 //! no lock that the configuration needs. There is no estimation timer; a rate is computed by the
 //! next read from the last one.
 
+use super::Overloads;
 use crate::{
     kapi::{
         percpu,
@@ -91,9 +92,12 @@ impl Totals {
     }
 }
 
-/// Allocation of counters in a namespace.
+/// Parts that the destinations of a namespace share: the allocation of counters, and notes of
+/// changed OVERLOAD flags.
 pub(crate) struct Counting {
     pool: Arc<Pool>,
+    /// Changes of OVERLOAD flags in the namespace.
+    pub(crate) overloads: Arc<Overloads>,
     /// Statistics of the namespace.
     pub(crate) totals: Arc<Totals>,
     /// Counters for destinations without a service; not shown.
@@ -105,6 +109,7 @@ impl Counting {
     pub(crate) fn new(pool: &Arc<Pool>) -> Result<Self> {
         Ok(Self {
             pool: pool.clone(),
+            overloads: Arc::new(Overloads::new(), GFP_KERNEL)?,
             totals: Totals::new(pool)?,
             unread: Totals::new(pool)?,
         })

@@ -9,6 +9,8 @@
 //!   is set.
 //! - `EmptyTrash` drops deleted destinations; once a minute while there is one.
 //! - `Evict` evicts entries of `lblc` and `lblcr`; once a minute while there is such a scheduler.
+//! - `DrainWork` ends drains; 4 times a second while there is one.
+//! - `TellOverload` tells of OVERLOAD flags that have changed; if queued.
 //! - `defragment` enables the kernel's defragmentation of IPv6; once.
 //!
 //! The first three exist for each address family. No work waits for another. All but `Resize` run
@@ -18,7 +20,9 @@
 //! # Locks
 //!
 //! No work takes the configuration mutex, [`NetnsIpvs::config`], except `defragment`, which runs
-//! once. They take the following locks, one at a time and for a short time. The order is
+//! once, and `DrainWork` and `TellOverload`, whose events have an order with the changes. The last
+//! two may wait for a large transaction. They take the following locks, one at a time and for a
+//! short time. The order is
 //!
 //! - the mutex of the daemons' state, then `config`, then [`NetnsIpvs::defense_lock`],
 //!   [`NetnsIpvs::trash`], or the mutex of a service or destination;
@@ -31,6 +35,7 @@
 
 use super::{
     defense::UpdateDefense,
+    drain::DrainWork,
     expiry::{
         Expiry,
         MOST_PARTS, //
@@ -41,6 +46,7 @@ use super::{
         Evict, //
     },
     nodest::ExpireNodest,
+    overload::TellOverload,
     queues::Queues,
     resize::Resize,
     ConfigState,
@@ -149,6 +155,7 @@ impl NetnsIpvs {
             };
             let (mut defense, mut trash) = (UpdateDefense::new(), EmptyTrash::default());
             let mut evict = Evict::default();
+            let (mut drain, mut overload) = (DrainWork::default(), TellOverload::default());
             let v4 = works.add_family(|ipvs| &ipvs.v4)?;
             let v6 = works.add_family(|ipvs| &ipvs.v6)?;
             let class = (c"ipvs_defense", static_lock_class!());
@@ -159,16 +166,22 @@ impl NetnsIpvs {
             let evict = works.add(class, move |ipvs, process| evict.run(ipvs, process))?;
             let class = (c"ipvs_defragment", static_lock_class!());
             let defragment = works.add(class, housekeeping::defragment)?;
+            let class = (c"ipvs_drain", static_lock_class!());
+            let drain = works.add(class, move |ipvs, process| drain.run(ipvs, process))?;
+            let class = (c"ipvs_overload", static_lock_class!());
+            let overload = works.add(class, move |ipvs, process| overload.run(ipvs, process))?;
             let queues = Queues {
                 defense,
                 trash,
                 evict,
+                drain,
                 defragment,
             };
             config.works = works.works;
             self.v4.queues.populate(v4);
             self.v6.queues.populate(v6);
             self.queues.populate(queues);
+            self.counting.overloads.set_work(overload);
         }
         self.queues.as_ref().ok_or(ENOMEM)
     }

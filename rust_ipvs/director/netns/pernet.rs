@@ -108,6 +108,7 @@ impl Namespaced for NetnsIpvs {
                     works: KVec::new(),
                     ports_work: None,
                     routes: None,
+                    drains: KVVec::new(),
                     serial: 0,
                 }),
                 trash <- new_mutex!(Trash::new()),
@@ -135,6 +136,8 @@ impl Namespaced for NetnsIpvs {
         drop(going);
         this.daemons.stop_all(&**this);
         drop(works);
+        let drains = mem::replace(&mut this.config.lock().drains, KVVec::new());
+        drop(drains);
         drop(tracking);
         this.flush_for_good();
     }

@@ -12,6 +12,8 @@ pub(crate) struct Queues {
     pub(crate) trash: WorkHandle,
     /// Work that evicts unused entries from the tables of `lblc` and `lblcr`.
     pub(crate) evict: WorkHandle,
+    /// Work that takes drains to their ends.
+    pub(crate) drain: WorkHandle,
     /// Work that enables defragmentation of IPv6 before routing.
     pub(crate) defragment: WorkHandle,
 }

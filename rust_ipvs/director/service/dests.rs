@@ -334,7 +334,7 @@ impl<F: InetFamily> Scheduling<F> {
         } else {
             dests
         };
-        let (slot, weight) = (dests.len(), destination.weight());
+        let (slot, weight) = (dests.len(), destination.share());
         let node = RBTreeNode::new(destination.id, slot, GFP_KERNEL)?;
         let tree = if full {
             Some(prealloc::tree(&options, &dests)?)
@@ -449,7 +449,7 @@ impl<F: InetFamily> Scheduling<F> {
         let prealloc = Prealloc::new(options, dests, lblc, inner.live)?;
         destination.edit(held, spec);
         if let Some(slot) = inner.index.get(&spec.id).copied() {
-            cycle::set(&mut inner.tree, slot as usize, spec.weight);
+            cycle::set(&mut inner.tree, slot as usize, destination.share());
         }
         let position = |_: Rcu<'_>, at| NextPosition::Changed(at);
         self.publish(prealloc, &inner, position, None, &Numbers::same());

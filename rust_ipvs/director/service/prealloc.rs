@@ -140,7 +140,7 @@ pub(crate) fn tree(options: &SvcOptions, dests: &RcuSlots<Destination>) -> Resul
     }
     let mut tree = filled(Cycle::default(), cycle::tree_size(dests.capacity()))?;
     each_slot(dests, |slot, destination| {
-        cycle::set(&mut tree, slot as usize, destination.weight());
+        cycle::set(&mut tree, slot as usize, destination.share());
     });
     Ok(tree)
 }

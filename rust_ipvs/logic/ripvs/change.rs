@@ -17,9 +17,11 @@ use super::{
             TunnelChange,
             TunnelSpec, //
         },
+        drain::DrainSpec,
         nlattr::Attributes,
         request, //
     },
+    drain,
     fields::{
         each,
         invalid,
@@ -127,6 +129,10 @@ pub(crate) enum ConfigChange {
     DelDest(ServiceId, DestinationId),
     /// Deletes all services.
     Flush,
+    /// Lets a destination take no new connections.
+    DrainDest(ServiceId, DestinationId, DrainSpec),
+    /// Lets a drained destination take new connections again.
+    UndrainDest(ServiceId, DestinationId),
 }
 
 /// Returns the nests of the changes in a message, in their order.
@@ -181,7 +187,8 @@ pub(crate) fn change(nest: &[u8]) -> Result<ConfigChange, ConfigError> {
             Err(invalid(c"a change of a service has no destination"))
         }
         (_, Some(nest)) => of_destination(op, id, &DestFields::read(nest)?),
-        (change_op::NEW_DEST | change_op::SET_DEST | change_op::DEL_DEST, None) => {
+        (change_op::NEW_DEST..=change_op::DEL_DEST, None)
+        | (change_op::DRAIN_DEST | change_op::UNDRAIN_DEST, None) => {
             Err(invalid(c"a change of a destination names none"))
         }
         _ => Err(invalid(c"there is no such kind of change")),
@@ -207,7 +214,11 @@ fn new_service(id: ServiceId, given: ServiceEdit) -> Result<ServiceSpec, ConfigE
 }
 
 /// Returns a change of a destination of the service `id`.
-fn of_destination(op: u8, id: ServiceId, fields: &DestFields) -> Result<ConfigChange, ConfigError> {
+fn of_destination(
+    op: u8,
+    id: ServiceId,
+    fields: &DestFields<'_>,
+) -> Result<ConfigChange, ConfigError> {
     let destination = fields.id()?;
     let edit = DestEdit {
         // Less than 4.
@@ -221,6 +232,9 @@ fn of_destination(op: u8, id: ServiceId, fields: &DestFields) -> Result<ConfigCh
             flags: fields.tunnel_flags,
         },
     };
+    if fields.drain.is_some() && op != change_op::DRAIN_DEST {
+        return Err(invalid(c"only a drain has options of a drain"));
+    }
     match op {
         change_op::NEW_DEST => {
             let new = DestinationSpec {
@@ -238,6 +252,14 @@ fn of_destination(op: u8, id: ServiceId, fields: &DestFields) -> Result<ConfigCh
             Ok(ConfigChange::DelDest(id, destination))
         }
         change_op::DEL_DEST => Err(invalid(c"a deletion has no options")),
+        change_op::DRAIN_DEST | change_op::UNDRAIN_DEST if edit != DestEdit::default() => {
+            Err(invalid(c"a drain changes no other options"))
+        }
+        change_op::DRAIN_DEST => {
+            let spec = fields.drain.map_or(Ok(DrainSpec::default()), drain::read)?;
+            Ok(ConfigChange::DrainDest(id, destination, spec))
+        }
+        change_op::UNDRAIN_DEST => Ok(ConfigChange::UndrainDest(id, destination)),
         _ => Err(invalid(c"there is no such kind of change")),
     }
 }

@@ -27,6 +27,14 @@ pub(crate) enum ConfigEvent<'a> {
     SetDest(&'a ServiceId, &'a DestinationView),
     /// A destination was deleted.
     DelDest(&'a ServiceId, &'a DestinationView),
+    /// A destination is drained from now on, or has other options of its drain.
+    Drain(&'a ServiceId, &'a DestinationView),
+    /// A drain is done.
+    Drained(&'a ServiceId, &'a DestinationView),
+    /// A drain was called off.
+    Undrain(&'a ServiceId, &'a DestinationView),
+    /// A destination got the OVERLOAD flag (`true`), or lost it.
+    Overload(&'a ServiceId, &'a DestinationView, bool),
     /// All services were deleted.
     Flush,
     /// Timeouts changed.

@@ -232,7 +232,7 @@ impl SvcFields {
 
 /// Attributes of a destination, as far as they are present.
 #[derive(Default)]
-pub(super) struct DestFields {
+pub(super) struct DestFields<'a> {
     addr: Option<Ip>,
     port: Option<u16>,
     pub(super) method: Option<u32>,
@@ -242,16 +242,18 @@ pub(super) struct DestFields {
     pub(super) tunnel_kind: Option<u8>,
     pub(super) tunnel_port: Option<u16>,
     pub(super) tunnel_flags: Option<u16>,
+    /// Nest of the options of a drain.
+    pub(super) drain: Option<&'a [u8]>,
 }
 
-impl DestFields {
-    pub(super) fn read(nest: &[u8]) -> Result<Self, ConfigError> {
+impl<'a> DestFields<'a> {
+    pub(super) fn read(nest: &'a [u8]) -> Result<Self, ConfigError> {
         let mut f = Self::default();
         each(nest, |number, payload| f.add(number, payload))?;
         Ok(f)
     }
 
-    fn add(&mut self, number: u16, payload: &[u8]) -> Result<(), ConfigError> {
+    fn add(&mut self, number: u16, payload: &'a [u8]) -> Result<(), ConfigError> {
         match number {
             dest_attr::ADDR => set(
                 &mut self.addr,
@@ -298,6 +300,7 @@ impl DestFields {
                 u16(payload),
                 c"the tunnel flags do not have 2 bytes",
             ),
+            dest_attr::DRAIN => set(&mut self.drain, Some(payload), c""),
             dest_attr::ACTIVE_CONNS
             | dest_attr::INACT_CONNS
             | dest_attr::PERSIST_CONNS

@@ -3,20 +3,25 @@
 //! Changes as they are sent, and whatever else might be.
 
 use super::{
-    super::config::{
-        AddressFamily,
-        ConfigError,
-        DestinationId,
-        Errno,
-        ForwardMethod,
-        Ip,
-        ServiceId,
-        ServiceKey, //
+    super::{
+        config::{
+            AddressFamily,
+            ConfigError,
+            DestinationId,
+            Errno,
+            ForwardMethod,
+            Ip,
+            ServiceId,
+            ServiceKey, //
+        },
+        drain::DrainSpec, //
     },
     uapi::{
         change_attr,
         change_op,
         dest_attr,
+        drain_attr,
+        drain_flags,
         msg_attr,
         service_attr, //
     },
@@ -240,4 +245,76 @@ fn no_bytes_are_a_change_by_chance() {
 
 fn error_or(op: u8, bytes: &[u8]) -> Result<ConfigChange, ConfigError> {
     change(&nest(op, Some(bytes.to_vec()), None))
+}
+
+/// A change of a drain with options of the drain, and other bytes of the destination.
+fn drain(op: u8, options: Option<&[u8]>, rest: &[u8]) -> Result<ConfigChange, ConfigError> {
+    let options = options.map(|options| attribute(dest_attr::DRAIN, options));
+    let dest = [server(), options.unwrap_or_default(), rest.to_vec()].concat();
+    change(&nest(op, Some(web()), Some(dest)))
+}
+
+fn number(attr: u16, value: u32) -> Vec<u8> {
+    attribute(attr, &value.to_ne_bytes())
+}
+
+#[test]
+fn a_drain_has_options() {
+    let op = change_op::DRAIN_DEST;
+    let is = |flags, deadline| {
+        let spec = DrainSpec { flags, deadline };
+        Ok(ConfigChange::DrainDest(id(), AT, spec))
+    };
+    assert_eq!(drain(op, None, b""), is(0, 0));
+    assert_eq!(drain(op, Some(b""), b""), is(0, 0));
+    let flags = drain_flags::NO_TEMPLATES | drain_flags::RESET;
+    let both = [
+        number(drain_attr::FLAGS, flags),
+        number(drain_attr::DEADLINE, 30),
+    ]
+    .concat();
+    assert_eq!(drain(op, Some(&both), b""), is(flags, 30));
+    assert_eq!(
+        drain(change_op::UNDRAIN_DEST, None, b""),
+        Ok(ConfigChange::UndrainDest(id(), AT))
+    );
+}
+
+#[test]
+fn other_drains_are_refused() {
+    let op = change_op::DRAIN_DEST;
+    // Unknown flags, a reset without a deadline, what cannot be set, wrong lengths.
+    for options in [
+        number(drain_attr::FLAGS, 4),
+        number(drain_attr::FLAGS, drain_flags::RESET),
+        number(drain_attr::LEFT, 1),
+        number(drain_attr::STATE, 1),
+        number(drain_attr::ENDED, 1),
+        number(drain_attr::RESET, 1),
+        number(7, 1),
+        attribute(drain_attr::DEADLINE, &[1, 0]),
+        attribute(drain_attr::FLAGS, &[]),
+        [1, 2].to_vec(),
+        [
+            number(drain_attr::DEADLINE, 1),
+            number(drain_attr::DEADLINE, 1),
+        ]
+        .concat(),
+    ] {
+        assert!(drain(op, Some(&options), b"").is_err(), "{options:?}");
+    }
+    let weight = number(dest_attr::WEIGHT, 1);
+    for op in [change_op::DRAIN_DEST, change_op::UNDRAIN_DEST] {
+        assert!(drain(op, None, &weight).is_err());
+        assert!(change(&nest(op, Some(web()), None)).is_err());
+        assert!(change(&nest(op, None, Some(server()))).is_err());
+    }
+    for op in [
+        change_op::NEW_DEST,
+        change_op::SET_DEST,
+        change_op::DEL_DEST,
+        change_op::UNDRAIN_DEST,
+    ] {
+        assert!(drain(op, Some(b""), b"").is_err());
+    }
 }

@@ -320,6 +320,7 @@ fn destinations_as_they_are_shown() {
         active: 8,
         inactive: 9,
         persistent: 10,
+        drain: None,
         statistics: STATISTICS,
     };
     let entry = destination_entry(&view).unwrap();

@@ -439,6 +439,7 @@ fn requests(nest: &[u8]) -> usize {
                 active: spec.upper,
                 inactive: spec.lower,
                 persistent: 0,
+                drain: None,
                 statistics: Statistics::default(),
             };
             assert!(line(DestinationLine(&view)) < 128);

@@ -30,10 +30,7 @@ use crate::{
         shared::RcuArc,
         time, //
     },
-    logic::{
-        config::DestinationSpec,
-        ripvs::ConfigEvent, //
-    },
+    logic::ripvs::ConfigEvent,
 };
 use kernel::prelude::*;
 
@@ -55,6 +52,9 @@ impl NetnsIpvs {
                     .revive(held, change.service.serial, &one.spec);
             }
             one.destination.freeze(frozen);
+            if let Some(drain) = &one.drain {
+                one.destination.begin_drain(held, drain);
+            }
             // There is room for it.
             self.rs_table.insert(held, &one.destination).ok();
         }
@@ -63,13 +63,15 @@ impl NetnsIpvs {
         }
     }
 
-    /// Changes the options of destinations that stay. Does not sleep.
-    fn edit_all(
-        &self,
-        held: &mut ConfigHeld,
-        edited: &KVVec<(RcuArc<Destination>, DestinationSpec)>,
-    ) {
-        for (destination, spec) in edited {
+    /// Changes options and drains of destinations that stay. Does not sleep.
+    fn edit_all<F: InetFamily>(&self, held: &mut ConfigHeld, change: &ServiceChange<F>) {
+        for (destination, drain) in &change.drained {
+            match drain {
+                Some(drain) => destination.begin_drain(held, drain),
+                None => destination.end_drain(held),
+            }
+        }
+        for (destination, spec) in &change.edited {
             let edit = |held: &mut ConfigHeld| {
                 destination.edit(held, spec);
                 Ok(())
@@ -107,6 +109,20 @@ impl NetnsIpvs {
         for (destination, _) in &change.edited {
             self.announce(config, ConfigEvent::SetDest(id, &destination.outline()));
         }
+        let new = change.added.iter().filter(|one| one.drain.is_some());
+        for destination in new.map(|one| &one.destination) {
+            self.announce(config, ConfigEvent::Drain(id, &destination.outline()));
+        }
+        for (destination, drain) in &change.drained {
+            let outline = destination.outline();
+            self.announce(
+                config,
+                match drain {
+                    Some(_) => ConfigEvent::Drain(id, &outline),
+                    None => ConfigEvent::Undrain(id, &outline),
+                },
+            );
+        }
         for (_, destination) in &change.removed {
             self.announce(config, ConfigEvent::DelDest(id, &destination.outline()));
         }
@@ -121,7 +137,7 @@ impl NetnsIpvs {
         let NextService { renewal, change } = next;
         self.admit(af, config, &change);
         let service = &change.service;
-        let edit = |held: &mut ConfigHeld| self.edit_all(held, &change.edited);
+        let edit = |held: &mut ConfigHeld| self.edit_all(held, &change);
         let come = change.added.iter().map(|one| &one.destination);
         let gone = change.removed.iter().map(|(_, destination)| destination);
         service.renew(&mut config.held, renewal, edit, come, gone);
@@ -136,6 +152,12 @@ impl NetnsIpvs {
         );
         for spec in specs {
             self.track_for_helper(config, &service.id, spec.method);
+        }
+        let begun = change.drained.iter().filter(|(_, drain)| drain.is_some());
+        let begun = begun.map(|(destination, _)| destination);
+        let new = change.added.iter().filter(|one| one.drain.is_some());
+        for destination in Iterator::chain(begun, new.map(|one| &one.destination)) {
+            self.watch_drain(config, destination);
         }
         self.announce_change(config, &change);
         self.discard(&mut config.held, change.removed);

@@ -30,10 +30,12 @@ use crate::{
             ConfigError,
             DestinationId,
             DestinationSpec,
+            Errno,
             ServiceId,
             ServiceKey,
             ServiceSpec, //
         },
+        drain::DrainSpec,
         family::{
             V4,
             V6, //
@@ -54,10 +56,16 @@ use kernel::{
 /// Room for new destinations that is made with the first one.
 const FEW: usize = 8;
 
+/// The end of a drain that there is not.
+const NOT_DRAINED: ConfigError =
+    ConfigError::new(Errno::NoEntry, c"the destination is not drained");
+
 /// A destination, as it is and as it is to be; `None` if it is not there.
 pub(super) struct DestPlan {
     pub(super) before: Option<RcuArc<Destination>>,
     pub(super) after: Option<DestinationSpec>,
+    /// The drain that it is to have, if that is another one.
+    pub(super) drain: Option<Option<DrainSpec>>,
     /// True if it is in the list of those to add.
     is_listed: bool,
 }
@@ -74,6 +82,21 @@ pub(super) struct ServicePlan<F: InetFamily> {
     pub(super) added: KVVec<DestinationId>,
     /// Number of destinations that are to be.
     pub(super) live: usize,
+}
+
+impl DestPlan {
+    /// Returns the drain that it is to have.
+    fn drain_after(&self) -> Option<DrainSpec> {
+        let before = self.before.as_ref();
+        self.drain
+            .unwrap_or_else(|| before.and_then(|destination| destination.drain_spec()))
+    }
+
+    /// Returns the share of new connections that it is to have; `None` if it is not to be there.
+    pub(super) fn share_after(&self) -> Option<i32> {
+        let weight = self.after?.weight;
+        Some(self.drain_after().map_or(weight, |_| 0))
+    }
 }
 
 impl<F: InetFamily> ServicePlan<F> {
@@ -103,6 +126,8 @@ impl<F: InetFamily> ServicePlan<F> {
                 let after = before.as_ref().filter(|_| !self.is_cleared);
                 let plan = DestPlan {
                     after: after.map(|destination| destination.spec()),
+                    // A destination that goes and comes again is not drained any more.
+                    drain: (self.is_cleared && before.is_some()).then_some(None),
                     before,
                     is_listed: false,
                 };
@@ -119,6 +144,7 @@ impl<F: InetFamily> ServicePlan<F> {
         self.live = 0;
         for plan in self.dests.values_mut() {
             plan.after = None;
+            plan.drain = Some(None);
         }
     }
 
@@ -132,6 +158,9 @@ impl<F: InetFamily> ServicePlan<F> {
         let was = plan.after.is_some();
         let after = edit(plan.after)?;
         let is_new = plan.before.is_none() && after.is_some() && !plan.is_listed;
+        if after.is_none() {
+            plan.drain = Some(None);
+        }
         plan.after = after;
         plan.is_listed |= is_new;
         if is_new {
@@ -256,6 +285,17 @@ impl<F: InetFamily> FamilyPlan<F> {
                     None => Err(ConfigError::NO_DESTINATION),
                 })?;
             }
+            ConfigChange::DrainDest(id, at, spec) => {
+                let plan = self.existing(af, id)?.dest(at)?;
+                plan.after.ok_or(ConfigError::NO_DESTINATION)?;
+                plan.drain = Some(Some(*spec));
+            }
+            ConfigChange::UndrainDest(id, at) => {
+                let plan = self.existing(af, id)?.dest(at)?;
+                plan.after.ok_or(ConfigError::NO_DESTINATION)?;
+                plan.drain_after().ok_or(NOT_DRAINED)?;
+                plan.drain = Some(None);
+            }
             ConfigChange::Flush => {}
         }
         Ok(())
@@ -310,7 +350,9 @@ impl TransactionPlan {
             | ConfigChange::DelService(id)
             | ConfigChange::NewDest(id, _)
             | ConfigChange::SetDest(id, ..)
-            | ConfigChange::DelDest(id, _) => id.family,
+            | ConfigChange::DelDest(id, _)
+            | ConfigChange::DrainDest(id, ..)
+            | ConfigChange::UndrainDest(id, _) => id.family,
             ConfigChange::Flush => {
                 self.v4.flush(&ipvs.v4)?;
                 return self.v6.flush(&ipvs.v6);

@@ -37,6 +37,7 @@ use crate::{
             ServiceId,
             ServiceSpec, //
         },
+        drain::DrainSpec,
         family::{
             V4,
             V6, //
@@ -55,6 +56,9 @@ pub(super) struct NewDest {
     pub(super) spec: DestinationSpec,
     /// Its node in the trash, if it comes from there.
     pub(super) node: Option<TrashNode>,
+    pub(super) drain: Option<DrainSpec>,
+    /// Share of new connections that it is to have.
+    share: i32,
 }
 
 /// A service that is added or changed, with its next state.
@@ -74,6 +78,8 @@ pub(super) struct ServiceChange<F: InetFamily> {
     pub(super) has_engine: bool,
     pub(super) added: KVVec<NewDest>,
     pub(super) edited: KVVec<(RcuArc<Destination>, DestinationSpec)>,
+    /// Destinations that stay and whose drain begins, changes or ends.
+    pub(super) drained: KVVec<(RcuArc<Destination>, Option<DrainSpec>)>,
     pub(super) removed: KVVec<(TrashNode, RcuArc<Destination>)>,
 }
 
@@ -118,6 +124,7 @@ impl NetnsIpvs {
         service: &ServiceId,
         serial: u64,
         spec: &DestinationSpec,
+        (drain, share): (Option<DrainSpec>, i32),
     ) -> Result<NewDest> {
         let revived = self.trash.lock().revive(service, &spec.id);
         let (node, destination) = match revived {
@@ -131,6 +138,8 @@ impl NetnsIpvs {
             destination,
             spec: *spec,
             node,
+            drain,
+            share,
         })
     }
 
@@ -144,8 +153,11 @@ impl NetnsIpvs {
     ) -> Result {
         added.reserve(plan.added.len(), GFP_KERNEL)?;
         for dest in &plan.added {
-            if let Some(spec) = plan.dests.get(dest).and_then(|plan| plan.after) {
-                let new = self.new_dest(id, serial, &spec)?;
+            let plan = plan.dests.get(dest);
+            let next = plan.and_then(|plan| Some((plan, plan.after?, plan.share_after()?)));
+            if let Some((plan, spec, share)) = next {
+                let drain = (plan.drain.flatten(), share);
+                let new = self.new_dest(id, serial, &spec, drain)?;
                 added.push_within_capacity(new).map_err(|_| ENOMEM)?;
             }
         }
@@ -196,14 +208,15 @@ impl NetnsIpvs {
     ) -> Result<(Renewal, ServiceChange<F>)> {
         let mut with_weights = KVVec::with_capacity(added.len(), GFP_KERNEL)?;
         for one in added {
-            with_weights.push((one.destination.clone(), one.spec.weight), GFP_KERNEL)?;
+            with_weights.push((one.destination.clone(), one.share), GFP_KERNEL)?;
         }
         let kept = |destination: &Destination| match plan.dests.get(&destination.id) {
-            Some(plan) => plan.after.map(|spec| spec.weight),
-            None => (!plan.is_cleared).then(|| destination.weight()),
+            Some(plan) => plan.share_after(),
+            None => (!plan.is_cleared).then(|| destination.share()),
         };
         let renewal = service.renewal(options, &kept, &with_weights)?;
         let (mut edited, mut gone) = (KVVec::new(), KVVec::new());
+        let mut drained = KVVec::new();
         for plan in plan.dests.values() {
             match (&plan.before, plan.after) {
                 (Some(before), Some(after)) if before.spec() != after => {
@@ -211,6 +224,12 @@ impl NetnsIpvs {
                 }
                 (Some(before), None) => gone.push(removed(before.clone())?, GFP_KERNEL)?,
                 _ => {}
+            }
+            if let (Some(before), Some(_), Some(drain)) = (&plan.before, plan.after, plan.drain) {
+                // What goes and comes again has an end of a drain that there may not have been.
+                if drain.is_some() || before.drain_spec().is_some() {
+                    drained.push((before.clone(), drain), GFP_KERNEL)?;
+                }
             }
         }
         if plan.is_cleared && plan.before.is_some() {
@@ -229,6 +248,7 @@ impl NetnsIpvs {
             service,
             added: KVVec::new(),
             edited,
+            drained,
             removed: gone,
         };
         Ok((renewal, change))
@@ -317,6 +337,18 @@ impl<F: InetFamily> FamilyTransaction<F> {
         added.any(|one| one.spec.id.addr.family() != F::FAMILY)
     }
 
+    /// Returns the number of drains that begin, or begin anew.
+    fn drains(&self) -> usize {
+        let of = |change: &ServiceChange<F>| {
+            let kept = change.drained.iter().filter(|(_, drain)| drain.is_some());
+            let new = change.added.iter().filter(|one| one.drain.is_some());
+            kept.count().saturating_add(new.count())
+        };
+        self.next
+            .iter()
+            .fold(0, |sum, next| of(&next.change).saturating_add(sum))
+    }
+
     fn cancel(self, ipvs: &NetnsIpvs) {
         for next in self.next {
             ipvs.give_back(next.change.added);
@@ -366,6 +398,8 @@ impl Transaction {
         if self.v6.has_new() || self.v4.has_mixed() {
             ipvs.prepare(config, AddressFamily::V6)?;
         }
+        let drains = self.v4.drains().saturating_add(self.v6.drains());
+        config.drains.reserve(drains, GFP_KERNEL)?;
         let mut keys = KVVec::new();
         self.v4.reserve(ipvs, &ipvs.v4, config, &mut keys)?;
         self.v6.reserve(ipvs, &ipvs.v6, config, &mut keys)?;

@@ -137,7 +137,7 @@ def faults():
         (f'-a -t {VIP}:1199 -r 224.0.0.1:80 -m', 'cannot add the real server 224.0.0.1:80'),
         (f'-A -t {VIP}:99 -s nosuch', f'cannot add the service TCP {VIP}:99'),
         (f'-a -t {VIP}:1199 -r 10.0.2.1 -m -x 4 -y 5', 'cannot add the real server 10.0.2.1'),
-        ('-L', 'only -A and -a'),
+        ('-L', 'only -A, -a'),
         (f'-A -t {VIP}:1000', 'is in line 1 already'),
         ('-A -t', 'needs a value'),
         ('rubbish', 'unknown command'),

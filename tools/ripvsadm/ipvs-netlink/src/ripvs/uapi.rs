@@ -122,6 +122,17 @@ pub(crate) mod dest_attr {
     pub(crate) const TUN_TYPE: u16 = 13;
     pub(crate) const TUN_PORT: u16 = 14;
     pub(crate) const TUN_FLAGS: u16 = 15;
+    pub(crate) const DRAIN: u16 = 20;
+}
+
+/// Attributes (`RIPVS_DRAIN_*`).
+pub(crate) mod drain_attr {
+    pub(crate) const FLAGS: u16 = 1;
+    pub(crate) const DEADLINE: u16 = 2;
+    pub(crate) const LEFT: u16 = 3;
+    pub(crate) const STATE: u16 = 4;
+    pub(crate) const ENDED: u16 = 5;
+    pub(crate) const RESET: u16 = 6;
 }
 
 /// Attributes (`RIPVS_CHANGE_ATTR_*`).
@@ -175,6 +186,8 @@ pub(crate) mod change_op {
     pub(crate) const SET_DEST: u8 = 5;
     pub(crate) const DEL_DEST: u8 = 6;
     pub(crate) const FLUSH: u8 = 7;
+    pub(crate) const DRAIN_DEST: u8 = 8;
+    pub(crate) const UNDRAIN_DEST: u8 = 9;
 }
 
 /// Values (`RIPVS_EVENT_*`).
@@ -189,4 +202,23 @@ pub(crate) mod event {
     pub(crate) const TIMEOUTS: u32 = 8;
     pub(crate) const START_DAEMON: u32 = 9;
     pub(crate) const STOP_DAEMON: u32 = 10;
+    pub(crate) const DRAIN: u32 = 11;
+    pub(crate) const DRAINED: u32 = 12;
+    pub(crate) const UNDRAIN: u32 = 13;
+    pub(crate) const OVERLOAD: u32 = 14;
+    pub(crate) const OVERLOAD_END: u32 = 15;
+}
+
+/// Flags (`RIPVS_DRAIN_FLAG_*`).
+pub(crate) mod drain_flags {
+    pub(crate) const NO_TEMPLATES: u32 = 0x1;
+    pub(crate) const RESET: u32 = 0x2;
+}
+
+/// Values (`RIPVS_DRAIN_STATE_*`).
+pub(crate) mod drain_state {
+    pub(crate) const WAITING: u32 = 1;
+    pub(crate) const ENDING: u32 = 2;
+    pub(crate) const DONE: u32 = 3;
+    pub(crate) const DONE_BY_DEADLINE: u32 = 4;
 }

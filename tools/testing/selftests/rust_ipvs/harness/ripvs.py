@@ -24,12 +24,18 @@ EVENTS = (
     'timeouts',
     'start-daemon',
     'stop-daemon',
+    'drain',
+    'drained',
+    'undrain',
+    'overload',
+    'overload-end',
 )
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, FLUSH = range(1, 8)
+DRAIN_DEST, UNDRAIN_DEST = 8, 9
 OP, OF_SERVICE, OF_DEST = 1, 2, 3
 NLM_F_DUMP_INTR = 0x10
 
-# Attributes: number, and how they are read and written. "be16" is a port.
+# Attributes: number, and how they are read and written. "be16" is a port, a dictionary a nest.
 SERVICE_ATTRS = dict(
     af=(1, u16),
     protocol=(2, u16),
@@ -42,6 +48,16 @@ SERVICE_ATTRS = dict(
     netmask=(9, u32),
     pe=(11, str),
 )
+DRAIN_ATTRS = dict(
+    flags=(1, u32),
+    deadline=(2, u32),
+    left=(3, u32),
+    state=(4, u32),
+    ended=(5, u32),
+    reset=(6, u32),
+)
+NO_TEMPLATES, RESET = 1, 2
+WAITING, ENDING, DONE, DONE_BY_DEADLINE = range(1, 5)
 DEST_ATTRS = dict(
     addr=(1, address),
     port=(2, be16),
@@ -55,6 +71,7 @@ DEST_ATTRS = dict(
     tun_type=(13, u8),
     tun_port=(14, be16),
     tun_flags=(15, u16),
+    drain=(20, DRAIN_ATTRS),
 )
 STATS = 12
 
@@ -68,6 +85,9 @@ def encode(table, fields):
         if value is None:
             continue
         number, form = table[name]
+        if isinstance(form, dict):
+            payload += nest(number, value if isinstance(value, bytes) else encode(form, value))
+            continue
         if not isinstance(value, bytes):
             value = value.encode() + b'\0' if form is str else form(value)
         payload += attr(number, value)
@@ -83,7 +103,9 @@ def decode(table, payload):
             found['stats'] = {n: struct.unpack('=Q', v)[0] for n, v in attributes(value)}
             continue
         name, form = names[number]
-        if form is be16:
+        if isinstance(form, dict):
+            value = decode(form, value)
+        elif form is be16:
             value = struct.unpack('!H', value)[0]
         elif form is str:
             value = value.rstrip(b'\0').decode()
