@@ -14,7 +14,7 @@ _ripvsadm() {
 	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
 		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
 		--restore --set --start-daemon --stop-daemon -h --help -v --version apply diff
-		export conns top metrics monitor'
+		export conns drain undrain wait top metrics monitor'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
@@ -24,6 +24,26 @@ _ripvsadm() {
 	diff:*) ;;
 	export:*) ;;
 	conns:*) ;;
+	drain:--deadline) return ;;
+	drain:-t | drain:--tcp-service) words=$(_ripvsadm_services -t) ;;
+	drain:-u | drain:--udp-service) words=$(_ripvsadm_services -u) ;;
+	drain:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
+	drain:-f | drain:--fwmark-service) words=$(_ripvsadm_services -f) ;;
+	drain:-r | drain:--real-server) return ;;
+	drain:*) ;;
+	undrain:-t | undrain:--tcp-service) words=$(_ripvsadm_services -t) ;;
+	undrain:-u | undrain:--udp-service) words=$(_ripvsadm_services -u) ;;
+	undrain:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
+	undrain:-f | undrain:--fwmark-service) words=$(_ripvsadm_services -f) ;;
+	undrain:-r | undrain:--real-server) return ;;
+	undrain:*) ;;
+	wait:--timeout) return ;;
+	wait:-t | wait:--tcp-service) words=$(_ripvsadm_services -t) ;;
+	wait:-u | wait:--udp-service) words=$(_ripvsadm_services -u) ;;
+	wait:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
+	wait:-f | wait:--fwmark-service) words=$(_ripvsadm_services -f) ;;
+	wait:-r | wait:--real-server) return ;;
+	wait:*) ;;
 	top:-b | top:--by) words='client server service state' ;;
 	top:-d | top:--delay) return ;;
 	top:-o | top:--sort) words='cps inpps outpps inbps outbps active conns name' ;;
@@ -89,6 +109,15 @@ _ripvsadm() {
 		*:conns)
 			words="-w --wide --json -c --count -y --yes --all --help delete client vip server
 				proto mark state templates connections idle flags without ipv4 ipv6"
+			;;
+		*:drain)
+			words="$service -r --real-server --no-templates --deadline --reset --wait --help"
+			;;
+		*:undrain)
+			words="$service -r --real-server --help"
+			;;
+		*:wait)
+			words="$service -r --real-server --timeout --help"
 			;;
 		*:top)
 			words="-b --by -1 --once -d --delay -o --sort -c --count --help conns"

@@ -44,12 +44,15 @@ complete -c ripvsadm -n $is_first -a apply -d 'make the table what a file says'
 complete -c ripvsadm -n $is_first -a diff -d 'show how the table differs from a file'
 complete -c ripvsadm -n $is_first -a export -d 'print the table for apply'
 complete -c ripvsadm -n $is_first -a conns -d 'connections by a filter: list, count, delete'
+complete -c ripvsadm -n $is_first -a drain -d 'let a real server take no new connections'
+complete -c ripvsadm -n $is_first -a undrain -d 'let a drained real server take connections again'
+complete -c ripvsadm -n $is_first -a wait -d 'wait until a drain is done'
 complete -c ripvsadm -n $is_first -a top -d 'the table or connections, live'
 complete -c ripvsadm -n $is_first -a metrics -d 'all counters as Prometheus metrics'
 complete -c ripvsadm -n $is_first -a monitor -d 'changes of the configuration, as they are made'
 
 # The commands that a service can be named with.
-set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero'
+set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero drain undrain wait'
 complete -c ripvsadm -n $has_service -x -s t -l tcp-service -a '(__ripvsadm_services -t)' -d 'a TCP service'
 complete -c ripvsadm -n $has_service -x -s u -l udp-service -a '(__ripvsadm_services -u)' -d 'a UDP service'
 complete -c ripvsadm -n $has_service -x -l sctp-service -a '(__ripvsadm_services --sctp-service)' -d 'an SCTP service'
@@ -61,7 +64,7 @@ complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -s
 complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l pe -a sip -d 'persistence engine'
 complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -s b -l sched-flags -a 'sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' -d 'flags of the scheduler'
 complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -s o -l ops -d 'schedule each packet anew'
-complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server -d --delete-server' -x -s r -l real-server -d 'the real server'
+complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server -d --delete-server drain undrain wait' -x -s r -l real-server -d 'the real server'
 complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s g -l gatewaying -d 'direct routing'
 complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s i -l ipip -d tunnelling
 complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s m -l masquerading -d 'network address translation'
@@ -108,6 +111,14 @@ complete -c ripvsadm -n '__ripvsadm_is conns' -s c -l count -d 'only how many'
 complete -c ripvsadm -n '__ripvsadm_is conns' -s y -l yes -d 'delete without a question'
 complete -c ripvsadm -n '__ripvsadm_is conns' -l all -d 'delete all connections'
 complete -c ripvsadm -n '__ripvsadm_is conns' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is drain' -l no-templates -d 'clients of a persistent service go elsewhere at once'
+complete -c ripvsadm -n '__ripvsadm_is drain' -x -l deadline -d 'time after which connections are ended'
+complete -c ripvsadm -n '__ripvsadm_is drain' -l reset -d 'tell both ends of TCP connections at the deadline'
+complete -c ripvsadm -n '__ripvsadm_is drain' -l wait -d 'wait until it is done'
+complete -c ripvsadm -n '__ripvsadm_is drain' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is undrain' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is wait' -x -l timeout -d 'give up after that time'
+complete -c ripvsadm -n '__ripvsadm_is wait' -s h -l help -d usage
 complete -c ripvsadm -n '__ripvsadm_is top' -a conns
 complete -c ripvsadm -n '__ripvsadm_is top' -x -s b -l by -a 'client server service state' -d 'connections by'
 complete -c ripvsadm -n '__ripvsadm_is top' -s 1 -l once -d 'print it once, as text'

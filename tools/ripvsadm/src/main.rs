@@ -7,6 +7,7 @@ mod apply;
 mod cli;
 mod connection;
 mod conns;
+mod drain;
 mod error;
 mod explain;
 mod fetch;

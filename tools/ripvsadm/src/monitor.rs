@@ -40,7 +40,7 @@ fn run(given: &Given, _: &System) -> Result<u8, Error> {
     let mut left = options.count;
     while left != Some(0) {
         match listener.hear().map_err(explain::listing)? {
-            Heard::Event(event) if event.generation <= seen => continue,
+            Heard::Event(event) if event.generation <= seen && event.kind.is_change() => continue,
             Heard::Event(event) => {
                 let line = Line::new(&event, SystemTime::now());
                 print(&line, &options)?;

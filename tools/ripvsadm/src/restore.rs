@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use ipvs_netlink::{Change, Client, Transport};
 
 use crate::cli::{self, plain};
+use crate::drain;
 use crate::error::Error;
 use crate::explain;
 use crate::model::Action;
@@ -56,6 +57,15 @@ pub fn restore<T: Transport>(
         }
         let words = words(&line);
         if words.is_empty() {
+            continue;
+        }
+        if let Some(wanted) = drain::line(&words, names) {
+            batch.run(client, &mut code, complaints)?;
+            code = 0;
+            if let Err(error) = wanted.and_then(|wanted| drain::perform(client, &wanted)) {
+                complain(complaints, number, &error);
+                code = error.exit_code();
+            }
             continue;
         }
         let parsed = cli::parse(&words, names);

@@ -10,6 +10,7 @@ use ipvs_netlink::{
     ServiceFlags, ServiceId, TunnelFlags, TunnelType,
 };
 
+use crate::drain;
 use crate::model::Group;
 use crate::names::Names;
 use crate::view::{flag_names, full_address};
@@ -21,11 +22,15 @@ pub fn save(groups: &[Group], names: &dyn Names) -> String {
         let service = &group.service.service;
         let id = id_words(&service.id, names);
         text.push_str(&format!("-A {id} {}\n", service_words(service)));
-        for server in &group.servers {
-            let server = &server.destination;
+        for entry in &group.servers {
+            let server = &entry.destination;
             let address = address_words(&service.id, &server.id, names);
             let words = server_words(&service.id, server);
             text.push_str(&format!("-a {id} {address} {words}\n"));
+            if let Some(drain) = &entry.drain {
+                let words = drain::words(&drain.options);
+                text.push_str(&format!("drain {id} {address}{words}\n"));
+            }
         }
     }
     text
@@ -166,6 +171,7 @@ mod tests {
             active_connections: 0,
             inactive_connections: 0,
             persistent_connections: 0,
+            drain: None,
             stats: Stats::default(),
         };
         Group {

@@ -32,6 +32,7 @@ fn reconcile(client: &mut Client, wanted: &WantedService) -> Result<bool, Box<dy
         .retain(|listed| listed.service.service.id == wanted.service.id);
     let wanted = Wanted {
         services: vec![wanted.clone()],
+        ..Wanted::default()
     };
     let changes = diff(&now, &wanted);
     if changes.is_empty() {

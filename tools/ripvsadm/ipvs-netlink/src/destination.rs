@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
+use crate::drain::Drain;
 use crate::family::{address_bytes, AddressFamily};
 use crate::forward::{ForwardMethod, Tunnel, TunnelFlags};
 use crate::stats::Stats;
@@ -120,6 +121,8 @@ pub struct DestinationEntry {
     pub inactive_connections: u32,
     /// Clients bound to it by persistence.
     pub persistent_connections: u32,
+    /// Its drain, which is known by the family `RIPVS` only.
+    pub drain: Option<Drain>,
     /// The counters and rates; the wide ones where the kernel has them.
     pub stats: Stats,
 }
@@ -165,6 +168,7 @@ impl DestinationEntry {
             persistent_connections: fields
                 .persistent
                 .ok_or(missing("IPVS_DEST_ATTR_PERSIST_CONNS"))?,
+            drain: None,
             stats: Stats::decode(stats.ok_or(missing("IPVS_DEST_ATTR_STATS"))?)?,
         })
     }
@@ -303,6 +307,7 @@ mod tests {
             active_connections: 0,
             inactive_connections: 0,
             persistent_connections: 0,
+            drain: None,
             stats: Stats::default(),
         };
         assert!(filled(|out| entry.encode(out)).starts_with(LISTED_GUE));
@@ -366,6 +371,7 @@ mod tests {
             active_connections: 1,
             inactive_connections: 2,
             persistent_connections: 3,
+            drain: None,
             stats: Stats {
                 connections: 4,
                 ..Stats::default()

@@ -71,6 +71,7 @@ mod config;
 mod daemon;
 mod decode;
 mod destination;
+mod drain;
 mod engine;
 mod error;
 mod family;

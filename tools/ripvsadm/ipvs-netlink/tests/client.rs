@@ -298,6 +298,7 @@ fn server(port: u16) -> (DestinationEntry, (u16, u16, Vec<u8>)) {
         active_connections: 1,
         inactive_connections: 2,
         persistent_connections: 3,
+        drain: None,
         stats: Stats::default(),
     };
     let nest = tlv(2, &filled(|out| entry.encode(out)));

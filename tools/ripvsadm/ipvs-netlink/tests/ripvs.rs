@@ -4,7 +4,10 @@
 
 use std::net::IpAddr;
 
-use ipvs_netlink::ripvs::{diff, Change, Listed, Snapshot, Wanted, WantedService};
+use ipvs_netlink::ripvs::{
+    diff, Change, Drain, DrainOptions, DrainState, Listed, Snapshot, Wanted, WantedDrain,
+    WantedService,
+};
 use ipvs_netlink::{
     AddressFamily, Destination, DestinationEntry, ForwardMethod, Netmask, Protocol, Service,
     ServiceEntry, ServiceFlags, ServiceId, Stats, Tunnel, TunnelFlags, TunnelType,
@@ -20,6 +23,7 @@ fn entry(destination: Destination) -> DestinationEntry {
         active_connections: 0,
         inactive_connections: 0,
         persistent_connections: 0,
+        drain: None,
         stats: Stats::default(),
     }
 }
@@ -198,7 +202,10 @@ fn wanted() -> impl Strategy<Value = Wanted> {
             service,
             destinations,
         });
-    vec(group, 0..8).prop_map(|services| Wanted { services })
+    vec(group, 0..8).prop_map(|services| Wanted {
+        services,
+        drains: Vec::new(),
+    })
 }
 
 /// Returns 0 for what adds, 1 for what changes, 2 for what deletes.
@@ -243,6 +250,7 @@ fn one(service: Service, destinations: Vec<Destination>) -> Wanted {
             service,
             destinations,
         }],
+        drains: Vec::new(),
     }
 }
 
@@ -279,4 +287,67 @@ fn options_without_effect_make_no_difference() {
         let wanted = one(Service::new(web(), "rr"), vec![server(forward)]);
         assert_eq!(diff(&now, &wanted), []);
     }
+}
+
+#[test]
+fn drains_are_begun_changed_and_ended_only_if_mentioned() {
+    let service = Service::new(web(), "rr");
+    let server = Destination::new("198.51.100.1".parse().unwrap(), 80);
+    let listed = |drain: Option<DrainOptions>| {
+        let drain = drain.map(|options| Drain {
+            options,
+            state: DrainState::Waiting,
+            left: None,
+            ended: 0,
+            reset: 0,
+        });
+        Snapshot {
+            generation: 1,
+            services: vec![Listed {
+                service: listed(&service),
+                destinations: vec![DestinationEntry {
+                    drain,
+                    ..entry(server.clone())
+                }],
+            }],
+        }
+    };
+    let wanted = |options: Option<Option<DrainOptions>>| Wanted {
+        drains: options
+            .into_iter()
+            .map(|options| WantedDrain {
+                service: web(),
+                destination: server.id,
+                options,
+            })
+            .collect(),
+        ..one(service.clone(), vec![server.clone()])
+    };
+    let plain = DrainOptions::default();
+    let late = DrainOptions {
+        deadline: 30,
+        ..plain
+    };
+    let begin = |options| vec![Change::DrainDestination(web(), server.id, options)];
+    let end = vec![Change::UndrainDestination(web(), server.id)];
+    for (now, want, changes) in [
+        (None, None, vec![]),
+        (Some(plain), None, vec![]),
+        (Some(plain), Some(Some(plain)), vec![]),
+        (None, Some(None), vec![]),
+        (None, Some(Some(plain)), begin(plain)),
+        (Some(plain), Some(Some(late)), begin(late)),
+        (Some(late), Some(None), end),
+    ] {
+        assert_eq!(
+            diff(&listed(now), &wanted(want)),
+            changes,
+            "{now:?} {want:?}"
+        );
+    }
+    // A new server is added before it is drained.
+    let empty = Snapshot::default();
+    let changes = diff(&empty, &wanted(Some(Some(plain))));
+    assert_eq!(changes.len(), 3);
+    assert_eq!(changes.last(), begin(plain).last());
 }

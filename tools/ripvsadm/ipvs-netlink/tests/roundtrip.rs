@@ -130,6 +130,7 @@ prop_compose! {
             active_connections,
             inactive_connections,
             persistent_connections,
+            drain: None,
             stats,
         }
     }

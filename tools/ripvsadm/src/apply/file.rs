@@ -9,11 +9,12 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::{fmt, fs, io};
 
-use ipvs_netlink::ripvs::{Change as Difference, Wanted, WantedService};
+use ipvs_netlink::ripvs::{Change as Difference, Wanted, WantedDrain, WantedService};
 use ipvs_netlink::{Change, Destination, DestinationId, Service, ServiceId};
 
 use super::json;
 use crate::cli::{self, plain};
+use crate::drain;
 use crate::error::Error;
 use crate::model::Action;
 use crate::names::Lookup;
@@ -57,6 +58,8 @@ pub struct Configuration {
     places: HashMap<ServiceId, usize>,
     /// The place of the service that the last line was about.
     last: usize,
+    /// Destinations whose drains are mentioned.
+    drained: HashSet<(ServiceId, DestinationId)>,
     /// Destinations of services with more than [`FEW`], each with the place of its service.
     servers: HashSet<(usize, DestinationId)>,
 }
@@ -140,7 +143,10 @@ impl Configuration {
         words: &[OsString],
         lookup: &dyn Lookup,
     ) -> Result<(), Error> {
-        self.take(origin, cli::parse(words, lookup))
+        match drain::line(words, lookup) {
+            Some(drain) => self.add_drain(origin, drain),
+            None => self.take(origin, cli::parse(words, lookup)),
+        }
     }
 
     /// Adds what was read.
@@ -150,10 +156,30 @@ impl Configuration {
             Ok(Action::Change(Change::AddDestination(id, server))) => {
                 self.add_destination(origin, &id, server)
             }
-            Ok(_) => Err("only -A and -a say what is to be".to_owned()),
+            Ok(_) => Err("only -A, -a, drain and undrain say what is to be".to_owned()),
             Err(error) => Err(error.to_string()),
         };
         added.map_err(|error| Error::Argument(format!("{}: {origin}: {error}", self.name)))
+    }
+
+    /// Adds the drain of a real server that is above.
+    fn add_drain(&mut self, origin: Origin, read: Result<WantedDrain, Error>) -> Result<(), Error> {
+        let wrong = |text: String| Error::Argument(format!("{}: {origin}: {text}", self.name));
+        let drain = read.map_err(|error| wrong(error.to_string()))?;
+        let (id, server) = (&drain.service, drain.destination);
+        let service = self.place_of(id);
+        let service = service.and_then(|place| self.wanted.services.get(place));
+        let servers = service.map_or(&[][..], |service| &service.destinations);
+        if !servers.iter().any(|one| one.id == server) {
+            return Err(wrong(format!("no -a of the real server {server} is above")));
+        }
+        if !self.drained.insert((id.clone(), server)) {
+            return Err(wrong(format!(
+                "a drain of the real server {server} is above already"
+            )));
+        }
+        self.wanted.drains.push(drain);
+        Ok(())
     }
 
     fn add_service(&mut self, origin: Origin, service: Service) -> Result<(), String> {

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::net::IpAddr;
 
+use ipvs_netlink::ripvs::DrainOptions;
 use ipvs_netlink::{
     AddressFamily, Destination, ForwardMethod, Netmask, Protocol, Service, ServiceFlags, ServiceId,
     TunnelFlags, TunnelType,
@@ -98,6 +99,27 @@ struct DestinationObject {
     upper_threshold: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     lower_threshold: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drain: Option<DrainValue>,
+}
+
+/// The drain of a server. A document without it leaves that as it is.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+enum DrainValue {
+    Is(bool),
+    Options(DrainObject),
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct DrainObject {
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    templates: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    reset: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -137,6 +159,14 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
+fn yes() -> bool {
+    true
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
 fn one() -> u32 {
     1
 }
@@ -173,11 +203,19 @@ impl Document {
         services.flat_map(|(place, service)| {
             let first = (Origin::Service(place), service.words());
             let servers = service.destinations.iter().enumerate();
-            let servers = servers.map(move |(number, server)| {
+            let servers = servers.flat_map(move |(number, server)| {
+                let origin = Origin::Destination(place, number);
                 let mut words: Words = vec!["-a".into()];
                 service.put_id(&mut words);
                 server.put(&mut words);
-                (Origin::Destination(place, number), words)
+                let drain = server.drain.as_ref().map(|drain| {
+                    let mut words: Words = vec![drain.command().into()];
+                    service.put_id(&mut words);
+                    push(&mut words, "-r", host(server.address, server.port));
+                    drain.put(&mut words);
+                    (origin, words)
+                });
+                std::iter::once((origin, words)).chain(drain)
             });
             std::iter::once(first).chain(servers)
         })
@@ -255,6 +293,40 @@ impl DestinationObject {
     }
 }
 
+impl DrainValue {
+    /// The subcommand that makes it so.
+    fn command(&self) -> &'static str {
+        match self {
+            DrainValue::Is(false) => "undrain",
+            _ => "drain",
+        }
+    }
+
+    fn put(&self, words: &mut Words) {
+        if let DrainValue::Options(options) = self {
+            if !options.templates {
+                words.push("--no-templates".into());
+            }
+            if let Some(seconds) = options.deadline_seconds {
+                push(words, "--deadline", seconds);
+            }
+            if options.reset {
+                words.push("--reset".into());
+            }
+        }
+    }
+}
+
+impl From<DrainOptions> for DrainValue {
+    fn from(options: DrainOptions) -> Self {
+        DrainValue::Options(DrainObject {
+            templates: options.keeps_templates,
+            deadline_seconds: Some(options.deadline).filter(|seconds| *seconds != 0),
+            reset: options.resets,
+        })
+    }
+}
+
 impl TunnelObject {
     fn put(&self, words: &mut Words) {
         push(
@@ -291,7 +363,10 @@ fn of_group(group: &Group) -> ServiceObject {
     let mut object = of_service(service);
     let servers = group.servers.iter();
     object.destinations = servers
-        .map(|entry| of_destination(&service.id, &entry.destination))
+        .map(|entry| DestinationObject {
+            drain: entry.drain.map(|drain| drain.options.into()),
+            ..of_destination(&service.id, &entry.destination)
+        })
         .collect();
     object
 }
@@ -370,6 +445,7 @@ fn of_destination(service: &ServiceId, server: &Destination) -> DestinationObjec
         weight: server.weight,
         upper_threshold: server.upper_threshold,
         lower_threshold: server.lower_threshold,
+        drain: None,
     }
 }
 
@@ -384,9 +460,17 @@ pub mod tests {
             "service" => r#"{"services":[{"?":1}]}"#.to_owned(),
             "persistence" => r#"{"services":[{"persistence":{"?":1}}]}"#.to_owned(),
             "destination" => r#"{"services":[{"destinations":[{"?":1}]}]}"#.to_owned(),
+            "drain" => {
+                let error = serde_json::from_str::<DrainObject>(r#"{"?":1}"#).unwrap_err();
+                return names(&error.to_string());
+            }
             _ => r#"{"services":[{"destinations":[{"tunnel":{"?":1}}]}]}"#.to_owned(),
         };
-        let error = read(document.as_bytes()).unwrap_err();
+        names(&read(document.as_bytes()).unwrap_err())
+    }
+
+    /// Returns the names that an error expects.
+    fn names(error: &str) -> Vec<String> {
         let (_, names) = error.split_once("expected ").unwrap();
         let names = names.split('`').skip(1).step_by(2);
         let mut names: Vec<String> = names.map(str::to_owned).collect();

@@ -24,6 +24,7 @@ pub fn schema() -> String {
             "persistence": object(&persistence(), &[]),
             "destination": object(&destination(), &["address"]),
             "tunnel": object(&tunnel(), &["type"]),
+            "drain": object(&drain(), &[]),
         });
         map.insert("$defs".to_owned(), definitions);
     }
@@ -202,6 +203,31 @@ fn destination() -> Vec<Field> {
             "Connections below which it gets new ones again; 0 is three quarters of the upper.",
             default(int(), json!(0)),
         ),
+        (
+            "drain",
+            "Whether and how the server is drained; absent, that stays as it is.",
+            json!({"oneOf": [{"type": ["boolean", "null"]}, {"$ref": "#/$defs/drain"}]}),
+        ),
+    ]
+}
+
+fn drain() -> Vec<Field> {
+    vec![
+        (
+            "templates",
+            "Clients bound to the server come to it until no connection is active.",
+            json!({"type": "boolean", "default": true}),
+        ),
+        (
+            "deadline_seconds",
+            "Time after which connections are ended; never if absent.",
+            json!({"type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX}),
+        ),
+        (
+            "reset",
+            "Both ends of TCP connections are told by RST at the deadline.",
+            json!({"type": "boolean", "default": false}),
+        ),
     ]
 }
 
@@ -236,6 +262,7 @@ mod tests {
             ("persistence", persistence()),
             ("destination", destination()),
             ("tunnel", tunnel()),
+            ("drain", drain()),
         ] {
             let mut names: Vec<&str> = table.iter().map(|(name, ..)| *name).collect();
             names.sort_unstable();

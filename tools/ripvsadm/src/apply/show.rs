@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use ipvs_netlink::ripvs::{Change, Listed, Snapshot};
 use ipvs_netlink::{DestinationId, ServiceId};
 
+use crate::drain;
 use crate::names::Numeric;
 use crate::save::{address_words, id_words, server_words, service_words};
 
@@ -51,6 +52,10 @@ fn line(listed: &HashMap<&ServiceId, &Listed>, change: &Change) -> String {
             )
         }
         Change::DeleteDestination(id, one) => format!("- {}", server(id, one)),
+        Change::DrainDestination(id, one, options) => {
+            format!("~ {} drain{}", server(id, one), drain::words(options))
+        }
+        Change::UndrainDestination(id, one) => format!("~ {} undrain", server(id, one)),
         _ => format!("- {change}"),
     }
 }

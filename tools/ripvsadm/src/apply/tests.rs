@@ -75,6 +75,7 @@ fn table(wanted: &Wanted) -> Snapshot {
                 active_connections: 0,
                 inactive_connections: 0,
                 persistent_connections: 0,
+                drain: None,
                 stats: ipvs_netlink::Stats::default(),
             })
             .collect(),
@@ -135,11 +136,11 @@ fn what_is_wrong_is_named_with_its_line() {
     for (text, error) in [
         (
             "-A -t 192.0.2.1:80\n-L\n",
-            "web.rules: line 2: only -A and -a say what is to be",
+            "web.rules: line 2: only -A, -a, drain and undrain say what is to be",
         ),
         (
             "-E -t 192.0.2.1:80\n",
-            "web.rules: line 1: only -A and -a say what is to be",
+            "web.rules: line 1: only -A, -a, drain and undrain say what is to be",
         ),
         (
             "\n\n-A -t 192.0.2.1:80 -q",
@@ -332,5 +333,55 @@ fn the_difference_is_computed_anew_if_others_change_the_table() {
         }
         let generations: Vec<u64> = (7..).take(stale).collect();
         assert_eq!(kernel.expected, generations);
+    }
+}
+
+#[test]
+fn drains_of_both_forms() {
+    let lines = parsed(
+        "-A -t 192.0.2.1:80 -s rr\n\
+         -a -t 192.0.2.1:80 -r 198.51.100.1:80 -m\n\
+         drain -t 192.0.2.1:80 -r 198.51.100.1:80 --no-templates --deadline 9 --reset\n\
+         -a -t 192.0.2.1:80 -r 198.51.100.2:80 -m\n\
+         drain -t 192.0.2.1:80 -r 198.51.100.2\n\
+         -a -t 192.0.2.1:80 -r 198.51.100.3:80 -m\n\
+         undrain -t 192.0.2.1:80 -r 198.51.100.3\n\
+         -a -t 192.0.2.1:80 -r 198.51.100.4:80 -m\n",
+    );
+    let document = parsed(
+        r#"{"services": [{"protocol": "tcp", "address": "192.0.2.1", "port": 80,
+        "scheduler": "rr", "destinations": [
+        {"address": "198.51.100.1", "port": 80, "forward": "masquerade",
+         "drain": {"templates": false, "deadline_seconds": 9, "reset": true}},
+        {"address": "198.51.100.2", "port": 80, "forward": "masquerade", "drain": true},
+        {"address": "198.51.100.3", "port": 80, "forward": "masquerade", "drain": false},
+        {"address": "198.51.100.4", "port": 80, "forward": "masquerade"}]}]}"#,
+    );
+    assert_eq!(lines.wanted, document.wanted);
+    assert_eq!(lines.wanted.drains.len(), 3);
+    let changes = diff(&Snapshot::default(), &lines.wanted);
+    let text = show::changes(&Snapshot::default(), &changes);
+    assert!(text.ends_with(
+        "~ -t 192.0.2.1:80 -r 198.51.100.1:80 drain --no-templates --deadline 9 --reset\n\
+         ~ -t 192.0.2.1:80 -r 198.51.100.2:80 drain\n"
+    ));
+    for (text, words) in [
+        (
+            "drain -t 192.0.2.1:80 -r 198.51.100.1",
+            "no -a of the real server",
+        ),
+        (
+            "-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r 198.51.100.1\n\
+             drain -t 192.0.2.1:80 -r 198.51.100.1\nundrain -t 192.0.2.1:80 -r 198.51.100.1",
+            "line 4: a drain of the real server",
+        ),
+        (
+            "-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r 198.51.100.1\n\
+             drain -t 192.0.2.1:80 -r 198.51.100.1 --reset",
+            "line 3: drain: --reset needs --deadline",
+        ),
+    ] {
+        let error = wrong(text);
+        assert!(error.contains(words), "{error}");
     }
 }

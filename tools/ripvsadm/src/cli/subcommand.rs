@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use super::options::{Offer, OptionDef, Spelling, Value, OPTIONS};
 use crate::apply;
 use crate::conns;
+use crate::drain;
 use crate::error::Error;
 use crate::metrics;
 use crate::monitor;
@@ -28,6 +29,9 @@ pub const SUBCOMMANDS: &[&Subcommand] = &[
     &apply::options::DIFF,
     &apply::options::EXPORT,
     &conns::options::SUBCOMMAND,
+    &drain::options::DRAIN,
+    &drain::options::UNDRAIN,
+    &drain::options::WAIT,
     &top::options::SUBCOMMAND,
     &metrics::options::SUBCOMMAND,
     &monitor::options::SUBCOMMAND,

@@ -6,9 +6,10 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipvs_netlink::ripvs::{Event, EventKind};
-use ipvs_netlink::{Destination, Service, ServiceId};
+use ipvs_netlink::{Destination, DestinationEntry, Service, ServiceId};
 use serde::Serialize;
 
+use crate::drain;
 use crate::model::Group;
 use crate::names::Numeric;
 use crate::save;
@@ -36,6 +37,9 @@ pub struct Line {
     /// The options of the grammar that would make the change again.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
+    /// The state of the real server in words, if the event is about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
 }
 
 /// The name of a running process.
@@ -61,6 +65,7 @@ impl Line {
             service: None,
             server: None,
             rule: None,
+            state: None,
         }
     }
 
@@ -90,9 +95,12 @@ impl Line {
         for group in groups {
             let service = &group.service.service;
             lines.push(line().of_service("service", "-A", service));
-            for server in &group.servers {
-                let server = &server.destination;
+            for entry in &group.servers {
+                let server = &entry.destination;
                 lines.push(line().of_server("server", "-a", &service.id, server));
+                if entry.drain.is_some() {
+                    lines.push(line().of_drain("drain", &service.id, entry));
+                }
             }
         }
         lines.push(Line {
@@ -119,6 +127,21 @@ impl Line {
                 let address = save::address_words(id, &server.id, &Numeric);
                 let rule = format!("-d {words} {address}");
                 self.with("del-server", rule, Some(words), Some(server.id.to_string()))
+            }
+            EventKind::Drain(id, entry) => self.of_drain("drain", id, entry),
+            EventKind::Undrain(id, entry) => self.of_drain("undrain", id, entry),
+            EventKind::Drained(id, entry) => {
+                let words = entry.drain.map(|drain| drain::state_words(&drain, entry));
+                self.of_state("drained", id, entry, words.unwrap_or_default())
+            }
+            EventKind::Overload(id, entry) => {
+                let most = entry.destination.upper_threshold;
+                let words = format!("overload: {} of {most} connections", connections(entry));
+                self.of_state("overload", id, entry, words)
+            }
+            EventKind::OverloadEnd(id, entry) => {
+                let words = format!("overload is over: {} connections", connections(entry));
+                self.of_state("overload-end", id, entry, words)
             }
             EventKind::Flush => self.with("flush", "-C".to_owned(), None, None),
             EventKind::Timeouts(now) => {
@@ -158,6 +181,34 @@ impl Line {
         let options = save::server_words(id, server);
         let rule = format!("{option} {words} {address} {options}");
         self.with(event, rule, Some(words), Some(server.id.to_string()))
+    }
+
+    /// The line of a drain that begins, or ends.
+    fn of_drain(self, event: &'static str, id: &ServiceId, entry: &DestinationEntry) -> Self {
+        let server = &entry.destination.id;
+        let words = save::id_words(id, &Numeric);
+        let address = save::address_words(id, server, &Numeric);
+        let options = entry.drain.map(|drain| drain::words(&drain.options));
+        let options = options.unwrap_or_default();
+        let rule = format!("{event} {words} {address}{options}");
+        self.with(event, rule, Some(words), Some(server.to_string()))
+    }
+
+    /// The line of a state that nobody has set.
+    fn of_state(
+        self,
+        event: &'static str,
+        id: &ServiceId,
+        entry: &DestinationEntry,
+        state: String,
+    ) -> Self {
+        Line {
+            event,
+            service: Some(save::id_words(id, &Numeric)),
+            server: Some(entry.destination.id.to_string()),
+            state: Some(state),
+            ..self
+        }
     }
 
     fn with(
@@ -200,9 +251,19 @@ impl Line {
         }
         if let Some(pid) = self.pid {
             let name = self.command.as_deref().unwrap_or("-");
-            text.push_str(&format!("  {:<20}", format!("{name}[{pid}]")));
+            let name = match pid {
+                0 => "kernel".to_owned(),
+                _ => format!("{name}[{pid}]"),
+            };
+            text.push_str(&format!("  {name:<20}"));
         }
         text.push_str("  ");
+        if let (Some(service), Some(server), Some(state)) =
+            (&self.service, &self.server, &self.state)
+        {
+            text.push_str(&format!("# {service} -r {server} {state}\n"));
+            return text;
+        }
         text.push_str(match (self.event, &self.rule) {
             (_, Some(rule)) => rule,
             ("all", None) => "# that is all",
@@ -212,6 +273,12 @@ impl Line {
         text.push('\n');
         text
     }
+}
+
+/// The number of connections of a real server.
+fn connections(entry: &DestinationEntry) -> u32 {
+    let (active, others) = (entry.active_connections, entry.inactive_connections);
+    active.saturating_add(others)
 }
 
 fn role_name(role: u32) -> &'static str {
@@ -225,7 +292,7 @@ fn role_name(role: u32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvs_netlink::{DestinationEntry, Protocol, ServiceEntry, Stats, Timeouts};
+    use ipvs_netlink::{Protocol, ServiceEntry, Stats, Timeouts};
     use std::time::Duration;
 
     fn web() -> ServiceId {
@@ -314,6 +381,7 @@ mod tests {
             active_connections: 0,
             inactive_connections: 0,
             persistent_connections: 0,
+            drain: None,
             stats: Stats::default(),
         };
         let group = Group {

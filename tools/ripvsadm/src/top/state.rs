@@ -255,6 +255,7 @@ pub mod tests {
             active_connections: active,
             inactive_connections: 0,
             persistent_connections: 0,
+            drain: None,
             stats: Stats {
                 connection_rate: cps,
                 ..Stats::default()

@@ -251,6 +251,7 @@ pub mod tests {
             active_connections: 2,
             inactive_connections: 13,
             persistent_connections: 4,
+            drain: None,
             stats: Stats {
                 connections: 15,
                 incoming_bytes: 1 << 30,

@@ -5,10 +5,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::drain;
 use super::uapi::{change_attr, change_op, dest_attr, msg_attr, service_attr};
 use crate::attr;
 use crate::command::Command;
 use crate::destination::{Destination, DestinationId};
+use crate::drain::DrainOptions;
 use crate::error::Error;
 use crate::forward::{ForwardMethod, Tunnel};
 use crate::service::{Netmask, Service, ServiceFlags, ServiceId};
@@ -29,6 +31,10 @@ pub enum Change {
     SetDestination(ServiceId, Destination),
     /// Deletes a destination.
     DeleteDestination(ServiceId, DestinationId),
+    /// Lets a destination take no new connections, or changes how it is drained.
+    DrainDestination(ServiceId, DestinationId, DrainOptions),
+    /// Lets a drained destination take new connections again.
+    UndrainDestination(ServiceId, DestinationId),
     /// Deletes all services.
     Flush,
 }
@@ -37,17 +43,18 @@ pub enum Change {
 type Fill<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 impl Change {
-    /// The command of the family `IPVS` for the same change.
-    pub fn command(&self) -> Command {
-        match self {
+    /// The command of the family `IPVS` for the same change; `None` if it has none.
+    pub fn command(&self) -> Option<Command> {
+        Some(match self {
             Change::AddService(_) => Command::NewService,
             Change::SetService(_) => Command::SetService,
             Change::DeleteService(_) => Command::DelService,
             Change::AddDestination(..) => Command::NewDestination,
             Change::SetDestination(..) => Command::SetDestination,
             Change::DeleteDestination(..) => Command::DelDestination,
+            Change::DrainDestination(..) | Change::UndrainDestination(..) => return None,
             Change::Flush => Command::Flush,
-        }
+        })
     }
 
     /// Returns the service that it is about; `None` for all.
@@ -57,7 +64,9 @@ impl Change {
             Change::DeleteService(id)
             | Change::AddDestination(id, _)
             | Change::SetDestination(id, _)
-            | Change::DeleteDestination(id, _) => Some(id),
+            | Change::DeleteDestination(id, _)
+            | Change::DrainDestination(id, ..)
+            | Change::UndrainDestination(id, _) => Some(id),
             Change::Flush => None,
         }
     }
@@ -68,7 +77,9 @@ impl Change {
             Change::AddDestination(_, server) | Change::SetDestination(_, server) => {
                 Some(&server.id)
             }
-            Change::DeleteDestination(_, id) => Some(id),
+            Change::DeleteDestination(_, id)
+            | Change::DrainDestination(_, id, _)
+            | Change::UndrainDestination(_, id) => Some(id),
             _ => None,
         }
     }
@@ -87,6 +98,10 @@ impl Change {
             Change::AddDestination(id, _) => (change_op::NEW_DEST, &|out| service_id(out, id)),
             Change::SetDestination(id, _) => (change_op::SET_DEST, &|out| service_id(out, id)),
             Change::DeleteDestination(id, _) => (change_op::DEL_DEST, &|out| service_id(out, id)),
+            Change::DrainDestination(id, ..) => (change_op::DRAIN_DEST, &|out| service_id(out, id)),
+            Change::UndrainDestination(id, _) => {
+                (change_op::UNDRAIN_DEST, &|out| service_id(out, id))
+            }
             Change::Flush => (change_op::FLUSH, &|_| {}),
         };
         attr::put_nest(out, msg_attr::CHANGE, |out| {
@@ -101,8 +116,14 @@ impl Change {
                 Change::SetDestination(_, server) => {
                     attr::put_nest(out, change_attr::DEST, |out| set_destination(out, server));
                 }
-                Change::DeleteDestination(_, id) => {
+                Change::DeleteDestination(_, id) | Change::UndrainDestination(_, id) => {
                     attr::put_nest(out, change_attr::DEST, |out| destination_id(out, id));
+                }
+                Change::DrainDestination(_, id, options) => {
+                    attr::put_nest(out, change_attr::DEST, |out| {
+                        destination_id(out, id);
+                        drain::put(out, options);
+                    });
                 }
                 _ => {}
             }
@@ -123,7 +144,11 @@ impl Change {
 impl fmt::Display for Change {
     /// `add the service TCP 192.0.2.1:80`, `delete the real server 198.51.100.1:80 of TCP …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.command().fmt(f)?;
+        match (self, self.command()) {
+            (_, Some(command)) => command.fmt(f)?,
+            (Change::DrainDestination(..), None) => f.write_str("drain the real server")?,
+            _ => f.write_str("end the drain of the real server")?,
+        }
         match (self.destination(), self.service()) {
             (Some(server), Some(id)) => write!(f, " {server} of {id}"),
             (_, Some(id)) => write!(f, " {id}"),
@@ -283,8 +308,14 @@ mod tests {
         let set = parts(&Change::SetDestination(id.clone(), server.clone()));
         let all = vec![1, 2, 3, 4, 5, 6, 13, 14, 15];
         assert_eq!(set, (5, address.clone(), all));
+        let drain = id.clone();
         let deleted = parts(&Change::DeleteDestination(id, server.id));
-        assert_eq!(deleted, (6, address, vec![1, 2]));
+        assert_eq!(deleted, (6, address.clone(), vec![1, 2]));
+        let options = DrainOptions::default();
+        let drained = parts(&Change::DrainDestination(drain.clone(), server.id, options));
+        assert_eq!(drained, (8, address.clone(), vec![1, 2, 20]));
+        let undrained = parts(&Change::UndrainDestination(drain, server.id));
+        assert_eq!(undrained, (9, address, vec![1, 2]));
         assert_eq!(parts(&Change::Flush), (7, vec![], vec![]));
     }
 
@@ -295,6 +326,10 @@ mod tests {
         assert_eq!(
             Change::DeleteDestination(id.clone(), server.id).to_string(),
             "delete the real server 198.51.100.1:81 of TCP 192.0.2.1:80"
+        );
+        assert_eq!(
+            Change::UndrainDestination(id.clone(), server.id).to_string(),
+            "end the drain of the real server 198.51.100.1:81 of TCP 192.0.2.1:80"
         );
         assert_eq!(
             Change::DeleteService(id).to_string(),

@@ -199,7 +199,7 @@ impl<T: Transport> Client<'_, T> {
             .offset
             .and_then(|offset| place(changes, (offset as usize).checked_sub(before)?));
         let command = place.and_then(|place| changes.get(place));
-        let error = kernel_error(command.map(Change::command), ending);
+        let error = kernel_error(command.and_then(Change::command), ending);
         Err(Refused { place, error })
     }
 

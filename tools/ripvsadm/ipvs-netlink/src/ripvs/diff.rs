@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::change::Change;
 use super::snapshot::{Listed, Snapshot};
 use crate::destination::{Destination, DestinationEntry, DestinationId};
+use crate::drain::DrainOptions;
 use crate::forward::{ForwardMethod, Tunnel, TunnelType};
 use crate::service::{Service, ServiceFlags, ServiceId};
 
@@ -18,6 +19,20 @@ const FEW: usize = 16;
 pub struct Wanted {
     /// The services. Of several with the same identity only the first counts.
     pub services: Vec<WantedService>,
+    /// Drains of their destinations. Those that are not mentioned stay as they are: a drain that
+    /// somebody began is not ended by a configuration that knows nothing of it.
+    pub drains: Vec<WantedDrain>,
+}
+
+/// A drain that a destination should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedDrain {
+    /// The service.
+    pub service: ServiceId,
+    /// Its destination.
+    pub destination: DestinationId,
+    /// The options of its drain; `None` for no drain.
+    pub options: Option<DrainOptions>,
 }
 
 /// A service with the destinations that it should have.
@@ -60,6 +75,10 @@ pub fn diff(now: &Snapshot, wanted: &Wanted) -> Vec<Change> {
         if !kept.contains(id) {
             changes.deleted.push(Change::DeleteService(id.clone()));
         }
+    }
+    for drain in &wanted.drains {
+        let listed = found.get(&drain.service);
+        changes.drain(listed.copied(), drain);
     }
     changes.in_order()
 }
@@ -135,6 +154,26 @@ impl Changes {
                 let change = Change::DeleteDestination(service.id.clone(), server);
                 self.deleted.push(change);
             }
+        }
+    }
+
+    /// Drains a destination as it is wanted, or ends its drain.
+    fn drain(&mut self, listed: Option<&Listed>, wanted: &WantedDrain) {
+        let entry = listed.and_then(|listed| {
+            let is = |entry: &&DestinationEntry| entry.destination.id == wanted.destination;
+            listed.destinations.iter().find(is)
+        });
+        let now = entry
+            .and_then(|entry| entry.drain)
+            .map(|drain| drain.options);
+        let (id, server) = (wanted.service.clone(), wanted.destination);
+        match wanted.options {
+            Some(options) if now != Some(options) => {
+                let change = Change::DrainDestination(id, server, options);
+                self.changed.push(change);
+            }
+            None if now.is_some() => self.changed.push(Change::UndrainDestination(id, server)),
+            _ => {}
         }
     }
 

@@ -7,7 +7,7 @@ use super::uapi::{event, msg_attr, timeouts_attr};
 use crate::attr::{self, attributes};
 use crate::config::Timeouts;
 use crate::decode::DecodeError;
-use crate::destination::Destination;
+use crate::destination::{Destination, DestinationEntry};
 use crate::service::{Service, ServiceId};
 
 /// A change of the configuration.
@@ -15,7 +15,7 @@ use crate::service::{Service, ServiceId};
 pub struct Event {
     /// The number of changes until then. What was changed together has one.
     pub generation: u64,
-    /// The process that made the change.
+    /// The process that made the change; 0 for the kernel itself.
     pub pid: u32,
     /// The change.
     pub kind: EventKind,
@@ -46,8 +46,29 @@ pub enum EventKind {
     StartDaemon(u32),
     /// A synchronisation daemon was stopped.
     StopDaemon(u32),
+    /// A destination is drained, or is so by other options.
+    Drain(ServiceId, DestinationEntry),
+    /// A drain is done; the destination takes no new connections still.
+    Drained(ServiceId, DestinationEntry),
+    /// A drain was called off.
+    Undrain(ServiceId, DestinationEntry),
+    /// A destination has as many connections as it may, and takes no new ones.
+    Overload(ServiceId, DestinationEntry),
+    /// A destination has few connections again, and takes new ones.
+    OverloadEnd(ServiceId, DestinationEntry),
     /// A change of a kind that this crate does not know.
     Other(u32),
+}
+
+impl EventKind {
+    /// Returns whether the configuration has changed, and its generation with it. The end of a
+    /// drain and overload are changes of state, which have the generation of the last change.
+    pub fn is_change(&self) -> bool {
+        !matches!(
+            self,
+            EventKind::Drained(..) | EventKind::Overload(..) | EventKind::OverloadEnd(..)
+        )
+    }
 }
 
 /// Attributes of an event.
@@ -103,6 +124,13 @@ impl Parts<'_> {
             let id = read_service_id(self.service)?;
             Ok((id, read_destination(self.destination)?.destination))
         };
+        let entry = || {
+            let id = read_service_id(self.service)?;
+            Ok((id, read_destination(self.destination)?))
+        };
+        let of_entry = |kind: fn(ServiceId, DestinationEntry) -> EventKind| {
+            entry().map(|(id, entry)| kind(id, entry))
+        };
         Ok(match number {
             event::NEW_SERVICE => EventKind::AddService(service()?),
             event::SET_SERVICE => EventKind::EditService(service()?),
@@ -123,6 +151,11 @@ impl Parts<'_> {
             event::TIMEOUTS => EventKind::Timeouts(read_timeouts(self.timeouts)?),
             event::START_DAEMON => EventKind::StartDaemon(self.daemon),
             event::STOP_DAEMON => EventKind::StopDaemon(self.daemon),
+            event::DRAIN => of_entry(EventKind::Drain)?,
+            event::DRAINED => of_entry(EventKind::Drained)?,
+            event::UNDRAIN => of_entry(EventKind::Undrain)?,
+            event::OVERLOAD => of_entry(EventKind::Overload)?,
+            event::OVERLOAD_END => of_entry(EventKind::OverloadEnd)?,
             other => EventKind::Other(other),
         })
     }
@@ -148,7 +181,8 @@ mod tests {
     use super::*;
     use crate::attr::tests::filled;
     use crate::attr::{put, put_nest, put_str};
-    use crate::ripvs::uapi::{dest_attr, service_attr};
+    use crate::drain::DrainState;
+    use crate::ripvs::uapi::{dest_attr, drain_attr, service_attr};
 
     fn message(number: u32, fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         filled(|out| {
@@ -194,6 +228,22 @@ mod tests {
             panic!();
         };
         assert_eq!((id, server.weight), (service.id, 5));
+        let drained = message(event::DRAINED, |out| {
+            put_service(out);
+            put_nest(out, msg_attr::DEST, |out| {
+                put(out, dest_attr::ADDR, &[192, 0, 2, 1]);
+                put(out, dest_attr::PORT, &80u16.to_be_bytes());
+                put(out, dest_attr::FWD_METHOD, &0u32.to_ne_bytes());
+                put(out, dest_attr::WEIGHT, &5u32.to_ne_bytes());
+                put_nest(out, dest_attr::DRAIN, |out| {
+                    put(out, drain_attr::STATE, &3u32.to_ne_bytes());
+                });
+            });
+        });
+        let EventKind::Drained(_, entry) = Event::decode(&drained).unwrap().kind else {
+            panic!();
+        };
+        assert_eq!(entry.drain.unwrap().state, DrainState::Done);
         let daemon = message(event::STOP_DAEMON, |out| {
             put(out, msg_attr::DAEMON, &2u32.to_ne_bytes())
         });
@@ -216,7 +266,7 @@ mod tests {
         #[test]
         fn no_message_makes_it_panic(
             bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
-            number in 0..12u32,
+            number in 0..17u32,
         ) {
             let _ = Event::decode(&bytes);
             let _ = Event::decode(&message(number, |out| out.extend(&bytes)));

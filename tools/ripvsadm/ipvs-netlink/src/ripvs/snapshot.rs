@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::drain;
 use super::uapi::{dest_attr, msg_attr, service_attr};
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
@@ -141,6 +142,7 @@ pub(super) fn read_destination(nest: &[u8]) -> Result<DestinationEntry, DecodeEr
     let (mut address, mut port, mut forward, mut weight) = (None, None, None, None);
     let (mut upper, mut lower, mut active, mut inactive, mut persistent) = (0, 0, 0, 0, 0);
     let mut tunnel = Tunnel::default();
+    let mut drained = None;
     let mut stats = Stats::default();
     for attribute in attributes(nest, NAME) {
         let (number, payload) = attribute?;
@@ -157,6 +159,7 @@ pub(super) fn read_destination(nest: &[u8]) -> Result<DestinationEntry, DecodeEr
             dest_attr::TUN_TYPE => tunnel.kind = attr::read_u8(payload, NAME)?.into(),
             dest_attr::TUN_PORT => tunnel.port = attr::read_be16(payload, NAME)?,
             dest_attr::TUN_FLAGS => tunnel.flags = TunnelFlags(attr::read_u16(payload, NAME)?),
+            dest_attr::DRAIN => drained = Some(drain::read(payload)?),
             dest_attr::STATS => stats = Stats::decode(payload)?,
             _ => {}
         }
@@ -177,6 +180,7 @@ pub(super) fn read_destination(nest: &[u8]) -> Result<DestinationEntry, DecodeEr
         active_connections: active,
         inactive_connections: inactive,
         persistent_connections: persistent,
+        drain: drained,
         stats,
     })
 }

@@ -164,10 +164,6 @@ impl Given {
     ///
     /// # Errors
     /// [`Error::Argument`] for what is no service, and for more than one.
-    #[allow(
-        dead_code,
-        reason = "for subcommands that share the options of services"
-    )]
     pub fn service(&self, lookup: &dyn Lookup) -> Result<Option<ServiceId>, Error> {
         let mut service = None;
         for (long, text) in &self.options {
@@ -195,7 +191,6 @@ impl Given {
     ///
     /// # Errors
     /// [`Error::Argument`] for what is no real server.
-    #[allow(dead_code, reason = "for subcommands that share -r")]
     pub fn server(&self, lookup: &dyn Lookup) -> Result<Option<HostPort>, Error> {
         self.value("real-server")
             .map(|text| value::host_port(text, "real server", lookup))
@@ -203,7 +198,6 @@ impl Given {
     }
 
     /// Returns the protocol of the service option that was given, by which `-r` names ports.
-    #[allow(dead_code, reason = "for subcommands that share -r")]
     pub fn protocol(&self) -> Option<Protocol> {
         let protocol = |long: &str| {
             let def = self

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use ipvs_netlink::ripvs::{Drain, DrainState};
 use ipvs_netlink::{
     AddressFamily, DestinationEntry, ForwardMethod, Info, Netmask, Protocol, Service, ServiceFlags,
     ServiceId, Stats, TunnelFlags, TunnelType,
@@ -99,8 +100,22 @@ struct DestinationObject {
     active_connections: u32,
     inactive_connections: u32,
     persistent_connections: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain: Option<DrainObject>,
     stats: StatsObject,
     rates: RatesObject,
+}
+
+/// A drain, which only rust_ipvs has.
+#[derive(Serialize)]
+struct DrainObject {
+    state: &'static str,
+    templates: bool,
+    reset: bool,
+    deadline_seconds: Option<u32>,
+    left_seconds: Option<u32>,
+    ended_connections: u32,
+    reset_connections: u32,
 }
 
 #[derive(Serialize)]
@@ -196,6 +211,24 @@ fn rates(stats: &Stats) -> RatesObject {
     }
 }
 
+fn drain(drain: &Drain) -> DrainObject {
+    let options = &drain.options;
+    DrainObject {
+        state: match drain.state {
+            DrainState::Ending => "ending",
+            DrainState::Done => "done",
+            DrainState::DoneByDeadline => "done-by-deadline",
+            _ => "waiting",
+        },
+        templates: options.keeps_templates,
+        reset: options.resets,
+        deadline_seconds: Some(options.deadline).filter(|seconds| *seconds != 0),
+        left_seconds: drain.left,
+        ended_connections: drain.ended,
+        reset_connections: drain.reset,
+    }
+}
+
 fn destination(entry: &DestinationEntry) -> DestinationObject {
     let server = &entry.destination;
     let tunnelled = server.forward == ForwardMethod::Tunnel;
@@ -220,6 +253,7 @@ fn destination(entry: &DestinationEntry) -> DestinationObject {
         active_connections: entry.active_connections,
         inactive_connections: entry.inactive_connections,
         persistent_connections: entry.persistent_connections,
+        drain: entry.drain.as_ref().map(drain),
         stats: stats(&entry.stats),
         rates: rates(&entry.stats),
     }
