@@ -13,6 +13,7 @@ from harness.failing import REASONS, Failing, each
 from harness.ripvs import (
     DEL_DEST,
     DEL_SERVICE,
+    DRAIN_DEST,
     NEW_DEST,
     NEW_SERVICE,
     SET_DEST,
@@ -104,6 +105,8 @@ def changed():
                 change(DEL_SERVICE, SIX),
                 change(NEW_SERVICE, web(port=81, sched='sh')),
                 change(NEW_DEST, web(port=81), server(31)),
+                change(DRAIN_DEST, web(), server(5, drain={'deadline': 600})),
+                change(DRAIN_DEST, web(port=81), server(31)),
             ),
             again,
         )
