@@ -34,6 +34,7 @@ pub(crate) use self::{
         ListCursor,
         Shown, //
     },
+    dest::reasons::ReasonCounts,
     netns::{
         Caches,
         NetnsIpvs, //

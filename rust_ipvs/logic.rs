@@ -41,6 +41,7 @@ pub(crate) mod nlattr;
 pub(crate) mod packet;
 pub(crate) mod payload;
 pub(crate) mod persistence;
+pub(crate) mod reason;
 pub(crate) mod request;
 pub(crate) mod reset;
 pub(crate) mod rewrite;

@@ -10,6 +10,7 @@ mod apply;
 mod connections;
 mod event;
 mod info;
+mod reasons;
 mod services;
 
 use crate::{
@@ -37,10 +38,10 @@ use kernel::{
 };
 
 /// Top-level attributes by number.
-static POLICY: [Policy; 24] = [
+static POLICY: [Policy; 31] = [
     Policy::REFUSED,
     Policy::U64,     // GENERATION
-    Policy::REFUSED, // SERVICE
+    Policy::NESTED,  // SERVICE
     Policy::REFUSED, // DEST
     Policy::NESTED,  // CHANGE
     Policy::U32,     // OPTIONS
@@ -62,10 +63,17 @@ static POLICY: [Policy; 24] = [
     Policy::REFUSED, // PID
     Policy::REFUSED, // TIMEOUTS
     Policy::REFUSED, // DAEMON
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED,
+    Policy::REFUSED, // REASON
 ];
 
 /// Commands and their handlers. Other commands fail with `EOPNOTSUPP`.
-static COMMANDS: [Command; 6] = [
+static COMMANDS: [Command; 8] = [
     Command::new(command::GET_INFO)
         .admin_perm()
         .doit::<info::Get>(),
@@ -84,6 +92,12 @@ static COMMANDS: [Command; 6] = [
     Command::new(command::COUNT_CONNECTIONS)
         .admin_perm()
         .doit::<connections::Count>(),
+    Command::new(command::GET_REASONS)
+        .admin_perm()
+        .dumpit::<reasons::List>(),
+    Command::new(command::ZERO_REASONS)
+        .admin_perm()
+        .doit::<reasons::ZeroReasons>(),
 ];
 
 /// Multicast groups. Who may ask for the configuration may also listen to its changes.

@@ -12,6 +12,7 @@ mod config;
 mod daemons;
 mod dump;
 mod dump_all;
+mod reasons;
 mod select;
 mod stats;
 mod transaction;

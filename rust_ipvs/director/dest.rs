@@ -18,6 +18,7 @@ mod ip_id;
 mod load;
 mod overload;
 pub(crate) mod rcu_hash;
+pub(crate) mod reasons;
 mod rs_table;
 pub(crate) mod stats;
 mod trash;

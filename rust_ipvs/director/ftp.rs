@@ -38,6 +38,7 @@ use crate::{
             self,
             Part, //
         },
+        reason::Reason,
         tcp, //
     },
 };
@@ -53,27 +54,30 @@ pub(crate) fn bind<F: InetFamily>(connection: &mut Connection<F>) {
     }
 }
 
-/// Handles a client's segment (F-5, F-6). Returns `false` if it has to be dropped; the client
-/// retransmits it.
+/// Handles a client's segment (F-5, F-6).
 ///
 /// A PORT or EPRT command with another address than the client's is forwarded without an
 /// expectation (FTP bounce attack, RFC 2577): the expected connection would replace that of the
 /// other host, and its packets would go to this session's server.
+///
+/// # Errors
+///
+/// The reason for which it has to be dropped; the client retransmits it.
 #[cold]
 #[inline(never)]
 pub(crate) fn request<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
-) -> bool {
+) -> Result<(), Reason> {
     if connection.state() != tcp::ESTABLISHED {
-        return true;
+        return Ok(());
     }
     if !packet.pull(packet.len() as usize) {
-        return false;
+        return Err(Reason::NoMemory);
     }
     let Some((_, text)) = text(&context, packet) else {
-        return true;
+        return Ok(());
     };
     match ftp::command::<F>(text) {
         Some(FtpCommand::Passive(mode)) => connection.set_mode(Some(mode)),
@@ -89,40 +93,43 @@ pub(crate) fn request<F: InetFamily>(
                     vip: before(&connection.vip),
                     dest: before(&connection.dest),
                 };
-                return expect::insert(&context, connection, tuple, packet).is_some();
+                return expect::insert(&context, connection, tuple, packet).map(|_| ());
             }
         }
         None => {}
     }
-    true
+    Ok(())
 }
 
-/// Handles a server's segment, after the rewrite of its source to the VIP (F-7, F-8). Returns
-/// `false` if it has to be dropped.
+/// Handles a server's segment, after the rewrite of its source to the VIP (F-7, F-8).
 ///
 /// The mode stays set after a reply, as the server may retransmit it. The client's next command
 /// changes it.
+///
+/// # Errors
+///
+/// The reason for which it has to be dropped.
 #[cold]
 #[inline(never)]
 pub(crate) fn reply<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
-) -> bool {
+) -> Result<(), Reason> {
     let Some(mode) = connection.mode() else {
-        return true;
+        return Ok(());
     };
     if connection.state() != tcp::ESTABLISHED {
-        return true;
+        return Ok(());
     }
     if !packet.pull(packet.len() as usize) {
-        return false;
+        return Err(Reason::NoMemory);
     }
     let Some((start, text)) = text(&context, packet) else {
-        return true;
+        return Ok(());
     };
     let Some(announced) = ftp::answer::<F>(mode, text) else {
-        return true;
+        return Ok(());
     };
     // The server's own address, not the one in the reply: the server may not know its public
     // address, and may not announce another host's.
@@ -139,14 +146,12 @@ pub(crate) fn reply<F: InetFamily>(
         vip: at(connection.vip.addr),
         dest: at(connection.dest.addr),
     };
-    let Some(virt) = expect::insert(&context, connection, tuple, packet) else {
-        return false;
-    };
-    let may_go_on = rewrite(&context, (mode, virt), start, announced, packet);
-    if may_go_on {
-        related::expect(&context, (anybody, virt), packet);
+    let virt = expect::insert(&context, connection, tuple, packet)?;
+    if !rewrite(&context, (mode, virt), start, announced, packet) {
+        return Err(Reason::FtpRewrite);
     }
-    may_go_on
+    related::expect(&context, (anybody, virt), packet);
+    Ok(())
 }
 
 /// Returns a segment's payload and its offset from the IP header, in bytes.

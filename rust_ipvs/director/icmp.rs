@@ -27,7 +27,8 @@ use crate::{
         netns::defrag,
         packet::{
             Context,
-            HookCall, //
+            HookCall,
+            Of, //
         },
         xmit, //
     },
@@ -52,6 +53,7 @@ use crate::{
             Header,
             Transport, //
         },
+        reason::Reason,
     },
 };
 
@@ -90,8 +92,8 @@ pub(crate) fn handle<'g, F: InetFamily, B: Begin<'g, F>>(
             return Err(packet);
         }
         packet = match call.ipvs.gather_frags::<F>(call.net, call.point, packet) {
-            Some(whole) => whole,
-            None => return Ok(Verdict::Stolen),
+            Ok(whole) => whole,
+            Err(taken) => return Ok(Verdict::Stolen(taken)),
         };
         header = match read(&mut packet, F::parse) {
             Some(header) => header,
@@ -114,7 +116,7 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
         return Err(packet);
     }
     let Some(message) = read(&mut packet, |bytes| Message::parse(bytes, at)) else {
-        return Ok(Verdict::Drop(packet));
+        return Ok(context.drop(Of::Nothing, Reason::BadIcmp, packet));
     };
     if !F::is_error(message.kind) {
         return Err(packet);
@@ -122,7 +124,7 @@ fn message<'g, F: InetFamily, B: Begin<'g, F>>(
     if context.header.fragment != Fragment::Whole {
         // An ICMPv6 error fits the minimum MTU (RFC 4443, section 2.4 (c)), so it is never
         // fragmented.
-        return Ok(Verdict::Drop(packet));
+        return Ok(context.drop(Of::Nothing, Reason::BadIcmp, packet));
     }
     let quote_at = at.saturating_add(icmp::HEADER);
     if takes_requests {
@@ -191,13 +193,10 @@ fn outgoing<F: InetFamily>(
     quoted: &Quoted<F>,
     mut packet: Packet,
 ) -> Verdict {
-    let at = context.header.l4;
-    if connection.method == ForwardMethod::MASQ
-        && !(packet.message_sum_is_right(F::PROTOCOL, at)
-            && xmit::translate_error(context, quoted, Side::Source, &connection.vip, &mut packet)
-            && context.reroute(&mut packet))
-    {
-        return Verdict::Drop(packet);
+    if connection.method == ForwardMethod::MASQ {
+        if let Err(reason) = translate(context, connection, quoted, &mut packet) {
+            return context.drop(Of::Connection(connection), reason, packet);
+        }
     }
     let destination = &connection.destination;
     if destination.is_available() {
@@ -206,6 +205,27 @@ fn outgoing<F: InetFamily>(
     packet.set_handled();
     conntrack::finish_ct(connection, Direction::Output, &mut packet);
     Verdict::Accept(packet)
+}
+
+/// Translates an error about a request for the client.
+///
+/// # Errors
+///
+/// The reason for which it has to be dropped.
+fn translate<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    quoted: &Quoted<F>,
+    packet: &mut Packet,
+) -> Result<(), Reason> {
+    if !packet.message_sum_is_right(F::PROTOCOL, context.header.l4) {
+        return Err(Reason::IcmpChecksum);
+    }
+    xmit::translate_error(context, quoted, Side::Source, &connection.vip, packet)?;
+    match context.reroute(packet) {
+        true => Ok(()),
+        false => Err(Reason::NoRouteForReply),
+    }
 }
 
 /// Handles an error about a reply: sends it to the destination.
@@ -217,7 +237,7 @@ fn incoming<F: InetFamily>(
 ) -> Verdict {
     let translated = connection.method == ForwardMethod::MASQ;
     if translated && !packet.message_sum_is_right(F::PROTOCOL, context.header.l4) {
-        return Verdict::Drop(packet);
+        return context.drop(Of::Connection(connection), Reason::IcmpChecksum, packet);
     }
     let destination = &connection.destination;
     if destination.is_available() {

@@ -51,6 +51,7 @@ use crate::{
             InetFamily,
             Timeouts, //
         },
+        dest::reasons::ReasonCounters,
         dest::{
             stats,
             ConfigHeld,
@@ -85,7 +86,10 @@ use crate::{
         routes::RouteNotifier,
         shared::RcuArc,
         siphash::HalfSipKey,
-        skbuff::Packet,
+        skbuff::{
+            Packet,
+            Taken, //
+        },
         slab::Slab,
         table::{
             MAX_BITS,
@@ -205,6 +209,8 @@ pub(crate) struct NetnsIpvs {
     /// Real servers of both families (C: `rs_table`).
     pub(crate) rs_table: RsTable,
     pub(crate) counting: stats::Counting,
+    /// Packets that were dropped, refused or left untouched.
+    pub(crate) reasons: ReasonCounters,
     /// Handles for queueing the background works; empty before the first service or daemon.
     pub(crate) queues: SetOnce<Queues>,
     /// Number of deletions of destinations whose connections are to end.
@@ -251,7 +257,7 @@ impl NetnsIpvs {
     }
 
     /// Adds a fragment to its packet (C: `ip_vs_gather_frags()`). Returns the reassembled packet,
-    /// or `None` if fragments are missing (H-19, G-30).
+    /// or the proof that the fragment was kept or dropped if fragments are missing (H-19, G-30).
     #[cold]
     #[inline(never)]
     pub(crate) fn gather_frags<F: InetFamily>(
@@ -259,7 +265,7 @@ impl NetnsIpvs {
         net: &Net,
         point: Point,
         packet: Packet,
-    ) -> Option<Packet> {
+    ) -> Result<Packet, Taken> {
         if F::PROTOCOL == Protocol::Ipv6 && self.fragments.is_first() {
             if let Some(queues) = self.queues.as_ref() {
                 queues.defragment.queue(0);

@@ -5,7 +5,10 @@
 //!
 //! This folder may use `conn`, `netns` and `service` of the director's folders.
 
+mod ends;
 pub(crate) mod sctp;
+
+pub(crate) use ends::Of;
 
 use crate::{
     director::{

@@ -11,6 +11,7 @@
 mod af;
 mod dests;
 mod lblc;
+mod no_choice;
 mod prealloc;
 mod renewal;
 mod snapshot;
@@ -35,6 +36,7 @@ use self::dests::Scheduling;
 use crate::{
     director::{
         conn::InetFamily,
+        dest::reasons::ReasonCounters,
         dest::{
             plus,
             rcu_hash::NO_SLOT,
@@ -130,6 +132,8 @@ pub(crate) struct Service<F: InetFamily> {
     changes: Word<u32>,
     #[pin]
     base: Mutex<stats::StatsBase>,
+    /// Packets that were dropped, refused or left untouched.
+    pub(crate) reasons: ReasonCounters,
 }
 
 impl<F: InetFamily> Service<F> {
@@ -149,6 +153,7 @@ impl<F: InetFamily> Service<F> {
                 scheduling <- scheduling,
                 changes: Word::new(0),
                 base <- new_mutex!(stats::StatsBase::new()),
+                reasons: ReasonCounters::new(),
             }),
             GFP_KERNEL,
         )

@@ -122,6 +122,11 @@ __rust_ipvs_helper u64 rust_ipvs_helper_percpu_read(unsigned long counter, unsig
 	return READ_ONCE(*per_cpu_ptr((u64 __percpu *)counter, cpu));
 }
 
+__rust_ipvs_helper unsigned long rust_ipvs_helper_percpu_alloc(size_t size)
+{
+	return (unsigned long)__alloc_percpu_gfp(size, sizeof(u64), GFP_NOWAIT | __GFP_NOWARN);
+}
+
 __rust_ipvs_helper unsigned long rust_ipvs_helper_jiffies(void)
 {
 	return jiffies;

@@ -169,6 +169,16 @@ __rust_ipvs_helper void rust_ipvs_helper_kfree_skb(struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
+__rust_ipvs_helper void rust_ipvs_helper_consume_skb(struct sk_buff *skb)
+{
+	consume_skb(skb);
+}
+
+__rust_ipvs_helper void rust_ipvs_helper_kfree_skb_reason(struct sk_buff *skb, unsigned int reason)
+{
+	kfree_skb_reason(skb, (enum skb_drop_reason)reason);
+}
+
 /* Like skb_dst_drop(), but a field without a reference is not cleared: it is set next. */
 static __always_inline void let_go_of_dst(struct sk_buff *skb)
 {

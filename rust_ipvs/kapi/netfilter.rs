@@ -55,7 +55,10 @@ use super::{
         self,
         Rcu, //
     },
-    skbuff::Packet,
+    skbuff::{
+        Packet,
+        Taken, //
+    },
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -78,14 +81,15 @@ pub(crate) const PRIORITY_NAT_DST: i32 = bindings::nf_ip_hook_priorities_NF_IP_P
 pub(crate) enum Verdict {
     /// The packet continues with the next hook (C: `NF_ACCEPT`).
     Accept(Packet),
-    /// The core frees the packet (C: `NF_DROP`).
-    Drop(Packet),
-    /// The hook has kept, sent or freed the packet (C: `NF_STOLEN`).
-    Stolen,
+    /// The hook has dropped the packet, and its sender gets `EPERM` if it is of this host (C:
+    /// `NF_DROP_REASON()`).
+    Drop(Taken),
+    /// The hook has kept, sent or dropped the packet (C: `NF_STOLEN`).
+    Stolen(Taken),
 }
 
 impl Verdict {
-    /// Returns the number of the verdict. The core takes an accepted or dropped packet back.
+    /// Returns the number of the verdict. The core takes an accepted packet back.
     #[inline(always)]
     pub(super) fn into_raw(self) -> c_uint {
         match self {
@@ -93,11 +97,9 @@ impl Verdict {
                 packet.into_raw();
                 bindings::NF_ACCEPT
             }
-            Self::Drop(packet) => {
-                packet.into_raw();
-                bindings::NF_DROP
-            }
-            Self::Stolen => bindings::NF_STOLEN,
+            // The core takes the error out of the upper bits.
+            Self::Drop(_) => bindings::NF_STOLEN | (bindings::EPERM << 16),
+            Self::Stolen(_) => bindings::NF_STOLEN,
         }
     }
 }

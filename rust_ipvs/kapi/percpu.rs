@@ -32,6 +32,10 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod lazy;
+
+pub(crate) use lazy::LazyCounters;
+
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{

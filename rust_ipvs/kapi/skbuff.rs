@@ -37,9 +37,15 @@
 //! # }
 //! ```
 
+mod discard;
+mod end;
 mod icmp;
 pub(crate) mod tunnel;
 
+pub(crate) use end::{
+    DropReason,
+    Taken, //
+};
 pub(crate) use icmp::Unreachable;
 
 use super::{
@@ -383,7 +389,13 @@ impl Packet {
     /// `owner` is the owner of the [`Hooks`](super::netfilter::Hooks) of this module, which accept
     /// any packet from here. If no others are registered, the packet bypasses the hooks.
     #[inline(always)]
-    pub(crate) fn forward<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
+    pub(crate) fn forward<'g, O>(
+        self,
+        _rcu: Rcu<'g>,
+        net: &Net,
+        route: &'g Route,
+        owner: &O,
+    ) -> Taken {
         let protocol = route.protocol();
         let owner = ptr::from_ref(owner).cast();
         let skb = self.into_raw();
@@ -398,13 +410,14 @@ impl Packet {
                 Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb, owner),
             }
         }
+        Taken::given_away()
     }
 
     /// Sends the packet as [`Packet::forward`] does, on a route that is not cached. The packet
     /// takes over the route's reference.
     ///
     /// The caller needs no read-side critical section, because the packet owns the reference.
-    pub(crate) fn forward_owned<O>(self, net: &Net, route: Route, owner: &O) {
+    pub(crate) fn forward_owned<O>(self, net: &Net, route: Route, owner: &O) -> Taken {
         let protocol = route.protocol();
         let owner = ptr::from_ref(owner).cast();
         let skb = self.into_raw();
@@ -418,6 +431,7 @@ impl Packet {
                 Protocol::Ipv6 => bindings::rust_ipvs_helper_output_v6(net.as_ptr(), skb, owner),
             }
         }
+        Taken::given_away()
     }
 
     /// Looks up the route of a locally sent packet again after its addresses changed (C:
@@ -449,14 +463,19 @@ impl Packet {
         unsafe { bindings::rust_ipvs_helper_source_matters(net.as_ptr(), protocol.number()) }
     }
 
-    /// Reassembles fragments. Returns the whole packet if this was its last fragment; `None` if the
-    /// fragment was queued or dropped.
+    /// Reassembles fragments. Returns the whole packet if this was its last fragment, or the proof
+    /// that the fragment was queued or dropped.
     ///
     /// An IPv6 packet whose fragment header is invalid is returned unchanged.
     ///
     /// IPv4 and IPv6 keep incomplete packets in queues per namespace and per user of the queue;
     /// `point` selects the user, so that fragments seen at different hooks are not mixed.
-    pub(crate) fn defragment(self, net: &Net, protocol: Protocol, point: Point) -> Option<Self> {
+    pub(crate) fn defragment(
+        self,
+        net: &Net,
+        protocol: Protocol,
+        point: Point,
+    ) -> Result<Self, Taken> {
         let (skb, net, point) = (self.into_raw(), net.as_ptr(), point.number());
         // SAFETY: `into_raw` gave up the packet, so it may be given away. If the call fails, it has
         // taken or freed the fragment.
@@ -466,9 +485,12 @@ impl Packet {
                 Protocol::Ipv6 => bindings::rust_ipvs_helper_ip6_defrag(net, skb, point),
             }
         };
-        // SAFETY: If the call succeeded, `skb` is the reassembled packet with a network header, and
+        if error != 0 {
+            return Err(Taken::given_away());
+        }
+        // SAFETY: The call succeeded, so `skb` is the reassembled packet with a network header, and
         // the caller owns it.
-        (error == 0).then(|| unsafe { Self::from_raw(skb) })
+        Ok(unsafe { Self::from_raw(skb) })
     }
 }
 

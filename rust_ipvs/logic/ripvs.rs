@@ -10,6 +10,7 @@ mod drain;
 mod event;
 mod fields;
 mod filter;
+mod reasons;
 pub(crate) mod uapi;
 
 pub(crate) use self::{
@@ -28,6 +29,10 @@ pub(crate) use self::{
         Filter,
         SelectedConnection,
         TEMPLATE_STATES, //
+    },
+    reasons::{
+        only,
+        service_only, //
     },
 };
 

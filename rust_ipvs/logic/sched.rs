@@ -28,6 +28,7 @@ mod lblc;
 mod lblcr;
 mod lc;
 mod mh;
+pub(crate) mod no_choice;
 mod nq;
 mod ovf;
 mod position;

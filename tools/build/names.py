@@ -4,8 +4,9 @@
 
 Every variable of the code is described in sysctl.rst, and every one that is described is in the
 code. For every name by which the module can be asked for there is a line in the file for modprobe.
-Every selftest is in the Makefile for kernel trees, but for those named here. Every source file that
-a document or a comment names is there, and every type is in the code.
+Every packet that is dropped has a reason that is counted. Every selftest is in the Makefile for
+kernel trees, but for those named here. Every source file that a document or a comment names is
+there, and every type is in the code.
 """
 
 import re
@@ -21,6 +22,7 @@ NOT_IN_TREE = {
     "keepalived.py",
     "metrics.py",
     "monitor.py",
+    "why.py",
     "pyroute.py",
     "ripvsadm_compat.sh",
     "ripvsadm_page.py",
@@ -111,8 +113,31 @@ def sources():
                 yield f"{document} names the type {name}, which is not in the code"
 
 
+# Files of the director that turn a reason, which they count, into one of the kernel's.
+COUNTING = {"dest/reasons.rs", "packet/ends.rs"}
+
+
+def reasons():
+    """Yields each file that could drop a packet without counting why: a hook's verdict needs a
+    `Taken`, which for a dropped packet takes a `DropReason`. And each reason that none counts."""
+    director = ROOT / "rust_ipvs/director"
+    code = {
+        str(path.relative_to(director)): COMMENT.sub("", path.read_text())
+        for path in sorted(director.rglob("*.rs"))
+    }
+    for name, text in code.items():
+        if name not in COUNTING and "DropReason" in text:
+            yield f"director/{name} names DropReason: drop packets by Context::drop or discard"
+    counted = "".join(text for name, text in code.items() if name != "dest/reasons.rs")
+    counted += read("rust_ipvs/logic/sched/no_choice.rs")
+    every = re.findall(r"^    (\w+) = \d+,$", read("rust_ipvs/logic/reason.rs"), re.M)
+    for name in every:
+        if not re.search(rf"Reason::{name}\b", counted):
+            yield f"nothing counts Reason::{name}"
+
+
 def main():
-    objections = [*sysctl(), *modprobe(), *selftests(), *sources()]
+    objections = [*sysctl(), *modprobe(), *selftests(), *sources(), *reasons()]
     print("\n".join(objections) or "names: all are told")
     sys.exit(bool(objections))
 

@@ -194,7 +194,9 @@ PACKETS = Series(
             (RFC 1624).
             """,
             module("logic.rs")
-            + rust("logic", "direction checksum crc32c hash nlattr uapi config drain family"),
+            + rust(
+                "logic", "direction checksum crc32c hash nlattr uapi config drain family reason"
+            ),
         ),
         Step(
             "netfilter: rust_ipvs: add the state machines of TCP, UDP and SCTP",
@@ -375,7 +377,7 @@ KAPI = Series(
             Per-CPU counters are allocated for many objects at a time, because the smallest per-CPU
             allocation costs far more than a counter.
             """,
-            rust("kapi", "rcu shared rcu_slots slab percpu"),
+            rust("kapi", "rcu shared rcu_slots slab percpu percpu/"),
         ),
         Step(
             "netfilter: rust_ipvs: add a hash table with a timer wheel",
@@ -426,7 +428,8 @@ KAPI = Series(
 
             A route is checked with its cookie before each use and dropped with its device.
             """,
-            rust("kapi", "skbuff route tcp") + helpers("skbuff route tcp"),
+            rust("kapi", "skbuff skbuff/end skbuff/discard route tcp")
+            + helpers("skbuff route tcp"),
         ),
         Step(
             "netfilter: rust_ipvs: add hooks and matches",

@@ -14,6 +14,7 @@ library, and checked by its schema: tools/build/ynl.sh puts these into build/ynl
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,11 @@ RUST = {
         'tools/ripvsadm/ipvs-netlink/src/ripvs/uapi.rs': (LIBRARY, None),
     },
 }
+
+# The enum of ripvs.yaml that the module has as an enum, and the library as a table with its texts.
+REASON = 'reason'
+REASON_OF_MODULE = 'rust_ipvs/logic/reason.rs'
+REASON_OF_LIBRARY = 'tools/ripvsadm/ipvs-netlink/src/ripvs/reason_table.rs'
 
 # Attribute sets of ripvs.yaml, and those of ipvs.yaml that have the same numbers. Statistics are
 # those of 64 bits.
@@ -175,6 +181,114 @@ def rust(spec, source, license_, header):
     return '\n'.join(out[:-1]) + '\n'
 
 
+def reasons(spec):
+    """The reasons: name, number, text without its first word, that word."""
+    for entry in spec.consts[REASON].entries.values():
+        verdict, _, text = ' '.join(entry.doc.split()).partition(': ')
+        yield entry.name, entry.user_value(), text, verdict
+
+
+def wrapped(indent, mark, text):
+    """A comment of at most 100 columns."""
+    return [
+        indent + line
+        for line in textwrap.wrap(
+            text, 100 - len(indent), initial_indent=mark, subsequent_indent=mark
+        )
+    ]
+
+
+def reason_of_module(spec):
+    """The source of the module's enum."""
+    out = [
+        '// SPDX-License-Identifier: GPL-2.0',
+        f'// Written by tools/build/uapi.py from {SPEC_OF_OURS}: change that.',
+        '',
+        '//! [`Reason`]: why a packet was dropped, refused or left untouched.',
+        '',
+        *wrapped(
+            '',
+            '/// ',
+            'Reason for which a packet of a service was dropped, refused or left untouched, a '
+            'connection ended or a sync message ignored.',
+        ),
+        '#[derive(Clone, Copy, Debug, PartialEq, Eq)]',
+        '#[repr(u8)]',
+        'pub(crate) enum Reason {',
+    ]
+    names = []
+    for name, number, text, verdict in reasons(spec):
+        names.append(''.join(map(str.capitalize, name.split('-'))))
+        out += wrapped('    ', '/// ', f'{verdict}: {text}')
+        out.append(f'    {names[-1]} = {number},')
+    out += [
+        '}',
+        '',
+        'impl Reason {',
+        '    /// Number of reasons.',
+        f'    pub(crate) const COUNT: usize = {len(names)};',
+        '',
+        '    /// All reasons, in the order of their numbers.',
+        '    pub(crate) const ALL: [Self; Self::COUNT] = [',
+        *(f'        Self::{name},' for name in names),
+        '    ];',
+        '',
+        '    /// Returns the index of its counter.',
+        '    #[inline(always)]',
+        '    pub(crate) fn index(self) -> usize {',
+        '        (self as usize).saturating_sub(1)',
+        '    }',
+        '}',
+    ]
+    return '\n'.join(out) + '\n'
+
+
+def reason_of_library(spec):
+    """The source of the library's table."""
+    out = [
+        f'// SPDX-License-Identifier: {LIBRARY}',
+        f'// Written by tools/build/uapi.py from {SPEC_OF_OURS}: change that.',
+        '',
+        '//! The reasons with their names and texts.',
+        '',
+        'use super::reason::{Reason, Verdict};',
+        '',
+        '/// All reasons, in the order of their numbers.',
+        'pub(crate) static REASONS: &[Reason] = &[',
+    ]
+    for name, number, text, verdict in reasons(spec):
+        out += [
+            '    Reason {',
+            f'        number: {number},',
+            f'        name: "{name}",',
+            f'        verdict: Verdict::{verdict},',
+            f'        text: "{text}",',
+            '    },',
+        ]
+    return '\n'.join([*out, '];']) + '\n'
+
+
+def generated(specs):
+    """The generated files: name, text and the specification."""
+    for source, places in RUST.items():
+        for name, (license_, header) in places.items():
+            yield name, rust(specs[source], source, license_, header), source
+    ours = specs[SPEC_OF_OURS]
+    yield REASON_OF_MODULE, reason_of_module(ours), SPEC_OF_OURS
+    yield REASON_OF_LIBRARY, reason_of_library(ours), SPEC_OF_OURS
+
+
+def check_reasons(spec):
+    """The table of why.rst against the specification."""
+    text = (ROOT / 'Documentation/why.rst').read_text()
+    rows = re.findall(r'\* - ``([a-z-]+)``\n +- ([A-Z]\w+)\n +- ((?:.|\n {7})+)\n +- ', text)
+    table = [(name, verdict, ' '.join(words.split())) for name, verdict, words in rows]
+    wanted = [(name, verdict, words) for name, _, words, verdict in reasons(spec)]
+    if table != wanted:
+        odd = sorted(set(table) ^ set(wanted)) or 'the order'
+        yield f'why.rst: {odd} is not that of {SPEC_OF_OURS}'
+
+
 def value_of(text):
     """A number of C, or a shift of one."""
     if shift := re.fullmatch(r'\((\d+) << (\d+)\)', text):
@@ -290,14 +404,14 @@ def main():
     spec = specs[SPEC]
     objections = [*check_header(spec), *check_document(spec)]
     objections += check_alike(spec, specs[SPEC_OF_OURS])
-    for source, places in RUST.items():
-        for name, (license_, header) in places.items():
-            path, text = ROOT / name, rust(specs[source], source, license_, header)
-            if sys.argv[1:] == ['--write']:
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(text)
-            elif not path.exists() or path.read_text() != text:
-                objections.append(f'{name} is not what {source} says: "make uapi" writes it')
+    objections += check_reasons(specs[SPEC_OF_OURS])
+    for name, text, source in generated(specs):
+        path = ROOT / name
+        if sys.argv[1:] == ['--write']:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            objections.append(f'{name} is not what {source} says: "make uapi" writes it')
     print('\n'.join(objections) or 'uapi: header, constants and tables are as specified')
     sys.exit(bool(objections))
 

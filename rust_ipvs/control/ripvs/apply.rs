@@ -49,6 +49,7 @@ pub(super) struct Apply;
 impl Doit for Apply {
     fn doit(request: &Request<'_>) -> Result {
         let attributes = request.attributes();
+        ripvs::only(attributes, &[msg_attr::GENERATION, msg_attr::CHANGE]).extack(request)?;
         let expected = ripvs::single(attributes, msg_attr::GENERATION).extack(request)?;
         let expected = expected.and_then(|bytes| bytes.first_chunk().copied());
         let changes = parse(request)?;

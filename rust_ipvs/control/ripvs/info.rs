@@ -3,16 +3,22 @@
 //! `GET_INFO`: generation, and how much there is.
 
 use crate::{
-    control::netlink,
+    control::netlink::{
+        self,
+        WithExtack, //
+    },
     kapi::genetlink::{
         Doit,
         Request, //
     },
     logic::{
         config::AddressFamily,
-        ripvs::uapi::{
-            command,
-            msg_attr, //
+        ripvs::{
+            self,
+            uapi::{
+                command,
+                msg_attr, //
+            },
         },
     },
 };
@@ -23,6 +29,7 @@ pub(super) struct Get;
 
 impl Doit for Get {
     fn doit(request: &Request<'_>) -> Result {
+        ripvs::only(request.attributes(), &[]).extack(request)?;
         let ipvs = netlink::ipvs(request)?;
         let services = ipvs
             .count_of(AddressFamily::V4)

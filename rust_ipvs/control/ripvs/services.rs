@@ -4,7 +4,10 @@
 
 use super::answer;
 use crate::{
-    control::netlink,
+    control::{
+        errno::errno,
+        netlink, //
+    },
     director::{
         ListCursor,
         NetnsIpvs, //
@@ -19,10 +22,13 @@ use crate::{
             DestinationView,
             ServiceView, //
         },
-        ripvs::uapi::{
-            command,
-            msg_attr,
-            options, //
+        ripvs::{
+            self,
+            uapi::{
+                command,
+                msg_attr,
+                options, //
+            },
         },
     },
 };
@@ -34,6 +40,10 @@ pub(super) struct List;
 impl Dumpit for List {
     fn dumpit(dump: &mut Dump<'_>) -> Result {
         let ipvs = netlink::ipvs_of_dump(dump)?;
+        ripvs::only(dump.attributes(), &[msg_attr::OPTIONS]).map_err(|error| {
+            dump.remark(error.text);
+            errno(error.errno)
+        })?;
         let wanted = dump.attribute(msg_attr::OPTIONS)?;
         let wanted = wanted.and_then(|bytes| bytes.first_chunk().copied());
         let wanted = wanted.map_or(0, u32::from_ne_bytes);

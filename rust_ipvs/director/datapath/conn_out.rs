@@ -83,7 +83,7 @@ fn handle_otherwise<F: InetFamily>(
     packet: Packet,
 ) -> Verdict {
     if reply::is_unexpected(&context) {
-        return reply::refuse::<F>(packet);
+        return reply::refuse(context, packet);
     }
     match context.point {
         Point::LocalOut if takes_requests => schedule::handle(context, hashed, packet),

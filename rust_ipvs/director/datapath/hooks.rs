@@ -28,7 +28,8 @@ use crate::{
         },
         packet::{
             Context,
-            HookCall, //
+            HookCall,
+            Of, //
         },
         service::HasAfState,
         xmit, //
@@ -59,6 +60,7 @@ use crate::{
             TCP,
             UDP, //
         },
+        reason::Reason,
     },
 };
 use core::marker::PhantomData;
@@ -145,11 +147,11 @@ fn is_balanced(protocol: u8) -> bool {
 }
 
 /// Returns the verdict for a packet with a truncated transport header (S-4).
-fn truncated(point: Point, packet: Packet) -> Verdict {
-    if point == Point::Forward {
+fn truncated<F: InetFamily>(call: &HookCall<'_, F>, packet: Packet) -> Verdict {
+    if call.point == Point::Forward {
         Verdict::Accept(packet)
     } else {
-        Verdict::Drop(packet)
+        call.drop(Reason::BadHeader, packet)
     }
 }
 
@@ -198,7 +200,7 @@ fn read_otherwise<F: InetFamily>(
                     return Err(Verdict::Accept(packet));
                 }
                 let whole = call.ipvs.gather_frags::<F>(call.net, point, packet);
-                packet = whole.ok_or(Verdict::Stolen)?;
+                packet = whole.map_err(Verdict::Stolen)?;
                 gathered = true;
                 continue;
             }
@@ -207,7 +209,7 @@ fn read_otherwise<F: InetFamily>(
                 let at = usize::from(header.l4);
                 return match Transport::of_sctp(|offset| packet.copy(at.saturating_add(offset))) {
                     Some(transport) => Ok((packet, header, transport)),
-                    None => Err(truncated(point, packet)),
+                    None => Err(truncated(&call, packet)),
                 };
             }
             Ok(header) => match Transport::parse(header.protocol, bytes, header.l4) {
@@ -221,7 +223,7 @@ fn read_otherwise<F: InetFamily>(
         if !packet.pull_more(needed) {
             // A packet with a truncated IP header is not dropped here (H-9).
             return Err(if for_transport {
-                truncated(point, packet)
+                truncated(&call, packet)
             } else {
                 Verdict::Accept(packet)
             });
@@ -258,7 +260,9 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
         Err(hashed) if TAKES_REQUESTS && may_fill_cport(&context, &packet) => {
             match no_cport::find(context, hashed) {
                 no_cport::NoCportMatch::Begun(connection) => Ok((connection, PacketRole::Request)),
-                no_cport::NoCportMatch::Late => return Verdict::Drop(packet),
+                no_cport::NoCportMatch::Late(reason) => {
+                    return context.drop(Of::Nothing, reason, packet);
+                }
                 no_cport::NoCportMatch::Nothing => Err(hashed),
             }
         }
@@ -269,7 +273,13 @@ fn pass<'g, F: InetFamily, const TAKES_REQUESTS: bool>(
         Ok((connection, _)) if TAKES_REQUESTS && is_for_host(context.point, &packet) => {
             handle(&context, connection, packet)
         }
-        Ok(_) => Verdict::Accept(packet),
+        Ok((connection, _)) => {
+            let reason = match TAKES_REQUESTS {
+                true => Reason::NotToHost,
+                false => Reason::BackupOnly,
+            };
+            context.leave_untouched(Of::Connection(connection), reason, packet)
+        }
         Err(hashed) => handle_unknown::<F, TAKES_REQUESTS>(&context, hashed, packet),
     }
 }
@@ -306,7 +316,7 @@ fn handle_unknown<F: InetFamily, const TAKES_REQUESTS: bool>(
         return conn_out::handle(*context, hashed, TAKES_REQUESTS, packet);
     }
     if reply::is_unexpected(context) {
-        return reply::refuse::<F>(packet);
+        return reply::refuse(*context, packet);
     }
     if TAKES_REQUESTS && may_begin(context.point, &packet) {
         return schedule::handle(*context, hashed, packet);
@@ -346,14 +356,16 @@ fn handle<'g, F: InetFamily>(
     }
     if !destination.is_available() {
         if settings.expire_nodest_conn.load() == 0 {
-            return Verdict::Drop(packet);
+            return context.drop(Of::Connection(connection), Reason::ServerGone, packet);
         }
         return reuse::begin_anew(*context, connection, packet);
     }
     destination.counted.input(packet.len());
     let is_special = state::follow_linked(context, connection, Direction::Input);
-    if is_special && !reset::request(*context, connection, &mut packet) {
-        return Verdict::Drop(packet);
+    if is_special {
+        if let Err(reason) = reset::request(*context, connection, &mut packet) {
+            return context.drop(Of::Connection(connection), reason, packet);
+        }
     }
     packet.set_handled();
     xmit::send(context, connection, packet)

@@ -15,7 +15,8 @@ use crate::{
     kapi::table::Hashed,
     logic::{
         family::Endpoint,
-        packet::TCP, //
+        packet::TCP,
+        reason::Reason, //
     },
 };
 
@@ -23,10 +24,16 @@ use crate::{
 pub(crate) enum NoCportMatch<'g, F: InetFamily> {
     /// The packet is the first one of this connection.
     Begun(&'g Connection<F>),
-    /// The connection has already begun with another packet, or another client port has taken it.
-    Late,
+    /// The connection has already begun with another packet, another client port has taken it, or
+    /// there is no memory for it.
+    Late(Reason),
     /// No such connection exists.
     Nothing,
+}
+
+/// Returns the match of a packet that came after another one.
+fn lost<'g, F: InetFamily>() -> NoCportMatch<'g, F> {
+    NoCportMatch::Late(Reason::LostRace)
 }
 
 /// Looks for a connection with an unknown client port that the packet begins, and fills in the
@@ -52,20 +59,20 @@ pub(crate) fn find<F: InetFamily>(context: Context<'_, F>, hashed: Hashed) -> No
     let Some(no_cport) = no_cport.filter(|known| known.is_no_cport()) else {
         // Another CPU was first. It inserted the filled connection before it removed this one.
         let begun = connections.find(rcu, TCP, &client, &virt);
-        return begun.map_or(NoCportMatch::Nothing, |_| NoCportMatch::Late);
+        return begun.map_or(NoCportMatch::Nothing, |_| lost());
     };
     let slab = &context.af.slab;
     let Ok(filled) = slab.alloc(|| no_cport.fill_cport(rcu, client)) else {
-        return NoCportMatch::Late;
+        return NoCportMatch::Late(Reason::NoMemory);
     };
     if !no_cport.release_count() {
-        return NoCportMatch::Late;
+        return lost();
     }
     let entered = connections.insert(rcu, filled, hashed);
     // After the insertion, so that a look-up finds one of the two at any time.
     conntrack::remove(Some(context.net), connections, rcu, no_cport);
     match entered {
         Ok(begun) => NoCportMatch::Begun(begun),
-        Err(_) => NoCportMatch::Late,
+        Err(_) => lost(),
     }
 }

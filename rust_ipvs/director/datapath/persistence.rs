@@ -46,6 +46,7 @@ use crate::{
             KeyForm,
             TemplateKey, //
         },
+        reason::Reason,
         sched::Flow, //
     },
 };
@@ -65,7 +66,7 @@ pub(crate) enum Failure {
     /// No destination is available (P-9).
     NoDestination,
     /// The connection limit is reached, or memory is exhausted (P-13).
-    NoRoom,
+    NoRoom(Reason),
 }
 
 /// Template to look up.
@@ -219,11 +220,12 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         timeout: u32,
     ) -> Result<TemplateRef<'g, F>, Failure> {
         if !context.has_room() {
-            return Err(Failure::NoRoom);
+            return Err(Failure::NoRoom(Reason::ConnLimit));
         }
+        let no_memory = || Failure::NoRoom(Reason::NoMemory);
         let data = match self.id.data {
             [] => None,
-            data => Some(Data::of(data).ok_or(Failure::NoRoom)?),
+            data => Some(Data::of(data).ok_or_else(no_memory)?),
         };
         let tuple = ConnTuple {
             client: self.id.client,
@@ -243,7 +245,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
                 timeout,
             )
         });
-        let template = template.map_err(|_| Failure::NoRoom)?;
+        let template = template.map_err(|_| no_memory())?;
         template.destination.bind_template();
         let connections = context.connections;
         let inserted = connections.insert_template(context.rcu, template, &self.id);
@@ -251,7 +253,7 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
             Ok(entry) | Err(entry) => entry,
         };
         // Just inserted: it is not removed before the next tick, even with a timeout of 0.
-        let control = ControlRef::on(entry).ok_or(Failure::NoRoom)?;
+        let control = ControlRef::on(entry).ok_or_else(no_memory)?;
         Ok(TemplateRef { entry, control })
     }
 }

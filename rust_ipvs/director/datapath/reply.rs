@@ -15,7 +15,8 @@ use crate::{
         },
         packet::{
             sctp,
-            Context, //
+            Context,
+            Of, //
         },
     },
     kapi::{
@@ -33,6 +34,7 @@ use crate::{
             Fragment,
             Side, //
         },
+        reason::Reason,
     },
 };
 
@@ -68,16 +70,20 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     connection: &'g Connection<F>,
     mut packet: Packet,
 ) -> Verdict {
-    if connection.method == ForwardMethod::MASQ && !translate(context, connection, &mut packet) {
-        return Verdict::Stolen;
+    if connection.method == ForwardMethod::MASQ {
+        if let Err(reason) = translate(context, connection, &mut packet) {
+            return context.discard(Of::Connection(connection), reason, packet);
+        }
     }
     let destination = &connection.destination;
     if destination.is_available() {
         destination.counted.output(packet.len());
     }
     let is_special = state::follow_linked(context, connection, Direction::Output);
-    if is_special && !reset::reply(*context, connection, &mut packet) {
-        return Verdict::Drop(packet);
+    if is_special {
+        if let Err(reason) = reset::reply(*context, connection, &mut packet) {
+            return context.drop(Of::Connection(connection), reason, packet);
+        }
     }
     packet.set_handled();
     if TRACKED {
@@ -86,26 +92,33 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
     Verdict::Accept(packet)
 }
 
-/// Rewrites the source to the VIP. Returns `false` if the packet has to be dropped.
+/// Rewrites the source to the VIP.
+///
+/// # Errors
+///
+/// The reason for which the packet has to be dropped.
 #[inline(always)]
 fn translate<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
-) -> bool {
+) -> Result<(), Reason> {
     let sum = SumState::of(packet.sum_is_partial());
     let Some(bytes) = packet.writable(context.headers()) else {
-        return false;
+        return Err(Reason::NoMemory);
     };
     let vip = &connection.vip;
     let side = Side::Source;
     if F::rewrite(bytes, &context.header, side, vip, sum).is_err()
         && !sctp::rewrite(context.header, packet, side, vip, sum)
     {
-        return false;
+        return Err(Reason::BadHeader);
     }
     packet.sum_changed();
-    context.reroute(packet)
+    match context.reroute(packet) {
+        true => Ok(()),
+        false => Err(Reason::NoRouteForReply),
+    }
 }
 
 /// Returns whether to answer a packet without a connection with an ICMP error: it comes from a real
@@ -130,7 +143,7 @@ fn is_from_server<F: InetFamily>(context: Context<'_, F>) -> bool {
 /// Sends a port unreachable error and drops the packet.
 #[cold]
 #[inline(never)]
-pub(crate) fn refuse<F: InetFamily>(mut packet: Packet) -> Verdict {
+pub(crate) fn refuse<F: InetFamily>(context: Context<'_, F>, mut packet: Packet) -> Verdict {
     packet.send_error(F::PROTOCOL, Unreachable::Port);
-    Verdict::Drop(packet)
+    context.drop(Of::Nothing, Reason::UnexpectedReply, packet)
 }

@@ -23,33 +23,41 @@ use crate::{
         config::ForwardMethod,
         direction::Direction,
         family::Endpoint,
+        reason::Reason,
         reset::SegmentNumbers, //
     },
 };
 
-/// Handles a client's segment of a special connection. Returns `false` if it has to be dropped.
+/// Handles a client's segment of a special connection.
+///
+/// # Errors
+///
+/// The reason for which it has to be dropped.
 #[cold]
 #[inline(never)]
 pub(super) fn request<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
-) -> bool {
+) -> Result<(), Reason> {
     match connection.is_reset() {
         true => answer(&context, connection, Direction::Input, packet),
         false => ftp::request(context, connection, packet),
     }
 }
 
-/// Handles a server's segment of a special connection, whose source is the VIP by now. Returns
-/// `false` if it has to be dropped.
+/// Handles a server's segment of a special connection, whose source is the VIP by now.
+///
+/// # Errors
+///
+/// The reason for which it has to be dropped.
 #[cold]
 #[inline(never)]
 pub(super) fn reply<F: InetFamily>(
     context: Context<'_, F>,
     connection: &Connection<F>,
     packet: &mut Packet,
-) -> bool {
+) -> Result<(), Reason> {
     match connection.is_reset() {
         true => answer(&context, connection, Direction::Output, packet),
         false => ftp::reply(context, connection, packet),
@@ -62,14 +70,14 @@ fn answer<F: InetFamily>(
     connection: &Connection<F>,
     direction: Direction,
     packet: &mut Packet,
-) -> bool {
+) -> Result<(), Reason> {
     let header = &context.header;
     let Some(bytes) = packet.copy::<20>(header.l4.into()) else {
-        return false;
+        return Err(Reason::BadHeader);
     };
     let numbers = SegmentNumbers::of(&bytes, packet.len().saturating_sub(header.l4.into()));
     if numbers.is_rst {
-        return true;
+        return Ok(());
     }
     let (seq, ack) = numbers.reset();
     let to_sender = |from: &Endpoint<F>, to: &Endpoint<F>| {
@@ -89,5 +97,8 @@ fn answer<F: InetFamily>(
         Direction::Output => {}
         _ => to_sender(&connection.vip, &connection.client),
     }
-    packet.turn_to_rst(F::PROTOCOL, header.l4)
+    match packet.turn_to_rst(F::PROTOCOL, header.l4) {
+        true => Ok(()),
+        false => Err(Reason::NoMemory),
+    }
 }

@@ -12,7 +12,10 @@ use crate::{
             InetFamily, //
         },
         netns::Settings,
-        packet::Context, //
+        packet::{
+            Context,
+            Of, //
+        },
     },
     kapi::{
         netfilter::Verdict,
@@ -21,6 +24,7 @@ use crate::{
     },
     logic::{
         packet::SCTP,
+        reason::Reason,
         sctp,
         tcp, //
     },
@@ -89,8 +93,7 @@ pub(super) fn begin_anew<'g, F: InetFamily>(
         entry.kill();
     }
     if !is_untranslated {
-        return Verdict::Drop(packet);
+        return context.drop(Of::Connection(connection), Reason::PortReuse, packet);
     }
-    packet.pass_again(context.net, context.point, F::PROTOCOL);
-    Verdict::Stolen
+    Verdict::Stolen(packet.pass_again(context.net, context.point, F::PROTOCOL))
 }

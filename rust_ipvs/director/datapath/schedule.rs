@@ -18,7 +18,10 @@ use crate::{
         },
         dest::Destination,
         ftp,
-        packet::Context,
+        packet::{
+            Context,
+            Of, //
+        },
         service::{
             Service,
             SvcOptions, //
@@ -55,6 +58,7 @@ use crate::{
             SCTP,
             TCP, //
         },
+        reason::Reason,
         sched::Flow, //
     },
 };
@@ -130,7 +134,7 @@ impl<F: InetFamily> CarryOut<F> for OfQuoted<'_, F> {
             return begin(context, hashed, plan, packet);
         }
         if !context.has_room() {
-            return Verdict::Drop(packet);
+            return no_room(context, Reason::ConnLimit, packet);
         }
         *self.0 = Some(ops_connection(context, plan));
         Verdict::Accept(packet)
@@ -146,7 +150,7 @@ fn decide<'g, F: InetFamily>(
     how: impl CarryOut<F>,
 ) -> Verdict {
     if !context.is_inverse && !may_begin(&context) {
-        return Verdict::Accept(packet);
+        return pass_by(&context, packet);
     }
     let (src, dst) = (context.src(), context.dst());
     let found = context.af.service(
@@ -162,11 +166,15 @@ fn decide<'g, F: InetFamily>(
     };
     // S-6: `drop_packet`.
     if context.ipvs.defenses.drop_packet() {
-        return Verdict::Drop(packet);
+        return context.drop(Of::Service(service), Reason::DropPacket, packet);
     }
     // S-7, S-8: FTP data from port 20, and replies of a local real server.
     if src.port == FTP_DATA_PORT || is_local_reply(&context, &packet) {
-        return Verdict::Accept(packet);
+        let reason = match src.port {
+            FTP_DATA_PORT => Reason::FtpData,
+            _ => Reason::LocalReply,
+        };
+        return context.leave_untouched(Of::Service(service), reason, packet);
     }
     let flow = Flow {
         protocol: context.header.protocol,
@@ -184,11 +192,12 @@ fn decide<'g, F: InetFamily>(
     }
     // S-10: a service of port 0 needs persistence to take other ports.
     if !service.is_marked() && service.port() != dst.port {
-        return leave(&context, hashed, service, packet);
+        let reason = Some(Reason::NeedsPersistence);
+        return leave(&context, hashed, service, reason, packet);
     }
     let chosen = service.choose(context.rcu, &flow);
     let Some(destination) = chosen.and_then(RcuRef::try_get) else {
-        return leave(&context, hashed, service, packet);
+        return leave(&context, hashed, service, None, packet);
     };
     let plan = Plan {
         port: port_at(&destination, dst.port),
@@ -197,6 +206,43 @@ fn decide<'g, F: InetFamily>(
     };
     let ops = options.is_some_and(|t| t.is_ops(flow.protocol));
     how.carry_out(&context, hashed, plan, ops, packet)
+}
+
+/// Accepts a packet that cannot begin a connection. Counts it if it is of a service, and not the
+/// end of a connection: another one has been forgotten, or was another director's.
+///
+/// Most such packets are of this host's own connections, so the filter comes first.
+#[inline(always)]
+fn pass_by<F: InetFamily>(context: &Context<'_, F>, packet: Packet) -> Verdict {
+    if context.af.vip_filter.may_contain::<F>(context.header.dst) {
+        return pass_by_service(*context, packet);
+    }
+    Verdict::Accept(packet)
+}
+
+#[cold]
+#[inline(never)]
+fn pass_by_service<F: InetFamily>(context: Context<'_, F>, packet: Packet) -> Verdict {
+    let (protocol, dst) = (context.header.protocol, context.dst());
+    let (af, mark) = (context.af, packet.mark());
+    match af.service(context.rcu, context.net, mark, protocol, &dst) {
+        Some(service) if !context.transport.flags.is_rst() => {
+            context.leave_untouched(Of::Service(service), Reason::NoConnection, packet)
+        }
+        _ => Verdict::Accept(packet),
+    }
+}
+
+/// Drops a packet for whose connection there is no room. Looks its service up again, so that no
+/// caller has to keep it.
+#[cold]
+#[inline(never)]
+fn no_room<F: InetFamily>(context: &Context<'_, F>, reason: Reason, packet: Packet) -> Verdict {
+    let (protocol, dst, mark) = (context.header.protocol, context.dst(), packet.mark());
+    let service = context
+        .af
+        .service(context.rcu, context.net, mark, protocol, &dst);
+    context.drop(service.map_or(Of::Nothing, Of::Service), reason, packet)
 }
 
 /// Returns whether a packet of this host is a reply of a local real server to the client of a
@@ -236,8 +282,8 @@ fn persist<'g, F: InetFamily>(
             let ops = options.is_ops(flow.protocol);
             how.carry_out(&context, hashed, plan, ops, packet)
         }
-        Err(Failure::NoDestination) => leave(&context, hashed, service, packet),
-        Err(Failure::NoRoom) => Verdict::Drop(packet),
+        Err(Failure::NoDestination) => leave(&context, hashed, service, None, packet),
+        Err(Failure::NoRoom(reason)) => context.drop(Of::Service(service), reason, packet),
     }
 }
 
@@ -295,12 +341,12 @@ fn begin<F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     if !context.has_room() {
-        return Verdict::Drop(packet);
+        return no_room(context, Reason::ConnLimit, packet);
     }
     // `move`: what is captured stays in registers.
     let made = move || plan.connection(context);
     let Some(connection) = enter(context, hashed, Direction::Input, made) else {
-        return Verdict::Drop(packet);
+        return no_room(context, Reason::NoMemory, packet);
     };
     if context.is_inverse {
         // The caller goes on with the ICMP error.
@@ -331,7 +377,7 @@ fn begin_and_end<F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     if !context.has_room() {
-        return Verdict::Drop(packet);
+        return no_room(context, Reason::ConnLimit, packet);
     }
     let connection = ops_connection(context, plan);
     connection.destination.counted.input(packet.len());
@@ -393,13 +439,14 @@ pub(crate) fn enter<'g, F: InetFamily>(
 }
 
 /// Handles a packet of a service without an available destination (S-15 to S-17; C:
-/// `ip_vs_leave()`).
+/// `ip_vs_leave()`). Without a `reason` it is that of the scheduler.
 #[cold]
 #[inline(never)]
 fn leave<F: InetFamily>(
     context: &Context<'_, F>,
     hashed: Hashed,
     service: &Service<F>,
+    reason: Option<Reason>,
     mut packet: Packet,
 ) -> Verdict {
     let bypasses = !context.is_inverse
@@ -410,12 +457,13 @@ fn leave<F: InetFamily>(
         return bypass(context, hashed, service, bypass_dest.clone(), packet);
     }
     if service.port() == FTP_PORT && context.transport.dst_port != FTP_PORT {
-        return Verdict::Accept(packet);
+        return context.leave_untouched(Of::Service(service), Reason::FtpData, packet);
     }
     if !context.is_inverse {
         packet.send_error(F::PROTOCOL, Unreachable::Port);
     }
-    Verdict::Drop(packet)
+    let reason = reason.unwrap_or_else(|| service.no_choice_reason(context.rcu));
+    context.drop(Of::Service(service), reason, packet)
 }
 
 /// Creates a `cache_bypass` connection to the packet's own destination address (S-15). It is not
@@ -428,7 +476,7 @@ fn bypass<F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     if !context.has_room() {
-        return Verdict::Drop(packet);
+        return context.drop(Of::Service(service), Reason::ConnLimit, packet);
     }
     let protocol = context.header.protocol;
     let real = Endpoint {
@@ -448,6 +496,6 @@ fn bypass<F: InetFamily>(
     let made = || Connection::bypass(protocol, tuple, bypass_dest);
     match enter(context, hashed, Direction::Input, made) {
         Some(connection) => xmit::bypass::send(*context, connection, packet),
-        None => Verdict::Drop(packet),
+        None => context.drop(Of::Service(service), Reason::NoMemory, packet),
     }
 }

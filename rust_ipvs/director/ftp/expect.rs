@@ -29,21 +29,26 @@ use crate::{
         family::Endpoint,
         ftp,
         packet::TCP,
+        reason::Reason,
         tcp, //
     },
 };
 
 /// Inserts an expected data connection of `control`, or restarts the timer of its entry. Returns
-/// the VIP's endpoint that it uses. Returns `None` at the connection limit or without memory; the
-/// packet is then dropped, and retransmitted.
+/// the VIP's endpoint that it uses.
 ///
 /// An entry of another session stays, unless it is not needed any more.
+///
+/// # Errors
+///
+/// The reason for which there is none, for example the connection limit; the packet is then
+/// dropped, and retransmitted.
 pub(super) fn insert<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
     tuple: ConnTuple<F>,
     packet: &Packet,
-) -> Option<Endpoint<F>> {
+) -> Result<Endpoint<F>, Reason> {
     let rcu = context.rcu;
     let timeout = context.ipvs.timeouts.of(TCP, tcp::LISTEN);
     let (connections, client) = (context.connections, tuple.client);
@@ -64,16 +69,16 @@ pub(super) fn insert<F: InetFamily>(
         }
         // The server's packets match this entry whichever session has created it, and the client is
         // the same.
-        Some(known) => return Some(known.vip),
+        Some(known) => return Ok(known.vip),
         None => {
-            let vip = free(context, &tuple)?;
+            let vip = free(context, &tuple).ok_or(Reason::FtpNoPort)?;
             enter(context, control, ConnTuple { vip, ..tuple }, timeout)?
         }
     };
     if let Some(ports) = control.expect(client.port, vip.port) {
         give_up(context, control, ports, packet);
     }
-    Some(vip)
+    Ok(vip)
 }
 
 /// Removes a connection from the table and deletes its conntrack entry (N-5).
@@ -112,28 +117,33 @@ fn is_service<F: InetFamily>(context: &Context<'_, F>, at: &Endpoint<F>) -> bool
     service.is_some_and(|service| service.port() == at.port)
 }
 
-/// Inserts a data connection and returns its VIP's endpoint. Returns `None` at the connection
-/// limit, without memory, or if another CPU has inserted it first.
+/// Inserts a data connection and returns its VIP's endpoint.
+///
+/// # Errors
+///
+/// The reason for which there is none: the connection limit, no memory, or another CPU that has
+/// inserted it first.
 fn enter<F: InetFamily>(
     context: &Context<'_, F>,
     control: &Connection<F>,
     tuple: ConnTuple<F>,
     timeout: u32,
-) -> Option<Endpoint<F>> {
+) -> Result<Endpoint<F>, Reason> {
     if !context.has_room() {
-        return None;
+        return Err(Reason::ConnLimit);
     }
-    let control_ref = ControlRef::on(control)?;
+    let control_ref = ControlRef::on(control).ok_or(Reason::FtpNoPort)?;
     let destination = control.destination.clone();
     let made = || Connection::expected(tuple, destination, control_ref, timeout);
-    let data = context.af.slab.alloc(made).ok()?;
-    let connections = context.connections;
-    let data = connections
-        .insert(context.rcu, data, Hashed::UNKNOWN)
-        .ok()?;
+    let data = context.af.slab.alloc(made);
+    let data = data.map_err(|_| Reason::NoMemory)?;
+    let inserted = context
+        .connections
+        .insert(context.rcu, data, Hashed::UNKNOWN);
+    let data = inserted.map_err(|_| Reason::FtpNoPort)?;
     // After the insertion: a duplicate must not set the destination's OVERLOAD flag.
     data.count();
-    Some(tuple.vip)
+    Ok(tuple.vip)
 }
 
 /// Removes an expected data connection of `control` that has not begun, by the ports of client and

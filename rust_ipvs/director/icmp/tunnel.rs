@@ -14,7 +14,10 @@ use crate::{
             PacketRole, //
         },
         dest::Destination,
-        packet::Context, //
+        packet::{
+            Context,
+            Of, //
+        },
     },
     kapi::{
         netfilter::Verdict,
@@ -38,6 +41,7 @@ use crate::{
             Fragment,
             UDP, //
         },
+        reason::Reason,
     },
 };
 
@@ -95,10 +99,10 @@ impl<O: InetFamily> Error<'_, '_, O> {
             return Verdict::Accept(packet);
         };
         if !packet.message_sum_is_right(O::PROTOCOL, self.context.header.l4) {
-            return Verdict::Drop(packet);
+            let of = Of::Destination(&connection.destination);
+            return self.context.drop(of, Reason::IcmpChecksum, packet);
         }
-        self.send(&connection.destination, &quoted, packet);
-        Verdict::Stolen
+        self.send(&connection.destination, &quoted, packet)
     }
 
     /// Sends the error for the client, if there is one.
@@ -107,10 +111,10 @@ impl<O: InetFamily> Error<'_, '_, O> {
         destination: &Destination,
         quoted: &Quoted<I>,
         mut packet: Packet,
-    ) {
+    ) -> Verdict {
         let (context, headers) = (self.context, self.inside.saturating_sub(self.at));
         if !packet.strip(self.at) {
-            return;
+            return context.discard(Of::Destination(destination), Reason::NoMemory, packet);
         }
         let told = match relay::path_mtu(O::FAMILY, self.message) {
             Some(mtu) => {
@@ -125,17 +129,19 @@ impl<O: InetFamily> Error<'_, '_, O> {
             None => relay::relay(O::FAMILY, I::FAMILY, self.message),
         };
         let Some(told) = told else {
-            return;
+            return Verdict::Stolen(packet.consume());
         };
-        if !packet.strip(headers) || !packet.pull(quoted.header.l4.into()) {
-            return;
+        let is_ready = packet.strip(headers)
+            && packet.pull(quoted.header.l4.into())
+            && (O::FAMILY == I::FAMILY || packet.change_family(I::PROTOCOL, context.net));
+        if !is_ready {
+            return context.discard(Of::Destination(destination), Reason::NoMemory, packet);
         }
-        if O::FAMILY == I::FAMILY || packet.change_family(I::PROTOCOL, context.net) {
-            packet.send_icmp(I::PROTOCOL, told.kind, told.code, told.info);
-            if destination.is_available() {
-                destination.counted.output(packet.len());
-            }
+        packet.send_icmp(I::PROTOCOL, told.kind, told.code, told.info);
+        if destination.is_available() {
+            destination.counted.output(packet.len());
         }
+        Verdict::Stolen(packet.consume())
     }
 }
 

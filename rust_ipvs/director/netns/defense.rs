@@ -22,7 +22,6 @@ use crate::{
     },
     kapi::{
         memory,
-        net::WeakNet,
         once::Word,
         random,
         rcu::Rcu,
@@ -37,6 +36,7 @@ use crate::{
             FreePages,
             Quotas, //
         },
+        reason::Reason,
     },
 };
 use kernel::prelude::*;
@@ -139,10 +139,9 @@ impl UpdateDefense {
         }
         ipvs.update_defense_level(&mut ipvs.defense_lock.lock());
         if defense::is_active(ipvs.settings.drop_entry.load()) {
-            let (quotas, weak_net) = (&mut self.quotas, ipvs.weak_net());
-            ipvs.v4.drop_entries(quotas, weak_net);
+            ipvs.v4.drop_entries(&mut self.quotas, ipvs);
             process.give_way();
-            ipvs.v6.drop_entries(quotas, weak_net);
+            ipvs.v6.drop_entries(&mut self.quotas, ipvs);
         }
         Some(PERIOD)
     }
@@ -150,7 +149,7 @@ impl UpdateDefense {
 
 impl<F: InetFamily> AfState<F> {
     /// Drops connections in a random part of the table (C-26; C: `ip_vs_random_dropentry()`).
-    fn drop_entries(&self, quotas: &mut Quotas, weak_net: Option<&WeakNet>) {
+    fn drop_entries(&self, quotas: &mut Quotas, ipvs: &NetnsIpvs) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
@@ -158,7 +157,7 @@ impl<F: InetFamily> AfState<F> {
         let count = connections.size() / PART;
         connections.visit_some(random as u32, count, |rcu, connection| {
             if self.is_to_go(rcu, connection, quotas) {
-                self.put_out(rcu, connection, weak_net);
+                self.put_out(rcu, connection, ipvs);
             }
         });
     }
@@ -192,16 +191,20 @@ impl<F: InetFamily> AfState<F> {
 
     /// Removes a connection before its timeout. Also removes its controlling entry, if that
     /// controls no other and is not an assured template (C-18, C-21).
-    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, weak_net: Option<&WeakNet>) {
+    fn put_out(&self, rcu: Rcu<'_>, connection: &Connection<F>, ipvs: &NetnsIpvs) {
         let Some(connections) = self.connections.as_ref() else {
             return;
         };
-        let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
+        let net = ipvs.weak_net().and_then(|weak_net| weak_net.get(rcu));
         let mut next = Some(connection);
         // At most three: a data connection, its control connection, the template of that.
         while let Some(connection) = next {
             let control = connection.control(rcu);
             let gone = conntrack::remove(net, connections, rcu, connection);
+            if gone {
+                ipvs.reasons.count(rcu, Reason::DropEntry);
+                self.count_reason(rcu, &connection.destination.service, Reason::DropEntry);
+            }
             next = control.filter(|c| gone && !c.controls() && !c.is_assured());
         }
     }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     director::{
         conn::Timeouts,
+        dest::reasons::ReasonCounters,
         dest::{
             ConfigHeld,
             Counting,
@@ -87,6 +88,7 @@ impl Namespaced for NetnsIpvs {
                 v6: AfState::new(v6, shared.most_bits, shared.helper_port),
                 rs_table: RsTable::new(),
                 counting,
+                reasons: ReasonCounters::new(),
                 queues: SetOnce::new(),
                 nodest: Atomic::new(0),
                 fragments: Fragments::new(),

@@ -6,6 +6,7 @@ use super::NetnsIpvs;
 use crate::{
     director::{
         conn::Timeouts,
+        dest::reasons::ReasonCounters,
         dest::Counting,
         service::{
             AfState,
@@ -58,6 +59,10 @@ impl SyncHost for NetnsIpvs {
 
     fn counting(&self) -> &Counting {
         &self.counting
+    }
+
+    fn reasons(&self) -> &ReasonCounters {
+        &self.reasons
     }
 
     fn outward_key(&self) -> &HalfSipKey {

@@ -49,6 +49,7 @@ use crate::{
         },
         ftp::FTP_PORT,
         packet::TCP,
+        reason::Reason,
         sizing,
         sync::{
             flags,
@@ -67,12 +68,32 @@ const LONGEST: u32 = i32::MAX as u32;
 /// Applies a sync message that was sent with `sync_id`. Process context.
 pub(crate) fn apply<H: SyncHost>(host: &H, net: &Net, sync_id: i32, message: &[u8]) {
     let backup = Backup(host);
-    for entry in Entries::of(message, sync_id).into_iter().flatten() {
-        // An entry that fails for lack of memory or at the connection limit may be received again.
-        let _ = match entry.client.0 {
+    let count = |reason| rcu::read(|rcu| host.reasons().count(rcu, reason));
+    let Some(mut entries) = Entries::of(message, sync_id) else {
+        return count(Reason::SyncMalformed);
+    };
+    for entry in entries.by_ref() {
+        let applied = match entry.client.0 {
             Ip::V4(_) => backup.apply::<V4>(net, &entry),
             Ip::V6(_) => backup.apply::<V6>(net, &entry),
         };
+        // An entry that fails for lack of memory or at the connection limit may be received again.
+        if let Err(reason) = applied.map_err(reason_of) {
+            reason.into_iter().for_each(count);
+        }
+    }
+    (0..entries.invalid()).for_each(|_| count(Reason::SyncMalformed));
+}
+
+/// Returns the reason for which an entry was not taken; `None` if a packet has created its
+/// connection meanwhile, which is as good.
+fn reason_of(error: Error) -> Option<Reason> {
+    match error {
+        EEXIST => None,
+        ENOENT => Some(Reason::SyncNoServer),
+        ENOSPC => Some(Reason::ConnLimit),
+        EINVAL => Some(Reason::SyncMalformed),
+        _ => Some(Reason::NoMemory),
     }
 }
 
@@ -139,7 +160,10 @@ impl<H: SyncHost> Backup<'_, H> {
         let rx = RxEntry::<F>::new(self.0, entry).ok_or(EINVAL)?;
         // Without the client's port no packet finds the connection before the master sends the
         // port.
-        if entry.flags & flags::NO_CLIENT_PORT != 0 || rx.method().0 > ForwardMethod::BYPASS.0 {
+        if entry.flags & flags::NO_CLIENT_PORT != 0 {
+            return Ok(());
+        }
+        if rx.method().0 > ForwardMethod::BYPASS.0 {
             return Err(EINVAL);
         }
         let af = self.0.family::<F>();

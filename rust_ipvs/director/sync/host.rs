@@ -11,6 +11,7 @@ use super::{
 use crate::{
     director::{
         conn::Timeouts,
+        dest::reasons::ReasonCounters,
         dest::Counting,
         service::{
             AfState,
@@ -43,6 +44,9 @@ pub(crate) trait SyncHost: Listener + Sized {
 
     /// Returns the counters that all destinations share.
     fn counting(&self) -> &Counting;
+
+    /// Returns the counters of reasons.
+    fn reasons(&self) -> &ReasonCounters;
 
     /// Returns the key for hashes that are visible outside.
     fn outward_key(&self) -> &HalfSipKey;

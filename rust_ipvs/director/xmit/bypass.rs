@@ -10,14 +10,20 @@ use crate::{
             Connection,
             InetFamily, //
         },
-        packet::Context, //
+        packet::{
+            Context,
+            Of, //
+        },
     },
     kapi::{
         netfilter::Verdict,
         route::RouteKind,
         skbuff::Packet, //
     },
-    logic::direction::Direction, //
+    logic::{
+        direction::Direction,
+        reason::Reason, //
+    },
 };
 
 /// Sends a packet to its own destination address. The route is looked up for each packet.
@@ -30,13 +36,15 @@ pub(crate) fn send<F: InetFamily>(
 ) -> Verdict {
     let Some(route) = F::route(context.net, context.header.dst, RouteKind::Any) else {
         packet.link_failure();
-        return Verdict::Stolen;
+        return context.discard(Of::Nothing, Reason::NoRoute, packet);
     };
     // never back to this host.
-    if route.is_local() || !common::prepare(&context, &route, &mut packet) {
-        return Verdict::Stolen;
+    if route.is_local() {
+        return context.discard(Of::Nothing, Reason::LocalServer, packet);
+    }
+    if let Err(reason) = common::prepare(&context, &route, &mut packet) {
+        return context.discard(Of::Nothing, reason, packet);
     }
     conntrack::finish_ct(connection, Direction::Input, &mut packet);
-    packet.forward_owned(context.net, route, context.ipvs);
-    Verdict::Stolen
+    Verdict::Stolen(packet.forward_owned(context.net, route, context.ipvs))
 }

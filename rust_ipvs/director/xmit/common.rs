@@ -10,7 +10,10 @@ use crate::{
             InetFamily, //
         },
         dest::Destination,
-        packet::Context, //
+        packet::{
+            Context,
+            Of, //
+        },
     },
     kapi::{
         netfilter::{
@@ -30,7 +33,8 @@ use crate::{
     logic::{
         config::Ip,
         direction::Direction,
-        family::Header, //
+        family::Header,
+        reason::Reason, //
     },
 };
 
@@ -61,40 +65,53 @@ pub(super) fn may_leave<F: InetFamily>(context: &Context<'_, F>) -> bool {
     !F::is_loopback(context.header.src)
 }
 
-/// Prepares a packet, unchanged so far, to leave this host by a route: decrements its TTL. Returns
-/// `false` if it has to be dropped because of its source, TTL or size; an ICMP
+/// Prepares a packet, unchanged so far, to leave this host by a route: decrements its TTL.
+///
+/// # Errors
+///
+/// The reason for which it has to be dropped: its source, TTL or size. An ICMP
 /// error has been sent if one is due.
 #[inline(always)]
 pub(super) fn prepare<F: InetFamily>(
     context: &Context<'_, F>,
     route: &Route,
     packet: &mut Packet,
-) -> bool {
-    may_leave(context)
-        && dec_ttl(&context.header, packet, context.header.l4.into())
-        && fits(context, packet, || route.mtu())
+) -> Result<(), Reason> {
+    if !may_leave(context) {
+        return Err(Reason::LoopbackSource);
+    }
+    dec_ttl(&context.header, packet, context.header.l4.into())?;
+    fits(context, packet, || route.mtu())
 }
 
-/// Decrements the TTL. Returns `false` after sending an ICMP error if none is left.
+/// Decrements the TTL.
 ///
 /// Makes `len` bytes from the IP header on writable; `len` must cover the IP header.
+///
+/// # Errors
+///
+/// `NoMemory`; `TtlExceeded` after sending an ICMP error if none is left.
 #[inline(always)]
-pub(super) fn dec_ttl<F: InetFamily>(header: &Header<F>, packet: &mut Packet, len: usize) -> bool {
+pub(super) fn dec_ttl<F: InetFamily>(
+    header: &Header<F>,
+    packet: &mut Packet,
+    len: usize,
+) -> Result<(), Reason> {
     let Some(bytes) = packet.writable(len) else {
-        return false;
+        return Err(Reason::NoMemory);
     };
     if F::dec_ttl(bytes, header.l4) {
-        return true;
+        return Ok(());
     }
-    ttl_exceeded::<F>(packet)
+    Err(ttl_exceeded::<F>(packet))
 }
 
-/// Sends the ICMP error for an exceeded TTL; always returns `false`.
+/// Sends the ICMP error for an exceeded TTL, and returns the reason.
 #[cold]
 #[inline(never)]
-pub(super) fn ttl_exceeded<F: InetFamily>(packet: &mut Packet) -> bool {
+pub(super) fn ttl_exceeded<F: InetFamily>(packet: &mut Packet) -> Reason {
     packet.send_error(F::PROTOCOL, Unreachable::TimeExceeded);
-    false
+    Reason::TtlExceeded
 }
 
 /// Returns whether the packet certainly fits the route's MTU.
@@ -107,14 +124,21 @@ pub(super) fn mtu_ok<F: InetFamily>(packet: &Packet, mtu: impl FnOnce() -> u32) 
         && (F::PROTOCOL == Protocol::Ipv4 || packet.largest_fragment(F::PROTOCOL) == 0)
 }
 
-/// Returns whether the packet fits the MTU of a route, after sending an ICMP error if not.
+/// Checks whether the packet fits the MTU of a route.
+///
+/// # Errors
+///
+/// `TooBig` if it does not, after sending an ICMP error.
 #[inline(always)]
 pub(super) fn fits<F: InetFamily>(
     context: &Context<'_, F>,
     packet: &mut Packet,
     mtu: impl Fn() -> u32,
-) -> bool {
-    mtu_ok::<F>(packet, &mtu) || mtu_ok_slow(&context.header, packet, mtu())
+) -> Result<(), Reason> {
+    match mtu_ok::<F>(packet, &mtu) || mtu_ok_slow(&context.header, packet, mtu()) {
+        true => Ok(()),
+        false => Err(Reason::TooBig),
+    }
 }
 
 #[cold]
@@ -162,17 +186,20 @@ pub(super) fn forward<'g, F: InetFamily, const TRACKED: bool>(
     if TRACKED {
         conntrack::finish_ct_slow(connection, Direction::Input, &mut packet);
     }
-    packet.forward(context.rcu, context.net, route, context.ipvs);
-    Verdict::Stolen
+    Verdict::Stolen(packet.forward(context.rcu, context.net, route, context.ipvs))
 }
 
 /// Returns the verdict for an unchanged packet with a local destination: it is delivered if its own
 /// route was local too.
 #[cold]
 #[inline(never)]
-pub(super) fn stay_local<F: InetFamily>(connection: &Connection<F>, mut packet: Packet) -> Verdict {
+pub(super) fn stay_local<F: InetFamily>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    mut packet: Packet,
+) -> Verdict {
     if !packet.route_is_local(F::PROTOCOL) {
-        return Verdict::Stolen;
+        return context.discard(Of::Connection(connection), Reason::LocalServer, packet);
     }
     conntrack::finish_ct(connection, Direction::Input, &mut packet);
     Verdict::Accept(packet)

@@ -9,13 +9,17 @@ use crate::{
             Connection,
             InetFamily, //
         },
-        packet::Context, //
+        packet::{
+            Context,
+            Of, //
+        },
     },
     kapi::{
         netfilter::Verdict,
         route::RouteKind,
         skbuff::Packet, //
     },
+    logic::reason::Reason,
 };
 
 /// Sends a request by direct routing.
@@ -27,13 +31,13 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
 ) -> Verdict {
     let destination = &connection.destination;
     let Some(route) = common::route(context, destination, RouteKind::Direct, &mut packet) else {
-        return Verdict::Stolen;
+        return context.discard(Of::Connection(connection), Reason::NoRoute, packet);
     };
     if route.is_local() {
-        return common::stay_local(connection, packet);
+        return common::stay_local(*context, connection, packet);
     }
-    if !common::prepare(context, route, &mut packet) {
-        return Verdict::Stolen;
+    if let Err(reason) = common::prepare(context, route, &mut packet) {
+        return context.discard(Of::Connection(connection), reason, packet);
     }
     common::forward::<F, TRACKED>(context, connection, packet, route)
 }

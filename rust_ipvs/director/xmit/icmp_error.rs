@@ -9,7 +9,10 @@ use crate::{
             Connection,
             InetFamily, //
         },
-        packet::Context, //
+        packet::{
+            Context,
+            Of, //
+        },
     },
     kapi::{
         netfilter::{
@@ -29,6 +32,7 @@ use crate::{
             self,
             Quoted, //
         },
+        reason::Reason,
     },
 };
 
@@ -43,20 +47,21 @@ pub(crate) fn send<'g, F: InetFamily>(
 ) -> Verdict {
     let destination = &connection.destination;
     let Some(route) = common::route(context, destination, RouteKind::Any, &mut packet) else {
-        return Verdict::Stolen;
+        return context.discard(Of::Connection(connection), Reason::NoRoute, packet);
     };
     let local = route.is_local();
     if local {
         // A forwarded error can no longer be delivered locally.
         if context.point == Point::Forward || common::loops(context, destination) {
-            return Verdict::Stolen;
+            let of = Of::Connection(connection);
+            return context.discard(of, Reason::IcmpUndeliverable, packet);
         }
-    } else if !common::prepare(context, route, &mut packet) {
-        return Verdict::Stolen;
+    } else if let Err(reason) = common::prepare(context, route, &mut packet) {
+        return context.discard(Of::Connection(connection), reason, packet);
     }
     let dest = &connection.dest;
-    if !translate(context, quoted, Side::Destination, dest, &mut packet) {
-        return Verdict::Stolen;
+    if let Err(reason) = translate(context, quoted, Side::Destination, dest, &mut packet) {
+        return context.discard(Of::Connection(connection), reason, packet);
     }
     if local {
         return common::deliver_local(connection, packet);
@@ -64,23 +69,26 @@ pub(crate) fn send<'g, F: InetFamily>(
     common::forward::<F, true>(context, connection, packet, route)
 }
 
-/// Translates the addresses and ports of an ICMP error and of the packet that it quotes. Returns
-/// `false` if the packet has to be dropped.
+/// Translates the addresses and ports of an ICMP error and of the packet that it quotes.
+///
+/// # Errors
+///
+/// The reason for which the packet has to be dropped.
 pub(crate) fn translate<F: InetFamily>(
     context: &Context<'_, F>,
     quoted: &Quoted<F>,
     side: Side,
     to: &Endpoint<F>,
     packet: &mut Packet,
-) -> bool {
+) -> Result<(), Reason> {
     let sum = SumState::of(packet.sum_is_partial());
     let length = usize::try_from(packet.len()).unwrap_or(usize::MAX);
     let Some(bytes) = packet.writable(quoted.reach().min(length)) else {
-        return false;
+        return Err(Reason::NoMemory);
     };
     if icmp::translate(bytes, &context.header, quoted, side, to, sum).is_err() {
-        return false;
+        return Err(Reason::BadIcmp);
     }
     packet.sum_changed();
-    true
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod entry;
 mod layers;
 
 pub(crate) use entry::{
+    no_memory,
     outer,
     write_outer, //
 };
@@ -26,7 +27,10 @@ use crate::{
             Connection,
             InetFamily, //
         },
-        packet::Context, //
+        packet::{
+            Context,
+            Of, //
+        },
     },
     kapi::{
         netfilter::Verdict,
@@ -35,7 +39,8 @@ use crate::{
     },
     logic::{
         config::Encapsulation,
-        ipip, //
+        ipip,
+        reason::Reason, //
     },
 };
 
@@ -49,7 +54,7 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
     let destination = &connection.destination;
     let Some(route) = common::route(context, destination, RouteKind::WithSource, &mut packet)
     else {
-        return Verdict::Stolen;
+        return context.discard(Of::Connection(connection), Reason::NoRoute, packet);
     };
     let encapsulation = destination.tunnel().encapsulation();
     if route.is_local()
@@ -60,21 +65,23 @@ pub(super) fn send<'g, F: InetFamily, const TRACKED: bool>(
         return layers::send(*context, connection, encapsulation, route, packet);
     }
     let length = ipip::length(F::FAMILY) as u32;
-    let Some(df) = entry::may_enter(context, route, length, &mut packet) else {
-        return Verdict::Stolen;
+    let df = match entry::may_enter(context, route, length, &mut packet) {
+        Ok(df) => df,
+        Err(reason) => return context.discard(Of::Connection(connection), reason, packet),
     };
     if TRACKED && !conntrack::confirm_inner(connection, &mut packet) {
-        return Verdict::Stolen;
+        return context.discard(Of::Connection(connection), Reason::Conntrack, packet);
     }
     packet.forget_tracking();
-    let Some(mut packet) = packet.make_room(length, route) else {
-        return Verdict::Stolen;
+    let mut packet = match packet.make_room(length, route) {
+        Ok(packet) => packet,
+        Err(packet) => return no_memory(*context, connection, packet),
     };
     packet.wrap_plain();
     packet.set_transport();
     let outer = entry::outer(context, ipip::number(F::FAMILY));
-    if entry::write_outer(destination, route, outer, df, 1, &mut packet).is_some() {
-        packet.send_local(context.rcu, context.net, route, context.ipvs);
+    if entry::write_outer(destination, route, outer, df, 1, &mut packet).is_none() {
+        return no_memory(*context, connection, packet.into_packet());
     }
-    Verdict::Stolen
+    Verdict::Stolen(packet.send_local(context.rcu, context.net, route, context.ipvs))
 }

@@ -17,7 +17,11 @@ use crate::{
             Protocol, //
         },
         net::Net,
-        skbuff::Packet, //
+        skbuff::{
+            DropReason,
+            Packet,
+            Taken, //
+        },
     },
 };
 use kernel::prelude::*;
@@ -29,29 +33,32 @@ impl Packet {
     /// The hook that calls this is called again, for the same packet, before this returns. The
     /// caller must make sure that this does not recurse, by its own state. Softirq or process
     /// context; does not sleep.
-    pub(crate) fn pass_again(mut self, net: &Net, point: Point, network: Protocol) {
+    pub(crate) fn pass_again(mut self, net: &Net, point: Point, network: Protocol) -> Taken {
         self.forget_tracking();
+        if point == Point::Forward {
+            return self.discard(DropReason::NETFILTER_DROP);
+        }
         let skb = self.into_raw();
         // SAFETY: `into_raw` gave up the packet, so it may be given away. It is at a hook of
         // `point`: it has an incoming device for `LocalIn`, and a route for `LocalOut`. The
         // continuation functions match the hooks.
         unsafe {
             match point {
-                Point::LocalIn => bindings::rust_ipvs_helper_skb_come_again(
-                    net.as_ptr(),
-                    skb,
-                    network.number(),
-                    Some(route_in),
-                ),
                 Point::LocalOut => bindings::rust_ipvs_helper_skb_leave_again(
                     net.as_ptr(),
                     skb,
                     network.number(),
                     Some(send),
                 ),
-                Point::Forward => bindings::rust_ipvs_helper_kfree_skb(skb),
+                _ => bindings::rust_ipvs_helper_skb_come_again(
+                    net.as_ptr(),
+                    skb,
+                    network.number(),
+                    Some(route_in),
+                ),
             }
         }
+        Taken::given_away()
     }
 }
 

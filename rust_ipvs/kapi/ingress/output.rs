@@ -19,7 +19,8 @@ use crate::{
         route::Route,
         skbuff::{
             tunnel::Roomy,
-            Packet, //
+            Packet,
+            Taken, //
         },
     },
 };
@@ -103,7 +104,7 @@ impl<'g> Neighbour<'g> {
     /// route's family at ingress, with a complete network header, and its transport header at
     /// offset `l4`. Counts it as IP would do.
     #[inline(always)]
-    pub(crate) fn send(self, net: &Net, packet: Packet, l4: u16, passage: Passage) {
+    pub(crate) fn send(self, net: &Net, packet: Packet, l4: u16, passage: Passage) -> Taken {
         let protocol = self.route.protocol().number();
         let skb = packet.into_raw();
         // SAFETY: `into_raw` gave up the packet. Route and neighbour are valid in this read-side
@@ -121,12 +122,19 @@ impl<'g> Neighbour<'g> {
                 passage.is_forwarded,
             );
         }
+        Taken::given_away()
     }
 
     /// Completes the outer header of an encapsulated packet, and sends it. Its inner packet begins
     /// at offset `inner`.
     #[inline(always)]
-    pub(crate) fn send_outer(self, net: &Net, packet: Roomy, inner: u16, passage: Passage) {
+    pub(crate) fn send_outer(
+        self,
+        net: &Net,
+        packet: Roomy,
+        inner: u16,
+        passage: Passage,
+    ) -> Taken {
         let protocol = self.route.protocol().number();
         let packet = packet.into_packet();
         // SAFETY: The packet is owned, and begins with the outer header of the route's family. The
@@ -134,7 +142,7 @@ impl<'g> Neighbour<'g> {
         unsafe {
             bindings::rust_ipvs_helper_skb_finish_outer(net.as_ptr(), packet.as_ptr(), protocol);
         }
-        self.send(net, packet, inner, passage);
+        self.send(net, packet, inner, passage)
     }
 }
 

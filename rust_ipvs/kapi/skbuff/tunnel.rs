@@ -29,6 +29,7 @@ use super::{
         route::Route,
     },
     Packet,
+    Taken, //
 };
 use crate::bindings;
 use core::ops::Deref;
@@ -124,19 +125,22 @@ impl Packet {
     /// Makes headroom for `len` bytes of headers and for the link-layer header of `route`'s device,
     /// and makes the packet's head private.
     ///
-    /// Returns `None`, and frees the packet, if an allocation fails. May reallocate the buffer.
+    /// Returns the packet as an error if an allocation fails. May reallocate the buffer.
     ///
     /// The room includes the link-layer header, so that the device does not have to reallocate the
     /// packet a second time.
     #[inline(always)]
-    pub(crate) fn make_room(self, len: u32, route: &Route) -> Option<Roomy> {
+    pub(crate) fn make_room(self, len: u32, route: &Route) -> Result<Roomy, Packet> {
         // SAFETY: By the type invariant this value owns the `sk_buff`, so the pointer is valid.
         // `route` is borrowed, so the `dst_entry` is alive. No reference to bytes can be held
         // across `self`.
         let made =
             unsafe { bindings::rust_ipvs_helper_skb_make_room(self.as_ptr(), len, route.as_ptr()) };
         // INVARIANT: If the call succeeded, the head is private: it was not cloned, or was copied.
-        made.then_some(Roomy(self))
+        match made {
+            true => Ok(Roomy(self)),
+            false => Err(self),
+        }
     }
 }
 
@@ -314,7 +318,7 @@ impl Roomy {
 
     /// Gives the packet up.
     #[inline(always)]
-    pub(in super::super) fn into_packet(self) -> Packet {
+    pub(crate) fn into_packet(self) -> Packet {
         self.0
     }
 
@@ -324,7 +328,13 @@ impl Roomy {
     /// Passes the LOCAL_OUT hooks, unless those of `owner` are the only ones. The result of sending
     /// is not reported: a packet that is lost is retransmitted by its sender.
     #[inline(always)]
-    pub(crate) fn send_local<'g, O>(self, _rcu: Rcu<'g>, net: &Net, route: &'g Route, owner: &O) {
+    pub(crate) fn send_local<'g, O>(
+        self,
+        _rcu: Rcu<'g>,
+        net: &Net,
+        route: &'g Route,
+        owner: &O,
+    ) -> Taken {
         let protocol = route.protocol();
         let owner = core::ptr::from_ref(owner).cast();
         let skb = self.0.into_raw();
@@ -338,6 +348,7 @@ impl Roomy {
                 Protocol::Ipv6 => bindings::rust_ipvs_helper_local_out_v6(net.as_ptr(), skb, owner),
             };
         }
+        Taken::given_away()
     }
 }
 

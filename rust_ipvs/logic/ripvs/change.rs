@@ -53,6 +53,17 @@ pub(crate) struct ServiceEdit {
 }
 
 impl ServiceEdit {
+    /// Returns the options that a nest has.
+    pub(super) fn given(service: &SvcFields) -> Self {
+        Self {
+            scheduler: service.scheduler,
+            engine: service.engine,
+            flags: service.flags,
+            timeout: service.timeout,
+            netmask: service.netmask,
+        }
+    }
+
     /// Returns the service after the change.
     ///
     /// # Errors
@@ -169,13 +180,7 @@ pub(crate) fn change(nest: &[u8]) -> Result<ConfigChange, ConfigError> {
     }
     let service = SvcFields::read(service.ok_or(invalid(c"a change names no service"))?)?;
     let id = service.id()?;
-    let edit = ServiceEdit {
-        scheduler: service.scheduler,
-        engine: service.engine,
-        flags: service.flags,
-        timeout: service.timeout,
-        netmask: service.netmask,
-    };
+    let edit = ServiceEdit::given(&service);
     match (op, dest) {
         (change_op::NEW_SERVICE, None) => Ok(ConfigChange::NewService(new_service(id, edit)?)),
         (change_op::SET_SERVICE, None) => Ok(ConfigChange::SetService(id, edit)),

@@ -318,3 +318,27 @@ fn other_drains_are_refused() {
         assert!(drain(op, Some(b""), b"").is_err());
     }
 }
+
+#[test]
+fn a_request_that_only_names_a_service() {
+    let named = |nest: &[u8]| service_only(&attribute(msg_attr::SERVICE, nest));
+    let id = named(&web()).unwrap().unwrap();
+    assert_eq!(id.family, AddressFamily::V4);
+    assert_eq!(service_only(&[]), Ok(None));
+    let option = attribute(service_attr::TIMEOUT, &1u32.to_ne_bytes());
+    for refused in [
+        attribute(msg_attr::SERVICE, &[web(), option].concat()),
+        attribute(msg_attr::SERVICE, &[]),
+        attribute(msg_attr::SERVICE, &web()[..8]),
+        attribute(msg_attr::SERVICE, &web()).repeat(2),
+        attribute(msg_attr::CHANGE, &web()),
+        [attribute(msg_attr::SERVICE, &web()), vec![1]].concat(),
+    ] {
+        let error = service_only(&refused).unwrap_err();
+        assert_eq!(error.errno, Errno::Invalid, "{error:?}");
+    }
+    let allowed = [msg_attr::CHANGE, msg_attr::GENERATION];
+    assert!(only(&attribute(msg_attr::CHANGE, &[]), &allowed).is_ok());
+    assert!(only(&attribute(msg_attr::SERVICE, &[]), &allowed).is_err());
+    assert!(only(&[], &[]).is_ok());
+}

@@ -18,6 +18,8 @@ pub(crate) mod command {
     pub(crate) const DEL_CONNECTIONS: u8 = 5;
     pub(crate) const COUNT_CONNECTIONS: u8 = 6;
     pub(crate) const EVENT: u8 = 7;
+    pub(crate) const GET_REASONS: u8 = 10;
+    pub(crate) const ZERO_REASONS: u8 = 11;
 }
 
 /// Attributes (`RIPVS_ATTR_*`).
@@ -40,6 +42,14 @@ pub(crate) mod msg_attr {
     pub(crate) const PID: u16 = 21;
     pub(crate) const TIMEOUTS: u16 = 22;
     pub(crate) const DAEMON: u16 = 23;
+    pub(crate) const REASON: u16 = 30;
+}
+
+/// Attributes (`RIPVS_REASON_ATTR_*`).
+pub(crate) mod reason_attr {
+    pub(crate) const ID: u16 = 1;
+    pub(crate) const COUNT: u16 = 2;
+    pub(crate) const PAD: u16 = 3;
 }
 
 /// Attributes (`RIPVS_TIMEOUT_*`).
@@ -221,4 +231,44 @@ pub(crate) mod drain_state {
     pub(crate) const ENDING: u32 = 2;
     pub(crate) const DONE: u32 = 3;
     pub(crate) const DONE_BY_DEADLINE: u32 = 4;
+}
+
+/// Values (`RIPVS_REASON_*`).
+pub(crate) mod reason {
+    pub(crate) const NO_SERVER: u32 = 1;
+    pub(crate) const WEIGHT_ZERO: u32 = 2;
+    pub(crate) const OVERLOADED: u32 = 3;
+    pub(crate) const NOT_CHOSEN: u32 = 4;
+    pub(crate) const NO_SCHEDULER: u32 = 5;
+    pub(crate) const NEEDS_PERSISTENCE: u32 = 6;
+    pub(crate) const CONN_LIMIT: u32 = 7;
+    pub(crate) const NO_MEMORY: u32 = 8;
+    pub(crate) const DROP_PACKET: u32 = 9;
+    pub(crate) const DROP_ENTRY: u32 = 10;
+    pub(crate) const NO_CONNECTION: u32 = 11;
+    pub(crate) const LOCAL_REPLY: u32 = 12;
+    pub(crate) const FTP_DATA: u32 = 13;
+    pub(crate) const NOT_TO_HOST: u32 = 14;
+    pub(crate) const BACKUP_ONLY: u32 = 15;
+    pub(crate) const SERVER_GONE: u32 = 16;
+    pub(crate) const UNEXPECTED_REPLY: u32 = 17;
+    pub(crate) const PORT_REUSE: u32 = 18;
+    pub(crate) const LOST_RACE: u32 = 19;
+    pub(crate) const NO_ROUTE: u32 = 20;
+    pub(crate) const NO_ROUTE_FOR_REPLY: u32 = 21;
+    pub(crate) const LOOPBACK_SOURCE: u32 = 22;
+    pub(crate) const LOOPBACK_SERVER: u32 = 23;
+    pub(crate) const LOCAL_SERVER: u32 = 24;
+    pub(crate) const TTL_EXCEEDED: u32 = 25;
+    pub(crate) const TOO_BIG: u32 = 26;
+    pub(crate) const TUNNEL_MTU: u32 = 27;
+    pub(crate) const CONNTRACK: u32 = 28;
+    pub(crate) const BAD_HEADER: u32 = 29;
+    pub(crate) const BAD_ICMP: u32 = 30;
+    pub(crate) const ICMP_CHECKSUM: u32 = 31;
+    pub(crate) const ICMP_UNDELIVERABLE: u32 = 32;
+    pub(crate) const FTP_NO_PORT: u32 = 33;
+    pub(crate) const FTP_REWRITE: u32 = 34;
+    pub(crate) const SYNC_MALFORMED: u32 = 35;
+    pub(crate) const SYNC_NO_SERVER: u32 = 36;
 }

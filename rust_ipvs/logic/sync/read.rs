@@ -29,6 +29,7 @@ pub(crate) struct Entries<'a> {
     rest: &'a [u8],
     left: u8,
     version: Version,
+    invalid: u8,
 }
 
 impl<'a> Entries<'a> {
@@ -48,13 +49,20 @@ impl<'a> Entries<'a> {
                 rest,
                 left: count,
                 version: Version::V1,
+                invalid: 0,
             });
         }
         Some(Self {
             rest: message.get(HEAD_V0..)?,
             left: first,
             version: Version::V0,
+            invalid: 0,
         })
+    }
+
+    /// Returns the number of invalid entries so far. One of invalid length stands for all after it.
+    pub(crate) fn invalid(&self) -> u8 {
+        self.invalid
     }
 }
 
@@ -69,6 +77,7 @@ impl<'a> Iterator for Entries<'a> {
             };
             let Some((entry, rest)) = read else {
                 self.left = 0;
+                self.invalid = self.invalid.saturating_add(1);
                 return None;
             };
             self.left = left;
@@ -76,6 +85,7 @@ impl<'a> Iterator for Entries<'a> {
             if let Some(entry) = entry.and_then(checked) {
                 return Some(entry);
             }
+            self.invalid = self.invalid.saturating_add(1);
         }
         None
     }

@@ -76,8 +76,7 @@ pub(super) fn take<'g, F: FastFamily>(
     destination.counted.output(packet.len());
     nat::translate(context, Side::Source, &connection.vip, &mut packet);
     packet.set_priority(context.net, F::PROTOCOL);
-    neighbour.send(context.net, packet, context.header.l4, passage);
-    Verdict::Stolen
+    Verdict::Stolen(neighbour.send(context.net, packet, context.header.l4, passage))
 }
 
 /// Returns the route of the reply, if the flow is fit for the fast path now.

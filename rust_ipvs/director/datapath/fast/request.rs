@@ -66,8 +66,7 @@ pub(super) fn take<'g, F: FastFamily>(
     } else if let Some(bytes) = packet.writable(changed) {
         F::dec_ttl(bytes, context.header.l4);
     }
-    neighbour.send(context.net, packet, context.header.l4, passage);
-    Verdict::Stolen
+    Verdict::Stolen(neighbour.send(context.net, packet, context.header.l4, passage))
 }
 
 /// Returns the next hop, if the packet fits the route's MTU.

@@ -57,15 +57,16 @@ pub(super) fn take<'g, F: FastFamily>(
     };
     let df = df(context);
     // There is room, so neither fails.
-    let Some(mut packet) = packet.make_room(length, route) else {
-        return Verdict::Stolen;
+    let mut packet = match packet.make_room(length, route) {
+        Ok(packet) => packet,
+        Err(packet) => return tunnel::no_memory(*context, connection, packet),
     };
     packet.wrap_plain();
     let outer = tunnel::outer(context, ipip::number(F::FAMILY));
-    if tunnel::write_outer(destination, route, outer, df, 1, &mut packet).is_some() {
-        neighbour.send_outer(context.net, packet, outer_len as u16, passage);
+    if tunnel::write_outer(destination, route, outer, df, 1, &mut packet).is_none() {
+        return tunnel::no_memory(*context, connection, packet.into_packet());
     }
-    Verdict::Stolen
+    Verdict::Stolen(neighbour.send_outer(context.net, packet, outer_len as u16, passage))
 }
 
 /// [`take`] with a header of GRE or GUE, or with something left to offload.
@@ -87,11 +88,12 @@ fn take_layered<'g, F: FastFamily>(
     };
     let df = df(context);
     // There is room, and the packet is not encapsulated yet, so this does not fail.
-    let wrapped = tunnel::wrap(context, connection, layer, route, headers, df, packet);
-    if let Some(packet) = wrapped {
-        neighbour.send_outer(context.net, packet, outer_len as u16, passage);
+    match tunnel::wrap(context, connection, layer, route, headers, df, packet) {
+        Ok(packet) => {
+            Verdict::Stolen(neighbour.send_outer(context.net, packet, outer_len as u16, passage))
+        }
+        Err(packet) => tunnel::no_memory(*context, connection, packet),
     }
-    Verdict::Stolen
 }
 
 /// Returns the passage of a request, for its counters.

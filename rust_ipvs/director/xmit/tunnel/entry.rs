@@ -4,15 +4,22 @@
 
 use crate::{
     director::{
-        conn::InetFamily,
+        conn::{
+            Connection,
+            InetFamily, //
+        },
         dest::Destination,
-        packet::Context,
+        packet::{
+            Context,
+            Of, //
+        },
         xmit::common, //
     },
     kapi::{
         netfilter::{
             Point,
-            Protocol, //
+            Protocol,
+            Verdict, //
         },
         route::Route,
         skbuff::{
@@ -22,36 +29,41 @@ use crate::{
     },
     logic::{
         config::Ip,
-        ipip::Outer, //
+        ipip::Outer,
+        reason::Reason, //
     },
 };
 
 /// Checks whether a packet may be encapsulated with `headers` bytes, and decrements its TTL.
-/// Returns the DF flag of the outer IPv4 header. Returns `None` if the packet has to be dropped; an
-/// ICMP error has been sent if one is due.
+/// Returns the DF flag of the outer IPv4 header.
+///
+/// # Errors
+///
+/// The reason for which the packet has to be dropped; an ICMP error has been sent if one is due.
 #[inline(always)]
 pub(super) fn may_enter<F: InetFamily>(
     context: &Context<'_, F>,
     route: &Route,
     headers: u32,
     packet: &mut Packet,
-) -> Option<bool> {
+) -> Result<bool, Reason> {
     let mtu = route.mtu().saturating_sub(headers);
-    if !common::may_leave(context)
-        || !common::dec_ttl(&context.header, packet, context.header.l4.into())
-        || !common::is_enough::<F>(mtu)
-    {
-        return None;
+    if !common::may_leave(context) {
+        return Err(Reason::LoopbackSource);
+    }
+    common::dec_ttl(&context.header, packet, context.header.l4.into())?;
+    if !common::is_enough::<F>(mtu) {
+        return Err(Reason::TunnelMtu);
     }
     if context.point == Point::LocalOut {
         packet.update_pmtu(mtu);
     }
     let discovers = context.ipvs.settings.pmtu_disc.load() != 0;
     let judged = discovers || F::PROTOCOL == Protocol::Ipv6;
-    if judged && !common::fits(context, packet, || mtu) {
-        return None;
+    if judged {
+        common::fits(context, packet, || mtu)?;
     }
-    Some(discovers && context.header.dont_fragment)
+    Ok(discovers && context.header.dont_fragment)
 }
 
 /// Returns the outer header's fields; `protocol` is the number of the protocol that it contains.
@@ -89,4 +101,15 @@ pub(crate) fn write_outer(
         Ip::V6(to) => outer.write_v6(packet.push_outer()?, route.source_v6(), to),
     }
     Some(())
+}
+
+/// Drops a packet for whose headers there is no memory.
+#[cold]
+#[inline(never)]
+pub(crate) fn no_memory<F: InetFamily>(
+    context: Context<'_, F>,
+    connection: &Connection<F>,
+    packet: Packet,
+) -> Verdict {
+    context.discard(Of::Connection(connection), Reason::NoMemory, packet)
 }

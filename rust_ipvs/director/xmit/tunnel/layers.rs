@@ -3,7 +3,10 @@
 //! Tunnels beyond plain IP in IP of one family: GRE, GUE, other outer family, and packets with
 //! checksum or segmentation offload.
 
-use super::entry;
+use super::entry::{
+    self,
+    no_memory, //
+};
 use crate::{
     director::{
         conn::{
@@ -11,7 +14,10 @@ use crate::{
             Connection,
             InetFamily, //
         },
-        packet::Context,
+        packet::{
+            Context,
+            Of, //
+        },
         xmit::common, //
     },
     kapi::{
@@ -38,7 +44,8 @@ use crate::{
         gre,
         gue,
         ipip,
-        packet::UDP, //
+        packet::UDP,
+        reason::Reason, //
     },
 };
 
@@ -108,7 +115,7 @@ pub(super) fn send<'g, F: InetFamily>(
     mut packet: Packet,
 ) -> Verdict {
     if route.is_local() {
-        return common::stay_local(connection, packet);
+        return common::stay_local(context, connection, packet);
     }
     let layer = Layer::of(encapsulation, &packet);
     let outer = match route.protocol() {
@@ -116,21 +123,23 @@ pub(super) fn send<'g, F: InetFamily>(
         Protocol::Ipv6 => ipip::V6_LEN,
     };
     let headers = outer.saturating_add(layer.len()) as u32;
-    let Some(df) = entry::may_enter(&context, route, headers, &mut packet) else {
-        return Verdict::Stolen;
+    let df = match entry::may_enter(&context, route, headers, &mut packet) {
+        Ok(df) => df,
+        Err(reason) => return context.discard(Of::Connection(connection), reason, packet),
     };
     if !conntrack::confirm_inner(connection, &mut packet) {
-        return Verdict::Stolen;
+        return context.discard(Of::Connection(connection), Reason::Conntrack, packet);
     }
     packet.forget_tracking();
-    let sent = wrap(&context, connection, layer, route, headers, df, packet);
-    if let Some(packet) = sent {
-        packet.send_local(context.rcu, context.net, route, context.ipvs);
+    match wrap(&context, connection, layer, route, headers, df, packet) {
+        Ok(packet) => {
+            Verdict::Stolen(packet.send_local(context.rcu, context.net, route, context.ipvs))
+        }
+        Err(packet) => no_memory(context, connection, packet),
     }
-    Verdict::Stolen
 }
 
-/// Pushes all headers. Returns `None` if memory is exhausted.
+/// Pushes all headers. Returns the packet as an error, with some of them, if memory is exhausted.
 pub(crate) fn wrap<F: InetFamily>(
     context: &Context<'_, F>,
     connection: &Connection<F>,
@@ -139,10 +148,25 @@ pub(crate) fn wrap<F: InetFamily>(
     headers: u32,
     df: bool,
     packet: Packet,
-) -> Option<Roomy> {
+) -> Result<Roomy, Packet> {
+    let mut packet = packet.make_room(headers, route)?;
+    match push(context, connection, layer, route, df, &mut packet) {
+        Some(()) => Ok(packet),
+        None => Err(packet.into_packet()),
+    }
+}
+
+/// Pushes all headers into the room that was made. Returns `None` if memory is exhausted.
+fn push<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+    layer: Layer,
+    route: &Route,
+    df: bool,
+    packet: &mut Roomy,
+) -> Option<()> {
     let destination = &connection.destination;
     let inner = ipip::number(F::FAMILY);
-    let mut packet = packet.make_room(headers, route)?;
     if !packet.wrap(layer.wrapping(), route.protocol(), inner) {
         return None;
     }
@@ -172,13 +196,12 @@ pub(crate) fn wrap<F: InetFamily>(
             // The source port depends on the flow, so that routers can spread flows.
             let hash = connection.wheel.outward_hash(&context.ipvs.outward);
             let own = tunnel::flow_port(context.net, hash);
-            push_udp(route, destination.id.addr, (own, port), sum, &mut packet)?;
+            push_udp(route, destination.id.addr, (own, port), sum, packet)?;
             UDP
         }
     };
     let outer = entry::outer(context, protocol);
-    entry::write_outer(destination, route, outer, df, segments, &mut packet)?;
-    Some(packet)
+    entry::write_outer(destination, route, outer, df, segments, packet)
 }
 
 /// Pushes a UDP header for a packet to `to`.

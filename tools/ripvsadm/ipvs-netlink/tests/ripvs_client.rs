@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 
-use ipvs_netlink::ripvs::{Applied, Change};
+use ipvs_netlink::ripvs::{Applied, Change, Reason};
 use ipvs_netlink::{
     Client, Command, Destination, Error, ForwardMethod, Netmask, Protocol, Service, ServiceId,
     Transport,
@@ -110,6 +110,17 @@ fn info(number: u64) -> Answer {
     let rest = [tlv(7, &2u32.to_ne_bytes()), tlv(8, &3u32.to_ne_bytes())];
     let all = [generation(number), rest.concat()].concat();
     vec![answer(0, all), done(0, &[])]
+}
+
+/// The attributes that name the service of [`web`].
+fn service_id() -> Vec<u8> {
+    [
+        tlv(1, &2u16.to_ne_bytes()),
+        tlv(2, &6u16.to_ne_bytes()),
+        tlv(3, &[192, 0, 2, 1]),
+        tlv(4, &80u16.to_be_bytes()),
+    ]
+    .concat()
 }
 
 /// The attributes of a service, and of destinations.
@@ -341,4 +352,53 @@ fn noise_is_an_error() {
         assert!(matches!(found, Err(Error::Decode(_))), "{found:?}");
     }
     assert_eq!(Change::Flush.command(), Some(Command::Flush));
+}
+
+fn reason(number: u32, count: u64) -> Vec<u8> {
+    let body = [tlv(1, &number.to_ne_bytes()), tlv(2, &count.to_ne_bytes())].concat();
+    tlv(30 | 0x8000, &body)
+}
+
+#[test]
+fn reasons_of_all_and_of_one() {
+    let totals = [reason(1, 5), reason(9, 7), reason(4_000, 1)].concat();
+    let of_web = [tlv(2 | 0x8000, &service_id()), reason(1, 5)].concat();
+    let answers = vec![
+        vec![answer(2, totals), answer(2, of_web.clone()), end_of_dump()],
+        vec![answer(2, of_web), end_of_dump()],
+        vec![done(0, &[])],
+        vec![done(libc::ESRCH, &[])],
+    ];
+    let mut kernel = Kernel::new(2, answers);
+    let mut client = Client::with_transport(&mut kernel).unwrap();
+    let mut ripvs = client.ripvs().unwrap();
+    let all = ripvs.reasons(None).unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[0].service, None);
+    let names: Vec<_> = all[0]
+        .counts
+        .iter()
+        .map(|count| (count.reason().map(|reason| reason.name), count.count))
+        .collect();
+    let wanted = [(Some("no-server"), 5), (Some("drop-packet"), 7), (None, 1)];
+    assert_eq!(names, wanted);
+    assert_eq!(all[1].service, Some(web()));
+    assert_eq!(ripvs.reasons(Some(&web())).unwrap(), all[1..]);
+    ripvs.zero_reasons(None).unwrap();
+    assert!(ripvs.zero_reasons(Some(&web())).is_err());
+    // Both requests for one service name it.
+    let named = tlv(2 | 0x8000, &service_id());
+    assert_eq!(kernel.sent[1][20..], named);
+    assert_eq!(kernel.sent[3][20..], named);
+}
+
+#[test]
+fn each_reason_has_its_number_and_words() {
+    let all = Reason::all();
+    for (place, reason) in all.iter().enumerate() {
+        assert_eq!(reason.number as usize, place + 1);
+        assert!(reason.text.ends_with('.'), "{}", reason.name);
+        assert_eq!(Reason::named(reason.name), Some(reason));
+    }
+    assert_eq!(Reason::numbered(0), None);
 }

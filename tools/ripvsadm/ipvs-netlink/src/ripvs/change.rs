@@ -164,7 +164,8 @@ fn put_address(out: &mut Vec<u8>, number: u16, address: &IpAddr) {
     }
 }
 
-fn service_id(out: &mut Vec<u8>, id: &ServiceId) {
+/// Adds the attributes that name a service.
+pub(super) fn service_id(out: &mut Vec<u8>, id: &ServiceId) {
     attr::put(out, service_attr::AF, &u16::from(id.family()).to_ne_bytes());
     match id {
         ServiceId::Address {

@@ -7,6 +7,7 @@ use std::{error, fmt};
 use super::change::Change;
 use super::conns::{self, Connection, Deleted};
 use super::filter::Filter;
+use super::reason::{self, Reasons};
 use super::snapshot::Snapshot;
 use super::uapi::{command, msg_attr, options};
 use super::{FAMILY_NAME, FAMILY_VERSION};
@@ -16,6 +17,7 @@ use crate::decode::DecodeError;
 use crate::engine::{kernel_error, Engine};
 use crate::error::Error;
 use crate::message::{Ending, Header, NLM_F_ACK, NLM_F_DUMP, REQUEST_HEADER_LEN};
+use crate::service::ServiceId;
 use crate::transport::{SocketTransport, Transport};
 
 /// The number of attempts at a dump that changes while the kernel makes it.
@@ -281,6 +283,43 @@ impl<T: Transport> Client<'_, T> {
             Ok(())
         })?;
         answered(ending, deleted, Command::Flush)
+    }
+
+    /// Reads how often each reason was counted: those of the namespace first, which include those
+    /// of services that are gone, then those of each service that has any. With a service only
+    /// those of that one.
+    ///
+    /// # Errors
+    /// See [`crate::Client`].
+    pub fn reasons(&mut self, service: Option<&ServiceId>) -> Result<Vec<Reasons>, Error> {
+        self.engine.receive_large();
+        self.put(command::GET_REASONS, NLM_F_DUMP, |out| {
+            reason::put_service(out, service);
+        });
+        let mut found = Vec::new();
+        let ending = self.engine.exchange(|answer| {
+            found.push(reason::read(answer)?);
+            Ok(())
+        })?;
+        match ending.errno {
+            0 => Ok(found),
+            _ => Err(kernel_error(Some(Command::GetService), ending)),
+        }
+    }
+
+    /// Zeroes the reasons of a service; without one, those of the namespace and of all services.
+    ///
+    /// # Errors
+    /// See [`crate::Client`].
+    pub fn zero_reasons(&mut self, service: Option<&ServiceId>) -> Result<(), Error> {
+        self.put(command::ZERO_REASONS, NLM_F_ACK, |out| {
+            reason::put_service(out, service);
+        });
+        let ending = self.engine.exchange(|_| Ok(()))?;
+        match ending.errno {
+            0 => Ok(()),
+            _ => Err(kernel_error(Some(Command::Zero), ending)),
+        }
     }
 
     /// Adds a request to those that are to be sent.

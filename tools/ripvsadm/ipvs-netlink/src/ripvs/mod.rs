@@ -29,6 +29,8 @@ mod drain;
 mod event;
 mod filter;
 mod listener;
+mod reason;
+mod reason_table;
 mod snapshot;
 mod uapi;
 
@@ -40,6 +42,7 @@ pub use diff::{diff, Wanted, WantedDrain, WantedService};
 pub use event::{Event, EventKind};
 pub use filter::{Endpoints, Filter, State};
 pub use listener::{Heard, Listener};
+pub use reason::{Reason, ReasonCount, Reasons, Verdict};
 pub use snapshot::{Listed, Snapshot};
 
 /// The name that the family is registered under.
