@@ -14,7 +14,7 @@ _ripvsadm() {
 	local commands='-A --add-service -E --edit-service -D --delete-service -C --clear -a
 		--add-server -e --edit-server -d --delete-server -L -l --list -Z --zero -S --save -R
 		--restore --set --start-daemon --stop-daemon -h --help -v --version apply diff
-		export conns drain undrain wait top metrics monitor'
+		export conns drain undrain wait top metrics monitor why'
 	local service='-t --tcp-service -u --udp-service --sctp-service -f --fwmark-service -6 --ipv6'
 	local words
 
@@ -54,6 +54,13 @@ _ripvsadm() {
 	metrics:*) ;;
 	monitor:-c | monitor:--count) return ;;
 	monitor:*) ;;
+	why:-d | why:--delay) return ;;
+	why:-c | why:--count) return ;;
+	why:-t | why:--tcp-service) words=$(_ripvsadm_services -t) ;;
+	why:-u | why:--udp-service) words=$(_ripvsadm_services -u) ;;
+	why:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
+	why:-f | why:--fwmark-service) words=$(_ripvsadm_services -f) ;;
+	why:*) ;;
 	*:-t | *:--tcp-service) words=$(_ripvsadm_services -t) ;;
 	*:-u | *:--udp-service) words=$(_ripvsadm_services -u) ;;
 	*:--sctp-service) words=$(_ripvsadm_services --sctp-service) ;;
@@ -127,6 +134,9 @@ _ripvsadm() {
 			;;
 		*:monitor)
 			words="--json -i --initial -c --count --help"
+			;;
+		*:why)
+			words="$service -w --watch -d --delay -c --count --json --zero --help"
 			;;
 		esac
 	fi

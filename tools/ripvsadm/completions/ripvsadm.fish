@@ -50,9 +50,10 @@ complete -c ripvsadm -n $is_first -a wait -d 'wait until a drain is done'
 complete -c ripvsadm -n $is_first -a top -d 'the table or connections, live'
 complete -c ripvsadm -n $is_first -a metrics -d 'all counters as Prometheus metrics'
 complete -c ripvsadm -n $is_first -a monitor -d 'changes of the configuration, as they are made'
+complete -c ripvsadm -n $is_first -a why -d 'why packets are dropped, refused or let through'
 
 # The commands that a service can be named with.
-set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero drain undrain wait'
+set -l has_service '__ripvsadm_is -A --add-service -E --edit-service -D --delete-service -a --add-server -e --edit-server -d --delete-server -L --list -Z --zero drain undrain wait why'
 complete -c ripvsadm -n $has_service -x -s t -l tcp-service -a '(__ripvsadm_services -t)' -d 'a TCP service'
 complete -c ripvsadm -n $has_service -x -s u -l udp-service -a '(__ripvsadm_services -u)' -d 'a UDP service'
 complete -c ripvsadm -n $has_service -x -l sctp-service -a '(__ripvsadm_services --sctp-service)' -d 'an SCTP service'
@@ -135,5 +136,11 @@ complete -c ripvsadm -n '__ripvsadm_is monitor' -l json -d 'an object a line'
 complete -c ripvsadm -n '__ripvsadm_is monitor' -s i -l initial -d 'begin with all that is configured'
 complete -c ripvsadm -n '__ripvsadm_is monitor' -x -s c -l count -d 'end after so many changes'
 complete -c ripvsadm -n '__ripvsadm_is monitor' -s h -l help -d usage
+complete -c ripvsadm -n '__ripvsadm_is why' -s w -l watch -d 'look again and again'
+complete -c ripvsadm -n '__ripvsadm_is why' -x -s d -l delay -d 'time between two looks'
+complete -c ripvsadm -n '__ripvsadm_is why' -x -s c -l count -d 'end after so many looks'
+complete -c ripvsadm -n '__ripvsadm_is why' -l json -d 'an object, for programs'
+complete -c ripvsadm -n '__ripvsadm_is why' -l zero -d 'zero the counters after they are shown'
+complete -c ripvsadm -n '__ripvsadm_is why' -s h -l help -d usage
 
 complete -c ripvsadm -n '__ripvsadm_is --start-daemon --stop-daemon; and __ripvsadm_second' -a 'master backup'

@@ -23,6 +23,7 @@ mod save;
 mod sort;
 mod top;
 mod view;
+mod why;
 
 use std::process::ExitCode;
 

@@ -20,6 +20,7 @@ use crate::monitor;
 use crate::names::System;
 use crate::output;
 use crate::top;
+use crate::why;
 
 pub use given::Given;
 
@@ -35,6 +36,7 @@ pub const SUBCOMMANDS: &[&Subcommand] = &[
     &top::options::SUBCOMMAND,
     &metrics::options::SUBCOMMAND,
     &monitor::options::SUBCOMMAND,
+    &why::options::SUBCOMMAND,
 ];
 
 /// A subcommand with its texts for help, manual page and completions.

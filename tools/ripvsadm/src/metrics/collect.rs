@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ipvs_netlink::ripvs::ReasonCount;
 use ipvs_netlink::{
     Client, Daemon, DestinationEntry, Error as NetlinkError, Info, ServiceEntry, ServiceId,
     Timeouts, Transport,
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub totals: Option<Totals>,
     /// The number of connections, templates included.
     pub connections: Option<u64>,
+    /// Reasons of the namespace for drops and refusals; `None` with an IPVS that counts none.
+    pub reasons: Option<Vec<ReasonCount>>,
     /// The name of the module that is IPVS here, if it can be told.
     pub module: Option<&'static str>,
     pub parts: Vec<Part>,
@@ -70,6 +73,7 @@ impl Snapshot {
             timeouts: None,
             totals: None,
             connections: None,
+            reasons: None,
             module: None,
             parts: Vec::new(),
         }
@@ -143,6 +147,9 @@ pub fn collect<T: Transport>(client: &mut Client<T>) -> Snapshot {
     snapshot.connections = snapshot
         .part("status", || connections_in_table(client))
         .flatten();
+    snapshot.reasons = snapshot
+        .part("reasons", || reasons(client).map_err(words))
+        .flatten();
     snapshot.module = ["rust_ipvs", "ip_vs"]
         .into_iter()
         .find(|name| Path::new("/sys/module").join(name).exists());
@@ -202,6 +209,15 @@ fn one_by_one<T: Transport>(
 
 fn is_gone(error: &NetlinkError) -> bool {
     error.errno() == Some(libc::ESRCH)
+}
+
+/// Reads the reasons of the namespace. `None` if this IPVS counts none.
+fn reasons<T: Transport>(client: &mut Client<T>) -> Result<Option<Vec<ReasonCount>>, NetlinkError> {
+    let Some(mut ripvs) = fetch::ripvs(client)? else {
+        return Ok(None);
+    };
+    let all = ripvs.reasons(None)?;
+    Ok(all.into_iter().next().map(|reasons| reasons.counts))
 }
 
 /// Reads the number of connections: from the family `RIPVS`, or from [`STATUS`], for which the

@@ -5,6 +5,7 @@
 //! Names and labels are those of node_exporter's collector `ipvs` with another prefix, as far as
 //! it has them; `family` is a further label, by which marks of IPv4 and IPv6 differ.
 
+use ipvs_netlink::ripvs::Reason;
 use ipvs_netlink::{
     AddressFamily, Daemon, DaemonState, DestinationEntry, ForwardMethod, Netmask, Service,
     ServiceEntry, ServiceFlags, ServiceId, Stats, TunnelType,
@@ -80,6 +81,11 @@ const CONNECTION_TABLE_BUCKETS: Family = Family::gauge(
 const CONNECTION_TABLE_ENTRIES: Family = Family::gauge(
     "ripvs_connection_table_entries",
     "The current number of connections and persistence templates in the connection table.",
+);
+const REASONS: Family = Family::counter(
+    "ripvs_reasons",
+    "The number of packets that were dropped, refused or left untouched, by reason; zeroing the \
+     reasons starts it again.",
 );
 const TIMEOUT: Family = Family::gauge(
     "ripvs_timeout_seconds",
@@ -327,6 +333,18 @@ fn of_kernel(snapshot: &Snapshot, text: &mut Exposition) {
             samples.add("", connections)
         });
     }
+    if let Some(counts) = &snapshot.reasons {
+        text.family(&REASONS, |samples| {
+            // A rate needs the value before the first one that is counted.
+            for reason in Reason::all() {
+                let count = counts.iter().find(|count| count.number == reason.number);
+                let labels = Labels::default()
+                    .with("reason", reason.name)
+                    .with("verdict", reason.verdict.name());
+                samples.add(labels.as_str(), count.map_or(0, |count| count.count));
+            }
+        });
+    }
     if let Some(timeouts) = snapshot.timeouts {
         text.family(&TIMEOUT, |samples| {
             for (proto, state, seconds) in [
@@ -549,6 +567,7 @@ fn backend_info(labels: Labels, entry: &DestinationEntry) -> Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvs_netlink::ripvs::ReasonCount;
     use std::collections::HashSet;
 
     use ipvs_netlink::{Info, Timeouts};
@@ -590,6 +609,10 @@ mod tests {
             outgoing_bytes: u64::MAX,
         });
         snapshot.connections = Some(5);
+        snapshot.reasons = Some(vec![ReasonCount {
+            number: 1,
+            count: 8,
+        }]);
         snapshot.module = Some("rust_ipvs");
         snapshot
     }
@@ -614,6 +637,8 @@ mod tests {
             "ripvs_outgoing_bytes_total 18446744073709551615".to_owned(),
             "ripvs_connection_table_buckets 4096".to_owned(),
             "ripvs_connection_table_entries 5".to_owned(),
+            r#"ripvs_reasons_total{reason="no-server",verdict="refused"} 8"#.to_owned(),
+            r#"ripvs_reasons_total{reason="no-route",verdict="refused"} 0"#.to_owned(),
             r#"ripvs_timeout_seconds{proto="TCP",state="fin"} 120"#.to_owned(),
             r#"ripvs_sync_daemon_running{role="master"} 0"#.to_owned(),
             r#"ripvs_sync_daemon_running{role="backup"} 1"#.to_owned(),

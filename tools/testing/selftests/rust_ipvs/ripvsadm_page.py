@@ -173,6 +173,12 @@ def _():
     compare('metrics.rst')
 
 
+@case('ripvsadm why prints what its page says', only='rust', fresh=True)
+def _():
+    shell('sysctl -qw net.ipv4.ip_forward=0')
+    compare('why.rst')
+
+
 def compare(name):
     """The page of that NAME must be right."""
     found = differences(name)
