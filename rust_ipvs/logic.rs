@@ -38,6 +38,7 @@ pub(crate) mod hash;
 pub(crate) mod icmp;
 pub(crate) mod ipip;
 pub(crate) mod nlattr;
+pub(crate) mod own_options;
 pub(crate) mod packet;
 pub(crate) mod payload;
 pub(crate) mod persistence;

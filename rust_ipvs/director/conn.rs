@@ -260,6 +260,14 @@ impl<F: InetFamily> Connection<F> {
         }
     }
 
+    /// Sets whether the connection, which is not in the table yet, uses conntrack.
+    pub(crate) fn retrack(&mut self, tracked: bool) {
+        match tracked {
+            true => self.status.track(),
+            false => self.status.untrack(),
+        }
+    }
+
     /// Stops the use of conntrack: the entry with this connection's addresses now belongs to a new
     /// connection (S-19).
     pub(crate) fn leave_to_others(&self) {
@@ -320,6 +328,21 @@ impl<F: InetFamily> Connection<F> {
     /// timeout became shorter.
     pub(crate) fn settle_timeout(&self, own: u32, of: impl Fn(u8) -> u32) -> bool {
         self.status.settle_timeout(&self.timeout, own, of)
+    }
+
+    /// Returns the timeout of a state in jiffies: that of the destination's service, or that of the
+    /// namespace.
+    pub(crate) fn timeout_of(&self, timeouts: &Timeouts, protocol: u8, state: u8) -> u32 {
+        let own = self.destination.own.timeout(protocol, state);
+        own.unwrap_or_else(|| timeouts.of(protocol, state))
+    }
+
+    /// Returns whether the connection has the timeout that its destination's service has for the
+    /// present state, if any. `protocol` is that of the connection.
+    #[inline(never)]
+    pub(crate) fn has_own_timeout(&self, protocol: u8) -> bool {
+        let own = self.destination.own.timeout(protocol, self.state());
+        own.is_none_or(|own| own == self.timeout.load(Relaxed))
     }
 
     /// Returns the protocol of a template's key.

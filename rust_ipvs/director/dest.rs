@@ -17,6 +17,7 @@ mod drain;
 mod ip_id;
 mod load;
 mod overload;
+mod own;
 pub(crate) mod rcu_hash;
 pub(crate) mod reasons;
 mod rs_table;
@@ -46,6 +47,7 @@ use self::{
     drain::Drain,
     ip_id::Ids,
     load::Load,
+    own::OwnValues,
     stats::{
         Counted,
         StatsBase, //
@@ -85,6 +87,7 @@ use crate::{
             DrainWord, //
         },
         family::Family,
+        own_options::OwnOptions,
         packet::UDP,
         sched::algorithm::Candidate, //
     },
@@ -111,8 +114,8 @@ pub(crate) struct Destination {
     /// Slot in the table of real servers, or `NO_SLOT`. Protected by the configuration mutex.
     pub(super) rs_slot: Word<u32>,
     route: RcuCell<Route>,
-    /// 1 while it is in its service's list, 0 once it was deleted.
-    available: Word<u32>,
+    /// Options of its service, and whether it is in its service's list.
+    pub(crate) own: OwnValues,
     /// Last weight above 0, or the initial one (V-15).
     last_weight: Word<i32>,
     method: Word<u32>,
@@ -157,6 +160,7 @@ impl Destination {
         service: &ServiceId,
         owner: u64,
         spec: &DestinationSpec,
+        own: &OwnOptions,
     ) -> Result<RcuArc<Self>> {
         let counted = counting.counted(owner != Self::NO_SERVICE)?;
         let (id, service, tunnel) = (spec.id, *service, pack(&spec.tunnel));
@@ -170,7 +174,7 @@ impl Destination {
                 counted,
                 rs_slot: Word::new(rcu_hash::NO_SLOT),
                 route: RcuCell::empty(),
-                available: Word::new(1),
+                own: OwnValues::new(own),
                 last_weight: Word::new(weight),
                 method: Word::new(method),
                 load: Load::new(weight, thresholds),
@@ -203,26 +207,38 @@ impl Destination {
     /// Sets the options of a destination that is taken from the trash (V-13).
     ///
     /// Zeroes the statistics if `owner` shows that the service has been deleted and added anew.
-    pub(crate) fn revive(&self, held: &mut ConfigHeld, owner: u64, spec: &DestinationSpec) {
+    pub(crate) fn revive(
+        &self,
+        held: &mut ConfigHeld,
+        owner: u64,
+        spec: &DestinationSpec,
+        own: &OwnOptions,
+    ) {
+        self.own.set(held, own);
         if self.owner.load() != owner {
             self.owner.store(owner);
             self.zero();
         }
         self.edit(held, spec);
         self.last_weight.store(spec.weight);
-        self.set_available(true);
+        self.set_available(held, true);
     }
 
     /// Returns whether the destination is in its service's list (C: `IP_VS_DEST_F_AVAILABLE`).
     #[inline(always)]
     pub(crate) fn is_available(&self) -> bool {
-        self.available.load() != 0
+        self.own.is_available()
     }
 
     /// Sets whether the destination is in its service's list.
-    pub(crate) fn set_available(&self, available: bool) {
-        self.available.store(available.into());
+    pub(crate) fn set_available(&self, held: &mut ConfigHeld, available: bool) {
+        self.own.set_available(held, available);
         self.forget_route();
+    }
+
+    /// Sets the options of its service. Connections take timeouts with their next packet.
+    pub(crate) fn set_own(&self, held: &mut ConfigHeld, own: &OwnOptions) {
+        self.own.set(held, own);
     }
 
     /// Returns the address; the unspecified one if it is of another family.

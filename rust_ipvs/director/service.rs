@@ -72,6 +72,7 @@ use crate::{
             Statistics, //
         },
         family::Endpoint,
+        own_options::OwnOptions,
         sched::{
             Flow,
             Scheduler, //
@@ -199,6 +200,7 @@ impl<F: InetFamily> Service<F> {
             flags: service_flags::HASHED,
             timeout: 0,
             netmask: 0,
+            own: OwnOptions::NONE,
         })
     }
 
@@ -276,6 +278,11 @@ impl<F: InetFamily> Service<F> {
             below = rcu::read(|rcu| self.scheduling.some(rcu, below, PAGE as u32, &mut work));
             time::give_way();
         }
+    }
+
+    /// Gives all destinations the options in place of the namespace's. Process context.
+    pub(crate) fn set_own(&self, held: &mut ConfigHeld, own: &OwnOptions) {
+        self.each_in_pages(|destination| destination.set_own(held, own));
     }
 
     /// Drops the cached routes of all destinations. Process context.
@@ -387,6 +394,7 @@ impl<F: InetFamily> Service<F> {
             flags_mask: u32::MAX,
             timeout: outline.timeout,
             netmask: outline.netmask,
+            own: outline.own,
         }
     }
 
@@ -474,6 +482,7 @@ impl<F: InetFamily> Service<F> {
             flags: options.flags,
             timeout: options.timeout,
             netmask: options.netmask,
+            own: options.own,
             destinations: u32::try_from(self.count()).unwrap_or(u32::MAX),
             statistics: Statistics::default(),
         }

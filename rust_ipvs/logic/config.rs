@@ -8,6 +8,7 @@
 
 use super::{
     drain::DrainView,
+    own_options::OwnOptions,
     uapi::{
         fwd_method,
         tun_flags,
@@ -149,6 +150,8 @@ pub(crate) struct ServiceSpec {
     /// IPv4: the mask in network byte order, read as a native integer, as netlink carries it. IPv6:
     /// the prefix length.
     pub(crate) netmask: u32,
+    /// Options in place of the namespace's.
+    pub(crate) own: OwnOptions,
 }
 
 /// Forwarding method, the low three bits of `IPVS_DEST_ATTR_FWD_METHOD`.
@@ -352,6 +355,8 @@ pub(crate) struct ServiceView {
     pub(crate) timeout: u32,
     /// As in [`ServiceSpec`].
     pub(crate) netmask: u32,
+    /// Options in place of the namespace's.
+    pub(crate) own: OwnOptions,
     /// Number of its destinations.
     pub(crate) destinations: u32,
     /// Counters and rates.

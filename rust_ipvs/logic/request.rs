@@ -26,6 +26,7 @@ use super::nlattr::{
     self,
     Attributes, //
 };
+use super::own_options::OwnOptions;
 use super::packet::TCP;
 use super::uapi::{
     cmd_attr,
@@ -226,6 +227,7 @@ pub(crate) fn service_spec(nest: &[u8]) -> Result<ServiceSpec, ConfigError> {
         netmask: f
             .netmask
             .ok_or(invalid(c"the service has no persistence netmask"))?,
+        own: OwnOptions::NONE,
     })
 }
 

@@ -10,6 +10,7 @@ mod drain;
 mod event;
 mod fields;
 mod filter;
+mod own;
 mod reasons;
 pub(crate) mod uapi;
 

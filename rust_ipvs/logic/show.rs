@@ -265,6 +265,7 @@ mod tests {
         AddressFamily, DestinationId, DestinationSpec, ForwardMethod, SchedulerName, ServiceId,
         Statistics, TunnelSpec,
     };
+    use super::super::own_options::OwnOptions;
     use super::*;
 
     const V6: [u8; 16] = [
@@ -282,6 +283,7 @@ mod tests {
             flags: flags | service_flags::HASHED,
             timeout: 300,
             netmask: u32::from_ne_bytes([255, 255, 255, 0]),
+            own: OwnOptions::NONE,
             destinations: 0,
             statistics: Statistics::default(),
         }

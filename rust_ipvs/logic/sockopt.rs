@@ -25,6 +25,7 @@ use super::config::{
     Statistics,
     TunnelSpec, //
 };
+use super::own_options::OwnOptions;
 use super::packet::{
     SCTP,
     TCP,
@@ -242,6 +243,7 @@ fn service_spec(bytes: &[u8]) -> Result<ServiceSpec, ConfigError> {
         flags_mask: u32::MAX,
         timeout: u32_at(bytes, 36),
         netmask: u32_at(bytes, 40),
+        own: OwnOptions::NONE,
     })
 }
 

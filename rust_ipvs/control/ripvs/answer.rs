@@ -14,6 +14,7 @@ use crate::{
             ServiceView, //
         },
         drain::DrainView,
+        own_options::OwnOptions,
         ripvs::{
             self,
             uapi::{
@@ -95,8 +96,36 @@ pub(super) fn put_service(
     message.put_u32(service_attr::FLAGS, view.flags)?;
     message.put_u32(service_attr::TIMEOUT, view.timeout)?;
     message.put_u32(service_attr::NETMASK, view.netmask)?;
+    put_own(message, &view.own)?;
     if has_statistics {
         put_statistics64(message, service_attr::STATS, &view.statistics)?;
+    }
+    Ok(())
+}
+
+/// Adds the options that a service has in place of the namespace's.
+fn put_own(message: &mut GenlMessage<'_>, own: &OwnOptions) -> Result {
+    for (number, timeout) in [
+        (service_attr::TIMEOUT_TCP, own.timeout_tcp),
+        (service_attr::TIMEOUT_TCP_FIN, own.timeout_tcp_fin),
+        (service_attr::TIMEOUT_UDP, own.timeout_udp),
+    ] {
+        if let Some(timeout) = timeout {
+            message.put_u32(number, timeout.get())?;
+        }
+    }
+    for (number, value) in [
+        (service_attr::CONNTRACK, own.conntrack.map(u8::from)),
+        (service_attr::EXPIRE_NODEST, own.expire_nodest.map(u8::from)),
+        (
+            service_attr::EXPIRE_QUIESCENT,
+            own.expire_quiescent.map(u8::from),
+        ),
+        (service_attr::FAST_PATH, own.fast_path),
+    ] {
+        if let Some(value) = value {
+            message.put_u8(number, value)?;
+        }
     }
     Ok(())
 }

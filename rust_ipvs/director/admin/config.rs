@@ -29,7 +29,8 @@ use crate::{
     },
     kapi::{
         net::Net,
-        shared::RcuArc, //
+        shared::RcuArc,
+        time, //
     },
     logic::{
         config::{
@@ -47,6 +48,7 @@ use crate::{
             TunnelChange, //
         },
         engine::Engine,
+        own_options::OwnOptions,
         request,
         ripvs::ConfigEvent,
         sched::Scheduler, //
@@ -93,7 +95,9 @@ impl<F: InetFamily> AfState<F> {
             nodes.push(TrashNode::new()?, GFP_KERNEL)?;
         }
         self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load());
-        self.count_engine(&mut config.held, service.options().engine.is_some(), false);
+        let had = service.options();
+        self.count_engine(&mut config.held, had.engine.is_some(), false);
+        self.count_fast(&mut config.held, &had.own, &OwnOptions::NONE);
         for (destination, node) in destinations.into_iter().zip(nodes) {
             ipvs.move_to_trash(&mut config.held, node, destination);
         }
@@ -142,6 +146,12 @@ pub(super) fn check_options(spec: &ServiceSpec) -> Result<Option<Scheduler>, Con
         ));
     }
     request::check_netmask(spec)?;
+    if !spec.own.fits(time::HZ) {
+        return Err(ConfigError::new(
+            Errno::Invalid,
+            c"a timeout of the service is too long",
+        ));
+    }
     Ok(scheduler)
 }
 
@@ -258,7 +268,8 @@ impl NetnsIpvs {
             let scheduler = check_options(spec)?;
             check_count(scheduler, service.count())?;
             let before = service.options();
-            let options = SvcOptions::of(spec, scheduler, before.flags);
+            let spec = ServiceSpec { own: before.own, ..*spec };
+            let options = SvcOptions::of(&spec, scheduler, before.flags);
             memory(service.set_options(&mut config.held, options))?;
             af.count_engine(&mut config.held, before.engine.is_some(), options.engine.is_some());
             if options.needs().lblc {
@@ -348,13 +359,14 @@ impl NetnsIpvs {
             }
             let family = spec.id.addr.family();
             self.track_for_helper(&mut config, id, spec.method);
+            let own = service.options().own;
             let revived = self.trash.lock().revive(id, &spec.id);
             if let Some((node, destination)) = revived {
                 if let Err(error) = self.prepare_dest(&mut config, id.family, family) {
                     self.move_to_trash(&mut config.held, node, destination);
                     return memory(Err(error));
                 }
-                destination.revive(&mut config.held, service.serial, spec);
+                destination.revive(&mut config.held, service.serial, spec, &own);
                 destination.freeze(self.settings.is_frozen());
                 let known = destination.clone();
                 let result = insert_dest(&mut config.held, &self.rs_table, &service, known);
@@ -370,7 +382,8 @@ impl NetnsIpvs {
             }
             check_address(net, &spec.id)?;
             memory(self.prepare_dest(&mut config, id.family, family))?;
-            let destination = memory(Destination::new(&self.counting, id, service.serial, spec))?;
+            let new = Destination::new(&self.counting, id, service.serial, spec, &own);
+            let destination = memory(new)?;
             destination.freeze(self.settings.is_frozen());
             let outline = destination.outline();
             let result = insert_dest(&mut config.held, &self.rs_table, &service, destination);
@@ -443,16 +456,16 @@ impl NetnsIpvs {
         node: TrashNode,
         destination: RcuArc<Destination>,
     ) {
-        destination.set_available(false);
+        destination.set_available(held, false);
         destination.end_drain(held);
         self.rs_table.remove(held, &destination);
+        self.expire_nodest(&destination);
         self.trash.lock().insert(node, destination);
     }
 
-    /// Queues the works that empty the trash, and end connections of what is in it.
+    /// Queues the work that empties the trash.
     pub(super) fn trash_filled(&self) {
         self.empty_trash_later();
-        self.expire_nodest();
     }
 
     /// Returns the timeouts that `IPVS_CMD_SET_CONFIG` can set.

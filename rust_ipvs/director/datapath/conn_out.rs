@@ -150,7 +150,7 @@ fn begin_and_end<F: InetFamily>(
     packet: Packet,
 ) -> Verdict {
     let protocol = context.header.protocol;
-    let tracked = context.ipvs.settings.is_tracked();
+    let tracked = schedule::is_tracked(&context.ipvs.settings, &out.destination);
     let connection = Connection::new(protocol, out.tuple, out.destination, out.control)
         .ops()
         .tracked(tracked);

@@ -18,7 +18,10 @@ mod tunnel;
 use super::state;
 use crate::{
     director::{
-        conn::PacketRole,
+        conn::{
+            Connection,
+            PacketRole, //
+        },
         netns::{
             NetnsIpvs,
             Port, //
@@ -137,17 +140,55 @@ fn take<'g, F: FastFamily>(
     let Ok((connection, role)) = connections.look_up(rcu, header.protocol, ends, true) else {
         return Verdict::Accept(packet);
     };
-    // Without its destination a request is dropped (S-22), and a reply not counted.
-    let may_be_taken = connection.destination.is_available()
-        && ipvs.is_free::<F>(rcu, net, role == PacketRole::Request);
+    // Any call here costs a plain packet registers; this one is the last thing.
+    if !connection.destination.own.is_plain() {
+        return take_special(context, connection, role, port, packet);
+    }
+    if !ipvs.is_free::<F>(rcu, net, role == PacketRole::Request) {
+        return Verdict::Accept(packet);
+    }
+    take_as(&context, connection, role, port, packet)
+}
+
+/// Takes a packet of a connection if it is fit for that, or accepts it unchanged.
+#[inline(always)]
+fn take_as<'g, F: FastFamily>(
+    context: &Context<'g, F>,
+    connection: &'g Connection<F>,
+    role: PacketRole,
+    port: &'g Port,
+    packet: Packet,
+) -> Verdict {
+    match role {
+        PacketRole::Request if connection.method == ForwardMethod::TUNNEL => {
+            tunnel::take(context, connection, port, packet)
+        }
+        PacketRole::Request => request::take(context, connection, port, packet),
+        PacketRole::Reply => reply::take(context, connection, port, packet),
+    }
+}
+
+/// Takes a packet whose destination's service has options of its own, or accepts it unchanged.
+///
+/// Without its destination a request is dropped (S-22), and a reply not counted, on the other way.
+/// There a connection gets a timeout of its service, too, if it does not have it yet.
+#[cold]
+#[inline(never)]
+fn take_special<'g, F: FastFamily>(
+    context: Context<'g, F>,
+    connection: &'g Connection<F>,
+    role: PacketRole,
+    port: &'g Port,
+    packet: Packet,
+) -> Verdict {
+    let ipvs = context.ipvs;
+    let own = &connection.destination.own;
+    let value = own.fast_path(ipvs.settings.fast_path.load());
+    let is_request = role == PacketRole::Request;
+    let may_be_taken = state::is_plain(&context, connection)
+        && ipvs.is_free_at::<F>(value, context.rcu, context.net, is_request);
     if !may_be_taken {
         return Verdict::Accept(packet);
     }
-    match role {
-        PacketRole::Request if connection.method == ForwardMethod::TUNNEL => {
-            tunnel::take(&context, connection, port, packet)
-        }
-        PacketRole::Request => request::take(&context, connection, port, packet),
-        PacketRole::Reply => reply::take(&context, connection, port, packet),
-    }
+    take_as(&context, connection, role, port, packet)
 }

@@ -354,11 +354,11 @@ fn handle<'g, F: InetFamily>(
     if context.transport.flags.is_syn() && reuse::is_over(settings, connection, &packet) {
         return reuse::begin_anew(*context, connection, packet);
     }
-    if !destination.is_available() {
-        if settings.expire_nodest_conn.load() == 0 {
-            return context.drop(Of::Connection(connection), Reason::ServerGone, packet);
-        }
-        return reuse::begin_anew(*context, connection, packet);
+    if !state::is_plain(context, connection) {
+        packet = match handle_special(*context, connection, packet) {
+            Ok(packet) => packet,
+            Err(verdict) => return verdict,
+        };
     }
     destination.counted.input(packet.len());
     let is_special = state::follow_linked(context, connection, Direction::Input);
@@ -369,4 +369,25 @@ fn handle<'g, F: InetFamily>(
     }
     packet.set_handled();
     xmit::send(context, connection, packet)
+}
+
+/// Handles what is special about a request's destination, if anything: it was deleted (S-22), or
+/// its service has got timeouts of its own. Returns the packet if it goes the way of all others.
+#[cold]
+#[inline(never)]
+fn handle_special<'g, F: InetFamily>(
+    context: Context<'g, F>,
+    connection: &'g Connection<F>,
+    packet: Packet,
+) -> Result<Packet, Verdict> {
+    let own = &connection.destination.own;
+    let expires = context.ipvs.settings.expire_nodest_conn.load();
+    if own.is_available() {
+        state::take_own_timeout(&context, connection);
+        Ok(packet)
+    } else if own.expire_nodest(expires) {
+        Err(reuse::begin_anew(context, connection, packet))
+    } else {
+        Err(context.drop(Of::Connection(connection), Reason::ServerGone, packet))
+    }
 }

@@ -196,8 +196,10 @@ impl<'p, F: InetFamily> TemplateQuery<'p, F> {
         // P-7, P-8: the destination must be available.
         let destination = &entry.destination;
         let quiescent = || {
-            let expires = context.ipvs.settings.expire_quiescent_template.load() != 0;
-            destination.share() == 0 && (expires || !destination.drain_word().keeps_templates())
+            let of_namespace = context.ipvs.settings.expire_quiescent_template.load();
+            destination.share() == 0
+                && (destination.own.expire_quiescent(of_namespace)
+                    || !destination.drain_word().keeps_templates())
         };
         if !destination.is_available() || quiescent() {
             entry.invalidate();

@@ -76,7 +76,7 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
         }
     }
     let destination = &connection.destination;
-    if destination.is_available() {
+    if state::is_plain(context, connection) || is_counted(*context, connection) {
         destination.counted.output(packet.len());
     }
     let is_special = state::follow_linked(context, connection, Direction::Output);
@@ -90,6 +90,17 @@ fn handle_as<'g, F: InetFamily, const TRACKED: bool>(
         conntrack::finish_ct_slow(connection, Direction::Output, &mut packet);
     }
     Verdict::Accept(packet)
+}
+
+/// Returns whether a reply counts at the destination, which was deleted, or whose service has got
+/// timeouts of its own; the connection takes those.
+#[cold]
+#[inline(never)]
+fn is_counted<F: InetFamily>(context: Context<'_, F>, connection: &Connection<F>) -> bool {
+    if connection.destination.own.is_timed() {
+        state::take_own_timeout(&context, connection);
+    }
+    connection.destination.is_available()
 }
 
 /// Rewrites the source to the VIP.

@@ -40,8 +40,8 @@ pub(super) fn is_over<F: InetFamily>(
 ) -> bool {
     /// Bit of `conn_reuse_mode` that also includes connections in FIN_WAIT.
     const AFTER_FIN: i32 = 2;
-    let destination = &connection.destination;
-    if settings.expire_nodest_conn.load() != 0 && destination.share() == 0 {
+    let (destination, of_namespace) = (&connection.destination, settings.expire_nodest_conn.load());
+    if destination.share() == 0 && destination.own.expire_nodest(of_namespace) {
         return true;
     }
     // A drained destination takes no connection by a port that is used again either; one by a

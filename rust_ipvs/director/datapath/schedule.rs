@@ -18,6 +18,7 @@ use crate::{
         },
         dest::Destination,
         ftp,
+        netns::Settings,
         packet::{
             Context,
             Of, //
@@ -357,13 +358,22 @@ fn begin<F: InetFamily>(
     xmit::send(context, connection, packet)
 }
 
+/// Returns whether new connections to a destination use conntrack (N-1).
+#[inline(always)]
+pub(super) fn is_tracked(settings: &Settings, destination: &Destination) -> bool {
+    let own = &destination.own;
+    let of_namespace = settings.is_tracked();
+    match own.is_plain() {
+        true => of_namespace,
+        false => own.conntrack(of_namespace),
+    }
+}
+
 /// Creates the connection for an OPS packet, and counts it (S-12).
 #[inline(always)]
 fn ops_connection<F: InetFamily>(context: &Context<'_, F>, plan: Plan<F>) -> Connection<F> {
-    let connection = plan
-        .connection(context)
-        .ops()
-        .tracked(context.ipvs.settings.is_tracked());
+    let tracked = is_tracked(&context.ipvs.settings, &plan.destination);
+    let connection = plan.connection(context).ops().tracked(tracked);
     connection.destination.counted.connection();
     connection
 }
@@ -415,6 +425,9 @@ pub(crate) fn enter<'g, F: InetFamily>(
         let is_watched = state::follow(&connection, &ipvs.timeouts, direction, packet);
         is_watched && direction == Direction::Input
     };
+    if !connection.destination.own.is_plain() {
+        state::begin_own(ipvs, &mut connection, protocol, !context.is_inverse);
+    }
     let connection = match connections.insert(context.rcu, connection, hashed) {
         Ok(connection) => {
             // After the insertion: a duplicate must not set the destination's OVERLOAD flag.

@@ -11,6 +11,7 @@ use crate::{
             Timeout,
             Timeouts, //
         },
+        netns::NetnsIpvs,
         packet::Context,
         sync, //
     },
@@ -95,10 +96,86 @@ fn restart_timer<F: InetFamily>(
     timeout: Timeout,
 ) {
     connection.touch();
-    // The only test on the fast path: it fails if the state has changed or a sync master runs.
-    if !timeout.is_settled(connection.timeout.load(Relaxed)) {
+    // The only test on the fast path: it fails if the state has changed, a sync master runs, or the
+    // service has timeouts of its own.
+    if !timeout.is_settled(connection.timeout.load(Relaxed))
+        && !is_settled_by_service(connection, context.header.protocol, timeout)
+    {
         let is_request = direction == Direction::Input;
         change(*context, connection, is_request, timeout);
+    }
+}
+
+/// Returns whether a packet only has to touch its connection, as that has a timeout of its service
+/// for the present state.
+#[inline(always)]
+fn is_settled_by_service<F: InetFamily>(
+    connection: &Connection<F>,
+    protocol: u8,
+    timeout: Timeout,
+) -> bool {
+    let own = &connection.destination.own;
+    own.is_timed()
+        && !timeout.is_sync_active()
+        && own.timeout(protocol, connection.state()).is_some()
+        && connection.has_own_timeout(protocol)
+}
+
+/// Returns whether the connection's destination is there, and has no timeout for the connection's
+/// state that the connection does not have.
+#[inline(always)]
+pub(super) fn is_plain<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+) -> bool {
+    let own = &connection.destination.own;
+    own.is_plain() || own.is_available() && connection.has_own_timeout(context.header.protocol)
+}
+
+/// Gives a connection the timeout that its service has for the present state, which is not the one
+/// that it has: the service got it after the connection's last packet. The connection may have the
+/// namespace's, which [`restart_timer`] would take for right.
+#[cold]
+#[inline(never)]
+pub(super) fn take_own_timeout<F: InetFamily>(
+    context: &Context<'_, F>,
+    connection: &Connection<F>,
+) {
+    // First, as a shorter timeout may be over already.
+    connection.touch();
+    settle(context, connection, None);
+}
+
+/// Gives a new connection, whose destination is not a plain one, what its service has in place of
+/// the namespace's: conntrack, and its timeout if the first packet `changes` that. FTP's control
+/// connections use conntrack always (F-4).
+#[cold]
+#[inline(never)]
+pub(super) fn begin_own<F: InetFamily>(
+    ipvs: &NetnsIpvs,
+    connection: &mut Connection<F>,
+    protocol: u8,
+    changes: bool,
+) {
+    if !connection.has_app() {
+        let is_tracked = ipvs.settings.is_tracked();
+        let is_tracked = connection.destination.own.conntrack(is_tracked);
+        connection.retrack(is_tracked);
+    }
+    if changes {
+        let timeout = connection.timeout_of(&ipvs.timeouts, protocol, connection.state());
+        connection.timeout.store(timeout, Relaxed);
+    }
+}
+
+/// Stores the timeout `own` of the state that a packet found or led to, in jiffies; without it that
+/// of the present state.
+fn settle<F: InetFamily>(context: &Context<'_, F>, connection: &Connection<F>, own: Option<u32>) {
+    let (timeouts, protocol) = (&context.ipvs.timeouts, context.header.protocol);
+    let of = |state| connection.timeout_of(timeouts, protocol, state);
+    let own = own.unwrap_or_else(|| of(connection.state()));
+    if own != connection.timeout.load(Relaxed) && connection.settle_timeout(own, of) {
+        context.connections.rearm(connection);
     }
 }
 
@@ -110,13 +187,8 @@ fn change<F: InetFamily>(
     is_request: bool,
     timeout: Timeout,
 ) {
-    let own = timeout.jiffies();
-    if own != connection.timeout.load(Relaxed) {
-        let (timeouts, protocol) = (&context.ipvs.timeouts, context.header.protocol);
-        if connection.settle_timeout(own, |state| timeouts.of(protocol, state)) {
-            context.connections.rearm(connection);
-        }
-    }
+    let is_own = connection.destination.own.is_timed();
+    settle(&context, connection, (!is_own).then_some(timeout.jiffies()));
     if timeout.is_sync_active() && is_request {
         sync::sync_conn(context.ipvs, context.rcu, connection);
     }

@@ -29,8 +29,21 @@ impl NetnsIpvs {
         net: &Net,
         is_delivered: bool,
     ) -> bool {
+        let value = self.settings.fast_path.load();
+        self.is_free_at::<F>(value, rcu, net, is_delivered)
+    }
+
+    /// [`Self::is_free`] with a value in place of `fast_path`.
+    #[inline(always)]
+    pub(crate) fn is_free_at<F: InetFamily>(
+        &self,
+        value: i32,
+        rcu: Rcu<'_>,
+        net: &Net,
+        is_delivered: bool,
+    ) -> bool {
         let idle = &self.fast_path.idle;
-        match self.settings.fast_path.load() {
+        match value {
             0 => false,
             1 => {
                 let is_free = !net.has_others_on_way(rcu, F::PROTOCOL, is_delivered, self, idle);
@@ -51,10 +64,13 @@ impl NetnsIpvs {
         Ok(())
     }
 
-    /// Returns whether the fast path is to have hooks at devices: while there are other hooks.
+    /// Returns whether the fast path is to have hooks at devices: while there are other hooks, and
+    /// `fast_path`, or a service in its place, has a value above 0.
     pub(crate) fn wants_fast_path(&self) -> bool {
         let config = self.config.lock();
         let has_hooks = config.hooks_v4.is_some() || config.hooks_v6.is_some();
-        self.settings.fast_path.load() != 0 && config.open && has_hooks
+        let is_wanted =
+            self.settings.fast_path.load() != 0 || self.v4.has_fast() || self.v6.has_fast();
+        is_wanted && config.open && has_hooks
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! A deletion queues a walk over the connections, done by a work for each family (C:
 //! `ip_vs_expire_nodest_conn_flush()`). A walk sees all deletions before its beginning. One more
-//! walk follows if there were others meanwhile, however many.
+//! walk follows if there were others meanwhile, however many. It leaves alone connections whose
+//! service had the option switched off.
 
 use super::NetnsIpvs;
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
             Connection,
             InetFamily, //
         },
+        dest::Destination,
         service::AfState, //
     },
     kapi::{
@@ -67,7 +69,10 @@ impl<F: InetFamily> ExpireNodest<F> {
         let mut budget = AT_ONCE;
         let finished = connections.scan(process, &mut cursor, &mut budget, |rcu, connection| {
             let net = weak_net.and_then(|weak_net| weak_net.get(rcu));
-            expire(net, connections, rcu, connection);
+            let expires = ipvs.settings.expire_nodest_conn.load();
+            if connection.destination.own.expire_nodest(expires) {
+                expire(net, connections, rcu, connection);
+            }
         });
         if !finished {
             self.walk = Some(cursor);
@@ -97,9 +102,11 @@ fn expire<F: InetFamily>(
 }
 
 impl NetnsIpvs {
-    /// Queues a walk if `expire_nodest_conn` is set; called when a destination is deleted (S-23).
-    pub(crate) fn expire_nodest(&self) {
-        if self.settings.expire_nodest_conn.load() == 0 {
+    /// Queues a walk if `expire_nodest_conn`, or the service in its place, has it; called when a
+    /// destination is deleted (S-23).
+    pub(crate) fn expire_nodest(&self, deleted: &Destination) {
+        let expires = self.settings.expire_nodest_conn.load();
+        if !deleted.own.expire_nodest(expires) {
             return;
         }
         self.nodest.add(1, Relaxed);

@@ -58,6 +58,7 @@ use crate::{
             FTP_DATA_PORT,
             FTP_PORT, //
         },
+        own_options::OwnOptions,
         packet::TCP,
         sizing, //
     },
@@ -112,6 +113,8 @@ pub(crate) struct AfState<F: InetFamily> {
     /// Number of services with a persistence engine, whose destinations may begin connections
     /// (V-3).
     engines: Word<u32>,
+    /// Number of services with a `fast_path` of their own above 0.
+    fast: Word<u32>,
 }
 
 /// Evaluates an expression with the state of one address family.
@@ -184,6 +187,7 @@ impl<F: InetFamily> AfState<F> {
             any_port: Word::new(0),
             app_services: Word::new(0),
             engines: Word::new(0),
+            fast: Word::new(0),
         }
     }
 
@@ -227,6 +231,7 @@ impl<F: InetFamily> AfState<F> {
             &service,
             Destination::NO_SERVICE,
             &bypass_dest,
+            &OwnOptions::NONE,
         )?);
         Ok(())
     }
@@ -526,6 +531,21 @@ impl<F: InetFamily> AfState<F> {
     pub(crate) fn count_engine(&self, _: &mut ConfigHeld, before: bool, now: bool) {
         let others = self.engines.load().saturating_sub(before.into());
         self.engines.store(others.saturating_add(now.into()));
+    }
+
+    /// Returns whether a service has a `fast_path` of its own above 0.
+    pub(crate) fn has_fast(&self) -> bool {
+        self.fast.load() != 0
+    }
+
+    /// Updates the number of services with a `fast_path` of their own above 0.
+    pub(crate) fn count_fast(&self, _: &mut ConfigHeld, before: &OwnOptions, now: &OwnOptions) {
+        let others = self
+            .fast
+            .load()
+            .saturating_sub(before.wants_fast_path().into());
+        self.fast
+            .store(others.saturating_add(now.wants_fast_path().into()));
     }
 
     fn count_gates(&self, key: &ServiceKey, more: bool) {

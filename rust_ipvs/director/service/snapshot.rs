@@ -24,6 +24,7 @@ use crate::{
             ServiceSpec, //
         },
         engine::Engine,
+        own_options::OwnOptions,
         packet::UDP,
         sched::{
             algorithm::{
@@ -57,6 +58,8 @@ pub(crate) struct SvcOptions {
     pub(crate) flags: u32,
     pub(crate) timeout: u32,
     pub(crate) netmask: u32,
+    /// Options in place of the namespace's.
+    pub(crate) own: OwnOptions,
 }
 
 impl SvcOptions {
@@ -72,6 +75,7 @@ impl SvcOptions {
             flags: flags | service_flags::HASHED,
             timeout: spec.timeout,
             netmask: spec.netmask,
+            own: spec.own,
         }
     }
 

@@ -140,6 +140,20 @@ impl<'e, F: InetFamily> RxEntry<'e, F> {
         })
     }
 
+    /// Returns the state for a connection. If the message has no timeout, it is that of the
+    /// connection's service, if this has one of its own.
+    fn update_of(&self, connection: &Connection<F>) -> SyncUpdate {
+        let own = connection
+            .destination
+            .own
+            .timeout(self.entry.protocol, self.update.state);
+        let given = (self.entry.timeout == 0 && !self.entry.is_template()).then_some(own);
+        SyncUpdate {
+            timeout: given.flatten().unwrap_or(self.update.timeout),
+            ..self.update
+        }
+    }
+
     fn method(&self) -> ForwardMethod {
         ForwardMethod((self.entry.flags & flags::METHOD) as u8)
     }
@@ -205,7 +219,7 @@ impl<H: SyncHost> Backup<'_, H> {
             conntrack::supersede(Some(net), connections, rcu, known);
             return Action::New;
         }
-        known.apply(&rx.update);
+        known.apply(&rx.update_of(known));
         connections.rearm(known);
         if known.destination.is_placeholder() {
             Action::Unbound
@@ -294,7 +308,9 @@ impl<H: SyncHost> Backup<'_, H> {
                 Connection::new(protocol, tuple, placeholder, ControlRef::none())
             }
         };
-        let connection = connection.synced(rx.update).tracked(self.0.is_tracked());
+        let tracked = connection.destination.own.conntrack(self.0.is_tracked());
+        let update = rx.update_of(&connection);
+        let connection = connection.synced(update).tracked(tracked);
         rcu::read(|rcu| self.enter(rcu, net, connections, connection))
     }
 

@@ -9,14 +9,17 @@ use crate::{
         Destination, //
     },
     kapi::shared::RcuArc,
-    logic::config::{
-        DestinationId,
-        DestinationSpec,
-        ForwardMethod,
-        Ip,
-        ServiceId,
-        ServiceKey,
-        TunnelSpec, //
+    logic::{
+        config::{
+            DestinationId,
+            DestinationSpec,
+            ForwardMethod,
+            Ip,
+            ServiceId,
+            ServiceKey,
+            TunnelSpec, //
+        },
+        own_options::OwnOptions,
     },
 };
 use kernel::prelude::*;
@@ -68,7 +71,13 @@ impl Placeholders {
             lower: 0,
             tunnel: TunnelSpec::default(),
         };
-        let placeholder = Destination::new(counting, &service, Destination::NO_SERVICE, &spec)?;
+        let placeholder = Destination::new(
+            counting,
+            &service,
+            Destination::NO_SERVICE,
+            &spec,
+            &OwnOptions::NONE,
+        )?;
         self.0.push(placeholder.clone(), GFP_KERNEL)?;
         Ok(placeholder)
     }

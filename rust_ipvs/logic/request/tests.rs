@@ -102,6 +102,7 @@ fn a_service_is_read() {
         flags_mask: u32::MAX,
         timeout: 0,
         netmask: u32::MAX,
+        own: OwnOptions::NONE,
     };
     assert_eq!(spec, expected);
     // G-22: a request that identifies a service may have all other attributes.

@@ -30,6 +30,7 @@ use super::{
         DestFields,
         SvcFields, //
     },
+    own::OwnEdit,
     uapi::{
         change_attr,
         change_op,
@@ -50,6 +51,8 @@ pub(crate) struct ServiceEdit {
     pub(crate) timeout: Option<u32>,
     /// As in [`ServiceSpec`].
     pub(crate) netmask: Option<u32>,
+    /// Options in place of the namespace's.
+    pub(crate) own: OwnEdit,
 }
 
 impl ServiceEdit {
@@ -61,6 +64,7 @@ impl ServiceEdit {
             flags: service.flags,
             timeout: service.timeout,
             netmask: service.netmask,
+            own: service.own,
         }
     }
 
@@ -81,6 +85,7 @@ impl ServiceEdit {
             flags_mask: u32::MAX,
             timeout: self.timeout.unwrap_or(now.timeout),
             netmask: self.netmask.unwrap_or(now.netmask),
+            own: self.own.of(now.own),
         };
         request::check_netmask(&spec)?;
         Ok(spec)
@@ -215,6 +220,7 @@ fn new_service(id: ServiceId, given: ServiceEdit) -> Result<ServiceSpec, ConfigE
             AddressFamily::V4 => u32::MAX,
             AddressFamily::V6 => 128,
         },
+        own: given.own.of_new()?,
     })
 }
 

@@ -24,6 +24,7 @@ use super::{
             SCHEDNAME_MAXLEN, //
         },
     },
+    own::OwnEdit,
     uapi::{
         dest_attr,
         service_attr, //
@@ -122,16 +123,21 @@ pub(super) struct SvcFields {
     pub(super) timeout: Option<u32>,
     pub(super) netmask: Option<u32>,
     pub(super) engine: Option<EngineName>,
+    pub(super) own: OwnEdit,
 }
 
 impl SvcFields {
     pub(super) fn read(nest: &[u8]) -> Result<Self, ConfigError> {
         let mut f = Self::default();
         each(nest, |number, payload| f.add(number, payload))?;
+        f.own.check()?;
         Ok(f)
     }
 
     fn add(&mut self, number: u16, payload: &[u8]) -> Result<(), ConfigError> {
+        if let Some(result) = self.own.add(number, payload) {
+            return result;
+        }
         let name = |most| nlattr::string(payload, most);
         match number {
             service_attr::AF => set(

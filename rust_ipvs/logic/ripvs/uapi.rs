@@ -115,6 +115,14 @@ pub(crate) mod service_attr {
     pub(crate) const NETMASK: u16 = 9;
     pub(crate) const PE_NAME: u16 = 11;
     pub(crate) const STATS: u16 = 12;
+    pub(crate) const TIMEOUT_TCP: u16 = 20;
+    pub(crate) const TIMEOUT_TCP_FIN: u16 = 21;
+    pub(crate) const TIMEOUT_UDP: u16 = 22;
+    pub(crate) const CONNTRACK: u16 = 23;
+    pub(crate) const EXPIRE_NODEST: u16 = 24;
+    pub(crate) const EXPIRE_QUIESCENT: u16 = 25;
+    pub(crate) const FAST_PATH: u16 = 26;
+    pub(crate) const DEFAULTS: u16 = 27;
 }
 
 /// Attributes (`RIPVS_DEST_*`).
@@ -185,6 +193,17 @@ pub(crate) mod conn_flags {
     pub(crate) const UNHASHED: u32 = 0x80;
     pub(crate) const CONTROLLED: u32 = 0x100;
     pub(crate) const CONTROLS: u32 = 0x200;
+}
+
+/// Flags (`RIPVS_DEFAULT_*`).
+pub(crate) mod service_defaults {
+    pub(crate) const TIMEOUT_TCP: u32 = 0x1;
+    pub(crate) const TIMEOUT_TCP_FIN: u32 = 0x2;
+    pub(crate) const TIMEOUT_UDP: u32 = 0x4;
+    pub(crate) const CONNTRACK: u32 = 0x8;
+    pub(crate) const EXPIRE_NODEST: u32 = 0x10;
+    pub(crate) const EXPIRE_QUIESCENT: u32 = 0x20;
+    pub(crate) const FAST_PATH: u32 = 0x40;
 }
 
 /// Values (`RIPVS_CHANGE_*`).

@@ -72,6 +72,7 @@ fn services() {
         flags_mask: u32::MAX,
         timeout: 300,
         netmask: u32::from_ne_bytes([255, 255, 255, 0]),
+        own: OwnOptions::NONE,
     };
     assert_eq!(
         set(1154, &service(6, 80, 0, RR), 250),
@@ -286,6 +287,7 @@ fn services_as_they_are_shown() {
         flags: 3,
         timeout: 300,
         netmask: 77,
+        own: OwnOptions::NONE,
         destinations: 4,
         statistics: STATISTICS,
     };

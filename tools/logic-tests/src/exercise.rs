@@ -414,6 +414,7 @@ fn requests(nest: &[u8]) -> usize {
             flags: spec.flags,
             timeout: spec.timeout,
             netmask: spec.netmask,
+            own: spec.own,
             destinations: 0,
             statistics: Statistics::default(),
         };

@@ -30,7 +30,10 @@ use crate::{
         shared::RcuArc,
         time, //
     },
-    logic::ripvs::ConfigEvent,
+    logic::{
+        own_options::OwnOptions,
+        ripvs::ConfigEvent, //
+    },
 };
 use kernel::prelude::*;
 
@@ -49,7 +52,7 @@ impl NetnsIpvs {
             af.reply_filter.add(one.spec.id.addr);
             if one.node.is_some() {
                 one.destination
-                    .revive(held, change.service.serial, &one.spec);
+                    .revive(held, change.service.serial, &one.spec, &change.own.1);
             }
             one.destination.freeze(frozen);
             if let Some(drain) = &one.drain {
@@ -141,6 +144,11 @@ impl NetnsIpvs {
         let come = change.added.iter().map(|one| &one.destination);
         let gone = change.removed.iter().map(|(_, destination)| destination);
         service.renew(&mut config.held, renewal, edit, come, gone);
+        let (had, has) = &change.own;
+        if had != has {
+            service.set_own(&mut config.held, has);
+        }
+        af.count_fast(&mut config.held, had, has);
         if change.is_new {
             // There is room for it.
             af.add_reserved(&mut config.held, service).ok();
@@ -171,9 +179,10 @@ impl NetnsIpvs {
     ) {
         let Deleted { service, removed } = deleted;
         self.announce(config, ConfigEvent::DelService(&service.id));
-        let had_engine = service.options().engine.is_some();
+        let had = service.options();
         af.remove_reserved(&mut config.held, &service);
-        af.count_engine(&mut config.held, had_engine, false);
+        af.count_engine(&mut config.held, had.engine.is_some(), false);
+        af.count_fast(&mut config.held, &had.own, &OwnOptions::NONE);
         self.discard(&mut config.held, removed);
         service.clear();
     }

@@ -42,6 +42,7 @@ use crate::{
             V4,
             V6, //
         },
+        own_options::OwnOptions,
         sched::Scheduler, //
     },
 };
@@ -76,6 +77,8 @@ pub(super) struct ServiceChange<F: InetFamily> {
     /// True if there was a persistence engine.
     pub(super) had_engine: bool,
     pub(super) has_engine: bool,
+    /// Options in place of the namespace's, before and after.
+    pub(super) own: (OwnOptions, OwnOptions),
     pub(super) added: KVVec<NewDest>,
     pub(super) edited: KVVec<(RcuArc<Destination>, DestinationSpec)>,
     /// Destinations that stay and whose drain begins, changes or ends.
@@ -125,13 +128,14 @@ impl NetnsIpvs {
         serial: u64,
         spec: &DestinationSpec,
         (drain, share): (Option<DrainSpec>, i32),
+        own: &OwnOptions,
     ) -> Result<NewDest> {
         let revived = self.trash.lock().revive(service, &spec.id);
         let (node, destination) = match revived {
             Some((node, destination)) => (Some(node), destination),
             None => (
                 None,
-                Destination::new(&self.counting, service, serial, spec)?,
+                Destination::new(&self.counting, service, serial, spec, own)?,
             ),
         };
         Ok(NewDest {
@@ -146,8 +150,7 @@ impl NetnsIpvs {
     /// Allocates the destinations that a service is to get.
     fn new_dests<F: InetFamily>(
         &self,
-        id: &ServiceId,
-        serial: u64,
+        (id, serial, own): (&ServiceId, u64, &OwnOptions),
         plan: &ServicePlan<F>,
         added: &mut KVVec<NewDest>,
     ) -> Result {
@@ -157,7 +160,7 @@ impl NetnsIpvs {
             let next = plan.and_then(|plan| Some((plan, plan.after?, plan.share_after()?)));
             if let Some((plan, spec, share)) = next {
                 let drain = (plan.drain.flatten(), share);
-                let new = self.new_dest(id, serial, &spec, drain)?;
+                let new = self.new_dest(id, serial, &spec, drain, own)?;
                 added.push_within_capacity(new).map_err(|_| ENOMEM)?;
             }
         }
@@ -184,7 +187,7 @@ impl NetnsIpvs {
         };
         let mut added = KVVec::new();
         let result = self
-            .new_dests(&spec.id, service.serial, &plan, &mut added)
+            .new_dests((&spec.id, service.serial, &spec.own), &plan, &mut added)
             .and_then(|()| Self::with_dests(service, options, &plan, &added));
         match result {
             Ok((renewal, change)) => Ok(NextService {
@@ -240,10 +243,12 @@ impl NetnsIpvs {
             }
         }
         let before = plan.before.as_ref();
+        let was = before.map(|service| service.options());
         let change = ServiceChange {
             is_new: before.is_none(),
-            is_set: before.is_some_and(|service| service.options() != options),
-            had_engine: before.is_some_and(|service| service.options().engine.is_some()),
+            is_set: was.is_some_and(|was| was != options),
+            own: (was.map_or(OwnOptions::NONE, |was| was.own), options.own),
+            had_engine: was.is_some_and(|was| was.engine.is_some()),
             has_engine: options.engine.is_some(),
             service,
             added: KVVec::new(),

@@ -47,6 +47,14 @@ SERVICE_ATTRS = dict(
     timeout=(8, u32),
     netmask=(9, u32),
     pe=(11, str),
+    timeout_tcp=(20, u32),
+    timeout_tcp_fin=(21, u32),
+    timeout_udp=(22, u32),
+    conntrack=(23, u8),
+    expire_nodest=(24, u8),
+    expire_quiescent=(25, u8),
+    fast_path=(26, u8),
+    defaults=(27, u32),
 )
 DRAIN_ATTRS = dict(
     flags=(1, u32),
