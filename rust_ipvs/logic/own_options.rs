@@ -17,11 +17,11 @@ pub(crate) struct OwnOptions {
     pub(crate) timeout_tcp_fin: Option<NonZero<u32>>,
     /// Timeout of UDP connections, in seconds.
     pub(crate) timeout_udp: Option<NonZero<u32>>,
-    /// Whether new connections use conntrack.
+    /// True if new connections use conntrack.
     pub(crate) conntrack: Option<bool>,
-    /// Whether connections end that have lost their destination (`expire_nodest_conn`).
+    /// True if connections end that have lost their destination (`expire_nodest_conn`).
     pub(crate) expire_nodest: Option<bool>,
-    /// Whether templates of a destination of weight 0 are not used (`expire_quiescent_template`).
+    /// True if templates of a destination of weight 0 are not used (`expire_quiescent_template`).
     pub(crate) expire_quiescent: Option<bool>,
     /// Value in place of `fast_path`, at most [`FAST_PATH_MAX`].
     pub(crate) fast_path: Option<u8>,

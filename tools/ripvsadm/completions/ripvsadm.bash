@@ -68,6 +68,9 @@ _ripvsadm() {
 	*:-s | *:--scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos' ;;
 	*:--pe) words=sip ;;
 	*:-b | *:--sched-flags) words='sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' ;;
+	*:--timeout-tcp | *:--timeout-tcp-fin | *:--timeout-udp) words=default ;;
+	*:--conntrack | *:--expire-nodest | *:--expire-quiescent) words='0 1 default' ;;
+	*:--fast-path) words='0 1 2 default' ;;
 	*:--tun-type) words='ipip gue gre' ;;
 	*:--mcast-interface) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
 	*:--start-daemon | *:--stop-daemon) words='master backup' ;;
@@ -77,7 +80,8 @@ _ripvsadm() {
 		1:*) words=$commands ;;
 		*:-A | *:--add-service | *:-E | *:--edit-service)
 			words="$service -s --scheduler -p --persistent -M --netmask --pe -b --sched-flags
-				-o --ops"
+				-o --ops --timeout-tcp --timeout-tcp-fin --timeout-udp --conntrack
+				--expire-nodest --expire-quiescent --fast-path"
 			;;
 		*:-D | *:--delete-service | *:-Z | *:--zero)
 			words="$service"

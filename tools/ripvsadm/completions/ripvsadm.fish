@@ -65,6 +65,13 @@ complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -s
 complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l pe -a sip -d 'persistence engine'
 complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -s b -l sched-flags -a 'sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' -d 'flags of the scheduler'
 complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -s o -l ops -d 'schedule each packet anew'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l timeout-tcp -a default -d 'timeout of idle TCP connections'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l timeout-tcp-fin -a default -d 'timeout of TCP connections after a FIN'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l timeout-udp -a default -d 'timeout of UDP connections'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l conntrack -a '0 1 default' -d 'whether new connections use conntrack'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l expire-nodest -a '0 1 default' -d 'whether connections end without their server'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l expire-quiescent -a '0 1 default' -d 'whether clients leave a server of weight 0'
+complete -c ripvsadm -n '__ripvsadm_is -A --add-service -E --edit-service' -x -l fast-path -a '0 1 2 default' -d 'whether the fast path takes packets'
 complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server -d --delete-server drain undrain wait' -x -s r -l real-server -d 'the real server'
 complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s g -l gatewaying -d 'direct routing'
 complete -c ripvsadm -n '__ripvsadm_is -a --add-server -e --edit-server' -s i -l ipip -d tunnelling

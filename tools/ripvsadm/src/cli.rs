@@ -8,6 +8,7 @@ mod check;
 mod generate;
 pub mod help;
 pub mod options;
+mod own;
 pub mod plain;
 mod read;
 pub mod subcommand;

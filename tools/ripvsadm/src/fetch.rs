@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use ipvs_netlink::{ripvs, Client, Error as NetlinkError, ServiceEntry, Transport};
+use ipvs_netlink::{
+    ripvs, Client, Error as NetlinkError, OwnOptions, ServiceEntry, ServiceId, Transport,
+};
 
 use crate::error::Error;
 use crate::explain;
@@ -89,6 +91,19 @@ pub fn at_once<T: Transport>(
         Err(NetlinkError::Unexpected { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Options that a service has in place of the namespace's, of which the family `IPVS` tells
+/// nothing.
+///
+/// # Errors
+/// What kept them from being read.
+pub fn own<T: Transport>(id: &ServiceId, client: &mut Client<T>) -> Result<OwnOptions, Error> {
+    let groups = at_once(client, false).map_err(explain::listing)?;
+    let services = groups.unwrap_or_default().into_iter();
+    let mut services = services.map(|group| group.service.service);
+    let found = services.find(|service| service.id == *id);
+    Ok(found.map(|service| service.own).unwrap_or_default())
 }
 
 /// Those services with their real servers, both in ipvsadm's order where `sorted`, else in the

@@ -16,6 +16,7 @@ mod model;
 mod monitor;
 mod names;
 mod output;
+mod own;
 mod perform;
 mod restore;
 mod run;

@@ -2,7 +2,7 @@
 
 //! Actions of the command line, and data of listings.
 
-use ipvs_netlink::ripvs::Listed;
+use ipvs_netlink::ripvs::{self, Listed};
 use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, ServiceId};
 
 /// One command, complete and checked as far as it can be without the kernel.
@@ -11,6 +11,8 @@ pub enum Action {
     /// Anything that the kernel is to do: `-A`, `-E`, `-D`, `-C`, `-a`, `-e`, `-d`, `-Z`, `--set`,
     /// `--start-daemon`, `--stop-daemon`.
     Change(Change),
+    /// `-A` and `-E` with options that the family `IPVS` has no attributes for.
+    Own(ripvs::Change),
     /// `-R`.
     Restore,
     /// `-S`; without names where `numeric`.

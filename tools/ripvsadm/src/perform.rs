@@ -14,6 +14,7 @@ use crate::fetch;
 use crate::model::{Action, Columns, Format, Group, Listing, Subject};
 use crate::names::{Names, Numeric, System};
 use crate::output;
+use crate::own;
 use crate::save;
 use crate::view;
 
@@ -30,6 +31,7 @@ pub fn perform<T: Transport>(
         Action::Change(change) => client
             .apply(&change)
             .map_err(|error| explain::refusal(error, &change)),
+        Action::Own(change) => own::perform(change, client),
         Action::List(listing) => list(&listing, client, names),
         Action::Save { numeric } => print_rules(numeric, client, names),
         Action::Help => output::print(&help::usage(), true),
@@ -63,7 +65,8 @@ fn list<T: Transport>(
             show(Some(&info), &groups, format, shown)
         }
         Subject::Table(Some(id)) => {
-            let service = client.service(id).map_err(explain::listing)?;
+            let mut service = client.service(id).map_err(explain::listing)?;
+            service.service.own = fetch::own(id, client)?;
             let groups = fetch::groups(vec![service], format.sorted, client)?;
             show(None, &groups, format, shown)
         }

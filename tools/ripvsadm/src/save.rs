@@ -13,6 +13,7 @@ use ipvs_netlink::{
 use crate::drain;
 use crate::model::Group;
 use crate::names::Names;
+use crate::own;
 use crate::view::{flag_names, full_address};
 
 /// The rules, a line each.
@@ -102,6 +103,9 @@ pub fn service_words(service: &Service) -> String {
     if !flags.is_empty() {
         words.push_str(&format!(" -b {flags}"));
     }
+    for (name, value) in own::values(&service.own) {
+        words.push_str(&format!(" --{name} {value}"));
+    }
     words
 }
 
@@ -163,7 +167,7 @@ mod tests {
     use crate::model::Action;
     use crate::names::tests::Fixed;
     use crate::names::Numeric;
-    use ipvs_netlink::{Change, DestinationEntry, ServiceEntry, Stats, Tunnel};
+    use ipvs_netlink::{ripvs, Change, DestinationEntry, ServiceEntry, Stats, Tunnel};
 
     fn group(service: Service, servers: Vec<Destination>) -> Group {
         let entry = |destination| DestinationEntry {
@@ -272,6 +276,22 @@ mod tests {
 -A --sctp-service 192.0.2.1:36412 -s none
 "
         );
+    }
+
+    #[test]
+    fn options_in_place_of_the_namespaces() {
+        let mut groups = groups();
+        let own = &mut groups[0].service.service.own;
+        own.timeout_tcp = Some(1000);
+        own.conntrack = Some(false);
+        own.fast_path = Some(2);
+        let text = save(&groups, &Numeric);
+        let line = "-A -t 192.0.2.1:80 -s rr --timeout-tcp 1000 --conntrack 0 --fast-path 2";
+        assert_eq!(text.lines().next(), Some(line));
+        let words: Vec<_> = line.split(' ').map(Into::into).collect();
+        let service = groups[0].service.service.clone();
+        let read = cli::parse(&words, &Fixed).unwrap();
+        assert_eq!(read, Action::Own(ripvs::Change::AddService(service)));
     }
 
     #[test]

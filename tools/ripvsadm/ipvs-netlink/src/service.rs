@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::attr::{self, attributes};
 use crate::decode::DecodeError;
 use crate::family::{address_bytes, AddressFamily, Protocol};
+use crate::own::OwnOptions;
 use crate::stats::Stats;
 use crate::uapi::svc_attr::{
     ADDR, AF, FLAGS, FWMARK, NETMASK, PE_NAME, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64, TIMEOUT,
@@ -197,6 +198,8 @@ pub struct Service {
     pub timeout: u32,
     /// The granularity of persistence; its kind must fit the service's family.
     pub netmask: Netmask,
+    /// Options in place of the namespace's, which only the family `RIPVS` has.
+    pub own: OwnOptions,
 }
 
 impl Service {
@@ -209,6 +212,7 @@ impl Service {
             persistence_engine: None,
             flags: ServiceFlags::default(),
             timeout: 0,
+            own: OwnOptions::default(),
         }
     }
 
@@ -346,6 +350,7 @@ impl<'a> Fields<'a> {
             persistence_engine: self.engine.map(str::to_owned),
             flags: ServiceFlags(self.flags.ok_or(missing("IPVS_SVC_ATTR_FLAGS"))?),
             timeout: self.timeout.ok_or(missing("IPVS_SVC_ATTR_TIMEOUT"))?,
+            own: OwnOptions::default(),
         })
     }
 }

@@ -9,10 +9,11 @@ use ipvs_netlink::ripvs::{
     WantedService,
 };
 use ipvs_netlink::{
-    AddressFamily, Destination, DestinationEntry, ForwardMethod, Netmask, Protocol, Service,
-    ServiceEntry, ServiceFlags, ServiceId, Stats, Tunnel, TunnelFlags, TunnelType,
+    AddressFamily, Destination, DestinationEntry, ForwardMethod, Netmask, OwnOptions, Protocol,
+    Service, ServiceEntry, ServiceFlags, ServiceId, Stats, Tunnel, TunnelFlags, TunnelType,
 };
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
 // ---- a model of the kernel's table ----
@@ -138,6 +139,23 @@ fn service_id() -> impl Strategy<Value = ServiceId> {
 }
 
 prop_compose! {
+    fn own()(
+        timeout_tcp in option::of(1u32..3),
+        timeout_udp in option::of(1u32..3),
+        conntrack in option::of(any::<bool>()),
+        fast_path in option::of(0u8..3),
+    ) -> OwnOptions {
+        OwnOptions {
+            timeout_tcp,
+            timeout_udp,
+            conntrack,
+            fast_path,
+            ..OwnOptions::default()
+        }
+    }
+}
+
+prop_compose! {
     fn service()(
         id in service_id(),
         scheduler in "rr|wlc",
@@ -146,8 +164,10 @@ prop_compose! {
         timeout in 300u32..302,
         engine in any::<bool>(),
         is_host in any::<bool>(),
+        own in own(),
     ) -> Service {
         let mut service = Service::new(id, scheduler);
+        service.own = own;
         service.flags = ServiceFlags(flags << 3);
         if persistent {
             service.flags = service.flags.with(ServiceFlags::PERSISTENT);

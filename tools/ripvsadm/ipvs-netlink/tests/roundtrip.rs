@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use ipvs_netlink::{
     AddressFamily, Daemon, DaemonState, Destination, DestinationEntry, DestinationId, Info,
-    Netmask, Protocol, Service, ServiceEntry, ServiceFlags, ServiceId, Stats, Timeouts, Tunnel,
-    TunnelFlags,
+    Netmask, OwnOptions, Protocol, Service, ServiceEntry, ServiceFlags, ServiceId, Stats, Timeouts,
+    Tunnel, TunnelFlags,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -73,7 +73,8 @@ prop_compose! {
             AddressFamily::Inet6 => Netmask::V6(mask),
         };
         let flags = ServiceFlags(flags);
-        Service { id, scheduler, persistence_engine, flags, timeout, netmask }
+        let own = OwnOptions::default();
+        Service { id, scheduler, persistence_engine, flags, timeout, netmask, own }
     }
 }
 

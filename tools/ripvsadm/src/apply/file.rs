@@ -152,7 +152,8 @@ impl Configuration {
     /// Adds what was read.
     fn take(&mut self, origin: Origin, read: Result<Action, Error>) -> Result<(), Error> {
         let added = match read {
-            Ok(Action::Change(Change::AddService(service))) => self.add_service(origin, service),
+            Ok(Action::Change(Change::AddService(service)))
+            | Ok(Action::Own(Difference::AddService(service))) => self.add_service(origin, service),
             Ok(Action::Change(Change::AddDestination(id, server))) => {
                 self.add_destination(origin, &id, server)
             }

@@ -49,6 +49,20 @@ struct ServiceObject {
     persistence: Option<PersistenceObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persistence_engine: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_tcp_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_tcp_fin_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_udp_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conntrack: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_nodest: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_quiescent: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fast_path: Option<u8>,
     destinations: Vec<DestinationObject>,
 }
 
@@ -269,7 +283,25 @@ impl ServiceObject {
         if !self.scheduler_flags.is_empty() {
             push(&mut words, "-b", self.scheduler_flags.join(","));
         }
+        self.put_own(&mut words);
         words
+    }
+
+    /// Adds the options in place of the namespace's.
+    fn put_own(&self, words: &mut Words) {
+        for (option, value) in [
+            ("--timeout-tcp", self.timeout_tcp_seconds),
+            ("--timeout-tcp-fin", self.timeout_tcp_fin_seconds),
+            ("--timeout-udp", self.timeout_udp_seconds),
+            ("--conntrack", self.conntrack.map(u32::from)),
+            ("--expire-nodest", self.expire_nodest.map(u32::from)),
+            ("--expire-quiescent", self.expire_quiescent.map(u32::from)),
+            ("--fast-path", self.fast_path.map(u32::from)),
+        ] {
+            if let Some(value) = value {
+                push(words, option, value);
+            }
+        }
     }
 }
 
@@ -376,6 +408,13 @@ fn of_service(service: &Service) -> ServiceObject {
         scheduler: Some(service.scheduler.clone()),
         one_packet: service.flags.contains(ServiceFlags::ONE_PACKET),
         persistence_engine: service.persistence_engine.clone(),
+        timeout_tcp_seconds: service.own.timeout_tcp,
+        timeout_tcp_fin_seconds: service.own.timeout_tcp_fin,
+        timeout_udp_seconds: service.own.timeout_udp,
+        conntrack: service.own.conntrack,
+        expire_nodest: service.own.expire_nodest,
+        expire_quiescent: service.own.expire_quiescent,
+        fast_path: service.own.fast_path,
         ..ServiceObject::default()
     };
     match &service.id {

@@ -148,8 +148,51 @@ fn service_fields() -> Vec<Field> {
             "Persistence engine.",
             json!({"type": ["string", "null"]}),
         ),
+        (
+            "timeout_tcp_seconds",
+            "Timeout of idle TCP connections, if not that of the namespace.",
+            own_timeout(),
+        ),
+        (
+            "timeout_tcp_fin_seconds",
+            "Timeout of TCP connections after a FIN, if not that of the namespace.",
+            own_timeout(),
+        ),
+        (
+            "timeout_udp_seconds",
+            "Timeout of UDP connections, if not that of the namespace.",
+            own_timeout(),
+        ),
+        (
+            "conntrack",
+            "New connections use conntrack; in place of net.ipv4.vs.conntrack.",
+            own_switch(),
+        ),
+        (
+            "expire_nodest",
+            "Connections end without their server; in place of expire_nodest_conn.",
+            own_switch(),
+        ),
+        (
+            "expire_quiescent",
+            "Clients leave a server of weight 0; in place of expire_quiescent_template.",
+            own_switch(),
+        ),
+        (
+            "fast_path",
+            "The fast path takes packets; in place of net.ipv4.vs.fast_path.",
+            json!({"type": ["integer", "null"], "minimum": 0, "maximum": 2}),
+        ),
         ("destinations", "Real servers.", list("destination")),
     ]
+}
+
+fn own_timeout() -> Value {
+    json!({"type": ["integer", "null"], "minimum": 1, "maximum": TIMEOUT_MAX})
+}
+
+fn own_switch() -> Value {
+    json!({"type": ["boolean", "null"]})
 }
 
 fn persistence() -> Vec<Field> {

@@ -18,7 +18,8 @@ ipvsadm -A -t 192.0.2.1:80 -s wrr -p 300 -M 255.255.255.0
 
 -A -f 7 -6 -s sh -b sh-port,sh-fallback
 -a -f 7 -6 -r [2001:db8::5]:443 -g
--A -u [2001:db8::1]:53 -p -M 64 --pe sip -o
+-A -u [2001:db8::1]:53 -p -M 64 --pe sip -o --timeout-udp 30 --conntrack 0 --fast-path 2 \
+--expire-nodest 1 --expire-quiescent 0 --timeout-tcp 7 --timeout-tcp-fin 8
 ";
 
 const DOCUMENT: &str = r#"{
@@ -45,7 +46,9 @@ const DOCUMENT: &str = r#"{
     },
     {
       "protocol": "udp", "address": "2001:db8::1", "port": 53, "persistence": {"netmask": 64},
-      "persistence_engine": "sip", "one_packet": true
+      "persistence_engine": "sip", "one_packet": true, "timeout_udp_seconds": 30,
+      "conntrack": false, "fast_path": 2, "expire_nodest": true, "expire_quiescent": false,
+      "timeout_tcp_seconds": 7, "timeout_tcp_fin_seconds": 8
     }
   ]
 }"#;

@@ -3,7 +3,7 @@
 //! From a checked [`CommandLine`] to the [`Action`] that it means, defaults filled in.
 
 use ipvs_netlink::{
-    Change, Daemon, Destination, DestinationId, ForwardMethod, Netmask, Protocol, Service,
+    ripvs, Change, Daemon, Destination, DestinationId, ForwardMethod, Netmask, Protocol, Service,
     ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelFlags,
 };
 
@@ -27,6 +27,12 @@ pub fn build(line: CommandLine, lookup: &dyn Lookup) -> Result<Action, Error> {
         Command::List => Action::List(listing(line)),
         Command::Help => Action::Help,
         Command::Version => Action::Version,
+        Command::AddService if !line.own.set.is_empty() => {
+            Action::Own(ripvs::Change::AddService(service(&line)?))
+        }
+        Command::EditService if !line.own.is_empty() => {
+            Action::Own(ripvs::Change::EditService(service(&line)?, line.own))
+        }
         _ => Action::Change(change(line, lookup)?),
     })
 }
@@ -85,6 +91,7 @@ fn service(line: &CommandLine) -> Result<Service, Error> {
             Some(text) => value::netmask(text, id.family())?,
             None => Netmask::host(id.family()),
         },
+        own: line.own.set,
         id,
     })
 }

@@ -47,6 +47,13 @@ const SERVICE: &[Row] = &[
     One("pe"),
     One("sched-flags"),
     One("ops"),
+    One("timeout-tcp"),
+    One("timeout-tcp-fin"),
+    One("timeout-udp"),
+    One("conntrack"),
+    One("expire-nodest"),
+    One("expire-quiescent"),
+    One("fast-path"),
 ];
 
 const SERVER: &[Row] = &[

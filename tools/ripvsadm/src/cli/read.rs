@@ -6,11 +6,12 @@ use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 
 use ipvs_netlink::{
-    AddressFamily, DaemonState, ForwardMethod, Netmask, Protocol, ServiceId, TunnelType,
+    AddressFamily, DaemonState, ForwardMethod, Netmask, OwnEdit, Protocol, ServiceId, TunnelType,
 };
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::options::{Command, Meaning, Opt, OptionDef, OPTIONS};
+use super::own;
 use super::subcommand::Subcommand;
 use super::value::{self, HostPort, TIMEOUT_MAX};
 use crate::error::Error;
@@ -37,6 +38,8 @@ pub struct CommandLine {
     pub netmask: Option<String>,
     pub engine: Option<String>,
     pub scheduler_flags: Option<String>,
+    /// Options in place of the namespace's.
+    pub own: OwnEdit,
     pub server: Option<HostPort>,
     pub forward: Option<ForwardMethod>,
     pub weight: Option<u32>,
@@ -66,6 +69,7 @@ impl CommandLine {
             netmask: None,
             engine: None,
             scheduler_flags: None,
+            own: OwnEdit::default(),
             server: None,
             forward: None,
             weight: None,
@@ -244,6 +248,13 @@ fn read_value(
         Opt::Netmask => line.netmask = Some(netmask(&value(parser)?, line.service.as_ref())?),
         Opt::Engine => line.engine = Some(value(parser)?),
         Opt::SchedFlags => line.scheduler_flags = Some(value(parser)?),
+        Opt::TimeoutTcp
+        | Opt::TimeoutTcpFin
+        | Opt::TimeoutUdp
+        | Opt::Conntrack
+        | Opt::ExpireNodest
+        | Opt::ExpireQuiescent
+        | Opt::FastPath => own::read(&mut line.own, opt, &value(parser)?)?,
         Opt::Server => {
             line.server = Some(value::host_port(&value(parser)?, "real server", lookup)?);
         }

@@ -3,8 +3,9 @@
 //! The grammar as a whole: lines and what they mean, lines and what is wrong with them.
 
 use ipvs_netlink::{
-    AddressFamily, Change, DaemonState, Destination, DestinationId, ForwardMethod, Netmask,
-    Protocol, Service, ServiceFlags, ServiceId, Timeouts, TunnelFlags, TunnelType,
+    ripvs, AddressFamily, Change, DaemonState, Destination, DestinationId, ForwardMethod, Netmask,
+    OwnDefaults, OwnEdit, OwnOptions, Protocol, Service, ServiceFlags, ServiceId, Timeouts,
+    TunnelFlags, TunnelType,
 };
 
 use crate::cli::parse;
@@ -109,6 +110,71 @@ fn options_of_a_service() {
         service("-A -t 192.0.2.1:80 -p -M 255.255.0.0").netmask,
         Netmask::V4([255, 255, 0, 0].into())
     );
+}
+
+#[test]
+fn options_in_place_of_the_namespaces() {
+    let own = |line: &str| match action(line) {
+        Action::Own(change) => change,
+        other => panic!("{line}: {other:?}"),
+    };
+    let all = "--timeout-tcp 900 --timeout-tcp-fin 1 --timeout-udp 2678400 --conntrack 1 \
+               --expire-nodest 0 --expire-quiescent 1 --fast-path 2";
+    let set = OwnOptions {
+        timeout_tcp: Some(900),
+        timeout_tcp_fin: Some(1),
+        timeout_udp: Some(2_678_400),
+        conntrack: Some(true),
+        expire_nodest: Some(false),
+        expire_quiescent: Some(true),
+        fast_path: Some(2),
+    };
+    let ripvs::Change::AddService(service) = own(&format!("-A -t 192.0.2.1:80 -s rr {all}")) else {
+        panic!();
+    };
+    assert_eq!((service.own, service.scheduler.as_str()), (set, "rr"));
+    let edit = own("-E -t 192.0.2.1:80 --timeout-tcp 5 --fast-path default");
+    let ripvs::Change::EditService(service, edit) = edit else {
+        panic!("{edit:?}");
+    };
+    assert_eq!(service.scheduler, "wlc");
+    assert_eq!((edit.set.timeout_tcp, edit.set.fast_path), (Some(5), None));
+    assert_eq!(edit.reset, OwnDefaults::FAST_PATH);
+    // A new service has none that it could lose, and an edit without any is one of IPVS.
+    assert_eq!(
+        change("-A -t 192.0.2.1:80 --conntrack default"),
+        change("-A -t 192.0.2.1:80")
+    );
+    assert!(matches!(
+        change("-E -t 192.0.2.1:80"),
+        Change::EditService(_)
+    ));
+    let reset = own(&format!(
+        "-E -f 7 {}",
+        all.replace(char::is_numeric, "").replace("  ", " default ") + " default"
+    ));
+    let ripvs::Change::EditService(_, reset) = reset else {
+        panic!();
+    };
+    assert_eq!(reset, OwnEdit::all(OwnOptions::default()));
+    for (option, value) in [
+        ("--timeout-tcp", "0"),
+        ("--timeout-tcp-fin", "2678401"),
+        ("--timeout-udp", "x"),
+        ("--conntrack", "2"),
+        ("--expire-nodest", "on"),
+        ("--expire-quiescent", "-1"),
+        ("--fast-path", "3"),
+    ] {
+        let error = read(&format!("-E -t 192.0.2.1:80 {option} {value}")).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with(option) && text.contains("or \"default\""),
+            "{text}"
+        );
+    }
+    let text = read("-a -t 192.0.2.1:80 -r 198.51.100.1 --conntrack 1").unwrap_err();
+    assert_eq!(text.to_string(), "-a does not take --conntrack");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::cell;
 use super::counters;
 use crate::model::{Columns, Format, Group};
 use crate::names::Names;
+use crate::own;
 
 /// Columns of a service before its counters.
 const SERVICE_COLUMN: usize = 33;
@@ -156,6 +157,9 @@ fn service_options(service: &Service) -> String {
     }
     if service.flags.contains(ServiceFlags::ONE_PACKET) {
         text.push_str(" ops");
+    }
+    for (name, value) in own::values(&service.own) {
+        push(&mut text, format_args!(" {name} {value}"));
     }
     text
 }

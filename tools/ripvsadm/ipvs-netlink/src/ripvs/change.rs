@@ -13,6 +13,7 @@ use crate::destination::{Destination, DestinationId};
 use crate::drain::DrainOptions;
 use crate::error::Error;
 use crate::forward::{ForwardMethod, Tunnel};
+use crate::own::OwnEdit;
 use crate::service::{Netmask, Service, ServiceFlags, ServiceId};
 
 /// A change of the configuration.
@@ -23,6 +24,9 @@ pub enum Change {
     AddService(Service),
     /// Replaces all options of a service.
     SetService(Service),
+    /// Replaces the options of a service that the family `IPVS` knows; of its own options (not
+    /// those of the [`Service`]) it changes only those that are named.
+    EditService(Service, OwnEdit),
     /// Deletes a service with its destinations.
     DeleteService(ServiceId),
     /// Adds a destination, which the service must not have.
@@ -47,7 +51,7 @@ impl Change {
     pub fn command(&self) -> Option<Command> {
         Some(match self {
             Change::AddService(_) => Command::NewService,
-            Change::SetService(_) => Command::SetService,
+            Change::SetService(_) | Change::EditService(..) => Command::SetService,
             Change::DeleteService(_) => Command::DelService,
             Change::AddDestination(..) => Command::NewDestination,
             Change::SetDestination(..) => Command::SetDestination,
@@ -60,7 +64,9 @@ impl Change {
     /// Returns the service that it is about; `None` for all.
     pub fn service(&self) -> Option<&ServiceId> {
         match self {
-            Change::AddService(service) | Change::SetService(service) => Some(&service.id),
+            Change::AddService(service)
+            | Change::SetService(service)
+            | Change::EditService(service, _) => Some(&service.id),
             Change::DeleteService(id)
             | Change::AddDestination(id, _)
             | Change::SetDestination(id, _)
@@ -91,9 +97,14 @@ impl Change {
             Change::AddService(service) => {
                 (change_op::NEW_SERVICE, &|out| new_service(out, service))
             }
-            Change::SetService(service) => {
-                (change_op::SET_SERVICE, &|out| set_service(out, service))
-            }
+            Change::SetService(service) => (change_op::SET_SERVICE, &|out| {
+                set_service(out, service);
+                OwnEdit::all(service.own).encode(out);
+            }),
+            Change::EditService(service, own) => (change_op::SET_SERVICE, &|out| {
+                set_service(out, service);
+                own.encode(out);
+            }),
             Change::DeleteService(id) => (change_op::DEL_SERVICE, &|out| service_id(out, id)),
             Change::AddDestination(id, _) => (change_op::NEW_DEST, &|out| service_id(out, id)),
             Change::SetDestination(id, _) => (change_op::SET_DEST, &|out| service_id(out, id)),
@@ -133,9 +144,9 @@ impl Change {
     /// Checks what the attributes have no room for.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self {
-            Change::AddService(service) | Change::SetService(service) => {
-                crate::change::check_names(service)
-            }
+            Change::AddService(service)
+            | Change::SetService(service)
+            | Change::EditService(service, _) => crate::change::check_names(service),
             _ => Ok(()),
         }
     }
@@ -199,6 +210,7 @@ fn new_service(out: &mut Vec<u8>, service: &Service) {
     if service.netmask != Netmask::host(service.id.family()) {
         attr::put(out, service_attr::NETMASK, &service.netmask.to_wire());
     }
+    service.own.encode(out);
 }
 
 fn set_service(out: &mut Vec<u8>, service: &Service) {
@@ -264,6 +276,7 @@ mod tests {
     use crate::attr::attributes;
     use crate::attr::tests::filled;
     use crate::family::{AddressFamily, Protocol};
+    use crate::own::OwnDefaults;
 
     fn numbers(nest: &[u8]) -> Vec<u16> {
         let all = attributes(nest, "test").map(Result::unwrap);
@@ -297,7 +310,20 @@ mod tests {
         let added = parts(&Change::AddService(plain.clone()));
         assert_eq!(added, (1, vec![1, 2, 3, 4, 6], vec![]));
         let set = parts(&Change::SetService(plain));
-        assert_eq!(set, (2, vec![1, 2, 3, 4, 6, 11, 7, 8, 9], vec![]));
+        assert_eq!(set, (2, vec![1, 2, 3, 4, 6, 11, 7, 8, 9, 27], vec![]));
+        let mut owns = Service::new(id.clone(), "rr");
+        owns.own.timeout_udp = Some(9);
+        owns.own.fast_path = Some(0);
+        let added = parts(&Change::AddService(owns.clone()));
+        assert_eq!(added, (1, vec![1, 2, 3, 4, 6, 22, 26], vec![]));
+        let set = parts(&Change::SetService(owns.clone()));
+        assert_eq!(set.1[9..], [22, 26, 27]);
+        let edit = OwnEdit {
+            reset: OwnDefaults::CONNTRACK,
+            ..OwnEdit::default()
+        };
+        let set = parts(&Change::EditService(owns, edit));
+        assert_eq!(set, (2, vec![1, 2, 3, 4, 6, 11, 7, 8, 9, 27], vec![]));
         let deleted = parts(&Change::DeleteService(mark));
         assert_eq!(deleted, (3, vec![1, 5], vec![]));
         // Direct routing is not what the kernel takes by itself.

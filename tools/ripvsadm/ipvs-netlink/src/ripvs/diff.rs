@@ -200,6 +200,7 @@ fn same_service(now: &Service, wanted: &Service) -> bool {
     flags(now) == flags(wanted)
         && now.scheduler == wanted.scheduler
         && now.persistence_engine == wanted.persistence_engine
+        && now.own == wanted.own
         && (!is_persistent || (now.timeout == wanted.timeout && now.netmask == wanted.netmask))
 }
 

@@ -32,7 +32,7 @@ mod listener;
 mod reason;
 mod reason_table;
 mod snapshot;
-mod uapi;
+pub(crate) mod uapi;
 
 pub use crate::drain::{Drain, DrainOptions, DrainState};
 pub use change::Change;

@@ -11,6 +11,7 @@ use crate::decode::DecodeError;
 use crate::destination::{Destination, DestinationEntry, DestinationId};
 use crate::family::AddressFamily;
 use crate::forward::{ForwardMethod, Tunnel, TunnelFlags};
+use crate::own::OwnOptions;
 use crate::service::{Netmask, Service, ServiceEntry, ServiceFlags, ServiceId};
 use crate::stats::Stats;
 
@@ -107,6 +108,7 @@ pub(super) fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
     const NAME: &str = "a service (RIPVS_SERVICE_*)";
     let (mut scheduler, mut engine, mut netmask) = (None, None, None);
     let (mut flags, mut timeout) = (0, 0);
+    let mut own = OwnOptions::default();
     let mut stats = Stats::default();
     for attribute in attributes(nest, NAME) {
         let (number, payload) = attribute?;
@@ -117,7 +119,7 @@ pub(super) fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
             service_attr::NETMASK => netmask = Some(attr::bytes(payload, NAME)?),
             service_attr::PE_NAME => engine = Some(attr::read_str(payload, NAME)?),
             service_attr::STATS => stats = Stats::decode(payload)?,
-            _ => {}
+            _ => own.read(number, payload)?,
         }
     }
     let id = read_service_id(nest)?;
@@ -132,6 +134,7 @@ pub(super) fn read_service(nest: &[u8]) -> Result<ServiceEntry, DecodeError> {
             flags: ServiceFlags(flags),
             timeout,
             netmask: netmask.unwrap_or(Netmask::host(family)),
+            own,
         },
         stats,
     })

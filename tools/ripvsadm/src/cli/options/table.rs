@@ -219,6 +219,132 @@ for any.",
         ..PLAIN
     },
     OptionDef {
+        meaning: Meaning::Plain(Opt::TimeoutTcp),
+        spelling: Spelling::new(&[], "timeout-tcp"),
+        value: Value::offered(
+            "SEC",
+            r"\fIseconds\fR|\fBdefault\fR",
+            "seconds",
+            Offer::Words(&["default"]),
+        ),
+        group: Group::Service,
+        commands: SERVICES,
+        brief: "timeout of idle TCP connections",
+        help: "timeout of idle TCP connections, not that of --set; or default",
+        manual: "\
+Timeout of idle TCP connections of this service, in place of the one that
+.B \\-\\-set
+sets; with
+.B default
+that one again.
+This option and those below need rust_ipvs.
+.B \\-E
+leaves what is not given.",
+        ..PLAIN
+    },
+    OptionDef {
+        meaning: Meaning::Plain(Opt::TimeoutTcpFin),
+        spelling: Spelling::new(&[], "timeout-tcp-fin"),
+        value: Value::offered(
+            "SEC",
+            r"\fIseconds\fR|\fBdefault\fR",
+            "seconds",
+            Offer::Words(&["default"]),
+        ),
+        group: Group::Service,
+        commands: SERVICES,
+        brief: "timeout of TCP connections after a FIN",
+        help: "the same after a FIN",
+        manual: "The same after a FIN.",
+        ..PLAIN
+    },
+    OptionDef {
+        meaning: Meaning::Plain(Opt::TimeoutUdp),
+        spelling: Spelling::new(&[], "timeout-udp"),
+        value: Value::offered(
+            "SEC",
+            r"\fIseconds\fR|\fBdefault\fR",
+            "seconds",
+            Offer::Words(&["default"]),
+        ),
+        group: Group::Service,
+        commands: SERVICES,
+        brief: "timeout of UDP connections",
+        help: "the same of UDP connections",
+        manual: "The same of UDP connections.",
+        ..PLAIN
+    },
+    OptionDef {
+        meaning: Meaning::Plain(Opt::Conntrack),
+        spelling: Spelling::new(&[], "conntrack"),
+        value: Value::offered(
+            "0|1",
+            r"\fB0\fR|\fB1\fR|\fBdefault\fR",
+            "value",
+            Offer::Words(&["0", "1", "default"]),
+        ),
+        group: Group::Service,
+        commands: SERVICES,
+        brief: "whether new connections use conntrack",
+        help: "in place of net.ipv4.vs.conntrack; or default",
+        manual: "\
+Whether new connections of this service use conntrack, in place of net.ipv4.vs.conntrack.",
+        ..PLAIN
+    },
+    OptionDef {
+        meaning: Meaning::Plain(Opt::ExpireNodest),
+        spelling: Spelling::new(&[], "expire-nodest"),
+        value: Value::offered(
+            "0|1",
+            r"\fB0\fR|\fB1\fR|\fBdefault\fR",
+            "value",
+            Offer::Words(&["0", "1", "default"]),
+        ),
+        group: Group::Service,
+        commands: SERVICES,
+        brief: "whether connections end without their server",
+        help: "the same for expire_nodest_conn",
+        manual: "\
+Whether connections end that have lost their real server, in place of
+net.ipv4.vs.expire_nodest_conn.",
+        ..PLAIN
+    },
+    OptionDef {
+        meaning: Meaning::Plain(Opt::ExpireQuiescent),
+        spelling: Spelling::new(&[], "expire-quiescent"),
+        value: Value::offered(
+            "0|1",
+            r"\fB0\fR|\fB1\fR|\fBdefault\fR",
+            "value",
+            Offer::Words(&["0", "1", "default"]),
+        ),
+        group: Group::Service,
+        commands: SERVICES,
+        brief: "whether clients leave a server of weight 0",
+        help: "the same for expire_quiescent_template",
+        manual: "\
+Whether persistent clients leave a real server of weight 0, in place of
+net.ipv4.vs.expire_quiescent_template.",
+        ..PLAIN
+    },
+    OptionDef {
+        meaning: Meaning::Plain(Opt::FastPath),
+        spelling: Spelling::new(&[], "fast-path"),
+        value: Value::offered(
+            "0|1|2",
+            r"\fB0\fR|\fB1\fR|\fB2\fR|\fBdefault\fR",
+            "value",
+            Offer::Words(&["0", "1", "2", "default"]),
+        ),
+        group: Group::Service,
+        commands: SERVICES,
+        brief: "whether the fast path takes packets",
+        help: "the same for fast_path",
+        manual: "\
+Whether the fast path takes packets of this service, in place of net.ipv4.vs.fast_path.",
+        ..PLAIN
+    },
+    OptionDef {
         meaning: Meaning::Plain(Opt::Server),
         spelling: Spelling::new(&['r'], "real-server"),
         value: Value::offered(

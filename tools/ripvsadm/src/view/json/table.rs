@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use ipvs_netlink::ripvs::{Drain, DrainState};
 use ipvs_netlink::{
-    AddressFamily, DestinationEntry, ForwardMethod, Info, Netmask, Protocol, Service, ServiceFlags,
-    ServiceId, Stats, TunnelFlags, TunnelType,
+    AddressFamily, DestinationEntry, ForwardMethod, Info, Netmask, OwnOptions, Protocol, Service,
+    ServiceFlags, ServiceId, Stats, TunnelFlags, TunnelType,
 };
 use serde::Serialize;
 
@@ -37,9 +37,30 @@ struct ServiceObject<'a> {
     scheduler_flags: Vec<String>,
     one_packet: bool,
     persistence: Option<PersistenceObject<'a>>,
+    #[serde(flatten)]
+    own: OwnObject,
     stats: StatsObject,
     rates: RatesObject,
     destinations: Vec<DestinationObject>,
+}
+
+/// Options in place of the namespace's, with the names of `ripvsadm export --json`.
+#[derive(Serialize)]
+struct OwnObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_tcp_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_tcp_fin_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_udp_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conntrack: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_nodest: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_quiescent: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fast_path: Option<u8>,
 }
 
 #[derive(Serialize)]
@@ -169,9 +190,22 @@ fn service(group: &Group) -> ServiceObject<'_> {
             .collect(),
         one_packet: service.flags.contains(ServiceFlags::ONE_PACKET),
         persistence: persistence(service),
+        own: own(&service.own),
         stats: stats(&entry.stats),
         rates: rates(&entry.stats),
         destinations: group.servers.iter().map(destination).collect(),
+    }
+}
+
+fn own(own: &OwnOptions) -> OwnObject {
+    OwnObject {
+        timeout_tcp_seconds: own.timeout_tcp,
+        timeout_tcp_fin_seconds: own.timeout_tcp_fin,
+        timeout_udp_seconds: own.timeout_udp,
+        conntrack: own.conntrack,
+        expire_nodest: own.expire_nodest,
+        expire_quiescent: own.expire_quiescent,
+        fast_path: own.fast_path,
     }
 }
 
@@ -297,6 +331,14 @@ mod tests {
                 "stats": stats, "rates": rates, "destinations": [],
             })
         );
+        let mut owns = groups();
+        owns[2].service.service.own.timeout_udp = Some(9);
+        owns[2].service.service.own.conntrack = Some(false);
+        let owns = read(&table(None, &owns));
+        let owns = &owns["services"][2];
+        assert_eq!(owns["timeout_udp_seconds"], 9);
+        assert_eq!(owns["conntrack"], false);
+        assert!(owns.get("fast_path").is_none());
         assert_eq!(
             (&six["protocol"], &six["address"], &six["port"]),
             (&json!("udp"), &json!("2001:db8::1"), &json!(53))
