@@ -85,22 +85,14 @@ impl NetnsIpvs {
     ) -> Result {
         self.open_family(config, family)?;
         self.open_fast_path(config)?;
-        match family {
-            AddressFamily::V4 if config.hooks_v4.is_none() => {
-                config.hooks_v4 = Some(register::<V4>(
-                    self.lease()?,
-                    self.clone(),
-                    config.reply_only,
-                )?);
-            }
-            AddressFamily::V6 if config.hooks_v6.is_none() => {
-                config.hooks_v6 = Some(register::<V6>(
-                    self.lease()?,
-                    self.clone(),
-                    config.reply_only,
-                )?);
-            }
-            _ => {}
+        let (hooks, register): (_, RegisterHooks) = match family {
+            AddressFamily::V4 => (&mut config.hooks_v4, register::<V4>),
+            AddressFamily::V6 => (&mut config.hooks_v6, register::<V6>),
+        };
+        if hooks.is_none() {
+            *hooks = Some(register(self.lease()?, self.clone(), config.reply_only)?);
+            // It waits for the mutex that the caller holds.
+            self.fast_path.arrange();
         }
         Ok(())
     }
@@ -153,14 +145,17 @@ impl NetnsIpvs {
         config: &mut ConfigState,
         family: AddressFamily,
     ) -> Option<Hooks<Self>> {
-        self.fast_path.arrange();
         if self.rs_table.has_mixed(family) {
             return None;
         }
-        match family {
+        let unneeded = match family {
             AddressFamily::V4 if self.v4.count() == 0 => config.hooks_v4.take(),
             AddressFamily::V6 if self.v6.count() == 0 => config.hooks_v6.take(),
             _ => None,
+        };
+        if unneeded.is_some() {
+            self.fast_path.arrange();
         }
+        unneeded
     }
 }

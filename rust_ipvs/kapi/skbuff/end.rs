@@ -54,7 +54,7 @@ pub(crate) struct Taken(());
 impl Taken {
     /// Creates the proof where a packet was given away.
     #[inline(always)]
-    pub(in crate::kapi) fn given_away() -> Self {
+    pub(crate) fn given_away() -> Self {
         Self(())
     }
 }

@@ -83,7 +83,8 @@ fn arrange(ipvs: &Arc<NetnsIpvs>) -> Option<u32> {
 }
 
 impl NetnsIpvs {
-    /// Creates the work that registers the hooks, if there is none, and queues it.
+    /// Creates the work that registers the hooks, if there is none. The caller queues it if hooks
+    /// come or go.
     ///
     /// # Errors
     ///
@@ -96,8 +97,6 @@ impl NetnsIpvs {
             self.fast_path.work.populate(work.handle());
             config.ports_work = Some(work);
         }
-        // It waits for the mutex that the caller holds.
-        self.fast_path.arrange();
         Ok(())
     }
 }

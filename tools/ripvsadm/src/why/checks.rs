@@ -124,7 +124,7 @@ fn servers(group: &Group) -> Option<Finding> {
         let all = u64::from(server.active_connections) + u64::from(server.inactive_connections);
         upper != 0 && all >= upper
     };
-    match takers.iter().all(|server| is_full(server)) {
+    match takers.iter().all(is_full) {
         true => problem(
             "overloaded",
             "All real servers have as many connections as their upper threshold.",

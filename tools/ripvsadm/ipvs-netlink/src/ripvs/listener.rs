@@ -15,7 +15,10 @@ use crate::transport::SocketTransport;
 const GROUP: &str = "config";
 
 /// Something that a [`Listener`] has heard.
+///
+/// One is heard at a time, so the size of the smaller variant costs nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)]
 pub enum Heard {
     /// A change.
     Event(Event),
