@@ -97,7 +97,9 @@ impl<F: InetFamily> AfState<F> {
         self.remove(&mut config.held, service, ipvs.settings.svc_lfactor.load());
         let had = service.options();
         self.count_engine(&mut config.held, had.engine.is_some(), false);
-        self.count_fast(&mut config.held, &had.own, &OwnOptions::NONE);
+        if self.count_fast(&mut config.held, &had.own, &OwnOptions::NONE) {
+            ipvs.fast_path.arrange();
+        }
         for (destination, node) in destinations.into_iter().zip(nodes) {
             ipvs.move_to_trash(&mut config.held, node, destination);
         }

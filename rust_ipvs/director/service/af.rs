@@ -538,14 +538,19 @@ impl<F: InetFamily> AfState<F> {
         self.fast.load() != 0
     }
 
-    /// Updates the number of services with a `fast_path` of their own above 0.
-    pub(crate) fn count_fast(&self, _: &mut ConfigHeld, before: &OwnOptions, now: &OwnOptions) {
-        let others = self
-            .fast
-            .load()
-            .saturating_sub(before.wants_fast_path().into());
-        self.fast
-            .store(others.saturating_add(now.wants_fast_path().into()));
+    /// Updates the number of services with a `fast_path` of their own above 0. Returns whether it
+    /// changes, so that the hooks of the fast path may have to be arranged.
+    #[must_use]
+    pub(crate) fn count_fast(
+        &self,
+        _: &mut ConfigHeld,
+        before: &OwnOptions,
+        now: &OwnOptions,
+    ) -> bool {
+        let (before, now) = (before.wants_fast_path(), now.wants_fast_path());
+        let others = self.fast.load().saturating_sub(before.into());
+        self.fast.store(others.saturating_add(now.into()));
+        before != now
     }
 
     fn count_gates(&self, key: &ServiceKey, more: bool) {

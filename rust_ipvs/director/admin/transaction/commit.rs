@@ -148,7 +148,9 @@ impl NetnsIpvs {
         if had != has {
             service.set_own(&mut config.held, has);
         }
-        af.count_fast(&mut config.held, had, has);
+        if af.count_fast(&mut config.held, had, has) {
+            self.fast_path.arrange();
+        }
         if change.is_new {
             // There is room for it.
             af.add_reserved(&mut config.held, service).ok();
@@ -182,7 +184,9 @@ impl NetnsIpvs {
         let had = service.options();
         af.remove_reserved(&mut config.held, &service);
         af.count_engine(&mut config.held, had.engine.is_some(), false);
-        af.count_fast(&mut config.held, &had.own, &OwnOptions::NONE);
+        if af.count_fast(&mut config.held, &had.own, &OwnOptions::NONE) {
+            self.fast_path.arrange();
+        }
         self.discard(&mut config.held, removed);
         service.clear();
     }
