@@ -195,7 +195,8 @@ PACKETS = Series(
             """,
             module("logic.rs")
             + rust(
-                "logic", "direction checksum crc32c hash nlattr uapi config drain family reason"
+                "logic",
+                "direction checksum crc32c hash nlattr uapi config drain family own_options reason",
             ),
         ),
         Step(
