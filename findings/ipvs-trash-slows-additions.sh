@@ -3,12 +3,12 @@
 # C IPVS adds a destination the more slowly, the more destinations were deleted in the last minutes.
 #
 # Versions: Linux 7.3.4 (Debian 7.3.4-1~bpo13+1, stock), ipvsadm 1.31.
-# Set-up: 300 services with a destination each are added, by ipvsadm -R; then 60,000 destinations are
-# added and the table is cleared, by ipvsadm -C; then 300 others are added. No packet is sent.
+# Set-up: 300 services with a destination each are added, by ipvsadm -R; then 60,000 destinations
+# are added and the table is cleared, by ipvsadm -C; then 300 others are added. No packet is sent.
 # Expected: the second 300 take as long as the first: the table is empty each time.
 # Seen: they take at least twice as long (ten times, when this was written), of the processor's time
-# that ipvsadm has, most of it in the kernel. So to clear a large table and restore it, as a restarted service does, is slower than to
-# restore it at boot, by the square of its size.
+# that ipvsadm has, most of it in the kernel. So to clear a large table and restore it, as a
+# restarted service does, is slower than to restore it at boot, by the square of its size.
 # Reason: deleted destinations wait in a list for two minutes, in case they come again with their
 # counters. ip_vs_add_dest() looks through all of it for the one that is added, with the list's lock
 # held and softirqs off.
