@@ -429,7 +429,7 @@ KAPI = Series(
 
             A route is checked with its cookie before each use and dropped with its device.
             """,
-            rust("kapi", "skbuff skbuff/end skbuff/discard route tcp")
+            rust("kapi", "skbuff skbuff/end skbuff/discard skbuff/icmp route tcp")
             + helpers("skbuff route tcp"),
         ),
         Step(
