@@ -55,6 +55,15 @@ impl AddressFamily {
             Self::V6 => 10,
         }
     }
+
+    /// Returns the minimum MTU, which every link must have, in bytes (RFC 791, RFC 8200).
+    #[inline(always)]
+    pub(crate) const fn least_mtu(self) -> u32 {
+        match self {
+            Self::V4 => 68,
+            Self::V6 => 1280,
+        }
+    }
 }
 
 /// Key that matches packets to a service (V-1).

@@ -38,11 +38,6 @@ use crate::{
     },
 };
 
-/// Minimum MTU of IPv4 (RFC 791).
-const MIN_MTU_V4: u32 = 68;
-/// Minimum MTU of IPv6 (RFC 8200).
-const MIN_MTU_V6: u32 = 1280;
-
 /// Returns the route to the destination. Without one, calls `dst_link_failure()`, and the caller
 /// drops the packet.
 #[inline(always)]
@@ -162,10 +157,7 @@ fn mtu_ok_slow<F: InetFamily>(header: &Header<F>, packet: &mut Packet, mtu: u32)
 /// Returns the minimum MTU of a family, in bytes.
 #[inline(always)]
 const fn least<F: InetFamily>() -> u32 {
-    match F::PROTOCOL {
-        Protocol::Ipv4 => MIN_MTU_V4,
-        Protocol::Ipv6 => MIN_MTU_V6,
-    }
+    F::FAMILY.least_mtu()
 }
 
 /// Returns whether a tunnel's MTU is at least the minimum MTU of the inner family.

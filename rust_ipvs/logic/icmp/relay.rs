@@ -29,11 +29,6 @@ const V6_TOO_BIG: u8 = 2;
 /// ICMPv6 type: time exceeded.
 const V6_TIME_EXCEEDED: u8 = 3;
 
-/// Minimum MTU of IPv4 (RFC 791), in bytes.
-const LEAST_V4: u32 = 68;
-/// Minimum MTU of IPv6 (RFC 8200), in bytes.
-const LEAST_V6: u32 = 1280;
-
 /// Returns the path MTU in bytes that an error about a packet of a family reports, or `None` if it
 /// is another error.
 pub(crate) fn path_mtu(outer: AddressFamily, message: &Message) -> Option<u32> {
@@ -47,19 +42,19 @@ pub(crate) fn path_mtu(outer: AddressFamily, message: &Message) -> Option<u32> {
 /// Returns the error that reports a path MTU of the tunnel to the sender of the inner packet.
 /// `mtu` is that of the outer packets, of which `headers` bytes precede the inner packet.
 pub(crate) fn too_big(inner: AddressFamily, mtu: u32, headers: u32) -> Message {
-    let rest = mtu.saturating_sub(headers);
+    let (rest, least) = (mtu.saturating_sub(headers), inner.least_mtu());
     match inner {
         AddressFamily::V4 => Message {
             kind: UNREACHABLE,
             code: FRAGMENTATION_NEEDED,
             // A tunnel that leaves less than any network must carry is reported as it is.
-            info: if rest > LEAST_V4 { rest } else { mtu },
+            info: if rest > least { rest } else { mtu },
         },
         AddressFamily::V6 => Message {
             kind: V6_TOO_BIG,
             code: 0,
             // The sender need not cut packets any smaller.
-            info: rest.max(LEAST_V6),
+            info: rest.max(least),
         },
     }
 }

@@ -52,8 +52,8 @@ def plan(implementation):
         {"sh": "sleep 3; /checkout/tools/bench/guest/reading.py >/results/reading.json"},
         {"time": "flush-of-many", "sh": "ipvsadm -C"},
     ]
-    # With C each addition takes as long as there are destinations in its trash, which all those that
-    # were flushed are in: many would take an hour.
+    # With C each addition takes as long as there are destinations in its trash, which all those
+    # that were flushed are in: many would take an hour.
     for count in (FEW, MANY) if implementation.module else (FEW,):
         steps += [
             {"time": f"add-{count}", "sh": "ipvsadm -R", "stdin": shared(count)},

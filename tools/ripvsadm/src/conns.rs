@@ -45,7 +45,7 @@ fn run(given: &Given, _: &System) -> Result<u8, Error> {
 /// Prints the connections that a filter means as they come.
 ///
 /// # Errors
-/// What kept them from being read or printed.
+/// Failures to read or to print them.
 fn list<T: Transport>(
     client: &mut Client<T>,
     filter: &Filter,

@@ -26,7 +26,7 @@ pub fn connect() -> Result<Client, Error> {
 /// All services with their real servers and counters, in the kernel's order.
 ///
 /// # Errors
-/// What kept them from being read.
+/// Failures to read them.
 pub fn all<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, Error> {
     table(client, false, true)
 }
@@ -35,7 +35,7 @@ pub fn all<T: Transport>(client: &mut Client<T>) -> Result<Vec<Group>, Error> {
 /// kernel's. Counters may be zero unless `statistics`.
 ///
 /// # Errors
-/// What kept them from being read.
+/// Failures to read them.
 pub fn table<T: Transport>(
     client: &mut Client<T>,
     sorted: bool,
@@ -97,7 +97,7 @@ pub fn at_once<T: Transport>(
 /// nothing.
 ///
 /// # Errors
-/// What kept them from being read.
+/// Failures to read them.
 pub fn own<T: Transport>(id: &ServiceId, client: &mut Client<T>) -> Result<OwnOptions, Error> {
     let groups = at_once(client, false).map_err(explain::listing)?;
     let services = groups.unwrap_or_default().into_iter();
@@ -110,7 +110,7 @@ pub fn own<T: Transport>(id: &ServiceId, client: &mut Client<T>) -> Result<OwnOp
 /// kernel's.
 ///
 /// # Errors
-/// What kept the real servers from being read.
+/// Failures to read the real servers.
 pub fn groups<T: Transport>(
     mut services: Vec<ServiceEntry>,
     sorted: bool,

@@ -2,8 +2,8 @@
 
 //! `ripvsadm top`: the table, or connections in groups, live, those with the most to do first.
 //!
-//! What is shown is decided in [`state`] and [`groups`], what it looks like in [`screen`] and
-//! [`conns`], all without a terminal; [`terminal`] knows the terminal and nothing else.
+//! [`state`] and [`groups`] decide what is shown, [`screen`] and [`conns`] what it looks like, all
+//! without a terminal; [`terminal`] knows the terminal and nothing else.
 
 mod conns;
 mod groups;
@@ -33,7 +33,7 @@ trait View<T> {
     /// Reads it from the kernel.
     ///
     /// # Errors
-    /// What kept it from being read.
+    /// Failures to read it.
     fn update(&mut self, client: &mut Client<T>) -> Result<(), Error>;
 
     /// Executes the command of a key; `page` is the number of rows on the screen.
@@ -94,7 +94,7 @@ fn run(given: &Given, _: &System) -> Result<u8, Error> {
 /// Shows a view until it is enough.
 ///
 /// # Errors
-/// What kept it from being read, or shown.
+/// Failures to read or to show it.
 fn top<T: Transport>(
     options: &Options,
     client: &mut Client<T>,

@@ -119,6 +119,22 @@ impl SubOption {
         repeats: false,
         hidden: false,
     };
+
+    /// `--json` of what prints an object for each thing that it shows.
+    pub const JSON_LINES: SubOption = SubOption {
+        spelling: Spelling::new(&[], "json"),
+        brief: "an object a line",
+        manual: "Print an object of JSON a line.",
+        ..SubOption::PLAIN
+    };
+
+    /// `--numeric` of what never asks for names.
+    pub const NUMERIC: SubOption = SubOption {
+        spelling: Spelling::new(&['n'], "numeric"),
+        hidden: true,
+        repeats: true,
+        ..SubOption::PLAIN
+    };
 }
 
 impl Subcommand {

@@ -118,12 +118,7 @@ which has no idle times, flags and marks, and cannot be deleted.",
 Show forwarding method, time without a packet, mark, persistence engine and flags, too.",
             ..SubOption::PLAIN
         },
-        SubOption {
-            spelling: Spelling::new(&[], "json"),
-            brief: "an object a line",
-            manual: "Print an object of JSON a line.",
-            ..SubOption::PLAIN
-        },
+        SubOption::JSON_LINES,
         SubOption {
             spelling: Spelling::new(&['c'], "count"),
             brief: "only how many",
@@ -142,13 +137,7 @@ Show forwarding method, time without a packet, mark, persistence engine and flag
             manual: "Delete all connections. A deletion without a filter needs it.",
             ..SubOption::PLAIN
         },
-        // It never asks for names.
-        SubOption {
-            spelling: Spelling::new(&['n'], "numeric"),
-            hidden: true,
-            repeats: true,
-            ..SubOption::PLAIN
-        },
+        SubOption::NUMERIC,
     ],
     shared: &[],
     run: super::run,

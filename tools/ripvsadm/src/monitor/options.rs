@@ -23,12 +23,7 @@ If they come faster than they are read, some are lost: a line says so, and the w
 follows.",
     words: Words::NONE,
     options: &[
-        SubOption {
-            spelling: Spelling::new(&[], "json"),
-            brief: "an object a line",
-            manual: "Print an object of JSON a line.",
-            ..SubOption::PLAIN
-        },
+        SubOption::JSON_LINES,
         SubOption {
             spelling: Spelling::new(&['i'], "initial"),
             brief: "begin with all that is configured",

@@ -125,13 +125,7 @@ or
             manual: "End after so many looks.",
             ..SubOption::PLAIN
         },
-        // It never asks for names.
-        SubOption {
-            spelling: Spelling::new(&['n'], "numeric"),
-            hidden: true,
-            repeats: true,
-            ..SubOption::PLAIN
-        },
+        SubOption::NUMERIC,
     ],
     shared: &[],
     run: super::run,
